@@ -1,0 +1,207 @@
+//! Storing jobs: one command each.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use super::{Broker, reply};
+use crate::counters::Counters;
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::job::JobId;
+use crate::keys::PartitionKeys;
+use crate::queue::{Lane, Partition};
+use crate::scripts;
+use crate::time::{Timestamp, clamped_millis};
+use crate::wire::{EntryId, JOB, head};
+
+/// A pipeline carries at most this many jobs …
+const BULK_JOBS: usize = 500;
+/// … and about this many bytes, but always at least one job.
+const BULK_BYTES: usize = 1 << 20;
+/// How often an idempotent enqueue is sent again when its reply was lost.
+const RESENDS: u32 = 4;
+
+/// A job on its way into a queue.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Where it goes.
+    pub partition: Partition,
+    /// In which lane it waits once it is ready.
+    pub lane: Lane,
+    /// When it is ready.
+    pub when: When,
+    /// The job.
+    pub envelope: Envelope,
+    /// For how long a repetition with the same id is the same job.
+    pub idempotent: Option<Duration>,
+}
+
+/// When a job is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// At once.
+    #[default]
+    Now,
+    /// That long after the server hears of it.
+    In(Duration),
+    /// At that time, by the server's clock.
+    At(Timestamp),
+}
+
+/// What the server said about a stored job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The job.
+    pub job: JobId,
+    /// Where it is.
+    pub partition: Partition,
+    /// Its lane.
+    pub lane: Lane,
+    /// How it was stored.
+    pub stored: Stored,
+}
+
+/// How a job was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// In its lane, as this entry.
+    Ready(EntryId),
+    /// Until that time.
+    Due(Timestamp),
+    /// Not again: a job of this id was there already.
+    Already,
+}
+
+impl Broker {
+    /// Stores a job.
+    ///
+    /// # Errors
+    /// [`Error::is_refused`] when the server certainly did not, [`Error::is_unknown`] when its
+    /// reply was lost: the job may be there, and [`Error::job_id`] names it. An idempotent job is
+    /// sent again before that is reported.
+    pub async fn enqueue(&self, new: &NewJob) -> Result<Receipt, Error> {
+        let keys = self.keys(&new.partition);
+        let cmd = command(new, &keys);
+        let mut sent = 0;
+        loop {
+            let reply = if new.is_plain() {
+                self.command(&cmd).await
+            } else {
+                self.script(&scripts::ENQUEUE, &cmd).await
+            };
+            match reply.and_then(|value| new.receipt(value)) {
+                Ok(receipt) => return Ok(receipt),
+                Err(error) if sent < RESENDS && new.may_resend(&error) => {
+                    tokio::time::sleep(Duration::from_millis(50 << sent)).await;
+                    sent += 1;
+                }
+                Err(error) => return Err(error.with_job(new.envelope.id())),
+            }
+        }
+    }
+
+    /// Stores many jobs in pipelines of at most 500. One result per job, in order: when a
+    /// connection breaks, what was on its way is unknown and the rest is refused.
+    pub async fn enqueue_many(&self, jobs: &[NewJob]) -> Vec<Result<Receipt, Error>> {
+        let mut results = Vec::with_capacity(jobs.len());
+        let mut rest = jobs;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(bulk_len(rest));
+            rest = later;
+            let mut pipe = redis::pipe();
+            for new in now {
+                pipe.add_command(command(new, &self.keys(&new.partition)));
+            }
+            match self.pipeline(&pipe).await {
+                Ok(replies) => results.extend(now.iter().zip(replies).map(|(new, reply)| {
+                    let reply = reply.map_err(|error| self.classify(error));
+                    reply
+                        .and_then(|value| new.receipt(value))
+                        .map_err(|error| error.with_job(new.envelope.id()))
+                })),
+                Err(error) => {
+                    let text = error.to_string();
+                    results.extend(now.iter().map(|new| {
+                        let error = if error.is_unknown() {
+                            Error::unknown(text.clone())
+                        } else {
+                            Error::refused(text.clone())
+                        };
+                        Err(error.with_job(new.envelope.id()))
+                    }));
+                    results.extend(rest.iter().map(|new| {
+                        let text = format!("not sent, since an earlier job failed: {text}");
+                        Err(Error::refused(text).with_job(new.envelope.id()))
+                    }));
+                    break;
+                }
+            }
+        }
+        results
+    }
+}
+
+impl NewJob {
+    /// A single `XADD` stores it.
+    fn is_plain(&self) -> bool {
+        self.when == When::Now && self.idempotent.is_none()
+    }
+
+    /// With a receipt beside the job, sending it again cannot store it twice.
+    fn may_resend(&self, error: &Error) -> bool {
+        self.idempotent.is_some() && (error.is_unknown() || error.is_refused())
+    }
+
+    fn receipt(&self, reply: Value) -> Result<Receipt, Error> {
+        let stored = if self.is_plain() {
+            Stored::Ready(reply::text(reply)?.into_boxed_str())
+        } else {
+            let [kind, place] = reply::items::<2>(reply)?;
+            match reply::text(kind)?.as_str() {
+                "ready" => Stored::Ready(reply::text(place)?.into_boxed_str()),
+                "due" => Stored::Due(Timestamp::from_millis(reply::int(place)?)),
+                _ => Stored::Already,
+            }
+        };
+        let (job, partition) = (self.envelope.id(), self.partition.clone());
+        Ok(Receipt { job, partition, lane: self.lane, stored })
+    }
+}
+
+fn command(new: &NewJob, keys: &PartitionKeys) -> Cmd {
+    let lane = keys.lane(new.lane);
+    if new.is_plain() {
+        let mut cmd = Cmd::with_capacity(5, lane.len() + new.envelope.as_bytes().len() + 8);
+        cmd.arg("XADD").arg(lane).arg("*").arg(JOB).arg(new.envelope.as_bytes());
+        return cmd;
+    }
+    let sent = keys.sent(new.envelope.id());
+    let (mode, millis) = match new.when {
+        When::Now => ("now", 0),
+        When::In(delay) => ("in", clamped_millis(delay)),
+        When::At(at) => ("at", at.millis()),
+    };
+    let mut cmd = scripts::call(&scripts::ENQUEUE, [lane, &keys.due, &keys.bodies, &sent]);
+    cmd.arg(new.envelope.id().as_bytes())
+        .arg(head(new.lane, &Counters::starting_in(new.lane)))
+        .arg(new.envelope.as_bytes())
+        .arg(mode)
+        .arg(millis);
+    match new.idempotent {
+        Some(window) => cmd.arg(clamped_millis(window).max(1)),
+        None => cmd.arg(""),
+    };
+    cmd.arg(&keys.control);
+    cmd
+}
+
+/// How many of the jobs go into the next pipeline.
+fn bulk_len(jobs: &[NewJob]) -> usize {
+    let mut bytes = 0;
+    let fits = jobs.iter().take(BULK_JOBS).take_while(|new| {
+        bytes += new.envelope.as_bytes().len();
+        bytes <= BULK_BYTES
+    });
+    fits.count().max(1)
+}

@@ -1,0 +1,81 @@
+//! Reading replies without trusting their shape.
+
+use redis::Value;
+
+use crate::error::Error;
+use crate::wire::Fields;
+
+fn unexpected(what: &str, value: &Value) -> Error {
+    let shown: String = format!("{value:?}").chars().take(200).collect();
+    Error::protocol(format!("expected {what} in a reply of Redis, found {shown}"))
+}
+
+pub(crate) fn array(value: Value) -> Result<Vec<Value>, Error> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Ok(items),
+        Value::Nil => Ok(vec![]),
+        other => Err(unexpected("a list", &other)),
+    }
+}
+
+/// A list of exactly that many items.
+pub(crate) fn items<const N: usize>(value: Value) -> Result<[Value; N], Error> {
+    let list = array(value)?;
+    let found = list.len();
+    list.try_into()
+        .map_err(|_| Error::protocol(format!("expected {N} items in a reply, found {found}")))
+}
+
+pub(crate) fn bytes(value: Value) -> Result<Vec<u8>, Error> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        Value::Okay => Ok(b"OK".to_vec()),
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
+        other => Err(unexpected("a string", &other)),
+    }
+}
+
+pub(crate) fn text(value: Value) -> Result<String, Error> {
+    String::from_utf8(bytes(value)?)
+        .map_err(|_| Error::protocol("expected text in a reply of Redis, found other bytes"))
+}
+
+pub(crate) fn int(value: Value) -> Result<i64, Error> {
+    match value {
+        Value::Int(number) => Ok(number),
+        // Scores come as text, and in scientific notation from some servers.
+        other => {
+            let text = text(other)?;
+            let exact = text.parse::<i64>().ok();
+            // Milliseconds fit a double exactly.
+            exact
+                .or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
+                .ok_or_else(|| Error::protocol(format!("expected a number, found {text:?}")))
+        }
+    }
+}
+
+/// Stream entries: their ids, and their fields unless they were deleted.
+pub(crate) fn entries(value: Value) -> Result<Vec<(Box<str>, Option<Fields>)>, Error> {
+    array(value)?
+        .into_iter()
+        .map(|entry| {
+            let [id, fields] = items::<2>(entry)?;
+            let id = text(id)?.into_boxed_str();
+            Ok((id, fields_of(fields)?))
+        })
+        .collect()
+}
+
+fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
+    if value == Value::Nil {
+        return Ok(None);
+    }
+    let mut list = array(value)?.into_iter();
+    let mut fields = Vec::with_capacity(list.len() / 2);
+    while let (Some(name), Some(value)) = (list.next(), list.next()) {
+        fields.push((bytes(name)?, bytes(value)?));
+    }
+    Ok((!fields.is_empty()).then_some(fields))
+}

@@ -1,0 +1,130 @@
+//! Finding what dead nodes hold. What becomes of it is decided elsewhere.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use super::claim::{pending, pending_ids, ranges, read_ranges};
+use super::{Broker, reply};
+use crate::error::Error;
+use crate::keys::GROUP;
+use crate::queue::{Lane, Partition};
+use crate::scripts;
+use crate::wire::Entry;
+
+/// A consumer of a lane, and whether it holds anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The lane.
+    pub lane: Lane,
+    /// The consumer's name: that of a node, unless it is no client of ours.
+    pub consumer: String,
+    /// Entries that it holds.
+    pub pending: u64,
+    /// Time since it last asked for something.
+    pub idle: Duration,
+}
+
+impl Broker {
+    /// All consumers of a partition.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn holders(&self, partition: &Partition) -> Result<Vec<Holder>, Error> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        for lane in Lane::ALL {
+            pipe.cmd("XINFO").arg("CONSUMERS").arg(keys.lane(lane)).arg(GROUP);
+        }
+        let mut holders = vec![];
+        for (lane, reply) in Lane::ALL.into_iter().zip(self.pipeline(&pipe).await?) {
+            // A lane without stream or group has no consumers.
+            let Ok(reply) = reply else { continue };
+            for consumer in reply::array(reply)? {
+                holders.push(holder(lane, consumer)?);
+            }
+        }
+        Ok(holders)
+    }
+
+    /// Up to 50 entries that a consumer holds in a lane. Entries that were deleted meanwhile are
+    /// let go on the way.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn held_by(
+        &self,
+        partition: &Partition,
+        lane: Lane,
+        consumer: &str,
+    ) -> Result<Vec<Entry>, Error> {
+        let keys = self.keys(partition);
+        let stream = keys.lane(lane);
+        let mut connection = self.alone().await?;
+        let ids: Value = pending(stream, consumer, 50)
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| self.classify(error))?;
+        let mut entries = vec![];
+        for some in pending_ids(ids)?.chunks(16) {
+            let replies: Vec<Value> = ranges(stream, some)
+                .query_async(&mut connection)
+                .await
+                .map_err(|error| self.classify(error))?;
+            let replies = replies.into_iter().map(Ok).collect();
+            let (found, gone) = read_ranges(stream, lane, some, replies)
+                .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
+            entries.extend(found);
+            if !gone.is_empty() {
+                let mut cmd = redis::cmd("XACK");
+                cmd.arg(stream).arg(GROUP);
+                gone.iter().for_each(|id| {
+                    cmd.arg(id.as_ref());
+                });
+                self.command(&cmd).await?;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes a consumer that holds nothing. Returns whether it did hold nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn forget(
+        &self,
+        partition: &Partition,
+        lane: Lane,
+        consumer: &str,
+    ) -> Result<bool, Error> {
+        let keys = self.keys(partition);
+        let mut cmd = scripts::call(&scripts::FORGET, [keys.lane(lane)]);
+        cmd.arg(consumer);
+        let reply = self.script(&scripts::FORGET, &cmd).await?;
+        Ok(reply::int(reply)? == 1)
+    }
+}
+
+fn holder(lane: Lane, info: Value) -> Result<Holder, Error> {
+    let pairs: Vec<(Value, Value)> = match info {
+        Value::Map(pairs) => pairs,
+        list => {
+            let list = reply::array(list)?;
+            list.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+        }
+    };
+    let mut holder =
+        Holder { lane, consumer: String::new(), pending: 0, idle: Duration::ZERO };
+    for (name, value) in pairs {
+        match reply::text(name)?.as_str() {
+            "name" => holder.consumer = reply::text(value)?,
+            "pending" => holder.pending = u64::try_from(reply::int(value)?).unwrap_or(0),
+            "idle" => {
+                let millis = u64::try_from(reply::int(value)?).unwrap_or(0);
+                holder.idle = Duration::from_millis(millis);
+            }
+            _ => {}
+        }
+    }
+    Ok(holder)
+}

@@ -1,0 +1,290 @@
+//! What becomes of a job when its claim ends. The one place that decides; it does no I/O, reads
+//! no clock, and is called by the slot and by the rescuer alike.
+
+use std::time::Duration;
+
+use crate::counters::Counters;
+use crate::outcome::{Cause, Failure, Outcome, Verdict};
+use crate::queue::Lane;
+use crate::retry::Policy;
+use crate::time::Timestamp;
+
+/// How a claim ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// The handler returned an outcome.
+    Outcome(Outcome),
+    /// The attempt failed, and `handle_error` said what to do.
+    Failed(Failure, Verdict),
+    /// This node has no worker for the kind, or only for older versions of it.
+    NotForUs,
+    /// The node gives it back without having finished, on its way out.
+    HandedBack,
+    /// The node died; the text names it.
+    Crashed(String),
+}
+
+/// What shall be done with the job. A broker applies it, if the claim is still ours.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transition {
+    /// Done: remove it, count it.
+    Complete,
+    /// Run it again in the same slot at once.
+    RunAgain(Counters),
+    /// Let it wait in `due`.
+    Later {
+        /// For how long, from the moment the server hears of it.
+        delay: Duration,
+        /// Its history.
+        counters: Counters,
+        /// Why it waits.
+        why: Wait,
+    },
+    /// Put it back into a ready lane.
+    Ready {
+        /// Which one.
+        lane: Lane,
+        /// Its history.
+        counters: Counters,
+        /// Why it came back.
+        why: Return,
+    },
+    /// Keep it among the dead.
+    Bury {
+        /// Its history; the last failure is the reason.
+        counters: Counters,
+    },
+    /// Remove it: it was cancelled, for this reason.
+    Cancel(String),
+}
+
+/// Why a job waits in `due`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// An attempt failed.
+    Retry,
+    /// The handler asked for it.
+    Snooze,
+    /// Nobody here can run it; somebody may.
+    NotForUs,
+}
+
+/// Why a job went back to a ready lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Return {
+    /// Its node died.
+    Rescue,
+    /// Its node handed it back.
+    HandBack,
+}
+
+/// Decides. `jitter` is a random number from −1 to 1.
+#[must_use]
+pub fn decide(
+    policy: &Policy,
+    counters: &Counters,
+    ending: Ending,
+    now: Timestamp,
+    jitter: f64,
+) -> Transition {
+    match ending {
+        Ending::Outcome(Outcome::Done) => Transition::Complete,
+        Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
+        Ending::Outcome(Outcome::Snooze(delay)) => {
+            Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
+        }
+        Ending::Failed(failure, verdict) => {
+            failed(policy, &counters.failed(failure, now), verdict, now, jitter)
+        }
+        Ending::NotForUs => Transition::Later {
+            delay: not_for_us_delay(counters.deliveries),
+            counters: counters.returned(),
+            why: Wait::NotForUs,
+        },
+        // What was handed back has waited once: it goes to the front, suspects to their lane.
+        Ending::HandedBack => Transition::Ready {
+            lane: if counters.is_suspect() { Lane::Suspect } else { Lane::Front },
+            counters: counters.returned(),
+            why: Return::HandBack,
+        },
+        Ending::Crashed(node) => {
+            let was_suspect = counters.is_suspect();
+            let crash = counters.crashes.saturating_add(1);
+            let message = format!("node {node} died while it ran (crash {crash})");
+            let counters = counters.crashed(Failure::new(Cause::Crash, message));
+            if was_suspect && crash >= policy.crashes {
+                return Transition::Bury { counters };
+            }
+            let lane = if counters.is_suspect() { Lane::Suspect } else { Lane::Front };
+            Transition::Ready { lane, counters, why: Return::Rescue }
+        }
+    }
+}
+
+fn failed(
+    policy: &Policy,
+    counters: &Counters,
+    verdict: Verdict,
+    now: Timestamp,
+    jitter: f64,
+) -> Transition {
+    let delay = match verdict {
+        Verdict::Halt => return Transition::Bury { counters: counters.returned() },
+        Verdict::RetryNow => Duration::ZERO,
+        Verdict::Backoff(delay) => delay,
+        Verdict::Policy => policy.backoff.delay(counters.failures, jitter),
+    };
+    let too_late = policy
+        .retry_for
+        .zip(counters.first_failed())
+        .is_some_and(|(window, first)| now + delay > first + window);
+    if counters.failures >= policy.attempts || too_late {
+        return Transition::Bury { counters: counters.returned() };
+    }
+    if verdict == Verdict::RetryNow {
+        return Transition::RunAgain(counters.clone());
+    }
+    Transition::Later { delay, counters: counters.returned(), why: Wait::Retry }
+}
+
+/// 1 s, 2 s, 4 s … at most a minute: long enough not to burn the queue, short enough to be found
+/// soon after a deploy that brings the worker.
+fn not_for_us_delay(deliveries: u64) -> Duration {
+    let doublings = u32::try_from(deliveries.min(6)).unwrap_or(6);
+    Duration::from_secs(1 << doublings).min(Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn run(policy: &Policy, counters: &Counters, ending: Ending) -> Transition {
+        decide(policy, counters, ending, NOW, 0.0)
+    }
+
+    fn error(verdict: Verdict) -> Ending {
+        Ending::Failed(Failure::new(Cause::Error, "no"), verdict)
+    }
+
+    fn fresh() -> Counters {
+        Counters::starting_in(Lane::Normal)
+    }
+
+    #[test]
+    fn an_attempt_fails_until_the_last_one_buries_the_job() {
+        let policy = Policy::default().attempts(3);
+        let mut counters = fresh();
+        for attempt in 1..=3 {
+            match run(&policy, &counters, error(Verdict::Policy)) {
+                Transition::Later { delay, counters: next, why: Wait::Retry } => {
+                    assert!(attempt < 3, "the third attempt is the last");
+                    assert_eq!(delay, policy.backoff.delay(attempt, 0.0));
+                    counters = next;
+                }
+                Transition::Bury { counters } => {
+                    assert_eq!((attempt, counters.failures, counters.deliveries), (3, 3, 3));
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("never buried");
+    }
+
+    #[test]
+    fn a_verdict_stands_over_the_policy_but_not_over_the_number_of_attempts() {
+        let policy = Policy::default();
+        let wait = Duration::from_secs(5);
+        assert!(matches!(
+            run(&policy, &fresh(), error(Verdict::Backoff(wait))),
+            Transition::Later { delay, .. } if delay == wait
+        ));
+        assert!(matches!(run(&policy, &fresh(), error(Verdict::Halt)), Transition::Bury { .. }));
+        let again = run(&policy, &fresh(), error(Verdict::RetryNow));
+        assert!(matches!(again, Transition::RunAgain(counters) if counters.failures == 1));
+        let last = Policy::default().attempts(1);
+        for verdict in [Verdict::RetryNow, Verdict::Backoff(wait), Verdict::Policy] {
+            let fate = run(&last, &fresh(), error(verdict));
+            assert!(matches!(fate, Transition::Bury { .. }), "{verdict:?}: {fate:?}");
+        }
+    }
+
+    #[test]
+    fn a_retry_that_would_start_too_late_buries() {
+        let policy = Policy::default()
+            .backoff(crate::retry::Backoff::Fixed(Duration::from_secs(10)))
+            .retry_for(Duration::from_secs(15));
+        let Transition::Later { counters, .. } = run(&policy, &fresh(), error(Verdict::Policy))
+        else {
+            panic!("10 s after the first failure is in time");
+        };
+        let later = NOW + Duration::from_secs(10);
+        let fate = decide(&policy, &counters, error(Verdict::Policy), later, 0.0);
+        assert!(matches!(fate, Transition::Bury { .. }), "{fate:?}");
+    }
+
+    #[test]
+    fn snoozing_and_handing_back_burn_nothing() {
+        let wait = Duration::from_secs(3);
+        let Transition::Later { delay, counters, why } =
+            run(&Policy::default(), &fresh(), Ending::Outcome(Outcome::Snooze(wait)))
+        else {
+            panic!("a snooze waits");
+        };
+        assert_eq!((delay, why, counters.failures, counters.crashes), (wait, Wait::Snooze, 0, 0));
+        let Transition::Ready { lane, counters, .. } =
+            run(&Policy::default(), &fresh(), Ending::HandedBack)
+        else {
+            panic!("handed back is ready");
+        };
+        assert_eq!(lane, Lane::Front);
+        assert_eq!((counters.failures, counters.crashes, counters.deliveries), (0, 0, 1));
+    }
+
+    #[test]
+    fn only_a_suspect_is_buried_for_crashing() {
+        let policy = Policy::default();
+        let mut counters = fresh();
+        for lane in [Lane::Front, Lane::Suspect] {
+            match run(&policy, &counters, Ending::Crashed("n1".into())) {
+                Transition::Ready { lane: to, counters: next, why: Return::Rescue } => {
+                    assert_eq!(to, lane);
+                    counters = next;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let Transition::Bury { counters } = run(&policy, &counters, Ending::Crashed("n3".into()))
+        else {
+            panic!("the third crash buries");
+        };
+        let reason = counters.last_failure.map(|failure| failure.to_string()).unwrap_or_default();
+        assert_eq!(reason, "crash: node n3 died while it ran (crash 3)");
+
+        // A limit of 2 must not bury a job that never ran apart from the others.
+        let strict = Policy::default().crashes(2);
+        let mut counters = fresh();
+        counters.crashes = 1;
+        let fate = run(&strict, &counters, Ending::Crashed("n2".into()));
+        assert!(matches!(fate, Transition::Ready { lane: Lane::Suspect, .. }), "{fate:?}");
+    }
+
+    #[test]
+    fn nobodys_job_waits_longer_each_time_but_never_over_a_minute() {
+        let mut counters = fresh();
+        let mut waits = vec![];
+        for _ in 0..8 {
+            let Transition::Later { delay, counters: next, .. } =
+                run(&Policy::default(), &counters, Ending::NotForUs)
+            else {
+                panic!("it waits");
+            };
+            waits.push(delay.as_secs());
+            counters = next;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(counters.failures, 0);
+    }
+}

@@ -1,0 +1,191 @@
+//! The one error of Poolder: opaque, asked through predicates, so that new causes never break a caller.
+
+use std::fmt;
+
+use crate::job::JobId;
+
+/// Any error a user's code may return from a handler.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What went wrong in Poolder itself.
+///
+/// The type is opaque: ask it with the `is_*` predicates, print it for a sentence that says what
+/// to do. Its text never holds a password.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    job: Option<JobId>,
+    source: Option<BoxError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Invalid,
+    TooLarge,
+    Codec,
+    Refused,
+    Unknown,
+    Auth,
+    Unsupported,
+    Gone,
+    Protocol,
+}
+
+impl Error {
+    /// Bad input: a name, a number or a setting that cannot be; nothing was done.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// A payload above the cap; nothing was stored.
+    #[must_use]
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(Kind::TooLarge, message)
+    }
+
+    /// A value that could not be serialized or read back.
+    #[must_use]
+    pub fn codec(message: impl Into<String>) -> Self {
+        Self::new(Kind::Codec, message)
+    }
+
+    /// The server did not execute the command: it may be repeated freely.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    /// The reply was lost: the command may or may not have been executed.
+    #[must_use]
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unknown, message)
+    }
+
+    /// The server turned the user or password down, or a rule forbids the command.
+    #[must_use]
+    pub fn auth(message: impl Into<String>) -> Self {
+        Self::new(Kind::Auth, message)
+    }
+
+    /// The server lacks something that is needed.
+    #[must_use]
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unsupported, message)
+    }
+
+    /// What was asked for is no longer there, or no longer ours.
+    #[must_use]
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::new(Kind::Gone, message)
+    }
+
+    /// A reply or a stored value that Poolder did not write and cannot read.
+    #[must_use]
+    pub fn protocol(message: impl Into<String>) -> Self {
+        Self::new(Kind::Protocol, message)
+    }
+
+    /// Names the job that the error is about.
+    #[must_use]
+    pub fn with_job(mut self, job: JobId) -> Self {
+        self.0.job = Some(job);
+        self
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), job: None, source: None }))
+    }
+
+    /// True for bad input, which repeating cannot help.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.0.kind, Kind::Invalid | Kind::TooLarge)
+    }
+
+    /// True when a payload was above the cap.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.0.kind == Kind::TooLarge
+    }
+
+    /// True when a value could not be serialized or deserialized.
+    #[must_use]
+    pub fn is_codec(&self) -> bool {
+        self.0.kind == Kind::Codec
+    }
+
+    /// True when the server certainly did nothing, so that the call may be repeated.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.0.kind == Kind::Refused
+    }
+
+    /// True when nobody can say whether the server acted. [`Error::job_id`] names the job, so
+    /// that it can be looked for; an idempotent enqueue may simply be repeated.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0.kind == Kind::Unknown
+    }
+
+    /// True when credentials or access rules are in the way.
+    #[must_use]
+    pub fn is_auth(&self) -> bool {
+        self.0.kind == Kind::Auth
+    }
+
+    /// True when the server is too old or lacks a command.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        self.0.kind == Kind::Unsupported
+    }
+
+    /// True when the thing asked for does not exist any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.kind == Kind::Gone
+    }
+
+    /// True when a reply or stored value was not understood.
+    #[must_use]
+    pub fn is_protocol(&self) -> bool {
+        self.0.kind == Kind::Protocol
+    }
+
+    /// The job that the error is about, where there is one.
+    #[must_use]
+    pub fn job_id(&self) -> Option<JobId> {
+        self.0.job
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match self.0.job {
+            Some(job) => write!(f, " (job {job})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}

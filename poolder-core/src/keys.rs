@@ -1,0 +1,130 @@
+//! The key schema. No other file spells a key.
+//!
+//! Everything of a partition shares one hash tag, so that a script never leaves its slot. The
+//! ready streams, the group name and the plain entry form are public: producers without a Poolder
+//! client and autoscalers may rely on them.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::job::JobId;
+use crate::queue::{Lane, Partition, check_name};
+
+/// The consumer group in which the workers of a queue compete.
+pub(crate) const GROUP: &str = "workers";
+
+/// The namespace when none is configured.
+pub(crate) const DEFAULT_NAMESPACE: &str = "poolder";
+
+/// All keys of one namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyspace {
+    namespace: Arc<str>,
+}
+
+/// The keys of one partition, spelled once.
+#[derive(Debug, Clone)]
+pub(crate) struct PartitionKeys {
+    /// The ready streams, in the order of [`Lane::ALL`].
+    pub(crate) ready: [String; 5],
+    /// Sorted set: due time in ms → job id.
+    pub(crate) due: String,
+    /// Hash: job id → the waiting job.
+    pub(crate) bodies: String,
+    /// Sorted set: time of death in ms → job id.
+    pub(crate) dead: String,
+    /// Hash: job id → the dead job.
+    pub(crate) dead_bodies: String,
+    /// Hash: who leads the partition, since which term, until when.
+    pub(crate) lease: String,
+    /// Hash of counters.
+    pub(crate) stats: String,
+    /// Pub/sub channel for hints.
+    pub(crate) control: String,
+    base: String,
+}
+
+/// The keys about the nodes of a namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct RosterKeys {
+    /// Sorted set: last beat in ms → node.
+    pub(crate) nodes: String,
+    /// Sorted set: time of death in ms → node.
+    pub(crate) marks: String,
+    /// Hash: node → what it says about itself.
+    pub(crate) about: String,
+    /// Set of the queues that were ever used.
+    pub(crate) queues: String,
+}
+
+impl Keyspace {
+    /// Checks a namespace: 1 to 64 ASCII letters, digits, `_`, `-` or `.`.
+    pub(crate) fn new(namespace: &str) -> Result<Self, Error> {
+        check_name("namespace", namespace, 64, "_-.")?;
+        Ok(Self { namespace: namespace.into() })
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(crate) fn partition(&self, partition: &Partition) -> PartitionKeys {
+        let base = format!("{}:{{{partition}}}", self.namespace);
+        PartitionKeys {
+            ready: Lane::ALL.map(|lane| format!("{base}:ready:{lane}")),
+            due: format!("{base}:due"),
+            bodies: format!("{base}:bodies"),
+            dead: format!("{base}:dead"),
+            dead_bodies: format!("{base}:dead:bodies"),
+            lease: format!("{base}:lease"),
+            stats: format!("{base}:stats"),
+            control: format!("{base}:control"),
+            base,
+        }
+    }
+
+    pub(crate) fn roster(&self) -> RosterKeys {
+        let base = format!("{}:{{roster}}", self.namespace);
+        RosterKeys {
+            nodes: format!("{base}:nodes"),
+            marks: format!("{base}:marks"),
+            about: format!("{base}:about"),
+            queues: format!("{base}:queues"),
+        }
+    }
+}
+
+impl PartitionKeys {
+    /// The stream of a lane.
+    pub(crate) fn lane(&self, lane: Lane) -> &str {
+        &self.ready[lane.index()]
+    }
+
+    /// The receipt of an idempotent enqueue.
+    pub(crate) fn sent(&self, job: JobId) -> String {
+        format!("{}:sent:{job}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::QueueName;
+
+    #[test]
+    fn public_keys_are_frozen() {
+        let space = Keyspace::new(DEFAULT_NAMESPACE).unwrap();
+        let mail = Partition::first(QueueName::new("mail").unwrap());
+        let keys = space.partition(&mail);
+        assert_eq!(keys.lane(Lane::Normal), "poolder:{mail.0}:ready:normal");
+        assert_eq!(keys.lane(Lane::Front), "poolder:{mail.0}:ready:front");
+        assert_eq!(GROUP, "workers");
+        assert!(keys.sent(JobId::from_bytes([0; 16])).starts_with("poolder:{mail.0}:sent:"));
+    }
+
+    #[test]
+    fn a_namespace_cannot_break_out_of_the_hash_tag() {
+        assert!(Keyspace::new("a{b").is_err());
+        assert!(Keyspace::new("").is_err());
+    }
+}

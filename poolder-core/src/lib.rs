@@ -1,0 +1,42 @@
+//! The core of Poolder: what a job is, what becomes of it, and the only door to Redis.
+//!
+//! The upper half is pure: no I/O, no clock, no Redis. The lower half is the mechanism.
+//!
+//! | pure | |
+//! |---|---|
+//! | [`Job`], [`JobId`], [`RawJob`] | a typed job, and a payload whose type is not known yet |
+//! | [`QueueName`], [`Lane`], [`Partition`] | where jobs wait |
+//! | [`Policy`], [`Backoff`] | when a failed job runs again |
+//! | [`Outcome`], [`Verdict`], [`Failure`] | what a handler says |
+//! | [`Envelope`], [`Counters`] | the stored form, and a job's history |
+//! | [`decide`](decide::decide) | what becomes of a job when its claim ends |
+//!
+//! The mechanism is [`broker`]: the way to Redis, one file per verb. Users take all of this from
+//! the `poolder` facade.
+
+pub mod broker;
+mod counters;
+pub mod decide;
+mod envelope;
+mod error;
+mod job;
+mod keys;
+mod outcome;
+mod queue;
+mod retry;
+mod scripts;
+mod state;
+mod time;
+pub mod variant;
+mod wire;
+
+pub use counters::Counters;
+pub use envelope::{Envelope, MAX_PAYLOAD};
+pub use error::{BoxError, Error};
+pub use job::{Format, Job, JobId, RawJob, check_kind, payload};
+pub use outcome::{Cause, Failure, Outcome, Verdict};
+pub use queue::{Lane, Partition, QueueName};
+pub use retry::{Backoff, Policy};
+pub use state::State;
+pub use time::Timestamp;
+pub use wire::{Claim, Entry, EntryId, Undecodable};

@@ -1,0 +1,49 @@
+//! The scripts, one `.lua` file each, known by the hash of their text.
+//!
+//! A script is addressed by its content, so that two releases can work on one Redis during a
+//! rolling deploy.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script};
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file, ".lua"))));)*
+
+        /// Every script and its text, for loading.
+        const SOURCES: &[&str] = &[$(include_str!(concat!("scripts/", $file, ".lua")),)*];
+    };
+}
+
+scripts! {
+    ENQUEUE = "enqueue";
+    COMPLETE = "complete";
+    MOVE = "move";
+    PROMOTE = "promote";
+    BEAT = "beat";
+    MARK = "mark";
+    LEASE = "lease";
+    RESIGN = "resign";
+    FORGET = "forget";
+}
+
+/// The commands that load every script. Caches are empty after a restart and on a promoted
+/// replica, and `EVALSHA` inside a pipeline has no fallback.
+pub(crate) fn load_all() -> redis::Pipeline {
+    let mut pipe = redis::pipe();
+    for source in SOURCES {
+        pipe.cmd("SCRIPT").arg("LOAD").arg(source);
+    }
+    pipe
+}
+
+/// `EVALSHA` of a script on these keys; the caller appends the arguments.
+pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>) -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("EVALSHA").arg(script.get_hash());
+    let keys: Vec<&str> = keys.into_iter().collect();
+    cmd.arg(keys.len()).arg(keys);
+    cmd
+}

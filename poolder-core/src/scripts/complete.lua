@@ -1,0 +1,42 @@
+-- complete.lua: removes jobs that are done, and tells how many wait in each lane.
+-- KEYS 1 lane of the entries  2 stats  3-7 all lanes, best first
+-- ARGV 1 replication id of the history in which they were claimed  2.. entry ids, at most 500
+-- Returns {"OK", "EPOCH" (another history: nothing was touched), or a 1 or 0 per entry id for
+--   completed or no longer ours; then the depth of each lane}
+-- Within one history an entry id is given to one claim only, so that counts prove ownership.
+local verdict = 'OK'
+local n = #ARGV - 1
+if n > 0 then
+  local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  if id ~= ARGV[1] then
+    verdict = 'EPOCH'
+  else
+    local done = redis.call('XACK', KEYS[1], 'workers', unpack(ARGV, 2)) -- bounded: 500 ids
+    if done == n then
+      redis.call('XDEL', KEYS[1], unpack(ARGV, 2)) -- bounded: 500 ids
+    else
+      -- Some were taken back. What is still in the stream is ours: its claim, or the group that
+      -- held it, went without anybody else completing the job.
+      local each = {}
+      done = 0
+      for i = 2, #ARGV do
+        local gone = redis.call('XDEL', KEYS[1], ARGV[i])
+        each[i - 1] = gone
+        done = done + gone
+      end
+      verdict = table.concat(each)
+    end
+    if done > 0 then redis.call('HINCRBY', KEYS[2], 'completed', done) end
+  end
+end
+local reply = {verdict}
+for lane = 3, 7 do
+  local depth = redis.call('XLEN', KEYS[lane])
+  if depth > 0 then
+    -- Without a group nothing is claimed.
+    local pending = redis.pcall('XPENDING', KEYS[lane], 'workers')
+    if not pending.err then depth = depth - pending[1] end
+  end
+  reply[lane - 1] = depth
+end
+return reply

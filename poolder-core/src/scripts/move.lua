@@ -1,0 +1,60 @@
+-- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
+--   claim is still the owner's: the destination is written before the source is removed.
+-- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
+-- ARGV 1 owner  2 most dead jobs kept  3 control channel; then 9 per job, at most 50 jobs:
+--      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
+--      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
+--      dead record up to the head, name of the counter
+-- Returns a string of 1 or 0 per job: moved, or no longer the owner's
+local owner, cap = ARGV[1], tonumber(ARGV[2])
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+
+local function held(id, job, plain)
+  local p = redis.call('XPENDING', KEYS[1], 'workers', id, id, 1)[1]
+  if not p or p[2] ~= owner then return nil end
+  local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+  if not entry then return nil end
+  local f = entry[2]
+  if f[1] == 'j' then
+    if plain == '' and string.sub(f[2], 3, 18) == job then return f[2] end
+  elseif table.concat(f, '\0') == plain then
+    return ''
+  end
+  return nil
+end
+
+local moved, nudge = {}, false
+for i = 4, #ARGV, 9 do
+  local id, job, to = ARGV[i], ARGV[i + 1], ARGV[i + 3]
+  local head, body = ARGV[i + 5], ARGV[i + 6]
+  local stored = held(id, job, ARGV[i + 2])
+  if stored then
+    if body == '' then body = stored end
+    if to == 'due' then
+      local due = string.format('%.0f', now + tonumber(ARGV[i + 4]))
+      redis.call('HSET', KEYS[3], job, head .. body)
+      redis.call('ZADD', KEYS[2], due, job)
+      nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == job
+    elseif to == 'lane' then
+      local lane = KEYS[7 + string.byte(head, 1)]
+      redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
+    elseif to == 'dead' then
+      redis.call('HSET', KEYS[5], job, ARGV[i + 7] .. head .. body)
+      redis.call('ZADD', KEYS[4], string.format('%.0f', now), job)
+      if redis.call('ZCARD', KEYS[4]) > cap then
+        local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
+        redis.call('HDEL', KEYS[5], oldest)
+        redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
+      end
+    end
+    redis.call('XACK', KEYS[1], 'workers', id)
+    redis.call('XDEL', KEYS[1], id)
+    redis.call('HINCRBY', KEYS[6], ARGV[i + 8], 1)
+    moved[#moved + 1] = 1
+  else
+    moved[#moved + 1] = 0
+  end
+end
+if nudge then redis.call('PUBLISH', ARGV[3], 'due') end
+return table.concat(moved)

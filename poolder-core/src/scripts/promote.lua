@@ -1,0 +1,31 @@
+-- promote.lua: puts jobs whose time has come into their ready lanes.
+-- KEYS 1 due  2 bodies  3-7 all lanes, best first
+-- ARGV 1 most jobs to move, at most 500  2 now in ms ("" for the server's clock)
+-- Returns {moved, due time of the next in ms (-1 for none), now in ms}
+local now = tonumber(ARGV[2])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local moved, bytes = 0, 0
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(ids) do
+  local body = redis.call('HGET', KEYS[2], id)
+  if body then
+    bytes = bytes + #body
+    if moved > 0 and bytes > 1048576 then break end
+    local lane = KEYS[3 + string.byte(body, 1)]
+    local from = 4 + string.byte(body, 2) * 256 + string.byte(body, 3)
+    local envelope = string.sub(body, from)
+    if from > 5 then
+      redis.call('XADD', lane, '*', 'j', envelope, 'c', string.sub(body, 4, from - 1))
+    else
+      redis.call('XADD', lane, '*', 'j', envelope)
+    end
+    redis.call('HDEL', KEYS[2], id)
+    moved = moved + 1
+  end
+  redis.call('ZREM', KEYS[1], id)
+end
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return {moved, tonumber(head[2] or -1), now}

@@ -1,0 +1,1 @@
+//! An enum as several kinds: the kind names the variant, the payload is only its content.
