@@ -1,0 +1,121 @@
+//! One enqueue, with whatever differs from the defaults, awaited like a future.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use poolder_core::broker::{NewJob, Receipt, When};
+use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
+
+use crate::client::{Client, encode, plain};
+
+/// A job about to be enqueued. Nothing happens until it is awaited.
+#[derive(Debug)]
+#[must_use = "a job is enqueued when this is awaited"]
+pub struct Enqueue<'c, J> {
+    client: &'c Client,
+    job: J,
+    queue: Option<String>,
+    name: Option<String>,
+    lane: Lane,
+    when: When,
+    policy: Option<Policy>,
+    idempotent: Option<Duration>,
+}
+
+impl<'c, J: Job> Enqueue<'c, J> {
+    pub(crate) fn new(client: &'c Client, job: J) -> Self {
+        Self {
+            client,
+            job,
+            queue: None,
+            name: None,
+            lane: Lane::Normal,
+            when: When::Now,
+            policy: None,
+            idempotent: None,
+        }
+    }
+
+    /// Another queue than the job's own.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// The lane in which it waits. Default [`Lane::Normal`].
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// Not before this time has passed, by the server's clock.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.when = When::In(delay);
+        self
+    }
+
+    /// Not before this moment, by the server's clock. A moment in the past means at once.
+    pub fn at(mut self, at: impl Into<Timestamp>) -> Self {
+        self.when = When::At(at.into());
+        self
+    }
+
+    /// A name of your own: the job's id is derived from it and the queue, so that it can be found
+    /// again. It names the job: while one of this id waits for its time, another does not replace
+    /// it. To make it one job also when it is ready or done, add [`Enqueue::idempotent`].
+    pub fn id(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Another policy than the job's own.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Makes repetitions with the same id, within this time, the same job. When a reply is lost
+    /// the enqueue is sent again by itself. Costs a script and a key that lives as long.
+    pub fn idempotent(mut self, window: Duration) -> Self {
+        self.idempotent = Some(window);
+        self
+    }
+
+    /// Checks and serializes the job without sending it; for [`Client::enqueue_prepared`].
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for an illegal queue, kind, lane or policy, [`Error::is_too_large`]
+    /// for a payload above 1 MiB, [`Error::is_codec`] when it cannot be serialized.
+    pub fn prepare(&self) -> Result<NewJob, Error> {
+        if matches!(self.lane, Lane::Front | Lane::Suspect) {
+            return Err(Error::invalid(format!(
+                "lane {} is Poolder's own: use high, normal or low",
+                self.lane
+            )));
+        }
+        let queue = QueueName::new(self.queue.as_deref().unwrap_or(J::QUEUE))?;
+        let id = match &self.name {
+            Some(name) => JobId::named(&queue, name),
+            None => JobId::generate(),
+        };
+        let policy = self.policy.clone().unwrap_or_else(|| self.job.policy());
+        let envelope = encode(&self.job, id, &queue, &policy)?;
+        let (lane, when, idempotent) = (self.lane, self.when, self.idempotent);
+        Ok(NewJob { lane, when, idempotent, ..plain(envelope, queue) })
+    }
+}
+
+impl<'c, J: Job> IntoFuture for Enqueue<'c, J> {
+    type Output = Result<Receipt, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let (client, prepared) = (self.client, self.prepare());
+        Box::pin(async move {
+            let new = prepared?;
+            client.register(&new.partition).await;
+            client.broker().enqueue(&new).await
+        })
+    }
+}
