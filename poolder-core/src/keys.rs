@@ -100,6 +100,11 @@ impl PartitionKeys {
         &self.ready[lane.index()]
     }
 
+    /// How far a running job has come, by its own account.
+    pub(crate) fn progress(&self, job: JobId) -> String {
+        format!("{}:progress:{job}", self.base)
+    }
+
     /// The receipt of an idempotent enqueue.
     pub(crate) fn sent(&self, job: JobId) -> String {
         format!("{}:sent:{job}", self.base)

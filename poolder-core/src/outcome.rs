@@ -50,7 +50,8 @@ impl Failure {
         let mut message = message.into();
         if message.len() > Self::MAX_MESSAGE {
             let fits = |end: &usize| message.is_char_boundary(*end);
-            message.truncate((0..=Self::MAX_MESSAGE - '…'.len_utf8()).rev().find(fits).unwrap_or(0));
+            message
+                .truncate((0..=Self::MAX_MESSAGE - '…'.len_utf8()).rev().find(fits).unwrap_or(0));
             message.push('…');
         }
         Self { cause, message }
@@ -62,6 +63,8 @@ impl fmt::Display for Failure {
         write!(f, "{}: {}", self.cause, self.message)
     }
 }
+
+impl std::error::Error for Failure {}
 
 /// The kinds of failure that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -83,6 +83,12 @@ impl Lane {
     /// All lanes, best served first.
     pub const ALL: [Self; 5] = [Self::Front, Self::Suspect, Self::High, Self::Normal, Self::Low];
 
+    /// True for [`Lane::Suspect`].
+    #[must_use]
+    pub fn is_suspect(self) -> bool {
+        self == Self::Suspect
+    }
+
     /// Its place in [`Lane::ALL`].
     #[must_use]
     pub fn index(self) -> usize {

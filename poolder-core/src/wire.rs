@@ -107,12 +107,7 @@ pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: F
 
 type Read = (Envelope, Counters, Option<Vec<u8>>);
 
-fn try_read(
-    stream: &str,
-    lane: Lane,
-    entry: &str,
-    fields: &mut Fields,
-) -> Result<Read, Error> {
+fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Result<Read, Error> {
     let place = |name: &str| fields.iter().position(|(key, _)| key == name.as_bytes());
     let counters = match place(COUNTERS) {
         Some(index) => Counters::decode(&fields[index].1)?,

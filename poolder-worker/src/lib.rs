@@ -1,1 +1,35 @@
-//! To be written.
+//! The Poolder worker: what runs jobs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `worker` | the trait users implement, and `worker_fn` |
+//! | `context` | what a handler can ask and say |
+//! | `middleware` | what wraps every attempt |
+//! | `slot` | one attempt, from decoding to its fate, as a pipeline |
+//! | `pool` | slots that serve a queue |
+//! | `claimer` | free slots → claims → settlements |
+//! | `node` | the process: start, services, the order of shutdown |
+//! | `vitals` | what the parts of a node tell each other |
+//! | `desk` | where slots lay down what they have finished |
+//! | `services` | heartbeat, leader, promoter, rescuer, pruner |
+//!
+//! Users take these from the `poolder` facade.
+
+mod claimer;
+mod context;
+mod desk;
+mod erased;
+mod guard;
+mod middleware;
+mod node;
+mod pool;
+mod services;
+mod slot;
+mod vitals;
+mod worker;
+
+pub use context::Context;
+pub use middleware::{Middleware, Next};
+pub use node::{Node, NodeBuilder};
+pub use pool::Pool;
+pub use worker::{Result, Worker, WorkerFn, worker_fn};

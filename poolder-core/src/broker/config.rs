@@ -107,7 +107,8 @@ impl Config {
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(probe);
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let tcp = tcp.set_user_timeout(Duration::from_secs(10));
-        let redis = info.redis_settings().clone().set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
+        let redis =
+            info.redis_settings().clone().set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
         Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
     }
 

@@ -7,17 +7,31 @@ use crate::error::Error;
 
 /// Codes with which the server says that it did nothing.
 const NOT_EXECUTED: &[&str] = &[
-    "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "OOM", "MISCONF", "BUSY", "NOSCRIPT",
-    "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "NOGROUP", "UNBLOCKED", "WRONGTYPE", "EXECABORT",
+    "LOADING",
+    "MASTERDOWN",
+    "READONLY",
+    "NOREPLICAS",
+    "OOM",
+    "MISCONF",
+    "BUSY",
+    "NOSCRIPT",
+    "MOVED",
+    "ASK",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "NOGROUP",
+    "UNBLOCKED",
+    "WRONGTYPE",
+    "EXECABORT",
 ];
 
 /// Turns an error of the client into ours. `address` is shown to the user.
 pub(crate) fn classify(error: RedisError, address: &str) -> Error {
     let text = describe(&error);
     let ours = match error.kind() {
-        ErrorKind::AuthenticationFailed => Error::auth(format!(
-            "Redis at {address} refused the user or password: {text}"
-        )),
+        ErrorKind::AuthenticationFailed => {
+            Error::auth(format!("Redis at {address} refused the user or password: {text}"))
+        }
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
@@ -25,9 +39,9 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => {
             Error::protocol(format!("Redis at {address} sent an unexpected reply: {text}"))
         }
-        _ if error.code() == Some("NOAUTH") || error.code() == Some("WRONGPASS") => Error::auth(
-            format!("Redis at {address} wants a user and password in the URL: {text}"),
-        ),
+        _ if error.code() == Some("NOAUTH") || error.code() == Some("WRONGPASS") => {
+            Error::auth(format!("Redis at {address} wants a user and password in the URL: {text}"))
+        }
         _ if text.contains("unknown command") => {
             Error::unsupported(format!("Redis at {address} is too old: {text}"))
         }

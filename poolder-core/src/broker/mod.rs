@@ -6,21 +6,25 @@
 //! | `claim` | take jobs, on a connection of its own |
 //! | `settle` | apply what was decided, if the claim is still ours |
 //! | `promote` | move due jobs to their lanes |
+//! | `progress` | how far running jobs have come |
 //! | `rescue` | find what dead nodes hold |
 //! | `roster` | beats, marks, and who there is |
 //! | `lease` | who leads a partition |
+//! | `control` | hints over pub/sub |
 //! | `check` | is this server fit for a queue? |
 
 mod check;
 mod claim;
 mod config;
+mod control;
 mod enqueue;
 mod failure;
 mod lease;
 mod link;
+mod progress;
 mod promote;
-mod rescue;
 mod reply;
+mod rescue;
 mod roster;
 mod settle;
 
@@ -33,11 +37,12 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 pub use check::Findings;
 pub use claim::{ClaimLine, Claimed, Exchange};
 pub use config::Config;
+pub use control::{Hint, Listener};
 pub use enqueue::{NewJob, Receipt, Stored, When};
 pub use lease::Leadership;
 pub use promote::Promotion;
 pub use rescue::Holder;
-pub use roster::{Beat, Beater, NodeName, Standing};
+pub use roster::{Beat, Beater, NodeInfo, NodeName, Standing};
 pub use settle::{DeadLimits, Depths, Settled, Settlement};
 
 use crate::error::Error;
@@ -79,9 +84,9 @@ impl Broker {
         let classify = |error| failure::classify(error, &address);
         let client = redis::Client::open(info.clone()).map_err(classify)?;
         // Long reads of a big queue may take longer than a hot command.
-        let patient = config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
-        let manager =
-            deadpool_redis::Manager::new_with_config(info, patient).map_err(classify)?;
+        let patient =
+            config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
+        let manager = deadpool_redis::Manager::new_with_config(info, patient).map_err(classify)?;
         let wait = Some(Duration::from_secs(5));
         let pool = deadpool_redis::Pool::builder(manager)
             .max_size(4)

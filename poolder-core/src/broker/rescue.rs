@@ -113,8 +113,7 @@ fn holder(lane: Lane, info: Value) -> Result<Holder, Error> {
             list.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
         }
     };
-    let mut holder =
-        Holder { lane, consumer: String::new(), pending: 0, idle: Duration::ZERO };
+    let mut holder = Holder { lane, consumer: String::new(), pending: 0, idle: Duration::ZERO };
     for (name, value) in pairs {
         match reply::text(name)?.as_str() {
             "name" => holder.consumer = reply::text(value)?,

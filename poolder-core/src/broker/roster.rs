@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use redis::Value;
+use serde::{Deserialize, Serialize};
 
 use super::{Broker, failure, reply};
 use crate::error::Error;
@@ -37,6 +38,19 @@ pub struct Beat {
     pub silent: Vec<(String, String)>,
     /// Nodes declared dead within the last minute.
     pub dead: Vec<String>,
+}
+
+/// What a node says about itself. Stored as JSON, readable without Poolder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its process id.
+    pub pid: u32,
+    /// The version of Poolder it was built with.
+    pub version: String,
+    /// When this incarnation started, in ms since 1970 by the server's clock.
+    pub started: i64,
+    /// Its pools: queue and number of slots.
+    pub pools: Vec<(String, usize)>,
 }
 
 /// A blocking connection for signs of life.
@@ -94,8 +108,11 @@ impl Beater {
     ///
     /// # Errors
     /// As [`Beater::beat`].
-    pub fn introduce(&mut self, node: &str, about: &str) -> Result<(), Error> {
+    pub fn introduce(&mut self, node: &str, info: &NodeInfo) -> Result<(), Error> {
         let key = self.keys.about.clone();
+        let about = serde_json::to_string(info).map_err(|error| {
+            Error::codec(format!("what the node is cannot be written: {error}"))
+        })?;
         self.with_connection(|connection| {
             redis::cmd("HSET").arg(key).arg(node).arg(about).query::<Value>(connection)
         })

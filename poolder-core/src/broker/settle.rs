@@ -14,6 +14,7 @@ use super::{Broker, NodeName, reply};
 use crate::counters::Counters;
 use crate::decide::{Return, Transition, Wait};
 use crate::error::Error;
+use crate::job::JobId;
 use crate::keys::PartitionKeys;
 use crate::outcome::{Cause, Failure};
 use crate::queue::{Lane, Partition};
@@ -129,6 +130,12 @@ impl Settlement {
     #[must_use]
     pub fn entry(&self) -> (Lane, &EntryId) {
         (self.subject.lane, &self.subject.entry)
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job_id(&self) -> JobId {
+        JobId::from_bytes(self.subject.job)
     }
 
     /// What shall become of the job.
@@ -301,12 +308,7 @@ fn chunks(
     groups
 }
 
-fn complete(
-    keys: &PartitionKeys,
-    lane: Lane,
-    settlements: &[Settlement],
-    group: &[usize],
-) -> Cmd {
+fn complete(keys: &PartitionKeys, lane: Lane, settlements: &[Settlement], group: &[usize]) -> Cmd {
     let history = group.first().and_then(|index| settlements[*index].fast()).unwrap_or_default();
     let own = [keys.lane(lane), keys.stats.as_str()];
     let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
@@ -326,7 +328,8 @@ fn relocate(
     group: &[usize],
 ) -> Cmd {
     let owner = group.first().map(|index| settlements[*index].owner.as_ref()).unwrap_or_default();
-    let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
+    let own =
+        [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
     let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::MOVE, all);
     cmd.arg(owner).arg(limits.count).arg(&keys.control);

@@ -1,0 +1,309 @@
+//! The claimer of a partition: it takes as many jobs as there are free slots, never more, hands
+//! them over, and settles what has ended, in the same round trip as the next claim.
+
+mod lanes;
+mod line;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::broker::{Claimed, DeadLimits, NodeName, Settled, Settlement};
+use poolder_core::decide::{Ending, Transition};
+use poolder_core::{Claim, Lane, Partition};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::context::{About, Context, Interruption};
+use crate::desk::{Key, Word, Work};
+
+use crate::pool::Slots;
+use crate::slot::unstarted;
+use crate::vitals::{Clock, Identity, Phase, Pulse};
+use lanes::Lanes;
+use line::Line;
+
+/// After a failure the next try waits this long, and longer each time …
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a claimer is made of.
+pub(crate) struct Setup {
+    pub(crate) client: Client,
+    pub(crate) partition: Partition,
+    pub(crate) limits: DeadLimits,
+    pub(crate) slots: Slots,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) pulse: Arc<Pulse>,
+    /// One suspect runs in a node at a time.
+    pub(crate) suspects: Arc<Semaphore>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) identity: watch::Receiver<Identity>,
+}
+
+pub(crate) struct Claimer {
+    setup: Setup,
+    /// Everything the server thinks we hold, until a settlement is answered for.
+    held: HashMap<Key, Held>,
+    /// Claimed beyond the free slots; these start first.
+    waiting: VecDeque<Work>,
+    free: Vec<usize>,
+    ready: usize,
+    settling: Vec<Settlement>,
+    lanes: Lanes,
+    pause: Duration,
+    not_before: Instant,
+}
+
+/// A claim, and how to reach its handler.
+struct Held {
+    cx: Context,
+    suspect: Option<OwnedSemaphorePermit>,
+}
+
+impl Claimer {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            held: HashMap::new(),
+            waiting: VecDeque::new(),
+            free: vec![],
+            ready: 0,
+            settling: vec![],
+            lanes: Lanes::default(),
+            pause: FIRST_PAUSE,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
+    pub(crate) async fn run(mut self) -> Slots {
+        let mut line = Line::closed();
+        let mut name = self.setup.identity.borrow().name.clone();
+        loop {
+            self.collect().await;
+            let now_named = self.setup.identity.borrow_and_update().name.clone();
+            if now_named != name {
+                self.lose_everything(&name, &now_named);
+                name = now_named;
+                line.close(&self.setup.client).await;
+            }
+            let phase = *self.setup.phase.borrow_and_update();
+            if phase != Phase::Run {
+                self.wind_down(phase);
+                line.unblock(&self.setup.client).await;
+                if self.held.is_empty() && !line.is_waiting() {
+                    return self.setup.slots;
+                }
+            }
+            self.dispatch();
+            self.step(&mut line, &name).await;
+        }
+    }
+
+    /// True while new jobs may be taken.
+    fn may_claim(&self) -> bool {
+        *self.setup.phase.borrow() == Phase::Run && self.setup.identity.borrow().claims
+    }
+
+    /// How many jobs to claim: one per free slot that has nothing waiting for it.
+    fn wanted(&self) -> usize {
+        if self.may_claim() { self.free.len().saturating_sub(self.waiting.len()) } else { 0 }
+    }
+
+    /// Picks up what the slots have laid down.
+    async fn collect(&mut self) {
+        for word in self.setup.slots.desk.take() {
+            match word {
+                Word::Free(slot) => {
+                    self.free.push(slot);
+                    self.ready += 1;
+                    if self.ready == self.setup.slots.size() {
+                        self.setup.slots.announce_ready().await;
+                    }
+                }
+                Word::Finished(slot, key, settlement) => {
+                    self.free.push(slot);
+                    match settlement {
+                        Some(settlement) => {
+                            // The next suspect need not wait for the answer to this one.
+                            if let Some(held) = self.held.get_mut(&key) {
+                                held.suspect = None;
+                            }
+                            self.settling.push(settlement);
+                        }
+                        None => {
+                            self.held.remove(&key);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node.
+    fn dispatch(&mut self) {
+        let mut kept = VecDeque::new();
+        while let Some(work) = self.waiting.pop_front() {
+            let Some(slot) = self.free.pop() else {
+                kept.push_back(work);
+                break;
+            };
+            if work.claim.lane == Lane::Suspect {
+                let Ok(permit) = Arc::clone(&self.setup.suspects).try_acquire_owned() else {
+                    self.free.push(slot);
+                    kept.push_back(work);
+                    continue;
+                };
+                let key = (work.claim.lane, work.claim.entry.clone());
+                if let Some(held) = self.held.get_mut(&key) {
+                    held.suspect = Some(permit);
+                }
+            }
+            // A slot that said it was free has room; one that is gone is not used again.
+            if let Err(work) = self.setup.slots.give(slot, work) {
+                kept.push_back(work);
+            }
+        }
+        kept.append(&mut self.waiting);
+        self.waiting = kept;
+    }
+
+    /// Takes in what a claim brought.
+    fn accept(&mut self, claimed: Claimed, owner: &NodeName, history: Option<&Arc<str>>) {
+        for found in claimed.undecodable {
+            let key = (found.lane, found.entry.clone());
+            if self.held.contains_key(&key) {
+                continue;
+            }
+            tracing::error!(
+                partition = %self.setup.partition, entry = %found.entry, reason = %found.reason,
+                "an entry cannot be read, it goes to the dead as it is"
+            );
+            let cx = self.context_of_nothing();
+            self.held.insert(key, Held { cx, suspect: None });
+            self.settling.push(Settlement::bury_undecodable(found, owner.clone()));
+        }
+        for claim in claimed.jobs {
+            let key = (claim.lane, claim.entry.clone());
+            // The same entry again: its group was lost and made anew. It is running already.
+            if self.held.contains_key(&key) {
+                continue;
+            }
+            let known = self.setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
+            let policy = claim.envelope.policy();
+            self.setup.pulse.allow(policy.timeout);
+            let cx = self.context(&claim, policy.timeout);
+            self.held.insert(key, Held { cx: cx.clone(), suspect: None });
+            let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
+            if known {
+                self.waiting.push_back(work);
+            } else {
+                tracing::error!(
+                    job = %work.claim.job_id(), kind = work.claim.envelope.kind(),
+                    version = work.claim.envelope.version(), partition = %self.setup.partition,
+                    "no worker here for this kind and version, the job waits for another node"
+                );
+                self.settling.push(unstarted(work, Ending::NotForUs, &self.setup.clock));
+            }
+        }
+    }
+
+    fn context(&self, claim: &Claim, timeout: Option<Duration>) -> Context {
+        Context::new(About {
+            id: claim.job_id(),
+            kind: claim.envelope.kind().into(),
+            partition: self.setup.partition.clone(),
+            attempt: claim.attempt(),
+            fence: claim.fence(),
+            timeout,
+            client: self.setup.client.clone(),
+        })
+    }
+
+    /// An unreadable entry has no handler, but is held until its burial is answered for.
+    fn context_of_nothing(&self) -> Context {
+        Context::new(About {
+            id: poolder_core::JobId::from_bytes([0; 16]),
+            kind: "".into(),
+            partition: self.setup.partition.clone(),
+            attempt: 0,
+            fence: 0,
+            timeout: None,
+            client: self.setup.client.clone(),
+        })
+    }
+
+    /// Learns what became of settlements; what was not answered for is settled again.
+    fn conclude(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
+        let mut failed = None;
+        for (settlement, result) in batch.into_iter().zip(results) {
+            let key = {
+                let (lane, entry) = settlement.entry();
+                (lane, entry.clone())
+            };
+            match result {
+                Settled::Applied => {
+                    if let Transition::Bury { counters } = settlement.transition() {
+                        let reason = counters.last_failure.as_ref().map(ToString::to_string);
+                        tracing::error!(
+                            partition = %self.setup.partition, job = %settlement.job_id(),
+                            reason = reason.as_deref().unwrap_or_default(), "a job died"
+                        );
+                    }
+                    self.held.remove(&key);
+                }
+                Settled::Fenced => {
+                    tracing::warn!(
+                        partition = %self.setup.partition, job = %settlement.job_id(),
+                        "settled before, or taken back: this settlement changed nothing"
+                    );
+                    self.held.remove(&key);
+                }
+                Settled::Epoch => self.settling.push(settlement.carefully()),
+                Settled::Failed(error) => {
+                    failed = Some(error);
+                    self.settling.push(settlement);
+                }
+            }
+        }
+        match failed {
+            Some(error) => self.stumble(&error.to_string()),
+            None => self.pause = FIRST_PAUSE,
+        }
+    }
+
+    /// After a failure: says so, and lets a moment pass, longer each time.
+    fn stumble(&mut self, error: &str) {
+        tracing::warn!(
+            partition = %self.setup.partition, error, retry_in = ?self.pause,
+            held = self.held.len(), "the server could not be asked, going on by myself"
+        );
+        self.not_before = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// On the way out: what did not start goes back at once; in the second phase, all of it.
+    fn wind_down(&mut self, phase: Phase) {
+        for work in std::mem::take(&mut self.waiting) {
+            self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+        }
+        if phase == Phase::HandBack {
+            self.held.values().for_each(|held| held.cx.interrupt(Interruption::Shutdown));
+        }
+    }
+
+    /// The node was declared dead: others run what we held.
+    fn lose_everything(&mut self, old: &str, new: &str) {
+        tracing::error!(
+            partition = %self.setup.partition, old, new, jobs = self.held.len(),
+            "this node was declared dead; it stops what it held and goes on under a new name"
+        );
+        for work in std::mem::take(&mut self.waiting) {
+            self.held.remove(&(work.claim.lane, work.claim.entry));
+        }
+        self.held.values().for_each(|held| held.cx.interrupt(Interruption::Lost));
+    }
+}

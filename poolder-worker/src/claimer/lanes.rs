@@ -1,0 +1,100 @@
+//! Which lane to claim from next.
+
+use poolder_core::Lane;
+use poolder_core::broker::Depths;
+
+/// One claim in so many reads the lanes from the bottom, so that `low` never starves.
+const BOTTOM_UP: u64 = 16;
+
+/// What is known of the lanes.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    depths: Depths,
+    last: Lane,
+    turn: u64,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { depths: [0; 5], last: Lane::Normal, turn: 0 }
+    }
+}
+
+impl Lanes {
+    /// The lane to claim from: the best that has jobs. `None` when all seem empty.
+    pub(crate) fn pick(&mut self, suspects: bool) -> Option<Lane> {
+        let usable =
+            |lane: &Lane| self.depths[lane.index()] > 0 && (suspects || !lane.is_suspect());
+        let found = if (self.turn + 1) % BOTTOM_UP == 0 {
+            Lane::ALL.into_iter().rev().find(usable)
+        } else {
+            Lane::ALL.into_iter().find(usable)
+        };
+        if let Some(lane) = found {
+            self.turn += 1;
+            self.last = lane;
+        }
+        found
+    }
+
+    /// The lane that had jobs last: worth a look when a round trip is made anyway.
+    pub(crate) fn likely(&self) -> Lane {
+        if self.last.is_suspect() { Lane::Normal } else { self.last }
+    }
+
+    /// Takes over what the server said before the claim.
+    pub(crate) fn learn(&mut self, depths: Depths) {
+        self.depths = depths;
+    }
+
+    /// A claim of up to `wanted` jobs brought `got`.
+    pub(crate) fn claimed(&mut self, lane: Lane, wanted: usize, got: usize) {
+        let depth = &mut self.depths[lane.index()];
+        *depth = if got < wanted { 0 } else { depth.saturating_sub(got as u64).max(1) };
+        if got > 0 {
+            self.last = lane;
+        }
+    }
+
+    /// Jobs came from this lane, so that more may be there.
+    pub(crate) fn stirred(&mut self, lane: Lane) {
+        self.depths[lane.index()] = self.depths[lane.index()].max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_lane_is_served_first_and_the_worst_once_in_sixteen() {
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.pick(true), None);
+        let mut served = [0; 5];
+        for _ in 0..160 {
+            lanes.learn([0, 0, 5, 5, 5]);
+            if let Some(lane) = lanes.pick(true) {
+                served[lane.index()] += 1;
+            }
+        }
+        assert_eq!(served, [0, 0, 150, 0, 10]);
+    }
+
+    #[test]
+    fn suspects_wait_while_one_runs() {
+        let mut lanes = Lanes::default();
+        lanes.learn([0, 3, 0, 0, 0]);
+        assert_eq!((lanes.pick(false), lanes.pick(true)), (None, Some(Lane::Suspect)));
+        assert_eq!(lanes.likely(), Lane::Normal, "suspects are never claimed on speculation");
+    }
+
+    #[test]
+    fn a_short_claim_empties_the_lane_and_a_full_one_may_have_left_some() {
+        let mut lanes = Lanes::default();
+        lanes.learn([0, 0, 0, 10, 0]);
+        lanes.claimed(Lane::Normal, 10, 10);
+        assert_eq!(lanes.pick(true), Some(Lane::Normal));
+        lanes.claimed(Lane::Normal, 10, 3);
+        assert_eq!(lanes.pick(true), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! The claimer's line to the server: closed, open, or waiting for a job; and what to do next.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::broker::{ClaimLine, Claimed, NodeName};
+use poolder_core::{Error, Lane};
+use tokio::time::Instant;
+
+use super::Claimer;
+use crate::desk::Key;
+use crate::erased::BoxFuture;
+
+/// A claim that the server had not finished when its line broke lands no later than this: the
+/// time it may block, and a margin.
+const LATE_CLAIMS: Duration = Duration::from_secs(7);
+
+/// How often the claimer compares what it holds with what the server thinks it holds.
+const AUDIT: Duration = Duration::from_secs(30);
+
+type Wait = BoxFuture<'static, (ClaimLine, Result<Claimed, Error>)>;
+
+pub(super) struct Line {
+    state: State,
+    /// When to look for claims whose reply was lost …
+    adopt_at: Option<Instant>,
+    /// … and again, for those that landed late.
+    late: Option<Instant>,
+    audit_at: Instant,
+    /// Seen at the last audit only: a claim may have been settled while we looked.
+    doubtful: HashSet<Key>,
+}
+
+enum State {
+    Closed,
+    Open(Box<ClaimLine>),
+    Waiting { wait: Wait, id: Option<i64>, unblocked: bool },
+}
+
+impl Line {
+    pub(super) fn closed() -> Self {
+        let audit_at = Instant::now() + AUDIT;
+        Self {
+            state: State::Closed,
+            adopt_at: None,
+            late: None,
+            audit_at,
+            doubtful: HashSet::new(),
+        }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
+    }
+
+    /// Ends a wait early, once.
+    pub(super) async fn unblock(&mut self, client: &Client) {
+        if let State::Waiting { id: Some(id), unblocked, .. } = &mut self.state
+            && !std::mem::replace(unblocked, true)
+        {
+            client.broker().unblock(*id).await;
+        }
+    }
+
+    /// Drops the connection. What a wait may still bring lands under a name that is dead.
+    pub(super) async fn close(&mut self, client: &Client) {
+        self.unblock(client).await;
+        self.state = State::Closed;
+        self.doubtful.clear();
+    }
+}
+
+impl Claimer {
+    /// Does the next thing: opens the line, adopts, settles and claims, or waits.
+    pub(super) async fn step(&mut self, line: &mut Line, name: &NodeName) {
+        let now = Instant::now();
+        let must_settle = !self.settling.is_empty();
+        match std::mem::replace(&mut line.state, State::Closed) {
+            State::Closed if now < self.not_before || !(self.may_claim() || must_settle) => {
+                self.until_something(self.not_before).await;
+            }
+            State::Closed => self.open(line, name).await,
+            State::Open(mut open) => {
+                if line.adopt_at.is_some_and(|at| at <= now) || line.audit_at <= now {
+                    match self.adopt(line, &mut open, name).await {
+                        Ok(()) => line.state = State::Open(open),
+                        Err(error) => self.stumble(&error.to_string()),
+                    }
+                } else if must_settle && now < self.not_before {
+                    line.state = State::Open(open);
+                    self.until_something(self.not_before).await;
+                } else {
+                    self.trade(line, open, name).await;
+                }
+            }
+            State::Waiting { wait, id, unblocked } if must_settle && now >= self.not_before => {
+                // The wait goes on meanwhile; its connection is not ours to use.
+                line.state = State::Waiting { wait, id, unblocked };
+                let batch = std::mem::take(&mut self.settling);
+                let (partition, limits) = (&self.setup.partition, self.setup.limits);
+                let broker = self.setup.client.broker();
+                let results = broker.settle(partition, limits, &batch).await;
+                self.conclude(batch, results);
+            }
+            State::Waiting { wait, id, unblocked } => {
+                self.wait_on(line, wait, (id, unblocked), name).await;
+            }
+        }
+    }
+
+    async fn open(&mut self, line: &mut Line, name: &NodeName) {
+        let (client, limits) = (&self.setup.client, self.setup.limits);
+        match ClaimLine::open(client.broker(), &self.setup.partition, name, limits).await {
+            Ok(open) => {
+                self.pause = super::FIRST_PAUSE;
+                line.state = State::Open(Box::new(open));
+                // A reply may have been lost with the line before; and a claim may yet land.
+                line.adopt_at = Some(Instant::now());
+                line.late = Some(Instant::now() + LATE_CLAIMS);
+            }
+            Err(error) => self.stumble(&error.to_string()),
+        }
+    }
+
+    /// Takes in what the server thinks we hold and we know nothing of. On its own, such a finding
+    /// is believed after a lost reply only; else when two audits agree.
+    async fn adopt(
+        &mut self,
+        line: &mut Line,
+        open: &mut ClaimLine,
+        name: &NodeName,
+    ) -> Result<(), Error> {
+        let sure = line.adopt_at.is_some_and(|at| at <= Instant::now());
+        let mut doubtful = HashSet::new();
+        for lane in Lane::ALL {
+            let mut unknown = open.held(lane).await?;
+            unknown.retain(|id| !self.held.contains_key(&(lane, id.clone())));
+            if !sure {
+                doubtful.extend(unknown.iter().map(|id| (lane, id.clone())));
+                unknown.retain(|id| line.doubtful.contains(&(lane, id.clone())));
+            }
+            if unknown.is_empty() {
+                continue;
+            }
+            tracing::info!(
+                partition = %self.setup.partition, %lane, jobs = unknown.len(),
+                "adopting jobs whose claim was answered into the void"
+            );
+            let claimed = open.adopt(lane, &unknown).await?;
+            self.accept(claimed, name, open.history().as_ref());
+        }
+        line.doubtful = doubtful;
+        line.audit_at = Instant::now() + AUDIT;
+        if sure {
+            line.adopt_at = line.late.take();
+        }
+        Ok(())
+    }
+
+    /// Settles and claims in one round trip, or starts to wait when there is nothing to do.
+    async fn trade(&mut self, line: &mut Line, mut open: Box<ClaimLine>, name: &NodeName) {
+        let wanted = self.wanted();
+        let suspects = self.suspects_welcome();
+        let picked = if wanted > 0 { self.lanes.pick(suspects) } else { None };
+        if picked.is_none() && self.settling.is_empty() {
+            if wanted == 0 {
+                line.state = State::Open(open);
+                let until = line.adopt_at.unwrap_or(line.audit_at);
+                self.until_something(until).await;
+            } else {
+                let id = open.id();
+                line.state =
+                    State::Waiting { wait: start_wait(open, suspects), id, unblocked: false };
+            }
+            return;
+        }
+        let claim = (wanted > 0).then(|| {
+            let lane = picked.unwrap_or_else(|| self.lanes.likely());
+            (lane, if lane.is_suspect() { 1 } else { wanted })
+        });
+        let batch = std::mem::take(&mut self.settling);
+        match open.exchange(&batch, claim).await {
+            Ok(exchange) => {
+                self.conclude(batch, exchange.settled);
+                if let Some(depths) = exchange.depths {
+                    self.lanes.learn(depths);
+                }
+                match exchange.claimed {
+                    Ok(claimed) => {
+                        if let Some((lane, count)) = claim {
+                            self.lanes.claimed(lane, count, claimed.len());
+                        }
+                        self.accept(claimed, name, open.history().as_ref());
+                        line.state = State::Open(open);
+                    }
+                    // The claim alone failed; the line is opened anew and adopts, to be sure.
+                    Err(error) => self.stumble(&error.to_string()),
+                }
+            }
+            Err(error) => {
+                self.settling = batch;
+                self.stumble(&error.to_string());
+            }
+        }
+    }
+
+    async fn wait_on(
+        &mut self,
+        line: &mut Line,
+        mut wait: Wait,
+        (id, unblocked): (Option<i64>, bool),
+        name: &NodeName,
+    ) {
+        let setup = &mut self.setup;
+        let came = tokio::select! {
+            came = &mut wait => Some(came),
+            () = setup.slots.desk.rung() => None,
+            _ = setup.phase.changed() => None,
+            _ = setup.identity.changed() => None,
+            () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
+        };
+        match came {
+            None => line.state = State::Waiting { wait, id, unblocked },
+            Some((open, Ok(claimed))) => {
+                claimed.jobs.iter().for_each(|claim| self.lanes.stirred(claim.lane));
+                self.accept(claimed, name, open.history().as_ref());
+                line.state = State::Open(Box::new(open));
+            }
+            Some((_, Err(error))) => self.stumble(&error.to_string()),
+        }
+    }
+
+    /// True when a suspect could start right away.
+    fn suspects_welcome(&self) -> bool {
+        self.setup.suspects.available_permits() > 0
+            && !self.held.keys().any(|(lane, _)| lane.is_suspect())
+    }
+
+    /// Waits for a slot, a change of phase or name, or the time.
+    async fn until_something(&mut self, time: Instant) {
+        let setup = &mut self.setup;
+        let timed = time > Instant::now();
+        tokio::select! {
+            () = setup.slots.desk.rung() => {}
+            _ = setup.phase.changed() => {}
+            _ = setup.identity.changed() => {}
+            () = tokio::time::sleep_until(time), if timed => {}
+        }
+    }
+}
+
+fn start_wait(mut open: Box<ClaimLine>, suspects: bool) -> Wait {
+    let lanes: Vec<Lane> =
+        Lane::ALL.into_iter().filter(|lane| suspects || !lane.is_suspect()).collect();
+    Box::pin(async move {
+        let claimed = open.wait(&lanes).await;
+        (*open, claimed)
+    })
+}

@@ -1,0 +1,171 @@
+//! What a handler can ask about its attempt, and what it can say on the way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::{Error, JobId, Partition};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// One attempt at a job, as its handler sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+    attempt: u32,
+    deadline: Option<Instant>,
+}
+
+struct Inner {
+    id: JobId,
+    kind: Box<str>,
+    partition: Partition,
+    fence: u64,
+    client: Client,
+    cancelled: AtomicU8,
+    wake: Notify,
+}
+
+/// Why a running job should stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Interruption {
+    /// The node is going down: the job goes back, nothing is counted.
+    Shutdown = 1,
+    /// The node was declared dead: others run the job, we have no say any more.
+    Lost = 2,
+}
+
+/// What a context is made of.
+pub(crate) struct About {
+    pub(crate) id: JobId,
+    pub(crate) kind: Box<str>,
+    pub(crate) partition: Partition,
+    pub(crate) attempt: u32,
+    pub(crate) fence: u64,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) client: Client,
+}
+
+impl Context {
+    pub(crate) fn new(about: About) -> Self {
+        let About { id, kind, partition, attempt, fence, timeout, client } = about;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
+        let inner = Inner { id, kind, partition, fence, client, cancelled, wake };
+        Self { inner: Arc::new(inner), attempt, deadline }
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.inner.id
+    }
+
+    /// The job's kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.inner.kind
+    }
+
+    /// The queue's name.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        self.inner.partition.queue.as_str()
+    }
+
+    /// Which attempt this is, from 1. Snoozes, hand-backs and crashes are not counted.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// A number that grows with every time the job is given to a slot, within one server history.
+    /// Store it with what you write, and refuse writes with a lower one: a process that was paused
+    /// and lost its job without noticing then cannot spoil what its successor wrote.
+    #[must_use]
+    pub fn fence(&self) -> u64 {
+        self.inner.fence
+    }
+
+    /// When the attempt times out.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// True when the handler should stop: the node is going down, or has lost the job.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.interruption().is_some()
+    }
+
+    /// Waits until the handler should stop. It then has a moment before it is dropped where it
+    /// stands.
+    pub async fn cancelled(&self) {
+        loop {
+            let woken = self.inner.wake.notified();
+            tokio::pin!(woken);
+            // From here on a wake-up is not missed, so that the flag can be looked at safely.
+            woken.as_mut().enable();
+            if self.is_cancelled() {
+                return;
+            }
+            woken.await;
+        }
+    }
+
+    /// Tells whoever looks how far the job has come.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering; the job itself is not affected.
+    pub async fn progress(&self, done: u64, total: u64) -> Result<(), Error> {
+        let broker = self.inner.client.broker();
+        broker.report_progress(&self.inner.partition, self.inner.id, done, total).await
+    }
+
+    /// A client, for enqueueing what comes next.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// The same job's next attempt, in the same slot. The claimer can still interrupt it through
+    /// the first context, since both share the signal.
+    pub(crate) fn next_attempt(&self, attempt: u32, timeout: Option<Duration>) -> Self {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { inner: Arc::clone(&self.inner), attempt, deadline }
+    }
+
+    pub(crate) fn interrupt(&self, why: Interruption) {
+        let first = self.inner.cancelled.compare_exchange(
+            0,
+            why as u8,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if first.is_ok() {
+            self.inner.wake.notify_waiters();
+        }
+    }
+
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
+        match self.inner.cancelled.load(Ordering::Acquire) {
+            1 => Some(Interruption::Shutdown),
+            2 => Some(Interruption::Lost),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("id", &self.inner.id)
+            .field("kind", &self.inner.kind)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! The one place where the types of jobs and workers are forgotten.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use poolder_core::{BoxError, Cause, Failure, Job, Outcome, RawJob, Verdict};
+
+use crate::context::Context;
+use crate::worker::{Result, Worker};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A worker whose job type is known only to itself.
+pub(crate) trait DynWorker: Send {
+    fn init(&mut self) -> BoxFuture<'_, Result<()>>;
+    fn pool_ready(&mut self) -> BoxFuture<'_, ()>;
+    fn run<'a>(&'a mut self, raw: RawJob<'a>, cx: Context) -> BoxFuture<'a, Result<Outcome>>;
+    fn judge<'a>(
+        &'a mut self,
+        raw: RawJob<'a>,
+        cx: Context,
+        error: &'a BoxError,
+    ) -> BoxFuture<'a, Verdict>;
+    fn stop(&mut self) -> BoxFuture<'_, ()>;
+    fn fresh(&self) -> Box<dyn DynWorker>;
+    fn kinds(&self) -> &'static [&'static str];
+    fn version(&self) -> u16;
+}
+
+impl<W: Worker> DynWorker for W {
+    fn init(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.handle_init())
+    }
+
+    fn pool_ready(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.handle_pool_ready())
+    }
+
+    fn run<'a>(&'a mut self, raw: RawJob<'a>, cx: Context) -> BoxFuture<'a, Result<Outcome>> {
+        match W::Job::decode(raw) {
+            Ok(job) => Box::pin(self.handle_job(job, cx)),
+            Err(error) => {
+                let failure = Failure::new(Cause::Payload, error.to_string());
+                Box::pin(std::future::ready(Err(failure.into())))
+            }
+        }
+    }
+
+    fn judge<'a>(
+        &'a mut self,
+        raw: RawJob<'a>,
+        cx: Context,
+        error: &'a BoxError,
+    ) -> BoxFuture<'a, Verdict> {
+        match W::Job::decode(raw) {
+            Ok(job) => Box::pin(self.handle_error(job, cx, error)),
+            // There is no job to ask about; a deploy may bring the type that fits.
+            Err(_) => Box::pin(std::future::ready(Verdict::Policy)),
+        }
+    }
+
+    fn stop(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.handle_stop())
+    }
+
+    fn fresh(&self) -> Box<dyn DynWorker> {
+        Box::new(self.clone())
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        W::Job::KINDS
+    }
+
+    fn version(&self) -> u16 {
+        W::Job::VERSION
+    }
+}

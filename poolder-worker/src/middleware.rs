@@ -1,0 +1,71 @@
+//! What wraps every attempt: one function shape, and a chain of a few lines.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use poolder_core::{Outcome, RawJob};
+
+use crate::context::Context;
+use crate::erased::{BoxFuture, DynWorker};
+use crate::worker::Result;
+
+/// Wraps the attempts of a pool: logs, measures, guards.
+///
+/// ```
+/// use poolder_worker::{Context, Middleware, Next, Result};
+/// use poolder_core::Outcome;
+///
+/// struct Timing;
+///
+/// impl Middleware for Timing {
+///     async fn call(&self, cx: Context, next: Next<'_>) -> Result<Outcome> {
+///         let (started, kind) = (std::time::Instant::now(), cx.kind().to_owned());
+///         let outcome = next.run(cx).await;
+///         println!("{kind} took {:?}", started.elapsed());
+///         outcome
+///     }
+/// }
+/// ```
+pub trait Middleware: Send + Sync + 'static {
+    /// Does something before, calls [`Next::run`], does something after. Not calling it means the
+    /// job does not run.
+    fn call(&self, cx: Context, next: Next<'_>) -> impl Future<Output = Result<Outcome>> + Send;
+}
+
+/// A middleware whose future is boxed.
+pub(crate) trait DynMiddleware: Send + Sync {
+    fn call<'a>(&'a self, cx: Context, next: Next<'a>) -> BoxFuture<'a, Result<Outcome>>;
+}
+
+impl<M: Middleware> DynMiddleware for M {
+    fn call<'a>(&'a self, cx: Context, next: Next<'a>) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(Middleware::call(self, cx, next))
+    }
+}
+
+/// The rest of the chain, and the worker at its end.
+pub struct Next<'a> {
+    pub(crate) chain: &'a [Arc<dyn DynMiddleware>],
+    pub(crate) worker: &'a mut dyn DynWorker,
+    pub(crate) raw: RawJob<'a>,
+}
+
+impl<'a> Next<'a> {
+    /// Runs the rest of the chain.
+    pub fn run(self, cx: Context) -> impl Future<Output = Result<Outcome>> + Send + 'a {
+        self.boxed(cx)
+    }
+
+    fn boxed(self, cx: Context) -> BoxFuture<'a, Result<Outcome>> {
+        match self.chain.split_first() {
+            Some((first, rest)) => first.call(cx, Next { chain: rest, ..self }),
+            None => self.worker.run(self.raw, cx),
+        }
+    }
+}
+
+impl std::fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").field("left", &self.chain.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! Leads a partition while it can: takes the lease, renews it, trusts it for less than it lasts,
+//! and resigns on the way out.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Post;
+
+/// How long a lease holds by the server's clock.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long we believe in it by our own, from the moment we asked.
+const TRUST: Duration = Duration::from_secs(12);
+/// How often it is renewed, or asked for.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// Works until `stop`, then resigns.
+pub(super) async fn run(mut post: Post, stop: CancellationToken) {
+    let mut holder = String::new();
+    let mut trusted = Instant::now();
+    loop {
+        // A name that is dead must not lead, and one that never gave a sign of life cannot.
+        let identity = post.identity.borrow_and_update().clone();
+        let dead = post.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
+        if identity.claims {
+            let asked = Instant::now();
+            let answer = post.broker.lead(&post.partition, &identity.name, LEASE, dead).await;
+            match answer {
+                Ok(leadership) => {
+                    if leadership.ours {
+                        trusted = asked + TRUST;
+                    }
+                    announce(&post, leadership.ours, leadership.term, &leadership.holder);
+                    holder = leadership.holder;
+                }
+                Err(error) => tracing::warn!(
+                    partition = %post.partition, %error, "the leadership could not be renewed"
+                ),
+            }
+        }
+        let leads = identity.claims && trusted > Instant::now();
+        if !leads {
+            announce(&post, false, 0, &holder);
+        }
+        let expiry = if leads { trusted } else { Instant::now() + RENEWAL };
+        let next = expiry.min(Instant::now() + RENEWAL);
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep_until(next) => {}
+            () = post.lease.notified() => {}
+            _ = post.identity.changed() => {}
+            () = died(&mut post.dead, &holder) => {}
+        }
+    }
+    if post.is_leading() {
+        announce(&post, false, 0, &holder);
+        let name = post.identity.borrow().name.clone();
+        if let Err(error) = post.broker.resign(&post.partition, &name).await {
+            tracing::warn!(partition = %post.partition, %error, "could not resign, the lease ends by itself");
+        }
+    }
+}
+
+/// Waits until the leader is declared dead.
+async fn died(dead: &mut tokio::sync::watch::Receiver<crate::vitals::DeadNodes>, holder: &str) {
+    while dead.changed().await.is_ok() {
+        if dead.borrow_and_update().contains(holder) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+fn announce(post: &Post, leads: bool, term: u64, holder: &str) {
+    let changed = post.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+    if changed && leads {
+        tracing::info!(partition = %post.partition, term, "this node leads");
+    } else if changed {
+        tracing::info!(partition = %post.partition, holder, "this node leads no longer");
+    }
+}

@@ -1,0 +1,201 @@
+//! One slot: it owns a clone of each worker and runs one job at a time, from its payload to its
+//! fate.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_core::broker::Settlement;
+use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::{BoxError, Cause, Counters, Failure, Policy};
+use tokio::sync::mpsc;
+
+use crate::context::{Context, Interruption};
+use crate::desk::{Desk, Word, Work};
+use crate::erased::DynWorker;
+use crate::guard::guarded;
+use crate::middleware::{DynMiddleware, Next};
+use crate::vitals::Clock;
+
+/// How long an interrupted handler may still run before it is dropped where it stands.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// The longest wait between two tries of `handle_init`.
+const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Slot {
+    pub(crate) index: usize,
+    pub(crate) workers: Vec<Box<dyn DynWorker>>,
+    pub(crate) kinds: Arc<HashMap<&'static str, usize>>,
+    pub(crate) chain: Arc<[Arc<dyn DynMiddleware>]>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) queue: Arc<str>,
+}
+
+impl Slot {
+    /// Takes work until the pool lets go of the other end.
+    pub(crate) async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+        if !self.init_all(&work).await {
+            return;
+        }
+        self.desk.put(Word::Free(self.index));
+        while let Some(work) = work.recv().await {
+            let key = (work.claim.lane, work.claim.entry.clone());
+            let settlement = self.attempt(work).await;
+            self.desk.put(Word::Finished(self.index, key, settlement));
+        }
+        for worker in &mut self.workers {
+            if let Err(panic) = guarded(worker.stop()).await {
+                tracing::error!(queue = %self.queue, slot = self.index, panic, "handle_stop");
+            }
+        }
+    }
+
+    /// Runs the job until its fate is decided: more than once when it is to run again at once.
+    /// Returns nothing when the node has lost the job meanwhile.
+    async fn attempt(&mut self, work: Work) -> Option<Settlement> {
+        let Work { claim, mut cx, owner, history } = work;
+        let policy = claim.envelope.policy();
+        let mut counters = claim.counters.clone();
+        loop {
+            let ending = self.run_once(&claim, &policy, &cx).await?;
+            let transition = decide(&policy, &counters, ending, self.clock.now(), jitter());
+            let Transition::RunAgain(next) = transition else {
+                return Some(Settlement::new(claim, owner, history, transition));
+            };
+            cx = cx.next_attempt(next.failures + 1, policy.timeout);
+            counters = next;
+        }
+    }
+
+    /// One attempt, and what the worker says to its failure.
+    async fn run_once(
+        &mut self,
+        claim: &poolder_core::Claim,
+        policy: &Policy,
+        cx: &Context,
+    ) -> Option<Ending> {
+        let Some(at) = self.kinds.get(claim.envelope.kind()).copied() else {
+            return Some(Ending::NotForUs);
+        };
+        let (chain, raw) = (Arc::clone(&self.chain), claim.envelope.raw_job());
+        let next = Next { chain: &chain, worker: self.workers[at].as_mut(), raw };
+        let error = tokio::select! {
+            biased;
+            result = guarded(next.run(cx.clone())) => match result {
+                Ok(Ok(outcome)) => return Some(Ending::Outcome(outcome)),
+                Ok(Err(error)) => error,
+                Err(panic) => {
+                    self.replace(at).await;
+                    Failure::new(Cause::Panic, panic).into()
+                }
+            },
+            () = past(cx.deadline()) => {
+                let limit = policy.timeout.unwrap_or_default();
+                Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into()
+            }
+            why = interrupted(cx) => return given_up(why),
+        };
+        if let Some(why) = cx.interruption() {
+            // The handler failed because it was told to stop: that is no failure of the job.
+            return given_up(why);
+        }
+        let failure = failure_of(&error);
+        let judge = self.workers[at].judge(raw, cx.clone(), &error);
+        let verdict = match guarded(judge).await {
+            Ok(verdict) => verdict,
+            Err(panic) => {
+                tracing::error!(job = %cx.id(), kind = cx.kind(), panic, "handle_error");
+                self.replace(at).await;
+                poolder_core::Verdict::Policy
+            }
+        };
+        tracing::warn!(
+            job = %cx.id(), kind = cx.kind(), queue = %self.queue, attempt = cx.attempt(),
+            %failure, ?verdict, "an attempt failed"
+        );
+        Some(Ending::Failed(failure, verdict))
+    }
+
+    /// Initializes every worker; later and later again where that fails. False when the pool has
+    /// gone meanwhile.
+    async fn init_all(&mut self, work: &mpsc::Receiver<Work>) -> bool {
+        for at in 0..self.workers.len() {
+            let mut wait = Duration::from_millis(500);
+            while let Err(error) = self.init(at).await {
+                tracing::error!(
+                    queue = %self.queue, slot = self.index, error, retry_in = ?wait,
+                    "handle_init failed, the slot takes no job yet"
+                );
+                tokio::time::sleep(wait).await;
+                if work.is_closed() {
+                    return false;
+                }
+                wait = (wait * 2).min(LONGEST_INIT_WAIT);
+            }
+        }
+        true
+    }
+
+    async fn init(&mut self, at: usize) -> Result<(), String> {
+        match guarded(self.workers[at].init()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(panic) => Err(panic),
+        }
+    }
+
+    /// Throws a worker that panicked away, so that the next job does not meet its ruins.
+    async fn replace(&mut self, at: usize) {
+        self.workers[at] = self.workers[at].fresh();
+        if let Err(error) = self.init(at).await {
+            tracing::error!(queue = %self.queue, slot = self.index, error, "handle_init");
+        }
+    }
+}
+
+/// Ends when the deadline has passed; never without one.
+async fn past(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends a moment after the handler was told to stop.
+async fn interrupted(cx: &Context) -> Interruption {
+    cx.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+    cx.interruption().unwrap_or(Interruption::Shutdown)
+}
+
+fn given_up(why: Interruption) -> Option<Ending> {
+    match why {
+        Interruption::Shutdown => Some(Ending::HandedBack),
+        Interruption::Lost => None,
+    }
+}
+
+fn failure_of(error: &BoxError) -> Failure {
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.clone(),
+        None => Failure::new(Cause::Error, error.to_string()),
+    }
+}
+
+/// A random number from −1 to 1. The standard library's hash keys are random enough to spread
+/// retries.
+fn jitter() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX) * 2.0 - 1.0
+}
+
+/// The settlement of a claim that never came to a slot.
+pub(crate) fn unstarted(work: Work, ending: Ending, clock: &Clock) -> Settlement {
+    let (policy, counters): (Policy, Counters) =
+        (work.claim.envelope.policy(), work.claim.counters.clone());
+    let transition = decide(&policy, &counters, ending, clock.now(), 0.0);
+    Settlement::new(work.claim, work.owner, work.history, transition)
+}

@@ -1,0 +1,115 @@
+//! The user's code for one type of job.
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use poolder_core::{BoxError, Job, Outcome, Verdict};
+
+use crate::context::Context;
+
+/// What handlers return: any error that can be boxed will do.
+pub type Result<T, E = BoxError> = std::result::Result<T, E>;
+
+/// Runs jobs of one type. Each slot owns a clone and gives it one job at a time, so that state
+/// needs no lock; after a panic the slot gets a fresh clone.
+///
+/// ```
+/// use poolder_worker::{Context, Result, Worker};
+/// use poolder_core::{Job, Outcome};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Welcome { user: u64 }
+/// # impl Job for Welcome { const KINDS: &'static [&'static str] = &["welcome"]; }
+///
+/// #[derive(Clone, Default)]
+/// struct Mailer { sent: u64 }
+///
+/// impl Worker for Mailer {
+///     type Job = Welcome;
+///
+///     async fn handle_job(&mut self, job: Welcome, cx: Context) -> Result<Outcome> {
+///         self.sent += 1;
+///         println!("welcome {} (attempt {})", job.user, cx.attempt());
+///         Ok(Outcome::Done)
+///     }
+/// }
+/// ```
+pub trait Worker: Clone + Send + 'static {
+    /// The type of job.
+    type Job: Job;
+
+    /// Opens what the slot needs, before its first job and after a panic. When it fails the slot
+    /// reports it and tries again, later each time, up to half a minute.
+    fn handle_init(&mut self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Is called once, on a clone of its own, when all slots of the pool are ready.
+    fn handle_pool_ready(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Does the work. At least once: make it safe to repeat.
+    fn handle_job(
+        &mut self,
+        job: Self::Job,
+        cx: Context,
+    ) -> impl Future<Output = Result<Outcome>> + Send;
+
+    /// Says what shall become of a failed attempt. Default: as the job's policy says. A timeout
+    /// and a panic come as a [`Failure`](poolder_core::Failure).
+    fn handle_error(
+        &mut self,
+        job: Self::Job,
+        cx: Context,
+        error: &BoxError,
+    ) -> impl Future<Output = Verdict> + Send {
+        let _ = (job, cx, error);
+        async { Verdict::Policy }
+    }
+
+    /// Closes what the slot holds, when the node goes down.
+    fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+/// A worker without state: see [`worker_fn`].
+pub struct WorkerFn<F, J> {
+    handler: F,
+    job: PhantomData<fn(J)>,
+}
+
+/// Makes a worker of an async function from a job and its context to an outcome.
+pub fn worker_fn<F, J, R>(handler: F) -> WorkerFn<F, J>
+where
+    J: Job,
+    F: Fn(J, Context) -> R + Clone + Send + 'static,
+    R: Future<Output = Result<Outcome>> + Send,
+{
+    WorkerFn { handler, job: PhantomData }
+}
+
+impl<F, J, R> Worker for WorkerFn<F, J>
+where
+    J: Job,
+    F: Fn(J, Context) -> R + Clone + Send + 'static,
+    R: Future<Output = Result<Outcome>> + Send,
+{
+    type Job = J;
+
+    fn handle_job(&mut self, job: J, cx: Context) -> impl Future<Output = Result<Outcome>> + Send {
+        (self.handler)(job, cx)
+    }
+}
+
+impl<F: Clone, J> Clone for WorkerFn<F, J> {
+    fn clone(&self) -> Self {
+        Self { handler: self.handler.clone(), job: PhantomData }
+    }
+}
+
+impl<F, J> std::fmt::Debug for WorkerFn<F, J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WorkerFn")
+    }
+}
