@@ -29,6 +29,8 @@ pub enum Ending {
 pub enum Transition {
     /// Done: remove it, count it.
     Complete,
+    /// The same, and keep what the handler returned.
+    CompleteWith(Vec<u8>),
     /// Run it again in the same slot at once.
     RunAgain(Counters),
     /// Let it wait in `due`.
@@ -89,6 +91,7 @@ pub fn decide(
 ) -> Transition {
     match ending {
         Ending::Outcome(Outcome::Done) => Transition::Complete,
+        Ending::Outcome(Outcome::DoneWith(result)) => Transition::CompleteWith(result),
         Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
         Ending::Outcome(Outcome::Snooze(delay)) => {
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }

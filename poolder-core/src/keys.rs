@@ -105,6 +105,11 @@ impl PartitionKeys {
         format!("{}:progress:{job}", self.base)
     }
 
+    /// What the handler of a job returned.
+    pub(crate) fn result(&self, job: JobId) -> String {
+        format!("{}:result:{job}", self.base)
+    }
+
     /// The receipt of an idempotent enqueue.
     pub(crate) fn sent(&self, job: JobId) -> String {
         format!("{}:sent:{job}", self.base)

@@ -5,15 +5,50 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::envelope::MAX_PAYLOAD;
+use crate::error::Error;
+use crate::job::payload;
+
 /// How an attempt ended, when it did not fail.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The work is done.
     Done,
+    /// The work is done, and this is its result, as MessagePack: made by [`Outcome::result`].
+    /// It is kept for 24 hours.
+    DoneWith(Vec<u8>),
     /// Not now: run it again after this time. Burns no attempt.
     Snooze(Duration),
     /// The job is pointless and must not run again; the reason is logged and counted.
     Cancel(String),
+}
+
+impl Outcome {
+    /// The work is done, and this is its result. It is kept for 24 hours.
+    ///
+    /// ```
+    /// use poolder_core::Outcome;
+    ///
+    /// let outcome = Outcome::result(&("words", 1_234))?;
+    /// assert!(matches!(outcome, Outcome::DoneWith(_)));
+    /// # Ok::<(), poolder_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when it cannot be serialized, [`Error::is_too_large`] when it takes more
+    /// than [`MAX_PAYLOAD`] bytes.
+    pub fn result<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
+        let mut bytes = vec![];
+        payload::encode(value, &mut bytes)?;
+        if bytes.len() > MAX_PAYLOAD {
+            return Err(Error::too_large(format!(
+                "the result has {} bytes, the most is {MAX_PAYLOAD}: store it elsewhere and \
+                 return a reference to it",
+                bytes.len()
+            )));
+        }
+        Ok(Self::DoneWith(bytes))
+    }
 }
 
 /// What shall become of a failed attempt.

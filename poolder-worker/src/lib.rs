@@ -30,6 +30,6 @@ mod worker;
 
 pub use context::Context;
 pub use middleware::{Middleware, Next};
-pub use node::{Node, NodeBuilder};
+pub use node::{Component, Node, NodeBuilder};
 pub use pool::Pool;
 pub use worker::{Result, Worker, WorkerFn, worker_fn};

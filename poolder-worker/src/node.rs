@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::claimer::{Claimer, Setup};
+use crate::erased::BoxFuture;
 use crate::pool::{Plan, Pool, Slots};
 use crate::services::{self, Post};
 use crate::vitals::{Clock, Phase, Pulse};
@@ -45,26 +46,68 @@ impl Node {
         NodeBuilder {
             client,
             pools: vec![],
+            before_start: vec![],
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
         }
     }
 }
 
+/// Something that a node can be given: a pool, or what builds on one.
+pub trait Component {
+    /// Adds it to the node.
+    fn install(self, node: NodeBuilder) -> NodeBuilder;
+}
+
+impl Component for Pool {
+    fn install(self, node: NodeBuilder) -> NodeBuilder {
+        node.pool(self)
+    }
+}
+
+type BeforeStart = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+
 /// A node that is being described.
-#[derive(Debug)]
 #[must_use = "a node runs when run() is awaited"]
 pub struct NodeBuilder {
     client: Client,
     pools: Vec<Pool>,
+    before_start: Vec<BeforeStart>,
     shutdown_timeout: Duration,
     limits: DeadLimits,
 }
 
+impl std::fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("client", &self.client)
+            .field("pools", &self.pools)
+            .field("shutdown_timeout", &self.shutdown_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
 impl NodeBuilder {
+    /// Adds a component: a [`Pool`], or what the macros build.
+    pub fn add(self, component: impl Component) -> Self {
+        component.install(self)
+    }
+
     /// Adds a pool. A queue has one pool in a process.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pools.push(pool);
+        self
+    }
+
+    /// Does something when the server was found fit, before the first job is claimed: declares
+    /// schedules, or checks a database. While the server does not answer it is tried again; any
+    /// other error ends the node.
+    pub fn before_start<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(Client) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.before_start.push(Box::new(move |client| Box::pin(hook(client))));
         self
     }
 
@@ -109,7 +152,7 @@ impl NodeBuilder {
         let plans = plan(self.pools)?;
         tokio::pin!(stop);
         tokio::select! {
-            fit = until_fit(&self.client) => fit?,
+            prepared = prepare(&self.client, &self.before_start) => prepared?,
             () = &mut stop => return Ok(()),
         }
         let running = Running::start(self.client, self.limits, plans)?;
@@ -266,18 +309,12 @@ fn post(
     }
 }
 
-/// Waits for a server that answers and is fit; warns of what may hurt later.
-async fn until_fit(client: &Client) -> Result<(), Error> {
+/// Waits for a server that answers and is fit, and does what must be done before the start.
+async fn prepare(client: &Client, hooks: &[BeforeStart]) -> Result<(), Error> {
     let mut wait = Duration::from_millis(500);
     loop {
-        match client.broker().check_server().await {
-            Ok(findings) => {
-                tracing::info!(server = findings.server, "the server is fit");
-                for warning in findings.warnings {
-                    tracing::warn!("{warning}");
-                }
-                return Ok(());
-            }
+        match check(client, hooks).await {
+            Ok(()) => return Ok(()),
             Err(error) if error.is_refused() || error.is_unknown() => {
                 tracing::warn!(%error, retry_in = ?wait, "waiting for the server");
                 tokio::time::sleep(wait).await;
@@ -286,6 +323,18 @@ async fn until_fit(client: &Client) -> Result<(), Error> {
             Err(error) => return Err(error),
         }
     }
+}
+
+async fn check(client: &Client, hooks: &[BeforeStart]) -> Result<(), Error> {
+    let findings = client.broker().check_server().await?;
+    tracing::info!(server = findings.server, "the server is fit");
+    for warning in findings.warnings {
+        tracing::warn!("{warning}");
+    }
+    for hook in hooks {
+        hook(client.clone()).await?;
+    }
+    Ok(())
 }
 
 /// Ends at the first SIGTERM or SIGINT.

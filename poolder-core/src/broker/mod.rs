@@ -43,7 +43,7 @@ pub use lease::Leadership;
 pub use promote::Promotion;
 pub use rescue::Holder;
 pub use roster::{Beat, Beater, NodeInfo, NodeName, Standing};
-pub use settle::{DeadLimits, Depths, Settled, Settlement};
+pub use settle::{DeadLimits, Depths, Effect, Settled, Settlement};
 
 use crate::error::Error;
 use crate::keys::{Keyspace, PartitionKeys, RosterKeys};

@@ -1,10 +1,12 @@
 -- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
 --   claim is still the owner's: the destination is written before the source is removed.
 -- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
--- ARGV 1 owner  2 most dead jobs kept  3 control channel; then 9 per job, at most 50 jobs:
+--      12.. what the effects touch, in their order
+-- ARGV 1 owner  2 most dead jobs kept  3 control channel; then per job, at most 50 jobs:
 --      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
 --      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
---      dead record up to the head, name of the counter
+--      dead record up to the head, name of the counter, number of effects; then per effect:
+--      "set" (one key: value, kept for ms), value, ms
 -- Returns a string of 1 or 0 per job: moved, or no longer the owner's
 local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
@@ -24,8 +26,17 @@ local function held(id, job, plain)
   return nil
 end
 
+local function take_effect(at, key)
+  if ARGV[at] == 'set' then
+    redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
+  end
+  return key + 1
+end
+
 local moved, nudge = {}, false
-for i = 4, #ARGV, 9 do
+local i, key = 4, 12
+while i <= #ARGV do
+  local effects = tonumber(ARGV[i + 9])
   local id, job, to = ARGV[i], ARGV[i + 1], ARGV[i + 3]
   local head, body = ARGV[i + 5], ARGV[i + 6]
   local stored = held(id, job, ARGV[i + 2])
@@ -48,13 +59,16 @@ for i = 4, #ARGV, 9 do
         redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
       end
     end
+    for at = i + 10, i + 7 + 3 * effects, 3 do key = take_effect(at, key) end
     redis.call('XACK', KEYS[1], 'workers', id)
     redis.call('XDEL', KEYS[1], id)
     redis.call('HINCRBY', KEYS[6], ARGV[i + 8], 1)
     moved[#moved + 1] = 1
   else
+    for at = i + 10, i + 7 + 3 * effects, 3 do key = key + 1 end
     moved[#moved + 1] = 0
   end
+  i = i + 10 + 3 * effects
 end
 if nudge then redis.call('PUBLISH', ARGV[3], 'due') end
 return table.concat(moved)
