@@ -91,6 +91,10 @@ pub enum Format {
 
 /// Reading and writing of payloads, for those who implement [`Job`] by hand.
 pub mod payload {
+    use std::marker::PhantomData;
+
+    use serde::de::DeserializeSeed;
+
     use super::{DeserializeOwned, Error, Format, RawJob, Serialize};
 
     /// Payloads nested deeper than this are refused: unbounded recursion would end the process.
@@ -110,16 +114,29 @@ pub mod payload {
     /// # Errors
     /// [`Error::is_codec`] when the payload is of another type, too deep, or followed by more.
     pub fn decode<T: DeserializeOwned>(raw: RawJob<'_>) -> Result<T, Error> {
+        decode_seed(raw, PhantomData::<T>)
+    }
+
+    /// [`decode`] for a value that is read in the seed's way.
+    pub(crate) fn decode_seed<'a, S: DeserializeSeed<'a>>(
+        raw: RawJob<'a>,
+        seed: S,
+    ) -> Result<S::Value, Error> {
         let refuse = |error: &dyn std::fmt::Display| {
             Error::codec(format!("the payload of kind {:?} cannot be read: {error}", raw.kind))
         };
         match raw.format {
-            Format::Json => serde_json::from_slice(raw.payload).map_err(|error| refuse(&error)),
+            Format::Json => {
+                let mut reader = serde_json::Deserializer::from_slice(raw.payload);
+                let value = seed.deserialize(&mut reader).map_err(|error| refuse(&error))?;
+                reader.end().map_err(|error| refuse(&error))?;
+                Ok(value)
+            }
             Format::MessagePack => {
                 let mut rest = raw.payload;
                 let mut reader = rmp_serde::Deserializer::new(&mut rest);
                 reader.set_max_depth(MAX_DEPTH);
-                let value = T::deserialize(&mut reader).map_err(|error| refuse(&error))?;
+                let value = seed.deserialize(&mut reader).map_err(|error| refuse(&error))?;
                 if rest.is_empty() { Ok(value) } else { Err(refuse(&"bytes follow its end")) }
             }
         }

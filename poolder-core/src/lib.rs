@@ -40,3 +40,10 @@ pub use retry::{Backoff, Policy};
 pub use state::State;
 pub use time::Timestamp;
 pub use wire::{Claim, Entry, EntryId, Undecodable};
+
+/// What code written by the macros refers to; no part of the API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{Backoff, Error, Job, JobId, Policy, RawJob, payload, variant};
+    pub use serde::{Serialize, de::DeserializeOwned};
+}

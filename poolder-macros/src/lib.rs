@@ -1,1 +1,113 @@
-//! Macros.
+//! The macros of Poolder. Users take them from the `poolder` facade.
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+mod attributes;
+mod backoff;
+mod derive_job;
+mod duration;
+mod errors;
+mod expand;
+mod names;
+mod policy;
+mod serde_attributes;
+
+/// Makes a struct or an enum a `Job`: a value that can be enqueued and run.
+///
+/// The type must also derive `serde::Serialize` and `serde::Deserialize`, and be `Send`. It owns
+/// its data, so it has no lifetime parameters; type parameters are fine, and all types that they
+/// make share one kind.
+///
+/// ```
+/// # extern crate poolder_core as poolder;
+/// use poolder_macros::Job;
+/// # use poolder::{Backoff, Job as _};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Job)]
+/// #[job(kind = "email.welcome", queue = "mail", attempts = 5)]
+/// #[job(backoff = exponential("1s", "1h"), timeout = "30s")]
+/// struct Welcome {
+///     user: u64,
+/// }
+///
+/// let job = Welcome { user: 7 };
+/// assert_eq!(job.kind(), "email.welcome");
+/// assert_eq!(Welcome::QUEUE, "mail");
+/// assert_eq!(job.policy().attempts, 5);
+/// ```
+///
+/// # Attributes of the type
+///
+/// Each is written `#[job(name = value, …)]`, at most once; all may be left out. Values are
+/// literals. The compiler reports all mistakes of a type at once.
+///
+/// | name | value | default |
+/// |---|---|---|
+/// | `kind` | the name under which the job is stored: 1 to 128 ASCII letters, digits, `_`, `-`, `.`, `:` or `/` | the type's name in snake case: `SendMail` is `send_mail` |
+/// | `queue` | the queue it goes to: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | `default` |
+/// | `version` | the version of the payload's shape, 1 to 65535; a worker leaves a job of a newer version than its own to others | 1 |
+/// | `attempts` | attempts in all, the first included: 1 or more | 25 |
+/// | `backoff` | the wait between attempts, see below | `polynomial` |
+/// | `timeout` | the longest time for one attempt, or `"none"` for no limit | `"30m"` |
+/// | `retry_for` | no attempt starts later than this after the first failure, or `"none"` | `"none"` |
+/// | `crashes` | the crash of its node that buries the job: 2 or more | 3 |
+/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+///
+/// # Times
+///
+/// A whole number is milliseconds. A text has numbers with units, each unit once and the largest
+/// first: `"500ms"`, `"1s"`, `"1m 30s"`, `"2h"`, `"1d"`. The longest is 100 years, `"36500d"`.
+///
+/// # Backoff
+///
+/// The wait after the n-th failed attempt:
+///
+/// | value | wait |
+/// |---|---|
+/// | `"10s"` or `fixed("10s")` | always the same |
+/// | `["1s", "10s", "1m"]` | one by one, and the last again and again; 1 to 64 waits |
+/// | `linear("10s", "10m")` | n times the first time, at most the second |
+/// | `exponential("1s", "1h")` | the first time, doubled with each failure, at most the second; up to 10 % more or less |
+/// | `polynomial` | n⁴ + 15 seconds, at most a day; up to 10 % more or less |
+///
+/// # Enums
+///
+/// Every variant of an enum is a kind of its own: `<prefix>.<variant>`, where the prefix is the
+/// enum's `kind`, and the variant's name stands in snake case. So one worker serves several kinds.
+/// Only the variant's content is stored. In JSON it is `null` for a unit variant, the value for
+/// one with a single field, an array for more, and an object for named fields.
+///
+/// A variant may have `kind` (the whole name, without the prefix), `attempts`, `backoff`,
+/// `timeout`, `retry_for` and `crashes` of its own. What it leaves out is the enum's.
+///
+/// ```
+/// # extern crate poolder_core as poolder;
+/// # use poolder_macros::Job;
+/// # use poolder::Job as _;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize, Job)]
+/// #[job(queue = "media", attempts = 3)]
+/// enum Media {
+///     Resize { image: u64, width: u32 },
+///     #[job(timeout = "2h")]
+///     Encode(u64),
+///     #[job(kind = "cleanup", attempts = 1)]
+///     Purge,
+/// }
+///
+/// assert_eq!(Media::KINDS, ["media.resize", "media.encode", "cleanup"]);
+/// assert_eq!(Media::Encode(7).policy().attempts, 3);
+/// assert_eq!(Media::Purge.policy().attempts, 1);
+/// ```
+///
+/// Serde must see a plain enum: `tag`, `content`, `untagged`, `from`, `try_from` and `into` are
+/// errors on it, and so are `skip`, `skip_deserializing` and `untagged` on a variant. Renaming by
+/// serde changes no kind. A kind that is no longer made, but may still wait in the queue, can keep
+/// its variant with `#[serde(skip_serializing)]`.
+#[proc_macro_derive(Job, attributes(job))]
+pub fn derive_job(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    derive_job::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,0 +1,199 @@
+//! Lists of `name = value`, as in `#[job(kind = "mail", attempts = 5)]`.
+//!
+//! What a name may be is checked here, once for all macros; what a value may be is for the module
+//! that knows its meaning, with the help of [`text`] and [`integer`].
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
+
+use crate::errors::Errors;
+
+/// Which names an attribute takes, and what to say about some that it does not.
+pub(crate) struct Known<'a> {
+    /// The allowed names, in the order in which they are listed to the user.
+    pub(crate) names: &'a [&'a str],
+    /// Names that are allowed elsewhere, each with the sentence that says where.
+    pub(crate) elsewhere: &'a [(&'a str, &'a str)],
+}
+
+/// One `name = value`.
+pub(crate) struct Attribute {
+    /// The name.
+    pub(crate) name: Ident,
+    /// The value.
+    pub(crate) value: Expr,
+}
+
+/// The attributes of one item: known ones, each at most once.
+pub(crate) struct Attributes(Vec<Attribute>);
+
+impl Attributes {
+    /// Reads every `#[<path>(…)]` among an item's attributes.
+    pub(crate) fn of(
+        attributes: &[syn::Attribute],
+        path: &str,
+        known: &Known<'_>,
+        errors: &mut Errors,
+    ) -> Self {
+        let mut found = Self(vec![]);
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(path)) {
+            match &attribute.meta {
+                Meta::List(list) => found.extend(list.tokens.clone(), known, errors),
+                Meta::Path(_) | Meta::NameValue(_) => {
+                    errors.at(&attribute.meta, format!("write `#[{path}(name = value, …)]`"));
+                }
+            }
+        }
+        found
+    }
+
+    /// The attribute of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Attribute> {
+        self.0.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Adds a list. A bad item costs an error and nothing else: those around it are read.
+    fn extend(&mut self, list: TokenStream, known: &Known<'_>, errors: &mut Errors) {
+        for item in split(list) {
+            let Some(attribute) = errors.catch(parse_item.parse2(item)) else { continue };
+            let Attribute { name, .. } = &attribute;
+            if let Some((_, why)) = known.elsewhere.iter().find(|(other, _)| name == other) {
+                errors.at(name, why);
+            } else if !known.names.iter().any(|other| name == other) {
+                let names: Vec<_> = known.names.iter().map(|name| format!("`{name}`")).collect();
+                let names = names.join(", ");
+                errors.at(name, format!("unknown attribute `{name}`: known here are {names}"));
+            } else if self.0.iter().any(|other| other.name == *name) {
+                errors.at(name, format!("`{name}` is given twice: keep one of them"));
+            } else {
+                self.0.push(attribute);
+            }
+        }
+    }
+}
+
+/// Cuts at the commas of the outermost level.
+fn split(list: TokenStream) -> Vec<TokenStream> {
+    let mut items = vec![vec![]];
+    for token in list {
+        match (&token, items.last_mut()) {
+            (TokenTree::Punct(punct), Some(_)) if punct.as_char() == ',' => items.push(vec![]),
+            (_, Some(item)) => item.push(token),
+            (_, None) => {}
+        }
+    }
+    items.into_iter().filter(|item| !item.is_empty()).map(TokenStream::from_iter).collect()
+}
+
+fn parse_item(input: ParseStream<'_>) -> syn::Result<Attribute> {
+    let start = input.span();
+    let name = input
+        .call(Ident::parse_any)
+        .map_err(|_| Error::new(start, "write `name = value`, and a comma before the next name"))?;
+    if !input.peek(Token![=]) {
+        return Err(Error::new(name.span(), format!("`{name}` needs a value: write `{name} = …`")));
+    }
+    let equals: Token![=] = input.parse()?;
+    if input.is_empty() {
+        return Err(Error::new(equals.span, format!("`{name}` needs a value after the `=`")));
+    }
+    let value = ungroup(input.parse()?);
+    if !input.is_empty() {
+        return Err(Error::new(input.span(), "a comma is missing before this"));
+    }
+    Ok(Attribute { name, value })
+}
+
+/// What a `macro_rules!` macro passes on as one expression stands in an invisible group.
+fn ungroup(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungroup(*group.expr),
+        other => other,
+    }
+}
+
+/// A text in quotes.
+pub(crate) fn text(value: &Expr, expected: impl Display) -> syn::Result<&LitStr> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
+        _ => Err(Error::new_spanned(value, format!("{expected}, in quotes"))),
+    }
+}
+
+/// A whole number from `min` to `max`.
+pub(crate) fn integer<T>(attribute: &Attribute, min: T, max: T) -> syn::Result<T>
+where
+    T: FromStr<Err: Display> + PartialOrd + Display + Copy,
+{
+    let read = match &attribute.value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
+            number.base10_parse().ok().filter(|number: &T| (&min..=&max).contains(&number))
+        }
+        _ => None,
+    };
+    read.ok_or_else(|| {
+        let name = &attribute.name;
+        let message = format!("`{name}` takes a whole number from {min} to {max}");
+        Error::new_spanned(&attribute.value, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    const KNOWN: Known<'static> =
+        Known { names: &["kind", "size", "crate"], elsewhere: &[("queue", "on the enum")] };
+
+    fn read(item: &syn::ItemStruct) -> (Vec<String>, Vec<String>) {
+        let mut errors = Errors::default();
+        let found = Attributes::of(&item.attrs, "job", &KNOWN, &mut errors);
+        let names = found.0.iter().map(|attribute| attribute.name.to_string()).collect();
+        let errors = match errors.finish() {
+            Ok(()) => vec![],
+            Err(errors) => errors.into_iter().map(|error| error.to_string()).collect(),
+        };
+        (names, errors)
+    }
+
+    #[test]
+    fn several_lists_are_one_and_other_attributes_are_not_looked_at() {
+        let (names, errors) = read(&parse_quote! {
+            #[job(kind = "a", size = [1, 2],)]
+            #[other(kind = "b")]
+            #[job(crate = "c")]
+            #[job()]
+            struct A;
+        });
+        assert_eq!(names, ["kind", "size", "crate"]);
+        assert_eq!(errors, [""; 0]);
+    }
+
+    #[test]
+    fn each_bad_item_is_reported_and_the_good_ones_are_kept() {
+        let (names, errors) = read(&parse_quote! {
+            #[job]
+            #[job(kid = 1, kind, "x", size =, queue = "q", kind = "a" size = 2)]
+            #[job(size = (,), kind = 2)]
+            #[job(size = 7)]
+            struct A;
+        });
+        assert_eq!(names, ["kind", "size"]);
+        let expected = [
+            "write `#[job(name = value, …)]`",
+            "unknown attribute `kid`: known here are `kind`, `size`, `crate`",
+            "`kind` needs a value: write `kind = …`",
+            "write `name = value`, and a comma before the next name",
+            "`size` needs a value after the `=`",
+            "on the enum",
+            "a comma is missing before this",
+        ];
+        assert_eq!(errors[..7], expected);
+    }
+}

@@ -1,0 +1,160 @@
+//! `#[derive(Job)]`: from a type and its attributes to the kinds it stands for.
+
+use proc_macro2::TokenStream;
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, Data, DataEnum, DeriveInput, Error, Fields, Ident, Path, Variant, parse_quote,
+};
+
+use crate::attributes::{Attributes, Known, integer};
+use crate::errors::Errors;
+use crate::policy::Policy;
+use crate::{expand, names, serde_attributes};
+
+/// The attributes of a struct or an enum.
+const ON_TYPE: Known<'static> = Known {
+    names: &[
+        "kind",
+        "version",
+        "queue",
+        "attempts",
+        "backoff",
+        "timeout",
+        "retry_for",
+        "crashes",
+        "crate",
+    ],
+    elsewhere: &[],
+};
+
+/// The attributes of a variant.
+const ON_VARIANT: Known<'static> = Known {
+    names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes"],
+    elsewhere: &[
+        ("queue", "`queue` belongs on the enum: its variants share one queue"),
+        ("version", "`version` belongs on the enum: its variants share one version"),
+        ("crate", "`crate` belongs on the enum"),
+    ],
+};
+
+/// What the derive has understood.
+pub(crate) struct JobType {
+    /// The crate to which generated code refers.
+    pub(crate) krate: Path,
+    /// The queue, unless it is the default one.
+    pub(crate) queue: Option<String>,
+    /// The version, unless it is the default one.
+    pub(crate) version: Option<u16>,
+    /// The kinds: those of an enum's variants, in their order, or a struct's only one.
+    pub(crate) kinds: Vec<Kind>,
+}
+
+/// One kind.
+pub(crate) struct Kind {
+    /// Its name.
+    pub(crate) name: String,
+    /// How its jobs are tried.
+    pub(crate) policy: Policy,
+    /// The variant, for an enum.
+    pub(crate) variant: Option<Ident>,
+}
+
+/// Writes the implementation, or all errors at once.
+pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let mut errors = Errors::default();
+    let job = read(input, &mut errors);
+    errors.finish()?;
+    Ok(expand::job(input, &job))
+}
+
+fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
+    let attributes = Attributes::of(&input.attrs, "job", &ON_TYPE, errors);
+    for lifetime in input.generics.lifetimes() {
+        let message = "a job owns its data: it outlives the borrow, so use owned types like String";
+        errors.at(lifetime, message);
+    }
+    let krate = attributes.get("crate").and_then(|path| errors.catch(names::read_crate(path)));
+    let queue = attributes.get("queue").and_then(|name| errors.catch(names::QUEUE.read(name)));
+    let version =
+        attributes.get("version").and_then(|version| errors.catch(integer(version, 1, u16::MAX)));
+    let policy = Policy::read(&attributes, errors);
+    let kind = kind_of(&attributes, &input.ident, names::snake_case(&input.ident), errors);
+
+    let kinds = match &input.data {
+        Data::Struct(data) => {
+            refuse_on_fields(&data.fields, errors);
+            kind.into_iter()
+                .map(|name| Kind { name, policy: policy.clone(), variant: None })
+                .collect()
+        }
+        Data::Enum(data) => {
+            serde_attributes::check(input, data, errors);
+            read_variants(input, data, kind.as_deref(), &policy, errors)
+        }
+        Data::Union(_) => {
+            let message = "a union cannot be serialized: a job is a struct or an enum";
+            errors.at(&input.ident, message);
+            vec![]
+        }
+    };
+    JobType { krate: krate.unwrap_or_else(|| parse_quote!(::poolder)), queue, version, kinds }
+}
+
+/// The kinds of an enum.
+fn read_variants(
+    input: &DeriveInput,
+    data: &DataEnum,
+    prefix: Option<&str>,
+    base: &Policy,
+    errors: &mut Errors,
+) -> Vec<Kind> {
+    if data.variants.is_empty() {
+        errors.at(&input.ident, "a job enum has one kind per variant: give it a variant");
+    }
+    let mut kinds: Vec<Kind> = vec![];
+    for variant in &data.variants {
+        let Variant { ident, fields, attrs, .. } = variant;
+        refuse_on_fields(fields, errors);
+        let attributes = Attributes::of(attrs, "job", &ON_VARIANT, errors);
+        let policy = Policy::read(&attributes, errors).or(base);
+        // Without a legal prefix, which was reported already, a variant may still have its own.
+        if prefix.is_none() && attributes.get("kind").is_none() {
+            continue;
+        }
+        let default = format!("{}.{}", prefix.unwrap_or_default(), names::snake_case(ident));
+        let Some(name) = kind_of(&attributes, ident, default, errors) else { continue };
+        if let Some(Kind { variant: Some(first), .. }) = kinds.iter().find(|kind| kind.name == name)
+        {
+            let message = format!("kind {name:?} is that of `{first}` already: kinds must differ");
+            let span = attributes.get("kind").map_or(ident.span(), |kind| kind.value.span());
+            errors.push(Error::new(span, message));
+            continue;
+        }
+        kinds.push(Kind { name, policy, variant: Some(ident.clone()) });
+    }
+    kinds
+}
+
+/// The kind that the attribute says, or else the default one.
+fn kind_of(
+    attributes: &Attributes,
+    ident: &Ident,
+    default: String,
+    errors: &mut Errors,
+) -> Option<String> {
+    let checked = match attributes.get("kind") {
+        Some(kind) => names::KIND.read(kind),
+        None => names::KIND.check(&default, ident.span()).map(|()| default).map_err(|error| {
+            Error::new(error.span(), format!("{error}; or name it with `#[job(kind = \"…\")]`"))
+        }),
+    };
+    errors.catch(checked)
+}
+
+/// Fields have no attributes, and one that is overlooked would mislead.
+fn refuse_on_fields(fields: &Fields, errors: &mut Errors) {
+    let is_job = |attribute: &&Attribute| attribute.path().is_ident("job");
+    for attribute in fields.iter().flat_map(|field| field.attrs.iter()).filter(is_job) {
+        errors.at(attribute, "`#[job(…)]` belongs on the type or on a variant, not on a field");
+    }
+}

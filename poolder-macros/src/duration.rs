@@ -1,0 +1,196 @@
+//! Times: a whole number of milliseconds, or a text such as `"1m 30s"`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, Expr, ExprLit, Lit};
+
+/// The units, the largest first, with their milliseconds.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A hundred years: far enough for every use, and safe to add to any timestamp.
+const MAX: u64 = 36_500 * 86_400_000;
+
+/// How a time is written, as part of a sentence.
+const FORMS: &str = r#"whole milliseconds, or a text like "500ms", "1s", "1m 30s", "2h" or "1d""#;
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Millis(pub(crate) u64);
+
+impl Millis {
+    /// True for no time at all.
+    pub(crate) fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The expression that makes a `Duration` of it.
+    pub(crate) fn tokens(self) -> TokenStream {
+        let Self(ms) = self;
+        quote!(::core::time::Duration::from_millis(#ms))
+    }
+}
+
+/// Reads a time; `name` is the attribute's, for the message.
+pub(crate) fn read(name: &str, value: &Expr) -> syn::Result<Millis> {
+    read_any(value).map_err(|why| Error::new_spanned(value, format!("`{name}` takes {FORMS}{why}")))
+}
+
+/// Reads a time above 0, or `None` from `"none"`; `zero` says why 0 makes no sense.
+pub(crate) fn read_limit(name: &str, value: &Expr, zero: &str) -> syn::Result<Option<Millis>> {
+    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value
+        && text.value() == "none"
+    {
+        return Ok(None);
+    }
+    let read = match read_any(value) {
+        Ok(time) if time.is_zero() => Err(format!(": {zero}")),
+        other => other,
+    };
+    read.map(Some).map_err(|why| {
+        let message = format!("`{name}` takes {FORMS}, or \"none\" for no limit{why}");
+        Error::new_spanned(value, message)
+    })
+}
+
+/// A time, or what is wrong with it where that can be said, to follow the sentence.
+fn read_any(value: &Expr) -> Result<Millis, String> {
+    let read = match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => match number.suffix() {
+            "" => number.base10_parse().map_err(|_| too_long()).and_then(bounded),
+            suffix => Err(format!("put it in quotes: \"{}{suffix}\"", number.base10_digits())),
+        },
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => parse(&text.value()),
+        // The parts of a value that a `macro_rules!` macro has put together.
+        Expr::Group(group) => return read_any(&group.expr),
+        _ => return Err(String::new()),
+    };
+    read.map(Millis).map_err(|why| format!(": {why}"))
+}
+
+/// The milliseconds in the text, or what is wrong with it.
+fn parse(text: &str) -> Result<u64, String> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err("the text is empty".to_owned());
+    }
+    let mut total = 0_u64;
+    let mut last = u64::MAX;
+    while !rest.is_empty() {
+        let (digits, after) = cut(rest, |c| c.is_ascii_digit());
+        let (unit, after) = cut(after, char::is_alphabetic);
+        if digits.is_empty() {
+            return Err(format!("a number is missing before {rest:?}"));
+        }
+        if unit.is_empty() {
+            return Err(match after.chars().next() {
+                Some('.' | ',') => {
+                    r#"write a fraction in a smaller unit, as in "1s 500ms""#.to_owned()
+                }
+                _ => format!("a unit is missing after {digits}; use d, h, m, s or ms"),
+            });
+        }
+        let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(format!("{unit:?} is no unit; use d, h, m, s or ms"));
+        };
+        if *factor >= last {
+            return Err("use each unit once, the largest first".to_owned());
+        }
+        let number: u64 = digits.parse().map_err(|_| too_long())?;
+        total = number
+            .checked_mul(*factor)
+            .and_then(|ms| total.checked_add(ms))
+            .ok_or_else(too_long)?;
+        last = *factor;
+        rest = after.trim_start();
+    }
+    bounded(total)
+}
+
+fn bounded(ms: u64) -> Result<u64, String> {
+    if ms <= MAX { Ok(ms) } else { Err(too_long()) }
+}
+
+fn too_long() -> String {
+    "this is longer than 100 years (36500d)".to_owned()
+}
+
+/// Splits after the characters that pass.
+fn cut(text: &str, passes: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !passes(c)).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    #[test]
+    fn texts_and_numbers_are_milliseconds() {
+        for (text, ms) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("1s", 1_000),
+            (" 1m 30s ", 90_000),
+            ("1m30s", 90_000),
+            ("2h", 7_200_000),
+            ("1d", 86_400_000),
+            ("1d 2h 3m 4s 5ms", 93_784_005),
+            ("36500d", MAX),
+        ] {
+            assert_eq!(parse(text), Ok(ms), "{text}");
+        }
+        assert_eq!(read("t", &parse_quote!(1_500)).unwrap(), Millis(1_500));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, why) in [
+            ("", "empty"),
+            ("30", "unit is missing after 30"),
+            ("1 s", "unit is missing after 1"),
+            ("s", "number is missing before \"s\""),
+            ("-1s", "number is missing before \"-1s\""),
+            ("1.5s", "smaller unit"),
+            ("5 minutes", "unit is missing after 5"),
+            ("5minutes", "\"minutes\" is no unit"),
+            ("1S", "\"S\" is no unit"),
+            ("1µs", "\"µs\" is no unit"),
+            ("1s 1s", "each unit once"),
+            ("1s 1m", "largest first"),
+            ("36500d 1ms", "100 years"),
+            ("99999999999999999999d", "100 years"),
+            ("999999999999999999d", "100 years"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        let values: [(Expr, &str); 4] = [
+            (parse_quote!(30s), "put it in quotes: \"30s\""),
+            (parse_quote!(-1), "or \"1d\""),
+            (parse_quote!(99999999999999999999), "100 years"),
+            (parse_quote!(1.5), "or \"1d\""),
+        ];
+        for (value, why) in values {
+            let error = read("timeout", &value).unwrap_err().to_string();
+            assert!(error.starts_with("`timeout` takes whole milliseconds"), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_above_0_or_none() {
+        let read = |value: Expr| read_limit("timeout", &value, "it would end at once");
+        assert_eq!(read(parse_quote!("none")).unwrap(), None);
+        assert_eq!(read(parse_quote!("1s")).unwrap(), Some(Millis(1_000)));
+        for (value, end) in [
+            (parse_quote!(0), "no limit: it would end at once"),
+            (parse_quote!("0s"), "no limit: it would end at once"),
+            (parse_quote!("None"), "no limit: a number is missing before \"None\""),
+            (parse_quote!(none), "or \"none\" for no limit"),
+        ] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(error.ends_with(end), "{error}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The code that `#[derive(Job)]` writes.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{DeriveInput, GenericParam, parse_quote};
+
+use crate::derive_job::{JobType, Kind};
+
+/// The implementation of `Job`.
+pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
+    let krate = &job.krate;
+    let private = quote!(#krate::__private);
+    let ident = &input.ident;
+
+    let mut generics = input.generics.clone();
+    let is_generic =
+        generics.params.iter().any(|param| !matches!(param, GenericParam::Lifetime(_)));
+    let assertion = if is_generic {
+        // Whether such a type can be stored depends on its parameters: it is a job where it can.
+        generics.make_where_clause().predicates.push(parse_quote! {
+            Self: #private::Serialize + #private::DeserializeOwned
+                + ::core::marker::Send + 'static
+        });
+        None
+    } else {
+        Some(assertion(input, &private))
+    };
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+
+    let names = job.kinds.iter().map(|kind| &kind.name);
+    let queue = job.queue.as_ref().map(|queue| quote!(const QUEUE: &'static str = #queue;));
+    let version = job.version.map(|version| quote!(const VERSION: u16 = #version;));
+    let policy = policy(&job.kinds, &private);
+    let of_an_enum = of_an_enum(&job.kinds, &private);
+
+    quote! {
+        #assertion
+
+        #[automatically_derived]
+        #[allow(deprecated, reason = "what is deprecated is still a kind")]
+        impl #impl_generics #private::Job for #ident #type_generics #where_clause {
+            const KINDS: &'static [&'static str] = &[#(#names),*];
+            #queue
+            #version
+            #policy
+            #of_an_enum
+        }
+    }
+}
+
+/// The method `policy`, unless it is the default one for all kinds.
+fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
+    if kinds.iter().all(|kind| kind.policy.is_default()) {
+        return None;
+    }
+    let all_alike = kinds.windows(2).all(|pair| pair[0].policy == pair[1].policy);
+    let body = match kinds {
+        [first, ..] if all_alike => first.policy.tokens(private),
+        _ => {
+            let arms = kinds.iter().map(|Kind { variant, policy, .. }| {
+                let policy = policy.tokens(private);
+                quote!(Self::#variant { .. } => #policy,)
+            });
+            quote!(match self { #(#arms)* })
+        }
+    };
+    Some(quote! {
+        fn policy(&self) -> #private::Policy {
+            #body
+        }
+    })
+}
+
+/// The methods that tell variants apart.
+fn of_an_enum(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
+    if kinds.iter().any(|kind| kind.variant.is_none()) {
+        return None;
+    }
+    let arms =
+        kinds.iter().map(|Kind { name, variant, .. }| quote!(Self::#variant { .. } => #name,));
+    Some(quote! {
+        fn kind(&self) -> &'static str {
+            match self { #(#arms)* }
+        }
+
+        fn encode(
+            &self,
+            out: &mut ::std::vec::Vec<u8>,
+        ) -> ::core::result::Result<(), #private::Error> {
+            #private::variant::encode(self, out)
+        }
+
+        fn decode(raw: #private::RawJob<'_>) -> ::core::result::Result<Self, #private::Error> {
+            #private::variant::decode_kind(raw)
+        }
+    })
+}
+
+/// A constant that cannot be built, and says why, for a type that serde cannot store.
+///
+/// The compiler says so too, but by the names of traits. Of two constants of one name it takes
+/// that of the type itself where its bounds hold, and else that of the trait. The names are ones
+/// that no job has.
+fn assertion(input: &DeriveInput, private: &TokenStream) -> TokenStream {
+    let ident = &input.ident;
+    let message = format!(
+        "`{ident}` is stored as a job: derive serde::Serialize and serde::Deserialize for it"
+    );
+    quote_spanned! {ident.span()=>
+        #[allow(dead_code, deprecated, reason = "one constant is dead; the type may be deprecated")]
+        const _: () = {
+            struct __Check<__T>(::core::marker::PhantomData<__T>);
+            trait __Otherwise {
+                const IS_STORABLE: bool = false;
+            }
+            impl<__T> __Otherwise for __Check<__T> {}
+            impl<__T: #private::Serialize + #private::DeserializeOwned> __Check<__T> {
+                const IS_STORABLE: bool = true;
+            }
+            ::core::assert!(__Check::<#ident>::IS_STORABLE, #message);
+        };
+    }
+}
