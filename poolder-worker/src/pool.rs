@@ -140,6 +140,7 @@ impl Plan {
                 let slot = Slot {
                     index,
                     workers: self.workers.iter().map(|worker| worker.fresh()).collect(),
+                    pristine: self.workers.iter().map(|worker| worker.fresh()).collect(),
                     kinds: Arc::clone(&self.kinds),
                     chain: Arc::clone(&self.chain),
                     desk: Arc::clone(&desk),

@@ -27,6 +27,8 @@ const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Slot {
     pub(crate) index: usize,
     pub(crate) workers: Vec<Box<dyn DynWorker>>,
+    /// Clones that never ran anything, to replace a worker that panicked.
+    pub(crate) pristine: Vec<Box<dyn DynWorker>>,
     pub(crate) kinds: Arc<HashMap<&'static str, usize>>,
     pub(crate) chain: Arc<[Arc<dyn DynMiddleware>]>,
     pub(crate) desk: Arc<Desk>,
@@ -149,7 +151,7 @@ impl Slot {
 
     /// Throws a worker that panicked away, so that the next job does not meet its ruins.
     async fn replace(&mut self, at: usize) {
-        self.workers[at] = self.workers[at].fresh();
+        self.workers[at] = self.pristine[at].fresh();
         if let Err(error) = self.init(at).await {
             tracing::error!(queue = %self.queue, slot = self.index, error, "handle_init");
         }

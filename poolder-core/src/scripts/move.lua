@@ -18,11 +18,8 @@ local function held(id, job, plain)
   local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
   if not entry then return nil end
   local f = entry[2]
-  if f[1] == 'j' then
-    if plain == '' and string.sub(f[2], 3, 18) == job then return f[2] end
-  elseif table.concat(f, '\0') == plain then
-    return ''
-  end
+  if plain ~= '' then return table.concat(f, '\0') == plain and '' or nil end
+  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2] end
   return nil
 end
 
