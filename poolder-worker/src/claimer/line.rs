@@ -35,7 +35,16 @@ pub(super) struct Line {
 enum State {
     Closed,
     Open(Box<ClaimLine>),
-    Waiting { wait: Wait, id: Option<i64>, unblocked: bool },
+    Waiting { wait: Wait, told: Told },
+}
+
+/// What is to be known of a wait while it goes on.
+#[derive(Clone, Copy)]
+struct Told {
+    id: Option<i64>,
+    unblocked: bool,
+    /// It brings suspects, too.
+    suspects: bool,
 }
 
 impl Line {
@@ -56,7 +65,7 @@ impl Line {
 
     /// Ends a wait early, once.
     pub(super) async fn unblock(&mut self, client: &Client) {
-        if let State::Waiting { id: Some(id), unblocked, .. } = &mut self.state
+        if let State::Waiting { told: Told { id: Some(id), unblocked, .. }, .. } = &mut self.state
             && !std::mem::replace(unblocked, true)
         {
             client.broker().unblock(*id).await;
@@ -94,18 +103,20 @@ impl Claimer {
                     self.trade(line, open, name).await;
                 }
             }
-            State::Waiting { wait, id, unblocked } if must_settle && now >= self.not_before => {
+            State::Waiting { wait, told } if must_settle && now >= self.not_before => {
                 // The wait goes on meanwhile; its connection is not ours to use.
-                line.state = State::Waiting { wait, id, unblocked };
+                line.state = State::Waiting { wait, told };
                 let batch = std::mem::take(&mut self.settling);
                 let (partition, limits) = (&self.setup.partition, self.setup.limits);
                 let broker = self.setup.client.broker();
                 let results = broker.settle(partition, limits, &batch).await;
                 self.conclude(batch, results);
+                if !told.suspects && self.suspects_welcome() {
+                    // The suspect that ran is settled; the wait began without an eye on the next.
+                    line.unblock(&self.setup.client).await;
+                }
             }
-            State::Waiting { wait, id, unblocked } => {
-                self.wait_on(line, wait, (id, unblocked), name).await;
-            }
+            State::Waiting { wait, told } => self.wait_on(line, wait, told, name).await,
         }
     }
 
@@ -169,9 +180,8 @@ impl Claimer {
                 let until = line.adopt_at.unwrap_or(line.audit_at);
                 self.until_something(until).await;
             } else {
-                let id = open.id();
-                line.state =
-                    State::Waiting { wait: start_wait(open, suspects), id, unblocked: false };
+                let told = Told { id: open.id(), unblocked: false, suspects };
+                line.state = State::Waiting { wait: start_wait(open, suspects), told };
             }
             return;
         }
@@ -205,13 +215,7 @@ impl Claimer {
         }
     }
 
-    async fn wait_on(
-        &mut self,
-        line: &mut Line,
-        mut wait: Wait,
-        (id, unblocked): (Option<i64>, bool),
-        name: &NodeName,
-    ) {
+    async fn wait_on(&mut self, line: &mut Line, mut wait: Wait, told: Told, name: &NodeName) {
         let setup = &mut self.setup;
         let came = tokio::select! {
             came = &mut wait => Some(came),
@@ -221,7 +225,7 @@ impl Claimer {
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
         };
         match came {
-            None => line.state = State::Waiting { wait, id, unblocked },
+            None => line.state = State::Waiting { wait, told },
             Some((open, Ok(claimed))) => {
                 claimed.jobs.iter().for_each(|claim| self.lanes.stirred(claim.lane));
                 self.accept(claimed, name, open.history().as_ref());

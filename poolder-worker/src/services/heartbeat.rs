@@ -154,12 +154,14 @@ impl Heart {
         self.introduce(beat.now)?;
         self.acknowledged = Some(started);
         self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true));
-        for (node, last_beat) in self.suspected.confirm(started, &beat) {
+        let confirmed = self.suspected.confirm(started, &beat);
+        let mut news: BTreeSet<String> = beat.dead.into_iter().collect();
+        for (node, last_beat) in confirmed {
             if self.beater.mark(&node, &last_beat)? {
                 tracing::warn!(node, "a node was silent for too long, it is declared dead");
+                news.insert(node);
             }
         }
-        let news: BTreeSet<String> = beat.dead.into_iter().collect();
         self.dead.send_if_modified(|known| {
             let changed = **known != news;
             if changed {
