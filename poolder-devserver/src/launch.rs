@@ -1,0 +1,167 @@
+//! A server program, or an image that holds one, and the command line that runs it.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process;
+use crate::version::{OLDEST, Version};
+
+/// What can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Launch {
+    Program(Program),
+    /// An image for a Docker engine.
+    Docker(String),
+}
+
+impl fmt::Display for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(program) => program.path.display().fmt(f),
+            Self::Docker(image) => write!(f, "the Docker image {image}"),
+        }
+    }
+}
+
+/// An executable file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// The name by which it must be called to act as a server.
+    pub(crate) alias: Option<&'static str>,
+    /// Where its shared libraries lie, when the system does not have them.
+    pub(crate) libraries: Vec<PathBuf>,
+}
+
+/// The names under which a server is looked for, best first, each with the name to call it by.
+/// Debian's `redis-tools` holds the server only as `redis-check-rdb`, which looks at its own name.
+pub(crate) const NAMES: [(&str, Option<&str>); 4] = [
+    ("valkey-server", None),
+    ("redis-server", None),
+    ("valkey-check-rdb", Some("valkey-server")),
+    ("redis-check-rdb", Some("redis-server")),
+];
+
+impl Program {
+    /// The program at a path, called by the name that makes it a server.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        let known = NAMES.iter().find(|(name, _)| path.file_name() == Some(OsStr::new(name)));
+        Self { path, alias: known.and_then(|(_, alias)| *alias), libraries: Vec::new() }
+    }
+
+    /// Runs `--version`; refuses what is not a server, or too old a one.
+    pub(crate) fn version(&self) -> Result<Version, String> {
+        let mut command = Command::new(&self.path);
+        if let Some(alias) = self.alias {
+            command.arg0(alias);
+        }
+        if let Some(value) = self.library_path() {
+            command.env("LD_LIBRARY_PATH", value);
+        }
+        let printed = process::run(command.arg("--version"), Duration::from_secs(10))?;
+        let version = Version::parse(&printed)
+            .ok_or_else(|| format!("{} is not a Redis or Valkey server", self.path.display()))?;
+        if version.is_supported() {
+            return Ok(version);
+        }
+        let (major, minor) = OLDEST;
+        Err(format!("{} is {version}, {major}.{minor} or newer is needed", self.path.display()))
+    }
+
+    /// The words that start it, ready for a shell's `"$@"`. `dir` takes the alias, if one is needed.
+    pub(crate) fn command(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        let mut words = Vec::new();
+        if let Some(value) = self.library_path() {
+            let mut assignment = OsString::from("LD_LIBRARY_PATH=");
+            assignment.push(value);
+            words.extend([OsString::from("env"), assignment]);
+        }
+        match self.alias {
+            // A shell can not choose argv[0], a symbolic link can.
+            Some(alias) => {
+                let link = dir.join(alias);
+                std::os::unix::fs::symlink(&self.path, &link)?;
+                words.push(link.into());
+            }
+            None => words.push(self.path.clone().into()),
+        }
+        Ok(words)
+    }
+
+    fn library_path(&self) -> Option<OsString> {
+        if self.libraries.is_empty() {
+            return None;
+        }
+        let inherited = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        let inherited = std::env::split_paths(&inherited).filter(|p| !p.as_os_str().is_empty());
+        std::env::join_paths(self.libraries.iter().cloned().chain(inherited)).ok()
+    }
+}
+
+/// The words that run a container. It listens on `port` of this host only, and shares `dir`, whose
+/// owner it runs as, so that the log and the append-only file can be read and removed from outside.
+pub(crate) fn docker_command(
+    image: &str,
+    container: &str,
+    dir: &Path,
+    owner: (u32, u32),
+    port: u16,
+) -> Vec<OsString> {
+    let mut volume = OsString::from(dir);
+    volume.push(":");
+    volume.push(dir);
+    let words = ["docker", "run", "--rm", "--pull", "never", "--name", container, "--volume"];
+    let mut words: Vec<OsString> = words.map(OsString::from).into();
+    words.push(volume);
+    words.extend(
+        [
+            "--user",
+            &format!("{}:{}", owner.0, owner.1),
+            "--publish",
+            &format!("127.0.0.1:{port}:6379"),
+            "--entrypoint",
+            "valkey-server",
+            image,
+        ]
+        .map(OsString::from),
+    );
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Program, docker_command};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn check_programs_are_called_by_a_servers_name() {
+        let alias = |path: &str| Program::at(PathBuf::from(path)).alias;
+        assert_eq!(alias("/usr/bin/redis-check-rdb"), Some("redis-server"));
+        assert_eq!(alias("/usr/bin/valkey-check-rdb"), Some("valkey-server"));
+        assert_eq!(alias("/usr/bin/redis-server"), None);
+        assert_eq!(alias("/opt/my-own-build"), None);
+    }
+
+    #[test]
+    fn a_program_that_is_no_server_is_refused() {
+        let echo = Program::at(PathBuf::from("/bin/echo"));
+        let reason = echo.version().expect_err("echo is no server");
+        assert_eq!(reason, "/bin/echo is not a Redis or Valkey server");
+    }
+
+    #[test]
+    fn a_container_is_private_to_this_host_and_user() {
+        let words = docker_command("img:1", "poolder-1", Path::new("/tmp/d"), (7, 8), 4242);
+        let line: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        assert_eq!(
+            line.join(" "),
+            "docker run --rm --pull never --name poolder-1 --volume /tmp/d:/tmp/d --user 7:8 \
+             --publish 127.0.0.1:4242:6379 --entrypoint valkey-server img:1"
+        );
+    }
+}
