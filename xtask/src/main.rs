@@ -1,2 +1,90 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! One file per command, each a `pub(crate) fn run(&Arguments) -> Result<ExitCode, String>` with a
+//! line in [`COMMANDS`].
+
+mod arguments;
+mod cargo;
+mod ci;
+mod redis;
+mod server;
+mod test;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+struct Command {
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    run: fn(&Arguments) -> Result<ExitCode, String>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        usage: "test [--yes] [CARGO TEST ARGUMENTS]",
+        summary: "run the tests against a private server, which is installed if there is none",
+        run: test::run,
+    },
+    Command {
+        name: "redis",
+        usage: "redis [--yes] [-- COMMAND…]",
+        summary: "hold a private server until Ctrl-C, or while COMMAND runs with its URL",
+        run: redis::run,
+    },
+    Command {
+        name: "ci",
+        usage: "ci [--yes]",
+        summary: "all that has to pass: tests, format, lints, documentation, examples",
+        run: ci::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    let name = words.next().unwrap_or_default();
+    let Some(command) = COMMANDS.iter().find(|command| name == command.name) else {
+        let asked = name.is_empty() || name == "help" || name == "--help" || name == "-h";
+        if asked {
+            println!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("xtask: there is no command `{}`\n\n{}", name.display(), help());
+        return ExitCode::from(2);
+    };
+    match (command.run)(&Arguments::new(words)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask {}: {error}", command.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = String::from("Usage: cargo xtask COMMAND\n");
+    for command in COMMANDS {
+        text.push_str(&format!("\n  {}\n      {}", command.usage, command.summary));
+    }
+    text.push_str(
+        "\n\nA server that has to be installed is downloaded into target/poolder-dev. --yes (or \
+         CI=true)\nalso allows the system's package manager, which is otherwise asked for first.",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMANDS, help};
+
+    #[test]
+    fn the_help_names_every_command() {
+        let help = help();
+        for command in COMMANDS {
+            assert!(command.usage.starts_with(command.name));
+            assert!(help.contains(command.usage) && help.contains(command.summary));
+        }
+    }
+}

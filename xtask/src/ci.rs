@@ -1,0 +1,129 @@
+//! `cargo xtask ci`: every step runs, whatever failed before, so that one run shows it all.
+
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use poolder_devserver::Install;
+
+use crate::arguments::Arguments;
+use crate::{cargo, server, test};
+
+/// The examples that run by themselves: each gets the URL of a private server of its own in
+/// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
+const EXAMPLES: &[Example] = &[];
+
+struct Example {
+    package: &'static str,
+    name: &'static str,
+    /// Comma-separated, empty for the default features.
+    features: &'static str,
+    limit: Duration,
+}
+
+type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    arguments.expect_none()?;
+    let install = arguments.install();
+    let steps: [Step<'_>; 5] = [
+        ("test", Box::new(|| tests(install))),
+        ("format", Box::new(|| succeed(cargo::cargo().args(["fmt", "--all", "--check"])))),
+        ("lint", Box::new(lint)),
+        ("document", Box::new(document)),
+        ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+    ];
+    let mut failed = Vec::new();
+    for (name, step) in steps {
+        println!("==> {name}");
+        let begin = Instant::now();
+        let result = step();
+        let seconds = begin.elapsed().as_secs_f32();
+        match result {
+            Ok(()) => println!("==> {name}: passed in {seconds:.1} s\n"),
+            Err(reason) => {
+                println!("==> {name}: FAILED after {seconds:.1} s: {reason}\n");
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        println!("==> all steps passed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(format!("failed: {}", failed.join(", ")))
+}
+
+fn tests(install: Install) -> Result<(), String> {
+    // Here too, a failure does not hide what comes after it.
+    let mut command = test::command(&Arguments::default());
+    let code = test::tests(command.arg("--no-fail-fast"), install)?;
+    if code == ExitCode::SUCCESS { Ok(()) } else { Err("cargo test failed".into()) }
+}
+
+fn lint() -> Result<(), String> {
+    let options = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
+    succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))
+}
+
+fn document() -> Result<(), String> {
+    let options = ["doc", "--workspace", "--no-deps", "--locked"];
+    succeed(cargo::cargo().args(options).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn succeed(command: &mut Command) -> Result<(), String> {
+    let status = cargo::status(command)?;
+    if status.success() { Ok(()) } else { Err(status.to_string()) }
+}
+
+fn example(example: &Example, install: Install) -> Result<(), String> {
+    let cargo = |verb: &str| {
+        let mut command = cargo::cargo();
+        command.args([verb, "--quiet", "--locked", "--package", example.package]);
+        command.args(["--features", example.features, "--example", example.name]);
+        command
+    };
+    println!("--> {}", example.name);
+    // Before, so that the limit is the example's own.
+    succeed(&mut cargo("build"))?;
+    let server = server::start(install)?;
+    let mut command = cargo("run");
+    server::for_applications(&mut command, &server);
+    within(&mut command, example.limit).map_err(|reason| format!("{}: {reason}", example.name))
+}
+
+/// On Unix `cargo run` becomes the example, so that killing it kills the example.
+fn within(command: &mut Command, limit: Duration) -> Result<(), String> {
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let end = Instant::now() + limit;
+    loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(status.to_string()),
+            None if Instant::now() >= end => {
+                // Either it is killed, or it has ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("did not end within {} s", limit.as_secs_f32()));
+            }
+            // std can not wait for a child with a limit.
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+    use std::process::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn an_example_has_to_end_well_and_in_time() {
+        let long = Duration::from_secs(30);
+        assert_eq!(within(&mut Command::new("true"), long), Ok(()));
+        assert!(within(&mut Command::new("false"), long).is_err());
+        let stuck = within(Command::new("sleep").arg("1000"), Duration::from_millis(50));
+        assert!(stuck.is_err_and(|reason| reason.contains("did not end within")));
+    }
+}

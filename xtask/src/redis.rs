@@ -1,0 +1,28 @@
+//! `cargo xtask redis`: a private server to play with.
+
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use crate::arguments::Arguments;
+use crate::{cargo, server};
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    arguments.expect_none()?;
+    let words = arguments.after.as_deref().unwrap_or_default();
+    let server = server::start(arguments.install())?;
+    if let Some((program, rest)) = words.split_first() {
+        let mut command = Command::new(program);
+        command.args(rest);
+        server::for_applications(&mut command, &server);
+        return Ok(cargo::exit_code(cargo::status(&mut command)?));
+    }
+    println!("{}", server.url());
+    eprintln!(
+        "xtask: POOLDER_REDIS_URL={} leads there; Ctrl-C stops it, and what it holds is gone",
+        server.url()
+    );
+    // Until a signal ends us; the server's supervisor notices.
+    loop {
+        thread::park();
+    }
+}

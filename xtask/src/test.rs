@@ -1,0 +1,74 @@
+//! `cargo xtask test`: one private server, then `cargo test`.
+
+use std::ffi::OsStr;
+use std::process::{Command, ExitCode};
+
+use poolder_devserver::Install;
+
+use crate::arguments::Arguments;
+use crate::{cargo, server};
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    let mut command = command(arguments);
+    tests(&mut command, arguments.install())
+}
+
+/// Runs a `cargo test` command with a server for it.
+pub(crate) fn tests(command: &mut Command, install: Install) -> Result<ExitCode, String> {
+    // Held until the tests are done.
+    let _server = if server::is_users_allowed() {
+        None
+    } else {
+        let server = server::start(install)?;
+        server::for_tests(command, &server);
+        Some(server)
+    };
+    Ok(cargo::exit_code(cargo::status(command)?))
+}
+
+/// `cargo test` rather than another runner: it also runs the examples in the documentation, and
+/// prints the closing lines that CI reads.
+pub(crate) fn command(arguments: &Arguments) -> Command {
+    let mut command = cargo::cargo();
+    command.args(["test", "--locked"]);
+    // --workspace would win over the packages that were asked for.
+    if !arguments.before.iter().any(|word| names_package(word)) {
+        command.arg("--workspace");
+    }
+    command.args(&arguments.before);
+    if let Some(after) = &arguments.after {
+        command.arg("--").args(after);
+    }
+    command
+}
+
+fn names_package(word: &OsStr) -> bool {
+    let word = word.to_string_lossy();
+    word == "--package"
+        || word.starts_with("--package=")
+        || (word.starts_with("-p") && !word.starts_with("--"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+    use crate::arguments::Arguments;
+    use std::ffi::OsString;
+
+    fn line(words: &str) -> String {
+        let words = words.split_whitespace().map(OsString::from);
+        let command = command(&Arguments::new(words));
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn everything_is_tested_unless_a_package_is_named() {
+        assert_eq!(line(""), "test --locked --workspace");
+        assert_eq!(line("--yes"), "test --locked --workspace");
+        assert_eq!(line("--profile release x"), "test --locked --workspace --profile release x");
+        assert_eq!(line("-p a -- --nocapture"), "test --locked -p a -- --nocapture");
+        assert_eq!(line("-pa"), "test --locked -pa");
+        assert_eq!(line("--package=a"), "test --locked --package=a");
+    }
+}
