@@ -1,1 +1,64 @@
-//! Poolder.
+//! Poolder: a work queue for Rust fleets on Redis.
+//!
+//! Web handlers enqueue typed jobs; worker processes on any host claim them from Redis Streams.
+//! Retries and delays wait in sorted sets. A job survives `kill -9`, restarts and failovers: it
+//! runs at least once, so make handlers safe to repeat.
+//!
+//! ```no_run
+//! use poolder::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Job)]
+//! #[job(kind = "email.welcome", queue = "mail", attempts = 5)]
+//! struct Welcome { user: u64 }
+//!
+//! async fn welcome(job: Welcome, cx: Context) -> Result<Outcome> {
+//!     println!("welcome, user {} (attempt {})", job.user, cx.attempt());
+//!     Ok(Done)
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let client = Client::from_env().await?;
+//!     client.enqueue(Welcome { user: 7 }).await?;
+//!     Node::builder(client)
+//!         .pool(Pool::new("mail").size(10).worker(worker_fn(welcome)))
+//!         .run()
+//!         .await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! This package only puts together what lives in `poolder-core`, `poolder-client`,
+//! `poolder-worker` and `poolder-macros`.
+
+/// What most programs need: `use poolder::prelude::*;`.
+pub mod prelude {
+    pub use poolder_client::Client;
+    pub use poolder_core::Outcome::{self, Cancel, Done, Snooze};
+    pub use poolder_core::{Backoff, Job, Lane, Policy, Verdict};
+    #[cfg(feature = "macros")]
+    pub use poolder_macros::Job;
+    pub use poolder_worker::{Context, Middleware, Next, Node, Pool, Result, Worker, worker_fn};
+}
+
+pub use poolder_client::{Client, Enqueue};
+pub use poolder_core::broker::{Config, Receipt, Stored};
+pub use poolder_core::{
+    Backoff, BoxError, Cause, Error, Failure, Format, Job, JobId, Lane, MAX_PAYLOAD, Outcome,
+    Policy, QueueName, RawJob, State, Timestamp, Verdict, payload,
+};
+#[cfg(feature = "macros")]
+pub use poolder_macros::Job;
+pub use poolder_worker::{
+    Component, Context, Middleware, Next, Node, NodeBuilder, Pool, Result, Worker, WorkerFn,
+    worker_fn,
+};
+
+/// What macros write into a user's code; no part of the public interface.
+#[doc(hidden)]
+pub use poolder_core::__private;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

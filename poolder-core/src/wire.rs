@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn what_is_no_job_says_why() {
-        let cases: [(&[(&str, &[u8])], &str); 5] = [
+        type Case<'a> = (&'a [(&'a str, &'a [u8])], &'a str);
+        let cases: [Case<'_>; 5] = [
             (&[("x", b"y")], "no field \"kind\""),
             (&[("kind", b"mail")], "no field \"payload\""),
             (&[("kind", b"a b"), ("payload", b"1")], "not allowed"),

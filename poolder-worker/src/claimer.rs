@@ -163,7 +163,7 @@ impl Claimer {
                 }
             }
             // A slot that said it was free has room; one that is gone is not used again.
-            if let Err(work) = self.setup.slots.give(slot, work) {
+            if let Some(work) = self.setup.slots.give(slot, work) {
                 kept.push_back(work);
             }
         }

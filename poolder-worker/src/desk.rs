@@ -22,6 +22,7 @@ pub(crate) struct Work {
 }
 
 /// What a slot says.
+#[expect(clippy::large_enum_variant, reason = "nearly every word is a Finished")]
 pub(crate) enum Word {
     /// It is ready for a job.
     Free(usize),

@@ -41,7 +41,6 @@ impl Node {
     /// Node::builder(client).pool(Pool::new("mail").size(10).worker(worker_fn(welcome))).run().await
     /// # }
     /// ```
-    #[must_use]
     pub fn builder(client: Client) -> NodeBuilder {
         NodeBuilder {
             client,
@@ -89,6 +88,7 @@ impl std::fmt::Debug for NodeBuilder {
 
 impl NodeBuilder {
     /// Adds a component: a [`Pool`], or what the macros build.
+    #[expect(clippy::should_implement_trait, reason = "nobody adds nodes with +")]
     pub fn add(self, component: impl Component) -> Self {
         component.install(self)
     }

@@ -166,11 +166,9 @@ impl Slots {
         self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
     }
 
-    /// Gives work to a slot that said it was free.
-    pub(crate) fn give(&self, slot: usize, work: Work) -> Result<(), Work> {
-        self.mailboxes[slot].try_send(work).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work) => work,
-        })
+    /// Gives work to a slot that said it was free; gives it back when the slot is gone.
+    pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
+        self.mailboxes[slot].try_send(work).err().map(mpsc::error::TrySendError::into_inner)
     }
 
     /// Tells every worker that all slots are ready.

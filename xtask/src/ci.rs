@@ -11,14 +11,19 @@ use crate::{cargo, server, test};
 
 /// The examples that run by themselves: each gets the URL of a private server of its own in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
-const EXAMPLES: &[Example] = &[];
+const EXAMPLES: &[Example] = &[
+    Example { target: &["--package", "poolder", "--example", "hello"], words: &[] },
+    Example { target: &["--package", "example-web"], words: &["try"] },
+];
+
+/// An example is stuck when it takes longer than this.
+const LIMIT: Duration = Duration::from_secs(120);
 
 struct Example {
-    package: &'static str,
-    name: &'static str,
-    /// Comma-separated, empty for the default features.
-    features: &'static str,
-    limit: Duration,
+    /// What cargo has to run.
+    target: &'static [&'static str],
+    /// What the example is told.
+    words: &'static [&'static str],
 }
 
 type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
@@ -79,17 +84,18 @@ fn succeed(command: &mut Command) -> Result<(), String> {
 fn example(example: &Example, install: Install) -> Result<(), String> {
     let cargo = |verb: &str| {
         let mut command = cargo::cargo();
-        command.args([verb, "--quiet", "--locked", "--package", example.package]);
-        command.args(["--features", example.features, "--example", example.name]);
+        command.args([verb, "--quiet", "--locked"]).args(example.target);
         command
     };
-    println!("--> {}", example.name);
+    let name = [example.target, example.words].concat().join(" ");
+    println!("--> {name}");
     // Before, so that the limit is the example's own.
     succeed(&mut cargo("build"))?;
     let server = server::start(install)?;
     let mut command = cargo("run");
+    command.arg("--").args(example.words);
     server::for_applications(&mut command, &server);
-    within(&mut command, example.limit).map_err(|reason| format!("{}: {reason}", example.name))
+    within(&mut command, LIMIT).map_err(|reason| format!("{name}: {reason}"))
 }
 
 /// On Unix `cargo run` becomes the example, so that killing it kills the example.

@@ -56,8 +56,11 @@ pub(crate) fn int(value: Value) -> Result<i64, Error> {
     }
 }
 
-/// Stream entries: their ids, and their fields unless they were deleted.
-pub(crate) fn entries(value: Value) -> Result<Vec<(Box<str>, Option<Fields>)>, Error> {
+/// A stream entry: its id, and its fields unless it was deleted.
+type StreamEntry = (Box<str>, Option<Fields>);
+
+/// Stream entries.
+pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
     array(value)?
         .into_iter()
         .map(|entry| {

@@ -25,7 +25,7 @@ impl Lanes {
     pub(crate) fn pick(&mut self, suspects: bool) -> Option<Lane> {
         let usable =
             |lane: &Lane| self.depths[lane.index()] > 0 && (suspects || !lane.is_suspect());
-        let found = if (self.turn + 1) % BOTTOM_UP == 0 {
+        let found = if (self.turn + 1).is_multiple_of(BOTTOM_UP) {
             Lane::ALL.into_iter().rev().find(usable)
         } else {
             Lane::ALL.into_iter().find(usable)

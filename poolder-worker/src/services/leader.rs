@@ -69,7 +69,7 @@ async fn died(dead: &mut tokio::sync::watch::Receiver<crate::vitals::DeadNodes>,
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn announce(post: &Post, leads: bool, term: u64, holder: &str) {

@@ -14,7 +14,7 @@ pub(super) async fn run(post: Post) {
             match post.broker.prune_dead(&post.partition, post.limits, now).await {
                 Ok(0) => break,
                 Ok(jobs) => {
-                    tracing::info!(partition = %post.partition, jobs, "pruned old dead jobs")
+                    tracing::info!(partition = %post.partition, jobs, "pruned old dead jobs");
                 }
                 Err(error) => {
                     tracing::warn!(partition = %post.partition, %error, "dead jobs were not pruned");
