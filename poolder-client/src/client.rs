@@ -141,8 +141,7 @@ pub(crate) fn encode<J: Job>(
     policy: &poolder_core::Policy,
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
-    let envelope =
-        Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
+    let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
     if envelope.payload_len() > LARGE {
         tracing::warn!(
             kind = job.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,

@@ -1,0 +1,17 @@
+# The example service: web and workers are one program.
+FROM rust:1.89-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package example-web \
+    && cp target/release/web /web
+
+FROM debian:bookworm-slim
+RUN useradd --system --no-create-home poolder
+COPY --from=build /web /usr/local/bin/web
+USER poolder
+# Nodes finish what runs and hand back the rest.
+STOPSIGNAL SIGTERM
+ENTRYPOINT []
+CMD ["/usr/local/bin/web"]

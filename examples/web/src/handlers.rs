@@ -1,0 +1,38 @@
+//! The web side: it knows the client and the type of the job, and no worker.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use poolder::Client;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::jobs::Welcome;
+
+/// The routes. The client is cheap to clone: all clones share one connection.
+pub(crate) fn router(client: Client) -> Router {
+    Router::new().route("/users", post(create_user)).with_state(client)
+}
+
+#[derive(Deserialize)]
+struct NewUser {
+    name: String,
+}
+
+/// Accepts a user and answers at once; the welcome goes out later, whatever happens to us.
+async fn create_user(State(client): State<Client>, Json(user): Json<NewUser>) -> Response {
+    match client.enqueue(Welcome { name: user.name }).await {
+        Ok(receipt) => {
+            let job = receipt.job.to_string();
+            let location = [(header::LOCATION, format!("/jobs/{job}"))];
+            (StatusCode::ACCEPTED, location, Json(json!({ "job": job }))).into_response()
+        }
+        Err(error) if error.is_invalid() => {
+            (StatusCode::BAD_REQUEST, error.to_string()).into_response()
+        }
+        // Refused: nothing was stored. Unknown: it may be; the caller decides whether to repeat.
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}

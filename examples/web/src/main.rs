@@ -1,0 +1,67 @@
+//! A web service that answers at once and leaves the work to others.
+//!
+//! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues;
+//! - `web worker` runs the jobs, in as many processes as you like;
+//! - `web try` does both in one process, sends itself a request, and ends.
+
+mod handlers;
+mod jobs;
+
+use poolder::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+        .init();
+    let client = Client::from_env().await?;
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
+            let listener = TcpListener::bind(&listen).await?;
+            println!("POST http://{listen}/users with {{\"name\": \"Ada\"}}");
+            axum::serve(listener, handlers::router(client))
+                .with_graceful_shutdown(async {
+                    let _ = tokio::signal::ctrl_c().await;
+                })
+                .await?;
+        }
+        Some("worker") => Node::builder(client).pool(jobs::pool(None)).run().await?,
+        Some("try") => try_it(client).await?,
+        Some(other) => return Err(format!("unknown: {other}; use nothing, worker or try").into()),
+    }
+    Ok(())
+}
+
+/// Serves, works, and sends one request.
+async fn try_it(client: Client) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = tokio::spawn({
+        let router = handlers::router(client.clone());
+        async move { axum::serve(listener, router).await }
+    });
+    let body = r#"{"name": "Ada"}"#;
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "POST /users HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    println!("{}", response.lines().next().unwrap_or_default());
+    println!("{}", response.lines().last().unwrap_or_default());
+
+    let (tell, mut told) = mpsc::channel(1);
+    let greeted = async move {
+        told.recv().await;
+    };
+    Node::builder(client).pool(jobs::pool(Some(tell))).run_until(greeted).await?;
+    server.abort();
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Nodes in processes of their own, which can be killed: the test binary runs itself again.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::harness::{Number, Space, within};
+
+const SLOTS: &str = "POOLDER_SUITE_CHILD_SLOTS";
+
+/// This number ends the process that runs it.
+pub(crate) const KILLER: u64 = 13;
+/// Numbers from here on are held until they are cancelled.
+pub(crate) const HELD: u64 = 1_000;
+/// Numbers from here on take three seconds.
+pub(crate) const SLOW: u64 = 2_000;
+
+/// A node in another process.
+pub(crate) struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+/// What a child says of a job that it starts.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) number: u64,
+    pub(crate) attempt: u32,
+    pub(crate) fence: u64,
+}
+
+impl Process {
+    /// Starts one that serves the queue `q` of the space.
+    pub(crate) fn start(space: &Space, slots: usize) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child::node", "--exact", "--nocapture"])
+            .env(SLOTS, slots.to_string())
+            .env("POOLDER_REDIS_URL", space.url())
+            .env("POOLDER_NAMESPACE", space.name())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next job that it starts; `None` when the process has ended.
+    pub(crate) async fn next(&mut self) -> Option<Start> {
+        while let Some(line) = within(self.lines.next_line()).await.unwrap() {
+            if let Some(words) = line.strip_prefix("start ") {
+                let words: Vec<u64> = words.split(' ').map(|word| word.parse().unwrap()).collect();
+                let attempt = u32::try_from(words[1]).unwrap();
+                return Some(Start { number: words[0], attempt, fence: words[2] });
+            }
+        }
+        None
+    }
+
+    /// The next `count` jobs that it starts.
+    pub(crate) async fn started(&mut self, count: usize) -> Vec<Start> {
+        let mut starts = vec![];
+        while starts.len() < count {
+            starts.push(self.next().await.expect("the child ended early"));
+        }
+        starts
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
+        assert!(status.unwrap().success(), "kill -{name} {pid}");
+    }
+
+    /// Waits until it has ended; true if it ended well.
+    pub(crate) async fn ended(&mut self) -> bool {
+        within(self.child.wait()).await.unwrap().success()
+    }
+}
+
+/// The body of a child; a test that has nothing to do when it runs as one.
+#[tokio::test]
+async fn node() {
+    let Some(slots) = std::env::var(SLOTS).ok().and_then(|slots| slots.parse().ok()) else {
+        return;
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+        .with_writer(std::io::stderr)
+        .try_init();
+    let worker = worker_fn(|job: Number, cx: Context| async move {
+        println!("start {} {} {}", job.0, cx.attempt(), cx.fence());
+        match job.0 {
+            KILLER => std::process::abort(),
+            SLOW.. => tokio::time::sleep(Duration::from_secs(3)).await,
+            HELD.. => {
+                cx.cancelled().await;
+                return Err("I was told to stop".into());
+            }
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+        Ok(Done)
+    });
+    Node::builder(Client::from_env().await.unwrap())
+        .pool(Pool::new("q").size(slots).worker(worker))
+        .shutdown_timeout(Duration::from_millis(300))
+        .run()
+        .await
+        .unwrap();
+}

@@ -1,0 +1,159 @@
+//! Nodes that are killed, paused or stopped: their jobs run elsewhere, and nothing is counted
+//! wrongly.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use poolder::prelude::*;
+
+use crate::child::{HELD, Process, SLOW};
+use crate::harness::{Number, Space, eventually, start, teller, within};
+
+#[tokio::test]
+async fn jobs_of_a_killed_node_run_elsewhere_and_count_a_crash_not_an_attempt() {
+    let space = Space::new("sigkill");
+    let mut doomed = Process::start(&space, 100);
+    let all: BTreeSet<u64> = (HELD..HELD + 100).collect();
+    space.client.enqueue_many(all.iter().copied().map(Number)).await;
+    let held: BTreeSet<u64> = doomed.started(100).await.iter().map(|start| start.number).collect();
+    assert_eq!(held, all);
+    doomed.signal("KILL").await;
+
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(8).worker(worker)));
+    let mut seen = BTreeSet::new();
+    while seen.len() < all.len() {
+        let (number, cx) = within(told.recv()).await.unwrap();
+        assert!(seen.insert(number), "{number} ran twice");
+        assert_eq!((cx.attempt(), cx.fence()), (1, 2));
+    }
+    space.until_count("q", "completed", 100).await;
+    assert_eq!(space.count("q", "rescued").await, 100);
+    node.stop().await;
+    assert_eq!((space.ready("q").await, space.count("q", "completed").await), (0, 100));
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_node_that_was_paused_past_its_lease_changes_nothing_and_comes_back_renamed() {
+    let space = Space::new("sigstop");
+    let mut paused = Process::start(&space, 3);
+    space.client.enqueue_many((SLOW..SLOW + 3).map(Number)).await;
+    paused.started(3).await;
+    let nodes = format!("{}:{{roster}}:nodes", space.name());
+    let mut roster = redis::cmd("ZRANGE");
+    roster.arg(&nodes).arg(0).arg(-1);
+    let before: Vec<String> = space.redis(&mut roster).await;
+    paused.signal("STOP").await;
+
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(3).worker(worker)));
+    for _ in 0..3 {
+        let (_, cx) = within(told.recv()).await.unwrap();
+        assert_eq!(cx.fence(), 2);
+    }
+    space.until_count("q", "completed", 3).await;
+    node.stop().await;
+
+    // Its handlers finish long after their jobs were done elsewhere.
+    paused.signal("CONT").await;
+    eventually("it stands in the roster under a new name", || async {
+        let now: Vec<String> = space.redis(&mut roster.clone()).await;
+        !now.is_empty() && now.iter().all(|name| !before.contains(name))
+    })
+    .await;
+    space.client.enqueue(Number(1)).await.unwrap();
+    assert_eq!(paused.next().await.map(|start| start.number), Some(1), "it works again");
+    space.until_count("q", "completed", 4).await;
+    paused.signal("TERM").await;
+    assert!(paused.ended().await);
+    assert_eq!(space.count("q", "completed").await, 4, "late settles changed nothing");
+    assert_eq!(space.ready("q").await, 0);
+}
+
+#[tokio::test]
+async fn a_node_that_is_told_to_stop_hands_its_jobs_to_others_and_counts_nothing() {
+    let space = Space::new("sigterm");
+    let mut leaving = Process::start(&space, 5);
+    space.client.enqueue_many((HELD..HELD + 5).map(Number)).await;
+    leaving.started(5).await;
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(5).worker(worker)));
+    leaving.signal("TERM").await;
+    for _ in 0..5 {
+        let (_, cx) = within(told.recv()).await.unwrap();
+        assert_eq!((cx.attempt(), cx.fence()), (1, 2));
+    }
+    assert!(leaving.ended().await, "it exits with success");
+    space.until_count("q", "completed", 5).await;
+    assert_eq!(space.count("q", "handed_back").await, 5);
+    assert_eq!(space.count("q", "rescued").await, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_process_is_buried_alone() {
+    let space = Space::new("killer");
+    space.client.enqueue_many((0..16).map(Number)).await;
+    let innocents = 15;
+    let mut deaths = 0;
+    let mut node = loop {
+        let mut node = Process::start(&space, 16);
+        tokio::select! {
+            () = space.until_count("q", "buried", 1) => break node,
+            ended_well = node.ended() => assert!(!ended_well, "it is killed"),
+        }
+        deaths += 1;
+        assert!(deaths <= 3, "three crashes bury the culprit");
+    };
+    space.until_count("q", "completed", innocents).await;
+    node.signal("TERM").await;
+    assert!(node.ended().await);
+    assert_eq!(deaths, 3);
+    assert_eq!(space.count("q", "buried").await, 1);
+    let dead = space.dead("q").await.join("\n");
+    assert!(dead.contains("(crash 3)"), "{dead:?}");
+    assert_eq!(space.count("q", "completed").await, innocents);
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_makes_nobody_dead() {
+    let server = poolder_devserver::Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "away");
+    let mut nodes = vec![];
+    let (worker, mut told) = teller();
+    for _ in 0..20 {
+        nodes.push(start(space.node().pool(Pool::new("q").size(1).worker(worker.clone()))));
+    }
+    let roster = format!("{}:{{roster}}:nodes", space.name());
+    let marks = format!("{}:{{roster}}:marks", space.name());
+    eventually("all nodes are there", || async {
+        space.redis::<u64>(redis::cmd("ZCARD").arg(&roster)).await == 20
+    })
+    .await;
+    server.pause().unwrap();
+    // Time is the subject: longer than the silence after which a node is named.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    server.resume().unwrap();
+    let beats = async || -> Vec<(String, f64)> {
+        let mut all = redis::cmd("ZRANGE");
+        space.redis(all.arg(&roster).arg(0).arg(-1).arg("WITHSCORES")).await
+    };
+    // Everybody has given three signs of life since: whoever was to be declared dead is so now.
+    let mut rounds = 0;
+    let mut last = beats().await;
+    while rounds < 3 {
+        let now = beats().await;
+        if now.len() == 20 && now.iter().all(|one| !last.contains(one)) {
+            (last, rounds) = (now, rounds + 1);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(space.redis::<u64>(redis::cmd("ZCARD").arg(&marks)).await, 0);
+    space.client.enqueue(Number(1)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().0, 1);
+    for node in nodes {
+        node.stop().await;
+    }
+    assert_eq!(space.count("q", "rescued").await, 0);
+}

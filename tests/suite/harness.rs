@@ -1,0 +1,159 @@
+//! What tests share: a namespace each, nodes in this process, and patience.
+
+use std::future::Future;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{Config, NodeBuilder};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Longer than anything takes that works; a test that waits so long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A namespace of one test.
+pub(crate) struct Space {
+    url: String,
+    name: String,
+    /// Its client.
+    pub(crate) client: Client,
+}
+
+impl Space {
+    /// On the server that all tests share.
+    pub(crate) fn new(test: &str) -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+            .with_test_writer()
+            .try_init();
+        let server = poolder_devserver::shared().unwrap_or_else(|error| panic!("{error}"));
+        Self::on(server.url(), test)
+    }
+
+    /// On that server.
+    pub(crate) fn on(url: impl Into<String>, test: &str) -> Self {
+        let (url, name) = (url.into(), poolder_devserver::namespace(test));
+        let client = Client::new(Config::new(&url).namespace(&name)).unwrap();
+        Self { url, name, client }
+    }
+
+    /// The namespace.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the server is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A key of partition 0 of a queue, spelled by hand: the spelling is public.
+    pub(crate) fn key(&self, queue: &str, rest: &str) -> String {
+        format!("{}:{{{queue}.0}}:{rest}", self.name)
+    }
+
+    /// A node to be started by [`start`].
+    pub(crate) fn node(&self) -> NodeBuilder {
+        Node::builder(self.client.clone())
+    }
+
+    /// Sends a command, as a client that knows nothing of Poolder would.
+    pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// A counter of a queue.
+    pub(crate) async fn count(&self, queue: &str, counter: &str) -> u64 {
+        let key = self.key(queue, "stats");
+        self.redis::<Option<u64>>(redis::cmd("HGET").arg(key).arg(counter)).await.unwrap_or(0)
+    }
+
+    /// How many jobs wait or run in the ready lanes of a queue.
+    pub(crate) async fn ready(&self, queue: &str) -> u64 {
+        let mut sum = 0;
+        for lane in ["front", "suspect", "high", "normal", "low"] {
+            let key = self.key(queue, &format!("ready:{lane}"));
+            sum += self.redis::<u64>(redis::cmd("XLEN").arg(key)).await;
+        }
+        sum
+    }
+
+    /// How many jobs of a queue wait for their time.
+    pub(crate) async fn due(&self, queue: &str) -> u64 {
+        self.redis(redis::cmd("ZCARD").arg(self.key(queue, "due"))).await
+    }
+
+    /// The records of the dead of a queue, as lossy text.
+    pub(crate) async fn dead(&self, queue: &str) -> Vec<String> {
+        let key = self.key(queue, "dead:bodies");
+        let records: Vec<Vec<u8>> = self.redis(redis::cmd("HVALS").arg(key)).await;
+        records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+    }
+
+    /// Waits until a counter of a queue has at least this value.
+    pub(crate) async fn until_count(&self, queue: &str, counter: &str, least: u64) {
+        eventually(&format!("{queue}: {counter} ≥ {least}"), || async {
+            self.count(queue, counter).await >= least
+        })
+        .await;
+    }
+}
+
+/// A node that runs in this process.
+pub(crate) struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), poolder::Error>>,
+}
+
+/// Starts a node.
+pub(crate) fn start(node: NodeBuilder) -> Running {
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(node.run_until(async {
+        let _ = stopped.await;
+    }));
+    Running { stop, task }
+}
+
+impl Running {
+    /// Stops it as a signal would, and waits until it has gone.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        within(self.task).await.unwrap().unwrap();
+    }
+}
+
+/// Awaits something that must happen.
+pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it did not happen in time")
+}
+
+/// Asks again and again, for what sends no event.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    let asking = async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// A job that carries a number.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Job)]
+#[job(kind = "number", queue = "q")]
+pub(crate) struct Number(pub(crate) u64);
+
+/// A worker that tells what it got and is done.
+pub(crate) fn teller() -> (impl Worker<Job = Number>, mpsc::Receiver<(u64, Context)>) {
+    let (tell, told) = mpsc::channel(100_000);
+    let worker = worker_fn(move |job: Number, cx: Context| {
+        let tell = tell.clone();
+        async move {
+            tell.send((job.0, cx)).await?;
+            Ok(Done)
+        }
+    });
+    (worker, told)
+}

@@ -1,0 +1,12 @@
+//! The suite: what Poolder promises, against a real server. Every test has a namespace of its own
+//! and all run in parallel; those that stop, flush or reconfigure a server start their own.
+
+mod child;
+mod crashes;
+mod enqueue;
+mod fates;
+mod harness;
+mod lanes;
+mod outages;
+mod plain;
+mod pools;

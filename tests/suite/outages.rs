@@ -1,0 +1,171 @@
+//! Bad days of the server: cut connections, a restart, a flush, a lost group, a wrong type.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder_devserver::{Fsync, Server};
+
+use crate::harness::{Number, Space, eventually, start, teller, within};
+
+fn server() -> Server {
+    Server::start().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[tokio::test]
+async fn cut_connections_lose_nothing_and_complete_nothing_twice() {
+    let server = server();
+    let space = Space::on(server.url(), "cut");
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(16).worker(worker)));
+    let hour = Duration::from_secs(3600);
+    let producer = {
+        let client = space.client.clone();
+        tokio::spawn(async move {
+            for number in 0..2_000 {
+                let job = || client.enqueue(Number(number)).id(number.to_string()).idempotent(hour);
+                // Idempotent jobs are sent again by themselves, a few times.
+                while let Err(error) = job().await {
+                    assert!(error.is_unknown() || error.is_refused(), "{error}");
+                }
+            }
+        })
+    };
+    while !producer.is_finished() {
+        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    producer.await.unwrap();
+    let mut seen = BTreeSet::new();
+    while seen.len() < 2_000 {
+        seen.insert(within(told.recv()).await.unwrap().0);
+    }
+    eventually("everything is settled", || async { space.ready("q").await == 0 }).await;
+    assert_eq!(space.count("q", "completed").await, 2_000);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_restarted_server_finds_its_jobs_again() {
+    let server = Server::builder().aof(Fsync::Always).start().unwrap_or_else(|e| panic!("{e}"));
+    let space = Space::on(server.url(), "restart");
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
+    let mut stored = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for round in 0..3 {
+        for number in round * 100..round * 100 + 100 {
+            if space.client.enqueue(Number(number)).await.is_ok() {
+                stored.insert(number);
+            }
+            if number % 100 == 50 {
+                server.kill().unwrap();
+                server.restart().unwrap();
+            }
+        }
+    }
+    assert!(stored.len() > 200);
+    while !stored.is_subset(&seen) {
+        seen.insert(within(told.recv()).await.unwrap().0);
+    }
+    eventually("everything is settled", || async { space.ready("q").await == 0 }).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_flushed_server_and_a_destroyed_group_do_not_stop_a_node() {
+    let server = server();
+    let space = Space::on(server.url(), "flush");
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
+    let mut expected = 0;
+    let mut works = async || {
+        expected += 1;
+        space.client.enqueue(Number(expected)).await.unwrap();
+        while within(told.recv()).await.unwrap().0 != expected {}
+    };
+    works().await;
+    server.command(&["FLUSHALL"]).unwrap();
+    works().await;
+    for lane in ["front", "suspect", "high", "normal", "low"] {
+        let key = space.key("q", &format!("ready:{lane}"));
+        server.command(&["XGROUP", "DESTROY", &key, "workers"]).unwrap();
+    }
+    works().await;
+    server.command(&["SCRIPT", "FLUSH"]).unwrap();
+    works().await;
+    space.client.enqueue(Number(0)).after(Duration::from_millis(10)).await.unwrap();
+    works().await;
+    eventually("everything is settled", || async { space.ready("q").await == 0 }).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_lost_while_jobs_run_costs_no_job() {
+    let server = server();
+    let space = Space::on(server.url(), "group");
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let (tell, mut started) = tokio::sync::mpsc::channel(20);
+    let worker = worker_fn(move |_: Number, _: Context| {
+        let (mut gone, tell) = (gone.clone(), tell.clone());
+        async move {
+            tell.send(()).await?;
+            gone.wait_for(|gone| *gone).await?;
+            Ok(Done)
+        }
+    });
+    let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
+    space.client.enqueue_many((0..10).map(Number)).await;
+    let key = space.key("q", "ready:normal");
+    for _ in 0..4 {
+        within(started.recv()).await.unwrap();
+    }
+    server.command(&["XGROUP", "DESTROY", &key, "workers"]).unwrap();
+    go.send_replace(true);
+    space.until_count("q", "completed", 10).await;
+    eventually("the stream is empty", || async { space.ready("q").await == 0 }).await;
+    assert_eq!(space.count("q", "completed").await, 10);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_late_is_waited_for_and_a_wrong_one_is_named() {
+    let unreachable = Space::on("redis://127.0.0.1:1/", "nobody");
+    let error = unreachable.client.enqueue(Number(1)).await.unwrap_err();
+    assert!(error.is_refused() && error.to_string().contains("POOLDER_REDIS_URL"), "{error}");
+    let (worker, _told) = teller();
+    let node = start(unreachable.node().pool(Pool::new("q").worker(worker)));
+    node.stop().await;
+
+    let locked = Server::builder().arg("requirepass", "s3cret").start().unwrap();
+    let space = Space::on(locked.url(), "locked");
+    let error = space.client.enqueue(Number(1)).await.unwrap_err();
+    assert!(error.is_auth() && !format!("{error:?}").contains("s3cret"), "{error}");
+    let (worker, _told) = teller();
+    let node = space.node().pool(Pool::new("q").worker(worker));
+    let error = within(node.run_until(std::future::pending())).await.unwrap_err();
+    assert!(error.is_auth(), "{error}");
+
+    let evicting =
+        Server::builder().arg("maxmemory", "50mb").arg("maxmemory-policy", "allkeys-lru").start();
+    let space = Space::on(evicting.as_ref().unwrap().url(), "evicting");
+    let (worker, _told) = teller();
+    let node = space.node().pool(Pool::new("q").worker(worker));
+    let error = within(node.run_until(std::future::pending())).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("noeviction"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_an_error_and_loses_nothing() {
+    let space = Space::new("wrongtype");
+    let key = space.key("q", "ready:normal");
+    space.redis::<()>(redis::cmd("SET").arg(&key).arg("mine")).await;
+    let error = space.client.enqueue(Number(1)).await.unwrap_err();
+    assert!(error.is_refused() && error.to_string().contains("WRONGTYPE"), "{error}");
+    space.redis::<u64>(redis::cmd("DEL").arg(&key)).await;
+    space.client.enqueue(Number(1)).await.unwrap();
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").worker(worker)));
+    assert_eq!(within(told.recv()).await.unwrap().0, 1);
+    node.stop().await;
+}

@@ -1,0 +1,219 @@
+//! The house rules that a compiler does not know: who may import whom, where keys and Redis
+//! commands may stand, how long a file may be, what a script must say about itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which packages of ours each package may be built on. Edges point one way.
+const EDGES: &[(&str, &[&str])] = &[
+    ("poolder-core", &[]),
+    ("poolder-macros", &[]),
+    ("poolder-client", &["poolder-core"]),
+    ("poolder-worker", &["poolder-core", "poolder-client"]),
+    (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
+    ("poolder-devserver", &[]),
+    ("xtask", &["poolder-devserver"]),
+];
+
+/// Packages that are published, and therefore keep Redis behind the broker.
+const PUBLISHED: &[&str] =
+    &["src", "poolder-core/src", "poolder-client/src", "poolder-worker/src", "poolder-macros/src"];
+
+const LONGEST: usize = 400;
+
+/// What only the key schema may spell.
+const KEY_PARTS: &[&str] = &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":stats\"", "{roster}"];
+
+/// Commands that read without a bound.
+const UNBOUNDED: &[&str] =
+    &["'KEYS'", "'HGETALL'", "'HVALS'", "'SMEMBERS'", "'LRANGE', KEYS[1], 0, -1", "0, -1"];
+
+#[test]
+fn edges_between_packages_point_one_way() {
+    let mut wrong = vec![];
+    for (package, allowed) in EDGES {
+        let manifest = read(&root().join(package).join("Cargo.toml"));
+        for dependency in dependencies(&manifest) {
+            if dependency.starts_with("poolder") && !allowed.contains(&dependency.as_str()) {
+                wrong.push(format!("{package} must not depend on {dependency}"));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn no_file_is_too_long_to_read_in_one_go() {
+    let mut wrong = vec![];
+    for file in sources(&root()) {
+        let is_test = file.iter().any(|part| part == "tests") || file.ends_with("tests.rs");
+        let text = read(&file);
+        let lines = text.lines().count();
+        if !is_test && lines > LONGEST {
+            wrong.push(format!("{} has {lines} lines, the most is {LONGEST}", show(&file)));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn redis_is_spoken_in_the_broker_only() {
+    let mut wrong = vec![];
+    for folder in PUBLISHED {
+        for file in sources(&root().join(folder)) {
+            let shown = show(&file);
+            let broker = shown.starts_with("poolder-core/src/broker")
+                || shown == "poolder-core/src/scripts.rs";
+            for (number, line) in code_lines(&file) {
+                if !broker && (line.contains("redis::") || line.contains("deadpool")) {
+                    wrong.push(format!("{shown}:{number} speaks Redis: {}", line.trim()));
+                }
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn keys_are_spelled_in_one_file() {
+    let mut wrong = vec![];
+    for folder in PUBLISHED {
+        for file in sources(&root().join(folder)) {
+            let shown = show(&file);
+            for (number, line) in code_lines(&file) {
+                let spelled = KEY_PARTS.iter().any(|part| line.contains(part));
+                if spelled && shown != "poolder-core/src/keys.rs" {
+                    wrong.push(format!("{shown}:{number} spells a key: {}", line.trim()));
+                }
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn the_pure_half_of_the_core_knows_neither_redis_nor_a_runtime() {
+    let core = root().join("poolder-core/src");
+    let mut wrong = vec![];
+    for file in sources(&core) {
+        let shown = show(&file);
+        let impure = ["/broker", "/scripts", "/keys.rs", "/lib.rs"];
+        if impure.iter().any(|name| shown.starts_with(&format!("poolder-core/src{name}"))) {
+            continue;
+        }
+        for (number, line) in code_lines(&file) {
+            let leaks = ["crate::broker", "crate::scripts", "crate::keys", "tokio::"];
+            if leaks.iter().any(|name| line.contains(name)) {
+                wrong.push(format!("{shown}:{number} is no longer pure: {}", line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn every_script_says_what_it_takes_and_is_bounded() {
+    let mut wrong = vec![];
+    for file in files(&root().join("poolder-core/src/scripts"), "lua") {
+        let (shown, text) = (show(&file), read(&file));
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("--")).collect();
+        if !header.first().is_some_and(|line| line.starts_with(&format!("-- {name}: "))) {
+            wrong.push(format!("{shown} does not begin with its name and purpose"));
+        }
+        for part in ["-- KEYS ", "-- ARGV ", "-- Returns "] {
+            if !header.iter().any(|line| line.starts_with(part)) {
+                wrong.push(format!("{shown} has no line {part:?}"));
+            }
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            let code = line.split("--").next().unwrap_or_default();
+            let said_bounded = line.contains("-- bounded");
+            let reads_all = UNBOUNDED.iter().any(|word| code.contains(word));
+            let unlimited = code.contains("'ZRANGEBYSCORE'") && !limited(&text, number);
+            let unpacks = code.contains("unpack(");
+            if (reads_all || unlimited || unpacks) && !said_bounded {
+                wrong.push(format!("{shown}:{number} has no bound: {}", line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn every_example_is_named_in_the_readme() {
+    let readme = read(&root().join("README.md"));
+    let mut wrong = vec![];
+    for entry in fs::read_dir(root().join("examples")).expect("examples/").flatten() {
+        let path = entry.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !readme.contains(&format!("examples/{name}")) {
+            wrong.push(format!("the README does not name examples/{name}"));
+        }
+    }
+    none(&wrong);
+}
+
+/// True when the command that begins on this line has a `LIMIT` there or on the next.
+fn limited(text: &str, number: usize) -> bool {
+    text.lines().skip(number - 1).take(2).any(|line| line.contains("'LIMIT'"))
+}
+
+/// The names under `[dependencies]`.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let lines =
+        manifest.lines().map(str::trim).skip_while(|line| *line != "[dependencies]").skip(1);
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', '=', ' ']).next())
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Lines of a file that are neither comments nor part of its tests, with their numbers.
+fn code_lines(file: &Path) -> Vec<(usize, String)> {
+    let text = read(file);
+    (1..)
+        .zip(text.lines())
+        .take_while(|(_, line)| *line != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(number, line)| (number, line.to_owned()))
+        .collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+/// All files with that ending, below a folder; what cargo or npm made is not ours.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn show(file: &Path) -> String {
+    file.strip_prefix(root()).unwrap_or(file).display().to_string()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
