@@ -68,6 +68,12 @@ impl Keyspace {
         &self.namespace
     }
 
+    /// True when the word begins as every key of this namespace does.
+    pub(crate) fn is_ours(&self, word: &[u8]) -> bool {
+        let rest = word.strip_prefix(self.namespace.as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b":{"))
+    }
+
     pub(crate) fn partition(&self, partition: &Partition) -> PartitionKeys {
         let base = format!("{}:{{{partition}}}", self.namespace);
         PartitionKeys {

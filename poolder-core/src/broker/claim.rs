@@ -6,7 +6,8 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::failure::{is_nogroup, is_noscript};
+use super::failure::{is_nogroup, is_noscript, spoils_connection};
+use super::route::{Peer, slot_of};
 use super::settle::Plan;
 use super::{Broker, DeadLimits, Depths, Settled, Settlement, reply};
 use crate::error::Error;
@@ -26,8 +27,21 @@ pub struct ClaimLine {
     consumer: Arc<str>,
     limits: DeadLimits,
     connection: Connection,
-    id: Option<i64>,
+    id: Option<LineId>,
     history: Option<Arc<str>>,
+}
+
+/// Names a line at its server.
+#[derive(Clone)]
+pub struct LineId {
+    peer: Arc<Peer>,
+    number: i64,
+}
+
+impl std::fmt::Debug for LineId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LineId({})", self.number)
+    }
 }
 
 /// The client's connection has no `Debug` of its own.
@@ -94,8 +108,11 @@ impl ClaimLine {
     ) -> Result<Self, Error> {
         let config = &broker.inner.config;
         let settings = config.connection_waiting(BLOCK + config.longest_reply());
-        let client = &broker.inner.client;
-        let mut connection = client
+        let keys = broker.keys(partition);
+        let slot = Some(slot_of(keys.due.as_bytes()));
+        let peer = broker.inner.route.peer(slot).await.map_err(|error| broker.classify(error))?;
+        let mut connection = peer
+            .client
             .get_multiplexed_async_connection_with_config(&settings)
             .await
             .map_err(|error| broker.classify(error))?;
@@ -114,11 +131,11 @@ impl ClaimLine {
         let history = info.as_deref().and_then(replication_id).map(Arc::from);
         let mut line = Self {
             broker: broker.clone(),
-            keys: broker.keys(partition),
+            keys,
             consumer: consumer.into(),
             limits,
             connection: Connection(connection),
-            id,
+            id: id.map(|number| LineId { peer, number }),
             history,
         };
         line.create_groups().await?;
@@ -133,8 +150,8 @@ impl ClaimLine {
 
     /// By this id [`Broker::unblock`] ends a wait of this line.
     #[must_use]
-    pub fn id(&self) -> Option<i64> {
-        self.id
+    pub fn id(&self) -> Option<LineId> {
+        self.id.clone()
     }
 
     /// Settles and claims in one round trip. The claim does not wait.
@@ -157,6 +174,12 @@ impl ClaimLine {
         let mut replies = self.send(&pipe).await?;
         if replies.iter().any(|reply| reply.as_ref().err().is_some_and(is_noscript)) {
             replies = self.again_with_scripts(&pipe, replies).await?;
+        }
+        let spoiled = |reply: &RedisResult<Value>| {
+            reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
+        };
+        if let Some(error) = replies.iter().find_map(spoiled) {
+            return Err(self.broker.classify(error));
         }
         let mut replies = replies.into_iter();
         let (settled, depths) = plan.read(replies.by_ref(), self.broker.address());
@@ -304,10 +327,10 @@ impl ClaimLine {
 impl Broker {
     /// Ends the wait of the line with this id, as if its time were up. A hint: where access rules
     /// forbid it, the wait ends by itself.
-    pub async fn unblock(&self, line: i64) {
+    pub async fn unblock(&self, line: &LineId) {
         let mut cmd = redis::cmd("CLIENT");
-        cmd.arg("UNBLOCK").arg(line);
-        if let Err(error) = self.command(&cmd).await {
+        cmd.arg("UNBLOCK").arg(line.number);
+        if let Err(error) = line.peer.link.command(&cmd).await {
             tracing::debug!(%error, "a waiting claim could not be ended early");
         }
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{ConnectionInfo, IntoConnectionInfo};
 
+use super::whereabouts::Whereabouts;
 use crate::error::Error;
 use crate::keys::{DEFAULT_NAMESPACE, Keyspace};
 
@@ -26,8 +26,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The server at this URL: `redis://[user:password@]host[:port][/db]` or
-    /// `unix:///path/to/socket`.
+    /// The server at this URL:
+    ///
+    /// - `redis://[user:password@]host[:port][/db]`, or `unix:///path/to/socket`;
+    /// - `redis+sentinel://[user:password@]host[:port],host[:port]…/service[/db]`, for the primary
+    ///   that these Sentinels name (port 26379 unless given);
+    /// - `redis+cluster://[user:password@]host[:port],host[:port]…`, for the cluster that any of
+    ///   these nodes belongs to (port 6379 unless given).
+    ///
+    /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -92,31 +99,27 @@ impl Config {
         self.response_timeout
     }
 
-    /// The parsed URL, with small packets sent at once and dead peers noticed.
-    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, Error> {
-        let info = self.url.as_str().into_connection_info().map_err(|error| {
-            Error::invalid(format!(
-                "the Redis URL cannot be used ({}): write redis://[user:password@]host[:port][/db] \
-                 or unix:///path/to/socket",
-                error.category()
-            ))
-        })?;
+    /// Where the servers are, and how they are found.
+    pub(crate) fn whereabouts(&self) -> Result<Whereabouts, Error> {
+        let mut found = Whereabouts::parse(&self.url)?;
         let probe = TcpKeepalive::new()
             .with_time(Duration::from_secs(10))
             .with_interval(Duration::from_secs(3));
+        // Small packets are sent at once, and dead peers are noticed.
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(probe);
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let tcp = tcp.set_user_timeout(Duration::from_secs(10));
-        let redis =
-            info.redis_settings().clone().set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
-        Ok(info.set_tcp_settings(tcp).set_redis_settings(redis))
+        let settings = found.template.redis_settings().clone();
+        let settings = settings.set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
+        found.template = found.template.set_tcp_settings(tcp).set_redis_settings(settings);
+        Ok(found)
     }
 
     /// Where the server is, without credentials.
     #[must_use]
     pub fn address(&self) -> String {
-        match self.connection_info() {
-            Ok(info) => info.addr().to_string(),
+        match self.whereabouts() {
+            Ok(found) => found.to_string(),
             Err(_) => "an unreadable URL".into(),
         }
     }

@@ -32,7 +32,9 @@ impl Broker {
     pub async fn listen(&self, partitions: &[Partition]) -> Result<Listener, Error> {
         let channels: Vec<String> =
             partitions.iter().map(|partition| self.keys(partition).control.clone()).collect();
-        let pubsub = self.inner.client.get_async_pubsub().await;
+        // Every node of a cluster passes messages on.
+        let peer = self.inner.route.peer(None).await.map_err(|error| self.classify(error))?;
+        let pubsub = peer.client.get_async_pubsub().await;
         let (mut sink, messages) = pubsub.map_err(|error| self.classify(error))?.split();
         sink.subscribe(&channels).await.map_err(|error| self.classify(error))?;
         Ok(Listener { channels, messages, _subscriptions: sink })

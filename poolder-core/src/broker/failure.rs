@@ -88,5 +88,5 @@ pub(crate) fn is_nogroup(error: &RedisError) -> bool {
 pub(crate) fn spoils_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || (error.is_io_error() && !error.is_timeout())
-        || matches!(error.code(), Some("READONLY" | "MASTERDOWN"))
+        || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "MOVED"))
 }

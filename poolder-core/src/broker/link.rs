@@ -12,7 +12,6 @@ use tokio::sync::Mutex;
 
 use super::config::Config;
 use super::failure::{is_noscript, spoils_connection};
-use crate::error::Error;
 use crate::scripts;
 
 /// After this many timeouts in a row the connection may be half open, and is replaced.
@@ -33,14 +32,14 @@ struct Current {
 }
 
 impl Link {
-    pub(crate) fn new(client: redis::Client, config: &Config) -> Result<Self, Error> {
-        Ok(Self {
+    pub(crate) fn new(client: redis::Client, config: &Config) -> Self {
+        Self {
             client,
             settings: config.connection(),
             current: RwLock::new(None),
             opening: Mutex::new(()),
             timeouts: AtomicU32::new(0),
-        })
+        }
     }
 
     /// Sends one command.

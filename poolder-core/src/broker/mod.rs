@@ -12,6 +12,10 @@
 //! | `lease` | who leads a partition |
 //! | `control` | hints over pub/sub |
 //! | `check` | is this server fit for a queue? |
+//!
+//! Below the verbs: `config` and `whereabouts` (what a URL says), `route` (which server has a
+//! key), `send` (and where it has moved), `link` (the connection that hot commands share),
+//! `reply` and `failure` (what comes back).
 
 mod check;
 mod claim;
@@ -26,16 +30,18 @@ mod promote;
 mod reply;
 mod rescue;
 mod roster;
+mod route;
+mod send;
 mod settle;
+mod whereabouts;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 
 pub use check::Findings;
-pub use claim::{ClaimLine, Claimed, Exchange};
+pub use claim::{ClaimLine, Claimed, Exchange, LineId};
 pub use config::Config;
 pub use control::{Hint, Listener};
 pub use enqueue::{NewJob, Receipt, Stored, When};
@@ -48,7 +54,7 @@ pub use settle::{DeadLimits, Depths, Effect, Settled, Settlement};
 use crate::error::Error;
 use crate::keys::{Keyspace, PartitionKeys, RosterKeys};
 use crate::queue::Partition;
-use link::Link;
+use route::Route;
 
 /// Keys of at most this many partitions are remembered.
 const SPELLED: usize = 1024;
@@ -62,14 +68,11 @@ pub struct Broker {
 struct Inner {
     config: Config,
     address: String,
-    client: redis::Client,
     keys: Keyspace,
     roster: RosterKeys,
     /// The keys of the partitions in use, so that a hot path does not spell them again.
     spelled: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
-    link: Link,
-    /// Connections for what must be alone on one: long reads and administration.
-    pool: deadpool_redis::Pool,
+    route: Arc<Route>,
 }
 
 impl Broker {
@@ -79,27 +82,11 @@ impl Broker {
     /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
         let keys = config.keyspace()?;
-        let info = config.connection_info()?;
-        let address = info.addr().to_string();
-        let classify = |error| failure::classify(error, &address);
-        let client = redis::Client::open(info.clone()).map_err(classify)?;
-        // Long reads of a big queue may take longer than a hot command.
-        let patient =
-            config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
-        let manager = deadpool_redis::Manager::new_with_config(info, patient).map_err(classify)?;
-        let wait = Some(Duration::from_secs(5));
-        let pool = deadpool_redis::Pool::builder(manager)
-            .max_size(4)
-            .wait_timeout(wait)
-            .create_timeout(wait)
-            .recycle_timeout(wait)
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .build()
-            .map_err(|error| Error::invalid(error.to_string()))?;
-        let link = Link::new(client.clone(), &config)?;
+        let address = config.address();
+        let route = Arc::new(Route::new(&config)?);
         let roster = keys.roster();
         let spelled = RwLock::default();
-        let inner = Inner { config, address, client, keys, roster, spelled, link, pool };
+        let inner = Inner { config, address, keys, roster, spelled, route };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -144,24 +131,28 @@ impl Broker {
     }
 
     fn classify(&self, error: RedisError) -> Error {
+        self.inner.learn(&error);
         failure::classify(error, &self.inner.address)
     }
 
     async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        self.inner.link.command(cmd).await.map_err(|error| self.classify(error))
+        self.inner.send(None, cmd).await.map_err(|error| self.classify(error))
     }
 
     async fn script(&self, script: &Script, cmd: &Cmd) -> Result<Value, Error> {
-        self.inner.link.script(script, cmd).await.map_err(|error| self.classify(error))
+        self.inner.send(Some(script), cmd).await.map_err(|error| self.classify(error))
     }
 
     async fn pipeline(&self, pipe: &Pipeline) -> Result<Vec<RedisResult<Value>>, Error> {
-        self.inner.link.pipeline(pipe).await.map_err(|error| self.classify(error))
+        self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
     }
 
-    /// A connection of one's own, for long reads. It is dropped, not returned, after a failure.
-    async fn alone(&self) -> Result<deadpool_redis::Connection, Error> {
-        self.inner.pool.get().await.map_err(|error| match error {
+    /// A connection of one's own to the server that has the key, for long reads. It is dropped,
+    /// not returned, after a failure.
+    async fn alone(&self, key: &str) -> Result<deadpool_redis::Connection, Error> {
+        let slot = route::slot_of(key.as_bytes());
+        let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
+        peer.pool.get().await.map_err(|error| match error {
             deadpool_redis::PoolError::Backend(error) => self.classify(error),
             other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),
         })

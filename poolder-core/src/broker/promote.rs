@@ -89,7 +89,7 @@ impl Broker {
         let mut pipe = redis::pipe();
         pipe.atomic().cmd("HDEL").arg(&keys.dead_bodies).arg(&ids);
         pipe.cmd("ZREM").arg(&keys.dead).arg(&ids);
-        let mut connection = self.alone().await?;
+        let mut connection = self.alone(&keys.dead).await?;
         pipe.exec_async(&mut connection).await.map_err(|error| self.classify(error))?;
         Ok(ids.len() as u64)
     }

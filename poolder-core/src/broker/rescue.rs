@@ -60,7 +60,7 @@ impl Broker {
     ) -> Result<Vec<Entry>, Error> {
         let keys = self.keys(partition);
         let stream = keys.lane(lane);
-        let mut connection = self.alone().await?;
+        let mut connection = self.alone(stream).await?;
         let ids: Value = pending(stream, consumer, 50)
             .query_async(&mut connection)
             .await

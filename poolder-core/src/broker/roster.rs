@@ -8,7 +8,8 @@ use std::time::Duration;
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, failure, reply};
+use super::route::slot_of;
+use super::{Broker, reply};
 use crate::error::Error;
 use crate::keys::RosterKeys;
 use crate::queue::Partition;
@@ -152,11 +153,13 @@ impl Beater {
             self.connection = Some(connection);
             Ok(reply)
         });
-        outcome.map_err(|error| failure::classify(error, self.broker.address()))
+        outcome.map_err(|error| self.broker.classify(error))
     }
 
     fn open(&self) -> redis::RedisResult<redis::Connection> {
-        let connection = self.broker.inner.client.get_connection_with_timeout(BEAT_TIMEOUT)?;
+        let slot = slot_of(self.keys.nodes.as_bytes());
+        let client = self.broker.inner.route.client_blocking(slot)?;
+        let connection = client.get_connection_with_timeout(BEAT_TIMEOUT)?;
         connection.set_read_timeout(Some(BEAT_TIMEOUT))?;
         connection.set_write_timeout(Some(BEAT_TIMEOUT))?;
         Ok(connection)

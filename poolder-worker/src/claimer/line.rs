@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{ClaimLine, Claimed, NodeName};
+use poolder_core::broker::{ClaimLine, Claimed, LineId, NodeName};
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
@@ -39,9 +39,8 @@ enum State {
 }
 
 /// What is to be known of a wait while it goes on.
-#[derive(Clone, Copy)]
 struct Told {
-    id: Option<i64>,
+    id: Option<LineId>,
     unblocked: bool,
     /// It brings suspects, too.
     suspects: bool,
@@ -68,7 +67,7 @@ impl Line {
         if let State::Waiting { told: Told { id: Some(id), unblocked, .. }, .. } = &mut self.state
             && !std::mem::replace(unblocked, true)
         {
-            client.broker().unblock(*id).await;
+            client.broker().unblock(id).await;
         }
     }
 
@@ -105,13 +104,14 @@ impl Claimer {
             }
             State::Waiting { wait, told } if must_settle && now >= self.not_before => {
                 // The wait goes on meanwhile; its connection is not ours to use.
+                let without_suspects = !told.suspects;
                 line.state = State::Waiting { wait, told };
                 let batch = std::mem::take(&mut self.settling);
                 let (partition, limits) = (&self.setup.partition, self.setup.limits);
                 let broker = self.setup.client.broker();
                 let results = broker.settle(partition, limits, &batch).await;
                 self.conclude(batch, results);
-                if !told.suspects && self.suspects_welcome() {
+                if without_suspects && self.suspects_welcome() {
                     // The suspect that ran is settled; the wait began without an eye on the next.
                     line.unblock(&self.setup.client).await;
                 }
