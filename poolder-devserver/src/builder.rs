@@ -32,6 +32,8 @@ pub struct Builder {
     aof: Option<Fsync>,
     arguments: Vec<(String, String)>,
     tcp: bool,
+    /// The first lines of the file that a Sentinel keeps its knowledge in.
+    sentinel: Option<String>,
     install: Install,
 }
 
@@ -55,6 +57,12 @@ impl Builder {
     #[must_use]
     pub fn tcp(mut self) -> Self {
         self.tcp = true;
+        self
+    }
+
+    /// Starts a Sentinel instead of a server of data.
+    pub(crate) fn sentinel(mut self, config: String) -> Self {
+        self.sentinel = Some(config);
         self
     }
 
@@ -106,6 +114,11 @@ impl Builder {
                 let port = if self.tcp { Some(free_port()?) } else { None };
                 let socket = dir.join(tempdir::SOCKET);
                 let mut words = program.command(dir).map_err(failed)?;
+                if let Some(config) = &self.sentinel {
+                    let file = dir.join("sentinel.conf");
+                    std::fs::write(&file, config).map_err(failed)?;
+                    words.extend([file.into(), "--sentinel".into()]);
+                }
                 words.extend(pairs([
                     ("--port", port.unwrap_or(0).to_string().into()),
                     ("--bind", "127.0.0.1".into()),
@@ -137,6 +150,9 @@ impl Builder {
 
     /// What does not depend on how the server is run. The caller's arguments come last and win.
     fn settings(&self, dir: &Path) -> Vec<OsString> {
+        if self.sentinel.is_some() {
+            return pairs([("--dir", dir.into()), ("--logfile", dir.join(LOG).into())]);
+        }
         let appendonly = if self.aof.is_some() { "yes" } else { "no" };
         let fsync = match self.aof {
             Some(Fsync::Always) => "always",

@@ -21,6 +21,7 @@ compile_error!(
 
 mod builder;
 mod cache;
+mod cluster;
 mod error;
 mod install;
 mod launch;
@@ -28,6 +29,7 @@ mod locate;
 mod namespace;
 mod process;
 mod resp;
+mod sentinel;
 mod server;
 mod shared;
 mod supervisor;
@@ -35,10 +37,12 @@ mod tempdir;
 mod version;
 
 pub use builder::{Builder, Fsync};
+pub use cluster::Cluster;
 pub use error::Error;
 pub use install::Install;
 pub use locate::{Found, ensure, locate};
 pub use namespace::namespace;
+pub use sentinel::Sentinel;
 pub use server::Server;
 pub use shared::{ALLOW_SHARED_VAR, DEV_URL_VAR, Shared, USER_URL_VARS, shared};
 pub use version::Version;

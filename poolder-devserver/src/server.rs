@@ -102,6 +102,12 @@ impl Server {
         self.port.map(|port| Address::Tcp(format!("127.0.0.1:{port}")).url())
     }
 
+    /// That port, if there is one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// The process number of the server that was started last (under Docker, of its client).
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -10,3 +10,4 @@ mod lanes;
 mod outages;
 mod plain;
 mod pools;
+mod topologies;

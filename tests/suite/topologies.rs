@@ -1,0 +1,110 @@
+//! Sentinel and Cluster: the same promises where the server is several.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder_devserver::{Cluster, Sentinel, Server};
+use tokio::sync::mpsc;
+
+use crate::harness::{Number, Space, start, teller, within};
+
+/// Takes numbers until all that were stored have come.
+async fn all_of(stored: &BTreeSet<u64>, told: &mut mpsc::Receiver<(u64, Context)>) {
+    let mut seen = BTreeSet::new();
+    while !stored.is_subset(&seen) {
+        seen.insert(within(told.recv()).await.unwrap().0);
+    }
+}
+
+/// Enqueues again and again until it is stored for certain.
+async fn surely(client: &Client, number: u64) {
+    let hour = Duration::from_secs(3600);
+    let job = || client.enqueue(Number(number)).id(number.to_string()).idempotent(hour);
+    while let Err(error) = job().await {
+        assert!(error.is_unknown() || error.is_refused(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn queues_live_all_over_a_cluster_and_while_their_slots_move() {
+    let cluster = Cluster::start(3, 0).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(cluster.url(), "cluster");
+    let (worker, mut told) = teller();
+    let mut node = space.node();
+    let queues = ["q", "a", "b", "c", "d", "e"];
+    for queue in queues {
+        node = node.pool(Pool::new(queue).size(4).worker(worker.clone()));
+    }
+    let node = start(node);
+    let mut stored = BTreeSet::new();
+    for (at, queue) in (0..).zip(queues) {
+        for number in at * 100..at * 100 + 50 {
+            space.client.enqueue(Number(number)).queue(queue).await.unwrap();
+            stored.insert(number);
+        }
+        let soon = Duration::from_millis(200);
+        let later = space.client.enqueue(Number(at * 100 + 99)).queue(queue).after(soon);
+        later.await.unwrap();
+        stored.insert(at * 100 + 99);
+    }
+    let prepared = (0..).zip(queues).map(|(at, queue)| {
+        stored.insert(at * 100 + 98);
+        space.client.enqueue(Number(at * 100 + 98)).queue(queue).prepare()
+    });
+    let results = space.client.enqueue_prepared(prepared.collect()).await;
+    assert!(results.iter().all(Result::is_ok), "one call, many slots: {results:?}");
+    all_of(&stored, &mut told).await;
+
+    // The slot of `q` goes round while jobs come and go.
+    let slot: u16 = cluster.nodes()[0]
+        .command(&["CLUSTER", "KEYSLOT", &space.key("q", "due")])
+        .unwrap()
+        .parse()
+        .unwrap();
+    let nodes = cluster.nodes();
+    let owner = |nodes: &[Server]| {
+        let has = |node: &Server| node.command(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
+        nodes.iter().position(|node| has(node).is_ok_and(|count| count != "0")).unwrap()
+    };
+    let mut stored = BTreeSet::new();
+    for round in 0..4 {
+        let base = 10_000 + round * 1_000;
+        let producer = {
+            let client = space.client.clone();
+            tokio::spawn(async move {
+                for number in base..base + 100 {
+                    surely(&client, number).await;
+                }
+            })
+        };
+        stored.extend(base..base + 100);
+        let from = owner(nodes);
+        cluster.move_slot(slot, &nodes[from], &nodes[(from + 1) % 3]).unwrap();
+        within(producer).await.unwrap();
+    }
+    all_of(&stored, &mut told).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_failover_is_followed_and_what_was_replicated_is_not_lost() {
+    let servers = Sentinel::start(1).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(servers.url(), "sentinel");
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
+    let mut stored = BTreeSet::new();
+    for round in 0..2 {
+        for number in round * 100..round * 100 + 100 {
+            surely(&space.client, number).await;
+            stored.insert(number);
+            if number % 100 == 50 {
+                // What came before is on the replica, as an enqueue that waits for it would be.
+                servers.servers()[round as usize].command(&["WAIT", "1", "5000"]).unwrap();
+                servers.fail_over().unwrap();
+            }
+        }
+    }
+    all_of(&stored, &mut told).await;
+    node.stop().await;
+}
