@@ -43,7 +43,7 @@ pub mod prelude {
 }
 
 pub use poolder_client::{Client, Enqueue};
-pub use poolder_core::broker::{Config, Receipt, Stored};
+pub use poolder_core::broker::{Config, Durability, Receipt, Stored};
 pub use poolder_core::{
     Backoff, BoxError, Cause, Error, Failure, Format, Job, JobId, Lane, MAX_PAYLOAD, Outcome,
     Policy, QueueName, RawJob, State, Timestamp, Verdict, payload,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use poolder_core::broker::{Broker, Config, NewJob, Receipt, When};
+use poolder_core::broker::{Broker, Config, Durability, NewJob, Receipt, When};
 use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
 
 use crate::enqueue::Enqueue;
@@ -159,5 +159,6 @@ pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> NewJob {
         when: When::Now,
         envelope,
         idempotent: None,
+        durability: Durability::Memory,
     }
 }

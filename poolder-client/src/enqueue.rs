@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use poolder_core::broker::{NewJob, Receipt, When};
+use poolder_core::broker::{Durability, NewJob, Receipt, When};
 use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
 
 use crate::client::{Client, encode, plain};
@@ -21,6 +21,7 @@ pub struct Enqueue<'c, J> {
     when: When,
     policy: Option<Policy>,
     idempotent: Option<Duration>,
+    durability: Durability,
 }
 
 impl<'c, J: Job> Enqueue<'c, J> {
@@ -34,6 +35,7 @@ impl<'c, J: Job> Enqueue<'c, J> {
             when: When::Now,
             policy: None,
             idempotent: None,
+            durability: Durability::Memory,
         }
     }
 
@@ -82,6 +84,12 @@ impl<'c, J: Job> Enqueue<'c, J> {
         self
     }
 
+    /// How far the job must have come before this returns. Default [`Durability::Memory`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// Checks and serializes the job without sending it; for [`Client::enqueue_prepared`].
     ///
     /// # Errors
@@ -101,8 +109,9 @@ impl<'c, J: Job> Enqueue<'c, J> {
         };
         let policy = self.policy.clone().unwrap_or_else(|| self.job.policy());
         let envelope = encode(&self.job, id, &queue, &policy)?;
-        let (lane, when, idempotent) = (self.lane, self.when, self.idempotent);
-        Ok(NewJob { lane, when, idempotent, ..plain(envelope, queue) })
+        self.durability.check()?;
+        let Self { lane, when, idempotent, durability, .. } = *self;
+        Ok(NewJob { lane, when, idempotent, durability, ..plain(envelope, queue) })
     }
 }
 

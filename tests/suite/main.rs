@@ -3,6 +3,7 @@
 
 mod child;
 mod crashes;
+mod durability;
 mod enqueue;
 mod fates;
 mod harness;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
-use super::{Broker, reply};
+use super::{Broker, Durability, reply};
 use crate::counters::Counters;
 use crate::envelope::Envelope;
 use crate::error::Error;
@@ -35,6 +35,8 @@ pub struct NewJob {
     pub envelope: Envelope,
     /// For how long a repetition with the same id is the same job.
     pub idempotent: Option<Duration>,
+    /// How far it must have come before it counts.
+    pub durability: Durability,
 }
 
 /// When a job is ready.
@@ -85,10 +87,10 @@ impl Broker {
         let cmd = command(new, &keys);
         let mut sent = 0;
         loop {
-            let reply = if new.is_plain() {
-                self.command(&cmd).await
-            } else {
-                self.script(&scripts::ENQUEUE, &cmd).await
+            let reply = match (new.durability, new.is_plain()) {
+                (Durability::Memory, true) => self.command(&cmd).await,
+                (Durability::Memory, false) => self.script(&scripts::ENQUEUE, &cmd).await,
+                (durability, _) => self.enqueue_durably(&keys.due, durability, &cmd).await,
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),
@@ -113,23 +115,24 @@ impl Broker {
             for new in now {
                 pipe.add_command(command(new, &self.keys(&new.partition)));
             }
-            match self.pipeline(&pipe).await {
-                Ok(replies) => results.extend(now.iter().zip(replies).map(|(new, reply)| {
-                    let reply = reply.map_err(|error| self.classify(error));
-                    reply
-                        .and_then(|value| new.receipt(value))
-                        .map_err(|error| error.with_job(new.envelope.id()))
-                })),
+            let durability = now.first().map(|new| new.durability).unwrap_or_default();
+            let sent = match durability {
+                Durability::Memory => self.pipeline(&pipe).await.map(|replies| (replies, Ok(()))),
+                _ => self.durably(&self.keys(&now[0].partition).due, durability, &pipe).await,
+            };
+            match sent {
+                Ok((_, Err(error))) => results.extend(again(now, &error)),
+                Ok((replies, Ok(()))) => {
+                    results.extend(now.iter().zip(replies).map(|(new, reply)| {
+                        let reply = reply.map_err(|error| self.classify(error));
+                        reply
+                            .and_then(|value| new.receipt(value))
+                            .map_err(|error| error.with_job(new.envelope.id()))
+                    }))
+                }
                 Err(error) => {
+                    results.extend(again(now, &error));
                     let text = error.to_string();
-                    results.extend(now.iter().map(|new| {
-                        let error = if error.is_unknown() {
-                            Error::unknown(text.clone())
-                        } else {
-                            Error::refused(text.clone())
-                        };
-                        Err(error.with_job(new.envelope.id()))
-                    }));
                     results.extend(rest.iter().map(|new| {
                         let text = format!("not sent, since an earlier job failed: {text}");
                         Err(Error::refused(text).with_job(new.envelope.id()))
@@ -140,6 +143,32 @@ impl Broker {
         }
         results
     }
+
+    async fn enqueue_durably(
+        &self,
+        key: &str,
+        durability: Durability,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        let mut pipe = redis::pipe();
+        pipe.add_command(cmd.clone());
+        let (mut replies, confirmed) = self.durably(key, durability, &pipe).await?;
+        let stored = replies.pop().unwrap_or(Ok(Value::Nil));
+        let stored = stored.map_err(|error| self.classify(error))?;
+        confirmed.map(|()| stored)
+    }
+}
+
+/// The same error for each of the jobs.
+fn again<'a>(
+    jobs: &'a [NewJob],
+    error: &Error,
+) -> impl Iterator<Item = Result<Receipt, Error>> + use<'a> {
+    let (text, unknown) = (error.to_string(), error.is_unknown());
+    jobs.iter().map(move |new| {
+        let make = if unknown { Error::unknown } else { Error::refused };
+        Err(make(text.clone()).with_job(new.envelope.id()))
+    })
 }
 
 impl NewJob {
@@ -196,12 +225,15 @@ fn command(new: &NewJob, keys: &PartitionKeys) -> Cmd {
     cmd
 }
 
-/// How many of the jobs go into the next pipeline.
+/// How many of the jobs go into the next pipeline: those that are as durable as the first and,
+/// beyond memory, in its partition, since one wait confirms them all.
 fn bulk_len(jobs: &[NewJob]) -> usize {
     let mut bytes = 0;
     let fits = jobs.iter().take(BULK_JOBS).take_while(|new| {
         bytes += new.envelope.as_bytes().len();
-        bytes <= BULK_BYTES
+        let alike = new.durability == jobs[0].durability
+            && (new.durability == Durability::Memory || new.partition == jobs[0].partition);
+        bytes <= BULK_BYTES && alike
     });
     fits.count().max(1)
 }

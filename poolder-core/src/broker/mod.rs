@@ -3,6 +3,7 @@
 //! | file | verb |
 //! |---|---|
 //! | `enqueue` | store a job, or many |
+//! | `durability` | wait until a job is where it must be |
 //! | `claim` | take jobs, on a connection of its own |
 //! | `settle` | apply what was decided, if the claim is still ours |
 //! | `promote` | move due jobs to their lanes |
@@ -21,6 +22,7 @@ mod check;
 mod claim;
 mod config;
 mod control;
+mod durability;
 mod enqueue;
 mod failure;
 mod lease;
@@ -44,6 +46,7 @@ pub use check::Findings;
 pub use claim::{ClaimLine, Claimed, Exchange, LineId};
 pub use config::Config;
 pub use control::{Hint, Listener};
+pub use durability::Durability;
 pub use enqueue::{NewJob, Receipt, Stored, When};
 pub use lease::Leadership;
 pub use promote::Promotion;
