@@ -8,9 +8,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/web /web
 
 FROM debian:bookworm-slim
-RUN useradd --system --no-create-home poolder
+RUN useradd --system --uid 10001 --no-create-home poolder
 COPY --from=build /web /usr/local/bin/web
-USER poolder
+USER 10001
 # Nodes finish what runs and hand back the rest.
 STOPSIGNAL SIGTERM
 ENTRYPOINT []

@@ -27,6 +27,15 @@ impl Found {
     pub fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
+
+    /// The program; there is none when a Docker engine runs an image.
+    #[must_use]
+    pub fn program(&self) -> Option<PathBuf> {
+        match &self.launch {
+            Launch::Program(program) => Some(program.path.clone()),
+            Launch::Docker(_) => None,
+        }
+    }
 }
 
 /// `Valkey 9.1.2 (/usr/bin/valkey-server)`.

@@ -11,4 +11,6 @@ mod lanes;
 mod outages;
 mod plain;
 mod pools;
+#[cfg(feature = "tls")]
+mod tls;
 mod topologies;

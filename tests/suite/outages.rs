@@ -155,6 +155,13 @@ async fn a_server_that_comes_late_is_waited_for_and_a_wrong_one_is_named() {
     assert!(error.is_unsupported() && error.to_string().contains("noeviction"), "{error}");
 }
 
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_url_that_asks_for_tls_names_the_feature() {
+    let error = Client::new(poolder::Config::new("rediss://:pw@localhost")).unwrap_err();
+    assert!(error.to_string().contains("feature `tls`"), "{error}");
+}
+
 #[tokio::test]
 async fn a_key_of_another_type_is_an_error_and_loses_nothing() {
     let space = Space::new("wrongtype");

@@ -11,7 +11,7 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// `cargo run` names our package's directory, one below the root.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let root = package.and_then(|dir| dir.parent().map(ToOwned::to_owned));
     root.unwrap_or_else(|| PathBuf::from("."))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{cargo, server, test};
+use crate::{cargo, containers, server, test};
 
 /// The examples that run by themselves: each gets the URL of a private server of its own in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
@@ -31,11 +31,12 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let install = arguments.install();
-    let steps: [Step<'_>; 5] = [
+    let steps: [Step<'_>; 6] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(|| succeed(cargo::cargo().args(["fmt", "--all", "--check"])))),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
+        ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
     ];
     let mut failed = Vec::new();

@@ -6,6 +6,8 @@
 mod arguments;
 mod cargo;
 mod ci;
+mod compat;
+mod containers;
 mod redis;
 mod server;
 mod test;
@@ -35,9 +37,15 @@ const COMMANDS: &[Command] = &[
         run: redis::run,
     },
     Command {
+        name: "compat",
+        usage: "compat [PROGRAM…] [-- TEST ARGUMENTS]",
+        summary: "run the suite over every server program that is found, or over these",
+        run: compat::run,
+    },
+    Command {
         name: "ci",
         usage: "ci [--yes]",
-        summary: "all that has to pass: tests, format, lints, documentation, examples",
+        summary: "all that has to pass: tests, format, lints, documentation, containers, examples",
         run: ci::run,
     },
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 
+use super::tls::Certificates;
 use super::whereabouts::Whereabouts;
 use crate::error::Error;
 use crate::keys::{DEFAULT_NAMESPACE, Keyspace};
@@ -23,6 +24,7 @@ pub struct Config {
     namespace: String,
     connect_timeout: Duration,
     response_timeout: Duration,
+    certificates: Certificates,
 }
 
 impl Config {
@@ -42,6 +44,7 @@ impl Config {
             namespace: DEFAULT_NAMESPACE.into(),
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(3),
+            certificates: Certificates::default(),
         }
     }
 
@@ -79,6 +82,22 @@ impl Config {
         self
     }
 
+    /// Trusts only this certificate, in PEM form, instead of the system's. For `rediss://` URLs.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.certificates.trusted = Some(certificate.into());
+        self
+    }
+
+    /// Shows this certificate to the server, with its key, both in PEM form.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn identify(mut self, cert: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.own = Some((cert.into(), key.into()));
+        self
+    }
+
     pub(crate) fn keyspace(&self) -> Result<Keyspace, Error> {
         Keyspace::new(&self.namespace)
     }
@@ -111,7 +130,8 @@ impl Config {
         let tcp = tcp.set_user_timeout(Duration::from_secs(10));
         let settings = found.template.redis_settings().clone();
         let settings = settings.set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
-        found.template = found.template.set_tcp_settings(tcp).set_redis_settings(settings);
+        let template = found.template.set_tcp_settings(tcp).set_redis_settings(settings);
+        found.template = self.certificates.add_to(template)?;
         Ok(found)
     }
 

@@ -35,6 +35,7 @@ mod roster;
 mod route;
 mod send;
 mod settle;
+mod tls;
 mod whereabouts;
 
 use std::collections::HashMap;

@@ -1,0 +1,49 @@
+//! Encrypted connections. Without the feature `tls` there are none, and a URL that asks for one is
+//! told so.
+
+use redis::{ConnectionAddr, ConnectionInfo};
+
+use crate::error::Error;
+
+/// Certificates in PEM form. By default the system's are trusted and none is shown.
+#[derive(Clone, Default)]
+pub(crate) struct Certificates {
+    #[cfg(feature = "tls")]
+    pub(crate) trusted: Option<Vec<u8>>,
+    #[cfg(feature = "tls")]
+    pub(crate) own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Certificates {
+    /// Makes what the URL says about a connection complete, where it asks for encryption.
+    pub(crate) fn add_to(&self, info: ConnectionInfo) -> Result<ConnectionInfo, Error> {
+        match info.addr() {
+            ConnectionAddr::TcpTls { .. } => self.encrypt(info),
+            _ => Ok(info),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "there are no certificates without the feature")]
+    fn encrypt(&self, _: ConnectionInfo) -> Result<ConnectionInfo, Error> {
+        Err(Error::unsupported(
+            "the Redis URL asks for TLS (rediss://): switch on the feature `tls` of poolder",
+        ))
+    }
+
+    #[cfg(feature = "tls")]
+    fn encrypt(&self, info: ConnectionInfo) -> Result<ConnectionInfo, Error> {
+        // The client panics without a provider; a program that has chosen one keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client_tls = self
+            .own
+            .clone()
+            .map(|(client_cert, client_key)| redis::ClientTlsConfig { client_cert, client_key });
+        let certificates = redis::TlsCertificates { client_tls, root_cert: self.trusted.clone() };
+        redis::Client::build_with_tls(info, certificates)
+            .map(|client| client.get_connection_info().clone())
+            .map_err(|error| {
+                Error::invalid(format!("the TLS certificates cannot be used: {error}"))
+            })
+    }
+}
