@@ -14,6 +14,7 @@ use crate::{cargo, containers, server, test};
 const EXAMPLES: &[Example] = &[
     Example { target: &["--package", "poolder", "--example", "hello"], words: &[] },
     Example { target: &["--package", "example-web"], words: &["try"] },
+    Example { target: &["--package", "example-demo"], words: &["poolder-core/src"] },
 ];
 
 /// An example is stuck when it takes longer than this.

@@ -8,6 +8,7 @@ mod cargo;
 mod ci;
 mod compat;
 mod containers;
+mod demo;
 mod redis;
 mod server;
 mod test;
@@ -24,6 +25,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        usage: "demo [--yes] [DIR]",
+        summary: "count the words of every file under DIR, in processes of which one is killed",
+        run: demo::run,
+    },
     Command {
         name: "test",
         usage: "test [--yes] [CARGO TEST ARGUMENTS]",

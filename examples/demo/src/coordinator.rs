@@ -1,0 +1,151 @@
+//! The process that the user starts: from finding the files to the verdict.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::HumanCount;
+use poolder::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::files::{self, Found};
+use crate::report;
+use crate::screen::Screen;
+use crate::space::Space;
+use crate::stage::{Played, Stage};
+use crate::tally::Tally;
+
+/// Runs the demo. Ctrl-C, SIGTERM and a terminal that closes end it at any time, and nothing stays
+/// behind.
+pub(crate) async fn run(dir: Option<PathBuf>) -> Result<ExitCode> {
+    let space = Space::fresh();
+    let mut stop = std::pin::pin!(told_to_stop()?);
+    // When this future is dropped, so are the processes that it started, and that kills them.
+    let result = tokio::select! {
+        result = demo(dir, &space) => Some(result),
+        () = &mut stop => None,
+    };
+    // At Ctrl-C the server may go before we have heard of it: that is no error to speak of.
+    let moment = Duration::from_millis(300);
+    let stopped = match &result {
+        Some(Ok(_)) => false,
+        Some(Err(_)) => tokio::time::timeout(moment, stop).await.is_ok(),
+        None => true,
+    };
+    if stopped {
+        // A private server is gone by now; from any other we take what is ours.
+        let _ = tokio::time::timeout(Duration::from_secs(2), space.clear()).await;
+        // Not eprintln!, which would panic: the terminal may be what went away.
+        let _ = writeln!(std::io::stderr(), "demo: stopped; the other processes are gone");
+        // Without waiting for a thread that may still be counting.
+        std::process::exit(130);
+    }
+    let cleared = space.clear().await;
+    let is_right = result.unwrap_or(Ok(false))?;
+    cleared?;
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+/// The whole demo; true if the result is right.
+async fn demo(dir: Option<PathBuf>, space: &Space) -> Result<bool> {
+    let shown = dir.as_ref().map(|dir| dir.display().to_string());
+    let found = tokio::task::spawn_blocking(move || files::find(dir.as_deref())).await??;
+    introduce(shown.as_deref(), &found);
+    // Only to be told early, and well, when there is no server.
+    Client::from_env().await?;
+
+    let files = Arc::new(found.files);
+    let count = u64::try_from(files.len())?;
+    let mut screen = Screen::new(count);
+    let played = Stage::new(space.clone(), &mut screen, Arc::clone(&files)).await?.play().await;
+    screen.close();
+    let played = played?;
+
+    let counted = Tally::of(space).await?.read().await?;
+    eprintln!("counting the same files again, in one process and without a queue");
+    let same = Arc::clone(&files);
+    let start = Instant::now();
+    let plain = tokio::task::spawn_blocking(move || report::plain_count(&same)).await??;
+    let seconds = start.elapsed().as_secs_f32();
+    let mut wrong = report::differences(&files, &counted, &plain);
+    wrong.extend(complaints(&played));
+
+    println!("\n{}", report::table(&counted));
+    println!("{}", summary(&played));
+    if wrong.is_empty() {
+        println!(
+            "Every file counts once: a plain count in one process ({seconds:.1} s) finds the same in all {}.",
+            HumanCount(count)
+        );
+        return Ok(true);
+    }
+    for one in &wrong {
+        println!("WRONG: {one}");
+    }
+    Ok(false)
+}
+
+fn introduce(dir: Option<&str>, found: &Found) {
+    let count = HumanCount(found.files.len() as u64);
+    match dir {
+        Some(dir) => eprintln!("{count} files under {dir}"),
+        None => eprintln!("{count} files in the sources of this workspace's dependencies"),
+    }
+    for (reason, left_out) in &found.left_out {
+        let first = left_out.first().map(|path| path.display().to_string()).unwrap_or_default();
+        let count = HumanCount(left_out.len() as u64);
+        eprintln!("left out: {count} × {reason}, such as {first}");
+    }
+}
+
+/// What must not have happened, whatever the totals say.
+fn complaints(played: &Played) -> Vec<String> {
+    let mut found = vec![];
+    let progress = &played.progress;
+    if progress.rescued() == 0 {
+        found.push("no job was rescued, although a worker was killed that held some".into());
+    }
+    for (queue, counters) in [("files", progress.files), ("totals", progress.totals)] {
+        if counters.buried + counters.cancelled > 0 {
+            found.push(format!(
+                "queue {queue}: {} jobs died, {} were cancelled",
+                counters.buried, counters.cancelled
+            ));
+        }
+    }
+    found
+}
+
+fn summary(played: &Played) -> String {
+    let Played { progress, rate, started, again } = played;
+    let settled = progress.settled();
+    // An attempt that failed and was repeated is another matter than a job that ran twice.
+    let retried = progress.files.retried + progress.totals.retried;
+    let twice = started.saturating_sub(settled + retried);
+    let speed = match rate {
+        Some(rate) => format!("{} jobs/s, time without work not counted", HumanCount(*rate)),
+        None => "too few to say how many a second".into(),
+    };
+    format!(
+        "{} jobs in three worker processes: {speed}.\n\
+         {} were rescued from the killed one; {twice} ran twice, of which {again} had been added up \
+         before.",
+        HumanCount(settled),
+        progress.rescued(),
+    )
+}

@@ -1,0 +1,147 @@
+//! Which files there are to count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use poolder::prelude::Result;
+use serde::Deserialize;
+
+/// At most this many files are taken; the demo is to end today.
+const MOST: usize = 100_000;
+/// Larger files are left out: one of them would take longer than all others.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The files, in order.
+    pub(crate) files: Vec<PathBuf>,
+    /// Reason → what was left out for it.
+    pub(crate) left_out: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// Finds every file under `dir`, or in the sources of the workspace's dependencies.
+///
+/// # Errors
+/// The directory cannot be read, or holds no file; a sentence that says which.
+pub(crate) fn find(dir: Option<&Path>) -> Result<Found> {
+    let mut found = Found::default();
+    match dir {
+        Some(dir) => {
+            let shown = dir.display();
+            // Absolute, because that is what is handed to other processes.
+            let root = dir.canonicalize().map_err(|error| format!("{shown}: {error}"))?;
+            if !root.is_dir() {
+                return Err(format!("{shown} is not a directory").into());
+            }
+            fs::read_dir(&root).map_err(|error| format!("{shown}: {error}"))?;
+            found.walk(&root);
+            if found.files.is_empty() {
+                let hint = "name a directory that holds some";
+                return Err(format!("{shown} holds no file to count: {hint}").into());
+            }
+        }
+        None => {
+            dependencies()?.iter().for_each(|root| found.walk(root));
+            if found.files.is_empty() {
+                return Err("the dependencies have no sources here: name a directory".into());
+            }
+        }
+    }
+    found.files.sort();
+    Ok(found)
+}
+
+/// The extension of a file's name, for the table.
+pub(crate) fn extension(path: &Path) -> String {
+    path.extension().map_or_else(|| "(none)".into(), |name| name.to_string_lossy().into_owned())
+}
+
+impl Found {
+    /// Without recursion: a tree may be deeper than the stack.
+    fn walk(&mut self, root: &Path) {
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.leave_out(unreadable(&error), folder);
+                    continue;
+                }
+            };
+            for entry in entries.flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    Ok(kind) if kind.is_file() => self.take(entry.path()),
+                    // A link leads to what is counted elsewhere, or out of the tree; a pipe to
+                    // nowhere.
+                    Ok(_) => self.leave_out("neither file nor directory".into(), entry.path()),
+                    Err(error) => self.leave_out(unreadable(&error), entry.path()),
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, path: PathBuf) {
+        if self.files.len() >= MOST {
+            return self.leave_out(format!("more than {MOST} files"), path);
+        }
+        // Opened, because permissions alone do not tell whether it can be.
+        match File::open(&path).and_then(|file| file.metadata()) {
+            Ok(about) if about.len() > LARGEST => {
+                self.leave_out(format!("larger than {} MiB", LARGEST >> 20), path);
+            }
+            Ok(_) => self.files.push(path),
+            Err(error) => self.leave_out(unreadable(&error), path),
+        }
+    }
+
+    fn leave_out(&mut self, reason: String, path: PathBuf) {
+        self.left_out.entry(reason).or_default().push(path);
+    }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    format!("can not be read ({})", error.kind())
+}
+
+/// Where cargo has put the sources of the packages that this workspace is built from.
+fn dependencies() -> Result<BTreeSet<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        manifest_path: PathBuf,
+        /// None for what is our own.
+        source: Option<String>,
+    }
+
+    let about = cargo(&["-vV"])?;
+    let about = String::from_utf8_lossy(&about);
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    let mut words = vec!["metadata", "--format-version", "1", "--locked"];
+    // Without it cargo would fetch the packages of all other systems too.
+    words.extend(host.iter().flat_map(|host| ["--filter-platform", host]));
+    let metadata: Metadata = serde_json::from_slice(&cargo(&words)?)?;
+    let foreign = metadata.packages.into_iter().filter(|package| package.source.is_some());
+    Ok(foreign.filter_map(|package| package.manifest_path.parent().map(Into::into)).collect())
+}
+
+fn cargo(words: &[&str]) -> Result<Vec<u8>> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .map_err(|error| format!("can not run cargo to find sources, name a directory: {error}"))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(format!("cargo {} failed: {reason}", words[0]).into());
+    }
+    Ok(output.stdout)
+}

@@ -1,0 +1,96 @@
+//! The two jobs and what runs them.
+//!
+//! A job runs *at least* once. It runs again when its process dies after the work and before the
+//! server has heard of it, and in this demo that happens, on purpose. So each handler is safe to
+//! repeat:
+//!
+//! - the first stage only reads, and enqueues the second under an id of its own, *idempotently*:
+//!   however often a file is measured, one second-stage job comes of it;
+//! - the second stage *sets* what it knows of the file instead of adding to a sum ([`Tally`]): to
+//!   set the same value twice is to set it once.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::events::{self, Event};
+use crate::files::extension;
+use crate::measure::{Figures, file_key, measure};
+use crate::tally::Tally;
+
+/// For this long a repeated enqueue with the same id is the same job: longer than anything here
+/// could come late.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// First stage: read, hash and count one file.
+///
+/// It carries the name of the file, not its content: payloads live in Redis's memory. An
+/// [`OsString`] because a file's name need not be UTF-8.
+#[derive(Serialize, Deserialize, Job)]
+#[job(kind = "demo.count_file", queue = "files", attempts = 3, backoff = "1s", timeout = "1m")]
+pub(crate) struct CountFile {
+    pub(crate) path: OsString,
+}
+
+/// Second stage: add one file to the totals of its extension.
+#[derive(Serialize, Deserialize, Job)]
+#[job(kind = "demo.add_up", queue = "totals", attempts = 10, timeout = "30s")]
+#[job(backoff = exponential("100ms", "10s"))]
+pub(crate) struct AddUp {
+    /// Names the file in the totals: see [`file_key`].
+    pub(crate) file: String,
+    pub(crate) extension: String,
+    pub(crate) figures: Figures,
+}
+
+/// Runs [`CountFile`]. A worker without state can be an async function.
+pub(crate) async fn count_file(job: CountFile, cx: Context) -> Result<Outcome> {
+    let path = PathBuf::from(job.path);
+    let (file, extension) = (file_key(&path), extension(&path));
+    // Reading and hashing block; the runtime's own threads have heartbeats and settlements to do.
+    let measured = tokio::task::spawn_blocking(move || measure(&path)).await?;
+    let figures = match measured {
+        Ok(figures) => figures,
+        // To try again would not bring it back. Any other error is retried as the job says above.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Cancel("the file is gone".into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let id = file.clone();
+    cx.client().enqueue(AddUp { file, extension, figures }).id(id).idempotent(WINDOW).await?;
+    Ok(Done)
+}
+
+/// Runs [`AddUp`]. Each slot owns a clone with a connection of its own, so nothing needs a lock.
+#[derive(Clone, Default)]
+pub(crate) struct AddUpWorker {
+    tally: Option<Tally>,
+}
+
+impl Worker for AddUpWorker {
+    type Job = AddUp;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        self.tally = Some(Tally::from_env().await?);
+        Ok(())
+    }
+
+    async fn handle_job(&mut self, job: AddUp, cx: Context) -> Result<Outcome> {
+        let mut tally = match self.tally.take() {
+            Some(tally) => tally,
+            None => Tally::from_env().await?,
+        };
+        // After an error the connection is not put back: the next attempt opens another.
+        let is_first = tally.set(&job).await?;
+        self.tally = Some(tally);
+        if !is_first {
+            events::tell(cx.queue(), Event::Again);
+        }
+        Ok(Done)
+    }
+}

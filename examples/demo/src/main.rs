@@ -1,0 +1,77 @@
+//! Real files, real processes, one of them killed, and every file counted once.
+//!
+//! `cargo xtask demo [DIR]` builds this program and runs it with a private server. By itself it is
+//! one process; it starts itself again for the others:
+//!
+//! - the **coordinator** ([`coordinator`], [`stage`]) finds the files, starts the processes, kills
+//!   one of them, draws the screen and checks the result;
+//! - the **client** ([`client`]) enqueues one job per file, and ends;
+//! - the **workers** ([`worker`]) run the jobs ([`jobs`]): the first stage measures a file
+//!   ([`measure`]), the second adds it to the totals of its extension ([`tally`]).
+//!
+//! To learn how Poolder is used, read `jobs`, `tally`, `client` and `worker`; the rest is stage
+//! machinery.
+
+mod client;
+mod coordinator;
+mod events;
+mod files;
+mod jobs;
+mod measure;
+mod processes;
+mod progress;
+mod report;
+mod screen;
+mod space;
+mod stage;
+mod tally;
+mod worker;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// In which role the program starts itself again; not for users.
+const ROLE: &str = "POOLDER_DEMO_ROLE";
+
+const HELP: &str = "\
+Usage: poolder-demo [DIR]
+
+Counts the words of every file under DIR with Poolder, in several processes of which one is
+killed, and checks the result. Without DIR: the sources of this workspace's dependencies.
+The server is the one in POOLDER_REDIS_URL; `cargo xtask demo [DIR]` brings a private one.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let role = std::env::var(ROLE).unwrap_or_default();
+    let result = match role.as_str() {
+        "client" => client::run().await.map(|()| ExitCode::SUCCESS),
+        "worker" => worker::run(false).await.map(|()| ExitCode::SUCCESS),
+        "doomed worker" => worker::run(true).await.map(|()| ExitCode::SUCCESS),
+        _ => {
+            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            match words.as_slice() {
+                [] => coordinator::run(None).await,
+                [word] if word == "--help" || word == "-h" => {
+                    println!("{HELP}");
+                    return ExitCode::SUCCESS;
+                }
+                [dir] if !dir.as_encoded_bytes().starts_with(b"-") => {
+                    coordinator::run(Some(PathBuf::from(dir))).await
+                }
+                _ => {
+                    eprintln!("{HELP}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("{}: {error}", if role.is_empty() { "demo" } else { &role });
+        ExitCode::FAILURE
+    })
+}
