@@ -97,6 +97,7 @@ async fn demo(dir: Option<PathBuf>, space: &Space) -> Result<bool> {
     for one in &wrong {
         println!("WRONG: {one}");
     }
+    println!("(A file that changes meanwhile is counted differently, too.)");
     Ok(false)
 }
 
@@ -106,10 +107,8 @@ fn introduce(dir: Option<&str>, found: &Found) {
         Some(dir) => eprintln!("{count} files under {dir}"),
         None => eprintln!("{count} files in the sources of this workspace's dependencies"),
     }
-    for (reason, left_out) in &found.left_out {
-        let first = left_out.first().map(|path| path.display().to_string()).unwrap_or_default();
-        let count = HumanCount(left_out.len() as u64);
-        eprintln!("left out: {count} × {reason}, such as {first}");
+    for (reason, (count, first)) in &found.left_out {
+        eprintln!("left out: {} × {reason}, such as {}", HumanCount(*count), first.display());
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use poolder::prelude::Result;
 use serde::Deserialize;
 
-/// At most this many files are taken; the demo is to end today.
+/// From this many files on, no further directory is looked into; the demo is to end today.
 const MOST: usize = 100_000;
 /// Larger files are left out: one of them would take longer than all others.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -19,8 +20,8 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub(crate) struct Found {
     /// The files, in order.
     pub(crate) files: Vec<PathBuf>,
-    /// Reason → what was left out for it.
-    pub(crate) left_out: BTreeMap<String, Vec<PathBuf>>,
+    /// Reason → how much was left out for it, and the first of it.
+    pub(crate) left_out: BTreeMap<String, (u64, PathBuf)>,
 }
 
 /// Finds every file under `dir`, or in the sources of the workspace's dependencies.
@@ -61,10 +62,17 @@ pub(crate) fn extension(path: &Path) -> String {
 }
 
 impl Found {
-    /// Without recursion: a tree may be deeper than the stack.
+    /// Without recursion: a tree may be deeper than the stack. Stays on one file system, so that it
+    /// does not get lost in /proc.
     fn walk(&mut self, root: &Path) {
+        let device = device(root);
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
+            if self.files.len() >= MOST {
+                let reason = format!("not looked into, {MOST} files being enough");
+                self.leave_out(reason, folder);
+                continue;
+            }
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) => {
@@ -74,7 +82,14 @@ impl Found {
             };
             for entry in entries.flatten() {
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    Ok(kind) if kind.is_dir() => {
+                        let path = entry.path();
+                        if self::device(&path) == device {
+                            folders.push(path);
+                        } else {
+                            self.leave_out("on another file system".into(), path);
+                        }
+                    }
                     Ok(kind) if kind.is_file() => self.take(entry.path()),
                     // A link leads to what is counted elsewhere, or out of the tree; a pipe to
                     // nowhere.
@@ -86,9 +101,6 @@ impl Found {
     }
 
     fn take(&mut self, path: PathBuf) {
-        if self.files.len() >= MOST {
-            return self.leave_out(format!("more than {MOST} files"), path);
-        }
         // Opened, because permissions alone do not tell whether it can be.
         match File::open(&path).and_then(|file| file.metadata()) {
             Ok(about) if about.len() > LARGEST => {
@@ -100,8 +112,12 @@ impl Found {
     }
 
     fn leave_out(&mut self, reason: String, path: PathBuf) {
-        self.left_out.entry(reason).or_default().push(path);
+        self.left_out.entry(reason).or_insert((0, path)).0 += 1;
     }
+}
+
+fn device(path: &Path) -> Option<u64> {
+    fs::symlink_metadata(path).ok().map(|about| about.dev())
 }
 
 fn unreadable(error: &io::Error) -> String {

@@ -3,10 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use poolder::prelude::Result;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 
 const URL: &str = "POOLDER_REDIS_URL";
 const NAMESPACE: &str = "POOLDER_NAMESPACE";
+
+/// Redis answers in less than a millisecond, but this machine may have much else to do: the
+/// client's own limit of half a second would be too little.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A namespace on a server.
 #[derive(Clone)]
@@ -40,7 +45,10 @@ impl Space {
     /// A connection of the example's own.
     pub(crate) async fn connect(&self) -> Result<MultiplexedConnection> {
         let client = redis::Client::open(self.url.as_str())?;
-        Ok(client.get_multiplexed_async_connection().await?)
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        Ok(client.get_multiplexed_async_connection_with_config(&patient).await?)
     }
 
     /// Removes all keys of the namespace: on a server that is not private they would stay.
@@ -66,7 +74,7 @@ impl Space {
                 cursor = next;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), clear).await?
+        tokio::time::timeout(PATIENCE, clear).await?
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::HumanCount;
 use poolder::prelude::Result;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::events::Event;
 use crate::processes::{self, WorkerProcess};
@@ -16,6 +17,8 @@ use crate::space::Space;
 
 /// The counters are read this often.
 const TICK: Duration = Duration::from_millis(100);
+/// The kill does not wait longer than this: jobs that are kept too long time out.
+const LATEST_KILL: Duration = Duration::from_secs(5);
 /// When nothing has moved for so long, something is wrong.
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -34,8 +37,8 @@ pub(crate) struct Played {
 enum Act {
     /// Only the worker that will be killed is there, so that it surely gets a job.
     Alone,
-    /// Three workers share the work.
-    Together,
+    /// Three workers share the work, since then.
+    Together(Instant),
     /// One is dead since then, and holds jobs that nobody else may run yet. So many were rescued
     /// when we last looked: the two queues are seen to one after the other.
     Bereaved(Instant, u64),
@@ -86,6 +89,7 @@ impl<'s> Stage<'s> {
         let (space, voice) = (self.space.clone(), self.screen.voice());
         client.spawn(processes::enqueue(space, voice, Arc::clone(&self.files)));
         let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut moved = Instant::now();
         while !(client.is_empty() && self.progress.is_complete(self.count)) {
             ticks.tick().await;
@@ -124,12 +128,12 @@ impl<'s> Stage<'s> {
                 if self.doomed.diary.files.count(Event::Started) > 0 {
                     self.start(2)?;
                     self.start(3)?;
-                    self.act = Act::Together;
+                    self.act = Act::Together(Instant::now());
                 }
             }
-            Act::Together => {
+            Act::Together(since) => {
                 self.doomed.check()?;
-                if self.is_time_to_kill() {
+                if self.is_time_to_kill(since) {
                     let pid = self.doomed.pid();
                     self.doomed.kill().await?;
                     let diary = &self.doomed.diary;
@@ -160,12 +164,12 @@ impl<'s> Stage<'s> {
         Ok(())
     }
 
-    /// A quarter of the way, or when the others have left nothing else to do; and never before the
-    /// worker has something to lose.
-    fn is_time_to_kill(&self) -> bool {
+    /// A quarter of the way, or when the others have left nothing else to do, or after a while; and
+    /// never before the worker has something to lose.
+    fn is_time_to_kill(&self, since: Instant) -> bool {
         let (told, settled) = (&self.doomed.diary.files, self.progress.files.settled());
         let is_far = settled >= self.count / 4 || settled + told.running() >= self.count;
-        told.count(Event::Kept) > 0 && is_far
+        told.count(Event::Kept) > 0 && (is_far || since.elapsed() > LATEST_KILL)
     }
 
     fn start(&mut self, number: u32) -> Result<()> {
@@ -182,7 +186,7 @@ impl<'s> Stage<'s> {
     fn show(&mut self) {
         let status = match self.act {
             Act::Alone => "worker 1 starts, the client enqueues",
-            Act::Together => "three workers at work; one of them will be killed",
+            Act::Together(_) => "three workers at work; one of them will be killed",
             Act::Bereaved(..) => {
                 "waiting for the dead worker's jobs: after about 10 s of silence it counts as dead"
             }
