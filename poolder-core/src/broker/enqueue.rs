@@ -128,7 +128,7 @@ impl Broker {
                         reply
                             .and_then(|value| new.receipt(value))
                             .map_err(|error| error.with_job(new.envelope.id()))
-                    }))
+                    }));
                 }
                 Err(error) => {
                     results.extend(again(now, &error));
