@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::outcome::Failure;
+use crate::outcome::{Cause, Failure};
 use crate::queue::Lane;
 use crate::time::Timestamp;
 
@@ -62,6 +62,21 @@ impl Counters {
         (self.first_failed != 0).then(|| Timestamp::from_millis(self.first_failed))
     }
 
+    /// Why a job with this history dies.
+    #[must_use]
+    pub(crate) fn reason(&self) -> Failure {
+        let unknown = || Failure::new(Cause::Error, "no reason was recorded");
+        self.last_failure.clone().unwrap_or_else(unknown)
+    }
+
+    /// The history of a dead job that gets another life: nothing is held against it, but fences go
+    /// on growing.
+    #[must_use]
+    pub(crate) fn revived(&self) -> Self {
+        let (failures, crashes, first_failed) = (0, 0, 0);
+        Self { failures, crashes, first_failed, ..self.clone() }
+    }
+
     /// The history after one more delivery that came back.
     #[must_use]
     pub(crate) fn returned(&self) -> Self {
@@ -107,7 +122,6 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Cause;
 
     #[test]
     fn what_is_stored_is_read_back_and_garbage_is_an_error() {

@@ -9,6 +9,9 @@ use crate::queue::Lane;
 use crate::retry::Policy;
 use crate::time::Timestamp;
 
+/// The reason of a job that was cancelled from outside.
+pub(crate) const ORDERED: &str = "somebody ordered it to stop";
+
 /// How a claim ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
@@ -20,6 +23,8 @@ pub enum Ending {
     NotForUs,
     /// The node gives it back without having finished, on its way out.
     HandedBack,
+    /// Somebody ordered it to stop, and it did.
+    Cancelled,
     /// The node died; the text names it.
     Crashed(String),
 }
@@ -93,6 +98,7 @@ pub fn decide(
         Ending::Outcome(Outcome::Done) => Transition::Complete,
         Ending::Outcome(Outcome::DoneWith(result)) => Transition::CompleteWith(result),
         Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
+        Ending::Cancelled => Transition::Cancel(ORDERED.into()),
         Ending::Outcome(Outcome::Snooze(delay)) => {
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
         }

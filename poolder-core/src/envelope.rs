@@ -12,6 +12,8 @@
 //! ```
 //! Only what differs from the defaults is written as options, so that most jobs have none.
 
+mod change;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -58,6 +60,9 @@ pub(crate) struct Options {
     retry_for: Option<u64>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     crashes: Option<u32>,
+    /// Somebody waits for the end: it is recorded, and kept for so many milliseconds.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    end_kept: Option<u64>,
 }
 
 /// A backoff in milliseconds. The default one is never stored.
@@ -247,6 +252,7 @@ impl Options {
                 .then(|| policy.timeout.map_or(0, |timeout| millis(timeout).max(1))),
             retry_for: policy.retry_for.map(millis),
             crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
+            end_kept: None,
         }
     }
 

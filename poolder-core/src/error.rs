@@ -31,6 +31,10 @@ enum Kind {
     Unsupported,
     Gone,
     Protocol,
+    Timeout,
+    Dead,
+    Cancelled,
+    NoResult,
 }
 
 impl Error {
@@ -86,6 +90,30 @@ impl Error {
     #[must_use]
     pub fn protocol(message: impl Into<String>) -> Self {
         Self::new(Kind::Protocol, message)
+    }
+
+    /// The time to wait for something was up; it may still happen.
+    #[must_use]
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// The job that was waited for died.
+    #[must_use]
+    pub fn dead(message: impl Into<String>) -> Self {
+        Self::new(Kind::Dead, message)
+    }
+
+    /// The job that was waited for was cancelled.
+    #[must_use]
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self::new(Kind::Cancelled, message)
+    }
+
+    /// The job that was waited for is done, without a result.
+    #[must_use]
+    pub fn no_result(message: impl Into<String>) -> Self {
+        Self::new(Kind::NoResult, message)
     }
 
     /// Names the job that the error is about.
@@ -159,6 +187,30 @@ impl Error {
     #[must_use]
     pub fn is_protocol(&self) -> bool {
         self.0.kind == Kind::Protocol
+    }
+
+    /// True when the time to wait was up: the job goes on, and its result can still be had.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == Kind::Timeout
+    }
+
+    /// True when the job that was waited for died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.0.kind == Kind::Dead
+    }
+
+    /// True when the job that was waited for was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.kind == Kind::Cancelled
+    }
+
+    /// True when the job that was waited for is done, but returned no result.
+    #[must_use]
+    pub fn is_no_result(&self) -> bool {
+        self.0.kind == Kind::NoResult
     }
 
     /// The job that the error is about, where there is one.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::queue::{QueueName, check_name};
 use crate::retry::Policy;
+use crate::time::Timestamp;
 
 /// A typed job: a value that can be stored, and what Poolder must know about its kind.
 ///
@@ -174,6 +175,15 @@ impl JobId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
+    }
+
+    /// When it was made by [`JobId::generate`], by the clock of that host; `None` for an id that
+    /// stands for a name, under which there may be another job later.
+    #[must_use]
+    pub fn generated_at(&self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let millis = i64::try_from(seconds).ok()?.checked_mul(1000)?;
+        Some(Timestamp::from_millis(millis.saturating_add(i64::from(nanos / 1_000_000))))
     }
 
     /// Its 16 bytes.

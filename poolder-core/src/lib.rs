@@ -9,6 +9,9 @@
 //! | [`Policy`], [`Backoff`] | when a failed job runs again |
 //! | [`Outcome`], [`Verdict`], [`Failure`] | what a handler says |
 //! | [`Envelope`], [`Counters`] | the stored form, and a job's history |
+//! | [`Handle`] | where to look for a job |
+//! | [`End`] | how it ended, for whoever waits |
+//! | [`view`] | what an operator sees |
 //! | [`decide`](decide::decide) | what becomes of a job when its claim ends |
 //!
 //! The mechanism is [`broker`]: the way to Redis, one file per verb. Users take all of this from
@@ -17,8 +20,10 @@
 pub mod broker;
 mod counters;
 pub mod decide;
+mod end;
 mod envelope;
 mod error;
+mod handle;
 mod job;
 mod keys;
 mod outcome;
@@ -28,11 +33,14 @@ mod scripts;
 mod state;
 mod time;
 pub mod variant;
+pub mod view;
 mod wire;
 
 pub use counters::Counters;
+pub use end::End;
 pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{BoxError, Error};
+pub use handle::{Handle, Place};
 pub use job::{Format, Job, JobId, RawJob, check_kind, payload};
 pub use outcome::{Cause, Failure, Outcome, Verdict};
 pub use queue::{Lane, Partition, QueueName};

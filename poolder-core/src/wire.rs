@@ -9,6 +9,8 @@
 //! head            <u8 lane> <u16 length> <counters>
 //! ```
 
+mod stored;
+
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Counters;
@@ -18,6 +20,8 @@ use crate::job::{Format, JobId};
 use crate::outcome::{Cause, Failure};
 use crate::queue::Lane;
 use crate::retry::Policy;
+
+pub(crate) use stored::{read_dead, read_waiting};
 
 /// The field of an entry that holds the envelope.
 pub(crate) const JOB: &str = "j";

@@ -1,0 +1,141 @@
+//! How a job ended: what a waiting caller is told.
+//!
+//! ```text
+//! stored form     d                      done, without a result
+//!                 r <MessagePack>        done, with this result
+//!                 x <MessagePack: Failure>   dead
+//!                 c <text>               cancelled, for this reason
+//! ```
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::job::{Format, JobId, RawJob, payload};
+use crate::outcome::Failure;
+
+/// How a job ended.
+///
+/// ```
+/// use poolder_core::{End, JobId};
+///
+/// let job = JobId::generate();
+/// assert!(End::Done.into_result::<()>(job).is_ok());
+/// assert!(End::Done.into_result::<u64>(job).is_err_and(|error| error.is_no_result()));
+/// let end = End::Cancelled("no longer needed".into());
+/// assert!(end.into_result::<u64>(job).is_err_and(|error| error.is_cancelled()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was done, and returned nothing.
+    Done,
+    /// It was done, and returned this (MessagePack).
+    DoneWith(Vec<u8>),
+    /// It died of this.
+    Dead(Failure),
+    /// It was cancelled, for this reason.
+    Cancelled(String),
+}
+
+impl End {
+    /// What the handler returned. A job that was done without a result is good enough for `()`
+    /// and for an `Option`.
+    ///
+    /// # Errors
+    /// [`Error::is_dead`] and [`Error::is_cancelled`] with the reason, [`Error::is_no_result`]
+    /// when there is none, [`Error::is_codec`] when it is not a `T`.
+    pub fn into_result<T: DeserializeOwned>(self, job: JobId) -> Result<T, Error> {
+        let read = |payload: &[u8]| {
+            let raw = RawJob { kind: "result", version: 1, format: Format::MessagePack, payload };
+            payload::decode(raw)
+        };
+        match self {
+            Self::DoneWith(bytes) => read(&bytes).map_err(|error| {
+                Error::codec(format!("the job is done, but its result is of another type: {error}"))
+                    .with_job(job)
+            }),
+            Self::Done => read(&[NIL]).map_err(|_| {
+                Error::no_result(
+                    "the job is done, but its handler returned no result: return \
+                     Outcome::result(&value), or ask for ()",
+                )
+                .with_job(job)
+            }),
+            Self::Dead(failure) => {
+                Err(Error::dead(format!("the job died: {failure}")).with_job(job))
+            }
+            Self::Cancelled(reason) => {
+                Err(Error::cancelled(format!("the job was cancelled: {reason}")).with_job(job))
+            }
+        }
+    }
+
+    /// The stored form.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let with = |tag: u8, content: &[u8]| [&[tag], content].concat();
+        match self {
+            Self::Done => with(b'd', &[]),
+            Self::DoneWith(result) => with(b'r', result),
+            // Two short strings into a Vec: there is nothing that can fail.
+            Self::Dead(failure) => with(b'x', &rmp_serde::to_vec(failure).unwrap_or_default()),
+            Self::Cancelled(reason) => with(b'c', reason.as_bytes()),
+        }
+    }
+
+    /// Reads the stored form.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let unreadable =
+            |why: &str| Error::codec(format!("how the job ended cannot be read: {why}"));
+        let (tag, content) = bytes.split_first().ok_or_else(|| unreadable("it is empty"))?;
+        Ok(match tag {
+            b'd' => Self::Done,
+            b'r' => Self::DoneWith(content.to_vec()),
+            b'x' => {
+                let mut reader = rmp_serde::Deserializer::new(content);
+                reader.set_max_depth(8);
+                let failure = Failure::deserialize(&mut reader);
+                Self::Dead(failure.map_err(|error| unreadable(&error.to_string()))?)
+            }
+            b'c' => Self::Cancelled(String::from_utf8_lossy(content).into_owned()),
+            _ => return Err(unreadable("a newer version wrote it")),
+        })
+    }
+}
+
+/// `nil` in MessagePack.
+const NIL: u8 = 0xc0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Cause;
+
+    #[test]
+    fn what_is_stored_is_read_back_and_garbage_is_an_error() {
+        let ends = [
+            End::Done,
+            End::DoneWith(vec![1, 2]),
+            End::Dead(Failure::new(Cause::Panic, "oh no")),
+            End::Cancelled("why not".into()),
+        ];
+        for end in ends {
+            assert_eq!(End::decode(&end.encode()).unwrap(), end);
+        }
+        for bad in [b"".as_slice(), b"?", b"x\xc1"] {
+            assert!(End::decode(bad).is_err_and(|error| error.is_codec()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn each_end_is_told_apart_by_whoever_waits() {
+        let job = JobId::from_bytes([7; 16]);
+        let seven = || End::DoneWith(vec![7]);
+        assert_eq!(seven().into_result::<u64>(job).unwrap(), 7);
+        assert!(seven().into_result::<String>(job).is_err_and(|error| error.is_codec()));
+        assert_eq!(End::Done.into_result::<Option<u64>>(job).unwrap(), None);
+        let error = End::Dead(Failure::new(Cause::Error, "no luck")).into_result::<u64>(job);
+        let error = error.unwrap_err();
+        assert!(error.is_dead() && error.job_id() == Some(job), "{error}");
+        assert!(error.to_string().contains("no luck"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Envelopes made from others: for a caller who waits, and for an operator who edits.
+
+use std::time::Duration;
+
+use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, MAX_PAYLOAD, Options};
+use crate::error::Error;
+use crate::job::Format;
+use crate::time::clamped_millis;
+
+impl Envelope {
+    /// The same job, whose end shall be recorded however it ends, and kept for this long.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for no time at all.
+    pub fn recording_end(self, kept: Duration) -> Result<Self, Error> {
+        let kept = clamped_millis(kept).unsigned_abs();
+        if kept == 0 {
+            return Err(Error::invalid("the end of a job must be kept for at least 1 ms"));
+        }
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.end_kept = Some(kept);
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// The same job with another payload.
+    ///
+    /// # Errors
+    /// [`Error::is_too_large`] for one above [`MAX_PAYLOAD`].
+    pub fn with_payload(&self, format: Format, payload: &[u8]) -> Result<Self, Error> {
+        if payload.len() > MAX_PAYLOAD {
+            return Err(Error::too_large(format!(
+                "the payload has {} bytes, the most is {MAX_PAYLOAD}",
+                payload.len()
+            ))
+            .with_job(self.id));
+        }
+        let options = self.options.as_deref().cloned().unwrap_or_default();
+        self.rebuilt(options, format == Format::Json, payload)
+    }
+
+    /// For how long the end shall be kept, when somebody waits for it.
+    #[must_use]
+    pub fn end_kept(&self) -> Option<Duration> {
+        self.options.as_ref().and_then(|options| options.end_kept).map(Duration::from_millis)
+    }
+
+    fn is_json(&self) -> bool {
+        self.raw[1] & IS_JSON != 0
+    }
+
+    fn rebuilt(&self, options: Options, json: bool, payload: &[u8]) -> Result<Self, Error> {
+        let mut raw = Vec::with_capacity(self.raw.len() + payload.len() + 16);
+        raw.extend(&self.raw[..FIXED]);
+        raw.extend(&self.raw[self.kind.clone()]);
+        raw[1] = if json { IS_JSON } else { 0 };
+        let stored = options != Options::default();
+        if stored {
+            raw[1] |= HAS_OPTIONS;
+            let bytes = rmp_serde::to_vec_named(&options)
+                .map_err(|error| Error::codec(format!("the options cannot be stored: {error}")))?;
+            raw.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
+            raw.extend(bytes);
+        }
+        let start = raw.len();
+        raw.extend(payload);
+        Ok(Self {
+            raw,
+            id: self.id,
+            kind: self.kind.clone(),
+            payload: start,
+            options: stored.then(|| Box::new(options)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::JobId;
+    use crate::retry::Policy;
+
+    fn job(policy: &Policy) -> Envelope {
+        let write = |out: &mut Vec<u8>| {
+            out.extend(b"\x81\xa1u\x07");
+            Ok(())
+        };
+        let id = JobId::from_bytes([7; 16]);
+        Envelope::build(id, "kind", 1, policy, Format::MessagePack, write).unwrap()
+    }
+
+    #[test]
+    fn a_wish_for_the_end_travels_with_the_job() {
+        for policy in [Policy::default(), Policy::default().attempts(3)] {
+            let plain = job(&policy);
+            assert_eq!(plain.end_kept(), None);
+            let asked = plain.clone().recording_end(Duration::from_secs(9)).unwrap();
+            let read = Envelope::parse(asked.as_bytes().to_vec()).unwrap();
+            assert_eq!(read, asked);
+            assert_eq!(read.end_kept(), Some(Duration::from_secs(9)));
+            assert_eq!((read.policy(), read.id()), (policy, plain.id()));
+            assert_eq!(read.raw_job().payload, plain.raw_job().payload);
+        }
+        assert!(job(&Policy::default()).recording_end(Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn an_edited_payload_keeps_everything_else() {
+        let policy = Policy::default().attempts(3);
+        let edited = job(&policy).with_payload(Format::Json, br#"{"u":8}"#).unwrap();
+        let read = Envelope::parse(edited.as_bytes().to_vec()).unwrap();
+        assert_eq!((read.kind(), read.policy()), ("kind", policy));
+        assert_eq!(read.raw_job().format, Format::Json);
+        assert_eq!(read.raw_job().payload, br#"{"u":8}"#);
+        let huge = vec![0; MAX_PAYLOAD + 1];
+        assert!(edited.with_payload(Format::Json, &huge).is_err_and(|e| e.is_too_large()));
+    }
+}

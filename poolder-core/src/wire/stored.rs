@@ -1,0 +1,112 @@
+//! Reading what waits in `due` and what is kept among the dead.
+
+use serde::Deserialize;
+
+use super::Death;
+use crate::counters::Counters;
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::outcome::{Cause, Failure};
+use crate::queue::Lane;
+
+/// A dead job as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Dead {
+    pub(crate) death: Death,
+    pub(crate) counters: Counters,
+    /// The job; or what stands there, when that is none.
+    pub(crate) envelope: Result<Envelope, Vec<u8>>,
+}
+
+/// Reads a waiting body: lane, history, job.
+pub(crate) fn read_waiting(body: &[u8]) -> Result<(Lane, Counters, Envelope), Error> {
+    let (lane, counters, length) = head(body)?;
+    Ok((lane, counters, Envelope::parse(body[length..].to_vec())?))
+}
+
+/// Reads a dead record. One that cannot be read at all is shown as raw bytes.
+pub(crate) fn read_dead(record: Vec<u8>) -> Dead {
+    match try_read_dead(&record) {
+        Ok(dead) => dead,
+        Err(error) => Dead {
+            death: Death {
+                failure: Failure::new(Cause::Undecodable, error.to_string()),
+                node: String::new(),
+                raw: true,
+            },
+            counters: Counters::default(),
+            envelope: Err(record),
+        },
+    }
+}
+
+fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
+    let (stored, rest) = prefixed(record)?;
+    let mut reader = rmp_serde::Deserializer::new(stored);
+    reader.set_max_depth(8);
+    let death = Death::deserialize(&mut reader)
+        .map_err(|error| Error::codec(format!("the record of a death cannot be read: {error}")))?;
+    let (_, counters, length) = head(rest)?;
+    let body = rest[length..].to_vec();
+    let envelope =
+        if death.raw { Err(body) } else { Envelope::parse(body.clone()).map_err(|_| body) };
+    Ok(Dead { death, counters, envelope })
+}
+
+/// The lane and the history in a head, and how long the head is.
+fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
+    let (lane, rest) = bytes.split_first().ok_or_else(cut_short)?;
+    let lane = Lane::from_index(usize::from(*lane))
+        .ok_or_else(|| Error::codec(format!("lane {lane} is not known to this version")))?;
+    let (counters, _) = prefixed(rest)?;
+    Ok((lane, Counters::decode(counters)?, 3 + counters.len()))
+}
+
+/// What a length stands before, and what follows.
+fn prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    let length = bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)));
+    let end = 2 + length.ok_or_else(cut_short)?;
+    bytes.get(2..end).zip(bytes.get(end..)).ok_or_else(cut_short)
+}
+
+fn cut_short() -> Error {
+    Error::codec("a stored job is cut short")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Format, JobId};
+    use crate::retry::Policy;
+    use crate::wire::head;
+
+    fn envelope() -> Envelope {
+        let write = |out: &mut Vec<u8>| {
+            out.push(7);
+            Ok(())
+        };
+        let id = JobId::from_bytes([7; 16]);
+        Envelope::build(id, "k", 1, &Policy::default(), Format::Json, write).unwrap()
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_and_never_believed() {
+        let counters = Counters::starting_in(Lane::High);
+        let body = [head(Lane::High, &counters), envelope().as_bytes().to_vec()].concat();
+        let (lane, read, job) = read_waiting(&body).unwrap();
+        assert_eq!((lane, read, job), (Lane::High, counters.clone(), envelope()));
+        for cut in 0..body.len() - 1 {
+            assert!(read_waiting(&body[..cut]).is_err(), "cut at {cut}");
+        }
+
+        let failure = Failure::new(Cause::Error, "no");
+        let death = Death { failure, node: "n".into(), raw: false };
+        let record = [death.encode(), body].concat();
+        let dead = read_dead(record.clone());
+        assert_eq!((dead.death, dead.counters), (death, counters));
+        assert_eq!(dead.envelope, Ok(envelope()));
+        let broken = read_dead(record[..9].to_vec());
+        assert_eq!(broken.death.failure.cause, Cause::Undecodable);
+        assert_eq!(broken.envelope, Err(record[..9].to_vec()));
+    }
+}
