@@ -42,17 +42,21 @@ pub mod prelude {
     pub use poolder_worker::{Context, Middleware, Next, Node, Pool, Result, Worker, worker_fn};
 }
 
-pub use poolder_client::{Client, Enqueue};
-pub use poolder_core::broker::{Config, Durability, Receipt, Stored};
+pub use poolder_client::{Call, Client, Enqueue, Inspector};
+pub use poolder_core::broker::{
+    Cancellation, Config, Durability, NodeInfo, NodeView, Receipt, Stored,
+};
+pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Backoff, BoxError, Cause, Error, Failure, Format, Job, JobId, Lane, MAX_PAYLOAD, Outcome,
-    Policy, QueueName, RawJob, State, Timestamp, Verdict, payload,
+    Backoff, BoxError, Cause, Counters, End, Error, Failure, Format, Handle, Job, JobId, Lane,
+    MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Timestamp, Verdict,
+    payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::Job;
 pub use poolder_worker::{
-    Component, Context, Middleware, Next, Node, NodeBuilder, Pool, Result, Worker, WorkerFn,
-    worker_fn,
+    Component, Context, Interruption, Middleware, Next, Node, NodeBuilder, Pool, Result, Worker,
+    WorkerFn, worker_fn,
 };
 
 /// What macros write into a user's code; no part of the public interface.
@@ -62,3 +66,7 @@ pub use poolder_core::__private;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/operating.md")]
+struct Operating;

@@ -22,7 +22,8 @@ const PUBLISHED: &[&str] =
 const LONGEST: usize = 400;
 
 /// What only the key schema may spell.
-const KEY_PARTS: &[&str] = &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":stats\"", "{roster}"];
+const KEY_PARTS: &[&str] =
+    &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":stats\"", ":meta\"", "{roster}"];
 
 /// Commands that read without a bound.
 const UNBOUNDED: &[&str] =

@@ -7,6 +7,7 @@ use poolder_core::broker::{Broker, Config, Durability, NewJob, Receipt, When};
 use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
 
 use crate::enqueue::Enqueue;
+use crate::waiters::Waiters;
 
 /// Payloads above this size are worth a warning: Redis holds them in memory, twice over when
 /// replicated.
@@ -21,6 +22,7 @@ const REMEMBERED: usize = 1024;
 pub struct Client {
     broker: Broker,
     registered: Arc<RwLock<HashSet<QueueName>>>,
+    waiters: Arc<Waiters>,
 }
 
 impl Client {
@@ -50,7 +52,9 @@ impl Client {
     /// # Errors
     /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
-        Ok(Self { broker: Broker::new(config)?, registered: Arc::default() })
+        let broker = Broker::new(config)?;
+        let waiters = Arc::new(Waiters::new(broker.clone()));
+        Ok(Self { broker, registered: Arc::default(), waiters })
     }
 
     /// Enqueues a job: await it as it is, or say first when, where and how.
@@ -112,6 +116,10 @@ impl Client {
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.broker
+    }
+
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
     }
 
     /// Notes, once per client and queue, that the queue is in use. A failure costs only a line in

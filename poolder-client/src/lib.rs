@@ -1,9 +1,26 @@
-//! The Poolder client: what a producer needs.
+//! The Poolder client: what a producer and an operator need.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client` | the handle that all share |
+//! | `enqueue` | one enqueue, with whatever differs from the defaults |
+//! | `call` | enqueue a job and wait for its result |
+//! | `results` | results and progress of jobs, cancelling them |
+//! | `waiters` | who waits for which job, and the hints that wake them |
+//! | `inspect` | look into a queue, and put right what is wrong there |
+//! | `fleet` | which queues and nodes there are, pause and resume |
 //!
 //! Users take it from the `poolder` facade.
 
+mod call;
 mod client;
 mod enqueue;
+mod fleet;
+mod inspect;
+mod results;
+mod waiters;
 
+pub use call::Call;
 pub use client::Client;
 pub use enqueue::Enqueue;
+pub use inspect::Inspector;

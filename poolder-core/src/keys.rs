@@ -39,6 +39,10 @@ pub(crate) struct PartitionKeys {
     pub(crate) lease: String,
     /// Hash of counters.
     pub(crate) stats: String,
+    /// Hash: what operators ordered for the partition, and how often they did.
+    pub(crate) meta: String,
+    /// Sorted set: when it was ordered, in ms → job id that shall not run.
+    pub(crate) cancelled: String,
     /// Pub/sub channel for hints.
     pub(crate) control: String,
     base: String,
@@ -84,6 +88,8 @@ impl Keyspace {
             dead_bodies: format!("{base}:dead:bodies"),
             lease: format!("{base}:lease"),
             stats: format!("{base}:stats"),
+            meta: format!("{base}:meta"),
+            cancelled: format!("{base}:cancelled"),
             control: format!("{base}:control"),
             base,
         }
@@ -111,7 +117,8 @@ impl PartitionKeys {
         format!("{}:progress:{job}", self.base)
     }
 
-    /// What the handler of a job returned.
+    /// How a job ended, and what its handler returned. A channel of the same name tells those who
+    /// wait.
     pub(crate) fn result(&self, job: JobId) -> String {
         format!("{}:result:{job}", self.base)
     }

@@ -27,6 +27,18 @@ scripts! {
     LEASE = "lease";
     RESIGN = "resign";
     FORGET = "forget";
+    CANCEL = "cancel";
+    HEED = "heed";
+    EXPIRE = "expire";
+    PAUSE = "pause";
+    OVERVIEW = "overview";
+    READY = "ready";
+    RUNNING = "running";
+    BODIES = "bodies";
+    SEARCH = "search";
+    RESCHEDULE = "reschedule";
+    REVIVE = "revive";
+    REMOVE = "remove";
 }
 
 /// The commands that load every script. Caches are empty after a restart and on a promoted

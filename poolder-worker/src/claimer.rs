@@ -3,13 +3,14 @@
 
 mod lanes;
 mod line;
+mod obey;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{Claimed, DeadLimits, NodeName, Settled, Settlement};
+use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
 use poolder_core::decide::{Ending, Transition};
 use poolder_core::{Claim, Lane, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::context::{About, Context, Interruption};
 use crate::desk::{Key, Word, Work};
-
+use crate::orders::Standing;
 use crate::pool::Slots;
 use crate::slot::unstarted;
 use crate::vitals::{Clock, Identity, Phase, Pulse};
@@ -41,6 +42,7 @@ pub(crate) struct Setup {
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) orders: watch::Receiver<Standing>,
 }
 
 pub(crate) struct Claimer {
@@ -52,6 +54,10 @@ pub(crate) struct Claimer {
     free: Vec<usize>,
     ready: usize,
     settling: Vec<Settlement>,
+    /// The orders that were followed last …
+    heeded: Option<Orders>,
+    /// … and held jobs of which the server must be asked whether they were cancelled.
+    doubts: Vec<Key>,
     lanes: Lanes,
     pause: Duration,
     not_before: Instant,
@@ -72,6 +78,8 @@ impl Claimer {
             free: vec![],
             ready: 0,
             settling: vec![],
+            heeded: None,
+            doubts: vec![],
             lanes: Lanes::default(),
             pause: FIRST_PAUSE,
             not_before: Instant::now(),
@@ -98,6 +106,7 @@ impl Claimer {
                     return self.setup.slots;
                 }
             }
+            self.obey(&mut line).await;
             self.dispatch();
             self.step(&mut line, &name).await;
         }
@@ -105,7 +114,9 @@ impl Claimer {
 
     /// True while new jobs may be taken.
     fn may_claim(&self) -> bool {
-        *self.setup.phase.borrow() == Phase::Run && self.setup.identity.borrow().claims
+        *self.setup.phase.borrow() == Phase::Run
+            && self.setup.identity.borrow().claims
+            && self.setup.orders.borrow().permits_claims()
     }
 
     /// How many jobs to claim: one per free slot that has nothing waiting for it.
@@ -186,6 +197,7 @@ impl Claimer {
             self.held.insert(key, Held { cx, suspect: None });
             self.settling.push(Settlement::bury_undecodable(found, owner.clone()));
         }
+        let orders = self.setup.orders.borrow().clone();
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
             // The same entry again: its group was lost and made anew. It is running already.
@@ -196,6 +208,9 @@ impl Claimer {
             let policy = claim.envelope.policy();
             self.setup.pulse.allow(policy.timeout);
             let cx = self.context(&claim, policy.timeout);
+            if orders.may_cancel(claim.job_id()) {
+                self.doubts.push(key.clone());
+            }
             self.held.insert(key, Held { cx: cx.clone(), suspect: None });
             let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
             if known {

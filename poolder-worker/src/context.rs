@@ -28,14 +28,16 @@ struct Inner {
     wake: Notify,
 }
 
-/// Why a running job should stop.
+/// Why a running job should stop. A timeout is none of these: it drops the handler at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Interruption {
+pub enum Interruption {
     /// The node is going down: the job goes back, nothing is counted.
     Shutdown = 1,
     /// The node was declared dead: others run the job, we have no say any more.
     Lost = 2,
+    /// Somebody cancelled the job: it ends, and does not run again.
+    Cancelled = 3,
 }
 
 /// What a context is made of.
@@ -96,14 +98,14 @@ impl Context {
         self.deadline
     }
 
-    /// True when the handler should stop: the node is going down, or has lost the job.
+    /// True when the handler should stop; [`Context::interruption`] says why.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.interruption().is_some()
     }
 
     /// Waits until the handler should stop. It then has a moment before it is dropped where it
-    /// stands.
+    /// stands: a quarter of a second, or three seconds when the job was cancelled.
     pub async fn cancelled(&self) {
         loop {
             let woken = self.inner.wake.notified();
@@ -151,10 +153,13 @@ impl Context {
         }
     }
 
-    pub(crate) fn interruption(&self) -> Option<Interruption> {
+    /// Why the handler should stop, if it should.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Interruption> {
         match self.inner.cancelled.load(Ordering::Acquire) {
             1 => Some(Interruption::Shutdown),
             2 => Some(Interruption::Lost),
+            3 => Some(Interruption::Cancelled),
             _ => None,
         }
     }

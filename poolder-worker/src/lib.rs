@@ -10,8 +10,9 @@
 //! | `claimer` | free slots → claims → settlements |
 //! | `node` | the process: start, services, the order of shutdown |
 //! | `vitals` | what the parts of a node tell each other |
+//! | `orders` | what operators ordered for a partition |
 //! | `desk` | where slots lay down what they have finished |
-//! | `services` | heartbeat, leader, promoter, rescuer, pruner |
+//! | `services` | heartbeat, leader, promoter, rescuer, pruner, orders |
 //!
 //! Users take these from the `poolder` facade.
 
@@ -22,13 +23,14 @@ mod erased;
 mod guard;
 mod middleware;
 mod node;
+mod orders;
 mod pool;
 mod services;
 mod slot;
 mod vitals;
 mod worker;
 
-pub use context::Context;
+pub use context::{Context, Interruption};
 pub use middleware::{Middleware, Next};
 pub use node::{Component, Node, NodeBuilder};
 pub use pool::Pool;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::claimer::{Claimer, Setup};
 use crate::erased::BoxFuture;
+use crate::orders::Standing;
 use crate::pool::{Plan, Pool, Slots};
 use crate::services::{self, Post};
 use crate::vitals::{Clock, Phase, Pulse};
@@ -207,7 +208,7 @@ impl Running {
         for plan in plans {
             let partition = plan.partition.clone();
             tracing::info!(queue = %partition.queue, slots = plan.size, "pool starts");
-            posts.push(post(&client, &partition, limits, &clock, &heartbeat));
+            let post = post(&client, &partition, limits, &clock, &heartbeat);
             let setup = Setup {
                 client: client.clone(),
                 partition,
@@ -218,7 +219,9 @@ impl Running {
                 suspects: Arc::clone(&suspects),
                 phase: phases.clone(),
                 identity: heartbeat.identity(),
+                orders: post.orders.subscribe(),
             };
+            posts.push(post);
             claimers.spawn(Claimer::new(setup).run());
         }
         services::spawn_all(&mut services, posts, &stop_services);
@@ -306,6 +309,8 @@ fn post(
         hints: Arc::new(watch::Sender::new(false)),
         due: Arc::new(Notify::new()),
         lease: Arc::new(Notify::new()),
+        news: Arc::new(Notify::new()),
+        orders: Arc::new(watch::Sender::new(Standing::default())),
     }
 }
 

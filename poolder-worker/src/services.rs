@@ -6,12 +6,14 @@
 //! | `leader` | who leads a partition |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back what dead nodes hold; leader only |
-//! | `pruner` | removes dead jobs that are too old; leader only |
+//! | `pruner` | removes dead jobs and orders that are too old; leader only |
+//! | `orders` | learns what is paused and what is cancelled |
 //! | `listener` | hears hints, so that the others need not poll as often |
 
 mod heartbeat;
 mod leader;
 mod listener;
+mod orders;
 mod promoter;
 mod pruner;
 mod rescuer;
@@ -27,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use heartbeat::Heartbeat;
 
+use crate::orders::Standing;
 use crate::vitals::{Clock, DeadNodes, Identity};
 
 /// What the services of a partition share.
@@ -46,6 +49,10 @@ pub(crate) struct Post {
     pub(crate) due: Arc<Notify>,
     /// The leader has resigned.
     pub(crate) lease: Arc<Notify>,
+    /// There are new orders …
+    pub(crate) news: Arc<Notify>,
+    /// … and these are the ones that are known.
+    pub(crate) orders: Arc<watch::Sender<Standing>>,
 }
 
 impl Post {
@@ -67,6 +74,7 @@ pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, posts: Vec<Post>, stop: &Cancel
         until(tasks, stop, promoter::run(post.clone()));
         until(tasks, stop, rescuer::run(post.clone()));
         until(tasks, stop, pruner::run(post.clone()));
+        until(tasks, stop, orders::run(post.clone()));
     }
     until(tasks, stop, listener::run(posts));
 }

@@ -20,6 +20,8 @@ use crate::vitals::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
 const GRACE: Duration = Duration::from_millis(250);
+/// The same, when only its job was cancelled: nobody waits for the process.
+const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
 /// The longest wait between two tries of `handle_init`.
 const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
@@ -65,7 +67,10 @@ impl Slot {
             let ending = self.run_once(&claim, &policy, &cx).await?;
             let transition = decide(&policy, &counters, ending, self.clock.now(), jitter());
             let Transition::RunAgain(next) = transition else {
-                return Some(Settlement::new(claim, owner, history, transition));
+                let settlement = Settlement::new(claim, owner, history, transition);
+                // Whatever it came to in the end, the order to cancel it is spent.
+                let ordered = cx.interruption() == Some(Interruption::Cancelled);
+                return Some(if ordered { settlement.carefully() } else { settlement });
             };
             cx = cx.next_attempt(next.failures + 1, policy.timeout);
             counters = next;
@@ -169,14 +174,16 @@ async fn past(deadline: Option<tokio::time::Instant>) {
 /// Ends a moment after the handler was told to stop.
 async fn interrupted(cx: &Context) -> Interruption {
     cx.cancelled().await;
-    tokio::time::sleep(GRACE).await;
-    cx.interruption().unwrap_or(Interruption::Shutdown)
+    let why = cx.interruption().unwrap_or(Interruption::Shutdown);
+    tokio::time::sleep(if why == Interruption::Cancelled { CANCEL_GRACE } else { GRACE }).await;
+    why
 }
 
 fn given_up(why: Interruption) -> Option<Ending> {
     match why {
         Interruption::Shutdown => Some(Ending::HandedBack),
         Interruption::Lost => None,
+        Interruption::Cancelled => Some(Ending::Cancelled),
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, NodeBuilder};
+use poolder::{Config, JobView, NodeBuilder, QueueView};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -65,32 +65,46 @@ impl Space {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// A queue at this moment; asks again while the server does not answer.
+    pub(crate) async fn overview(&self, queue: &str) -> QueueView {
+        let asking = async {
+            loop {
+                match self.client.inspect(queue).unwrap().overview().await {
+                    Ok(view) => return view,
+                    Err(error) if error.is_refused() || error.is_unknown() => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        within(asking).await
+    }
+
     /// A counter of a queue.
     pub(crate) async fn count(&self, queue: &str, counter: &str) -> u64 {
-        let key = self.key(queue, "stats");
-        self.redis::<Option<u64>>(redis::cmd("HGET").arg(key).arg(counter)).await.unwrap_or(0)
+        self.overview(queue).await.counter(counter)
     }
 
     /// How many jobs wait or run in the ready lanes of a queue.
     pub(crate) async fn ready(&self, queue: &str) -> u64 {
-        let mut sum = 0;
-        for lane in ["front", "suspect", "high", "normal", "low"] {
-            let key = self.key(queue, &format!("ready:{lane}"));
-            sum += self.redis::<u64>(redis::cmd("XLEN").arg(key)).await;
-        }
-        sum
+        let view = self.overview(queue).await;
+        view.ready() + view.running()
     }
 
     /// How many jobs of a queue wait for their time.
     pub(crate) async fn due(&self, queue: &str) -> u64 {
-        self.redis(redis::cmd("ZCARD").arg(self.key(queue, "due"))).await
+        self.overview(queue).await.due
     }
 
-    /// The records of the dead of a queue, as lossy text.
+    /// What the dead of a queue died of, and what they were.
     pub(crate) async fn dead(&self, queue: &str) -> Vec<String> {
-        let key = self.key(queue, "dead:bodies");
-        let records: Vec<Vec<u8>> = self.redis(redis::cmd("HVALS").arg(key)).await;
-        records.iter().map(|record| String::from_utf8_lossy(record).into_owned()).collect()
+        let page = self.client.inspect(queue).unwrap().dead(None, 500).await.unwrap();
+        let show = |job: &JobView| {
+            let raw = job.raw().map(String::from_utf8_lossy).unwrap_or_default();
+            format!("{} {:?} {raw}", job.failure().unwrap(), job.node)
+        };
+        page.jobs.iter().map(show).collect()
     }
 
     /// Waits until a counter of a queue has at least this value.

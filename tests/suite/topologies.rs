@@ -7,7 +7,7 @@ use poolder::prelude::*;
 use poolder_devserver::{Cluster, Sentinel, Server};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Space, start, teller, within};
+use crate::harness::{Number, Space, eventually, start, teller, within};
 
 /// Takes numbers until all that were stored have come.
 async fn all_of(stored: &BTreeSet<u64>, told: &mut mpsc::Receiver<(u64, Context)>) {
@@ -106,5 +106,54 @@ async fn a_failover_is_followed_and_what_was_replicated_is_not_lost() {
         }
     }
     all_of(&stored, &mut told).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_operated_like_any_server() {
+    let cluster = Cluster::start(3, 0).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(cluster.url(), "operated");
+    let client = &space.client;
+    let worker = worker_fn(|job: Number, cx: Context| async move {
+        match job.0 {
+            1 => {
+                cx.cancelled().await;
+                Err("I was told to stop".into())
+            }
+            2 => Err("no luck".into()),
+            n => Ok(Outcome::result(&(n * 2))?),
+        }
+    });
+    let mut node = space.node();
+    let queues = ["q", "a", "b", "c"];
+    for queue in queues {
+        node = node.pool(Pool::new(queue).size(2).worker(worker.clone()));
+    }
+    let node = start(node);
+    let once = Policy::default().attempts(1);
+    for queue in queues {
+        let inspector = client.inspect(queue).unwrap();
+        let doubled: u64 =
+            within(client.call(Number(21)).queue(queue).into_future()).await.unwrap();
+        assert_eq!(doubled, 42);
+        let dead = client.call::<_, ()>(Number(2)).queue(queue).policy(once.clone());
+        assert!(within(dead.into_future()).await.unwrap_err().is_dead());
+        let held = client.enqueue(Number(1)).queue(queue).await.unwrap();
+        eventually("it runs", || async {
+            inspector.job(&held).await.unwrap().is_some_and(|job| job.node.is_some())
+        })
+        .await;
+        client.cancel(inspector.handle(held.job)).await.unwrap();
+        space.until_count(queue, "cancelled", 1).await;
+        assert_eq!(inspector.dead(None, 10).await.unwrap().jobs.len(), 1);
+        assert_eq!(inspector.revive_where(|_| true).await.unwrap(), 1);
+        space.until_count(queue, "buried", 2).await;
+        assert!(client.pause(queue).await.unwrap() && client.resume(queue).await.unwrap());
+    }
+    let mut used: Vec<String> =
+        client.queues().await.unwrap().iter().map(ToString::to_string).collect();
+    used.sort_unstable();
+    assert_eq!(used, ["a", "b", "c", "q"]);
+    assert_eq!(client.nodes().await.unwrap().len(), 1);
     node.stop().await;
 }

@@ -14,6 +14,8 @@ pub enum Hint {
     Due,
     /// The leader resigned.
     Lease,
+    /// Somebody paused, resumed or cancelled something.
+    Orders,
 }
 
 /// A connection that hears the hints of some partitions.
@@ -50,6 +52,7 @@ impl Listener {
             let hint = match message.get_payload_bytes() {
                 b"due" => Hint::Due,
                 b"lease" => Hint::Lease,
+                b"orders" => Hint::Orders,
                 // A newer version may know more hints.
                 _ => continue,
             };

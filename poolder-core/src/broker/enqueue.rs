@@ -8,6 +8,7 @@ use super::{Broker, Durability, reply};
 use crate::counters::Counters;
 use crate::envelope::Envelope;
 use crate::error::Error;
+use crate::handle::{Handle, Place};
 use crate::job::JobId;
 use crate::keys::PartitionKeys;
 use crate::queue::{Lane, Partition};
@@ -73,6 +74,23 @@ pub enum Stored {
     Due(Timestamp),
     /// Not again: a job of this id was there already.
     Already,
+}
+
+impl From<&Receipt> for Handle {
+    fn from(receipt: &Receipt) -> Self {
+        let place = match &receipt.stored {
+            Stored::Ready(entry) => Some(Place::Entry(receipt.lane, entry.clone())),
+            Stored::Due(at) => Some(Place::Due(*at)),
+            Stored::Already => None,
+        };
+        Self { partition: receipt.partition.clone(), job: receipt.job, place }
+    }
+}
+
+impl From<Receipt> for Handle {
+    fn from(receipt: Receipt) -> Self {
+        Self::from(&receipt)
+    }
 }
 
 impl Broker {

@@ -8,6 +8,16 @@
 //! | `settle` | apply what was decided, if the claim is still ours |
 //! | `promote` | move due jobs to their lanes |
 //! | `progress` | how far running jobs have come |
+//! | `ends` | how jobs ended, and waiting for that |
+//! | `orders` | what operators ordered, as nodes learn of it |
+//! | `cancel` | end a job wherever it is |
+//! | `pause` | stop and resume claiming, fleet-wide |
+//! | `find` | where a job is |
+//! | `inspect` | a queue at one moment, and who there is |
+//! | `pages` | its jobs, page by page |
+//! | `reschedule` | give a job that waits another time |
+//! | `revive` | give dead jobs another life |
+//! | `remove` | delete jobs that do not run |
 //! | `rescue` | find what dead nodes hold |
 //! | `roster` | beats, marks, and who there is |
 //! | `lease` | who leads a partition |
@@ -18,19 +28,29 @@
 //! key), `send` (and where it has moved), `link` (the connection that hot commands share),
 //! `reply` and `failure` (what comes back).
 
+mod cancel;
 mod check;
 mod claim;
 mod config;
 mod control;
 mod durability;
+mod ends;
 mod enqueue;
 mod failure;
+mod find;
+mod inspect;
 mod lease;
 mod link;
+mod orders;
+mod pages;
+mod pause;
 mod progress;
 mod promote;
+mod remove;
 mod reply;
+mod reschedule;
 mod rescue;
+mod revive;
 mod roster;
 mod route;
 mod send;
@@ -43,13 +63,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 
+pub use cancel::Cancellation;
 pub use check::Findings;
 pub use claim::{ClaimLine, Claimed, Exchange, LineId};
 pub use config::Config;
 pub use control::{Hint, Listener};
 pub use durability::Durability;
+pub use ends::EndListener;
 pub use enqueue::{NewJob, Receipt, Stored, When};
+pub use inspect::NodeView;
 pub use lease::Leadership;
+pub use orders::Orders;
 pub use promote::Promotion;
 pub use rescue::Holder;
 pub use roster::{Beat, Beater, NodeInfo, NodeName, Standing};
@@ -58,6 +82,7 @@ pub use settle::{DeadLimits, Depths, Effect, Settled, Settlement};
 use crate::error::Error;
 use crate::keys::{Keyspace, PartitionKeys, RosterKeys};
 use crate::queue::Partition;
+use crate::time::Timestamp;
 use route::Route;
 
 /// Keys of at most this many partitions are remembered.
@@ -151,6 +176,27 @@ impl Broker {
         self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
     }
 
+    /// Runs a script whose reply may be long, apart from the hot commands of the server that has
+    /// the key. A key that is on the move is followed among them.
+    async fn ask(&self, key: &str, script: &Script, cmd: &Cmd) -> Result<Value, Error> {
+        let mut connection = self.alone(key).await?;
+        let reply = match cmd.query_async(&mut connection).await {
+            Err(error) if failure::is_noscript(&error) => {
+                match script.load_async(&mut connection).await {
+                    Ok(_) => cmd.query_async(&mut connection).await,
+                    Err(error) => Err(error),
+                }
+            }
+            reply => reply,
+        };
+        match reply {
+            Err(error) if matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) => {
+                self.script(script, cmd).await
+            }
+            reply => reply.map_err(|error| self.classify(error)),
+        }
+    }
+
     /// A connection of one's own to the server that has the key, for long reads. It is dropped,
     /// not returned, after a failure.
     async fn alone(&self, key: &str) -> Result<deadpool_redis::Connection, Error> {
@@ -161,6 +207,12 @@ impl Broker {
             other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),
         })
     }
+}
+
+/// When an entry was written to its stream, by the server's clock.
+fn entry_time(entry: &str) -> Option<Timestamp> {
+    let (millis, _) = entry.split_once('-')?;
+    millis.parse().ok().map(Timestamp::from_millis)
 }
 
 impl std::fmt::Debug for Broker {

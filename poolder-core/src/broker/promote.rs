@@ -43,7 +43,7 @@ impl Broker {
         let keys = self.keys(partition);
         let own = [keys.due.as_str(), &keys.bodies];
         let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
-        let mut cmd = scripts::call(&scripts::PROMOTE, all);
+        let mut cmd = scripts::call(&scripts::PROMOTE, all.chain([keys.stats.as_str()]));
         cmd.arg(BATCH).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
         let [moved, next, now] = reply::items::<3>(self.script(&scripts::PROMOTE, &cmd).await?)?;
         let next = reply::int(next)?;

@@ -20,7 +20,7 @@ use crate::time::{Timestamp, clamped_millis};
 pub type NodeName = std::sync::Arc<str>;
 
 /// A node silent for this long is named as such.
-const SILENT: Duration = Duration::from_secs(8);
+pub(super) const SILENT: Duration = Duration::from_secs(8);
 /// A beat waits this long for its reply.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Marks of this age are still told with every beat.

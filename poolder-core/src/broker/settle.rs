@@ -31,6 +31,8 @@ pub struct Settlement {
     history: Option<Arc<str>>,
     transition: Transition,
     effects: Vec<Effect>,
+    /// How long the end is kept for somebody who waits for it.
+    end_kept: Option<Duration>,
 }
 
 /// What of a claim is needed to end it. The envelope is kept only where the stored entry is not
@@ -85,7 +87,7 @@ impl Settlement {
         history: Option<Arc<str>>,
         transition: Transition,
     ) -> Self {
-        let bytes = claim.envelope.as_bytes().len();
+        let (bytes, end_kept) = (claim.envelope.as_bytes().len(), claim.envelope.end_kept());
         let job = *claim.envelope.id().as_bytes();
         let body = match claim.plain {
             Some(_) => claim.envelope.as_bytes().to_vec(),
@@ -93,7 +95,7 @@ impl Settlement {
         };
         let (lane, entry, plain) = (claim.lane, claim.entry, claim.plain.unwrap_or_default());
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false };
-        Self { subject, owner, history, transition, effects: vec![] }
+        Self { subject, owner, history, transition, effects: vec![], end_kept }
     }
 
     /// Puts an entry that cannot be read among the dead, as it is.
@@ -111,7 +113,7 @@ impl Settlement {
             raw: true,
         };
         let transition = Transition::Bury { counters };
-        Self { subject, owner, history: None, transition, effects: vec![] }
+        Self { subject, owner, history: None, transition, effects: vec![], end_kept: None }
     }
 
     /// Adds what else shall happen in the same step, if the claim is still ours.
@@ -158,7 +160,9 @@ impl Settlement {
     /// The history in which counts prove ownership, if this is a completion that may rely on it.
     fn fast(&self) -> Option<&str> {
         match self.transition {
-            Transition::Complete if self.effects.is_empty() => self.history.as_deref(),
+            Transition::Complete if self.effects.is_empty() && self.end_kept.is_none() => {
+                self.history.as_deref()
+            }
             _ => None,
         }
     }

@@ -1,12 +1,14 @@
 -- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
 --   claim is still the owner's: the destination is written before the source is removed.
 -- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
---      12.. what the effects touch, in their order
+--      12 cancelled  13.. what the effects touch, in their order
 -- ARGV 1 owner  2 most dead jobs kept  3 control channel; then per job, at most 50 jobs:
 --      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
 --      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
 --      dead record up to the head, name of the counter, number of effects; then per effect:
---      "set" (one key: value, kept for ms), value, ms
+--      "set" (one key: value, kept for ms), "end" (the same, and whoever waits is told) or
+--      "stop" (the same as "end", but only when the job ends here because it was cancelled),
+--      value, ms
 -- Returns a string of 1 or 0 per job: moved, or no longer the owner's
 local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
@@ -23,26 +25,41 @@ local function held(id, job, plain)
   return nil
 end
 
-local function take_effect(at, key)
-  if ARGV[at] == 'set' then
+local function take_effect(at, key, stopped)
+  if (ARGV[at] == 'stop') == stopped then
     redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
+    if ARGV[at] ~= 'set' then redis.call('PUBLISH', KEYS[key], 'end') end
   end
   return key + 1
 end
 
+-- 1 for a job of which an attempt has failed: that is the second number of the counters.
+local function failed(head) return string.byte(head, 5) ~= 0 and 1 or 0 end
+
+-- A job that somebody cancelled goes nowhere but away.
+local orders = redis.call('ZCARD', KEYS[12]) > 0
 local moved, nudge = {}, false
-local i, key = 4, 12
+local i, key = 4, 13
 while i <= #ARGV do
   local effects = tonumber(ARGV[i + 9])
   local id, job, to = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  local head, body = ARGV[i + 5], ARGV[i + 6]
+  local head, body, counter = ARGV[i + 5], ARGV[i + 6], ARGV[i + 8]
   local stored = held(id, job, ARGV[i + 2])
   if stored then
+    local stopped = false
+    if orders and redis.call('ZSCORE', KEYS[12], job) then
+      stopped = to == 'due' or to == 'lane'
+      if stopped then to, counter = 'gone', 'cancelled' end
+      redis.call('ZREM', KEYS[12], job)
+    end
     if body == '' then body = stored end
     if to == 'due' then
       local due = string.format('%.0f', now + tonumber(ARGV[i + 4]))
+      local before = redis.call('HGET', KEYS[3], job)
+      local retrying = failed(head) - (before and failed(before) or 0)
       redis.call('HSET', KEYS[3], job, head .. body)
       redis.call('ZADD', KEYS[2], due, job)
+      if retrying ~= 0 then redis.call('HINCRBY', KEYS[6], 'retrying', retrying) end
       nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == job
     elseif to == 'lane' then
       local lane = KEYS[7 + string.byte(head, 1)]
@@ -56,10 +73,12 @@ while i <= #ARGV do
         redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
       end
     end
-    for at = i + 10, i + 7 + 3 * effects, 3 do key = take_effect(at, key) end
+    for at = i + 10, i + 7 + 3 * effects, 3 do
+      key = take_effect(at, key, stopped)
+    end
     redis.call('XACK', KEYS[1], 'workers', id)
     redis.call('XDEL', KEYS[1], id)
-    redis.call('HINCRBY', KEYS[6], ARGV[i + 8], 1)
+    redis.call('HINCRBY', KEYS[6], counter, 1)
     moved[#moved + 1] = 1
   else
     for at = i + 10, i + 7 + 3 * effects, 3 do key = key + 1 end

@@ -1,5 +1,5 @@
 -- promote.lua: puts jobs whose time has come into their ready lanes.
--- KEYS 1 due  2 bodies  3-7 all lanes, best first
+-- KEYS 1 due  2 bodies  3-7 all lanes, best first  8 stats
 -- ARGV 1 most jobs to move, at most 500  2 now in ms ("" for the server's clock)
 -- Returns {moved, due time of the next in ms (-1 for none), now in ms}
 local now = tonumber(ARGV[2])
@@ -7,7 +7,7 @@ if not now then
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local moved, bytes = 0, 0
+local moved, bytes, retried = 0, 0, 0
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, id in ipairs(ids) do
   local body = redis.call('HGET', KEYS[2], id)
@@ -24,8 +24,11 @@ for _, id in ipairs(ids) do
     end
     redis.call('HDEL', KEYS[2], id)
     moved = moved + 1
+    -- The second number of the counters: attempts that failed.
+    if string.byte(body, 5) ~= 0 then retried = retried + 1 end
   end
   redis.call('ZREM', KEYS[1], id)
 end
+if retried > 0 then redis.call('HINCRBY', KEYS[8], 'retrying', -retried) end
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {moved, tonumber(head[2] or -1), now}

@@ -21,6 +21,7 @@ pub(super) async fn run(posts: Vec<Post>) {
                     match hint {
                         Hint::Due => posts[at].due.notify_one(),
                         Hint::Lease => posts[at].lease.notify_one(),
+                        Hint::Orders => posts[at].news.notify_one(),
                     }
                 }
                 tracing::debug!("hints are no longer heard");
@@ -37,5 +38,6 @@ fn hear(posts: &[Post], heard: bool) {
         post.hints.send_replace(heard);
         // Whatever was hinted at before is looked up now.
         post.due.notify_one();
+        post.news.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! Removes dead jobs that are older than they are kept.
+//! Removes dead jobs, and orders to cancel, that are older than they are kept.
 
 use std::time::Duration;
 
@@ -20,6 +20,15 @@ pub(super) async fn run(post: Post) {
                     tracing::warn!(partition = %post.partition, %error, "dead jobs were not pruned");
                     break;
                 }
+            }
+        }
+        match post.broker.expire_orders(&post.partition).await {
+            Ok(0) => {}
+            Ok(orders) => {
+                tracing::info!(partition = %post.partition, orders, "forgot old orders to cancel");
+            }
+            Err(error) => {
+                tracing::warn!(partition = %post.partition, %error, "old orders were not forgotten");
             }
         }
         tokio::time::sleep(INTERVAL).await;

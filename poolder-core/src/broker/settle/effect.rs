@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Settlement;
-use crate::decide::Transition;
+use crate::decide::{ORDERED, Transition};
+use crate::end::End;
 use crate::job::JobId;
 use crate::keys::PartitionKeys;
 use crate::time::clamped_millis;
@@ -27,24 +28,45 @@ pub(super) struct Spelled {
     pub(super) millis: i64,
 }
 
-/// The effects of a settlement, the one of its transition included.
+/// The effects of a settlement, those of its transition included.
 pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelled> {
     let job = settlement.job_id();
-    let result = match &settlement.transition {
-        Transition::CompleteWith(result) => Some(keep_result(keys, job, result)),
-        _ => None,
-    };
     let others = settlement.effects.iter().map(|effect| match effect {
-        Effect::KeepResult(result) => keep_result(keys, job, result),
+        Effect::KeepResult(result) => {
+            record("set", keys, job, &End::DoneWith(result.clone()), RESULT_KEPT)
+        }
     });
-    result.into_iter().chain(others).collect()
+    end_of(settlement, keys).into_iter().chain(others).collect()
 }
 
-fn keep_result(keys: &PartitionKeys, job: JobId, result: &[u8]) -> Spelled {
-    Spelled {
-        name: "set",
-        keys: vec![keys.result(job)],
-        value: result.to_vec(),
-        millis: clamped_millis(RESULT_KEPT),
+/// The record of the end, when there is one to be kept.
+fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<Spelled> {
+    let (name, end) = match &settlement.transition {
+        Transition::Complete => ("end", End::Done),
+        Transition::CompleteWith(result) => ("end", End::DoneWith(result.clone())),
+        Transition::Cancel(reason) => ("end", End::Cancelled(reason.clone())),
+        Transition::Bury { counters } => ("end", End::Dead(counters.reason())),
+        // It goes on, unless it was cancelled meanwhile.
+        Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
+            ("stop", End::Cancelled(ORDERED.into()))
+        }
+    };
+    let job = settlement.job_id();
+    match (settlement.end_kept, &end) {
+        (Some(kept), _) => Some(record(name, keys, job, &end, kept)),
+        // Nobody said that they would wait, so nobody is told.
+        (None, End::DoneWith(_)) => Some(record("set", keys, job, &end, RESULT_KEPT)),
+        (None, _) => None,
     }
+}
+
+fn record(
+    name: &'static str,
+    keys: &PartitionKeys,
+    job: JobId,
+    end: &End,
+    kept: Duration,
+) -> Spelled {
+    let millis = clamped_millis(kept).max(1);
+    Spelled { name, keys: vec![keys.result(job)], value: end.encode(), millis }
 }

@@ -9,7 +9,6 @@ use crate::broker::reply;
 use crate::decide::{Return, Transition, Wait};
 use crate::error::Error;
 use crate::keys::PartitionKeys;
-use crate::outcome::{Cause, Failure};
 use crate::queue::Lane;
 use crate::scripts;
 use crate::time::clamped_millis;
@@ -179,7 +178,8 @@ fn relocate(
     let touched: Vec<&str> =
         effects.iter().flatten().flat_map(|spelled| &spelled.keys).map(String::as_str).collect();
     let lanes = keys.ready.iter().map(String::as_str);
-    let all = own.into_iter().chain(lanes).chain(touched);
+    let cancelled = keys.cancelled.as_str();
+    let all = own.into_iter().chain(lanes).chain([cancelled]).chain(touched);
     let mut cmd = scripts::call(&scripts::MOVE, all);
     cmd.arg(owner).arg(limits.count).arg(&keys.control);
     for (index, effects) in group.iter().zip(&effects) {
@@ -234,9 +234,7 @@ impl Destination {
                 Self { head: head(*lane, counters), ..to("lane", counter) }
             }
             Transition::Bury { counters } => {
-                let unknown = || Failure::new(Cause::Error, "no reason was recorded");
-                let failure = counters.last_failure.clone().unwrap_or_else(unknown);
-                let death = Death { failure, node: node.to_owned(), raw };
+                let death = Death { failure: counters.reason(), node: node.to_owned(), raw };
                 let head = head(counters.home(), counters);
                 Self { head, death: death.encode(), ..to("dead", "buried") }
             }

@@ -1,0 +1,107 @@
+//! A synchronous call: a job is enqueued, and its result awaited.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use poolder_core::{Error, Handle, Job, Lane, Policy};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::enqueue::Enqueue;
+
+/// How long a call waits unless it is told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The end is kept this much longer than the caller waits.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// A job about to be enqueued and waited for. Nothing happens until it is awaited.
+#[must_use = "a call is made when this is awaited"]
+pub struct Call<'c, J, T> {
+    enqueue: Enqueue<'c, J>,
+    client: &'c Client,
+    timeout: Duration,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<J, T> std::fmt::Debug for Call<'_, J, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Enqueues a job and waits for what its handler returns. A job that dies, is cancelled, or is
+    /// done without a result ends the wait at once; ask for `()` when no result is expected.
+    ///
+    /// The call is no transaction: when the caller gives up, the job goes on.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use poolder_client::Client;
+    /// # use poolder_core::Job;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Count { text: String }
+    /// # impl Job for Count { const KINDS: &'static [&'static str] = &["count"]; }
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let job = Count { text: "to be or not to be".into() };
+    /// let words: u64 = client.call(job).timeout(Duration::from_secs(5)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn call<J: Job, T: DeserializeOwned>(&self, job: J) -> Call<'_, J, T> {
+        let (enqueue, timeout) = (self.enqueue(job), TIMEOUT);
+        Call { enqueue, client: self, timeout, result: PhantomData }
+    }
+}
+
+impl<J: Job, T> Call<'_, J, T> {
+    /// How long to wait. Default 30 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Another queue than the job's own.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.enqueue = self.enqueue.queue(queue);
+        self
+    }
+
+    /// The lane in which it waits. Default [`Lane::Normal`].
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.enqueue = self.enqueue.lane(lane);
+        self
+    }
+
+    /// Another policy than the job's own.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.enqueue = self.enqueue.policy(policy);
+        self
+    }
+}
+
+impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
+    /// The result. Errors of the enqueue; [`Error::is_timeout`] when the time is up;
+    /// [`Error::is_dead`], [`Error::is_cancelled`], [`Error::is_no_result`] when the job ended
+    /// that way; [`Error::is_codec`] when the result is not a `T`.
+    type Output = Result<T, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { enqueue, client, timeout, .. } = self;
+        let prepared = enqueue.keep_end(timeout.saturating_add(MARGIN)).prepare();
+        Box::pin(async move {
+            let new = prepared?;
+            let deadline = Instant::now().checked_add(timeout);
+            let (partition, job) = (new.partition.clone(), new.envelope.id());
+            let mut waiter = client.waiters().enter(&partition, job);
+            client.register(&partition).await;
+            // The subscription is on its way while the job is.
+            let (receipt, _) = tokio::join!(client.broker().enqueue(&new), waiter.listen());
+            let handle = Handle::from(receipt?);
+            client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)
+        })
+    }
+}

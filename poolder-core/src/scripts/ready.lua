@@ -1,0 +1,33 @@
+-- ready.lua: a page of the jobs that wait in a lane, in the order in which they will start.
+-- KEYS 1 lane
+-- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
+-- Returns stream entries, at most 1 MiB of them but at least one if there is any
+local function numbers(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+local after = ARGV[1] ~= '' and ARGV[1] or '0-0'
+local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
+if not groups.err then
+  for _, g in ipairs(groups) do
+    local info = {}
+    for k = 1, #g, 2 do info[g[k]] = g[k + 1] end
+    if info.name == 'workers' then
+      local a, b = numbers(info['last-delivered-id'])
+      local c, d = numbers(after)
+      if a > c or (a == c and b > d) then after = info['last-delivered-id'] end
+    end
+  end
+end
+local page, bytes, most = {}, 0, tonumber(ARGV[2])
+while #page < most do
+  local some = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', math.min(8, most - #page))
+  if #some == 0 then return page end
+  for _, entry in ipairs(some) do
+    for _, field in ipairs(entry[2]) do bytes = bytes + #field end
+    if #page > 0 and bytes > 1048576 then return page end
+    page[#page + 1] = entry
+    after = entry[1]
+  end
+end
+return page

@@ -1,0 +1,77 @@
+//! What the claimer does about orders: while the partition is paused it starts nothing, and a job
+//! that was cancelled does not start, or is told to stop.
+
+use std::collections::HashSet;
+
+use poolder_core::Error;
+use poolder_core::decide::Ending;
+use tokio::time::Instant;
+
+use super::Claimer;
+use super::line::Line;
+use crate::context::Interruption;
+use crate::desk::Key;
+use crate::slot::unstarted;
+
+impl Claimer {
+    /// Follows the orders that are known.
+    pub(super) async fn obey(&mut self, line: &mut Line) {
+        let paused = {
+            let orders = self.setup.orders.borrow();
+            if orders.known() != self.heeded {
+                self.heeded = orders.known();
+                let doubtful = self.held.iter().filter(|(_, held)| orders.may_cancel(held.cx.id()));
+                self.doubts = doubtful.map(|(key, _)| key.clone()).collect();
+            }
+            orders.is_paused()
+        };
+        if paused {
+            // What has not started waits with the others; what came in while the pause began too.
+            for work in std::mem::take(&mut self.waiting) {
+                self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+            }
+            line.unblock(&self.setup.client).await;
+        }
+        if self.doubts.is_empty() || Instant::now() < self.not_before {
+            return;
+        }
+        if let Err(error) = self.ask_about_doubts().await {
+            // They are asked about again; one that starts meanwhile is told to stop then.
+            self.stumble(&error.to_string());
+        }
+    }
+
+    async fn ask_about_doubts(&mut self) -> Result<(), Error> {
+        self.doubts.retain(|key| self.held.get(key).is_some_and(|held| !held.cx.is_cancelled()));
+        let jobs: Vec<_> = self
+            .doubts
+            .iter()
+            .map(|key| {
+                let cx = &self.held[key].cx;
+                let fresh = cx.fence() == 1 && cx.attempt() == 1;
+                (cx.id(), fresh.then_some(&*key.1))
+            })
+            .collect();
+        let verdicts = self.setup.client.broker().heed(&self.setup.partition, &jobs).await?;
+        let asked = std::mem::take(&mut self.doubts).into_iter().zip(verdicts);
+        let cancelled: HashSet<Key> =
+            asked.filter_map(|(key, verdict)| verdict.then_some(key)).collect();
+        for key in &cancelled {
+            if let Some(held) = self.held.get(key) {
+                tracing::info!(
+                    partition = %self.setup.partition, job = %held.cx.id(), "the job was cancelled"
+                );
+                held.cx.interrupt(Interruption::Cancelled);
+            }
+        }
+        // What waits for a slot has no handler that could end it.
+        for work in std::mem::take(&mut self.waiting) {
+            if cancelled.contains(&(work.claim.lane, work.claim.entry.clone())) {
+                self.settling.push(unstarted(work, Ending::Cancelled, &self.setup.clock));
+            } else {
+                self.waiting.push_back(work);
+            }
+        }
+        Ok(())
+    }
+}

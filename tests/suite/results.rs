@@ -1,0 +1,178 @@
+//! Results, waiting for them, calls and progress.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use poolder::prelude::*;
+use poolder::{Cancellation, Handle, QueueName, State};
+use tokio::sync::mpsc;
+
+use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
+
+/// Ends in every way there is, by the number of its job.
+fn variety(space: &Space) -> Running {
+    let worker = worker_fn(|job: Number, _: Context| async move {
+        match job.0 {
+            1 => Ok(Done),
+            2 => Err("no luck".into()),
+            3 => Ok(Cancel("pointless".into())),
+            4 => panic!("oh no"),
+            n => Ok(Outcome::result(&(n * 2))?),
+        }
+    });
+    start(space.node().pool(Pool::new("q").size(4).worker(worker)))
+}
+
+#[tokio::test]
+async fn a_call_returns_what_the_handler_did_or_says_at_once_why_not() {
+    let space = Space::new("call");
+    let node = variety(&space);
+    let client = &space.client;
+    // None of these waits for its time to run out.
+    let patience = PATIENCE * 10;
+    let doubled: u64 =
+        within(client.call(Number(21)).timeout(patience).into_future()).await.unwrap();
+    assert_eq!(doubled, 42);
+    let nothing: () = within(client.call(Number(1)).timeout(patience).into_future()).await.unwrap();
+    let maybe: Option<u64> = within(client.call(Number(1)).into_future()).await.unwrap();
+    assert_eq!((nothing, maybe), ((), None));
+
+    let call = |number, attempts| {
+        let policy = Policy::default().attempts(attempts).backoff(Backoff::Fixed(Duration::ZERO));
+        client.call::<_, u64>(Number(number)).policy(policy).timeout(patience)
+    };
+    let error = within(call(1, 1).into_future()).await.unwrap_err();
+    assert!(error.is_no_result() && error.to_string().contains("Outcome::result"), "{error}");
+    let error = within(call(2, 2).into_future()).await.unwrap_err();
+    assert!(error.is_dead() && error.to_string().contains("no luck"), "{error}");
+    let error = within(call(4, 1).into_future()).await.unwrap_err();
+    assert!(error.is_dead() && error.to_string().contains("panic: oh no"), "{error}");
+    let error = within(call(3, 1).into_future()).await.unwrap_err();
+    assert!(error.is_cancelled() && error.to_string().contains("pointless"), "{error}");
+    let job = error.job_id().unwrap();
+    let handle = Handle::new(QueueName::new("q").unwrap(), job);
+    assert_eq!(client.state(handle).await.unwrap(), Some(State::Cancelled));
+    let wrong = client.call::<_, String>(Number(9)).timeout(patience);
+    let error = within(wrong.into_future()).await.unwrap_err();
+    assert!(error.is_codec() && error.to_string().contains("another type"), "{error}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_goes_on_and_its_result_can_be_had() {
+    let space = Space::new("late");
+    let call = space.client.call::<_, u64>(Number(5)).timeout(Duration::from_millis(100));
+    let error = within(call.into_future()).await.unwrap_err();
+    assert!(error.is_timeout() && error.to_string().contains("goes on"), "{error}");
+    let handle = Handle::new(QueueName::new("q").unwrap(), error.job_id().unwrap());
+    assert_eq!(space.client.result::<u64>(&handle).await.unwrap(), None);
+    let node = variety(&space);
+    let late: u64 = space.client.await_result(&handle, PATIENCE).await.unwrap();
+    assert_eq!(late, 10);
+    assert_eq!(space.client.result::<u64>(handle).await.unwrap(), Some(10), "it is kept");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_result_of_any_job_is_kept_and_its_death_ends_a_wait() {
+    let space = Space::new("results");
+    let client = &space.client;
+    let receipt = client.enqueue(Number(8)).await.unwrap();
+    let once = Policy::default().attempts(1);
+    let doomed = client.enqueue(Number(2)).policy(once).await.unwrap();
+    let several = || client.await_result::<u64>(&receipt, PATIENCE * 10);
+    let death = client.await_result::<u64>(&doomed, PATIENCE * 10);
+    let node = variety(&space);
+    let (one, other, death) = within(async { tokio::join!(several(), several(), death) }).await;
+    assert_eq!((one.unwrap(), other.unwrap()), (16, 16));
+    assert!(death.unwrap_err().is_dead(), "although nobody asked for a record");
+    let key = space.key("q", &format!("result:{}", receipt.job));
+    let left: u64 = space.redis(redis::cmd("TTL").arg(key)).await;
+    assert!((86_000..=86_400).contains(&left), "{left} s");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_job_that_is_taken_away_hears_of_it() {
+    let space = Space::new("taken");
+    let client = &space.client;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let ready = client.enqueue(Number(7)).keep_end(day).await.unwrap();
+    let due = client.enqueue(Number(7)).after(day).keep_end(day).await.unwrap();
+    let drained = client.enqueue(Number(7)).keep_end(day).await.unwrap();
+    let wait = async |receipt| client.await_result::<u64>(receipt, PATIENCE * 10).await;
+    let waits = async { tokio::join!(wait(&ready), wait(&due), wait(&drained)) };
+    let take = async {
+        for receipt in [&ready, &due] {
+            assert_eq!(client.cancel(receipt).await.unwrap(), Cancellation::Removed);
+        }
+        assert_eq!(client.inspect("q").unwrap().drain().await.unwrap(), 1);
+    };
+    let ((ready, due, drained), ()) = within(async { tokio::join!(waits, take) }).await;
+    for end in [ready, due, drained] {
+        assert!(end.unwrap_err().is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_published_for_jobs_that_nobody_waits_for() {
+    let space = Space::new("quiet");
+    let client = redis::Client::open(space.url()).unwrap();
+    let mut pubsub = client.get_async_pubsub().await.unwrap();
+    pubsub.psubscribe(format!("{}:*:result:*", space.name())).await.unwrap();
+    let node = variety(&space);
+    for number in [1, 3, 8] {
+        space.client.enqueue(Number(number)).await.unwrap();
+    }
+    space.until_count("q", "completed", 2).await;
+    space.until_count("q", "cancelled", 1).await;
+    let awaited = space.client.enqueue(Number(1)).keep_end(PATIENCE).await.unwrap();
+    let first = within(pubsub.on_message().next()).await.unwrap();
+    assert!(first.get_channel_name().ends_with(&awaited.job.to_string()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_wait_survives_the_loss_of_its_hints() {
+    let server = poolder_devserver::Server::builder().start().unwrap();
+    let space = Space::on(server.url(), "deaf");
+    let calling = {
+        let client = space.client.clone();
+        tokio::spawn(async move { client.call::<_, u64>(Number(6)).timeout(PATIENCE * 10).await })
+    };
+    let listeners = || async {
+        let all: String =
+            space.redis(redis::cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub")).await;
+        all.lines().count()
+    };
+    eventually("the caller listens", || async { listeners().await == 1 }).await;
+    space.redis::<u64>(redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub")).await;
+    eventually("it listens again", || async { listeners().await == 1 }).await;
+    let node = variety(&space);
+    assert_eq!(within(calling).await.unwrap().unwrap(), 12);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn progress_is_told_while_a_job_runs() {
+    let space = Space::new("progress");
+    let (go, gone) = mpsc::channel::<()>(1);
+    let gone = std::sync::Arc::new(tokio::sync::Mutex::new(gone));
+    let worker = worker_fn(move |_: Number, cx: Context| {
+        let gone = std::sync::Arc::clone(&gone);
+        async move {
+            cx.progress(3, 10).await?;
+            gone.lock().await.recv().await;
+            Ok(Done)
+        }
+    });
+    let receipt = space.client.enqueue(Number(1)).await.unwrap();
+    assert_eq!(space.client.progress(&receipt).await.unwrap(), None);
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
+    eventually("it tells", || async {
+        space.client.progress(&receipt).await.unwrap() == Some((3, 10))
+    })
+    .await;
+    go.send(()).await.unwrap();
+    node.stop().await;
+}
