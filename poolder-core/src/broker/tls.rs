@@ -1,5 +1,4 @@
-//! Encrypted connections. Without the feature `tls` there are none, and a URL that asks for one is
-//! told so.
+//! Encrypted connections. Without the feature `tls` there are none.
 
 use redis::{ConnectionAddr, ConnectionInfo};
 
@@ -26,9 +25,7 @@ impl Certificates {
     #[cfg(not(feature = "tls"))]
     #[expect(clippy::unused_self, reason = "there are no certificates without the feature")]
     fn encrypt(&self, _: ConnectionInfo) -> Result<ConnectionInfo, Error> {
-        Err(Error::unsupported(
-            "the Redis URL asks for TLS (rediss://): switch on the feature `tls` of poolder",
-        ))
+        Err(Error::unsupported("TLS needs the feature `tls` of poolder"))
     }
 
     #[cfg(feature = "tls")]

@@ -41,6 +41,11 @@ impl fmt::Display for Host {
 impl Whereabouts {
     /// Reads a URL. The error never shows it: it may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+        if url.starts_with("rediss") && cfg!(not(feature = "tls")) {
+            return Err(Error::unsupported(
+                "the Redis URL asks for TLS (rediss): switch on the feature `tls` of poolder",
+            ));
+        }
         for (scheme, plain) in [("redis+", "redis"), ("rediss+", "rediss")] {
             if let Some(rest) = url.strip_prefix(scheme) {
                 if let Some(rest) = rest.strip_prefix("sentinel://") {
