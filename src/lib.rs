@@ -39,12 +39,18 @@ pub mod prelude {
     pub use poolder_core::{Backoff, Job, Lane, Policy, Verdict};
     #[cfg(feature = "macros")]
     pub use poolder_macros::Job;
-    pub use poolder_worker::{Context, Middleware, Next, Node, Pool, Result, Worker, worker_fn};
+    pub use poolder_worker::{
+        Batch, BatchWorker, Batcher, Context, Middleware, Next, Node, Pool, Result, Worker,
+        worker_fn,
+    };
 }
 
-pub use poolder_client::{Call, Client, Enqueue, Inspector};
+pub use poolder_client::{
+    BatchEntry, BatcherHandle, Bulk, Call, Client, Enqueue, Inspector, Listed, Push, PushMany,
+};
 pub use poolder_core::broker::{
-    Cancellation, Config, Durability, NodeInfo, NodeView, Receipt, Stored,
+    BatchOptions, BatchState, BatcherSums, Cancellation, Config, Durability, NodeInfo, NodeView,
+    OpenBatch, Popped, Receipt, SealedBatch, Stored,
 };
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
@@ -53,10 +59,10 @@ pub use poolder_core::{
     payload,
 };
 #[cfg(feature = "macros")]
-pub use poolder_macros::Job;
+pub use poolder_macros::{Job, batcher};
 pub use poolder_worker::{
-    Component, Context, Interruption, Middleware, Next, Node, NodeBuilder, Pool, Result, Worker,
-    WorkerFn, worker_fn,
+    Batch, BatchWorker, Batcher, Component, Context, Interruption, Middleware, Next, Node,
+    NodeBuilder, Pool, Result, Worker, WorkerFn, worker_fn,
 };
 
 /// What macros write into a user's code; no part of the public interface.
@@ -70,3 +76,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/operating.md")]
 struct Operating;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/batching.md")]
+struct Batching;

@@ -1,11 +1,12 @@
 //! The handle that producers and workers share.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use poolder_core::broker::{Broker, Config, Durability, NewJob, Receipt, When};
+use poolder_core::broker::{BatcherHome, Broker, Config, Durability, NewJob, Receipt, When};
 use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
 
+use crate::batcher::{BatchEntry, BatcherHandle, Shared};
 use crate::enqueue::Enqueue;
 use crate::waiters::Waiters;
 
@@ -23,6 +24,8 @@ pub struct Client {
     broker: Broker,
     registered: Arc<RwLock<HashSet<QueueName>>>,
     waiters: Arc<Waiters>,
+    /// What handles of one batcher share.
+    batchers: Arc<Mutex<HashMap<BatcherHome, Arc<Shared>>>>,
 }
 
 impl Client {
@@ -54,7 +57,7 @@ impl Client {
     pub fn new(config: Config) -> Result<Self, Error> {
         let broker = Broker::new(config)?;
         let waiters = Arc::new(Waiters::new(broker.clone()));
-        Ok(Self { broker, registered: Arc::default(), waiters })
+        Ok(Self { broker, registered: Arc::default(), waiters, batchers: Arc::default() })
     }
 
     /// Enqueues a job: await it as it is, or say first when, where and how.
@@ -110,6 +113,35 @@ impl Client {
             .into_iter()
             .map(|place| place.and_then(|()| results.next().unwrap_or_else(lost)))
             .collect()
+    }
+
+    /// The way to the batcher of this name, on the queue of the same name, for entries of type `T`.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a name that cannot be: 1 to 64 ASCII letters, digits, `_`, `-` or
+    /// `.`.
+    pub fn batcher<T: BatchEntry>(&self, name: &str) -> Result<BatcherHandle<T>, Error> {
+        self.batcher_on(name, name)
+    }
+
+    /// The way to a batcher that lives on another queue.
+    ///
+    /// # Errors
+    /// As [`Client::batcher`].
+    pub fn batcher_on<T: BatchEntry>(
+        &self,
+        queue: &str,
+        name: &str,
+    ) -> Result<BatcherHandle<T>, Error> {
+        let home = BatcherHome::new(queue, name)?;
+        let mut known = self.batchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED && !known.contains_key(&home) {
+            known.clear();
+        }
+        let shared = known
+            .entry(home)
+            .or_insert_with_key(|home| Arc::new(Shared::new(self.broker.clone(), home.clone())));
+        Ok(BatcherHandle::new(Arc::clone(shared)))
     }
 
     /// The way to Redis itself, for those who build on it.

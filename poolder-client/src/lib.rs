@@ -12,6 +12,7 @@
 //!
 //! Users take it from the `poolder` facade.
 
+mod batcher;
 mod call;
 mod client;
 mod enqueue;
@@ -20,6 +21,7 @@ mod inspect;
 mod results;
 mod waiters;
 
+pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Push, PushMany};
 pub use call::Call;
 pub use client::Client;
 pub use enqueue::Enqueue;

@@ -231,7 +231,7 @@ impl Envelope {
 }
 
 impl Options {
-    fn of(version: u16, policy: &Policy) -> Self {
+    pub(crate) fn of(version: u16, policy: &Policy) -> Self {
         let usual = Policy::default();
         let millis = |duration: Duration| clamped_millis(duration).unsigned_abs();
         Self {
@@ -256,7 +256,7 @@ impl Options {
         }
     }
 
-    fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let usual = Policy::default();
         let ms = Duration::from_millis;
         let read = Policy {

@@ -26,6 +26,7 @@ enum Kind {
     TooLarge,
     Codec,
     Refused,
+    Full,
     Unknown,
     Auth,
     Unsupported,
@@ -60,6 +61,12 @@ impl Error {
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(Kind::Refused, message)
+    }
+
+    /// As much waits as may: nothing was done, and it may be repeated when there is room.
+    #[must_use]
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(Kind::Full, message)
     }
 
     /// The reply was lost: the command may or may not have been executed.
@@ -130,6 +137,13 @@ impl Error {
         self
     }
 
+    /// The same for somebody else who waited for it, without its source.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        let Inner { kind, message, job, .. } = &*self.0;
+        Self(Box::new(Inner { kind: *kind, message: message.clone(), job: *job, source: None }))
+    }
+
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, message: message.into(), job: None, source: None }))
     }
@@ -155,7 +169,13 @@ impl Error {
     /// True when the server certainly did nothing, so that the call may be repeated.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.0.kind == Kind::Refused
+        matches!(self.0.kind, Kind::Refused | Kind::Full)
+    }
+
+    /// True when as much waits as may. It is also [refused](Self::is_refused).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.kind == Kind::Full
     }
 
     /// True when nobody can say whether the server acted. [`Error::job_id`] names the job, so

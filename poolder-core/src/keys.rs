@@ -45,6 +45,10 @@ pub(crate) struct PartitionKeys {
     pub(crate) cancelled: String,
     /// Pub/sub channel for hints.
     pub(crate) control: String,
+    /// Hash: batch job id → what is known of its sealed list.
+    pub(crate) batches: String,
+    /// Set of batch job ids that were dropped from the dead, whose lists are to be removed.
+    pub(crate) batches_dropped: String,
     base: String,
 }
 
@@ -91,6 +95,8 @@ impl Keyspace {
             meta: format!("{base}:meta"),
             cancelled: format!("{base}:cancelled"),
             control: format!("{base}:control"),
+            batches: format!("{base}:batch:index"),
+            batches_dropped: format!("{base}:batch:dropped"),
             base,
         }
     }
@@ -126,6 +132,36 @@ impl PartitionKeys {
     /// The receipt of an idempotent enqueue.
     pub(crate) fn sent(&self, job: JobId) -> String {
         format!("{}:sent:{job}", self.base)
+    }
+
+    /// Hash: the options of a batcher, its generations and how many of its entries wait.
+    pub(crate) fn batcher(&self, name: &str) -> String {
+        format!("{}:batch:about:{name}", self.base)
+    }
+
+    /// Hash: group → generation, first entry's time and bytes of a batcher's filling lists.
+    pub(crate) fn batch_open(&self, name: &str) -> String {
+        format!("{}:batch:open:{name}", self.base)
+    }
+
+    /// List: the entries of a group that gather. Neither name has a colon, so no two are alike.
+    pub(crate) fn batch_fill(&self, name: &str, group: &str) -> String {
+        format!("{}:batch:fill:{name}:{group}", self.base)
+    }
+
+    /// List: the entries of a sealed batch, by the id of its job.
+    pub(crate) fn batch_sealed(&self, job: JobId) -> String {
+        format!("{}:batch:sealed:{job}", self.base)
+    }
+
+    /// List: what an attempt leaves of a batch, `part` telling one such list from another.
+    pub(crate) fn batch_rest(&self, job: JobId, part: &str) -> String {
+        format!("{}:batch:rest:{job}:{part}", self.base)
+    }
+
+    /// The receipt of an idempotent push.
+    pub(crate) fn batch_token(&self, name: &str, token: &str) -> String {
+        format!("{}:batch:token:{name}:{token}", self.base)
     }
 }
 

@@ -22,6 +22,12 @@ scripts! {
     COMPLETE = "complete";
     MOVE = "move";
     PROMOTE = "promote";
+    PUSH = "push";
+    POP = "pop";
+    DECLARE = "declare";
+    POSTPONE = "postpone";
+    DISCARD = "discard";
+    APART = "apart";
     BEAT = "beat";
     MARK = "mark";
     LEASE = "lease";

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
@@ -52,6 +52,13 @@ impl Attributes {
         found
     }
 
+    /// Reads a list that stands by itself, as that of an attribute macro does.
+    pub(crate) fn of_list(list: TokenStream, known: &Known<'_>, errors: &mut Errors) -> Self {
+        let mut found = Self(vec![]);
+        found.extend(list, known, errors);
+        found
+    }
+
     /// The attribute of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.iter().find(|attribute| attribute.name == name)
@@ -88,6 +95,30 @@ fn split(list: TokenStream) -> Vec<TokenStream> {
         }
     }
     items.into_iter().filter(|item| !item.is_empty()).map(TokenStream::from_iter).collect()
+}
+
+/// Takes the items of the form `name(…)` out of a list: what stands in their parentheses, and the
+/// rest of the list.
+pub(crate) fn take_nested(
+    list: TokenStream,
+    name: &str,
+) -> (TokenStream, Vec<(Ident, TokenStream)>) {
+    let (mut rest, mut nested) = (TokenStream::new(), vec![]);
+    for item in split(list) {
+        let tokens: Vec<TokenTree> = item.into_iter().collect();
+        match &tokens[..] {
+            [TokenTree::Ident(ident), TokenTree::Group(group)]
+                if ident == name && group.delimiter() == Delimiter::Parenthesis =>
+            {
+                nested.push((ident.clone(), group.stream()));
+            }
+            _ => {
+                rest.extend(tokens);
+                rest.extend([TokenTree::Punct(Punct::new(',', Spacing::Alone))]);
+            }
+        }
+    }
+    (rest, nested)
 }
 
 fn parse_item(input: ParseStream<'_>) -> syn::Result<Attribute> {

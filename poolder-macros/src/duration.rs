@@ -38,8 +38,18 @@ pub(crate) fn read(name: &str, value: &Expr) -> syn::Result<Millis> {
 
 /// Reads a time above 0, or `None` from `"none"`; `zero` says why 0 makes no sense.
 pub(crate) fn read_limit(name: &str, value: &Expr, zero: &str) -> syn::Result<Option<Millis>> {
+    read_or(name, value, "none", zero)
+}
+
+/// The same with another word for no limit.
+pub(crate) fn read_or(
+    name: &str,
+    value: &Expr,
+    word: &str,
+    zero: &str,
+) -> syn::Result<Option<Millis>> {
     if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value
-        && text.value() == "none"
+        && text.value() == word
     {
         return Ok(None);
     }
@@ -48,7 +58,7 @@ pub(crate) fn read_limit(name: &str, value: &Expr, zero: &str) -> syn::Result<Op
         other => other,
     };
     read.map(Some).map_err(|why| {
-        let message = format!("`{name}` takes {FORMS}, or \"none\" for no limit{why}");
+        let message = format!("`{name}` takes {FORMS}, or {word:?} for no limit{why}");
         Error::new_spanned(value, message)
     })
 }

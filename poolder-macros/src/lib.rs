@@ -1,10 +1,11 @@
 //! The macros of Poolder. Users take them from the `poolder` facade.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{DeriveInput, ItemStruct, parse_macro_input};
 
 mod attributes;
 mod backoff;
+mod batcher;
 mod derive_job;
 mod duration;
 mod errors;
@@ -110,4 +111,68 @@ mod serde_attributes;
 pub fn derive_job(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive_job::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a type that implements `BatchWorker` a batcher, which a node is given with `.add(…)`.
+///
+/// ```ignore
+/// use poolder::prelude::*;
+///
+/// #[poolder::batcher(
+///     name = "rows",
+///     limit = 100,
+///     timeout = "10s",
+///     reverse = false,
+///     retry(count = 3, backoff = "1s"),
+///     hibernate_after = "10m"
+/// )]
+/// #[derive(Clone)]
+/// struct Rows;
+///
+/// impl BatchWorker for Rows {
+///     type Entry = (u64, String);
+///
+///     async fn handle_batch(
+///         &mut self,
+///         batch: &mut Batch<Self::Entry>,
+///         _cx: Context,
+///     ) -> Result<Outcome> {
+///         println!("{:?}", batch.all().await?);
+///         Ok(Done)
+///     }
+/// }
+///
+/// # async fn f(client: Client) -> Result<()> {
+/// Rows::handle(&client)?.push((7, "seven".into())).await?;
+/// Node::builder(client).add(Rows).run().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Attributes
+///
+/// Each is written `name = value`, at most once; all but `name` may be left out. Values are
+/// literals, and times are written as for `derive(Job)`: milliseconds, or a text like `"10s"`.
+///
+/// | name | value | default |
+/// |---|---|---|
+/// | `name` | under which entries are pushed: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
+/// | `queue` | the queue of its jobs | a queue of the batcher's name |
+/// | `limit` | the most entries in a batch: 1 to 1,000,000 | 100 |
+/// | `timeout` | the longest time from a batch's first entry until it is sealed, or `"infinity"` | `"10s"` |
+/// | `max_bytes` | the most bytes of entries in a batch | no limit |
+/// | `max_waiting` | the most entries that wait, filling or sealed | no limit |
+/// | `max_groups` | the most groups that gather entries at once | 10,000 |
+/// | `reverse` | true to hand out the last entry first | false |
+/// | `retry` | `retry(count = 3, backoff = "1s")`: tries after the first, and the wait between them, in any form that `derive(Job)` takes | 24 tries, `polynomial` |
+/// | `revision` | counts the changes of all of the above, from 0 | 0 |
+/// | `size` | batches that run at once in this process | 1 |
+/// | `hibernate_after` | calls `handle_hibernate` after this time without a batch, longer than the timeout; or `"infinity"` | `"infinity"` |
+/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+///
+/// The type gets three functions: `options()`, `batcher(self)`, the builder with all of this in it,
+/// and `handle(&client)`, for pushing.
+#[proc_macro_attribute]
+pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemStruct);
+    batcher::expand(list.into(), &item).into()
 }

@@ -23,6 +23,10 @@ pub(crate) const KIND: Rule =
 pub(crate) const QUEUE: Rule =
     Rule { what: "queue name", example: "mail", max: 64, extra: &['_', '-', '.'] };
 
+/// The name of a batcher.
+pub(crate) const BATCHER: Rule =
+    Rule { what: "batcher name", example: "rows", max: 64, extra: &['_', '-', '.'] };
+
 impl Rule {
     /// Checks a name that stands at the span.
     pub(crate) fn check(&self, name: &str, span: Span) -> syn::Result<()> {

@@ -1,11 +1,12 @@
 //! What a handler can ask about its attempt, and what it can say on the way.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use poolder_client::Client;
+use poolder_core::broker::Effect;
 use poolder_core::{Error, JobId, Partition};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ struct Inner {
     client: Client,
     cancelled: AtomicU8,
     wake: Notify,
+    effects: Mutex<Vec<Effect>>,
 }
 
 /// Why a running job should stop. A timeout is none of these: it drops the handler at once.
@@ -56,7 +58,8 @@ impl Context {
         let About { id, kind, partition, attempt, fence, timeout, client } = about;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
-        let inner = Inner { id, kind, partition, fence, client, cancelled, wake };
+        let effects = Mutex::default();
+        let inner = Inner { id, kind, partition, fence, client, cancelled, wake, effects };
         Self { inner: Arc::new(inner), attempt, deadline }
     }
 
@@ -132,6 +135,27 @@ impl Context {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.inner.client
+    }
+
+    pub(crate) fn partition(&self) -> &Partition {
+        &self.inner.partition
+    }
+
+    /// Adds what shall happen in the step that settles the job, however its attempt ends.
+    pub(crate) fn add_effects(&self, effects: Vec<Effect>) {
+        self.effects().extend(effects);
+    }
+
+    pub(crate) fn has_effects(&self) -> bool {
+        !self.effects().is_empty()
+    }
+
+    pub(crate) fn take_effects(&self) -> Vec<Effect> {
+        std::mem::take(&mut *self.effects())
+    }
+
+    fn effects(&self) -> MutexGuard<'_, Vec<Effect>> {
+        self.inner.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same job's next attempt, in the same slot. The claimer can still interrupt it through

@@ -21,6 +21,7 @@ pub(crate) trait DynWorker: Send {
         cx: Context,
         error: &'a BoxError,
     ) -> BoxFuture<'a, Verdict>;
+    fn hibernate(&mut self) -> BoxFuture<'_, ()>;
     fn stop(&mut self) -> BoxFuture<'_, ()>;
     fn fresh(&self) -> Box<dyn DynWorker>;
     fn kinds(&self) -> &'static [&'static str];
@@ -57,6 +58,10 @@ impl<W: Worker> DynWorker for W {
             // There is no job to ask about; a deploy may bring the type that fits.
             Err(_) => Box::pin(std::future::ready(Verdict::Policy)),
         }
+    }
+
+    fn hibernate(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.handle_hibernate())
     }
 
     fn stop(&mut self) -> BoxFuture<'_, ()> {

@@ -7,6 +7,7 @@
 //! | `middleware` | what wraps every attempt |
 //! | `slot` | one attempt, from decoding to its fate, as a pipeline |
 //! | `pool` | slots that serve a queue |
+//! | `batcher` | a pool whose jobs are batches of gathered entries |
 //! | `claimer` | free slots → claims → settlements |
 //! | `node` | the process: start, services, the order of shutdown |
 //! | `vitals` | what the parts of a node tell each other |
@@ -16,6 +17,7 @@
 //!
 //! Users take these from the `poolder` facade.
 
+mod batcher;
 mod claimer;
 mod context;
 mod desk;
@@ -30,6 +32,7 @@ mod slot;
 mod vitals;
 mod worker;
 
+pub use batcher::{Batch, BatchWorker, Batcher};
 pub use context::{Context, Interruption};
 pub use middleware::{Middleware, Next};
 pub use node::{Component, Node, NodeBuilder};

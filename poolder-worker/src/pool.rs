@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poolder_core::{Error, Partition, QueueName, check_kind};
 use tokio::sync::mpsc;
@@ -33,6 +34,7 @@ pub struct Pool {
     size: usize,
     workers: Vec<Box<dyn DynWorker>>,
     chain: Vec<Arc<dyn DynMiddleware>>,
+    hibernate_after: Option<Duration>,
 }
 
 impl Pool {
@@ -40,7 +42,13 @@ impl Pool {
     #[must_use]
     pub fn new(queue: impl Into<String>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { queue: queue.into(), size: 4 * cores, workers: vec![], chain: vec![] }
+        Self {
+            queue: queue.into(),
+            size: 4 * cores,
+            workers: vec![],
+            chain: vec![],
+            hibernate_after: None,
+        }
     }
 
     /// Sets the number of slots in this process.
@@ -54,6 +62,21 @@ impl Pool {
     #[must_use]
     pub fn worker<W: Worker>(mut self, worker: W) -> Self {
         self.workers.push(Box::new(worker));
+        self
+    }
+
+    /// Adds a worker whose kinds are known only at run time.
+    #[must_use]
+    pub(crate) fn dyn_worker(mut self, worker: Box<dyn DynWorker>) -> Self {
+        self.workers.push(worker);
+        self
+    }
+
+    /// After this long without a job a slot calls `handle_hibernate` and lets go of its workers
+    /// and what they hold. Its next job finds fresh ones, after `handle_init`. Default: never.
+    #[must_use]
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
         self
     }
 
@@ -95,6 +118,7 @@ impl Pool {
             versions: self.workers.iter().map(|worker| worker.version()).collect(),
             workers: self.workers,
             chain: self.chain.into(),
+            hibernate_after: self.hibernate_after,
             kinds: Arc::new(kinds),
         })
     }
@@ -115,6 +139,7 @@ pub(crate) struct Plan {
     workers: Vec<Box<dyn DynWorker>>,
     versions: Vec<u16>,
     chain: Arc<[Arc<dyn DynMiddleware>]>,
+    hibernate_after: Option<Duration>,
     kinds: Arc<HashMap<&'static str, usize>>,
 }
 
@@ -146,6 +171,8 @@ impl Plan {
                     desk: Arc::clone(&desk),
                     clock: Arc::clone(clock),
                     queue: Arc::clone(&queue),
+                    hibernate_after: self.hibernate_after,
+                    asleep: false,
                 };
                 tasks.spawn(slot.run(work));
                 mailbox
@@ -181,7 +208,7 @@ impl Slots {
     }
 
     /// Closes the mailboxes and waits for the slots to end; false when one did not in time.
-    pub(crate) async fn stop(mut self, longest: std::time::Duration) -> bool {
+    pub(crate) async fn stop(mut self, longest: Duration) -> bool {
         self.mailboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         tokio::time::timeout(longest, ended).await.is_ok()

@@ -36,6 +36,9 @@ pub(crate) struct Slot {
     pub(crate) desk: Arc<Desk>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) queue: Arc<str>,
+    pub(crate) hibernate_after: Option<Duration>,
+    /// True when its workers have let go of what they held.
+    pub(crate) asleep: bool,
 }
 
 impl Slot {
@@ -45,7 +48,7 @@ impl Slot {
             return;
         }
         self.desk.put(Word::Free(self.index));
-        while let Some(work) = work.recv().await {
+        while let Some(work) = self.next(&mut work).await {
             let key = (work.claim.lane, work.claim.entry.clone());
             let settlement = self.attempt(work).await;
             self.desk.put(Word::Finished(self.index, key, settlement));
@@ -55,6 +58,32 @@ impl Slot {
                 tracing::error!(queue = %self.queue, slot = self.index, panic, "handle_stop");
             }
         }
+    }
+
+    /// Waits for work, and hibernates when none comes for long.
+    async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
+        if let Some(idle) = self.hibernate_after.filter(|_| !self.asleep) {
+            match tokio::time::timeout(idle, work.recv()).await {
+                Ok(next) => return next,
+                Err(_) => self.hibernate().await,
+            }
+        }
+        let next = work.recv().await?;
+        if std::mem::replace(&mut self.asleep, false) {
+            // Work in hand is not lost with the pool: it is given back when nothing came of it.
+            self.init_all(work).await;
+        }
+        Some(next)
+    }
+
+    async fn hibernate(&mut self) {
+        for worker in &mut self.workers {
+            if let Err(panic) = guarded(worker.hibernate()).await {
+                tracing::error!(queue = %self.queue, slot = self.index, panic, "handle_hibernate");
+            }
+            *worker = worker.fresh();
+        }
+        self.asleep = true;
     }
 
     /// Runs the job until its fate is decided: more than once when it is to run again at once.
@@ -68,6 +97,8 @@ impl Slot {
             let transition = decide(&policy, &counters, ending, self.clock.now(), jitter());
             let Transition::RunAgain(next) = transition else {
                 let settlement = Settlement::new(claim, owner, history, transition);
+                let effects = cx.take_effects();
+                let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
                 // Whatever it came to in the end, the order to cancel it is spent.
                 let ordered = cx.interruption() == Some(Interruption::Cancelled);
                 return Some(if ordered { settlement.carefully() } else { settlement });

@@ -67,6 +67,12 @@ pub trait Worker: Clone + Send + 'static {
         async { Verdict::Policy }
     }
 
+    /// Lets go of what costs while the slot is idle: it has had no job for
+    /// [`hibernate_after`](crate::Pool::hibernate_after). Its next job finds a fresh worker.
+    fn handle_hibernate(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Closes what the slot holds, when the node goes down.
     fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
         async {}

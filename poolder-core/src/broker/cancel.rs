@@ -119,6 +119,8 @@ impl Broker {
             &keys.stats,
             &keys.meta,
             &record,
+            &keys.batches,
+            &keys.batches_dropped,
         ];
         let mut cmd = scripts::call(&scripts::CANCEL, all);
         cmd.arg(handle.job.as_bytes()).arg(place).arg(entry).arg(plain);

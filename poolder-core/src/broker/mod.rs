@@ -6,6 +6,7 @@
 //! | `durability` | wait until a job is where it must be |
 //! | `claim` | take jobs, on a connection of its own |
 //! | `settle` | apply what was decided, if the claim is still ours |
+//! | `batch` | gather entries, and seal them into batches |
 //! | `promote` | move due jobs to their lanes |
 //! | `progress` | how far running jobs have come |
 //! | `ends` | how jobs ended, and waiting for that |
@@ -28,6 +29,7 @@
 //! key), `send` (and where it has moved), `link` (the connection that hot commands share),
 //! `reply` and `failure` (what comes back).
 
+mod batch;
 mod cancel;
 mod check;
 mod claim;
@@ -63,6 +65,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 
+pub use batch::{
+    BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, CHUNK, CHUNK_BYTES, End,
+    Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries, SealedBatch, Token,
+    batcher_of, check_group, chunk_len,
+};
 pub use cancel::Cancellation;
 pub use check::Findings;
 pub use claim::{ClaimLine, Claimed, Exchange, LineId};

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use super::batch::Timer;
 use super::{Broker, reply};
 use crate::error::Error;
 use crate::queue::Partition;
@@ -16,6 +17,8 @@ const BATCH: usize = 200;
 pub struct Promotion {
     /// Jobs that moved.
     pub moved: u64,
+    /// Batches that were sealed because their time had come.
+    pub sealed: u64,
     /// When the next is due, if any waits.
     pub next: Option<Timestamp>,
     /// The server's clock.
@@ -23,7 +26,8 @@ pub struct Promotion {
 }
 
 impl Broker {
-    /// Moves up to 200 due jobs. Call it again while [`Promotion::next`] is not in the future.
+    /// Moves up to 200 due jobs, and seals the batches whose time has come. Call it again while
+    /// [`Promotion::next`] is not in the future.
     ///
     /// # Errors
     /// Whatever keeps the server from doing it.
@@ -45,13 +49,33 @@ impl Broker {
         let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
         let mut cmd = scripts::call(&scripts::PROMOTE, all.chain([keys.stats.as_str()]));
         cmd.arg(BATCH).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
-        let [moved, next, now] = reply::items::<3>(self.script(&scripts::PROMOTE, &cmd).await?)?;
+        let [moved, next, now, timers] =
+            reply::items::<4>(self.script(&scripts::PROMOTE, &cmd).await?)?;
         let next = reply::int(next)?;
+        let timers = reply::array(timers)?.into_iter().map(reply::bytes);
+        let sealed = self.follow(partition, timers.collect::<Result<_, _>>()?).await?;
         Ok(Promotion {
             moved: u64::try_from(reply::int(moved)?).unwrap_or(0),
+            sealed,
             next: (next >= 0).then(|| Timestamp::from_millis(next)),
             now: Timestamp::from_millis(reply::int(now)?),
         })
+    }
+
+    /// Does what timers stand for. Those that only a later version knows are left to it.
+    async fn follow(&self, partition: &Partition, timers: Vec<Vec<u8>>) -> Result<u64, Error> {
+        let (mut batches, mut strange) = (vec![], vec![]);
+        for member in timers {
+            match Timer::read(partition, &member) {
+                Some(timer) => batches.push(timer),
+                None => strange.push(member),
+            }
+        }
+        if !strange.is_empty() {
+            tracing::warn!(%partition, timers = strange.len(), "timers that this version does not know");
+            self.postpone(partition, &strange).await?;
+        }
+        if batches.is_empty() { Ok(0) } else { self.seal_due(partition, &batches).await }
     }
 
     /// True when nothing waits for its time: cheaper than a promotion that finds nothing.
@@ -67,7 +91,8 @@ impl Broker {
         }
     }
 
-    /// Removes dead jobs that are older than the limit, at most 100.
+    /// Removes dead jobs that are older than the limit, at most 100, with the entries of those that
+    /// are batches; and the entries of batches that made room for newer dead.
     ///
     /// # Errors
     /// Whatever keeps the server from doing it.
@@ -78,6 +103,7 @@ impl Broker {
         now: Timestamp,
     ) -> Result<u64, Error> {
         let keys = self.keys(partition);
+        self.remove_dropped(partition).await?;
         let oldest = now.millis().saturating_sub(crate::time::clamped_millis(limits.age));
         let mut find = redis::cmd("ZRANGEBYSCORE");
         find.arg(&keys.dead).arg("-inf").arg(oldest).arg("LIMIT").arg(0).arg(100);
@@ -87,10 +113,13 @@ impl Broker {
         }
         let ids = ids.into_iter().map(reply::bytes).collect::<Result<Vec<_>, _>>()?;
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HDEL").arg(&keys.dead_bodies).arg(&ids);
+        // What fails from here on is found again among the dropped.
+        pipe.atomic().cmd("SADD").arg(&keys.batches_dropped).arg(&ids);
+        pipe.cmd("HDEL").arg(&keys.dead_bodies).arg(&ids);
         pipe.cmd("ZREM").arg(&keys.dead).arg(&ids);
         let mut connection = self.alone(&keys.dead).await?;
         pipe.exec_async(&mut connection).await.map_err(|error| self.classify(error))?;
+        self.remove_sealed(partition, &ids).await?;
         Ok(ids.len() as u64)
     }
 }

@@ -54,8 +54,9 @@ impl Broker {
         let mut deleted = Vec::with_capacity(seen.len());
         for some in seen.chunks(500) {
             let records: Vec<String> = some.iter().map(|view| keys.result(view.id())).collect();
+            let batches = [keys.batches.as_str(), &keys.batches_dropped];
             let own = [source, bodies, &keys.stats, &keys.cancelled];
-            let all = own.into_iter().chain(records.iter().map(String::as_str));
+            let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
             let mut cmd = scripts::call(&scripts::REMOVE, all);
             cmd.arg(place).arg(End::Cancelled(DELETED.into()).encode());
             for view in some {

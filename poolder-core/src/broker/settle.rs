@@ -10,7 +10,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Broker, NodeName};
+use super::{Broker, NodeName, batcher_of};
 use crate::counters::Counters;
 use crate::decide::Transition;
 use crate::error::Error;
@@ -33,6 +33,8 @@ pub struct Settlement {
     effects: Vec<Effect>,
     /// How long the end is kept for somebody who waits for it.
     end_kept: Option<Duration>,
+    /// For a batch job: whose list is settled with it.
+    batcher: Option<Box<str>>,
 }
 
 /// What of a claim is needed to end it. The envelope is kept only where the stored entry is not
@@ -89,13 +91,14 @@ impl Settlement {
     ) -> Self {
         let (bytes, end_kept) = (claim.envelope.as_bytes().len(), claim.envelope.end_kept());
         let job = *claim.envelope.id().as_bytes();
+        let batcher = batcher_of(claim.envelope.kind()).map(Into::into);
         let body = match claim.plain {
             Some(_) => claim.envelope.as_bytes().to_vec(),
             None => vec![],
         };
         let (lane, entry, plain) = (claim.lane, claim.entry, claim.plain.unwrap_or_default());
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false };
-        Self { subject, owner, history, transition, effects: vec![], end_kept }
+        Self { subject, owner, history, transition, effects: vec![], end_kept, batcher }
     }
 
     /// Puts an entry that cannot be read among the dead, as it is.
@@ -113,7 +116,8 @@ impl Settlement {
             raw: true,
         };
         let transition = Transition::Bury { counters };
-        Self { subject, owner, history: None, transition, effects: vec![], end_kept: None }
+        let (history, effects) = (None, vec![]);
+        Self { subject, owner, history, transition, effects, end_kept: None, batcher: None }
     }
 
     /// Adds what else shall happen in the same step, if the claim is still ours.
@@ -160,7 +164,9 @@ impl Settlement {
     /// The history in which counts prove ownership, if this is a completion that may rely on it.
     fn fast(&self) -> Option<&str> {
         match self.transition {
-            Transition::Complete if self.effects.is_empty() && self.end_kept.is_none() => {
+            Transition::Complete
+                if self.effects.is_empty() && self.end_kept.is_none() && self.batcher.is_none() =>
+            {
                 self.history.as_deref()
             }
             _ => None,

@@ -1,5 +1,6 @@
 -- cancel.lua: ends a job that waits; orders one that runs, or cannot be found, never to run.
 -- KEYS 1 lane of the entry  2 due  3 bodies  4 dead  5 cancelled  6 stats  7 meta  8 end record
+--      9 index of sealed lists  10 sealed lists to be removed
 -- ARGV 1 job id  2 where it was seen: "lane", "due" or ""  3 entry id ("lane")
 --      4 text of a plain entry ("" for a packed one)  5 its end  6 how long that is kept, in ms
 --      ("" when nobody waits)  7 control channel  8 when it was known to be due, in ms (0 if not)
@@ -13,6 +14,7 @@ if redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
 local function removed()
   redis.call('ZREM', KEYS[5], job)
   redis.call('HINCRBY', KEYS[6], 'cancelled', 1)
+  if redis.call('HEXISTS', KEYS[9], job) == 1 then redis.call('SADD', KEYS[10], job) end
   if ARGV[6] ~= '' then
     redis.call('SET', KEYS[8], ARGV[5], 'PX', ARGV[6])
     redis.call('PUBLISH', KEYS[8], 'end')

@@ -1,14 +1,20 @@
 -- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
 --   claim is still the owner's: the destination is written before the source is removed.
 -- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
---      12 cancelled  13.. what the effects touch, in their order
+--      12 cancelled  13 index of sealed lists  14 sealed lists to be removed  15.. what the
+--      effects touch, in their order
 -- ARGV 1 owner  2 most dead jobs kept  3 control channel; then per job, at most 50 jobs:
 --      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
 --      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
 --      dead record up to the head, name of the counter, number of effects; then per effect:
 --      "set" (one key: value, kept for ms), "end" (the same, and whoever waits is told) or
 --      "stop" (the same as "end", but only when the job ends here because it was cancelled),
---      value, ms
+--      value, ms; or of a batch job, 0 for ms:
+--      "drop" (sealed list, batcher): the entries are done with
+--      "park" (sealed list, batcher): the entries no longer count as waiting
+--      "swap" (sealed list, batcher, what is left): what is left takes the place of all
+--      "split" (what is set apart, its own sealed list): it becomes a dead job of its own; the
+--        value is the job's id and its dead record up to the envelope
 -- Returns a string of 1 or 0 per job: moved, or no longer the owner's
 local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
@@ -25,12 +31,60 @@ local function held(id, job, plain)
   return nil
 end
 
-local function take_effect(at, key, stopped)
-  if (ARGV[at] == 'stop') == stopped then
-    redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
-    if ARGV[at] ~= 'set' then redis.call('PUBLISH', KEYS[key], 'end') end
+local function bury(job, record)
+  redis.call('HSET', KEYS[5], job, record)
+  redis.call('ZADD', KEYS[4], string.format('%.0f', now), job)
+  if redis.call('ZCARD', KEYS[4]) > cap then
+    local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
+    redis.call('HDEL', KEYS[5], oldest)
+    redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
+    if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end
   end
-  return key + 1
+end
+
+-- Lets a batch's entries count as waiting no longer, those that are left apart.
+local function uncount(job, batcher, gone)
+  local known = redis.call('HGET', KEYS[13], job)
+  if known and string.sub(known, 1, 1) == '1' then
+    redis.call('HINCRBY', batcher, 'waiting', -gone)
+    return known
+  end
+end
+
+local takes = {set = 1, ['end'] = 1, stop = 1, drop = 2, park = 2, swap = 3, split = 2}
+
+local function take_effect(at, key, job, body, stopped)
+  local effect = ARGV[at]
+  if (effect == 'stop') ~= stopped then
+    return key + takes[effect]
+  elseif effect == 'set' or effect == 'end' or effect == 'stop' then
+    redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
+    if effect ~= 'set' then redis.call('PUBLISH', KEYS[key], 'end') end
+  elseif effect == 'drop' then
+    uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
+    redis.call('HDEL', KEYS[13], job)
+    redis.call('UNLINK', KEYS[key])
+  elseif effect == 'park' then
+    local known = uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
+    if known then redis.call('HSET', KEYS[13], job, '0' .. string.sub(known, 2)) end
+  elseif effect == 'swap' then
+    local left = redis.call('LLEN', KEYS[key + 2])
+    -- Without a remainder, which is kept for a time only, all is tried again.
+    if left > 0 then
+      uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]) - left)
+      redis.call('RENAME', KEYS[key + 2], KEYS[key])
+      redis.call('PERSIST', KEYS[key])
+    end
+  elseif effect == 'split' and redis.call('EXISTS', KEYS[key]) == 1 then
+    local apart, known = string.sub(ARGV[at + 1], 1, 16), redis.call('HGET', KEYS[13], job)
+    redis.call('HSET', KEYS[13], apart, '0' .. string.sub(known or '1', 2))
+    redis.call('RENAME', KEYS[key], KEYS[key + 1])
+    redis.call('PERSIST', KEYS[key + 1])
+    local envelope = string.sub(body, 1, 2) .. apart .. string.sub(body, 19)
+    bury(apart, string.sub(ARGV[at + 1], 17) .. envelope)
+    redis.call('HINCRBY', KEYS[6], 'buried', 1)
+  end
+  return key + takes[effect]
 end
 
 -- 1 for a job of which an attempt has failed: that is the second number of the counters.
@@ -39,7 +93,7 @@ local function failed(head) return string.byte(head, 5) ~= 0 and 1 or 0 end
 -- A job that somebody cancelled goes nowhere but away.
 local orders = redis.call('ZCARD', KEYS[12]) > 0
 local moved, nudge = {}, false
-local i, key = 4, 13
+local i, key = 4, 15
 while i <= #ARGV do
   local effects = tonumber(ARGV[i + 9])
   local id, job, to = ARGV[i], ARGV[i + 1], ARGV[i + 3]
@@ -65,23 +119,20 @@ while i <= #ARGV do
       local lane = KEYS[7 + string.byte(head, 1)]
       redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
     elseif to == 'dead' then
-      redis.call('HSET', KEYS[5], job, ARGV[i + 7] .. head .. body)
-      redis.call('ZADD', KEYS[4], string.format('%.0f', now), job)
-      if redis.call('ZCARD', KEYS[4]) > cap then
-        local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
-        redis.call('HDEL', KEYS[5], oldest)
-        redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
-      end
+      bury(job, ARGV[i + 7] .. head .. body)
     end
     for at = i + 10, i + 7 + 3 * effects, 3 do
-      key = take_effect(at, key, stopped)
+      key = take_effect(at, key, job, body, stopped)
+    end
+    if stopped and redis.call('HEXISTS', KEYS[13], job) == 1 then
+      redis.call('SADD', KEYS[14], job)
     end
     redis.call('XACK', KEYS[1], 'workers', id)
     redis.call('XDEL', KEYS[1], id)
     redis.call('HINCRBY', KEYS[6], counter, 1)
     moved[#moved + 1] = 1
   else
-    for at = i + 10, i + 7 + 3 * effects, 3 do key = key + 1 end
+    for at = i + 10, i + 7 + 3 * effects, 3 do key = key + takes[ARGV[at]] end
     moved[#moved + 1] = 0
   end
   i = i + 10 + 3 * effects

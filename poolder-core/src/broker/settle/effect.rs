@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::Settlement;
+use crate::counters::Counters;
 use crate::decide::{ORDERED, Transition};
 use crate::end::End;
 use crate::job::JobId;
 use crate::keys::PartitionKeys;
+use crate::outcome::Failure;
+use crate::queue::Lane;
 use crate::time::clamped_millis;
+use crate::wire::{Death, head};
 
 /// How long a result is kept.
 const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,6 +21,18 @@ const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub enum Effect {
     /// Keeps what the handler returned, for 24 hours.
     KeepResult(Vec<u8>),
+    /// A batch goes on with the entries that were set apart under this name, and no others.
+    KeepEntries(String),
+    /// The entries of a batch that were set apart under this name become a dead batch of their
+    /// own.
+    BuryEntries {
+        /// Under which name they were set apart.
+        part: String,
+        /// The id of the dead batch.
+        id: JobId,
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// An effect in the words of `move.lua`.
@@ -35,8 +51,27 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
         Effect::KeepResult(result) => {
             record("set", keys, job, &End::DoneWith(result.clone()), RESULT_KEPT)
         }
+        Effect::KeepEntries(part) => {
+            let batcher = settlement.batcher.as_deref().unwrap_or_default();
+            let rest = keys.batch_rest(job, part);
+            let keys = vec![keys.batch_sealed(job), keys.batcher(batcher), rest];
+            Spelled { name: "swap", keys, value: vec![], millis: 0 }
+        }
+        Effect::BuryEntries { part, id, failure } => {
+            bury_entries(settlement, keys, (part, *id), failure)
+        }
     });
-    end_of(settlement, keys).into_iter().chain(others).collect()
+    // What becomes of the sealed list comes last: the others look into it.
+    let list = settlement.batcher.as_deref().and_then(|batcher| {
+        let name = match settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => "drop",
+            Transition::Bury { .. } => "park",
+            _ => return None,
+        };
+        let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
+        Some(Spelled { name, keys, value: vec![], millis: 0 })
+    });
+    end_of(settlement, keys).into_iter().chain(others).chain(list).collect()
 }
 
 /// The record of the end, when there is one to be kept.
@@ -69,4 +104,21 @@ fn record(
 ) -> Spelled {
     let millis = clamped_millis(kept).max(1);
     Spelled { name, keys: vec![keys.result(job)], value: end.encode(), millis }
+}
+
+fn bury_entries(
+    settlement: &Settlement,
+    keys: &PartitionKeys,
+    (part, id): (&str, JobId),
+    failure: &Failure,
+) -> Spelled {
+    let node = settlement.owner.as_ref().to_owned();
+    let death = Death { failure: failure.clone(), node, raw: false };
+    let mut counters = Counters::starting_in(Lane::Normal);
+    counters.last_failure = Some(failure.clone());
+    let mut value = id.as_bytes().to_vec();
+    value.extend(death.encode());
+    value.extend(head(Lane::Normal, &counters));
+    let keys = vec![keys.batch_rest(settlement.job_id(), part), keys.batch_sealed(id)];
+    Spelled { name: "split", keys, value, millis: 0 }
 }

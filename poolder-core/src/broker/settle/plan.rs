@@ -173,13 +173,14 @@ fn relocate(
     let owner = group.first().map(|index| settlements[*index].owner.as_ref()).unwrap_or_default();
     let own =
         [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
+    let batches = [keys.batches.as_str(), &keys.batches_dropped];
     let effects: Vec<_> =
         group.iter().map(|index| effect::spell(&settlements[*index], keys)).collect();
     let touched: Vec<&str> =
         effects.iter().flatten().flat_map(|spelled| &spelled.keys).map(String::as_str).collect();
     let lanes = keys.ready.iter().map(String::as_str);
     let cancelled = keys.cancelled.as_str();
-    let all = own.into_iter().chain(lanes).chain([cancelled]).chain(touched);
+    let all = own.into_iter().chain(lanes).chain([cancelled]).chain(batches).chain(touched);
     let mut cmd = scripts::call(&scripts::MOVE, all);
     cmd.arg(owner).arg(limits.count).arg(&keys.control);
     for (index, effects) in group.iter().zip(&effects) {

@@ -1,0 +1,331 @@
+//! Entries for a batcher: pushed from any host, looked at, taken out, sealed early.
+
+mod bulk;
+mod coalesce;
+mod push;
+
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use poolder_core::broker::{
+    BatchOptions, BatcherHome, BatcherSums, Broker, CHUNK, OpenBatch, Popped, PushVerdict,
+    SealedBatch, check_group,
+};
+use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use bulk::{Bulk, PushMany};
+use coalesce::Desk;
+pub use push::Push;
+
+/// What can be an entry: any value that serde can store and read.
+pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> BatchEntry for T {}
+
+/// The way to one batcher, and one group of it, for entries of type `T`: from
+/// [`Client::batcher`]. Cheap to clone; all handles of a client push together.
+///
+/// ```no_run
+/// # use poolder_client::Client;
+/// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+/// let rows = client.batcher::<(u64, String)>("rows")?;
+/// rows.push((7, "seven".into())).await?;
+/// rows.group("tenant-42")?.push_many([(8, "eight".into()), (9, "nine".into())]).await.all()?;
+/// rows.flush().await?;
+/// # Ok(()) }
+/// ```
+pub struct BatcherHandle<T> {
+    shared: Arc<Shared>,
+    group: Arc<str>,
+    entry: PhantomData<fn(T) -> T>,
+}
+
+/// What all handles of one batcher share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    broker: Broker,
+    home: BatcherHome,
+    /// The options this program has for it.
+    declared: RwLock<Option<BatchOptions>>,
+    /// Those that are stored, once they were read.
+    options: RwLock<Option<Arc<BatchOptions>>>,
+    desk: Desk,
+}
+
+impl Shared {
+    pub(crate) fn new(broker: Broker, home: BatcherHome) -> Self {
+        let (declared, options) = (RwLock::default(), RwLock::default());
+        Self { broker, home, declared, options, desk: Desk::default() }
+    }
+
+    /// The options that hold, read at the first push.
+    async fn options(&self) -> Result<Arc<BatchOptions>, Error> {
+        let known = self.options.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let options = match declared {
+            Some(declared) => self.broker.declare_batcher(&self.home, &declared).await?,
+            None => self.broker.batcher_options(&self.home).await?,
+        };
+        // A failure costs only a line in a listing.
+        if let Err(error) = self.broker.register_queue(self.home.partition()).await {
+            tracing::debug!(queue = %self.home.partition().queue, %error, "not registered");
+        }
+        let options = Arc::new(options);
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
+        Ok(options)
+    }
+
+    /// A batcher that is gone may come back with other options.
+    fn learn_from(&self, error: &Error) {
+        if error.is_gone() {
+            self.forget_options();
+        }
+    }
+
+    /// Others are stored by now.
+    fn forget_options(&self) {
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl<T: BatchEntry> BatcherHandle<T> {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, group: "".into(), entry: PhantomData }
+    }
+
+    /// The same batcher's entries of one group: each group gathers into batches of its own. The
+    /// name is up to 128 ASCII letters, digits or any of `_-.@/+=,~`.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for another name.
+    pub fn group(&self, group: impl AsRef<str>) -> Result<Self, Error> {
+        check_group(group.as_ref())?;
+        Ok(Self { group: group.as_ref().into(), ..self.clone() })
+    }
+
+    /// Stores the batcher's options, so that pushes need not wait for its first node; or finds
+    /// that they are stored. Returns those that hold.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] when other options are stored under the same revision.
+    pub async fn declare(&self, options: BatchOptions) -> Result<BatchOptions, Error> {
+        let stored = self.shared.broker.declare_batcher(&self.shared.home, &options).await?;
+        self.declare_later(options);
+        self.shared.forget_options();
+        Ok(stored)
+    }
+
+    /// Declares the options with the first push.
+    #[doc(hidden)]
+    pub fn declare_later(&self, options: BatchOptions) {
+        let declared = &self.shared.declared;
+        *declared.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
+    }
+
+    /// Pushes one entry behind the others: await it. A list is one entry. Pushes that meet in a
+    /// process travel together, in their order.
+    ///
+    /// # Errors
+    /// When awaited: [`Error::is_full`] when as much waits as may, [`Error::is_unknown`] when the
+    /// reply was lost: the entry may be stored. [`Push::idempotent`] makes it safe to repeat.
+    pub fn push(&self, entry: T) -> Push<'_, T> {
+        Push::new(self, entry)
+    }
+
+    /// Pushes one entry before the others.
+    pub fn push_front(&self, entry: T) -> Push<'_, T> {
+        Push::new(self, entry).front()
+    }
+
+    /// Pushes many, in their order: as many batches as fit are sealed on the way. Entries are
+    /// serialized as they go, 500 or 1 MiB at a time.
+    pub fn push_many<I>(&self, entries: I) -> PushMany<'_, T, I::IntoIter>
+    where
+        I: IntoIterator<Item = T, IntoIter: Send>,
+    {
+        PushMany::new(self, entries.into_iter())
+    }
+
+    /// Takes the entry at this index, from 0, out of what gathers; of whichever filling of the
+    /// list it is.
+    ///
+    /// # Errors
+    /// [`Error::is_gone`] when there is no such entry, [`Error::is_codec`] when it is not of this
+    /// type: it is out then, and the error's text says so.
+    pub async fn pop_at(&self, index: u64) -> Result<Popped<T>, Error> {
+        self.pop(None, index).await
+    }
+
+    /// The same, if the list is still of that generation: as a look at it told.
+    ///
+    /// # Errors
+    /// As [`BatcherHandle::pop_at`]; [`Error::is_gone`] also when it was sealed meanwhile.
+    pub async fn pop_at_of(&self, generation: u64, index: u64) -> Result<Popped<T>, Error> {
+        self.pop(Some(generation), index).await
+    }
+
+    async fn pop(&self, generation: Option<u64>, index: u64) -> Result<Popped<T>, Error> {
+        let Shared { home, broker, .. } = &*self.shared;
+        let popped = broker.pop_entry(home, &self.group, generation, index).await?;
+        let entry = self.decode(&popped.entry).map_err(|error| {
+            Error::codec(format!("entry {index} was taken out, but is not of this type: {error}"))
+        })?;
+        Ok(Popped { entry, generation: popped.generation })
+    }
+
+    /// How many entries gather.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn len(&self) -> Result<u64, Error> {
+        self.shared.broker.batch_len(&self.shared.home, &self.group).await
+    }
+
+    /// True when no entry gathers.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.len().await? == 0)
+    }
+
+    /// Seals what has gathered, however little. Returns the batch job, or none when nothing has.
+    ///
+    /// # Errors
+    /// [`Error::is_unknown`] when the reply was lost; to repeat it does no harm.
+    pub async fn flush(&self) -> Result<Option<JobId>, Error> {
+        self.shared.broker.flush_batch(&self.shared.home, &self.group).await
+    }
+
+    /// Looks at up to 500 of the entries that gather, from that index on.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when one is not of this type.
+    pub async fn list(&self, from: u64) -> Result<Listed<T>, Error> {
+        let Shared { home, broker, .. } = &*self.shared;
+        let seen = broker.gathering(home, &self.group, from, CHUNK).await?;
+        let entries = seen.entries.iter().map(|entry| self.decode(entry));
+        Ok(Listed {
+            generation: seen.generation,
+            len: seen.len,
+            entries: entries.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Looks at up to 500 entries of a sealed batch, from that index on, in the order of pushes.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when one is not of this type.
+    pub async fn list_sealed(&self, batch: JobId, from: u64) -> Result<Vec<T>, Error> {
+        let partition = self.shared.home.partition();
+        let entries = self.shared.broker.sealed_entries(partition, batch, from, CHUNK).await?;
+        entries.iter().map(|entry| self.decode(entry)).collect()
+    }
+
+    /// The groups that gather entries, at most so many.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn open(&self, most: usize) -> Result<Vec<OpenBatch>, Error> {
+        self.shared.broker.open_batches(&self.shared.home, most).await
+    }
+
+    /// The sealed batches that are not done, of all groups, at most so many, in no order.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn sealed(&self, most: usize) -> Result<Vec<SealedBatch>, Error> {
+        self.shared.broker.sealed_batches(&self.shared.home, most).await
+    }
+
+    /// The batcher in numbers.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn sums(&self) -> Result<BatcherSums, Error> {
+        self.shared.broker.batcher_sums(&self.shared.home).await
+    }
+
+    fn encode(&self, entry: &T) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(64);
+        payload::encode(entry, &mut bytes)?;
+        if bytes.len() > MAX_PAYLOAD {
+            return Err(too_large(bytes.len(), MAX_PAYLOAD as u64));
+        }
+        Ok(bytes)
+    }
+
+    fn decode(&self, entry: &[u8]) -> Result<T, Error> {
+        let kind = self.shared.home.name();
+        payload::decode(RawJob { kind, version: 1, format: Format::MessagePack, payload: entry })
+    }
+}
+
+/// A part of what gathers in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// Names this filling of the list, for [`BatcherHandle::pop_at_of`]; `None` when nothing
+    /// gathers.
+    pub generation: Option<u64>,
+    /// How many entries there are in all.
+    pub len: u64,
+    /// The entries that were asked for.
+    pub entries: Vec<T>,
+}
+
+/// Says whether an entry of that size fits into a batch.
+fn check_fits(options: &BatchOptions, bytes: usize) -> Result<(), Error> {
+    match options.max_bytes {
+        Some(most) if bytes as u64 > most => Err(too_large(bytes, most)),
+        _ => Ok(()),
+    }
+}
+
+/// The error for entries that had no room.
+fn refusal(home: &BatcherHome, options: &BatchOptions, verdict: PushVerdict) -> Option<Error> {
+    let name = home.name();
+    match verdict {
+        PushVerdict::Stored | PushVerdict::Options => None,
+        PushVerdict::Full => Some(Error::full(format!(
+            "{} entries of batcher {name:?} wait, as many as may: push later, wait for room with \
+             .wait(…), or add workers",
+            options.max_waiting.unwrap_or_default()
+        ))),
+        PushVerdict::Groups => Some(Error::full(format!(
+            "{} groups of batcher {name:?} gather entries, as many as may: push later, or use \
+             fewer groups or a shorter timeout",
+            options.max_groups
+        ))),
+    }
+}
+
+fn too_large(bytes: usize, most: u64) -> Error {
+    Error::too_large(format!(
+        "the entry has {bytes} bytes, the most is {most}: store the data elsewhere and push a \
+         reference to it"
+    ))
+}
+
+impl<T> Clone for BatcherHandle<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            group: Arc::clone(&self.group),
+            entry: PhantomData,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for BatcherHandle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatcherHandle")
+            .field("home", &self.shared.home)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! What there is: lists that fill, sealed ones and what their jobs do, and sums.
+
+use std::collections::HashSet;
+
+use redis::{Cmd, Value};
+
+use super::open::first_number;
+use super::{BatcherHome, push};
+use crate::broker::claim::{ranges, read_ranges};
+use crate::broker::{Broker, reply};
+use crate::error::Error;
+use crate::job::JobId;
+use crate::keys::GROUP;
+use crate::queue::{Lane, Partition};
+use crate::time::Timestamp;
+use crate::wire::{Entry, EntryId};
+
+/// This many fields of a hash are looked at in one step.
+const STEP: usize = 200;
+/// Of each lane, this many running jobs are told from waiting ones.
+const RUNNING: usize = 1_000;
+
+/// Entries that gather.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBatch {
+    /// The group; empty for none.
+    pub group: String,
+    /// Names this filling of the list.
+    pub generation: u64,
+    /// When its first entry came. Its age is [`BatcherSums::now`] less this.
+    pub since: Timestamp,
+    /// How many entries there are.
+    pub len: u64,
+    /// Their size in bytes; about that where a push was split over two batches.
+    pub bytes: u64,
+}
+
+/// A batch that was sealed and is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedBatch {
+    /// Its job.
+    pub job: JobId,
+    /// The group; empty for none.
+    pub group: String,
+    /// How many entries are left in it.
+    pub len: u64,
+    /// When its first entry came.
+    pub since: Timestamp,
+    /// When it was sealed.
+    pub sealed: Timestamp,
+    /// What its job does.
+    pub state: BatchState,
+}
+
+/// What the job of a sealed batch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BatchState {
+    /// It waits for a free slot.
+    Ready,
+    /// A slot has it.
+    Running,
+    /// It waits for its next attempt.
+    Retrying,
+    /// It is dead; its entries are kept with it.
+    Dead,
+}
+
+/// A batcher in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatcherSums {
+    /// Groups that gather entries.
+    pub open: u64,
+    /// Entries that wait, in filling and in sealed batches, those of dead ones apart.
+    pub waiting: u64,
+    /// Batches that were ever sealed.
+    pub sealed: u64,
+    /// Entries in these.
+    pub sealed_entries: u64,
+    /// The server's clock.
+    pub now: Timestamp,
+}
+
+impl Broker {
+    /// A batcher in numbers.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn batcher_sums(&self, home: &BatcherHome) -> Result<BatcherSums, Error> {
+        let keys = self.keys(home.partition());
+        let mut pipe = redis::pipe();
+        pipe.cmd("HLEN").arg(keys.batch_open(home.name()));
+        pipe.cmd("HMGET").arg(keys.batcher(home.name()));
+        pipe.arg("waiting").arg("sealed").arg("sealed_entries");
+        pipe.cmd("TIME");
+        let [open, sums, time] = self.replies::<3>(&pipe).await?;
+        let [waiting, sealed, sealed_entries] = reply::items::<3>(sums)?;
+        let [seconds, micros] = reply::items::<2>(time)?;
+        let now = reply::int(seconds)? * 1_000 + reply::int(micros)? / 1_000;
+        Ok(BatcherSums {
+            open: count(open)?,
+            waiting: count(waiting)?,
+            sealed: count(sealed)?,
+            sealed_entries: count(sealed_entries)?,
+            now: Timestamp::from_millis(now),
+        })
+    }
+
+    /// The groups that gather entries, at most so many.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn open_batches(
+        &self,
+        home: &BatcherHome,
+        most: usize,
+    ) -> Result<Vec<OpenBatch>, Error> {
+        let keys = self.keys(home.partition());
+        let fields = self.some_fields(&keys.batch_open(home.name()), most, |_| true).await?;
+        let mut found = vec![];
+        for some in fields.chunks(STEP) {
+            let some: Vec<(String, &str)> = some
+                .iter()
+                .filter_map(|(group, meta)| {
+                    Some((String::from_utf8(group.clone()).ok()?, std::str::from_utf8(meta).ok()?))
+                })
+                .collect();
+            let mut pipe = redis::pipe();
+            for (group, _) in &some {
+                pipe.cmd("LLEN").arg(keys.batch_fill(home.name(), group));
+            }
+            for ((group, meta), len) in some.into_iter().zip(self.pipeline(&pipe).await?) {
+                let len = count(len.map_err(|error| self.classify(error))?)?;
+                let mut numbers = meta.split(' ').map(|number| number.parse::<u64>().unwrap_or(0));
+                let mut next = || numbers.next().unwrap_or(0);
+                let (generation, since, bytes) = (next(), next(), next());
+                found.push(OpenBatch { group, generation, since: moment(since), len, bytes });
+            }
+        }
+        Ok(found)
+    }
+
+    /// A batcher's sealed batches that are not done, at most so many, in no order.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn sealed_batches(
+        &self,
+        home: &BatcherHome,
+        most: usize,
+    ) -> Result<Vec<SealedBatch>, Error> {
+        let keys = self.keys(home.partition());
+        let ours = |known: &[u8]| name_of(known) == home.name();
+        let fields = self.some_fields(&keys.batches, most, ours).await?;
+        let running = self.running(home.partition()).await?;
+        let mut found = vec![];
+        for some in fields.chunks(STEP) {
+            let mut pipe = redis::pipe();
+            for (job, _) in some {
+                let id = push::job_id(job)?;
+                pipe.cmd("LLEN").arg(keys.batch_sealed(id));
+                pipe.cmd("ZSCORE").arg(&keys.dead).arg(job);
+                pipe.cmd("HEXISTS").arg(&keys.bodies).arg(job);
+            }
+            let replies = self.pipeline(&pipe).await?;
+            for ((job, known), of_job) in some.iter().zip(replies.chunks_exact(3)) {
+                let answer = |at: usize| of_job[at].clone().map_err(|error| self.classify(error));
+                let job = push::job_id(job)?;
+                let state = if answer(1)? != Value::Nil {
+                    BatchState::Dead
+                } else if reply::int(answer(2)?)? == 1 {
+                    BatchState::Retrying
+                } else if running.contains(&job) {
+                    BatchState::Running
+                } else {
+                    BatchState::Ready
+                };
+                found.push(sealed(job, known, count(answer(0)?)?, state)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The fields of a hash that pass, at most so many.
+    async fn some_fields(
+        &self,
+        key: &str,
+        most: usize,
+        passes: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let (mut found, mut seen) = (vec![], HashSet::new());
+        let mut cursor = b"0".to_vec();
+        loop {
+            let mut cmd = redis::cmd("HSCAN");
+            cmd.arg(key).arg(&cursor).arg("COUNT").arg(STEP);
+            let [next, fields] = reply::items::<2>(self.command(&cmd).await?)?;
+            let fields = reply::array(fields)?.into_iter().map(reply::bytes);
+            let fields = fields.collect::<Result<Vec<_>, _>>()?;
+            for pair in fields.chunks_exact(2) {
+                if found.len() < most && passes(&pair[1]) && seen.insert(pair[0].clone()) {
+                    found.push((pair[0].clone(), pair[1].clone()));
+                }
+            }
+            cursor = reply::bytes(next)?;
+            if cursor == b"0" || found.len() >= most {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The jobs of a partition that slots have.
+    async fn running(&self, partition: &Partition) -> Result<HashSet<JobId>, Error> {
+        let keys = self.keys(partition);
+        let mut jobs = HashSet::new();
+        for lane in Lane::ALL {
+            let stream = keys.lane(lane);
+            let mut cmd = Cmd::new();
+            cmd.arg("XPENDING").arg(stream).arg(GROUP).arg("-").arg("+").arg(RUNNING);
+            // Without a group nothing runs.
+            let Ok(pending) = self.command(&cmd).await else { continue };
+            let mut ids: Vec<EntryId> = vec![];
+            for item in reply::array(pending)? {
+                let [id, ..] = reply::items::<4>(item)?;
+                ids.push(reply::text(id)?.into_boxed_str());
+            }
+            for some in ids.chunks(STEP) {
+                let replies = self.pipeline(&ranges(stream, some)).await?;
+                let (entries, _) = read_ranges(stream, lane, some, replies)
+                    .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
+                jobs.extend(entries.iter().filter_map(|entry| match entry {
+                    Entry::Job(claim) => Some(claim.job_id()),
+                    Entry::Undecodable(_) => None,
+                }));
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Exactly that many replies, all of them good.
+    async fn replies<const N: usize>(&self, pipe: &redis::Pipeline) -> Result<[Value; N], Error> {
+        let replies = self.pipeline(pipe).await?.into_iter();
+        let replies: Vec<Value> =
+            replies.collect::<Result<_, _>>().map_err(|error| self.classify(error))?;
+        reply::items::<N>(Value::Array(replies))
+    }
+}
+
+/// Reads what `push.lua` notes of a sealed list: `<counted> <entries> <bytes> <since> <sealed>
+/// <name>:<group>`.
+fn sealed(job: JobId, known: &[u8], len: u64, state: BatchState) -> Result<SealedBatch, Error> {
+    let corrupt = || Error::protocol("what is known of a sealed batch cannot be read");
+    let text = std::str::from_utf8(known).map_err(|_| corrupt())?;
+    let parts: Vec<&str> = text.splitn(6, ' ').collect();
+    let [_, _, _, since, sealed, place] = parts[..] else { return Err(corrupt()) };
+    let group = place.split_once(':').map(|(_, group)| group).unwrap_or_default().to_owned();
+    let at = |text| first_number(text).map(moment).ok_or_else(corrupt);
+    Ok(SealedBatch { job, group, len, since: at(since)?, sealed: at(sealed)?, state })
+}
+
+/// The batcher's name in what is noted of a sealed list.
+pub(super) fn name_of(known: &[u8]) -> String {
+    let place = known.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let name = place.split(|byte| *byte == b':').next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn moment(millis: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+fn count(value: Value) -> Result<u64, Error> {
+    match value {
+        Value::Nil => Ok(0),
+        value => Ok(u64::try_from(reply::int(value)?).unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_of_a_sealed_list_is_read() {
+        let job = JobId::from_bytes([1; 16]);
+        let found = sealed(job, b"1 3 99 5 7 rows:a.b", 2, BatchState::Dead).unwrap();
+        let (since, sealed_at) = (Timestamp::from_millis(5), Timestamp::from_millis(7));
+        assert_eq!(
+            found,
+            SealedBatch {
+                job,
+                group: "a.b".into(),
+                len: 2,
+                since,
+                sealed: sealed_at,
+                state: BatchState::Dead
+            }
+        );
+        assert!(sealed(job, b"1 3", 2, BatchState::Dead).is_err());
+    }
+}

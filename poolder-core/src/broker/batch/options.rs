@@ -1,0 +1,279 @@
+//! What a batcher is told to do, and how two programs that disagree about it find out.
+
+use std::time::Duration;
+
+use redis::Value;
+use serde::{Deserialize, Serialize};
+
+use super::BatcherHome;
+use crate::broker::{Broker, reply};
+use crate::envelope::{Envelope, Options};
+use crate::error::Error;
+use crate::job::{Format, JobId};
+use crate::retry::Policy;
+use crate::scripts;
+use crate::time::clamped_millis;
+
+/// The largest limit: a handler gets through more only in more batches.
+const MAX_LIMIT: u32 = 1_000_000;
+
+/// When a batch is sealed and what becomes of its job.
+///
+/// The options are stored with the first node or client that declares them, and every pusher goes
+/// by what is stored. Programs that declare other options under the same
+/// [`revision`](Self::revision) get an error; a higher revision replaces what is stored, a lower
+/// one leaves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchOptions {
+    /// The most entries in a batch: 1 to 1,000,000. Default 100.
+    pub limit: u32,
+    /// The longest time from a batch's first entry until it is sealed; `None` for no limit.
+    /// Default 10 s.
+    pub timeout: Option<Duration>,
+    /// The most bytes of entries in a batch, as they are stored; `None` (default) for no limit.
+    pub max_bytes: Option<u64>,
+    /// The most entries that wait, in filling and in sealed batches; `None` (default) for no
+    /// limit. Those of dead batches do not count.
+    pub max_waiting: Option<u64>,
+    /// The most groups that gather entries at once. Default 10,000.
+    pub max_groups: u32,
+    /// True to hand out the last entry first. Default false.
+    pub reverse: bool,
+    /// Attempts, backoff and timeout of the batch job. Default 25 attempts.
+    pub policy: Policy,
+    /// Counts the changes of these options, from 0 (the default).
+    pub revision: u32,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            limit: 100,
+            timeout: Some(Duration::from_secs(10)),
+            max_bytes: None,
+            max_waiting: None,
+            max_groups: 10_000,
+            reverse: false,
+            policy: Policy::default(),
+            revision: 0,
+        }
+    }
+}
+
+/// The stored form: JSON, readable without Poolder. What has its default is left out where it was
+/// added later, so that a new version of Poolder does not disagree with an old one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    limit: u32,
+    timeout_ms: Option<i64>,
+    max_bytes: Option<u64>,
+    max_waiting: Option<u64>,
+    max_groups: u32,
+    reverse: bool,
+    job: Options,
+}
+
+impl BatchOptions {
+    /// Says whether they can be followed.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a limit of 0 or above 1,000,000, a timeout of 0, a maximum of 0,
+    /// or a policy that cannot be followed.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |text: String| Err(Error::invalid(text));
+        if self.limit == 0 || self.limit > MAX_LIMIT {
+            return refuse(format!(
+                "limit {} is not allowed: a batch has 1 to {MAX_LIMIT} entries",
+                self.limit
+            ));
+        }
+        if self.timeout.is_some_and(|timeout| timeout < Duration::from_millis(1)) {
+            return refuse(
+                "timeout is 0: use 1 ms or more, or no timeout to seal by limit only".into(),
+            );
+        }
+        for (what, zero) in [
+            ("max_bytes", self.max_bytes == Some(0)),
+            ("max_waiting", self.max_waiting == Some(0)),
+            ("max_groups", self.max_groups == 0),
+        ] {
+            if zero {
+                return refuse(format!(
+                    "{what} is 0, so that nothing could be pushed: use 1 or more"
+                ));
+            }
+        }
+        self.policy.check()
+    }
+
+    fn stored(&self) -> Stored {
+        Stored {
+            limit: self.limit,
+            timeout_ms: self.timeout.map(clamped_millis),
+            max_bytes: self.max_bytes,
+            max_waiting: self.max_waiting,
+            max_groups: self.max_groups,
+            reverse: self.reverse,
+            job: Options::of(1, &self.policy),
+        }
+    }
+
+    fn from_stored(revision: Value, text: Value) -> Result<Self, Error> {
+        let revision = u32::try_from(reply::int(revision)?).unwrap_or(u32::MAX);
+        let text = reply::text(text)?;
+        let stored: Stored = serde_json::from_str(&text).map_err(|error| {
+            Error::protocol(format!("the stored options of a batcher cannot be read: {error}"))
+        })?;
+        let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        Ok(Self {
+            limit: stored.limit,
+            timeout: stored.timeout_ms.map(millis),
+            max_bytes: stored.max_bytes,
+            max_waiting: stored.max_waiting,
+            max_groups: stored.max_groups,
+            reverse: stored.reverse,
+            policy: stored.job.policy(),
+            revision,
+        })
+    }
+
+    /// What differs, in words.
+    fn differences(&self, stored: &Self) -> String {
+        let (here, there) = (json(&self.stored()), json(&stored.stored()));
+        let (Some(here), Some(there)) = (here.as_object(), there.as_object()) else {
+            return String::new();
+        };
+        let words = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        let words: Vec<String> = words
+            .map(|(name, value)| {
+                let name = if name == "job" { "retry" } else { name };
+                let stored = there.get(name).or_else(|| there.get("job"));
+                let stored = stored.map(ToString::to_string).unwrap_or_default();
+                format!("{name} is {stored} there and {value} here")
+            })
+            .collect();
+        words.join(", ")
+    }
+}
+
+fn json(stored: &Stored) -> serde_json::Value {
+    serde_json::to_value(stored).unwrap_or_default()
+}
+
+impl Broker {
+    /// Stores a batcher's options, or finds that they are stored. Returns those that hold: of a
+    /// later revision, where one is stored.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for options that cannot be followed, and when other options are
+    /// stored under the same revision.
+    pub async fn declare_batcher(
+        &self,
+        home: &BatcherHome,
+        options: &BatchOptions,
+    ) -> Result<BatchOptions, Error> {
+        options.check()?;
+        let keys = self.keys(home.partition());
+        // Scripts put an id and a payload to it.
+        let no_id = JobId::from_bytes([0; 16]);
+        let no_payload = |_: &mut Vec<u8>| Ok(());
+        let form = Envelope::build(
+            no_id,
+            &home.kind(),
+            1,
+            &options.policy,
+            Format::MessagePack,
+            no_payload,
+        )?;
+        let form = form.as_bytes();
+        let batcher = keys.batcher(home.name());
+        let mut cmd = scripts::call(&scripts::DECLARE, [batcher.as_str()]);
+        cmd.arg(options.revision).arg(json_text(options)).arg(&form[..2]).arg(&form[18..]);
+        let reply = self.script(&scripts::DECLARE, &cmd).await?;
+        let [verdict, revision, stored] = reply::items::<3>(reply)?;
+        let stored = BatchOptions::from_stored(revision, stored)?;
+        if reply::text(verdict)? != "OTHER" {
+            return Ok(stored);
+        }
+        Err(Error::invalid(format!(
+            "batcher {:?} on queue {} is in use with other options ({}): if they have changed, \
+             give them revision {}; if this is another batcher, give it another name",
+            home.name(),
+            home.partition().queue,
+            options.differences(&stored),
+            stored.revision.saturating_add(1),
+        )))
+    }
+
+    /// A batcher's stored options.
+    ///
+    /// # Errors
+    /// [`Error::is_gone`] when it was never declared.
+    pub async fn batcher_options(&self, home: &BatcherHome) -> Result<BatchOptions, Error> {
+        let mut cmd = redis::cmd("HMGET");
+        cmd.arg(self.keys(home.partition()).batcher(home.name())).arg("revision").arg("options");
+        let [revision, options] = reply::items::<2>(self.command(&cmd).await?)?;
+        if revision == Value::Nil {
+            return Err(undeclared(home));
+        }
+        BatchOptions::from_stored(revision, options)
+    }
+}
+
+fn json_text(options: &BatchOptions) -> String {
+    // The fields of a struct keep their order, so that equal options are equal texts.
+    serde_json::to_string(&options.stored()).unwrap_or_default()
+}
+
+pub(super) fn undeclared(home: &BatcherHome) -> Error {
+    Error::gone(format!(
+        "batcher {:?} on queue {} is not declared: start a node that has it, or declare its \
+         options with the handle",
+        home.name(),
+        home.partition().queue
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::Backoff;
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let options = BatchOptions {
+            timeout: None,
+            max_bytes: Some(7),
+            policy: Policy::default().attempts(3).backoff(Backoff::Fixed(Duration::from_secs(1))),
+            revision: 4,
+            ..BatchOptions::default()
+        };
+        let text = Value::BulkString(json_text(&options).into());
+        assert_eq!(BatchOptions::from_stored(Value::Int(4), text).unwrap(), options);
+    }
+
+    #[test]
+    fn a_difference_is_named() {
+        let here = BatchOptions { limit: 5, ..BatchOptions::default() };
+        let there = BatchOptions { policy: Policy::default().attempts(2), ..here.clone() };
+        let stored = BatchOptions::default();
+        assert_eq!(here.differences(&stored), "limit is 100 there and 5 here");
+        assert_eq!(there.differences(&here), r#"retry is {} there and {"a":2} here"#);
+    }
+
+    #[test]
+    fn options_that_cannot_be_followed_are_refused() {
+        let usual = BatchOptions::default;
+        let bad = [
+            BatchOptions { limit: 0, ..usual() },
+            BatchOptions { limit: 1_000_001, ..usual() },
+            BatchOptions { timeout: Some(Duration::ZERO), ..usual() },
+            BatchOptions { max_bytes: Some(0), ..usual() },
+            BatchOptions { max_waiting: Some(0), ..usual() },
+            BatchOptions { max_groups: 0, ..usual() },
+            BatchOptions { policy: Policy::default().attempts(0), ..usual() },
+        ];
+        assert!(bad.iter().all(|options| options.check().is_err_and(|error| error.is_invalid())));
+        assert!(usual().check().is_ok());
+    }
+}

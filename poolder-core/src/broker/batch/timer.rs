@@ -1,0 +1,101 @@
+//! Sealing when the time has come: what a timer in `due` stands for.
+
+use redis::Value;
+
+use super::{BatcherHome, push};
+use crate::broker::{Broker, reply};
+use crate::error::Error;
+use crate::queue::Partition;
+use crate::scripts;
+
+/// A timer as `push.lua` writes it: `timer:batch:seal:<name>:<generation>:<group>`. It is longer
+/// than a job id in any case.
+const PREFIX: &str = "timer:batch:seal:";
+
+/// The list that a timer is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::broker) struct Timer {
+    home: BatcherHome,
+    generation: String,
+    group: String,
+}
+
+impl Timer {
+    /// Reads a member of `due`; `None` when it is no timer of a batch.
+    pub(in crate::broker) fn read(partition: &Partition, member: &[u8]) -> Option<Self> {
+        let rest = std::str::from_utf8(member).ok()?.strip_prefix(PREFIX)?;
+        let mut parts = rest.splitn(3, ':');
+        let (name, generation, group) = (parts.next()?, parts.next()?, parts.next()?);
+        let home = BatcherHome::new(partition.queue.as_str(), name).ok()?;
+        generation.parse::<u64>().ok()?;
+        Some(Self { home, generation: generation.into(), group: group.into() })
+    }
+}
+
+impl Broker {
+    /// Seals the lists whose time has come, each if it is still of the timer's generation, and
+    /// removes the timers. Returns how many batches were sealed.
+    pub(in crate::broker) async fn seal_due(
+        &self,
+        partition: &Partition,
+        timers: &[Timer],
+    ) -> Result<u64, Error> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        for Timer { home, generation, group } in timers {
+            pipe.add_command(push::seal(home, group, generation, &keys));
+        }
+        let mut sealed = 0;
+        let mut failed = vec![];
+        for (timer, reply) in timers.iter().zip(self.pipeline(&pipe).await?) {
+            let reply = reply.map_err(|error| self.classify(error));
+            match reply.and_then(reply::items::<4>).and_then(|[_, _, count, _]| reply::int(count)) {
+                Ok(count) => sealed += u64::try_from(count).unwrap_or(0),
+                Err(error) => {
+                    tracing::error!(
+                        %partition, batcher = timer.home.name(), group = timer.group, %error,
+                        "a batch whose time has come could not be sealed, it is tried in a minute"
+                    );
+                    let Timer { home, generation, group } = timer;
+                    failed.push(format!("{PREFIX}{}:{generation}:{group}", home.name()).into());
+                }
+            }
+        }
+        self.postpone(partition, &failed).await?;
+        Ok(sealed)
+    }
+
+    /// Lets timers that cannot be followed now come again in a minute, so that they do not keep
+    /// what is behind them waiting.
+    pub(in crate::broker) async fn postpone(
+        &self,
+        partition: &Partition,
+        timers: &[Vec<u8>],
+    ) -> Result<(), Error> {
+        if timers.is_empty() {
+            return Ok(());
+        }
+        let mut cmd = scripts::call(&scripts::POSTPONE, [self.keys(partition).due.as_str()]);
+        cmd.arg(60_000).arg(timers);
+        self.script(&scripts::POSTPONE, &cmd).await.map(|_: Value| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::QueueName;
+
+    #[test]
+    fn only_a_timer_of_a_batch_is_one() {
+        let partition = Partition::first(QueueName::new("q").unwrap());
+        let read = |text: &str| Timer::read(&partition, text.as_bytes());
+        let found = read("timer:batch:seal:rows:17:a.b").unwrap();
+        assert_eq!((found.home.name(), &*found.generation, &*found.group), ("rows", "17", "a.b"));
+        assert_eq!(read("timer:batch:seal:rows:17:").unwrap().group, "");
+        assert!("timer:batch:seal:r:1:".len() > 16, "never as long as a job id");
+        for other in ["timer:batch:seal:rows:x:", "timer:batch:seal:rows", "timer:cron:x:1:"] {
+            assert_eq!(read(other), None);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `#[batcher(…)]`: from a worker's type and its attributes to a component of a node.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Error, Expr, ExprLit, ItemStruct, Lit, Path, parse_quote};
+
+use crate::attributes::{Attribute, Attributes, Known, integer, take_nested};
+use crate::backoff::Backoff;
+use crate::duration::{self, Millis};
+use crate::errors::Errors;
+use crate::names;
+
+/// The attributes of a batcher.
+const KNOWN: Known<'static> = Known {
+    names: &[
+        "name",
+        "queue",
+        "limit",
+        "timeout",
+        "max_bytes",
+        "max_waiting",
+        "max_groups",
+        "reverse",
+        "revision",
+        "size",
+        "hibernate_after",
+        "crate",
+    ],
+    elsewhere: &[("retry", r#"write `retry(count = 3, backoff = "1s")`"#)],
+};
+
+/// Those of its `retry(…)`.
+const RETRY: Known<'static> = Known { names: &["count", "backoff"], elsewhere: &[] };
+
+/// The timeout when none is given; `poolder-core` has the same.
+const DEFAULT_TIMEOUT: Millis = Millis(10_000);
+const MAX_LIMIT: u32 = 1_000_000;
+const MAX_SIZE: usize = 10_000;
+
+/// What the macro has understood.
+struct BatcherType {
+    krate: Path,
+    name: String,
+    queue: Option<String>,
+    options: Vec<TokenStream>,
+    retry: Option<TokenStream>,
+    size: Option<usize>,
+    hibernate_after: Option<Millis>,
+}
+
+/// Writes the type as it stands and what makes it a component, or all errors at once.
+pub(crate) fn expand(list: TokenStream, item: &ItemStruct) -> TokenStream {
+    let mut errors = Errors::default();
+    let batcher = read(list, &mut errors);
+    if let Some(generic) = item.generics.params.first() {
+        errors.at(generic, "a batcher's type has no parameters: put what varies into its fields");
+    }
+    let written = errors.finish().and_then(|()| {
+        batcher.ok_or_else(|| Error::new(Span::call_site(), "the batcher could not be read"))
+    });
+    match written {
+        Ok(batcher) => {
+            let component = write(&batcher, item);
+            quote!(#item #component)
+        }
+        Err(errors) => {
+            // Without the type there would be errors about that, too.
+            let errors = errors.into_compile_error();
+            quote!(#item #errors)
+        }
+    }
+}
+
+fn read(list: TokenStream, errors: &mut Errors) -> Option<BatcherType> {
+    let (list, nested) = take_nested(list, "retry");
+    let attributes = Attributes::of_list(list, &KNOWN, errors);
+    let krate = attributes.get("crate").and_then(|path| errors.catch(names::read_crate(path)));
+    let name = match attributes.get("name") {
+        Some(name) => errors.catch(names::BATCHER.read(name)),
+        None => {
+            let message =
+                r#"a batcher needs a name, under which entries are pushed: `name = "rows"`"#;
+            errors.push(Error::new(Span::call_site(), message));
+            None
+        }
+    };
+    let queue = attributes.get("queue").and_then(|name| errors.catch(names::QUEUE.read(name)));
+
+    let mut options = vec![];
+    let mut number = |name: &str, min: u64, max: u64| {
+        attributes.get(name).and_then(|attribute| errors.catch(integer(attribute, min, max)))
+    };
+    if let Some(limit) = number("limit", 1, u64::from(MAX_LIMIT)) {
+        let limit = u32::try_from(limit).unwrap_or(MAX_LIMIT);
+        options.push(quote!(limit: #limit));
+    }
+    for name in ["max_bytes", "max_waiting"] {
+        if let Some(most) = number(name, 1, u64::MAX) {
+            let name = syn::Ident::new(name, Span::call_site());
+            options.push(quote!(#name: ::core::option::Option::Some(#most)));
+        }
+    }
+    for (name, min) in [("max_groups", 1), ("revision", 0)] {
+        if let Some(value) = number(name, min, u64::from(u32::MAX)) {
+            let (name, value) = (syn::Ident::new(name, Span::call_site()), value as u32);
+            options.push(quote!(#name: #value));
+        }
+    }
+    let size =
+        attributes.get("size").and_then(|size| errors.catch(integer::<usize>(size, 1, MAX_SIZE)));
+    if let Some(reverse) = attributes.get("reverse").and_then(|it| errors.catch(boolean(it))) {
+        options.push(quote!(reverse: #reverse));
+    }
+    let times = read_times(&attributes, errors);
+    if let Some(timeout) = times.timeout {
+        let timeout = optional(timeout);
+        options.push(quote!(timeout: #timeout));
+    }
+    let retry = read_retry(nested, errors);
+    Some(BatcherType {
+        krate: krate.unwrap_or_else(|| parse_quote!(::poolder)),
+        name: name?,
+        queue,
+        options,
+        retry,
+        size,
+        hibernate_after: times.hibernate_after,
+    })
+}
+
+struct Times {
+    /// The inner `None` is said: infinity.
+    timeout: Option<Option<Millis>>,
+    hibernate_after: Option<Millis>,
+}
+
+fn read_times(attributes: &Attributes, errors: &mut Errors) -> Times {
+    let mut time = |name, zero| {
+        let attribute = attributes.get(name)?;
+        errors.catch(duration::read_or(name, &attribute.value, "infinity", zero))
+    };
+    let timeout = time("timeout", "0 would seal every entry by itself: write `limit = 1`");
+    let hibernate_after = time("hibernate_after", "0 would let it never be awake").flatten();
+    if let (Some(attribute), Some(idle)) = (attributes.get("hibernate_after"), hibernate_after) {
+        // A timeout that could not be read is an error already.
+        let known = timeout.is_some() || attributes.get("timeout").is_none();
+        let longest = timeout.unwrap_or(Some(DEFAULT_TIMEOUT)).filter(|_| known);
+        if longest.is_some_and(|timeout| idle <= timeout) {
+            let message = if timeout.is_some() {
+                "`hibernate_after` is not above `timeout`: a batch may take that long to gather"
+            } else {
+                "`hibernate_after` is not above `timeout`, which is \"10s\" when it is left out: a \
+                 batch may take that long to gather"
+            };
+            errors.at(&attribute.value, message);
+        }
+    }
+    Times { timeout, hibernate_after }
+}
+
+/// Reads `retry(count = …, backoff = …)`, of which there may be one.
+fn read_retry(nested: Vec<(syn::Ident, TokenStream)>, errors: &mut Errors) -> Option<TokenStream> {
+    let mut nested = nested.into_iter();
+    let (_, list) = nested.next()?;
+    for (again, _) in nested {
+        errors.at(&again, "`retry` is given twice: keep one of them");
+    }
+    let attributes = Attributes::of_list(list, &RETRY, errors);
+    // One attempt is always made.
+    let count =
+        attributes.get("count").and_then(|count| errors.catch(integer(count, 0, u32::MAX - 1)));
+    let backoff = attributes
+        .get("backoff")
+        .and_then(|backoff| errors.catch(Backoff::read("backoff", &backoff.value)));
+    let attempts = count.map(|count| count + 1).map(|attempts| quote!(.attempts(#attempts)));
+    let backoff = backoff.map(|backoff| {
+        let backoff = backoff.tokens(&quote!(__poolder));
+        quote!(.backoff(#backoff))
+    });
+    Some(quote!(#attempts #backoff))
+}
+
+fn boolean(attribute: &Attribute) -> syn::Result<bool> {
+    match &attribute.value {
+        Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Ok(value.value),
+        other => {
+            let message = format!("`{}` takes true or false", attribute.name);
+            Err(Error::new_spanned(other, message))
+        }
+    }
+}
+
+fn optional(time: Option<Millis>) -> TokenStream {
+    match time {
+        Some(time) => {
+            let time = time.tokens();
+            quote!(::core::option::Option::Some(#time))
+        }
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+fn write(batcher: &BatcherType, item: &ItemStruct) -> TokenStream {
+    let BatcherType { krate, name, queue, options, retry, size, hibernate_after } = batcher;
+    let (ident, vis) = (&item.ident, &item.vis);
+    let queue_name = queue.as_ref().unwrap_or(name);
+    let policy = retry.as_ref().map(|retry| {
+        quote! {
+            policy: {
+                use #krate as __poolder;
+                <__poolder::Policy as ::core::default::Default>::default() #retry
+            },
+        }
+    });
+    let queue = queue.as_ref().map(|queue| quote!(.queue(#queue)));
+    let size = size.map(|size| quote!(.size(#size)));
+    let hibernate = hibernate_after.map(|idle| {
+        let idle = idle.tokens();
+        quote!(.hibernate_after(#idle))
+    });
+    let handle = quote_spanned! {ident.span()=>
+        #krate::BatcherHandle<<Self as #krate::BatchWorker>::Entry>
+    };
+    quote! {
+        #[automatically_derived]
+        impl #ident {
+            /// What pushers and nodes agree about.
+            #[allow(clippy::needless_update, reason = "all may be given")]
+            #vis fn options() -> #krate::BatchOptions {
+                #krate::BatchOptions {
+                    #(#options,)*
+                    #policy
+                    ..::core::default::Default::default()
+                }
+            }
+
+            /// The batcher that this worker runs, to change what the attributes do not say.
+            #vis fn batcher(self) -> #krate::Batcher<Self> {
+                #krate::Batcher::new(#name, self) #queue .with_options(Self::options())
+                    #size #hibernate
+            }
+
+            /// A handle for pushing, from any host.
+            #[allow(dead_code, reason = "a node need not push")]
+            #vis fn handle(
+                client: &#krate::Client,
+            ) -> ::core::result::Result<#handle, #krate::Error> {
+                let handle = client.batcher_on(#queue_name, #name)?;
+                handle.declare_later(Self::options());
+                ::core::result::Result::Ok(handle)
+            }
+        }
+
+        #[automatically_derived]
+        impl #krate::Component for #ident {
+            fn install(self, node: #krate::NodeBuilder) -> #krate::NodeBuilder {
+                #krate::Component::install(self.batcher(), node)
+            }
+        }
+    }
+}

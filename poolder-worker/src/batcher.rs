@@ -1,0 +1,281 @@
+//! Batchers: a pool whose jobs are batches of entries that gathered in Redis.
+//!
+//! | file | what |
+//! |---|---|
+//! | `worker` | the trait users implement |
+//! | `batch` | a batch as its handler sees it |
+//! | `marks` | which entries failed, and setting them apart |
+//! | `slot` | from a batch job to a batch, and from marks to effects |
+
+mod batch;
+mod marks;
+mod slot;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_client::{BatcherHandle, Client};
+use poolder_core::broker::{BatchOptions, BatcherHome};
+use poolder_core::{Backoff, Error, Policy};
+
+pub use batch::Batch;
+pub use worker::BatchWorker;
+
+use crate::middleware::Middleware;
+use crate::node::{Component, NodeBuilder};
+use crate::pool::Pool;
+use slot::BatchSlot;
+
+/// Runs the batches of one batcher; added to a node with [`NodeBuilder::add`].
+///
+/// Entries come from [`Client::batcher`] on any host. They gather in Redis until there are
+/// [`limit`](Self::limit) of them, or the first has waited for the [`timeout`](Self::timeout);
+/// then they are one job, which one slot of one node runs.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use poolder_worker::{Batch, Batcher, BatchWorker, Context, Node, Result};
+/// # use poolder_core::Outcome;
+/// # use poolder_client::Client;
+/// #[derive(Clone)]
+/// struct Rows;
+///
+/// impl BatchWorker for Rows {
+///     type Entry = (u64, String);
+///
+///     async fn handle_batch(&mut self, batch: &mut Batch<Self::Entry>, _cx: Context) -> Result<Outcome> {
+///         for (index, (id, text)) in batch.all().await? {
+///             println!("{index}: {id} {text}");
+///         }
+///         Ok(Outcome::Done)
+///     }
+/// }
+///
+/// # async fn f(client: Client) -> std::result::Result<(), poolder_core::Error> {
+/// let rows = Batcher::new("rows", Rows).limit(1_000).timeout(Duration::from_secs(2));
+/// Node::builder(client).add(rows).run().await
+/// # }
+/// ```
+pub struct Batcher<W> {
+    name: String,
+    queue: Option<String>,
+    worker: W,
+    options: BatchOptions,
+    size: usize,
+    hibernate_after: Option<Duration>,
+    middleware: Vec<AddMiddleware>,
+}
+
+type AddMiddleware = Box<dyn FnOnce(Pool) -> Pool + Send>;
+
+impl<W: BatchWorker> Batcher<W> {
+    /// A batcher of this name: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. It has a queue of
+    /// its own, of the same name, unless [`queue`](Self::queue) names another.
+    #[must_use]
+    pub fn new(name: impl Into<String>, worker: W) -> Self {
+        Self {
+            name: name.into(),
+            queue: None,
+            worker,
+            options: BatchOptions::default(),
+            size: 1,
+            hibernate_after: None,
+            middleware: vec![],
+        }
+    }
+
+    /// Another queue than the one of its own name. It has no other pool in this process.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// The most entries in a batch: 1 to 1,000,000. Default 100.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.options.limit = limit;
+        self
+    }
+
+    /// The longest time from a batch's first entry until it is sealed. Default 10 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Seals by limit, size or flush only, however long that takes.
+    #[must_use]
+    pub fn no_timeout(mut self) -> Self {
+        self.options.timeout = None;
+        self
+    }
+
+    /// The most bytes of entries in a batch, as they are stored. Default: no limit.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.options.max_bytes = Some(bytes);
+        self
+    }
+
+    /// The most entries that wait, filling or sealed: more are refused, or wait for room. Default:
+    /// no limit.
+    #[must_use]
+    pub fn max_waiting(mut self, entries: u64) -> Self {
+        self.options.max_waiting = Some(entries);
+        self
+    }
+
+    /// The most groups that gather entries at once. Default 10,000.
+    #[must_use]
+    pub fn max_groups(mut self, groups: u32) -> Self {
+        self.options.max_groups = groups;
+        self
+    }
+
+    /// True to hand out the last entry first. Default false.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.options.reverse = reverse;
+        self
+    }
+
+    /// How often a failed batch is tried again, and the wait in between: `retry(3, …)` makes four
+    /// attempts in all.
+    #[must_use]
+    pub fn retry(mut self, count: u32, backoff: Backoff) -> Self {
+        let policy = std::mem::take(&mut self.options.policy);
+        self.options.policy = policy.attempts(count.saturating_add(1)).backoff(backoff);
+        self
+    }
+
+    /// The policy of the batch job, where [`retry`](Self::retry) does not say enough.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.options.policy = policy;
+        self
+    }
+
+    /// Counts the changes of all that is above, from 0. Options are stored with the first node:
+    /// other options under the same revision are an error, a higher revision replaces them.
+    #[must_use]
+    pub fn revision(mut self, revision: u32) -> Self {
+        self.options.revision = revision;
+        self
+    }
+
+    /// All of what is above at once.
+    #[must_use]
+    pub fn with_options(mut self, options: BatchOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The number of slots in this process: so many batches run at once. Default 1.
+    #[must_use]
+    pub fn size(mut self, size: usize) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Calls [`BatchWorker::handle_hibernate`] when a slot has had no batch for this time; longer
+    /// than the timeout. Default: never.
+    #[must_use]
+    pub fn hibernate_after(mut self, idle: Duration) -> Self {
+        self.hibernate_after = Some(idle);
+        self
+    }
+
+    /// Adds a middleware; the first added is the outermost.
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Box::new(|pool| pool.middleware(middleware)));
+        self
+    }
+
+    /// What pushers and nodes must agree about.
+    #[must_use]
+    pub fn options(&self) -> &BatchOptions {
+        &self.options
+    }
+
+    /// A handle for pushing that declares these options with its first push.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a name that cannot be.
+    pub fn handle(&self, client: &Client) -> Result<BatcherHandle<W::Entry>, Error> {
+        let handle = client.batcher_on(self.queue_name(), &self.name)?;
+        handle.declare_later(self.options.clone());
+        Ok(handle)
+    }
+
+    fn queue_name(&self) -> &str {
+        self.queue.as_deref().unwrap_or(&self.name)
+    }
+
+    fn check(&self) -> Result<BatcherHome, Error> {
+        let home = BatcherHome::new(self.queue_name(), &self.name)?;
+        self.options.check()?;
+        match (self.options.timeout, self.hibernate_after) {
+            (Some(timeout), Some(idle)) if idle <= timeout => Err(Error::invalid(format!(
+                "batcher {:?}: hibernate_after is {idle:?}, but a batch may take {timeout:?} to \
+                 gather: make it longer than the timeout",
+                self.name
+            ))),
+            _ => Ok(home),
+        }
+    }
+}
+
+impl<W: BatchWorker> Component for Batcher<W> {
+    fn install(self, node: NodeBuilder) -> NodeBuilder {
+        let pool = Pool::new(self.queue_name()).size(self.size);
+        let home = match self.check() {
+            Ok(home) => home,
+            // A builder does not fail; the node does, when it starts.
+            Err(error) => {
+                return node.before_start(move |_| std::future::ready(Err(error.repeated()))).pool(
+                    pool.dyn_worker(Box::new(BatchSlot::new(self.worker, "invalid", false))),
+                );
+            }
+        };
+        let Self { worker, options, middleware, hibernate_after, .. } = self;
+        let slot = BatchSlot::new(worker, &home.kind(), options.reverse);
+        let pool = pool.dyn_worker(Box::new(slot));
+        let pool = match hibernate_after {
+            Some(idle) => pool.hibernate_after(idle),
+            None => pool,
+        };
+        let pool = middleware.into_iter().fold(pool, |pool, add| add(pool));
+        let declared = Arc::new((home, options));
+        node.before_start(move |client| declare(client, Arc::clone(&declared))).pool(pool)
+    }
+}
+
+async fn declare(client: Client, declared: Arc<(BatcherHome, BatchOptions)>) -> Result<(), Error> {
+    let (home, options) = &*declared;
+    let stored = client.broker().declare_batcher(home, options).await?;
+    if stored.revision > options.revision {
+        tracing::warn!(
+            batcher = home.name(),
+            stored = stored.revision,
+            here = options.revision,
+            "a later revision of this batcher's options is stored and holds; deploy it here too"
+        );
+    }
+    Ok(())
+}
+
+impl<W> std::fmt::Debug for Batcher<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batcher")
+            .field("name", &self.name)
+            .field("queue", &self.queue)
+            .field("options", &self.options)
+            .field("size", &self.size)
+            .field("hibernate_after", &self.hibernate_after)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Which entries of a batch failed, and setting them apart for the settlement to find.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use poolder_core::broker::{BatchPayload, Effect};
+use poolder_core::{Cause, Error, Failure, JobId};
+
+use super::batch::chunk_len;
+use crate::context::Context;
+
+/// How often setting entries apart is begun anew when a reply was lost.
+const TRIES: u32 = 3;
+
+/// What shall become of an entry that is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It is tried again.
+    Retry,
+    /// It dies: the handler says so.
+    Bury,
+    /// It dies: it is not of the type.
+    Unreadable,
+}
+
+/// Places in a sealed list, each with a mark and the reason.
+#[derive(Debug, Default)]
+pub(super) struct Marks(BTreeMap<u64, (Mark, String)>);
+
+/// The failure of a batch of which entries are left.
+#[derive(Debug)]
+struct Left {
+    entries: usize,
+    of: u64,
+    reasons: String,
+}
+
+impl Marks {
+    pub(super) fn set(&mut self, index: u64, mark: Mark, reason: String) {
+        self.0.insert(index, (mark, reason));
+    }
+
+    /// From the order in which entries are handed out to that of the list.
+    pub(super) fn turn_round(&mut self, len: u64) {
+        let marks = std::mem::take(&mut self.0);
+        self.0 = marks.into_iter().map(|(index, mark)| (len - 1 - index, mark)).collect();
+    }
+
+    /// Sets the marked entries apart, and says in which effects they are found. Fails when entries
+    /// are to be tried again.
+    pub(super) async fn into_effects(
+        self,
+        cx: &Context,
+        about: &BatchPayload,
+        len: u64,
+    ) -> (Vec<Effect>, Result<(), poolder_core::BoxError>) {
+        let (again, dead): (Vec<_>, Vec<_>) =
+            self.0.into_iter().partition(|(_, (mark, _))| *mark == Mark::Retry);
+        let mut effects = vec![];
+        if !dead.is_empty() {
+            let part = part(cx, "dead");
+            if let Err(error) = set_apart(cx, about, &part, &dead).await {
+                return (vec![], Err(error.into()));
+            }
+            let unreadable = dead.iter().all(|(_, (mark, _))| *mark == Mark::Unreadable);
+            let cause = if unreadable { Cause::Payload } else { Cause::Error };
+            let failure = Failure::new(cause, reasons(&dead));
+            effects.push(Effect::BuryEntries { part, id: JobId::generate(), failure });
+        }
+        if again.is_empty() {
+            return (effects, Ok(()));
+        }
+        // With all entries marked, the list is already what is left.
+        if (again.len() as u64) < len {
+            let part = part(cx, "left");
+            if let Err(error) = set_apart(cx, about, &part, &again).await {
+                return (vec![], Err(error.into()));
+            }
+            effects.push(Effect::KeepEntries(part));
+        }
+        let left = Left { entries: again.len(), of: len, reasons: reasons(&again) };
+        (effects, Err(left.into()))
+    }
+}
+
+/// A name that no other attempt has.
+fn part(cx: &Context, what: &str) -> String {
+    format!("{what}-{}-{}", cx.fence(), cx.attempt())
+}
+
+type Marked = (u64, (Mark, String));
+
+/// Copies the marked entries into a list of their own, a chunk at a time, in their order.
+async fn set_apart(
+    cx: &Context,
+    about: &BatchPayload,
+    part: &str,
+    marked: &[Marked],
+) -> Result<(), Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match copy(cx, about, part, marked).await {
+            Err(error) if tries < TRIES && (error.is_unknown() || error.is_refused()) => {
+                tracing::warn!(batch = %cx.id(), %error, "setting entries apart, begun anew");
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn copy(
+    cx: &Context,
+    about: &BatchPayload,
+    part: &str,
+    marked: &[Marked],
+) -> Result<(), Error> {
+    let (broker, partition, id) = (cx.client().broker(), cx.partition(), cx.id());
+    broker.set_apart_anew(partition, id, part).await?;
+    let mut rest = marked;
+    while let Some((first, _)) = rest.first() {
+        let until = first + chunk_len(about) as u64;
+        let (near, far) = rest.split_at(rest.partition_point(|(at, _)| *at < until));
+        let count = near.last().map_or(1, |(last, _)| last - first + 1);
+        let count = usize::try_from(count).unwrap_or(1);
+        let mut found = broker.sealed_entries(partition, id, *first, count).await?;
+        if found.len() < count {
+            return Err(Error::gone(format!("entries of batch {id} are gone")));
+        }
+        let entries: Vec<Vec<u8>> = near
+            .iter()
+            .map(|(at, _)| std::mem::take(&mut found[usize::try_from(at - first).unwrap_or(0)]))
+            .collect();
+        broker.set_apart(partition, id, part, &entries).await?;
+        rest = far;
+    }
+    Ok(())
+}
+
+/// The reasons of as many entries as fit into a record.
+fn reasons(marked: &[Marked]) -> String {
+    let mut text = String::new();
+    for (at, (index, (_, reason))) in marked.iter().enumerate() {
+        if text.len() > Failure::MAX_MESSAGE / 2 {
+            text.push_str(&format!("; and {} more", marked.len() - at));
+            break;
+        }
+        let reason: String = reason.chars().take(200).collect();
+        let separator = if at == 0 { "" } else { "; " };
+        text.push_str(&format!("{separator}entry {index}: {reason}"));
+    }
+    text
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} entries failed: {}", self.entries, self.of, self.reasons)
+    }
+}
+
+impl std::error::Error for Left {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_names_the_first_entries_and_counts_the_rest() {
+        let marked = |count: u64| -> Vec<Marked> {
+            (0..count).map(|at| (at, (Mark::Retry, "no".repeat(40)))).collect()
+        };
+        assert_eq!(reasons(&[(3, (Mark::Bury, "bad".into()))]), "entry 3: bad");
+        let many = reasons(&marked(1_000));
+        assert!(many.starts_with("entry 0: nono") && many.ends_with("more"), "{many}");
+        assert!(many.len() < Failure::MAX_MESSAGE, "{}", many.len());
+    }
+
+    #[test]
+    fn the_last_handed_out_is_the_first_of_the_list() {
+        let mut marks = Marks::default();
+        marks.set(0, Mark::Retry, "a".into());
+        marks.set(3, Mark::Bury, "b".into());
+        marks.turn_round(10);
+        assert_eq!(marks.0.keys().copied().collect::<Vec<_>>(), [6, 9]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Batches: entries gather in Redis, are sealed, and run as one job.
+
+mod chaos;
+mod fates;
+mod macros;
+mod outages;
+mod pushes;
+mod sealing;
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{BatchOptions, BatcherHandle};
+use tokio::sync::mpsc;
+
+use crate::harness::Space;
+
+/// The name of the batcher in tests that need only one.
+const NAME: &str = "rows";
+
+/// A batcher's way in, with these options stored.
+async fn declared(space: &Space, options: BatchOptions) -> BatcherHandle<u64> {
+    let handle = space.client.batcher::<u64>(NAME).unwrap();
+    handle.declare(options).await.unwrap();
+    handle
+}
+
+/// Options that seal by limit only.
+fn limit(limit: u32) -> BatchOptions {
+    BatchOptions { limit, timeout: None, ..BatchOptions::default() }
+}
+
+/// What a handler saw.
+#[derive(Debug, PartialEq, Eq, Clone)]
+struct Seen {
+    id: poolder::JobId,
+    group: String,
+    attempt: u32,
+    entries: Vec<u64>,
+}
+
+/// A worker that tells what it saw, and does as the script says with each batch.
+#[derive(Clone)]
+struct Teller<F> {
+    tell: mpsc::Sender<Seen>,
+    act: F,
+}
+
+impl<F> BatchWorker for Teller<F>
+where
+    F: Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone + Send + 'static,
+{
+    type Entry = u64;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<u64>, cx: Context) -> Result<Outcome> {
+        let all = batch.all().await?;
+        let outcome = (self.act)(batch, &all, &cx);
+        let entries = all.into_iter().map(|(_, entry)| entry).collect();
+        let group = batch.group().to_owned();
+        self.tell.send(Seen { id: batch.id(), group, attempt: cx.attempt(), entries }).await?;
+        outcome
+    }
+}
+
+/// A batcher that does as `act` says, and what it sees.
+fn batcher<F>(act: F) -> (Batcher<Teller<F>>, mpsc::Receiver<Seen>)
+where
+    F: Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone + Send + 'static,
+{
+    let (tell, told) = mpsc::channel(100_000);
+    (Batcher::new(NAME, Teller { tell, act }).no_timeout(), told)
+}
+
+/// One that is always done.
+#[expect(clippy::type_complexity, reason = "a worker with any function that is always done")]
+fn doer() -> (
+    Batcher<Teller<impl Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone>>,
+    mpsc::Receiver<Seen>,
+) {
+    batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Ok(Done))
+}
+
+/// The sealed lists of a space, by their keys.
+async fn sealed_lists(space: &Space) -> Vec<String> {
+    let pattern = space.key(NAME, "batch:sealed:*");
+    let mut lists: Vec<String> = space.redis(redis::cmd("KEYS").arg(pattern)).await;
+    lists.sort();
+    lists
+}
+
+/// Waits until a handler has seen a batch.
+async fn next(told: &mut mpsc::Receiver<Seen>) -> Seen {
+    crate::harness::within(told.recv()).await.expect("the batcher is gone")
+}
+
+const SHORT: Duration = Duration::from_millis(300);

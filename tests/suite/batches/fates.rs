@@ -1,0 +1,279 @@
+//! What becomes of a batch: done, in part, tried again, dead with its entries, revived, dropped.
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{BatchState, Error};
+
+use super::{NAME, SHORT, Seen, batcher, declared, doer, limit, next, sealed_lists};
+use crate::harness::{Space, eventually, start};
+
+const AT_ONCE: Backoff = Backoff::Fixed(Duration::from_millis(1));
+
+#[tokio::test]
+async fn entries_that_failed_go_on_alone_and_others_are_done() {
+    let space = Space::new("batch-part");
+    let (batcher, mut told) =
+        batcher(|batch: &mut Batch<u64>, all: &[(usize, u64)], cx: &Context| {
+            for (index, entry) in all {
+                match entry % 10 {
+                    // Those that end in 3 fail twice, those in 7 for good.
+                    3 if cx.attempt() < 3 => batch.retry(*index, "not yet"),
+                    7 => batch.bury(*index, "never"),
+                    _ => {}
+                }
+            }
+            Ok(Done)
+        });
+    let batcher = batcher.limit(1_000).retry(3, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..1_000).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    let first = next(&mut told).await;
+    assert_eq!(first.entries.len(), 1_000);
+    let threes: Vec<u64> = (0..100).map(|at| at * 10 + 3).collect();
+    for attempt in 2..4 {
+        let Seen { id, entries, attempt: found, .. } = next(&mut told).await;
+        assert_eq!((id, found), (first.id, attempt));
+        assert_eq!(entries, threes);
+    }
+    space.until_count(NAME, "completed", 1).await;
+    let dead = rows.sealed(10).await.unwrap();
+    assert_eq!((dead.len(), dead[0].len, dead[0].state), (1, 100, BatchState::Dead));
+    let sevens: Vec<u64> = (0..100).map(|at| at * 10 + 7).collect();
+    assert_eq!(rows.list_sealed(dead[0].job, 0).await.unwrap(), sevens);
+    let records = space.dead(NAME).await;
+    assert!(records[0].contains("entry 7: never; entry 17: never"), "{records:?}");
+    assert_eq!(rows.sums().await.unwrap().waiting, 0, "the dead do not count");
+    assert_eq!(sealed_lists(&space).await.len(), 1, "nothing else is left behind");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
+    let space = Space::new("batch-reverse");
+    let (batcher, mut told) =
+        batcher(|batch: &mut Batch<u64>, all: &[(usize, u64)], cx: &Context| {
+            for (index, entry) in all.iter().filter(|_| cx.attempt() == 1) {
+                if *entry < 3 {
+                    batch.retry(*index, "small");
+                }
+            }
+            Ok(Done)
+        });
+    let batcher = batcher.limit(10).reverse(true).retry(3, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..10).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    assert_eq!(next(&mut told).await.entries, (0..10).rev().collect::<Vec<_>>());
+    assert_eq!(next(&mut told).await.entries, [2, 1, 0]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_buried_alone() {
+    let space = Space::new("batch-unreadable");
+    let rows = declared(&space, limit(5)).await;
+    let text = space.client.batcher::<String>(NAME).unwrap();
+    rows.push_many(0..3).await.all().unwrap();
+    text.push("no number".into()).await.unwrap();
+    rows.push(4).await.unwrap();
+    let (batcher, mut told) = doer();
+    let node = start(space.node().add(batcher.limit(5)));
+    assert_eq!(next(&mut told).await.entries, [0, 1, 2, 4]);
+    space.until_count(NAME, "completed", 1).await;
+    let dead = rows.sealed(10).await.unwrap();
+    assert_eq!((dead.len(), dead[0].len, dead[0].state), (1, 1, BatchState::Dead));
+    assert_eq!(text.list_sealed(dead[0].job, 0).await.unwrap(), ["no number"]);
+    assert!(rows.list_sealed(dead[0].job, 0).await.unwrap_err().is_codec());
+    let records = space.dead(NAME).await;
+    assert!(records[0].contains("entry 3:"), "{records:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
+    let space = Space::new("batch-dead");
+    let (batcher, mut told) =
+        batcher(
+            |_: &mut Batch<u64>, _: &[(usize, u64)], cx: &Context| {
+                if cx.fence() < 3 { Err("no database".into()) } else { Ok(Done) }
+            },
+        );
+    let batcher = batcher.limit(3).retry(1, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..3).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    assert_eq!((next(&mut told).await.attempt, next(&mut told).await.attempt), (1, 2));
+    space.until_count(NAME, "buried", 1).await;
+    let sealed = rows.sealed(10).await.unwrap();
+    assert_eq!((sealed[0].len, sealed[0].state), (3, BatchState::Dead));
+    assert_eq!(rows.sums().await.unwrap().waiting, 0);
+    revive(&space).await;
+    assert_eq!(next(&mut told).await.entries, [0, 1, 2]);
+    eventually("gone", || async { sealed_lists(&space).await.is_empty() }).await;
+    assert_eq!(rows.sums().await.unwrap().waiting, 0, "what did not count is not taken off");
+    assert!(rows.sealed(10).await.unwrap().is_empty());
+    node.stop().await;
+}
+
+/// Gives the only dead job another life, as an operator would.
+async fn revive(space: &Space) {
+    let bodies = space.key(NAME, "dead:bodies");
+    let dead: Vec<Vec<u8>> = space.redis(redis::cmd("HGETALL").arg(&bodies)).await;
+    let [job, record] = &dead[..] else { panic!("one job is dead") };
+    let death = 2 + usize::from(u16::from_be_bytes([record[0], record[1]]));
+    let counters = usize::from(u16::from_be_bytes([record[death + 1], record[death + 2]]));
+    let (counters, envelope) = record[death + 3..].split_at(counters);
+    let _: i64 = space.redis(redis::cmd("HDEL").arg(&bodies).arg(job)).await;
+    let _: i64 = space.redis(redis::cmd("ZREM").arg(space.key(NAME, "dead")).arg(job)).await;
+    let mut add = redis::cmd("XADD");
+    add.arg(space.key(NAME, "ready:normal")).arg("*").arg("j").arg(envelope).arg("c").arg(counters);
+    let _: String = space.redis(&mut add).await;
+}
+
+#[tokio::test]
+async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
+    let space = Space::new("batch-dropped");
+    let (batcher, mut told) =
+        batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Err("no database".into()));
+    let batcher = batcher.limit(2).retry(0, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().keep_dead(3, Duration::from_secs(3_600)).add(batcher));
+    rows.push_many(0..10).await.all().unwrap();
+    for _ in 0..5 {
+        next(&mut told).await;
+    }
+    space.until_count(NAME, "buried", 5).await;
+    let partition = poolder_core::Partition::first(poolder::QueueName::new(NAME).unwrap());
+    let prune = |age| {
+        let limits = poolder_core::broker::DeadLimits { count: 3, age };
+        let (broker, partition) = (space.client.broker().clone(), partition.clone());
+        async move {
+            let now = poolder::Timestamp::now();
+            broker.prune_dead(&partition, limits, now).await.unwrap()
+        }
+    };
+    assert_eq!(prune(Duration::from_secs(3_600)).await, 0, "by count, which has dropped two");
+    assert_eq!(sealed_lists(&space).await.len(), 3);
+    assert_eq!(rows.sealed(10).await.unwrap().len(), 3);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(prune(Duration::ZERO).await, 3, "by age");
+    assert_eq!(sealed_lists(&space).await, [""; 0]);
+    assert!(rows.sealed(10).await.unwrap().is_empty());
+    assert_eq!(rows.sums().await.unwrap().waiting, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_batch_takes_its_entries_along() {
+    let space = Space::new("batch-cancel");
+    let (batcher, mut told) =
+        batcher(|batch: &mut Batch<u64>, _: &[(usize, u64)], cx: &Context| {
+            batch.retry(0, "does not count");
+            if cx.fence() == 1 { Ok(Snooze(SHORT)) } else { Ok(Cancel("pointless".into())) }
+        });
+    let batcher = batcher.limit(2);
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().add(batcher));
+    rows.push_many(0..2).await.all().unwrap();
+    assert_eq!(next(&mut told).await.entries, [0, 1]);
+    let Seen { entries, attempt, .. } = next(&mut told).await;
+    assert_eq!((entries, attempt), (vec![0, 1], 1), "put off as a whole");
+    space.until_count(NAME, "cancelled", 1).await;
+    assert_eq!(sealed_lists(&space).await, [""; 0]);
+    assert_eq!(rows.sums().await.unwrap().waiting, 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_handler_never_read_is_not_done() {
+    #[derive(Clone)]
+    struct Half(tokio::sync::mpsc::Sender<Vec<u64>>);
+    impl BatchWorker for Half {
+        type Entry = u64;
+        async fn handle_batch(&mut self, batch: &mut Batch<u64>, cx: Context) -> Result<Outcome> {
+            let some = batch.next_chunk(batch.len() / 2).await?;
+            if cx.attempt() == 3 {
+                batch.skip_rest();
+            }
+            self.0.send(some.into_iter().map(|(_, entry)| entry).collect()).await?;
+            Ok(Done)
+        }
+    }
+    let space = Space::new("batch-half");
+    let (tell, mut told) = tokio::sync::mpsc::channel(10);
+    let batcher = Batcher::new(NAME, Half(tell)).limit(8).retry(9, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..8).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    for expected in [vec![0, 1, 2, 3], vec![4, 5], vec![6]] {
+        assert_eq!(crate::harness::within(told.recv()).await, Some(expected));
+    }
+    space.until_count(NAME, "completed", 1).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_without_its_list_is_reported_not_run() {
+    let space = Space::new("batch-no-list");
+    let rows = declared(&space, limit(2)).await;
+    rows.push_many(0..2).await.all().unwrap();
+    let lists = sealed_lists(&space).await;
+    let _: i64 = space.redis(redis::cmd("DEL").arg(&lists)).await;
+    let (batcher, mut told) = doer();
+    let node = start(space.node().add(batcher.limit(2)));
+    space.until_count(NAME, "buried", 1).await;
+    assert!(told.try_recv().is_err(), "there was nothing to handle");
+    let records = space.dead(NAME).await;
+    assert!(records[0].contains("has no entries"), "{records:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_verdict_is_asked_for_and_what_is_left_can_run_again_at_once() {
+    #[derive(Clone)]
+    struct Judge(tokio::sync::mpsc::Sender<(Vec<u64>, u32)>);
+    impl BatchWorker for Judge {
+        type Entry = u64;
+        async fn handle_batch(&mut self, batch: &mut Batch<u64>, cx: Context) -> Result<Outcome> {
+            let all = batch.all().await?;
+            self.0.send((all.iter().map(|(_, entry)| *entry).collect(), cx.attempt())).await?;
+            match cx.attempt() {
+                1 => Err("as a whole".into()),
+                2 => {
+                    batch.retry(1, "alone");
+                    Ok(Done)
+                }
+                _ => Ok(Done),
+            }
+        }
+        async fn handle_error(&mut self, cx: Context, error: &poolder::BoxError) -> Verdict {
+            let text = error.to_string();
+            let known = ["as a whole", "1 of 3 entries failed: entry 1: alone"];
+            assert_eq!(text, known[cx.attempt() as usize - 1]);
+            Verdict::RetryNow
+        }
+    }
+    let space = Space::new("batch-verdict");
+    let (tell, mut told) = tokio::sync::mpsc::channel(10);
+    let batcher = Batcher::new(NAME, Judge(tell)).limit(3);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..3).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    for expected in [(vec![0, 1, 2], 1), (vec![0, 1, 2], 2), (vec![1], 3)] {
+        assert_eq!(crate::harness::within(told.recv()).await, Some(expected));
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_handle_for_other_entries_is_only_that() {
+    let space = Space::new("batch-type");
+    let rows = declared(&space, limit(5)).await;
+    let text = space.client.batcher::<String>(NAME).unwrap();
+    rows.push(7).await.unwrap();
+    assert!(text.list(0).await.is_err_and(|error: Error| error.is_codec()));
+    let error = text.pop_at(0).await.unwrap_err();
+    assert!(error.is_codec() && error.to_string().contains("was taken out"), "{error}");
+}

@@ -1,0 +1,206 @@
+//! When a list is sealed: by limit, time, size or order, and only the one that was meant.
+
+use std::time::Duration;
+
+use poolder::BatchState;
+use poolder::prelude::*;
+
+use super::{NAME, SHORT, declared, doer, limit, next, sealed_lists};
+use crate::harness::{Space, eventually, start, within};
+
+#[tokio::test]
+async fn a_full_list_is_one_job_with_the_entries_in_order() {
+    let space = Space::new("batch-run");
+    let (batcher, mut told) = doer();
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().add(batcher.limit(100)));
+    let rows = rows.group("a.b").unwrap();
+    eventually("declared", || async { rows.push_many(0..250).await.all().is_ok() }).await;
+    let (one, two) = (next(&mut told).await, next(&mut told).await);
+    assert_eq!(one.entries, (0..100).collect::<Vec<_>>());
+    assert_eq!(two.entries, (100..200).collect::<Vec<_>>());
+    assert_eq!((one.group.as_str(), one.attempt), ("a.b", 1));
+    assert_ne!(one.id, two.id);
+    space.until_count(NAME, "completed", 2).await;
+    assert_eq!(sealed_lists(&space).await, [""; 0]);
+    assert_eq!(rows.sums().await.unwrap().waiting, 50);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_time_runs_from_the_first_entry() {
+    let space = Space::new("batch-time");
+    let (batcher, mut told) = doer();
+    let batcher = batcher.timeout(SHORT);
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().add(batcher));
+    rows.push(1).await.unwrap();
+    rows.push(2).await.unwrap();
+    assert_eq!(next(&mut told).await.entries, [1, 2]);
+    rows.push(3).await.unwrap();
+    assert_eq!(next(&mut told).await.entries, [3]);
+    assert_eq!(space.due(NAME).await, 0, "a timer goes with its list");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_timer_of_another_generation_does_nothing() {
+    let space = Space::new("batch-stale");
+    let options = poolder::BatchOptions { timeout: Some(Duration::from_secs(3_600)), ..limit(100) };
+    let rows = declared(&space, options).await;
+    rows.push(1).await.unwrap();
+    let due = space.key(NAME, "due");
+    let timers: Vec<String> = space.redis(redis::cmd("ZRANGE").arg(&due).arg(0).arg(-1)).await;
+    let [timer] = &timers[..] else { panic!("{timers:?}") };
+    rows.flush().await.unwrap().unwrap();
+    assert_eq!(space.due(NAME).await, 0, "a flush takes the timer along");
+    // It comes back, as from a snapshot or a slow promoter, when the next list fills.
+    rows.push(2).await.unwrap();
+    let _: i64 = space.redis(redis::cmd("ZADD").arg(&due).arg(1).arg(timer)).await;
+    let strange = "timer:of-a-later-version:x";
+    let _: i64 = space.redis(redis::cmd("ZADD").arg(&due).arg(1).arg(strange)).await;
+
+    let (batcher, mut told) = doer();
+    let node = start(space.node().add(batcher.limit(100).timeout(Duration::from_secs(3_600))));
+    assert_eq!(next(&mut told).await.entries, [1]);
+    eventually("the stale timer is gone", || async {
+        let score: Option<f64> = space.redis(redis::cmd("ZSCORE").arg(&due).arg(timer)).await;
+        score.is_none()
+    })
+    .await;
+    assert_eq!(rows.len().await.unwrap(), 1, "the second list was not meant");
+    let later: f64 = space.redis(redis::cmd("ZSCORE").arg(&due).arg(strange)).await;
+    assert!(later > 1.0, "what is not understood is kept for who does");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_timeout_only_limit_and_flush_seal() {
+    let space = Space::new("batch-infinity");
+    let rows = declared(&space, limit(3)).await;
+    rows.push_many(0..2).await.all().unwrap();
+    assert_eq!(space.due(NAME).await, 0);
+    assert_eq!(rows.flush().await.unwrap().map(|_| ()), Some(()));
+    assert_eq!(rows.flush().await.unwrap(), None, "nothing gathers");
+    let sealed = rows.sealed(10).await.unwrap();
+    assert_eq!((sealed.len(), sealed[0].len, sealed[0].state), (1, 2, BatchState::Ready));
+    assert!(sealed[0].since <= sealed[0].sealed);
+    assert_eq!(rows.list_sealed(sealed[0].job, 1).await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn many_lists_whose_time_has_come_are_all_sealed() {
+    let space = Space::new("batch-many-due");
+    let rows = declared(
+        &space,
+        poolder::BatchOptions { timeout: Some(Duration::from_millis(1)), ..limit(100) },
+    )
+    .await;
+    for group in 0..450 {
+        rows.group(format!("g{group}")).unwrap().push(group).await.unwrap();
+    }
+    let (batcher, mut told) = doer();
+    let node = start(space.node().add(batcher.limit(100).timeout(Duration::from_millis(1))));
+    let mut seen = vec![];
+    while seen.len() < 450 {
+        seen.extend(next(&mut told).await.entries);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..450).collect::<Vec<_>>());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_batch_comes_in_chunks_and_either_way_round() {
+    #[derive(Clone)]
+    struct Sums(tokio::sync::mpsc::Sender<(usize, u64, u64)>);
+    impl BatchWorker for Sums {
+        type Entry = u64;
+        async fn handle_batch(&mut self, batch: &mut Batch<u64>, _: Context) -> Result<Outcome> {
+            let (mut first, mut last, mut at) = (None, 0, 0);
+            while let Some((index, entry)) = batch.next().await? {
+                assert_eq!(index, at);
+                at += 1;
+                first.get_or_insert(entry);
+                last = entry;
+            }
+            self.0.send((at, first.unwrap(), last)).await?;
+            Ok(Done)
+        }
+    }
+    for reverse in [false, true] {
+        let space = Space::new("batch-large");
+        let (tell, mut told) = tokio::sync::mpsc::channel(10);
+        let batcher = Batcher::new(NAME, Sums(tell)).limit(100_000).reverse(reverse);
+        let rows = batcher.handle(&space.client).unwrap();
+        rows.push_many(0..100_000).await.all().unwrap();
+        let node = start(space.node().add(batcher));
+        let (first, last) = if reverse { (99_999, 0) } else { (0, 99_999) };
+        assert_eq!(within(told.recv()).await, Some((100_000, first, last)));
+        node.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batcher_that_cannot_be_does_not_start() {
+    let space = Space::new("batch-bad");
+    let bad = |text: &'static str, change: fn(Batcher<Nothing>) -> Batcher<Nothing>| {
+        let node = space.node().add(change(Batcher::new(NAME, Nothing)));
+        async move {
+            let error = within(node.run_until(std::future::pending())).await.unwrap_err();
+            assert!(error.is_invalid() && error.to_string().contains(text), "{error}");
+        }
+    };
+    bad("limit 0", |batcher| batcher.limit(0)).await;
+    bad("longer than the timeout", |batcher| batcher.hibernate_after(Duration::from_secs(10)))
+        .await;
+    bad("batcher name", |_| Batcher::new("a:b", Nothing).queue("q")).await;
+    declared(&space, limit(7)).await;
+    bad("limit is 7 there and 8 here", |batcher| batcher.limit(8)).await;
+}
+
+#[tokio::test]
+async fn an_idle_slot_hibernates_once_and_wakes_fresh() {
+    #[derive(Clone)]
+    struct Sleepy(tokio::sync::mpsc::Sender<&'static str>);
+    impl BatchWorker for Sleepy {
+        type Entry = u64;
+        async fn handle_init(&mut self) -> Result<()> {
+            Ok(self.0.send("init").await?)
+        }
+        async fn handle_batch(&mut self, batch: &mut Batch<u64>, _: Context) -> Result<Outcome> {
+            batch.all().await?;
+            self.0.send("batch").await?;
+            Ok(Done)
+        }
+        async fn handle_hibernate(&mut self) {
+            let _ = self.0.send("hibernate").await;
+        }
+    }
+    let space = Space::new("batch-hibernate");
+    let (tell, mut told) = tokio::sync::mpsc::channel(100);
+    let batcher = Batcher::new(NAME, Sleepy(tell)).limit(1).timeout(Duration::from_millis(1));
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().add(batcher.hibernate_after(SHORT)));
+    let mut heard = vec![];
+    for expected in ["init", "hibernate"] {
+        heard.push(within(told.recv()).await.unwrap());
+        assert_eq!(heard.last(), Some(&expected));
+    }
+    rows.push(1).await.unwrap();
+    for expected in ["init", "batch", "hibernate"] {
+        assert_eq!(within(told.recv()).await, Some(expected));
+    }
+    node.stop().await;
+}
+
+#[derive(Clone)]
+struct Nothing;
+
+impl BatchWorker for Nothing {
+    type Entry = u64;
+
+    async fn handle_batch(&mut self, _: &mut Batch<u64>, _: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+}
