@@ -88,6 +88,12 @@ async fn sealed_lists(space: &Space) -> Vec<String> {
     lists
 }
 
+/// How many entries wait, as it is stored: it must never fall below 0.
+async fn waiting(space: &Space) -> i64 {
+    let key = space.key(NAME, &format!("batch:about:{NAME}"));
+    space.redis(redis::cmd("HGET").arg(key).arg("waiting")).await
+}
+
 /// Waits until a handler has seen a batch.
 async fn next(told: &mut mpsc::Receiver<Seen>) -> Seen {
     crate::harness::within(told.recv()).await.expect("the batcher is gone")

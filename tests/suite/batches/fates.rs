@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{BatchState, Error};
+use poolder_core::broker::{ClaimLine, DeadLimits, Settled, Settlement};
+use poolder_core::decide::Transition;
+use poolder_core::{Claim, Partition};
 
-use super::{NAME, SHORT, Seen, batcher, declared, doer, limit, next, sealed_lists};
+use super::{NAME, SHORT, Seen, batcher, declared, doer, limit, next, sealed_lists, waiting};
 use crate::harness::{Space, eventually, start};
 
 const AT_ONCE: Backoff = Backoff::Fixed(Duration::from_millis(1));
@@ -44,7 +47,7 @@ async fn entries_that_failed_go_on_alone_and_others_are_done() {
     assert_eq!(rows.list_sealed(dead[0].job, 0).await.unwrap(), sevens);
     let records = space.dead(NAME).await;
     assert!(records[0].contains("entry 7: never; entry 17: never"), "{records:?}");
-    assert_eq!(rows.sums().await.unwrap().waiting, 0, "the dead do not count");
+    assert_eq!(waiting(&space).await, 0, "the dead do not count");
     assert_eq!(sealed_lists(&space).await.len(), 1, "nothing else is left behind");
     node.stop().await;
 }
@@ -108,28 +111,14 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
     space.until_count(NAME, "buried", 1).await;
     let sealed = rows.sealed(10).await.unwrap();
     assert_eq!((sealed[0].len, sealed[0].state), (3, BatchState::Dead));
-    assert_eq!(rows.sums().await.unwrap().waiting, 0);
-    revive(&space).await;
+    assert_eq!(waiting(&space).await, 0);
+    let revived = space.client.inspect(NAME).unwrap().revive_where(|_| true).await.unwrap();
+    assert_eq!(revived, 1);
     assert_eq!(next(&mut told).await.entries, [0, 1, 2]);
     eventually("gone", || async { sealed_lists(&space).await.is_empty() }).await;
-    assert_eq!(rows.sums().await.unwrap().waiting, 0, "what did not count is not taken off");
+    assert_eq!(waiting(&space).await, 0, "what did not count is not taken off");
     assert!(rows.sealed(10).await.unwrap().is_empty());
     node.stop().await;
-}
-
-/// Gives the only dead job another life, as an operator would.
-async fn revive(space: &Space) {
-    let bodies = space.key(NAME, "dead:bodies");
-    let dead: Vec<Vec<u8>> = space.redis(redis::cmd("HGETALL").arg(&bodies)).await;
-    let [job, record] = &dead[..] else { panic!("one job is dead") };
-    let death = 2 + usize::from(u16::from_be_bytes([record[0], record[1]]));
-    let counters = usize::from(u16::from_be_bytes([record[death + 1], record[death + 2]]));
-    let (counters, envelope) = record[death + 3..].split_at(counters);
-    let _: i64 = space.redis(redis::cmd("HDEL").arg(&bodies).arg(job)).await;
-    let _: i64 = space.redis(redis::cmd("ZREM").arg(space.key(NAME, "dead")).arg(job)).await;
-    let mut add = redis::cmd("XADD");
-    add.arg(space.key(NAME, "ready:normal")).arg("*").arg("j").arg(envelope).arg("c").arg(counters);
-    let _: String = space.redis(&mut add).await;
 }
 
 #[tokio::test]
@@ -145,23 +134,18 @@ async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
         next(&mut told).await;
     }
     space.until_count(NAME, "buried", 5).await;
-    let partition = poolder_core::Partition::first(poolder::QueueName::new(NAME).unwrap());
-    let prune = |age| {
-        let limits = poolder_core::broker::DeadLimits { count: 3, age };
-        let (broker, partition) = (space.client.broker().clone(), partition.clone());
-        async move {
-            let now = poolder::Timestamp::now();
-            broker.prune_dead(&partition, limits, now).await.unwrap()
-        }
-    };
-    assert_eq!(prune(Duration::from_secs(3_600)).await, 0, "by count, which has dropped two");
+    assert_eq!(
+        prune(&space, Duration::from_secs(3_600)).await,
+        0,
+        "by count, which has dropped two"
+    );
     assert_eq!(sealed_lists(&space).await.len(), 3);
     assert_eq!(rows.sealed(10).await.unwrap().len(), 3);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(prune(Duration::ZERO).await, 3, "by age");
+    assert_eq!(prune(&space, Duration::ZERO).await, 3, "by age");
     assert_eq!(sealed_lists(&space).await, [""; 0]);
     assert!(rows.sealed(10).await.unwrap().is_empty());
-    assert_eq!(rows.sums().await.unwrap().waiting, 0);
+    assert_eq!(waiting(&space).await, 0);
     node.stop().await;
 }
 
@@ -182,7 +166,7 @@ async fn a_cancelled_batch_takes_its_entries_along() {
     assert_eq!((entries, attempt), (vec![0, 1], 1), "put off as a whole");
     space.until_count(NAME, "cancelled", 1).await;
     assert_eq!(sealed_lists(&space).await, [""; 0]);
-    assert_eq!(rows.sums().await.unwrap().waiting, 0);
+    assert_eq!(waiting(&space).await, 0);
     node.stop().await;
 }
 
@@ -276,4 +260,108 @@ async fn a_handle_for_other_entries_is_only_that() {
     assert!(text.list(0).await.is_err_and(|error: Error| error.is_codec()));
     let error = text.pop_at(0).await.unwrap_err();
     assert!(error.is_codec() && error.to_string().contains("was taken out"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_left_dies_alone_and_is_kept_for_good() {
+    let space = Space::new("batch-left");
+    let (batcher, mut told) =
+        batcher(|batch: &mut Batch<u64>, all: &[(usize, u64)], _: &Context| {
+            if all.len() == 1 {
+                return Ok(Done);
+            }
+            batch.retry(1, "no");
+            batch.bury(all.len() - 1, "never");
+            Ok(Done)
+        });
+    let batcher = batcher.limit(4).retry(0, AT_ONCE);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..4).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    assert_eq!(next(&mut told).await.entries, [0, 1, 2, 3]);
+    space.until_count(NAME, "buried", 2).await;
+    let lists = sealed_lists(&space).await;
+    assert_eq!(lists.len(), 2);
+    for list in &lists {
+        let left: i64 = space.redis(redis::cmd("PTTL").arg(list)).await;
+        assert_eq!(left, -1, "it is not forgotten after a day");
+    }
+    assert_eq!(waiting(&space).await, 0);
+    let queue = space.client.inspect(NAME).unwrap();
+    assert_eq!(queue.revive_where(|_| true).await.unwrap(), 2);
+    let mut revived = [next(&mut told).await.entries, next(&mut told).await.entries];
+    revived.sort();
+    assert_eq!(revived, [[1], [3]]);
+    eventually("gone", || async { sealed_lists(&space).await.is_empty() }).await;
+    assert_eq!(waiting(&space).await, 0);
+    node.stop().await;
+}
+
+/// Claims what is ready, as a node called `me` would.
+async fn claim(space: &Space, count: usize) -> (ClaimLine, Vec<Claim>) {
+    let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
+    let (broker, limits) = (space.client.broker(), DeadLimits::default());
+    let mut line = ClaimLine::open(broker, &partition, "me", limits).await.unwrap();
+    let claimed = line.exchange(&[], Some((Lane::Normal, count))).await.unwrap().claimed;
+    (line, claimed.unwrap().jobs)
+}
+
+#[tokio::test]
+async fn a_claim_that_is_lost_does_not_take_its_neighbours_lists_along() {
+    let space = Space::new("batch-fenced");
+    let rows = declared(&space, limit(2)).await;
+    rows.push_many(0..6).await.all().unwrap();
+    let (mut line, jobs) = claim(&space, 3).await;
+    let lists = sealed_lists(&space).await;
+    // The first was taken back meanwhile.
+    let lane = space.key(NAME, "ready:normal");
+    let mut steal = redis::cmd("XCLAIM");
+    steal.arg(&lane).arg("workers").arg("other").arg(0).arg(jobs[0].entry.as_ref());
+    let _: redis::Value = space.redis(&mut steal).await;
+    let ends = [
+        Transition::Complete,
+        Transition::Bury { counters: jobs[1].counters.clone() },
+        Transition::Complete,
+    ];
+    let settlements: Vec<Settlement> = jobs
+        .into_iter()
+        .zip(ends)
+        .map(|(claim, end)| Settlement::new(claim, "me".into(), None, end))
+        .collect();
+    let settled = line.exchange(&settlements, None).await.unwrap().settled;
+    assert!(
+        matches!(settled[..], [Settled::Fenced, Settled::Applied, Settled::Applied]),
+        "{settled:?}"
+    );
+    assert_eq!(sealed_lists(&space).await.len(), lists.len() - 1);
+    let mut left: Vec<u64> = vec![];
+    for batch in rows.sealed(10).await.unwrap() {
+        left.extend(rows.list_sealed(batch.job, 0).await.unwrap());
+    }
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3]);
+    assert_eq!(waiting(&space).await, 2);
+}
+
+#[tokio::test]
+async fn what_an_operator_removes_takes_its_entries_along() {
+    let space = Space::new("batch-removed");
+    let rows = declared(&space, limit(2)).await;
+    rows.push_many(0..6).await.all().unwrap();
+    let queue = space.client.inspect(NAME).unwrap();
+    let sealed = rows.sealed(10).await.unwrap();
+    queue.delete(queue.handle(sealed[0].job)).await.unwrap();
+    space.client.cancel(&queue.handle(sealed[1].job)).await.unwrap();
+    prune(&space, Duration::from_secs(3_600)).await;
+    assert_eq!(sealed_lists(&space).await.len(), 1);
+    assert_eq!(waiting(&space).await, 2);
+    assert_eq!(rows.sealed(10).await.unwrap().len(), 1);
+}
+
+/// Does what the leader does once a minute.
+async fn prune(space: &Space, age: Duration) -> u64 {
+    let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
+    let limits = DeadLimits { count: 3, age };
+    let now = poolder::Timestamp::now();
+    space.client.broker().prune_dead(&partition, limits, now).await.unwrap()
 }
