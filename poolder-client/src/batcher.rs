@@ -25,7 +25,7 @@ pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> BatchEntry for T {}
 
 /// The way to one batcher, and one group of it, for entries of type `T`: from
-/// [`Client::batcher`]. Cheap to clone; all handles of a client push together.
+/// [`Client::batcher`](crate::Client::batcher). Cheap to clone; all handles of a client push together.
 ///
 /// ```no_run
 /// # use poolder_client::Client;
