@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Which packages of ours each package may be built on. Edges point one way.
 const EDGES: &[(&str, &[&str])] = &[
-    ("poolder-core", &[]),
-    ("poolder-macros", &[]),
+    ("poolder-cron", &[]),
+    ("poolder-core", &["poolder-cron"]),
+    ("poolder-macros", &["poolder-cron"]),
     ("poolder-client", &["poolder-core"]),
     ("poolder-worker", &["poolder-core", "poolder-client"]),
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
@@ -16,8 +17,14 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that are published, and therefore keep Redis behind the broker.
-const PUBLISHED: &[&str] =
-    &["src", "poolder-core/src", "poolder-client/src", "poolder-worker/src", "poolder-macros/src"];
+const PUBLISHED: &[&str] = &[
+    "src",
+    "poolder-cron/src",
+    "poolder-core/src",
+    "poolder-client/src",
+    "poolder-worker/src",
+    "poolder-macros/src",
+];
 
 const LONGEST: usize = 400;
 

@@ -4,13 +4,6 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Expr, ExprLit, Lit};
 
-/// The units, the largest first, with their milliseconds.
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
-/// A hundred years: far enough for every use, and safe to add to any timestamp.
-const MAX: u64 = 36_500 * 86_400_000;
-
 /// How a time is written, as part of a sentence.
 const FORMS: &str = r#"whole milliseconds, or a text like "500ms", "1s", "1m 30s", "2h" or "1d""#;
 
@@ -80,54 +73,19 @@ fn read_any(value: &Expr) -> Result<Millis, String> {
 
 /// The milliseconds in the text, or what is wrong with it.
 fn parse(text: &str) -> Result<u64, String> {
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err("the text is empty".to_owned());
-    }
-    let mut total = 0_u64;
-    let mut last = u64::MAX;
-    while !rest.is_empty() {
-        let (digits, after) = cut(rest, |c| c.is_ascii_digit());
-        let (unit, after) = cut(after, char::is_alphabetic);
-        if digits.is_empty() {
-            return Err(format!("a number is missing before {rest:?}"));
-        }
-        if unit.is_empty() {
-            return Err(match after.chars().next() {
-                Some('.' | ',') => {
-                    r#"write a fraction in a smaller unit, as in "1s 500ms""#.to_owned()
-                }
-                _ => format!("a unit is missing after {digits}; use d, h, m, s or ms"),
-            });
-        }
-        let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(format!("{unit:?} is no unit; use d, h, m, s or ms"));
-        };
-        if *factor >= last {
-            return Err("use each unit once, the largest first".to_owned());
-        }
-        let number: u64 = digits.parse().map_err(|_| too_long())?;
-        total = number
-            .checked_mul(*factor)
-            .and_then(|ms| total.checked_add(ms))
-            .ok_or_else(too_long)?;
-        last = *factor;
-        rest = after.trim_start();
-    }
-    bounded(total)
+    poolder_cron::span(text).map(millis)
 }
 
 fn bounded(ms: u64) -> Result<u64, String> {
-    if ms <= MAX { Ok(ms) } else { Err(too_long()) }
+    if ms <= millis(poolder_cron::MAX_SPAN) { Ok(ms) } else { Err(too_long()) }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn too_long() -> String {
     "this is longer than 100 years (36500d)".to_owned()
-}
-
-/// Splits after the characters that pass.
-fn cut(text: &str, passes: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(|c| !passes(c)).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -146,7 +104,7 @@ mod tests {
             ("2h", 7_200_000),
             ("1d", 86_400_000),
             ("1d 2h 3m 4s 5ms", 93_784_005),
-            ("36500d", MAX),
+            ("36500d", 36_500 * 86_400_000),
         ] {
             assert_eq!(parse(text), Ok(ms), "{text}");
         }

@@ -1,0 +1,211 @@
+//! Cron expressions: crontab(5) with optional seconds and years, on top of the `cron` crate.
+//!
+//! The crate does the calendar, always in a calendar of its own without clock changes; what it
+//! takes for weekdays, how it joins days and what it does when clocks change is not what crontab
+//! users expect, so fields are read and translated here, and wall clock times are mapped to
+//! instants by [`Zone`](crate::Zone).
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use crate::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, YEAR};
+use crate::zone::{Instants, Zone};
+use crate::{Invalid, shown};
+
+/// A longer text is no expression.
+const MAX_LENGTH: usize = 512;
+
+/// No schedule skips more wall clock times than a day of seconds holds, which is what the longest
+/// gap known has swallowed.
+const MAX_STEPS: usize = 100_000;
+
+/// A cron expression of five, six (seconds first) or seven fields (years last), or `@hourly` and
+/// the like.
+///
+/// Names and numbers are those of crontab(5): weekdays run from 0 to 7, and both 0 and 7 are
+/// Sunday; where day of month and weekday are both restricted, either suffices.
+#[derive(Clone)]
+pub struct Expression {
+    text: String,
+    /// Usually one; two when a day may match by its number or by its weekday.
+    parts: Vec<cron::Schedule>,
+    /// Hour and minute are given: it is about wall clock times, not about the passing of time.
+    fixed: bool,
+}
+
+impl Expression {
+    /// The first moment after `after_ms` at which it fires, or `None` when it never does again
+    /// (its years end in 2100 at the latest).
+    ///
+    /// With fixed hour and minute it follows the wall clock: a time that is skipped when clocks
+    /// are put forward fires at the first moment that exists, one that comes twice fires the first
+    /// time. With `*` in the hour or minute it fires at each moment that matches.
+    #[must_use]
+    pub fn next(&self, zone: Zone, after_ms: i64) -> Option<i64> {
+        let after = after_ms.div_euclid(1000);
+        let local = zone.local(after)?;
+        let onwards = self.walk(zone, local, |instant| instant > after);
+        let best = match zone.instants(local) {
+            // The clock will be put back to before this time, and show some times again.
+            Instants::Twice(first, _) if first == after && !self.fixed => {
+                [onwards, self.second_showing(zone, local, after)].into_iter().flatten().min()
+            }
+            _ => onwards,
+        };
+        best.map(|seconds| seconds * 1000)
+    }
+
+    /// The first instant that passes, walking the wall clock on from `local`, exclusive.
+    fn walk(&self, zone: Zone, local: NaiveDateTime, passes: impl Fn(i64) -> bool) -> Option<i64> {
+        for candidate in self.candidates(local).take(MAX_STEPS) {
+            let found = match zone.instants(candidate) {
+                Instants::Once(at) => [Some(at), None],
+                Instants::Twice(first, second) => [Some(first), (!self.fixed).then_some(second)],
+                Instants::Gap if self.fixed => match zone.instants(zone.gap_end(candidate)?) {
+                    Instants::Once(at) | Instants::Twice(at, _) => [Some(at), None],
+                    Instants::Gap => [None, None],
+                },
+                Instants::Gap => [None, None],
+            };
+            if let Some(at) = found.into_iter().flatten().find(|at| passes(*at)) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// The first match when a repeated time, of which `inside` is a part, is shown again.
+    fn second_showing(&self, zone: Zone, inside: NaiveDateTime, after: i64) -> Option<i64> {
+        let start = zone.fold_start(inside)?.checked_sub_signed(TimeDelta::seconds(1))?;
+        for candidate in self.candidates(start).take(MAX_STEPS) {
+            match zone.instants(candidate) {
+                Instants::Twice(_, second) if second > after => return Some(second),
+                Instants::Twice(..) => {}
+                Instants::Once(_) | Instants::Gap => return None,
+            }
+        }
+        None
+    }
+
+    /// Matching wall clock times after that one, ascending.
+    fn candidates(&self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
+        let mut at: Option<DateTime<Utc>> = Some(local.and_utc());
+        std::iter::from_fn(move || {
+            let after = at?;
+            let next = self.parts.iter().filter_map(|part| part.after(&after).next()).min();
+            // A step that does not go forward would be a fault of the crate: better to end.
+            at = next.filter(|next| *next > after);
+            at.map(|at| at.naive_utc())
+        })
+    }
+}
+
+impl FromStr for Expression {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = |why: &dyn fmt::Display| {
+            Invalid::new(format!("{:?} is no cron expression: {why}", shown(text)))
+        };
+        if text.len() > MAX_LENGTH {
+            return Err(wrong(&format!("it is longer than {MAX_LENGTH} characters")));
+        }
+        let fields = fields(text).map_err(|error| wrong(&error))?;
+        let [second, minute, hour, day, month, weekday, year] = &fields;
+        let part = |day: &Field, weekday: &Field| {
+            let spelled = [
+                second.spelled(&SECOND),
+                minute.spelled(&MINUTE),
+                hour.spelled(&HOUR),
+                day.spelled(&DAY),
+                month.spelled(&MONTH),
+                weekday.spelled(&WEEKDAY),
+                year.spelled(&YEAR),
+            ];
+            spelled.join(" ").parse::<cron::Schedule>().map_err(|error| wrong(&error))
+        };
+        // crontab(5): where neither begins with a star, a day matches by either.
+        let parts = if day.star || weekday.star {
+            vec![part(day, weekday)?]
+        } else {
+            vec![part(day, &Field::any())?, part(&Field::any(), weekday)?]
+        };
+        let fixed = !minute.star && !hour.star;
+        let expression = Self { text: text.trim().to_owned(), parts, fixed };
+        // Whatever the zone, a date that the calendar does not have never comes.
+        let start = DateTime::from_timestamp(0, 0).unwrap_or_default().naive_utc();
+        if expression.candidates(start).next().is_none() {
+            let why = "it never fires, since no year has such a day";
+            return Err(Invalid::new(format!("{:?} cannot be used: {why}", shown(text))));
+        }
+        Ok(expression)
+    }
+}
+
+/// Reads the fields, with those that were left out.
+fn fields(text: &str) -> Result<[Field; 7], String> {
+    let zero = || Field::only(0);
+    let one = || Field::only(1);
+    let any = Field::any;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [first, ..] = words[..] else { return Err("it is empty".into()) };
+    if first.starts_with('@') {
+        let fields = match first.to_ascii_lowercase().as_str() {
+            "@yearly" | "@annually" => [zero(), zero(), zero(), one(), one(), any(), any()],
+            "@monthly" => [zero(), zero(), zero(), one(), any(), any(), any()],
+            "@weekly" => [zero(), zero(), zero(), any(), any(), zero(), any()],
+            "@daily" | "@midnight" => [zero(), zero(), zero(), any(), any(), any(), any()],
+            "@hourly" => [zero(), zero(), any(), any(), any(), any(), any()],
+            _ => {
+                return Err("use @yearly, @annually, @monthly, @weekly, @daily, @midnight, \
+                            @hourly or @every with a time, as in \"@every 90s\""
+                    .into());
+            }
+        };
+        return if words.len() == 1 { Ok(fields) } else { Err(format!("{first} stands alone")) };
+    }
+    let (seconds, rest, years) = match words[..] {
+        [_, _, _, _, _] => (None, &words[..], None),
+        [second, _, _, _, _, _] => (Some(second), &words[1..], None),
+        [second, _, _, _, _, _, year] => (Some(second), &words[1..6], Some(year)),
+        _ => {
+            return Err(format!(
+                "it has {} fields; write 5 (minute hour day month weekday), 6 (second first) or \
+                 7 (year last)",
+                words.len()
+            ));
+        }
+    };
+    let read = |kind, text| Field::read(kind, text).map_err(|error| error.to_string());
+    Ok([
+        seconds.map_or(Ok(zero()), |text| read(&SECOND, text))?,
+        read(&MINUTE, rest[0])?,
+        read(&HOUR, rest[1])?,
+        read(&DAY, rest[2])?,
+        read(&MONTH, rest[3])?,
+        read(&WEEKDAY, rest[4])?,
+        years.map_or(Ok(any()), |text| read(&YEAR, text))?,
+    ])
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({:?})", self.text)
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}

@@ -1,0 +1,175 @@
+//! One field of an expression: which of its numbers are meant.
+
+use crate::{Invalid, shown};
+
+/// What a field may be.
+pub(crate) struct Kind {
+    /// Its name, for messages.
+    pub(crate) name: &'static str,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    /// Names for numbers, the first for `min`.
+    pub(crate) names: &'static [&'static str],
+}
+
+pub(crate) const SECOND: Kind = Kind { name: "second", min: 0, max: 59, names: &[] };
+pub(crate) const MINUTE: Kind = Kind { name: "minute", min: 0, max: 59, names: &[] };
+pub(crate) const HOUR: Kind = Kind { name: "hour", min: 0, max: 23, names: &[] };
+pub(crate) const DAY: Kind = Kind { name: "day of month", min: 1, max: 31, names: &[] };
+pub(crate) const MONTH: Kind = Kind {
+    name: "month",
+    min: 1,
+    max: 12,
+    names: &[
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ],
+};
+/// As crontab(5) counts them: 0 and 7 are Sunday, 1 is Monday.
+pub(crate) const WEEKDAY: Kind = Kind {
+    name: "weekday",
+    min: 0,
+    max: 7,
+    names: &["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"],
+};
+pub(crate) const YEAR: Kind = Kind { name: "year", min: 1970, max: 2100, names: &[] };
+
+/// A field that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// The numbers that are meant, ascending; `None` for all of them.
+    pub(crate) numbers: Option<Vec<u32>>,
+    /// It begins with `*`: in the eyes of cron it restricts nothing.
+    pub(crate) star: bool,
+}
+
+impl Field {
+    /// The field of a macro such as `@daily`, or of an expression that leaves it out.
+    pub(crate) fn only(number: u32) -> Self {
+        Self { numbers: Some(vec![number]), star: false }
+    }
+
+    pub(crate) fn any() -> Self {
+        Self { numbers: None, star: true }
+    }
+
+    /// Reads a list such as `1,5-10,*/20`.
+    pub(crate) fn read(kind: &Kind, text: &str) -> Result<Self, Invalid> {
+        if text == "*" || text == "?" && (kind.name == DAY.name || kind.name == WEEKDAY.name) {
+            return Ok(Self::any());
+        }
+        let mut set = vec![];
+        for part in text.split(',') {
+            kind.read_part(part, &mut set)?;
+        }
+        if kind.name == WEEKDAY.name {
+            // 7 is another name of 0.
+            set.iter_mut().for_each(|day| *day %= 7);
+        }
+        set.sort_unstable();
+        set.dedup();
+        Ok(Self { numbers: Some(set), star: text.starts_with('*') })
+    }
+
+    /// The field in the words of the `cron` crate, whose weekdays have other numbers.
+    pub(crate) fn spelled(&self, kind: &Kind) -> String {
+        let Some(numbers) = &self.numbers else { return "*".into() };
+        let number = |n: &u32| match WEEKDAY.names.get(*n as usize) {
+            Some(name) if kind.name == WEEKDAY.name => name[..3].to_owned(),
+            _ => n.to_string(),
+        };
+        numbers.iter().map(number).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Kind {
+    /// Reads one part of a list: a number, a name, a range, each with or without a step.
+    fn read_part(&self, part: &str, set: &mut Vec<u32>) -> Result<(), Invalid> {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, Some(self.read_step(step)?)),
+            None => (part, None),
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (self.min, self.last()),
+            Some((from, to)) => {
+                let (from, to) = (self.read_number(from)?, self.read_number(to)?);
+                // crontab(5) lets a week end on Sunday: Fri-Sun is 5-7.
+                let to = if self.name == WEEKDAY.name && to == 0 && from > 0 { 7 } else { to };
+                if from > to {
+                    return Err(self.wrong(&format!(
+                        "the range {:?} runs backwards: split it, as in {}-{},{}-{}",
+                        shown(range),
+                        from,
+                        self.last(),
+                        self.min,
+                        to
+                    )));
+                }
+                (from, to)
+            }
+            // As in Quartz and the `cron` crate: every step-th from there on.
+            None if step.is_some() => (self.read_number(range)?, self.last()),
+            None => {
+                let number = self.read_number(range)?;
+                (number, number)
+            }
+        };
+        set.extend((from..=to).step_by(step.unwrap_or(1) as usize));
+        Ok(())
+    }
+
+    /// The highest number that is not another name for a lower one.
+    fn last(&self) -> u32 {
+        if self.name == WEEKDAY.name { 6 } else { self.max }
+    }
+
+    fn read_step(&self, text: &str) -> Result<u32, Invalid> {
+        let step = text.parse().ok().filter(|step| (1..=self.max).contains(step));
+        step.ok_or_else(|| {
+            let max = self.max;
+            self.wrong(&format!("the step {:?} is no number from 1 to {max}", shown(text)))
+        })
+    }
+
+    fn read_number(&self, text: &str) -> Result<u32, Invalid> {
+        let Self { min, max, .. } = self;
+        if text.is_empty() {
+            return Err(self.wrong("a number is missing"));
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number = text.parse().ok().filter(|number| (min..=max).contains(&number));
+            return number.ok_or_else(|| {
+                self.wrong(&format!("{} is not between {min} and {max}", shown(text)))
+            });
+        }
+        let lower = text.to_ascii_lowercase();
+        let named = |name: &&str| lower == **name || lower == name[..3];
+        if let Some(at) = self.names.iter().position(named) {
+            return Ok(min + u32::try_from(at).unwrap_or_default());
+        }
+        if lower.contains(['l', 'w', '#'])
+            && self.names.iter().all(|name| !lower.contains(&name[..3]))
+        {
+            return Err(self.wrong(&format!("{:?}: L, W and # are not supported", shown(text))));
+        }
+        let or_names = match self.names.first() {
+            Some(first) => format!(" or a name such as {}", &first[..3]),
+            None => String::new(),
+        };
+        Err(self.wrong(&format!("{:?} is no number from {min} to {max}{or_names}", shown(text))))
+    }
+
+    fn wrong(&self, why: &str) -> Invalid {
+        Invalid::new(format!("{}: {why}", self.name))
+    }
+}

@@ -1,0 +1,137 @@
+//! When a schedule fires: by an expression, or again and again after the same time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::{Expression, Invalid, MAX_SPAN, Zone, shown, span};
+
+/// The shortest interval: what is needed more often is not a job of its own each time.
+pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
+/// When a schedule fires.
+///
+/// A text that starts with a digit and is a length of time (`"90s"`, `"1h 30m"`), or `@every`
+/// before one, is an interval; every other text is a cron expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timing {
+    /// By the calendar.
+    Cron(Expression),
+    /// Every so often, counted from an origin.
+    Every(Duration),
+}
+
+impl Timing {
+    /// An interval.
+    ///
+    /// # Errors
+    /// When it is shorter than [`MIN_INTERVAL`] or longer than [`MAX_SPAN`].
+    pub fn every(interval: Duration) -> Result<Self, Invalid> {
+        if interval < MIN_INTERVAL {
+            return Err(Invalid::new(format!(
+                "an interval of {interval:?} is too short: use {MIN_INTERVAL:?} or more"
+            )));
+        }
+        if interval > MAX_SPAN {
+            return Err(Invalid::new("an interval above 100 years is too long"));
+        }
+        // Ticks are counted in whole milliseconds.
+        let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        Ok(Self::Every(Duration::from_millis(millis)))
+    }
+
+    /// The first moment after `after_ms` at which it fires. An interval counts from `origin_ms`,
+    /// and the origin itself is no tick of it.
+    #[must_use]
+    pub fn next(&self, zone: Zone, origin_ms: i64, after_ms: i64) -> Option<i64> {
+        match self {
+            Self::Cron(expression) => expression.next(zone, after_ms),
+            Self::Every(interval) => {
+                let step = i64::try_from(interval.as_millis()).ok().filter(|step| *step > 0)?;
+                let passed = after_ms.saturating_sub(origin_ms).max(0);
+                (passed / step + 1).checked_mul(step)?.checked_add(origin_ms)
+            }
+        }
+    }
+}
+
+impl FromStr for Timing {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim();
+        let interval = |text: &str| {
+            let read = span(text)
+                .map_err(|why| Invalid::new(format!("{:?} is no interval: {why}", shown(text))))?;
+            Self::every(read)
+        };
+        if let Some(rest) = text.strip_prefix("@every") {
+            return interval(rest.trim());
+        }
+        let is_interval = text.starts_with(|c: char| c.is_ascii_digit())
+            && text.ends_with(|c: char| c.is_ascii_alphabetic())
+            && !text.contains(['*', ',', '/', '-', '?'])
+            && text.split_whitespace().count() < 5;
+        if is_interval {
+            return interval(text);
+        }
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Invalid::new(format!(
+                "{:?} has no unit: write an interval such as \"{}ms\" or \"90s\"",
+                shown(text),
+                shown(text)
+            )));
+        }
+        text.parse().map(Self::Cron)
+    }
+}
+
+impl TryFrom<&str> for Timing {
+    type Error = Invalid;
+
+    fn try_from(text: &str) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Timing {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl TryFrom<Duration> for Timing {
+    type Error = Invalid;
+
+    fn try_from(interval: Duration) -> Result<Self, Invalid> {
+        Self::every(interval)
+    }
+}
+
+impl TryFrom<u64> for Timing {
+    type Error = Invalid;
+
+    /// An interval in milliseconds.
+    fn try_from(millis: u64) -> Result<Self, Invalid> {
+        Self::every(Duration::from_millis(millis))
+    }
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cron(expression) => expression.fmt(f),
+            Self::Every(interval) => {
+                // In the largest unit that has no remainder.
+                let ms = interval.as_millis();
+                let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+                match units.into_iter().find(|(unit, _)| ms >= *unit && ms % unit == 0) {
+                    Some((unit, name)) => write!(f, "{}{name}", ms / unit),
+                    None => write!(f, "{ms}ms"),
+                }
+            }
+        }
+    }
+}
