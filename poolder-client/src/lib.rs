@@ -19,6 +19,8 @@ mod enqueue;
 mod fleet;
 mod inspect;
 mod results;
+mod schedule;
+mod schedules;
 mod waiters;
 
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Push, PushMany};
@@ -26,3 +28,5 @@ pub use call::Call;
 pub use client::Client;
 pub use enqueue::Enqueue;
 pub use inspect::Inspector;
+pub use schedule::NewSchedule;
+pub use schedules::Schedules;

@@ -65,6 +65,17 @@ pub enum Transition {
     Cancel(String),
 }
 
+impl Transition {
+    /// True when the job will not run again by itself.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        match self {
+            Self::Complete | Self::CompleteWith(_) | Self::Bury { .. } | Self::Cancel(_) => true,
+            Self::RunAgain(_) | Self::Later { .. } | Self::Ready { .. } => false,
+        }
+    }
+}
+
 /// Why a job waits in `due`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {

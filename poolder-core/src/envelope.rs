@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::job::{Format, JobId, RawJob, check_kind};
 use crate::retry::{Backoff, Policy};
+use crate::schedule::Tick;
 use crate::time::clamped_millis;
 
 const LAYOUT: u8 = 1;
@@ -63,6 +64,8 @@ pub(crate) struct Options {
     /// Somebody waits for the end: it is recorded, and kept for so many milliseconds.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     end_kept: Option<u64>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    tick: Option<Tick>,
 }
 
 /// A backoff in milliseconds. The default one is never stored.
@@ -253,6 +256,7 @@ impl Options {
             retry_for: policy.retry_for.map(millis),
             crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
             end_kept: None,
+            tick: None,
         }
     }
 

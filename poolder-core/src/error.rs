@@ -240,6 +240,18 @@ impl Error {
     }
 }
 
+impl From<poolder_cron::Invalid> for Error {
+    fn from(why: poolder_cron::Invalid) -> Self {
+        Self::invalid(why.to_string())
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;

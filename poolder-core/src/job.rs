@@ -166,6 +166,13 @@ impl JobId {
         Self(Uuid::new_v5(&DERIVED, format!("{queue}\n{name}").as_bytes()))
     }
 
+    /// The id of a schedule's tick (UUIDv5), so that whoever publishes it means the same job.
+    #[must_use]
+    pub fn of_tick(queue: &QueueName, schedule: &str, at: Timestamp) -> Self {
+        let tick = format!("tick\n{queue}\n{schedule}\n{}", at.millis());
+        Self(Uuid::new_v5(&DERIVED, tick.as_bytes()))
+    }
+
     /// The id of a plain entry, which brings none: derived from where it was first stored.
     pub(crate) fn of_plain_entry(stream: &str, entry: &str) -> Self {
         Self(Uuid::new_v5(&DERIVED, format!("{stream}\n{entry}").as_bytes()))

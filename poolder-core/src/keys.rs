@@ -37,6 +37,8 @@ pub(crate) struct PartitionKeys {
     pub(crate) dead_bodies: String,
     /// Hash: who leads the partition, since which term, until when.
     pub(crate) lease: String,
+    /// What recurs.
+    pub(crate) schedules: ScheduleKeys,
     /// Hash of counters.
     pub(crate) stats: String,
     /// Hash: what operators ordered for the partition, and how often they did.
@@ -52,6 +54,21 @@ pub(crate) struct PartitionKeys {
     base: String,
 }
 
+/// The keys about the schedules of a partition.
+#[derive(Debug, Clone)]
+pub(crate) struct ScheduleKeys {
+    /// Hash: name → what it runs, and when.
+    pub(crate) records: String,
+    /// Hash: name → its revision, its last tick, and what was counted.
+    pub(crate) states: String,
+    /// Sorted set: time of the next tick in ms → name, for those that have one.
+    pub(crate) next: String,
+    /// Hash: name → the job that is still under way, where two must not run at once.
+    pub(crate) running: String,
+    /// Hash: name → the job that waits for it to end.
+    pub(crate) queued: String,
+}
+
 /// The keys about the nodes of a namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct RosterKeys {
@@ -63,6 +80,8 @@ pub(crate) struct RosterKeys {
     pub(crate) about: String,
     /// Set of the queues that were ever used.
     pub(crate) queues: String,
+    /// Hash: owner of declared schedules → the queues in which it has some.
+    pub(crate) schedulers: String,
 }
 
 impl Keyspace {
@@ -91,6 +110,13 @@ impl Keyspace {
             dead: format!("{base}:dead"),
             dead_bodies: format!("{base}:dead:bodies"),
             lease: format!("{base}:lease"),
+            schedules: ScheduleKeys {
+                records: format!("{base}:schedules"),
+                states: format!("{base}:schedules:state"),
+                next: format!("{base}:schedules:next"),
+                running: format!("{base}:schedules:running"),
+                queued: format!("{base}:schedules:queued"),
+            },
             stats: format!("{base}:stats"),
             meta: format!("{base}:meta"),
             cancelled: format!("{base}:cancelled"),
@@ -108,6 +134,7 @@ impl Keyspace {
             marks: format!("{base}:marks"),
             about: format!("{base}:about"),
             queues: format!("{base}:queues"),
+            schedulers: format!("{base}:schedulers"),
         }
     }
 }

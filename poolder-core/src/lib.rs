@@ -12,6 +12,7 @@
 //! | [`Handle`] | where to look for a job |
 //! | [`End`] | how it ended, for whoever waits |
 //! | [`view`] | what an operator sees |
+//! | [`Schedule`], [`Timing`], [`Missed`], [`Overlap`] | what recurs, and when |
 //! | [`decide`](decide::decide) | what becomes of a job when its claim ends |
 //!
 //! The mechanism is [`broker`]: the way to Redis, one file per verb. Users take all of this from
@@ -29,6 +30,7 @@ mod keys;
 mod outcome;
 mod queue;
 mod retry;
+mod schedule;
 mod scripts;
 mod state;
 mod time;
@@ -43,8 +45,10 @@ pub use error::{BoxError, Error};
 pub use handle::{Handle, Place};
 pub use job::{Format, Job, JobId, RawJob, check_kind, payload};
 pub use outcome::{Cause, Failure, Outcome, Verdict};
+pub use poolder_cron::{Timing, Zone};
 pub use queue::{Lane, Partition, QueueName};
 pub use retry::{Backoff, Policy};
+pub use schedule::{Missed, Overlap, Plan, Schedule, Status, Tick, check_schedule_name};
 pub use state::State;
 pub use time::Timestamp;
 pub use wire::{Claim, Entry, EntryId, Undecodable};

@@ -45,6 +45,10 @@ scripts! {
     RESCHEDULE = "reschedule";
     REVIVE = "revive";
     REMOVE = "remove";
+    SCHEDULES = "schedules";
+    SCHEDULE_PUT = "schedule_put";
+    SCHEDULE_DROP = "schedule_drop";
+    TICK = "tick";
 }
 
 /// The commands that load every script. Caches are empty after a restart and on a promoted

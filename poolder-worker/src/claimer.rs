@@ -233,6 +233,7 @@ impl Claimer {
             partition: self.setup.partition.clone(),
             attempt: claim.attempt(),
             fence: claim.fence(),
+            tick: claim.envelope.tick().cloned(),
             timeout,
             client: self.setup.client.clone(),
         })
@@ -246,6 +247,7 @@ impl Claimer {
             partition: self.setup.partition.clone(),
             attempt: 0,
             fence: 0,
+            tick: None,
             timeout: None,
             client: self.setup.client.clone(),
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::Effect;
-use poolder_core::{Error, JobId, Partition};
+use poolder_core::{Error, JobId, Partition, Tick};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ struct Inner {
     kind: Box<str>,
     partition: Partition,
     fence: u64,
+    tick: Option<Tick>,
     client: Client,
     cancelled: AtomicU8,
     wake: Notify,
@@ -49,17 +50,18 @@ pub(crate) struct About {
     pub(crate) partition: Partition,
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
+    pub(crate) tick: Option<Tick>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) client: Client,
 }
 
 impl Context {
     pub(crate) fn new(about: About) -> Self {
-        let About { id, kind, partition, attempt, fence, timeout, client } = about;
+        let About { id, kind, partition, attempt, fence, tick, timeout, client } = about;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
         let effects = Mutex::default();
-        let inner = Inner { id, kind, partition, fence, client, cancelled, wake, effects };
+        let inner = Inner { id, kind, partition, fence, tick, client, cancelled, wake, effects };
         Self { inner: Arc::new(inner), attempt, deadline }
     }
 
@@ -93,6 +95,12 @@ impl Context {
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.inner.fence
+    }
+
+    /// The tick for which a schedule enqueued the job; `None` for a job that no schedule made.
+    #[must_use]
+    pub fn tick(&self) -> Option<&Tick> {
+        self.inner.tick.as_ref()
     }
 
     /// When the attempt times out.

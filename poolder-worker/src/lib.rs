@@ -10,10 +10,11 @@
 //! | `batcher` | a pool whose jobs are batches of gathered entries |
 //! | `claimer` | free slots → claims → settlements |
 //! | `node` | the process: start, services, the order of shutdown |
+//! | `scheduler` | code whose jobs recur, and schedules declared in code |
 //! | `vitals` | what the parts of a node tell each other |
 //! | `orders` | what operators ordered for a partition |
 //! | `desk` | where slots lay down what they have finished |
-//! | `services` | heartbeat, leader, promoter, rescuer, pruner, orders |
+//! | `services` | heartbeat, leader, promoter, scheduler, rescuer, pruner, orders |
 //!
 //! Users take these from the `poolder` facade.
 
@@ -27,6 +28,7 @@ mod middleware;
 mod node;
 mod orders;
 mod pool;
+mod scheduler;
 mod services;
 mod slot;
 mod vitals;
@@ -37,4 +39,5 @@ pub use context::{Context, Interruption};
 pub use middleware::{Middleware, Next};
 pub use node::{Component, Node, NodeBuilder};
 pub use pool::Pool;
+pub use scheduler::{Crontab, IntoThen, Periodic, Scheduler, Then};
 pub use worker::{Result, Worker, WorkerFn, worker_fn};

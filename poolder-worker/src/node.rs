@@ -308,6 +308,7 @@ fn post(
         leads: Arc::new(watch::Sender::new(false)),
         hints: Arc::new(watch::Sender::new(false)),
         due: Arc::new(Notify::new()),
+        tick: Arc::new(Notify::new()),
         lease: Arc::new(Notify::new()),
         news: Arc::new(Notify::new()),
         orders: Arc::new(watch::Sender::new(Standing::default())),

@@ -3,13 +3,16 @@
 //! | file | duty |
 //! |---|---|
 //! | `heartbeat` | on a thread of its own: beats, marks the dead, learns of our own death |
+//! | `duty` | the loop of a duty that has a next time |
 //! | `leader` | who leads a partition |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back what dead nodes hold; leader only |
+//! | `scheduler` | publishes the ticks of schedules; leader only |
 //! | `pruner` | removes dead jobs and orders that are too old; leader only |
 //! | `orders` | learns what is paused and what is cancelled |
 //! | `listener` | hears hints, so that the others need not poll as often |
 
+mod duty;
 mod heartbeat;
 mod leader;
 mod listener;
@@ -17,6 +20,7 @@ mod orders;
 mod promoter;
 mod pruner;
 mod rescuer;
+mod scheduler;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -47,6 +51,8 @@ pub(crate) struct Post {
     pub(crate) hints: Arc<watch::Sender<bool>>,
     /// The head of `due` has changed.
     pub(crate) due: Arc<Notify>,
+    /// A schedule ticks sooner.
+    pub(crate) tick: Arc<Notify>,
     /// The leader has resigned.
     pub(crate) lease: Arc<Notify>,
     /// There are new orders …
@@ -72,6 +78,7 @@ pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, posts: Vec<Post>, stop: &Cancel
     for post in &posts {
         tasks.spawn(leader::run(post.clone(), stop.clone()));
         until(tasks, stop, promoter::run(post.clone()));
+        until(tasks, stop, scheduler::run(post.clone()));
         until(tasks, stop, rescuer::run(post.clone()));
         until(tasks, stop, pruner::run(post.clone()));
         until(tasks, stop, orders::run(post.clone()));

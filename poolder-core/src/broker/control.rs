@@ -16,6 +16,8 @@ pub enum Hint {
     Lease,
     /// Somebody paused, resumed or cancelled something.
     Orders,
+    /// A schedule ticks sooner.
+    Tick,
 }
 
 /// A connection that hears the hints of some partitions.
@@ -53,6 +55,7 @@ impl Listener {
                 b"due" => Hint::Due,
                 b"lease" => Hint::Lease,
                 b"orders" => Hint::Orders,
+                b"tick" => Hint::Tick,
                 // A newer version may know more hints.
                 _ => continue,
             };

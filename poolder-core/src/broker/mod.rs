@@ -21,6 +21,7 @@
 //! | `remove` | delete jobs that do not run |
 //! | `rescue` | find what dead nodes hold |
 //! | `roster` | beats, marks, and who there is |
+//! | `schedule` | what recurs: kept, changed, declared, and published tick by tick |
 //! | `lease` | who leads a partition |
 //! | `control` | hints over pub/sub |
 //! | `check` | is this server fit for a queue? |
@@ -55,6 +56,7 @@ mod rescue;
 mod revive;
 mod roster;
 mod route;
+mod schedule;
 mod send;
 mod settle;
 mod tls;
@@ -84,6 +86,7 @@ pub use orders::Orders;
 pub use promote::Promotion;
 pub use rescue::Holder;
 pub use roster::{Beat, Beater, NodeInfo, NodeName, Standing};
+pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
 pub use settle::{DeadLimits, Depths, Effect, Settled, Settlement};
 
 use crate::error::Error;

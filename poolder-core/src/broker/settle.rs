@@ -48,6 +48,8 @@ struct Subject {
     body: Vec<u8>,
     bytes: usize,
     raw: bool,
+    /// The schedule that must be told when the job has ended.
+    alone: Option<Box<str>>,
 }
 
 /// What became of a settlement.
@@ -96,8 +98,10 @@ impl Settlement {
             Some(_) => claim.envelope.as_bytes().to_vec(),
             None => vec![],
         };
+        let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
+        let alone = tick.map(|tick| tick.schedule().into());
         let (lane, entry, plain) = (claim.lane, claim.entry, claim.plain.unwrap_or_default());
-        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false };
+        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone };
         Self { subject, owner, history, transition, effects: vec![], end_kept, batcher }
     }
 
@@ -114,6 +118,7 @@ impl Settlement {
             bytes: found.raw.len(),
             body: found.raw,
             raw: true,
+            alone: None,
         };
         let transition = Transition::Bury { counters };
         let (history, effects) = (None, vec![]);
@@ -165,7 +170,10 @@ impl Settlement {
     fn fast(&self) -> Option<&str> {
         match self.transition {
             Transition::Complete
-                if self.effects.is_empty() && self.end_kept.is_none() && self.batcher.is_none() =>
+                if self.effects.is_empty()
+                    && self.end_kept.is_none()
+                    && self.batcher.is_none()
+                    && self.subject.alone.is_none() =>
             {
                 self.history.as_deref()
             }

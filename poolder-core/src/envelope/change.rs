@@ -1,11 +1,17 @@
-//! Envelopes made from others: for a caller who waits, and for an operator who edits.
+//! Envelopes made from others: for a caller who waits, for an operator who edits, and for the ticks
+//! of a schedule.
 
 use std::time::Duration;
 
 use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, MAX_PAYLOAD, Options};
 use crate::error::Error;
-use crate::job::Format;
+use crate::job::{Format, JobId};
+use crate::retry::Policy;
+use crate::schedule::Tick;
 use crate::time::clamped_millis;
+
+/// Where the id stands.
+const ID: std::ops::Range<usize> = 2..18;
 
 impl Envelope {
     /// The same job, whose end shall be recorded however it ends, and kept for this long.
@@ -36,6 +42,36 @@ impl Envelope {
         }
         let options = self.options.as_deref().cloned().unwrap_or_default();
         self.rebuilt(options, format == Format::Json, payload)
+    }
+
+    /// The same job under another policy.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a policy that cannot be followed.
+    pub fn with_policy(&self, policy: &Policy) -> Result<Self, Error> {
+        policy.check()?;
+        let old = self.options.as_deref().cloned().unwrap_or_default();
+        let new = Options::of(self.version(), policy);
+        let options = Options { end_kept: old.end_kept, tick: old.tick, ..new };
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// The same job under another id, for the tick of a schedule.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when the tick cannot be serialized.
+    pub(crate) fn for_tick(&self, id: JobId, tick: Tick) -> Result<Self, Error> {
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.tick = Some(tick);
+        let mut new = self.rebuilt(options, self.is_json(), &self.raw[self.payload..])?;
+        new.raw[ID].copy_from_slice(id.as_bytes());
+        Ok(Self { id, ..new })
+    }
+
+    /// The tick of a schedule that it stands for.
+    #[must_use]
+    pub fn tick(&self) -> Option<&Tick> {
+        self.options.as_ref()?.tick.as_ref()
     }
 
     /// For how long the end shall be kept, when somebody waits for it.
@@ -76,8 +112,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::JobId;
-    use crate::retry::Policy;
+    use crate::time::Timestamp;
 
     fn job(policy: &Policy) -> Envelope {
         let write = |out: &mut Vec<u8>| {
@@ -101,6 +136,21 @@ mod tests {
             assert_eq!(read.raw_job().payload, plain.raw_job().payload);
         }
         assert!(job(&Policy::default()).recording_end(Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_tick_and_another_policy_keep_everything_else() {
+        let (id, at) = (JobId::generate(), Timestamp::from_millis(5));
+        let tick = Tick::new("nightly", at, true);
+        let policy = Policy::default().attempts(3);
+        let ticked = job(&policy).for_tick(id, tick.clone()).unwrap();
+        let read = Envelope::parse(ticked.as_bytes().to_vec()).unwrap();
+        assert_eq!((read.id(), read.tick(), read.policy()), (id, Some(&tick), policy));
+        assert_eq!(read, ticked);
+        let other = ticked.with_policy(&Policy::default().attempts(4)).unwrap();
+        assert_eq!((other.policy().attempts, other.tick(), other.id()), (4, Some(&tick), id));
+        assert_eq!(other.raw_job().payload, job(&Policy::default()).raw_job().payload);
+        assert!(ticked.with_policy(&Policy::default().attempts(0)).is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@
 --      "swap" (sealed list, batcher, what is left): what is left takes the place of all
 --      "split" (what is set apart, its own sealed list): it becomes a dead job of its own; the
 --        value is the job's id and its dead record up to the envelope
+--      or of a job that a schedule keeps alone, 1 for ms if the job ends, else 0:
+--      "over" (running, queued): the job, id and then the schedule's name, has ended by this or
+--        because it was cancelled
 -- Returns a string of 1 or 0 per job: moved, or no longer the owner's
 local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
@@ -51,11 +54,30 @@ local function uncount(job, batcher, gone)
   end
 end
 
-local takes = {set = 1, ['end'] = 1, stop = 1, drop = 2, park = 2, swap = 3, split = 2}
+-- The job that a schedule kept alone has ended: the one that waited for it takes its place.
+local function over(running, queued, job, name)
+  if string.sub(redis.call('HGET', running, name) or '', 1, 16) ~= job then return end
+  local next = redis.call('HGET', queued, name)
+  if not next then
+    redis.call('HDEL', running, name)
+    return
+  end
+  local lane, body = string.byte(next, 1), string.sub(next, 2)
+  local entry = redis.call('XADD', KEYS[7 + lane], '*', 'j', body)
+  redis.call('HSET', running, name, string.sub(body, 3, 18) .. string.char(lane) .. entry)
+  redis.call('HDEL', queued, name)
+end
+
+local takes = {set = 1, ['end'] = 1, stop = 1, drop = 2, park = 2, swap = 3, split = 2,
+  over = 2}
 
 local function take_effect(at, key, job, body, stopped)
   local effect = ARGV[at]
-  if (effect == 'stop') ~= stopped then
+  if effect == 'over' then
+    if stopped or ARGV[at + 2] == '1' then
+      over(KEYS[key], KEYS[key + 1], job, string.sub(ARGV[at + 1], 17))
+    end
+  elseif (effect == 'stop') ~= stopped then
     return key + takes[effect]
   elseif effect == 'set' or effect == 'end' or effect == 'stop' then
     redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])

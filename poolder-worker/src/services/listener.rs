@@ -20,6 +20,7 @@ pub(super) async fn run(posts: Vec<Post>) {
                 while let Some((at, hint)) = listener.next().await {
                     match hint {
                         Hint::Due => posts[at].due.notify_one(),
+                        Hint::Tick => posts[at].tick.notify_one(),
                         Hint::Lease => posts[at].lease.notify_one(),
                         Hint::Orders => posts[at].news.notify_one(),
                     }
@@ -39,5 +40,6 @@ fn hear(posts: &[Post], heard: bool) {
         // Whatever was hinted at before is looked up now.
         post.due.notify_one();
         post.news.notify_one();
+        post.tick.notify_one();
     }
 }

@@ -5,30 +5,11 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::Post;
-
-/// Hints may be lost: without them the head is looked at this often …
-const POLL: Duration = Duration::from_secs(1);
-/// … and while they are heard, this often.
-const POLL_BESIDE_HINTS: Duration = Duration::from_secs(5);
+use super::{Post, duty};
 
 pub(super) async fn run(post: Post) {
-    loop {
-        post.until_leading().await;
-        let poll = if *post.hints.borrow() { POLL_BESIDE_HINTS } else { POLL };
-        let wait = match promote_all(&post).await {
-            Ok(None) => poll,
-            Ok(Some(wait)) => wait.min(poll),
-            Err(error) => {
-                tracing::warn!(partition = %post.partition, %error, "due jobs could not be moved");
-                POLL
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = post.due.notified() => {}
-        }
-    }
+    let work = || promote_all(&post);
+    duty::run(&post, &post.due, "due jobs could not be moved", work).await;
 }
 
 /// Moves everything that is due; returns how long until the next is, if any waits.

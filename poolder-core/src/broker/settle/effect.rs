@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::decide::{ORDERED, Transition};
 use crate::end::End;
 use crate::job::JobId;
-use crate::keys::PartitionKeys;
+use crate::keys::{PartitionKeys, ScheduleKeys};
 use crate::outcome::Failure;
 use crate::queue::Lane;
 use crate::time::clamped_millis;
@@ -71,7 +71,12 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
         let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
         Some(Spelled { name, keys, value: vec![], millis: 0 })
     });
-    end_of(settlement, keys).into_iter().chain(others).chain(list).collect()
+    let over = settlement.subject.alone.as_ref().map(|schedule| {
+        let ends = settlement.transition.ends();
+        over(keys, job, schedule, ends)
+    });
+    let ends = end_of(settlement, keys).into_iter().chain(over);
+    ends.chain(others).chain(list).collect()
 }
 
 /// The record of the end, when there is one to be kept.
@@ -121,4 +126,16 @@ fn bury_entries(
     value.extend(head(Lane::Normal, &counters));
     let keys = vec![keys.batch_rest(settlement.job_id(), part), keys.batch_sealed(id)];
     Spelled { name: "split", keys, value, millis: 0 }
+}
+
+/// Tells a schedule that the job it kept alone has ended: by this settlement, or because it was
+/// cancelled meanwhile.
+fn over(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> Spelled {
+    let ScheduleKeys { running, queued, .. } = &keys.schedules;
+    Spelled {
+        name: "over",
+        keys: vec![running.clone(), queued.clone()],
+        value: [job.as_bytes(), schedule.as_bytes()].concat(),
+        millis: i64::from(ends),
+    }
 }

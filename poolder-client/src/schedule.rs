@@ -1,0 +1,152 @@
+//! One schedule about to be added, with whatever differs from the defaults, awaited like a future.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use poolder_core::broker::{Declaration, ScheduleInfo};
+use poolder_core::{
+    Error, Job, JobId, Lane, Missed, Overlap, Policy, QueueName, Schedule, Timestamp, Timing,
+    check_schedule_name,
+};
+
+use crate::client::{Client, encode};
+
+/// A schedule about to be added. Nothing happens until it is awaited.
+#[derive(Debug)]
+#[must_use = "a schedule is added when this is awaited"]
+pub struct NewSchedule<'c> {
+    client: &'c Client,
+    name: String,
+    queue: String,
+    /// Or the first mistake.
+    schedule: Result<Schedule, Error>,
+}
+
+impl Client {
+    /// Enqueues a job again and again: by a cron expression, or after an interval (a text such as
+    /// `"90s"`, a `Duration`, or milliseconds). Await it as it is, or say first how.
+    ///
+    /// The name stands for the schedule in its queue: one of the same name is replaced.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use poolder_client::Client;
+    /// # use poolder_core::{Job, Missed, Overlap};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Digest { list: u64 }
+    /// # impl Job for Digest { const KINDS: &'static [&'static str] = &["digest"]; }
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// client.schedule("digest", "30 7 * * Mon-Fri", Digest { list: 3 })
+    ///     .zone("Europe/Berlin")
+    ///     .missed(Missed::Skip)
+    ///     .overlap(Overlap::Skip)
+    ///     .await?;
+    /// client.schedule("poll", Duration::from_secs(90), Digest { list: 4 }).await?;
+    /// # Ok(()) }
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "a job is given away, as everywhere")]
+    pub fn schedule<J: Job>(
+        &self,
+        name: impl Into<String>,
+        timing: impl TryInto<Timing, Error: Into<Error>>,
+        job: J,
+    ) -> NewSchedule<'_> {
+        let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
+            let queue = QueueName::new(J::QUEUE)?;
+            let job = encode(&job, JobId::generate(), &queue, &job.policy())?;
+            Ok(Schedule::new(timing, job))
+        });
+        NewSchedule { client: self, name: name.into(), queue: J::QUEUE.into(), schedule }
+    }
+}
+
+impl<'c> NewSchedule<'c> {
+    /// Another queue than the job's own.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = queue.into();
+        self
+    }
+
+    /// The lane in which its jobs wait. Default [`Lane::Normal`].
+    pub fn lane(self, lane: Lane) -> Self {
+        self.with(|schedule| schedule.lane = lane)
+    }
+
+    /// The time zone of a cron expression, by its name in the IANA database. Default UTC.
+    pub fn zone(mut self, zone: impl AsRef<str>) -> Self {
+        self.schedule = self
+            .schedule
+            .and_then(|schedule| Ok(Schedule { zone: zone.as_ref().parse()?, ..schedule }));
+        self
+    }
+
+    /// Another policy for its jobs than their own.
+    #[expect(clippy::needless_pass_by_value, reason = "as everywhere")]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.schedule = self.schedule.and_then(|schedule| {
+            Ok(Schedule { job: schedule.job.with_policy(&policy)?, ..schedule })
+        });
+        self
+    }
+
+    /// What happens to ticks that nobody was there to publish. Default [`Missed::One`].
+    pub fn missed(self, missed: Missed) -> Self {
+        self.with(|schedule| schedule.missed = missed)
+    }
+
+    /// What happens when a tick comes while an earlier job is under way. Default
+    /// [`Overlap::Allow`].
+    pub fn overlap(self, overlap: Overlap) -> Self {
+        self.with(|schedule| schedule.overlap = overlap)
+    }
+
+    /// Lets it tick up to this much later, always by the same time. Default zero.
+    pub fn jitter(self, jitter: Duration) -> Self {
+        self.with(|schedule| schedule.jitter = jitter)
+    }
+
+    /// No tick before this moment; an interval starts with a tick at it.
+    pub fn start(self, start: impl Into<Timestamp>) -> Self {
+        self.with(|schedule| schedule.start = Some(start.into()))
+    }
+
+    /// No tick after this moment.
+    pub fn end(self, end: impl Into<Timestamp>) -> Self {
+        self.with(|schedule| schedule.end = Some(end.into()))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Schedule)) -> Self {
+        if let Ok(schedule) = &mut self.schedule {
+            change(schedule);
+        }
+        self
+    }
+
+    /// Checks the schedule without storing it; for [`Client::declare_schedules`] and those who look
+    /// at its ticks first.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for whatever cannot be.
+    pub fn prepare(self) -> Result<Declaration, Error> {
+        let queue = QueueName::new(&self.queue)?;
+        check_schedule_name(&self.name)?;
+        let schedule = self.schedule?;
+        schedule.check()?;
+        Ok(Declaration { queue, name: self.name, schedule })
+    }
+}
+
+impl<'c> IntoFuture for NewSchedule<'c> {
+    type Output = Result<ScheduleInfo, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let client = self.client;
+        let prepared = self.prepare();
+        Box::pin(async move {
+            let Declaration { queue, name, schedule } = prepared?;
+            client.schedules(queue.as_str())?.put(&name, &schedule).await
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! Publishing ticks. Any number may do it at once: the script publishes each tick once.
+
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+
+use super::{Found, Look, Wanted};
+use crate::broker::{Broker, reply};
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::job::JobId;
+use crate::keys::PartitionKeys;
+use crate::queue::{Lane, Partition};
+use crate::schedule::{Overlap, Plan, Record, Tick, spread};
+use crate::scripts;
+use crate::time::Timestamp;
+
+/// A script enqueues at most this many jobs …
+const JOBS: usize = 500;
+/// … of about this many bytes, but always at least one.
+const BYTES: usize = 1 << 20;
+/// A schedule publishes at most this many ticks in one script.
+const CHUNK: usize = 100;
+/// A schedule that this version cannot read is looked at again after this time: a newer node may
+/// lead by then.
+const UNREADABLE: Duration = Duration::from_secs(60);
+
+/// What publishing has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication {
+    /// Schedules that were due. When there were any, more may be: publish again at once.
+    pub due: usize,
+    /// Jobs that were enqueued, or wait for an earlier one of their schedule.
+    pub jobs: u64,
+    /// When the next tick of any schedule comes, if nothing was due.
+    pub next: Option<Timestamp>,
+    /// The server's clock.
+    pub now: Timestamp,
+}
+
+/// A schedule and what is to be done about it, in the words of `tick.lua`.
+struct Step {
+    name: String,
+    revision: u64,
+    before: Timestamp,
+    plan: Plan,
+    overlap: Overlap,
+    lane: Lane,
+    jobs: Vec<Envelope>,
+}
+
+impl Broker {
+    /// True when no schedule of the queue will ever tick: cheaper than a publication that finds
+    /// nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn nothing_ticks(&self, partition: &Partition) -> Result<bool, Error> {
+        let mut cmd = redis::cmd("ZCARD");
+        cmd.arg(&self.keys(partition).schedules.next);
+        Ok(reply::int(self.command(&cmd).await?)? == 0)
+    }
+
+    /// Publishes what is due of up to 100 schedules. Call it again while [`Publication::due`] is
+    /// not 0.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from doing it. What it did not publish is due still.
+    pub async fn publish_ticks(&self, partition: &Partition) -> Result<Publication, Error> {
+        self.publish_ticks_as_of(partition, None).await
+    }
+
+    /// The same, as if it were `now`: for tests.
+    ///
+    /// # Errors
+    /// As [`Broker::publish_ticks`].
+    pub async fn publish_ticks_as_of(
+        &self,
+        partition: &Partition,
+        now: Option<Timestamp>,
+    ) -> Result<Publication, Error> {
+        let look = self.look(partition, now, Wanted::Due).await?;
+        let Look { now, head, found, .. } = look;
+        let due = found.len();
+        let steps: Vec<Step> =
+            found.into_iter().map(|found| Step::of(partition, found, now)).collect();
+        let keys = self.keys(partition);
+        let mut jobs = 0;
+        for group in groups(&steps) {
+            let reply = self.script(&scripts::TICK, &command(&keys, group)).await?;
+            jobs += report(partition, group, reply)?;
+        }
+        Ok(Publication { due, jobs, next: if due == 0 { head } else { None }, now })
+    }
+}
+
+impl Step {
+    fn of(partition: &Partition, found: Found, now: Timestamp) -> Self {
+        let Found { name, record, state, .. } = found;
+        let planned = Record::decode(&record).and_then(|record| {
+            let fit = (BYTES / record.schedule.job.as_bytes().len().max(1)).clamp(1, CHUNK);
+            let spread = spread(&name);
+            let plan = record.schedule.plan(record.origin, state.last, now, spread, fit);
+            let jobs = plan.run.iter().map(|at| job(partition, &name, &record, *at));
+            Ok((jobs.collect::<Result<Vec<_>, _>>()?, plan, record.schedule))
+        });
+        let (revision, before) = (state.revision, state.last);
+        match planned {
+            Ok((jobs, plan, schedule)) => {
+                let (overlap, lane) = (schedule.overlap, schedule.lane);
+                Self { name, revision, before, plan, overlap, lane, jobs }
+            }
+            Err(error) => {
+                tracing::error!(
+                    %partition, schedule = name, %error,
+                    "this version cannot publish the schedule, the others go on"
+                );
+                let next = Some(now + UNREADABLE);
+                let plan = Plan { run: vec![], last: before, missed: 0, next };
+                let (overlap, lane) = (Overlap::Allow, Lane::Normal);
+                Self { name, revision, before, plan, overlap, lane, jobs: vec![] }
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.jobs.iter().map(|job| job.as_bytes().len()).sum()
+    }
+}
+
+/// The job of a tick.
+fn job(
+    partition: &Partition,
+    name: &str,
+    record: &Record,
+    at: Timestamp,
+) -> Result<Envelope, Error> {
+    let id = JobId::of_tick(&partition.queue, name, at);
+    let alone = record.schedule.overlap != Overlap::Allow;
+    record.schedule.job.for_tick(id, Tick::new(name, at, alone))
+}
+
+/// Cuts into parts that a script can take.
+fn groups(steps: &[Step]) -> Vec<&[Step]> {
+    let mut groups = vec![];
+    let (mut start, mut jobs, mut bytes) = (0, 0, 0);
+    for (at, step) in steps.iter().enumerate() {
+        let (more, heavier) = (jobs + step.jobs.len(), bytes + step.bytes());
+        if at > start && (more > JOBS || heavier > BYTES) {
+            groups.push(&steps[start..at]);
+            (start, jobs, bytes) = (at, step.jobs.len(), step.bytes());
+        } else {
+            (jobs, bytes) = (more, heavier);
+        }
+    }
+    if start < steps.len() {
+        groups.push(&steps[start..]);
+    }
+    groups
+}
+
+fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
+    let own = &keys.schedules;
+    let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
+    let all = first.into_iter().chain(&keys.ready).map(String::as_str);
+    let mut cmd = scripts::call(&scripts::TICK, all);
+    for step in steps {
+        let overlap = match step.overlap {
+            Overlap::Allow => "allow",
+            Overlap::Skip => "skip",
+            Overlap::QueueOne => "queue",
+        };
+        cmd.arg(&step.name)
+            .arg(step.revision)
+            .arg(step.before.millis())
+            .arg(step.plan.last.millis())
+            .arg(step.plan.next.map(|next| next.millis().to_string()).unwrap_or_default())
+            .arg(step.plan.missed)
+            .arg(overlap)
+            .arg(step.lane.index())
+            .arg(step.jobs.len());
+        for job in &step.jobs {
+            cmd.arg(job.as_bytes());
+        }
+    }
+    cmd
+}
+
+/// Reads the reply, and says what operators should know.
+fn report(partition: &Partition, steps: &[Step], reply: Value) -> Result<u64, Error> {
+    let mut items = reply::array(reply)?.into_iter();
+    let now = Timestamp::from_millis(reply::int(items.next().unwrap_or_default())?);
+    let mut all = 0;
+    for (step, item) in steps.iter().zip(items) {
+        let Ok(jobs) = u64::try_from(reply::int(item)?) else {
+            tracing::debug!(%partition, schedule = step.name, "changed, or published by another");
+            continue;
+        };
+        all += jobs;
+        if step.plan.missed > 0 {
+            tracing::warn!(
+                %partition, schedule = step.name, ticks = step.plan.missed,
+                "ticks were missed, and are not made up for"
+            );
+        }
+        let overlapping = (step.jobs.len() as u64).saturating_sub(jobs);
+        if overlapping > 0 {
+            tracing::info!(
+                %partition, schedule = step.name, ticks = overlapping,
+                "dropped: an earlier job of the schedule is under way"
+            );
+        }
+        let late = step.plan.run.first().map(|first| now.since(*first));
+        tracing::debug!(%partition, schedule = step.name, jobs, ?late, "ticked");
+    }
+    Ok(all)
+}

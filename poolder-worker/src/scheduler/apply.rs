@@ -1,0 +1,108 @@
+//! Does what a job says shall become of schedules. Everything here may be done twice: a node that
+//! dies after it and before the job is settled lets the job run again.
+
+use poolder_client::Schedules;
+use poolder_core::broker::ScheduleInfo;
+use poolder_core::{Error, Status, Timing};
+
+use super::builder::{Defaults, schedule_name};
+use super::{Periodic, Then};
+use crate::context::Context;
+
+pub(super) async fn apply<P: Periodic>(
+    defaults: &Defaults,
+    job: &str,
+    then: Then,
+    cx: &Context,
+) -> Result<(), Error> {
+    if then == Then::Go {
+        return Ok(());
+    }
+    let schedules = cx.client().schedules(cx.queue())?;
+    // A job that was run by hand speaks for the schedule of its name.
+    let own = match cx.tick() {
+        Some(tick) => tick.schedule().to_owned(),
+        None => schedule_name::<P>(job),
+    };
+    match then {
+        Then::Go => {}
+        Then::Set(timing) => {
+            let change = schedules.change(&own, |schedule| {
+                schedule.timing = timing.clone();
+                Ok(())
+            });
+            match change.await {
+                Err(error) if error.is_gone() => {
+                    tracing::warn!(schedule = own, "it was removed, and has no timing to set");
+                }
+                changed => {
+                    let info = changed?;
+                    tracing::info!(schedule = own, timing = %info.schedule.timing, "set");
+                }
+            }
+        }
+        Then::Create(job, timing) => create::<P>(&schedules, defaults, &job, &timing).await?,
+        Then::Replace(set) => {
+            for (job, timing) in &set {
+                create::<P>(&schedules, defaults, job, timing).await?;
+            }
+            let kept: Vec<String> = set.iter().map(|(job, _)| schedule_name::<P>(job)).collect();
+            for info in schedules.owned_by(P::NAME).await? {
+                if kept.contains(&info.name) {
+                    continue;
+                }
+                if info.is_declared() {
+                    stop(&schedules, &info.name).await?;
+                } else {
+                    schedules.remove(&info.name).await?;
+                    tracing::info!(schedule = info.name, "removed");
+                }
+            }
+        }
+        Then::Stop => stop(&schedules, &own).await?,
+        Then::StopAll => {
+            for ScheduleInfo { name, .. } in schedules.owned_by(P::NAME).await? {
+                stop(&schedules, &name).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives a job a schedule with this timing, and lets it tick unless an operator has paused it.
+async fn create<P: Periodic>(
+    schedules: &Schedules,
+    defaults: &Defaults,
+    job: &str,
+    timing: &Timing,
+) -> Result<(), Error> {
+    let name = schedule_name::<P>(job);
+    let mut schedule = defaults.schedule::<P>(job, timing.clone())?;
+    let before = schedules.get(&name).await?;
+    if let Some(before) = &before {
+        schedule = before.schedule.clone();
+        schedule.timing = timing.clone();
+    }
+    schedules.put_for(&name, Some(P::NAME), &schedule).await?;
+    if before.is_some_and(|before| before.status == Status::Stopped) {
+        schedules.resume(&name).await?;
+    }
+    tracing::info!(schedule = name, %timing, "created");
+    Ok(())
+}
+
+/// Stops a schedule that ticks; a pause of an operator stays a pause.
+async fn stop(schedules: &Schedules, name: &str) -> Result<(), Error> {
+    let ticks = schedules.get(name).await?.is_some_and(|info| info.status == Status::Active);
+    if !ticks {
+        return Ok(());
+    }
+    match schedules.set_status(name, Status::Stopped).await {
+        Err(error) if error.is_gone() => Ok(()),
+        stopped => {
+            stopped?;
+            tracing::info!(schedule = name, "stopped");
+            Ok(())
+        }
+    }
+}

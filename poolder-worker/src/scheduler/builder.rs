@@ -1,0 +1,309 @@
+//! A scheduler as a part of a node.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use poolder_client::Client;
+use poolder_core::broker::{Declaration, Declared};
+use poolder_core::{
+    Backoff, Envelope, Error, Format, Job, JobId, Lane, Missed, Overlap, Policy, QueueName,
+    Schedule, Timing, check_schedule_name,
+};
+
+use super::Periodic;
+use super::ticker::{Named, Ticker};
+use crate::node::{Component, NodeBuilder};
+use crate::pool::Pool;
+
+/// Beside one slot for each declared job, for those that are made at run time.
+const SPARE_SLOTS: usize = 4;
+
+/// Jobs that recur, and the code that runs them: a component of a node.
+///
+/// The schedules are declared when a node starts. A job has one schedule, whatever the number of
+/// nodes; each of its ticks runs on one of them.
+pub struct Scheduler<P> {
+    periodic: P,
+    queue: Option<String>,
+    size: Option<usize>,
+    deploy: Option<String>,
+    defaults: Defaults,
+    jobs: Vec<(String, Result<Timing, Error>)>,
+    changes: Vec<(String, Change)>,
+}
+
+type Change = Box<dyn FnOnce(&mut Schedule) -> Result<(), Error> + Send>;
+
+/// How the schedules of a scheduler are, unless one says otherwise; those too that are made at run
+/// time.
+#[derive(Debug, Clone)]
+pub(super) struct Defaults {
+    zone: Option<String>,
+    lane: Lane,
+    policy: Policy,
+    missed: Missed,
+    overlap: Overlap,
+    jitter: Duration,
+}
+
+impl<P: Periodic> Scheduler<P> {
+    /// A scheduler without jobs yet.
+    #[must_use]
+    pub fn new(periodic: P) -> Self {
+        let defaults = Defaults {
+            zone: None,
+            lane: Lane::Normal,
+            policy: Self::default_policy(),
+            missed: Missed::default(),
+            overlap: Overlap::Skip,
+            jitter: Duration::ZERO,
+        };
+        Self {
+            periodic,
+            queue: None,
+            size: None,
+            deploy: None,
+            defaults,
+            jobs: vec![],
+            changes: vec![],
+        }
+    }
+
+    /// Adds a job: its name, and when it runs, by a cron expression or after an interval (a text
+    /// such as `"90s"`, a `Duration`, or milliseconds). A job has one schedule.
+    #[must_use]
+    pub fn job(
+        mut self,
+        name: impl Into<String>,
+        timing: impl TryInto<Timing, Error: Into<Error>>,
+    ) -> Self {
+        let timing = timing.try_into().map_err(Into::into);
+        self.jobs.push((name.into(), timing));
+        self
+    }
+
+    /// Changes the schedule of a job in more than its timing.
+    ///
+    /// ```
+    /// # use poolder_worker::{Context, Periodic, Result, Scheduler, Then};
+    /// # #[derive(Clone)] struct Cleaning;
+    /// # impl Periodic for Cleaning {
+    /// #     const NAME: &'static str = "cleaning";
+    /// #     async fn handle_job(&mut self, _: &str, _: Context) -> Result<Then> { Ok(Then::Go) }
+    /// # }
+    /// # use poolder_core::Overlap;
+    /// let component = Scheduler::new(Cleaning).job("sweep", "0 3 * * *").adjust("sweep", |schedule| {
+    ///     schedule.zone = "Europe/Berlin".parse()?;
+    ///     schedule.overlap = Overlap::QueueOne;
+    ///     Ok(())
+    /// });
+    /// # let _ = component;
+    /// ```
+    #[must_use]
+    pub fn adjust(
+        mut self,
+        job: impl Into<String>,
+        change: impl FnOnce(&mut Schedule) -> Result<(), Error> + Send + 'static,
+    ) -> Self {
+        self.changes.push((job.into(), Box::new(change)));
+        self
+    }
+
+    /// How its jobs are retried unless [`Scheduler::policy`] says otherwise: 5 attempts with 1, 2, 4
+    /// and 8 seconds in between, for what recurs anyway need not be retried for days.
+    #[must_use]
+    pub fn default_policy() -> Policy {
+        let (base, cap) = (Duration::from_secs(1), Duration::from_secs(60));
+        Policy::default().attempts(5).backoff(Backoff::Exponential { base, cap })
+    }
+
+    /// The queue of its jobs. Default: its name. A queue has one pool in a node, and this is one.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// The number of slots in this process. Default: one for each declared job and four more, so
+    /// that a job that hangs holds up no other.
+    #[must_use]
+    pub fn size(mut self, size: usize) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    /// The name of the deploy that is recorded with its schedules. Default: `POOLDER_DEPLOY`, else
+    /// the time at which the program was built.
+    #[must_use]
+    pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
+        self.deploy = Some(deploy.into());
+        self
+    }
+
+    /// The time zone of its cron expressions. Default UTC.
+    #[must_use]
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.defaults.zone = Some(zone.into());
+        self
+    }
+
+    /// The lane of its jobs. Default [`Lane::Normal`].
+    #[must_use]
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.defaults.lane = lane;
+        self
+    }
+
+    /// How its jobs are retried. Default [`Scheduler::default_policy`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.defaults.policy = policy;
+        self
+    }
+
+    /// What happens to ticks that nobody was there to publish. Default [`Missed::One`].
+    #[must_use]
+    pub fn missed(mut self, missed: Missed) -> Self {
+        self.defaults.missed = missed;
+        self
+    }
+
+    /// What happens when a tick comes while the job of an earlier one is under way. Default
+    /// [`Overlap::Skip`]: a job does not run beside itself.
+    #[must_use]
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.defaults.overlap = overlap;
+        self
+    }
+
+    /// Lets each schedule tick up to this much later, always by the same time. Default zero.
+    #[must_use]
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.defaults.jitter = jitter;
+        self
+    }
+
+    /// What it declares when a node starts: to look at, or for a test.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for whatever cannot be.
+    pub fn declarations(self) -> Result<Vec<Declaration>, Error> {
+        let queue = QueueName::new(self.queue.as_deref().unwrap_or(P::NAME))?;
+        // A scheduler is also a queue: its name must be fit for one.
+        QueueName::new(P::NAME)?;
+        let at = |job: &str, error: Error| {
+            Error::invalid(format!("scheduler {:?}, job {job:?}: {error}", P::NAME))
+        };
+        let mut changes = self.changes;
+        let mut declarations = vec![];
+        for (job, timing) in self.jobs {
+            let timing = timing.map_err(|error| at(&job, error))?;
+            let mut schedule = self.defaults.schedule::<P>(&job, timing);
+            for (_, change) in changes.extract_if(.., |(name, _)| *name == job) {
+                schedule = schedule.and_then(|mut schedule| {
+                    change(&mut schedule)?;
+                    Ok(schedule)
+                });
+            }
+            let name = schedule_name::<P>(&job);
+            let checked = schedule.and_then(|schedule| {
+                check_schedule_name(&name)?;
+                schedule.check().map(|()| schedule)
+            });
+            let schedule = checked.map_err(|error| at(&job, error))?;
+            declarations.push(Declaration { queue: queue.clone(), name, schedule });
+        }
+        match changes.first() {
+            Some((job, _)) => Err(at(job, Error::invalid("it is adjusted, but was never added"))),
+            None => Ok(declarations),
+        }
+    }
+}
+
+impl Defaults {
+    /// The schedule of a job.
+    pub(super) fn schedule<P: Periodic>(
+        &self,
+        job: &str,
+        timing: Timing,
+    ) -> Result<Schedule, Error> {
+        let named = Named::<P>::new(job);
+        let write = |out: &mut Vec<u8>| named.encode(out);
+        let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
+        let job = Envelope::build(id, P::NAME, 1, &self.policy, format, write)?;
+        let mut schedule = Schedule::new(timing, job);
+        if let Some(zone) = &self.zone {
+            schedule.zone = zone.parse()?;
+        }
+        schedule.lane = self.lane;
+        schedule.missed = self.missed;
+        schedule.overlap = self.overlap;
+        schedule.jitter = self.jitter;
+        Ok(schedule)
+    }
+}
+
+/// The name of the schedule of a job.
+pub(super) fn schedule_name<P: Periodic>(job: &str) -> String {
+    format!("{}.{job}", P::NAME)
+}
+
+impl<P: Periodic> Component for Scheduler<P> {
+    fn install(self, node: NodeBuilder) -> NodeBuilder {
+        let size = self.size.unwrap_or(self.jobs.len() + SPARE_SLOTS);
+        let queue = self.queue.clone().unwrap_or_else(|| P::NAME.into());
+        let ticker =
+            Ticker { periodic: self.periodic.clone(), defaults: Arc::new(self.defaults.clone()) };
+        let deploy = self.deploy.clone().unwrap_or_else(this_deploy);
+        let declarations = self.declarations();
+        node.pool(Pool::new(queue).size(size).worker(ticker)).before_start(declaring(
+            P::NAME.into(),
+            deploy,
+            declarations,
+        ))
+    }
+}
+
+/// A hook that declares schedules when a node starts.
+pub(super) fn declaring(
+    owner: String,
+    deploy: String,
+    declarations: Result<Vec<Declaration>, Error>,
+) -> impl Fn(Client) -> crate::erased::BoxFuture<'static, Result<(), Error>> + Send + Sync {
+    let declarations = declarations.map(Arc::new).map_err(|error| error.to_string());
+    move |client| {
+        let (owner, deploy, declarations) = (owner.clone(), deploy.clone(), declarations.clone());
+        Box::pin(async move {
+            let declarations = declarations.map_err(Error::invalid)?;
+            let done = client.declare_schedules(&owner, &deploy, &declarations).await?;
+            let Declared { added, updated, unchanged, disabled } = done;
+            tracing::info!(
+                owner,
+                deploy,
+                added,
+                updated,
+                unchanged,
+                disabled,
+                "schedules declared"
+            );
+            Ok(())
+        })
+    }
+}
+
+/// The name of this deploy.
+pub(super) fn this_deploy() -> String {
+    if let Some(deploy) = std::env::var("POOLDER_DEPLOY").ok().filter(|name| !name.is_empty()) {
+        return deploy;
+    }
+    let built = std::env::current_exe().and_then(|path| path.metadata()?.modified());
+    let since = built.ok().and_then(|built| built.duration_since(UNIX_EPOCH).ok());
+    format!("built-{}", since.unwrap_or_default().as_secs())
+}
+
+impl<P> std::fmt::Debug for Scheduler<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let jobs: Vec<&str> = self.jobs.iter().map(|(job, _)| job.as_str()).collect();
+        f.debug_struct("Scheduler").field("jobs", &jobs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+//! Schedules, declared in code, of jobs that other workers run.
+
+use poolder_core::broker::Declaration;
+use poolder_core::{Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing};
+
+use super::builder::{declaring, this_deploy};
+use crate::node::{Component, NodeBuilder};
+
+/// Schedules of jobs of any types, declared in code: a component of a node.
+///
+/// Each entry enqueues a job of its own into the queue of its type, where a pool of this or of
+/// another node runs it.
+///
+/// ```
+/// # use poolder_worker::Crontab;
+/// # use poolder_core::{Job, Lane};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Invoices { month: bool }
+/// # impl Job for Invoices { const KINDS: &'static [&'static str] = &["invoices"]; }
+/// let crontab = Crontab::new("billing")
+///     .entry("invoices.daily", "0 3 * * *", Invoices { month: false })
+///     .entry_with("invoices.monthly", "@monthly", Invoices { month: true }, |schedule| {
+///         schedule.zone = "Europe/Berlin".parse()?;
+///         schedule.lane = Lane::Low;
+///         Ok(())
+///     });
+/// # let _ = crontab;
+/// ```
+#[derive(Debug)]
+pub struct Crontab {
+    owner: String,
+    deploy: Option<String>,
+    entries: Result<Vec<Declaration>, Error>,
+}
+
+impl Crontab {
+    /// A table without entries. Its name is the owner of its schedules: those that this table
+    /// declared before, and now does not, are disabled.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { owner: name.into(), deploy: None, entries: Ok(vec![]) }
+    }
+
+    /// The name of the deploy that is recorded with its schedules. Default: `POOLDER_DEPLOY`, else
+    /// the time at which the program was built.
+    #[must_use]
+    pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
+        self.deploy = Some(deploy.into());
+        self
+    }
+
+    /// Adds a schedule: its name, unique in the queue, when it ticks, and the job that each tick
+    /// enqueues.
+    #[must_use]
+    pub fn entry<J: Job>(
+        self,
+        name: impl Into<String>,
+        timing: impl TryInto<Timing, Error: Into<Error>>,
+        job: J,
+    ) -> Self {
+        self.entry_with(name, timing, job, |_| Ok(()))
+    }
+
+    /// Adds a schedule that differs from the defaults in more than its timing.
+    #[expect(clippy::needless_pass_by_value, reason = "a job is given away, as everywhere")]
+    #[must_use]
+    pub fn entry_with<J: Job>(
+        mut self,
+        name: impl Into<String>,
+        timing: impl TryInto<Timing, Error: Into<Error>>,
+        job: J,
+        change: impl FnOnce(&mut Schedule) -> Result<(), Error>,
+    ) -> Self {
+        let (name, timing) = (name.into(), timing.try_into().map_err(Into::into));
+        // The first mistake is the one that is reported when the node starts.
+        if let Ok(entries) = &mut self.entries {
+            match declaration(&name, timing, &job, change) {
+                Ok(declaration) => entries.push(declaration),
+                Err(error) => {
+                    let owner = &self.owner;
+                    let error = format!("crontab {owner:?}, entry {name:?}: {error}");
+                    self.entries = Err(Error::invalid(error));
+                }
+            }
+        }
+        self
+    }
+}
+
+fn declaration<J: Job>(
+    name: &str,
+    timing: Result<Timing, Error>,
+    job: &J,
+    change: impl FnOnce(&mut Schedule) -> Result<(), Error>,
+) -> Result<Declaration, Error> {
+    let write = |out: &mut Vec<u8>| job.encode(out);
+    let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
+    let job = Envelope::build(id, job.kind(), J::VERSION, &job.policy(), format, write)?;
+    let mut schedule = Schedule::new(timing?, job);
+    change(&mut schedule)?;
+    schedule.check()?;
+    Ok(Declaration { queue: QueueName::new(J::QUEUE)?, name: name.to_owned(), schedule })
+}
+
+impl Component for Crontab {
+    fn install(self, node: NodeBuilder) -> NodeBuilder {
+        let deploy = self.deploy.unwrap_or_else(this_deploy);
+        node.before_start(declaring(self.owner, deploy, self.entries))
+    }
+}

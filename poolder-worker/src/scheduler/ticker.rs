@@ -1,0 +1,62 @@
+//! The worker that runs the jobs of a scheduler.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use poolder_core::{BoxError, Job, Outcome, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::Periodic;
+use super::apply;
+use super::builder::Defaults;
+use crate::context::Context;
+use crate::worker::{Result, Worker};
+
+/// A job of a scheduler: its name.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Named<P> {
+    job: String,
+    #[serde(skip)]
+    of: PhantomData<fn() -> P>,
+}
+
+impl<P> Named<P> {
+    pub(super) fn new(job: &str) -> Self {
+        Self { job: job.to_owned(), of: PhantomData }
+    }
+}
+
+impl<P: Periodic> Job for Named<P> {
+    const KINDS: &'static [&'static str] = &[P::NAME];
+    const QUEUE: &'static str = P::NAME;
+}
+
+/// Runs them.
+#[derive(Clone)]
+pub(super) struct Ticker<P> {
+    pub(super) periodic: P,
+    pub(super) defaults: Arc<Defaults>,
+}
+
+impl<P: Periodic> Worker for Ticker<P> {
+    type Job = Named<P>;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        self.periodic.handle_init().await
+    }
+
+    async fn handle_job(&mut self, job: Named<P>, cx: Context) -> Result<Outcome> {
+        let then = self.periodic.handle_job(&job.job, cx.clone()).await?;
+        apply::apply::<P>(&self.defaults, &job.job, then, &cx).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn handle_error(&mut self, job: Named<P>, cx: Context, error: &BoxError) -> Verdict {
+        self.periodic.handle_error(&job.job, cx, error).await
+    }
+
+    async fn handle_stop(&mut self) {
+        self.periodic.handle_stop().await;
+    }
+}

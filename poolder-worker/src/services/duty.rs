@@ -1,0 +1,39 @@
+//! A leader's duty that has a next time: done whenever that comes, or when a hint says that it
+//! comes sooner.
+
+use std::future::Future;
+use std::time::Duration;
+
+use poolder_core::Error;
+use tokio::sync::Notify;
+
+use super::Post;
+
+/// Hints may be lost: without them it is looked this often …
+const POLL: Duration = Duration::from_secs(1);
+/// … and while they are heard, this often.
+const POLL_BESIDE_HINTS: Duration = Duration::from_secs(5);
+
+/// Does the work again and again while this node leads. It returns how long until there is more to
+/// do, if that is known; `failed` says what was not done when it fails.
+pub(super) async fn run<R>(post: &Post, bell: &Notify, failed: &str, work: impl Fn() -> R)
+where
+    R: Future<Output = Result<Option<Duration>, Error>>,
+{
+    loop {
+        post.until_leading().await;
+        let poll = if *post.hints.borrow() { POLL_BESIDE_HINTS } else { POLL };
+        let wait = match work().await {
+            Ok(None) => poll,
+            Ok(Some(wait)) => wait.min(poll),
+            Err(error) => {
+                tracing::warn!(partition = %post.partition, %error, "{failed}");
+                POLL
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = bell.notified() => {}
+        }
+    }
+}
