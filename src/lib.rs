@@ -36,33 +36,34 @@
 pub mod prelude {
     pub use poolder_client::Client;
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze};
-    pub use poolder_core::{Backoff, Job, Lane, Policy, Verdict};
+    pub use poolder_core::{Backoff, Job, Lane, Missed, Overlap, Policy, Verdict};
     #[cfg(feature = "macros")]
     pub use poolder_macros::Job;
     pub use poolder_worker::{
-        Batch, BatchWorker, Batcher, Context, Middleware, Next, Node, Pool, Result, Worker,
-        worker_fn,
+        Batch, BatchWorker, Batcher, Context, Crontab, Middleware, Next, Node, Periodic, Pool,
+        Result, Scheduler, Then, Worker, worker_fn,
     };
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Client, Enqueue, Inspector, Listed, Push, PushMany,
+    BatchEntry, BatcherHandle, Bulk, Call, Client, Enqueue, Inspector, Listed, NewSchedule, Push,
+    PushMany, Schedules,
 };
 pub use poolder_core::broker::{
-    BatchOptions, BatchState, BatcherSums, Cancellation, Config, Durability, NodeInfo, NodeView,
-    OpenBatch, Popped, Receipt, SealedBatch, Stored,
+    BatchOptions, BatchState, BatcherSums, Cancellation, Config, Declaration, Declared, Durability,
+    NodeInfo, NodeView, OpenBatch, Popped, Receipt, ScheduleInfo, SealedBatch, Stored,
 };
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Backoff, BoxError, Cause, Counters, End, Error, Failure, Format, Handle, Job, JobId, Lane,
-    MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Timestamp, Verdict,
-    payload,
+    Backoff, BoxError, Cause, Counters, End, Envelope, Error, Failure, Format, Handle, Job, JobId,
+    Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Plan, Policy, QueueName, RawJob,
+    Schedule, State, Status, Tick, Timestamp, Timing, Verdict, Zone, payload,
 };
 #[cfg(feature = "macros")]
-pub use poolder_macros::{Job, batcher};
+pub use poolder_macros::{Job, batcher, scheduler};
 pub use poolder_worker::{
-    Batch, BatchWorker, Batcher, Component, Context, Interruption, Middleware, Next, Node,
-    NodeBuilder, Pool, Result, Worker, WorkerFn, worker_fn,
+    Batch, BatchWorker, Batcher, Component, Context, Crontab, Interruption, IntoThen, Middleware,
+    Next, Node, NodeBuilder, Periodic, Pool, Result, Scheduler, Then, Worker, WorkerFn, worker_fn,
 };
 
 /// What macros write into a user's code; no part of the public interface.
@@ -80,3 +81,7 @@ struct Operating;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/batching.md")]
 struct Batching;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/scheduling.md")]
+struct Scheduling;

@@ -121,6 +121,20 @@ pub(crate) fn take_nested(
     (rest, nested)
 }
 
+/// Reads a list in which any name may stand, with or without a value.
+pub(crate) fn read_open(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Option<Expr>)> {
+    let mut found = vec![];
+    for item in split(list) {
+        let mut tokens = item.clone().into_iter();
+        let read = match (tokens.next(), tokens.next()) {
+            (Some(TokenTree::Ident(name)), None) => Ok((name, None)),
+            _ => parse_item.parse2(item).map(|Attribute { name, value }| (name, Some(value))),
+        };
+        found.extend(errors.catch(read));
+    }
+    found
+}
+
 fn parse_item(input: ParseStream<'_>) -> syn::Result<Attribute> {
     let start = input.span();
     let name = input

@@ -1,7 +1,7 @@
 //! The macros of Poolder. Users take them from the `poolder` facade.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemStruct, parse_macro_input};
+use syn::{DeriveInput, ItemImpl, ItemStruct, parse_macro_input};
 
 mod attributes;
 mod backoff;
@@ -12,6 +12,7 @@ mod errors;
 mod expand;
 mod names;
 mod policy;
+mod scheduler;
 mod serde_attributes;
 
 /// Makes a struct or an enum a `Job`: a value that can be enqueued and run.
@@ -175,4 +176,83 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemStruct);
     batcher::expand(list.into(), &item).into()
+}
+
+/// Makes a type whose async methods are recurring jobs a scheduler, which a node is given with
+/// `.add(…)`. It stands on an `impl` block of the type, which must be `Clone`.
+///
+/// ```ignore
+/// use poolder::prelude::*;
+///
+/// #[derive(Clone, Default)]
+/// struct MyJobs {
+///     rounds: u64,
+/// }
+///
+/// #[poolder::scheduler(
+///     name = "myjobs",
+///     jobs(prune = "*/15 * * * * *", update = "0 3 * * Mon-Fri", five_seconds = 5000),
+///     zone = "Europe/Berlin",
+///     retry(count = 5, backoff = "1s")
+/// )]
+/// impl MyJobs {
+///     async fn prune(&mut self) {
+///         self.rounds += 1;
+///     }
+///
+///     async fn update(&mut self, cx: Context) -> Result<()> {
+///         println!("the update of {:?}", cx.tick().map(|tick| tick.at()));
+///         Ok(())
+///     }
+///
+///     async fn five_seconds() -> Result<Then> {
+///         Ok(Then::set("2h")?)
+///     }
+///
+///     async fn handle_error(&mut self, job: &str, cx: Context, _error: &BoxError) -> Verdict {
+///         if cx.attempt() < 3 { Verdict::Policy } else { Verdict::Halt }
+///     }
+/// }
+///
+/// # async fn f(client: Client) -> Result<()> {
+/// Node::builder(client).add(MyJobs::default()).run().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Methods
+///
+/// A job is an `async` method with `&mut self`, `&self` or no receiver, and the `Context` if it
+/// wants it. It returns nothing, a `Then`, or a `Result` of either. A job that has no method is run
+/// by `handle_job(&mut self, job: &str, cx: Context)`, if there is one, which returns the same;
+/// so are those that are made at run time. `handle_init(&mut self) -> Result<()>`,
+/// `handle_error(&mut self, job: &str, cx: Context, error: &BoxError) -> Verdict` and
+/// `handle_stop(&mut self)` are those of the trait `Periodic`.
+///
+/// # Attributes
+///
+/// Each at most once; all but `name` and `jobs` may be left out. Values are literals, and times are
+/// written as for `derive(Job)`. Expressions, intervals and zones are checked when the program is
+/// compiled.
+///
+/// | name | value | default |
+/// |---|---|---|
+/// | `name` | its name: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
+/// | `jobs` | `jobs(prune = "*/15 * * * * *", tidy = "90s", poll = 5000, later)`: each with a cron expression of five, six or seven fields, or an interval; one without a value gets its schedule at run time | |
+/// | `queue` | the queue of its jobs | a queue of its name |
+/// | `size` | jobs that run at once in this process | one per job and 4 |
+/// | `zone` | the time zone of its cron expressions, by its IANA name | `"UTC"` |
+/// | `retry` | `retry(count = 5, backoff = "1s")`: tries after the first, and the wait between them, in any form that `derive(Job)` takes | 4 tries, `exponential("1s", "1m")` |
+/// | `timeout` | the longest time for one attempt, or `"none"` | `"30m"` |
+/// | `missed` | ticks that nobody was there to publish: `"skip"`, `"one"` or `all(100, "1h")`: at most so many, within that time | `"one"` |
+/// | `overlap` | a tick while an earlier job is under way: `"allow"`, `"skip"` or `"queue_one"` | `"skip"` |
+/// | `jitter` | each schedule ticks up to this much later, always by the same time | 0 |
+/// | `lane` | `"high"`, `"normal"` or `"low"` | `"normal"` |
+/// | `deploy` | the name of the deploy that is recorded with its schedules | `POOLDER_DEPLOY`, else when the program was built |
+/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+///
+/// The type gets a function `scheduler(self)`, the builder with all of this in it.
+#[proc_macro_attribute]
+pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemImpl);
+    scheduler::expand(list.into(), &item).into()
 }

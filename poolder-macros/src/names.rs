@@ -27,6 +27,10 @@ pub(crate) const QUEUE: Rule =
 pub(crate) const BATCHER: Rule =
     Rule { what: "batcher name", example: "rows", max: 64, extra: &['_', '-', '.'] };
 
+/// The name of a scheduler, which is the kind of its jobs, and their queue unless it has another.
+pub(crate) const SCHEDULER: Rule =
+    Rule { what: "scheduler name", example: "myjobs", max: 64, extra: &['_', '-', '.'] };
+
 impl Rule {
     /// Checks a name that stands at the span.
     pub(crate) fn check(&self, name: &str, span: Span) -> syn::Result<()> {

@@ -171,3 +171,8 @@ pub(crate) fn teller() -> (impl Worker<Job = Number>, mpsc::Receiver<(u64, Conte
     });
     (worker, told)
 }
+
+/// A job that no worker of the suite runs.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Job)]
+#[job(kind = "unserved", queue = "q")]
+pub(crate) struct Unserved(pub(crate) u64);

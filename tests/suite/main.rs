@@ -16,6 +16,9 @@ mod pause;
 mod plain;
 mod pools;
 mod results;
+mod schedulers;
+mod schedules;
+mod ticks;
 #[cfg(feature = "tls")]
 mod tls;
 mod topologies;

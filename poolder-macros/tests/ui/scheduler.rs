@@ -1,0 +1,87 @@
+//! What `#[scheduler]` says about mistakes.
+
+use poolder_macros::scheduler;
+
+struct Timings;
+
+#[scheduler(
+    name = "timings",
+    jobs(
+        february = "0 0 30 2 *",
+        fields = "* * *",
+        minute = "75 * * * *",
+        weekday = "0 9 * * Mun",
+        quartz = "0 0 L * *",
+        zero = 0,
+        none = "0s",
+        bare = "5000",
+        unit = "5 minutes",
+        wrong = true,
+        unquoted = 5s,
+        february = "1h",
+    )
+)]
+impl Timings {
+    async fn february(&mut self) {}
+    async fn handle_job(&mut self, _: &str, _: ()) {}
+}
+
+struct Settings;
+
+#[scheduler(
+    name = "a b",
+    jobs(a = "1h"),
+    zone = "Europe/Berln",
+    overlap = "queue",
+    missed = all(0, "1h"),
+    lane = "front",
+    jitter = "soon",
+    timeout = 0,
+    retry(count = -1, backof = "1s"),
+    queues = "q",
+    size = 0
+)]
+impl Settings {
+    async fn a(&mut self) {}
+}
+
+struct Methods;
+
+#[scheduler(name = "methods", jobs(missing = "1h", plain = "1h", consumes = "1h", many = "1h",
+    generic = "1h", handle_init = "1h"), missed = "all")]
+impl Methods {
+    fn plain(&mut self) {}
+    async fn consumes(self) {}
+    async fn many(&mut self, _a: u8, _b: u8) {}
+    async fn generic<T>(&mut self) {}
+    fn handle_init(&mut self) {}
+}
+
+struct Bare;
+
+#[scheduler]
+impl Bare {}
+
+struct Empty;
+
+#[scheduler(name = "empty", jobs(), retry = 5)]
+impl Empty {}
+
+struct Generic<T>(T);
+
+#[scheduler(name = "generic", jobs(a = "1h"), jobs(b = "1h"))]
+impl<T> Generic<T> {
+    async fn a(&mut self) {}
+}
+
+trait Other {}
+
+struct OfTrait;
+
+#[scheduler(name = "of_trait", jobs(a = "1h"))]
+impl Other for OfTrait {}
+
+#[scheduler(name = "not_an_impl", jobs(a = "1h"))]
+struct NotAnImpl;
+
+fn main() {}

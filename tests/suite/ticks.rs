@@ -1,0 +1,329 @@
+//! Ticks while leaders are killed, paused and told to go, and while the server restarts: each is
+//! published once, and none is left out.
+//!
+//! The same run, longer and with all faults, is the torture:
+//! `SOAK_SECONDS=600 cargo test --test suite ticks::soak -- --ignored --nocapture`.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use poolder::prelude::*;
+use poolder::{ScheduleInfo, Timestamp};
+use poolder_devserver::{Fsync, Server};
+use tokio::process::{Child, Command};
+
+use crate::harness::{Number, PATIENCE, Space, eventually, within};
+
+const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
+/// A number that is not noted.
+const QUIET: u64 = 0;
+
+/// What happens to a run.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The leader dies on the spot.
+    Kill,
+    /// The leader is told to go.
+    Term,
+    /// The leader stands still for longer than its lease, then goes on.
+    Stop,
+    /// The server dies and comes back.
+    Restart,
+}
+
+/// A node in another process, which notes in Redis which tick it ran, and when.
+#[tokio::test]
+async fn node() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+        .with_writer(std::io::stderr)
+        .try_init();
+    let url = std::env::var("POOLDER_REDIS_URL").unwrap();
+    let notes = notes(&std::env::var("POOLDER_NAMESPACE").unwrap());
+    let server = redis::Client::open(url).unwrap();
+    let worker = worker_fn(move |job: Number, cx: Context| {
+        let (server, notes) = (server.clone(), notes.clone());
+        async move {
+            if job.0 == QUIET {
+                return Ok(Done);
+            }
+            let mut connection = server.get_multiplexed_async_connection().await?;
+            let (seconds, micros): (i64, i64) =
+                redis::cmd("TIME").query_async(&mut connection).await?;
+            let tick = cx.tick().ok_or("no tick")?.at().millis();
+            let note = format!("{tick} {}", seconds * 1_000 + micros / 1_000);
+            redis::cmd("RPUSH").arg(notes).arg(note).exec_async(&mut connection).await?;
+            Ok(Done)
+        }
+    });
+    Node::builder(Client::from_env().await.unwrap())
+        .pool(Pool::new("q").size(8).worker(worker))
+        .shutdown_timeout(Duration::from_secs(2))
+        .run()
+        .await
+        .unwrap();
+}
+
+fn notes(namespace: &str) -> String {
+    format!("{namespace}:notes")
+}
+
+fn spawn(space: &Space) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["ticks::node", "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .env("POOLDER_REDIS_URL", space.url())
+        .env("POOLDER_NAMESPACE", space.name())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// Some nodes and a schedule of which no tick may be left out.
+struct Fleet<'a> {
+    space: &'a Space,
+    nodes: Vec<Child>,
+    first: Timestamp,
+    every: Duration,
+}
+
+impl<'a> Fleet<'a> {
+    async fn start(space: &'a Space, nodes: usize, every: Duration) -> Self {
+        let nodes = (0..nodes).map(|_| spawn(space)).collect();
+        let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(200)));
+        let missed = Missed::All { most: 10_000, within: Duration::from_secs(3_600) };
+        let schedule = space.client.schedule("s", every, Number(1)).policy(policy);
+        let first = schedule.missed(missed).await.unwrap().last;
+        let fleet = Self { space, nodes, first, every };
+        fleet.until_ticks(1).await;
+        fleet
+    }
+
+    async fn info(&self) -> Option<ScheduleInfo> {
+        self.space.client.schedules("q").unwrap().get("s").await.ok()?
+    }
+
+    /// Waits for that many more ticks.
+    async fn until_ticks(&self, more: u64) {
+        let before = self.info().await.map_or(0, |info| info.runs);
+        eventually("more ticks", || async {
+            self.info().await.is_some_and(|info| info.runs >= before + more)
+        })
+        .await;
+    }
+
+    /// Waits until some node leads, and returns its place.
+    async fn leader(&mut self) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "nobody leads");
+            let mut cmd = redis::cmd("HGET");
+            cmd.arg(self.space.key("q", "lease")).arg("holder");
+            let holder: Option<String> = self.space.redis(&mut cmd).await;
+            // host:pid:unique
+            let pid = holder.as_deref().and_then(|name| name.split(':').nth(1)?.parse().ok());
+            if let Some(at) = self.nodes.iter().position(|node| node.id() == pid) {
+                return at;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn signal(&self, at: usize, name: &str) {
+        let pid = self.nodes[at].id().expect("it runs").to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
+        assert!(status.unwrap().success(), "kill -{name} {pid}");
+    }
+
+    async fn suffer(&mut self, fault: Fault, server: Option<&Server>) {
+        match fault {
+            Fault::Kill | Fault::Term => {
+                let at = self.leader().await;
+                self.signal(at, if matches!(fault, Fault::Kill) { "KILL" } else { "TERM" }).await;
+                within(self.nodes[at].wait()).await.unwrap();
+                self.nodes[at] = spawn(self.space);
+            }
+            Fault::Stop => {
+                let at = self.leader().await;
+                self.signal(at, "STOP").await;
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                self.signal(at, "CONT").await;
+            }
+            Fault::Restart => {
+                let server = server.expect("a server of its own");
+                server.kill().unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                server.restart().unwrap();
+            }
+        }
+        self.until_ticks(2).await;
+    }
+
+    /// Ends the schedule, waits for its jobs, and holds what was noted against what should be.
+    async fn conclude(self) -> Lateness {
+        let schedules = self.space.client.schedules("q").unwrap();
+        schedules.pause("s").await.unwrap();
+        let info = schedules.get("s").await.unwrap().unwrap();
+        let passed = info.last.since(self.first).as_millis() / self.every.as_millis();
+        assert_eq!((u128::from(info.runs), info.missed), (passed, 0), "each tick once: {info:?}");
+        self.space.until_count("q", "completed", info.runs).await;
+        let mut all = redis::cmd("LRANGE");
+        all.arg(notes(self.space.name())).arg(0).arg(-1);
+        let notes: Vec<String> = self.space.redis(&mut all).await;
+        // A job may run twice, when its node dies; its tick is one.
+        let mut ran: BTreeMap<i64, i64> = BTreeMap::new();
+        for note in &notes {
+            let (tick, at) = note.split_once(' ').unwrap();
+            let (tick, at): (i64, i64) = (tick.parse().unwrap(), at.parse().unwrap());
+            ran.entry(tick).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        }
+        let step = i64::try_from(self.every.as_millis()).unwrap();
+        let expected: Vec<i64> = (1..=i64::try_from(info.runs).unwrap())
+            .map(|tick| self.first.millis() + tick * step)
+            .collect();
+        assert_eq!(ran.keys().copied().collect::<Vec<_>>(), expected, "none is left out");
+        assert_eq!(self.space.count("q", "completed").await, info.runs, "each completed once");
+        let mut lateness: Vec<i64> = ran.iter().map(|(tick, at)| at - tick).collect();
+        lateness.sort_unstable();
+        Lateness { ticks: lateness.len(), runs: notes.len(), sorted: lateness }
+    }
+}
+
+/// How late the jobs of the ticks ran, in ms: publishing, claiming and starting included.
+struct Lateness {
+    ticks: usize,
+    runs: usize,
+    sorted: Vec<i64>,
+}
+
+impl std::fmt::Display for Lateness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let at = |part: usize| self.sorted[(self.sorted.len() - 1) * part / 1_000];
+        write!(
+            f,
+            "{} ticks, {} runs; lateness in ms: p50 {}, p90 {}, p99 {}, most {}",
+            self.ticks,
+            self.runs,
+            at(500),
+            at(900),
+            at(990),
+            at(1_000)
+        )
+    }
+}
+
+#[tokio::test]
+async fn no_tick_is_left_out_or_published_twice_when_leaders_die_or_go() {
+    let space = Space::new("takeover");
+    let mut fleet = Fleet::start(&space, 2, Duration::from_millis(200)).await;
+    fleet.suffer(Fault::Kill, None).await;
+    fleet.suffer(Fault::Term, None).await;
+    fleet.conclude().await;
+}
+
+#[tokio::test]
+async fn ticks_that_passed_while_the_server_was_away_are_made_up_for() {
+    let server = Server::builder().aof(Fsync::Always).start().unwrap();
+    let space = Space::on(server.url(), "restart");
+    let mut fleet = Fleet::start(&space, 2, Duration::from_millis(100)).await;
+    fleet.suffer(Fault::Restart, Some(&server)).await;
+    fleet.conclude().await;
+}
+
+/// All faults, one after the other, for `SOAK_SECONDS` (60): three nodes, a tick per second.
+#[tokio::test]
+#[ignore = "takes a minute or more; see the head of this file"]
+async fn soak() {
+    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(60));
+    let quiet = std::env::var_os("SOAK_QUIET").is_some();
+    let server = Server::builder().aof(Fsync::Always).start().unwrap();
+    let space = Space::on(server.url(), "soak");
+    let mut fleet = Fleet::start(&space, 3, Duration::from_secs(1)).await;
+    let faults = [Fault::Kill, Fault::Stop, Fault::Restart, Fault::Term];
+    for fault in faults.into_iter().cycle() {
+        if Instant::now() > end {
+            break;
+        }
+        if !quiet {
+            let started = Instant::now();
+            fleet.suffer(fault, Some(&server)).await;
+            println!("{fault:?}: ticks again after {:?}", started.elapsed());
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    println!("{}", fleet.conclude().await);
+}
+
+/// What 10,000 schedules cost: `cargo test --release --test suite ticks::many -- --ignored
+/// --nocapture`.
+#[tokio::test]
+#[ignore = "measures, and asserts nothing"]
+async fn many() {
+    let server = Server::builder().start().unwrap();
+    let space = Space::on(server.url(), "many");
+    let nodes = [spawn(&space), spawn(&space)];
+    let schedules = space.client.schedules("q").unwrap();
+    let add = async |timing: &str, jitter: Duration| {
+        for at in 0..10_000 {
+            let schedule = space.client.schedule(format!("s{at}"), timing, Number(QUIET));
+            schedule.jitter(jitter).await.unwrap();
+        }
+    };
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    report("no schedule", &space, &nodes).await;
+    let started = Instant::now();
+    add("0 0 1 1 *", Duration::ZERO).await;
+    println!("10,000 added one by one in {:?}", started.elapsed());
+    report("10,000 that tick once a year", &space, &nodes).await;
+    let started = Instant::now();
+    assert_eq!(schedules.list().await.unwrap().len(), 10_000);
+    println!("10,000 listed in {:?}", started.elapsed());
+    add("* * * * *", Duration::from_secs(60)).await;
+    report("10,000 that tick once a minute, spread", &space, &nodes).await;
+}
+
+/// Commands per second at the server and CPU of it and of the nodes, leader first, over 30 s.
+async fn report(what: &str, space: &Space, nodes: &[Child; 2]) {
+    let mut cmd = redis::cmd("HGET");
+    cmd.arg(space.key("q", "lease")).arg("holder");
+    let holder: String = space.redis(&mut cmd).await;
+    let mut pids = nodes.each_ref().map(|node| node.id().unwrap().to_string());
+    if !holder.contains(&format!(":{}:", pids[0])) {
+        pids.reverse();
+    }
+    let sample = async || {
+        let info: String = space.redis(redis::cmd("INFO").arg("everything")).await;
+        let field = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(0.0)
+        };
+        // Those that scripts call are in here too.
+        let calls: f64 = info
+            .lines()
+            .filter(|line| line.starts_with("cmdstat_"))
+            .filter_map(|line| line.split("calls=").nth(1)?.split(',').next()?.parse::<f64>().ok())
+            .sum();
+        let busy = field("used_cpu_sys:") + field("used_cpu_user:");
+        let ticks = |pid: &String| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+            fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
+        };
+        [field("total_commands_processed:"), calls, busy * 100.0, ticks(&pids[0]), ticks(&pids[1])]
+    };
+    let before = sample().await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let after = sample().await;
+    let [commands, calls, redis, leader, other] =
+        std::array::from_fn(|at| (after[at] - before[at]) / 30.0);
+    println!(
+        "{what}: {commands:.1} commands/s ({calls:.1} with inner ones), CPU: Redis {redis:.2} %, \
+         leader {leader:.2} %, other node {other:.2} %"
+    );
+}
