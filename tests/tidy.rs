@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
     ("poolder-devserver", &[]),
     ("xtask", &["poolder-devserver"]),
+    ("model", &["poolder-core"]),
 ];
 
 /// Packages that are published, and therefore keep Redis behind the broker.
