@@ -1,6 +1,9 @@
 //! What has happened to a job so far. It travels beside the envelope, from the first move on.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserializer as _, Serialize};
 
 use crate::error::Error;
 use crate::outcome::{Cause, Failure};
@@ -8,7 +11,7 @@ use crate::queue::Lane;
 use crate::time::Timestamp;
 
 /// A job's history, in numbers. A job that was never moved has none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Attempts that failed.
     pub failures: u32,
@@ -17,13 +20,10 @@ pub struct Counters {
     /// Times it was given to a slot and came back. The next claim's fence is one more.
     pub deliveries: u64,
     /// When the first attempt failed, in milliseconds since 1970; 0 for never.
-    #[serde(default)]
     first_failed: i64,
     /// Where it was enqueued, as a place in [`Lane::ALL`].
-    #[serde(default)]
     home: u8,
     /// The last failure, for an operator.
-    #[serde(default)]
     pub last_failure: Option<Failure>,
 }
 
@@ -114,8 +114,38 @@ impl Counters {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = rmp_serde::Deserializer::new(bytes);
         reader.set_max_depth(8);
-        Self::deserialize(&mut reader)
-            .map_err(|error| Error::codec(format!("the stored counters cannot be read: {error}")))
+        let mut read = reader.deserialize_seq(Numbers).map_err(|error| {
+            Error::codec(format!("the stored counters cannot be read: {error}"))
+        })?;
+        // Whoever wrote it may not have cut the message; ours must fit its length field.
+        read.last_failure = read.last_failure.map(|f| Failure::new(f.cause, f.message));
+        Ok(read)
+    }
+}
+
+/// Reads the array of any version: what an earlier one left out has its default, what a later one
+/// appended is passed over.
+struct Numbers;
+
+impl<'de> Visitor<'de> for Numbers {
+    type Value = Counters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of counters")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Counters, A::Error> {
+        let missing = |index| A::Error::invalid_length(index, &self);
+        let read = Counters {
+            failures: array.next_element()?.ok_or_else(|| missing(0))?,
+            crashes: array.next_element()?.ok_or_else(|| missing(1))?,
+            deliveries: array.next_element()?.ok_or_else(|| missing(2))?,
+            first_failed: array.next_element()?.unwrap_or_default(),
+            home: array.next_element()?.unwrap_or_default(),
+            last_failure: array.next_element()?.unwrap_or_default(),
+        };
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(read)
     }
 }
 

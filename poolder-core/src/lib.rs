@@ -24,7 +24,11 @@ pub mod decide;
 mod end;
 mod envelope;
 mod error;
+#[cfg(test)]
+mod golden;
 mod handle;
+#[cfg(test)]
+mod hostile;
 mod job;
 mod keys;
 mod outcome;

@@ -49,6 +49,7 @@ scripts! {
     SCHEDULE_PUT = "schedule_put";
     SCHEDULE_DROP = "schedule_drop";
     TICK = "tick";
+    LET_GO = "let_go";
 }
 
 /// The commands that load every script. Caches are empty after a restart and on a promoted

@@ -117,8 +117,12 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
         Some(index) => Counters::decode(&fields[index].1)?,
         None => Counters::starting_in(lane),
     };
-    if let Some(index) = place(JOB) {
-        return Ok((Envelope::take(&mut fields[index].1)?, counters, None));
+    match place(JOB) {
+        Some(0) => return Ok((Envelope::take(&mut fields[0].1)?, counters, None)),
+        // `move.lua` knows a packed entry by its first field: one that it cannot know again could
+        // be claimed but never be settled.
+        Some(_) => return Err(Error::codec("the field \"j\" is not the entry's first")),
+        None => {}
     }
     let field = |name: &str| place(name).map(|index| fields[index].1.as_slice());
     let missing = |name| {
@@ -142,6 +146,9 @@ fn joined(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     parts.join(&0)
 }
 
+/// A node's name in a dead record is cut here: foreign consumers may be called anything.
+const MAX_NODE: usize = 256;
+
 /// Why and where a job died.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Death {
@@ -155,6 +162,12 @@ pub(crate) struct Death {
 }
 
 impl Death {
+    /// `node` buried it.
+    pub(crate) fn new(failure: Failure, node: &str, raw: bool) -> Self {
+        let end = (0..=node.len().min(MAX_NODE)).rev().find(|end| node.is_char_boundary(*end));
+        Self { failure, node: node[..end.unwrap_or(0)].to_owned(), raw }
+    }
+
     /// The stored form, with its length in front.
     pub(crate) fn encode(&self) -> Vec<u8> {
         with_length(rmp_serde::to_vec(self).unwrap_or_default())

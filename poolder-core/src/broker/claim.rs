@@ -238,14 +238,7 @@ impl ClaimLine {
             let (entries, gone) = read_ranges(&stream, lane, some, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.broker.classify(error)))?;
             entries.into_iter().for_each(|entry| claimed.push(entry));
-            if !gone.is_empty() {
-                let mut pipe = redis::pipe();
-                pipe.cmd("XACK").arg(&stream).arg(GROUP);
-                gone.iter().for_each(|id| {
-                    pipe.arg(id.as_ref());
-                });
-                self.send(&pipe).await?;
-            }
+            self.broker.let_go(&stream, &gone).await?;
         }
         Ok(claimed)
     }

@@ -54,7 +54,10 @@ impl Broker {
         let mut counters = BTreeMap::new();
         let mut stats = reply::array(stats)?.into_iter();
         while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
-            counters.insert(reply::text(name)?, count(value)?);
+            // A counter that is no number starts again when it is next counted.
+            if let (Ok(name), Ok(value)) = (reply::text(name), count(value)) {
+                counters.insert(name, value);
+            }
         }
         // The one of them that goes down again.
         let retrying = counters.remove("retrying").unwrap_or(0);

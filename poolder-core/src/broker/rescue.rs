@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::keys::GROUP;
 use crate::queue::{Lane, Partition};
 use crate::scripts;
-use crate::wire::Entry;
+use crate::wire::{Entry, EntryId};
 
 /// A consumer of a lane, and whether it holds anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,14 @@ impl Broker {
             // A lane without stream or group has no consumers.
             let Ok(reply) = reply else { continue };
             for consumer in reply::array(reply)? {
-                holders.push(holder(lane, consumer)?);
+                match holder(lane, consumer) {
+                    Ok(holder) => holders.push(holder),
+                    // No client of ours has such a name. It must not keep the others waiting.
+                    Err(error) => tracing::warn!(
+                        %partition, %lane, %error,
+                        "a consumer's name is not text: what it holds cannot be rescued"
+                    ),
+                }
             }
         }
         Ok(holders)
@@ -75,16 +82,21 @@ impl Broker {
             let (found, gone) = read_ranges(stream, lane, some, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
             entries.extend(found);
-            if !gone.is_empty() {
-                let mut cmd = redis::cmd("XACK");
-                cmd.arg(stream).arg(GROUP);
-                gone.iter().for_each(|id| {
-                    cmd.arg(id.as_ref());
-                });
-                self.command(&cmd).await?;
-            }
+            self.let_go(stream, &gone).await?;
         }
         Ok(entries)
+    }
+
+    /// Ends claims whose entries were found to be gone.
+    pub(super) async fn let_go(&self, stream: &str, gone: &[EntryId]) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut cmd = scripts::call(&scripts::LET_GO, [stream]);
+        gone.iter().for_each(|id| {
+            cmd.arg(id.as_ref());
+        });
+        self.script(&scripts::LET_GO, &cmd).await.map(|_| ())
     }
 
     /// Removes a consumer that holds nothing. Returns whether it did hold nothing.

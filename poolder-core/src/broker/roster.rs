@@ -81,13 +81,41 @@ impl Beater {
             call.invoke::<Value>(connection)
         })?;
         let [verdict, now, silent, dead] = reply::items::<4>(reply)?;
-        let silent = texts(silent)?;
+        let mut strange = vec![];
+        let mut list = reply::array(silent)?.into_iter();
+        let mut silent = vec![];
+        while let (Some(name), Some(last_beat)) = (list.next(), list.next()) {
+            if let Some(name) = name_or(&mut strange, name)? {
+                silent.push((name, reply::text(last_beat)?));
+            }
+        }
+        let mut names = vec![];
+        for name in reply::array(dead)? {
+            names.extend(name_or(&mut strange, name)?);
+        }
+        self.remove(&strange)?;
         Ok(Beat {
             marked: reply::text(verdict)? == "DEAD",
             now: Timestamp::from_millis(reply::int(now)?),
-            silent: silent.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
-            dead: texts(dead)?,
+            silent,
+            dead: names,
         })
+    }
+
+    /// Removes names that no node can have: they would take the places of others in every reply.
+    fn remove(&mut self, strange: &[Vec<u8>]) -> Result<(), Error> {
+        if strange.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(names = strange.len(), "names that are not text are taken off the roster");
+        let keys = self.keys.clone();
+        self.with_connection(|connection| {
+            let mut pipe = redis::pipe();
+            pipe.cmd("ZREM").arg(&keys.nodes).arg(strange);
+            pipe.cmd("ZREM").arg(&keys.marks).arg(strange);
+            pipe.query::<Value>(connection)
+        })
+        .map(|_| ())
     }
 
     /// Declares a node dead, unless it has given a sign of life since `last_beat`.
@@ -166,8 +194,15 @@ impl Beater {
     }
 }
 
-fn texts(reply: Value) -> Result<Vec<String>, Error> {
-    reply::array(reply)?.into_iter().map(reply::text).collect()
+/// The name in a reply; one that is not text goes to the strange ones.
+fn name_or(strange: &mut Vec<Vec<u8>>, reply: Value) -> Result<Option<String>, Error> {
+    match String::from_utf8(reply::bytes(reply)?) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) => {
+            strange.push(error.into_bytes());
+            Ok(None)
+        }
+    }
 }
 
 impl std::fmt::Debug for Beater {

@@ -11,5 +11,10 @@ if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1]) == 0 then
 end
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'WITHSCORES',
   'LIMIT', 0, 100)
+-- A beat that lies ahead of the clock was given before the clock was set back: whoever lives gives
+-- another, and nobody waits until the clock has caught up with the dead.
+local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + ARGV[2], '+inf', 'WITHSCORES',
+  'LIMIT', 0, 100)
+for i = 1, #ahead do silent[#silent + 1] = ahead[i] end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[2], now - ARGV[3], '+inf', 'LIMIT', 0, 100)
 return {'OK', now, silent, dead}

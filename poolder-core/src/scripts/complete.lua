@@ -26,7 +26,10 @@ if n > 0 then
       end
       verdict = table.concat(each)
     end
-    if done > 0 then redis.call('HINCRBY', KEYS[2], 'completed', done) end
+    -- A counter that is no number starts again: counting must not fail what is already done.
+    if done > 0 and type(redis.pcall('HINCRBY', KEYS[2], 'completed', done)) == 'table' then
+      redis.pcall('HSET', KEYS[2], 'completed', done)
+    end
   end
 end
 local reply = {verdict}

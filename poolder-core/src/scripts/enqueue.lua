@@ -18,7 +18,10 @@ if due and due > now then
   kind, where = 'due', string.format('%.0f', due)
   -- The id names the job: one that waits already stays as it is.
   if redis.call('HSETNX', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3]) == 0 then
-    return {'again', redis.call('ZSCORE', KEYS[2], ARGV[1]) or where}
+    local waits = redis.call('ZSCORE', KEYS[2], ARGV[1])
+    if waits then return {'again', waits} end
+    -- A body that nothing waits for is what was left of a job: it must not stand in for one.
+    redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3])
   end
   redis.call('ZADD', KEYS[2], where, ARGV[1])
   if redis.call('ZRANGE', KEYS[2], 0, 0)[1] == ARGV[1] then

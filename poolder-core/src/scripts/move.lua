@@ -34,13 +34,20 @@ local function held(id, job, plain)
   return nil
 end
 
+-- A counter that is no number starts again: counting must not fail what is already done.
+local function count(name)
+  if type(redis.pcall('HINCRBY', KEYS[6], name, 1)) == 'table' then
+    redis.pcall('HSET', KEYS[6], name, 1)
+  end
+end
+
 local function bury(job, record)
   redis.call('HSET', KEYS[5], job, record)
   redis.call('ZADD', KEYS[4], string.format('%.0f', now), job)
   if redis.call('ZCARD', KEYS[4]) > cap then
     local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
     redis.call('HDEL', KEYS[5], oldest)
-    redis.call('HINCRBY', KEYS[6], 'dead_dropped', 1)
+    count('dead_dropped')
     if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end
   end
 end
@@ -104,7 +111,7 @@ local function take_effect(at, key, job, body, stopped)
     redis.call('PERSIST', KEYS[key + 1])
     local envelope = string.sub(body, 1, 2) .. apart .. string.sub(body, 19)
     bury(apart, string.sub(ARGV[at + 1], 17) .. envelope)
-    redis.call('HINCRBY', KEYS[6], 'buried', 1)
+    count('buried')
   end
   return key + takes[effect]
 end
@@ -131,12 +138,16 @@ while i <= #ARGV do
     if body == '' then body = stored end
     if to == 'due' then
       local due = string.format('%.0f', now + tonumber(ARGV[i + 4]))
-      local before = redis.call('HGET', KEYS[3], job)
-      local retrying = failed(head) - (before and failed(before) or 0)
-      redis.call('HSET', KEYS[3], job, head .. body)
-      redis.call('ZADD', KEYS[2], due, job)
-      if retrying ~= 0 then redis.call('HINCRBY', KEYS[6], 'retrying', retrying) end
-      nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == job
+      -- A job of the same id may wait there already, enqueued again while this one ran: both wait,
+      -- this one under 16 bytes of its own.
+      local as = job
+      if redis.call('HEXISTS', KEYS[3], job) == 1 then
+        as = string.sub(redis.sha1hex(job .. id), 1, 16)
+      end
+      redis.call('HSET', KEYS[3], as, head .. body)
+      redis.call('ZADD', KEYS[2], due, as)
+      if failed(head) ~= 0 then count('retrying') end
+      nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == as
     elseif to == 'lane' then
       local lane = KEYS[7 + string.byte(head, 1)]
       redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
@@ -151,7 +162,7 @@ while i <= #ARGV do
     end
     redis.call('XACK', KEYS[1], 'workers', id)
     redis.call('XDEL', KEYS[1], id)
-    redis.call('HINCRBY', KEYS[6], counter, 1)
+    count(counter)
     moved[#moved + 1] = 1
   else
     for at = i + 10, i + 7 + 3 * effects, 3 do key = key + takes[ARGV[at]] end

@@ -235,7 +235,7 @@ impl Destination {
                 Self { head: head(*lane, counters), ..to("lane", counter) }
             }
             Transition::Bury { counters } => {
-                let death = Death { failure: counters.reason(), node: node.to_owned(), raw };
+                let death = Death::new(counters.reason(), node, raw);
                 let head = head(counters.home(), counters);
                 Self { head, death: death.encode(), ..to("dead", "buried") }
             }
