@@ -117,6 +117,7 @@ impl Claimer {
         *self.setup.phase.borrow() == Phase::Run
             && self.setup.identity.borrow().claims
             && self.setup.orders.borrow().permits_claims()
+            && self.setup.pulse.is_acknowledged()
     }
 
     /// How many jobs to claim: one per free slot that has nothing waiting for it.
@@ -154,23 +155,31 @@ impl Claimer {
         }
     }
 
-    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node.
+    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. One that
+    /// cannot start goes back at once: were it still held when the node dies of another job, it
+    /// would be buried for what it did not do.
     fn dispatch(&mut self) {
         let mut kept = VecDeque::new();
         while let Some(work) = self.waiting.pop_front() {
-            let Some(slot) = self.free.pop() else {
-                kept.push_back(work);
-                break;
+            let suspect = work.claim.lane == Lane::Suspect;
+            let permit = if suspect {
+                Arc::clone(&self.setup.suspects).try_acquire_owned().ok()
+            } else {
+                None
             };
-            if work.claim.lane == Lane::Suspect {
-                let Ok(permit) = Arc::clone(&self.setup.suspects).try_acquire_owned() else {
-                    self.free.push(slot);
+            let startable = !suspect || permit.is_some();
+            let Some(slot) = self.free.pop_if(|_| startable) else {
+                if suspect {
+                    self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+                } else {
                     kept.push_back(work);
-                    continue;
-                };
+                }
+                continue;
+            };
+            if permit.is_some() {
                 let key = (work.claim.lane, work.claim.entry.clone());
                 if let Some(held) = self.held.get_mut(&key) {
-                    held.suspect = Some(permit);
+                    held.suspect = permit;
                 }
             }
             // A slot that said it was free has room; one that is gone is not used again.
@@ -178,7 +187,6 @@ impl Claimer {
                 kept.push_back(work);
             }
         }
-        kept.append(&mut self.waiting);
         self.waiting = kept;
     }
 

@@ -49,6 +49,9 @@ impl Clock {
     }
 }
 
+/// Without an acknowledged beat for this long others may soon think us dead: claim no more.
+const DOUBT: Duration = Duration::from_secs(6);
+
 /// How far the runtime may fall behind the longest job before the node counts as stuck.
 const SLACK: Duration = Duration::from_secs(60);
 
@@ -61,11 +64,18 @@ pub(crate) struct Pulse {
     ticked: AtomicU64,
     /// The longest timeout of any job that was started, in ms; `u64::MAX` for a job without one.
     longest: AtomicU64,
+    /// Until when the last acknowledged beat is fresh, in ms since birth.
+    fresh_until: AtomicU64,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { born: Instant::now(), ticked: AtomicU64::new(0), longest: AtomicU64::new(0) }
+        Self {
+            born: Instant::now(),
+            ticked: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
+            fresh_until: AtomicU64::new(0),
+        }
     }
 }
 
@@ -83,6 +93,23 @@ impl Pulse {
     /// True while the runtime has ticked lately enough.
     pub(crate) fn is_felt(&self) -> bool {
         self.is_felt_after(millis(self.born.elapsed()))
+    }
+
+    /// A beat that was sent then was acknowledged.
+    pub(crate) fn acknowledge(&self, sent: Instant) {
+        let until = sent.saturating_duration_since(self.born) + DOUBT;
+        self.fresh_until.store(millis(until), Ordering::Relaxed);
+    }
+
+    /// No beat counts any more.
+    pub(crate) fn doubt(&self) {
+        self.fresh_until.store(0, Ordering::Relaxed);
+    }
+
+    /// True while the last acknowledged beat is fresh. A process that was paused knows by this,
+    /// before anybody tells it, that others may think it dead.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        millis(self.born.elapsed()) < self.fresh_until.load(Ordering::Relaxed)
     }
 
     fn is_felt_after(&self, now: u64) -> bool {
@@ -110,6 +137,19 @@ mod tests {
         assert!(!pulse.is_felt_after(70_001));
         pulse.allow(None);
         assert!(pulse.is_felt_after(u64::MAX));
+    }
+
+    #[test]
+    fn a_beat_is_fresh_for_a_while_only() {
+        let pulse = Pulse::default();
+        assert!(!pulse.is_acknowledged());
+        pulse.acknowledge(pulse.born);
+        assert!(pulse.is_acknowledged());
+        pulse.doubt();
+        assert!(!pulse.is_acknowledged());
+        let old = Pulse { born: Instant::now() - DOUBT - DOUBT, ..Pulse::default() };
+        old.acknowledge(old.born);
+        assert!(!old.is_acknowledged(), "as after a pause");
     }
 
     #[test]

@@ -20,8 +20,6 @@ const PERIOD: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(500);
 /// Two beats count as consecutive when they are at most this far apart.
 const CONSECUTIVE: Duration = Duration::from_secs(3);
-/// Without an acknowledgement for this long others may soon think us dead: claim no more.
-const DOUBT: Duration = Duration::from_secs(6);
 /// What the node says about itself is repeated this often, should the roster get lost.
 const INTRODUCTION: Duration = Duration::from_secs(60);
 
@@ -56,7 +54,6 @@ impl Heartbeat {
             pulse,
             info,
             introduced: None,
-            acknowledged: None,
             suspected: Suspicion::default(),
         };
         let thread = std::thread::Builder::new()
@@ -92,7 +89,6 @@ struct Heart {
     pulse: Arc<Pulse>,
     info: NodeInfo,
     introduced: Option<Instant>,
-    acknowledged: Option<Instant>,
     suspected: Suspicion,
 }
 
@@ -120,7 +116,7 @@ impl Heart {
                      of life until it does, so that other nodes take the jobs over"
                 );
             }
-            if self.acknowledged.is_none_or(|at| at.elapsed() > DOUBT) {
+            if !self.pulse.is_acknowledged() {
                 self.identity.send_if_modified(|me| std::mem::replace(&mut me.claims, false));
             }
             match orders.recv_timeout(period.saturating_sub(started.elapsed()).max(AGAIN)) {
@@ -147,13 +143,15 @@ impl Heart {
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
             self.identity.send_replace(Identity { name, claims: false });
             self.introduced = None;
-            self.acknowledged = None;
+            self.pulse.doubt();
             let name = self.identity.borrow().name.clone();
             self.beater.beat(&name)?;
         }
         self.introduce(beat.now)?;
-        self.acknowledged = Some(started);
-        self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true));
+        // Claimers look at the pulse by themselves; when it comes back they must be told.
+        let back = !self.pulse.is_acknowledged();
+        self.pulse.acknowledge(started);
+        self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true) || back);
         let confirmed = self.suspected.confirm(started, &beat);
         let mut news: BTreeSet<String> = beat.dead.into_iter().collect();
         for (node, last_beat) in confirmed {

@@ -70,6 +70,7 @@ async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
         if held.is_empty() {
             break;
         }
+        let before = rescued;
         let batch: Vec<Settlement> = held
             .into_iter()
             .map(|entry| match entry {
@@ -98,6 +99,10 @@ async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
                     reason = reason.as_deref().unwrap_or_default(), "a job died"
                 );
             }
+        }
+        // Somebody else takes them, or nobody can: either way the next listing shows what is left.
+        if rescued == before {
+            break;
         }
     }
     if rescued > 0 {
