@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 /// Longer than anything takes that works; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A stream entry as any client reads it: its id, and its fields in order.
+pub(crate) type RawEntry = (String, Vec<(String, Vec<u8>)>);
+
 /// A namespace of one test.
 pub(crate) struct Space {
     url: String,
