@@ -1,0 +1,168 @@
+//! Who is measured: each in a process of its own, which is told what to do and timed from outside.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use bench_protocol::{Order, Report};
+
+use crate::args::Args;
+use crate::figures::{Figures, figures};
+use crate::rows::Row;
+use crate::server::Server;
+
+/// How long a contender may take to prepare, and to work, before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// One that is measured.
+#[derive(Debug)]
+pub struct Contender {
+    pub name: String,
+    /// How it is started; or why it cannot be.
+    pub program: Result<Vec<String>, String>,
+}
+
+/// Everyone who was asked for, raw and Poolder first.
+pub fn all(args: &Args) -> Vec<Contender> {
+    let own = std::env::current_exe().map(|path| path.display().to_string());
+    let inside = |name: &str| Contender {
+        name: name.into(),
+        program: own
+            .as_ref()
+            .map(|program| vec![program.clone(), name.into()])
+            .map_err(ToString::to_string),
+    };
+    let mut all = vec![inside("raw"), inside("poolder")];
+    all.retain(|one| args.contenders.is_empty() || args.contenders.contains(&one.name));
+    all
+}
+
+impl Contender {
+    /// Measures one row.
+    pub fn measure(&self, row: &Row, server: &Server) -> Result<Figures, String> {
+        let program = self.program.as_ref().map_err(Clone::clone)?;
+        server.flush().map_err(|error| error.to_string())?;
+        let order = Order { url: server.url.clone(), ..row.order.clone() };
+        let mut processes = vec![];
+        for process in 0..row.processes {
+            processes.push(Process::start(program, &Order { process, ..order.clone() })?);
+        }
+        for process in &mut processes {
+            process.expect("ready")?;
+        }
+        let before = server.sample().map_err(|error| error.to_string())?;
+        let cpu = processes.iter().map(Process::cpu_us).sum::<f64>();
+        for process in &mut processes {
+            process.say("go")?;
+        }
+        let report = match processes.as_mut_slice() {
+            [one] => one.report()?,
+            _ => self.watch(row, server)?,
+        };
+        let after = server.sample().map_err(|error| error.to_string())?;
+        let cpu = processes.iter().map(Process::cpu_us).sum::<f64>() - cpu;
+        Ok(figures(&report, &before, &after, cpu))
+    }
+
+    /// Several processes cannot know when all is done: the stream is watched, from the first job
+    /// that is gone to the last.
+    fn watch(&self, row: &Row, server: &Server) -> Result<Report, String> {
+        let stream = if self.name == "raw" { crate::raw::STREAM } else { crate::poolder::STREAM };
+        let (jobs, deadline) = (row.order.backlog, Instant::now() + PATIENCE);
+        let mut first = None;
+        loop {
+            let left = server.entries(stream).map_err(|error| error.to_string())?;
+            if left < jobs && first.is_none() {
+                first = Some((Instant::now(), left));
+            }
+            if let (0, Some((start, jobs))) = (left, first) {
+                let seconds = start.elapsed().as_secs_f64();
+                // Those that were gone when the clock started are not counted for the rate.
+                let seconds = seconds * row.order.backlog as f64 / (jobs.max(1)) as f64;
+                return Ok(Report { jobs: row.order.backlog, seconds, latency: None });
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{left} jobs were left after {PATIENCE:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A started contender. It ends when this is dropped.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    fn start(program: &[String], order: &Order) -> Result<Self, String> {
+        let (first, rest) = program.split_first().ok_or("no program")?;
+        let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
+        let mut child = Command::new(first)
+            .args(rest)
+            .arg(order)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{first} cannot be started: {error}"))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (say, lines) = mpsc::sync_channel(64);
+        let output = output.ok_or("no output")?;
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if say.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, input: input.ok_or("no input")?, lines })
+    }
+
+    fn say(&mut self, word: &str) -> Result<(), String> {
+        writeln!(self.input, "{word}").map_err(|error| format!("it is gone: {error}"))
+    }
+
+    /// Waits for a line that starts with the word, and returns what follows it.
+    fn expect(&mut self, word: &str) -> Result<String, String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).map_err(|error| match error {
+                mpsc::RecvTimeoutError::Timeout => format!("no {word:?} within {PATIENCE:?}"),
+                mpsc::RecvTimeoutError::Disconnected => "it ended early".to_owned(),
+            })?;
+            if let Some(rest) = line.strip_prefix(word) {
+                return Ok(rest.trim().to_owned());
+            }
+            if let Some(reason) = line.strip_prefix("not-run") {
+                return Err(reason.trim().to_owned());
+            }
+        }
+    }
+
+    fn report(&mut self) -> Result<Report, String> {
+        let text = self.expect("done")?;
+        serde_json::from_str(&text).map_err(|error| format!("{error} in {text}"))
+    }
+
+    /// CPU time of all its threads, in µs.
+    fn cpu_us(&self) -> f64 {
+        let dir = format!("/proc/{}/task", self.child.id());
+        let Ok(tasks) = std::fs::read_dir(dir) else { return 0.0 };
+        let of = |task: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<f64>().ok()
+        };
+        tasks.filter_map(Result::ok).filter_map(of).sum::<f64>() / 1000.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,70 @@
+//! What is measured, and how many rounds become one figure.
+
+use std::collections::BTreeMap;
+
+use bench_protocol::Report;
+
+use crate::server::Sample;
+
+/// Figures by name, of one measurement.
+pub type Figures = BTreeMap<&'static str, f64>;
+
+pub const JOBS_S: &str = "jobs_s";
+pub const REDIS_US: &str = "redis_us_job";
+pub const CLIENT_US: &str = "client_us_job";
+pub const COMMANDS: &str = "commands_job";
+pub const TRIPS: &str = "round_trips_job";
+pub const BYTES: &str = "bytes_job";
+pub const P50: &str = "p50_ms";
+pub const P90: &str = "p90_ms";
+pub const P99: &str = "p99_ms";
+pub const MAX: &str = "max_ms";
+pub const IDLE: &str = "commands_s";
+
+/// Works out the figures of one measurement.
+pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64) -> Figures {
+    let mut figures = Figures::new();
+    if let Some(latency) = report.latency {
+        figures.insert(P50, latency.p50);
+        figures.insert(P90, latency.p90);
+        figures.insert(P99, latency.p99);
+        figures.insert(MAX, latency.max);
+    }
+    let commands = after.commands - before.commands;
+    if report.jobs == 0 {
+        figures.insert(IDLE, commands / report.seconds.max(f64::EPSILON));
+        return figures;
+    }
+    let jobs = report.jobs as f64;
+    if report.seconds > 0.0 {
+        figures.insert(JOBS_S, jobs / report.seconds);
+    }
+    figures.insert(REDIS_US, (after.cpu_us - before.cpu_us) / jobs);
+    figures.insert(CLIENT_US, client_us / jobs);
+    figures.insert(COMMANDS, commands / jobs);
+    figures.insert(TRIPS, (after.reads - before.reads) / jobs);
+    figures.insert(BYTES, (after.memory - before.memory) / jobs);
+    figures
+}
+
+/// The middle of several rounds, and how far they lie apart.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Spread {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// Brings rounds together; `None` without any.
+pub fn spread(rounds: &[Figures], name: &str) -> Option<Spread> {
+    let mut values: Vec<f64> = rounds.iter().filter_map(|round| round.get(name).copied()).collect();
+    values.sort_by(f64::total_cmp);
+    let (min, max) = (*values.first()?, *values.last()?);
+    let middle = values.len() / 2;
+    let median = if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        (values[middle - 1] + values[middle]) / 2.0
+    };
+    Some(Spread { median, min, max })
+}

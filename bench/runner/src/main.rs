@@ -1,0 +1,81 @@
+//! Measures Poolder against a raw Redis loop and its peers, interleaved, in one run.
+//!
+//! `cargo xtask bench` builds and starts it; `--help` says what it can do.
+
+mod args;
+mod contender;
+mod figures;
+mod plot;
+mod poolder;
+mod raw;
+mod report;
+mod rows;
+mod server;
+mod table;
+
+use std::collections::BTreeMap;
+
+use args::Args;
+use figures::Figures;
+
+/// Figures of every round, by row and contender.
+pub type Results = BTreeMap<(usize, String), Vec<Figures>>;
+/// Why something could not be measured, by row and contender.
+pub type NotRun = BTreeMap<(usize, String), String>;
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), AnyError> {
+    match std::env::args().nth(1).as_deref() {
+        Some("raw") => runtime()?.block_on(raw::run(bench_protocol::Run::begin())),
+        Some("poolder") => runtime()?.block_on(poolder::run(bench_protocol::Run::begin())),
+        _ => bench(&Args::parse()?),
+    }
+}
+
+/// What `#[tokio::main]` gives a user.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn bench(args: &Args) -> Result<(), AnyError> {
+    let rows = rows::selected(args);
+    if rows.is_empty() {
+        return Err(format!("no row of that name; there are: {}", rows::names().join(", ")).into());
+    }
+    let contenders = contender::all(args);
+    let server = server::Server::start()?;
+    println!("{}", server.describe());
+    let (mut results, mut not_run) = (Results::new(), NotRun::new());
+    for round in 0..args.rounds {
+        for (at, row) in rows.iter().enumerate() {
+            if round >= row.rounds {
+                continue;
+            }
+            eprint!("\rround {}/{}  {:<60}", round + 1, args.rounds, row.title);
+            for turn in 0..contenders.len() {
+                // Nobody is always the first after the others.
+                let contender = &contenders[(turn + round) % contenders.len()];
+                let place = (at, contender.name.clone());
+                if !row.is_for(contender) || not_run.contains_key(&place) {
+                    continue;
+                }
+                match contender.measure(row, &server) {
+                    Ok(figures) => results.entry(place).or_default().push(figures),
+                    Err(reason) => {
+                        not_run.insert(place, reason);
+                    }
+                }
+            }
+        }
+    }
+    eprintln!("\r{:80}", "");
+    let summary = report::Summary::new(&rows, &contenders, &results, &not_run, &server, args);
+    table::print(&summary);
+    if let Some(dir) = &args.out {
+        report::write(&summary, dir)?;
+        plot::write(&summary, dir)?;
+        println!("written to {}", dir.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Poolder, as a user would set it up.
+
+mod work;
+
+use std::time::Duration;
+
+use bench_protocol::{Lateness, Meter, Payload, Report, Run, Stopwatch, Work};
+use poolder::{Client, Config, Context, Error, Job, Node, Outcome, Pool, Result, worker_fn};
+use serde::{Deserialize, Serialize};
+use work::Measured;
+
+/// Where the jobs wait.
+pub const STREAM: &str = "poolder:{bench.0}:ready:normal";
+
+/// The job that is measured.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Bench(Payload);
+
+impl Job for Bench {
+    const KINDS: &'static [&'static str] = &["bench.job"];
+    const QUEUE: &'static str = "bench";
+}
+
+/// A job that runs beside, and does not end.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hold;
+
+impl Job for Hold {
+    const KINDS: &'static [&'static str] = &["bench.hold"];
+    const QUEUE: &'static str = "bench";
+}
+
+/// Runs the order.
+pub async fn run(run: Run) -> ! {
+    match attempt(&run).await {
+        Ok(report) => run.done(&report),
+        Err(error) => run.not_run(&error.to_string()),
+    }
+}
+
+async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
+    let order = &run.order;
+    let client = Client::new(Config::new(&order.url))?;
+    client.broker().ping().await?;
+    let meter = Meter::new(order.jobs);
+    let slots = order.concurrency;
+    match order.work {
+        Work::Enqueue => {
+            work::warm_up(&client).await;
+            run.ready();
+            work::one_by_one(&client, order, &meter).await?;
+        }
+        Work::Bulk | Work::StoreReady => {
+            work::warm_up(&client).await;
+            run.ready();
+            work::bulk(&client, order, order.jobs, &meter).await?;
+        }
+        Work::StoreDelayed => {
+            work::warm_up(&client).await;
+            run.ready();
+            work::store_delayed(&client, order, order.jobs).await?;
+            return Ok(Report { jobs: order.jobs, ..Report::default() });
+        }
+        Work::Drain | Work::Retry => {
+            if order.running > 0 {
+                work::hold(&client, order.running).await?;
+            }
+            if order.process == 0 {
+                work::fill(&client, order).await?;
+            }
+            run.ready();
+            let worker = Measured::new(order, &meter);
+            start(&client, Pool::new("bench").size(slots).worker(worker));
+            meter.reached().await;
+            if order.jobs == order.backlog {
+                work::settled(&order.url).await;
+            }
+        }
+        Work::Both | Work::BothBulk => {
+            work::warm_up(&client).await;
+            let worker = Measured::new(order, &meter);
+            start(&client, Pool::new("bench").size(slots).worker(worker));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            run.ready();
+            meter.start();
+            let sent = Meter::new(order.jobs);
+            // A producer of its own, as it would be in another process.
+            let producer = Client::new(Config::new(&order.url))?;
+            if order.work == Work::BothBulk {
+                work::bulk(&producer, order, order.jobs, &sent).await?;
+            } else {
+                work::one_by_one(&producer, order, &sent).await?;
+            }
+            meter.reached().await;
+        }
+        Work::Pickup => {
+            let watch = Stopwatch::new(order.jobs);
+            let (seen, count) = (watch.clone(), meter.clone());
+            let handler = move |job: Bench, _cx: Context| {
+                seen.started(job.0.n);
+                count.hit();
+                std::future::ready(Result::Ok(Outcome::Done))
+            };
+            start(&client, Pool::new("bench").size(slots).worker(worker_fn(handler)));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            run.ready();
+            work::every_20_ms(&client, order, &watch).await?;
+            meter.reached().await;
+            return Ok(Report { latency: Some(watch.latency()), ..meter.report() });
+        }
+        Work::Delayed | Work::DelayedAtOnce => {
+            let late = Lateness::default();
+            let (seen, count) = (late.clone(), meter.clone());
+            let handler = move |job: Bench, _cx: Context| {
+                seen.started(job.0.n);
+                count.hit();
+                std::future::ready(Result::Ok(Outcome::Done))
+            };
+            work::store_delayed(&client, order, order.backlog).await?;
+            start(&client, Pool::new("bench").size(slots).worker(worker_fn(handler)));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            run.ready();
+            work::delayed(&client, order).await?;
+            meter.reached().await;
+            return Ok(Report { latency: Some(late.latency()), ..meter.report() });
+        }
+        Work::Idle => {
+            let mut node = Node::builder(client.clone());
+            for queue in 0..order.queues {
+                let pool = Pool::new(format!("bench{queue}")).size(slots);
+                node = node.pool(pool.worker(Measured::new(order, &meter)));
+            }
+            tokio::spawn(node.run_until(std::future::pending()));
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            run.ready();
+            tokio::time::sleep(Duration::from_secs(order.seconds)).await;
+            return Ok(Report { seconds: order.seconds as f64, ..Report::default() });
+        }
+    }
+    Ok(meter.report())
+}
+
+/// Starts a node; it ends with the process.
+fn start(client: &Client, pool: Pool) {
+    let node = Node::builder(client.clone()).pool(pool);
+    tokio::spawn(async move {
+        if let Err(error) = node.run_until(std::future::pending()).await {
+            eprintln!("the node ended: {error}");
+        }
+    });
+}

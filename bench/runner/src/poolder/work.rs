@@ -1,0 +1,185 @@
+//! What Poolder is asked to do, call by call.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bench_protocol::{Meter, Order, Payload, Stopwatch, Work};
+use poolder::{Backoff, Client, Context, Error, Outcome, Policy, Pool, Result, Worker, worker_fn};
+
+use super::{Bench, Hold};
+
+/// How many jobs one bulk call is given.
+const BULK: u64 = 1000;
+
+/// Opens the connection and registers the queue, so that neither is measured.
+pub(super) async fn warm_up(client: &Client) {
+    let _ = client.broker().ping().await;
+}
+
+/// `concurrency` callers, one job at a time each.
+pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) -> Result<(), Error> {
+    meter.start();
+    let callers = order.concurrency as u64;
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let (client, meter, size) = (client.clone(), meter.clone(), order.payload);
+        let jobs = order.jobs / callers + u64::from(caller < order.jobs % callers);
+        tasks.spawn(async move {
+            for n in 0..jobs {
+                client.enqueue(Bench(Payload::new(n, size))).await?;
+                meter.hit();
+            }
+            Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("a caller does not panic")?;
+    }
+    Ok(())
+}
+
+/// One caller that gives many jobs at a time.
+pub(super) async fn bulk(
+    client: &Client,
+    order: &Order,
+    jobs: u64,
+    meter: &Meter,
+) -> Result<(), Error> {
+    meter.start();
+    let mut sent = 0;
+    while sent < jobs {
+        let now = BULK.min(jobs - sent);
+        let some = (sent..sent + now).map(|n| Bench(Payload::new(n, order.payload)));
+        for result in client.enqueue_many(some).await {
+            result?;
+        }
+        sent += now;
+        meter.hits(now);
+    }
+    Ok(())
+}
+
+/// The backlog. Jobs that shall be retried say so themselves.
+pub(super) async fn fill(client: &Client, order: &Order) -> Result<(), Error> {
+    if order.work != Work::Retry {
+        return bulk(client, order, order.backlog, &Meter::new(u64::MAX)).await;
+    }
+    let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(1)));
+    let mut sent = 0;
+    while sent < order.backlog {
+        let now = BULK.min(order.backlog - sent);
+        let prepare = |n| {
+            let job = Bench(Payload::new(n, order.payload));
+            client.enqueue(job).policy(policy.clone()).prepare()
+        };
+        for result in client.enqueue_prepared((sent..sent + now).map(prepare).collect()).await {
+            result?;
+        }
+        sent += now;
+    }
+    Ok(())
+}
+
+/// Jobs that are due in a day.
+pub(super) async fn store_delayed(client: &Client, order: &Order, jobs: u64) -> Result<(), Error> {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let mut sent = 0;
+    while sent < jobs {
+        let now = BULK.min(jobs - sent);
+        let prepare =
+            |n| client.enqueue(Bench(Payload::new(n, order.payload))).after(day).prepare();
+        for result in client.enqueue_prepared((sent..sent + now).map(prepare).collect()).await {
+            result?;
+        }
+        sent += now;
+    }
+    Ok(())
+}
+
+/// One job every 20 ms.
+pub(super) async fn every_20_ms(
+    client: &Client,
+    order: &Order,
+    watch: &Stopwatch,
+) -> Result<(), Error> {
+    for n in 0..order.jobs {
+        watch.sends(n);
+        client.enqueue(Bench(Payload::new(n, order.payload))).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Jobs whose number is the moment they are due: each so far ahead, or all at one instant.
+pub(super) async fn delayed(client: &Client, order: &Order) -> Result<(), Error> {
+    let delay = Duration::from_millis(order.delay_ms);
+    let instant = SystemTime::now() + delay;
+    for _ in 0..order.jobs {
+        let due =
+            if order.work == Work::DelayedAtOnce { instant } else { SystemTime::now() + delay };
+        let since = due.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let job = Bench(Payload::new(u64::try_from(since).unwrap_or(u64::MAX), order.payload));
+        let enqueue = client.enqueue(job);
+        match order.work {
+            Work::DelayedAtOnce => enqueue.at(due).await?,
+            _ => enqueue.after(delay).await?,
+        };
+    }
+    Ok(())
+}
+
+/// Lets that many jobs run beside in a node of their own, for ever.
+pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
+    for result in client.enqueue_many((0..jobs).map(|_| Hold)).await {
+        result?;
+    }
+    let running = Meter::new(jobs as u64);
+    let count = running.clone();
+    let handler = move |_job: Hold, _cx: Context| {
+        count.hit();
+        std::future::pending::<Result<Outcome>>()
+    };
+    super::start(client, Pool::new("bench").size(jobs).worker(worker_fn(handler)));
+    running.reached().await;
+    Ok(())
+}
+
+/// Waits until the last settlement is stored, so that it is measured too.
+pub(super) async fn settled(url: &str) {
+    let stream = super::STREAM;
+    let Ok(client) = redis::Client::open(url) else { return };
+    let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return };
+    while redis::cmd("XLEN").arg(stream).query_async::<u64>(&mut connection).await.unwrap_or(0) > 0
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The worker that is measured.
+#[derive(Clone)]
+pub(super) struct Measured {
+    meter: Meter,
+    time: Duration,
+    fails: bool,
+}
+
+impl Measured {
+    pub(super) fn new(order: &Order, meter: &Meter) -> Self {
+        let (time, fails) = (Duration::from_millis(order.handler_ms), order.work == Work::Retry);
+        Self { meter: meter.clone(), time, fails }
+    }
+}
+
+impl Worker for Measured {
+    type Job = Bench;
+
+    async fn handle_job(&mut self, _job: Bench, cx: Context) -> Result<Outcome> {
+        if self.fails && cx.attempt() == 1 {
+            return Err("the first attempt fails".into());
+        }
+        if !self.time.is_zero() {
+            tokio::time::sleep(self.time).await;
+        }
+        self.meter.hit();
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,265 @@
+//! What is measured, and what it may cost.
+
+use bench_protocol::{Order, Work};
+
+use crate::args::Args;
+use crate::contender::Contender;
+use crate::figures::{BYTES, CLIENT_US, IDLE, JOBS_S, P50, P99, REDIS_US};
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub name: String,
+    pub title: String,
+    pub order: Order,
+    pub who: Who,
+    pub processes: usize,
+    pub rounds: usize,
+    pub budgets: Vec<Budget>,
+    quick: bool,
+}
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Poolder and the raw loop.
+    Pair,
+    /// These and the peers.
+    Everyone,
+}
+
+/// What Poolder must reach.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    pub figure: &'static str,
+    pub bound: Bound,
+}
+
+/// How it is bound.
+#[derive(Debug, Clone, Copy)]
+pub enum Bound {
+    /// This share of the raw loop's figure of the same run, or more.
+    AtLeastRaw(f64),
+    /// This multiple of it, or less.
+    AtMostRaw(f64),
+    /// This, or less.
+    AtMost(f64),
+}
+
+impl Row {
+    /// True when the contender takes part.
+    pub fn is_for(&self, contender: &Contender) -> bool {
+        self.who == Who::Everyone || matches!(contender.name.as_str(), "raw" | "poolder")
+    }
+}
+
+fn row(name: &str, title: &str, work: Work, jobs: u64) -> Row {
+    let order = Order {
+        work,
+        url: String::new(),
+        jobs,
+        concurrency: 64,
+        payload: 100,
+        handler_ms: 0,
+        backlog: 0,
+        delay_ms: 0,
+        running: 0,
+        queues: 1,
+        seconds: 0,
+        process: 0,
+    };
+    Row {
+        name: name.into(),
+        title: title.into(),
+        order,
+        who: Who::Pair,
+        processes: 1,
+        rounds: usize::MAX,
+        budgets: vec![],
+        quick: false,
+    }
+}
+
+impl Row {
+    fn with(mut self, change: impl FnOnce(&mut Order)) -> Self {
+        change(&mut self.order);
+        self
+    }
+
+    fn budget(mut self, figure: &'static str, bound: Bound) -> Self {
+        self.budgets.push(Budget { figure, bound });
+        self
+    }
+
+    fn quick(mut self) -> Self {
+        self.quick = true;
+        self
+    }
+
+    fn everyone(mut self) -> Self {
+        self.who = Who::Everyone;
+        self
+    }
+
+    fn rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self
+    }
+}
+
+fn drain(name: &str, title: &str, jobs: u64) -> Row {
+    row(name, title, Work::Drain, jobs).with(|order| order.backlog = jobs)
+}
+
+/// Every row.
+fn all() -> Vec<Row> {
+    use Bound::{AtLeastRaw, AtMost, AtMostRaw};
+    let mut rows = vec![
+        row("enqueue-1", "enqueue, one at a time, 1 in flight", Work::Enqueue, 40_000)
+            .with(|order| order.concurrency = 1),
+        row("enqueue-64", "enqueue, one at a time, 64 in flight", Work::Enqueue, 200_000)
+            .budget(JOBS_S, AtLeastRaw(0.7))
+            .budget(CLIENT_US, AtMostRaw(2.0))
+            .quick(),
+        row("enqueue-bulk", "enqueue in bulk", Work::Bulk, 400_000)
+            .budget(JOBS_S, AtLeastRaw(0.5))
+            .budget(CLIENT_US, AtMostRaw(2.0))
+            .quick(),
+    ];
+    for slots in [1, 10, 64, 100, 1000] {
+        let jobs = if slots == 1 { 30_000 } else { 300_000 };
+        let title = format!("drain, concurrency {slots}");
+        let mut row =
+            drain(&format!("drain-{slots}"), &title, jobs).with(|order| order.concurrency = slots);
+        if slots == 64 {
+            row = row
+                .budget(JOBS_S, AtLeastRaw(0.6))
+                .budget(REDIS_US, AtMostRaw(1.3))
+                .budget(CLIENT_US, AtMostRaw(2.0))
+                .quick();
+        }
+        rows.push(row);
+    }
+    rows.extend([
+        row("both", "produce one at a time (64 callers) and consume", Work::Both, 200_000)
+            .budget(JOBS_S, AtLeastRaw(0.5))
+            .budget(CLIENT_US, AtMostRaw(2.0))
+            .quick(),
+        row("both-bulk", "produce in bulk and consume", Work::BothBulk, 300_000)
+            .budget(JOBS_S, AtLeastRaw(0.5))
+            .budget(CLIENT_US, AtMostRaw(2.0))
+            .quick(),
+        row("pickup", "idle pick-up", Work::Pickup, 500)
+            .budget(P50, AtMost(0.6))
+            .budget(P99, AtMost(1.2))
+            .quick(),
+        row("delayed", "lateness of 1,000 jobs each 2 s ahead", Work::Delayed, 1000)
+            .with(|order| order.delay_ms = 2000)
+            .budget(P99, AtMost(5.0))
+            .quick(),
+        row(
+            "delayed-instant",
+            "lateness of 1,000 jobs due at one instant",
+            Work::DelayedAtOnce,
+            1000,
+        )
+        .with(|order| order.delay_ms = 3000),
+        row("delayed-1m", "the same 2 s ahead, with 1,000,000 waiting", Work::Delayed, 1000)
+            .with(|order| (order.delay_ms, order.backlog) = (2000, 1_000_000))
+            .rounds(1),
+        row("idle", "idle node, one queue", Work::Idle, 0)
+            .with(|order| order.seconds = 20)
+            .budget(IDLE, AtMost(5.0))
+            .rounds(1)
+            .quick(),
+        row("idle-4", "idle node, four queues", Work::Idle, 0)
+            .with(|order| (order.seconds, order.queues) = (20, 4))
+            .budget(IDLE, AtMost(8.0))
+            .rounds(1)
+            .quick(),
+        row("bytes-ready", "memory of a waiting job", Work::StoreReady, 200_000)
+            .budget(BYTES, AtMost(150.0))
+            .rounds(1)
+            .quick(),
+        row("bytes-delayed", "memory of a delayed job", Work::StoreDelayed, 200_000)
+            .budget(BYTES, AtMost(330.0))
+            .rounds(1)
+            .quick(),
+    ]);
+    for (bytes, jobs) in [(100, 200_000), (1024, 100_000), (65_536, 4_000)] {
+        let (name, title) = (format!("payload-{bytes}"), format!("drain, payload {bytes} bytes"));
+        rows.push(drain(&name, &title, jobs).with(|order| order.payload = bytes));
+    }
+    for (ms, jobs) in [(0, 200_000), (1, 100_000), (50, 5_000)] {
+        let (name, title) = (format!("handler-{ms}"), format!("drain, handler of {ms} ms"));
+        rows.push(drain(&name, &title, jobs).with(|order| order.handler_ms = ms));
+    }
+    rows.push(
+        row("retry", "every job fails once", Work::Retry, 50_000)
+            .with(|order| order.backlog = 50_000),
+    );
+    for processes in [1, 2, 4, 8] {
+        let title = format!("drain, {processes} processes of 16 slots");
+        let mut row = drain(&format!("processes-{processes}"), &title, 200_000)
+            .with(|order| order.concurrency = 16);
+        row.processes = processes;
+        if processes > 1 {
+            row.order.jobs = u64::MAX;
+        }
+        rows.push(row);
+    }
+    for backlog in [10_000, 100_000, 1_000_000, 5_000_000] {
+        let (name, title) = (format!("backlog-{backlog}"), format!("drain, of {backlog} waiting"));
+        rows.push(
+            row(&name, &title, Work::Drain, 100_000.min(backlog))
+                .with(|order| order.backlog = backlog)
+                .rounds(if backlog > 1_000_000 { 1 } else { usize::MAX }),
+        );
+    }
+    rows.push(
+        drain("running-10000", "drain, beside 10,000 running jobs", 100_000)
+            .with(|order| order.running = 10_000),
+    );
+    rows.extend(
+        [
+            row("peers-enqueue-64", "enqueue, one at a time, 64 in flight", Work::Enqueue, 20_000),
+            row("peers-bulk", "enqueue in bulk", Work::Bulk, 20_000),
+            drain("peers-drain", "drain, concurrency 64", 20_000),
+            row("peers-both", "produce and consume, 64 callers", Work::Both, 10_000),
+            row("peers-pickup", "idle pick-up", Work::Pickup, 300),
+            row("peers-delayed", "lateness of 1,000 jobs each 2 s ahead", Work::Delayed, 1000)
+                .with(|order| order.delay_ms = 2000),
+            row("peers-idle", "idle worker", Work::Idle, 0)
+                .with(|order| order.seconds = 10)
+                .rounds(1),
+            row("peers-bytes", "memory of a waiting job", Work::StoreReady, 20_000).rounds(1),
+        ]
+        .map(Row::everyone),
+    );
+    rows
+}
+
+/// The names of all rows.
+pub fn names() -> Vec<String> {
+    all().into_iter().map(|row| row.name).collect()
+}
+
+/// The rows that were asked for.
+pub fn selected(args: &Args) -> Vec<Row> {
+    let wanted = |row: &Row| {
+        let named = args.only.iter().any(|only| row.name.starts_with(only.as_str()));
+        let usual = (!args.quick || row.quick) && (row.who != Who::Everyone || args.peers);
+        if args.only.is_empty() { usual } else { named }
+    };
+    let mut rows: Vec<Row> = all().into_iter().filter(wanted).collect();
+    let scale = args.scale * if args.quick { 0.5 } else { 1.0 };
+    for row in &mut rows {
+        if row.order.jobs >= 10_000 && row.order.jobs < u64::MAX {
+            row.order.jobs = (row.order.jobs as f64 * scale) as u64;
+        }
+        if matches!(row.order.work, Work::Drain | Work::Retry) && row.order.backlog >= 10_000 {
+            row.order.backlog = (row.order.backlog as f64 * scale) as u64;
+        }
+    }
+    rows
+}
