@@ -11,6 +11,8 @@
 
 mod stored;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Counters;
@@ -28,8 +30,8 @@ pub(crate) const JOB: &str = "j";
 /// The field of an entry that holds the counters.
 pub(crate) const COUNTERS: &str = "c";
 
-/// The id of a stream entry, as the server wrote it.
-pub type EntryId = Box<str>;
+/// The id of a stream entry, as the server wrote it. Cheap to clone.
+pub type EntryId = Arc<str>;
 
 /// The fields of a stream entry, in order.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
 use poolder_core::decide::{Ending, Transition};
-use poolder_core::{Claim, Lane, Partition};
+use poolder_core::{Claim, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -52,6 +52,8 @@ pub(crate) struct Claimer {
     /// Claimed beyond the free slots; these start first.
     waiting: VecDeque<Work>,
     free: Vec<usize>,
+    /// How many threads the runtime has.
+    threads: usize,
     ready: usize,
     settling: Vec<Settlement>,
     /// The orders that were followed last …
@@ -76,6 +78,7 @@ impl Claimer {
             held: HashMap::new(),
             waiting: VecDeque::new(),
             free: vec![],
+            threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
             settling: vec![],
             heeded: None,
@@ -108,7 +111,13 @@ impl Claimer {
             }
             self.obey(&mut line).await;
             self.dispatch();
-            self.step(&mut line, &name).await;
+            if self.setup.slots.desk.jobs() > 0 {
+                // Slots work these off without waiting for anything, and ring when they are done
+                // or one waits after all: what ends meanwhile is settled in one go.
+                self.until_something(Instant::now()).await;
+            } else {
+                self.step(&mut line, &name).await;
+            }
         }
     }
 
@@ -122,7 +131,11 @@ impl Claimer {
 
     /// How many jobs to claim: one per free slot that has nothing waiting for it.
     fn wanted(&self) -> usize {
-        if self.may_claim() { self.free.len().saturating_sub(self.waiting.len()) } else { 0 }
+        if !self.may_claim() {
+            return 0;
+        }
+        let given = self.waiting.len() + self.setup.slots.desk.jobs();
+        self.free.len().saturating_sub(given)
     }
 
     /// Picks up what the slots have laid down.
@@ -138,56 +151,81 @@ impl Claimer {
                 }
                 Word::Finished(slot, key, settlement) => {
                     self.free.push(slot);
-                    match settlement {
-                        Some(settlement) => {
-                            // The next suspect need not wait for the answer to this one.
-                            if let Some(held) = self.held.get_mut(&key) {
-                                held.suspect = None;
-                            }
-                            self.settling.push(settlement);
-                        }
-                        None => {
-                            self.held.remove(&key);
-                        }
-                    }
+                    self.finished(&key, settlement);
                 }
+                Word::WentOn(key, settlement) => self.finished(&key, settlement),
             }
         }
     }
 
-    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. One that
-    /// cannot start goes back at once: were it still held when the node dies of another job, it
-    /// would be buried for what it did not do.
+    fn finished(&mut self, key: &Key, settlement: Option<Settlement>) {
+        let Some(settlement) = settlement else {
+            self.held.remove(key);
+            return;
+        };
+        // The next suspect need not wait for the answer to this one.
+        if key.0.is_suspect()
+            && let Some(held) = self.held.get_mut(key)
+        {
+            held.suspect = None;
+        }
+        self.settling.push(settlement);
+    }
+
+    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. While
+    /// handlers end without waiting for anything, no more slots are woken than there are threads
+    /// to run them: these do the work of the others.
     fn dispatch(&mut self) {
-        let mut kept = VecDeque::new();
-        while let Some(work) = self.waiting.pop_front() {
-            let suspect = work.claim.lane == Lane::Suspect;
-            let permit = if suspect {
-                Arc::clone(&self.setup.suspects).try_acquire_owned().ok()
-            } else {
-                None
-            };
-            let startable = !suspect || permit.is_some();
-            let Some(slot) = self.free.pop_if(|_| startable) else {
-                if suspect {
+        let mut left_before = self.setup.slots.desk.jobs();
+        if self.waiting.is_empty() && left_before == 0 {
+            return;
+        }
+        let mut woken = self.threads;
+        if self.setup.slots.desk.has_waited() {
+            woken = usize::MAX;
+            left_before = 0;
+            self.take_back();
+        }
+        let (mut given, mut left, mut kept) = (vec![], vec![], VecDeque::new());
+        for work in std::mem::take(&mut self.waiting) {
+            let room = self.free.len() > left_before + left.len();
+            if work.claim.lane.is_suspect() {
+                let permit = Arc::clone(&self.setup.suspects).try_acquire_owned();
+                let Some(permit) = permit.ok().filter(|_| room) else {
+                    // One that cannot start goes back at once: were it still held when the node
+                    // dies of another job, it would be buried for what it did not do.
                     self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
-                } else {
-                    kept.push_back(work);
-                }
-                continue;
-            };
-            if permit.is_some() {
+                    continue;
+                };
                 let key = (work.claim.lane, work.claim.entry.clone());
                 if let Some(held) = self.held.get_mut(&key) {
-                    held.suspect = permit;
+                    held.suspect = Some(permit);
                 }
+            } else if !room {
+                kept.push_back(work);
+                continue;
+            } else if given.len() >= woken {
+                left.push(work);
+                continue;
             }
+            given.extend(self.free.pop().map(|slot| (slot, work)));
+        }
+        // First, so that a slot that is woken and done before the next line finds them.
+        self.setup.slots.desk.leave(left);
+        for (slot, work) in given {
             // A slot that said it was free has room; one that is gone is not used again.
             if let Some(work) = self.setup.slots.give(slot, work) {
                 kept.push_back(work);
             }
         }
         self.waiting = kept;
+    }
+
+    /// Jobs that no slot has come for wait here again.
+    fn take_back(&mut self) {
+        let mut jobs = self.setup.slots.desk.take_back();
+        jobs.append(&mut self.waiting);
+        self.waiting = jobs;
     }
 
     /// Takes in what a claim brought.
@@ -209,17 +247,17 @@ impl Claimer {
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
             // The same entry again: its group was lost and made anew. It is running already.
-            if self.held.contains_key(&key) {
+            let std::collections::hash_map::Entry::Vacant(place) = self.held.entry(key) else {
                 continue;
-            }
+            };
             let known = self.setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
             let policy = claim.envelope.policy();
             self.setup.pulse.allow(policy.timeout);
-            let cx = self.context(&claim, policy.timeout);
+            let cx = context(&self.setup, &claim, policy.timeout);
             if orders.may_cancel(claim.job_id()) {
-                self.doubts.push(key.clone());
+                self.doubts.push(place.key().clone());
             }
-            self.held.insert(key, Held { cx: cx.clone(), suspect: None });
+            place.insert(Held { cx: cx.clone(), suspect: None });
             let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
             if known {
                 self.waiting.push_back(work);
@@ -232,19 +270,6 @@ impl Claimer {
                 self.settling.push(unstarted(work, Ending::NotForUs, &self.setup.clock));
             }
         }
-    }
-
-    fn context(&self, claim: &Claim, timeout: Option<Duration>) -> Context {
-        Context::new(About {
-            id: claim.job_id(),
-            kind: claim.envelope.kind().into(),
-            partition: self.setup.partition.clone(),
-            attempt: claim.attempt(),
-            fence: claim.fence(),
-            tick: claim.envelope.tick().cloned(),
-            timeout,
-            client: self.setup.client.clone(),
-        })
     }
 
     /// An unreadable entry has no handler, but is held until its burial is answered for.
@@ -312,6 +337,7 @@ impl Claimer {
 
     /// On the way out: what did not start goes back at once; in the second phase, all of it.
     fn wind_down(&mut self, phase: Phase) {
+        self.take_back();
         for work in std::mem::take(&mut self.waiting) {
             self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
         }
@@ -326,9 +352,24 @@ impl Claimer {
             partition = %self.setup.partition, old, new, jobs = self.held.len(),
             "this node was declared dead; it stops what it held and goes on under a new name"
         );
+        self.take_back();
         for work in std::mem::take(&mut self.waiting) {
             self.held.remove(&(work.claim.lane, work.claim.entry));
         }
         self.held.values().for_each(|held| held.cx.interrupt(Interruption::Lost));
     }
+}
+
+/// What the handler of a claim is told.
+fn context(setup: &Setup, claim: &Claim, timeout: Option<Duration>) -> Context {
+    Context::new(About {
+        id: claim.job_id(),
+        kind: claim.envelope.kind().into(),
+        partition: setup.partition.clone(),
+        attempt: claim.attempt(),
+        fence: claim.fence(),
+        tick: claim.envelope.tick().cloned(),
+        timeout,
+        client: setup.client.clone(),
+    })
 }

@@ -1,7 +1,8 @@
 //! Where slots put what they have finished, and the claimer picks it up: many at a time, without
 //! a channel hop per job.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poolder_core::broker::{NodeName, Settlement};
 use poolder_core::{Claim, EntryId, Lane};
@@ -22,35 +23,102 @@ pub(crate) struct Work {
 }
 
 /// What a slot says.
-#[expect(clippy::large_enum_variant, reason = "nearly every word is a Finished")]
 pub(crate) enum Word {
     /// It is ready for a job.
     Free(usize),
     /// Its job has ended, and it is free. Without a settlement the job is not ours any more.
     Finished(usize, Key, Option<Settlement>),
+    /// Its job has ended, and it went on with the next that lay on the desk.
+    WentOn(Key, Option<Settlement>),
 }
 
-/// A pile of words.
+/// Where slots lay down words, and the claimer lays down jobs for whoever is done first: a
+/// handler that ends at once is then followed by the next without waking anybody.
 #[derive(Default)]
 pub(crate) struct Desk {
-    pile: Mutex<Vec<Word>>,
+    board: Mutex<Board>,
     bell: Notify,
 }
 
+#[derive(Default)]
+struct Board {
+    words: Vec<Word>,
+    /// Jobs for which there is a free slot that was not woken.
+    jobs: VecDeque<Work>,
+    /// A handler waited for something since the claimer last asked.
+    waited: bool,
+}
+
 impl Desk {
-    /// Lays down a word. The pile is bounded by the slots, each of which says one at a time.
+    /// Lays down a word. The pile is bounded by the slots and the jobs that were claimed for them.
     pub(crate) fn put(&self, word: Word) {
-        self.pile.lock().unwrap_or_else(PoisonError::into_inner).push(word);
+        self.board().words.push(word);
         self.bell.notify_one();
     }
 
-    /// Takes the whole pile.
-    pub(crate) fn take(&self) -> Vec<Word> {
-        std::mem::take(&mut *self.pile.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A slot has ended its job: it takes the next that lies here, or is free.
+    pub(crate) fn finish(
+        &self,
+        slot: usize,
+        key: Key,
+        settlement: Option<Settlement>,
+    ) -> Option<Work> {
+        let mut board = self.board();
+        let next = board.jobs.pop_front();
+        board.words.push(match next {
+            Some(_) => Word::WentOn(key, settlement),
+            None => Word::Finished(slot, key, settlement),
+        });
+        drop(board);
+        // As long as there is work, what has ended is better settled in one go.
+        if next.is_none() {
+            self.bell.notify_one();
+        }
+        next
     }
 
-    /// Waits until a word was laid down since the last call returned.
+    /// A handler waits for something: its slot will not come for the next job soon.
+    pub(crate) fn waits(&self) {
+        let mut board = self.board();
+        board.waited = true;
+        if !board.jobs.is_empty() {
+            drop(board);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Takes all words; the bell is rung for later ones.
+    pub(crate) fn take(&self) -> Vec<Word> {
+        std::pin::pin!(self.bell.notified()).enable();
+        std::mem::take(&mut self.board().words)
+    }
+
+    /// Lays down jobs for the slots that are awake.
+    pub(crate) fn leave(&self, jobs: impl IntoIterator<Item = Work>) {
+        self.board().jobs.extend(jobs);
+    }
+
+    /// Takes back the jobs that nobody has come for.
+    pub(crate) fn take_back(&self) -> VecDeque<Work> {
+        std::mem::take(&mut self.board().jobs)
+    }
+
+    /// How many jobs lie here.
+    pub(crate) fn jobs(&self) -> usize {
+        self.board().jobs.len()
+    }
+
+    /// True when a handler has waited for something since this was last asked.
+    pub(crate) fn has_waited(&self) -> bool {
+        std::mem::take(&mut self.board().waited)
+    }
+
+    /// Waits until the bell was rung since the last call returned.
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,13 +2,14 @@
 //! fate.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
 use poolder_core::decide::{Ending, Transition, decide};
-use poolder_core::{BoxError, Cause, Counters, Failure, Policy};
+use poolder_core::{BoxError, Cause, Counters, Failure, Policy, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::context::{Context, Interruption};
@@ -48,10 +49,13 @@ impl Slot {
             return;
         }
         self.desk.put(Word::Free(self.index));
-        while let Some(work) = self.next(&mut work).await {
-            let key = (work.claim.lane, work.claim.entry.clone());
-            let settlement = self.attempt(work).await;
-            self.desk.put(Word::Finished(self.index, key, settlement));
+        while let Some(first) = self.next(&mut work).await {
+            let mut next = Some(first);
+            while let Some(work) = next {
+                let key = (work.claim.lane, work.claim.entry.clone());
+                let settlement = self.attempt(work).await;
+                next = self.desk.finish(self.index, key, settlement);
+            }
         }
         for worker in &mut self.workers {
             if let Err(panic) = guarded(worker.stop()).await {
@@ -70,6 +74,8 @@ impl Slot {
         }
         let next = work.recv().await?;
         if std::mem::replace(&mut self.asleep, false) {
+            // The next jobs go to slots that are awake.
+            self.desk.waits();
             // Work in hand is not lost with the pool: it is given back when nothing came of it.
             self.init_all(work).await;
         }
@@ -94,7 +100,12 @@ impl Slot {
         let mut counters = claim.counters.clone();
         loop {
             let ending = self.run_once(&claim, &policy, &cx).await?;
-            let transition = decide(&policy, &counters, ending, self.clock.now(), jitter());
+            // Only a failure has to do with time and chance.
+            let (now, jitter) = match ending {
+                Ending::Failed(..) => (self.clock.now(), jitter()),
+                _ => (Timestamp::from_millis(0), 0.0),
+            };
+            let transition = decide(&policy, &counters, ending, now, jitter);
             let Transition::RunAgain(next) = transition else {
                 let settlement = Settlement::new(claim, owner, history, transition);
                 let effects = cx.take_effects();
@@ -122,7 +133,7 @@ impl Slot {
         let next = Next { chain: &chain, worker: self.workers[at].as_mut(), raw };
         let error = tokio::select! {
             biased;
-            result = guarded(next.run(cx.clone())) => match result {
+            result = watched(guarded(next.run(cx.clone())), &self.desk) => match result {
                 Ok(Ok(outcome)) => return Some(Ending::Outcome(outcome)),
                 Ok(Err(error)) => error,
                 Err(panic) => {
@@ -192,6 +203,19 @@ impl Slot {
             tracing::error!(queue = %self.queue, slot = self.index, error, "handle_init");
         }
     }
+}
+
+/// Tells the desk when the handler waits for something.
+async fn watched<T>(handler: impl Future<Output = T>, desk: &Desk) -> T {
+    let (mut handler, mut told) = (std::pin::pin!(handler), false);
+    std::future::poll_fn(|cx| {
+        let polled = handler.as_mut().poll(cx);
+        if polled.is_pending() && !std::mem::replace(&mut told, true) {
+            desk.waits();
+        }
+        polled
+    })
+    .await
 }
 
 /// Ends when the deadline has passed; never without one.

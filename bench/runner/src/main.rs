@@ -33,9 +33,13 @@ fn main() -> Result<(), AnyError> {
     }
 }
 
-/// What `#[tokio::main]` gives a user.
+/// What `#[tokio::main]` gives a user; one thread only with `BENCH_THREADS=1`.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    let mut builder = match std::env::var("BENCH_THREADS").as_deref() {
+        Ok("1") => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 fn bench(args: &Args) -> Result<(), AnyError> {

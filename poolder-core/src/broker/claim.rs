@@ -202,7 +202,7 @@ impl ClaimLine {
     pub async fn wait(&mut self, lanes: &[Lane]) -> Result<Claimed, Error> {
         let cmd = self.read(lanes, 1, Some(BLOCK));
         let connection = &mut self.connection.0;
-        match connection.req_packed_command(&cmd).await.and_then(Value::extract_error) {
+        match connection.req_packed_command(&cmd).await.and_then(reply::checked) {
             Ok(reply) => self.read_claimed(reply),
             Err(error) if is_nogroup(&error) => {
                 self.create_groups().await.map(|()| Claimed::default())
@@ -334,7 +334,7 @@ async fn send(
     pipe: &Pipeline,
 ) -> RedisResult<Vec<RedisResult<Value>>> {
     let replies = connection.req_packed_commands(pipe, 0, pipe.len()).await?;
-    Ok(replies.into_iter().map(Value::extract_error).collect())
+    Ok(replies.into_iter().map(reply::checked).collect())
 }
 
 /// `XPENDING` of one consumer.
@@ -350,7 +350,7 @@ pub(super) fn pending_ids(reply: Value) -> Result<Vec<EntryId>, Error> {
         .into_iter()
         .map(|item| {
             let [id, _consumer, _idle, _deliveries] = reply::items::<4>(item)?;
-            Ok(reply::text(id)?.into_boxed_str())
+            Ok(reply::text(id)?.into())
         })
         .collect()
 }

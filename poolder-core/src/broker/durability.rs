@@ -134,7 +134,7 @@ impl Broker {
                 // Better to hear now than when the job is stored already.
                 let mut ask = redis::cmd("WAITAOF");
                 let able = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
-                able.and_then(Value::extract_error).map_err(|error| {
+                able.and_then(reply::checked).map_err(|error| {
                     Error::unsupported(format!(
                         "Redis at {} cannot say when a job is on disk, nothing was stored: \
                          {error}; Fsynced needs appendonly yes and Redis 7.2 or Valkey",
@@ -158,7 +158,7 @@ impl Broker {
                     return Err(error);
                 }
             };
-            let mut replies: Vec<_> = replies.into_iter().map(Value::extract_error).collect();
+            let mut replies: Vec<_> = replies.into_iter().map(reply::checked).collect();
             if replies.iter().any(|reply| reply.as_ref().is_err_and(is_noscript)) {
                 // All of them, or none: they are calls of the same script.
                 connection

@@ -202,11 +202,11 @@ impl NewJob {
 
     fn receipt(&self, reply: Value) -> Result<Receipt, Error> {
         let stored = if self.is_plain() {
-            Stored::Ready(reply::text(reply)?.into_boxed_str())
+            Stored::Ready(reply::text(reply)?.into())
         } else {
             let [kind, place] = reply::items::<2>(reply)?;
             match reply::text(kind)?.as_str() {
-                "ready" => Stored::Ready(reply::text(place)?.into_boxed_str()),
+                "ready" => Stored::Ready(reply::text(place)?.into()),
                 "due" => Stored::Due(Timestamp::from_millis(reply::int(place)?)),
                 _ => Stored::Already,
             }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::config::Config;
 use super::failure::{is_noscript, spoils_connection};
+use super::reply;
 use crate::scripts;
 
 /// After this many timeouts in a row the connection may be half open, and is replaced.
@@ -45,7 +46,7 @@ impl Link {
     /// Sends one command.
     pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
         let mut current = self.current().await?;
-        let reply = current.connection.req_packed_command(cmd).await.and_then(Value::extract_error);
+        let reply = current.connection.req_packed_command(cmd).await.and_then(reply::checked);
         self.judge(current.generation, reply.as_ref().err());
         reply
     }
@@ -90,10 +91,10 @@ impl Link {
         let replies = current.connection.req_packed_commands(pipe, 0, pipe.len()).await;
         let error = match &replies {
             Err(error) => Some(error.clone()),
-            Ok(values) => values.iter().find_map(|value| value.clone().extract_error().err()),
+            Ok(values) => values.iter().find_map(reply::error),
         };
         self.judge(current.generation, error.as_ref());
-        Ok(replies?.into_iter().map(Value::extract_error).collect())
+        Ok(replies?.into_iter().map(reply::checked).collect())
     }
 
     async fn current(&self) -> RedisResult<Current> {

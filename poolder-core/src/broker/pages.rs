@@ -47,7 +47,7 @@ impl Broker {
                 jobs.push(self.view(partition, lane, id, fields, None));
             }
         }
-        let next = last.map(|entry| Cursor(After::Entry(lane, entry.into_string())));
+        let next = last.map(|entry| Cursor(After::Entry(lane, entry.to_string())));
         Ok(Page { jobs, next })
     }
 

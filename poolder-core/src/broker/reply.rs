@@ -1,13 +1,30 @@
 //! Reading replies without trusting their shape.
 
-use redis::Value;
+use redis::{RedisError, RedisResult, Value};
 
 use crate::error::Error;
-use crate::wire::Fields;
+use crate::wire::{EntryId, Fields};
 
 fn unexpected(what: &str, value: &Value) -> Error {
     let shown: String = format!("{value:?}").chars().take(200).collect();
     Error::protocol(format!("expected {what} in a reply of Redis, found {shown}"))
+}
+
+/// An error reply as an error. Errors inside a list are found by whoever reads it; looking for
+/// them here would build every list anew.
+pub(crate) fn checked(value: Value) -> RedisResult<Value> {
+    match value {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+/// The error that a reply is.
+pub(crate) fn error(value: &Value) -> Option<RedisError> {
+    match value {
+        Value::ServerError(error) => Some(error.clone().into()),
+        _ => None,
+    }
 }
 
 pub(crate) fn array(value: Value) -> Result<Vec<Value>, Error> {
@@ -57,7 +74,7 @@ pub(crate) fn int(value: Value) -> Result<i64, Error> {
 }
 
 /// A stream entry: its id, and its fields unless it was deleted.
-type StreamEntry = (Box<str>, Option<Fields>);
+type StreamEntry = (EntryId, Option<Fields>);
 
 /// Stream entries.
 pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
@@ -65,7 +82,7 @@ pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
         .into_iter()
         .map(|entry| {
             let [id, fields] = items::<2>(entry)?;
-            let id = text(id)?.into_boxed_str();
+            let id = text(id)?.into();
             Ok((id, fields_of(fields)?))
         })
         .collect()

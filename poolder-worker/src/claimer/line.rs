@@ -243,7 +243,7 @@ impl Claimer {
     }
 
     /// Waits for a slot, a change of phase or name, or the time.
-    async fn until_something(&mut self, time: Instant) {
+    pub(super) async fn until_something(&mut self, time: Instant) {
         let setup = &mut self.setup;
         let timed = time > Instant::now();
         tokio::select! {

@@ -27,6 +27,7 @@ impl Claimer {
         };
         if paused {
             // What has not started waits with the others; what came in while the pause began too.
+            self.take_back();
             for work in std::mem::take(&mut self.waiting) {
                 self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
             }
@@ -64,7 +65,11 @@ impl Claimer {
                 held.cx.interrupt(Interruption::Cancelled);
             }
         }
+        if cancelled.is_empty() {
+            return Ok(());
+        }
         // What waits for a slot has no handler that could end it.
+        self.take_back();
         for work in std::mem::take(&mut self.waiting) {
             if cancelled.contains(&(work.claim.lane, work.claim.entry.clone())) {
                 self.settling.push(unstarted(work, Ending::Cancelled, &self.setup.clock));

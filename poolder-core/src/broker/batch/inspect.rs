@@ -220,7 +220,7 @@ impl Broker {
             let mut ids: Vec<EntryId> = vec![];
             for item in reply::array(pending)? {
                 let [id, ..] = reply::items::<4>(item)?;
-                ids.push(reply::text(id)?.into_boxed_str());
+                ids.push(reply::text(id)?.into());
             }
             for some in ids.chunks(STEP) {
                 let replies = self.pipeline(&ranges(stream, some)).await?;
