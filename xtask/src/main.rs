@@ -4,6 +4,7 @@
 //! line in [`COMMANDS`].
 
 mod arguments;
+mod bench;
 mod cargo;
 mod ci;
 mod compat;
@@ -48,6 +49,12 @@ const COMMANDS: &[Command] = &[
         usage: "compat [PROGRAM…] [-- TEST ARGUMENTS]",
         summary: "run the suite over every server program that is found, or over these",
         run: compat::run,
+    },
+    Command {
+        name: "bench",
+        usage: "bench [--yes] [--quick] [--only ROWS] [--check] …",
+        summary: "measure Poolder beside a raw Redis loop and its peers; --help says more",
+        run: bench::run,
     },
     Command {
         name: "ci",

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use poolder_devserver::Install;
+
 const HELP: &str = "\
 cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out DIR] [--list]
 
@@ -12,6 +14,7 @@ cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out 
   --peers         the peers too; without it only raw and poolder run
   --scale X       multiplies the number of jobs
   --out DIR       writes results.json, README.md and plots there; docs/benchmarks is the place
+  --yes           install what is missing without asking
   --check         counts instructions per job instead, and compares them with the baseline
 ";
 
@@ -25,6 +28,7 @@ pub struct Args {
     pub peers: bool,
     pub scale: f64,
     pub out: Option<PathBuf>,
+    pub install: Install,
 }
 
 impl Args {
@@ -38,6 +42,7 @@ impl Args {
             peers: false,
             scale: 1.0,
             out: None,
+            install: Install::Ask,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -45,6 +50,7 @@ impl Args {
             match word.as_str() {
                 "--quick" => args.quick = true,
                 "--peers" => args.peers = true,
+                "--yes" => args.install = Install::Yes,
                 "--rounds" => args.rounds = number(&value()?)?,
                 "--scale" => args.scale = number(&value()?)?,
                 "--only" => args.only = list(&value()?),

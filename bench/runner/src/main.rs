@@ -48,7 +48,7 @@ fn bench(args: &Args) -> Result<(), AnyError> {
         return Err(format!("no row of that name; there are: {}", rows::names().join(", ")).into());
     }
     let contenders = contender::all(args);
-    let server = server::Server::start()?;
+    let server = server::Server::start(args.install)?;
     println!("{}", server.describe());
     let (mut results, mut not_run) = (Results::new(), NotRun::new());
     for round in 0..args.rounds {

@@ -1,12 +1,13 @@
 //! The private server of a run, and what it says about itself.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use poolder_devserver::Install;
 
 /// A server that ends with the run.
 #[derive(Debug)]
 pub struct Server {
-    process: Child,
+    _process: poolder_devserver::Server,
     pub url: String,
     pub version: String,
 }
@@ -27,33 +28,17 @@ pub struct Sample {
 type AnyError = Box<dyn std::error::Error>;
 
 impl Server {
-    /// Starts it on a free port, without persistence.
-    pub fn start() -> Result<Self, AnyError> {
-        let program = std::env::var("POOLDER_REDIS_BIN").unwrap_or_else(|_| "redis-server".into());
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(&program)
-            .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
-            .args(["--bind", "127.0.0.1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{program} cannot be started: {error}"))?;
-        let url = format!("redis://127.0.0.1:{port}/");
-        let mut server = Self { process, url, version: String::new() };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            match server.info("server") {
-                Ok(info) => {
-                    let version = field(&info, "valkey_version")
-                        .map(|version| format!("Valkey {version}"))
-                        .or_else(|| field(&info, "redis_version").map(|v| format!("Redis {v}")));
-                    server.version = version.unwrap_or_default();
-                    return Ok(server);
-                }
-                Err(error) if Instant::now() > deadline => return Err(error.into()),
-                Err(_) => std::thread::sleep(Duration::from_millis(50)),
-            }
-        }
+    /// Starts it on a free port, without persistence. TCP, as in most fleets.
+    pub fn start(install: Install) -> Result<Self, AnyError> {
+        let process = poolder_devserver::Server::builder().tcp().install(install).start()?;
+        let url = process.tcp_url().ok_or("the server has no port")?;
+        let mut server = Self { _process: process, url, version: String::new() };
+        let info = server.info("server")?;
+        let version = field(&info, "valkey_version").map(|version| format!("Valkey {version}"));
+        let version =
+            version.or_else(|| field(&info, "redis_version").map(|v| format!("Redis {v}")));
+        server.version = version.unwrap_or_default();
+        Ok(server)
     }
 
     /// One line about it.
@@ -95,13 +80,6 @@ impl Server {
 
     fn connect(&self) -> redis::RedisResult<redis::Connection> {
         redis::Client::open(self.url.as_str())?.get_connection_with_timeout(Duration::from_secs(2))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
