@@ -89,9 +89,10 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
         ("XREADGROUP", _) => {
             let at = words.iter().position(|word| word == b"COUNT").unwrap_or_default();
             let count: u64 = text(at + 1).and_then(|text| text.parse().ok()).unwrap_or(1);
-            let lane = words.len() - 2;
+            let normal = |word: &&Vec<u8>| word.ends_with(b":normal");
+            let lane = words.iter().find(normal).cloned().unwrap_or_default();
             out.extend(b"*1\r\n*2\r\n");
-            bulk(out, &words[lane]);
+            bulk(out, &lane);
             out.extend(format!("*{count}\r\n").as_bytes());
             for _ in 0..count {
                 *claimed += 1;
@@ -120,7 +121,7 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
         words.get(2).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok()).unwrap_or(0);
     match keys {
         // complete.lua: all are done, and a thousand wait in the fourth lane.
-        7 if words.len() != 12 => {
+        7 => {
             out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n");
         }
         // beat.lua

@@ -15,7 +15,9 @@ cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out 
   --scale X       multiplies the number of jobs
   --out DIR       writes results.json, README.md and plots there; docs/benchmarks is the place
   --yes           install what is missing without asking
-  --check         counts instructions per job instead, and compares them with the baseline
+  --check         counts instructions per job instead, and compares them with the baseline of
+                  this toolchain in bench/baseline.json; fails when one is over 5 % worse
+  --record        as --check, and makes what it finds the baseline
 ";
 
 /// What was asked for.
@@ -29,6 +31,8 @@ pub struct Args {
     pub scale: f64,
     pub out: Option<PathBuf>,
     pub install: Install,
+    pub check: bool,
+    pub record: bool,
 }
 
 impl Args {
@@ -43,6 +47,8 @@ impl Args {
             scale: 1.0,
             out: None,
             install: Install::Ask,
+            check: false,
+            record: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -50,6 +56,8 @@ impl Args {
             match word.as_str() {
                 "--quick" => args.quick = true,
                 "--peers" => args.peers = true,
+                "--check" => args.check = true,
+                "--record" => (args.check, args.record) = (true, true),
                 "--yes" => args.install = Install::Yes,
                 "--rounds" => args.rounds = number(&value()?)?,
                 "--scale" => args.scale = number(&value()?)?,
@@ -66,6 +74,9 @@ impl Args {
                 }
                 _ => return Err(format!("{word} is not known\n\n{HELP}")),
             }
+        }
+        if std::env::var("CI").is_ok_and(|value| value == "true") {
+            args.install = Install::Yes;
         }
         if args.rounds == 0 {
             args.rounds = if args.quick { 1 } else { 3 };

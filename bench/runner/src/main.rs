@@ -3,6 +3,7 @@
 //! `cargo xtask bench` builds and starts it; `--help` says what it can do.
 
 mod args;
+mod check;
 mod contender;
 mod figures;
 mod plot;
@@ -29,7 +30,10 @@ fn main() -> Result<(), AnyError> {
     match std::env::args().nth(1).as_deref() {
         Some("raw") => runtime()?.block_on(raw::run(bench_protocol::Run::begin())),
         Some("poolder") => runtime()?.block_on(poolder::run(bench_protocol::Run::begin())),
-        _ => bench(&Args::parse()?),
+        _ => {
+            let args = Args::parse()?;
+            if args.check { check::run(&args) } else { bench(&args) }
+        }
     }
 }
 
