@@ -7,6 +7,7 @@
 //! and ends the process. What a contender cannot do it answers with `not-run` and the reason.
 
 mod meter;
+pub mod peer;
 
 use std::io::{BufRead, Write};
 

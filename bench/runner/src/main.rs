@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod contender;
 mod figures;
+mod peers;
 mod plot;
 mod poolder;
 mod raw;
@@ -51,7 +52,10 @@ fn bench(args: &Args) -> Result<(), AnyError> {
     if rows.is_empty() {
         return Err(format!("no row of that name; there are: {}", rows::names().join(", ")).into());
     }
-    let contenders = contender::all(args);
+    let mut contenders = contender::all(args);
+    if rows.iter().any(|row| row.who == rows::Who::Everyone) {
+        contenders.extend(peers::all(&args.contenders));
+    }
     let server = server::Server::start(args.install)?;
     println!("{}", server.describe());
     let (mut results, mut not_run) = (Results::new(), NotRun::new());
@@ -81,8 +85,9 @@ fn bench(args: &Args) -> Result<(), AnyError> {
     let summary = report::Summary::new(&rows, &contenders, &results, &not_run, &server, args);
     table::print(&summary);
     if let Some(dir) = &args.out {
-        report::write(&summary, dir)?;
-        plot::write(&summary, dir)?;
+        std::fs::create_dir_all(dir)?;
+        let plots = plot::write(&summary, dir)?;
+        report::write(&summary, &plots, dir)?;
         println!("written to {}", dir.display());
     }
     Ok(())

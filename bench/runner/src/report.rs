@@ -126,14 +126,17 @@ fn judge(line: &Line, budget: &Budget) -> Option<Judged> {
 }
 
 /// Writes `results.json` and `README.md`.
-pub fn write(summary: &Summary, dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    std::fs::create_dir_all(dir)?;
+pub fn write(
+    summary: &Summary,
+    plots: &[&str],
+    dir: &Path,
+) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(dir.join("results.json"), serde_json::to_string_pretty(summary)? + "\n")?;
-    std::fs::write(dir.join("README.md"), page(summary)?)?;
+    std::fs::write(dir.join("README.md"), page(summary, plots)?)?;
     Ok(())
 }
 
-fn page(summary: &Summary) -> Result<String, std::fmt::Error> {
+fn page(summary: &Summary, plots: &[&str]) -> Result<String, std::fmt::Error> {
     let mut out = String::from(include_str!("page.md"));
     writeln!(
         out,
@@ -146,6 +149,16 @@ fn page(summary: &Summary) -> Result<String, std::fmt::Error> {
             let mark = if budget.holds { "holds" } else { "**missed**" };
             writeln!(out, "| {} | {} | {} | {mark} |", line.title, budget.what, budget.found)?;
         }
+    }
+    if summary.lines.iter().any(|line| line.peers) {
+        writeln!(out, "\n## A killed worker\n\n| | its jobs |\n|---|---|")?;
+        for (who, fate) in crate::peers::KILLED {
+            writeln!(out, "| {who} | {fate} |")?;
+        }
+    }
+    writeln!(out)?;
+    for plot in plots {
+        writeln!(out, "![{plot}]({plot})")?;
     }
     for (heading, peers) in [("Poolder and the raw loop", false), ("Beside its peers", true)] {
         if summary.lines.iter().any(|line| line.peers == peers) {

@@ -1,0 +1,84 @@
+//! The peers, each built by itself: one that does not compile, or whose language is not here, is
+//! not run, and says so.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::contender::Contender;
+
+/// The peers in Rust, by the directory under `bench/peers`.
+const RUST: [&str; 4] = ["oxana", "apalis", "sidekiq", "broccoli"];
+
+/// What becomes of a job when its worker is killed, read in the sources of the peers.
+pub const KILLED: [(&str, &str); 8] = [
+    ("raw", "kept, claimed again by whoever asks"),
+    ("poolder", "kept, runs elsewhere within 12 s"),
+    ("oxana 2.5.0", "kept, runs elsewhere when the heartbeat is stale; no limit on crashes"),
+    ("apalis-redis 1.0.0", "kept, orphans are enqueued again"),
+    ("rusty-sidekiq 0.15.2", "lost (BRPOP)"),
+    ("broccoli_queue 0.4.6", "stranded: nothing takes its processing list back"),
+    ("BullMQ 6.7.0", "kept, found by the stalled check"),
+    ("asynq 0.26", "kept, found by the recoverer"),
+];
+
+/// Builds the peers that were asked for; all, when none was named.
+pub fn all(wanted: &[String]) -> Vec<Contender> {
+    let asked = |name: &&str| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    let mut peers: Vec<Contender> = RUST
+        .into_iter()
+        .filter(asked)
+        .map(|name| Contender { name: name.into(), program: rust(name) })
+        .collect();
+    if asked(&"bullmq") {
+        peers.push(Contender { name: "bullmq".into(), program: bullmq() });
+    }
+    if asked(&"asynq") {
+        peers.push(Contender { name: "asynq".into(), program: asynq() });
+    }
+    peers
+}
+
+fn rust(name: &str) -> Result<Vec<String>, String> {
+    eprintln!("building {name}");
+    let package = format!("bench-peer-{name}");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--locked", "--quiet"]);
+    command.args(["--manifest-path", "bench/Cargo.toml", "--package", &package]);
+    run(&mut command)?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok(vec![program.with_file_name(package).display().to_string()])
+}
+
+fn bullmq() -> Result<Vec<String>, String> {
+    let dir = Path::new("bench/peers/bullmq");
+    run(Command::new("node").arg("--version"))?;
+    if !dir.join("node_modules").exists() {
+        eprintln!("installing bullmq");
+        let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        run(Command::new("npm").args(words).current_dir(dir))?;
+    }
+    Ok(vec!["node".into(), dir.join("main.mjs").display().to_string()])
+}
+
+fn asynq() -> Result<Vec<String>, String> {
+    let dir = Path::new("bench/peers/asynq");
+    run(Command::new("go").arg("version"))?;
+    eprintln!("building asynq");
+    run(Command::new("go").args(["mod", "tidy"]).current_dir(dir))?;
+    run(Command::new("go").args(["build", "-o", "asynq-peer", "."]).current_dir(dir))?;
+    Ok(vec![dir.join("asynq-peer").display().to_string()])
+}
+
+/// Runs a command; what it complained about last is the reason when it fails.
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{name} cannot be run here ({error})"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let why = text.lines().find(|line| line.starts_with("error")).or(text.lines().last());
+    Err(format!("{name}: {}", why.unwrap_or("it failed")))
+}
