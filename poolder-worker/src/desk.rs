@@ -122,3 +122,32 @@ impl Desk {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poolder_core::Lane;
+
+    use super::*;
+
+    fn rings(desk: &Desk) -> bool {
+        std::pin::pin!(desk.bell.notified()).enable()
+    }
+
+    fn key() -> Key {
+        (Lane::Normal, "1-0".into())
+    }
+
+    #[tokio::test]
+    async fn the_bell_rings_once_there_is_nothing_left_to_go_on_with() {
+        let desk = Desk::default();
+        assert!(desk.finish(3, key(), None).is_none());
+        desk.rung().await;
+        assert!(matches!(desk.take().as_slice(), [Word::Finished(3, ..)]));
+        desk.put(Word::Free(3));
+        desk.take();
+        assert!(!rings(&desk), "what was taken is not rung for again");
+        desk.waits();
+        assert!(!rings(&desk), "nobody waits behind this handler");
+        assert!((desk.has_waited(), desk.has_waited()) == (true, false));
+    }
+}

@@ -48,13 +48,16 @@ impl Slot {
         if !self.init_all(&work).await {
             return;
         }
-        self.desk.put(Word::Free(self.index));
+        let desk = Arc::clone(&self.desk);
+        desk.put(Word::Free(self.index));
         while let Some(first) = self.next(&mut work).await {
             let mut next = Some(first);
             while let Some(work) = next {
                 let key = (work.claim.lane, work.claim.entry.clone());
-                let settlement = self.attempt(work).await;
-                next = self.desk.finish(self.index, key, settlement);
+                let settlement = watched(self.attempt(work), &desk).await;
+                next = desk.finish(self.index, key, settlement);
+                // However many there are, other tasks get their turn.
+                tokio::task::consume_budget().await;
             }
         }
         for worker in &mut self.workers {
@@ -133,7 +136,7 @@ impl Slot {
         let next = Next { chain: &chain, worker: self.workers[at].as_mut(), raw };
         let error = tokio::select! {
             biased;
-            result = watched(guarded(next.run(cx.clone())), &self.desk) => match result {
+            result = guarded(next.run(cx.clone())) => match result {
                 Ok(Ok(outcome)) => return Some(Ending::Outcome(outcome)),
                 Ok(Err(error)) => error,
                 Err(panic) => {
@@ -205,11 +208,11 @@ impl Slot {
     }
 }
 
-/// Tells the desk when the handler waits for something.
-async fn watched<T>(handler: impl Future<Output = T>, desk: &Desk) -> T {
-    let (mut handler, mut told) = (std::pin::pin!(handler), false);
+/// Tells the desk when the attempt waits for something.
+async fn watched<T>(attempt: impl Future<Output = T>, desk: &Desk) -> T {
+    let (mut attempt, mut told) = (std::pin::pin!(attempt), false);
     std::future::poll_fn(|cx| {
-        let polled = handler.as_mut().poll(cx);
+        let polled = attempt.as_mut().poll(cx);
         if polled.is_pending() && !std::mem::replace(&mut told, true) {
             desk.waits();
         }

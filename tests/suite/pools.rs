@@ -136,3 +136,37 @@ async fn a_stop_lets_jobs_finish_and_hands_back_what_does_not() {
     assert_eq!(within(told.recv()).await.unwrap(), (2, 1, 2), "no attempt was counted");
     second.stop().await;
 }
+
+/// Slots whose handlers end at once go on with the next job by themselves; that must not keep jobs
+/// that wait for something from running side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_wait_run_side_by_side_however_quick_those_before_them_were() {
+    #[derive(Clone)]
+    struct Meeting(Arc<tokio::sync::Barrier>, mpsc::Sender<u64>);
+    impl Worker for Meeting {
+        type Job = Number;
+        async fn handle_job(&mut self, Number(n): Number, _: Context) -> Result<Outcome> {
+            // Ten quick ones, then eight that wait for each other, and again.
+            if n % 18 >= 10 {
+                self.0.wait().await;
+            }
+            self.1.send(n).await?;
+            Ok(Done)
+        }
+    }
+    let space = Space::new("meeting");
+    for result in space.client.enqueue_many((0..54).map(Number)).await {
+        result.unwrap();
+    }
+    let (tell, mut told) = mpsc::channel(100);
+    let worker = Meeting(Arc::new(tokio::sync::Barrier::new(8)), tell);
+    let node = start(space.node().pool(Pool::new("q").size(8).worker(worker)));
+    let mut ran = vec![];
+    for _ in 0..54 {
+        ran.extend(within(told.recv()).await);
+    }
+    ran.sort_unstable();
+    assert_eq!(ran, (0..54).collect::<Vec<_>>());
+    space.until_count("q", "completed", 54).await;
+    node.stop().await;
+}

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 static HANDLER: OnceLock<Handler> = OnceLock::new();
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Bench(Payload);
+struct CountJob(Payload);
 
-impl oxana::Job for Bench {}
+impl oxana::Job for CountJob {}
 
 #[derive(Debug)]
 struct Never;
@@ -30,10 +30,10 @@ struct Nothing;
 
 #[derive(oxana::Worker)]
 #[oxana(context = Nothing, error = Never, registry = None)]
-struct Worker;
+struct Count;
 
-impl Worker {
-    async fn process(&self, job: Bench, _cx: &oxana::JobContext) -> Result<(), Never> {
+impl Count {
+    async fn process(&self, job: CountJob, _cx: &oxana::JobContext) -> Result<(), Never> {
         if let Some(handler) = HANDLER.get() {
             handler(job.0);
         }
@@ -59,17 +59,17 @@ struct Oxana(oxana::Storage);
 
 impl Peer for Oxana {
     async fn enqueue(&self, job: Payload) -> Result<(), AnyError> {
-        self.0.enqueue(Queue, Bench(job)).await?;
+        self.0.enqueue(Queue, CountJob(job)).await?;
         Ok(())
     }
 
     async fn enqueue_many(&self, jobs: Vec<Payload>) -> Result<(), AnyError> {
-        self.0.enqueue_list(Queue, jobs.into_iter().map(Bench).collect::<Vec<_>>()).await?;
+        self.0.enqueue_list(Queue, jobs.into_iter().map(CountJob).collect::<Vec<_>>()).await?;
         Ok(())
     }
 
     async fn enqueue_after(&self, job: Payload, delay: Duration) -> Result<(), AnyError> {
-        self.0.enqueue_in(Queue, Bench(job), delay.as_secs()).await?;
+        self.0.enqueue_in(Queue, CountJob(job), delay.as_secs()).await?;
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Peer for Oxana {
             .0
             .runtime(Nothing)
             .queue_with_concurrency::<Queue>(concurrency)
-            .worker::<Worker, Bench>()
+            .worker::<Count, CountJob>()
             .dequeue_timeout(Duration::from_millis(10));
         tokio::spawn(runtime.run());
     }
