@@ -30,6 +30,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
+/// for one of them to be done, before every free slot gets one.
+const LONGEST_RUN: Duration = Duration::from_millis(2);
+
 /// What a claimer is made of.
 pub(crate) struct Setup {
     pub(crate) client: Client,
@@ -114,7 +118,12 @@ impl Claimer {
             if self.setup.slots.desk.jobs() > 0 {
                 // Slots work these off without waiting for anything, and ring when they are done
                 // or one waits after all: what ends meanwhile is settled in one go.
-                self.until_something(Instant::now()).await;
+                let patience = Instant::now() + LONGEST_RUN;
+                self.until_something(patience).await;
+                if Instant::now() >= patience {
+                    // A handler that blocks or computes says nothing of it.
+                    self.setup.slots.desk.waits();
+                }
             } else {
                 self.step(&mut line, &name).await;
             }

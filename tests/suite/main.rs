@@ -2,6 +2,7 @@
 //! and all run in parallel; those that stop, flush or reconfigure a server start their own.
 
 mod batches;
+mod blocking;
 mod cancel;
 mod child;
 mod crashes;
