@@ -14,6 +14,7 @@
 //! | `vitals` | what the parts of a node tell each other |
 //! | `orders` | what operators ordered for a partition |
 //! | `desk` | where slots lay down what they have finished |
+//! | `tasker` | bounded concurrency inside one process, no Redis |
 //! | `services` | heartbeat, leader, promoter, scheduler, rescuer, pruner, orders |
 //!
 //! Users take these from the `poolder` facade.
@@ -31,6 +32,7 @@ mod pool;
 mod scheduler;
 mod services;
 mod slot;
+mod tasker;
 mod vitals;
 mod worker;
 
@@ -40,4 +42,5 @@ pub use middleware::{Middleware, Next};
 pub use node::{Component, Node, NodeBuilder};
 pub use pool::Pool;
 pub use scheduler::{Crontab, IntoThen, Periodic, Scheduler, Then};
+pub use tasker::{Execution, Interrupted, Tasker, TaskerBuilder, WhenFull};
 pub use worker::{Result, Worker, WorkerFn, worker_fn};
