@@ -35,35 +35,40 @@
 /// What most programs need: `use poolder::prelude::*;`.
 pub mod prelude {
     pub use poolder_client::Client;
-    pub use poolder_core::Outcome::{self, Cancel, Done, Snooze};
+    pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
+    pub use poolder_core::broker::Retry;
+    pub use poolder_core::dispatch::Mode;
     pub use poolder_core::{Backoff, Job, Lane, Missed, Overlap, Policy, Verdict};
     #[cfg(feature = "macros")]
     pub use poolder_macros::Job;
     pub use poolder_worker::{
         Batch, BatchWorker, Batcher, Context, Crontab, Middleware, Next, Node, Periodic, Pool,
-        Result, Scheduler, Then, Worker, worker_fn,
+        Result, Scheduler, Tasker, Then, Worker, worker_fn,
     };
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Client, Enqueue, Inspector, Listed, NewSchedule, Push,
-    PushMany, Schedules,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Group, Inspector, Listed,
+    NewSchedule, PoolCall, PoolClient, PoolSlot, Push, PushMany, Schedules,
 };
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, Cancellation, Config, Declaration, Declared, Durability,
-    NodeInfo, NodeView, OpenBatch, Popped, Receipt, ScheduleInfo, SealedBatch, Stored,
+    NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, Retry, ScheduleInfo, SealedBatch,
+    SlotView, Stored,
 };
+pub use poolder_core::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Backoff, BoxError, Cause, Counters, End, Envelope, Error, Failure, Format, Handle, Job, JobId,
-    Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Plan, Policy, QueueName, RawJob,
-    Schedule, State, Status, Tick, Timestamp, Timing, Verdict, Zone, payload,
+    Backoff, BoxError, Callback, Cause, Counters, End, Envelope, Error, Failure, Format, Handle,
+    Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Plan, Policy,
+    QueueName, RawJob, Schedule, State, Status, Tick, Timestamp, Timing, Verdict, Zone, payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, scheduler};
 pub use poolder_worker::{
-    Batch, BatchWorker, Batcher, Component, Context, Crontab, Interruption, IntoThen, Middleware,
-    Next, Node, NodeBuilder, Periodic, Pool, Result, Scheduler, Then, Worker, WorkerFn, worker_fn,
+    Batch, BatchWorker, Batcher, Component, Context, Crontab, Execution, Interrupted, Interruption,
+    IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result,
+    Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn, worker_fn,
 };
 
 /// What macros write into a user's code; no part of the public interface.

@@ -8,6 +8,7 @@ use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Parti
 
 use crate::batcher::{BatchEntry, BatcherHandle, Shared};
 use crate::enqueue::Enqueue;
+use crate::known::KnownPools;
 use crate::waiters::Waiters;
 
 /// Payloads above this size are worth a warning: Redis holds them in memory, twice over when
@@ -26,6 +27,7 @@ pub struct Client {
     waiters: Arc<Waiters>,
     /// What handles of one batcher share.
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<Shared>>>>,
+    pub(crate) pools: Arc<KnownPools>,
 }
 
 impl Client {
@@ -57,7 +59,8 @@ impl Client {
     pub fn new(config: Config) -> Result<Self, Error> {
         let broker = Broker::new(config)?;
         let waiters = Arc::new(Waiters::new(broker.clone()));
-        Ok(Self { broker, registered: Arc::default(), waiters, batchers: Arc::default() })
+        let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { broker, registered, waiters, batchers, pools })
     }
 
     /// Enqueues a job: await it as it is, or say first when, where and how.
@@ -182,13 +185,18 @@ pub(crate) fn encode<J: Job>(
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
+    warn_if_large(&envelope, queue);
+    Ok(envelope)
+}
+
+/// Warns of a payload that is better kept elsewhere.
+pub(crate) fn warn_if_large(envelope: &Envelope, queue: &QueueName) {
     if envelope.payload_len() > LARGE {
         tracing::warn!(
-            kind = job.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
+            kind = envelope.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
             "large payload: store the data elsewhere and enqueue a reference to it"
         );
     }
-    Ok(envelope)
 }
 
 /// The defaults of a new job.

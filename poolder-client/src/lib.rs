@@ -14,10 +14,14 @@
 
 mod batcher;
 mod call;
+mod cast;
 mod client;
 mod enqueue;
 mod fleet;
+mod group;
 mod inspect;
+mod known;
+mod pool;
 mod results;
 mod schedule;
 mod schedules;
@@ -25,8 +29,11 @@ mod waiters;
 
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Push, PushMany};
 pub use call::Call;
+pub use cast::{Cast, PoolCall};
 pub use client::Client;
 pub use enqueue::Enqueue;
+pub use group::Group;
 pub use inspect::Inspector;
+pub use pool::{PoolClient, PoolSlot};
 pub use schedule::NewSchedule;
 pub use schedules::Schedules;

@@ -106,7 +106,10 @@ pub fn decide(
     jitter: f64,
 ) -> Transition {
     match ending {
-        Ending::Outcome(Outcome::Done) => Transition::Complete,
+        // The callbacks have run, and who is to stop knows it: the job itself is done.
+        Ending::Outcome(
+            Outcome::Done | Outcome::Callbacks(_) | Outcome::StopSlot | Outcome::StopPool,
+        ) => Transition::Complete,
         Ending::Outcome(Outcome::DoneWith(result)) => Transition::CompleteWith(result),
         Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
         Ending::Cancelled => Transition::Cancel(ORDERED.into()),

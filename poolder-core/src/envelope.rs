@@ -66,6 +66,9 @@ pub(crate) struct Options {
     end_kept: Option<u64>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     tick: Option<Tick>,
+    /// Somebody waits for the reply.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    call: Option<bool>,
 }
 
 /// A backoff in milliseconds. The default one is never stored.
@@ -97,9 +100,19 @@ impl Envelope {
         format: Format,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<Self, Error> {
+        Self::assemble(id, kind, Options::of(version, policy), policy, format, write)
+    }
+
+    fn assemble(
+        id: JobId,
+        kind: &str,
+        options: Options,
+        policy: &Policy,
+        format: Format,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         check_kind(kind)?;
         policy.check()?;
-        let options = Options::of(version, policy);
         let mut raw = Vec::with_capacity(128);
         raw.extend([LAYOUT, 0]);
         raw.extend(id.as_bytes());
@@ -257,6 +270,7 @@ impl Options {
             crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
             end_kept: None,
             tick: None,
+            call: None,
         }
     }
 

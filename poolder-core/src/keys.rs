@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::job::JobId;
-use crate::queue::{Lane, Partition, check_name};
+use crate::queue::{Lane, Partition, QueueName, check_name};
 
 /// The consumer group in which the workers of a queue compete.
 pub(crate) const GROUP: &str = "workers";
@@ -41,7 +41,8 @@ pub(crate) struct PartitionKeys {
     pub(crate) schedules: ScheduleKeys,
     /// Hash of counters.
     pub(crate) stats: String,
-    /// Hash: what operators ordered for the partition, and how often they did.
+    /// Hash: what operators ordered for the partition, and how often they did; in partition 0 also
+    /// what the queue's pool is like.
     pub(crate) meta: String,
     /// Sorted set: when it was ordered, in ms → job id that shall not run.
     pub(crate) cancelled: String,
@@ -51,6 +52,12 @@ pub(crate) struct PartitionKeys {
     pub(crate) batches: String,
     /// Set of batch job ids that were dropped from the dead, whose lists are to be removed.
     pub(crate) batches_dropped: String,
+    /// Sorted set: last sign in ms → node that serves the addressed pool; of partition 0.
+    pub(crate) members: String,
+    /// Set of slots that have run what came before the last resize; of partition 0.
+    pub(crate) drained: String,
+    /// Set of slots beyond the size that are empty for good; of partition 0.
+    pub(crate) retired: String,
     base: String,
 }
 
@@ -118,13 +125,28 @@ impl Keyspace {
                 queued: format!("{base}:schedules:queued"),
             },
             stats: format!("{base}:stats"),
-            meta: format!("{base}:meta"),
             cancelled: format!("{base}:cancelled"),
             control: format!("{base}:control"),
             batches: format!("{base}:batch:index"),
             batches_dropped: format!("{base}:batch:dropped"),
+            meta: format!("{base}:meta"),
+            members: format!("{base}:members"),
+            drained: format!("{base}:drained"),
+            retired: format!("{base}:retired"),
             base,
         }
+    }
+
+    /// The stream that every living slot of a broadcast pool reads, and its counter.
+    pub(crate) fn broadcast(&self, queue: &QueueName) -> [String; 2] {
+        let stream = format!("{}:{{{queue}}}:broadcast", self.namespace);
+        let counter = format!("{stream}:count");
+        [stream, counter]
+    }
+
+    /// The queues of the pools in a group.
+    pub(crate) fn group(&self, group: &str) -> String {
+        format!("{}:{{roster}}:group:{group}", self.namespace)
     }
 
     pub(crate) fn roster(&self) -> RosterKeys {
@@ -195,7 +217,6 @@ impl PartitionKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
 
     #[test]
     fn public_keys_are_frozen() {

@@ -14,6 +14,7 @@
 //! | [`view`] | what an operator sees |
 //! | [`Schedule`], [`Timing`], [`Missed`], [`Overlap`] | what recurs, and when |
 //! | [`decide`](decide::decide) | what becomes of a job when its claim ends |
+//! | [`pick`](dispatch::pick) | which slot of an addressed pool a job goes to |
 //!
 //! The mechanism is [`broker`]: the way to Redis, one file per verb. Users take all of this from
 //! the `poolder` facade.
@@ -21,6 +22,7 @@
 pub mod broker;
 mod counters;
 pub mod decide;
+pub mod dispatch;
 mod end;
 mod envelope;
 mod error;
@@ -48,7 +50,7 @@ pub use envelope::{Envelope, MAX_PAYLOAD};
 pub use error::{BoxError, Error};
 pub use handle::{Handle, Place};
 pub use job::{Format, Job, JobId, RawJob, check_kind, payload};
-pub use outcome::{Cause, Failure, Outcome, Verdict};
+pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};
 pub use poolder_cron::{Timing, Zone};
 pub use queue::{Lane, Partition, QueueName};
 pub use retry::{Backoff, Policy};

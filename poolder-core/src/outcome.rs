@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::MAX_PAYLOAD;
 use crate::error::Error;
-use crate::job::payload;
+use crate::job::{Format, RawJob, payload};
 
 /// How an attempt ended, when it did not fail.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,45 @@ pub enum Outcome {
     Snooze(Duration),
     /// The job is pointless and must not run again; the reason is logged and counted.
     Cancel(String),
+    /// The work is done once these callbacks of the pool have taken what is meant for them: made
+    /// by [`Outcome::callback`]. They run before the job is settled, in order, at least once; when
+    /// one fails, the attempt has failed.
+    Callbacks(Vec<Callback>),
+    /// The work is done, and this slot takes no more jobs until it is started again.
+    StopSlot,
+    /// The work is done, and the pool takes no more jobs until it is started again: an addressed
+    /// pool in the whole fleet, another one in this process.
+    StopPool,
+}
+
+/// What is meant for a named callback of the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The name under which the pool registered it.
+    pub name: String,
+    /// The arguments, as MessagePack.
+    pub arguments: Vec<u8>,
+}
+
+impl Callback {
+    /// Writes the arguments: one value, or a tuple of several.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when they cannot be serialized.
+    pub fn new<T: Serialize + ?Sized>(name: &str, arguments: &T) -> Result<Self, Error> {
+        let mut bytes = vec![];
+        payload::encode(arguments, &mut bytes)?;
+        Ok(Self { name: name.to_owned(), arguments: bytes })
+    }
+
+    /// Reads the arguments back.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when they are of another type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let (format, kind) = (Format::MessagePack, self.name.as_str());
+        payload::decode(RawJob { kind, version: 1, format, payload: &self.arguments })
+    }
 }
 
 impl Outcome {
@@ -48,6 +88,44 @@ impl Outcome {
             )));
         }
         Ok(Self::DoneWith(bytes))
+    }
+
+    /// The work is done once the callback of this name has taken the arguments.
+    ///
+    /// ```
+    /// use poolder_core::Outcome;
+    ///
+    /// let outcome = Outcome::callback("push", &("lobby", "Hello!"))?;
+    /// let outcome = outcome.and_callback("event", &7_u64)?;
+    /// assert!(matches!(outcome, Outcome::Callbacks(both) if both.len() == 2));
+    /// # Ok::<(), poolder_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when the arguments cannot be serialized.
+    pub fn callback<T: Serialize + ?Sized>(name: &str, arguments: &T) -> Result<Self, Error> {
+        Ok(Self::Callbacks(vec![Callback::new(name, arguments)?]))
+    }
+
+    /// The same, and then another callback.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when the arguments cannot be serialized, [`Error::is_invalid`] for an
+    /// outcome that is neither [`Outcome::Done`] nor callbacks.
+    pub fn and_callback<T: Serialize + ?Sized>(
+        self,
+        name: &str,
+        arguments: &T,
+    ) -> Result<Self, Error> {
+        let mut callbacks = match self {
+            Self::Callbacks(callbacks) => callbacks,
+            Self::Done => vec![],
+            other => {
+                return Err(Error::invalid(format!("{other:?} cannot have callbacks: use Done")));
+            }
+        };
+        callbacks.push(Callback::new(name, arguments)?);
+        Ok(Self::Callbacks(callbacks))
     }
 }
 

@@ -50,6 +50,15 @@ scripts! {
     SCHEDULE_DROP = "schedule_drop";
     TICK = "tick";
     LET_GO = "let_go";
+    SLOT_TAKE = "slot_take";
+    SLOT_RELEASE = "slot_release";
+    SLOT_TURN = "slot_turn";
+    SLOT_CAST = "slot_cast";
+    POOL_DEFINE = "pool_define";
+    POOL_RESIZE = "pool_resize";
+    POOL_REPORT = "pool_report";
+    POOL_MEET = "pool_meet";
+    BROADCAST = "broadcast";
 }
 
 /// The commands that load every script. Caches are empty after a restart and on a promoted

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use crate::context::{About, Context, Interruption};
 use crate::desk::{Key, Word, Work};
+use crate::mould::{Slots, Wish};
 use crate::orders::Standing;
-use crate::pool::Slots;
 use crate::slot::unstarted;
 use crate::vitals::{Clock, Identity, Phase, Pulse};
 use lanes::Lanes;
@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     /// One suspect runs in a node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// How many slots there shall be.
+    pub(crate) wish: watch::Receiver<Wish>,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) orders: watch::Receiver<Standing>,
 }
@@ -149,17 +151,25 @@ impl Claimer {
 
     /// Picks up what the slots have laid down.
     async fn collect(&mut self) {
+        let wish = *self.setup.wish.borrow_and_update();
+        if self.setup.slots.follow(wish) {
+            self.free.retain(|slot| self.setup.slots.is_open(*slot));
+        }
         for word in self.setup.slots.desk.take() {
             match word {
                 Word::Free(slot) => {
-                    self.free.push(slot);
+                    if self.setup.slots.is_open(slot) {
+                        self.free.push(slot);
+                    }
                     self.ready += 1;
-                    if self.ready == self.setup.slots.size() {
+                    if self.ready == self.setup.slots.first_size() {
                         self.setup.slots.announce_ready().await;
                     }
                 }
                 Word::Finished(slot, key, settlement) => {
-                    self.free.push(slot);
+                    if self.setup.slots.is_open(slot) {
+                        self.free.push(slot);
+                    }
                     self.finished(&key, settlement);
                 }
                 Word::WentOn(key, settlement) => self.finished(&key, settlement),
@@ -260,7 +270,7 @@ impl Claimer {
                 continue;
             };
             let known = self.setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
-            let policy = claim.envelope.policy();
+            let policy = self.setup.slots.policy(&claim.envelope);
             self.setup.pulse.allow(policy.timeout);
             let cx = context(&self.setup, &claim, policy.timeout);
             if orders.may_cancel(claim.job_id()) {
@@ -290,6 +300,7 @@ impl Claimer {
             attempt: 0,
             fence: 0,
             tick: None,
+            call: false,
             timeout: None,
             client: self.setup.client.clone(),
         })
@@ -377,6 +388,7 @@ fn context(setup: &Setup, claim: &Claim, timeout: Option<Duration>) -> Context {
         partition: setup.partition.clone(),
         attempt: claim.attempt(),
         fence: claim.fence(),
+        call: claim.envelope.is_call(),
         tick: claim.envelope.tick().cloned(),
         timeout,
         client: setup.client.clone(),

@@ -25,6 +25,7 @@ struct Inner {
     partition: Partition,
     fence: u64,
     tick: Option<Tick>,
+    call: bool,
     client: Client,
     cancelled: AtomicU8,
     wake: Notify,
@@ -51,17 +52,19 @@ pub(crate) struct About {
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
     pub(crate) tick: Option<Tick>,
+    pub(crate) call: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) client: Client,
 }
 
 impl Context {
     pub(crate) fn new(about: About) -> Self {
-        let About { id, kind, partition, attempt, fence, tick, timeout, client } = about;
+        let About { id, kind, partition, attempt, fence, call, tick, timeout, client } = about;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
         let effects = Mutex::default();
-        let inner = Inner { id, kind, partition, fence, tick, client, cancelled, wake, effects };
+        let inner =
+            Inner { id, kind, partition, fence, call, tick, client, cancelled, wake, effects };
         Self { inner: Arc::new(inner), attempt, deadline }
     }
 
@@ -89,7 +92,8 @@ impl Context {
         self.attempt
     }
 
-    /// A number that grows with every time the job is given to a slot, within one server history.
+    /// A number that grows with every time the job is given to a slot, within one server history;
+    /// in an addressed pool the term of the slot's lease, which grows with every holder.
     /// Store it with what you write, and refuse writes with a lower one: a process that was paused
     /// and lost its job without noticing then cannot spoil what its successor wrote.
     #[must_use]
@@ -101,6 +105,18 @@ impl Context {
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
         self.inner.tick.as_ref()
+    }
+
+    /// True when somebody waits for the reply.
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        self.inner.call
+    }
+
+    /// The slot that runs it, in an addressed pool; otherwise the partition of the queue.
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        self.inner.partition.index
     }
 
     /// When the attempt times out.

@@ -26,6 +26,10 @@ pub(crate) trait DynWorker: Send {
     fn fresh(&self) -> Box<dyn DynWorker>;
     fn kinds(&self) -> &'static [&'static str];
     fn version(&self) -> u16;
+    /// The callbacks of the pool that its outcomes use.
+    fn callbacks(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 impl<W: Worker> DynWorker for W {
@@ -39,6 +43,7 @@ impl<W: Worker> DynWorker for W {
 
     fn run<'a>(&'a mut self, raw: RawJob<'a>, cx: Context) -> BoxFuture<'a, Result<Outcome>> {
         match W::Job::decode(raw) {
+            Ok(job) if cx.is_call() => Box::pin(self.handle_call(job, cx)),
             Ok(job) => Box::pin(self.handle_job(job, cx)),
             Err(error) => {
                 let failure = Failure::new(Cause::Payload, error.to_string());
@@ -78,5 +83,9 @@ impl<W: Worker> DynWorker for W {
 
     fn version(&self) -> u16 {
         W::Job::VERSION
+    }
+
+    fn callbacks(&self) -> &'static [&'static str] {
+        W::CALLBACKS
     }
 }

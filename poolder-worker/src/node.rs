@@ -6,21 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
+use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
-use poolder_core::{Error, Partition};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::claimer::{Claimer, Setup};
+use crate::commons::Commons;
 use crate::erased::BoxFuture;
-use crate::orders::Standing;
-use crate::pool::{Plan, Pool, Slots};
-use crate::services::{self, Post};
-use crate::vitals::{Clock, Phase, Pulse};
-
-/// How long handlers that were told to stop may take before the process leaves without them.
-const LAST_CALL: Duration = Duration::from_secs(5);
+use crate::handle::{NodeHandle, Order};
+use crate::pool::{Plan, Pool};
+use crate::pools::{Pools, admit, two_pools};
+use crate::services;
+use crate::vitals::{Clock, Pulse};
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -49,6 +47,7 @@ impl Node {
             before_start: vec![],
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
+            orders: None,
         }
     }
 }
@@ -75,6 +74,7 @@ pub struct NodeBuilder {
     before_start: Vec<BeforeStart>,
     shutdown_timeout: Duration,
     limits: DeadLimits,
+    orders: Option<(NodeHandle, mpsc::Receiver<Order>)>,
 }
 
 impl std::fmt::Debug for NodeBuilder {
@@ -125,6 +125,13 @@ impl NodeBuilder {
         self
     }
 
+    /// A handle by which the pools of the node can be changed while it runs. A node that has one
+    /// may start without any pool.
+    #[must_use]
+    pub fn handle(&mut self) -> NodeHandle {
+        self.orders.get_or_insert_with(NodeHandle::new).0.clone()
+    }
+
     /// Runs until SIGTERM or SIGINT, then stops in order. A second signal exits at once.
     ///
     /// # Errors
@@ -150,49 +157,58 @@ impl NodeBuilder {
     /// [`Error::is_unsupported`] for a server that will not have it. An unreachable server is no
     /// error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let plans = plan(self.pools)?;
+        let plans = plan(self.pools, self.orders.is_some())?;
         tokio::pin!(stop);
         tokio::select! {
-            prepared = prepare(&self.client, &self.before_start) => prepared?,
+            prepared = prepare(&self.client, &self.before_start, &plans) => prepared?,
             () = &mut stop => return Ok(()),
         }
-        let running = Running::start(self.client, self.limits, plans)?;
-        stop.await;
-        running.stop(self.shutdown_timeout).await;
+        let mut running = Running::start(self.client, self.limits, self.shutdown_timeout, plans)?;
+        let mut orders = self.orders.map(|(_, orders)| orders);
+        let order = async |orders: &mut Option<mpsc::Receiver<Order>>| match orders {
+            Some(orders) => orders.recv().await,
+            None => std::future::pending().await,
+        };
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(order) = order(&mut orders) => order.obey(&mut running.pools).await,
+            }
+        }
+        running.stop().await;
         Ok(())
     }
 }
 
-fn plan(pools: Vec<Pool>) -> Result<Vec<Plan>, Error> {
-    if pools.is_empty() {
+fn plan(pools: Vec<Pool>, may_be_empty: bool) -> Result<Vec<Plan>, Error> {
+    if pools.is_empty() && !may_be_empty {
         return Err(Error::invalid("the node has no pool: add one with .pool(…)"));
     }
     let plans = pools.into_iter().map(Pool::plan).collect::<Result<Vec<_>, _>>()?;
     let mut served = BTreeSet::new();
     for plan in &plans {
-        if !served.insert(plan.partition.clone()) {
-            return Err(Error::invalid(format!(
-                "queue {} has two pools in this node, it can have one: add both workers to it",
-                plan.partition.queue
-            )));
+        if !served.insert(plan.mould.queue.clone()) {
+            return Err(two_pools(&plan.mould.queue));
         }
     }
     Ok(plans)
 }
 
 struct Running {
-    client: Client,
-    phase: watch::Sender<Phase>,
-    claimers: JoinSet<Slots>,
+    pools: Pools,
     services: JoinSet<()>,
     stop_services: CancellationToken,
     heartbeat: services::Heartbeat,
 }
 
 impl Running {
-    fn start(client: Client, limits: DeadLimits, plans: Vec<Plan>) -> Result<Self, Error> {
+    fn start(
+        client: Client,
+        limits: DeadLimits,
+        timeout: Duration,
+        plans: Vec<Plan>,
+    ) -> Result<Self, Error> {
         let clock = Arc::new(Clock::default());
-        let (phase, phases) = watch::channel(Phase::Run);
         let pulse = Arc::new(Pulse::default());
         let info = about(&plans);
         let heartbeat = services::Heartbeat::start(
@@ -201,62 +217,29 @@ impl Running {
             Arc::clone(&pulse),
             info,
         )?;
-        let suspects = Arc::new(Semaphore::new(1));
-        let stop_services = CancellationToken::new();
-        let (mut claimers, mut services) = (JoinSet::new(), JoinSet::new());
-        let mut posts = vec![];
-        for plan in plans {
-            let partition = plan.partition.clone();
-            tracing::info!(queue = %partition.queue, slots = plan.size, "pool starts");
-            let post = post(&client, &partition, limits, &clock, &heartbeat);
-            let setup = Setup {
-                client: client.clone(),
-                partition,
-                limits,
-                slots: plan.start(&clock),
-                clock: Arc::clone(&clock),
-                pulse: Arc::clone(&pulse),
-                suspects: Arc::clone(&suspects),
-                phase: phases.clone(),
-                identity: heartbeat.identity(),
-                orders: post.orders.subscribe(),
-            };
-            posts.push(post);
-            claimers.spawn(Claimer::new(setup).run());
-        }
-        services::spawn_all(&mut services, posts, &stop_services);
+        let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
+        let commons = Commons {
+            client,
+            limits,
+            clock,
+            pulse: Arc::clone(&pulse),
+            suspects: Arc::new(Semaphore::new(1)),
+            identity: heartbeat.identity(),
+            dead: heartbeat.dead(),
+            posts: services::Posts::default(),
+        };
+        services::spawn_listener(&mut services, commons.posts.clone(), &stop_services);
         services.spawn(tick(pulse, stop_services.clone()));
-        Ok(Self { client, phase, claimers, services, stop_services, heartbeat })
+        let mut pools = Pools::new(commons, timeout);
+        for plan in plans {
+            pools.start(plan)?;
+        }
+        Ok(Self { pools, services, stop_services, heartbeat })
     }
 
     /// The order of shutdown.
-    async fn stop(mut self, timeout: Duration) {
-        self.phase.send_replace(Phase::Drain);
-        let mut ended = vec![];
-        let mut clean = true;
-        for (next, patience) in [(Some(Phase::HandBack), timeout), (None, LAST_CALL)] {
-            let all = async {
-                while let Some(slots) = self.claimers.join_next().await {
-                    match slots {
-                        Ok(slots) => ended.push(slots),
-                        Err(error) => tracing::error!(%error, "a claimer broke"),
-                    }
-                }
-            };
-            if tokio::time::timeout(patience, all).await.is_ok() {
-                break;
-            }
-            match next {
-                Some(phase) => {
-                    tracing::warn!("time is up: what still runs is cancelled and handed back");
-                    self.phase.send_replace(phase);
-                }
-                None => clean = false,
-            }
-        }
-        for slots in ended {
-            clean &= slots.stop(LAST_CALL).await;
-        }
+    async fn stop(mut self) {
+        let clean = self.pools.stop_all().await;
         self.stop_services.cancel();
         while self.services.join_next().await.is_some() {}
         if !clean {
@@ -266,7 +249,6 @@ impl Running {
             );
         }
         self.heartbeat.stop(clean).await;
-        drop(self.client);
     }
 }
 
@@ -287,39 +269,15 @@ fn about(plans: &[Plan]) -> NodeInfo {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),
         started: 0,
-        pools: plans.iter().map(|plan| (plan.partition.queue.to_string(), plan.size)).collect(),
-    }
-}
-
-fn post(
-    client: &Client,
-    partition: &Partition,
-    limits: DeadLimits,
-    clock: &Arc<Clock>,
-    heartbeat: &services::Heartbeat,
-) -> Post {
-    Post {
-        broker: client.broker().clone(),
-        partition: partition.clone(),
-        limits,
-        clock: Arc::clone(clock),
-        identity: heartbeat.identity(),
-        dead: heartbeat.dead(),
-        leads: Arc::new(watch::Sender::new(false)),
-        hints: Arc::new(watch::Sender::new(false)),
-        due: Arc::new(Notify::new()),
-        tick: Arc::new(Notify::new()),
-        lease: Arc::new(Notify::new()),
-        news: Arc::new(Notify::new()),
-        orders: Arc::new(watch::Sender::new(Standing::default())),
+        pools: plans.iter().map(|plan| (plan.mould.queue.to_string(), plan.size)).collect(),
     }
 }
 
 /// Waits for a server that answers and is fit, and does what must be done before the start.
-async fn prepare(client: &Client, hooks: &[BeforeStart]) -> Result<(), Error> {
+async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[Plan]) -> Result<(), Error> {
     let mut wait = Duration::from_millis(500);
     loop {
-        match check(client, hooks).await {
+        match check(client, hooks, plans).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_refused() || error.is_unknown() => {
                 tracing::warn!(%error, retry_in = ?wait, "waiting for the server");
@@ -331,11 +289,14 @@ async fn prepare(client: &Client, hooks: &[BeforeStart]) -> Result<(), Error> {
     }
 }
 
-async fn check(client: &Client, hooks: &[BeforeStart]) -> Result<(), Error> {
+async fn check(client: &Client, hooks: &[BeforeStart], plans: &[Plan]) -> Result<(), Error> {
     let findings = client.broker().check_server().await?;
     tracing::info!(server = findings.server, "the server is fit");
     for warning in findings.warnings {
         tracing::warn!("{warning}");
+    }
+    for plan in plans {
+        admit(client, plan).await?;
     }
     for hook in hooks {
         hook(client.clone()).await?;

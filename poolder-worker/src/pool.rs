@@ -1,19 +1,20 @@
-//! A pool: slots that serve one queue, all competing for it with those of every other process.
+//! A pool: slots that serve one queue, competing for its jobs or addressed one by one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolder_core::{Error, Partition, QueueName, check_kind};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use poolder_core::broker::Retry;
+use poolder_core::dispatch::{MAX_SLOTS, Mode};
+use poolder_core::{Error, Partition, Policy, QueueName, check_kind};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
-use crate::desk::{Desk, Work};
 use crate::erased::DynWorker;
-use crate::guard::guarded;
 use crate::middleware::{DynMiddleware, Middleware};
-use crate::slot::Slot;
-use crate::vitals::Clock;
+use crate::mould::Mould;
+use crate::sinks::Sinks;
 use crate::worker::Worker;
 
 /// Slots that serve one queue.
@@ -32,9 +33,15 @@ use crate::worker::Worker;
 pub struct Pool {
     queue: String,
     size: usize,
+    mode: Mode,
     workers: Vec<Box<dyn DynWorker>>,
     chain: Vec<Arc<dyn DynMiddleware>>,
+    sinks: Sinks,
+    policy: Option<Policy>,
+    retry: Option<Retry>,
     hibernate_after: Option<Duration>,
+    hand_over: Duration,
+    groups: Vec<String>,
 }
 
 impl Pool {
@@ -45,16 +52,32 @@ impl Pool {
         Self {
             queue: queue.into(),
             size: 4 * cores,
+            mode: Mode::Shared,
             workers: vec![],
             chain: vec![],
+            sinks: Sinks::default(),
+            policy: None,
+            retry: None,
             hibernate_after: None,
+            hand_over: Duration::from_secs(3),
+            groups: vec![],
         }
     }
 
-    /// Sets the number of slots in this process.
+    /// Sets the number of slots: in the whole fleet for an addressed pool, in this process for a
+    /// shared or broadcast one.
     #[must_use]
     pub fn size(mut self, size: usize) -> Self {
         self.size = size;
+        self
+    }
+
+    /// Sets how jobs find their slots. Default [`Mode::Shared`]: all slots compete. In an
+    /// addressed mode each slot is leased to one process at a time, and the size must be the same
+    /// in all of them.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -72,6 +95,51 @@ impl Pool {
         self
     }
 
+    /// Adds a middleware; the first added is the outermost.
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.chain.push(Arc::new(middleware));
+        self
+    }
+
+    /// Registers a callback, to which outcomes hand their arguments: see
+    /// [`Outcome::callback`](poolder_core::Outcome::callback).
+    ///
+    /// ```
+    /// # use poolder_worker::Pool;
+    /// let pool = Pool::new("mail").callback("push", |(channel, text): (String, String)| async move {
+    ///     println!("{channel}: {text}");
+    ///     Ok(())
+    /// });
+    /// # let _ = pool;
+    /// ```
+    #[must_use]
+    pub fn callback<A, F, R>(mut self, name: &str, sink: F) -> Self
+    where
+        A: DeserializeOwned,
+        F: Fn(A) -> R + Send + Sync + 'static,
+        R: Future<Output = crate::Result<()>> + Send + 'static,
+    {
+        self.sinks.add(name, sink);
+        self
+    }
+
+    /// The policy for jobs that bring none of their own: how often they are tried, how long they
+    /// wait in between, and how long they may take.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Where a job of an addressed pool waits for its next attempt. Default: [`Retry::Hold`] for
+    /// [`Mode::Phash`], so that keys keep their order, otherwise [`Retry::Aside`].
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
     /// After this long without a job a slot calls `handle_hibernate` and lets go of its workers
     /// and what they hold. Its next job finds fresh ones, after `handle_init`. Default: never.
     #[must_use]
@@ -80,22 +148,25 @@ impl Pool {
         self
     }
 
-    /// Adds a middleware; the first added is the outermost.
+    /// How long the job of an addressed slot may go on when the slot moves to another process;
+    /// then it is cancelled and handed back. Default 3 s.
     #[must_use]
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.chain.push(Arc::new(middleware));
+    pub fn hand_over(mut self, longest: Duration) -> Self {
+        self.hand_over = longest;
+        self
+    }
+
+    /// Puts the pool into a group, so that it can be addressed together with others.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.groups.push(group.into());
         self
     }
 
     /// Checks the pool, and works out which worker runs which kind.
     pub(crate) fn plan(self) -> Result<Plan, Error> {
         let queue = QueueName::new(&self.queue)?;
-        if self.size == 0 || self.size > MAX_SIZE {
-            return Err(Error::invalid(format!(
-                "pool {queue}: size {} is not allowed: use 1 to {MAX_SIZE} slots",
-                self.size
-            )));
-        }
+        check_size(&queue, self.size)?;
         let mut kinds = HashMap::new();
         for (at, worker) in self.workers.iter().enumerate() {
             for kind in worker.kinds() {
@@ -106,111 +177,71 @@ impl Pool {
                     )));
                 }
             }
+            self.sinks.check(queue.as_str(), worker.callbacks())?;
         }
         if kinds.is_empty() {
             return Err(Error::invalid(format!(
                 "pool {queue} has no worker: add one with .worker(…)"
             )));
         }
-        Ok(Plan {
-            partition: Partition::first(queue),
-            size: self.size,
+        if let Some(policy) = &self.policy {
+            policy.check()?;
+        }
+        if self.hibernate_after == Some(Duration::ZERO) {
+            return Err(Error::invalid(format!(
+                "pool {queue}: hibernate_after is 0: its slots would never keep their state"
+            )));
+        }
+        let keyed = if self.mode == Mode::Phash { Retry::Hold } else { Retry::Aside };
+        let mould = Mould {
+            queue,
+            mode: self.mode,
+            kinds,
             versions: self.workers.iter().map(|worker| worker.version()).collect(),
-            workers: self.workers,
-            chain: self.chain.into(),
+            chain: self.chain,
+            sinks: self.sinks,
+            policy: self.policy,
+            retry: self.retry.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,
-            kinds: Arc::new(kinds),
-        })
+            hand_over: self.hand_over,
+            pristine: Mutex::new(self.workers),
+            stop: Notify::new(),
+        };
+        Ok(Plan { size: self.size, groups: self.groups, mould: Arc::new(mould) })
     }
 }
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("queue", &self.queue).field("size", &self.size).finish()
+        f.debug_struct("Pool")
+            .field("queue", &self.queue)
+            .field("size", &self.size)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 
-const MAX_SIZE: usize = 10_000;
-
-/// A pool that can be started.
-pub(crate) struct Plan {
-    pub(crate) partition: Partition,
-    pub(crate) size: usize,
-    workers: Vec<Box<dyn DynWorker>>,
-    versions: Vec<u16>,
-    chain: Arc<[Arc<dyn DynMiddleware>]>,
-    hibernate_after: Option<Duration>,
-    kinds: Arc<HashMap<&'static str, usize>>,
+/// Checks a number of slots.
+pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
+    if size == 0 || size > usize::from(MAX_SLOTS) {
+        return Err(Error::invalid(format!(
+            "pool {queue}: size {size} is not allowed: use 1 to {MAX_SLOTS} slots"
+        )));
+    }
+    Ok(())
 }
 
-/// A started pool, as the claimer sees it.
-pub(crate) struct Slots {
-    pub(crate) desk: Arc<Desk>,
-    mailboxes: Vec<mpsc::Sender<Work>>,
-    kinds: Arc<HashMap<&'static str, usize>>,
-    versions: Vec<u16>,
-    workers: Vec<Box<dyn DynWorker>>,
-    tasks: JoinSet<()>,
+/// A pool that can be started.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) size: usize,
+    pub(crate) groups: Vec<String>,
+    pub(crate) mould: Arc<Mould>,
 }
 
 impl Plan {
-    /// Starts the slots.
-    pub(crate) fn start(self, clock: &Arc<Clock>) -> Slots {
-        let desk = Arc::new(Desk::default());
-        let queue: Arc<str> = self.partition.queue.as_str().into();
-        let mut tasks = JoinSet::new();
-        let mailboxes = (0..self.size)
-            .map(|index| {
-                let (mailbox, work) = mpsc::channel(1);
-                let slot = Slot {
-                    index,
-                    workers: self.workers.iter().map(|worker| worker.fresh()).collect(),
-                    pristine: self.workers.iter().map(|worker| worker.fresh()).collect(),
-                    kinds: Arc::clone(&self.kinds),
-                    chain: Arc::clone(&self.chain),
-                    desk: Arc::clone(&desk),
-                    clock: Arc::clone(clock),
-                    queue: Arc::clone(&queue),
-                    hibernate_after: self.hibernate_after,
-                    asleep: false,
-                };
-                tasks.spawn(slot.run(work));
-                mailbox
-            })
-            .collect();
-        let Self { workers, versions, kinds, .. } = self;
-        Slots { desk, mailboxes, kinds, versions, workers, tasks }
-    }
-}
-
-impl Slots {
-    pub(crate) fn size(&self) -> usize {
-        self.mailboxes.len()
-    }
-
-    /// True when a worker of this pool can run it.
-    pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
-        self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
-    }
-
-    /// Gives work to a slot that said it was free; gives it back when the slot is gone.
-    pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
-        self.mailboxes[slot].try_send(work).err().map(mpsc::error::TrySendError::into_inner)
-    }
-
-    /// Tells every worker that all slots are ready.
-    pub(crate) async fn announce_ready(&mut self) {
-        for worker in &mut self.workers {
-            if let Err(panic) = guarded(worker.pool_ready()).await {
-                tracing::error!(panic, "handle_pool_ready");
-            }
-        }
-    }
-
-    /// Closes the mailboxes and waits for the slots to end; false when one did not in time.
-    pub(crate) async fn stop(mut self, longest: Duration) -> bool {
-        self.mailboxes.clear();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(longest, ended).await.is_ok()
+    /// The queue's first, and for a shared pool only, partition.
+    pub(crate) fn partition(&self) -> Partition {
+        Partition::first(self.mould.queue.clone())
     }
 }

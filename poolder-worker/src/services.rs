@@ -24,6 +24,7 @@ mod scheduler;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poolder_core::Partition;
 use poolder_core::broker::{Broker, DeadLimits};
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use heartbeat::Heartbeat;
 
+use crate::guard::guarded;
 use crate::orders::Standing;
 use crate::vitals::{Clock, DeadNodes, Identity};
 
@@ -73,30 +75,78 @@ impl Post {
     }
 }
 
-/// Starts the services of these partitions. They end when `stop` is cancelled.
-pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, posts: Vec<Post>, stop: &CancellationToken) {
-    for post in &posts {
-        tasks.spawn(leader::run(post.clone(), stop.clone()));
-        until(tasks, stop, promoter::run(post.clone()));
-        until(tasks, stop, scheduler::run(post.clone()));
-        until(tasks, stop, rescuer::run(post.clone()));
-        until(tasks, stop, pruner::run(post.clone()));
-        until(tasks, stop, orders::run(post.clone()));
+/// A service that broke is started again after this pause.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
+pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
+    let (lead, end) = (post.clone(), stop.clone());
+    tasks.spawn(restarted("leader", move || leader::run(lead.clone(), end.clone())));
+    spawn_owned(tasks, post, stop);
+    let post = post.clone();
+    until(tasks, stop, "rescuer", move || rescuer::run(post.clone()));
+}
+
+/// Starts the services of a partition that belongs to who leads it, as an addressed slot does.
+pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
+    let (promote, prune) = (post.clone(), post.clone());
+    until(tasks, stop, "promoter", move || promoter::run(promote.clone()));
+    until(tasks, stop, "pruner", move || pruner::run(prune.clone()));
+    if post.partition.index == 0 {
+        // Schedules live in the home partition.
+        let publish = post.clone();
+        until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
     }
-    until(tasks, stop, listener::run(posts));
+    let post = post.clone();
+    until(tasks, stop, "orders", move || orders::run(post.clone()));
+}
+
+/// Starts to hear hints for all partitions of the node, as they come and go.
+pub(crate) fn spawn_listener(tasks: &mut JoinSet<()>, posts: Posts, stop: &CancellationToken) {
+    until(tasks, stop, "listener", move || listener::run(posts.subscribe()));
 }
 
 /// Runs a service that may be dropped wherever it waits: each thing it does in Redis is whole.
-fn until(
+fn until<F: Future<Output = ()> + Send + 'static>(
     tasks: &mut JoinSet<()>,
     stop: &CancellationToken,
-    service: impl Future<Output = ()> + Send + 'static,
+    name: &'static str,
+    service: impl Fn() -> F + Send + 'static,
 ) {
     let stop = stop.clone();
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = service => {}
+            () = restarted(name, service) => {}
         }
     });
+}
+
+/// Runs a service again when it breaks.
+async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
+    while let Err(panic) = guarded(service()).await {
+        tracing::error!(service = name, panic, "a service broke and is started again");
+        tokio::time::sleep(RESTART).await;
+    }
+}
+
+/// The posts of a node's partitions.
+#[derive(Clone, Default)]
+pub(crate) struct Posts(watch::Sender<Vec<Post>>);
+
+impl Posts {
+    pub(crate) fn add(&self, post: Post) {
+        self.0.send_modify(|posts| {
+            posts.retain(|other| other.partition != post.partition);
+            posts.push(post);
+        });
+    }
+
+    pub(crate) fn remove(&self, partition: &Partition) {
+        self.0.send_modify(|posts| posts.retain(|post| post.partition != *partition));
+    }
+
+    fn subscribe(&self) -> watch::Receiver<Vec<Post>> {
+        self.0.subscribe()
+    }
 }

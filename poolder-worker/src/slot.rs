@@ -1,7 +1,6 @@
 //! One slot: it owns a clone of each worker and runs one job at a time, from its payload to its
 //! fate.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -9,14 +8,15 @@ use std::time::Duration;
 
 use poolder_core::broker::Settlement;
 use poolder_core::decide::{Ending, Transition, decide};
-use poolder_core::{BoxError, Cause, Counters, Failure, Policy, Timestamp};
+use poolder_core::{BoxError, Cause, Counters, Failure, Outcome, Policy, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::context::{Context, Interruption};
 use crate::desk::{Desk, Word, Work};
 use crate::erased::DynWorker;
 use crate::guard::guarded;
-use crate::middleware::{DynMiddleware, Next};
+use crate::middleware::Next;
+use crate::mould::Mould;
 use crate::vitals::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
@@ -28,79 +28,101 @@ const CANCEL_GRACE: Duration = Duration::from_secs(3);
 const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Slot {
-    pub(crate) index: usize,
-    pub(crate) workers: Vec<Box<dyn DynWorker>>,
-    /// Clones that never ran anything, to replace a worker that panicked.
-    pub(crate) pristine: Vec<Box<dyn DynWorker>>,
-    pub(crate) kinds: Arc<HashMap<&'static str, usize>>,
-    pub(crate) chain: Arc<[Arc<dyn DynMiddleware>]>,
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) clock: Arc<Clock>,
-    pub(crate) queue: Arc<str>,
-    pub(crate) hibernate_after: Option<Duration>,
-    /// True when its workers have let go of what they held.
-    pub(crate) asleep: bool,
+    index: usize,
+    mould: Arc<Mould>,
+    desk: Arc<Desk>,
+    clock: Arc<Clock>,
+    /// None while it hibernates.
+    workers: Vec<Box<dyn DynWorker>>,
+    stopping: Option<Scope>,
+}
+
+/// What stops after a job that said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Slot,
+    Pool,
 }
 
 impl Slot {
-    /// Takes work until the pool lets go of the other end.
+    pub(crate) fn new(index: usize, mould: Arc<Mould>, desk: Arc<Desk>, clock: Arc<Clock>) -> Self {
+        let workers = mould.all_fresh();
+        Self { index, mould, desk, clock, workers, stopping: None }
+    }
+
+    /// Takes work until the pool lets go of the other end, or a job stops the slot.
     pub(crate) async fn run(mut self, mut work: mpsc::Receiver<Work>) {
-        if !self.init_all(&work).await {
+        if !self.init_all(closed(&work)).await {
             return;
         }
         let desk = Arc::clone(&self.desk);
         desk.put(Word::Free(self.index));
         while let Some(first) = self.next(&mut work).await {
             let mut next = Some(first);
-            while let Some(work) = next {
-                let key = (work.claim.lane, work.claim.entry.clone());
-                let settlement = watched(self.attempt(work), &desk).await;
-                next = desk.finish(self.index, key, settlement);
+            while let Some(job) = next {
+                let key = (job.claim.lane, job.claim.entry.clone());
+                let settlement = watched(self.attempt(job), &desk).await;
+                let stopping = self.stopping.take();
+                if stopping == Some(Scope::Slot) {
+                    tracing::info!(
+                        queue = %self.mould.queue, slot = self.index, "a job stops the slot"
+                    );
+                    // Before the word, so that nobody counts on this slot any more.
+                    work.close();
+                }
+                next = if work.is_closed() {
+                    desk.put(Word::Finished(self.index, key, settlement));
+                    None
+                } else {
+                    desk.finish(self.index, key, settlement)
+                };
+                if stopping == Some(Scope::Pool) {
+                    tracing::info!(queue = %self.mould.queue, "a job stops the pool");
+                    self.mould.stop.notify_one();
+                }
                 // However many there are, other tasks get their turn.
                 tokio::task::consume_budget().await;
             }
         }
         for worker in &mut self.workers {
             if let Err(panic) = guarded(worker.stop()).await {
-                tracing::error!(queue = %self.queue, slot = self.index, panic, "handle_stop");
+                tracing::error!(queue = %self.mould.queue, slot = self.index, panic, "handle_stop");
             }
         }
     }
 
-    /// Waits for work, and hibernates when none comes for long.
+    /// The next job. While there is none for long enough, the workers are let go of.
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
-        if let Some(idle) = self.hibernate_after.filter(|_| !self.asleep) {
+        if let Some(idle) = self.mould.hibernate_after.filter(|_| !self.workers.is_empty()) {
             match tokio::time::timeout(idle, work.recv()).await {
                 Ok(next) => return next,
                 Err(_) => self.hibernate().await,
             }
         }
-        let next = work.recv().await?;
-        if std::mem::replace(&mut self.asleep, false) {
-            // The next jobs go to slots that are awake.
-            self.desk.waits();
-            // Work in hand is not lost with the pool: it is given back when nothing came of it.
-            self.init_all(work).await;
-        }
-        Some(next)
+        work.recv().await
     }
 
     async fn hibernate(&mut self) {
-        for worker in &mut self.workers {
+        for mut worker in std::mem::take(&mut self.workers) {
             if let Err(panic) = guarded(worker.hibernate()).await {
-                tracing::error!(queue = %self.queue, slot = self.index, panic, "handle_hibernate");
+                tracing::error!(
+                    queue = %self.mould.queue, slot = self.index, panic, "handle_hibernate"
+                );
             }
-            *worker = worker.fresh();
         }
-        self.asleep = true;
     }
 
     /// Runs the job until its fate is decided: more than once when it is to run again at once.
     /// Returns nothing when the node has lost the job meanwhile.
     async fn attempt(&mut self, work: Work) -> Option<Settlement> {
         let Work { claim, mut cx, owner, history } = work;
-        let policy = claim.envelope.policy();
+        let policy = self.mould.policy(&claim.envelope);
         let mut counters = claim.counters.clone();
+        if self.workers.is_empty() && !self.wake(&cx).await {
+            let transition =
+                decide(&policy, &counters, given_up(cx.interruption()?)?, self.clock.now(), 0.0);
+            return Some(Settlement::new(claim, owner, history, transition));
+        }
         loop {
             let ending = self.run_once(&claim, &policy, &cx).await?;
             // Only a failure has to do with time and chance.
@@ -129,15 +151,25 @@ impl Slot {
         policy: &Policy,
         cx: &Context,
     ) -> Option<Ending> {
-        let Some(at) = self.kinds.get(claim.envelope.kind()).copied() else {
+        let mould = Arc::clone(&self.mould);
+        let Some(at) = mould.kinds.get(claim.envelope.kind()).copied() else {
             return Some(Ending::NotForUs);
         };
-        let (chain, raw) = (Arc::clone(&self.chain), claim.envelope.raw_job());
-        let next = Next { chain: &chain, worker: self.workers[at].as_mut(), raw };
+        let raw = claim.envelope.raw_job();
+        let next = Next { chain: &mould.chain, worker: self.workers[at].as_mut(), raw };
+        let attempt = async {
+            match guarded(next.run(cx.clone())).await {
+                Ok(Ok(Outcome::Callbacks(callbacks))) => {
+                    let called = mould.sinks.call(mould.queue.as_str(), &callbacks).await;
+                    Ok(called.map(|()| Outcome::Done))
+                }
+                other => other,
+            }
+        };
         let error = tokio::select! {
             biased;
-            result = guarded(next.run(cx.clone())) => match result {
-                Ok(Ok(outcome)) => return Some(Ending::Outcome(outcome)),
+            result = attempt => match result {
+                Ok(Ok(outcome)) => return Some(Ending::Outcome(self.note(outcome))),
                 Ok(Err(error)) => error,
                 Err(panic) => {
                     self.replace(at).await;
@@ -165,25 +197,47 @@ impl Slot {
             }
         };
         tracing::warn!(
-            job = %cx.id(), kind = cx.kind(), queue = %self.queue, attempt = cx.attempt(),
+            job = %cx.id(), kind = cx.kind(), queue = %self.mould.queue, attempt = cx.attempt(),
             %failure, ?verdict, "an attempt failed"
         );
         Some(Ending::Failed(failure, verdict))
     }
 
-    /// Initializes every worker; later and later again where that fails. False when the pool has
-    /// gone meanwhile.
-    async fn init_all(&mut self, work: &mpsc::Receiver<Work>) -> bool {
+    /// Takes note of what an outcome means for the slot.
+    fn note(&mut self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::StopSlot => self.stopping = Some(Scope::Slot),
+            Outcome::StopPool => self.stopping = Some(Scope::Pool),
+            _ => {}
+        }
+        outcome
+    }
+
+    /// Comes back from hibernation; false when the job was interrupted meanwhile.
+    async fn wake(&mut self, cx: &Context) -> bool {
+        self.workers = self.mould.all_fresh();
+        let cx = cx.clone();
+        let awake = self.init_all(async move { cx.cancelled().await }).await;
+        if !awake {
+            self.workers.clear();
+        }
+        awake
+    }
+
+    /// Initializes every worker; later and later again where that fails. False when it is no
+    /// longer wanted.
+    async fn init_all(&mut self, unwanted: impl Future<Output = ()>) -> bool {
+        tokio::pin!(unwanted);
         for at in 0..self.workers.len() {
             let mut wait = Duration::from_millis(500);
             while let Err(error) = self.init(at).await {
                 tracing::error!(
-                    queue = %self.queue, slot = self.index, error, retry_in = ?wait,
+                    queue = %self.mould.queue, slot = self.index, error, retry_in = ?wait,
                     "handle_init failed, the slot takes no job yet"
                 );
-                tokio::time::sleep(wait).await;
-                if work.is_closed() {
-                    return false;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = &mut unwanted => return false,
                 }
                 wait = (wait * 2).min(LONGEST_INIT_WAIT);
             }
@@ -201,9 +255,9 @@ impl Slot {
 
     /// Throws a worker that panicked away, so that the next job does not meet its ruins.
     async fn replace(&mut self, at: usize) {
-        self.workers[at] = self.pristine[at].fresh();
+        self.workers[at] = self.mould.fresh(at);
         if let Err(error) = self.init(at).await {
-            tracing::error!(queue = %self.queue, slot = self.index, error, "handle_init");
+            tracing::error!(queue = %self.mould.queue, slot = self.index, error, "handle_init");
         }
     }
 }
@@ -219,6 +273,13 @@ async fn watched<T>(attempt: impl Future<Output = T>, desk: &Desk) -> T {
         polled
     })
     .await
+}
+
+/// Ends when the pool has let go of the slot. A slot that cannot start has no work to look after.
+async fn closed(work: &mpsc::Receiver<Work>) {
+    while !work.is_closed() {
+        tokio::time::sleep(GRACE).await;
+    }
 }
 
 /// Ends when the deadline has passed; never without one.

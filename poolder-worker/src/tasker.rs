@@ -84,7 +84,7 @@ impl Tasker {
     {
         self.admit(|stop| {
             let (teller, execution) = pair(stop);
-            (steady(future, teller, |teller, result| teller.tell(result)), execution)
+            (steady(future, teller, execution::Teller::tell), execution)
         })
         .await
     }

@@ -9,7 +9,7 @@ use poolder_core::Timestamp;
 use poolder_core::broker::NodeName;
 
 /// What a node may do at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Claim and run.
     Run,

@@ -37,6 +37,10 @@ pub trait Worker: Clone + Send + 'static {
     /// The type of job.
     type Job: Job;
 
+    /// The names of the callbacks that its outcomes use. A pool that has not registered one of
+    /// them does not start. Default: none, and a name that is not registered fails the attempt.
+    const CALLBACKS: &'static [&'static str] = &[];
+
     /// Opens what the slot needs, before its first job and after a panic. When it fails the slot
     /// reports it and tries again, later each time, up to half a minute.
     fn handle_init(&mut self) -> impl Future<Output = Result<()>> + Send {
@@ -55,6 +59,16 @@ pub trait Worker: Clone + Send + 'static {
         cx: Context,
     ) -> impl Future<Output = Result<Outcome>> + Send;
 
+    /// Does the work of a call, for whose reply somebody waits: return
+    /// [`Outcome::result`]. Default: [`Worker::handle_job`].
+    fn handle_call(
+        &mut self,
+        job: Self::Job,
+        cx: Context,
+    ) -> impl Future<Output = Result<Outcome>> + Send {
+        self.handle_job(job, cx)
+    }
+
     /// Says what shall become of a failed attempt. Default: as the job's policy says. A timeout
     /// and a panic come as a [`Failure`](poolder_core::Failure).
     fn handle_error(
@@ -67,13 +81,13 @@ pub trait Worker: Clone + Send + 'static {
         async { Verdict::Policy }
     }
 
-    /// Lets go of what costs while the slot is idle: it has had no job for
-    /// [`hibernate_after`](crate::Pool::hibernate_after). Its next job finds a fresh worker.
+    /// Is called when the slot has had nothing to do for the pool's `hibernate_after`. The slot
+    /// then lets go of `self`; its next job finds a fresh clone after [`Worker::handle_init`].
     fn handle_hibernate(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Closes what the slot holds, when the node goes down.
+    /// Closes what the slot holds, when it stops, moves to another process, or the node goes down.
     fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -41,6 +41,11 @@ impl Space {
         Self { url, name, client }
     }
 
+    /// The same for a task of its own.
+    pub(crate) fn beside(other: &Self, client: Client) -> Self {
+        Self { url: other.url.clone(), name: other.name.clone(), client }
+    }
+
     /// The namespace.
     pub(crate) fn name(&self) -> &str {
         &self.name

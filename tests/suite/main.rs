@@ -1,8 +1,11 @@
 //! The suite: what Poolder promises, against a real server. Every test has a namespace of its own
 //! and all run in parallel; those that stop, flush or reconfigure a server start their own.
 
+mod addressed;
 mod batches;
 mod blocking;
+mod broadcast;
+mod callbacks;
 mod cancel;
 mod child;
 mod crashes;
@@ -14,10 +17,12 @@ mod hostile;
 mod inspect;
 mod lanes;
 mod machine;
+mod ordering;
 mod outages;
 mod pause;
 mod plain;
 mod pools;
+mod resize;
 mod results;
 mod schedulers;
 mod schedules;

@@ -157,3 +157,39 @@ async fn a_cluster_is_operated_like_any_server() {
     assert_eq!(client.nodes().await.unwrap().len(), 1);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slots_of_an_addressed_pool_live_all_over_a_cluster() {
+    let cluster = Cluster::start(3, 0).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(cluster.url(), "cluster-slots");
+    let (worker, mut told) = teller();
+    let pool = Pool::new("q").size(12).mode(Mode::RoundRobin).worker(worker.clone());
+    let all = Pool::new("all").size(2).mode(Mode::Broadcast).worker(worker);
+    let node = start(space.node().pool(pool).pool(all));
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    for number in 0..36 {
+        let receipt = pool.cast(Number(number)).await.unwrap();
+        let (got, cx) = within(told.recv()).await.unwrap();
+        assert_eq!((got, cx.slot()), (number, receipt.partition.index));
+    }
+    let soon = Duration::from_millis(50);
+    for number in 100..112 {
+        pool.cast(Number(number)).after(soon).await.unwrap();
+    }
+    let later: BTreeSet<u64> = (100..112).collect();
+    all_of(&later, &mut told).await;
+    pool.resize(3).await.unwrap();
+    let receipt = pool.cast(Number(1)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), receipt.partition.index);
+    assert!(receipt.partition.index < 3);
+    let heard = async {
+        while told.is_empty() {
+            space.client.pool::<Number>("all").cast(Number(7)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(heard).await;
+    assert_eq!(within(told.recv()).await.unwrap().0, 7);
+    node.stop().await;
+}

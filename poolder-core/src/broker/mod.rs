@@ -24,13 +24,20 @@
 //! | `schedule` | what recurs: kept, changed, declared, and published tick by tick |
 //! | `lease` | who leads a partition |
 //! | `control` | hints over pub/sub |
+//! | `addressed` | what an addressed pool is like, and who serves it |
+//! | `slot_lease` | the lease of a slot: take, turn, wait, release |
+//! | `slot_view` | what a slot is doing |
+//! | `broadcast` | jobs that every living slot runs |
+//! | `group` | pools under one name |
 //! | `check` | is this server fit for a queue? |
 //!
 //! Below the verbs: `config` and `whereabouts` (what a URL says), `route` (which server has a
 //! key), `send` (and where it has moved), `link` (the connection that hot commands share),
 //! `reply` and `failure` (what comes back).
 
+mod addressed;
 mod batch;
+mod broadcast;
 mod cancel;
 mod check;
 mod claim;
@@ -41,6 +48,7 @@ mod ends;
 mod enqueue;
 mod failure;
 mod find;
+mod group;
 mod inspect;
 mod lease;
 mod link;
@@ -59,6 +67,8 @@ mod route;
 mod schedule;
 mod send;
 mod settle;
+mod slot_lease;
+mod slot_view;
 mod tls;
 mod whereabouts;
 
@@ -67,11 +77,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 
+pub use addressed::{Attendance, Cast, PoolView, Report};
 pub use batch::{
     BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, CHUNK, CHUNK_BYTES, End,
     Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries, SealedBatch, Token,
     batcher_of, check_group, chunk_len,
 };
+pub use broadcast::{BroadcastLine, Copies};
 pub use cancel::Cancellation;
 pub use check::Findings;
 pub use claim::{ClaimLine, Claimed, Exchange, LineId};
@@ -87,7 +99,9 @@ pub use promote::Promotion;
 pub use rescue::Holder;
 pub use roster::{Beat, Beater, NodeInfo, NodeName, Standing};
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
-pub use settle::{DeadLimits, Depths, Effect, Settled, Settlement};
+pub use settle::{DeadLimits, Depths, Effect, Retry, Settled, Settlement};
+pub use slot_lease::{SlotLease, SlotWait, Taken, Turn, TurnOrder, Turned};
+pub use slot_view::SlotView;
 
 use crate::error::Error;
 use crate::keys::{Keyspace, PartitionKeys, RosterKeys};
@@ -205,6 +219,17 @@ impl Broker {
             }
             reply => reply.map_err(|error| self.classify(error)),
         }
+    }
+
+    /// A connection of one's own to the server that has the key, for reads that wait. It may be
+    /// dropped at any time.
+    async fn waiting_on(&self, key: &str) -> Result<redis::aio::MultiplexedConnection, Error> {
+        let config = &self.inner.config;
+        let settings = config.connection_waiting(claim::BLOCK + config.longest_reply());
+        let slot = route::slot_of(key.as_bytes());
+        let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
+        let connection = peer.client.get_multiplexed_async_connection_with_config(&settings).await;
+        connection.map_err(|error| self.classify(error))
     }
 
     /// A connection of one's own to the server that has the key, for long reads. It is dropped,

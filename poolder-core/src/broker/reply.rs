@@ -88,7 +88,7 @@ pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
         .collect()
 }
 
-fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
+pub(crate) fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
     if value == Value::Nil {
         return Ok(None);
     }

@@ -10,7 +10,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Broker, NodeName, batcher_of};
+use super::{Broker, NodeName, SlotLease, batcher_of};
 use crate::counters::Counters;
 use crate::decide::Transition;
 use crate::error::Error;
@@ -35,6 +35,25 @@ pub struct Settlement {
     end_kept: Option<Duration>,
     /// For a batch job: whose list is settled with it.
     batcher: Option<Box<str>>,
+    /// On an addressed queue: under which lease.
+    addressed: Option<Addressed>,
+}
+
+#[derive(Debug, Clone)]
+struct Addressed {
+    /// Its term and holder, as `move.lua` compares them.
+    lease: String,
+    retry: Retry,
+}
+
+/// Where a job of an addressed slot waits for its next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Retry {
+    /// In front of its slot, which runs nothing else meanwhile: so its key keeps its order.
+    Hold,
+    /// Aside, while the slot goes on with what comes after it.
+    #[default]
+    Aside,
 }
 
 /// What of a claim is needed to end it. The envelope is kept only where the stored entry is not
@@ -102,7 +121,8 @@ impl Settlement {
         let alone = tick.map(|tick| tick.schedule().into());
         let (lane, entry, plain) = (claim.lane, claim.entry, claim.plain.unwrap_or_default());
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone };
-        Self { subject, owner, history, transition, effects: vec![], end_kept, batcher }
+        let (effects, addressed) = (vec![], None);
+        Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
     }
 
     /// Puts an entry that cannot be read among the dead, as it is.
@@ -121,8 +141,8 @@ impl Settlement {
             alone: None,
         };
         let transition = Transition::Bury { counters };
-        let (history, effects) = (None, vec![]);
-        Self { subject, owner, history, transition, effects, end_kept: None, batcher: None }
+        let (history, effects, end_kept, batcher, addressed) = (None, vec![], None, None, None);
+        Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
     }
 
     /// Adds what else shall happen in the same step, if the claim is still ours.
@@ -130,6 +150,30 @@ impl Settlement {
     pub fn with_effect(mut self, effect: Effect) -> Self {
         self.effects.push(effect);
         self
+    }
+
+    /// The same on an addressed queue: applied only while that lease holds.
+    #[must_use]
+    pub fn under_lease(mut self, lease: &SlotLease, retry: Retry) -> Self {
+        let lease = format!("{} {}", lease.term, lease.node);
+        self.addressed = Some(Addressed { lease, retry });
+        self
+    }
+
+    /// True when it does no more than remove a job that is done, so that a slot's next turn can
+    /// do it on the way.
+    #[must_use]
+    pub fn is_plain_completion(&self) -> bool {
+        self.transition == Transition::Complete
+            && self.effects.is_empty()
+            && self.end_kept.is_none()
+            && self.batcher.is_none()
+            && self.subject.alone.is_none()
+            && self.addressed.is_none()
+    }
+
+    fn lease(&self) -> Option<&str> {
+        self.addressed.as_ref().map(|addressed| addressed.lease.as_str())
     }
 
     /// The same, for a server of any history: the owner and the job id are checked.
@@ -169,14 +213,7 @@ impl Settlement {
     /// The history in which counts prove ownership, if this is a completion that may rely on it.
     fn fast(&self) -> Option<&str> {
         match self.transition {
-            Transition::Complete
-                if self.effects.is_empty()
-                    && self.end_kept.is_none()
-                    && self.batcher.is_none()
-                    && self.subject.alone.is_none() =>
-            {
-                self.history.as_deref()
-            }
+            Transition::Complete if self.is_plain_completion() => self.history.as_deref(),
             _ => None,
         }
     }

@@ -14,6 +14,28 @@ use crate::time::clamped_millis;
 const ID: std::ops::Range<usize> = 2..18;
 
 impl Envelope {
+    /// Builds a call: a job for whose reply somebody waits, so that the worker's
+    /// `handle_call` runs it.
+    ///
+    /// # Errors
+    /// As [`Envelope::build`].
+    pub fn build_call(
+        id: JobId,
+        kind: &str,
+        version: u16,
+        policy: &Policy,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let options = Options { call: Some(true), ..Options::of(version, policy) };
+        Self::assemble(id, kind, options, policy, Format::MessagePack, write)
+    }
+
+    /// True when somebody waits for the reply.
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.call == Some(true))
+    }
+
     /// The same job, whose end shall be recorded however it ends, and kept for this long.
     ///
     /// # Errors

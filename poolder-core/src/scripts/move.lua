@@ -1,15 +1,17 @@
 -- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
 --   claim is still the owner's: the destination is written before the source is removed.
 -- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
---      12 cancelled  13 index of sealed lists  14 sealed lists to be removed  15.. what the
---      effects touch, in their order
--- ARGV 1 owner  2 most dead jobs kept  3 control channel; then per job, at most 50 jobs:
+--      12 cancelled  13 index of sealed lists  14 sealed lists to be removed  15 lease
+--      16.. what the effects touch, in their order
+-- ARGV 1 owner  2 most dead jobs kept  3 control channel  4 term and holder of the slot's lease
+--      ("" on shared queues); then per job, at most 50 jobs:
 --      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
 --      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
 --      dead record up to the head, name of the counter, number of effects; then per effect:
 --      "set" (one key: value, kept for ms), "end" (the same, and whoever waits is told) or
 --      "stop" (the same as "end", but only when the job ends here because it was cancelled),
---      value, ms; or of a batch job, 0 for ms:
+--      value, ms; "hold" (the lease: for ms nothing is claimed, as the front waits for a retry),
+--      "", ms; or of a batch job, 0 for ms:
 --      "drop" (sealed list, batcher): the entries are done with
 --      "park" (sealed list, batcher): the entries no longer count as waiting
 --      "swap" (sealed list, batcher, what is left): what is left takes the place of all
@@ -23,7 +25,14 @@ local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
+local ours = true
+if ARGV[4] ~= '' then
+  local l = redis.call('HMGET', KEYS[15], 'holder', 'term')
+  ours = (l[2] or '') .. ' ' .. (l[1] or '') == ARGV[4]
+end
+
 local function held(id, job, plain)
+  if not ours then return nil end
   local p = redis.call('XPENDING', KEYS[1], 'workers', id, id, 1)[1]
   if not p or p[2] ~= owner then return nil end
   local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
@@ -32,6 +41,16 @@ local function held(id, job, plain)
   if plain ~= '' then return table.concat(f, '\0') == plain and '' or nil end
   if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2] end
   return nil
+end
+
+-- A slot's front keeps its order: what waits there was behind the job that comes back to it.
+local function go_behind(id, back)
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[7], '-', '+', 'COUNT', 100)) do
+    if entry[1] ~= id and entry[1] ~= back then
+      redis.call('XADD', KEYS[7], '*', unpack(entry[2])) -- bounded: the fields of an entry
+      redis.call('XDEL', KEYS[7], entry[1])
+    end
+  end
 end
 
 -- A counter that is no number starts again: counting must not fail what is already done.
@@ -75,8 +94,8 @@ local function over(running, queued, job, name)
   redis.call('HDEL', queued, name)
 end
 
-local takes = {set = 1, ['end'] = 1, stop = 1, drop = 2, park = 2, swap = 3, split = 2,
-  over = 2}
+local takes = {set = 1, ['end'] = 1, stop = 1, hold = 1, drop = 2, park = 2, swap = 3,
+  split = 2, over = 2}
 
 local function take_effect(at, key, job, body, stopped)
   local effect = ARGV[at]
@@ -89,6 +108,8 @@ local function take_effect(at, key, job, body, stopped)
   elseif effect == 'set' or effect == 'end' or effect == 'stop' then
     redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
     if effect ~= 'set' then redis.call('PUBLISH', KEYS[key], 'end') end
+  elseif effect == 'hold' then
+    redis.call('HSET', KEYS[key], 'hold', string.format('%.0f', now + ARGV[at + 2]))
   elseif effect == 'drop' then
     uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
     redis.call('HDEL', KEYS[13], job)
@@ -122,7 +143,7 @@ local function failed(head) return string.byte(head, 5) ~= 0 and 1 or 0 end
 -- A job that somebody cancelled goes nowhere but away.
 local orders = redis.call('ZCARD', KEYS[12]) > 0
 local moved, nudge = {}, false
-local i, key = 4, 15
+local i, key = 5, 16
 while i <= #ARGV do
   local effects = tonumber(ARGV[i + 9])
   local id, job, to = ARGV[i], ARGV[i + 1], ARGV[i + 3]
@@ -150,7 +171,8 @@ while i <= #ARGV do
       nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == as
     elseif to == 'lane' then
       local lane = KEYS[7 + string.byte(head, 1)]
-      redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
+      local back = redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
+      if ARGV[4] ~= '' and lane == KEYS[1] then go_behind(id, back) end
     elseif to == 'dead' then
       bury(job, ARGV[i + 7] .. head .. body)
     end

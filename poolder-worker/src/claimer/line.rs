@@ -221,6 +221,7 @@ impl Claimer {
             came = &mut wait => Some(came),
             () = setup.slots.desk.rung() => None,
             _ = setup.phase.changed() => None,
+            _ = setup.wish.changed() => None,
             _ = setup.identity.changed() => None,
             _ = setup.orders.changed() => None,
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
@@ -249,6 +250,7 @@ impl Claimer {
         tokio::select! {
             () = setup.slots.desk.rung() => {}
             _ = setup.phase.changed() => {}
+            _ = setup.wish.changed() => {}
             _ = setup.identity.changed() => {}
             _ = setup.orders.changed() => {}
             () = tokio::time::sleep_until(time), if timed => {}

@@ -62,9 +62,7 @@ impl<T> Future for Execution<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A teller that went without a word belonged to a runtime that has shut down.
-        Pin::new(&mut self.result)
-            .poll(cx)
-            .map(|told| told.unwrap_or(Err(Interrupted::Cancelled)))
+        Pin::new(&mut self.result).poll(cx).map(|told| told.unwrap_or(Err(Interrupted::Cancelled)))
     }
 }
 

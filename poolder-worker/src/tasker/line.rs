@@ -74,7 +74,11 @@ impl Line {
         })
     }
 
-    pub(super) fn put(this: &Arc<Self>, piece: Piece, room: OwnedSemaphorePermit) -> Result<(), Error> {
+    pub(super) fn put(
+        this: &Arc<Self>,
+        piece: Piece,
+        room: OwnedSemaphorePermit,
+    ) -> Result<(), Error> {
         let mut state = this.state();
         if state.closed {
             return Err(this.gone());

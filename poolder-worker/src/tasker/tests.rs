@@ -92,8 +92,7 @@ async fn what_is_cancelled_ends_and_what_waits_never_starts() {
     let stuck = tasker.execute(std::future::pending::<()>()).await.unwrap();
     let started = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&started);
-    let never =
-        tasker.execute(async move { seen.fetch_add(1, Ordering::SeqCst) }).await.unwrap();
+    let never = tasker.execute(async move { seen.fetch_add(1, Ordering::SeqCst) }).await.unwrap();
     never.cancel();
     stuck.cancel();
     assert_eq!(stuck.await, Err(Interrupted::Cancelled));

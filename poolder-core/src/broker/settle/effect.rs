@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Settlement;
+use super::{Retry, Settlement};
 use crate::counters::Counters;
 use crate::decide::{ORDERED, Transition};
 use crate::end::End;
@@ -47,6 +47,15 @@ pub(super) struct Spelled {
 /// The effects of a settlement, those of its transition included.
 pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelled> {
     let job = settlement.job_id();
+    let hold = settlement.addressed.as_ref().and_then(|addressed| {
+        let Transition::Later { delay, .. } = &settlement.transition else { return None };
+        (addressed.retry == Retry::Hold).then(|| Spelled {
+            name: "hold",
+            keys: vec![keys.lease.clone()],
+            value: vec![],
+            millis: clamped_millis(*delay),
+        })
+    });
     let others = settlement.effects.iter().map(|effect| match effect {
         Effect::KeepResult(result) => {
             record("set", keys, job, &End::DoneWith(result.clone()), RESULT_KEPT)
@@ -76,7 +85,7 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
         over(keys, job, schedule, ends)
     });
     let ends = end_of(settlement, keys).into_iter().chain(over);
-    ends.chain(others).chain(list).collect()
+    ends.chain(hold).chain(others).chain(list).collect()
 }
 
 /// The record of the end, when there is one to be kept.

@@ -3,7 +3,7 @@
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::effect;
-use super::{DeadLimits, Depths, Settled, Settlement};
+use super::{DeadLimits, Depths, Retry, Settled, Settlement};
 use crate::broker::failure::classify;
 use crate::broker::reply;
 use crate::decide::{Return, Transition, Wait};
@@ -136,7 +136,8 @@ fn chunks(
                 && bytes.saturating_add(next.weight()) <= most_bytes
                 && first.is_some_and(|first| {
                     first.fast() == next.fast()
-                        && (next.fast().is_some() || first.owner == next.owner)
+                        && (next.fast().is_some()
+                            || (first.owner == next.owner && first.lease() == next.lease()))
                 })
         });
         if !fits {
@@ -179,13 +180,18 @@ fn relocate(
     let touched: Vec<&str> =
         effects.iter().flatten().flat_map(|spelled| &spelled.keys).map(String::as_str).collect();
     let lanes = keys.ready.iter().map(String::as_str);
-    let cancelled = keys.cancelled.as_str();
-    let all = own.into_iter().chain(lanes).chain([cancelled]).chain(batches).chain(touched);
+    let (cancelled, lease) = (keys.cancelled.as_str(), keys.lease.as_str());
+    let guards = [cancelled].into_iter().chain(batches).chain([lease]);
+    let all = own.into_iter().chain(lanes).chain(guards).chain(touched);
     let mut cmd = scripts::call(&scripts::MOVE, all);
     cmd.arg(owner).arg(limits.count).arg(&keys.control);
+    cmd.arg(group.first().and_then(|index| settlements[*index].lease()).unwrap_or_default());
     for (index, effects) in group.iter().zip(&effects) {
-        let Settlement { subject, transition, .. } = &settlements[*index];
-        let to = Destination::of(transition, lane, owner, subject.raw);
+        let Settlement { subject, transition, addressed, .. } = &settlements[*index];
+        let mut to = Destination::of(transition, lane, owner, subject.raw);
+        if let Some(addressed) = addressed {
+            to.bend(addressed.retry);
+        }
         cmd.arg(subject.entry.as_ref())
             .arg(&subject.job)
             .arg(&subject.plain)
@@ -202,6 +208,23 @@ fn relocate(
     }
     cmd
 }
+
+impl Destination {
+    /// Slots have two lanes only; and where a retry holds its slot it waits in front.
+    fn bend(&mut self, retry: Retry) {
+        if self.name == "due" && retry == Retry::Hold {
+            (self.name, self.delay) = ("lane", 0);
+            self.head[0] = FRONT;
+        } else if matches!(self.name, "due" | "dead") {
+            self.head[0] = NORMAL;
+        } else if self.name == "lane" {
+            self.head[0] = FRONT;
+        }
+    }
+}
+
+const FRONT: u8 = Lane::Front as u8;
+const NORMAL: u8 = Lane::Normal as u8;
 
 /// A transition in the words of `move.lua`.
 struct Destination {

@@ -1,0 +1,93 @@
+-- slot_turn.lua: one turn of an addressed slot: completes jobs that have ended and claims the next,
+--   in order, if the lease is still ours. From the front, which holds what was tried before, one.
+-- KEYS 1 lease  2 front  3 normal  4 stats
+-- ARGV 1 node  2 term  3 most jobs to claim, 0 to 16  4 "1" to look first for what we hold
+--      without knowing  5 generation of the pool  6 "1" when entries of this generation may run;
+--      then per job to complete, at most 16: lane, "2" or "3", and id
+-- Returns {"LOST"} or {word, how many were completed, …}:
+--   "IDLE" nothing was to be claimed;  "JOB", lane, entries;  "HOLD", ms to wait for a retry;
+--   "WAIT" older generations must drain elsewhere;  "EMPTY", last ids of front and normal
+local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold')
+if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
+
+-- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
+local completed, done = 0, {}
+for i = 7, #ARGV, 2 do
+  local lane = KEYS[tonumber(ARGV[i])]
+  if redis.call('XACK', lane, 'workers', ARGV[i + 1]) == 1 then
+    done[lane] = done[lane] or {}
+    table.insert(done[lane], ARGV[i + 1])
+    completed = completed + 1
+  end
+end
+for lane, ids in pairs(done) do redis.call('XDEL', lane, unpack(ids)) end -- bounded: 16 ids
+if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
+local count = tonumber(ARGV[3])
+if count == 0 then return {'IDLE', completed} end
+
+local function read(lane, from, most)
+  local key = KEYS[lane]
+  local reply = redis.pcall('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS',
+    key, from)
+  if reply and reply.err then
+    -- The stream or its group was lost: what is in it now is unfinished.
+    redis.pcall('XGROUP', 'CREATE', key, 'workers', '0', 'MKSTREAM')
+    reply = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS', key,
+      from)
+  end
+  local entries = reply and reply[1][2]
+  return entries and entries[1] and entries or nil
+end
+
+if ARGV[4] == '1' then
+  for lane = 2, 3 do
+    local entries = read(lane, '0', 1)
+    while entries and not entries[1][2] do -- bounded: each turn lets one deleted entry go
+      redis.call('XACK', KEYS[lane], 'workers', entries[1][1])
+      entries = read(lane, '0', 1)
+    end
+    if entries then return {'JOB', completed, lane, entries} end
+  end
+end
+
+local function last(key)
+  local info = redis.pcall('XINFO', 'STREAM', key)
+  if info.err then return '0-0' end
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
+  end
+  return '0-0'
+end
+
+if l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5]) then
+  -- What was stored before the pool's present generation lies up to the edge.
+  redis.call('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
+end
+
+-- Settled entries are deleted and nothing is pending: what a lane has, it has to be run.
+if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
+  if l[4] then
+    local t = redis.call('TIME')
+    local wait = tonumber(l[4]) - (t[1] * 1000 + math.floor(t[2] / 1000))
+    if wait > 0 and redis.call('XLEN', KEYS[2]) > 0 then return {'HOLD', completed, wait} end
+    redis.call('HDEL', KEYS[1], 'hold')
+  end
+  local entries = read(2, '>', 1)
+  if entries then return {'JOB', completed, 2, entries} end
+end
+
+if ARGV[6] ~= '1' then
+  local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+  if not first then return {'WAIT', completed} end
+  local edge = redis.call('HGET', KEYS[1], 'edge') or '0-0'
+  local ms, seq = string.match(first[1], '(%d+)-(%d+)')
+  local edge_ms, edge_seq = string.match(edge, '(%d+)-(%d+)')
+  ms, edge_ms = tonumber(ms), tonumber(edge_ms)
+  if ms > edge_ms or (ms == edge_ms and tonumber(seq) > tonumber(edge_seq)) then
+    return {'WAIT', completed}
+  end
+  count = 1
+end
+local entries = read(3, '>', count)
+if entries then return {'JOB', completed, 3, entries} end
+return {'EMPTY', completed, last(KEYS[2]), last(KEYS[3])}

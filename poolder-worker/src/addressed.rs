@@ -1,0 +1,235 @@
+//! Addressed pools: slots of the fleet, each leased to one process at a time. This node's part:
+//! which slots shall be ours, by rendezvous hashing over the nodes that serve the pool.
+//!
+//! | file | what |
+//! |---|---|
+//! | `seat` | one slot: take it, serve it, let it go |
+//! | `take` | the lease of a slot, and the rescue of what its last holder left |
+//! | `serve` | claim, run, settle, one at a time |
+//! | `attempt` | one job: run, interrupted, cancelled |
+//! | `broadcast` | every living slot runs a copy |
+
+mod attempt;
+mod broadcast;
+mod seat;
+mod serve;
+mod take;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use poolder_core::Partition;
+use poolder_core::broker::{Attendance, PoolView};
+use poolder_core::dispatch::holder;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub(crate) use broadcast::run_broadcast;
+
+use crate::commons::Commons;
+use crate::guard::guarded;
+use crate::mould::Mould;
+use crate::orders::Standing;
+use crate::pool::Plan;
+use crate::vitals::Phase;
+use seat::{Leave, Seat};
+
+/// How often a node says that it serves the pool, and learns who else does.
+const MEETING: Duration = Duration::from_secs(1);
+
+/// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
+/// not be stopped.
+pub(crate) async fn run(plan: Plan, commons: Commons, phase: watch::Sender<Phase>) -> bool {
+    loop {
+        let keeper = Keeper {
+            mould: Arc::clone(&plan.mould),
+            commons: commons.clone(),
+            phase: phase.subscribe(),
+            view: None,
+            seats: HashMap::new(),
+            tasks: JoinSet::new(),
+            ready: Arc::default(),
+            announced: false,
+            clean: true,
+        };
+        match guarded(keeper.run()).await {
+            Ok(clean) => return clean,
+            // Its seats went with it; their leases are ours, and are taken again.
+            Err(panic) => {
+                tracing::error!(queue = %plan.mould.queue, panic, "a pool broke and is started again");
+                tokio::time::sleep(MEETING).await;
+            }
+        }
+    }
+}
+
+struct Keeper {
+    mould: Arc<Mould>,
+    commons: Commons,
+    phase: watch::Receiver<Phase>,
+    /// What the pool is like, as of the last meeting.
+    view: Option<watch::Sender<Arc<PoolView>>>,
+    /// The slots that are ours, or shall be.
+    seats: HashMap<u16, watch::Sender<Leave>>,
+    tasks: JoinSet<(u16, bool)>,
+    /// Slots that have come through `handle_init`.
+    ready: Arc<AtomicUsize>,
+    announced: bool,
+    clean: bool,
+}
+
+impl Keeper {
+    async fn run(mut self) -> bool {
+        let mut name = String::new();
+        loop {
+            let phase = *self.phase.borrow_and_update();
+            let identity = self.commons.identity.borrow_and_update().clone();
+            if phase != Phase::Run {
+                return self.leave(&identity.name, phase).await;
+            }
+            if identity.claims {
+                identity.name.as_ref().clone_into(&mut name);
+                self.attend(&name).await;
+            }
+            let mould = Arc::clone(&self.mould);
+            tokio::select! {
+                () = tokio::time::sleep(MEETING) => {}
+                _ = self.phase.changed() => {}
+                _ = self.commons.identity.changed() => {}
+                _ = self.commons.dead.changed() => {}
+                Some(ended) = self.tasks.join_next() => self.note(ended),
+                () = mould.stop.notified() => self.stop_pool().await,
+            }
+        }
+    }
+
+    /// Meets the others, and sees to it that we have the slots that are ours.
+    async fn attend(&mut self, name: &str) {
+        let broker = self.commons.client.broker();
+        let view = match broker.meet(&self.mould.queue, name, Attendance::Join).await {
+            Ok(Some(view)) => Arc::new(view),
+            Ok(None) => {
+                tracing::error!(
+                    queue = %self.mould.queue,
+                    "the pool is no longer registered: restart a node that serves it"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(queue = %self.mould.queue, %error, "who serves the pool is not known");
+                return;
+            }
+        };
+        let mine = self.mine(name, &view);
+        // The job of a slot that another node waits for must be quick; nobody waits for a stop.
+        let order = if view.stopped { Leave::Drain } else { Leave::HandOver };
+        for (index, leave) in &self.seats {
+            if !mine.contains(index) {
+                leave.send_if_modified(|leave| {
+                    (*leave == Leave::No).then(|| *leave = order).is_some()
+                });
+            }
+        }
+        let current = self.view.get_or_insert_with(|| watch::Sender::new(Arc::clone(&view)));
+        current.send_if_modified(|known| {
+            let changed = **known != *view;
+            if changed {
+                *known = Arc::clone(&view);
+            }
+            changed
+        });
+        for index in &mine {
+            if !self.seats.contains_key(index) {
+                self.sit(*index);
+            }
+        }
+        // `handle_pool_ready` is for the slots of this process, once.
+        if !self.announced && !mine.is_empty() && self.ready.load(Ordering::Relaxed) >= mine.len() {
+            self.announced = true;
+            self.mould.announce_ready().await;
+        }
+    }
+
+    /// The slots that this node shall have.
+    fn mine(&self, name: &str, view: &PoolView) -> Vec<u16> {
+        if view.stopped {
+            return vec![];
+        }
+        let dead = self.commons.dead.borrow().clone();
+        let nodes: Vec<&str> = view
+            .members
+            .iter()
+            .map(String::as_str)
+            .filter(|member| !dead.contains(*member))
+            .collect();
+        let queue = &self.mould.queue;
+        (0..view.tail)
+            .filter(|index| {
+                let slot = Partition { queue: queue.clone(), index: *index };
+                holder(&slot, nodes.iter().copied()) == Some(name)
+            })
+            .collect()
+    }
+
+    fn sit(&mut self, index: u16) {
+        let Some(view) = &self.view else { return };
+        let leave = watch::Sender::new(Leave::No);
+        let seat = Seat {
+            slot: Partition { queue: self.mould.queue.clone(), index },
+            mould: Arc::clone(&self.mould),
+            commons: self.commons.clone(),
+            view: view.subscribe(),
+            leave: leave.subscribe(),
+            ready: Arc::clone(&self.ready),
+            // Those of the slot are heard once it is ours.
+            orders: watch::channel(Standing::default()).1,
+        };
+        self.tasks.spawn(async move { (index, seat.run().await) });
+        self.seats.insert(index, leave);
+    }
+
+    fn note(&mut self, ended: Result<(u16, bool), tokio::task::JoinError>) {
+        match ended {
+            Ok((index, clean)) => {
+                self.seats.remove(&index);
+                self.clean &= clean;
+            }
+            Err(error) => {
+                // Which one it was is not said; those that run keep their leases, ours is retaken.
+                tracing::error!(queue = %self.mould.queue, %error, "a slot broke");
+                self.seats.retain(|_, leave| leave.receiver_count() > 0);
+            }
+        }
+    }
+
+    async fn stop_pool(&self) {
+        let broker = self.commons.client.broker();
+        while let Err(error) = broker.stop_pool(&self.mould.queue, true).await {
+            tracing::warn!(queue = %self.mould.queue, %error, "the pool could not be stopped yet");
+            tokio::time::sleep(MEETING).await;
+        }
+    }
+
+    /// On the way out: the others hear of it first, then the slots go one by one.
+    async fn leave(mut self, name: &str, mut phase: Phase) -> bool {
+        let broker = self.commons.client.broker();
+        if let Err(error) = broker.meet(&self.mould.queue, name, Attendance::Leave).await {
+            tracing::warn!(queue = %self.mould.queue, %error, "the others will notice that we left");
+        }
+        loop {
+            let order = if phase == Phase::HandBack { Leave::Now } else { Leave::Drain };
+            for leave in self.seats.values() {
+                leave.send_replace(order);
+            }
+            tokio::select! {
+                ended = self.tasks.join_next() => match ended {
+                    Some(ended) => self.note(ended),
+                    None => return self.clean,
+                },
+                _ = self.phase.changed() => phase = *self.phase.borrow_and_update(),
+            }
+        }
+    }
+}

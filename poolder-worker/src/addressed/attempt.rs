@@ -1,0 +1,149 @@
+//! One job of a slot: run, interrupted when its time here is over, cancelled when somebody says so.
+
+use std::sync::Arc;
+
+use poolder_core::Claim;
+use poolder_core::broker::{Settlement, SlotLease};
+use poolder_core::decide::Ending;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::seat::{Bench, Leave, Seat};
+use crate::context::{About, Context, Interruption};
+use crate::desk::{Word, Work};
+use crate::slot::unstarted;
+
+impl Seat {
+    /// Runs a job, unless it must not be run here; nothing comes back when it is not ours any more.
+    pub(super) async fn run_job(
+        &mut self,
+        bench: &Bench,
+        lease: &SlotLease,
+        claim: Claim,
+    ) -> Option<Settlement> {
+        let policy = self.mould.policy(&claim.envelope);
+        self.commons.pulse.allow(policy.timeout);
+        let cx = Context::new(About {
+            id: claim.job_id(),
+            kind: claim.envelope.kind().into(),
+            partition: self.slot.clone(),
+            attempt: claim.attempt(),
+            fence: lease.term,
+            call: claim.envelope.is_call(),
+            tick: claim.envelope.tick().cloned(),
+            timeout: policy.timeout,
+            client: self.commons.client.clone(),
+        });
+        let clock = Arc::clone(&self.commons.clock);
+        let suspect = claim.counters.is_suspect();
+        let (kind, version) = (claim.envelope.kind().to_owned(), claim.envelope.version());
+        let work = Work { claim, cx: cx.clone(), owner: Arc::clone(&lease.node), history: None };
+        if !self.mould.can_run(&kind, version) {
+            tracing::error!(
+                slot = %self.slot, job = %cx.id(), kind, version,
+                "no worker here for this kind and version, the job waits for another node"
+            );
+            return Some(unstarted(work, Ending::NotForUs, &clock));
+        }
+        if self.is_cancelled(&cx).await {
+            let settlement = unstarted(work, Ending::Cancelled, &clock);
+            return Some(settlement.under_lease(lease, self.mould.retry));
+        }
+        let _alone = match suspect {
+            true => match self.alone(lease).await {
+                Some(permit) => Some(permit),
+                None => return Some(unstarted(work, Ending::HandedBack, &clock)),
+            },
+            false => None,
+        };
+        if let Err(refused) = bench.mailbox.try_send(work) {
+            return Some(unstarted(refused.into_inner(), Ending::HandedBack, &clock));
+        }
+        self.until_finished(bench, lease, &cx).await
+    }
+
+    /// True when somebody ordered the job to stop, or never to run.
+    async fn is_cancelled(&mut self, cx: &Context) -> bool {
+        if !self.orders.borrow_and_update().may_cancel(cx.id()) {
+            return false;
+        }
+        // An order does not tell one job from another of the same id; ids are not given twice here.
+        let broker = self.commons.client.broker();
+        match broker.heed(&self.slot, &[(cx.id(), None)]).await {
+            Ok(verdicts) => verdicts.first() == Some(&true),
+            Err(error) => {
+                tracing::warn!(slot = %self.slot, %error, "whether it was cancelled is not known");
+                false
+            }
+        }
+    }
+
+    /// Waits until no other suspect runs in this node.
+    async fn alone(&mut self, lease: &SlotLease) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if self.is_leaving() || self.is_lost(lease) {
+                return None;
+            }
+            let suspects = Arc::clone(&self.commons.suspects);
+            tokio::select! {
+                permit = suspects.acquire_owned() => return permit.ok(),
+                _ = self.leave.changed() => {}
+                _ = self.commons.identity.changed() => {}
+            }
+        }
+    }
+
+    /// Waits until the job has ended, and interrupts it when its time here is over.
+    async fn until_finished(
+        &mut self,
+        bench: &Bench,
+        lease: &SlotLease,
+        cx: &Context,
+    ) -> Option<Settlement> {
+        let mut deadline: Option<Instant> = None;
+        loop {
+            for word in bench.desk.take() {
+                if let Word::Finished(_, _, settlement) = word {
+                    // Whatever it came to in the end, the order to cancel it is spent.
+                    let ordered = cx.interruption() == Some(Interruption::Cancelled);
+                    let retry = self.mould.retry;
+                    return settlement
+                        .map(|it| if ordered { it.under_lease(lease, retry) } else { it });
+                }
+            }
+            if self.is_lost(lease) {
+                cx.interrupt(Interruption::Lost);
+            }
+            match *self.leave.borrow_and_update() {
+                Leave::No => {}
+                Leave::HandOver => {
+                    deadline.get_or_insert(Instant::now() + self.mould.hand_over);
+                }
+                Leave::Drain => deadline = None,
+                Leave::Now => cx.interrupt(Interruption::Shutdown),
+            }
+            tokio::select! {
+                () = bench.desk.rung() => {}
+                _ = self.leave.changed() => {}
+                _ = self.commons.identity.changed() => {}
+                _ = self.orders.changed() => {
+                    if self.is_cancelled(cx).await {
+                        cx.interrupt(Interruption::Cancelled);
+                    }
+                }
+                () = until(deadline) => {
+                    cx.interrupt(Interruption::Shutdown);
+                    deadline = None;
+                }
+            }
+        }
+    }
+}
+
+/// Ends at that time; never without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

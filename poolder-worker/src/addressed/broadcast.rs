@@ -1,0 +1,291 @@
+//! Broadcast pools: one reader per process, and every slot of it runs its copy. Errors are retried
+//! in place; what comes while a process is down it misses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use poolder_core::broker::{BroadcastLine, NodeName};
+use poolder_core::decide::Transition;
+use poolder_core::{Claim, Entry};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::seat::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::commons::Commons;
+use crate::context::{About, Context, Interruption};
+use crate::desk::{Desk, Word, Work};
+use crate::mould::{Mould, Wish};
+use crate::pool::Plan;
+use crate::pools::LAST_CALL;
+use crate::vitals::Phase;
+
+/// Copies that may wait for a slot; a slower one misses what comes beyond.
+const WAITING: usize = 1_000;
+/// How often what was counted is told to the server.
+const TELL: Duration = Duration::from_secs(1);
+
+/// What became of copies.
+#[derive(Default)]
+struct Tally {
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// Runs this process's part of a broadcast pool until its phase ends it.
+pub(crate) async fn run_broadcast(
+    plan: Plan,
+    commons: Commons,
+    phase: watch::Sender<Phase>,
+    mut wish: watch::Receiver<Wish>,
+) -> bool {
+    let (mould, tally) = (Arc::clone(&plan.mould), Arc::new(Tally::default()));
+    let mut phases = phase.subscribe();
+    let mut slots = Copyists {
+        mould: Arc::clone(&mould),
+        commons: commons.clone(),
+        tally: Arc::clone(&tally),
+        phase: phase.subscribe(),
+        inboxes: vec![],
+        tasks: JoinSet::new(),
+    };
+    let mut last = None;
+    let (mut line, mut pause, mut told) = (None, FIRST_PAUSE, tokio::time::Instant::now() + TELL);
+    while *phases.borrow_and_update() == Phase::Run {
+        slots.resize(wish.borrow_and_update().size);
+        let mut reader: BroadcastLine = match line.take() {
+            Some(reader) => reader,
+            None => {
+                match BroadcastLine::open(commons.client.broker(), &mould.queue, last.clone()).await
+                {
+                    Ok(reader) => reader,
+                    Err(error) => {
+                        tracing::warn!(queue = %mould.queue, %error, "broadcasts cannot be read");
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        continue;
+                    }
+                }
+            }
+        };
+        last = Some(reader.position());
+        let read = tokio::select! {
+            read = reader.read() => Some(read),
+            _ = phases.changed() => None,
+            _ = wish.changed() => None,
+            () = mould.stop.notified() => {
+                phase.send_replace(Phase::Drain);
+                None
+            }
+            () = tokio::time::sleep_until(told) => {
+                told = tokio::time::Instant::now() + TELL;
+                tally.tell(&commons, &mould).await;
+                None
+            }
+        };
+        match read {
+            // A read that was dropped has moved nothing, but its connection is not used again.
+            None => {}
+            Some(Ok(copies)) => {
+                pause = FIRST_PAUSE;
+                if copies.missed > 0 {
+                    tally.miss(&mould, copies.missed, "they were trimmed before they were read");
+                }
+                copies.entries.into_iter().for_each(|entry| slots.deal(entry));
+                last = Some(reader.position());
+                line = Some(reader);
+            }
+            Some(Err(error)) => {
+                tracing::warn!(queue = %mould.queue, %error, "broadcasts cannot be read");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    let clean = slots.stop().await;
+    tally.tell(&commons, &mould).await;
+    clean
+}
+
+impl Tally {
+    async fn tell(&self, commons: &Commons, mould: &Mould) {
+        let counters = [
+            ("broadcast_delivered", &self.delivered),
+            ("broadcast_failed", &self.failed),
+            ("broadcast_missed", &self.missed),
+        ];
+        for (name, counter) in counters {
+            let copies = counter.swap(0, Ordering::Relaxed);
+            let broker = commons.client.broker();
+            if copies > 0
+                && let Err(error) = broker.count_copies(&mould.queue, name, copies).await
+            {
+                tracing::debug!(queue = %mould.queue, %error, copies, name, "not counted");
+            }
+        }
+    }
+
+    fn miss(&self, mould: &Mould, copies: u64, why: &str) {
+        tracing::error!(queue = %mould.queue, copies, why, "broadcast copies were missed");
+        self.missed.fetch_add(copies, Ordering::Relaxed);
+    }
+}
+
+/// The slots, each with what waits for it.
+struct Copyists {
+    mould: Arc<Mould>,
+    commons: Commons,
+    tally: Arc<Tally>,
+    phase: watch::Receiver<Phase>,
+    inboxes: Vec<mpsc::Sender<Claim>>,
+    tasks: JoinSet<()>,
+}
+
+impl Copyists {
+    fn resize(&mut self, size: usize) {
+        self.inboxes.retain(|inbox| !inbox.is_closed());
+        self.inboxes.truncate(size);
+        while self.inboxes.len() < size {
+            let (inbox, copies) = mpsc::channel(WAITING);
+            let copyist = Copyist {
+                index: self.inboxes.len(),
+                mould: Arc::clone(&self.mould),
+                commons: self.commons.clone(),
+                tally: Arc::clone(&self.tally),
+                phase: self.phase.clone(),
+            };
+            self.tasks.spawn(copyist.run(copies));
+            self.inboxes.push(inbox);
+        }
+    }
+
+    /// Gives every slot its copy.
+    fn deal(&self, entry: Entry) {
+        let claim = match entry {
+            Entry::Job(claim) => claim,
+            Entry::Undecodable(found) => {
+                let why = found.reason.to_string();
+                return self.tally.miss(&self.mould, self.inboxes.len() as u64, &why);
+            }
+        };
+        if !self.mould.can_run(claim.envelope.kind(), claim.envelope.version()) {
+            let why = format!("no worker here for kind {:?}", claim.envelope.kind());
+            return self.tally.miss(&self.mould, self.inboxes.len() as u64, &why);
+        }
+        for inbox in &self.inboxes {
+            if let Err(mpsc::error::TrySendError::Full(_)) = inbox.try_send(claim.clone()) {
+                self.tally.miss(&self.mould, 1, "a slot has fallen behind by a thousand");
+            }
+        }
+    }
+
+    async fn stop(mut self) -> bool {
+        self.inboxes.clear();
+        let mut phase = self.phase.clone();
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next() => if ended.is_none() {
+                    return true;
+                },
+                () = reaches(&mut phase, Phase::HandBack) => break,
+            }
+        }
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(LAST_CALL, ended).await.is_ok()
+    }
+}
+
+/// One slot.
+struct Copyist {
+    index: usize,
+    mould: Arc<Mould>,
+    commons: Commons,
+    tally: Arc<Tally>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Copyist {
+    async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
+        let (desk, mut tasks) = (Arc::new(Desk::default()), JoinSet::new());
+        let mailbox = self.mould.cast(self.index, &desk, &self.commons.clock, &mut tasks);
+        while let Some(claim) = copies.recv().await {
+            if *self.phase.borrow() == Phase::HandBack || !self.copy(&mailbox, &desk, claim).await {
+                break;
+            }
+        }
+        drop(mailbox);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Runs a copy until its fate is final; false when the slot was stopped.
+    async fn copy(&mut self, mailbox: &mpsc::Sender<Work>, desk: &Desk, mut claim: Claim) -> bool {
+        let policy = self.mould.policy(&claim.envelope);
+        self.commons.pulse.allow(policy.timeout);
+        loop {
+            let cx = Context::new(About {
+                id: claim.job_id(),
+                kind: claim.envelope.kind().into(),
+                partition: poolder_core::Partition::first(self.mould.queue.clone()),
+                attempt: claim.attempt(),
+                fence: claim.fence(),
+                call: false,
+                tick: None,
+                timeout: policy.timeout,
+                client: self.commons.client.clone(),
+            });
+            let owner: NodeName = self.commons.identity.borrow().name.clone();
+            let work = Work { claim: claim.clone(), cx: cx.clone(), owner, history: None };
+            if mailbox.send(work).await.is_err() {
+                return false;
+            }
+            let Some(transition) = self.finished(desk, &cx).await else { return true };
+            match transition {
+                Transition::Later { delay, counters, .. } => {
+                    claim.counters = counters;
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => {}
+                        () = reaches(&mut self.phase, Phase::Drain) => return true,
+                    }
+                }
+                Transition::Bury { counters } => {
+                    let reason = counters.last_failure.as_ref().map(ToString::to_string);
+                    tracing::error!(
+                        queue = %self.mould.queue, slot = self.index, job = %claim.job_id(),
+                        reason = reason.as_deref().unwrap_or_default(), "a broadcast copy died"
+                    );
+                    self.tally.failed.fetch_add(1, Ordering::Relaxed);
+                    return true;
+                }
+                Transition::Ready { .. } | Transition::RunAgain(_) => return true,
+                Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
+                    self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+                    return true;
+                }
+            }
+        }
+    }
+
+    async fn finished(&mut self, desk: &Desk, cx: &Context) -> Option<Transition> {
+        loop {
+            for word in desk.take() {
+                if let Word::Finished(_, _, settlement) = word {
+                    return settlement.map(|settlement| settlement.transition().clone());
+                }
+            }
+            tokio::select! {
+                () = desk.rung() => {}
+                () = reaches(&mut self.phase, Phase::HandBack) => {
+                    cx.interrupt(Interruption::Shutdown);
+                    desk.rung().await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the phase has come that far, or its pool has gone.
+async fn reaches(phase: &mut watch::Receiver<Phase>, at_least: Phase) {
+    // What the watch lends must not be held across an await.
+    let _ = phase.wait_for(|phase| *phase >= at_least).await.map(drop);
+}

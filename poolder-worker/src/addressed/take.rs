@@ -1,0 +1,175 @@
+//! The lease of a slot: taken when nobody holds it or its holder is gone, never from a living
+//! one; and what the last holder left behind.
+
+use std::time::{Duration, Instant};
+
+use poolder_core::broker::{NodeName, Settled, Settlement, SlotLease, Standing, Taken};
+use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::{Entry, Error, Lane};
+
+use super::seat::{FIRST_PAUSE, LONGEST_PAUSE, Seat};
+
+/// How often to try for a slot that somebody still holds.
+const AGAIN: Duration = Duration::from_millis(200);
+/// A stopped slot is looked at this often.
+const STOPPED: Duration = Duration::from_secs(1);
+/// A holder that has left the roster, and has not come back to it for so long, is gone: a living
+/// one returns with its next beat.
+const GONE: Duration = Duration::from_secs(15);
+
+impl Seat {
+    /// Takes the slot; `None` when it is no longer to be ours.
+    pub(super) async fn take(&mut self) -> Option<SlotLease> {
+        let broker = self.commons.client.broker().clone();
+        let mut gone: Option<String> = None;
+        let mut absent: Option<(String, Instant)> = None;
+        while !self.is_leaving() {
+            let identity = self.commons.identity.borrow_and_update().clone();
+            if !identity.claims {
+                self.pause(AGAIN).await;
+                continue;
+            }
+            match broker.take_slot(&self.slot, &identity.name, gone.as_deref()).await {
+                Ok(Taken::Ours(lease)) => return Some(lease),
+                Ok(Taken::Stopped) => self.pause(STOPPED).await,
+                Ok(Taken::Held(holder)) => {
+                    gone = self.is_gone(&holder, &mut absent).await.then_some(holder);
+                    if gone.is_none() {
+                        self.pause(AGAIN).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(slot = %self.slot, %error, "the slot could not be taken yet");
+                    self.pause(LONGEST_PAUSE).await;
+                }
+            }
+        }
+        None
+    }
+
+    /// True when the holder can be no longer running anything.
+    async fn is_gone(&self, holder: &str, absent: &mut Option<(String, Instant)>) -> bool {
+        if self.commons.dead.borrow().contains(holder) {
+            return true;
+        }
+        let broker = self.commons.client.broker();
+        match broker.standing(&[holder.to_owned()]).await.ok().and_then(|mut found| found.pop()) {
+            Some(Standing::Dead) => true,
+            Some(Standing::Stranger) => match absent {
+                Some((name, since)) if name == holder => since.elapsed() >= GONE,
+                _ => {
+                    *absent = Some((holder.to_owned(), Instant::now()));
+                    false
+                }
+            },
+            Some(Standing::Alive) | None => {
+                *absent = None;
+                false
+            }
+        }
+    }
+
+    /// Lets the slot go.
+    pub(super) async fn release(&mut self, lease: &SlotLease, stop: bool) {
+        let broker = self.commons.client.broker().clone();
+        let mut pause = FIRST_PAUSE;
+        // While we are in the roster nobody takes it from us.
+        while let Err(error) = broker.release_slot(lease, stop).await {
+            tracing::warn!(slot = %self.slot, %error, "the slot could not be released yet");
+            tokio::time::sleep(pause).await;
+            if pause >= LONGEST_PAUSE {
+                return;
+            }
+            pause *= 2;
+        }
+    }
+
+    /// Puts what holders before us left running back in front, in order; false when the slot is
+    /// to be let go before that is done.
+    pub(super) async fn rescue(&mut self, lease: &SlotLease) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.rescue_all(lease).await {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::warn!(slot = %self.slot, %error, "the rescue was cut short");
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+            if self.is_leaving() || self.is_lost(lease) {
+                return false;
+            }
+        }
+    }
+
+    async fn rescue_all(&self, lease: &SlotLease) -> Result<(), Error> {
+        let broker = self.commons.client.broker();
+        // One job ran at a time, in this order: the others had not been started.
+        let mut ran = true;
+        for holder in broker.holders(&self.slot).await? {
+            if !matches!(holder.lane, Lane::Front | Lane::Normal) {
+                continue;
+            }
+            let owner: NodeName = holder.consumer.as_str().into();
+            loop {
+                let held = broker.held_by(&self.slot, holder.lane, &owner).await?;
+                if held.is_empty() {
+                    break;
+                }
+                for entry in held {
+                    self.take_back(lease, &owner, entry, std::mem::take(&mut ran)).await?;
+                }
+            }
+            if owner != lease.node {
+                broker.forget(&self.slot, holder.lane, &owner).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_back(
+        &self,
+        lease: &SlotLease,
+        owner: &NodeName,
+        entry: Entry,
+        ran: bool,
+    ) -> Result<(), Error> {
+        let settlement = match entry {
+            Entry::Job(claim) => {
+                let policy = self.mould.policy(&claim.envelope);
+                // What we hold ourselves was claimed, but its reply was lost.
+                let ending = if ran && *owner != lease.node {
+                    Ending::Crashed(owner.to_string())
+                } else {
+                    Ending::HandedBack
+                };
+                let now = self.commons.clock.now();
+                let fate = decide(&policy, &claim.counters, ending, now, 0.0);
+                Settlement::new(claim, NodeName::clone(owner), None, fate)
+            }
+            Entry::Undecodable(found) => {
+                Settlement::bury_undecodable(found, NodeName::clone(owner))
+            }
+        };
+        let settlement = settlement.under_lease(lease, self.mould.retry);
+        let (job, limits) = (settlement.job_id(), self.commons.limits);
+        let batch = [settlement];
+        let broker = self.commons.client.broker();
+        match broker.settle(&self.slot, limits, &batch).await.pop() {
+            Some(Settled::Failed(error)) => Err(error),
+            Some(Settled::Fenced | Settled::Epoch) | None => {
+                Err(Error::gone("the slot has another holder"))
+            }
+            Some(Settled::Applied) => {
+                match batch[0].transition() {
+                    Transition::Bury { .. } => {
+                        tracing::error!(slot = %self.slot, %job, node = %owner, "a job died");
+                    }
+                    _ => tracing::warn!(slot = %self.slot, %job, node = %owner, "rescued"),
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What all pools of a node share.
+
+use std::sync::Arc;
+
+use poolder_client::Client;
+use poolder_core::Partition;
+use poolder_core::broker::DeadLimits;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::orders::Standing;
+use crate::services::{Post, Posts};
+use crate::vitals::{Clock, DeadNodes, Identity, Pulse};
+
+#[derive(Clone)]
+pub(crate) struct Commons {
+    pub(crate) client: Client,
+    pub(crate) limits: DeadLimits,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) pulse: Arc<Pulse>,
+    /// One suspect runs in a node at a time.
+    pub(crate) suspects: Arc<Semaphore>,
+    pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) dead: watch::Receiver<DeadNodes>,
+    pub(crate) posts: Posts,
+}
+
+impl Commons {
+    /// The post of a partition: led from the start by its owner, or once elected.
+    pub(crate) fn post(&self, partition: &Partition, owned: bool) -> Post {
+        Post {
+            broker: self.client.broker().clone(),
+            partition: partition.clone(),
+            limits: self.limits,
+            clock: Arc::clone(&self.clock),
+            identity: self.identity.clone(),
+            dead: self.dead.clone(),
+            leads: Arc::new(watch::Sender::new(owned)),
+            hints: Arc::new(watch::Sender::new(false)),
+            due: Arc::new(Notify::new()),
+            tick: Arc::new(Notify::new()),
+            lease: Arc::new(Notify::new()),
+            news: Arc::new(Notify::new()),
+            orders: Arc::new(watch::Sender::new(Standing::default())),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What all slots of a pool have in common, and from which more are made while it runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use poolder_core::broker::Retry;
+use poolder_core::dispatch::Mode;
+use poolder_core::{Envelope, Policy, QueueName};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use crate::desk::{Desk, Work};
+use crate::erased::DynWorker;
+use crate::guard::guarded;
+use crate::middleware::DynMiddleware;
+use crate::sinks::Sinks;
+use crate::slot::Slot;
+use crate::vitals::Clock;
+
+/// The form of a pool's slots.
+pub(crate) struct Mould {
+    pub(crate) queue: QueueName,
+    pub(crate) mode: Mode,
+    pub(crate) kinds: HashMap<&'static str, usize>,
+    pub(crate) versions: Vec<u16>,
+    pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
+    pub(crate) sinks: Sinks,
+    /// For jobs that bring none of their own.
+    pub(crate) policy: Option<Policy>,
+    /// Where a retry waits, in an addressed pool.
+    pub(crate) retry: Retry,
+    pub(crate) hibernate_after: Option<Duration>,
+    /// How long a slot that moves may take to finish its job.
+    pub(crate) hand_over: Duration,
+    /// Clones that never ran anything.
+    pub(crate) pristine: Mutex<Vec<Box<dyn DynWorker>>>,
+    /// A job said that the pool shall stop.
+    pub(crate) stop: Notify,
+}
+
+impl Mould {
+    /// True when a worker of this pool can run it.
+    pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
+        self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
+    }
+
+    /// The policy of a job: its own, or else the pool's.
+    pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
+        let own = envelope.policy();
+        match &self.policy {
+            Some(policy) if own == Policy::default() => policy.clone(),
+            _ => own,
+        }
+    }
+
+    /// A fresh worker for that place.
+    pub(crate) fn fresh(&self, at: usize) -> Box<dyn DynWorker> {
+        self.pristine.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh()
+    }
+
+    /// One of each.
+    pub(crate) fn all_fresh(&self) -> Vec<Box<dyn DynWorker>> {
+        (0..self.versions.len()).map(|at| self.fresh(at)).collect()
+    }
+
+    /// Starts a slot.
+    pub(crate) fn cast(
+        self: &Arc<Self>,
+        index: usize,
+        desk: &Arc<Desk>,
+        clock: &Arc<Clock>,
+        tasks: &mut JoinSet<()>,
+    ) -> mpsc::Sender<Work> {
+        let (mailbox, work) = mpsc::channel(1);
+        let slot = Slot::new(index, Arc::clone(self), Arc::clone(desk), Arc::clone(clock));
+        tasks.spawn(slot.run(work));
+        mailbox
+    }
+
+    /// Tells a clone of every worker that all slots are ready.
+    pub(crate) async fn announce_ready(&self) {
+        for mut worker in self.all_fresh() {
+            if let Err(panic) = guarded(worker.pool_ready()).await {
+                tracing::error!(queue = %self.queue, panic, "handle_pool_ready");
+            }
+        }
+    }
+}
+
+/// How many slots there shall be. A new round starts those again that jobs have stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) size: usize,
+    pub(crate) round: u64,
+}
+
+/// The slots of a pool in this process, as its claimer sees them.
+pub(crate) struct Slots {
+    mould: Arc<Mould>,
+    pub(crate) desk: Arc<Desk>,
+    clock: Arc<Clock>,
+    first_size: usize,
+    wish: Wish,
+    /// By number; a number is not given twice, so that a slot that ends is not taken for its
+    /// successor.
+    mailboxes: BTreeMap<usize, mpsc::Sender<Work>>,
+    next: usize,
+    tasks: JoinSet<()>,
+}
+
+impl Slots {
+    /// Starts that many.
+    pub(crate) fn start(
+        mould: &Arc<Mould>,
+        wish: Wish,
+        desk: &Arc<Desk>,
+        clock: &Arc<Clock>,
+    ) -> Self {
+        let mut slots = Self {
+            mould: Arc::clone(mould),
+            desk: Arc::clone(desk),
+            clock: Arc::clone(clock),
+            first_size: wish.size,
+            wish,
+            mailboxes: BTreeMap::new(),
+            next: 0,
+            tasks: JoinSet::new(),
+        };
+        slots.fill();
+        slots
+    }
+
+    /// How many it started with.
+    pub(crate) fn first_size(&self) -> usize {
+        self.first_size
+    }
+
+    /// Follows a new wish; false when it is the old one.
+    pub(crate) fn follow(&mut self, wish: Wish) -> bool {
+        if self.wish == wish {
+            return false;
+        }
+        self.wish = wish;
+        self.fill();
+        true
+    }
+
+    /// Starts slots that are missing or were stopped, and lets go of those beyond the size: they
+    /// end with the job that they have.
+    fn fill(&mut self) {
+        let size = self.wish.size;
+        while self.tasks.try_join_next().is_some() {}
+        self.mailboxes.retain(|_, mailbox| !mailbox.is_closed());
+        while self.mailboxes.len() > size {
+            self.mailboxes.pop_last();
+        }
+        while self.mailboxes.len() < size {
+            let mailbox = self.mould.cast(self.next, &self.desk, &self.clock, &mut self.tasks);
+            self.mailboxes.insert(self.next, mailbox);
+            self.next += 1;
+        }
+    }
+
+    /// True while a slot takes work.
+    pub(crate) fn is_open(&self, slot: usize) -> bool {
+        self.mailboxes.get(&slot).is_some_and(|mailbox| !mailbox.is_closed())
+    }
+
+    pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
+        self.mould.can_run(kind, version)
+    }
+
+    pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
+        self.mould.policy(envelope)
+    }
+
+    /// Gives work to a slot that said it was free; gives it back when the slot is gone.
+    pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
+        let Some(mailbox) = self.mailboxes.get(&slot) else { return Some(work) };
+        mailbox.try_send(work).err().map(mpsc::error::TrySendError::into_inner)
+    }
+
+    pub(crate) async fn announce_ready(&mut self) {
+        self.mould.announce_ready().await;
+    }
+
+    /// Closes the mailboxes and waits for the slots to end; false when one did not in time.
+    pub(crate) async fn stop(mut self, longest: Duration) -> bool {
+        self.mailboxes.clear();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        tokio::time::timeout(longest, ended).await.is_ok()
+    }
+}

@@ -1,0 +1,280 @@
+//! The pools of a running node: started, stopped, resized, added and removed one by one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::dispatch::Mode;
+use poolder_core::{Error, QueueName};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::addressed;
+use crate::claimer::{Claimer, Setup};
+use crate::commons::Commons;
+use crate::desk::Desk;
+use crate::mould::{Slots, Wish};
+use crate::pool::{Plan, check_size};
+use crate::services;
+use crate::vitals::Phase;
+
+/// How long handlers that were told to stop may take before the process leaves without them.
+pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
+/// A pool that broke is started again after this pause.
+const RESTART: Duration = Duration::from_secs(1);
+
+pub(crate) struct Pools {
+    commons: Commons,
+    timeout: Duration,
+    running: BTreeMap<QueueName, Running>,
+    /// Those that were removed and still finish.
+    leaving: JoinSet<bool>,
+}
+
+struct Running {
+    plan: Plan,
+    phase: watch::Sender<Phase>,
+    wish: watch::Sender<Wish>,
+    /// Ends true when everything was given back.
+    ended: JoinHandle<bool>,
+}
+
+/// A pool of a running node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The queue.
+    pub queue: String,
+    /// How its jobs find their slots.
+    pub mode: Mode,
+    /// Its size, as the node was told.
+    pub size: usize,
+    /// False when it was stopped.
+    pub running: bool,
+}
+
+impl Pools {
+    pub(crate) fn new(commons: Commons, timeout: Duration) -> Self {
+        Self { commons, timeout, running: BTreeMap::new(), leaving: JoinSet::new() }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.commons.client
+    }
+
+    /// Starts a pool that was admitted.
+    pub(crate) fn start(&mut self, plan: Plan) -> Result<(), Error> {
+        let queue = plan.mould.queue.clone();
+        if self.running.get(&queue).is_some_and(|pool| !pool.ended.is_finished()) {
+            return Err(two_pools(&queue));
+        }
+        tracing::info!(%queue, slots = plan.size, mode = %plan.mould.mode, "pool starts");
+        let phase = watch::Sender::new(Phase::Run);
+        let wish = watch::Sender::new(Wish { size: plan.size, round: 0 });
+        let commons = self.commons.clone();
+        let (phases, wishes) = (phase.clone(), wish.subscribe());
+        let started = plan.clone();
+        let ended = match plan.mould.mode {
+            Mode::Shared => tokio::spawn(run_shared(started, commons, phases, wishes)),
+            Mode::Broadcast => {
+                tokio::spawn(addressed::run_broadcast(started, commons, phases, wishes))
+            }
+            _ => tokio::spawn(addressed::run(started, commons, phases)),
+        };
+        self.running.insert(queue, Running { plan, phase, wish, ended });
+        Ok(())
+    }
+
+    /// Takes a pool away: it finishes what it runs in its own time.
+    pub(crate) fn remove(&mut self, queue: &str) -> Result<(), Error> {
+        let pool = self.take(queue)?;
+        let timeout = self.timeout;
+        self.leaving.spawn(async move { wind_down(vec![pool], timeout).await });
+        Ok(())
+    }
+
+    /// Gives a pool another size, live.
+    pub(crate) async fn resize(&mut self, queue: &str, size: usize) -> Result<(), Error> {
+        let client = self.commons.client.clone();
+        let pool = self.find(queue)?;
+        check_size(&pool.plan.mould.queue, size)?;
+        if pool.plan.mould.mode.is_addressed() {
+            let slots = u16::try_from(size).unwrap_or(u16::MAX);
+            client.resize_pool(&pool.plan.mould.queue, slots).await?;
+        }
+        pool.plan.size = size;
+        pool.wish.send_modify(|wish| wish.size = size);
+        Ok(())
+    }
+
+    /// Stops a pool: an addressed one in the whole fleet.
+    pub(crate) async fn stop(&mut self, queue: &str) -> Result<(), Error> {
+        let broker = self.commons.client.broker().clone();
+        let pool = self.find(queue)?;
+        if pool.plan.mould.mode.is_addressed() {
+            return broker.stop_pool(&pool.plan.mould.queue, true).await;
+        }
+        pool.phase.send_replace(Phase::Drain);
+        Ok(())
+    }
+
+    /// Starts again what was stopped: the pool, or slots of it.
+    pub(crate) async fn start_again(&mut self, queue: &str) -> Result<(), Error> {
+        let client = self.commons.client.clone();
+        let pool = self.find(queue)?;
+        if pool.plan.mould.mode.is_addressed() {
+            return client.start_pool(&pool.plan.mould.queue).await;
+        }
+        if *pool.phase.borrow() == Phase::Run {
+            pool.wish.send_modify(|wish| wish.round += 1);
+            return Ok(());
+        }
+        // It may still be finishing what it ran.
+        let (plan, ended) = (pool.plan.clone(), &mut pool.ended);
+        if !ended.is_finished() {
+            let _ = ended.await;
+        }
+        self.start(plan)
+    }
+
+    pub(crate) fn list(&self) -> Vec<PoolStatus> {
+        let status = |pool: &Running| PoolStatus {
+            queue: pool.plan.mould.queue.to_string(),
+            mode: pool.plan.mould.mode,
+            size: pool.plan.size,
+            running: *pool.phase.borrow() == Phase::Run && !pool.ended.is_finished(),
+        };
+        self.running.values().map(status).collect()
+    }
+
+    /// Stops all of them; false when a handler could not be stopped.
+    pub(crate) async fn stop_all(mut self) -> bool {
+        let all = std::mem::take(&mut self.running).into_values().collect();
+        let mut clean = wind_down(all, self.timeout).await;
+        while let Some(ended) = self.leaving.join_next().await {
+            clean &= ended.unwrap_or(false);
+        }
+        clean
+    }
+
+    fn find(&mut self, queue: &str) -> Result<&mut Running, Error> {
+        let known: Vec<String> = self.running.keys().map(ToString::to_string).collect();
+        self.running
+            .iter_mut()
+            .find_map(|(name, pool)| (name.as_str() == queue).then_some(pool))
+            .ok_or_else(|| {
+                Error::gone(format!("this node has no pool {queue:?}; it has {known:?}"))
+            })
+    }
+
+    fn take(&mut self, queue: &str) -> Result<Running, Error> {
+        let name = self.find(queue)?.plan.mould.queue.clone();
+        self.running.remove(&name).ok_or_else(|| two_pools(&name))
+    }
+}
+
+/// Registers a pool where that is needed, and refuses one that does not fit what is registered.
+pub(crate) async fn admit(client: &Client, plan: &Plan) -> Result<(), Error> {
+    let (broker, mould) = (client.broker(), &plan.mould);
+    if mould.mode == Mode::Shared {
+        if let Some(view) = broker.pool_view(&mould.queue).await? {
+            return Err(Error::invalid(format!(
+                "pool {} is registered with mode {}, not shared: give this one another name, or \
+                 the same mode",
+                mould.queue, view.mode
+            )));
+        }
+    } else {
+        let size = u16::try_from(plan.size).unwrap_or(u16::MAX);
+        broker.define_pool(&mould.queue, mould.mode, size).await?;
+    }
+    for group in &plan.groups {
+        broker.group_pool(group, &mould.queue, true).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn two_pools(queue: &QueueName) -> Error {
+    Error::invalid(format!(
+        "queue {queue} has two pools in this node, it can have one: add both workers to it"
+    ))
+}
+
+/// The order in which pools stop: claim no more, finish, then give back.
+async fn wind_down(pools: Vec<Running>, timeout: Duration) -> bool {
+    for pool in &pools {
+        pool.phase.send_if_modified(|phase| {
+            (*phase == Phase::Run).then(|| *phase = Phase::Drain).is_some()
+        });
+    }
+    let (phases, mut ends): (Vec<_>, Vec<_>) =
+        pools.into_iter().map(|pool| (pool.phase, pool.ended)).unzip();
+    let mut clean = true;
+    for (next, patience) in [(Some(Phase::HandBack), timeout), (None, 2 * LAST_CALL)] {
+        let all = async {
+            while let Some(ended) = ends.last_mut() {
+                clean &= ended.await.unwrap_or(false);
+                ends.pop();
+            }
+        };
+        if tokio::time::timeout(patience, all).await.is_ok() {
+            return clean;
+        }
+        if let Some(phase) = next {
+            tracing::warn!("time is up: what still runs is cancelled and handed back");
+            for sender in &phases {
+                sender.send_replace(phase);
+            }
+        }
+    }
+    false
+}
+
+/// Runs a shared pool until its phase ends it.
+async fn run_shared(
+    plan: Plan,
+    commons: Commons,
+    phase: watch::Sender<Phase>,
+    wish: watch::Receiver<Wish>,
+) -> bool {
+    let (mould, partition) = (&plan.mould, plan.partition());
+    let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
+    let post = commons.post(&partition, false);
+    services::spawn_all(&mut duties, &post, &stop_duties);
+    let orders = post.orders.subscribe();
+    commons.posts.add(post);
+    let clean = loop {
+        let setup = Setup {
+            client: commons.client.clone(),
+            partition: partition.clone(),
+            limits: commons.limits,
+            slots: Slots::start(mould, *wish.borrow(), &Arc::new(Desk::default()), &commons.clock),
+            clock: Arc::clone(&commons.clock),
+            pulse: Arc::clone(&commons.pulse),
+            suspects: Arc::clone(&commons.suspects),
+            phase: phase.subscribe(),
+            wish: wish.clone(),
+            identity: commons.identity.clone(),
+            orders: orders.clone(),
+        };
+        let mut claimer = tokio::spawn(Claimer::new(setup).run());
+        let slots = loop {
+            tokio::select! {
+                slots = &mut claimer => break slots,
+                () = mould.stop.notified() => drop(phase.send_replace(Phase::Drain)),
+            }
+        };
+        match slots {
+            Ok(slots) => break slots.stop(LAST_CALL).await,
+            Err(error) => {
+                tracing::error!(queue = %mould.queue, %error, "a pool broke and is started again");
+                tokio::time::sleep(RESTART).await;
+            }
+        }
+    };
+    commons.posts.remove(&partition);
+    stop_duties.cancel();
+    while duties.join_next().await.is_some() {}
+    clean
+}

@@ -1,0 +1,221 @@
+//! Order by key: one process is killed and one added on the way, and every key stays in order.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokio::process::{Child, Command};
+
+use crate::harness::{Space, eventually};
+
+const CHILD: &str = "POOLDER_SUITE_ORDERING";
+const KEYS: u64 = 100;
+const JOBS: u64 = 200;
+const SLOTS: u16 = 12;
+
+/// A step of a key.
+#[derive(Serialize, Deserialize, Job)]
+#[job(kind = "step", queue = "q")]
+pub(crate) struct Step {
+    pub(crate) key: u64,
+    pub(crate) number: u64,
+}
+
+/// Writes each start to the key's log, with its fence.
+#[derive(Clone)]
+pub(crate) struct Scribe {
+    client: redis::Client,
+    connection: Option<redis::aio::MultiplexedConnection>,
+    name: String,
+    /// One job in so many fails the first time.
+    fails: u64,
+}
+
+impl Scribe {
+    pub(crate) fn new(url: &str, name: &str, fails: u64) -> Self {
+        let client = redis::Client::open(url).unwrap();
+        Self { client, connection: None, name: name.to_owned(), fails }
+    }
+}
+
+impl Worker for Scribe {
+    type Job = Step;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        self.connection = Some(self.client.get_multiplexed_async_connection().await?);
+        Ok(())
+    }
+
+    async fn handle_job(&mut self, job: Step, cx: Context) -> Result<Outcome> {
+        let connection = self.connection.as_mut().ok_or("handle_init was not called")?;
+        let log = format!("{}:log:{}", self.name, job.key);
+        let line = format!("{} {}", job.number, cx.fence());
+        let _: u64 = redis::cmd("RPUSH").arg(log).arg(line).query_async(connection).await?;
+        if job.number % self.fails == self.fails / 2 && cx.attempt() == 1 {
+            return Err("the first time".into());
+        }
+        Ok(Done)
+    }
+}
+
+/// The log of a key: numbers and fences.
+pub(crate) async fn log(space: &Space, key: u64) -> Vec<(u64, u64)> {
+    let mut read = redis::cmd("LRANGE");
+    read.arg(format!("{}:log:{key}", space.name())).arg(0).arg(-1);
+    let lines: Vec<String> = space.redis(&mut read).await;
+    let words = |line: &String| {
+        let (number, fence) = line.split_once(' ').unwrap();
+        (number.parse().unwrap(), fence.parse().unwrap())
+    };
+    lines.iter().map(words).collect()
+}
+
+/// What is recorded as completed, slot by slot.
+pub(crate) async fn completed(space: &Space, slots: u16) -> u64 {
+    let mut sum = 0;
+    for slot in 0..slots {
+        let key = format!("{}:{{q.{slot}}}:stats", space.name());
+        let mut get = redis::cmd("HGET");
+        sum += space.redis::<Option<u64>>(get.arg(key).arg("completed")).await.unwrap_or(0);
+    }
+    sum
+}
+
+/// Casts the steps of every key, each key's in order, many keys at once.
+pub(crate) async fn cast_all(space: &Space, keys: u64, numbers: std::ops::Range<u64>) {
+    let tasks: Vec<_> = (0..keys)
+        .map(|key| {
+            let (pool, numbers) = (space.client.pool::<Step>("q"), numbers.clone());
+            tokio::spawn(async move {
+                for number in numbers {
+                    pool.cast(Step { key, number }).key(format!("key {key}")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// No gap and no step back: a job may start again, but only before its successor does.
+pub(crate) fn assert_in_order(key: u64, log: &[(u64, u64)], jobs: u64) {
+    let mut next = 0;
+    for (at, (number, _)) in log.iter().enumerate() {
+        let again = next > 0 && *number == next - 1;
+        assert!(*number == next || again, "key {key} at {at}: {number}, not {next}: {log:?}");
+        next = next.max(number + 1);
+    }
+    assert_eq!(next, jobs, "key {key} has a gap at its end");
+    let fences: Vec<u64> = log.iter().map(|(_, fence)| *fence).collect();
+    assert!(fences.is_sorted(), "key {key}: {fences:?}");
+}
+
+fn child(space: &Space) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["ordering::node", "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .env("POOLDER_REDIS_URL", space.url())
+        .env("POOLDER_NAMESPACE", space.name())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// The body of a child; a test that has nothing to do when it runs as one.
+#[tokio::test]
+async fn node() {
+    if std::env::var(CHILD).is_err() {
+        return;
+    }
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
+        .with_writer(std::io::stderr)
+        .try_init();
+    let var = |name| std::env::var(name).unwrap();
+    let scribe = Scribe::new(&var("POOLDER_REDIS_URL"), &var("POOLDER_NAMESPACE"), 100);
+    let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(20)));
+    let pool = Pool::new("q").size(SLOTS.into()).mode(Mode::Phash).policy(policy).worker(scribe);
+    Node::builder(Client::from_env().await.unwrap()).pool(pool).run().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_stays_in_order_while_processes_come_and_are_killed() {
+    let space = Space::new("ordering");
+    let mut children: Vec<Child> = (0..3).map(|_| child(&space)).collect();
+    let pool = space.client.pool::<Step>("q");
+    let members = |count| {
+        let pool = pool.clone();
+        async move { pool.inspect().await.is_ok_and(|view| view.members.len() == count) }
+    };
+    eventually("three serve", || members(3)).await;
+    cast_all(&space, KEYS, 0..JOBS / 2).await;
+    let quarter = KEYS * JOBS / 4;
+    eventually("some are done", || async { completed(&space, SLOTS).await >= quarter }).await;
+    // While it runs jobs, which is what a crash is about.
+    let casting = {
+        let client = space.client.clone();
+        let space = Space::beside(&space, client);
+        tokio::spawn(async move { cast_all(&space, KEYS, JOBS / 2..JOBS).await })
+    };
+    children[0].start_kill().unwrap();
+    children.push(child(&space));
+    casting.await.unwrap();
+    let all = KEYS * JOBS;
+    eventually("all are done", || async { completed(&space, SLOTS).await >= all }).await;
+    let mut starts = BTreeMap::new();
+    for key in 0..KEYS {
+        let log = log(&space, key).await;
+        assert_in_order(key, &log, JOBS);
+        *starts.entry(log.len() as u64 - JOBS).or_insert(0) += 1;
+    }
+    assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
+    let slots = pool.slots().await.unwrap();
+    assert!(slots.iter().all(|slot| slot.backlog == 0 && slot.running.is_none()), "{slots:?}");
+    // Each key failed twice on purpose; a crash adds at most one start per slot of the dead.
+    let extra: u64 = starts.iter().map(|(extra, keys)| extra * keys).sum();
+    assert!((KEYS * 2..=KEYS * 2 + u64::from(SLOTS)).contains(&extra), "{starts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_lower_fence() {
+    let space = Space::new("ordering-pause");
+    let paused = child(&space);
+    let pool = space.client.pool::<Step>("q");
+    let members = |count| {
+        let pool = pool.clone();
+        async move { pool.inspect().await.is_ok_and(|view| view.members.len() == count) }
+    };
+    eventually("one serves", || members(1)).await;
+    let (keys, jobs) = (20, 100);
+    cast_all(&space, keys, 0..jobs / 2).await;
+    let some = keys * jobs / 8;
+    eventually("some are done", || async { completed(&space, SLOTS).await >= some }).await;
+    signal(&paused, "STOP").await;
+    let _other = child(&space);
+    cast_all(&space, keys, jobs / 2..jobs).await;
+    let all = keys * jobs;
+    eventually("all are done", || async { completed(&space, SLOTS).await >= all }).await;
+    signal(&paused, "CONT").await;
+    eventually("it serves again, under another name", || members(2)).await;
+    for key in 0..keys {
+        let mut highest = 0;
+        let mut in_time = log(&space, key).await;
+        // What it started before it knew: others have been there, with a higher fence.
+        in_time.retain(|(_, fence)| {
+            highest = highest.max(*fence);
+            *fence == highest
+        });
+        assert_in_order(key, &in_time, jobs);
+    }
+    assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
+}
+
+async fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
+    assert!(status.unwrap().success(), "kill -{name} {pid}");
+}

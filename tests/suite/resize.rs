@@ -1,0 +1,92 @@
+//! Addressed pools change their size while they run.
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+
+use crate::harness::{Number, Space, eventually, start, teller, within};
+use crate::ordering::{Scribe, assert_in_order, cast_all, completed, log};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
+    let space = Space::new("resize-keys");
+    let build = || {
+        let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(10)));
+        let scribe = Scribe::new(space.url(), space.name(), 50);
+        let pool = Pool::new("q").size(3).mode(Mode::Phash).policy(policy).worker(scribe);
+        start(space.node().pool(pool))
+    };
+    let nodes = [build(), build()];
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    let (keys, jobs) = (20, 150);
+    for (part, size) in (0..).zip([3_u16, 9, 2]) {
+        if part > 0 {
+            // With a backlog that was stored for another size.
+            pool.resize(size).await.unwrap();
+            assert_eq!(pool.size().await.unwrap(), size);
+        }
+        cast_all(&space, keys, part * 50..(part + 1) * 50).await;
+        if part > 0 {
+            let done = keys * 50 * part;
+            eventually("the older ones drain", || async { completed(&space, 9).await >= done })
+                .await;
+            eventually("it is open", || async { pool.inspect().await.unwrap().open }).await;
+        }
+    }
+    let all = keys * jobs;
+    eventually("all are done", || async { completed(&space, 9).await >= all }).await;
+    for key in 0..keys {
+        assert_in_key_order(&space, key, jobs).await;
+    }
+    assert_eq!(completed(&space, 9).await, all);
+    // Slots beyond the size go once nothing can reach them any more.
+    eventually("the others retire", || async {
+        let view = pool.inspect().await.unwrap();
+        view.tail == 2
+    })
+    .await;
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+/// As in [`assert_in_order`], but a key that moved is in another slot, whose terms are its own.
+async fn assert_in_key_order(space: &Space, key: u64, jobs: u64) {
+    let log: Vec<_> = log(space, key).await.into_iter().map(|(number, _)| (number, 0)).collect();
+    assert_in_order(key, &log, jobs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resize_is_seen_by_every_producer_and_new_slots_are_picked() {
+    let space = Space::new("resize");
+    let (worker, mut told) = teller();
+    let mut node = space.node().pool(Pool::new("q").size(2).mode(Mode::RoundRobin).worker(worker));
+    let handle = node.handle();
+    let node = start(node);
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    // Another producer, which does not hear of it.
+    let other = poolder::Config::new(space.url()).namespace(space.name());
+    let other = poolder::Client::new(other).unwrap().pool::<Number>("q");
+    assert_eq!(other.size().await.unwrap(), 2);
+    pool.resize(4).await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 4 {
+        let receipt = other.cast(Number(1)).await.unwrap();
+        assert_eq!(within(told.recv()).await.unwrap().1.slot(), receipt.partition.index);
+        seen.insert(receipt.partition.index);
+    }
+    pool.slot(3).cast(Number(9)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
+    handle.resize("q", 1).await.unwrap();
+    for i in 0..4 {
+        assert_eq!(pool.cast(Number(i)).await.unwrap().partition.index, 0);
+        assert_eq!(within(told.recv()).await.unwrap().1.slot(), 0);
+    }
+    for size in [0, 10_001] {
+        assert!(pool.resize(size).await.unwrap_err().is_invalid());
+    }
+    assert_eq!(handle.pools().await.unwrap()[0].size, 1);
+    node.stop().await;
+}
