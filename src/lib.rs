@@ -64,7 +64,7 @@ pub use poolder_core::{
     QueueName, RawJob, Schedule, State, Status, Tick, Timestamp, Timing, Verdict, Zone, payload,
 };
 #[cfg(feature = "macros")]
-pub use poolder_macros::{Job, batcher, scheduler};
+pub use poolder_macros::{Job, batcher, pool, scheduler};
 pub use poolder_worker::{
     Batch, BatchWorker, Batcher, Component, Context, Crontab, Execution, Interrupted, Interruption,
     IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result,

@@ -33,7 +33,8 @@ impl<J, T> std::fmt::Debug for Call<'_, J, T> {
 }
 
 impl Client {
-    /// Enqueues a job and waits for what its handler returns. A job that dies, is cancelled, or is
+    /// Enqueues a job and waits for what the worker's `handle_call` returns, by default that of its
+    /// `handle_job`. A job that dies, is cancelled, or is
     /// done without a result ends the wait at once; ask for `()` when no result is expected.
     ///
     /// The call is no transaction: when the caller gives up, the job goes on.
@@ -91,7 +92,7 @@ impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { enqueue, client, timeout, .. } = self;
-        let prepared = enqueue.keep_end(timeout.saturating_add(MARGIN)).prepare();
+        let prepared = enqueue.calling().keep_end(timeout.saturating_add(MARGIN)).prepare();
         Box::pin(async move {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);

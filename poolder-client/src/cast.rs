@@ -13,7 +13,7 @@ use poolder_core::{
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::client::{encode, plain, warn_if_large};
+use crate::client::{encode, plain};
 use crate::known::{Known, random};
 use crate::pool::{PoolClient, wrong_slot};
 
@@ -101,15 +101,10 @@ impl<J: Job> Cast<J> {
             Some(policy) if own == Policy::default() => policy.clone(),
             _ => own,
         };
-        let envelope = if let Some(kept) = call {
-            let write = |out: &mut Vec<u8>| job.encode(out);
-            let envelope = Envelope::build_call(id, job.kind(), J::VERSION, &policy, write)?;
-            let envelope = envelope.recording_end(kept)?;
-            warn_if_large(&envelope, &queue);
-            envelope
-        } else {
-            encode(&job, id, &queue, &policy)?
-        };
+        let mut envelope = encode(&job, id, &queue, &policy)?;
+        if let Some(kept) = call {
+            envelope = envelope.recording_end(kept)?.calling()?;
+        }
         Ok(Sending { pool, queue, envelope, to, key, when })
     }
 }

@@ -185,18 +185,13 @@ pub(crate) fn encode<J: Job>(
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
-    warn_if_large(&envelope, queue);
-    Ok(envelope)
-}
-
-/// Warns of a payload that is better kept elsewhere.
-pub(crate) fn warn_if_large(envelope: &Envelope, queue: &QueueName) {
     if envelope.payload_len() > LARGE {
         tracing::warn!(
-            kind = envelope.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
+            kind = job.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
             "large payload: store the data elsewhere and enqueue a reference to it"
         );
     }
+    Ok(envelope)
 }
 
 /// The defaults of a new job.

@@ -23,6 +23,7 @@ pub struct Enqueue<'c, J> {
     idempotent: Option<Duration>,
     durability: Durability,
     end_kept: Option<Duration>,
+    call: bool,
 }
 
 impl<'c, J: Job> Enqueue<'c, J> {
@@ -38,6 +39,7 @@ impl<'c, J: Job> Enqueue<'c, J> {
             idempotent: None,
             durability: Durability::Memory,
             end_kept: None,
+            call: false,
         }
     }
 
@@ -100,6 +102,12 @@ impl<'c, J: Job> Enqueue<'c, J> {
         self
     }
 
+    /// Lets the worker's `handle_call` run it.
+    pub(crate) fn calling(mut self) -> Self {
+        self.call = true;
+        self
+    }
+
     /// Checks and serializes the job without sending it; for [`Client::enqueue_prepared`].
     ///
     /// # Errors
@@ -121,6 +129,9 @@ impl<'c, J: Job> Enqueue<'c, J> {
         let mut envelope = encode(&self.job, id, &queue, &policy)?;
         if let Some(kept) = self.end_kept {
             envelope = envelope.recording_end(kept)?;
+        }
+        if self.call {
+            envelope = envelope.calling()?;
         }
         self.durability.check()?;
         let Self { lane, when, idempotent, durability, .. } = *self;

@@ -100,19 +100,9 @@ impl Envelope {
         format: Format,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        Self::assemble(id, kind, Options::of(version, policy), policy, format, write)
-    }
-
-    fn assemble(
-        id: JobId,
-        kind: &str,
-        options: Options,
-        policy: &Policy,
-        format: Format,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<Self, Error> {
         check_kind(kind)?;
         policy.check()?;
+        let options = Options::of(version, policy);
         let mut raw = Vec::with_capacity(128);
         raw.extend([LAYOUT, 0]);
         raw.extend(id.as_bytes());

@@ -85,7 +85,7 @@ impl Attributes {
 }
 
 /// Cuts at the commas of the outermost level.
-fn split(list: TokenStream) -> Vec<TokenStream> {
+pub(crate) fn split(list: TokenStream) -> Vec<TokenStream> {
     let mut items = vec![vec![]];
     for token in list {
         match (&token, items.last_mut()) {

@@ -12,6 +12,7 @@ mod errors;
 mod expand;
 mod names;
 mod policy;
+mod pool;
 mod scheduler;
 mod serde_attributes;
 
@@ -255,4 +256,46 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemImpl);
     scheduler::expand(list.into(), &item).into()
+}
+
+/// Makes the worker that it stands on a pool: a component for `Node::builder(client).add(MyPool)`,
+/// with `MyPool::on(&client)` for those who give it work.
+///
+/// It stands on the `impl Worker for …`, and only calls what `Pool` offers: `MyPool::pool(self)`
+/// is that pool.
+///
+/// ```ignore
+/// #[poolder::pool(
+///     name = "mypool",
+///     size = 10,
+///     mode = "round_robin",
+///     retry(count = 5, backoff = "1s"),
+///     callbacks(event = event_bus::notify, push),
+/// )]
+/// impl Worker for MyPool {
+///     type Job = Work;
+///
+///     async fn handle_job(&mut self, job: Work, cx: Context) -> Result<Outcome> {
+///         Ok(Outcome::callback("push", &("lobby", job.message))?)
+///     }
+/// }
+/// ```
+///
+/// | argument | value | default |
+/// |---|---|---|
+/// | `name` | the queue that the pool serves: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | must be given |
+/// | `size` | slots, 1 to 10000: of the whole fleet in an addressed mode, of each process otherwise | four per core; must be given in an addressed mode |
+/// | `mode` | `"shared"`, `"round_robin"`, `"random"`, `"monotonic"`, `"phash"` or `"broadcast"` | `"shared"` |
+/// | `retry(…)` | for jobs that bring no policy: `count` (attempts in all), `backoff`, `timeout`, `retry_for`, `crashes` as with `derive(Job)` | as with `derive(Job)` |
+/// | `callbacks(…)` | names of functions, or `name = path::to::function`: each takes the arguments of an outcome and returns a future of a `Result<()>` | none |
+/// | `hibernate_after` | the idle time after which a slot lets go of its worker, or `"none"` | `"none"` |
+/// | `hand_over` | how long a job may go on when its slot moves; addressed modes only | `"3s"` |
+/// | `failed` | where a failed job waits: `"hold"`s its slot, or steps `"aside"`; addressed modes only | `"hold"` for `"phash"`, else `"aside"` |
+/// | `group` | the group that the pool joins | none |
+/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+#[proc_macro_attribute]
+pub fn pool(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    pool::expand(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

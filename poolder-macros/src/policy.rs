@@ -22,17 +22,26 @@ pub(crate) struct Policy {
 impl Policy {
     /// Reads the attributes that are there.
     pub(crate) fn read(attributes: &Attributes, errors: &mut Errors) -> Self {
+        Self::read_counting(attributes, "attempts", errors)
+    }
+
+    /// The same where the attempts have another name.
+    pub(crate) fn read_counting(
+        attributes: &Attributes,
+        count: &'static str,
+        errors: &mut Errors,
+    ) -> Self {
         let mut number = |name, min| {
             let attribute = attributes.get(name)?;
             errors.catch(integer(attribute, min, u32::MAX))
         };
-        let (attempts, crashes) = (number("attempts", 1), number("crashes", 2));
-        let mut limit = |name, zero| {
+        let (attempts, crashes) = (number(count, 1), number("crashes", 2));
+        let mut limit = |name, zero: &str| {
             let attribute = attributes.get(name)?;
             errors.catch(duration::read_limit(name, &attribute.value, zero))
         };
         let timeout = limit("timeout", "0 would let no attempt run");
-        let retry_for = limit("retry_for", "instead of 0 write `attempts = 1`");
+        let retry_for = limit("retry_for", &format!("instead of 0 write `{count} = 1`"));
         let backoff = attributes
             .get("backoff")
             .and_then(|attribute| errors.catch(Backoff::read("backoff", &attribute.value)));

@@ -1,5 +1,6 @@
 //! What a worker is asked and told, and what its outcomes do beside ending the job.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -322,4 +323,16 @@ async fn pools_come_and_go_and_change_their_size_while_the_node_runs() {
     assert!(handle.resize("q", 0).await.unwrap_err().is_invalid());
     node.stop().await;
     assert!(handle.pools().await.unwrap_err().is_gone());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_a_shared_pool_is_answered_by_handle_call() {
+    let space = Space::new("shared-call");
+    let (worker, _diary) = diary();
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
+    for round in 1..=3 {
+        let reply: (u64, u64) = within(space.client.call(Number(21)).into_future()).await.unwrap();
+        assert_eq!(reply, (42, round), "the slot keeps its state");
+    }
+    node.stop().await;
 }

@@ -14,20 +14,15 @@ use crate::time::clamped_millis;
 const ID: std::ops::Range<usize> = 2..18;
 
 impl Envelope {
-    /// Builds a call: a job for whose reply somebody waits, so that the worker's
-    /// `handle_call` runs it.
+    /// The same job as a call: somebody waits for the reply, so that the worker's `handle_call`
+    /// runs it.
     ///
     /// # Errors
-    /// As [`Envelope::build`].
-    pub fn build_call(
-        id: JobId,
-        kind: &str,
-        version: u16,
-        policy: &Policy,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<Self, Error> {
-        let options = Options { call: Some(true), ..Options::of(version, policy) };
-        Self::assemble(id, kind, options, policy, Format::MessagePack, write)
+    /// [`Error::is_codec`] when its options cannot be stored.
+    pub fn calling(self) -> Result<Self, Error> {
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.call = Some(true);
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
     /// True when somebody waits for the reply.

@@ -1,0 +1,79 @@
+//! Broadcast: every process drops an entry of its cache when somebody changes it.
+//!
+//! Needs a Redis: `POOLDER_REDIS_URL=redis://… cargo run --example broadcast`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use poolder::Config;
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Job)]
+#[job(kind = "cache.invalidate", queue = "invalidations")]
+struct Invalidate {
+    key: String,
+}
+
+/// The cache of a process.
+#[derive(Clone)]
+struct Cache {
+    entries: Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl Cache {
+    fn full() -> Self {
+        let entry = |key: &str| (key.to_owned(), "old".to_owned());
+        Self { entries: Arc::new(Mutex::new(["a", "b", "c"].map(entry).into())) }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.entries.lock().is_ok_and(|entries| entries.contains_key(key))
+    }
+}
+
+// One slot per process is enough: they share the cache.
+#[poolder::pool(name = "invalidations", size = 1, mode = "broadcast")]
+impl Worker for Cache {
+    type Job = Invalidate;
+
+    async fn handle_job(&mut self, job: Invalidate, _: Context) -> Result<Outcome> {
+        self.entries.lock().map_err(|_| "the cache is broken")?.remove(&job.key);
+        Ok(Done)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let namespace = format!("broadcast-{}", std::process::id());
+    let client = Client::new(Config::from_env().namespace(namespace))?;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    // Three nodes, which would be processes on three hosts.
+    let (mut caches, mut nodes) = (vec![], vec![]);
+    for _ in 0..3 {
+        let (cache, mut stopped) = (Cache::full(), stopped.clone());
+        let node = Node::builder(client.clone()).add(cache.clone()).run_until(async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+        nodes.push(tokio::spawn(node));
+        caches.push(cache);
+    }
+    let pool = Cache::on(&client);
+    // Who joins later does not hear of older ones: say it until all have heard.
+    while caches.iter().any(|cache| cache.has("a")) {
+        let _ = pool.cast(Invalidate { key: "a".into() }).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!("all three processes are listening");
+    pool.cast(Invalidate { key: "b".into() }).await?;
+    while caches.iter().any(|cache| cache.has("b")) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("b is gone everywhere, c is still there: {}", caches.iter().all(|it| it.has("c")));
+    stop.send_replace(true);
+    for node in nodes {
+        node.await??;
+    }
+    Ok(())
+}
