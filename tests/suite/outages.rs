@@ -176,3 +176,17 @@ async fn a_key_of_another_type_is_an_error_and_loses_nothing() {
     assert_eq!(within(told.recv()).await.unwrap().0, 1);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn what_never_left_is_refused_and_not_unknown() {
+    // Somebody who takes connections and hangs up, like a proxy whose server is down.
+    let door = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("redis://{}/", door.local_addr().unwrap());
+    let hanging_up = tokio::spawn(async move { while door.accept().await.is_ok() {} });
+    let space = Space::on(url, "door");
+    let error = space.client.enqueue(Number(1)).await.unwrap_err();
+    assert!(error.is_refused(), "it may safely be enqueued again: {error}");
+    let results = space.client.enqueue_many((0..3).map(Number)).await;
+    assert!(results.iter().all(|one| one.as_ref().is_err_and(poolder::Error::is_refused)));
+    hanging_up.abort();
+}

@@ -70,6 +70,15 @@ pub(crate) fn not_executed(error: &RedisError) -> bool {
     error.is_connection_refusal() || error.code().is_some_and(|code| NOT_EXECUTED.contains(&code))
 }
 
+/// An error that came before anything was sent: whatever it was, the server did nothing.
+pub(crate) fn unsent(error: RedisError) -> RedisError {
+    if !error.is_io_error() || error.is_connection_refusal() {
+        return error;
+    }
+    let text = format!("the connection did not open: {error}");
+    std::io::Error::new(std::io::ErrorKind::ConnectionRefused, text).into()
+}
+
 /// True when the script has to be loaded first.
 pub(crate) fn is_noscript(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT")
@@ -89,4 +98,17 @@ pub(crate) fn spoils_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || (error.is_io_error() && !error.is_timeout())
         || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "MOVED"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_sent_is_refused_and_not_unknown() {
+        let cut = || RedisError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert!(classify(cut(), "there").is_unknown());
+        let error = classify(unsent(cut()), "there");
+        assert!(error.is_refused() && error.to_string().contains("did not open"), "{error}");
+    }
 }

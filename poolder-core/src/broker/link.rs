@@ -11,7 +11,7 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 use tokio::sync::Mutex;
 
 use super::config::Config;
-use super::failure::{is_noscript, spoils_connection};
+use super::failure::{is_noscript, spoils_connection, unsent};
 use super::reply;
 use crate::scripts;
 
@@ -56,7 +56,7 @@ impl Link {
         match self.command(cmd).await {
             Err(error) if is_noscript(&error) => {
                 let mut current = self.current().await?;
-                script.load_async(&mut current.connection).await?;
+                script.load_async(&mut current.connection).await.map_err(unsent)?;
                 self.command(cmd).await
             }
             reply => reply,
@@ -105,10 +105,10 @@ impl Link {
         if let Some(current) = self.peek() {
             return Ok(current);
         }
-        let mut connection =
-            self.client.get_multiplexed_async_connection_with_config(&self.settings).await?;
+        let opened = self.client.get_multiplexed_async_connection_with_config(&self.settings);
+        let mut connection = opened.await.map_err(unsent)?;
         let load = scripts::load_all();
-        connection.req_packed_commands(&load, 0, load.len()).await?;
+        connection.req_packed_commands(&load, 0, load.len()).await.map_err(unsent)?;
         let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let current = Current { generation: next_generation(), connection };
         *slot = Some(current.clone());

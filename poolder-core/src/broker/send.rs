@@ -7,6 +7,7 @@ use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 use tokio::time::Instant;
 
 use super::Inner;
+use super::failure::unsent;
 use super::route::slot_of;
 use super::whereabouts::Host;
 
@@ -36,7 +37,7 @@ impl Inner {
                     Some(script) => peer.link.script(script, cmd).await,
                     None => peer.link.command(cmd).await,
                 },
-                Err(error) => Err(error),
+                Err(error) => Err(unsent(error)),
             };
             let Err(error) = sent else { return sent };
             let redirection = self.redirection(&error);
@@ -60,7 +61,7 @@ impl Inner {
     /// Sends commands in as few pipelines as there are servers; one reply per command.
     pub(super) async fn send_all(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut replies = if self.route.is_one() {
-            let peer = self.route.peer(None).await?;
+            let peer = self.route.peer(None).await.map_err(unsent)?;
             peer.link.pipeline(pipe).await?
         } else {
             self.send_by_slot(pipe).await
@@ -87,7 +88,7 @@ impl Inner {
             }
             let sent = match self.route.peer(slot).await {
                 Ok(peer) => peer.link.pipeline(&part).await,
-                Err(error) => Err(error),
+                Err(error) => Err(unsent(error)),
             };
             match sent {
                 Ok(answers) => {
