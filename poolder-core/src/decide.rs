@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::counters::Counters;
+use crate::mutation::mutated;
 use crate::outcome::{Cause, Failure, Outcome, Verdict};
 use crate::queue::Lane;
 use crate::retry::Policy;
@@ -74,6 +75,12 @@ impl Transition {
             Self::RunAgain(_) | Self::Later { .. } | Self::Ready { .. } => false,
         }
     }
+
+    /// True when the job is done.
+    #[must_use]
+    pub fn completes(&self) -> bool {
+        matches!(self, Self::Complete | Self::CompleteWith(_))
+    }
 }
 
 /// Why a job waits in `due`.
@@ -135,7 +142,7 @@ pub fn decide(
             let crash = counters.crashes.saturating_add(1);
             let message = format!("node {node} died while it ran (crash {crash})");
             let counters = counters.crashed(Failure::new(Cause::Crash, message));
-            if was_suspect && crash >= policy.crashes {
+            if was_suspect && crash >= policy.crashes && !mutated("crash-limit") {
                 return Transition::Bury { counters };
             }
             let lane = if counters.is_suspect() { Lane::Suspect } else { Lane::Front };

@@ -33,6 +33,8 @@ mod handle;
 mod hostile;
 mod job;
 mod keys;
+#[doc(hidden)]
+pub mod mutation;
 mod outcome;
 mod queue;
 mod retry;

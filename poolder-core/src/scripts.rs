@@ -7,13 +7,16 @@ use std::sync::LazyLock;
 
 use redis::{Cmd, Script};
 
+use crate::mutation::script;
+
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {
         $(pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file, ".lua"))));)*
+            LazyLock::new(|| Script::new(script($file, include_str!(concat!("scripts/", $file, ".lua")))));)*
 
         /// Every script and its text, for loading.
-        const SOURCES: &[&str] = &[$(include_str!(concat!("scripts/", $file, ".lua")),)*];
+        const SOURCES: &[(&str, &str)] =
+            &[$(($file, include_str!(concat!("scripts/", $file, ".lua"))),)*];
     };
 }
 
@@ -65,8 +68,8 @@ scripts! {
 /// replica, and `EVALSHA` inside a pipeline has no fallback.
 pub(crate) fn load_all() -> redis::Pipeline {
     let mut pipe = redis::pipe();
-    for source in SOURCES {
-        pipe.cmd("SCRIPT").arg("LOAD").arg(source);
+    for (file, text) in SOURCES {
+        pipe.cmd("SCRIPT").arg("LOAD").arg(script(file, text));
     }
     pipe
 }

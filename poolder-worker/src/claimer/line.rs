@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::{ClaimLine, Claimed, LineId, NodeName};
+use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
@@ -146,7 +147,8 @@ impl Claimer {
         let mut doubtful = HashSet::new();
         for lane in Lane::ALL {
             let mut unknown = open.held(lane).await?;
-            unknown.retain(|id| !self.held.contains_key(&(lane, id.clone())));
+            unknown
+                .retain(|id| !self.held.contains_key(&(lane, id.clone())) && !mutated("adoption"));
             if !sure {
                 doubtful.extend(unknown.iter().map(|id| (lane, id.clone())));
                 unknown.retain(|id| line.doubtful.contains(&(lane, id.clone())));

@@ -1,0 +1,61 @@
+//! Guards that can be removed one at a time, so that `cargo xtask torture --mutations` can show
+//! that somebody notices. Only a build with `--cfg poolder_mutations` can do that; in every other
+//! one [`mutated`] is a constant, and nothing of this is left.
+
+/// True when the guard of this name is to be left out: the environment variable
+/// `POOLDER_MUTATION` names it.
+#[cfg(poolder_mutations)]
+#[must_use]
+pub fn mutated(guard: &str) -> bool {
+    static CHOSEN: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var("POOLDER_MUTATION").unwrap_or_default());
+    *CHOSEN == guard
+}
+
+/// False: this build leaves no guard out.
+#[cfg(not(poolder_mutations))]
+#[inline(always)]
+#[must_use]
+pub const fn mutated(_guard: &str) -> bool {
+    false
+}
+
+/// The guards inside scripts: name, file, the text that guards, and what stands there without it.
+#[cfg(poolder_mutations)]
+const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
+    (
+        "fence-complete",
+        "complete",
+        "local gone = redis.call('XDEL', KEYS[1], ARGV[i])",
+        "redis.call('XDEL', KEYS[1], ARGV[i]) local gone = 1",
+    ),
+    ("fence-epoch", "complete", "if id ~= ARGV[1] then", "if false then"),
+    ("fence-owner", "move", "if not p or p[2] ~= owner then return nil end", ""),
+    ("fence-job", "move", "and string.sub(f[2], 3, 18) == job", ""),
+    (
+        "destination-first",
+        "move",
+        "    if body == '' then body = stored end\n",
+        "    if body == '' then body = stored end\n\
+         redis.call('XACK', KEYS[1], 'workers', id) redis.call('XDEL', KEYS[1], id)\n",
+    ),
+    ("idempotent-resend", "enqueue", "if receipt then return {'again', receipt} end", ""),
+];
+
+/// The text of a script, without the guard that is to be left out.
+#[cfg(poolder_mutations)]
+pub(crate) fn script(file: &str, text: &'static str) -> &'static str {
+    let Some((_, _, guard, instead)) =
+        IN_SCRIPTS.iter().find(|(name, of, ..)| *of == file && mutated(name))
+    else {
+        return text;
+    };
+    assert!(text.contains(guard), "{file}.lua has no {guard:?} any more: mend the mutation");
+    Box::leak(text.replacen(guard, instead, 1).into_boxed_str())
+}
+
+/// The text of a script, as it is.
+#[cfg(not(poolder_mutations))]
+pub(crate) const fn script(_file: &str, text: &'static str) -> &'static str {
+    text
+}
