@@ -12,7 +12,8 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
 use poolder_core::decide::{Ending, Transition};
-use poolder_core::{Claim, Partition};
+use poolder_core::mutation::mutated;
+use poolder_core::{Claim, Lane, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -112,6 +113,7 @@ impl Claimer {
                 self.wind_down(phase);
                 line.unblock(&self.setup.client).await;
                 if self.held.is_empty() && !line.is_waiting() {
+                    self.leave(&name).await;
                     return self.setup.slots;
                 }
             }
@@ -128,6 +130,22 @@ impl Claimer {
                 }
             } else {
                 self.step(&mut line, &name).await;
+            }
+        }
+    }
+
+    /// Removes our consumers, so that deploys do not pile them up. One that holds something after
+    /// all, since a claim landed that we never heard of, is left to the rescuers.
+    async fn leave(&mut self, name: &NodeName) {
+        for lane in Lane::ALL {
+            let broker = self.setup.client.broker();
+            match broker.forget(&self.setup.partition, lane, name).await {
+                Ok(true) => {}
+                Ok(false) => self.setup.slots.claims_left = true,
+                Err(error) => {
+                    tracing::debug!(partition = %self.setup.partition, %error, "a consumer stays");
+                    return;
+                }
             }
         }
     }
@@ -314,6 +332,11 @@ impl Claimer {
                 let (lane, entry) = settlement.entry();
                 (lane, entry.clone())
             };
+            tracing::trace!(
+                target: "poolder::settled", job = %settlement.job_id(),
+                applied = matches!(result, Settled::Applied),
+                completes = settlement.transition().completes(), "a settlement was answered for"
+            );
             match result {
                 Settled::Applied => {
                     if let Transition::Bury { counters } = settlement.transition() {
@@ -330,6 +353,10 @@ impl Claimer {
                         partition = %self.setup.partition, job = %settlement.job_id(),
                         "settled before, or taken back: this settlement changed nothing"
                     );
+                    self.held.remove(&key);
+                }
+                // Believed without another look.
+                Settled::Epoch if mutated("verification") => {
                     self.held.remove(&key);
                 }
                 Settled::Epoch => self.settling.push(settlement.carefully()),

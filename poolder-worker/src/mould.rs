@@ -107,6 +107,8 @@ pub(crate) struct Slots {
     mailboxes: BTreeMap<usize, mpsc::Sender<Work>>,
     next: usize,
     tasks: JoinSet<()>,
+    /// The server still counts jobs as ours that we know nothing of.
+    pub(crate) claims_left: bool,
 }
 
 impl Slots {
@@ -126,6 +128,7 @@ impl Slots {
             mailboxes: BTreeMap::new(),
             next: 0,
             tasks: JoinSet::new(),
+            claims_left: false,
         };
         slots.fill();
         slots
@@ -185,10 +188,11 @@ impl Slots {
         self.mould.announce_ready().await;
     }
 
-    /// Closes the mailboxes and waits for the slots to end; false when one did not in time.
+    /// Closes the mailboxes and waits for the slots to end; false when one did not in time, or when
+    /// the server gave us jobs that we never heard of.
     pub(crate) async fn stop(mut self, longest: Duration) -> bool {
         self.mailboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(longest, ended).await.is_ok()
+        tokio::time::timeout(longest, ended).await.is_ok() && !self.claims_left
     }
 }

@@ -244,8 +244,9 @@ impl Running {
         while self.services.join_next().await.is_some() {}
         if !clean {
             tracing::error!(
-                "a handler blocks its thread and cannot be stopped; the roster keeps this node, so \
-                 that its job is rescued once the process is gone"
+                "not everything could be given back: a handler blocks its thread, the server is \
+                 away, or it gave us jobs that we never heard of; the roster keeps this node, so \
+                 that its jobs are rescued as soon as it is declared dead"
             );
         }
         self.heartbeat.stop(clean).await;

@@ -85,6 +85,10 @@ async fn a_node_that_is_told_to_stop_hands_its_jobs_to_others_and_counts_nothing
         assert_eq!((cx.attempt(), cx.fence()), (1, 2));
     }
     assert!(leaving.ended().await, "it exits with success");
+    let mut ask = redis::cmd("XINFO");
+    ask.arg("CONSUMERS").arg(space.key("q", "ready:normal")).arg("workers");
+    let consumers: Vec<redis::Value> = space.redis(&mut ask).await;
+    assert_eq!(consumers.len(), 1, "it takes its consumers along: {consumers:?}");
     space.until_count("q", "completed", 5).await;
     assert_eq!(space.count("q", "handed_back").await, 5);
     assert_eq!(space.count("q", "rescued").await, 0);
