@@ -31,6 +31,7 @@ pub enum Fsync {
 pub struct Builder {
     aof: Option<Fsync>,
     arguments: Vec<(String, String)>,
+    environment: Vec<(String, OsString)>,
     tcp: bool,
     /// The first lines of the file that a Sentinel keeps its knowledge in.
     sentinel: Option<String>,
@@ -50,6 +51,14 @@ impl Builder {
     #[must_use]
     pub fn arg(mut self, directive: impl Into<String>, value: impl Into<String>) -> Self {
         self.arguments.push((directive.into(), value.into()));
+        self
+    }
+
+    /// Sets an environment variable of the server program: `LD_PRELOAD` for a library that
+    /// shifts its clock, for one. A container does not get it.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -113,7 +122,7 @@ impl Builder {
             Launch::Program(program) => {
                 let port = if self.tcp { Some(free_port()?) } else { None };
                 let socket = dir.join(tempdir::SOCKET);
-                let mut words = program.command(dir).map_err(failed)?;
+                let mut words = program.command(dir, &self.environment).map_err(failed)?;
                 if let Some(config) = &self.sentinel {
                     let file = dir.join("sentinel.conf");
                     std::fs::write(&file, config).map_err(failed)?;

@@ -74,12 +74,23 @@ impl Program {
     }
 
     /// The words that start it, ready for a shell's `"$@"`. `dir` takes the alias, if one is needed.
-    pub(crate) fn command(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        let mut words = Vec::new();
-        if let Some(value) = self.library_path() {
-            let mut assignment = OsString::from("LD_LIBRARY_PATH=");
-            assignment.push(value);
-            words.extend([OsString::from("env"), assignment]);
+    pub(crate) fn command(
+        &self,
+        dir: &Path,
+        environment: &[(String, OsString)],
+    ) -> io::Result<Vec<OsString>> {
+        let libraries = self.library_path().map(|value| ("LD_LIBRARY_PATH".to_owned(), value));
+        let mut words: Vec<OsString> = libraries
+            .iter()
+            .chain(environment)
+            .map(|(name, value)| {
+                let mut assignment = OsString::from(format!("{name}="));
+                assignment.push(value);
+                assignment
+            })
+            .collect();
+        if !words.is_empty() {
+            words.insert(0, OsString::from("env"));
         }
         match self.alias {
             // A shell can not choose argv[0], a symbolic link can.
