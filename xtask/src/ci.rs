@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{cargo, containers, server, test};
+use crate::{cargo, containers, server, test, torture};
 
 /// The examples that run by themselves: each gets the URL of a private server of its own in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
@@ -19,6 +19,9 @@ const EXAMPLES: &[Example] = &[
 
 /// An example is stuck when it takes longer than this.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// A workspace of its own, so that users never compile it.
+const TORTURE: &str = "torture/Cargo.toml";
 
 struct Example {
     /// What cargo has to run.
@@ -32,13 +35,14 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let install = arguments.install();
-    let steps: [Step<'_>; 6] = [
+    let steps: [Step<'_>; 7] = [
         ("test", Box::new(|| tests(install))),
-        ("format", Box::new(|| succeed(cargo::cargo().args(["fmt", "--all", "--check"])))),
+        ("format", Box::new(format)),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
         ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+        ("torture", Box::new(|| torture::smoke(install))),
     ];
     let mut failed = Vec::new();
     for (name, step) in steps {
@@ -68,7 +72,14 @@ fn tests(install: Install) -> Result<(), String> {
     if code == ExitCode::SUCCESS { Ok(()) } else { Err("cargo test failed".into()) }
 }
 
+fn format() -> Result<(), String> {
+    succeed(cargo::cargo().args(["fmt", "--all", "--check"]))?;
+    succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", TORTURE]))
+}
+
 fn lint() -> Result<(), String> {
+    let options = ["clippy", "--all-targets", "--locked", "--manifest-path", TORTURE];
+    succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))?;
     let options = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
     succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))
 }

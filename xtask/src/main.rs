@@ -13,6 +13,7 @@ mod demo;
 mod redis;
 mod server;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -57,9 +58,17 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
+        name: "torture",
+        usage: "torture [--yes] [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]\n  \
+                torture [--yes] --smoke | --mutations [NAME…]",
+        summary: "kill, stop and cut off processes and server, and check that nothing is lost",
+        run: torture::run,
+    },
+    Command {
         name: "ci",
         usage: "ci [--yes]",
-        summary: "all that has to pass: tests, format, lints, documentation, containers, examples",
+        summary: "all that has to pass: tests, format, lints, documentation, containers, examples, a \
+                  short torture",
         run: ci::run,
     },
 ];

@@ -1,0 +1,126 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+use poolder_devserver::Fsync;
+
+/// How to call this program.
+pub(crate) const USAGE: &str = "\
+usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone]
+               [--fsync always|everysec] [--out DIR] [--keep]
+       torture --smoke | --mutations [NAME…]
+
+The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose append-only file is
+synced always, with a seed drawn from the clock. The ledger is kept in DIR (target/torture) when
+something was wrong, or with --keep.";
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Task {
+    /// A long run.
+    Storm(Storm),
+    /// A short one with a fixed seed.
+    Smoke(PathBuf),
+    /// Every guard removed, one at a time; or only these.
+    Mutations(PathBuf, Vec<String>),
+    Help,
+}
+
+/// A long run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Storm {
+    pub(crate) seed: Option<u64>,
+    pub(crate) minutes: f64,
+    pub(crate) jobs: u64,
+    pub(crate) faults: u64,
+    pub(crate) fsync: Fsync,
+    pub(crate) out: PathBuf,
+    pub(crate) keep: bool,
+}
+
+/// Reads the words after the program's name.
+pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {
+    let mut storm = Storm {
+        seed: None,
+        minutes: 13.0,
+        jobs: 100_000,
+        faults: 260,
+        fsync: Fsync::Always,
+        out: "target/torture".into(),
+        keep: false,
+    };
+    let (mut smoke, mut mutations) = (false, None::<Vec<String>>);
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
+        match word.as_str() {
+            "--seed" => storm.seed = Some(number(&word, &value()?)?),
+            "--minutes" => storm.minutes = number(&word, &value()?)?,
+            "--jobs" => storm.jobs = number(&word, &value()?)?,
+            "--faults" => storm.faults = number(&word, &value()?)?,
+            "--out" => storm.out = value()?.into(),
+            "--keep" => storm.keep = true,
+            "--smoke" => smoke = true,
+            "--mutations" => mutations = Some(vec![]),
+            "--help" | "-h" => return Ok(Task::Help),
+            "--fsync" => {
+                storm.fsync = match value()?.as_str() {
+                    "always" => Fsync::Always,
+                    "everysec" => Fsync::EverySec,
+                    other => return Err(format!("--fsync is always or everysec, not {other}")),
+                };
+            }
+            "--profile" => match value()?.as_str() {
+                "standalone" => {}
+                other => {
+                    return Err(format!("there is no profile {other}: the only one is standalone"));
+                }
+            },
+            name if mutations.is_some() && !name.starts_with('-') => {
+                mutations.get_or_insert_default().push(name.to_owned());
+            }
+            other => return Err(format!("`{other}` is not understood\n\n{USAGE}")),
+        }
+    }
+    if !(storm.minutes > 0.0 && storm.minutes <= 24.0 * 60.0) {
+        return Err("--minutes is more than 0 and at most a day".into());
+    }
+    if storm.jobs == 0 || storm.jobs > 10_000_000 || storm.faults > 100_000 {
+        return Err("--jobs is 1 to 10,000,000 and --faults at most 100,000".into());
+    }
+    Ok(match mutations {
+        Some(names) => Task::Mutations(storm.out, names),
+        None if smoke => Task::Smoke(storm.out),
+        None => Task::Storm(storm),
+    })
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{name} is a number, not {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Task, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_line_is_understood_or_refused_by_name() {
+        let Ok(Task::Storm(storm)) = words("--seed 7 --minutes 0.5 --jobs 10 --fsync everysec")
+        else {
+            panic!("a storm");
+        };
+        assert_eq!((storm.seed, storm.minutes, storm.jobs), (Some(7), 0.5, 10));
+        assert_eq!(storm.fsync, Fsync::EverySec);
+        assert_eq!(words("--smoke --out x"), Ok(Task::Smoke("x".into())));
+        let some = words("--mutations fence tick --out x");
+        assert_eq!(some, Ok(Task::Mutations("x".into(), vec!["fence".into(), "tick".into()])));
+        assert!(words("--profile sentinel").unwrap_err().contains("standalone"));
+        for wrong in ["--seed", "--seed x", "--minutes 0", "--jobs 0", "storm", "--fsync never"] {
+            assert!(words(wrong).is_err(), "{wrong}");
+        }
+    }
+}

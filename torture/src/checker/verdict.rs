@@ -1,0 +1,229 @@
+//! What a run has shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::executions::{Duplicate, duplicates, usurped};
+use super::history::{History, Job};
+use crate::final_state::FinalState;
+use crate::ledger::Ended;
+
+/// Only so many examples of a violation are spelled out.
+const EXAMPLES: usize = 10;
+
+/// The findings.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Verdict {
+    /// Jobs that producers tried to enqueue.
+    pub(crate) jobs: u64,
+    /// … that the server said it had stored.
+    pub(crate) ok: u64,
+    /// … of which nobody knew, and which had been stored.
+    pub(crate) unknown_stored: u64,
+    /// … of which nobody knew, and which had not.
+    pub(crate) unknown_absent: u64,
+    /// Runs of handlers.
+    pub(crate) executions: u64,
+    /// Completions that the server counted, and how many there must be.
+    pub(crate) completed: u64,
+    pub(crate) expected: u64,
+    pub(crate) buried: u64,
+    pub(crate) cancelled: u64,
+    /// Late settlements that were refused.
+    pub(crate) fenced: u64,
+    /// Runs that repeated another without the job's asking, by what explains them.
+    pub(crate) duplicates: BTreeMap<String, u64>,
+    pub(crate) duplicate_executions: u64,
+    /// From a fault to the next start of the job that it hit, in ms.
+    pub(crate) recovery_p50: u64,
+    pub(crate) recovery_p99: u64,
+    pub(crate) recovery_max: u64,
+    /// Faults by kind.
+    pub(crate) faults: BTreeMap<String, u64>,
+    /// What must not be: kind and number; empty for a good run.
+    pub(crate) violations: BTreeMap<String, u64>,
+    /// Some of them.
+    pub(crate) examples: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) fn is_good(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// Notes something that must not be.
+    pub(crate) fn violate(&mut self, what: &str, example: String) {
+        let count = self.violations.entry(what.to_owned()).or_default();
+        *count += 1;
+        if *count <= EXAMPLES as u64 {
+            self.examples.push(format!("{what}: {example}"));
+        }
+    }
+}
+
+/// What is allowed besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Allowances {
+    /// Slots in all: a fault can repeat no more runs than that.
+    pub(crate) slots: u64,
+    /// The server's file was behind when it was killed, so that jobs may be missing.
+    pub(crate) losses: bool,
+}
+
+/// Checks a run.
+pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) -> Verdict {
+    let mut verdict = Verdict { fenced: history.fenced, ..Verdict::default() };
+    for fault in &history.faults {
+        *verdict.faults.entry(fault.kind.clone()).or_default() += 1;
+    }
+    let mut recoveries = vec![];
+    let (mut dying, mut cancelling) = (0, 0);
+    for (seq, job) in &history.jobs {
+        verdict.jobs += 1;
+        verdict.executions += job.executions.len() as u64;
+        let exists = existence(*seq, job, allowed, &mut verdict);
+        let act = job.act;
+        verdict.expected += exists * u64::from(act.is_some_and(crate::job::Act::completes));
+        dying += exists * u64::from(act.is_some_and(crate::job::Act::dies));
+        cancelling += exists * u64::from(act == Some(crate::job::Act::Cancel));
+        end(*seq, job, state, &mut verdict);
+        for duplicate in duplicates(*seq, job, &history.faults) {
+            note(duplicate, job, &mut verdict, &mut recoveries);
+        }
+    }
+    verdict.completed = state.stat("completed");
+    verdict.buried = state.stat("buried");
+    verdict.cancelled = state.stat("cancelled");
+    totals(&mut verdict, dying, cancelling, allowed);
+    for (job, count) in history.completions.iter().filter(|(_, count)| **count > 1) {
+        verdict.violate("completed twice", format!("job {job}: {count} times"));
+    }
+    for one in usurped(history) {
+        verdict.violate("settled without the claim", format!("job {} on {}", one.job, one.node));
+    }
+    let faults: u64 = verdict.faults.values().sum();
+    if verdict.duplicate_executions > allowed.slots * faults {
+        let text = format!("{} with {faults} faults", verdict.duplicate_executions);
+        verdict.violate("more repetitions than slots × faults", text);
+    }
+    for leftover in &state.leftovers {
+        verdict.violate("left behind", leftover.clone());
+    }
+    recoveries.sort_unstable();
+    let at = |percent: usize| {
+        let index = (recoveries.len() * percent / 100).min(recoveries.len().saturating_sub(1));
+        recoveries.get(index).copied().unwrap_or(0)
+    };
+    verdict.recovery_p50 = at(50);
+    verdict.recovery_p99 = at(99);
+    verdict.recovery_max = recoveries.last().copied().unwrap_or(0);
+    verdict
+}
+
+/// How many jobs there were under this number: those that ran, each under an id of its own.
+fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) -> u64 {
+    let mut ids: Vec<&str> = job.executions.iter().map(|run| run.job.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let there = ids.len() as u64;
+    verdict.ok += u64::from(job.ok > 0);
+    if job.ok > 0 {
+        // Stored, so it must have run.
+        let missing = job.ids.iter().all(|id| !ids.contains(&id.as_str()));
+        if there == 0 || missing {
+            if !allowed.losses {
+                verdict.violate("lost", format!("job {seq} ({:?}) never ran", job.how));
+            }
+            return there;
+        }
+    } else if job.unknown > 0 {
+        verdict.unknown_stored += u64::from(there > 0);
+        verdict.unknown_absent += u64::from(there == 0);
+    }
+    let idempotent = job.how.is_some_and(crate::ledger::How::is_idempotent);
+    // Each try of which nobody knew may have stored one more; a refused one must not have.
+    let most = if idempotent { 1 } else { u64::from(job.ok) + u64::from(job.unknown) };
+    if there > most {
+        let text = format!("job {seq} ({:?}) ran under {there} ids, {most} at most", job.how);
+        verdict.violate("stored more often than told", text);
+    }
+    there
+}
+
+/// Every job that ran must have come to its end.
+fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
+    let Some(act) = job.act else {
+        if !job.executions.is_empty() {
+            verdict.violate("unheard of", format!("job {seq} ran, nobody enqueued it"));
+        }
+        return;
+    };
+    let Some(last) = job.executions.last() else { return };
+    let done = job.executions.iter().any(|run| run.how == Some(Ended::Done));
+    let dead = job.executions.iter().find_map(|run| state.dead.get(&run.job));
+    if act.dies() {
+        if dead.is_none() {
+            verdict.violate("should be dead", format!("job {seq} ({act:?})"));
+        }
+        if act == crate::job::Act::Killer && job.executions.len() > 3 + 2 {
+            // Two more for runs that a fault cut short before the job could kill anybody.
+            let text = format!("job {seq} ran {} times", job.executions.len());
+            verdict.violate("a killer was let loose too often", text);
+        }
+        return;
+    }
+    if let Some(why) = dead {
+        let why: String = why.chars().filter(|c| !c.is_control()).take(160).collect();
+        verdict.violate("innocent, but buried", format!("job {seq} ({act:?}): {why}"));
+    } else if !done {
+        verdict.violate("never finished", format!("job {seq} ({act:?}), last on {}", last.node));
+    }
+    if act == crate::job::Act::Result
+        && !job.executions.iter().any(|run| state.results.contains(&run.job))
+    {
+        verdict.violate("no result", format!("job {seq}"));
+    }
+}
+
+fn note(duplicate: Duplicate, job: &Job, verdict: &mut Verdict, recoveries: &mut Vec<u64>) {
+    verdict.duplicate_executions += 1;
+    match duplicate.because {
+        Some(because) => {
+            *verdict.duplicates.entry(because).or_default() += 1;
+            recoveries.extend(duplicate.away);
+        }
+        None => {
+            let runs: Vec<String> = job
+                .executions
+                .iter()
+                .map(|run| {
+                    format!(
+                        "{} from {} to {:?} {:?} attempt {} fence {}",
+                        run.node, run.from, run.to, run.how, run.attempt, run.fence
+                    )
+                })
+                .collect();
+            let text = format!("job {} ({:?}): {}", duplicate.seq, job.act, runs.join("; "));
+            verdict.violate("repeated without a reason", text);
+        }
+    }
+}
+
+/// Every job is settled for good exactly once.
+fn totals(verdict: &mut Verdict, dying: u64, cancelling: u64, allowed: Allowances) {
+    let sums = [
+        ("completions", verdict.completed, verdict.expected),
+        ("burials", verdict.buried, dying),
+        ("cancellations", verdict.cancelled, cancelling),
+    ];
+    for (what, counted, expected) in sums {
+        if counted > expected {
+            let text = format!("{counted} {what} of {expected} jobs");
+            verdict.violate("settled twice", text);
+        } else if counted < expected && !allowed.losses {
+            let text = format!("{counted} {what} of {expected} jobs");
+            verdict.violate("never settled", text);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A node whose handlers note in the ledger that they begin and end, and whose settlements are
+//! noted as they are answered for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use poolder::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::Worker as Orders;
+use crate::job::{Act, QUEUE, Step};
+use crate::ledger::{Ended, Ledger, Record};
+
+pub(super) async fn run(orders: Orders) -> Result<(), String> {
+    let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
+    ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
+    listen(ledger.clone());
+    let client = orders.common.client().map_err(|error| error.to_string())?;
+    let book = Arc::new(Book { ledger, runs: AtomicU64::new(1) });
+    let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&book), job, cx));
+    Node::builder(client)
+        .pool(Pool::new(QUEUE).size(orders.slots).worker(worker))
+        .shutdown_timeout(Duration::from_millis(orders.shutdown_millis))
+        .run()
+        .await
+        .map_err(|error| error.to_string())
+}
+
+struct Book {
+    ledger: Ledger,
+    runs: AtomicU64,
+}
+
+/// Notes how a run ended, also when it was dropped where it stood.
+struct Page {
+    book: Arc<Book>,
+    run: u64,
+    how: Ended,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.book.ledger.write(Record::End { run: self.run, how: self.how });
+    }
+}
+
+async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
+    let run = book.runs.fetch_add(1, Ordering::Relaxed);
+    let (id, attempt, fence) = (cx.id().to_string(), cx.attempt(), cx.fence());
+    book.ledger.write(Record::Start { run, seq: job.seq, job: id, attempt, fence });
+    let mut page = Page { book, run, how: Ended::Dropped };
+    let pause = tokio::time::sleep(Duration::from_millis(job.millis));
+    // Half of the handlers stop when they are told to, the others finish if they can.
+    if job.seq.is_multiple_of(2) {
+        tokio::select! {
+            () = pause => {}
+            () = cx.cancelled() => {
+                page.how = Ended::Told;
+                return Err("told to stop".into());
+            }
+        }
+    } else {
+        pause.await;
+    }
+    let (how, outcome) = match job.act {
+        Act::Killer => std::process::abort(),
+        Act::Fail(times) if attempt <= times => (Ended::Failed, Err("not yet".into())),
+        Act::Doomed => (Ended::Failed, Err("never".into())),
+        Act::Panic if attempt == 1 => {
+            page.how = Ended::Failed;
+            panic!("once");
+        }
+        Act::Snooze if fence == 1 => (Ended::Snoozed, Ok(Snooze(Duration::from_millis(200)))),
+        Act::Cancel => (Ended::Done, Ok(Cancel("it says so".into()))),
+        Act::Result => (Ended::Done, Ok(Outcome::DoneWith(job.seq.to_string().into_bytes()))),
+        Act::Done | Act::Fail(_) | Act::Panic | Act::Snooze => (Ended::Done, Ok(Done)),
+    };
+    page.how = how;
+    outcome
+}
+
+/// Shows logs on standard error if `POOLDER_LOG` asks for it, and notes settlements.
+fn listen(ledger: Ledger) {
+    use tracing_subscriber::{EnvFilter, Layer};
+    std::panic::set_hook(Box::new(|_| {}));
+    let shown = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_filter(EnvFilter::from_env("POOLDER_LOG"));
+    let noted = Settlements(ledger).with_filter(
+        tracing_subscriber::filter::Targets::new().with_target(SETTLED, tracing::Level::TRACE),
+    );
+    let all = tracing_subscriber::registry().with(shown).with(noted);
+    let _ = tracing::subscriber::set_global_default(all);
+}
+
+/// Where the worker tells what became of settlements.
+const SETTLED: &str = "poolder::settled";
+
+struct Settlements(Ledger);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Settlements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut told = Told::default();
+        event.record(&mut told);
+        let Told { job, applied, completes } = told;
+        self.0.write(Record::Settled { job, applied, completes });
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    job: String,
+    applied: bool,
+    completes: bool,
+}
+
+impl Visit for Told {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        match field.name() {
+            "applied" => self.applied = value,
+            "completes" => self.completes = value,
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "job" {
+            self.job = format!("{value:?}");
+        }
+    }
+}

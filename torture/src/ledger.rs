@@ -1,0 +1,181 @@
+//! The ledger: append-only files outside Redis, one per process. Every record is one line of JSON
+//! and one `write`, so that a killed process leaves whole records.
+//!
+//! What the checker knows of a run, it knows from here and from the last state of Redis.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::Act;
+
+/// A line of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// When, in ms since 1970 by this machine's clock, which does not jump.
+    pub(crate) at: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub(crate) record: Record,
+}
+
+/// What can happen. New kinds of work add their own records here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// A process started; its incarnation is in the name (`node-2.7`).
+    Up { name: String, pid: u32 },
+    /// A producer is about to enqueue a job.
+    Invoke { seq: u64, act: Act, how: How },
+    /// What became of that.
+    Stored { seq: u64, outcome: Outcome, job: Option<String> },
+    /// A handler begins.
+    Start { run: u64, seq: u64, job: String, attempt: u32, fence: u64 },
+    /// A handler ends.
+    End { run: u64, how: Ended },
+    /// A settlement was answered for.
+    Settled { job: String, applied: bool, completes: bool },
+    /// A fault begins.
+    Fault { id: u64, kind: String, target: String },
+    /// It is over; `note` says what came of it.
+    Over { id: u64, note: String },
+    /// A process ended that nobody had killed: a job did.
+    Died { target: String },
+}
+
+/// How a job is enqueued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum How {
+    /// With a single command, not repeated by anybody.
+    Plain,
+    /// Together with others, not repeated by anybody.
+    Bulk,
+    /// For later, not repeated by anybody.
+    Later,
+    /// By a name of its own, repeated until it is known to be stored.
+    Idempotent,
+    /// The same, for later.
+    IdempotentLater,
+}
+
+impl How {
+    pub(crate) fn is_idempotent(self) -> bool {
+        matches!(self, Self::Idempotent | Self::IdempotentLater)
+    }
+}
+
+/// What the server said to an enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It is stored.
+    Ok,
+    /// It certainly is not.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// How a handler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ended {
+    /// As the job wanted; it is to be removed.
+    Done,
+    /// With an error or a panic of its own.
+    Failed,
+    /// It asked to wait.
+    Snoozed,
+    /// It was told to stop, and did.
+    Told,
+    /// It was dropped where it stood.
+    Dropped,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An open file of the ledger. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Ledger {
+    file: Arc<File>,
+}
+
+impl Ledger {
+    /// Opens a file for appending.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self { file: Arc::new(file) })
+    }
+
+    /// Writes a record. A process that cannot must not go on: what it did would be missing.
+    pub(crate) fn write(&self, record: Record) {
+        let line = Line { at: now(), record };
+        let written = serde_json::to_string(&line)
+            .map_err(io::Error::from)
+            .and_then(|text| (&*self.file).write_all(format!("{text}\n").as_bytes()));
+        if let Err(error) = written {
+            eprintln!("torture: the ledger cannot be written: {error}");
+            std::process::exit(3);
+        }
+    }
+}
+
+/// Reads a file of the ledger. Only its last line may be torn.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
+    let mut lines = vec![];
+    let mut torn: Option<String> = None;
+    for text in BufReader::new(File::open(path)?).lines() {
+        if let Some(torn) = torn {
+            let text = format!("{} has a torn record within: {torn}", path.display());
+            return Err(io::Error::other(text));
+        }
+        let text = text?;
+        torn = match serde_json::from_str(&text) {
+            Ok(line) => {
+                lines.push(line);
+                None
+            }
+            Err(_) => Some(text),
+        };
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_up_to_a_torn_end() {
+        let dir = std::env::temp_dir().join(format!("poolder-ledger-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("a.jsonl");
+        let ledger = Ledger::open(&path).unwrap();
+        let records = [
+            Record::Up { name: "node-1.1".into(), pid: 7 },
+            Record::Invoke { seq: 3, act: Act::Fail(2), how: How::Bulk },
+            Record::Stored { seq: 3, outcome: Outcome::Unknown, job: None },
+            Record::End { run: 1, how: Ended::Dropped },
+        ];
+        records.iter().for_each(|record| ledger.write(record.clone()));
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(b"{\"at\":1,\"is\":\"st"))
+            .unwrap();
+        let read: Vec<Record> = read(&path).unwrap().into_iter().map(|l| l.record).collect();
+        assert_eq!(read, records);
+        ledger.write(Record::Died { target: "x".into() });
+        assert!(super::read(&path).is_err(), "a torn record within is no ledger");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

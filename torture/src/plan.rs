@@ -1,0 +1,223 @@
+//! The plan of a run: which fault strikes when. Pure: it follows from the seed and the numbers.
+
+use std::time::Duration;
+
+use crate::proxy::{Loss, Lost};
+use crate::random::Random;
+
+/// One fault, when its time comes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Planned {
+    /// Since the faults began.
+    pub(crate) at: Duration,
+    /// What happens.
+    pub(crate) fault: Fault,
+}
+
+/// What can happen. Which process it hits is decided when the time has come, since processes come
+/// and go; that choice is the plan's, too, as a number.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fault {
+    /// A node is killed, and another started in its place.
+    Kill { victim: u64, away: Duration },
+    /// A producer is killed, and another started in its place.
+    KillProducer { victim: u64, away: Duration },
+    /// A node is stopped in its tracks for longer than it takes to be declared dead.
+    Freeze { victim: u64, lasting: Duration },
+    /// A node is told to stop, and another started in its place.
+    Term { victim: u64, away: Duration },
+    /// A node is cut off from the server for longer than it takes to be declared dead, while it
+    /// goes on running its jobs.
+    Isolate { victim: u64, lasting: Duration },
+    /// The server is killed and started again from its append-only file.
+    KillServer { away: Duration },
+    /// The server answers nobody for a while.
+    PauseServer { lasting: Duration },
+    /// The server forgets all scripts.
+    FlushScripts,
+    /// The consumer groups are destroyed.
+    DestroyGroups,
+    /// The server has no memory left.
+    Exhaust { lasting: Duration },
+    /// A request or a reply is lost.
+    Lose { victim: u64, of_producer: bool, loss: Loss },
+    /// The clock of the server jumps.
+    Jump { millis: i64 },
+    /// Everything between a node and the server takes longer.
+    Delay { victim: u64, by: Duration, lasting: Duration },
+    /// Every byte between a node and the server is a packet of its own.
+    Dribble { victim: u64, lasting: Duration },
+    /// The connections of a node end in one direction.
+    HalfClose { victim: u64 },
+    /// The connections of a node are cut.
+    Cut { victim: u64 },
+    /// Somebody puts a value of another type where waiting jobs are kept. Drills only.
+    Spoil { lasting: Duration },
+}
+
+/// The kinds, and how many of a thousand faults they are.
+const SHARES: &[(&str, u64)] = &[
+    ("SIGKILL of a node", 330),
+    ("SIGSTOP past the lease", 166),
+    ("server killed", 124),
+    ("reply lost", 128),
+    ("SIGKILL of a producer", 24),
+    ("SIGTERM of a node", 32),
+    ("node cut off past the lease", 24),
+    ("server paused", 24),
+    ("scripts flushed", 24),
+    ("groups destroyed", 24),
+    ("memory exhausted", 20),
+    ("request lost", 24),
+    ("clock jumped", 24),
+    ("traffic delayed", 8),
+    ("single bytes", 8),
+    ("half closed", 8),
+    ("connections cut", 8),
+];
+
+/// What a node sends that is worth losing.
+const OF_NODES: &[&str] =
+    &["complete", "complete", "move", "XREADGROUP", "XREADGROUP", "beat", "promote", "lease"];
+/// What a producer sends.
+const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue"];
+
+/// Draws up the plan: `faults` of them in their shares, spread over `span` in random order.
+pub(crate) fn draw(seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
+    let mut random = Random::new(seed, 1);
+    let mut kinds = shares(faults);
+    for at in (1..kinds.len()).rev() {
+        let other = usize::try_from(random.between(0, at as u64)).unwrap_or(0);
+        kinds.swap(at, other);
+    }
+    let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let step = span / (faults.max(1));
+    let mut plan: Vec<Planned> = (0..)
+        .zip(kinds)
+        .map(|(place, kind)| {
+            let at = place * step + random.between(0, step);
+            Planned { at: Duration::from_millis(at), fault: fault(kind, &mut random) }
+        })
+        .collect();
+    plan.sort_by_key(|planned| planned.at);
+    plan
+}
+
+/// So many of each kind that they sum up to `faults`, the largest remainders rounded up.
+fn shares(faults: u64) -> Vec<&'static str> {
+    let sum: u64 = SHARES.iter().map(|(_, share)| share).sum();
+    let mut counts: Vec<(u64, u64, &str)> = SHARES
+        .iter()
+        .map(|(kind, share)| (faults * share / sum, faults * share % sum, *kind))
+        .collect();
+    let given: u64 = counts.iter().map(|(count, ..)| count).sum();
+    counts.sort_by_key(|(_, rest, _)| std::cmp::Reverse(*rest));
+    let missing = usize::try_from(faults - given).unwrap_or(0);
+    counts.iter_mut().take(missing).for_each(|(count, ..)| *count += 1);
+    counts
+        .into_iter()
+        .flat_map(|(count, _, kind)| std::iter::repeat_n(kind, usize::try_from(count).unwrap_or(0)))
+        .collect()
+}
+
+fn fault(kind: &str, random: &mut Random) -> Fault {
+    let victim = random.next() >> 8;
+    let mut millis = |low, high| Duration::from_millis(random.between(low, high));
+    match kind {
+        "SIGKILL of a node" => Fault::Kill { victim, away: millis(100, 3_000) },
+        "SIGKILL of a producer" => Fault::KillProducer { victim, away: millis(100, 2_000) },
+        "SIGSTOP past the lease" => Fault::Freeze { victim, lasting: millis(13_000, 18_000) },
+        "SIGTERM of a node" => Fault::Term { victim, away: millis(0, 1_000) },
+        "node cut off past the lease" => Fault::Isolate { victim, lasting: millis(13_000, 18_000) },
+        "server killed" => Fault::KillServer { away: millis(20, 1_500) },
+        "server paused" => Fault::PauseServer { lasting: millis(300, 6_000) },
+        "scripts flushed" => Fault::FlushScripts,
+        "groups destroyed" => Fault::DestroyGroups,
+        "memory exhausted" => Fault::Exhaust { lasting: millis(500, 4_000) },
+        "clock jumped" => {
+            // Forward further than back: back delays what is due, and the end must come in time.
+            let millis = i64::try_from(random.between(500, 60_000)).unwrap_or(0);
+            Fault::Jump { millis: if random.percent(50) { millis } else { -millis / 4 } }
+        }
+        "traffic delayed" => {
+            Fault::Delay { victim, by: millis(5, 150), lasting: millis(2_000, 8_000) }
+        }
+        "single bytes" => Fault::Dribble { victim, lasting: millis(2_000, 8_000) },
+        "half closed" => Fault::HalfClose { victim },
+        "connections cut" => Fault::Cut { victim },
+        _ => {
+            let what = if kind == "reply lost" { Lost::Reply } else { Lost::Request };
+            let of_producer = random.percent(35);
+            let command = random.pick(if of_producer { OF_PRODUCERS } else { OF_NODES });
+            let after = u32::try_from(random.between(0, 3)).unwrap_or(0);
+            let loss = Loss { command, after, what, cut: random.percent(60) };
+            Fault::Lose { victim, of_producer, loss }
+        }
+    }
+}
+
+impl Fault {
+    /// The kind, as reports name it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "SIGKILL of a node",
+            Self::KillProducer { .. } => "SIGKILL of a producer",
+            Self::Freeze { .. } => "SIGSTOP past the lease",
+            Self::Term { .. } => "SIGTERM of a node",
+            Self::Isolate { .. } => "node cut off past the lease",
+            Self::KillServer { .. } => "server killed",
+            Self::PauseServer { .. } => "server paused",
+            Self::FlushScripts => "scripts flushed",
+            Self::DestroyGroups => "groups destroyed",
+            Self::Exhaust { .. } => "memory exhausted",
+            Self::Jump { .. } => "clock jumped",
+            Self::Delay { .. } => "traffic delayed",
+            Self::Dribble { .. } => "single bytes",
+            Self::HalfClose { .. } => "half closed",
+            Self::Cut { .. } => "connections cut",
+            Self::Spoil { .. } => "key overwritten",
+            Self::Lose { loss, .. } => match loss.what {
+                Lost::Reply => "reply lost",
+                Lost::Request => "request lost",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(plan: &[Planned], kind: &str) -> usize {
+        plan.iter().filter(|planned| planned.fault.kind() == kind).count()
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_plan() {
+        let minutes = Duration::from_secs(600);
+        assert_eq!(draw(7, 260, minutes), draw(7, 260, minutes));
+        assert_ne!(draw(7, 260, minutes), draw(8, 260, minutes));
+    }
+
+    #[test]
+    fn the_plan_of_a_long_run_holds_what_is_promised() {
+        let plan = draw(1, 260, Duration::from_secs(600));
+        assert_eq!(plan.len(), 260);
+        assert!(count(&plan, "SIGKILL of a node") >= 80);
+        assert!(count(&plan, "SIGSTOP past the lease") >= 40);
+        assert!(count(&plan, "server killed") >= 30);
+        assert!(count(&plan, "reply lost") >= 30);
+        for (kind, _) in SHARES {
+            assert!(count(&plan, kind) >= 2, "{kind}");
+        }
+        assert!(plan.is_sorted_by_key(|planned| planned.at));
+        assert!(plan.iter().all(|planned| planned.at <= Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn few_faults_are_as_many_as_asked_for() {
+        for faults in [0, 1, 5, 17, 100] {
+            assert_eq!(draw(1, faults, Duration::from_secs(10)).len() as u64, faults);
+        }
+    }
+}

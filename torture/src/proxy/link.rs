@@ -1,0 +1,237 @@
+//! One client's connection, carried to the server and back.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+
+use super::Weather;
+use super::resp::{self, Parsed};
+use super::rules::{Lost, Rules, Strike, loaded_script};
+
+const CHUNK: usize = 16 * 1024;
+
+/// Commands that wait for their replies.
+type Waiting = Arc<Mutex<VecDeque<Awaited>>>;
+
+#[derive(Debug)]
+struct Awaited {
+    /// The script that the command loads.
+    loads: Option<String>,
+    /// Its reply gets lost.
+    strike: Option<Strike>,
+}
+
+/// How a direction ends.
+enum End {
+    /// A side has closed.
+    Closed,
+    /// A loss that cuts.
+    Cut,
+    /// A loss after which nothing comes any more, while the connection stays.
+    Silent,
+}
+
+/// Carries a connection until it ends.
+pub(super) async fn carry(
+    client: TcpStream,
+    server: TcpStream,
+    name: &str,
+    rules: Arc<Rules>,
+    mut weather: watch::Receiver<Weather>,
+) {
+    let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
+    let born = *weather.borrow_and_update();
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let waiting = Waiting::default();
+    let there =
+        there(from_client, to_server, name, Arc::clone(&rules), Arc::clone(&waiting), &weather);
+    let back = back(from_server, to_client, name, rules, waiting, &weather, born.halves);
+    let mut cuts = weather.clone();
+    let cut = async move {
+        // Losing the sender means that the proxy is gone.
+        let _ = cuts.wait_for(|now| now.cuts > born.cuts).await;
+    };
+    tokio::pin!(there, back);
+    tokio::select! {
+        () = cut => {}
+        end = &mut there => match end {
+            Ok(End::Silent) => { let _ = back.await; }
+            // The client may still read what is on its way.
+            Ok(End::Closed) => { let _ = back.await; }
+            Ok(End::Cut) | Err(_) => {}
+        },
+        end = &mut back => if let Ok(End::Silent) = end { let _ = there.await; },
+    }
+}
+
+/// From the client to the server.
+async fn there(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    name: &str,
+    rules: Arc<Rules>,
+    waiting: Waiting,
+    weather: &watch::Receiver<Weather>,
+) -> io::Result<End> {
+    let mut weather = weather.clone();
+    let (mut chunk, mut buffer) = (vec![0; CHUNK], Vec::new());
+    let mut foreign = false;
+    loop {
+        let len = from.read(&mut chunk).await?;
+        if len == 0 {
+            let _ = to.shutdown().await;
+            return Ok(End::Closed);
+        }
+        if foreign {
+            send(&mut to, &chunk[..len], &mut weather).await?;
+            continue;
+        }
+        buffer.extend_from_slice(&chunk[..len]);
+        let mut passed = 0;
+        let mut end = None;
+        while passed < buffer.len() {
+            let command = match resp::command(&buffer[passed..]) {
+                Parsed::Whole(command) => command,
+                Parsed::Part => break,
+                Parsed::Foreign => {
+                    foreign = true;
+                    passed = buffer.len();
+                    break;
+                }
+            };
+            let mut awaited = Awaited { loads: loaded_script(&command), strike: None };
+            if let Some(strike) = rules.meet(&command) {
+                if strike.what == Lost::Request {
+                    end = Some(if strike.cut { End::Cut } else { End::Silent });
+                    let _ = strike.happened.send(name.to_owned());
+                    break;
+                }
+                awaited.strike = Some(strike);
+            }
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(awaited);
+            passed += command.len;
+        }
+        send(&mut to, &buffer[..passed], &mut weather).await?;
+        buffer.drain(..passed);
+        match end {
+            None => {}
+            Some(End::Silent) => {
+                // What the client sends from here on is swallowed, too.
+                while from.read(&mut chunk).await? > 0 {}
+                return Ok(End::Closed);
+            }
+            Some(end) => return Ok(end),
+        }
+    }
+}
+
+/// From the server to the client.
+async fn back(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    name: &str,
+    rules: Arc<Rules>,
+    waiting: Waiting,
+    weather: &watch::Receiver<Weather>,
+    born: u64,
+) -> io::Result<End> {
+    let mut weather = weather.clone();
+    let (mut chunk, mut buffer) = (vec![0; CHUNK], Vec::new());
+    let mut foreign = false;
+    loop {
+        let len = tokio::select! {
+            len = from.read(&mut chunk) => len?,
+            _ = half(weather.clone(), born) => {
+                to.shutdown().await?;
+                while from.read(&mut chunk).await? > 0 {}
+                return Ok(End::Closed);
+            }
+        };
+        if len == 0 {
+            let _ = to.shutdown().await;
+            return Ok(End::Closed);
+        }
+        if foreign {
+            send(&mut to, &chunk[..len], &mut weather).await?;
+            continue;
+        }
+        buffer.extend_from_slice(&chunk[..len]);
+        let (mut passed, mut end) = (0, None);
+        while passed < buffer.len() {
+            let (len, pushed) = match resp::reply(&buffer[passed..]) {
+                Parsed::Whole(found) => found,
+                Parsed::Part => break,
+                Parsed::Foreign => {
+                    foreign = true;
+                    passed = buffer.len();
+                    break;
+                }
+            };
+            let answered = if pushed {
+                None
+            } else {
+                waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+            };
+            let Some(awaited) = answered else {
+                // Messages of a subscription answer nothing.
+                passed += len;
+                continue;
+            };
+            if let Some(strike) = awaited.strike {
+                end = Some(if strike.cut { End::Cut } else { End::Silent });
+                let _ = strike.happened.send(name.to_owned());
+                break;
+            }
+            if let Some(script) = awaited.loads {
+                let reply = &buffer[passed..passed + len];
+                let hash = reply.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
+                rules.learn(hash.trim_ascii(), &script);
+            }
+            passed += len;
+        }
+        send(&mut to, &buffer[..passed], &mut weather).await?;
+        buffer.drain(..passed);
+        match end {
+            None => {}
+            Some(End::Silent) => {
+                while from.read(&mut chunk).await? > 0 {}
+                return Ok(End::Silent);
+            }
+            Some(end) => return Ok(end),
+        }
+    }
+}
+
+/// Ends when clients are told that no more comes.
+async fn half(mut weather: watch::Receiver<Weather>, born: u64) {
+    if weather.wait_for(|now| now.halves > born).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Passes bytes on as the weather allows.
+async fn send(
+    to: &mut OwnedWriteHalf,
+    bytes: &[u8],
+    weather: &mut watch::Receiver<Weather>,
+) -> io::Result<()> {
+    let gone = |_| io::Error::from(io::ErrorKind::ConnectionAborted);
+    let now = *weather.wait_for(|now| !now.frozen).await.map_err(gone)?;
+    if !now.delay.is_zero() {
+        tokio::time::sleep(now.delay).await;
+    }
+    if !now.dribble {
+        return to.write_all(bytes).await;
+    }
+    for byte in bytes {
+        to.write_all(std::slice::from_ref(byte)).await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

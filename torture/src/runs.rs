@@ -1,0 +1,116 @@
+//! The runs that have names: the storm and the smoke.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use poolder_devserver::Fsync;
+
+use crate::args::Storm;
+use crate::checker::{Allowances, History, check};
+use crate::plan;
+use crate::report::Report;
+use crate::storm::{self, Setup};
+
+/// The fleet of a storm.
+const NODES: usize = 8;
+const SLOTS: usize = 4;
+const PRODUCERS: u64 = 3;
+/// How long the work may take to end once faults are off.
+const DRAIN: Duration = Duration::from_secs(60);
+/// The seed of the smoke.
+const SMOKE_SEED: u64 = 20_26;
+
+/// A long run.
+pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
+    let seed = asked.seed.unwrap_or_else(|| crate::ledger::now() % 1_000_000);
+    let span = Duration::from_secs_f64(asked.minutes * 60.0);
+    // Slots are busy two thirds of the time, so that most faults hit somebody at work; the rest
+    // makes up for nodes that are away.
+    let busy = 0.65 * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
+    let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
+    let setup = Setup {
+        seed,
+        span,
+        plan: plan::draw(seed, asked.faults, span),
+        jobs: asked.jobs,
+        nodes: NODES,
+        slots: SLOTS,
+        producers: PRODUCERS,
+        millis: millis as u64,
+        killers: (asked.jobs / 4).max(1),
+        ways: vec![],
+        acts: vec![],
+        mutation: String::new(),
+        fsync: asked.fsync,
+        drain: DRAIN,
+        folder: asked.out.join(format!("seed-{seed}")),
+    };
+    println!("torture: seed {seed}, {} faults in {} s", setup.plan.len(), span.as_secs());
+    finish("storm", &setup, asked.keep).await
+}
+
+/// A short run for CI: the same, smaller, with a fixed seed.
+pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
+    let span = Duration::from_secs(35);
+    let setup = Setup {
+        seed: SMOKE_SEED,
+        span,
+        plan: plan::draw(SMOKE_SEED, 34, span),
+        jobs: 3_000,
+        nodes: 4,
+        slots: 4,
+        producers: 2,
+        millis: 80,
+        killers: 0,
+        ways: vec![],
+        acts: vec![],
+        mutation: String::new(),
+        fsync: Fsync::Always,
+        drain: DRAIN,
+        folder: out.join("smoke"),
+    };
+    finish("smoke", &setup, false).await
+}
+
+/// Runs it, checks it, shows the findings; the ledger stays when something was wrong.
+async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
+    let report = run(name, setup).await?;
+    println!("{}", report.table());
+    let path = setup.folder.with_extension("json");
+    let json = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
+    fs::write(&path, json).map_err(|error| format!("{}: {error}", path.display()))?;
+    let good = report.verdict.is_good();
+    if good && !keep {
+        fs::remove_dir_all(&setup.folder).map_err(|error| error.to_string())?;
+    } else {
+        println!("the ledger is in {}", setup.folder.display());
+    }
+    println!("report: {}", path.display());
+    Ok(good)
+}
+
+/// Runs and checks.
+pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
+    if setup.folder.exists() {
+        fs::remove_dir_all(&setup.folder).map_err(|error| error.to_string())?;
+    }
+    let after = storm::run(setup).await?;
+    let history = History::read(&setup.folder)?;
+    let allowed = Allowances {
+        slots: (setup.nodes * setup.slots) as u64,
+        losses: setup.fsync == Fsync::EverySec && fell_behind(&history),
+    };
+    let verdict = check(&history, &after.state, allowed);
+    Ok(Report::new(name, setup, &after, verdict))
+}
+
+/// True when the server was killed while its file was behind: it had told so itself.
+fn fell_behind(history: &History) -> bool {
+    let delayed = |note: &str| note.strip_prefix("aof_delayed_fsync ")?.parse::<u64>().ok();
+    history
+        .faults
+        .iter()
+        .filter(|fault| fault.kind == "server killed")
+        .any(|fault| delayed(&fault.note).is_some_and(|times| times > 0))
+}

@@ -1,0 +1,131 @@
+//! The server of a run: private, on the loopback interface, with an append-only file, and with a
+//! clock that can be set where a C compiler is at hand.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use poolder_devserver::{Fsync, Server};
+
+/// A private server.
+pub(crate) struct Stand {
+    server: Server,
+    address: SocketAddr,
+    clock: Option<Clock>,
+}
+
+/// The clock that the server sees: ours, shifted.
+struct Clock {
+    file: PathBuf,
+    shift: Mutex<i64>,
+}
+
+impl Stand {
+    /// Starts a server; `folder` is where the library that shifts its clock is built.
+    pub(crate) fn start(fsync: Fsync, folder: &Path) -> Result<Self, String> {
+        let mut builder = Server::builder().tcp().aof(fsync).arg("maxmemory-policy", "noeviction");
+        let clock = match build_clock(folder) {
+            Ok((library, clock)) => {
+                builder = builder.env("LD_PRELOAD", library).env("POOLDER_SKEW", &clock.file);
+                Some(clock)
+            }
+            Err(reason) => {
+                eprintln!("torture: the server's clock will not jump: {reason}");
+                None
+            }
+        };
+        let server = builder.start().map_err(|error| error.to_string())?;
+        let url = server.tcp_url().ok_or("the server has no port")?;
+        let address = url.trim_start_matches("redis://").trim_end_matches('/').parse();
+        let address = address.map_err(|error| format!("{url}: {error}"))?;
+        Ok(Self { server, address, clock })
+    }
+
+    /// The server itself.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL, for those who come without a proxy.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}/", self.address)
+    }
+
+    /// Sends a command past all proxies.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<String, String> {
+        self.server.command(words).map_err(|error| error.to_string())
+    }
+
+    /// A field of `INFO`.
+    pub(crate) fn info(&self, field: &str) -> Option<String> {
+        let info = self.server.command(&["INFO", "everything"]).ok()?;
+        let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.map(|value| value.trim().to_owned())
+    }
+
+    /// Sets its clock forward or back; false where that cannot be done.
+    pub(crate) fn jump(&self, millis: i64) -> Result<bool, String> {
+        let Some(clock) = &self.clock else { return Ok(false) };
+        let mut shift = clock.shift.lock().map_err(|error| error.to_string())?;
+        *shift += millis;
+        clock.write(*shift).map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+}
+
+impl Clock {
+    fn write(&self, shift: i64) -> std::io::Result<()> {
+        use std::io::Write;
+        // The file is mapped: it must be changed in place.
+        let mut file = fs::OpenOptions::new().write(true).open(&self.file)?;
+        file.write_all(&shift.to_ne_bytes())
+    }
+}
+
+fn build_clock(folder: &Path) -> Result<(PathBuf, Clock), String> {
+    let (source, library) = (folder.join("skew.c"), folder.join("skew.so"));
+    fs::write(&source, include_str!("../shim/skew.c")).map_err(|error| error.to_string())?;
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    let built = compiler.output().map_err(|error| format!("cc: {error}"))?;
+    if !built.status.success() {
+        return Err(format!("cc: {}", String::from_utf8_lossy(&built.stderr)));
+    }
+    let file = folder.join("skew");
+    fs::write(&file, 0_i64.to_ne_bytes()).map_err(|error| error.to_string())?;
+    Ok((library, Clock { file, shift: Mutex::new(0) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_clock_jumps_and_ours_does_not() {
+        let folder = std::env::temp_dir().join(format!("poolder-skew-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let stand = Stand::start(Fsync::Always, &folder).unwrap();
+        let time = || {
+            let reply = stand.command(&["TIME"]).unwrap();
+            reply.lines().next().and_then(|seconds| seconds.parse::<i64>().ok()).unwrap()
+        };
+        let before = time();
+        if stand.jump(3_600_000).unwrap() {
+            assert!((3_600..3_700).contains(&(time() - before)));
+            assert!(stand.jump(-7_200_000).unwrap());
+            assert!((-3_600..-3_500).contains(&(time() - before)));
+            stand.server().kill().unwrap();
+            stand.server().restart().unwrap();
+            assert!((-3_600..-3_500).contains(&(time() - before)), "it outlives a restart");
+        }
+        drop(stand);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

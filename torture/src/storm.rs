@@ -1,0 +1,286 @@
+//! A run: processes at work, faults as planned; then faults off, and the work must end in time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use poolder_devserver::Fsync;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::child::{Common, Orders, Producer, Worker};
+use crate::final_state::{self, FinalState};
+use crate::job::Act;
+use crate::ledger::{How, Ledger};
+use crate::plan::Planned;
+use crate::processes::Handle;
+use crate::proxy::{Proxy, Rules, Weather};
+use crate::servers::Stand;
+use crate::strike::Field;
+
+/// A producer's numbers begin at a multiple of this.
+pub(crate) const SHARE: u64 = 100_000_000;
+
+/// Longer than it takes to declare a node dead, and to look at all consumers once.
+const TIDY: Duration = Duration::from_secs(45);
+
+/// What a run is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) seed: u64,
+    /// How long faults strike.
+    pub(crate) span: Duration,
+    pub(crate) plan: Vec<Planned>,
+    pub(crate) jobs: u64,
+    pub(crate) nodes: usize,
+    pub(crate) slots: usize,
+    pub(crate) producers: u64,
+    /// How long a job takes, on average.
+    pub(crate) millis: u64,
+    /// One in so many jobs kills its process; 0 for none.
+    pub(crate) killers: u64,
+    /// The ways to enqueue; empty for all of them.
+    pub(crate) ways: Vec<How>,
+    /// What jobs do; empty for everything.
+    pub(crate) acts: Vec<Act>,
+    /// The guard that the processes leave out; empty for none.
+    pub(crate) mutation: String,
+    pub(crate) fsync: Fsync,
+    /// When the work must have ended, counted from the last fault and the last enqueue.
+    pub(crate) drain: Duration,
+    /// The folder of the ledger.
+    pub(crate) folder: PathBuf,
+}
+
+/// What came of it, besides the ledger.
+#[derive(Debug)]
+pub(crate) struct Aftermath {
+    pub(crate) server: String,
+    pub(crate) planned: usize,
+    pub(crate) happened: usize,
+    /// How long the work took to end; none when it did not.
+    pub(crate) drained: Option<Duration>,
+    /// Nodes that did not end when they were told to.
+    pub(crate) stuck: usize,
+    pub(crate) state: FinalState,
+    pub(crate) took: Duration,
+}
+
+/// Runs it. Whatever it started is gone when the future is dropped.
+pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
+    let begun = Instant::now();
+    let (field, keepers) = build(setup).await?;
+    let field = Arc::new(field);
+    let mut keepers = keepers;
+    let happened = faults(setup, &field, &mut keepers).await?;
+    calm(&field);
+    let drained = drain(setup, &field, &mut keepers).await?;
+    let stuck = dismiss(&field).await?;
+    while let Some(kept) = keepers.join_next().await {
+        kept.map_err(|error| error.to_string())??;
+    }
+    let state = final_state::read(&field.stand.url(), &field.namespace).await?;
+    Ok(Aftermath {
+        server: field.stand.server().found().to_string(),
+        planned: setup.plan.len(),
+        happened,
+        drained,
+        stuck,
+        state,
+        took: begun.elapsed(),
+    })
+}
+
+type Keepers = JoinSet<Result<(), String>>;
+
+async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
+    fs::create_dir_all(&setup.folder).map_err(|error| error.to_string())?;
+    let (fsync, folder) = (setup.fsync, setup.folder.clone());
+    let stand = tokio::task::spawn_blocking(move || Stand::start(fsync, &folder));
+    let stand = Arc::new(stand.await.map_err(|error| error.to_string())??);
+    let ledger = setup.folder.join("torture.jsonl");
+    let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
+    let namespace = format!("torture-{}", setup.seed);
+    let common = |name: String| Common {
+        url: String::new(),
+        namespace: namespace.clone(),
+        ledger: setup.folder.clone(),
+        name,
+        incarnation: 0,
+        mutation: setup.mutation.clone(),
+    };
+    let (node_losses, producer_losses) = (Arc::new(Rules::default()), Arc::new(Rules::default()));
+    let (mut nodes, mut producers, mut keepers) = (vec![], vec![], JoinSet::new());
+    for index in 0..setup.nodes {
+        let common = common(format!("node-{index}"));
+        let proxy = proxy(&common.name, &stand, &node_losses).await?;
+        // Some hand back what they cannot finish at once, others drain.
+        let shutdown_millis = if index % 2 == 0 { 30 } else { 5_000 };
+        let orders = Worker { common, slots: setup.slots, shutdown_millis };
+        nodes.push(Handle::start(Orders::Worker(orders), proxy)?);
+    }
+    for index in 0..setup.producers {
+        let common = common(format!("producer-{index}"));
+        let proxy = proxy(&common.name, &stand, &producer_losses).await?;
+        let count = setup.jobs / setup.producers + u64::from(index < setup.jobs % setup.producers);
+        let orders = Producer {
+            common,
+            seed: setup.seed,
+            first: index * SHARE,
+            count,
+            // A little faster than needed, to be done before the faults are.
+            rate: count as f64 / (setup.span.as_secs_f64() * 0.9).max(1.0),
+            millis: setup.millis,
+            killers: setup.killers,
+            ways: setup.ways.clone(),
+            acts: setup.acts.clone(),
+        };
+        producers.push(Handle::start(Orders::Producer(orders), proxy)?);
+    }
+    for handle in nodes.iter().chain(&producers) {
+        keepers.spawn(handle.clone().keep(ledger.clone()));
+    }
+    let field = Field {
+        stand,
+        namespace,
+        ledger,
+        node_losses,
+        producer_losses,
+        room: Semaphore::new(setup.nodes.saturating_sub(2).max(1)),
+        nodes,
+        producers,
+        server: Mutex::new(()),
+        faults: AtomicU64::new(1),
+    };
+    Ok((field, keepers))
+}
+
+async fn proxy(name: &str, stand: &Stand, rules: &Arc<Rules>) -> Result<Proxy, String> {
+    Proxy::start(name, stand.address(), Arc::clone(rules)).await.map_err(|error| error.to_string())
+}
+
+/// Lets every fault strike when its time comes, and waits until all are over.
+async fn faults(setup: &Setup, field: &Arc<Field>, keepers: &mut Keepers) -> Result<usize, String> {
+    let begun = tokio::time::Instant::now();
+    let mut strikes = JoinSet::new();
+    let mut said = Instant::now();
+    for planned in &setup.plan {
+        tokio::time::sleep_until(begun + planned.at).await;
+        let (struck, fault) = (Arc::clone(field), planned.fault.clone());
+        strikes.spawn(async move { struck.strike(fault).await });
+        kept(keepers)?;
+        if said.elapsed() > Duration::from_secs(30) {
+            said = Instant::now();
+            let done = field.faults.load(std::sync::atomic::Ordering::Relaxed) - 1;
+            eprintln!("torture: {done} faults after {} s", begun.elapsed().as_secs());
+        }
+    }
+    tokio::time::sleep_until(begun + setup.span).await;
+    let mut happened = 0;
+    while let Some(struck) = strikes.join_next().await {
+        happened += usize::from(struck.map_err(|error| error.to_string())??);
+    }
+    Ok(happened)
+}
+
+/// A keeper that fails ends the run.
+fn kept(keepers: &mut Keepers) -> Result<(), String> {
+    while let Some(kept) = keepers.try_join_next() {
+        kept.map_err(|error| error.to_string())??;
+    }
+    Ok(())
+}
+
+/// Faults are off.
+fn calm(field: &Field) {
+    field.node_losses.forgive();
+    field.producer_losses.forgive();
+    for handle in field.nodes.iter().chain(&field.producers) {
+        handle.proxy.set(|weather| weather_of_a_nice_day(weather));
+    }
+}
+
+fn weather_of_a_nice_day(weather: &mut Weather) {
+    weather.delay = Duration::ZERO;
+    weather.dribble = false;
+    weather.frozen = false;
+}
+
+/// Waits until the producers are done and the queue is empty; none if that takes too long.
+async fn drain(
+    setup: &Setup,
+    field: &Field,
+    keepers: &mut Keepers,
+) -> Result<Option<Duration>, String> {
+    let patience = Duration::from_secs(120);
+    let begun = Instant::now();
+    loop {
+        let mut all = true;
+        for producer in &field.producers {
+            all &= producer.member.lock().await.is_finished();
+        }
+        if all {
+            break;
+        }
+        if begun.elapsed() > patience {
+            return Err("the producers did not end within two minutes of calm".into());
+        }
+        kept(keepers)?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < setup.drain {
+        if final_state::is_drained(&field.stand.url(), &field.namespace).await? {
+            let drained = begun.elapsed();
+            tidy(setup, field).await?;
+            return Ok(Some(drained));
+        }
+        kept(keepers)?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(None)
+}
+
+/// Gives the living time to clean up after the dead: only they can.
+async fn tidy(setup: &Setup, field: &Field) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < TIDY
+        && !final_state::is_tidy(&field.stand.url(), &field.namespace, setup.nodes).await?
+    {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+/// Tells every node to stop; returns how many had to be killed.
+async fn dismiss(field: &Field) -> Result<usize, String> {
+    for node in &field.nodes {
+        let mut member = node.member.lock().await;
+        member.dismiss();
+        member.signal("TERM").await?;
+    }
+    let mut stuck = 0;
+    for node in &field.nodes {
+        let mut member = node.member.lock().await;
+        if !member.await_end(Duration::from_secs(40)).await {
+            stuck += 1;
+            member.kill().await?;
+        }
+    }
+    Ok(stuck)
+}
+
+/// The ledger's files in a folder.
+pub(crate) fn ledger_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,263 @@
+//! Carrying out one fault of the plan.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+
+use crate::ledger::{Ledger, Record};
+use crate::plan::Fault;
+use crate::processes::{Handle, Member};
+use crate::proxy::Rules;
+use crate::servers::Stand;
+
+/// A loss for which nothing came by within this time did not happen.
+const COMES_BY: Duration = Duration::from_secs(20);
+
+/// Everything that can be struck.
+pub(crate) struct Field {
+    pub(crate) stand: Arc<Stand>,
+    pub(crate) namespace: String,
+    pub(crate) ledger: Ledger,
+    pub(crate) nodes: Vec<Handle>,
+    pub(crate) producers: Vec<Handle>,
+    pub(crate) node_losses: Arc<Rules>,
+    pub(crate) producer_losses: Arc<Rules>,
+    /// So many nodes may be away at a time.
+    pub(crate) room: Semaphore,
+    /// One fault of the server at a time.
+    pub(crate) server: Mutex<()>,
+    pub(crate) faults: AtomicU64,
+}
+
+impl Field {
+    /// Carries out a fault and notes it; says whether it happened.
+    pub(crate) async fn strike(&self, fault: Fault) -> Result<bool, String> {
+        let kind = fault.kind();
+        match fault {
+            Fault::Kill { victim, away } => self.kill(kind, &self.nodes, victim, away).await,
+            Fault::KillProducer { victim, away } => {
+                self.kill(kind, &self.producers, victim, away).await
+            }
+            Fault::Freeze { victim, lasting } => {
+                let _room = self.room.acquire().await.map_err(|error| error.to_string())?;
+                let Some((handle, member)) = take(&self.nodes, victim).await else {
+                    return Ok(false);
+                };
+                let id = self.begin(kind, &handle.name);
+                member.signal("STOP").await?;
+                tokio::time::sleep(lasting).await;
+                member.signal("CONT").await?;
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::Term { victim, away } => {
+                let _room = self.room.acquire().await.map_err(|error| error.to_string())?;
+                let Some((handle, mut member)) = take(&self.nodes, victim).await else {
+                    return Ok(false);
+                };
+                let id = self.begin(kind, &handle.name);
+                member.signal("TERM").await?;
+                let in_time = member.await_end(Duration::from_secs(40)).await;
+                member.kill().await?;
+                tokio::time::sleep(away).await;
+                member.spawn()?;
+                self.over(id, if in_time { "" } else { "it did not end by itself" });
+                Ok(true)
+            }
+            Fault::Isolate { victim, lasting } => {
+                let _room = self.room.acquire().await.map_err(|error| error.to_string())?;
+                let Some((handle, _member)) = take(&self.nodes, victim).await else {
+                    return Ok(false);
+                };
+                let id = self.begin(kind, &handle.name);
+                handle.proxy.set(|weather| weather.frozen = true);
+                tokio::time::sleep(lasting).await;
+                handle.proxy.set(|weather| weather.frozen = false);
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::Delay { victim, by, lasting } => {
+                let handle = one(&self.nodes, victim);
+                let id = self.begin(kind, &handle.name);
+                handle.proxy.set(|weather| weather.delay = by);
+                tokio::time::sleep(lasting).await;
+                handle.proxy.set(|weather| weather.delay = Duration::ZERO);
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::Dribble { victim, lasting } => {
+                let handle = one(&self.nodes, victim);
+                let id = self.begin(kind, &handle.name);
+                handle.proxy.set(|weather| weather.dribble = true);
+                tokio::time::sleep(lasting).await;
+                handle.proxy.set(|weather| weather.dribble = false);
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::HalfClose { victim } => {
+                let handle = one(&self.nodes, victim);
+                let id = self.begin(kind, &handle.name);
+                handle.proxy.half_close();
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::Cut { victim } => {
+                let handle = one(&self.nodes, victim);
+                let id = self.begin(kind, &handle.name);
+                handle.proxy.cut();
+                self.over(id, "");
+                Ok(true)
+            }
+            Fault::Lose { of_producer, loss, .. } => {
+                let rules = if of_producer { &self.producer_losses } else { &self.node_losses };
+                let id = self.faults.fetch_add(1, Ordering::Relaxed);
+                let note = format!("{} {}", loss.command, if loss.cut { "and cut" } else { "" });
+                match tokio::time::timeout(COMES_BY, rules.lose(loss)).await {
+                    Ok(Ok(target)) => {
+                        self.ledger.write(Record::Fault { id, kind: kind.into(), target });
+                        self.over(id, note.trim());
+                        Ok(true)
+                    }
+                    _ => Ok(false),
+                }
+            }
+            of_server => self.strike_server(kind, of_server).await,
+        }
+    }
+
+    async fn strike_server(&self, kind: &str, fault: Fault) -> Result<bool, String> {
+        let _alone = self.server.lock().await;
+        let stand = Arc::clone(&self.stand);
+        let stream =
+            |lane: &str| format!("{}:{{{}.0}}:ready:{lane}", self.namespace, crate::job::QUEUE);
+        let (lasting, begin, end): (Duration, Order, Order) = match fault {
+            Fault::KillServer { away } => (
+                away,
+                Box::new(|stand| {
+                    let delayed = stand.info("aof_delayed_fsync").unwrap_or_default();
+                    stand.server().kill().map_err(|error| error.to_string())?;
+                    Ok(format!("aof_delayed_fsync {delayed}"))
+                }),
+                Box::new(|stand| {
+                    stand.server().restart().map_err(|error| error.to_string())?;
+                    Ok(String::new())
+                }),
+            ),
+            Fault::PauseServer { lasting } => (
+                lasting,
+                Box::new(|stand| pass(stand.server().pause())),
+                Box::new(|stand| pass(stand.server().resume())),
+            ),
+            Fault::FlushScripts => (
+                Duration::ZERO,
+                Box::new(|stand| stand.command(&["SCRIPT", "FLUSH"])),
+                Box::new(|_| Ok(String::new())),
+            ),
+            Fault::DestroyGroups => {
+                let streams = ["front", "suspect", "high", "normal", "low"].map(stream);
+                let destroy = move |stand: &Stand| {
+                    for stream in &streams {
+                        // A lane that nobody ever used has none.
+                        let _ = stand.command(&["XGROUP", "DESTROY", stream, "workers"]);
+                    }
+                    Ok(String::new())
+                };
+                (Duration::ZERO, Box::new(destroy), Box::new(|_| Ok(String::new())))
+            }
+            Fault::Exhaust { lasting } => (
+                lasting,
+                Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "1mb"])),
+                Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "0"])),
+            ),
+            Fault::Spoil { lasting } => {
+                let key = format!("{}:{{{}.0}}:bodies", self.namespace, crate::job::QUEUE);
+                let mend = key.clone();
+                (
+                    lasting,
+                    Box::new(move |stand: &Stand| stand.command(&["SET", &key, "mine"])),
+                    Box::new(move |stand: &Stand| stand.command(&["DEL", &mend])),
+                )
+            }
+            Fault::Jump { millis } => {
+                let jump = move |stand: &Stand| {
+                    let jumped = stand.jump(millis)?;
+                    Ok(if jumped { format!("{millis} ms") } else { "not possible here".into() })
+                };
+                (Duration::ZERO, Box::new(jump), Box::new(|_| Ok(String::new())))
+            }
+            other => return Err(format!("{other:?} is no fault of the server")),
+        };
+        let id = self.begin(kind, "server");
+        let run = |order: Order| {
+            let stand = Arc::clone(&stand);
+            tokio::task::spawn_blocking(move || order(&stand))
+        };
+        let note = run(begin).await.map_err(|error| error.to_string())??;
+        tokio::time::sleep(lasting).await;
+        run(end).await.map_err(|error| error.to_string())??;
+        self.over(id, &note);
+        Ok(note != "not possible here")
+    }
+
+    async fn kill(
+        &self,
+        kind: &str,
+        of: &[Handle],
+        victim: u64,
+        away: Duration,
+    ) -> Result<bool, String> {
+        let _room = self.room.acquire().await.map_err(|error| error.to_string())?;
+        let Some((handle, mut member)) = take(of, victim).await else { return Ok(false) };
+        let id = self.begin(kind, &handle.name);
+        member.kill().await?;
+        tokio::time::sleep(away).await;
+        member.spawn()?;
+        self.over(id, "");
+        Ok(true)
+    }
+
+    fn begin(&self, kind: &str, target: &str) -> u64 {
+        let id = self.faults.fetch_add(1, Ordering::Relaxed);
+        self.ledger.write(Record::Fault { id, kind: kind.into(), target: target.into() });
+        id
+    }
+
+    fn over(&self, id: u64, note: &str) {
+        self.ledger.write(Record::Over { id, note: note.into() });
+    }
+}
+
+type Order = Box<dyn FnOnce(&Stand) -> Result<String, String> + Send>;
+
+fn pass(result: Result<(), poolder_devserver::Error>) -> Result<String, String> {
+    result.map(|()| String::new()).map_err(|error| error.to_string())
+}
+
+fn one(of: &[Handle], victim: u64) -> &Handle {
+    &of[usize::try_from(victim).unwrap_or(0) % of.len()]
+}
+
+/// Takes the victim, or the next that no other fault holds; none when nobody is left.
+async fn take(of: &[Handle], victim: u64) -> Option<(Handle, OwnedMutexGuard<Member>)> {
+    let first = usize::try_from(victim).unwrap_or(0) % of.len();
+    loop {
+        let mut busy = false;
+        for handle in of[first..].iter().chain(&of[..first]) {
+            let Ok(mut member) = Arc::clone(&handle.member).try_lock_owned() else {
+                busy = true;
+                continue;
+            };
+            if member.is_up() {
+                return Some((handle.clone(), member));
+            }
+            busy |= !member.is_finished();
+        }
+        if !busy {
+            return None;
+        }
+        // The holders of the others do not tell when they are done.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
