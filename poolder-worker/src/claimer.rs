@@ -137,15 +137,23 @@ impl Claimer {
     /// Removes our consumers, so that deploys do not pile them up. One that holds something after
     /// all, since a claim landed that we never heard of, is left to the rescuers.
     async fn leave(&mut self, name: &NodeName) {
+        let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
+        let mut tries = 3;
         for lane in Lane::ALL {
-            let broker = self.setup.client.broker();
-            match broker.forget(&self.setup.partition, lane, name).await {
-                Ok(true) => {}
-                Ok(false) => self.setup.slots.claims_left = true,
-                Err(error) => {
-                    tracing::debug!(partition = %self.setup.partition, %error, "a consumer stays");
-                    return;
+            loop {
+                match broker.forget(partition, lane, name).await {
+                    Ok(true) => {}
+                    Ok(false) => self.setup.slots.claims_left = true,
+                    // A connection that broke long ago says so when it is used again.
+                    Err(error) if error.is_unknown() && tries > 0 => {
+                        tries -= 1;
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%partition, %lane, %error, "a consumer stays");
+                    }
                 }
+                break;
             }
         }
     }

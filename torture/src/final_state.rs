@@ -137,7 +137,8 @@ async fn lanes(
         }
         let consumers = consumers(redis, &stream).await;
         if !consumers.is_empty() {
-            state.leftovers.push(format!("{} consumers in {lane}", consumers.len()));
+            let names = consumers.join(", ");
+            state.leftovers.push(format!("{} consumers in {lane}: {names}", consumers.len()));
         }
     }
     Ok(())

@@ -174,7 +174,9 @@ mod tests {
             .unwrap();
         let read: Vec<Record> = read(&path).unwrap().into_iter().map(|l| l.record).collect();
         assert_eq!(read, records);
-        ledger.write(Record::Died { target: "x".into() });
+        for target in ["x", "y"] {
+            ledger.write(Record::Died { target: target.into() });
+        }
         assert!(super::read(&path).is_err(), "a torn record within is no ledger");
         std::fs::remove_dir_all(&dir).unwrap();
     }

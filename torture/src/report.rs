@@ -79,6 +79,7 @@ impl Report {
                 violations(&["completed twice", "settled twice"]).to_string(),
             ),
             ("**innocent, but buried**", violations(&["innocent, but buried"]).to_string()),
+            ("buried after three real crashes", verdict.unlucky.to_string()),
             ("executions", verdict.executions.to_string()),
             (
                 "repetitions",

@@ -74,6 +74,23 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
     }
 }
 
+/// True for a run under which its process ended, or was as good as dead.
+pub(crate) fn was_cut_off(run: &Execution, faults: &[Fault]) -> bool {
+    let until = run.to.unwrap_or(u64::MAX).min(run.from + MEMORY) + SLACK;
+    faults.iter().any(|fault| {
+        fault.target == run.node
+            && fault.from <= until
+            && fault.to.saturating_add(SLACK) >= run.from
+            && matches!(
+                fault.kind.as_str(),
+                "SIGKILL of a node"
+                    | "SIGSTOP past the lease"
+                    | "node cut off past the lease"
+                    | "killed by a job"
+            )
+    })
+}
+
 /// Moves by somebody whose claim had been given to another: a delivery that was given out twice,
 /// as after the loss of a group, belongs to the one who has it last.
 pub(crate) fn usurped(history: &History) -> Vec<&Move> {

@@ -6,3 +6,6 @@ mod verdict;
 
 pub(crate) use history::{History, Job};
 pub(crate) use verdict::{Allowances, Verdict, check};
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::executions::{Duplicate, duplicates, usurped};
-use super::history::{History, Job};
+use super::executions::{Duplicate, duplicates, usurped, was_cut_off};
+use super::history::{Fault, History, Job};
 use crate::final_state::FinalState;
 use crate::ledger::Ended;
 
@@ -29,6 +29,8 @@ pub(crate) struct Verdict {
     pub(crate) completed: u64,
     pub(crate) expected: u64,
     pub(crate) buried: u64,
+    /// Jobs that did nothing wrong, but ran in three processes that ended: nobody can tell.
+    pub(crate) unlucky: u64,
     pub(crate) cancelled: u64,
     /// Late settlements that were refused.
     pub(crate) fenced: u64,
@@ -84,10 +86,16 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
         verdict.executions += job.executions.len() as u64;
         let exists = existence(*seq, job, allowed, &mut verdict);
         let act = job.act;
-        verdict.expected += exists * u64::from(act.is_some_and(crate::job::Act::completes));
-        dying += exists * u64::from(act.is_some_and(crate::job::Act::dies));
+        let unlucky = unlucky(job, state, &history.faults);
+        verdict.unlucky += u64::from(unlucky);
+        let dies = unlucky || act.is_some_and(crate::job::Act::dies);
+        let completes = !dies && act.is_some_and(crate::job::Act::completes);
+        verdict.expected += exists * u64::from(completes);
+        dying += exists * u64::from(dies);
         cancelling += exists * u64::from(act == Some(crate::job::Act::Cancel));
-        end(*seq, job, state, &mut verdict);
+        if !unlucky {
+            end(*seq, job, state, &mut verdict);
+        }
         for duplicate in duplicates(*seq, job, &history.faults) {
             note(duplicate, job, &mut verdict, &mut recoveries);
         }
@@ -149,6 +157,15 @@ fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) ->
         verdict.violate("stored more often than told", text);
     }
     there
+}
+
+/// True for a job among the dead that three processes really ended under: to whoever looks from
+/// outside that is what a killer looks like.
+fn unlucky(job: &Job, state: &FinalState, faults: &[Fault]) -> bool {
+    let innocent = job.act.is_some_and(crate::job::Act::completes);
+    let buried = job.executions.iter().any(|run| state.dead.contains_key(&run.job));
+    let crashes = job.executions.iter().filter(|run| was_cut_off(run, faults)).count();
+    innocent && buried && crashes >= 3
 }
 
 /// Every job that ran must have come to its end.

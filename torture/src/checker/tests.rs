@@ -1,0 +1,226 @@
+//! The checker must be able to fail: ledgers by hand, each with one thing wrong.
+
+use std::collections::BTreeMap;
+
+use super::{Allowances, History, Verdict, check};
+use crate::final_state::FinalState;
+use crate::job::Act;
+use crate::ledger::{Ended, How, Line, Outcome, Record};
+
+const SLOTS: Allowances = Allowances { slots: 8, losses: false };
+
+/// A ledger in the making.
+#[derive(Default)]
+struct Book {
+    files: BTreeMap<&'static str, Vec<Line>>,
+    state: FinalState,
+    runs: u64,
+}
+
+impl Book {
+    fn note(&mut self, file: &'static str, at: u64, record: Record) -> &mut Self {
+        self.files.entry(file).or_default().push(Line { at, record });
+        self
+    }
+
+    fn stored(&mut self, seq: u64, act: Act, how: How, outcome: Outcome) -> &mut Self {
+        self.note("producer-0.1", 1, Record::Invoke { seq, act, how });
+        let job = Some(format!("j{seq}"));
+        self.note("producer-0.1", 2, Record::Stored { seq, outcome, job })
+    }
+
+    /// A run on a node, from one time to another, under the job's own id.
+    fn run(&mut self, node: &'static str, seq: u64, from: u64, end: Option<Ended>) -> &mut Self {
+        self.run_as(node, seq, &format!("j{seq}"), (1, 1), from, end)
+    }
+
+    fn run_as(
+        &mut self,
+        node: &'static str,
+        seq: u64,
+        job: &str,
+        (attempt, fence): (u32, u64),
+        from: u64,
+        end: Option<Ended>,
+    ) -> &mut Self {
+        self.runs += 1;
+        let run = self.runs;
+        self.note(node, from, Record::Start { run, seq, job: job.into(), attempt, fence });
+        if let Some(how) = end {
+            self.note(node, from + 10, Record::End { run, how });
+        }
+        self
+    }
+
+    fn fault(&mut self, kind: &str, target: &str, from: u64, to: u64) -> &mut Self {
+        let id = from;
+        let (kind, target) = (kind.to_owned(), target.to_owned());
+        self.note("torture", from, Record::Fault { id, kind, target });
+        self.note("torture", to, Record::Over { id, note: String::new() })
+    }
+
+    fn count(&mut self, counter: &str, value: u64) -> &mut Self {
+        self.state.stats.insert(counter.into(), value);
+        self
+    }
+
+    fn check(&self) -> Verdict {
+        let mut history = History::default();
+        for (file, lines) in &self.files {
+            history.add(file, lines.clone());
+        }
+        history.order();
+        check(&history, &self.state, SLOTS)
+    }
+
+    #[track_caller]
+    fn is_wrong(&self, what: &str) {
+        let verdict = self.check();
+        assert!(verdict.violations.contains_key(what), "{what}: {:?}", verdict.violations);
+    }
+}
+
+fn one_done() -> Book {
+    let mut book = Book::default();
+    book.stored(1, Act::Done, How::Plain, Outcome::Ok).count("completed", 1);
+    book.run("node-0.1", 1, 100, Some(Ended::Done));
+    book
+}
+
+#[test]
+fn a_quiet_run_is_good() {
+    let verdict = one_done().check();
+    assert!(verdict.is_good(), "{:?}", verdict.examples);
+    assert_eq!((verdict.jobs, verdict.ok, verdict.executions), (1, 1, 1));
+}
+
+#[test]
+fn what_was_stored_and_never_ran_is_lost() {
+    let mut book = one_done();
+    book.stored(2, Act::Done, How::Plain, Outcome::Ok).is_wrong("lost");
+    let mut book = one_done();
+    let verdict = book.stored(2, Act::Done, How::Plain, Outcome::Unknown).check();
+    assert!(verdict.is_good(), "nobody promised anything: {:?}", verdict.examples);
+    assert_eq!(verdict.unknown_absent, 1);
+    let mut book = one_done();
+    book.note("producer-0.1", 5, Record::Invoke { seq: 2, act: Act::Done, how: How::Plain });
+    assert_eq!(book.check().unknown_absent, 1, "its producer was killed meanwhile");
+}
+
+#[test]
+fn what_ran_and_was_never_done_is_lost_too() {
+    let mut book = one_done();
+    book.stored(2, Act::Done, How::Plain, Outcome::Ok);
+    book.run("node-0.1", 2, 100, None).is_wrong("never finished");
+    book.run("node-0.1", 2, 200, Some(Ended::Done)).is_wrong("never settled");
+}
+
+#[test]
+fn a_second_completion_shows_in_the_sum_and_in_the_ledger() {
+    one_done().count("completed", 2).is_wrong("settled twice");
+    let mut book = one_done();
+    for at in [120, 130] {
+        let settled = Record::Settled { job: "j1".into(), applied: true, completes: true };
+        book.note("node-0.1", at, settled);
+    }
+    book.is_wrong("completed twice");
+}
+
+#[test]
+fn a_refused_enqueue_that_was_stored_is_found_by_its_second_id() {
+    let mut book = one_done();
+    book.count("completed", 2);
+    book.run_as("node-0.1", 1, "other", (1, 1), 300, Some(Ended::Done));
+    book.is_wrong("stored more often than told");
+    book.stored(1, Act::Done, How::Plain, Outcome::Unknown);
+    let verdict = book.check();
+    assert!(!verdict.violations.contains_key("stored more often than told"), "it may have been");
+}
+
+#[test]
+fn a_repetition_needs_a_fault_at_its_own_node_and_time() {
+    let repeated = || {
+        let mut book = one_done();
+        book.runs = 0;
+        book.files.remove("node-0.1");
+        book.run("node-0.1", 1, 10_000, None);
+        book.run_as("node-1.1", 1, "j1", (1, 2), 22_000, Some(Ended::Done));
+        book
+    };
+    repeated().is_wrong("repeated without a reason");
+    repeated()
+        .fault("SIGKILL of a node", "node-1", 10_010, 10_020)
+        .is_wrong("repeated without a reason");
+    repeated()
+        .fault("SIGKILL of a node", "node-0", 30_000, 30_010)
+        .is_wrong("repeated without a reason");
+    let verdict = repeated().fault("SIGKILL of a node", "node-0", 10_010, 10_020).check();
+    assert!(verdict.is_good(), "{:?}", verdict.examples);
+    assert_eq!((verdict.duplicate_executions, verdict.recovery_max), (1, 11_990));
+}
+
+#[test]
+fn a_retry_is_no_repetition_but_the_same_attempt_again_is() {
+    let mut book = Book::default();
+    book.stored(1, Act::Fail(1), How::Plain, Outcome::Ok).count("completed", 1);
+    book.run_as("node-0.1", 1, "j1", (1, 1), 100, Some(Ended::Failed));
+    book.run_as("node-0.1", 1, "j1", (2, 2), 500, Some(Ended::Done));
+    assert_eq!(book.check().duplicate_executions, 0);
+    book.run_as("node-0.1", 1, "j1", (2, 2), 900, Some(Ended::Done));
+    book.is_wrong("repeated without a reason");
+}
+
+#[test]
+fn the_guilty_die_and_the_innocent_do_not() {
+    let mut book = Book::default();
+    book.stored(1, Act::Doomed, How::Plain, Outcome::Ok);
+    book.run("node-0.1", 1, 100, Some(Ended::Failed)).is_wrong("should be dead");
+    book.state.dead.insert("j1".into(), "never".into());
+    assert!(book.count("buried", 1).check().is_good());
+    let mut book = one_done();
+    book.state.dead.insert("j1".into(), "crash".into());
+    book.is_wrong("innocent, but buried");
+}
+
+#[test]
+fn three_real_crashes_are_bad_luck_and_two_are_not() {
+    let crashed = |times: u64| {
+        let mut book = Book::default();
+        book.stored(1, Act::Done, How::Plain, Outcome::Ok).count("buried", 1);
+        book.state.dead.insert("j1".into(), "crash 3".into());
+        for time in 1..=3 {
+            book.run_as("node-0.1", 1, "j1", (1, time), time * 100_000, None);
+        }
+        for time in 1..=times {
+            let at = time * 100_000 + 20;
+            book.fault("SIGKILL of a node", "node-0", at, at + 5);
+        }
+        book
+    };
+    let verdict = crashed(3).check();
+    assert!(verdict.is_good() && verdict.unlucky == 1, "{:?}", verdict.examples);
+    crashed(2).is_wrong("innocent, but buried");
+}
+
+#[test]
+fn a_move_by_one_who_has_lost_the_claim_is_found() {
+    let mut book = Book::default();
+    book.stored(1, Act::Fail(1), How::Plain, Outcome::Ok).count("completed", 1);
+    book.run_as("node-0.1", 1, "j1", (1, 1), 1_000, Some(Ended::Failed));
+    book.run_as("node-1.1", 1, "j1", (1, 1), 2_000, Some(Ended::Failed));
+    book.run_as("node-1.1", 1, "j1", (2, 2), 9_000, Some(Ended::Done));
+    book.fault("groups destroyed", "server", 1_500, 1_501);
+    let settled = Record::Settled { job: "j1".into(), applied: true, completes: false };
+    book.note("node-1.1", 4_000, settled.clone());
+    assert!(book.check().is_good(), "{:?}", book.check().examples);
+    book.note("node-0.1", 4_000, settled).is_wrong("settled without the claim");
+}
+
+#[test]
+fn leftovers_and_strangers_are_named() {
+    let mut book = one_done();
+    book.state.leftovers.push("2 consumers in front".into());
+    book.is_wrong("left behind");
+    let mut book = one_done();
+    book.run("node-0.1", 77, 100, Some(Ended::Done)).is_wrong("unheard of");
+}
