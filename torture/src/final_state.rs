@@ -43,8 +43,11 @@ impl Keys {
 }
 
 async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
-    let patience = Some(std::time::Duration::from_secs(10));
-    let settings = redis::AsyncConnectionConfig::new().set_response_timeout(patience);
+    // Nothing is wrong with a server that is slow on a busy machine.
+    let patience = Some(std::time::Duration::from_secs(20));
+    let settings = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(patience)
+        .set_response_timeout(patience);
     redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&settings).await
 }
 

@@ -96,7 +96,11 @@ impl Scene {
         let config = poolder::Config::new(stand.url()).namespace(NAMESPACE);
         let client = Client::new(config).map_err(|error| error.to_string())?;
         let redis = redis::Client::open(stand.url()).map_err(|error| error.to_string())?;
-        let redis = redis.get_multiplexed_async_connection().await;
+        let patience = Some(Duration::from_secs(20));
+        let settings = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(patience)
+            .set_response_timeout(patience);
+        let redis = redis.get_multiplexed_async_connection_with_config(&settings).await;
         Ok(Self { client, redis: redis.map_err(|error| error.to_string())? })
     }
 

@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use poolder_devserver::{Fsync, Server};
+
+/// A healthy server answers sooner, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A private server.
 pub(crate) struct Stand {
@@ -60,12 +64,12 @@ impl Stand {
 
     /// Sends a command past all proxies.
     pub(crate) fn command(&self, words: &[&str]) -> Result<String, String> {
-        self.server.command(words).map_err(|error| error.to_string())
+        self.server.command_within(PATIENCE, words).map_err(|error| error.to_string())
     }
 
     /// A field of `INFO`.
     pub(crate) fn info(&self, field: &str) -> Option<String> {
-        let info = self.server.command(&["INFO", "everything"]).ok()?;
+        let info = self.command(&["INFO", "everything"]).ok()?;
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         line.map(|value| value.trim().to_owned())
     }

@@ -198,7 +198,7 @@ fn calm(field: &Field) {
     field.node_losses.forgive();
     field.producer_losses.forgive();
     for handle in field.nodes.iter().chain(&field.producers) {
-        handle.proxy.set(|weather| weather_of_a_nice_day(weather));
+        handle.proxy.set(weather_of_a_nice_day);
     }
 }
 

@@ -66,7 +66,7 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
             }
     };
     // The last is the likeliest.
-    let found = faults.iter().filter(explains).next_back();
+    let found = faults.iter().rfind(explains);
     Duplicate {
         seq,
         because: found.map(|fault| fault.kind.clone()),

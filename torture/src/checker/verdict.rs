@@ -55,11 +55,12 @@ impl Verdict {
     }
 
     /// Notes something that must not be.
-    pub(crate) fn violate(&mut self, what: &str, example: String) {
+    pub(crate) fn violate(&mut self, what: &str, mut example: String) {
         let count = self.violations.entry(what.to_owned()).or_default();
         *count += 1;
         if *count <= EXAMPLES as u64 {
-            self.examples.push(format!("{what}: {example}"));
+            example.insert_str(0, &format!("{what}: "));
+            self.examples.push(example);
         }
     }
 }

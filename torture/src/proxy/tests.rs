@@ -66,7 +66,7 @@ async fn the_nth_is_lost_and_scripts_have_names() {
 async fn weather_slows_chops_freezes_halves_and_cuts() {
     let (_server, proxy, _, client) = through().await;
     let mut connection = connect(&client).await;
-    let mut ping = redis::cmd("PING");
+    let ping = redis::cmd("PING");
     proxy.set(|weather| weather.dribble = true);
     assert!(ping.query_async::<String>(&mut connection).await.is_ok());
     proxy.set(|weather| *weather = Weather { dribble: false, frozen: true, ..*weather });
