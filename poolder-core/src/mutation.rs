@@ -21,7 +21,7 @@ pub const fn mutated(_guard: &str) -> bool {
 }
 
 /// The guards inside scripts: name, file, the text that guards, and what stands there without it.
-#[cfg(poolder_mutations)]
+#[cfg(any(poolder_mutations, test))]
 const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
     (
         "fence-complete",
@@ -58,4 +58,24 @@ pub(crate) fn script(file: &str, text: &'static str) -> &'static str {
 #[cfg(not(poolder_mutations))]
 pub(crate) const fn script(_file: &str, text: &'static str) -> &'static str {
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guard_in_a_script_is_still_there_and_once() {
+        for (name, file, guard, _) in IN_SCRIPTS {
+            let path = format!("{}/src/scripts/{file}.lua", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).unwrap();
+            assert_eq!(text.matches(guard).count(), 1, "{name}: {file}.lua, {guard:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(poolder_mutations))]
+    fn this_build_leaves_no_guard_out() {
+        assert!(IN_SCRIPTS.iter().all(|(name, ..)| !mutated(name)));
+    }
 }

@@ -83,6 +83,16 @@ fn judge(info: &HashMap<String, String>) -> Result<Findings, String> {
                 .into(),
         );
     }
+    // The field is there only when the setting is.
+    let replicas = field("connected_slaves").parse::<u32>().unwrap_or(0);
+    if replicas > 0 && !info.contains_key("min_slaves_good_slaves") {
+        warnings.push(
+            "min-replicas-to-write is 0: a primary that was replaced goes on taking jobs for a \
+             while, and they are lost when it returns; set min-replicas-to-write 1 and \
+             min-replicas-max-lag 2 or so, and enqueue what matters with Durability::replicated(1)"
+                .into(),
+        );
+    }
     let flavour = match (field("server_name"), field("valkey_version")) {
         (_, valkey) if !valkey.is_empty() => format!("Valkey {valkey}"),
         (name, _) if !name.is_empty() => format!("{name} {version}"),
@@ -124,6 +134,10 @@ mod tests {
         let lru = [("maxmemory_policy", "allkeys-lru"), ("maxmemory", "0")];
         assert!(look(&lru).unwrap().warnings[0].contains("noeviction"));
         assert!(look(&[("aof_enabled", "0")]).unwrap().warnings[0].contains("appendonly"));
+        let replicated = [("connected_slaves", "1")];
+        assert!(look(&replicated).unwrap().warnings[0].contains("min-replicas-to-write"));
+        let safe = [("connected_slaves", "1"), ("min_slaves_good_slaves", "1")];
+        assert!(look(&safe).unwrap().warnings.is_empty());
         assert!(look(&[("redis_version", "7.0.4")]).unwrap().warnings[0].contains("7.0.5"));
     }
 }
