@@ -1,5 +1,6 @@
 //! A primary, a replica, and Sentinels that watch them.
 
+use crate::builder::Builder;
 use crate::cluster::{port, wait};
 use crate::error::Error;
 use crate::server::Server;
@@ -23,7 +24,19 @@ impl Sentinel {
     /// # Errors
     /// No server program was found, or they did not find each other in time.
     pub fn start(sentinels: usize) -> Result<Self, Error> {
-        let server = || Server::builder().tcp().arg("repl-diskless-sync-delay", "0").start();
+        Self::start_with(sentinels, |server| server)
+    }
+
+    /// The same, with other than the default settings for both servers.
+    ///
+    /// # Errors
+    /// As [`Sentinel::start`].
+    pub fn start_with(
+        sentinels: usize,
+        settings: impl Fn(Builder) -> Builder,
+    ) -> Result<Self, Error> {
+        let plain = || Server::builder().tcp().arg("repl-diskless-sync-delay", "0");
+        let server = || settings(plain()).start();
         let servers = [server()?, server()?];
         let primary = port(&servers[0]).to_string();
         servers[1].command(&["REPLICAOF", "127.0.0.1", &primary])?;
@@ -56,6 +69,26 @@ impl Sentinel {
     #[must_use]
     pub fn servers(&self) -> &[Server; 2] {
         &self.servers
+    }
+
+    /// The primary, as the first Sentinel that answers knows it.
+    ///
+    /// # Errors
+    /// None answers, or it names a server that is not ours.
+    pub fn primary(&self) -> Result<&Server, Error> {
+        let mut answer = Err(Error::failed("there is no Sentinel to ask".to_owned()));
+        for sentinel in &self.sentinels {
+            answer = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
+            if answer.is_ok() {
+                break;
+            }
+        }
+        let answer = answer?;
+        let named = answer.lines().nth(1).and_then(|line| line.parse().ok());
+        self.servers
+            .iter()
+            .find(|server| server.port() == named)
+            .ok_or_else(|| Error::failed(format!("no server of ours: {answer}")))
     }
 
     /// The URL for a client of Poolder: `redis+sentinel://127.0.0.1:…,…/poolder`.

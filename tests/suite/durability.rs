@@ -47,3 +47,17 @@ async fn a_job_on_disk_needs_a_server_that_writes_to_one() {
     let stored = space.client.enqueue(Number(1)).durability(Durability::fsynced()).await;
     assert_eq!(stored.is_ok(), knows, "{stored:?}");
 }
+
+#[tokio::test]
+async fn what_cannot_be_confirmed_is_stored_all_the_same_and_said_to_be_unknown() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "unconfirmed");
+    server.command(&["ACL", "SETUSER", "default", "-wait"]).unwrap();
+    let one = Durability::replicated(1);
+    let error = space.client.enqueue(Number(1)).durability(one).await.unwrap_err();
+    assert!(error.is_unknown() && error.job_id().is_some(), "{error}");
+    let jobs = (2..4).map(|n| space.client.enqueue(Number(n)).durability(one).prepare()).collect();
+    let results = space.client.enqueue_prepared(jobs).await;
+    assert!(results.iter().all(|one| one.as_ref().is_err_and(poolder::Error::is_unknown)));
+    assert_eq!(space.ready("q").await, 3, "to call them refused would make them six");
+}

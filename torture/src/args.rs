@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use poolder_devserver::Fsync;
 
+use crate::plan::Profile;
+
 /// How to call this program.
 pub(crate) const USAGE: &str = "\
-usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone]
+usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone|sentinel]
                [--fsync always|everysec] [--out DIR] [--keep]
        torture --smoke | --mutations [NAME…]
 
@@ -29,6 +31,7 @@ pub(crate) enum Task {
 /// A long run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Storm {
+    pub(crate) profile: Profile,
     pub(crate) seed: Option<u64>,
     pub(crate) minutes: f64,
     pub(crate) jobs: u64,
@@ -41,6 +44,7 @@ pub(crate) struct Storm {
 /// Reads the words after the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut storm = Storm {
+        profile: Profile::Standalone,
         seed: None,
         minutes: 13.0,
         jobs: 100_000,
@@ -71,9 +75,12 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 };
             }
             "--profile" => match value()?.as_str() {
-                "standalone" => {}
+                "standalone" => storm.profile = Profile::Standalone,
+                "sentinel" => storm.profile = Profile::Sentinel,
                 other => {
-                    return Err(format!("there is no profile {other}: the only one is standalone"));
+                    return Err(format!(
+                        "there is no profile {other}: there are standalone and sentinel"
+                    ));
                 }
             },
             name if mutations.is_some() && !name.starts_with('-') => {
@@ -118,7 +125,7 @@ mod tests {
         assert_eq!(words("--smoke --out x"), Ok(Task::Smoke("x".into())));
         let some = words("--mutations fence tick --out x");
         assert_eq!(some, Ok(Task::Mutations("x".into(), vec!["fence".into(), "tick".into()])));
-        assert!(words("--profile sentinel").unwrap_err().contains("standalone"));
+        assert!(words("--profile cluster").unwrap_err().contains("standalone"));
         for wrong in ["--seed", "--seed x", "--minutes 0", "--jobs 0", "storm", "--fsync never"] {
             assert!(words(wrong).is_err(), "{wrong}");
         }

@@ -9,7 +9,7 @@ use poolder_devserver::Fsync;
 use crate::checker::Verdict;
 use crate::job::Act;
 use crate::ledger::How;
-use crate::plan::{Fault, Planned};
+use crate::plan::{Fault, Planned, Profile};
 use crate::proxy::{Loss, Lost};
 use crate::storm::Setup;
 use crate::{rollback, runs};
@@ -111,6 +111,7 @@ impl Drill {
     fn setup(self, mutation: &str, folder: PathBuf) -> Setup {
         let at = |millis, fault| Planned { at: Duration::from_millis(millis), fault };
         let usual = Setup {
+            profile: Profile::Standalone,
             seed: 1,
             span: Duration::from_secs(5),
             plan: vec![],

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::proxy::{Loss, Lost};
 use crate::random::Random;
+use crate::servers::FailOver;
 
 /// One fault, when its time comes.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,8 @@ pub(crate) enum Fault {
     HalfClose { victim: u64 },
     /// The connections of a node are cut.
     Cut { victim: u64 },
+    /// The replica becomes the primary.
+    FailOver(FailOver),
     /// Somebody puts a value of another type where waiting jobs are kept. Drills only.
     Spoil { lasting: Duration },
 }
@@ -76,6 +79,27 @@ const SHARES: &[(&str, u64)] = &[
     ("connections cut", 8),
 ];
 
+/// The same behind Sentinels, where no proxy can stand: clients are told where to go.
+const WITH_SENTINELS: &[(&str, u64)] = &[
+    ("failover by order", 170),
+    ("primary killed, and back", 90),
+    ("primary paused, and back", 170),
+    ("SIGKILL of a node", 260),
+    ("SIGSTOP past the lease", 130),
+    ("SIGTERM of a node", 60),
+    ("SIGKILL of a producer", 60),
+    ("scripts flushed", 60),
+];
+
+/// What holds the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// One server.
+    Standalone,
+    /// A primary and a replica, watched by Sentinels.
+    Sentinel,
+}
+
 /// What a node sends that is worth losing.
 const OF_NODES: &[&str] =
     &["complete", "complete", "move", "XREADGROUP", "XREADGROUP", "beat", "promote", "lease"];
@@ -83,9 +107,9 @@ const OF_NODES: &[&str] =
 const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue"];
 
 /// Draws up the plan: `faults` of them in their shares, spread over `span` in random order.
-pub(crate) fn draw(seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
+pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 1);
-    let mut kinds = shares(faults);
+    let mut kinds = shares(profile, faults);
     for at in (1..kinds.len()).rev() {
         let other = usize::try_from(random.between(0, at as u64)).unwrap_or(0);
         kinds.swap(at, other);
@@ -104,9 +128,13 @@ pub(crate) fn draw(seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
 }
 
 /// So many of each kind that they sum up to `faults`, the largest remainders rounded up.
-fn shares(faults: u64) -> Vec<&'static str> {
-    let sum: u64 = SHARES.iter().map(|(_, share)| share).sum();
-    let mut counts: Vec<(u64, u64, &str)> = SHARES
+fn shares(profile: Profile, faults: u64) -> Vec<&'static str> {
+    let shares = match profile {
+        Profile::Standalone => SHARES,
+        Profile::Sentinel => WITH_SENTINELS,
+    };
+    let sum: u64 = shares.iter().map(|(_, share)| share).sum();
+    let mut counts: Vec<(u64, u64, &str)> = shares
         .iter()
         .map(|(kind, share)| (faults * share / sum, faults * share % sum, *kind))
         .collect();
@@ -131,6 +159,9 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
         "node cut off past the lease" => Fault::Isolate { victim, lasting: millis(13_000, 18_000) },
         "server killed" => Fault::KillServer { away: millis(20, 1_500) },
         "server paused" => Fault::PauseServer { lasting: millis(300, 6_000) },
+        "failover by order" => Fault::FailOver(FailOver::Ordered),
+        "primary killed, and back" => Fault::FailOver(FailOver::Killed),
+        "primary paused, and back" => Fault::FailOver(FailOver::Paused),
         "scripts flushed" => Fault::FlushScripts,
         "groups destroyed" => Fault::DestroyGroups,
         "memory exhausted" => Fault::Exhaust { lasting: millis(500, 4_000) },
@@ -175,6 +206,9 @@ impl Fault {
             Self::Dribble { .. } => "single bytes",
             Self::HalfClose { .. } => "half closed",
             Self::Cut { .. } => "connections cut",
+            Self::FailOver(FailOver::Ordered) => "failover by order",
+            Self::FailOver(FailOver::Killed) => "primary killed, and back",
+            Self::FailOver(FailOver::Paused) => "primary paused, and back",
             Self::Spoil { .. } => "key overwritten",
             Self::Lose { loss, .. } => match loss.what {
                 Lost::Reply => "reply lost",
@@ -195,13 +229,19 @@ mod tests {
     #[test]
     fn the_same_seed_draws_the_same_plan() {
         let minutes = Duration::from_secs(600);
-        assert_eq!(draw(7, 260, minutes), draw(7, 260, minutes));
-        assert_ne!(draw(7, 260, minutes), draw(8, 260, minutes));
+        assert_eq!(
+            draw(Profile::Standalone, 7, 260, minutes),
+            draw(Profile::Standalone, 7, 260, minutes)
+        );
+        assert_ne!(
+            draw(Profile::Standalone, 7, 260, minutes),
+            draw(Profile::Standalone, 8, 260, minutes)
+        );
     }
 
     #[test]
     fn the_plan_of_a_long_run_holds_what_is_promised() {
-        let plan = draw(1, 260, Duration::from_secs(600));
+        let plan = draw(Profile::Standalone, 1, 260, Duration::from_secs(600));
         assert_eq!(plan.len(), 260);
         assert!(count(&plan, "SIGKILL of a node") >= 80);
         assert!(count(&plan, "SIGSTOP past the lease") >= 40);
@@ -215,9 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn behind_sentinels_half_of_the_replaced_primaries_return() {
+        let plan = draw(Profile::Sentinel, 1, 80, Duration::from_secs(600));
+        let ordered = count(&plan, "failover by order");
+        let returning =
+            count(&plan, "primary killed, and back") + count(&plan, "primary paused, and back");
+        assert!(ordered + returning >= 30 && returning >= ordered, "{ordered} {returning}");
+    }
+
+    #[test]
     fn few_faults_are_as_many_as_asked_for() {
         for faults in [0, 1, 5, 17, 100] {
-            assert_eq!(draw(1, faults, Duration::from_secs(10)).len() as u64, faults);
+            assert_eq!(
+                draw(Profile::Standalone, 1, faults, Duration::from_secs(10)).len() as u64,
+                faults
+            );
         }
     }
 }

@@ -37,20 +37,27 @@ enum State {
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) name: Arc<str>,
-    pub(crate) proxy: Arc<Proxy>,
+    proxy: Option<Arc<Proxy>>,
     pub(crate) member: Arc<Mutex<Member>>,
 }
 
 impl Handle {
-    /// Starts the first process of that name. The orders' URL becomes that of the proxy.
-    pub(crate) fn start(mut orders: Orders, proxy: Proxy) -> Result<Self, String> {
+    /// Starts the first process of that name. Where there is a proxy, it is told to go there.
+    pub(crate) fn start(mut orders: Orders, proxy: Option<Proxy>) -> Result<Self, String> {
         let common = common(&mut orders);
-        common.url = proxy.url();
+        if let Some(proxy) = &proxy {
+            common.url = proxy.url();
+        }
         common.incarnation = 0;
         let name = common.name.as_str().into();
         let mut member = Member { orders, child: None, lifeline: None, state: State::Wanted };
         member.spawn()?;
-        Ok(Self { name, proxy: Arc::new(proxy), member: Arc::new(Mutex::new(member)) })
+        Ok(Self { name, proxy: proxy.map(Arc::new), member: Arc::new(Mutex::new(member)) })
+    }
+
+    /// Its proxy.
+    pub(crate) fn proxy(&self) -> Result<&Proxy, String> {
+        self.proxy.as_deref().ok_or_else(|| format!("{} has no proxy", self.name))
     }
 
     /// Starts it again whenever it ends too early, and notes that, until it has finished or is

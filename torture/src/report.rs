@@ -64,7 +64,7 @@ impl Report {
             ("jobs", format!("{}, {} known to be stored", verdict.jobs, verdict.ok)),
             (
                 "of unknown outcome",
-                format!("{} stored, {} not", verdict.unknown_stored, verdict.unknown_absent),
+                format!("{} ran, {} did not", verdict.unknown_stored, verdict.unknown_absent),
             ),
             (
                 "settled",

@@ -31,7 +31,7 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
     let rules = Arc::new(Rules::default());
     let node = async |index: usize| {
         let name = format!("node-{index}");
-        let proxy = Proxy::start(&name, stand.address(), Arc::clone(&rules)).await;
+        let proxy = Proxy::start(&name, stand.address()?, Arc::clone(&rules)).await;
         let common = Common {
             url: String::new(),
             namespace: NAMESPACE.into(),
@@ -42,22 +42,22 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
         };
         // A node that is alone has a slot to spare for the other job.
         let orders = Worker { common, slots: 3 - nodes, shutdown_millis: 5_000 };
-        Handle::start(Orders::Worker(orders), proxy.map_err(|error| error.to_string())?)
+        Handle::start(Orders::Worker(orders), Some(proxy.map_err(|error| error.to_string())?))
     };
     let first = node(0).await?;
     let scene = Scene::new(&stand).await?;
     scene.until_ready().await?;
-    let (file, copy) = (stand.server().dir().join("appendonlydir"), folder.join("aof"));
+    let (file, copy) = (stand.server()?.dir().join("appendonlydir"), folder.join("aof"));
     copy_folder(&file, &copy)?;
 
     let forgotten = Step { seq: FORGOTTEN, act: Act::Done, millis: 4_000 };
     scene.client.enqueue(forgotten).await.map_err(|error| error.to_string())?;
     until("the first job runs", || Ok(starts(&folder, FORGOTTEN)? > 0)).await?;
     let (id, _) = scene.entry(QUEUE).await?;
-    stand.server().kill().map_err(|error| error.to_string())?;
+    stand.server()?.kill().map_err(|error| error.to_string())?;
     fs::remove_dir_all(&file).map_err(|error| error.to_string())?;
     copy_folder(&copy, &file)?;
-    stand.server().restart().map_err(|error| error.to_string())?;
+    stand.server()?.restart().map_err(|error| error.to_string())?;
 
     let mut scene = Scene::new(&stand).await?;
     let millis = if nodes == 1 { 500 } else { 8_000 };
@@ -93,9 +93,9 @@ struct Scene {
 
 impl Scene {
     async fn new(stand: &Stand) -> Result<Self, String> {
-        let config = poolder::Config::new(stand.url()).namespace(NAMESPACE);
+        let config = poolder::Config::new(stand.url()?).namespace(NAMESPACE);
         let client = Client::new(config).map_err(|error| error.to_string())?;
-        let redis = redis::Client::open(stand.url()).map_err(|error| error.to_string())?;
+        let redis = redis::Client::open(stand.url()?).map_err(|error| error.to_string())?;
         let patience = Some(Duration::from_secs(20));
         let settings = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(patience)

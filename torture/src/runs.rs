@@ -8,7 +8,8 @@ use poolder_devserver::Fsync;
 
 use crate::args::Storm;
 use crate::checker::{Allowances, History, check};
-use crate::plan;
+use crate::ledger::How;
+use crate::plan::{self, Profile};
 use crate::report::Report;
 use crate::storm::{self, Setup};
 
@@ -29,17 +30,23 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     // makes up for nodes that are away.
     let busy = 0.65 * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
     let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
+    // Each has to wait for a replica, so that bulk, which does not, has no place there.
+    let ways = match asked.profile {
+        Profile::Standalone => vec![],
+        Profile::Sentinel => vec![How::Plain, How::Later, How::Idempotent, How::IdempotentLater],
+    };
     let setup = Setup {
+        profile: asked.profile,
         seed,
         span,
-        plan: plan::draw(seed, asked.faults, span),
+        plan: plan::draw(asked.profile, seed, asked.faults, span),
         jobs: asked.jobs,
         nodes: NODES,
         slots: SLOTS,
         producers: PRODUCERS,
         millis: millis as u64,
         killers: (asked.jobs / 4).max(1),
-        ways: vec![],
+        ways,
         acts: vec![],
         mutation: String::new(),
         fsync: asked.fsync,
@@ -54,9 +61,10 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
 pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
     let span = Duration::from_secs(35);
     let setup = Setup {
+        profile: Profile::Standalone,
         seed: SMOKE_SEED,
         span,
-        plan: plan::draw(SMOKE_SEED, 34, span),
+        plan: plan::draw(Profile::Standalone, SMOKE_SEED, 34, span),
         jobs: 3_000,
         nodes: 4,
         slots: 4,
@@ -99,6 +107,7 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
     let history = History::read(&setup.folder)?;
     let allowed = Allowances {
         slots: (setup.nodes * setup.slots) as u64,
+        rollbacks: setup.profile == Profile::Sentinel,
         losses: setup.fsync == Fsync::EverySec && fell_behind(&history),
     };
     let verdict = check(&history, &after.state, allowed);

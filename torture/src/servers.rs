@@ -6,18 +6,25 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use poolder_devserver::{Fsync, Server};
+use poolder_devserver::{Fsync, Sentinel, Server};
 
 /// A healthy server answers sooner, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Sentinels wait for ten seconds between two failovers.
+const FAIL_OVER: Duration = Duration::from_secs(60);
 
-/// A private server.
+/// What holds the queue.
 pub(crate) struct Stand {
-    server: Server,
-    address: SocketAddr,
+    place: Place,
     clock: Option<Clock>,
+}
+
+enum Place {
+    One(Server),
+    /// A primary and a replica, and three who watch them.
+    Pair(Box<Sentinel>),
 }
 
 /// The clock that the server sees: ours, shifted.
@@ -41,30 +48,55 @@ impl Stand {
             }
         };
         let server = builder.start().map_err(|error| error.to_string())?;
-        let url = server.tcp_url().ok_or("the server has no port")?;
-        let address = url.trim_start_matches("redis://").trim_end_matches('/').parse();
-        let address = address.map_err(|error| format!("{url}: {error}"))?;
-        Ok(Self { server, address, clock })
+        Ok(Self { place: Place::One(server), clock })
     }
 
-    /// The server itself.
-    pub(crate) fn server(&self) -> &Server {
-        &self.server
+    /// Starts a primary and a replica that Sentinels watch; without a replica in step the primary
+    /// takes nothing.
+    pub(crate) fn start_pair(fsync: Fsync) -> Result<Self, String> {
+        let pair = Sentinel::start_with(3, |server| {
+            server
+                .aof(fsync)
+                .arg("maxmemory-policy", "noeviction")
+                .arg("min-replicas-to-write", "1")
+                .arg("min-replicas-max-lag", "2")
+        });
+        let pair = Box::new(pair.map_err(|error| error.to_string())?);
+        Ok(Self { place: Place::Pair(pair), clock: None })
+    }
+
+    /// The server that takes jobs at the moment.
+    pub(crate) fn server(&self) -> Result<&Server, String> {
+        match &self.place {
+            Place::One(server) => Ok(server),
+            Place::Pair(pair) => pair.primary().map_err(|error| error.to_string()),
+        }
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> Result<SocketAddr, String> {
+        let url = self.url()?;
+        let address = url.trim_start_matches("redis://").trim_end_matches('/').parse();
+        address.map_err(|error| format!("{url}: {error}"))
     }
 
     /// Its URL, for those who come without a proxy.
-    pub(crate) fn url(&self) -> String {
-        format!("redis://{}/", self.address)
+    pub(crate) fn url(&self) -> Result<String, String> {
+        self.server()?.tcp_url().ok_or("the server has no port".into())
+    }
+
+    /// The URL for processes, where no proxy can stand in between: clients are told by Sentinels
+    /// where to go.
+    pub(crate) fn direct_url(&self) -> Option<String> {
+        match &self.place {
+            Place::One(_) => None,
+            Place::Pair(pair) => Some(pair.url()),
+        }
     }
 
     /// Sends a command past all proxies.
     pub(crate) fn command(&self, words: &[&str]) -> Result<String, String> {
-        self.server.command_within(PATIENCE, words).map_err(|error| error.to_string())
+        self.server()?.command_within(PATIENCE, words).map_err(|error| error.to_string())
     }
 
     /// A field of `INFO`.
@@ -82,6 +114,54 @@ impl Stand {
         clock.write(*shift).map_err(|error| error.to_string())?;
         Ok(true)
     }
+
+    /// Makes the replica the primary: by order, or by taking the primary away, which returns when
+    /// the other has taken over. Ends when the replica is in step again.
+    pub(crate) fn fail_over(&self, way: FailOver) -> Result<(), String> {
+        let text = |error: poolder_devserver::Error| error.to_string();
+        let Place::Pair(pair) = &self.place else { return Err("there is no replica".into()) };
+        let old = pair.primary().map_err(text)?;
+        match way {
+            FailOver::Ordered => pair.fail_over().map_err(text)?,
+            FailOver::Killed => old.kill().map_err(text)?,
+            FailOver::Paused => old.pause().map_err(text)?,
+        }
+        let replaced = || Ok(pair.primary().map_err(text)?.port() != old.port());
+        if way != FailOver::Ordered {
+            wait("the replica takes over", replaced)?;
+        }
+        match way {
+            FailOver::Ordered => {}
+            FailOver::Killed => old.restart().map_err(text)?,
+            FailOver::Paused => old.resume().map_err(text)?,
+        }
+        wait("the old primary follows", || {
+            let about = old.command_within(PATIENCE, &["INFO", "replication"]).map_err(text)?;
+            Ok(about.contains("master_link_status:up"))
+        })
+    }
+}
+
+/// How a primary is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailOver {
+    /// Sentinels are told to.
+    Ordered,
+    /// It is killed, and returns.
+    Killed,
+    /// It is stopped in its tracks, and returns believing that it still leads.
+    Paused,
+}
+
+fn wait(what: &str, done: impl Fn() -> Result<bool, String>) -> Result<(), String> {
+    let begun = Instant::now();
+    while !done()? {
+        if begun.elapsed() > FAIL_OVER {
+            return Err(format!("the servers did not come to this: {what}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 impl Clock {
@@ -133,8 +213,8 @@ mod tests {
             ahead(3_600);
             assert!(stand.jump(-7_200_000).unwrap());
             ahead(-3_600);
-            stand.server().kill().unwrap();
-            stand.server().restart().unwrap();
+            stand.server().unwrap().kill().unwrap();
+            stand.server().unwrap().restart().unwrap();
             ahead(-3_600);
         }
         drop(stand);

@@ -14,7 +14,7 @@ use crate::child::{Common, Orders, Producer, Worker};
 use crate::final_state::{self, FinalState};
 use crate::job::Act;
 use crate::ledger::{How, Ledger};
-use crate::plan::Planned;
+use crate::plan::{Planned, Profile};
 use crate::processes::Handle;
 use crate::proxy::{Proxy, Rules, Weather};
 use crate::servers::Stand;
@@ -29,6 +29,7 @@ const TIDY: Duration = Duration::from_secs(45);
 /// What a run is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    pub(crate) profile: Profile,
     pub(crate) seed: u64,
     /// How long faults strike.
     pub(crate) span: Duration,
@@ -81,9 +82,9 @@ pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
     while let Some(kept) = keepers.join_next().await {
         kept.map_err(|error| error.to_string())??;
     }
-    let state = final_state::read(&field.stand.url(), &field.namespace).await?;
+    let state = final_state::read(&field.stand.url()?, &field.namespace).await?;
     Ok(Aftermath {
-        server: field.stand.server().found().to_string(),
+        server: field.stand.server()?.found().to_string(),
         planned: setup.plan.len(),
         happened,
         drained,
@@ -97,14 +98,17 @@ type Keepers = JoinSet<Result<(), String>>;
 
 async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     fs::create_dir_all(&setup.folder).map_err(|error| error.to_string())?;
-    let (fsync, folder) = (setup.fsync, setup.folder.clone());
-    let stand = tokio::task::spawn_blocking(move || Stand::start(fsync, &folder));
+    let (fsync, folder, profile) = (setup.fsync, setup.folder.clone(), setup.profile);
+    let stand = tokio::task::spawn_blocking(move || match profile {
+        Profile::Standalone => Stand::start(fsync, &folder),
+        Profile::Sentinel => Stand::start_pair(fsync),
+    });
     let stand = Arc::new(stand.await.map_err(|error| error.to_string())??);
     let ledger = setup.folder.join("torture.jsonl");
     let ledger = Ledger::open(&ledger).map_err(|error| error.to_string())?;
     let namespace = format!("torture-{}", setup.seed);
     let common = |name: String| Common {
-        url: String::new(),
+        url: stand.direct_url().unwrap_or_default(),
         namespace: namespace.clone(),
         ledger: setup.folder.clone(),
         name,
@@ -136,6 +140,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
             killers: setup.killers,
             ways: setup.ways.clone(),
             acts: setup.acts.clone(),
+            replicas: u32::from(setup.profile == Profile::Sentinel),
         };
         producers.push(Handle::start(Orders::Producer(orders), proxy)?);
     }
@@ -157,8 +162,13 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     Ok((field, keepers))
 }
 
-async fn proxy(name: &str, stand: &Stand, rules: &Arc<Rules>) -> Result<Proxy, String> {
-    Proxy::start(name, stand.address(), Arc::clone(rules)).await.map_err(|error| error.to_string())
+/// A proxy for a process, where one can stand.
+async fn proxy(name: &str, stand: &Stand, rules: &Arc<Rules>) -> Result<Option<Proxy>, String> {
+    if stand.direct_url().is_some() {
+        return Ok(None);
+    }
+    let proxy = Proxy::start(name, stand.address()?, Arc::clone(rules)).await;
+    proxy.map(Some).map_err(|error| error.to_string())
 }
 
 /// Lets every fault strike when its time comes, and waits until all are over.
@@ -198,7 +208,9 @@ fn calm(field: &Field) {
     field.node_losses.forgive();
     field.producer_losses.forgive();
     for handle in field.nodes.iter().chain(&field.producers) {
-        handle.proxy.set(weather_of_a_nice_day);
+        if let Ok(proxy) = handle.proxy() {
+            proxy.set(weather_of_a_nice_day);
+        }
     }
 }
 
@@ -232,7 +244,7 @@ async fn drain(
     }
     let begun = Instant::now();
     while begun.elapsed() < setup.drain {
-        if final_state::is_drained(&field.stand.url(), &field.namespace).await? {
+        if final_state::is_drained(&field.stand.url()?, &field.namespace).await? {
             let drained = begun.elapsed();
             tidy(setup, field).await?;
             return Ok(Some(drained));
@@ -247,7 +259,7 @@ async fn drain(
 async fn tidy(setup: &Setup, field: &Field) -> Result<(), String> {
     let begun = Instant::now();
     while begun.elapsed() < TIDY
-        && !final_state::is_tidy(&field.stand.url(), &field.namespace, setup.nodes).await?
+        && !final_state::is_tidy(&field.stand.url()?, &field.namespace, setup.nodes).await?
     {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -72,41 +72,41 @@ impl Field {
                     return Ok(false);
                 };
                 let id = self.begin(kind, &handle.name);
-                handle.proxy.set(|weather| weather.frozen = true);
+                handle.proxy()?.set(|weather| weather.frozen = true);
                 tokio::time::sleep(lasting).await;
-                handle.proxy.set(|weather| weather.frozen = false);
+                handle.proxy()?.set(|weather| weather.frozen = false);
                 self.over(id, "");
                 Ok(true)
             }
             Fault::Delay { victim, by, lasting } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy.set(|weather| weather.delay = by);
+                handle.proxy()?.set(|weather| weather.delay = by);
                 tokio::time::sleep(lasting).await;
-                handle.proxy.set(|weather| weather.delay = Duration::ZERO);
+                handle.proxy()?.set(|weather| weather.delay = Duration::ZERO);
                 self.over(id, "");
                 Ok(true)
             }
             Fault::Dribble { victim, lasting } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy.set(|weather| weather.dribble = true);
+                handle.proxy()?.set(|weather| weather.dribble = true);
                 tokio::time::sleep(lasting).await;
-                handle.proxy.set(|weather| weather.dribble = false);
+                handle.proxy()?.set(|weather| weather.dribble = false);
                 self.over(id, "");
                 Ok(true)
             }
             Fault::HalfClose { victim } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy.half_close();
+                handle.proxy()?.half_close();
                 self.over(id, "");
                 Ok(true)
             }
             Fault::Cut { victim } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy.cut();
+                handle.proxy()?.cut();
                 self.over(id, "");
                 Ok(true)
             }
@@ -137,18 +137,18 @@ impl Field {
                 away,
                 Box::new(|stand| {
                     let delayed = stand.info("aof_delayed_fsync").unwrap_or_default();
-                    stand.server().kill().map_err(|error| error.to_string())?;
+                    stand.server()?.kill().map_err(|error| error.to_string())?;
                     Ok(format!("aof_delayed_fsync {delayed}"))
                 }),
                 Box::new(|stand| {
-                    stand.server().restart().map_err(|error| error.to_string())?;
+                    stand.server()?.restart().map_err(|error| error.to_string())?;
                     Ok(String::new())
                 }),
             ),
             Fault::PauseServer { lasting } => (
                 lasting,
-                Box::new(|stand| pass(stand.server().pause())),
-                Box::new(|stand| pass(stand.server().resume())),
+                Box::new(|stand| pass(stand.server()?.pause())),
+                Box::new(|stand| pass(stand.server()?.resume())),
             ),
             Fault::FlushScripts => (
                 Duration::ZERO,
@@ -180,6 +180,11 @@ impl Field {
                     Box::new(move |stand: &Stand| stand.command(&["DEL", &mend])),
                 )
             }
+            Fault::FailOver(way) => (
+                Duration::ZERO,
+                Box::new(move |stand: &Stand| stand.fail_over(way).map(|()| String::new())),
+                Box::new(|_| Ok(String::new())),
+            ),
             Fault::Jump { millis } => {
                 let jump = move |stand: &Stand| {
                     let jumped = stand.jump(millis)?;

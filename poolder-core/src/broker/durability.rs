@@ -169,8 +169,13 @@ impl Broker {
             }
             let confirmed = match replies.pop() {
                 Some(Ok(reply)) => durability.confirmed(reply),
-                Some(Err(error)) => Err(self.classify(error)),
-                None => Err(Error::protocol("a pipeline came back empty")),
+                // Whatever keeps it from being confirmed, what was stored is stored.
+                Some(Err(error)) => Err(Error::unknown(format!(
+                    "Redis at {} could not confirm that replicas or disk have it ({error}): a \
+                     failover may lose it; look for it, or enqueue it again idempotently",
+                    self.address()
+                ))),
+                None => Err(Error::unknown("a pipeline came back empty")),
             };
             return Ok((replies, confirmed));
         }

@@ -139,13 +139,16 @@ impl Broker {
                 _ => self.durably(&self.keys(&now[0].partition).due, durability, &pipe).await,
             };
             match sent {
-                Ok((_, Err(error))) => results.extend(again(now, &error)),
-                Ok((replies, Ok(()))) => {
+                Ok((replies, confirmed)) => {
+                    let doubt = confirmed.err().map(|error| error.to_string());
                     results.extend(now.iter().zip(replies).map(|(new, reply)| {
                         let reply = reply.map_err(|error| self.classify(error));
-                        reply
-                            .and_then(|value| new.receipt(value))
-                            .map_err(|error| error.with_job(new.envelope.id()))
+                        let stored = reply.and_then(|value| new.receipt(value));
+                        let sure = match (stored, &doubt) {
+                            (Ok(_), Some(doubt)) => Err(Error::unknown(doubt.clone())),
+                            (stored, _) => stored,
+                        };
+                        sure.map_err(|error| error.with_job(new.envelope.id()))
                     }));
                 }
                 Err(error) => {

@@ -236,9 +236,10 @@ impl Broker {
     /// not returned, after a failure.
     async fn alone(&self, key: &str) -> Result<deadpool_redis::Connection, Error> {
         let slot = route::slot_of(key.as_bytes());
-        let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
+        let unsent = |error| self.classify(failure::unsent(error));
+        let peer = self.inner.route.peer(Some(slot)).await.map_err(unsent)?;
         peer.pool.get().await.map_err(|error| match error {
-            deadpool_redis::PoolError::Backend(error) => self.classify(error),
+            deadpool_redis::PoolError::Backend(error) => unsent(error),
             other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),
         })
     }

@@ -62,6 +62,10 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
                 | "killed by a job" => fault.target == first.node,
                 // All nodes may read again what others hold.
                 "groups destroyed" => true,
+                // What the new primary had not heard of yet did not happen.
+                "failover by order" | "primary killed, and back" | "primary paused, and back" => {
+                    true
+                }
                 _ => false,
             }
     };

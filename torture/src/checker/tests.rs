@@ -7,7 +7,7 @@ use crate::final_state::FinalState;
 use crate::job::Act;
 use crate::ledger::{Ended, How, Line, Outcome, Record};
 
-const SLOTS: Allowances = Allowances { slots: 8, losses: false };
+const SLOTS: Allowances = Allowances { slots: 8, losses: false, rollbacks: false };
 
 /// A ledger in the making.
 #[derive(Default)]

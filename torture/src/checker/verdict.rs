@@ -29,6 +29,8 @@ pub(crate) struct Verdict {
     pub(crate) completed: u64,
     pub(crate) expected: u64,
     pub(crate) buried: u64,
+    /// Jobs that were never confirmed, and ran: a failover may have taken back that they did.
+    pub(crate) uncertain: u64,
     /// Jobs that did nothing wrong, but ran in three processes that ended: nobody can tell.
     pub(crate) unlucky: u64,
     pub(crate) cancelled: u64,
@@ -72,6 +74,8 @@ pub(crate) struct Allowances {
     pub(crate) slots: u64,
     /// The server's file was behind when it was killed, so that jobs may be missing.
     pub(crate) losses: bool,
+    /// A failover may take back what a node was told was applied; the sums must still be right.
+    pub(crate) rollbacks: bool,
 }
 
 /// Checks a run.
@@ -94,7 +98,10 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
         verdict.expected += exists * u64::from(completes);
         dying += exists * u64::from(dies);
         cancelling += exists * u64::from(act == Some(crate::job::Act::Cancel));
-        if !unlucky {
+        // Never confirmed, and perhaps forgotten with the primary that ran it.
+        let forgotten = allowed.rollbacks && job.ok == 0;
+        verdict.uncertain += exists * u64::from(forgotten);
+        if !unlucky && !forgotten {
             end(*seq, job, state, &mut verdict);
         }
         for duplicate in duplicates(*seq, job, &history.faults) {
@@ -105,7 +112,8 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     verdict.buried = state.stat("buried");
     verdict.cancelled = state.stat("cancelled");
     totals(&mut verdict, dying, cancelling, allowed);
-    for (job, count) in history.completions.iter().filter(|(_, count)| **count > 1) {
+    let twice = |count: u32| count > 1 && !allowed.rollbacks;
+    for (job, count) in history.completions.iter().filter(|(_, count)| twice(**count)) {
         verdict.violate("completed twice", format!("job {job}: {count} times"));
     }
     for one in usurped(history) {
@@ -239,7 +247,7 @@ fn totals(verdict: &mut Verdict, dying: u64, cancelling: u64, allowed: Allowance
         if counted > expected {
             let text = format!("{counted} {what} of {expected} jobs");
             verdict.violate("settled twice", text);
-        } else if counted < expected && !allowed.losses {
+        } else if counted + verdict.uncertain < expected && !allowed.losses {
             let text = format!("{counted} {what} of {expected} jobs");
             verdict.violate("never settled", text);
         }

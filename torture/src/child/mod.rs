@@ -50,6 +50,8 @@ pub(crate) struct Producer {
     pub(crate) ways: Vec<crate::ledger::How>,
     /// What jobs do; empty for everything.
     pub(crate) acts: Vec<crate::job::Act>,
+    /// So many replicas must have a job before it counts as stored.
+    pub(crate) replicas: u32,
 }
 
 /// What every child must know.

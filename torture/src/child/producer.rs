@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder::{Client, Error, Lane, Receipt};
+use poolder::{Client, Durability, Error, Lane, Receipt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -167,6 +167,9 @@ impl Shop {
             let mut enqueue = self.client.enqueue(job).lane(Self::lane(seq));
             if matches!(how, How::Later | How::IdempotentLater) {
                 enqueue = enqueue.after(Duration::from_millis(100 + seq % 30 * 100));
+            }
+            if self.orders.replicas > 0 {
+                enqueue = enqueue.durability(Durability::replicated(self.orders.replicas));
             }
             if how.is_idempotent() {
                 enqueue = enqueue.id(format!("job-{seq}")).idempotent(WINDOW);
