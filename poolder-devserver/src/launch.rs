@@ -159,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn its_environment_stands_before_the_program() {
+        let program = Program::at(PathBuf::from("/opt/my-own-build"));
+        let line = |environment: &[(String, std::ffi::OsString)]| {
+            let words = program.command(Path::new("/tmp/d"), environment).expect("no link to make");
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(line(&[]), ["/opt/my-own-build"]);
+        let one = [("A".to_owned(), "b c".into())];
+        assert_eq!(line(&one), ["env", "A=b c", "/opt/my-own-build"]);
+    }
+
+    #[test]
     fn a_program_that_is_no_server_is_refused() {
         let echo = Program::at(PathBuf::from("/bin/echo"));
         let reason = echo.version().expect_err("echo is no server");
