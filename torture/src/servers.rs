@@ -22,7 +22,7 @@ pub(crate) struct Stand {
 }
 
 enum Place {
-    One(Server),
+    One(Box<Server>),
     /// A primary and a replica, and three who watch them.
     Pair(Box<Sentinel>),
 }
@@ -48,7 +48,7 @@ impl Stand {
             }
         };
         let server = builder.start().map_err(|error| error.to_string())?;
-        Ok(Self { place: Place::One(server), clock })
+        Ok(Self { place: Place::One(Box::new(server)), clock })
     }
 
     /// Starts a primary and a replica that Sentinels watch; without a replica in step the primary
