@@ -59,13 +59,13 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
 
 /// A short run for CI: the same, smaller, with a fixed seed.
 pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
-    let span = Duration::from_secs(35);
+    let span = Duration::from_secs(30);
     let setup = Setup {
         profile: Profile::Standalone,
         seed: SMOKE_SEED,
         span,
-        plan: plan::draw(Profile::Standalone, SMOKE_SEED, 34, span),
-        jobs: 3_000,
+        plan: plan::draw(Profile::Standalone, SMOKE_SEED, 30, span),
+        jobs: 2_500,
         nodes: 4,
         slots: 4,
         producers: 2,

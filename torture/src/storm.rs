@@ -244,9 +244,10 @@ async fn drain(
     }
     let begun = Instant::now();
     while begun.elapsed() < setup.drain {
-        if final_state::is_drained(&field.stand.url()?, &field.namespace).await? {
+        // A server that has just got another role may hang up once more.
+        if is_drained(field).await.unwrap_or(false) {
             let drained = begun.elapsed();
-            tidy(setup, field).await?;
+            tidy(setup, field).await;
             return Ok(Some(drained));
         }
         kept(keepers)?;
@@ -256,14 +257,19 @@ async fn drain(
 }
 
 /// Gives the living time to clean up after the dead: only they can.
-async fn tidy(setup: &Setup, field: &Field) -> Result<(), String> {
+async fn tidy(setup: &Setup, field: &Field) {
     let begun = Instant::now();
-    while begun.elapsed() < TIDY
-        && !final_state::is_tidy(&field.stand.url()?, &field.namespace, setup.nodes).await?
-    {
+    while begun.elapsed() < TIDY && !is_tidy(setup, field).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Ok(())
+}
+
+async fn is_drained(field: &Field) -> Result<bool, String> {
+    final_state::is_drained(&field.stand.url()?, &field.namespace).await
+}
+
+async fn is_tidy(setup: &Setup, field: &Field) -> Result<bool, String> {
+    final_state::is_tidy(&field.stand.url()?, &field.namespace, setup.nodes).await
 }
 
 /// Tells every node to stop; returns how many had to be killed.
