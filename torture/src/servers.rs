@@ -116,30 +116,35 @@ impl Stand {
     }
 
     /// Makes the replica the primary: by order, or by taking the primary away, which returns when
-    /// the other has taken over. Ends when the replica is in step again.
-    pub(crate) fn fail_over(&self, way: FailOver) -> Result<(), String> {
+    /// the other has taken over. Ends when the old one follows; false when Sentinels gave it up.
+    pub(crate) fn fail_over(&self, way: FailOver) -> Result<bool, String> {
         let text = |error: poolder_devserver::Error| error.to_string();
         let Place::Pair(pair) = &self.place else { return Err("there is no replica".into()) };
         let old = pair.primary().map_err(text)?;
-        match way {
-            FailOver::Ordered => pair.fail_over().map_err(text)?,
-            FailOver::Killed => old.kill().map_err(text)?,
-            FailOver::Paused => old.pause().map_err(text)?,
-        }
         let replaced = || pair.primary().is_ok_and(|primary| primary.port() != old.port());
-        if way != FailOver::Ordered {
-            wait("the replica takes over", replaced)?;
-        }
-        match way {
-            FailOver::Ordered => {}
-            FailOver::Killed => old.restart().map_err(text)?,
-            FailOver::Paused => old.resume().map_err(text)?,
-        }
-        wait("the old primary follows", || {
-            // Sentinels cut the connections of a server that they give another role.
-            let about = old.command_within(PATIENCE, &["INFO", "replication"]);
-            about.is_ok_and(|about| about.contains("master_link_status:up"))
-        })
+        let happened = match way {
+            FailOver::Ordered => pair.fail_over().is_ok(),
+            FailOver::Killed => {
+                old.kill().map_err(text)?;
+                let happened = wait(replaced);
+                old.restart().map_err(text)?;
+                happened
+            }
+            FailOver::Paused => {
+                old.pause().map_err(text)?;
+                let happened = wait(replaced);
+                old.resume().map_err(text)?;
+                happened
+            }
+        };
+        let in_step = wait(|| {
+            // Whichever of them follows; Sentinels cut the connections of one whose role changes.
+            pair.servers().iter().any(|server| {
+                let about = server.command_within(PATIENCE, &["INFO", "replication"]);
+                about.is_ok_and(|about| about.contains("master_link_status:up"))
+            })
+        });
+        if in_step { Ok(happened) } else { Err("no server follows the other any more".into()) }
     }
 }
 
@@ -154,15 +159,16 @@ pub(crate) enum FailOver {
     Paused,
 }
 
-fn wait(what: &str, done: impl Fn() -> bool) -> Result<(), String> {
+/// Waits for what the servers do among themselves; false when it does not come.
+fn wait(done: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
         if begun.elapsed() > FAIL_OVER {
-            return Err(format!("the servers did not come to this: {what}"));
+            return false;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(())
+    true
 }
 
 impl Clock {

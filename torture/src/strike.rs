@@ -15,6 +15,9 @@ use crate::servers::Stand;
 /// A loss for which nothing came by within this time did not happen.
 const COMES_BY: Duration = Duration::from_secs(20);
 
+/// What is noted of a fault that did not come about.
+const NOT: &str = "did not happen";
+
 /// Everything that can be struck.
 pub(crate) struct Field {
     pub(crate) stand: Arc<Stand>,
@@ -182,13 +185,16 @@ impl Field {
             }
             Fault::FailOver(way) => (
                 Duration::ZERO,
-                Box::new(move |stand: &Stand| stand.fail_over(way).map(|()| String::new())),
+                Box::new(move |stand: &Stand| {
+                    let happened = stand.fail_over(way)?;
+                    Ok(if happened { String::new() } else { NOT.into() })
+                }),
                 Box::new(|_| Ok(String::new())),
             ),
             Fault::Jump { millis } => {
                 let jump = move |stand: &Stand| {
                     let jumped = stand.jump(millis)?;
-                    Ok(if jumped { format!("{millis} ms") } else { "not possible here".into() })
+                    Ok(if jumped { format!("{millis} ms") } else { NOT.into() })
                 };
                 (Duration::ZERO, Box::new(jump), Box::new(|_| Ok(String::new())))
             }
@@ -203,7 +209,7 @@ impl Field {
         tokio::time::sleep(lasting).await;
         run(end).await.map_err(|error| error.to_string())??;
         self.over(id, &note);
-        Ok(note != "not possible here")
+        Ok(note != NOT)
     }
 
     async fn kill(

@@ -45,6 +45,12 @@ pub(super) async fn run(orders: Orders) -> Result<(), String> {
     }
     let (first, count) = (shop.orders.first, shop.orders.count);
     let mut next = before.keys().next_back().map_or(first, |last| last + 1);
+    for seq in (first..next).filter(|seq| !before.contains_key(seq)) {
+        // Its turn had come, but the process before was killed before it said so.
+        let (shop, how) = (Arc::clone(&shop), shop.way(seq));
+        let how = if how == How::Bulk { How::Plain } else { how };
+        jobs.spawn(async move { shop.one(seq, how).await });
+    }
     let resumed = next;
     while next < first + count {
         let due = Duration::from_secs_f64((next - resumed) as f64 / shop.orders.rate.max(0.001));
