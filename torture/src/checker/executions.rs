@@ -39,7 +39,7 @@ fn asked_for(first: &Execution, second: &Execution) -> bool {
 }
 
 /// A fault that can make a job run again struck the node that ran it, or the server, between the
-/// one start and the other.
+/// one start and the other. What the network does, and a server that is away, must not.
 fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) -> Duplicate {
     let until = second.from + SLACK;
     let told =
@@ -53,12 +53,6 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
                 | "SIGSTOP past the lease"
                 | "SIGTERM of a node"
                 | "node cut off past the lease"
-                | "traffic delayed"
-                | "single bytes"
-                | "half closed"
-                | "connections cut"
-                | "reply lost"
-                | "request lost"
                 | "killed by a job" => fault.target == first.node,
                 // All nodes may read again what others hold.
                 "groups destroyed" => true,

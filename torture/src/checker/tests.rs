@@ -154,6 +154,10 @@ fn a_repetition_needs_a_fault_at_its_own_node_and_time() {
     repeated()
         .fault("SIGKILL of a node", "node-0", 30_000, 30_010)
         .is_wrong("repeated without a reason");
+    for excuse in ["reply lost", "connections cut", "server killed"] {
+        let mut book = repeated();
+        book.fault(excuse, "node-0", 10_010, 10_020).is_wrong("repeated without a reason");
+    }
     let verdict = repeated().fault("SIGKILL of a node", "node-0", 10_010, 10_020).check();
     assert!(verdict.is_good(), "{:?}", verdict.examples);
     assert_eq!((verdict.duplicate_executions, verdict.recovery_max), (1, 11_990));
