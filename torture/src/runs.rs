@@ -27,8 +27,13 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     let seed = asked.seed.unwrap_or_else(|| crate::ledger::now() % 1_000_000);
     let span = Duration::from_secs_f64(asked.minutes * 60.0);
     // Jobs keep nearly half of the slots busy, so that most faults hit somebody at work. Nodes that
-    // are away, retries and repetitions take nearly all of the rest.
-    let busy = 0.45 * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
+    // are away, retries and repetitions take nearly all of the rest. Behind Sentinels nothing can
+    // be settled for most of the time: what has piled up must be done within the time to drain.
+    let share = match asked.profile {
+        Profile::Standalone => 0.45,
+        Profile::Sentinel => 0.1,
+    };
+    let busy = share * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
     let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
     // Each has to wait for a replica, so that bulk, which does not, has no place there.
     let ways = match asked.profile {
