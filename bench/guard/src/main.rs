@@ -36,7 +36,11 @@ fn main() -> std::result::Result<(), AnyError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match words.as_slice() {
         [serve, path] if serve == "serve" => runtime.block_on(script::serve(path)),
-        [path, what, count] => runtime.block_on(work(path, what, count.parse()?)),
+        [path, what, count] => runtime.block_on(async {
+            // A command that the scripted server does not know must not end in a wait for ever.
+            let work = work(path, what, count.parse()?);
+            tokio::time::timeout(Duration::from_secs(60), work).await?
+        }),
         _ => Err("bench-guard serve PATH, or bench-guard PATH WHAT COUNT".into()),
     }
 }

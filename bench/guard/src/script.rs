@@ -85,6 +85,11 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
         ),
         ("CLIENT", "ID") => out.extend(b":7\r\n"),
         ("CONFIG", _) | ("XPENDING", _) | ("ZRANGE", _) => out.extend(b"*0\r\n"),
+        // Nothing was ordered.
+        ("HMGET", _) => {
+            out.extend(format!("*{}\r\n", words.len() - 2).as_bytes());
+            (2..words.len()).for_each(|_| out.extend(b"$-1\r\n"));
+        }
         ("SCRIPT", _) => bulk(out, b"0123456789012345678901234567890123456789"),
         ("XREADGROUP", _) => {
             let at = words.iter().position(|word| word == b"COUNT").unwrap_or_default();

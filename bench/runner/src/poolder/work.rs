@@ -28,7 +28,7 @@ pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) ->
                 client.enqueue(Bench(Payload::new(n, size))).await?;
                 meter.hit();
             }
-            Ok(())
+            Ok::<_, Error>(())
         });
     }
     while let Some(ended) = tasks.join_next().await {
