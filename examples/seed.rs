@@ -1,5 +1,5 @@
-//! The README of Elixir's Poolder, line by line: a pool of workers, its installation, its use, and
-//! the tasker.
+//! The README of Elixir's Poolder, line by line: a pool of workers, its installation, its use,
+//! scheduled jobs, a batcher, and the tasker.
 //!
 //! Needs a Redis: `POOLDER_REDIS_URL=redis://… cargo run --example seed`.
 
@@ -103,6 +103,89 @@ impl MyPool {
     }
 }
 
+/// Scheduled jobs: cron style or interval style.
+#[derive(Debug, Clone, Default)]
+struct MyJobs;
+
+#[poolder::scheduler(
+    name = "myjobs",
+    jobs(prune = "*/15 * * * * *", update = "*/10 * * * * *", five_seconds = 50),
+    retry(count = 5, backoff = "1s")
+)]
+impl MyJobs {
+    async fn prune(&mut self) {
+        println!("Pruning");
+    }
+
+    async fn update(&mut self) {
+        println!("Updating");
+    }
+
+    // Then::set("2h") changes the interval of this one, Then::create(name, "0 0 0 * * *") makes a
+    // new one, Then::Stop stops this one, Then::StopAll stops all, Then::Go goes on.
+    async fn five_seconds(&mut self) -> Result<Then> {
+        println!("Five seconds, or a little less");
+        TICKED.fetch_add(1, Ordering::SeqCst);
+        Ok(Then::set("2h")?)
+    }
+
+    async fn handle_error(&mut self, job: &str, _: Context, error: &BoxError) -> Verdict {
+        println!("Periodic job {job}: {error}");
+        Verdict::Policy
+    }
+}
+
+/// How often the interval has ticked.
+static TICKED: AtomicU64 = AtomicU64::new(0);
+
+/// What a batcher takes in: `:yellow`, `5`, `"Amsterdam"`, a list.
+#[derive(Serialize, Deserialize, Debug, Clone)]
+enum Entry {
+    Colour(String),
+    Number(i64),
+    City(String),
+    Fruit(Vec<String>),
+}
+
+#[poolder::batcher(
+    // batcher unique name
+    name = "mybatcher",
+    // batch size
+    limit = 100,
+    // the longest time before a batch is sent for processing, or "infinity"
+    timeout = "10s",
+    // the last entry first
+    reverse = false,
+    // retry options
+    retry(count = 3, backoff = "1s"),
+    // hibernate after this time, or "infinity"
+    hibernate_after = "10m"
+)]
+#[derive(Debug, Clone, Default)]
+struct MyBatcher;
+
+impl BatchWorker for MyBatcher {
+    type Entry = Entry;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn handle_batch(&mut self, batch: &mut Batch<Entry>, _: Context) -> Result<Outcome> {
+        let entries = batch.all().await?;
+        println!("batch: {entries:?}");
+        BATCHED.fetch_add(entries.len() as u64, Ordering::SeqCst);
+        Ok(Done)
+    }
+
+    async fn handle_hibernate(&mut self) {
+        println!("hibernating");
+    }
+}
+
+/// How many entries came in batches.
+static BATCHED: AtomicU64 = AtomicU64::new(0);
+
 /// How many callbacks have come.
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
@@ -150,9 +233,12 @@ async fn main() -> Result<()> {
 
     // Pool installation: what breaks is restarted, one for one.
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let node = Node::builder(client.clone()).add(MyPool::default()).run_until(async {
-        let _ = stopped.await;
-    });
+    let node =
+        Node::builder(client.clone()).add(MyPool::default()).add(MyJobs).add(MyBatcher).run_until(
+            async {
+                let _ = stopped.await;
+            },
+        );
     let node = tokio::spawn(node);
     let pool = MyPool::on(&client);
     while pool.size().await.is_err() {
@@ -190,6 +276,22 @@ async fn main() -> Result<()> {
     pool.start().await?;
     let _: String = pool.slot(2).call(Work::StopPool).await?;
     println!("and started again");
+
+    // Scheduled jobs tick by themselves
+    while TICKED.load(Ordering::SeqCst) < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    // push entries, and force processing though the batch is not full
+    let batcher = MyBatcher::handle(&client)?;
+    batcher.push(Entry::Colour("yellow".into())).await?;
+    batcher.push(Entry::Number(5)).await?;
+    batcher.push(Entry::City("Amsterdam".into())).await?;
+    batcher.push(Entry::Fruit(["orange", "apple", "watermelon"].map(Into::into).into())).await?;
+    batcher.flush().await?;
+    while BATCHED.load(Ordering::SeqCst) < 4 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     // Tasker
     let tasker =

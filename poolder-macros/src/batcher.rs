@@ -166,13 +166,11 @@ fn read_retry(nested: Vec<(syn::Ident, TokenStream)>, errors: &mut Errors) -> Op
         errors.at(&again, "`retry` is given twice: keep one of them");
     }
     let attributes = Attributes::of_list(list, &RETRY, errors);
-    // One attempt is always made.
-    let count =
-        attributes.get("count").and_then(|count| errors.catch(integer(count, 0, u32::MAX - 1)));
+    let count = attributes.get("count").and_then(|count| errors.catch(integer(count, 1, u32::MAX)));
     let backoff = attributes
         .get("backoff")
         .and_then(|backoff| errors.catch(Backoff::read("backoff", &backoff.value)));
-    let attempts = count.map(|count| count + 1).map(|attempts| quote!(.attempts(#attempts)));
+    let attempts = count.map(|attempts| quote!(.attempts(#attempts)));
     let backoff = backoff.map(|backoff| {
         let backoff = backoff.tokens(&quote!(__poolder));
         quote!(.backoff(#backoff))

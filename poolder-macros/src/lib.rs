@@ -165,7 +165,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// | `max_waiting` | the most entries that wait, filling or sealed | no limit |
 /// | `max_groups` | the most groups that gather entries at once | 10,000 |
 /// | `reverse` | true to hand out the last entry first | false |
-/// | `retry` | `retry(count = 3, backoff = "1s")`: tries after the first, and the wait between them, in any form that `derive(Job)` takes | 24 tries, `polynomial` |
+/// | `retry` | `retry(count = 3, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 25 attempts, `polynomial` |
 /// | `revision` | counts the changes of all of the above, from 0 | 0 |
 /// | `size` | batches that run at once in this process | 1 |
 /// | `hibernate_after` | calls `handle_hibernate` after this time without a batch, longer than the timeout; or `"infinity"` | `"infinity"` |
@@ -242,7 +242,7 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `queue` | the queue of its jobs | a queue of its name |
 /// | `size` | jobs that run at once in this process | one per job and 4 |
 /// | `zone` | the time zone of its cron expressions, by its IANA name | `"UTC"` |
-/// | `retry` | `retry(count = 5, backoff = "1s")`: tries after the first, and the wait between them, in any form that `derive(Job)` takes | 4 tries, `exponential("1s", "1m")` |
+/// | `retry` | `retry(count = 5, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 5 attempts, `exponential("1s", "1m")` |
 /// | `timeout` | the longest time for one attempt, or `"none"` | `"30m"` |
 /// | `missed` | ticks that nobody was there to publish: `"skip"`, `"one"` or `all(100, "1h")`: at most so many, within that time | `"one"` |
 /// | `overlap` | a tick while an earlier job is under way: `"allow"`, `"skip"` or `"queue_one"` | `"skip"` |

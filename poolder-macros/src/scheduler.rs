@@ -257,9 +257,8 @@ fn read_policy(
         errors.at(&again, "`retry` is given twice: keep one of them");
     }
     let retry = Attributes::of_list(list, &RETRY, errors);
-    // One attempt is always made.
-    let count = retry.get("count").and_then(|it| errors.catch(integer(it, 0, u32::MAX - 1)));
-    policy.extend(count.map(|count| count + 1).map(|attempts| quote!(.attempts(#attempts))));
+    let count = retry.get("count").and_then(|it| errors.catch(integer(it, 1, u32::MAX)));
+    policy.extend(count.map(|attempts| quote!(.attempts(#attempts))));
     let backoff = retry
         .get("backoff")
         .and_then(|backoff| errors.catch(Backoff::read("backoff", &backoff.value)));

@@ -142,12 +142,11 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// How often a failed batch is tried again, and the wait in between: `retry(3, …)` makes four
-    /// attempts in all.
+    /// How often a batch is tried in all, 1 or more, and the wait in between.
     #[must_use]
     pub fn retry(mut self, count: u32, backoff: Backoff) -> Self {
         let policy = std::mem::take(&mut self.options.policy);
-        self.options.policy = policy.attempts(count.saturating_add(1)).backoff(backoff);
+        self.options.policy = policy.attempts(count).backoff(backoff);
         self
     }
 

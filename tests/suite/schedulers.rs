@@ -33,7 +33,7 @@ fn my_jobs() -> (MyJobs, mpsc::Receiver<String>) {
         spare
     ),
     zone = "Europe/Berlin",
-    retry(count = 2, backoff = "10ms")
+    retry(count = 3, backoff = "10ms")
 )]
 impl MyJobs {
     async fn handle_init(&mut self) -> Result<()> {

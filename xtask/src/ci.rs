@@ -13,8 +13,13 @@ use crate::{cargo, containers, server, test, torture};
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
 const EXAMPLES: &[Example] = &[
     Example { target: &["--package", "poolder", "--example", "hello"], words: &[] },
+    Example { target: &["--package", "poolder", "--example", "seed"], words: &[] },
+    Example { target: &["--package", "poolder", "--example", "ordering"], words: &[] },
+    Example { target: &["--package", "poolder", "--example", "broadcast"], words: &[] },
+    Example { target: &["--package", "poolder", "--example", "tasker"], words: &[] },
     Example { target: &["--package", "example-web"], words: &["try"] },
     Example { target: &["--package", "example-demo"], words: &["poolder-core/src"] },
+    Example { target: &["--manifest-path", "examples/sqlite-batcher/Cargo.toml"], words: &[] },
 ];
 
 /// An example is stuck when it takes longer than this.

@@ -46,7 +46,7 @@ impl Broker {
     pub async fn overview(&self, partition: &Partition) -> Result<QueueView, Error> {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.lease, &keys.cancelled];
-        let lanes = keys.ready.iter().chain(own).map(String::as_str);
+        let lanes = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
         let cmd = scripts::call(&scripts::OVERVIEW, lanes);
         let reply = self.script(&scripts::OVERVIEW, &cmd).await?;
         let [now, lanes, due, next, dead, orders, paused, leader, stats] =

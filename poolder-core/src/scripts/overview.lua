@@ -1,5 +1,6 @@
 -- overview.lua: a partition at one moment.
 -- KEYS 1-5 all lanes, best first  6 due  7 dead  8 stats  9 meta  10 lease  11 cancelled
+--      12 bodies
 -- ARGV none
 -- Returns {now in ms, lanes: {ready, running, oldest ready entry ("" for none)} each, due,
 --   next due time in ms (-1 for none), dead, orders to cancel, paused since in ms (0 if not),
@@ -31,7 +32,8 @@ local lease = redis.call('HMGET', KEYS[10], 'holder', 'term', 'until')
 return {
   string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
   lanes,
-  redis.call('ZCARD', KEYS[6]),
+  -- Not the members of `due`, which holds timers, too.
+  redis.call('HLEN', KEYS[12]),
   head[2] or '-1',
   redis.call('ZCARD', KEYS[7]),
   redis.call('ZCARD', KEYS[11]),

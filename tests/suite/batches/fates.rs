@@ -28,7 +28,7 @@ async fn entries_that_failed_go_on_alone_and_others_are_done() {
             }
             Ok(Done)
         });
-    let batcher = batcher.limit(1_000).retry(3, AT_ONCE);
+    let batcher = batcher.limit(1_000).retry(4, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     rows.push_many(0..1_000).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -64,7 +64,7 @@ async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
             }
             Ok(Done)
         });
-    let batcher = batcher.limit(10).reverse(true).retry(3, AT_ONCE);
+    let batcher = batcher.limit(10).reverse(true).retry(4, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     rows.push_many(0..10).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -103,7 +103,7 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
                 if cx.fence() < 3 { Err("no database".into()) } else { Ok(Done) }
             },
         );
-    let batcher = batcher.limit(3).retry(1, AT_ONCE);
+    let batcher = batcher.limit(3).retry(2, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     rows.push_many(0..3).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -126,7 +126,7 @@ async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
     let space = Space::new("batch-dropped");
     let (batcher, mut told) =
         batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Err("no database".into()));
-    let batcher = batcher.limit(2).retry(0, AT_ONCE);
+    let batcher = batcher.limit(2).retry(1, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     let node = start(space.node().keep_dead(3, Duration::from_secs(3_600)).add(batcher));
     rows.push_many(0..10).await.all().unwrap();
@@ -187,7 +187,7 @@ async fn what_a_handler_never_read_is_not_done() {
     }
     let space = Space::new("batch-half");
     let (tell, mut told) = tokio::sync::mpsc::channel(10);
-    let batcher = Batcher::new(NAME, Half(tell)).limit(8).retry(9, AT_ONCE);
+    let batcher = Batcher::new(NAME, Half(tell)).limit(8).retry(10, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     rows.push_many(0..8).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -274,7 +274,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
             batch.bury(all.len() - 1, "never");
             Ok(Done)
         });
-    let batcher = batcher.limit(4).retry(0, AT_ONCE);
+    let batcher = batcher.limit(4).retry(1, AT_ONCE);
     let rows = batcher.handle(&space.client).unwrap();
     rows.push_many(0..4).await.all().unwrap();
     let node = start(space.node().add(batcher));

@@ -57,7 +57,7 @@ fn attributes_are_options() {
         max_waiting: Some(2_000),
         max_groups: 7,
         reverse: true,
-        policy: Policy::default().attempts(4).backoff(Backoff::Fixed(wait)),
+        policy: Policy::default().attempts(3).backoff(Backoff::Fixed(wait)),
         revision: 2,
     };
     assert_eq!(Full::options(), expected);
