@@ -1,6 +1,7 @@
 //! The claimer of a partition: it takes as many jobs as there are free slots, never more, hands
 //! them over, and settles what has ended, in the same round trip as the next claim.
 
+mod dispatch;
 mod lanes;
 mod line;
 mod obey;
@@ -215,62 +216,6 @@ impl Claimer {
             held.suspect = None;
         }
         self.settling.push(settlement);
-    }
-
-    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. While
-    /// handlers end without waiting for anything, no more slots are woken than there are threads
-    /// to run them: these do the work of the others.
-    fn dispatch(&mut self) {
-        let mut left_before = self.setup.slots.desk.jobs();
-        if self.waiting.is_empty() && left_before == 0 {
-            return;
-        }
-        let mut woken = self.threads;
-        if self.setup.slots.desk.has_waited() {
-            woken = usize::MAX;
-            left_before = 0;
-            self.take_back();
-        }
-        let (mut given, mut left, mut kept) = (vec![], vec![], VecDeque::new());
-        for work in std::mem::take(&mut self.waiting) {
-            let room = self.free.len() > left_before + left.len();
-            if work.claim.lane.is_suspect() {
-                let permit = Arc::clone(&self.setup.suspects).try_acquire_owned();
-                let Some(permit) = permit.ok().filter(|_| room) else {
-                    // One that cannot start goes back at once: were it still held when the node
-                    // dies of another job, it would be buried for what it did not do.
-                    self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
-                    continue;
-                };
-                let key = (work.claim.lane, work.claim.entry.clone());
-                if let Some(held) = self.held.get_mut(&key) {
-                    held.suspect = Some(permit);
-                }
-            } else if !room {
-                kept.push_back(work);
-                continue;
-            } else if given.len() >= woken {
-                left.push(work);
-                continue;
-            }
-            given.extend(self.free.pop().map(|slot| (slot, work)));
-        }
-        // First, so that a slot that is woken and done before the next line finds them.
-        self.setup.slots.desk.leave(left);
-        for (slot, work) in given {
-            // A slot that said it was free has room; one that is gone is not used again.
-            if let Some(work) = self.setup.slots.give(slot, work) {
-                kept.push_back(work);
-            }
-        }
-        self.waiting = kept;
-    }
-
-    /// Jobs that no slot has come for wait here again.
-    fn take_back(&mut self) {
-        let mut jobs = self.setup.slots.desk.take_back();
-        jobs.append(&mut self.waiting);
-        self.waiting = jobs;
     }
 
     /// Takes in what a claim brought.
