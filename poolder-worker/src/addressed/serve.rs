@@ -107,7 +107,13 @@ impl Seat {
                 }
                 continue;
             }
-            let most = if claim { course.next_batch() } else { 0 };
+            let most = match (claim, self.mould.retry) {
+                (false, _) => 0,
+                // Where order counts, what is done is settled before the next starts: so a crash
+                // never leads back behind a job that has started.
+                (true, Retry::Hold) => 1,
+                (true, Retry::Aside) => course.next_batch(),
+            };
             let order = TurnOrder {
                 complete: &course.done,
                 claim: most,
