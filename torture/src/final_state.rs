@@ -64,13 +64,16 @@ pub(crate) async fn is_drained(url: &str, namespace: &str) -> Result<bool, Strin
     ask.await.map_err(|error| error.to_string())
 }
 
-/// True when only so many nodes stand in the roster, and all consumers are theirs.
-pub(crate) async fn is_tidy(url: &str, namespace: &str, nodes: usize) -> Result<bool, String> {
+/// True when these processes stand in the roster and nobody else, and all consumers are theirs.
+pub(crate) async fn is_tidy(url: &str, namespace: &str, pids: &[u32]) -> Result<bool, String> {
     let ask = async {
         let (mut redis, keys) = (connect(url).await?, Keys::new(namespace));
         let roster: Vec<String> =
             redis.zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1).await?;
-        let mut tidy = roster.len() == nodes;
+        // A node's name is host:pid:random. One that was killed a moment ago stands there, too.
+        let pid = |name: &String| name.split(':').nth(1).and_then(|pid| pid.parse().ok());
+        let living = |name: &String| pid(name).is_some_and(|pid| pids.contains(&pid));
+        let mut tidy = roster.len() == pids.len() && roster.iter().all(living);
         for lane in LANES {
             let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
             tidy &= found.iter().all(|name| roster.contains(name));

@@ -124,6 +124,11 @@ impl Member {
         self.state == State::Wanted && self.child.is_some() && matches!(self.ended(), Ok(None))
     }
 
+    /// The number of the process, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// True when it has done its share.
     pub(crate) fn is_finished(&self) -> bool {
         self.state == State::Finished
@@ -132,7 +137,7 @@ impl Member {
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) -> Result<(), String> {
         // As long as the child was not waited for, its number belongs to nobody else.
-        let Some(pid) = self.child.as_ref().and_then(Child::id) else { return Ok(()) };
+        let Some(pid) = self.pid() else { return Ok(()) };
         let mut kill = Command::new("kill");
         kill.args([&format!("-{name}"), &pid.to_string()]);
         match kill.status().await {

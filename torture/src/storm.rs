@@ -247,7 +247,7 @@ async fn drain(
         // A server that has just got another role may hang up once more.
         if is_drained(field).await.unwrap_or(false) {
             let drained = begun.elapsed();
-            tidy(setup, field).await;
+            tidy(field).await;
             return Ok(Some(drained));
         }
         kept(keepers)?;
@@ -257,9 +257,9 @@ async fn drain(
 }
 
 /// Gives the living time to clean up after the dead: only they can.
-async fn tidy(setup: &Setup, field: &Field) {
+async fn tidy(field: &Field) {
     let begun = Instant::now();
-    while begun.elapsed() < TIDY && !is_tidy(setup, field).await.unwrap_or(false) {
+    while begun.elapsed() < TIDY && !is_tidy(field).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -268,8 +268,12 @@ async fn is_drained(field: &Field) -> Result<bool, String> {
     final_state::is_drained(&field.stand.url()?, &field.namespace).await
 }
 
-async fn is_tidy(setup: &Setup, field: &Field) -> Result<bool, String> {
-    final_state::is_tidy(&field.stand.url()?, &field.namespace, setup.nodes).await
+async fn is_tidy(field: &Field) -> Result<bool, String> {
+    let mut pids = vec![];
+    for node in &field.nodes {
+        pids.extend(node.member.lock().await.pid());
+    }
+    final_state::is_tidy(&field.stand.url()?, &field.namespace, &pids).await
 }
 
 /// Tells every node to stop; returns how many had to be killed.
