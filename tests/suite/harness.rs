@@ -36,7 +36,11 @@ impl Space {
 
     /// On that server.
     pub(crate) fn on(url: impl Into<String>, test: &str) -> Self {
-        let (url, name) = (url.into(), poolder_devserver::namespace(test));
+        Self::named(url.into(), poolder_devserver::namespace(test))
+    }
+
+    /// On that server, under that name.
+    pub(crate) fn named(url: String, name: String) -> Self {
         let client = Client::new(Config::new(&url).namespace(&name)).unwrap();
         Self { url, name, client }
     }

@@ -1,6 +1,7 @@
 //! The suite: what Poolder promises, against a real server. Every test has a namespace of its own
 //! and all run in parallel; those that stop, flush or reconfigure a server start their own.
 
+mod access;
 mod addressed;
 mod batches;
 mod blocking;

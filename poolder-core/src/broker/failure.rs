@@ -35,6 +35,10 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
+        // What a script may not do comes without the code.
+        _ if text.contains("ACL failure in script") || text.contains("NOPERM") => {
+            Error::auth(format!("Redis at {address} does not permit this: {text}"))
+        }
         ErrorKind::InvalidClientConfig => Error::invalid(format!("the Redis URL: {text}")),
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => {
             Error::protocol(format!("Redis at {address} sent an unexpected reply: {text}"))
