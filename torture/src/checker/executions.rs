@@ -49,11 +49,14 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
         fault.from <= until
             && fault.to >= since
             && match fault.kind.as_str() {
-                "SIGKILL of a node"
-                | "SIGSTOP past the lease"
-                | "SIGTERM of a node"
-                | "node cut off past the lease"
-                | "killed by a job" => fault.target == first.node,
+                // Or the other had the job first, and was stopped before it could begin.
+                "SIGSTOP past the lease" | "node cut off past the lease" => {
+                    fault.target == first.node
+                        || (fault.target == second.node && fault.from <= first.from)
+                }
+                "SIGKILL of a node" | "SIGTERM of a node" | "killed by a job" => {
+                    fault.target == first.node
+                }
                 // All nodes may read again what others hold.
                 "groups destroyed" => true,
                 // What the new primary had not heard of yet did not happen.

@@ -164,6 +164,18 @@ fn a_repetition_needs_a_fault_at_its_own_node_and_time() {
 }
 
 #[test]
+fn a_node_that_had_the_job_first_may_begin_it_when_it_wakes_up() {
+    let late = |from, to| {
+        let mut book = one_done();
+        book.run("node-1.1", 1, 20_000, Some(Ended::Done));
+        book.fault("SIGSTOP past the lease", "node-1", from, to);
+        book
+    };
+    assert!(late(50, 19_990).check().is_good());
+    late(5_000, 19_990).is_wrong("repeated without a reason");
+}
+
+#[test]
 fn a_retry_is_no_repetition_but_the_same_attempt_again_is() {
     let mut book = Book::default();
     book.stored(1, Act::Fail(1), How::Plain, Outcome::Ok).count("completed", 1);
