@@ -25,6 +25,9 @@ const NOT_EXECUTED: &[&str] = &[
     "EXECABORT",
 ];
 
+/// How servers say that the user may not do what a script does; Redis 6.2 in other words.
+const SCRIPT_DENIED: &[&str] = &["ACL failure in script", "The user executing the script can't"];
+
 /// Turns an error of the client into ours. `address` is shown to the user.
 pub(crate) fn classify(error: RedisError, address: &str) -> Error {
     let text = describe(&error);
@@ -36,7 +39,7 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
         // What a script may not do comes without the code.
-        _ if text.contains("ACL failure in script") || text.contains("NOPERM") => {
+        _ if SCRIPT_DENIED.iter().any(|words| text.contains(words)) => {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
         ErrorKind::InvalidClientConfig => Error::invalid(format!("the Redis URL: {text}")),
