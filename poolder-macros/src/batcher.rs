@@ -5,10 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::{Error, Expr, ExprLit, ItemStruct, Lit, Path, parse_quote};
 
 use crate::attributes::{Attribute, Attributes, Known, integer, take_nested};
-use crate::backoff::Backoff;
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
-use crate::names;
+use crate::{names, retry};
 
 /// The attributes of a batcher.
 const KNOWN: Known<'static> = Known {
@@ -28,9 +27,6 @@ const KNOWN: Known<'static> = Known {
     ],
     elsewhere: &[("retry", r#"write `retry(count = 3, backoff = "1s")`"#)],
 };
-
-/// Those of its `retry(…)`.
-const RETRY: Known<'static> = Known { names: &["count", "backoff"], elsewhere: &[] };
 
 /// The timeout when none is given; `poolder-core` has the same.
 const DEFAULT_TIMEOUT: Millis = Millis(10_000);
@@ -116,7 +112,7 @@ fn read(list: TokenStream, errors: &mut Errors) -> Option<BatcherType> {
         let timeout = optional(timeout);
         options.push(quote!(timeout: #timeout));
     }
-    let retry = read_retry(nested, errors);
+    let retry = retry::read(nested, errors);
     Some(BatcherType {
         krate: krate.unwrap_or_else(|| parse_quote!(::poolder)),
         name: name?,
@@ -156,26 +152,6 @@ fn read_times(attributes: &Attributes, errors: &mut Errors) -> Times {
         }
     }
     Times { timeout, hibernate_after }
-}
-
-/// Reads `retry(count = …, backoff = …)`, of which there may be one.
-fn read_retry(nested: Vec<(syn::Ident, TokenStream)>, errors: &mut Errors) -> Option<TokenStream> {
-    let mut nested = nested.into_iter();
-    let (_, list) = nested.next()?;
-    for (again, _) in nested {
-        errors.at(&again, "`retry` is given twice: keep one of them");
-    }
-    let attributes = Attributes::of_list(list, &RETRY, errors);
-    let count = attributes.get("count").and_then(|count| errors.catch(integer(count, 1, u32::MAX)));
-    let backoff = attributes
-        .get("backoff")
-        .and_then(|backoff| errors.catch(Backoff::read("backoff", &backoff.value)));
-    let attempts = count.map(|attempts| quote!(.attempts(#attempts)));
-    let backoff = backoff.map(|backoff| {
-        let backoff = backoff.tokens(&quote!(__poolder));
-        quote!(.backoff(#backoff))
-    });
-    Some(quote!(#attempts #backoff))
 }
 
 fn boolean(attribute: &Attribute) -> syn::Result<bool> {

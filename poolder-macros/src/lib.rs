@@ -13,6 +13,7 @@ mod expand;
 mod names;
 mod policy;
 mod pool;
+mod retry;
 mod scheduler;
 mod serde_attributes;
 

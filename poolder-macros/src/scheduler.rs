@@ -10,10 +10,9 @@ use syn::ext::IdentExt;
 use syn::{Error, Expr, ExprCall, ExprLit, Ident, ItemImpl, Lit, Path, parse_quote};
 
 use crate::attributes::{Attribute, Attributes, Known, integer, read_open, take_nested, text};
-use crate::backoff::Backoff;
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
-use crate::names;
+use crate::{names, retry};
 use methods::Methods;
 
 /// The attributes of a scheduler.
@@ -27,9 +26,6 @@ const KNOWN: Known<'static> = Known {
         ("jobs", r#"write `jobs(prune = "*/15 * * * * *", poll = "5s")`"#),
     ],
 };
-
-/// Those of its `retry(…)`.
-const RETRY: Known<'static> = Known { names: &["count", "backoff"], elsewhere: &[] };
 
 const MAX_SIZE: usize = 10_000;
 const MAX_MISSED: u32 = 10_000;
@@ -251,20 +247,6 @@ fn read_policy(
             }
         }));
     }
-    let mut nested = nested.into_iter();
-    let Some((_, list)) = nested.next() else { return policy };
-    for (again, _) in nested {
-        errors.at(&again, "`retry` is given twice: keep one of them");
-    }
-    let retry = Attributes::of_list(list, &RETRY, errors);
-    let count = retry.get("count").and_then(|it| errors.catch(integer(it, 1, u32::MAX)));
-    policy.extend(count.map(|attempts| quote!(.attempts(#attempts))));
-    let backoff = retry
-        .get("backoff")
-        .and_then(|backoff| errors.catch(Backoff::read("backoff", &backoff.value)));
-    policy.extend(backoff.map(|backoff| {
-        let backoff = backoff.tokens(&quote!(__poolder));
-        quote!(.backoff(#backoff))
-    }));
+    policy.extend(retry::read(nested, errors));
     policy
 }
