@@ -19,8 +19,6 @@ const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Something that happens in the same step as a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Keeps what the handler returned, for 24 hours.
-    KeepResult(Vec<u8>),
     /// A batch goes on with the entries that were set apart under this name, and no others.
     KeepEntries(String),
     /// The entries of a batch that were set apart under this name become a dead batch of their
@@ -57,9 +55,6 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
         })
     });
     let others = settlement.effects.iter().map(|effect| match effect {
-        Effect::KeepResult(result) => {
-            record("set", keys, job, &End::DoneWith(result.clone()), RESULT_KEPT)
-        }
         Effect::KeepEntries(part) => {
             let batcher = settlement.batcher.as_deref().unwrap_or_default();
             let rest = keys.batch_rest(job, part);
