@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use crate::harness::{Number, Running, Space, eventually, start, teller, within};
+use crate::harness::{Number, RawEntry, Running, Space, eventually, start, teller, within};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -377,5 +377,31 @@ async fn draining_deletes_what_waits_and_leaves_the_rest() {
     assert_eq!((view.ready(), view.running(), view.due), (0, 1, 0));
     curtain.send_replace(true);
     space.until_count("q", "completed", 1).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn running_jobs_whose_entries_somebody_deleted_are_left_out() {
+    let space = Space::new("vanished");
+    let client = &space.client;
+    let queue: Inspector<'_> = client.inspect("q").unwrap();
+    for number in 1..=3 {
+        client.enqueue(Number(number)).await.unwrap();
+    }
+    let (node, mut told, curtain) = theatre(&space, 3);
+    for _ in 0..3 {
+        within(told.recv()).await;
+    }
+    let key = space.key("q", "ready:normal");
+    let entries: Vec<RawEntry> =
+        space.redis(redis::cmd("XRANGE").arg(&key).arg("-").arg("+")).await;
+    for (id, _) in &entries[..2] {
+        assert_eq!(space.redis::<u64>(redis::cmd("XDEL").arg(&key).arg(id)).await, 1);
+    }
+    // A page of one meets nothing but a deleted entry, twice.
+    let page = queue.running(None, 1).await.unwrap();
+    assert_eq!(numbers(&page), [3]);
+    assert!(queue.running(page.next.as_ref(), 1).await.unwrap().jobs.is_empty());
+    curtain.send_replace(true);
     node.stop().await;
 }

@@ -67,27 +67,33 @@ impl Broker {
             Some(After::Entry(lane, entry)) => (lane.index(), entry.clone()),
             Some(After::Time(..)) => return Err(elsewhere()),
         };
-        for lane in Lane::ALL.into_iter().skip(first) {
+        let mut lanes = Lane::ALL.into_iter().skip(first);
+        let mut next = lanes.next();
+        while let Some(lane) = next {
             let mut cmd = scripts::call(&scripts::RUNNING, [keys.lane(lane)]);
             cmd.arg(&entry).arg(most.clamp(1, MOST));
-            let reply = reply::array(self.ask(keys.lane(lane), &scripts::RUNNING, &cmd).await?)?;
-            entry = String::new();
-            if reply.is_empty() {
+            let reply = self.ask(keys.lane(lane), &scripts::RUNNING, &cmd).await?;
+            let [last, held] = reply::items::<2>(reply)?;
+            entry = reply::text(last)?;
+            if entry.is_empty() {
+                next = lanes.next();
                 continue;
             }
             let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
-            let mut jobs = Vec::with_capacity(reply.len());
-            for item in reply {
+            let mut jobs = vec![];
+            for item in reply::array(held)? {
                 let [id, consumer, idle, fields] = reply::items::<4>(item)?;
                 let whole = Value::Array(vec![Value::Array(vec![id, fields])]);
                 let held = (reply::text(consumer)?, now - millis(reply::int(idle)?));
                 if let Some((id, Some(fields))) = reply::entries(whole)?.pop() {
-                    entry = id.to_string();
                     jobs.push(self.view(partition, lane, id, fields, Some(held)));
                 }
             }
-            self.note_orders(partition, &mut jobs).await?;
-            return Ok(Page { jobs, next: Some(Cursor(After::Entry(lane, entry))) });
+            // Somebody may have deleted all that were looked at: those behind them are still held.
+            if !jobs.is_empty() {
+                self.note_orders(partition, &mut jobs).await?;
+                return Ok(Page { jobs, next: Some(Cursor(After::Entry(lane, entry))) });
+            }
         }
         Ok(Page { jobs: vec![], next: None })
     }

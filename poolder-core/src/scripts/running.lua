@@ -1,18 +1,20 @@
 -- running.lua: a page of the jobs that were claimed from a lane and are not settled yet.
 -- KEYS 1 lane
 -- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
--- Returns {entry id, consumer, ms since it was claimed, fields} each, at most 1 MiB but at least
---   one if there is any; entries that were deleted meanwhile are left out
+-- Returns {the last entry that was looked at ("" for none), {entry id, consumer, ms since it was
+--   claimed, fields} each, at most 1 MiB but at least one if there is any}; entries that were deleted
+--   meanwhile are left out
 local from = ARGV[1] ~= '' and '(' .. ARGV[1] or '-'
 local held = redis.pcall('XPENDING', KEYS[1], 'workers', from, '+', ARGV[2])
-if held.err then return {} end
-local page, bytes = {}, 0
+if held.err then return {'', {}} end
+local last, page, bytes = '', {}, 0
 for _, p in ipairs(held) do
   local entry = redis.call('XRANGE', KEYS[1], p[1], p[1])[1]
   if entry then
     for _, field in ipairs(entry[2]) do bytes = bytes + #field end
-    if #page > 0 and bytes > 1048576 then return page end
+    if #page > 0 and bytes > 1048576 then break end
     page[#page + 1] = {p[1], p[2], p[3], entry[2]}
   end
+  last = p[1]
 end
-return page
+return {last, page}
