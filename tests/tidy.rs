@@ -31,7 +31,7 @@ const LONGEST: usize = 400;
 
 /// What only the key schema may spell.
 const KEY_PARTS: &[&str] =
-    &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":stats\"", ":meta\"", "{roster}"];
+    &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":leader\"", ":stats\"", ":meta\"", "{roster}"];
 
 /// Commands that read without a bound.
 const UNBOUNDED: &[&str] =

@@ -35,7 +35,9 @@ pub(crate) struct PartitionKeys {
     pub(crate) dead: String,
     /// Hash: job id → the dead job.
     pub(crate) dead_bodies: String,
-    /// Hash: who leads the partition, since which term, until when.
+    /// Who leads the partition, in which term: text that ends with the lease.
+    pub(crate) leader: String,
+    /// Hash: who holds an addressed slot, in which term.
     pub(crate) lease: String,
     /// What recurs.
     pub(crate) schedules: ScheduleKeys,
@@ -116,6 +118,7 @@ impl Keyspace {
             bodies: format!("{base}:bodies"),
             dead: format!("{base}:dead"),
             dead_bodies: format!("{base}:dead:bodies"),
+            leader: format!("{base}:leader"),
             lease: format!("{base}:lease"),
             schedules: ScheduleKeys {
                 records: format!("{base}:schedules"),

@@ -63,7 +63,17 @@ pub(crate) struct Post {
     pub(crate) orders: Arc<watch::Sender<Standing>>,
 }
 
+/// Hints may be lost: without them it is looked this often …
+const POLL: Duration = Duration::from_secs(1);
+/// … and while they are heard, this often.
+const POLL_BESIDE_HINTS: Duration = Duration::from_secs(10);
+
 impl Post {
+    /// How often to look for what hints are given about.
+    fn poll(&self) -> Duration {
+        if *self.hints.borrow() { POLL_BESIDE_HINTS } else { POLL }
+    }
+
     /// Waits until this node leads the partition.
     async fn until_leading(&self) {
         // The sender lives in `self`: this cannot fail.

@@ -122,11 +122,9 @@ impl<'a> Fleet<'a> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "nobody leads");
-            let mut cmd = redis::cmd("HGET");
-            cmd.arg(self.space.key("q", "lease")).arg("holder");
-            let holder: Option<String> = self.space.redis(&mut cmd).await;
+            let leader = self.space.overview("q").await.leader;
             // host:pid:unique
-            let pid = holder.as_deref().and_then(|name| name.split(':').nth(1)?.parse().ok());
+            let pid = leader.and_then(|leader| leader.node.split(':').nth(1)?.parse().ok());
             if let Some(at) = self.nodes.iter().position(|node| node.id() == pid) {
                 return at;
             }

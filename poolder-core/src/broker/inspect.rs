@@ -45,7 +45,7 @@ impl Broker {
     /// Whatever keeps the server from answering.
     pub async fn overview(&self, partition: &Partition) -> Result<QueueView, Error> {
         let keys = self.keys(partition);
-        let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.lease, &keys.cancelled];
+        let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
         let lanes = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
         let cmd = scripts::call(&scripts::OVERVIEW, lanes);
         let reply = self.script(&scripts::OVERVIEW, &cmd).await?;
@@ -152,7 +152,6 @@ fn lane_view(lane: Lane, view: Value) -> Result<LaneView, Error> {
 fn leader_view(lease: Value) -> Result<Option<LeaderView>, Error> {
     let [node, term, until] = reply::items::<3>(lease)?;
     let (node, term) = (reply::text(node)?, count(term)?);
-    // One that resigned leaves a lease that holds until 1970.
     Ok(moment(until)?.filter(|_| !node.is_empty()).map(|until| LeaderView { node, term, until }))
 }
 

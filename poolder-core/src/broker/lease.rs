@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redis::Value;
+
 use super::{Broker, reply};
 use crate::error::Error;
 use crate::queue::Partition;
@@ -20,7 +22,7 @@ pub struct Leadership {
 }
 
 impl Broker {
-    /// Takes or renews the leadership for `ttl`. A holder known to be dead is replaced at once.
+    /// Takes the leadership for `ttl`. A holder known to be dead is replaced at once.
     ///
     /// # Errors
     /// Whatever keeps the server from answering; who leads is then not known.
@@ -32,7 +34,7 @@ impl Broker {
         dead: Option<&str>,
     ) -> Result<Leadership, Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::LEASE, [keys.lease.as_str()]);
+        let mut cmd = scripts::call(&scripts::LEASE, [keys.leader.as_str(), keys.meta.as_str()]);
         cmd.arg(node).arg(clamped_millis(ttl)).arg(dead.unwrap_or_default());
         let [ours, term, holder] = reply::items::<3>(self.script(&scripts::LEASE, &cmd).await?)?;
         Ok(Leadership {
@@ -42,13 +44,34 @@ impl Broker {
         })
     }
 
+    /// Renews the leadership of a node that has it, in one command; `None` when it has it no
+    /// longer. Should another have it by now, then that one's is renewed, which costs nothing:
+    /// it does the same.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering; who leads is then not known.
+    pub async fn renew(
+        &self,
+        partition: &Partition,
+        node: &str,
+        ttl: Duration,
+    ) -> Result<Option<Leadership>, Error> {
+        let mut cmd = redis::cmd("GETEX");
+        cmd.arg(&self.keys(partition).leader).arg("PX").arg(clamped_millis(ttl));
+        let Value::BulkString(lease) = self.command(&cmd).await? else { return Ok(None) };
+        let lease = std::str::from_utf8(&lease).ok().and_then(|lease| lease.split_once(' '));
+        Ok(lease.filter(|(_, holder)| *holder == node).and_then(|(term, holder)| {
+            Some(Leadership { ours: true, term: term.parse().ok()?, holder: holder.to_owned() })
+        }))
+    }
+
     /// Gives the leadership up, so that another node takes it at once.
     ///
     /// # Errors
     /// Whatever keeps the server from answering; the lease then runs out by itself.
     pub async fn resign(&self, partition: &Partition, node: &str) -> Result<(), Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::RESIGN, [keys.lease.as_str()]);
+        let mut cmd = scripts::call(&scripts::RESIGN, [keys.leader.as_str()]);
         cmd.arg(node).arg(&keys.control);
         self.script(&scripts::RESIGN, &cmd).await.map(|_| ())
     }

@@ -1,16 +1,22 @@
--- lease.lua: takes or renews the leadership of a partition.
--- KEYS 1 lease
+-- lease.lua: takes the leadership of a partition.
+-- KEYS 1 leader  2 meta
 -- ARGV 1 node  2 how long it holds, in ms  3 a node known to be dead ("" for none)
 -- Returns {1 we lead | 0 somebody else does, term, holder}
--- What is no number counts as 0, and nobody leads for longer than ten leases: neither garbage nor a
+-- Nobody leads for longer than ten leases, and what cannot be read is nobody: neither garbage nor a
 -- clock that was set back may leave a partition without a leader.
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'until')
-local holder, term, till = l[1], tonumber(l[2]) or 0, tonumber(l[3]) or 0
-local held = holder and till > now and till <= now + 10 * ARGV[2]
-if held and holder ~= ARGV[1] and holder ~= ARGV[3] then return {0, term, holder} end
-if not (held and holder == ARGV[1]) then term = term + 1 end
-redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'term', term,
-  'until', string.format('%.0f', now + ARGV[2]))
-return {1, term, ARGV[1]}
+local lease = redis.pcall('GET', KEYS[1])
+local term, holder
+if type(lease) == 'string' then term, holder = string.match(lease, '^(%d+) (.+)$') end
+if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then
+  local left = redis.call('PTTL', KEYS[1])
+  if left >= 0 and left <= 10 * ARGV[2] then return {0, tonumber(term), holder} end
+end
+if holder ~= ARGV[1] then
+  term = redis.pcall('HINCRBY', KEYS[2], 'term', 1)
+  if type(term) == 'table' then
+    term = 1
+    redis.call('HSET', KEYS[2], 'term', term)
+  end
+end
+redis.call('SET', KEYS[1], string.format('%.0f ', term) .. ARGV[1], 'PX', ARGV[2])
+return {1, tonumber(term), ARGV[1]}

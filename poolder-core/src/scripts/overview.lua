@@ -1,5 +1,5 @@
 -- overview.lua: a partition at one moment.
--- KEYS 1-5 all lanes, best first  6 due  7 dead  8 stats  9 meta  10 lease  11 cancelled
+-- KEYS 1-5 all lanes, best first  6 due  7 dead  8 stats  9 meta  10 leader  11 cancelled
 --      12 bodies
 -- ARGV none
 -- Returns {now in ms, lanes: {ready, running, oldest ready entry ("" for none)} each, due,
@@ -28,7 +28,12 @@ for i = 1, 5 do
   lanes[i] = {ready, pending, oldest}
 end
 local head = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
-local lease = redis.call('HMGET', KEYS[10], 'holder', 'term', 'until')
+-- What cannot be read is nobody.
+local lease, term, leader, till = redis.pcall('GET', KEYS[10]), nil, nil, 0
+if type(lease) == 'string' then term, leader = string.match(lease, '^(%d+) (.+)$') end
+if leader then
+  till = t[1] * 1000 + math.floor(t[2] / 1000) + math.max(redis.call('PTTL', KEYS[10]), 0)
+end
 return {
   string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
   lanes,
@@ -38,6 +43,6 @@ return {
   redis.call('ZCARD', KEYS[7]),
   redis.call('ZCARD', KEYS[11]),
   redis.call('HGET', KEYS[9], 'paused') or '0',
-  {lease[1] or '', lease[2] or '0', lease[3] or '0'},
+  {leader or '', term or '0', string.format('%.0f', till)},
   redis.call('HGETALL', KEYS[8]), -- bounded: a few names
 }

@@ -19,6 +19,8 @@ const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
 /// How often the claimer compares what it holds with what the server thinks it holds.
 const AUDIT: Duration = Duration::from_secs(30);
+/// And how often while it holds nothing and claims nothing.
+const IDLE_AUDIT: Duration = Duration::from_secs(5 * 60);
 
 type Wait = BoxFuture<'static, (ClaimLine, Result<Claimed, Error>)>;
 
@@ -61,6 +63,13 @@ impl Line {
 
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting { .. })
+    }
+
+    /// From a claim on, audits are frequent again.
+    fn stir(&mut self, claimed: &Claimed) {
+        if !claimed.is_empty() {
+            self.audit_at = self.audit_at.min(Instant::now() + AUDIT);
+        }
     }
 
     /// Ends a wait early, once.
@@ -163,8 +172,9 @@ impl Claimer {
             let claimed = open.adopt(lane, &unknown).await?;
             self.accept(claimed, name, open.history().as_ref());
         }
+        let idle = doubtful.is_empty() && self.held.is_empty();
         line.doubtful = doubtful;
-        line.audit_at = Instant::now() + AUDIT;
+        line.audit_at = Instant::now() + if idle { IDLE_AUDIT } else { AUDIT };
         if sure {
             line.adopt_at = line.late.take();
         }
@@ -203,6 +213,7 @@ impl Claimer {
                         if let Some((lane, count)) = claim {
                             self.lanes.claimed(lane, count, claimed.len());
                         }
+                        line.stir(&claimed);
                         self.accept(claimed, name, open.history().as_ref());
                         line.state = State::Open(open);
                     }
@@ -232,6 +243,7 @@ impl Claimer {
             None => line.state = State::Waiting { wait, told },
             Some((open, Ok(claimed))) => {
                 claimed.jobs.iter().for_each(|claim| self.lanes.stirred(claim.lane));
+                line.stir(&claimed);
                 self.accept(claimed, name, open.history().as_ref());
                 line.state = State::Open(Box::new(open));
             }

@@ -7,12 +7,7 @@ use std::time::Duration;
 use poolder_core::Error;
 use tokio::sync::Notify;
 
-use super::Post;
-
-/// Hints may be lost: without them it is looked this often …
-const POLL: Duration = Duration::from_secs(1);
-/// … and while they are heard, this often.
-const POLL_BESIDE_HINTS: Duration = Duration::from_secs(5);
+use super::{POLL, Post};
 
 /// Does the work again and again while this node leads. It returns how long until there is more to
 /// do, if that is known; `failed` says what was not done when it fails.
@@ -22,7 +17,7 @@ where
 {
     loop {
         post.until_leading().await;
-        let poll = if *post.hints.borrow() { POLL_BESIDE_HINTS } else { POLL };
+        let poll = post.poll();
         let wait = match work().await {
             Ok(None) => poll,
             Ok(Some(wait)) => wait.min(poll),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use poolder_core::Error;
+use poolder_core::broker::Leadership;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +27,7 @@ pub(super) async fn run(mut post: Post, stop: CancellationToken) {
         let dead = post.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
         if identity.claims {
             let asked = Instant::now();
-            let answer = post.broker.lead(&post.partition, &identity.name, LEASE, dead).await;
+            let answer = ask(&post, &identity.name, &holder, dead).await;
             match answer {
                 Ok(leadership) => {
                     if leadership.ours {
@@ -60,6 +62,21 @@ pub(super) async fn run(mut post: Post, stop: CancellationToken) {
             tracing::warn!(partition = %post.partition, %error, "could not resign, the lease ends by itself");
         }
     }
+}
+
+/// Renews what is ours; else asks for it.
+async fn ask(
+    post: &Post,
+    name: &str,
+    holder: &str,
+    dead: Option<&str>,
+) -> Result<Leadership, Error> {
+    if holder == name
+        && let Some(renewed) = post.broker.renew(&post.partition, name, LEASE).await?
+    {
+        return Ok(renewed);
+    }
+    post.broker.lead(&post.partition, name, LEASE, dead).await
 }
 
 /// Waits until the leader is declared dead.

@@ -61,5 +61,6 @@ fn hear(posts: &[Post], heard: bool) {
         post.due.notify_one();
         post.news.notify_one();
         post.tick.notify_one();
+        post.lease.notify_one();
     }
 }

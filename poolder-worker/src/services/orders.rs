@@ -6,13 +6,9 @@ use std::time::Duration;
 use poolder_core::Error;
 use tokio::time::Instant;
 
-use super::Post;
+use super::{POLL, Post};
 use crate::orders::{Cancelled, Standing};
 
-/// Hints may be lost: without them orders are asked for this often …
-const POLL: Duration = Duration::from_secs(1);
-/// … and while they are heard, this often.
-const POLL_BESIDE_HINTS: Duration = Duration::from_secs(5);
 /// However many orders come in, they are read no more often than this.
 const SPACING: Duration = Duration::from_millis(100);
 /// More cancelled jobs than this are not remembered by the node: it asks about every job.
@@ -22,7 +18,7 @@ pub(super) async fn run(post: Post) {
     let mut hinted = false;
     loop {
         let asked = Instant::now();
-        let mut poll = if *post.hints.borrow() { POLL_BESIDE_HINTS } else { POLL };
+        let mut poll = post.poll();
         if let Err(error) = learn(&post, hinted).await {
             // The claimers say the same, with more to tell.
             tracing::debug!(partition = %post.partition, %error, "orders could not be asked for");
