@@ -10,7 +10,7 @@ use crate::plan::Profile;
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone|sentinel]
                [--fsync always|everysec] [--out DIR] [--keep]
-       torture --smoke | --mutations [NAME…]
+       torture --smoke | --mutations [NAME…] | --recovery
 
 The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose append-only file is
 synced always, with a seed drawn from the clock. The ledger is kept in DIR (target/torture) when
@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Smoke(PathBuf),
     /// Every guard removed, one at a time; or only these.
     Mutations(PathBuf, Vec<String>),
+    /// How soon the jobs of a node that goes run elsewhere.
+    Recovery(PathBuf),
     Help,
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         out: "target/torture".into(),
         keep: false,
     };
-    let (mut smoke, mut mutations) = (false, None::<Vec<String>>);
+    let (mut smoke, mut recovery, mut mutations) = (false, false, None::<Vec<String>>);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
@@ -65,6 +67,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
             "--out" => storm.out = value()?.into(),
             "--keep" => storm.keep = true,
             "--smoke" => smoke = true,
+            "--recovery" => recovery = true,
             "--mutations" => mutations = Some(vec![]),
             "--help" | "-h" => return Ok(Task::Help),
             "--fsync" => {
@@ -98,6 +101,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
     Ok(match mutations {
         Some(names) => Task::Mutations(storm.out, names),
         None if smoke => Task::Smoke(storm.out),
+        None if recovery => Task::Recovery(storm.out),
         None => Task::Storm(storm),
     })
 }

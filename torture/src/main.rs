@@ -14,6 +14,7 @@
 //! | `checker` | reads ledger and final state, and nothing else |
 //! | `report` | a table, and JSON |
 //! | `runs` | the runs that have names |
+//! | `recovery` | how soon the jobs of a node that goes run elsewhere |
 //! | `drills`, `rollback`, `mutations` | one guard left out at a time: somebody must notice |
 
 mod args;
@@ -28,6 +29,7 @@ mod plan;
 mod processes;
 mod proxy;
 mod random;
+mod recovery;
 mod report;
 mod rollback;
 mod runs;
@@ -78,6 +80,7 @@ async fn act(task: Task) -> Result<bool, String> {
         Task::Storm(storm) => runs::storm(storm).await,
         Task::Smoke(out) => runs::smoke(&out).await,
         Task::Mutations(out, names) => mutations::run(&out, &names).await,
+        Task::Recovery(out) => recovery::run(&out, 5).await,
         Task::Help => {
             println!("{}", args::USAGE);
             Ok(true)
