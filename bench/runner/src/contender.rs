@@ -25,17 +25,27 @@ pub struct Contender {
 
 /// Everyone who was asked for, raw and Poolder first.
 pub fn all(args: &Args) -> Vec<Contender> {
+    wanted(["raw", "poolder"].map(|name| inside(name, &[name])), args)
+}
+
+/// Poolder once for each mode of a pool, the shared one first.
+pub fn modes(args: &Args) -> Vec<Contender> {
+    wanted(crate::poolder::addressed::MODES.map(|name| inside(name, &["mode", name])), args)
+}
+
+/// This program, with those arguments.
+fn inside(name: &str, arguments: &[&str]) -> Contender {
     let own = std::env::current_exe().map(|path| path.display().to_string());
-    let inside = |name: &str| Contender {
-        name: name.into(),
-        program: own
-            .as_ref()
-            .map(|program| vec![program.clone(), name.into()])
-            .map_err(ToString::to_string),
-    };
-    let mut all = vec![inside("raw"), inside("poolder")];
-    all.retain(|one| args.contenders.is_empty() || args.contenders.contains(&one.name));
-    all
+    let program = own
+        .map_err(|error| error.to_string())
+        .map(|own| [own].into_iter().chain(arguments.iter().map(ToString::to_string)).collect());
+    Contender { name: name.into(), program }
+}
+
+fn wanted<const N: usize>(contenders: [Contender; N], args: &Args) -> Vec<Contender> {
+    let wanted =
+        |one: &Contender| args.contenders.is_empty() || args.contenders.contains(&one.name);
+    contenders.into_iter().filter(wanted).collect()
 }
 
 impl Contender {

@@ -31,6 +31,10 @@ fn main() -> Result<(), AnyError> {
     match std::env::args().nth(1).as_deref() {
         Some("raw") => runtime()?.block_on(raw::run(bench_protocol::Run::begin())),
         Some("poolder") => runtime()?.block_on(poolder::run(bench_protocol::Run::begin())),
+        Some("mode") => {
+            let mode = std::env::args().nth(2).unwrap_or_default();
+            runtime()?.block_on(poolder::addressed::run(bench_protocol::Run::begin(), &mode))
+        }
         _ => {
             let args = Args::parse()?;
             if args.check { check::run(&args) } else { bench(&args) }
@@ -55,6 +59,9 @@ fn bench(args: &Args) -> Result<(), AnyError> {
     let mut contenders = contender::all(args);
     if rows.iter().any(|row| row.who == rows::Who::Everyone) {
         contenders.extend(peers::all(&args.contenders));
+    }
+    if rows.iter().any(|row| row.who == rows::Who::Modes) {
+        contenders.extend(contender::modes(args));
     }
     let server = server::Server::start(args.install)?;
     println!("{}", server.describe());

@@ -32,6 +32,7 @@ pub struct Line {
     pub title: String,
     pub jobs: u64,
     pub peers: bool,
+    pub baseline: &'static str,
     pub contenders: Vec<(String, BTreeMap<&'static str, Spread>)>,
     pub not_run: Vec<(String, String)>,
     pub budgets: Vec<Judged>,
@@ -61,6 +62,7 @@ impl Summary {
                 title: row.title.clone(),
                 jobs: if row.order.jobs == u64::MAX { row.order.backlog } else { row.order.jobs },
                 peers: row.who == Who::Everyone,
+                baseline: row.baseline(),
                 contenders: vec![],
                 not_run: vec![],
                 budgets: vec![],
@@ -99,10 +101,11 @@ impl Line {
         figures.get(figure).map(|spread| spread.median)
     }
 
-    /// A figure as a multiple of the raw loop's.
+    /// A figure as a multiple of the baseline's.
     pub fn ratio(&self, contender: &str, figure: &str) -> Option<f64> {
-        let raw = self.median("raw", figure).filter(|raw| *raw > 0.0 && contender != "raw")?;
-        self.median(contender, figure).map(|value| value / raw)
+        let base = self.median(self.baseline, figure).filter(|base| *base > 0.0)?;
+        let value = self.median(contender, figure).filter(|_| contender != self.baseline)?;
+        Some(value / base)
     }
 }
 
@@ -120,6 +123,14 @@ fn judge(line: &Line, budget: &Budget) -> Option<Judged> {
         Bound::AtMost(bound) => {
             let found = line.median("poolder", budget.figure)?;
             (format!("{name} ≤ {bound}"), number(found, 2), found <= bound)
+        }
+        Bound::EachAtLeastShared(bound) => {
+            let each = line.contenders.iter().filter_map(|(name, _)| {
+                line.ratio(name, budget.figure).map(|ratio| (ratio, name.as_str()))
+            });
+            let (least, mode) = each.min_by(|a, b| a.0.total_cmp(&b.0))?;
+            let what = format!("{name} ≥ {bound} × the shared pool's in every mode");
+            (what, format!("{least:.2} × ({mode})"), least >= bound)
         }
     };
     Some(Judged { what, found, holds })

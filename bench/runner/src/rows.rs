@@ -26,6 +26,8 @@ pub enum Who {
     Pair,
     /// These and the peers.
     Everyone,
+    /// Poolder's pools, once in each mode.
+    Modes,
 }
 
 /// What Poolder must reach.
@@ -44,12 +46,24 @@ pub enum Bound {
     AtMostRaw(f64),
     /// This, or less.
     AtMost(f64),
+    /// This share of the shared pool's figure of the same run, or more, in every mode.
+    EachAtLeastShared(f64),
 }
 
 impl Row {
     /// True when the contender takes part.
     pub fn is_for(&self, contender: &Contender) -> bool {
-        self.who == Who::Everyone || matches!(contender.name.as_str(), "raw" | "poolder")
+        let is_mode = crate::poolder::addressed::MODES.contains(&contender.name.as_str());
+        match self.who {
+            Who::Modes => is_mode,
+            Who::Everyone => !is_mode,
+            Who::Pair => matches!(contender.name.as_str(), "raw" | "poolder"),
+        }
+    }
+
+    /// Whose figures the others' are multiples of.
+    pub fn baseline(&self) -> &'static str {
+        if self.who == Who::Modes { "shared" } else { "raw" }
     }
 }
 
@@ -101,6 +115,11 @@ impl Row {
         self
     }
 
+    fn modes(mut self) -> Self {
+        self.who = Who::Modes;
+        self
+    }
+
     fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
@@ -113,7 +132,7 @@ fn drain(name: &str, title: &str, jobs: u64) -> Row {
 
 /// Every row.
 fn all() -> Vec<Row> {
-    use Bound::{AtLeastRaw, AtMost, AtMostRaw};
+    use Bound::{AtLeastRaw, AtMost, AtMostRaw, EachAtLeastShared};
     let mut rows = vec![
         row("enqueue-1", "enqueue, one at a time, 1 in flight", Work::Enqueue, 40_000)
             .with(|order| order.concurrency = 1),
@@ -208,6 +227,15 @@ fn all() -> Vec<Row> {
         }
         rows.push(row);
     }
+    rows.extend([
+        drain("modes-drain", "drain by mode, 64 slots in one process", 200_000)
+            .modes()
+            .budget(JOBS_S, EachAtLeastShared(0.5))
+            .quick(),
+        row("modes-both", "produce and consume by mode, 64 slots", Work::Both, 100_000)
+            .modes()
+            .budget(JOBS_S, EachAtLeastShared(0.5)),
+    ]);
     for backlog in [10_000, 100_000, 1_000_000, 5_000_000] {
         let (name, title) = (format!("backlog-{backlog}"), format!("drain, of {backlog} waiting"));
         rows.push(

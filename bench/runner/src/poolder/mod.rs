@@ -1,5 +1,6 @@
 //! Poolder, as a user would set it up.
 
+pub mod addressed;
 mod work;
 
 use std::time::Duration;
