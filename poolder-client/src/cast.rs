@@ -102,6 +102,10 @@ impl<J: Job> Cast<J> {
             _ => own,
         };
         let mut envelope = encode(&job, id, &queue, &policy)?;
+        // Its slot must know which jobs are one key's.
+        if let Some(key) = &key {
+            envelope = envelope.keyed(hash(key))?;
+        }
         if let Some(kept) = call {
             envelope = envelope.recording_end(kept)?.calling()?;
         }

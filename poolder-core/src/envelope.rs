@@ -69,6 +69,9 @@ pub(crate) struct Options {
     /// Somebody waits for the reply.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     call: Option<bool>,
+    /// The hash of the key by which its slot was picked, unless that is the payload.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    key: Option<u64>,
 }
 
 /// A backoff in milliseconds. The default one is never stored.
@@ -261,6 +264,7 @@ impl Options {
             end_kept: None,
             tick: None,
             call: None,
+            key: None,
         }
     }
 

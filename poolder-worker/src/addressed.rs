@@ -6,11 +6,13 @@
 //! | `seat` | one slot: take it, serve it, let it go |
 //! | `take` | the lease of a slot, and the rescue of what its last holder left |
 //! | `serve` | claim, run, settle, one at a time |
+//! | `course` | what is claimed, what is done, and what must be settled before the next starts |
 //! | `attempt` | one job: run, interrupted, cancelled |
 //! | `broadcast` | every living slot runs a copy |
 
 mod attempt;
 mod broadcast;
+mod course;
 mod seat;
 mod serve;
 mod take;

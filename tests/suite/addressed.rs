@@ -283,8 +283,8 @@ async fn what_a_dead_holder_had_claimed_runs_first_and_in_order() {
         assert_eq!(within(told.recv()).await.unwrap(), number);
     }
     space.until_count("q", "completed", 6).await;
-    // Only the first had been started.
-    assert_eq!((space.count("q", "rescued").await, space.count("q", "handed_back").await), (1, 3));
+    // Any of the four may have been the one that ran: nobody is blamed.
+    assert_eq!((space.count("q", "rescued").await, space.count("q", "handed_back").await), (0, 4));
     node.stop().await;
 }
 

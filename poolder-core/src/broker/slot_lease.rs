@@ -43,7 +43,8 @@ pub struct TurnOrder<'a> {
     /// Jobs that are done, at most [`TurnOrder::MOST`].
     pub complete: &'a [(Lane, EntryId)],
     /// How many to claim at most, up to [`TurnOrder::MOST`]. Claim none while some are held that
-    /// have not been run: they would be found again by a look.
+    /// have not been run: they would be found again by a look. From the front comes one, whatever
+    /// is said here.
     pub claim: usize,
     /// Whether to look first for a claim whose reply was lost.
     pub look: bool,
@@ -51,6 +52,9 @@ pub struct TurnOrder<'a> {
     pub generation: u64,
     /// Whether jobs stored in this generation may run.
     pub open: bool,
+    /// Whether the last ids are known, as they are to a holder who has claimed all that came since
+    /// it was told: finding them out costs the server more than an empty turn.
+    pub known: bool,
 }
 
 impl TurnOrder<'_> {
@@ -76,12 +80,15 @@ pub enum Turn {
     Idle,
     /// Run these in their order, or bury them.
     Claimed(Vec<Entry>),
+    /// The same, found by looking: there may be more.
+    Found(Vec<Entry>),
     /// The front waits that long for its next attempt.
     Hold(Duration),
     /// Other slots still run what was stored before the last resize.
     Wait,
-    /// Nothing is there. With these ids [`SlotWait::wait`] notices what comes.
-    Empty([EntryId; 2]),
+    /// Nothing is there. With these ids, those of the front and of the normal lane,
+    /// [`SlotWait::wait`] notices what comes; `None` when they were said to be known.
+    Empty(Option<[EntryId; 2]>),
 }
 
 impl Broker {
@@ -133,7 +140,7 @@ impl Broker {
         cmd.arg(lease.node.as_ref()).arg(lease.term);
         let flag = |set: bool| if set { "1" } else { "" };
         cmd.arg(order.claim.min(TurnOrder::MOST)).arg(flag(order.look));
-        cmd.arg(order.generation).arg(flag(order.open));
+        cmd.arg(order.generation).arg(flag(order.open)).arg(flag(order.known));
         for (lane, entry) in order.complete {
             cmd.arg(if *lane == Lane::Front { "2" } else { "3" }).arg(entry.as_ref());
         }
@@ -145,21 +152,25 @@ impl Broker {
         }
         let completed = usize::try_from(reply::int(next())?).unwrap_or(0);
         let turn = match word.as_str() {
-            "JOB" => {
+            "JOB" | "FOUND" => {
                 let lane = if reply::int(next())? == 2 { Lane::Front } else { Lane::Normal };
                 let stream = keys.lane(lane);
                 let entries = reply::entries(next())?.into_iter();
                 let read = |(id, fields): (EntryId, Option<_>)| {
                     read_entry(stream, lane, id, fields.unwrap_or_default())
                 };
-                Turn::Claimed(entries.map(read).collect())
+                let entries = entries.map(read).collect();
+                if word == "JOB" { Turn::Claimed(entries) } else { Turn::Found(entries) }
             }
             "HOLD" => {
                 let millis = u64::try_from(reply::int(next())?).unwrap_or(0);
                 Turn::Hold(Duration::from_millis(millis.max(1)))
             }
             "WAIT" => Turn::Wait,
-            "EMPTY" => Turn::Empty([reply::text(next())?.into(), reply::text(next())?.into()]),
+            "EMPTY" if order.known => Turn::Empty(None),
+            "EMPTY" => {
+                Turn::Empty(Some([reply::text(next())?.into(), reply::text(next())?.into()]))
+            }
             _ => Turn::Idle,
         };
         Ok(Turned { completed, turn })

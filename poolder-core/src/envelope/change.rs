@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, MAX_PAYLOAD, Options};
+use crate::dispatch::hash;
 use crate::error::Error;
 use crate::job::{Format, JobId};
 use crate::retry::Policy;
@@ -29,6 +30,23 @@ impl Envelope {
     #[must_use]
     pub fn is_call(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.call == Some(true))
+    }
+
+    /// The same job, with the hash of the key that picks its slot.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when its options cannot be stored.
+    pub fn keyed(self, key: u64) -> Result<Self, Error> {
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.key = Some(key);
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// The hash of its key: jobs of one key run one at a time, in order, in a slot that keeps it.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        let key = self.options.as_ref().and_then(|options| options.key);
+        key.unwrap_or_else(|| hash(&self.raw[self.payload..]))
     }
 
     /// The same job, whose end shall be recorded however it ends, and kept for this long.
@@ -69,7 +87,8 @@ impl Envelope {
         policy.check()?;
         let old = self.options.as_deref().cloned().unwrap_or_default();
         let new = Options::of(self.version(), policy);
-        let options = Options { end_kept: old.end_kept, tick: old.tick, ..new };
+        let Options { end_kept, tick, call, key, .. } = old;
+        let options = Options { end_kept, tick, call, key, ..new };
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
@@ -153,6 +172,17 @@ mod tests {
             assert_eq!(read.raw_job().payload, plain.raw_job().payload);
         }
         assert!(job(&Policy::default()).recording_end(Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_key_travels_with_the_job_and_is_the_payload_unless_it_was_given() {
+        let plain = job(&Policy::default());
+        assert_eq!(plain.key(), hash(b"\x81\xa1u\x07"));
+        let keyed = plain.keyed(hash(b"key 7")).unwrap();
+        let read = Envelope::parse(keyed.as_bytes().to_vec()).unwrap();
+        assert_eq!((read.key(), &read), (hash(b"key 7"), &keyed));
+        assert_eq!(read.with_policy(&Policy::default().attempts(2)).unwrap().key(), read.key());
+        assert_eq!(read.with_payload(Format::Json, b"{}").unwrap().key(), read.key());
     }
 
     #[test]

@@ -2,25 +2,27 @@
 --   in order, if the lease is still ours. From the front, which holds what was tried before, one.
 -- KEYS 1 lease  2 front  3 normal  4 stats
 -- ARGV 1 node  2 term  3 most jobs to claim, 0 to 16  4 "1" to look first for what we hold
---      without knowing  5 generation of the pool  6 "1" when entries of this generation may run;
---      then per job to complete, at most 16: lane, "2" or "3", and id
+--      without knowing  5 generation of the pool  6 "1" when entries of this generation may run
+--      7 "1" when the last ids are known;  then per job to complete, at most 16: lane, "2" or "3",
+--      and id
 -- Returns {"LOST"} or {word, how many were completed, …}:
---   "IDLE" nothing was to be claimed;  "JOB", lane, entries;  "HOLD", ms to wait for a retry;
---   "WAIT" older generations must drain elsewhere;  "EMPTY", last ids of front and normal
+--   "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by looking, lane, entries;
+--   "HOLD", ms to wait for a retry;  "WAIT" older generations must drain elsewhere;
+--   "EMPTY", last ids of front and normal unless they are known
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
 -- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
 local completed, done = 0, {}
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local lane = KEYS[tonumber(ARGV[i])]
-  if redis.call('XACK', lane, 'workers', ARGV[i + 1]) == 1 then
-    done[lane] = done[lane] or {}
-    table.insert(done[lane], ARGV[i + 1])
-    completed = completed + 1
-  end
+  done[lane] = done[lane] or {}
+  table.insert(done[lane], ARGV[i + 1])
 end
-for lane, ids in pairs(done) do redis.call('XDEL', lane, unpack(ids)) end -- bounded: 16 ids
+for lane, ids in pairs(done) do
+  redis.call('XACK', lane, 'workers', unpack(ids)) -- bounded: 16 ids
+  completed = completed + redis.call('XDEL', lane, unpack(ids)) -- bounded: 16 ids
+end
 if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
 local count = tonumber(ARGV[3])
 if count == 0 then return {'IDLE', completed} end
@@ -46,7 +48,7 @@ if ARGV[4] == '1' then
       redis.call('XACK', KEYS[lane], 'workers', entries[1][1])
       entries = read(lane, '0', 1)
     end
-    if entries then return {'JOB', completed, lane, entries} end
+    if entries then return {'FOUND', completed, lane, entries} end
   end
 end
 
@@ -90,4 +92,5 @@ if ARGV[6] ~= '1' then
 end
 local entries = read(3, '>', count)
 if entries then return {'JOB', completed, 3, entries} end
+if ARGV[7] == '1' then return {'EMPTY', completed} end
 return {'EMPTY', completed, last(KEYS[2]), last(KEYS[3])}

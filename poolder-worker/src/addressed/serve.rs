@@ -1,16 +1,17 @@
 //! The service of a slot: claim, run, settle, one at a time and in order.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{
-    Report, Retry, Settled, Settlement, SlotLease, SlotWait, Turn, TurnOrder,
+    PoolView, Report, Retry, Settled, Settlement, SlotLease, SlotWait, Turn, TurnOrder,
 };
 use poolder_core::decide::{Ending, Transition, decide};
-use poolder_core::{Entry, EntryId, Lane};
+use poolder_core::dispatch::Mode;
+use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 
+use super::course::{Course, Order};
 use super::seat::{Bench, End, FIRST_PAUSE, LONGEST_PAUSE, Seat};
 
 /// While others drain, they are asked after this often.
@@ -18,74 +19,30 @@ const DRAINING: Duration = Duration::from_millis(250);
 /// Producers know of a resize after this time at the latest.
 const KNOWN: Duration = Duration::from_secs(10);
 
-/// What is done is settled after this time at the latest, and only jobs that are quicker are
-/// claimed several at a time.
-const QUICK: Duration = Duration::from_millis(2);
-
-/// What the service remembers from turn to turn.
-struct Course {
-    /// Claimed, and run one by one: more than one only while they take no time.
-    claimed: VecDeque<Entry>,
-    /// Done, but not settled yet.
-    done: Vec<(Lane, EntryId)>,
-    /// When the last turn was, and how many jobs the next may claim.
-    turned: Instant,
-    batch: usize,
-    /// A reply was lost: we may hold what we do not know.
-    look: bool,
-    pause: Duration,
-    wait: Option<SlotWait>,
-    /// The generation, and since when it is known here.
-    generation: (u64, Instant),
-    drained: bool,
-    /// Nothing waited for its time when it was last looked at.
-    nothing_due: bool,
-    retired: bool,
-}
-
-impl Course {
-    /// How many jobs to claim: twice as many as before while that took next to no time.
-    fn next_batch(&mut self) -> usize {
-        self.batch = match self.turned.elapsed() {
-            time if time < QUICK => (self.batch * 2).min(TurnOrder::MOST),
-            _ => 1,
-        };
-        self.batch
-    }
-}
-
 impl Seat {
     /// Serves the slot until it is to be let go, or is lost.
     pub(super) async fn serve(&mut self, bench: &Bench, lease: &SlotLease) -> End {
-        let mut course = Course {
-            claimed: VecDeque::new(),
-            done: vec![],
-            turned: Instant::now(),
-            batch: 1,
-            look: false,
-            pause: FIRST_PAUSE,
-            wait: None,
-            generation: (0, Instant::now()),
-            drained: false,
-            nothing_due: false,
-            retired: false,
-        };
+        let mut course = Course::new(match (self.mould.mode, self.mould.retry) {
+            (Mode::Phash, _) => Order::ByKey,
+            (_, Retry::Hold) => Order::Strict,
+            (_, Retry::Aside) => Order::Free,
+        });
         loop {
             if self.is_lost(lease) {
                 return End::Lost;
             }
             let stopped = bench.mailbox.is_closed();
             let leaving = self.is_leaving() || stopped;
-            if leaving && !course.claimed.is_empty() {
-                if let Err(end) = self.hand_back(lease, &mut course).await {
+            let permitted = self.permits();
+            if !course.claimed.is_empty() && (leaving || !permitted) {
+                if let Err(end) = self.hand_back(lease, &mut course, vec![]).await {
                     return end;
                 }
-            } else if let Some(entry) = course.claimed.pop_front() {
+            } else if let Some(entry) = course.next() {
                 if let Err(end) = self.work(bench, lease, entry, &mut course).await {
                     return end;
                 }
-                let quick = course.turned.elapsed() < QUICK && course.done.len() < TurnOrder::MOST;
-                if quick && !course.claimed.is_empty() {
+                if course.goes_on() {
                     continue;
                 }
             }
@@ -94,10 +51,6 @@ impl Seat {
                 course.generation = (view.generation, Instant::now());
                 (course.drained, course.retired) = (false, false);
             }
-            let claims = self.commons.identity.borrow_and_update().claims
-                && self.commons.pulse.is_acknowledged();
-            let permitted =
-                claims && !view.paused && self.orders.borrow_and_update().permits_claims();
             let claim = !leaving && permitted && course.claimed.is_empty();
             if !claim && course.done.is_empty() && course.claimed.is_empty() {
                 match (leaving, stopped) {
@@ -107,51 +60,22 @@ impl Seat {
                 }
                 continue;
             }
-            let most = match (claim, self.mould.retry) {
-                (false, _) => 0,
-                // Where order counts, what is done is settled before the next starts: so a crash
-                // never leads back behind a job that has started.
-                (true, Retry::Hold) => 1,
-                (true, Retry::Aside) => course.next_batch(),
+            let most = if claim { course.next_batch() } else { 0 };
+            let turned = match self.turn(lease, &view, &mut course, most).await {
+                Some(turn) => turn,
+                None => continue,
             };
-            let order = TurnOrder {
-                complete: &course.done,
-                claim: most,
-                look: course.look,
-                generation: view.generation,
-                open: view.open,
-            };
-            let turned = match self.commons.client.broker().turn(lease, &order).await {
-                Ok(turned) => turned,
-                Err(error) => {
-                    tracing::warn!(
-                        slot = %self.slot, %error, retry_in = ?course.pause,
-                        "the server could not be asked"
-                    );
-                    course.look = true;
-                    self.pause(course.pause).await;
-                    course.pause = (course.pause * 2).min(LONGEST_PAUSE);
-                    continue;
-                }
-            };
-            if turned.completed < course.done.len() {
-                tracing::debug!(slot = %self.slot, "settled before: its reply was lost");
-            }
-            course.done.clear();
-            (course.turned, course.pause) = (Instant::now(), FIRST_PAUSE);
-            if claim {
-                course.look = false;
-            }
-            match turned.turn {
+            match turned {
                 Turn::Lost => return End::Lost,
                 Turn::Idle => {}
-                Turn::Claimed(entries) => course.claimed = entries.into(),
+                Turn::Claimed(entries) | Turn::Found(entries) => course.take(entries),
                 Turn::Hold(wait) => self.pause(wait).await,
                 Turn::Wait => {
                     self.report_drained(&mut course).await;
                     self.pause(DRAINING).await;
                 }
-                Turn::Empty(after) => {
+                Turn::Empty(told) => {
+                    let after = course.empty(told);
                     self.report_drained(&mut course).await;
                     if !self.report_retired(&mut course).await {
                         self.wait(&mut course, &after).await;
@@ -159,6 +83,67 @@ impl Seat {
                 }
             }
         }
+    }
+
+    /// True while this node may start jobs of the slot.
+    fn permits(&mut self) -> bool {
+        self.commons.identity.borrow_and_update().claims
+            && self.commons.pulse.is_acknowledged()
+            && !self.view.borrow().paused
+            && self.orders.borrow_and_update().permits_claims()
+    }
+
+    /// Settles what is done, and claims up to so many; nothing comes back when the server could
+    /// not be asked.
+    async fn turn(
+        &mut self,
+        lease: &SlotLease,
+        view: &PoolView,
+        course: &mut Course,
+        claim: usize,
+    ) -> Option<Turn> {
+        let order = TurnOrder {
+            complete: &course.done,
+            claim,
+            look: course.look,
+            generation: view.generation,
+            open: view.open,
+            known: course.knows_last(),
+        };
+        let turned = match self.commons.client.broker().turn(lease, &order).await {
+            Ok(turned) => turned,
+            Err(error) => {
+                tracing::warn!(
+                    slot = %self.slot, %error, retry_in = ?course.pause,
+                    "the server could not be asked"
+                );
+                course.doubt();
+                self.pause(course.pause).await;
+                course.pause = (course.pause * 2).min(LONGEST_PAUSE);
+                return None;
+            }
+        };
+        if turned.completed < course.done.len() {
+            tracing::debug!(slot = %self.slot, "settled before: its reply was lost");
+        }
+        course.settled();
+        course.pause = FIRST_PAUSE;
+        if claim > 0 && !matches!(turned.turn, Turn::Found(_)) {
+            course.look = false;
+        }
+        Some(turned.turn)
+    }
+
+    /// Settles what is done, however long it takes.
+    async fn flush(&mut self, lease: &SlotLease, course: &mut Course) -> Result<(), End> {
+        while !course.done.is_empty() {
+            let view = Arc::clone(&self.view.borrow());
+            let turn = self.turn(lease, &view, course, 0).await;
+            if matches!(turn, Some(Turn::Lost)) || self.is_lost(lease) {
+                return Err(End::Lost);
+            }
+        }
+        Ok(())
     }
 
     /// Runs what was claimed, or finds out that it cannot be run; and settles it, unless the next
@@ -170,91 +155,107 @@ impl Seat {
         entry: Entry,
         course: &mut Course,
     ) -> Result<(), End> {
-        let settlement = match entry {
+        let (settlement, key) = match entry {
             Entry::Undecodable(found) => {
                 tracing::error!(
                     slot = %self.slot, entry = %found.entry, reason = %found.reason,
                     "an entry cannot be read, it goes to the dead as it is"
                 );
-                Some(Settlement::bury_undecodable(found, Arc::clone(&lease.node)))
+                (Some(Settlement::bury_undecodable(found, Arc::clone(&lease.node))), None)
             }
-            Entry::Job(claim) => self.run_job(bench, lease, claim).await,
+            Entry::Job(claim) => {
+                let key = course.key(&claim);
+                (self.run_job(bench, lease, claim).await, key)
+            }
         };
         // Without a settlement the job is not ours any more.
         let Some(settlement) = settlement else { return Err(End::Lost) };
         if settlement.is_plain_completion() {
             let (lane, entry) = settlement.entry();
-            course.done.push((lane, entry.clone()));
+            course.note_done(lane, entry.clone(), key);
             return Ok(());
         }
-        let holds = self.mould.retry == Retry::Hold
-            && matches!(settlement.transition(), Transition::Later { .. });
-        let handed_back = matches!(settlement.transition(), Transition::Ready { .. });
-        self.settle(lease, settlement).await?;
-        if holds || handed_back {
+        // What came before it in the slot has its end before it goes anywhere.
+        self.flush(lease, course).await?;
+        let waits = matches!(settlement.transition(), Transition::Later { .. });
+        let holds = waits && self.mould.retry == Retry::Hold;
+        if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
             // What was claimed behind it stays behind it.
-            self.hand_back(lease, course).await?;
+            return self.hand_back(lease, course, vec![settlement]).await;
         }
-        Ok(())
+        self.settle(lease, vec![settlement]).await
     }
 
-    /// Puts what was claimed, but has not been started, back in front in its order.
-    async fn hand_back(&mut self, lease: &SlotLease, course: &mut Course) -> Result<(), End> {
-        let clock = Arc::clone(&self.commons.clock);
+    /// Settles those that are given, and puts what was claimed, but has not been started, back in
+    /// front behind them, in its order and in the same step.
+    async fn hand_back(
+        &mut self,
+        lease: &SlotLease,
+        course: &mut Course,
+        mut settlements: Vec<Settlement>,
+    ) -> Result<(), End> {
+        self.flush(lease, course).await?;
+        let now = self.commons.clock.now();
         for entry in std::mem::take(&mut course.claimed) {
             let owner = Arc::clone(&lease.node);
-            let settlement = match entry {
+            settlements.push(match entry {
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
                 Entry::Job(claim) => {
                     let policy = self.mould.policy(&claim.envelope);
-                    let (counters, now) = (claim.counters.clone(), clock.now());
-                    let fate = decide(&policy, &counters, Ending::HandedBack, now, 0.0);
+                    let fate = decide(&policy, &claim.counters, Ending::HandedBack, now, 0.0);
                     Settlement::new(claim, owner, None, fate)
                 }
-            };
-            self.settle(lease, settlement).await?;
+            });
+        }
+        self.settle(lease, settlements).await
+    }
+
+    /// Settles until there is an answer.
+    async fn settle(&mut self, lease: &SlotLease, settlements: Vec<Settlement>) -> Result<(), End> {
+        let bent = |it: Settlement| it.under_lease(lease, self.mould.retry);
+        let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
+        let broker = self.commons.client.broker().clone();
+        let mut pause = FIRST_PAUSE;
+        while !batch.is_empty() {
+            let results = broker.settle(&self.slot, self.commons.limits, &batch).await;
+            let mut failed = vec![];
+            for (settlement, result) in batch.into_iter().zip(results) {
+                match result {
+                    Settled::Applied => self.note_death(&settlement),
+                    Settled::Failed(error) => {
+                        tracing::warn!(
+                            slot = %self.slot, %error, retry_in = ?pause,
+                            "a job could not be settled yet"
+                        );
+                        failed.push(settlement);
+                    }
+                    // Settled before, its reply lost; or the slot is somebody else's, as the next
+                    // turn will tell.
+                    Settled::Fenced | Settled::Epoch => tracing::warn!(
+                        slot = %self.slot, job = %settlement.job_id(),
+                        "settled before, or taken over: this settlement changed nothing"
+                    ),
+                }
+            }
+            batch = failed;
+            if !batch.is_empty() {
+                if self.is_lost(lease) {
+                    return Err(End::Lost);
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
         Ok(())
     }
 
-    /// Settles until there is an answer.
-    async fn settle(&mut self, lease: &SlotLease, settlement: Settlement) -> Result<(), End> {
-        let batch = [settlement.under_lease(lease, self.mould.retry)];
-        let broker = self.commons.client.broker().clone();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match broker.settle(&self.slot, self.commons.limits, &batch).await.pop() {
-                Some(Settled::Applied) => {
-                    if let Transition::Bury { counters } = batch[0].transition() {
-                        let reason = counters.last_failure.as_ref().map(ToString::to_string);
-                        tracing::error!(
-                            slot = %self.slot, job = %batch[0].job_id(),
-                            reason = reason.as_deref().unwrap_or_default(), "a job died"
-                        );
-                    }
-                    return Ok(());
-                }
-                Some(Settled::Failed(error)) => {
-                    if self.is_lost(lease) {
-                        return Err(End::Lost);
-                    }
-                    tracing::warn!(
-                        slot = %self.slot, %error, retry_in = ?pause,
-                        "a job could not be settled yet"
-                    );
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                // Settled before, its reply lost; or the slot is somebody else's, as the next turn
-                // will tell.
-                Some(Settled::Fenced | Settled::Epoch) | None => {
-                    tracing::warn!(
-                        slot = %self.slot, job = %batch[0].job_id(),
-                        "settled before, or taken over: this settlement changed nothing"
-                    );
-                    return Ok(());
-                }
-            }
+    fn note_death(&self, settlement: &Settlement) {
+        if let Transition::Bury { counters } = settlement.transition() {
+            let reason = counters.last_failure.as_ref().map(ToString::to_string);
+            tracing::error!(
+                slot = %self.slot, job = %settlement.job_id(),
+                reason = reason.as_deref().unwrap_or_default(), "a job died"
+            );
         }
     }
 

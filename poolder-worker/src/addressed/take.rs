@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use poolder_core::broker::{NodeName, Settled, Settlement, SlotLease, Standing, Taken};
+use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Standing, Taken};
 use poolder_core::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error, Lane};
 
@@ -105,21 +105,26 @@ impl Seat {
 
     async fn rescue_all(&self, lease: &SlotLease) -> Result<(), Error> {
         let broker = self.commons.client.broker();
-        // One job ran at a time, in this order: the others had not been started.
-        let mut ran = true;
-        for holder in broker.holders(&self.slot).await? {
-            if !matches!(holder.lane, Lane::Front | Lane::Normal) {
-                continue;
-            }
+        let holders: Vec<Holder> = broker
+            .holders(&self.slot)
+            .await?
+            .into_iter()
+            .filter(|holder| matches!(holder.lane, Lane::Front | Lane::Normal))
+            .collect();
+        for holder in &holders {
             let owner: NodeName = holder.consumer.as_str().into();
+            // What ran when its node died is certain only of a job that was claimed alone. Of
+            // several nobody is blamed: they come back in front, from where one at a time is
+            // claimed, so that the next crash has one cause. What we hold ourselves was claimed,
+            // but its reply was lost.
+            let alone = holders.iter().filter(|other| other.consumer == holder.consumer);
+            let ran = alone.map(|holder| holder.pending).sum::<u64>() == 1 && owner != lease.node;
             loop {
                 let held = broker.held_by(&self.slot, holder.lane, &owner).await?;
                 if held.is_empty() {
                     break;
                 }
-                for entry in held {
-                    self.take_back(lease, &owner, entry, std::mem::take(&mut ran)).await?;
-                }
+                self.take_back(lease, &owner, held, ran).await?;
             }
             if owner != lease.node {
                 broker.forget(&self.slot, holder.lane, &owner).await?;
@@ -128,48 +133,47 @@ impl Seat {
         Ok(())
     }
 
+    /// Moves them in one step, so that nobody finds a part of them and takes it for one that ran.
     async fn take_back(
         &self,
         lease: &SlotLease,
         owner: &NodeName,
-        entry: Entry,
+        held: Vec<Entry>,
         ran: bool,
     ) -> Result<(), Error> {
-        let settlement = match entry {
-            Entry::Job(claim) => {
-                let policy = self.mould.policy(&claim.envelope);
-                // What we hold ourselves was claimed, but its reply was lost.
-                let ending = if ran && *owner != lease.node {
-                    Ending::Crashed(owner.to_string())
-                } else {
-                    Ending::HandedBack
-                };
-                let now = self.commons.clock.now();
-                let fate = decide(&policy, &claim.counters, ending, now, 0.0);
-                Settlement::new(claim, NodeName::clone(owner), None, fate)
-            }
-            Entry::Undecodable(found) => {
-                Settlement::bury_undecodable(found, NodeName::clone(owner))
+        let (now, retry) = (self.commons.clock.now(), self.mould.retry);
+        let settlement = |entry| {
+            let owner = NodeName::clone(owner);
+            match entry {
+                Entry::Job(claim) => {
+                    let policy = self.mould.policy(&claim.envelope);
+                    let ending =
+                        if ran { Ending::Crashed(owner.to_string()) } else { Ending::HandedBack };
+                    let fate = decide(&policy, &claim.counters, ending, now, 0.0);
+                    Settlement::new(claim, owner, None, fate)
+                }
+                Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
             }
         };
-        let settlement = settlement.under_lease(lease, self.mould.retry);
-        let (job, limits) = (settlement.job_id(), self.commons.limits);
-        let batch = [settlement];
+        let batch: Vec<Settlement> =
+            held.into_iter().map(|it| settlement(it).under_lease(lease, retry)).collect();
         let broker = self.commons.client.broker();
-        match broker.settle(&self.slot, limits, &batch).await.pop() {
-            Some(Settled::Failed(error)) => Err(error),
-            Some(Settled::Fenced | Settled::Epoch) | None => {
-                Err(Error::gone("the slot has another holder"))
-            }
-            Some(Settled::Applied) => {
-                match batch[0].transition() {
+        let results = broker.settle(&self.slot, self.commons.limits, &batch).await;
+        for (settlement, result) in batch.iter().zip(results) {
+            let job = settlement.job_id();
+            match result {
+                Settled::Failed(error) => return Err(error),
+                Settled::Fenced | Settled::Epoch => {
+                    return Err(Error::gone("the slot has another holder"));
+                }
+                Settled::Applied => match settlement.transition() {
                     Transition::Bury { .. } => {
                         tracing::error!(slot = %self.slot, %job, node = %owner, "a job died");
                     }
                     _ => tracing::warn!(slot = %self.slot, %job, node = %owner, "rescued"),
-                }
-                Ok(())
+                },
             }
         }
+        Ok(())
     }
 }

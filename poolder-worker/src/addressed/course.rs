@@ -1,0 +1,153 @@
+//! What the service of a slot remembers from turn to turn: what it has claimed and what it has yet
+//! to settle.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use poolder_core::broker::{SlotWait, TurnOrder};
+use poolder_core::{Claim, Entry, EntryId, Lane};
+use tokio::time::Instant;
+
+use super::seat::FIRST_PAUSE;
+
+/// What is done is settled after this time at the latest, and only jobs that are quicker are
+/// claimed several at a time.
+const QUICK: Duration = Duration::from_millis(2);
+
+/// Which jobs of a slot must not start before another's end is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// None.
+    Free,
+    /// Those of its key.
+    ByKey,
+    /// All.
+    Strict,
+}
+
+pub(super) struct Course {
+    order: Order,
+    /// Claimed, and run one by one: more than one only while they take no time.
+    pub(super) claimed: VecDeque<Entry>,
+    /// Done, but not settled yet; and their keys, where the order of those counts.
+    pub(super) done: Vec<(Lane, EntryId)>,
+    keys: Vec<u64>,
+    /// When the last turn was, and how many jobs the next may claim.
+    turned: Instant,
+    batch: usize,
+    /// A reply was lost: we may hold what we do not know.
+    pub(super) look: bool,
+    /// The last ids of the lanes, while all that came since they were told was claimed here.
+    last: Option<[EntryId; 2]>,
+    pub(super) pause: Duration,
+    pub(super) wait: Option<SlotWait>,
+    /// The generation, and since when it is known here.
+    pub(super) generation: (u64, Instant),
+    pub(super) drained: bool,
+    /// Nothing waited for its time when it was last looked at.
+    pub(super) nothing_due: bool,
+    pub(super) retired: bool,
+}
+
+impl Course {
+    pub(super) fn new(order: Order) -> Self {
+        Self {
+            order,
+            claimed: VecDeque::new(),
+            done: vec![],
+            keys: vec![],
+            turned: Instant::now(),
+            batch: 1,
+            look: false,
+            last: None,
+            pause: FIRST_PAUSE,
+            wait: None,
+            generation: (0, Instant::now()),
+            drained: false,
+            nothing_due: false,
+            retired: false,
+        }
+    }
+
+    /// How many jobs to claim: twice as many as before while that took next to no time.
+    pub(super) fn next_batch(&mut self) -> usize {
+        self.batch = match self.turned.elapsed() {
+            time if time < QUICK && self.order != Order::Strict => {
+                (self.batch * 2).min(TurnOrder::MOST)
+            }
+            _ => 1,
+        };
+        self.batch
+    }
+
+    /// The next job, unless what is done must be settled first: a crash must never lead back
+    /// behind a job of the same key that has started.
+    pub(super) fn next(&mut self) -> Option<Entry> {
+        match self.claimed.front() {
+            Some(Entry::Job(claim)) if self.waits(claim) => None,
+            _ => self.claimed.pop_front(),
+        }
+    }
+
+    fn waits(&self, claim: &Claim) -> bool {
+        match self.order {
+            Order::Free => false,
+            Order::ByKey => !self.keys.is_empty() && self.keys.contains(&claim.envelope.key()),
+            Order::Strict => !self.done.is_empty(),
+        }
+    }
+
+    /// The key to note when this job is done.
+    pub(super) fn key(&self, claim: &Claim) -> Option<u64> {
+        (self.order == Order::ByKey).then(|| claim.envelope.key())
+    }
+
+    /// A job is done, and is settled later.
+    pub(super) fn note_done(&mut self, lane: Lane, entry: EntryId, key: Option<u64>) {
+        self.done.push((lane, entry));
+        self.keys.extend(key);
+    }
+
+    /// What was done is settled.
+    pub(super) fn settled(&mut self) {
+        self.done.clear();
+        self.keys.clear();
+        self.turned = Instant::now();
+    }
+
+    /// True while what is done may wait for more.
+    pub(super) fn goes_on(&self) -> bool {
+        let early = self.done.len() < TurnOrder::MOST && self.turned.elapsed() < QUICK;
+        !self.claimed.is_empty() && (self.done.is_empty() || early)
+    }
+
+    /// These were claimed, and are all that was there up to them.
+    pub(super) fn take(&mut self, entries: Vec<Entry>) {
+        if let (Some(last), Some(newest)) = (&mut self.last, entries.last()) {
+            let (lane, id) = match newest {
+                Entry::Job(claim) => (claim.lane, &claim.entry),
+                Entry::Undecodable(found) => (found.lane, &found.entry),
+            };
+            last[usize::from(lane != Lane::Front)] = EntryId::clone(id);
+        }
+        self.claimed = entries.into();
+    }
+
+    /// True when the server need not find out the last ids.
+    pub(super) fn knows_last(&self) -> bool {
+        self.last.is_some() && !self.look
+    }
+
+    /// Nothing is there; the ids after which something new comes.
+    pub(super) fn empty(&mut self, told: Option<[EntryId; 2]>) -> [EntryId; 2] {
+        if told.is_some() {
+            self.last = told;
+        }
+        self.last.clone().unwrap_or_else(|| ["0-0".into(), "0-0".into()])
+    }
+
+    /// What is in the lanes is not known any more.
+    pub(super) fn doubt(&mut self) {
+        (self.look, self.last) = (true, None);
+    }
+}
