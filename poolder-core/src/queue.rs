@@ -64,7 +64,7 @@ pub(crate) fn check_name(what: &str, name: &str, max: usize, extra: &str) -> Res
 }
 
 /// One of the streams in which a queue's ready jobs wait, in the order they are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Lane {
     /// Rescued and handed back jobs, which have waited once already.
@@ -74,6 +74,7 @@ pub enum Lane {
     /// Before everything that is not urgent.
     High = 2,
     /// Where jobs go unless the caller says otherwise.
+    #[default]
     Normal = 3,
     /// What can wait; still served once in sixteen claims.
     Low = 4,

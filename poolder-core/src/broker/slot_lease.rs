@@ -41,7 +41,9 @@ pub struct SlotLease {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TurnOrder<'a> {
     /// Jobs that are done, at most [`TurnOrder::MOST`].
-    pub complete: &'a [(Lane, EntryId)],
+    pub complete: &'a [EntryId],
+    /// The lane that they came from: one turn claims from one.
+    pub lane: Lane,
     /// How many to claim at most, up to [`TurnOrder::MOST`]. Claim none while some are held that
     /// have not been run: they would be found again by a look. From the front comes one, whatever
     /// is said here.
@@ -141,8 +143,9 @@ impl Broker {
         let flag = |set: bool| if set { "1" } else { "" };
         cmd.arg(order.claim.min(TurnOrder::MOST)).arg(flag(order.look));
         cmd.arg(order.generation).arg(flag(order.open)).arg(flag(order.known));
-        for (lane, entry) in order.complete {
-            cmd.arg(if *lane == Lane::Front { "2" } else { "3" }).arg(entry.as_ref());
+        cmd.arg(if order.lane == Lane::Front { "2" } else { "3" });
+        for entry in order.complete {
+            cmd.arg(entry.as_ref());
         }
         let mut reply = reply::array(self.script(&scripts::SLOT_TURN, &cmd).await?)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();

@@ -3,8 +3,8 @@
 -- KEYS 1 lease  2 front  3 normal  4 stats
 -- ARGV 1 node  2 term  3 most jobs to claim, 0 to 16  4 "1" to look first for what we hold
 --      without knowing  5 generation of the pool  6 "1" when entries of this generation may run
---      7 "1" when the last ids are known;  then per job to complete, at most 16: lane, "2" or "3",
---      and id
+--      7 "1" when the last ids are known  8 lane of the jobs to complete, "2" or "3"
+--      9.. their ids, at most 16
 -- Returns {"LOST"} or {word, how many were completed, …}:
 --   "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by looking, lane, entries;
 --   "HOLD", ms to wait for a retry;  "WAIT" older generations must drain elsewhere;
@@ -13,15 +13,11 @@ local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
 -- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
-local completed, done = 0, {}
-for i = 8, #ARGV, 2 do
-  local lane = KEYS[tonumber(ARGV[i])]
-  done[lane] = done[lane] or {}
-  table.insert(done[lane], ARGV[i + 1])
-end
-for lane, ids in pairs(done) do
-  redis.call('XACK', lane, 'workers', unpack(ids)) -- bounded: 16 ids
-  completed = completed + redis.call('XDEL', lane, unpack(ids)) -- bounded: 16 ids
+local completed = 0
+if ARGV[9] then
+  local lane = KEYS[tonumber(ARGV[8])]
+  redis.call('XACK', lane, 'workers', unpack(ARGV, 9)) -- bounded: 16 ids
+  completed = redis.call('XDEL', lane, unpack(ARGV, 9)) -- bounded: 16 ids
 end
 if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
 local count = tonumber(ARGV[3])

@@ -30,7 +30,8 @@ pub(super) struct Course {
     /// Claimed, and run one by one: more than one only while they take no time.
     pub(super) claimed: VecDeque<Entry>,
     /// Done, but not settled yet; and their keys, where the order of those counts.
-    pub(super) done: Vec<(Lane, EntryId)>,
+    pub(super) done: Vec<EntryId>,
+    pub(super) lane: Lane,
     keys: Vec<u64>,
     /// When the last turn was, and how many jobs the next may claim.
     turned: Instant,
@@ -55,6 +56,7 @@ impl Course {
             order,
             claimed: VecDeque::new(),
             done: vec![],
+            lane: Lane::Normal,
             keys: vec![],
             turned: Instant::now(),
             batch: 1,
@@ -104,7 +106,9 @@ impl Course {
 
     /// A job is done, and is settled later.
     pub(super) fn note_done(&mut self, lane: Lane, entry: EntryId, key: Option<u64>) {
-        self.done.push((lane, entry));
+        // One turn claims from one lane.
+        self.lane = lane;
+        self.done.push(entry);
         self.keys.extend(key);
     }
 

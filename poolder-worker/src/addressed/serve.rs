@@ -104,6 +104,7 @@ impl Seat {
     ) -> Option<Turn> {
         let order = TurnOrder {
             complete: &course.done,
+            lane: course.lane,
             claim,
             look: course.look,
             generation: view.generation,
