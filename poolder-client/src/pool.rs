@@ -227,8 +227,9 @@ impl<J: Job> PoolSlot<J> {
         self.pool.client.broker().view_slot(&slot).await
     }
 
-    /// Keeps every process from taking it until it is started again. Who serves it now goes on
-    /// until the slot moves; to stop it at once, cast a job that returns `Outcome::StopSlot`.
+    /// Stops it: the job that it runs may end, no other starts once this has returned, except a
+    /// few quick ones that its process had claimed with it. Its backlog stays, and grows, until it
+    /// is started again.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
@@ -237,7 +238,7 @@ impl<J: Job> PoolSlot<J> {
         self.pool.client.broker().stop_slot(&slot, true).await
     }
 
-    /// Starts it again.
+    /// Starts it again; within a second or two some process takes it.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.

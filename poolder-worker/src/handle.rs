@@ -107,6 +107,7 @@ impl Order {
             What::Start(queue) => pools.start_again(&queue).await,
             What::List => Ok(()),
         };
+        pools.tell();
         // Who asked may have gone.
         let _ = answer.send(result.map(|()| pools.list()));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -210,12 +210,13 @@ impl Running {
     ) -> Result<Self, Error> {
         let clock = Arc::new(Clock::default());
         let pulse = Arc::new(Pulse::default());
-        let info = about(&plans);
+        let sizes = watch::Sender::new(sizes(&plans));
         let heartbeat = services::Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
             Arc::clone(&pulse),
-            info,
+            about(),
+            sizes.subscribe(),
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
         let commons = Commons {
@@ -230,7 +231,7 @@ impl Running {
         };
         services::spawn_listener(&mut services, commons.posts.clone(), &stop_services);
         services.spawn(tick(pulse, stop_services.clone()));
-        let mut pools = Pools::new(commons, timeout);
+        let mut pools = Pools::new(commons, timeout, sizes);
         for plan in plans {
             pools.start(plan)?;
         }
@@ -264,14 +265,14 @@ async fn tick(pulse: Arc<Pulse>, stop: CancellationToken) {
     }
 }
 
-/// What operators are told of this node.
-fn about(plans: &[Plan]) -> NodeInfo {
-    NodeInfo {
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        started: 0,
-        pools: plans.iter().map(|plan| (plan.mould.queue.to_string(), plan.size)).collect(),
-    }
+/// What operators are told of this node, apart from its pools.
+fn about() -> NodeInfo {
+    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
+    NodeInfo { pid, version, started: 0, pools: vec![] }
+}
+
+fn sizes(plans: &[Plan]) -> services::PoolSizes {
+    plans.iter().map(|plan| (plan.mould.queue.to_string(), plan.size)).collect()
 }
 
 /// Waits for a server that answers and is fit, and does what must be done before the start.

@@ -17,7 +17,7 @@ use crate::commons::Commons;
 use crate::desk::Desk;
 use crate::mould::{Slots, Wish};
 use crate::pool::{Plan, check_size};
-use crate::services;
+use crate::services::{self, PoolSizes};
 use crate::vitals::Phase;
 
 /// How long handlers that were told to stop may take before the process leaves without them.
@@ -28,6 +28,8 @@ const RESTART: Duration = Duration::from_secs(1);
 pub(crate) struct Pools {
     commons: Commons,
     timeout: Duration,
+    /// What operators are told.
+    told: watch::Sender<PoolSizes>,
     running: BTreeMap<QueueName, Running>,
     /// Those that were removed and still finish.
     leaving: JoinSet<bool>,
@@ -55,8 +57,19 @@ pub struct PoolStatus {
 }
 
 impl Pools {
-    pub(crate) fn new(commons: Commons, timeout: Duration) -> Self {
-        Self { commons, timeout, running: BTreeMap::new(), leaving: JoinSet::new() }
+    pub(crate) fn new(commons: Commons, timeout: Duration, told: watch::Sender<PoolSizes>) -> Self {
+        Self { commons, timeout, told, running: BTreeMap::new(), leaving: JoinSet::new() }
+    }
+
+    /// Lets operators see what there is now; with the next sign of life they do.
+    pub(crate) fn tell(&self) {
+        let sizes = self.running.values();
+        let sizes = sizes.map(|pool| (pool.plan.mould.queue.to_string(), pool.plan.size)).collect();
+        self.told.send_if_modified(|told| {
+            let changed = *told != sizes;
+            *told = sizes;
+            changed
+        });
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -404,6 +404,39 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_slot_finishes_its_job_and_takes_no_other_until_it_is_started() {
+    let space = Space::new("slot-stop");
+    let (tell, mut told) = mpsc::channel(16);
+    let node = Pool::new("q").size(2).mode(Mode::RoundRobin).worker(Held(tell));
+    let node = start(space.node().pool(node));
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    settled(&pool, 1).await;
+    let (busy, idle) = (pool.slot(1), pool.slot(0));
+    let running = busy.cast(Number(1)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap(), 1);
+    for (slot, number) in [(&busy, 2), (&idle, 3)] {
+        slot.stop().await.unwrap();
+        slot.cast(Number(number)).await.unwrap();
+    }
+    assert!(busy.inspect().await.unwrap().running.is_some(), "its job goes on");
+    space.client.cancel(running).await.unwrap();
+    for slot in [&busy, &idle] {
+        eventually("nobody serves it", || async {
+            let view = slot.inspect().await.unwrap();
+            view.stopped && view.node.is_none() && view.running.is_none() && view.backlog == 1
+        })
+        .await;
+    }
+    assert!(told.try_recv().is_err(), "nothing has started since");
+    for (slot, number) in [(&busy, 2), (&idle, 3)] {
+        slot.start().await.unwrap();
+        assert_eq!(within(told.recv()).await.unwrap(), number);
+    }
+    node.stop().await;
+}
+
 /// Cannot start.
 #[derive(Clone)]
 struct Broken;

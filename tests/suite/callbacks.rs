@@ -291,12 +291,19 @@ async fn pools_come_and_go_and_change_their_size_while_the_node_runs() {
     handle.add(Pool::new("q").size(1).worker(worker.clone())).await.unwrap();
     let twice = handle.add(Pool::new("q").worker(worker)).await.unwrap_err();
     assert!(twice.is_invalid() && twice.to_string().contains("two pools"), "{twice}");
+    let told = async |size| {
+        let nodes = space.client.nodes().await.unwrap();
+        let pools = nodes.into_iter().filter_map(|node| node.info).map(|info| info.pools);
+        pools.flatten().eq([("q".to_owned(), size)])
+    };
+    eventually("operators see the pool", || told(1)).await;
     for i in 0..20 {
         space.client.enqueue(Number(i)).await.unwrap();
     }
     eventually("one runs", || async { running.load(Ordering::SeqCst) == 1 }).await;
     handle.resize("q", 8).await.unwrap();
     eventually("eight run", || async { running.load(Ordering::SeqCst) == 8 }).await;
+    eventually("operators see its size", || told(8)).await;
     handle.resize("q", 2).await.unwrap();
     gate.send_replace(true);
     space.until_count("q", "completed", 20).await;

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::harness::{Number, Space, within};
 
 const SLOTS: &str = "POOLDER_SUITE_CHILD_SLOTS";
+const MODE: &str = "POOLDER_SUITE_CHILD_MODE";
 
 /// This number ends the process that runs it.
 pub(crate) const KILLER: u64 = 13;
@@ -35,9 +36,15 @@ pub(crate) struct Start {
 impl Process {
     /// Starts one that serves the queue `q` of the space.
     pub(crate) fn start(space: &Space, slots: usize) -> Self {
+        Self::in_mode(space, slots, Mode::Shared)
+    }
+
+    /// Starts one that serves a pool of that mode.
+    pub(crate) fn in_mode(space: &Space, slots: usize, mode: Mode) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child::node", "--exact", "--nocapture"])
             .env(SLOTS, slots.to_string())
+            .env(MODE, mode.as_str())
             .env("POOLDER_REDIS_URL", space.url())
             .env("POOLDER_NAMESPACE", space.name())
             .stdout(Stdio::piped())
@@ -92,6 +99,7 @@ async fn node() {
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
         .with_writer(std::io::stderr)
         .try_init();
+    let mode: Mode = std::env::var(MODE).unwrap().parse().unwrap();
     let worker = worker_fn(|job: Number, cx: Context| async move {
         println!("start {} {} {}", job.0, cx.attempt(), cx.fence());
         match job.0 {
@@ -106,7 +114,7 @@ async fn node() {
         Ok(Done)
     });
     Node::builder(Client::from_env().await.unwrap())
-        .pool(Pool::new("q").size(slots).worker(worker))
+        .pool(Pool::new("q").size(slots).mode(mode).worker(worker))
         .shutdown_timeout(Duration::from_millis(300))
         .run()
         .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 
-use crate::child::{HELD, Process, SLOW};
+use crate::child::{HELD, KILLER, Process, SLOW};
 use crate::harness::{Number, Space, eventually, start, teller, within};
 
 #[tokio::test]
@@ -118,6 +118,54 @@ async fn a_job_that_kills_its_process_is_buried_alone() {
     let dead = space.dead("q").await.join("\n");
     assert!(dead.contains("(crash 3)"), "{dead:?}");
     assert_eq!(space.count("q", "completed").await, innocents);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_order() {
+    let space = Space::new("keyed-killer");
+    let pool = space.client.pool::<Number>("q");
+    let mut node = Process::in_mode(&space, 2, Mode::Phash);
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    // Both slots have work: one that of the key, the other that of its neighbours.
+    for number in [1, KILLER, 2, 3] {
+        pool.slot(0).cast(Number(number)).key("key").await.unwrap();
+    }
+    for number in [21, 22, 23] {
+        pool.slot(1).cast(Number(number)).await.unwrap();
+    }
+    let (mut key, mut neighbours, mut names) = (vec![], BTreeSet::new(), BTreeSet::new());
+    let slot = async |index| pool.slot(index).inspect().await.unwrap();
+    for _ in 0..4 {
+        loop {
+            let start = tokio::select! {
+                start = node.next() => start,
+                () = eventually("all is done", || async {
+                    let (one, two) = (slot(0).await, slot(1).await);
+                    [one, two].iter().all(|it| it.backlog == 0 && it.running.is_none())
+                }) => break,
+            };
+            let Some(start) = start else { break };
+            match start.number {
+                20.. => drop(neighbours.insert(start.number)),
+                number => key.push((number, start.attempt)),
+            }
+            if start.number == KILLER {
+                names.extend(slot(0).await.node);
+            }
+        }
+        if key.last().is_some_and(|last| last.0 == KILLER) {
+            assert!(!node.ended().await, "it is killed");
+            node = Process::in_mode(&space, 2, Mode::Phash);
+        }
+    }
+    let killed = [(KILLER, 1); 3];
+    let expected = [&[(1, 1)], killed.as_slice(), &[(2, 1), (3, 1)]].concat();
+    assert_eq!(key, expected, "three crashes, no attempt, and then the key goes on");
+    assert_eq!(neighbours, BTreeSet::from([21, 22, 23]));
+    let dead = space.dead("q").await.join("\n");
+    assert!(dead.contains("(crash 3)") && names.iter().any(|name| dead.contains(name)), "{dead:?}");
+    node.signal("TERM").await;
+    assert!(node.ended().await);
 }
 
 #[tokio::test]

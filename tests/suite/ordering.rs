@@ -214,6 +214,55 @@ async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_l
     assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
 }
 
+/// Tells which keys had jobs in the slot's stream when each job started.
+#[derive(Clone)]
+struct Witness {
+    client: redis::Client,
+    stream: String,
+    tell: tokio::sync::mpsc::UnboundedSender<(u64, u64)>,
+}
+
+impl Worker for Witness {
+    type Job = Step;
+
+    async fn handle_job(&mut self, job: Step, _: Context) -> Result<Outcome> {
+        // Without a wait in between, so that the slot takes its jobs for quick ones.
+        let mut connection = self.client.get_connection()?;
+        let left: u64 = redis::cmd("XLEN").arg(&self.stream).query(&mut connection)?;
+        self.tell.send((job.number, left))?;
+        Ok(Done)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_starts_only_once_the_one_before_it_of_its_key_is_settled() {
+    let space = Space::new("ordering-settles");
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let client = redis::Client::open(space.url()).unwrap();
+    let witness = Witness { client, stream: space.key("q", "ready:normal"), tell };
+    let queue = poolder::QueueName::new("q").unwrap();
+    space.client.broker().define_pool(&queue, Mode::Phash, 1).await.unwrap();
+    let (keys, jobs) = (5, 200);
+    let pool = space.client.pool::<Step>("q");
+    for number in 0..jobs {
+        let key = number % keys;
+        pool.cast(Step { key, number }).key(format!("key {key}")).await.unwrap();
+    }
+    let node = Pool::new("q").size(1).mode(Mode::Phash).worker(witness);
+    let node = crate::harness::start(space.node().pool(node));
+    let mut together = 0;
+    for number in 0..jobs {
+        let (started, left) = crate::harness::within(told.recv()).await.unwrap();
+        assert_eq!(started, number);
+        // What came up to the one before it of its key has left the stream.
+        let unsettled = left - (jobs - number);
+        assert!(unsettled < keys, "{number} starts while {unsettled} before it are not settled");
+        together = together.max(unsettled);
+    }
+    assert!(together > 0, "jobs of several keys share a turn");
+    node.stop().await;
+}
+
 async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("it runs").to_string();
     let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;

@@ -78,6 +78,8 @@ pub struct Turned {
 pub enum Turn {
     /// The lease is somebody else's.
     Lost,
+    /// Somebody stopped the slot: nothing more is to be started.
+    Stopped,
     /// Nothing was to be claimed.
     Idle,
     /// Run these in their order, or bury them.
@@ -169,6 +171,7 @@ impl Broker {
                 let millis = u64::try_from(reply::int(next())?).unwrap_or(0);
                 Turn::Hold(Duration::from_millis(millis.max(1)))
             }
+            "STOP" => Turn::Stopped,
             "WAIT" => Turn::Wait,
             "EMPTY" if order.known => Turn::Empty(None),
             "EMPTY" => {

@@ -6,10 +6,10 @@
 --      7 "1" when the last ids are known  8 lane of the jobs to complete, "2" or "3"
 --      9.. their ids, at most 16
 -- Returns {"LOST"} or {word, how many were completed, …}:
---   "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by looking, lane, entries;
+--   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by looking, lane, entries;
 --   "HOLD", ms to wait for a retry;  "WAIT" older generations must drain elsewhere;
 --   "EMPTY", last ids of front and normal unless they are known
-local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold')
+local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
 -- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
@@ -20,6 +20,7 @@ if ARGV[9] then
   completed = redis.call('XDEL', lane, unpack(ARGV, 9)) -- bounded: 16 ids
 end
 if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
+if l[5] then return {'STOP', completed} end
 local count = tonumber(ARGV[3])
 if count == 0 then return {'IDLE', completed} end
 

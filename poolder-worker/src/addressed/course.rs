@@ -59,7 +59,7 @@ impl Course {
             lane: Lane::Normal,
             keys: vec![],
             turned: Instant::now(),
-            batch: 1,
+            batch: 0,
             look: false,
             last: None,
             pause: FIRST_PAUSE,
@@ -75,7 +75,7 @@ impl Course {
     pub(super) fn next_batch(&mut self) -> usize {
         self.batch = match self.turned.elapsed() {
             time if time < QUICK && self.order != Order::Strict => {
-                (self.batch * 2).min(TurnOrder::MOST)
+                (self.batch * 2).clamp(1, TurnOrder::MOST)
             }
             _ => 1,
         };

@@ -68,6 +68,13 @@ impl Seat {
             match turned {
                 Turn::Lost => return End::Lost,
                 Turn::Idle => {}
+                // It is let go: who starts it again finds it free.
+                Turn::Stopped => {
+                    return match self.hand_back(lease, &mut course, vec![]).await {
+                        Ok(()) => End::Left,
+                        Err(end) => end,
+                    };
+                }
                 Turn::Claimed(entries) | Turn::Found(entries) => course.take(entries),
                 Turn::Hold(wait) => self.pause(wait).await,
                 Turn::Wait => {

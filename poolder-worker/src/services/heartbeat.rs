@@ -23,6 +23,9 @@ const CONSECUTIVE: Duration = Duration::from_secs(3);
 /// What the node says about itself is repeated this often, should the roster get lost.
 const INTRODUCTION: Duration = Duration::from_secs(60);
 
+/// The pools of the node and the slots of each, as they are at the moment.
+pub(crate) type PoolSizes = Vec<(String, usize)>;
+
 /// The handle of the heartbeat's thread.
 pub(crate) struct Heartbeat {
     identity: watch::Receiver<Identity>,
@@ -41,6 +44,7 @@ impl Heartbeat {
         clock: Arc<Clock>,
         pulse: Arc<Pulse>,
         info: NodeInfo,
+        pools: watch::Receiver<PoolSizes>,
     ) -> Result<Self, Error> {
         let name = new_name();
         let (identity, known_identity) = watch::channel(Identity { name, claims: false });
@@ -53,6 +57,7 @@ impl Heartbeat {
             clock,
             pulse,
             info,
+            pools,
             introduced: None,
             suspected: Suspicion::default(),
         };
@@ -88,6 +93,7 @@ struct Heart {
     clock: Arc<Clock>,
     pulse: Arc<Pulse>,
     info: NodeInfo,
+    pools: watch::Receiver<PoolSizes>,
     introduced: Option<Instant>,
     suspected: Suspicion,
 }
@@ -171,14 +177,19 @@ impl Heart {
     }
 
     fn introduce(&mut self, now: Timestamp) -> Result<(), Error> {
-        if self.introduced.is_some_and(|at| at.elapsed() < INTRODUCTION) {
+        let same = !self.pools.has_changed().unwrap_or(false);
+        if same && self.introduced.is_some_and(|at| at.elapsed() < INTRODUCTION) {
             return Ok(());
         }
+        self.info.pools.clone_from(&self.pools.borrow_and_update());
         if self.introduced.is_none() {
             self.info.started = now.millis();
         }
         let name = self.identity.borrow().name.clone();
-        self.beater.introduce(&name, &self.info)?;
+        if let Err(error) = self.beater.introduce(&name, &self.info) {
+            self.pools.mark_changed();
+            return Err(error);
+        }
         self.introduced = Some(Instant::now());
         Ok(())
     }
