@@ -64,6 +64,10 @@ pub(crate) struct Claimer {
     threads: usize,
     ready: usize,
     settling: Vec<Settlement>,
+    /// The history that the line saw when it was opened …
+    history: Option<Arc<str>>,
+    /// … and whether the server has another one by now.
+    outdated: bool,
     /// The orders that were followed last …
     heeded: Option<Orders>,
     /// … and held jobs of which the server must be asked whether they were cancelled.
@@ -89,6 +93,8 @@ impl Claimer {
             threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
             settling: vec![],
+            history: None,
+            outdated: false,
             heeded: None,
             doubts: vec![],
             lanes: Lanes::default(),
@@ -312,7 +318,10 @@ impl Claimer {
                 Settled::Epoch if mutated("verification") => {
                     self.held.remove(&key);
                 }
-                Settled::Epoch => self.settling.push(settlement.carefully()),
+                Settled::Epoch => {
+                    self.outdated |= settlement.history() == self.history.as_deref();
+                    self.settling.push(settlement.carefully());
+                }
                 Settled::Failed(error) => {
                     failed = Some(error);
                     self.settling.push(settlement);

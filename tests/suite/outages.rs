@@ -190,3 +190,54 @@ async fn what_never_left_is_refused_and_not_unknown() {
     assert!(results.iter().all(|one| one.as_ref().is_err_and(poolder::Error::is_refused)));
     hanging_up.abort();
 }
+
+/// How often the server was asked for entries one by one, as only careful settlements ask.
+fn careful(server: &Server) -> u64 {
+    let stats = server.command(&["INFO", "commandstats"]).unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xrange:calls="));
+    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn after_another_history_only_what_was_claimed_before_is_settled_carefully() {
+    let server = server();
+    let space = Space::on(server.url(), "history");
+    let (tell, mut told) = tokio::sync::mpsc::channel(100);
+    let gate = tokio::sync::watch::Sender::new(false);
+    let open = gate.subscribe();
+    let worker = worker_fn(move |job: Number, _: Context| {
+        let (tell, mut open) = (tell.clone(), open.clone());
+        async move {
+            tell.send(job.0).await?;
+            open.wait_for(|open| *open).await?;
+            Ok(Done)
+        }
+    });
+    // One slot, which is busy: its line is open, and asks for nothing.
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
+    space.client.enqueue(Number(0)).await.unwrap();
+    assert_eq!(within(told.recv()).await, Some(0));
+    let history = || server.command(&["INFO", "replication"]).unwrap();
+    let before = history();
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    assert_ne!(before, history());
+    let jobs = 50;
+    for number in 1..=jobs {
+        space.client.enqueue(Number(number)).await.unwrap();
+    }
+    let asked = careful(&server);
+    gate.send_replace(true);
+    for number in 1..=jobs {
+        assert_eq!(within(told.recv()).await, Some(number));
+    }
+    let completed = async || {
+        let mut get = redis::cmd("HGET");
+        get.arg(space.key("q", "stats")).arg("completed");
+        space.redis::<Option<u64>>(&mut get).await
+    };
+    eventually("all are done", || async { completed().await == Some(jobs + 1) }).await;
+    let asked = careful(&server) - asked;
+    assert!(asked < 10, "{asked} of {jobs} jobs of the new history were settled carefully");
+    node.stop().await;
+}

@@ -10,7 +10,7 @@ use crate::plan::Profile;
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone|sentinel]
                [--fsync always|everysec] [--out DIR] [--keep]
-       torture --smoke | --mutations [NAME…] | --recovery
+       torture --smoke | --mutations [NAME…] | --recovery | --rebalance
 
 The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose append-only file is
 synced always, with a seed drawn from the clock. The ledger is kept in DIR (target/torture) when
@@ -27,6 +27,8 @@ pub(crate) enum Task {
     Mutations(PathBuf, Vec<String>),
     /// How soon the jobs of a node that goes run elsewhere.
     Recovery(PathBuf),
+    /// How soon the slots of a pool find their nodes.
+    Rebalance(PathBuf),
     Help,
 }
 
@@ -56,6 +58,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         keep: false,
     };
     let (mut smoke, mut recovery, mut mutations) = (false, false, None::<Vec<String>>);
+    let mut rebalance = false;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
@@ -68,6 +71,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
             "--keep" => storm.keep = true,
             "--smoke" => smoke = true,
             "--recovery" => recovery = true,
+            "--rebalance" => rebalance = true,
             "--mutations" => mutations = Some(vec![]),
             "--help" | "-h" => return Ok(Task::Help),
             "--fsync" => {
@@ -102,6 +106,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         Some(names) => Task::Mutations(storm.out, names),
         None if smoke => Task::Smoke(storm.out),
         None if recovery => Task::Recovery(storm.out),
+        None if rebalance => Task::Rebalance(storm.out),
         None => Task::Storm(storm),
     })
 }

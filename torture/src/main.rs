@@ -15,6 +15,7 @@
 //! | `report` | a table, and JSON |
 //! | `runs` | the runs that have names |
 //! | `recovery` | how soon the jobs of a node that goes run elsewhere |
+//! | `rebalance` | how soon the slots of a pool find their nodes |
 //! | `drills`, `rollback`, `mutations` | one guard left out at a time: somebody must notice |
 
 mod args;
@@ -29,6 +30,7 @@ mod plan;
 mod processes;
 mod proxy;
 mod random;
+mod rebalance;
 mod recovery;
 mod report;
 mod rollback;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let outcome = if words.first().is_some_and(|word| word == child::WORD) {
         child::run(&words.pop().unwrap_or_default()).map(|()| true)
+    } else if words.first().is_some_and(|word| word == rebalance::WORD) {
+        rebalance::node(&words[1..]).map(|()| true)
     } else {
         args::parse(words).and_then(command)
     };
@@ -81,6 +85,7 @@ async fn act(task: Task) -> Result<bool, String> {
         Task::Smoke(out) => runs::smoke(&out).await,
         Task::Mutations(out, names) => mutations::run(&out, &names).await,
         Task::Recovery(out) => recovery::run(&out, 5).await,
+        Task::Rebalance(out) => rebalance::run(&out, 3).await,
         Task::Help => {
             println!("{}", args::USAGE);
             Ok(true)

@@ -183,6 +183,12 @@ impl Settlement {
         self
     }
 
+    /// The server history by whose counts it may be settled; `None` for a careful one.
+    #[must_use]
+    pub fn history(&self) -> Option<&str> {
+        self.history.as_deref()
+    }
+
     /// The lane and the entry that it settles.
     #[must_use]
     pub fn entry(&self) -> (Lane, &EntryId) {

@@ -99,6 +99,13 @@ impl Claimer {
                 self.until_something(self.not_before).await;
             }
             State::Closed => self.open(line, name).await,
+            // What it claims would bear the old history, and be settled one by one for ever.
+            State::Open(_) if std::mem::take(&mut self.outdated) => {
+                tracing::info!(
+                    partition = %self.setup.partition,
+                    "the server has another history: the line to it is opened anew"
+                );
+            }
             State::Open(mut open) => {
                 if line.adopt_at.is_some_and(|at| at <= now) || line.audit_at <= now {
                     match self.adopt(line, &mut open, name).await {
@@ -135,6 +142,7 @@ impl Claimer {
         match ClaimLine::open(client.broker(), &self.setup.partition, name, limits).await {
             Ok(open) => {
                 self.pause = super::FIRST_PAUSE;
+                (self.history, self.outdated) = (open.history(), false);
                 line.state = State::Open(Box::new(open));
                 // A reply may have been lost with the line before; and a claim may yet land.
                 line.adopt_at = Some(Instant::now());
