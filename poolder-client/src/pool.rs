@@ -227,9 +227,8 @@ impl<J: Job> PoolSlot<J> {
         self.pool.client.broker().view_slot(&slot).await
     }
 
-    /// Stops it: the job that it runs may end, no other starts once this has returned, except a
-    /// few quick ones that its process had claimed with it. Its backlog stays, and grows, until it
-    /// is started again.
+    /// Stops it: the job that it runs may end, and no other is claimed once this has returned. Its
+    /// backlog stays, and grows, until it is started again.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
