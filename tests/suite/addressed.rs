@@ -194,7 +194,7 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
         let refused = broker.settle(&place, Default::default(), &batch).await;
         assert!(matches!(refused[0], Settled::Fenced), "{refused:?}");
     }
-    let complete = &[first.entry.clone()];
+    let complete = std::slice::from_ref(&first.entry);
     let late = broker.turn(&zombie, &TurnOrder { complete, ..order }).await.unwrap();
     assert!(matches!(late.turn, Turn::Lost) && late.completed == 0);
     assert_eq!((space.count("q", "completed").await, space.ready("q").await), (0, 1));

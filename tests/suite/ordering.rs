@@ -214,12 +214,12 @@ async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_l
     assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
 }
 
-/// Tells which keys had jobs in the slot's stream when each job started.
+/// Tells how many jobs were left in the slot's stream when each job started.
 #[derive(Clone)]
 struct Witness {
     client: redis::Client,
     stream: String,
-    tell: tokio::sync::mpsc::UnboundedSender<(u64, u64)>,
+    tell: tokio::sync::mpsc::Sender<(u64, u64)>,
 }
 
 impl Worker for Witness {
@@ -229,7 +229,7 @@ impl Worker for Witness {
         // Without a wait in between, so that the slot takes its jobs for quick ones.
         let mut connection = self.client.get_connection()?;
         let left: u64 = redis::cmd("XLEN").arg(&self.stream).query(&mut connection)?;
-        self.tell.send((job.number, left))?;
+        self.tell.try_send((job.number, left))?;
         Ok(Done)
     }
 }
@@ -237,7 +237,7 @@ impl Worker for Witness {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_starts_only_once_the_one_before_it_of_its_key_is_settled() {
     let space = Space::new("ordering-settles");
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut told) = tokio::sync::mpsc::channel(1_000);
     let client = redis::Client::open(space.url()).unwrap();
     let witness = Witness { client, stream: space.key("q", "ready:normal"), tell };
     let queue = poolder::QueueName::new("q").unwrap();

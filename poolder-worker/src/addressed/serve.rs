@@ -61,10 +61,7 @@ impl Seat {
                 continue;
             }
             let most = if claim { course.next_batch() } else { 0 };
-            let turned = match self.turn(lease, &view, &mut course, most).await {
-                Some(turn) => turn,
-                None => continue,
-            };
+            let Some(turned) = self.turn(lease, &view, &mut course, most).await else { continue };
             match turned {
                 Turn::Lost => return End::Lost,
                 Turn::Idle => {}
