@@ -6,18 +6,22 @@
 --      7 "1" when the last ids are known  8 lane of the jobs to complete, "2" or "3"
 --      9.. their ids, at most 16
 -- Returns {"LOST"} or {word, how many were completed, …}:
---   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by looking, lane, entries;
---   "HOLD", ms to wait for a retry;  "WAIT" older generations must drain elsewhere;
+--   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by
+--   looking, lane, entries;  "HOLD", ms to wait for a retry;  "WAIT" older generations must drain
+--   elsewhere;
 --   "EMPTY", last ids of front and normal unless they are known
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
 -- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
+-- What is not pending stays: after a failover another job may have the id of one that was lost.
 local completed = 0
 if ARGV[9] then
-  local lane = KEYS[tonumber(ARGV[8])]
-  redis.call('XACK', lane, 'workers', unpack(ARGV, 9)) -- bounded: 16 ids
-  completed = redis.call('XDEL', lane, unpack(ARGV, 9)) -- bounded: 16 ids
+  local lane, done = KEYS[tonumber(ARGV[8])], {}
+  for i = 9, #ARGV do
+    if redis.call('XACK', lane, 'workers', ARGV[i]) == 1 then done[#done + 1] = ARGV[i] end
+  end
+  if #done > 0 then completed = redis.call('XDEL', lane, unpack(done)) end -- bounded: 16 ids
 end
 if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
 if l[5] then return {'STOP', completed} end
