@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("poolder-client", &["poolder-core"]),
     ("poolder-worker", &["poolder-core", "poolder-client"]),
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
+    ("poolder-cli", &["poolder-cron", "poolder-core", "poolder-client"]),
     ("poolder-devserver", &[]),
     ("xtask", &["poolder-devserver"]),
     ("model", &["poolder-core"]),
@@ -25,6 +26,7 @@ const PUBLISHED: &[&str] = &[
     "poolder-client/src",
     "poolder-worker/src",
     "poolder-macros/src",
+    "poolder-cli/src",
 ];
 
 const LONGEST: usize = 400;
@@ -93,6 +95,35 @@ fn keys_are_spelled_in_one_file() {
                 let spelled = KEY_PARTS.iter().any(|part| line.contains(part));
                 if spelled && shown != "poolder-core/src/keys.rs" {
                     wrong.push(format!("{shown}:{number} spells a key: {}", line.trim()));
+                }
+            }
+        }
+    }
+    none(&wrong);
+}
+
+/// The only files that look at this host's clock. Everything else asks the server, so that two
+/// nodes whose clocks are minutes apart agree on what is due.
+const CLOCKS: &[(&str, &str)] = &[
+    ("poolder-core/src/time.rs", "defines it"),
+    ("poolder-worker/src/vitals.rs", "measures how far the server's clock is from it"),
+    ("poolder-client/src/cast.rs", "`Mode::Monotonic` picks a slot by the producer's clock"),
+    ("poolder-cli/src/schedule/look.rs", "previews an expression without a server"),
+];
+
+#[test]
+fn nobody_reads_the_clock_of_this_host() {
+    let mut wrong = vec![];
+    for folder in PUBLISHED {
+        for file in sources(&root().join(folder)) {
+            let shown = show(&file);
+            if CLOCKS.iter().any(|(allowed, _)| *allowed == shown) {
+                continue;
+            }
+            for (number, line) in code_lines(&file) {
+                let reads = ["SystemTime::now", "Timestamp::now", "Utc::now", "Local::now"];
+                if reads.iter().any(|clock| line.contains(clock)) {
+                    wrong.push(format!("{shown}:{number} reads this host's clock: {}", line.trim()));
                 }
             }
         }

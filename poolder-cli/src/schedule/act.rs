@@ -1,0 +1,139 @@
+//! Adding, changing, pausing, resuming, removing and running a schedule.
+
+use poolder_client::Schedules;
+use poolder_core::Error;
+use poolder_core::broker::ScheduleInfo;
+use serde_json::json;
+
+use super::look::as_json;
+use super::{Options, Target};
+use crate::args::Common;
+use crate::show;
+
+/// What a change may say that a new schedule need not.
+pub(super) struct Change<'a> {
+    pub(super) kind: Option<&'a str>,
+    pub(super) no_start: bool,
+    pub(super) no_end: bool,
+}
+
+pub(super) async fn add(
+    common: &Common,
+    target: &Target,
+    kind: &str,
+    options: &Options,
+    replace: bool,
+) -> Result<String, Error> {
+    // What is wrong with it is said without a server, too.
+    let schedule = options.schedule(kind)?;
+    schedule.check()?;
+    let schedules = schedules(common, target).await?;
+    let before = schedules.get(&target.name).await?;
+    if before.is_some() && !replace {
+        return Err(Error::invalid(format!(
+            "queue {} has a schedule {:?}: choose another name, use `poolder schedule change`, or \
+             add --replace",
+            target.queue, target.name
+        )));
+    }
+    let info = schedules.put(&target.name, &schedule).await?;
+    Ok(said(common, if before.is_some() { "replaced" } else { "added" }, target, &info))
+}
+
+pub(super) async fn change(
+    common: &Common,
+    target: &Target,
+    change: &Change<'_>,
+    options: &Options,
+) -> Result<String, Error> {
+    if options.is_empty() && change.kind.is_none() && !change.no_start && !change.no_end {
+        return Err(Error::invalid("nothing to change: say what, such as --every 90s"));
+    }
+    let schedules = schedules(common, target).await?;
+    let changed = schedules.change(&target.name, |schedule| {
+        options.change(schedule, change.kind)?;
+        if change.no_start {
+            schedule.start = None;
+        }
+        if change.no_end {
+            schedule.end = None;
+        }
+        Ok(())
+    });
+    let info = changed.await.map_err(advised)?;
+    Ok(said(common, "changed", target, &info))
+}
+
+pub(super) async fn pause(common: &Common, target: &Target) -> Result<String, Error> {
+    let schedules = schedules(common, target).await?;
+    let info = schedules.pause(&target.name).await.map_err(advised)?;
+    Ok(said(common, "paused", target, &info))
+}
+
+pub(super) async fn resume(common: &Common, target: &Target) -> Result<String, Error> {
+    let schedules = schedules(common, target).await?;
+    let info = schedules.resume(&target.name).await.map_err(advised)?;
+    Ok(said(common, "resumed", target, &info))
+}
+
+pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, Error> {
+    let schedules = schedules(common, target).await?;
+    // Read first, to say what it was.
+    let before = schedules.get(&target.name).await;
+    if !schedules.remove(&target.name).await? {
+        let none = format!("queue {} has no schedule {:?}", target.queue, target.name);
+        return Err(advised(Error::gone(none)));
+    }
+    let declared = before.ok().flatten().filter(ScheduleInfo::is_declared);
+    if common.json {
+        let (queue, name) = (&target.queue, &target.name);
+        return Ok(show::json(&json!({ "done": "removed", "queue": queue, "name": name })));
+    }
+    let mut text = format!("removed {} of queue {}\n", target.name, target.queue);
+    if let Some(owner) = declared.and_then(|info| info.owner) {
+        text += &format!("{owner} declares it: it comes back when a node of it starts\n");
+    }
+    Ok(text)
+}
+
+pub(super) async fn run(common: &Common, target: &Target) -> Result<String, Error> {
+    let schedules = schedules(common, target).await?;
+    let run = schedules.run_now(&target.name).await;
+    let receipt = run.map_err(advised)?;
+    let (queue, job) = (&target.queue, receipt.job.to_string());
+    if common.json {
+        let name = &target.name;
+        return Ok(show::json(
+            &json!({ "done": "enqueued", "queue": queue, "name": name, "job": job }),
+        ));
+    }
+    Ok(format!("enqueued job {job} on queue {queue}, lane {}\n", receipt.lane))
+}
+
+async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Error> {
+    // A name that cannot be needs no server.
+    poolder_core::check_schedule_name(&target.name)?;
+    common.client().await?.schedules(&target.queue)
+}
+
+/// Says where to look when a schedule is not there.
+pub(super) fn advised(error: Error) -> Error {
+    if !error.is_gone() {
+        return error;
+    }
+    Error::gone(format!("{error}: `poolder schedule list` shows all"))
+}
+
+fn said(common: &Common, done: &str, target: &Target, info: &ScheduleInfo) -> String {
+    if common.json {
+        let mut value = as_json(info, None);
+        value["done"] = done.into();
+        return show::json(&value);
+    }
+    let (name, queue, timing) = (&target.name, &target.queue, &info.schedule.timing);
+    let when = match info.next {
+        Some(at) => format!("next at {}", info.schedule.zone.show(at.millis())),
+        None => format!("no next tick ({})", info.status),
+    };
+    format!("{done} {name} of queue {queue}: {timing}, {when}\n")
+}

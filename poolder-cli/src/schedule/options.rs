@@ -1,0 +1,250 @@
+//! A schedule as the command line describes it.
+
+use std::io::Read;
+use std::time::Duration;
+
+use chrono::DateTime;
+use clap::{Args, ValueEnum};
+use poolder_core::{
+    Envelope, Error, Format, JobId, Lane, Missed, Overlap, Policy, Schedule, Timestamp, Timing,
+    Zone,
+};
+
+/// The most that is read from a file: far more than the job of a schedule may have.
+const MOST: u64 = 1 << 20;
+
+/// When it ticks.
+#[derive(Debug, Args)]
+pub(crate) struct When {
+    /// A cron expression: "30 7 * * Mon-Fri", "*/15 * * * * *", "@daily".
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "every")]
+    pub(crate) cron: Option<String>,
+    /// An interval: "90s", "1h 30m".
+    #[arg(long, value_name = "TIME")]
+    pub(crate) every: Option<String>,
+    /// The time zone of the expression: "Europe/Berlin" [default: UTC].
+    #[arg(long)]
+    pub(crate) zone: Option<Zone>,
+}
+
+/// All that may be said about a schedule but its job's kind.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    when: When,
+    /// The payload of its job in JSON; @FILE reads a file, - standard input [default: null].
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    /// The version of the payload's shape [default: 1].
+    #[arg(long)]
+    version_of_payload: Option<u16>,
+    /// How often a job is tried before it is dead [default: 25].
+    #[arg(long)]
+    attempts: Option<u32>,
+    /// The lane in which its jobs wait [default: normal].
+    #[arg(long)]
+    lane: Option<LaneName>,
+    /// Ticks that nobody was there to publish: skip, one, or all:MOST:WITHIN such as all:7:1d
+    /// [default: one].
+    #[arg(long, value_name = "POLICY", value_parser = missed)]
+    missed: Option<Missed>,
+    /// A tick while the job of an earlier one is under way [default: allow].
+    #[arg(long)]
+    overlap: Option<OverlapName>,
+    /// Tick up to this much later, always by the same time [default: 0s].
+    #[arg(long, value_name = "TIME", value_parser = poolder_cron::span)]
+    jitter: Option<Duration>,
+    /// No tick before this moment: 2026-12-01T08:00:00Z.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    start: Option<Timestamp>,
+    /// No tick after this moment.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    end: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaneName {
+    High,
+    Normal,
+    Low,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OverlapName {
+    /// Its job is enqueued all the same.
+    Allow,
+    /// It is dropped.
+    Skip,
+    /// Its job is enqueued as soon as the earlier one has ended; one waits at most.
+    QueueOne,
+}
+
+impl When {
+    /// The timing, if one was given.
+    pub(crate) fn timing(&self) -> Result<Option<Timing>, Error> {
+        match (&self.cron, &self.every) {
+            (None, None) => Ok(None),
+            (Some(text), _) => match text.parse()? {
+                Timing::Every(_) => Err(Error::invalid(format!(
+                    "{text:?} is an interval, not a cron expression: use --every"
+                ))),
+                cron @ Timing::Cron(_) => Ok(Some(cron)),
+            },
+            (None, Some(text)) => {
+                let interval = poolder_cron::span(text)
+                    .map_err(|why| Error::invalid(format!("{text:?} is no interval: {why}")))?;
+                Ok(Some(Timing::every(interval)?))
+            }
+        }
+    }
+}
+
+impl Options {
+    /// A schedule for a job of that kind.
+    pub(crate) fn schedule(&self, kind: &str) -> Result<Schedule, Error> {
+        let Some(timing) = self.when.timing()? else {
+            return Err(Error::invalid("it says not when to tick: add --cron or --every"));
+        };
+        let job = self.job(kind, self.version_of_payload.unwrap_or(1), Policy::default())?;
+        let mut schedule = Schedule::new(timing, job);
+        self.apply(&mut schedule);
+        Ok(schedule)
+    }
+
+    /// Changes what was given, and nothing else.
+    pub(crate) fn change(&self, schedule: &mut Schedule, kind: Option<&str>) -> Result<(), Error> {
+        if let Some(timing) = self.when.timing()? {
+            schedule.timing = timing;
+        }
+        let job = &schedule.job;
+        let kind_or_version = kind.is_some() || self.version_of_payload.is_some();
+        if self.payload.is_some() {
+            let version = self.version_of_payload.unwrap_or(job.version());
+            schedule.job = self.job(kind.unwrap_or(job.kind()), version, job.policy())?;
+        } else if kind_or_version {
+            return Err(Error::invalid(
+                "another kind or version has another payload: say it with --payload",
+            ));
+        } else if let Some(attempts) = self.attempts {
+            schedule.job = job.with_policy(&job.policy().attempts(attempts))?;
+        }
+        self.apply(schedule);
+        Ok(())
+    }
+
+    /// True when nothing was given.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { when, payload, version_of_payload, attempts, lane, missed, overlap, .. } = self;
+        let when = when.cron.is_some() || when.every.is_some() || when.zone.is_some();
+        let job = payload.is_some() || version_of_payload.is_some() || attempts.is_some();
+        let times = self.jitter.is_some() || self.start.is_some() || self.end.is_some();
+        !(when || job || times || lane.is_some() || missed.is_some() || overlap.is_some())
+    }
+
+    fn job(&self, kind: &str, version: u16, policy: Policy) -> Result<Envelope, Error> {
+        let text = self.payload()?;
+        let policy = match self.attempts {
+            Some(attempts) => policy.attempts(attempts),
+            None => policy,
+        };
+        Envelope::build(JobId::generate(), kind, version, &policy, Format::Json, |out| {
+            out.extend(text.as_bytes());
+            Ok(())
+        })
+    }
+
+    /// The payload, known to be JSON.
+    fn payload(&self) -> Result<String, Error> {
+        let text = match self.payload.as_deref() {
+            None => "null".to_owned(),
+            Some("-") => read("standard input", std::io::stdin())?,
+            Some(text) => match text.strip_prefix('@') {
+                Some(path) => {
+                    let file = std::fs::File::open(path).map_err(|error| {
+                        Error::invalid(format!("{path} cannot be read: {error}"))
+                    })?;
+                    read(path, file)?
+                }
+                None => text.to_owned(),
+            },
+        };
+        let read = serde_json::from_str::<serde_json::Value>(&text);
+        read.map_err(|error| {
+            Error::invalid(format!(
+                "the payload is not JSON: {error}; write it such as '{{\"user\":7}}'"
+            ))
+        })?;
+        // As it was written: order and large numbers stay.
+        Ok(text.trim().to_owned())
+    }
+
+    fn apply(&self, schedule: &mut Schedule) {
+        if let Some(zone) = self.when.zone {
+            schedule.zone = zone;
+        }
+        if let Some(lane) = self.lane {
+            schedule.lane = match lane {
+                LaneName::High => Lane::High,
+                LaneName::Normal => Lane::Normal,
+                LaneName::Low => Lane::Low,
+            };
+        }
+        if let Some(overlap) = self.overlap {
+            schedule.overlap = match overlap {
+                OverlapName::Allow => Overlap::Allow,
+                OverlapName::Skip => Overlap::Skip,
+                OverlapName::QueueOne => Overlap::QueueOne,
+            };
+        }
+        schedule.missed = self.missed.unwrap_or(schedule.missed);
+        schedule.jitter = self.jitter.unwrap_or(schedule.jitter);
+        schedule.start = self.start.or(schedule.start);
+        schedule.end = self.end.or(schedule.end);
+    }
+}
+
+fn read(name: &str, source: impl Read) -> Result<String, Error> {
+    let mut text = String::new();
+    source
+        .take(MOST)
+        .read_to_string(&mut text)
+        .map_err(|error| Error::invalid(format!("{name} cannot be read: {error}")))?;
+    Ok(text)
+}
+
+fn missed(text: &str) -> Result<Missed, String> {
+    match text {
+        "skip" => return Ok(Missed::Skip),
+        "one" => return Ok(Missed::One),
+        _ => {}
+    }
+    let usage = "use skip, one, or all:MOST:WITHIN such as all:7:1d";
+    let rest = text.strip_prefix("all:").ok_or(usage)?;
+    let (most, within) = rest.split_once(':').ok_or(usage)?;
+    let most = most.parse().map_err(|_| format!("{most:?} is no number: {usage}"))?;
+    Ok(Missed::All { most, within: poolder_cron::span(within)? })
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let read = DateTime::parse_from_rfc3339(text);
+    let read = read.map_err(|why| format!("{why}: write it such as 2026-12-01T08:00:00Z"))?;
+    Ok(Timestamp::from_millis(read.timestamp_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_and_moments_are_read_or_refused_with_what_to_write() {
+        let week = Duration::from_secs(7 * 86_400);
+        assert_eq!(missed("all:7:7d").unwrap(), Missed::All { most: 7, within: week });
+        assert_eq!((missed("skip").unwrap(), missed("one").unwrap()), (Missed::Skip, Missed::One));
+        for bad in ["", "all", "all:7", "all:x:1d", "all:7:soon"] {
+            assert!(missed(bad).is_err(), "{bad}");
+        }
+        let at = moment("2026-12-01T08:00:00+01:00").unwrap();
+        assert_eq!(at, moment("2026-12-01T07:00:00Z").unwrap());
+        assert!(moment("tomorrow").unwrap_err().contains("2026-12-01T08:00:00Z"));
+    }
+}

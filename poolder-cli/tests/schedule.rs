@@ -1,0 +1,213 @@
+//! The real program against a real server.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::broker::Config;
+use poolder_core::{Lane, Overlap, Partition};
+use serde_json::Value;
+
+/// The program, in a namespace of its own.
+struct Program {
+    url: String,
+    namespace: String,
+}
+
+impl Program {
+    fn new(test: &str) -> Self {
+        let server = poolder_devserver::shared().unwrap_or_else(|error| panic!("{error}"));
+        Self { url: server.url().to_owned(), namespace: poolder_devserver::namespace(test) }
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_poolder"))
+            .args(words)
+            .env("POOLDER_REDIS_URL", &self.url)
+            .env("POOLDER_NAMESPACE", &self.namespace)
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[words, &["--json"]].concat())).unwrap()
+    }
+
+    /// What it says when it fails.
+    fn fails(&self, code: i32, words: &[&str]) -> String {
+        let output = self.run(words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        assert!(output.stdout.is_empty());
+        said
+    }
+
+    fn client(&self) -> Client {
+        Client::new(Config::new(&self.url).namespace(&self.namespace)).unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
+    let program = Program::new("cli");
+    let client = program.client();
+    let schedules = client.schedules("mail").unwrap();
+    let digest = ["digest", "--queue", "mail"];
+    let on = |verb: &'static str| [&["schedule", verb][..], &digest].concat();
+    let all = [
+        "--kind",
+        "mail.digest",
+        "--payload",
+        r#"{"list":3}"#,
+        "--cron",
+        "30 7 * * Mon-Fri",
+        "--zone",
+        "Europe/Berlin",
+        "--missed",
+        "all:7:7d",
+        "--overlap",
+        "queue-one",
+        "--jitter",
+        "90s",
+        "--start",
+        "2026-01-01T00:00:00Z",
+        "--end",
+        "2099-12-01T00:00:00+01:00",
+        "--lane",
+        "low",
+        "--attempts",
+        "3",
+    ];
+    let said = program.ok(&[&on("add")[..], &all].concat());
+    assert!(said.starts_with("added digest of queue mail: 30 7 * * Mon-Fri, next at "), "{said}");
+    let info = schedules.get("digest").await.unwrap().unwrap();
+    assert_eq!(info.schedule.job.kind(), "mail.digest");
+    assert_eq!(info.schedule.job.raw_job().payload, br#"{"list":3}"#);
+    assert_eq!(info.schedule.job.policy().attempts, 3);
+    assert_eq!(info.schedule.overlap, Overlap::QueueOne);
+    // Not by accident.
+    let said = program.fails(1, &[&on("add")[..], &all].concat());
+    assert!(said.contains("--replace"), "{said}");
+    program.ok(&[&on("add")[..], &all, &["--replace"]].concat());
+
+    // Somebody leads, and publishes a tick.
+    let partition = Partition::first("mail".parse().unwrap());
+    let ttl = Duration::from_secs(60);
+    client.broker().lead(&partition, "host:1:a", ttl, None).await.unwrap();
+    let tick = info.next.unwrap() + Duration::from_secs(1);
+    client.broker().publish_ticks_as_of(&partition, Some(tick)).await.unwrap();
+    let listed = program.ok(&["schedule", "list"]);
+    assert!(listed.starts_with("QUEUE"), "{listed}");
+    assert!(listed.contains("mail is led by host:1:a, term 1"), "{listed}");
+    let listed = program.json(&["schedule", "list", "--queue", "mail"]);
+    let one = &listed[0];
+    assert_eq!((&one["name"], &one["runs"]), (&"digest".into(), &1.into()));
+    assert_eq!(one["payload"], serde_json::json!({ "list": 3 }));
+    assert_eq!(one["missed_policy"], "all:7:604800000ms");
+    assert_eq!(one["leader"]["node"], "host:1:a");
+    assert!(one["last_run"].is_string() && one["next"].is_string(), "{one}");
+
+    // A change changes what it says, and nothing else.
+    program
+        .ok(&[&on("change")[..], &["--every", "90s", "--overlap", "skip", "--no-start"]].concat());
+    let info = schedules.get("digest").await.unwrap().unwrap();
+    assert_eq!(info.schedule.timing.to_string(), "90s");
+    assert_eq!((info.schedule.overlap, info.schedule.start), (Overlap::Skip, None));
+    assert_eq!(info.schedule.zone.to_string(), "Europe/Berlin");
+    assert_eq!(info.schedule.job.raw_job().payload, br#"{"list":3}"#);
+    let ticks = program.json(&[&on("preview")[..], &["-n", "3"]].concat());
+    assert_eq!(ticks.as_array().unwrap().len(), 3);
+
+    program.ok(&on("pause"));
+    assert_eq!(program.json(&["schedule", "list"])[0]["status"], "paused");
+    assert_eq!(program.json(&on("resume"))["status"], "active");
+    let job = program.json(&on("run"))["job"].as_str().unwrap().to_owned();
+    let waits = client.inspect("mail").unwrap().ready(Lane::Low, None, 10).await;
+    let waits: Vec<String> = waits.unwrap().jobs.iter().map(|job| job.id().to_string()).collect();
+    assert!(waits.contains(&job), "{waits:?}");
+    program.ok(&on("remove"));
+    assert_eq!(program.ok(&["schedule", "list"]), "no schedules\n");
+    for verb in ["pause", "resume", "remove", "run", "preview"] {
+        let said = program.fails(1, &on(verb));
+        assert!(said.contains("`poolder schedule list` shows all"), "{said}");
+    }
+}
+
+#[test]
+fn an_expression_is_previewed_without_a_server() {
+    let nowhere = Program { url: "redis://127.0.0.1:1".into(), namespace: "n".into() };
+    let preview = |words: &[&'static str]| [&["schedule", "preview"], words].concat();
+    let said = nowhere.ok(&preview(&["--cron", "0 9 * * Mon", "--zone", "Europe/Berlin"]));
+    assert_eq!(said.lines().count(), 11, "{said}");
+    assert!(said.lines().skip(1).all(|line| line.contains(" 09:00:00 CE")), "{said}");
+    let ticks = nowhere.json(&preview(&["--every", "500ms", "-n", "2"]));
+    let ms = |at: usize| {
+        let text = ticks[at].as_str().unwrap();
+        let seconds: f64 = text[17..23].parse().unwrap();
+        seconds * 1_000.0
+    };
+    assert!((ms(1) - ms(0)).rem_euclid(60_000.0) - 500.0 < 0.5, "{ticks}");
+    let said = nowhere.ok(&preview(&["--cron", "0 0 12 1 1 * 2001"]));
+    assert_eq!(said, "it never ticks again\n");
+}
+
+#[test]
+fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
+    let program = Program::new("cli-bad");
+    let long = "n".repeat(129);
+    let add = |name: &'static str, words: &[&'static str]| {
+        let fixed = ["schedule", "add", name, "--queue", "q", "--kind", "k"];
+        program.fails(1, &[&fixed[..], words].concat())
+    };
+    for (words, hint) in [
+        (&["--cron", "0 0 30 2 *"][..], "never"),
+        (&["--cron", "0 0 12 1 1 * 2001"], "never"),
+        (&["--every", "1m", "--end", "2020-01-01T00:00:00Z"], "never"),
+        (&["--cron", "90s"], "use --every"),
+        (&["--every", "0s"], "too short"),
+        (&["--every", "soon"], "no interval"),
+        (&[], "--cron or --every"),
+        (&["--every", "1m", "--payload", "{user:7}"], "not JSON"),
+        (&["--every", "1m", "--payload", "@/no/such/file"], "cannot be read"),
+        (&["--every", "1m", "--missed", "all:0:1d"], "use 1 to"),
+        (
+            &["--every", "1m", "--start", "2030-01-01T00:00:00Z", "--end", "2029-01-01T00:00:00Z"],
+            "ends before it starts",
+        ),
+    ] {
+        let said = add("n", words);
+        assert!(said.contains(hint) && said.lines().count() == 1, "{words:?}: {said}");
+    }
+    let named = ["schedule", "add", &long, "--queue", "q", "--kind", "k", "--every", "1m"];
+    assert!(program.fails(1, &named).contains("128"));
+    let kind = ["schedule", "add", "n", "--queue", "q", "--kind", "", "--every", "1m"];
+    assert!(program.fails(1, &kind).contains("kind"));
+    // What the command line itself does not allow.
+    let zone = ["schedule", "preview", "--cron", "@daily", "--zone", "Mars/Olympus"];
+    assert!(program.fails(2, &zone).contains("Mars/Olympus"));
+    program.fails(2, &["schedule", "add", "n"]);
+    program.fails(2, &["queue"]);
+    assert_eq!(program.ok(&["schedule", "list"]), "no schedules\n");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_without_its_password() {
+    let nowhere = Program { url: "redis://:s3cret@127.0.0.1:1".into(), namespace: "n".into() };
+    let said = nowhere.fails(1, &["schedule", "list"]);
+    assert!(said.contains("127.0.0.1:1") && !said.contains("s3cret"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let said = nowhere.fails(1, &["schedule", "list", "--redis", "no url: s3cret@"]);
+    assert!(!said.contains("s3cret"), "{said}");
+    let help = nowhere.ok(&["--help"]);
+    assert!(!help.contains("s3cret"), "{help}");
+}
