@@ -123,7 +123,8 @@ fn nobody_reads_the_clock_of_this_host() {
             for (number, line) in code_lines(&file) {
                 let reads = ["SystemTime::now", "Timestamp::now", "Utc::now", "Local::now"];
                 if reads.iter().any(|clock| line.contains(clock)) {
-                    wrong.push(format!("{shown}:{number} reads this host's clock: {}", line.trim()));
+                    wrong
+                        .push(format!("{shown}:{number} reads this host's clock: {}", line.trim()));
                 }
             }
         }

@@ -16,8 +16,6 @@ use tokio::process::{Child, Command};
 use crate::harness::{Number, PATIENCE, Space, eventually, within};
 
 const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
-/// A number that is not noted.
-const QUIET: u64 = 0;
 
 /// What happens to a run.
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +43,9 @@ async fn node() {
     let url = std::env::var("POOLDER_REDIS_URL").unwrap();
     let notes = notes(&std::env::var("POOLDER_NAMESPACE").unwrap());
     let server = redis::Client::open(url).unwrap();
-    let worker = worker_fn(move |job: Number, cx: Context| {
+    let worker = worker_fn(move |_: Number, cx: Context| {
         let (server, notes) = (server.clone(), notes.clone());
         async move {
-            if job.0 == QUIET {
-                return Ok(Done);
-            }
             let mut connection = server.get_multiplexed_async_connection().await?;
             let (seconds, micros): (i64, i64) =
                 redis::cmd("TIME").query_async(&mut connection).await?;
@@ -256,72 +251,4 @@ async fn soak() {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     println!("{}", fleet.conclude().await);
-}
-
-/// What 10,000 schedules cost: `cargo test --release --test suite ticks::many -- --ignored
-/// --nocapture`.
-#[tokio::test]
-#[ignore = "measures, and asserts nothing"]
-async fn many() {
-    let server = Server::builder().start().unwrap();
-    let space = Space::on(server.url(), "many");
-    let nodes = [spawn(&space), spawn(&space)];
-    let schedules = space.client.schedules("q").unwrap();
-    let add = async |timing: &str, jitter: Duration| {
-        for at in 0..10_000 {
-            let schedule = space.client.schedule(format!("s{at}"), timing, Number(QUIET));
-            schedule.jitter(jitter).await.unwrap();
-        }
-    };
-    tokio::time::sleep(Duration::from_secs(12)).await;
-    report("no schedule", &space, &nodes).await;
-    let started = Instant::now();
-    add("0 0 1 1 *", Duration::ZERO).await;
-    println!("10,000 added one by one in {:?}", started.elapsed());
-    report("10,000 that tick once a year", &space, &nodes).await;
-    let started = Instant::now();
-    assert_eq!(schedules.list().await.unwrap().len(), 10_000);
-    println!("10,000 listed in {:?}", started.elapsed());
-    add("* * * * *", Duration::from_secs(60)).await;
-    report("10,000 that tick once a minute, spread", &space, &nodes).await;
-}
-
-/// Commands per second at the server and CPU of it and of the nodes, leader first, over 30 s.
-async fn report(what: &str, space: &Space, nodes: &[Child; 2]) {
-    let mut cmd = redis::cmd("HGET");
-    cmd.arg(space.key("q", "lease")).arg("holder");
-    let holder: String = space.redis(&mut cmd).await;
-    let mut pids = nodes.each_ref().map(|node| node.id().unwrap().to_string());
-    if !holder.contains(&format!(":{}:", pids[0])) {
-        pids.reverse();
-    }
-    let sample = async || {
-        let info: String = space.redis(redis::cmd("INFO").arg("everything")).await;
-        let field = |name: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(0.0)
-        };
-        // Those that scripts call are in here too.
-        let calls: f64 = info
-            .lines()
-            .filter(|line| line.starts_with("cmdstat_"))
-            .filter_map(|line| line.split("calls=").nth(1)?.split(',').next()?.parse::<f64>().ok())
-            .sum();
-        let busy = field("used_cpu_sys:") + field("used_cpu_user:");
-        let ticks = |pid: &String| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-            fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()
-        };
-        [field("total_commands_processed:"), calls, busy * 100.0, ticks(&pids[0]), ticks(&pids[1])]
-    };
-    let before = sample().await;
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    let after = sample().await;
-    let [commands, calls, redis, leader, other] =
-        std::array::from_fn(|at| (after[at] - before[at]) / 30.0);
-    println!(
-        "{what}: {commands:.1} commands/s ({calls:.1} with inner ones), CPU: Redis {redis:.2} %, \
-         leader {leader:.2} %, other node {other:.2} %"
-    );
 }

@@ -39,6 +39,15 @@ pub enum Work {
     Retry,
     /// A worker of `queues` queues without a job, for `seconds`.
     Idle,
+    /// `backlog` schedules that tick each second, spread over it, for `seconds`.
+    Ticks,
+    /// The same, all at one instant.
+    TicksAtOnce,
+    /// As `Ticks`, beside a leader that is told to go, or killed when `running` is 1.
+    Takeover,
+    /// A worker of a queue with `backlog` schedules of which none ticks, for `seconds`; it leads,
+    /// unless `running` is 1.
+    Schedules,
     /// Store `jobs` ready jobs before `ready`, for the memory they take. Nothing runs.
     StoreReady,
     /// The same with jobs that are due in a day.

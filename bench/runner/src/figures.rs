@@ -20,6 +20,9 @@ pub const P90: &str = "p90_ms";
 pub const P99: &str = "p99_ms";
 pub const MAX: &str = "max_ms";
 pub const IDLE: &str = "commands_s";
+/// CPU without a job, in thousandths of a core.
+pub const IDLE_REDIS: &str = "redis_ms_s";
+pub const IDLE_CLIENT: &str = "client_ms_s";
 
 /// Works out the figures of one measurement.
 pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64) -> Figures {
@@ -32,7 +35,10 @@ pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64)
     }
     let commands = after.commands - before.commands;
     if report.jobs == 0 {
-        figures.insert(IDLE, commands / report.seconds.max(f64::EPSILON));
+        let seconds = report.seconds.max(f64::EPSILON);
+        figures.insert(IDLE, commands / seconds);
+        figures.insert(IDLE_REDIS, (after.cpu_us - before.cpu_us) / 1000.0 / seconds);
+        figures.insert(IDLE_CLIENT, client_us / 1000.0 / seconds);
         return figures;
     }
     let jobs = report.jobs as f64;

@@ -4,7 +4,7 @@ use bench_protocol::{Order, Work};
 
 use crate::args::Args;
 use crate::contender::Contender;
-use crate::figures::{BYTES, CLIENT_US, IDLE, JOBS_S, P50, P99, REDIS_US};
+use crate::figures::{BYTES, CLIENT_US, IDLE, JOBS_S, MAX, P50, P99, REDIS_US};
 
 /// One line of the table.
 #[derive(Debug, Clone)]
@@ -130,6 +130,50 @@ fn drain(name: &str, title: &str, jobs: u64) -> Row {
     row(name, title, Work::Drain, jobs).with(|order| order.backlog = jobs)
 }
 
+/// Lateness of ticks, and what schedules cost who leads and who stands by.
+fn schedules() -> Vec<Row> {
+    let ticks = |name: &str, title: &str, work| {
+        row(name, title, work, 1)
+            .with(|order| (order.backlog, order.seconds) = (100, 60))
+            .budget(P99, Bound::AtMost(20.0))
+            .rounds(1)
+    };
+    let mut rows = vec![
+        ticks("ticks", "lateness of 100 schedules, a tick per second each", Work::Ticks),
+        ticks("ticks-instant", "the same, all 100 at one instant", Work::TicksAtOnce),
+    ];
+    for (killed, name, how, most) in
+        [(0, "resigned", "told to go", 1_000.0), (1, "killed", "killed", 14_000.0)]
+    {
+        let title = format!("lateness of 100 schedules whose leader is {how}");
+        rows.push(
+            row(&format!("takeover-{name}"), &title, Work::Takeover, 1)
+                .with(|order| {
+                    (order.backlog, order.running, order.seconds) = (100, killed, 25);
+                })
+                .budget(MAX, Bound::AtMost(most))
+                .rounds(1),
+        );
+    }
+    for backlog in [0, 10_000] {
+        for standby in [0, 1] {
+            let (name, who) = match standby {
+                0 => ("leader", "its leader, alone"),
+                _ => ("standby", "a node beside the leader (commands of both)"),
+            };
+            let title = format!("{backlog} schedules, {who}");
+            rows.push(
+                row(&format!("schedules-{backlog}-{name}"), &title, Work::Schedules, 0)
+                    .with(|order| {
+                        (order.backlog, order.running, order.seconds) = (backlog, standby, 30);
+                    })
+                    .rounds(1),
+            );
+        }
+    }
+    rows
+}
+
 /// Every row.
 fn all() -> Vec<Row> {
     use Bound::{AtLeastRaw, AtMost, AtMostRaw, EachAtLeastShared};
@@ -205,6 +249,7 @@ fn all() -> Vec<Row> {
             .rounds(1)
             .quick(),
     ]);
+    rows.extend(schedules());
     for (bytes, jobs) in [(100, 200_000), (1024, 100_000), (65_536, 4_000)] {
         let (name, title) = (format!("payload-{bytes}"), format!("drain, payload {bytes} bytes"));
         rows.push(drain(&name, &title, jobs).with(|order| order.payload = bytes));

@@ -1,10 +1,13 @@
 //! The table on the terminal.
 
-use crate::figures::{BYTES, CLIENT_US, COMMANDS, IDLE, JOBS_S, MAX, P50, P99, REDIS_US, TRIPS};
+use crate::figures::{
+    BYTES, CLIENT_US, COMMANDS, IDLE, IDLE_CLIENT, IDLE_REDIS, JOBS_S, MAX, P50, P99, REDIS_US,
+    TRIPS,
+};
 use crate::report::{Line, Summary};
 
 /// The columns: a figure, its heading, its decimals.
-pub const COLUMNS: [(&str, &str, usize); 10] = [
+pub const COLUMNS: [(&str, &str, usize); 12] = [
     (JOBS_S, "jobs/s", 0),
     (REDIS_US, "Redis µs/job", 2),
     (CLIENT_US, "client µs/job", 2),
@@ -15,6 +18,8 @@ pub const COLUMNS: [(&str, &str, usize); 10] = [
     (P99, "p99 ms", 2),
     (MAX, "max ms", 2),
     (IDLE, "commands/s", 1),
+    (IDLE_REDIS, "Redis CPU ms/s", 2),
+    (IDLE_CLIENT, "client CPU ms/s", 2),
 ];
 
 /// Prints everything that was measured.

@@ -1,6 +1,7 @@
 //! Poolder, as a user would set it up.
 
 pub mod addressed;
+mod schedules;
 mod work;
 
 use std::time::Duration;
@@ -126,6 +127,9 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             meter.reached().await;
             return Ok(Report { latency: Some(late.latency()), ..meter.report() });
         }
+        Work::Ticks | Work::TicksAtOnce => return schedules::lateness(run, &client).await,
+        Work::Takeover => return schedules::takeover(run, &client).await,
+        Work::Schedules => return schedules::cost(run, &client).await,
         Work::Idle => {
             let mut node = Node::builder(client.clone());
             for queue in 0..order.queues {

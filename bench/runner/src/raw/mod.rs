@@ -82,7 +82,15 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
             run.ready();
             produce::bulk(&connection, order, order.jobs, &meter).await?;
         }
-        Work::Delayed | Work::DelayedAtOnce | Work::Retry | Work::Idle | Work::StoreDelayed => {
+        Work::Delayed
+        | Work::DelayedAtOnce
+        | Work::Retry
+        | Work::Idle
+        | Work::StoreDelayed
+        | Work::Ticks
+        | Work::TicksAtOnce
+        | Work::Takeover
+        | Work::Schedules => {
             return Ok(None);
         }
     }
