@@ -52,9 +52,9 @@ pub use poolder_client::{
     NewSchedule, PoolCall, PoolClient, PoolSlot, Push, PushMany, Schedules,
 };
 pub use poolder_core::broker::{
-    BatchOptions, BatchState, BatcherSums, Cancellation, Config, Declaration, Declared, Durability,
-    NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, Retry, ScheduleInfo, SealedBatch,
-    SlotView, Stored,
+    BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,
+    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, Retry,
+    ScheduleInfo, SealedBatch, SlotView, Stored,
 };
 pub use poolder_core::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};

@@ -6,6 +6,7 @@ mod macros;
 mod outages;
 mod pushes;
 mod sealing;
+mod totals;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@
 //! | `open` | looking into a filling list, and taking an entry out |
 //! | `sealed` | reading a sealed list, and setting entries of it apart |
 //! | `inspect` | what there is |
+//! | `totals` | what has ever happened |
 //! | `timer` | sealing when the time has come |
 
 mod inspect;
@@ -22,6 +23,7 @@ mod options;
 mod push;
 mod sealed;
 mod timer;
+mod totals;
 
 use crate::error::Error;
 use crate::queue::{Partition, QueueName, check_name};
@@ -32,6 +34,7 @@ pub use options::BatchOptions;
 pub use push::{End, PushCall, PushedEntries, Token, Verdict as PushVerdict, chunk_len};
 pub use sealed::Payload as BatchPayload;
 pub(super) use timer::Timer;
+pub use totals::BatcherTotals;
 
 /// What every batch job's kind begins with; the batcher's name follows.
 const KIND: &str = "poolder.batch/";

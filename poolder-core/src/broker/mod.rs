@@ -79,9 +79,9 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 
 pub use addressed::{Attendance, Cast, PoolView, Report};
 pub use batch::{
-    BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, CHUNK, CHUNK_BYTES, End,
-    Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries, SealedBatch, Token,
-    batcher_of, check_group, chunk_len,
+    BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK,
+    CHUNK_BYTES, End, Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries,
+    SealedBatch, Token, batcher_of, check_group, chunk_len,
 };
 pub use broadcast::{BroadcastLine, Copies};
 pub use cancel::Cancellation;

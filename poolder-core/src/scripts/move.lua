@@ -12,11 +12,12 @@
 --      "stop" (the same as "end", but only when the job ends here because it was cancelled),
 --      value, ms; "hold" (the lease: for ms nothing is claimed, as the front waits for a retry),
 --      "", ms; or of a batch job, 0 for ms:
---      "drop" (sealed list, batcher): the entries are done with
+--      "tally" (batcher): the value names a counter of the batcher, "" for none
+--      "drop" (sealed list, batcher): the entries are gone; completed if the value is "done"
 --      "park" (sealed list, batcher): the entries no longer count as waiting
 --      "swap" (sealed list, batcher, what is left): what is left takes the place of all
---      "split" (what is set apart, its own sealed list): it becomes a dead job of its own; the
---        value is the job's id and its dead record up to the envelope
+--      "split" (what is set apart, its own sealed list, batcher): it becomes a dead job of its own;
+--        the value is the job's id and its dead record up to the envelope
 --      or of a job that a schedule keeps alone, 1 for ms if the job ends, else 0:
 --      "over" (running, queued): the job, id and then the schedule's name, has ended by this or
 --        because it was cancelled
@@ -71,6 +72,13 @@ local function bury(job, record)
   end
 end
 
+-- The same for a counter of a batcher.
+local function tally(batcher, name, times)
+  if type(redis.pcall('HINCRBY', batcher, name, times)) == 'table' then
+    redis.pcall('HSET', batcher, name, times)
+  end
+end
+
 -- Lets a batch's entries count as waiting no longer, those that are left apart.
 local function uncount(job, batcher, gone)
   local known = redis.call('HGET', KEYS[13], job)
@@ -94,8 +102,10 @@ local function over(running, queued, job, name)
   redis.call('HDEL', queued, name)
 end
 
-local takes = {set = 1, ['end'] = 1, stop = 1, hold = 1, drop = 2, park = 2, swap = 3,
-  split = 2, over = 2}
+local takes = {set = 1, ['end'] = 1, stop = 1, hold = 1, tally = 1, drop = 2, park = 2, swap = 3,
+  split = 3, over = 2}
+-- How many entries of the batch at hand died alone.
+local alone = 0
 
 local function take_effect(at, key, job, body, stopped)
   local effect = ARGV[at]
@@ -103,6 +113,9 @@ local function take_effect(at, key, job, body, stopped)
     if stopped or ARGV[at + 2] == '1' then
       over(KEYS[key], KEYS[key + 1], job, string.sub(ARGV[at + 1], 17))
     end
+  elseif effect == 'tally' then
+    local counter = stopped and 'cancelled' or ARGV[at + 1]
+    if counter ~= '' then tally(KEYS[key], counter, 1) end
   elseif (effect == 'stop') ~= stopped then
     return key + takes[effect]
   elseif effect == 'set' or effect == 'end' or effect == 'stop' then
@@ -111,7 +124,9 @@ local function take_effect(at, key, job, body, stopped)
   elseif effect == 'hold' then
     redis.call('HSET', KEYS[key], 'hold', string.format('%.0f', now + ARGV[at + 2]))
   elseif effect == 'drop' then
-    uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
+    local gone = redis.call('LLEN', KEYS[key])
+    uncount(job, KEYS[key + 1], gone)
+    if ARGV[at + 1] == 'done' then tally(KEYS[key + 1], 'completed_entries', gone - alone) end
     redis.call('HDEL', KEYS[13], job)
     redis.call('UNLINK', KEYS[key])
   elseif effect == 'park' then
@@ -121,13 +136,18 @@ local function take_effect(at, key, job, body, stopped)
     local left = redis.call('LLEN', KEYS[key + 2])
     -- Without a remainder, which is kept for a time only, all is tried again.
     if left > 0 then
-      uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]) - left)
+      local gone = redis.call('LLEN', KEYS[key]) - left
+      uncount(job, KEYS[key + 1], gone)
+      tally(KEYS[key + 1], 'completed_entries', gone - alone)
+      tally(KEYS[key + 1], 'entries_retried', left)
       redis.call('RENAME', KEYS[key + 2], KEYS[key])
       redis.call('PERSIST', KEYS[key])
     end
   elseif effect == 'split' and redis.call('EXISTS', KEYS[key]) == 1 then
     local apart, known = string.sub(ARGV[at + 1], 1, 16), redis.call('HGET', KEYS[13], job)
     redis.call('HSET', KEYS[13], apart, '0' .. string.sub(known or '1', 2))
+    alone = redis.call('LLEN', KEYS[key])
+    tally(KEYS[key + 2], 'entries_buried', alone)
     redis.call('RENAME', KEYS[key], KEYS[key + 1])
     redis.call('PERSIST', KEYS[key + 1])
     local envelope = string.sub(body, 1, 2) .. apart .. string.sub(body, 19)
@@ -157,6 +177,7 @@ while i <= #ARGV do
       redis.call('ZREM', KEYS[12], job)
     end
     if body == '' then body = stored end
+    alone = 0
     if to == 'due' then
       local due = string.format('%.0f', now + tonumber(ARGV[i + 4]))
       -- A job of the same id may wait there already, enqueued again while this one ran: both wait,

@@ -15,6 +15,7 @@ redis.call('LSET', KEYS[3], at, ARGV[5])
 -- From the nearer end.
 redis.call('LREM', KEYS[3], at * 2 < count and 1 or -1, ARGV[5])
 redis.call('HINCRBY', KEYS[1], 'waiting', -1)
+redis.call('HINCRBY', KEYS[1], 'popped', 1)
 if count == 1 then
   redis.call('HDEL', KEYS[2], ARGV[2])
   if generation then

@@ -1,6 +1,6 @@
 -- push.lua: appends entries to the list of a group that is filling. A list that is full is sealed:
---   it is renamed, and the batch job that points to it becomes ready; nothing is copied. Without
---   entries it only seals.
+--   it is renamed, and the batch job that points to it becomes ready; nothing is copied. Entries
+--   that fill a batch by themselves go straight into its sealed list. Without entries it only seals.
 -- KEYS 1 batcher  2 its open groups  3 filling list  4 ready lane  5 due  6 index of sealed lists
 --      7 receipt of an idempotent push  8.. a sealed list for each job id
 -- ARGV 1 batcher's name  2 group  3 revision of the options the caller knows ("" to only seal)
@@ -20,7 +20,8 @@ local function timer(generation)
   return 'timer:batch:seal:' .. name .. ':' .. generation .. ':' .. group
 end
 
-local about = redis.call('HMGET', KEYS[1], 'revision', 'waiting', 'generation')
+local about = redis.call('HMGET', KEYS[1], 'revision', 'waiting', 'generation', 'pushed', 'sealed',
+  'sealed_entries')
 if not about[1] then
   -- A timer comes again in a minute: the batcher may be declared by then.
   if ARGV[11] ~= '' and ARGV[11] ~= 'any' then
@@ -55,26 +56,42 @@ local generation, since, bytes = string.match(meta or '', '^(%d+) (%d+) (%d+)$')
 bytes = tonumber(bytes or 0)
 local noted = generation
 local used, sealed_entries, job = 0, 0, ''
+local form, free
+local notes, reasons = {}, {}
 
-local function seal()
-  -- An id is used once: a list of that name would be somebody else's.
+-- The next id for a batch. An id is used once: a list of that name would be somebody else's.
+local function take_id()
+  if free == nil then
+    free = ids > 0 and redis.call('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
+  end
   repeat
     used = used + 1
     if used > ids then return false end
-  until redis.call('EXISTS', KEYS[7 + used]) == 0
+  until free or redis.call('EXISTS', KEYS[7 + used]) == 0
   job = ARGV[14 + used]
-  local form = redis.call('HMGET', KEYS[1], 'head', 'tail')
-  local payload = cmsgpack.pack({group = group, entries = count, bytes = bytes,
-    since = tonumber(since or now), sealed = clock})
+  return true
+end
+
+-- Makes the batch job of that id ready, before its list is there: that comes in this step, too.
+local function add_job(entries, size, from, why)
+  form = form or redis.call('HMGET', KEYS[1], 'head', 'tail')
+  local payload = cmsgpack.pack({group = group, entries = entries, bytes = size,
+    since = tonumber(from), sealed = clock})
   redis.call('XADD', KEYS[4], '*', 'j', form[1] .. job .. form[2] .. payload)
-  redis.call('HSET', KEYS[6], job, string.format('1 %d %.0f %s %s %s:%s', count, bytes,
-    since or now, now, name, group))
+  notes[#notes + 1] = job
+  notes[#notes + 1] = string.format('1 %d %.0f %s %s %s:%s', entries, size, from, now, name, group)
+  sealed_entries = sealed_entries + entries
+  reasons[why] = (reasons[why] or 0) + 1
+end
+
+local function seal(why)
+  if not take_id() then return false end
+  add_job(count, bytes, since or now, why)
   redis.call('RENAMENX', KEYS[3], KEYS[7 + used])
   if noted then
     redis.call('HDEL', KEYS[2], group)
     redis.call('ZREM', KEYS[5], timer(noted))
   end
-  sealed_entries = sealed_entries + count
   count, bytes, generation, noted = 0, 0, nil, nil
   return true
 end
@@ -95,7 +112,14 @@ while at <= last do
     end
     till = fits
   end
-  if till > at then
+  local full = count + till - at >= limit and 'limit' or till <= last and 'bytes'
+  local whole = full and count == 0 and till > at
+  if whole then
+    if not take_id() then break end
+    add_job(till - at, size, now, full)
+    redis.call(ARGV[10], KEYS[7 + used], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
+    at, batches = till, batches + 1
+  elseif till > at then
     if not generation then
       generation = string.format('%.0f', math.max(clock, tonumber(about[3] or 0) + 1))
       about[3], since = generation, now
@@ -103,25 +127,32 @@ while at <= last do
     redis.call(ARGV[10], KEYS[3], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
     count, bytes, at = count + till - at, size, till
   end
-  if count >= limit or at <= last then
-    if not seal() then break end
+  if full and not whole then
+    if not seal(full) then break end
     batches = batches + 1
   end
 end
 local stored = at - first
 if ARGV[11] ~= '' then
-  if count > 0 and (ARGV[11] == 'any' or ARGV[11] == generation) and seal() then
+  local why = ARGV[11] == 'any' and 'flush' or 'timeout'
+  if count > 0 and (why == 'flush' or ARGV[11] == generation) and seal(why) then
     batches = batches + 1
   end
   if ARGV[11] ~= 'any' then redis.call('ZREM', KEYS[5], timer(ARGV[11])) end
 end
 
+local changes = {}
+local function change(field, at, by)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = string.format('%.0f', (tonumber(about[at]) or 0) + by)
+end
 if stored > 0 then
-  redis.call('HINCRBY', KEYS[1], 'waiting', stored)
+  change('waiting', 2, stored)
+  change('pushed', 4, stored)
   if generation then
     redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
     if not noted then
-      redis.call('HSET', KEYS[1], 'generation', about[3])
+      change('generation', 3, 0)
       if ARGV[5] ~= '' then
         local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
         redis.call('ZADD', KEYS[5], due, member)
@@ -134,7 +165,10 @@ if stored > 0 then
   if ARGV[9] ~= '' then redis.call('SET', KEYS[7], stored, 'PX', ARGV[9]) end
 end
 if batches > 0 then
-  redis.call('HINCRBY', KEYS[1], 'sealed', batches)
-  redis.call('HINCRBY', KEYS[1], 'sealed_entries', sealed_entries)
+  redis.call('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
+  change('sealed', 5, batches)
+  change('sealed_entries', 6, sealed_entries)
 end
+if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
+for why, times in pairs(reasons) do redis.call('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
 return {verdict, stored, batches, job}

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use redis::{Cmd, Value};
 
 use super::open::first_number;
-use super::{BatcherHome, push};
+use super::{BatcherHome, BatcherTotals, push};
 use crate::broker::claim::{ranges, read_ranges};
 use crate::broker::{Broker, reply};
 use crate::error::Error;
@@ -76,6 +76,8 @@ pub struct BatcherSums {
     pub sealed: u64,
     /// Entries in these.
     pub sealed_entries: u64,
+    /// What has happened since the batcher was declared.
+    pub totals: BatcherTotals,
     /// The server's clock.
     pub now: Timestamp,
 }
@@ -91,8 +93,9 @@ impl Broker {
         pipe.cmd("HLEN").arg(keys.batch_open(home.name()));
         pipe.cmd("HMGET").arg(keys.batcher(home.name()));
         pipe.arg("waiting").arg("sealed").arg("sealed_entries");
+        pipe.add_command(BatcherTotals::command(&keys.batcher(home.name())));
         pipe.cmd("TIME");
-        let [open, sums, time] = self.replies::<3>(&pipe).await?;
+        let [open, sums, totals, time] = self.replies::<4>(&pipe).await?;
         let [waiting, sealed, sealed_entries] = reply::items::<3>(sums)?;
         let [seconds, micros] = reply::items::<2>(time)?;
         let now = reply::int(seconds)? * 1_000 + reply::int(micros)? / 1_000;
@@ -101,6 +104,7 @@ impl Broker {
             waiting: count(waiting)?,
             sealed: count(sealed)?,
             sealed_entries: count(sealed_entries)?,
+            totals: BatcherTotals::read(totals)?,
             now: Timestamp::from_millis(now),
         })
     }

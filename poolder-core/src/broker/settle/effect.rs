@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Retry, Settlement};
 use crate::counters::Counters;
-use crate::decide::{ORDERED, Transition};
+use crate::decide::{ORDERED, Transition, Wait};
 use crate::end::End;
 use crate::job::JobId;
 use crate::keys::{PartitionKeys, ScheduleKeys};
@@ -67,20 +67,33 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
     });
     // What becomes of the sealed list comes last: the others look into it.
     let list = settlement.batcher.as_deref().and_then(|batcher| {
-        let name = match settlement.transition {
-            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => "drop",
-            Transition::Bury { .. } => "park",
+        let (name, value) = match settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => ("drop", "done"),
+            Transition::Cancel(_) => ("drop", ""),
+            Transition::Bury { .. } => ("park", ""),
             _ => return None,
         };
         let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
-        Some(Spelled { name, keys, value: vec![], millis: 0 })
+        Some(Spelled { name, keys, value: value.into(), millis: 0 })
+    });
+    let tally = settlement.batcher.as_deref().map(|batcher| {
+        let counter = match &settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => "completed",
+            Transition::Cancel(_) => "cancelled",
+            Transition::Bury { .. } => "buried",
+            Transition::Later { why: Wait::Retry, .. } | Transition::RunAgain(_) => "retried",
+            // Snoozed, rescued or handed back: it goes on as it was.
+            Transition::Later { .. } | Transition::Ready { .. } => "",
+        };
+        let keys = vec![keys.batcher(batcher)];
+        Spelled { name: "tally", keys, value: counter.into(), millis: 0 }
     });
     let over = settlement.subject.alone.as_ref().map(|schedule| {
         let ends = settlement.transition.ends();
         over(keys, job, schedule, ends)
     });
     let ends = end_of(settlement, keys).into_iter().chain(over);
-    ends.chain(hold).chain(others).chain(list).collect()
+    ends.chain(hold).chain(others).chain(list).chain(tally).collect()
 }
 
 /// The record of the end, when there is one to be kept.
@@ -128,7 +141,9 @@ fn bury_entries(
     let mut value = id.as_bytes().to_vec();
     value.extend(death.encode());
     value.extend(head(Lane::Normal, &counters));
-    let keys = vec![keys.batch_rest(settlement.job_id(), part), keys.batch_sealed(id)];
+    let batcher = keys.batcher(settlement.batcher.as_deref().unwrap_or_default());
+    let rest = keys.batch_rest(settlement.job_id(), part);
+    let keys = vec![rest, keys.batch_sealed(id), batcher];
     Spelled { name: "split", keys, value, millis: 0 }
 }
 

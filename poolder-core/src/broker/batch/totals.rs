@@ -1,0 +1,90 @@
+//! What has ever happened to a batcher's entries and batches.
+
+use redis::{Cmd, Value};
+
+use crate::broker::reply;
+use crate::error::Error;
+
+/// What has ever happened to a batcher's entries and batches. Each number is counted in the step
+/// that does what it counts, so that nothing is counted twice or left out; they are kept beside
+/// the batcher's options and are as many however much it has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct BatcherTotals {
+    /// Entries that were pushed.
+    pub pushed: u64,
+    /// Entries that were taken out again with `pop_at`.
+    pub popped: u64,
+    /// Batches sealed because they had as many entries as may be.
+    pub sealed_by_limit: u64,
+    /// Batches sealed because the next entry would have made them too large.
+    pub sealed_by_bytes: u64,
+    /// Batches sealed because their time had come.
+    pub sealed_by_timeout: u64,
+    /// Batches sealed by a flush.
+    pub sealed_by_flush: u64,
+    /// Batches that were completed.
+    pub completed: u64,
+    /// Entries that were completed, with their batch or before the rest of it.
+    pub completed_entries: u64,
+    /// Batches that were cancelled while they ran.
+    pub cancelled: u64,
+    /// Attempts at a batch that failed and were followed by another.
+    pub retried: u64,
+    /// Batches that died as a whole.
+    pub dead: u64,
+    /// Entries that failed alone and were tried again without the others; each time counts.
+    pub entries_retried: u64,
+    /// Entries that died alone.
+    pub entries_buried: u64,
+}
+
+/// The counters as the scripts name them, in the order of [`BatcherTotals`].
+const NAMES: [&str; 13] = [
+    "pushed",
+    "popped",
+    "sealed_limit",
+    "sealed_bytes",
+    "sealed_timeout",
+    "sealed_flush",
+    "completed",
+    "completed_entries",
+    "cancelled",
+    "retried",
+    "buried",
+    "entries_retried",
+    "entries_buried",
+];
+
+impl BatcherTotals {
+    /// The command that reads them.
+    pub(super) fn command(batcher: &str) -> Cmd {
+        let mut cmd = redis::cmd("HMGET");
+        cmd.arg(batcher).arg(&NAMES[..]);
+        cmd
+    }
+
+    /// Its reply.
+    pub(super) fn read(reply: Value) -> Result<Self, Error> {
+        let mut values = reply::array(reply)?.into_iter();
+        let mut next = || match values.next() {
+            None | Some(Value::Nil) => Ok(0),
+            Some(value) => Ok::<_, Error>(u64::try_from(reply::int(value)?).unwrap_or(0)),
+        };
+        Ok(Self {
+            pushed: next()?,
+            popped: next()?,
+            sealed_by_limit: next()?,
+            sealed_by_bytes: next()?,
+            sealed_by_timeout: next()?,
+            sealed_by_flush: next()?,
+            completed: next()?,
+            completed_entries: next()?,
+            cancelled: next()?,
+            retried: next()?,
+            dead: next()?,
+            entries_retried: next()?,
+            entries_buried: next()?,
+        })
+    }
+}

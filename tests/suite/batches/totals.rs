@@ -1,0 +1,79 @@
+//! The counters of a batcher: each thing that happens is counted once, as what it was.
+
+use poolder::prelude::*;
+use poolder::{BatchOptions, BatcherTotals};
+
+use super::{NAME, SHORT, batcher, limit, next, waiting};
+use crate::harness::{Space, eventually, start};
+
+#[tokio::test]
+async fn seals_are_counted_by_their_reason() {
+    let space = Space::new("batch-totals-seals");
+    let text = space.client.batcher::<String>(NAME).unwrap();
+    // A text of 97 characters takes 99 bytes.
+    let options = BatchOptions { max_bytes: Some(300), timeout: Some(SHORT), ..limit(5) };
+    text.declare(options.clone()).await.unwrap();
+    // Two full ones in one call, of which nothing gathers, and one that gathers first.
+    text.push_many((0..12).map(|n| n.to_string())).await.all().unwrap();
+    text.push_many((0..3).map(|n| n.to_string())).await.all().unwrap();
+    // Three fit, the fourth is one too many.
+    text.push_many((0..4).map(|_| "x".repeat(97))).await.all().unwrap();
+    text.flush().await.unwrap().unwrap();
+    text.push("popped".into()).await.unwrap();
+    text.pop_at(0).await.unwrap();
+    text.push("timeout".into()).await.unwrap();
+    let totals = |totals: BatcherTotals| {
+        let BatcherTotals { sealed_by_limit, sealed_by_bytes, .. } = totals;
+        let BatcherTotals { sealed_by_flush, sealed_by_timeout, .. } = totals;
+        [sealed_by_limit, sealed_by_bytes, sealed_by_flush, sealed_by_timeout]
+    };
+    let sums = text.sums().await.unwrap();
+    assert_eq!(totals(sums.totals), [3, 1, 1, 0]);
+    assert_eq!((sums.totals.pushed, sums.totals.popped), (21, 1));
+
+    let (batcher, _told) = super::doer();
+    let node = start(space.node().add(batcher.with_options(options)));
+    eventually("its time has come", || async {
+        text.sums().await.unwrap().totals.sealed_by_timeout == 1
+    })
+    .await;
+    let sums = text.sums().await.unwrap();
+    assert_eq!(totals(sums.totals), [3, 1, 1, 1]);
+    assert_eq!(sums.sealed, 6);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn batches_and_entries_are_counted_by_their_fate() {
+    let space = Space::new("batch-totals-fates");
+    // Of the first batch one entry dies and one is tried again; the second fails for good.
+    let (batcher, mut told) =
+        batcher(|batch: &mut Batch<u64>, entries: &[(usize, u64)], cx: &Context| {
+            if entries.iter().any(|(_, entry)| *entry >= 100) {
+                return Err("never".into());
+            }
+            if cx.attempt() == 1 {
+                batch.bury(0, "bad");
+                batch.retry(1, "later");
+            }
+            Ok(Done)
+        });
+    let batcher = batcher.limit(4).retry(2, Backoff::Fixed(SHORT / 10));
+    let rows = batcher.handle(&space.client).unwrap();
+    let node = start(space.node().add(batcher));
+    rows.push_many(0..4).await.all().unwrap();
+    assert_eq!(next(&mut told).await.entries, [0, 1, 2, 3]);
+    assert_eq!(next(&mut told).await.entries, [1]);
+    rows.push_many(100..104).await.all().unwrap();
+    eventually("all is settled", || async {
+        let totals = rows.sums().await.unwrap().totals;
+        (totals.completed, totals.dead) == (1, 1)
+    })
+    .await;
+    let totals = rows.sums().await.unwrap().totals;
+    assert_eq!((totals.pushed, totals.completed_entries), (8, 3));
+    assert_eq!((totals.entries_buried, totals.entries_retried), (1, 1));
+    assert_eq!((totals.retried, totals.cancelled), (2, 0));
+    assert_eq!(waiting(&space).await, 0);
+    node.stop().await;
+}
