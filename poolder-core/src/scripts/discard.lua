@@ -5,7 +5,7 @@
 local count = redis.call('LLEN', KEYS[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
 if known and string.sub(known, 1, 1) == '1' then
-  redis.call('HINCRBY', KEYS[2], 'waiting', -count)
+  redis.call('HINCRBY', KEYS[2], 'waiting', 0 - count) -- never -0, which Redis 6.2 refuses
 end
 redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('UNLINK', KEYS[1])

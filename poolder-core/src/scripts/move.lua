@@ -83,7 +83,7 @@ end
 local function uncount(job, batcher, gone)
   local known = redis.call('HGET', KEYS[13], job)
   if known and string.sub(known, 1, 1) == '1' then
-    redis.call('HINCRBY', batcher, 'waiting', -gone)
+    redis.call('HINCRBY', batcher, 'waiting', 0 - gone) -- never -0, which Redis 6.2 refuses
     return known
   end
 end
