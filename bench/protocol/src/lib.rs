@@ -52,6 +52,14 @@ pub enum Work {
     StoreReady,
     /// The same with jobs that are due in a day.
     StoreDelayed,
+    /// Push `jobs` entries into a batcher of that `limit` one at a time, `concurrency` callers.
+    Push,
+    /// The same in bulk.
+    PushBulk,
+    /// Seal `jobs` lists of `backlog` entries each, one after another.
+    Seal,
+    /// Let `jobs` lists be sealed by their timeout of `delay_ms`.
+    Timeout,
 }
 
 /// What a contender is asked to do.
@@ -79,6 +87,8 @@ pub struct Order {
     pub queues: usize,
     /// For how long, where it is not the jobs that end it.
     pub seconds: u64,
+    /// How many entries a batch has.
+    pub limit: u32,
     /// Which of several processes this is; the first one fills.
     pub process: usize,
 }

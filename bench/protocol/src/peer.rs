@@ -131,7 +131,11 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
         | Work::Ticks
         | Work::TicksAtOnce
         | Work::Takeover
-        | Work::Schedules => {
+        | Work::Schedules
+        | Work::Push
+        | Work::PushBulk
+        | Work::Seal
+        | Work::Timeout => {
             return Ok(None);
         }
     }

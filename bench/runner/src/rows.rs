@@ -1,5 +1,7 @@
 //! What is measured, and what it may cost.
 
+mod batches;
+
 use bench_protocol::{Order, Work};
 
 use crate::args::Args;
@@ -80,6 +82,7 @@ fn row(name: &str, title: &str, work: Work, jobs: u64) -> Row {
         running: 0,
         queues: 1,
         seconds: 0,
+        limit: 0,
         process: 0,
     };
     Row {
@@ -293,6 +296,7 @@ fn all() -> Vec<Row> {
         drain("running-10000", "drain, beside 10,000 running jobs", 100_000)
             .with(|order| order.running = 10_000),
     );
+    rows.extend(batches::all());
     rows.extend(
         [
             row("peers-enqueue-64", "enqueue, one at a time, 64 in flight", Work::Enqueue, 20_000),

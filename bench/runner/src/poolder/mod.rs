@@ -1,6 +1,7 @@
 //! Poolder, as a user would set it up.
 
 pub mod addressed;
+mod batches;
 mod schedules;
 mod work;
 
@@ -130,6 +131,9 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
         Work::Ticks | Work::TicksAtOnce => return schedules::lateness(run, &client).await,
         Work::Takeover => return schedules::takeover(run, &client).await,
         Work::Schedules => return schedules::cost(run, &client).await,
+        Work::Push | Work::PushBulk | Work::Seal | Work::Timeout => {
+            return batches::run(&client, run, &meter).await;
+        }
         Work::Idle => {
             let mut node = Node::builder(client.clone());
             for queue in 0..order.queues {

@@ -2,6 +2,7 @@
 //! kill, and sends nothing that it need not. `XADD`; `XACK` + `XDEL` + `XREADGROUP` of a whole
 //! batch in one round trip.
 
+mod batches;
 mod consume;
 mod produce;
 
@@ -81,6 +82,9 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         Work::StoreReady => {
             run.ready();
             produce::bulk(&connection, order, order.jobs, &meter).await?;
+        }
+        Work::Push | Work::PushBulk | Work::Seal | Work::Timeout => {
+            return batches::run(&connection, run, &meter).await;
         }
         Work::Delayed
         | Work::DelayedAtOnce
