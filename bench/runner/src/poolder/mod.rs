@@ -77,7 +77,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             start(&client, Pool::new("bench").size(slots).worker(worker));
             meter.reached().await;
             if order.jobs == order.backlog {
-                work::settled(&order.url).await;
+                work::settled(&order.url, order.running).await;
             }
         }
         Work::Both | Work::BothBulk => {

@@ -143,13 +143,14 @@ pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until the last settlement is stored, so that it is measured too.
-pub(super) async fn settled(url: &str) {
+/// Waits until the last settlement is stored, so that it is measured too. Those that run beside
+/// stay.
+pub(super) async fn settled(url: &str, running: usize) {
     let stream = super::STREAM;
     let Ok(client) = redis::Client::open(url) else { return };
     let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return };
-    while redis::cmd("XLEN").arg(stream).query_async::<u64>(&mut connection).await.unwrap_or(0) > 0
-    {
+    let length = redis::cmd("XLEN").arg(stream).clone();
+    while length.query_async::<usize>(&mut connection).await.unwrap_or(0) > running {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

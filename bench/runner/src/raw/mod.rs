@@ -43,7 +43,13 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
             produce::bulk(&connection, order, order.jobs, &meter).await?;
         }
         Work::Drain => {
-            produce::bulk(&connection, order, order.backlog, &Meter::new(u64::MAX)).await?;
+            if order.handler_ms > 0 {
+                return Ok(None);
+            }
+            if order.process == 0 {
+                let jobs = order.backlog + order.running as u64;
+                produce::bulk(&connection, order, jobs, &Meter::new(u64::MAX)).await?;
+            }
             if order.running > 0 {
                 consume::hold(&mut connection, order).await?;
             }
