@@ -1,6 +1,8 @@
 //! Whatever lies in Redis is read without a panic, without unbounded memory, and without believing
 //! it. The seeds are the golden files and `tests/corpus`; proptest mutates them.
 
+mod records;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -26,7 +28,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// A seed with bytes changed, cut, repeated and inserted; or anything at all.
-fn bytes() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..5_u8);
     let mutated = (select(seeds()), prop::collection::vec(change, 0..6));
     let mutated = mutated.prop_map(|(mut bytes, changes)| {
@@ -169,6 +171,6 @@ fn contains(whole: &[u8], part: &[u8]) -> bool {
 }
 
 /// 300 of each, or as many as `PROPTEST_CASES` says.
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
 }

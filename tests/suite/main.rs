@@ -25,6 +25,7 @@ mod plain;
 mod pools;
 mod resize;
 mod results;
+mod rubbish;
 mod schedulers;
 mod schedules;
 mod ticks;

@@ -19,10 +19,16 @@ else
 end
 local reply = {now, head[2] or '-1', 0}
 local bytes = 0
+-- Nothing that is counted has so many digits, and no name such bytes.
+local too_long = string.rep('%d', 19)
+local function readable(name, state)
+  return string.find(state, '^%d+ %-?%d+ %d+ %d+ %d+ %S+$') and not string.find(state, too_long)
+    and not string.find(name, '[^%w%p]')
+end
 for i, name in ipairs(names) do
   local record = redis.call('HGET', KEYS[1], name)
   local state = redis.call('HGET', KEYS[2], name)
-  if record and state and string.find(state, '^%d+ %-?%d+ %d+ %d+ %d+ %S+$') then
+  if record and state and readable(name, state) then
     bytes = bytes + #record
     if i > 1 and bytes > 1048576 then break end
     for _, value in ipairs({name, record, state,

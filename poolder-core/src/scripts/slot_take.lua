@@ -4,7 +4,7 @@
 -- ARGV 1 node  2 a holder known to be gone ("" for none)
 -- Returns {1 taken | 0 somebody holds it | -1 the slot was stopped, term, holder}
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'until', 'stopped')
-local holder, term, till = l[1] or '', tonumber(l[2] or 0), tonumber(l[3] or 0)
+local holder, term, till = l[1] or '', tonumber(l[2]) or 0, tonumber(l[3]) or 0
 if l[4] then return {-1, term, holder} end
 local t = redis.call('TIME')
 local held = holder ~= '' and till > t[1] * 1000

@@ -125,7 +125,7 @@ impl BatchOptions {
             Error::protocol(format!("the stored options of a batcher cannot be read: {error}"))
         })?;
         let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        Ok(Self {
+        let options = Self {
             limit: stored.limit,
             timeout: stored.timeout_ms.map(millis),
             max_bytes: stored.max_bytes,
@@ -134,7 +134,12 @@ impl BatchOptions {
             reverse: stored.reverse,
             policy: stored.job.policy(),
             revision,
-        })
+        };
+        // Scripts take them as they are.
+        options.check().map_err(|error| {
+            Error::protocol(format!("the stored options of a batcher cannot be followed: {error}"))
+        })?;
+        Ok(options)
     }
 
     /// What differs, in words.
@@ -250,6 +255,22 @@ mod tests {
         };
         let text = Value::BulkString(json_text(&options).into());
         assert_eq!(BatchOptions::from_stored(Value::Int(4), text).unwrap(), options);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_stored_options_are_refused_or_can_be_followed(
+            revision in proptest::prelude::any::<i64>(),
+            text in "\\{\"limit\":[0-9]{1,11},\"timeout_ms\":(null|-?[0-9]{1,20}),\
+                \"max_bytes\":(null|[0-9]{1,3}),\"max_waiting\":(null|-?[0-9]),\
+                \"max_groups\":[0-9]{1,4},\"reverse\":false,\"job\":\\{(\"a\":[0-9]{1,2})?\\}\\}",
+            rubbish in crate::hostile::bytes(),
+        ) {
+            for text in [text.into_bytes(), rubbish] {
+                let read = BatchOptions::from_stored(Value::Int(revision), Value::BulkString(text));
+                proptest::prop_assert!(read.is_err() || read.unwrap().check().is_ok());
+            }
+        }
     }
 
     #[test]

@@ -98,4 +98,20 @@ mod tests {
             assert_eq!(read(other), None);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_member_is_a_timer_of_a_batch_or_none(
+            text in "timer:batch:seal:[a-z]{0,5}:[0-9]{0,25}:?.{0,40}",
+            rubbish in crate::hostile::bytes(),
+        ) {
+            let partition = Partition::first(QueueName::new("q").unwrap());
+            for member in [text.into_bytes(), rubbish] {
+                let Some(timer) = Timer::read(&partition, &member) else { continue };
+                let Timer { home, generation, group } = timer;
+                let again = format!("{PREFIX}{}:{generation}:{group}", home.name());
+                proptest::prop_assert_eq!(again.into_bytes(), member);
+            }
+        }
+    }
 }
