@@ -114,6 +114,25 @@ async fn slots_move_when_a_node_joins_or_leaves_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_takes_its_consumers_along() {
+    let space = Space::new("consumers");
+    let (worker, mut told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(2).mode(Mode::Random).worker(worker)));
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    pool.slot(0).cast(Number(1)).await.unwrap();
+    within(told.recv()).await.unwrap();
+    let consumers = async || {
+        let mut ask = redis::cmd("XINFO");
+        ask.arg("CONSUMERS").arg(format!("{}:{{q.0}}:ready:normal", space.name())).arg("workers");
+        space.redis::<Vec<redis::Value>>(&mut ask).await.len()
+    };
+    assert_eq!(consumers().await, 1);
+    node.stop().await;
+    assert_eq!(consumers().await, 0, "nobody is left to remove it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_another_size_or_mode_is_refused_and_runs_nothing() {
     let space = Space::new("other");
     let node = |queue: &str, size, mode| {

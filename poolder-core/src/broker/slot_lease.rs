@@ -127,7 +127,8 @@ impl Broker {
     /// Whatever keeps the server from answering.
     pub async fn release_slot(&self, lease: &SlotLease, stop: bool) -> Result<bool, Error> {
         let keys = self.keys(&lease.slot);
-        let mut cmd = scripts::call(&scripts::SLOT_RELEASE, [keys.lease.as_str()]);
+        let own = [keys.lease.as_str(), keys.lane(Lane::Front), keys.lane(Lane::Normal)];
+        let mut cmd = scripts::call(&scripts::SLOT_RELEASE, own);
         cmd.arg(lease.node.as_ref()).arg(lease.term).arg(if stop { "1" } else { "" });
         Ok(reply::int(self.script(&scripts::SLOT_RELEASE, &cmd).await?)? == 1)
     }
