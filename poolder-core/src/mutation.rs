@@ -39,6 +39,18 @@ const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
         "    if body == '' then body = stored end\n\
          redis.call('XACK', KEYS[1], 'workers', id) redis.call('XDEL', KEYS[1], id)\n",
     ),
+    (
+        "tick-compare",
+        "tick",
+        "if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then",
+        "if revision ~= ARGV[i + 1] then",
+    ),
+    (
+        "slot-term",
+        "slot_turn",
+        "if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end",
+        "",
+    ),
     ("idempotent-resend", "enqueue", "if receipt then return {'again', receipt} end", ""),
 ];
 

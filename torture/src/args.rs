@@ -8,12 +8,15 @@ use crate::plan::Profile;
 
 /// How to call this program.
 pub(crate) const USAGE: &str = "\
-usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--profile standalone|sentinel]
-               [--fsync always|everysec] [--out DIR] [--keep]
+usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]
+               [--profile standalone|sentinel|schedules|batches]
+               [--out DIR] [--keep]
        torture --smoke | --mutations [NAME…] | --recovery | --rebalance
 
 The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose append-only file is
-synced always, with a seed drawn from the clock. The ledger is kept in DIR (target/torture) when
+synced always, with a seed drawn from the clock. Beside the jobs runs
+a little of everything else. The profile schedules is one schedule on three nodes, 600 ticks in 10
+minutes; batches is 1,000,000 entries in 3.5 minutes. The ledger is kept in DIR (target/torture) when
 something was wrong, or with --keep.";
 
 /// What to do.
@@ -21,6 +24,10 @@ something was wrong, or with --keep.";
 pub(crate) enum Task {
     /// A long run.
     Storm(Storm),
+    /// One about ticks.
+    Schedules(Storm),
+    /// One about batches.
+    Batches(Storm),
     /// A short one with a fixed seed.
     Smoke(PathBuf),
     /// Every guard removed, one at a time; or only these.
@@ -45,18 +52,23 @@ pub(crate) struct Storm {
     pub(crate) keep: bool,
 }
 
+/// What to make of the line, and the minutes, jobs and faults that are usual then.
+type About = (fn(Storm) -> Task, f64, u64, u64);
+
 /// Reads the words after the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut storm = Storm {
         profile: Profile::Standalone,
         seed: None,
-        minutes: 13.0,
-        jobs: 100_000,
-        faults: 260,
+        minutes: 0.0,
+        jobs: 0,
+        faults: 0,
         fsync: Fsync::Always,
         out: "target/torture".into(),
         keep: false,
     };
+    let mut about: Option<About> = None;
+    let (mut minutes, mut jobs, mut faults) = (None, None, None);
     let (mut smoke, mut recovery, mut mutations) = (false, false, None::<Vec<String>>);
     let mut rebalance = false;
     let mut words = words.into_iter();
@@ -64,9 +76,9 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
         match word.as_str() {
             "--seed" => storm.seed = Some(number(&word, &value()?)?),
-            "--minutes" => storm.minutes = number(&word, &value()?)?,
-            "--jobs" => storm.jobs = number(&word, &value()?)?,
-            "--faults" => storm.faults = number(&word, &value()?)?,
+            "--minutes" => minutes = Some(number(&word, &value()?)?),
+            "--jobs" => jobs = Some(number(&word, &value()?)?),
+            "--faults" => faults = Some(number(&word, &value()?)?),
             "--out" => storm.out = value()?.into(),
             "--keep" => storm.keep = true,
             "--smoke" => smoke = true,
@@ -84,9 +96,12 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
             "--profile" => match value()?.as_str() {
                 "standalone" => storm.profile = Profile::Standalone,
                 "sentinel" => storm.profile = Profile::Sentinel,
+                "schedules" => about = Some((Task::Schedules, 10.0, 600, 0)),
+                "batches" => about = Some((Task::Batches, 3.5, 1_000_000, 40)),
                 other => {
                     return Err(format!(
-                        "there is no profile {other}: there are standalone and sentinel"
+                        "there is no profile {other}: there are standalone, sentinel, \
+                         schedules and batches"
                     ));
                 }
             },
@@ -96,6 +111,10 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
             other => return Err(format!("`{other}` is not understood\n\n{USAGE}")),
         }
     }
+    let (task, usual_minutes, usual_jobs, usual_faults) =
+        about.unwrap_or((Task::Storm, 13.0, 100_000, 260));
+    storm.minutes = minutes.unwrap_or(usual_minutes);
+    (storm.jobs, storm.faults) = (jobs.unwrap_or(usual_jobs), faults.unwrap_or(usual_faults));
     if !(storm.minutes > 0.0 && storm.minutes <= 24.0 * 60.0) {
         return Err("--minutes is more than 0 and at most a day".into());
     }
@@ -107,7 +126,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         None if smoke => Task::Smoke(storm.out),
         None if recovery => Task::Recovery(storm.out),
         None if rebalance => Task::Rebalance(storm.out),
-        None => Task::Storm(storm),
+        None => task(storm),
     })
 }
 
@@ -134,6 +153,10 @@ mod tests {
         assert_eq!(words("--smoke --out x"), Ok(Task::Smoke("x".into())));
         let some = words("--mutations fence tick --out x");
         assert_eq!(some, Ok(Task::Mutations("x".into(), vec!["fence".into(), "tick".into()])));
+        let Ok(Task::Batches(storm)) = words("--profile batches --minutes 1") else {
+            panic!("batches");
+        };
+        assert_eq!((storm.minutes, storm.jobs), (1.0, 1_000_000));
         assert!(words("--profile cluster").unwrap_err().contains("standalone"));
         for wrong in ["--seed", "--seed x", "--minutes 0", "--jobs 0", "storm", "--fsync never"] {
             assert!(words(wrong).is_err(), "{wrong}");

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use poolder_devserver::Fsync;
 
+use crate::beside::Beside;
 use crate::checker::Verdict;
 use crate::job::Act;
+use crate::keys::Keys;
 use crate::ledger::How;
 use crate::plan::{Fault, Planned, Profile};
 use crate::proxy::{Loss, Lost};
 use crate::storm::Setup;
+use crate::ticks::Ticks;
 use crate::{rollback, runs};
 
 /// A scene.
@@ -31,6 +34,10 @@ pub(crate) enum Drill {
     Spoiled,
     /// The replies to idempotent enqueues are lost.
     LostReceipts,
+    /// A tick's request arrives when the leader has long gone on without it.
+    LateTick,
+    /// The request of a slot's holder arrives when it is gone and another holds the slot.
+    LateTurn,
     /// The server forgets what it said last, and gives another job the id of one that runs; the
     /// other job is claimed by another node …
     Rollback,
@@ -88,6 +95,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         drill: Drill::Spoiled,
     },
     Mutation {
+        name: "tick-compare",
+        guard: "a tick compares the last one that it was planned for",
+        drill: Drill::LateTick,
+    },
+    Mutation {
+        name: "slot-term",
+        guard: "a turn of an addressed slot checks the lease and its term",
+        drill: Drill::LateTurn,
+    },
+    Mutation {
         name: "idempotent-resend",
         guard: "a repeated enqueue finds its receipt",
         drill: Drill::LostReceipts,
@@ -124,10 +141,12 @@ impl Drill {
             ways: vec![How::Plain],
             acts: vec![Act::Done],
             mutation: mutation.to_owned(),
+            beside: Beside::default(),
             fsync: Fsync::Always,
             drain: Duration::from_secs(25),
             folder,
         };
+        let alone = Setup { jobs: 0, producers: 0, ..usual.clone() };
         match self {
             Self::Zombie => Setup {
                 span: Duration::from_secs(8),
@@ -182,6 +201,36 @@ impl Drill {
                 };
                 let plan = (0..5).map(|time| lose(500 + time * 500)).collect();
                 Setup { plan, jobs: 40, millis: 10, ways: vec![How::Idempotent], ..usual }
+            }
+            Self::LateTick => {
+                let loss = Loss { command: "tick", after: 2, what: Lost::Time, cut: true };
+                Setup {
+                    span: Duration::from_secs(18),
+                    plan: vec![at(4_000, Fault::Lose { victim: 0, of_producer: false, loss })],
+                    beside: Beside {
+                        ticks: Some(Ticks { every: 200, count: None }),
+                        ..Beside::default()
+                    },
+                    ..alone
+                }
+            }
+            Self::LateTurn => {
+                let loss = Loss { command: "slot_turn", after: 3, what: Lost::Time, cut: true };
+                let lose = Fault::Lose { victim: 0, of_producer: false, loss };
+                // Whoever sent it goes, and others take its slots before it arrives.
+                let term = |victim| Fault::Term { victim, away: Duration::ZERO };
+                let mut plan: Vec<Planned> = (0..4).map(|_| at(4_000, lose.clone())).collect();
+                plan.extend((0..3).map(|node| at(5_000 + 500 * node, term(node))));
+                Setup {
+                    nodes: 3,
+                    span: Duration::from_secs(20),
+                    plan,
+                    beside: Beside {
+                        keys: Some(Keys { jobs: 120, ..Keys::of(2) }),
+                        ..Beside::default()
+                    },
+                    ..alone
+                }
             }
             // They are not made of planned faults.
             Self::Rollback | Self::RollbackAlone => usual,

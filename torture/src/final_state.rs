@@ -16,6 +16,8 @@ const LANES: [&str; 5] = ["front", "suspect", "high", "normal", "low"];
 pub(crate) struct FinalState {
     /// The queue's counters.
     pub(crate) stats: BTreeMap<String, u64>,
+    /// Those of the other partitions.
+    pub(crate) beside: BTreeMap<String, BTreeMap<String, u64>>,
     /// Jobs that have a result.
     pub(crate) results: BTreeSet<String>,
     /// Jobs among the dead, and why they died.
@@ -28,13 +30,24 @@ impl FinalState {
     pub(crate) fn stat(&self, name: &str) -> u64 {
         self.stats.get(name).copied().unwrap_or(0)
     }
+
+    /// A counter of another partition.
+    pub(crate) fn stat_of(&self, partition: &str, name: &str) -> u64 {
+        self.beside.get(partition).and_then(|stats| stats.get(name)).copied().unwrap_or(0)
+    }
+
+    /// A counter, summed up over the partitions whose names begin so.
+    pub(crate) fn sum_of(&self, beginning: &str, name: &str) -> u64 {
+        let of = self.beside.keys().filter(|partition| partition.starts_with(beginning));
+        of.map(|partition| self.stat_of(partition, name)).sum()
+    }
 }
 
 struct Keys(String);
 
 impl Keys {
-    fn new(namespace: &str) -> Self {
-        Self(format!("{namespace}:{{{QUEUE}.0}}:"))
+    fn new(namespace: &str, partition: &str) -> Self {
+        Self(format!("{namespace}:{{{partition}}}:"))
     }
 
     fn of(&self, rest: &str) -> String {
@@ -52,12 +65,19 @@ async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
 }
 
 /// True when no job is ready, running or waiting.
-pub(crate) async fn is_drained(url: &str, namespace: &str) -> Result<bool, String> {
+pub(crate) async fn is_drained(
+    url: &str,
+    namespace: &str,
+    partitions: &[String],
+) -> Result<bool, String> {
     let ask = async {
-        let (mut redis, keys) = (connect(url).await?, Keys::new(namespace));
-        let mut left: u64 = redis.zcard(keys.of("due")).await?;
-        for lane in LANES {
-            left += redis.xlen::<_, u64>(keys.of(&format!("ready:{lane}"))).await?;
+        let (mut redis, mut left) = (connect(url).await?, 0);
+        for partition in partitions {
+            let keys = Keys::new(namespace, partition);
+            left += redis.zcard::<_, u64>(keys.of("due")).await?;
+            for lane in LANES {
+                left += redis.xlen::<_, u64>(keys.of(&format!("ready:{lane}"))).await?;
+            }
         }
         Ok::<bool, redis::RedisError>(left == 0)
     };
@@ -65,18 +85,27 @@ pub(crate) async fn is_drained(url: &str, namespace: &str) -> Result<bool, Strin
 }
 
 /// True when these processes stand in the roster and nobody else, and all consumers are theirs.
-pub(crate) async fn is_tidy(url: &str, namespace: &str, pids: &[u32]) -> Result<bool, String> {
+pub(crate) async fn is_tidy(
+    url: &str,
+    namespace: &str,
+    partitions: &[String],
+    pids: &[u32],
+) -> Result<bool, String> {
     let ask = async {
-        let (mut redis, keys) = (connect(url).await?, Keys::new(namespace));
+        let mut redis = connect(url).await?;
         let roster: Vec<String> =
             redis.zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1).await?;
         // A node's name is host:pid:random. One that was killed a moment ago stands there, too.
         let pid = |name: &String| name.split(':').nth(1).and_then(|pid| pid.parse().ok());
         let living = |name: &String| pid(name).is_some_and(|pid| pids.contains(&pid));
         let mut tidy = roster.len() == pids.len() && roster.iter().all(living);
-        for lane in LANES {
-            let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
-            tidy &= found.iter().all(|name| roster.contains(name));
+        for keys in partitions.iter().map(|partition| Keys::new(namespace, partition)) {
+            for lane in LANES {
+                let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
+                tidy &= found.iter().all(|name| roster.contains(name));
+            }
+            let members: Vec<String> = redis.zrange(keys.of("members"), 0, -1).await?;
+            tidy &= members.iter().all(|name| roster.contains(name));
         }
         Ok::<bool, redis::RedisError>(tidy)
     };
@@ -96,30 +125,62 @@ async fn consumers(redis: &mut MultiplexedConnection, stream: &str) -> Vec<Strin
     found.iter().map(name).collect()
 }
 
-/// Reads it.
-pub(crate) async fn read(url: &str, namespace: &str) -> Result<FinalState, String> {
+/// The process that leads a queue's first partition.
+pub(crate) async fn leader(url: &str, namespace: &str, queue: &str) -> Option<u32> {
     let ask = async {
-        let (mut redis, keys) = (connect(url).await?, Keys::new(namespace));
-        let mut state =
-            FinalState { stats: redis.hgetall(keys.of("stats")).await?, ..FinalState::default() };
-        let records: Vec<(Vec<u8>, Vec<u8>)> = redis.hgetall(keys.of("dead:bodies")).await?;
-        for (id, record) in records {
-            let why = String::from_utf8_lossy(&record).into_owned();
-            state.dead.insert(spell(&id), why);
+        let key = Keys::new(namespace, &format!("{queue}.0")).of("leader");
+        connect(url).await?.get::<_, Option<String>>(key).await
+    };
+    // A term, and host:pid:random.
+    ask.await.ok()??.split(':').nth(1)?.parse().ok()
+}
+
+/// Reads it.
+pub(crate) async fn read(
+    url: &str,
+    namespace: &str,
+    partitions: &[String],
+) -> Result<FinalState, String> {
+    let ask = async {
+        let mut redis = connect(url).await?;
+        let (mut state, mut every) = (FinalState::default(), vec![]);
+        for partition in partitions {
+            let keys = Keys::new(namespace, partition);
+            let stats = redis.hgetall(keys.of("stats")).await?;
+            if every.is_empty() {
+                state.stats = stats;
+            } else {
+                state.beside.insert(partition.clone(), stats);
+            }
+            dead(&mut redis, &keys, &mut state).await?;
+            lanes(&mut redis, &keys, &mut state).await?;
+            every.push(keys);
         }
-        let listed: Vec<Vec<u8>> = redis.zrange(keys.of("dead"), 0, -1).await?;
-        if listed.len() != state.dead.len() {
-            state.leftovers.push(format!(
-                "{} dead are listed, {} are kept",
-                listed.len(),
-                state.dead.len()
-            ));
-        }
-        lanes(&mut redis, &keys, &mut state).await?;
-        keys_left(&mut redis, namespace, &keys, &mut state).await?;
+        keys_left(&mut redis, namespace, &every, &mut state).await?;
         Ok::<FinalState, redis::RedisError>(state)
     };
     ask.await.map_err(|error| error.to_string())
+}
+
+async fn dead(
+    redis: &mut MultiplexedConnection,
+    keys: &Keys,
+    state: &mut FinalState,
+) -> redis::RedisResult<()> {
+    let records: Vec<(Vec<u8>, Vec<u8>)> = redis.hgetall(keys.of("dead:bodies")).await?;
+    let listed: Vec<Vec<u8>> = redis.zrange(keys.of("dead"), 0, -1).await?;
+    if listed.len() != records.len() {
+        let (listed, kept) = (listed.len(), records.len());
+        state.leftovers.push(format!("{listed} dead are listed in {}, {kept} are kept", keys.0));
+    }
+    if !records.is_empty() && !keys.0.contains(&format!("{{{QUEUE}.0}}")) {
+        // Only plain jobs are ever to die.
+        state.leftovers.push(format!("{} dead in {}", records.len(), keys.0));
+    }
+    for (id, record) in records {
+        state.dead.insert(spell(&id), String::from_utf8_lossy(&record).into_owned());
+    }
+    Ok(())
 }
 
 /// A job id as everybody else shows it.
@@ -139,12 +200,12 @@ async fn lanes(
         let stream = keys.of(&format!("ready:{lane}"));
         let entries: u64 = redis.xlen(&stream).await?;
         if entries > 0 {
-            state.leftovers.push(format!("{entries} entries in {lane}"));
+            state.leftovers.push(format!("{entries} entries in {stream}"));
         }
         let consumers = consumers(redis, &stream).await;
         if !consumers.is_empty() {
             let names = consumers.join(", ");
-            state.leftovers.push(format!("{} consumers in {lane}: {names}", consumers.len()));
+            state.leftovers.push(format!("{} consumers in {stream}: {names}", consumers.len()));
         }
     }
     Ok(())
@@ -153,7 +214,7 @@ async fn lanes(
 async fn keys_left(
     redis: &mut MultiplexedConnection,
     namespace: &str,
-    keys: &Keys,
+    every: &[Keys],
     state: &mut FinalState,
 ) -> redis::RedisResult<()> {
     let mut found: BTreeSet<String> = BTreeSet::new();
@@ -164,15 +225,18 @@ async fn keys_left(
             found.insert(key?);
         }
     }
-    let (sent, result) = (keys.of("sent:"), keys.of("result:"));
     let roster = |rest: &str| format!("{namespace}:{{roster}}:{rest}");
     for key in &found {
-        if let Some(id) = key.strip_prefix(&result) {
+        let own = every.iter().find_map(|keys| key.strip_prefix(&keys.0));
+        let kept = own.is_some_and(is_kept);
+        if let Some(id) = own.and_then(|rest| rest.strip_prefix("result:")) {
             state.results.insert(id.to_owned());
-        } else if !key.starts_with(&sent) && !expected(key, namespace, keys) {
+        } else if own.is_some_and(is_receipt) {
+            if redis.ttl::<_, i64>(key).await? < 0 {
+                state.leftovers.push(format!("the key {key}, which does not expire"));
+            }
+        } else if !kept && *key != roster("marks") && *key != roster("queues") {
             state.leftovers.push(format!("the key {key}"));
-        } else if key.starts_with(&sent) && redis.ttl::<_, i64>(key).await? < 0 {
-            state.leftovers.push(format!("the key {key}, which does not expire"));
         }
     }
     for rest in ["nodes", "about"] {
@@ -184,17 +248,35 @@ async fn keys_left(
             state.leftovers.push(format!("{len} in the roster's {rest}"));
         }
     }
-    let until: Option<f64> = redis.hget(keys.of("lease"), "until").await?;
-    if until.is_some_and(|until| until > 0.0) {
-        state.leftovers.push("a lease that nobody resigned".into());
+    for keys in every {
+        // Of schedules that are gone only the count of all revisions stays.
+        let schedules: u64 = redis.hlen(keys.of("schedules:state")).await?;
+        if schedules > 1 {
+            state.leftovers.push(format!("{schedules} fields in {}", keys.of("schedules:state")));
+        }
+        // That of an addressed slot; a leader's key is gone when it has resigned.
+        let holder: Option<String> = redis.hget(keys.of("lease"), "holder").await?;
+        if holder.is_some_and(|holder| !holder.is_empty()) {
+            state.leftovers.push(format!("the lease of a slot, {}", keys.of("lease")));
+        }
+        let waiting: Option<u64> = redis.hget(keys.of("batch:about:batches"), "waiting").await?;
+        if waiting.is_some_and(|entries| entries > 0) {
+            let key = keys.of("batch:about:batches");
+            state.leftovers.push(format!("{waiting:?} entries by the count of {key}"));
+        }
     }
     Ok(())
 }
 
-/// Keys that stay, each of them bounded.
-fn expected(key: &str, namespace: &str, keys: &Keys) -> bool {
-    let own = ["stats", "lease", "dead", "dead:bodies"].iter().any(|rest| key == keys.of(rest))
-        || LANES.iter().any(|lane| key == keys.of(&format!("ready:{lane}")));
-    let shared = ["marks", "queues"];
-    own || shared.iter().any(|rest| key == format!("{namespace}:{{roster}}:{rest}"))
+/// Keys of a partition that expire.
+fn is_receipt(rest: &str) -> bool {
+    rest.starts_with("sent:") || rest.starts_with("batch:token:")
+}
+
+/// Keys of a partition that stay, each of them bounded: nothing about what gathers, what is sealed
+/// or what recurs, and no leader. The schedules' state is the count of their revisions.
+fn is_kept(rest: &str) -> bool {
+    ["stats", "lease", "meta", "dead", "dead:bodies", "batch:about:batches", "schedules:state"]
+        .contains(&rest)
+        || LANES.iter().any(|lane| rest.strip_prefix("ready:") == Some(lane))
 }

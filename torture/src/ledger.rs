@@ -45,6 +45,30 @@ pub(crate) enum Record {
     Over { id: u64, note: String },
     /// A process ended that nobody had killed: a job did.
     Died { target: String },
+    /// A schedule was added: its first tick and interval in ms, and how often it shall tick.
+    Scheduled { first: i64, every: i64, count: Option<u64> },
+    /// How it stood in the end: last tick, jobs published, ticks dropped.
+    Concluded { last: i64, runs: u64, missed: u64 },
+    /// A handler begins with the job of a tick.
+    Tick { run: u64, tick: i64, job: String },
+    /// A pusher is about to push entries, `from` the first number.
+    Push { who: u64, from: u64, count: u64, token: bool },
+    /// What became of that: so many are stored, so many more may be, the rest is not.
+    Pushed { who: u64, from: u64, stored: u64, unknown: u64 },
+    /// A handler begins with a batch: what is in it, and the entries that it will leave.
+    Batch {
+        run: u64,
+        job: String,
+        sealed: i64,
+        ranges: Vec<(u64, u64, u64)>,
+        left: Vec<(u64, u64)>,
+    },
+    /// A step of a key is about to be cast.
+    Cast { key: u64, number: u64 },
+    /// What became of that.
+    CastEnded { key: u64, number: u64, outcome: Outcome },
+    /// A handler begins with a step of a key.
+    Turn { run: u64, key: u64, number: u64, job: String, fence: u64 },
 }
 
 /// How a job is enqueued.

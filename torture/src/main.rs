@@ -13,21 +13,26 @@
 //! | `final_state` | what Redis holds in the end |
 //! | `checker` | reads ledger and final state, and nothing else |
 //! | `report` | a table, and JSON |
-//! | `runs` | the runs that have names |
+//! | `runs`, `profiles` | the runs that have names |
 //! | `recovery` | how soon the jobs of a node that goes run elsewhere |
 //! | `rebalance` | how soon the slots of a pool find their nodes |
+//! | `beside` | what runs besides the plain jobs: `ticks`, `batches`, `keys` |
 //! | `drills`, `rollback`, `mutations` | one guard left out at a time: somebody must notice |
 
 mod args;
+mod batches;
+mod beside;
 mod checker;
 mod child;
 mod drills;
 mod final_state;
 mod job;
+mod keys;
 mod ledger;
 mod mutations;
 mod plan;
 mod processes;
+mod profiles;
 mod proxy;
 mod random;
 mod rebalance;
@@ -38,6 +43,7 @@ mod runs;
 mod servers;
 mod storm;
 mod strike;
+mod ticks;
 
 use std::process::ExitCode;
 
@@ -82,6 +88,8 @@ fn command(task: Task) -> Result<bool, String> {
 async fn act(task: Task) -> Result<bool, String> {
     match task {
         Task::Storm(storm) => runs::storm(storm).await,
+        Task::Schedules(storm) => profiles::schedules(storm).await,
+        Task::Batches(storm) => profiles::batches(storm).await,
         Task::Smoke(out) => runs::smoke(&out).await,
         Task::Mutations(out, names) => mutations::run(&out, &names).await,
         Task::Recovery(out) => recovery::run(&out, 5).await,

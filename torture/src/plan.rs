@@ -101,10 +101,22 @@ pub(crate) enum Profile {
 }
 
 /// What a node sends that is worth losing.
-const OF_NODES: &[&str] =
-    &["complete", "complete", "move", "XREADGROUP", "XREADGROUP", "beat", "promote", "lease"];
+const OF_NODES: &[&str] = &[
+    "complete",
+    "complete",
+    "move",
+    "XREADGROUP",
+    "XREADGROUP",
+    "beat",
+    "promote",
+    "lease",
+    "tick",
+    "push",
+    "slot_turn",
+    "slot_take",
+];
 /// What a producer sends.
-const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue"];
+const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue", "push", "slot_cast"];
 
 /// Draws up the plan: `faults` of them in their shares, spread over `span` in random order.
 pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
@@ -188,6 +200,16 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
 }
 
 impl Fault {
+    /// The same, of that node.
+    pub(crate) fn aimed_at(mut self, node: u64) -> Self {
+        if let Self::Kill { victim, .. } | Self::Freeze { victim, .. } | Self::Term { victim, .. } =
+            &mut self
+        {
+            *victim = node;
+        }
+        self
+    }
+
     /// The kind, as reports name it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -213,6 +235,7 @@ impl Fault {
             Self::Lose { loss, .. } => match loss.what {
                 Lost::Reply => "reply lost",
                 Lost::Request => "request lost",
+                Lost::Time => "request late",
             },
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Mutex;
 
-use crate::child::{self, Common, Orders};
+use crate::child::{self, Orders};
 use crate::ledger::{Ledger, Record};
 use crate::proxy::Proxy;
 
@@ -44,7 +44,7 @@ pub(crate) struct Handle {
 impl Handle {
     /// Starts the first process of that name. Where there is a proxy, it is told to go there.
     pub(crate) fn start(mut orders: Orders, proxy: Option<Proxy>) -> Result<Self, String> {
-        let common = common(&mut orders);
+        let common = orders.common();
         if let Some(proxy) = &proxy {
             common.url = proxy.url();
         }
@@ -70,7 +70,7 @@ impl Handle {
                     return Ok(());
                 }
                 if let Some(ended) = member.ended()? {
-                    if ended.success() && matches!(member.orders, Orders::Producer(_)) {
+                    if ended.success() && !matches!(member.orders, Orders::Worker(_)) {
                         member.state = State::Finished;
                         return Ok(());
                     }
@@ -84,17 +84,10 @@ impl Handle {
     }
 }
 
-fn common(orders: &mut Orders) -> &mut Common {
-    match orders {
-        Orders::Worker(worker) => &mut worker.common,
-        Orders::Producer(producer) => &mut producer.common,
-    }
-}
-
 impl Member {
     /// Starts the next process of this name.
     pub(crate) fn spawn(&mut self) -> Result<(), String> {
-        let common = common(&mut self.orders);
+        let common = self.orders.common();
         common.incarnation += 1;
         let mutation = common.mutation.clone();
         let program = program()?;

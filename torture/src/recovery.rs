@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use poolder::{Client, Config};
 use poolder_devserver::Fsync;
 
+use crate::beside::Beside;
 use crate::child::{Common, Orders, Worker};
 use crate::job::{Act, Step};
 use crate::ledger::{self, Record};
@@ -77,7 +78,15 @@ async fn play(scene: &Scene, folder: &Path) -> Result<Duration, String> {
             incarnation: 0,
             mutation: String::new(),
         };
-        Handle::start(Orders::Worker(Worker { common, slots: JOBS, shutdown_millis: 30 }), None)
+        Handle::start(
+            Orders::Worker(Worker {
+                common,
+                slots: JOBS,
+                shutdown_millis: 30,
+                beside: Beside::default(),
+            }),
+            None,
+        )
     };
     let started = |name: &'static str| move || starts(folder, name).map(|all| all.len() == JOBS);
     let first = node("node-1")?;

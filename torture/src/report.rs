@@ -107,7 +107,12 @@ impl Report {
             ("left behind", violations(&["left behind"]).to_string()),
         ];
         let _ = writeln!(text, "| {} | |\n|---|---|", self.name);
-        for (name, value) in rows {
+        // A run about something else has no jobs to tell of.
+        let always = ["seed", "server", "fleet", "time", "faults", "drained after calm"];
+        let told = |name: &str| verdict.jobs > 0 || always.contains(&name) || name == "left behind";
+        let rows = rows.into_iter().filter(|(name, _)| told(name));
+        let beside = verdict.beside.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        for (name, value) in rows.chain(beside) {
             let _ = writeln!(text, "| {name} | {value} |");
         }
         let _ = writeln!(text, "\n| fault | times | repetitions it explains |\n|---|---|---|");

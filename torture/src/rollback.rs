@@ -10,6 +10,7 @@ use poolder::Client;
 use poolder_devserver::Fsync;
 use redis::aio::MultiplexedConnection;
 
+use crate::beside::Beside;
 use crate::checker::{History, Verdict};
 use crate::child::{Common, Orders, Worker};
 use crate::job::{Act, QUEUE, Step};
@@ -41,7 +42,8 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
             mutation: mutation.into(),
         };
         // A node that is alone has a slot to spare for the other job.
-        let orders = Worker { common, slots: 3 - nodes, shutdown_millis: 5_000 };
+        let orders =
+            Worker { common, slots: 3 - nodes, shutdown_millis: 5_000, beside: Beside::default() };
         Handle::start(Orders::Worker(orders), Some(proxy.map_err(|error| error.to_string())?))
     };
     let first = node(0).await?;

@@ -10,6 +10,7 @@ use poolder_devserver::Fsync;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::beside::Beside;
 use crate::child::{Common, Orders, Producer, Worker};
 use crate::final_state::{self, FinalState};
 use crate::job::Act;
@@ -48,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) acts: Vec<Act>,
     /// The guard that the processes leave out; empty for none.
     pub(crate) mutation: String,
+    /// What runs besides.
+    pub(crate) beside: Beside,
     pub(crate) fsync: Fsync,
     /// When the work must have ended, counted from the last fault and the last enqueue.
     pub(crate) drain: Duration,
@@ -82,7 +85,10 @@ pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
     while let Some(kept) = keepers.join_next().await {
         kept.map_err(|error| error.to_string())??;
     }
-    let state = final_state::read(&field.stand.url()?, &field.namespace).await?;
+    let state = {
+        let partitions = setup.beside.partitions();
+        final_state::read(&field.stand.url()?, &field.namespace, &partitions).await?
+    };
     Ok(Aftermath {
         server: field.stand.server()?.found().to_string(),
         planned: setup.plan.len(),
@@ -122,7 +128,8 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
         let proxy = proxy(&common.name, &stand, &node_losses).await?;
         // Some hand back what they cannot finish at once, others drain.
         let shutdown_millis = if index % 2 == 0 { 30 } else { 5_000 };
-        let orders = Worker { common, slots: setup.slots, shutdown_millis };
+        let (slots, beside) = (setup.slots, setup.beside.clone());
+        let orders = Worker { common, slots, shutdown_millis, beside };
         nodes.push(Handle::start(Orders::Worker(orders), proxy)?);
     }
     for index in 0..setup.producers {
@@ -144,6 +151,11 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
         };
         producers.push(Handle::start(Orders::Producer(orders), proxy)?);
     }
+    for mut orders in setup.beside.producers(common, setup.span) {
+        let proxy = proxy(&orders.common().name, &stand, &producer_losses).await?;
+        producers.push(Handle::start(orders, proxy)?);
+    }
+    setup.beside.begin(&stand, &namespace, &ledger).await?;
     for handle in nodes.iter().chain(&producers) {
         keepers.spawn(handle.clone().keep(ledger.clone()));
     }
@@ -179,7 +191,11 @@ async fn faults(setup: &Setup, field: &Arc<Field>, keepers: &mut Keepers) -> Res
     for planned in &setup.plan {
         tokio::time::sleep_until(begun + planned.at).await;
         let (struck, fault) = (Arc::clone(field), planned.fault.clone());
-        strikes.spawn(async move { struck.strike(fault).await });
+        let aimed = setup.beside.aim_at_leader;
+        strikes.spawn(async move {
+            let fault = if aimed { struck.at_leader(fault).await } else { fault };
+            struck.strike(fault).await
+        });
         kept(keepers)?;
         if said.elapsed() > Duration::from_secs(30) {
             said = Instant::now();
@@ -242,12 +258,14 @@ async fn drain(
         kept(keepers)?;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let Field { stand, namespace, ledger, .. } = field;
+    setup.beside.conclude(stand, namespace, ledger).await?;
     let begun = Instant::now();
     while begun.elapsed() < setup.drain {
         // A server that has just got another role may hang up once more.
-        if is_drained(field).await.unwrap_or(false) {
+        if is_drained(setup, field).await.unwrap_or(false) {
             let drained = begun.elapsed();
-            tidy(field).await;
+            tidy(setup, field).await;
             return Ok(Some(drained));
         }
         kept(keepers)?;
@@ -257,23 +275,25 @@ async fn drain(
 }
 
 /// Gives the living time to clean up after the dead: only they can.
-async fn tidy(field: &Field) {
+async fn tidy(setup: &Setup, field: &Field) {
     let begun = Instant::now();
-    while begun.elapsed() < TIDY && !is_tidy(field).await.unwrap_or(false) {
+    while begun.elapsed() < TIDY && !is_tidy(setup, field).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-async fn is_drained(field: &Field) -> Result<bool, String> {
-    final_state::is_drained(&field.stand.url()?, &field.namespace).await
+async fn is_drained(setup: &Setup, field: &Field) -> Result<bool, String> {
+    let partitions = setup.beside.partitions();
+    final_state::is_drained(&field.stand.url()?, &field.namespace, &partitions).await
 }
 
-async fn is_tidy(field: &Field) -> Result<bool, String> {
+async fn is_tidy(setup: &Setup, field: &Field) -> Result<bool, String> {
     let mut pids = vec![];
     for node in &field.nodes {
         pids.extend(node.member.lock().await.pid());
     }
-    final_state::is_tidy(&field.stand.url()?, &field.namespace, &pids).await
+    let partitions = setup.beside.partitions();
+    final_state::is_tidy(&field.stand.url()?, &field.namespace, &partitions, &pids).await
 }
 
 /// Tells every node to stop; returns how many had to be killed.

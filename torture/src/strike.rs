@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
+use crate::final_state;
 use crate::ledger::{Ledger, Record};
 use crate::plan::Fault;
 use crate::processes::{Handle, Member};
@@ -128,6 +129,18 @@ impl Field {
             }
             of_server => self.strike_server(kind, of_server).await,
         }
+    }
+
+    /// The same fault, of the node that leads the partition of the schedule.
+    pub(crate) async fn at_leader(&self, fault: Fault) -> Fault {
+        let Ok(url) = self.stand.url() else { return fault };
+        let leader = final_state::leader(&url, &self.namespace, crate::ticks::QUEUE).await;
+        for (index, node) in (0..).zip(&self.nodes) {
+            if leader.is_some() && node.member.lock().await.pid() == leader {
+                return fault.aimed_at(index);
+            }
+        }
+        fault
     }
 
     async fn strike_server(&self, kind: &str, fault: Fault) -> Result<bool, String> {

@@ -155,6 +155,8 @@ impl History {
                     let note = String::new();
                     self.faults.push(Fault { kind, target, from: at, to: at, note });
                 }
+                // Of what runs beside; it has checkers of its own.
+                _ => {}
             }
         }
         // The process ended with these on their way. Whoever came after it notes the same, which

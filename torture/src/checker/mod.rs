@@ -4,7 +4,7 @@ mod executions;
 mod history;
 mod verdict;
 
-pub(crate) use history::{History, Job};
+pub(crate) use history::{Fault, History, Job};
 pub(crate) use verdict::{Allowances, Verdict, check};
 
 #[cfg(test)]

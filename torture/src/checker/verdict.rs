@@ -49,11 +49,18 @@ pub(crate) struct Verdict {
     pub(crate) violations: BTreeMap<String, u64>,
     /// Some of them.
     pub(crate) examples: Vec<String>,
+    /// What was found out about what ran beside the jobs.
+    pub(crate) beside: Vec<(String, String)>,
 }
 
 impl Verdict {
     pub(crate) fn is_good(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    /// Notes something for the table.
+    pub(crate) fn row(&mut self, name: &str, value: String) {
+        self.beside.push((name.to_owned(), value));
     }
 
     /// Notes something that must not be.

@@ -1,6 +1,7 @@
 //! What runs in the processes that are tormented: this program again, told by one word of JSON
 //! what it is.
 
+mod book;
 mod producer;
 mod worker;
 
@@ -8,6 +9,11 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use book::{Book, Page};
+
+use crate::beside::Beside;
+use crate::{batches, keys};
 
 /// The word by which the program knows that it is a child.
 pub(crate) const WORD: &str = "child";
@@ -20,6 +26,10 @@ pub(crate) enum Orders {
     Worker(Worker),
     /// A program that enqueues.
     Producer(Producer),
+    /// One that pushes entries of batches.
+    Pusher(batches::Pusher),
+    /// One that casts jobs of keys.
+    Caster(keys::Caster),
 }
 
 /// A node's orders.
@@ -29,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) slots: usize,
     /// How long it may drain before it hands its jobs back.
     pub(crate) shutdown_millis: u64,
+    /// What it serves besides.
+    pub(crate) beside: Beside,
 }
 
 /// A producer's orders.
@@ -80,8 +92,20 @@ impl Common {
         self.ledger.join(format!("{}.jsonl", self.full_name()))
     }
 
-    fn client(&self) -> Result<poolder::Client, poolder::Error> {
+    pub(crate) fn client(&self) -> Result<poolder::Client, poolder::Error> {
         poolder::Client::new(poolder::Config::new(&self.url).namespace(&self.namespace))
+    }
+}
+
+impl Orders {
+    /// What every child must know.
+    pub(crate) fn common(&mut self) -> &mut Common {
+        match self {
+            Self::Worker(orders) => &mut orders.common,
+            Self::Producer(orders) => &mut orders.common,
+            Self::Pusher(orders) => &mut orders.common,
+            Self::Caster(orders) => &mut orders.common,
+        }
     }
 }
 
@@ -98,6 +122,8 @@ pub(crate) fn run(orders: &str) -> Result<(), String> {
         match orders {
             Orders::Worker(orders) => worker::run(orders).await,
             Orders::Producer(orders) => producer::run(orders).await,
+            Orders::Pusher(orders) => batches::run(orders).await,
+            Orders::Caster(orders) => keys::run(orders).await,
         }
     })
 }

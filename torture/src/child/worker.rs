@@ -2,62 +2,54 @@
 //! noted as they are answered for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::Worker as Orders;
+use super::{Book, Page, Worker as Orders};
+use crate::beside::Beside;
 use crate::job::{Act, QUEUE, Step};
 use crate::ledger::{Ended, Ledger, Record};
+use crate::ticks;
 
 pub(super) async fn run(orders: Orders) -> Result<(), String> {
     let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
     ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
     listen(ledger.clone());
     let client = orders.common.client().map_err(|error| error.to_string())?;
-    let book = Arc::new(Book { ledger, runs: AtomicU64::new(1) });
-    let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&book), job, cx));
-    Node::builder(client)
+    let book = Arc::new(Book::new(ledger));
+    let steps = Arc::clone(&book);
+    let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&steps), job, cx));
+    let mut node = Node::builder(client)
         .pool(Pool::new(QUEUE).size(orders.slots).worker(worker))
-        .shutdown_timeout(Duration::from_millis(orders.shutdown_millis))
-        .run()
-        .await
-        .map_err(|error| error.to_string())
-}
-
-struct Book {
-    ledger: Ledger,
-    runs: AtomicU64,
-}
-
-/// Notes how a run ended, also when it was dropped where it stood.
-struct Page {
-    book: Arc<Book>,
-    run: u64,
-    how: Ended,
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        self.book.ledger.write(Record::End { run: self.run, how: self.how });
+        .shutdown_timeout(Duration::from_millis(orders.shutdown_millis));
+    let Beside { ticks, batches, keys, .. } = orders.beside;
+    if ticks.is_some() {
+        node = node.pool(ticks::pool(Arc::clone(&book)));
     }
+    if let Some(batches) = batches {
+        node = node.add(batches.batcher(Arc::clone(&book)));
+    }
+    if let Some(keys) = keys {
+        node = node.pool(keys.pool(book));
+    }
+    node.run().await.map_err(|error| error.to_string())
 }
 
 async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
-    let run = book.runs.fetch_add(1, Ordering::Relaxed);
+    let run = book.next();
     let (id, attempt, fence) = (cx.id().to_string(), cx.attempt(), cx.fence());
-    book.ledger.write(Record::Start { run, seq: job.seq, job: id, attempt, fence });
-    let mut page = Page { book, run, how: Ended::Dropped };
+    book.write(Record::Start { run, seq: job.seq, job: id, attempt, fence });
+    let mut page = Page::new(book, run);
     let pause = tokio::time::sleep(Duration::from_millis(job.millis));
     // Half of the handlers stop when they are told to, the others finish if they can.
     if job.seq.is_multiple_of(2) {
         tokio::select! {
             () = pause => {}
             () = cx.cancelled() => {
-                page.how = Ended::Told;
+                page.end(Ended::Told);
                 return Err("told to stop".into());
             }
         }
@@ -69,7 +61,7 @@ async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
         Act::Fail(times) if attempt <= times => (Ended::Failed, Err("not yet".into())),
         Act::Doomed => (Ended::Failed, Err("never".into())),
         Act::Panic if attempt == 1 => {
-            page.how = Ended::Failed;
+            page.end(Ended::Failed);
             panic!("once");
         }
         Act::Snooze if fence == 1 => (Ended::Snoozed, Ok(Snooze(Duration::from_millis(200)))),
@@ -77,7 +69,7 @@ async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
         Act::Result => (Ended::Done, Ok(Outcome::DoneWith(job.seq.to_string().into_bytes()))),
         Act::Done | Act::Fail(_) | Act::Panic | Act::Snooze => (Ended::Done, Ok(Done)),
     };
-    page.how = how;
+    page.end(how);
     outcome
 }
 

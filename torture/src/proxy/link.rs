@@ -14,6 +14,8 @@ use super::resp::{self, Parsed};
 use super::rules::{Lost, Rules, Strike, loaded_script};
 
 const CHUNK: usize = 16 * 1024;
+/// Longer than any client waits for a reply.
+const LATE: std::time::Duration = std::time::Duration::from_secs(9);
 
 /// Commands that wait for their replies.
 type Waiting = Arc<Mutex<VecDeque<Awaited>>>;
@@ -111,6 +113,15 @@ async fn there(
                     end = Some(if strike.cut { End::Cut } else { End::Silent });
                     let _ = strike.happened.send(name.to_owned());
                     break;
+                }
+                if strike.what == Lost::Time {
+                    // It goes its way alone, long after the client has given up.
+                    let late = buffer[passed..passed + command.len].to_vec();
+                    let _ = strike.happened.send(name.to_owned());
+                    send(&mut to, &buffer[..passed], &mut weather).await?;
+                    tokio::time::sleep(LATE).await;
+                    to.write_all(&late).await?;
+                    return Ok(End::Cut);
                 }
                 awaited.strike = Some(strike);
             }

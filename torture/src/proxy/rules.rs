@@ -14,6 +14,8 @@ pub(crate) enum Lost {
     Request,
     /// The server obeys, its reply gets lost.
     Reply,
+    /// The client gives up, and much later the server obeys.
+    Time,
 }
 
 /// One loss to come.

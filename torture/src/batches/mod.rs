@@ -1,0 +1,122 @@
+//! A batcher whose entries are numbered by those who push them, so that each can be found again in
+//! one batch, and in its place.
+
+pub(crate) mod check;
+mod plan;
+mod pusher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{Batch, BatchOptions, BatchWorker, Batcher};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use plan::draw;
+pub(crate) use pusher::run;
+
+use crate::child::{Book, Common, Page};
+use crate::ledger::{Ended, Record};
+
+/// The queue and the name of the batcher.
+pub(crate) const QUEUE: &str = "batches";
+
+/// An entry: who pushed it, and its number there, from 0.
+pub(crate) type Entry = (u64, u64);
+
+/// The batcher and its load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Batches {
+    /// In all.
+    pub(crate) entries: u64,
+    pub(crate) pushers: u64,
+    /// The most in a batch.
+    pub(crate) limit: u32,
+    /// So many go together at most.
+    pub(crate) bulk: u64,
+}
+
+/// The orders of one who pushes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pusher {
+    pub(crate) common: Common,
+    pub(crate) index: u64,
+    pub(crate) count: u64,
+    /// So many a second.
+    pub(crate) rate: f64,
+    pub(crate) bulk: u64,
+    pub(crate) limit: u32,
+}
+
+impl Batches {
+    /// With so many pushers.
+    pub(crate) fn of(pushers: u64) -> Self {
+        Self { entries: 0, pushers, limit: 40, bulk: 60 }
+    }
+
+    pub(super) fn pusher(&self, common: Common, index: u64, span: Duration) -> Pusher {
+        let count = self.entries / self.pushers + u64::from(index < self.entries % self.pushers);
+        // A little faster than needed, to be done before the faults are.
+        let rate = count as f64 / (span.as_secs_f64() * 0.85).max(1.0);
+        Pusher { common, index, count, rate, bulk: self.bulk, limit: self.limit }
+    }
+
+    /// What a node runs.
+    pub(crate) fn batcher(&self, book: Arc<Book>) -> Batcher<Rows> {
+        Batcher::new(QUEUE, Rows { book }).with_options(options(self.limit)).size(2)
+    }
+}
+
+fn options(limit: u32) -> BatchOptions {
+    // Who dies with its node is not to be buried for it: here nodes die often.
+    let policy = Policy::default().attempts(20).crashes(50);
+    BatchOptions {
+        limit,
+        timeout: Some(Duration::from_secs(1)),
+        policy: policy.backoff(Backoff::Fixed(Duration::from_millis(200))),
+        ..BatchOptions::default()
+    }
+}
+
+/// Notes what is in a batch. Some entries fail once, and some batches.
+#[derive(Clone)]
+pub(crate) struct Rows {
+    book: Arc<Book>,
+}
+
+impl BatchWorker for Rows {
+    type Entry = Entry;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<Entry>, cx: Context) -> Result<Outcome> {
+        let run = self.book.next();
+        let (mut ranges, mut left): (Vec<(u64, u64, u64)>, Vec<Entry>) = (vec![], vec![]);
+        while let Some((index, (who, number))) = batch.next().await? {
+            match ranges.last_mut() {
+                Some((last, from, count)) if *last == who && *from + *count == number => {
+                    *count += 1;
+                }
+                _ => ranges.push((who, number, 1)),
+            }
+            if number % 9_973 == 7 && cx.attempt() == 1 {
+                left.push((who, number));
+                batch.retry(index, "the first time");
+            }
+        }
+        let first = ranges.first().map_or(0, |(_, number, _)| *number);
+        self.book.write(Record::Batch {
+            run,
+            job: cx.id().to_string(),
+            sealed: batch.sealed().millis(),
+            ranges,
+            left,
+        });
+        let mut page = Page::new(Arc::clone(&self.book), run);
+        tokio::time::sleep(Duration::from_millis(3 + first % 20)).await;
+        if first % 97 == 5 && cx.attempt() == 1 {
+            page.end(Ended::Failed);
+            return Err("the first time".into());
+        }
+        page.end(Ended::Done);
+        Ok(Done)
+    }
+}

@@ -1,0 +1,118 @@
+//! What runs beside the plain jobs of a run: a schedule, a batcher and a pool that keeps the order
+//! of keys. Each has a queue, a ledger's records and a checker of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use poolder::{Client, Config};
+use serde::{Deserialize, Serialize};
+
+use crate::checker::{Fault, Verdict};
+use crate::child::{Common, Orders};
+use crate::final_state::FinalState;
+use crate::job;
+use crate::ledger::Ledger;
+use crate::servers::Stand;
+use crate::{batches, keys, ticks};
+
+/// What runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    pub(crate) ticks: Option<ticks::Ticks>,
+    pub(crate) batches: Option<batches::Batches>,
+    pub(crate) keys: Option<keys::Keys>,
+    /// Faults of a node hit the one that leads the schedule's partition.
+    pub(crate) aim_at_leader: bool,
+}
+
+impl Beside {
+    /// A modest share of everything, for a run of this length.
+    pub(crate) fn a_little(span: Duration) -> Self {
+        let seconds = span.as_secs().max(1);
+        Self {
+            ticks: Some(ticks::Ticks { every: 1_000, count: None }),
+            batches: Some(batches::Batches { entries: seconds * 100, ..batches::Batches::of(2) }),
+            keys: Some(keys::Keys { jobs: seconds / 2 + 5, ..keys::Keys::of(2) }),
+            aim_at_leader: false,
+        }
+    }
+
+    /// All partitions of a run: `queue.0`, the plain jobs' first.
+    pub(crate) fn partitions(&self) -> Vec<String> {
+        let mut all = vec![format!("{}.0", job::QUEUE)];
+        all.extend(self.ticks.iter().map(|_| format!("{}.0", ticks::QUEUE)));
+        all.extend(self.batches.iter().map(|_| format!("{}.0", batches::QUEUE)));
+        if let Some(keys) = &self.keys {
+            all.extend((0..keys.slots).map(|slot| format!("{}.{slot}", keys::QUEUE)));
+        }
+        all
+    }
+
+    /// Those who push and cast, each for a process of its own.
+    pub(crate) fn producers(
+        &self,
+        common: impl Fn(String) -> Common,
+        span: Duration,
+    ) -> Vec<Orders> {
+        let mut all = vec![];
+        if let Some(batches) = &self.batches {
+            all.extend((0..batches.pushers).map(|index| {
+                let common = common(format!("pusher-{index}"));
+                Orders::Pusher(batches.pusher(common, index, span))
+            }));
+        }
+        if let Some(keys) = &self.keys {
+            all.extend((0..keys.casters).map(|index| {
+                let common = common(format!("caster-{index}"));
+                Orders::Caster(keys.caster(common, index, span))
+            }));
+        }
+        all
+    }
+
+    /// Adds the schedule.
+    pub(crate) async fn begin(
+        &self,
+        stand: &Stand,
+        namespace: &str,
+        ledger: &Ledger,
+    ) -> Result<(), String> {
+        let Some(ticks) = &self.ticks else { return Ok(()) };
+        ticks.begin(stand, &client(stand, namespace)?, ledger).await
+    }
+
+    /// Ends the schedule, once it has ticked as often as it shall, and notes how it stood.
+    pub(crate) async fn conclude(
+        &self,
+        stand: &Stand,
+        namespace: &str,
+        ledger: &Ledger,
+    ) -> Result<(), String> {
+        let Some(ticks) = &self.ticks else { return Ok(()) };
+        ticks.conclude(&client(stand, namespace)?, ledger).await
+    }
+
+    /// Checks all of it, and adds what was found.
+    pub(crate) fn check(
+        &self,
+        folder: &Path,
+        state: &FinalState,
+        faults: &[Fault],
+        verdict: &mut Verdict,
+    ) -> Result<(), String> {
+        if self.ticks.is_some() {
+            ticks::check::Chronicle::read(folder)?.check(state, faults, verdict);
+        }
+        if let Some(batches) = &self.batches {
+            batches::check::Chronicle::read(folder)?.check(batches, state, faults, verdict);
+        }
+        if self.keys.is_some() {
+            keys::check::Chronicle::read(folder)?.check(state, verdict);
+        }
+        Ok(())
+    }
+}
+
+fn client(stand: &Stand, namespace: &str) -> Result<Client, String> {
+    Client::new(Config::new(stand.url()?).namespace(namespace)).map_err(|error| error.to_string())
+}

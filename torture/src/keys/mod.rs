@@ -1,0 +1,83 @@
+//! A pool that runs the jobs of one key one at a time, in the order in which they were cast.
+
+mod caster;
+pub(crate) mod check;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder::Retry;
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use caster::run;
+
+use crate::child::{Book, Common, Page};
+use crate::ledger::{Ended, Record};
+
+/// The queue of the pool.
+pub(crate) const QUEUE: &str = "keys";
+
+/// The pool and its load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    /// Per caster.
+    pub(crate) keys: u64,
+    /// Per key.
+    pub(crate) jobs: u64,
+    pub(crate) casters: u64,
+    pub(crate) slots: u16,
+}
+
+/// The orders of one who casts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Caster {
+    pub(crate) common: Common,
+    pub(crate) keys: std::ops::Range<u64>,
+    pub(crate) jobs: u64,
+    /// Between two casts of a key, in ms.
+    pub(crate) pause: u64,
+}
+
+/// A step of a key.
+#[derive(Debug, Clone, Serialize, Deserialize, Job)]
+#[job(kind = "torture.turn", queue = "keys", attempts = 20, backoff = "50ms", crashes = 50)]
+struct Turn {
+    key: u64,
+    number: u64,
+}
+
+impl Keys {
+    /// With so many casters.
+    pub(crate) fn of(casters: u64) -> Self {
+        Self { keys: 10, jobs: 0, casters, slots: 6 }
+    }
+
+    pub(super) fn caster(&self, common: Common, index: u64, span: Duration) -> Caster {
+        let keys = index * self.keys..(index + 1) * self.keys;
+        let span = u64::try_from(span.as_millis()).unwrap_or(0);
+        // A little faster than needed, to be done before the faults are.
+        Caster { common, keys, jobs: self.jobs, pause: span * 8 / 10 / self.jobs.max(1) }
+    }
+
+    /// What a node runs.
+    pub(crate) fn pool(&self, book: Arc<Book>) -> Pool {
+        let worker = worker_fn(move |job: Turn, cx: Context| {
+            let book = Arc::clone(&book);
+            async move {
+                let (run, Turn { key, number }) = (book.next(), job);
+                let (job, fence) = (cx.id().to_string(), cx.fence());
+                book.write(Record::Turn { run, key, number, job, fence });
+                let mut page = Page::new(book, run);
+                tokio::time::sleep(Duration::from_millis(5 + number % 20)).await;
+                if number % 50 == 7 && cx.attempt() == 1 {
+                    page.end(Ended::Failed);
+                    return Err("the first time".into());
+                }
+                page.end(Ended::Done);
+                Ok(Done)
+            }
+        });
+        Pool::new(QUEUE).size(self.slots.into()).mode(Mode::Phash).retry(Retry::Hold).worker(worker)
+    }
+}
