@@ -1,10 +1,8 @@
 //! Ticks while leaders are killed, paused and told to go, and while the server restarts: each is
-//! published once, and none is left out.
-//!
-//! The same run, longer and with all faults, is the torture:
-//! `SOAK_SECONDS=600 cargo test --test suite ticks::soak -- --ignored --nocapture`.
+//! published once, and none is left out. The torture does the same for longer, with more faults:
+//! `cargo xtask torture --profile schedules`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -24,13 +22,11 @@ enum Fault {
     Kill,
     /// The leader is told to go.
     Term,
-    /// The leader stands still for longer than its lease, then goes on.
-    Stop,
     /// The server dies and comes back.
     Restart,
 }
 
-/// A node in another process, which notes in Redis which tick it ran, and when.
+/// A node in another process, which notes in Redis which tick it ran.
 #[tokio::test]
 async fn node() {
     if std::env::var_os(CHILD).is_none() {
@@ -47,11 +43,8 @@ async fn node() {
         let (server, notes) = (server.clone(), notes.clone());
         async move {
             let mut connection = server.get_multiplexed_async_connection().await?;
-            let (seconds, micros): (i64, i64) =
-                redis::cmd("TIME").query_async(&mut connection).await?;
             let tick = cx.tick().ok_or("no tick")?.at().millis();
-            let note = format!("{tick} {}", seconds * 1_000 + micros / 1_000);
-            redis::cmd("RPUSH").arg(notes).arg(note).exec_async(&mut connection).await?;
+            redis::cmd("RPUSH").arg(notes).arg(tick).exec_async(&mut connection).await?;
             Ok(Done)
         }
     });
@@ -141,12 +134,6 @@ impl<'a> Fleet<'a> {
                 within(self.nodes[at].wait()).await.unwrap();
                 self.nodes[at] = spawn(self.space);
             }
-            Fault::Stop => {
-                let at = self.leader().await;
-                self.signal(at, "STOP").await;
-                tokio::time::sleep(Duration::from_secs(20)).await;
-                self.signal(at, "CONT").await;
-            }
             Fault::Restart => {
                 let server = server.expect("a server of its own");
                 server.kill().unwrap();
@@ -158,7 +145,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Ends the schedule, waits for its jobs, and holds what was noted against what should be.
-    async fn conclude(self) -> Lateness {
+    async fn conclude(self) {
         let schedules = self.space.client.schedules("q").unwrap();
         schedules.pause("s").await.unwrap();
         let info = schedules.get("s").await.unwrap().unwrap();
@@ -167,46 +154,15 @@ impl<'a> Fleet<'a> {
         self.space.until_count("q", "completed", info.runs).await;
         let mut all = redis::cmd("LRANGE");
         all.arg(notes(self.space.name())).arg(0).arg(-1);
-        let notes: Vec<String> = self.space.redis(&mut all).await;
+        let notes: Vec<i64> = self.space.redis(&mut all).await;
         // A job may run twice, when its node dies; its tick is one.
-        let mut ran: BTreeMap<i64, i64> = BTreeMap::new();
-        for note in &notes {
-            let (tick, at) = note.split_once(' ').unwrap();
-            let (tick, at): (i64, i64) = (tick.parse().unwrap(), at.parse().unwrap());
-            ran.entry(tick).and_modify(|first| *first = at.min(*first)).or_insert(at);
-        }
+        let ran: BTreeSet<i64> = notes.into_iter().collect();
         let step = i64::try_from(self.every.as_millis()).unwrap();
         let expected: Vec<i64> = (1..=i64::try_from(info.runs).unwrap())
             .map(|tick| self.first.millis() + tick * step)
             .collect();
-        assert_eq!(ran.keys().copied().collect::<Vec<_>>(), expected, "none is left out");
+        assert_eq!(ran.into_iter().collect::<Vec<_>>(), expected, "none is left out");
         assert_eq!(self.space.count("q", "completed").await, info.runs, "each completed once");
-        let mut lateness: Vec<i64> = ran.iter().map(|(tick, at)| at - tick).collect();
-        lateness.sort_unstable();
-        Lateness { ticks: lateness.len(), runs: notes.len(), sorted: lateness }
-    }
-}
-
-/// How late the jobs of the ticks ran, in ms: publishing, claiming and starting included.
-struct Lateness {
-    ticks: usize,
-    runs: usize,
-    sorted: Vec<i64>,
-}
-
-impl std::fmt::Display for Lateness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = |part: usize| self.sorted[(self.sorted.len() - 1) * part / 1_000];
-        write!(
-            f,
-            "{} ticks, {} runs; lateness in ms: p50 {}, p90 {}, p99 {}, most {}",
-            self.ticks,
-            self.runs,
-            at(500),
-            at(900),
-            at(990),
-            at(1_000)
-        )
     }
 }
 
@@ -226,29 +182,4 @@ async fn ticks_that_passed_while_the_server_was_away_are_made_up_for() {
     let mut fleet = Fleet::start(&space, 2, Duration::from_millis(100)).await;
     fleet.suffer(Fault::Restart, Some(&server)).await;
     fleet.conclude().await;
-}
-
-/// All faults, one after the other, for `SOAK_SECONDS` (60): three nodes, a tick per second.
-#[tokio::test]
-#[ignore = "takes a minute or more; see the head of this file"]
-async fn soak() {
-    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(60));
-    let quiet = std::env::var_os("SOAK_QUIET").is_some();
-    let server = Server::builder().aof(Fsync::Always).start().unwrap();
-    let space = Space::on(server.url(), "soak");
-    let mut fleet = Fleet::start(&space, 3, Duration::from_secs(1)).await;
-    let faults = [Fault::Kill, Fault::Stop, Fault::Restart, Fault::Term];
-    for fault in faults.into_iter().cycle() {
-        if Instant::now() > end {
-            break;
-        }
-        if !quiet {
-            let started = Instant::now();
-            fleet.suffer(fault, Some(&server)).await;
-            println!("{fault:?}: ticks again after {:?}", started.elapsed());
-        }
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
-    println!("{}", fleet.conclude().await);
 }
