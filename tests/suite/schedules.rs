@@ -296,6 +296,19 @@ async fn changes_by_many_at_once_and_while_ticks_are_published_are_all_there() {
 }
 
 #[tokio::test]
+async fn a_schedule_whose_last_job_looks_like_a_number_ticks_on() {
+    let space = Space::new("digits");
+    let first = space.client.schedule("s", SECOND, Number(0)).await.unwrap().last;
+    let key = space.key("q", "schedules:state");
+    let state: String = space.redis(redis::cmd("HGET").arg(&key).arg("s")).await;
+    let (counts, _) = state.rsplit_once(' ').unwrap();
+    let digits = format!("{counts} {}", "7".repeat(32));
+    space.redis::<u64>(redis::cmd("HSET").arg(&key).arg("s").arg(digits)).await;
+    assert_eq!(space.info("s").await.runs, 0);
+    assert_eq!(publish(&space.client, first + SECOND).await, 1);
+}
+
+#[tokio::test]
 async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes() {
     let space = Space::new("operator");
     let schedules = space.schedules();

@@ -19,10 +19,11 @@ else
 end
 local reply = {now, head[2] or '-1', 0}
 local bytes = 0
--- Nothing that is counted has so many digits, and no name such bytes.
-local too_long = string.rep('%d', 19)
+-- Nothing that is counted has 19 digits, and no name such bytes. The job at the end is hex, and may
+-- look like any number.
 local function readable(name, state)
-  return string.find(state, '^%d+ %-?%d+ %d+ %d+ %d+ %S+$') and not string.find(state, too_long)
+  local counts = string.match(state, '^(%d+ %-?%d+ %d+ %d+ %d+) %S+$')
+  return counts and not string.find(counts, string.rep('%d', 19))
     and not string.find(name, '[^%w%p]')
 end
 for i, name in ipairs(names) do
