@@ -54,6 +54,7 @@ scripts! {
     TICK = "tick";
     LET_GO = "let_go";
     SLOT_TAKE = "slot_take";
+    SLOT_BEGIN = "slot_begin";
     SLOT_RELEASE = "slot_release";
     SLOT_TURN = "slot_turn";
     SLOT_CAST = "slot_cast";

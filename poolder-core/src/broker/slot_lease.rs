@@ -133,6 +133,31 @@ impl Broker {
         Ok(reply::int(self.script(&scripts::SLOT_RELEASE, &cmd).await?)? == 1)
     }
 
+    /// Notes that a suspect begins: should this node die, [`Broker::begun`] tells that it ran.
+    /// False when the slot was not ours any more.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering; it may have been noted.
+    pub async fn begin_suspect(&self, lease: &SlotLease, entry: &str) -> Result<bool, Error> {
+        let keys = self.keys(&lease.slot);
+        let mut cmd = scripts::call(&scripts::SLOT_BEGIN, [keys.lease.as_str()]);
+        cmd.arg(lease.node.as_ref()).arg(lease.term).arg(entry);
+        Ok(reply::int(self.script(&scripts::SLOT_BEGIN, &cmd).await?)? == 1)
+    }
+
+    /// The entry of the last suspect that began in the slot.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn begun(&self, slot: &Partition) -> Result<Option<EntryId>, Error> {
+        let mut cmd = redis::cmd("HGET");
+        cmd.arg(&self.keys(slot).lease).arg("begun");
+        match self.command(&cmd).await? {
+            Value::Nil => Ok(None),
+            entry => Ok(Some(reply::text(entry)?.as_str().into())),
+        }
+    }
+
     /// Completes a job and claims the next, in one step and one round trip.
     ///
     /// # Errors

@@ -51,7 +51,15 @@ impl Seat {
         }
         let _alone = match suspect {
             true => match self.alone(lease).await {
-                Some(permit) => Some(permit),
+                Some(permit) => {
+                    // Not before: one that only waits must not be blamed for what another does.
+                    let broker = self.commons.client.broker();
+                    match broker.begin_suspect(lease, &work.claim.entry).await {
+                        Ok(true) => Some(permit),
+                        Ok(false) => return None,
+                        Err(_) => return Some(unstarted(work, Ending::HandedBack, &clock)),
+                    }
+                }
                 None => return Some(unstarted(work, Ending::HandedBack, &clock)),
             },
             false => None,

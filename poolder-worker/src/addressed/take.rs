@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Standing, Taken};
 use poolder_core::decide::{Ending, Transition, decide};
-use poolder_core::{Entry, Error, Lane};
+use poolder_core::{Claim, Entry, Error, Lane};
 
 use super::seat::{FIRST_PAUSE, LONGEST_PAUSE, Seat};
 
@@ -119,12 +119,17 @@ impl Seat {
             // but its reply was lost.
             let alone = holders.iter().filter(|other| other.consumer == holder.consumer);
             let ran = alone.map(|holder| holder.pending).sum::<u64>() == 1 && owner != lease.node;
+            let begun = if ran { broker.begun(&self.slot).await? } else { None };
+            let ran = |claim: &Claim| {
+                // A suspect may only have waited for another to end.
+                ran && (!claim.counters.is_suspect() || begun.as_ref() == Some(&claim.entry))
+            };
             loop {
                 let held = broker.held_by(&self.slot, holder.lane, &owner).await?;
                 if held.is_empty() {
                     break;
                 }
-                self.take_back(lease, &owner, held, ran).await?;
+                self.take_back(lease, &owner, held, &ran).await?;
             }
             if owner != lease.node {
                 broker.forget(&self.slot, holder.lane, &owner).await?;
@@ -139,7 +144,7 @@ impl Seat {
         lease: &SlotLease,
         owner: &NodeName,
         held: Vec<Entry>,
-        ran: bool,
+        ran: &(dyn Fn(&Claim) -> bool + Sync),
     ) -> Result<(), Error> {
         let (now, retry) = (self.commons.clock.now(), self.mould.retry);
         let settlement = |entry| {
@@ -147,8 +152,10 @@ impl Seat {
             match entry {
                 Entry::Job(claim) => {
                     let policy = self.mould.policy(&claim.envelope);
-                    let ending =
-                        if ran { Ending::Crashed(owner.to_string()) } else { Ending::HandedBack };
+                    let ending = match ran(&claim) {
+                        true => Ending::Crashed(owner.to_string()),
+                        false => Ending::HandedBack,
+                    };
                     let fate = decide(&policy, &claim.counters, ending, now, 0.0);
                     Settlement::new(claim, owner, None, fate)
                 }
