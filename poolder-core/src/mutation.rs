@@ -29,7 +29,12 @@ const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
         "local gone = redis.call('XDEL', KEYS[1], ARGV[i])",
         "redis.call('XDEL', KEYS[1], ARGV[i]) local gone = 1",
     ),
-    ("fence-epoch", "complete", "if id ~= ARGV[1] then", "if false then"),
+    (
+        "fence-epoch",
+        "complete",
+        "if not string.find(redis.call('INFO', 'replication'), history, 1, true) then",
+        "if false then",
+    ),
     ("fence-owner", "move", "if not p or p[2] ~= owner then return nil end", ""),
     ("fence-job", "move", "and string.sub(f[2], 3, 18) == job", ""),
     (

@@ -220,7 +220,7 @@ impl Machine {
         count: usize,
     ) -> Result<(), TestCaseError> {
         let wanted = Some((Lane::ALL[lane], count));
-        let exchange = self.lines[consumer].exchange(&[], wanted).await.unwrap();
+        let exchange = self.lines[consumer].exchange(&[], wanted, true).await.unwrap();
         let depths = exchange.depths.unwrap().map(usize::try_from).map(Result::unwrap);
         let claimed = exchange.claimed.unwrap();
         prop_assert!(claimed.undecodable.is_empty());
@@ -307,7 +307,7 @@ impl Machine {
                 Settlement::new(claim, name.clone(), history, Transition::Complete)
             })
             .collect();
-        let exchange = self.lines[consumer].exchange(&batch, None).await.unwrap();
+        let exchange = self.lines[consumer].exchange(&batch, None, true).await.unwrap();
         self.flushed = false;
         for (held, settled) in mine.iter().zip(exchange.settled) {
             let claim = (held.claim.lane.index(), &*held.claim.entry);

@@ -92,7 +92,7 @@ async fn claims(client: &Client, count: usize, settle: bool) -> std::result::Res
     let (owner, history): (Arc<str>, _) = ("guard".into(), line.history());
     let mut settlements = vec![];
     for _ in 0..count.div_ceil(BATCH) {
-        let exchange = line.exchange(&settlements, Some((Lane::Normal, BATCH))).await?;
+        let exchange = line.exchange(&settlements, Some((Lane::Normal, BATCH)), true).await?;
         let jobs = exchange.claimed?.jobs;
         settlements.clear();
         if settle {

@@ -88,7 +88,7 @@ impl Claimed {
 pub struct Exchange {
     /// One result per settlement, in order.
     pub settled: Vec<Settled>,
-    /// How many jobs waited before the claim, unless the server could not tell.
+    /// How many jobs waited before the claim, if asked for, unless the server could not tell.
     pub depths: Option<Depths>,
     /// What was claimed.
     pub claimed: Result<Claimed, Error>,
@@ -154,7 +154,8 @@ impl ClaimLine {
         self.id.clone()
     }
 
-    /// Settles and claims in one round trip. The claim does not wait.
+    /// Settles and claims in one round trip. The claim does not wait. The depths of the lanes cost
+    /// the server as much as settling ten jobs: they come only where `depths` asks for them.
     ///
     /// # Errors
     /// When the connection failed: every settlement is unknown, and jobs may have been claimed
@@ -164,10 +165,10 @@ impl ClaimLine {
         &mut self,
         settlements: &[Settlement],
         claim: Option<(Lane, usize)>,
+        depths: bool,
     ) -> Result<Exchange, Error> {
         let mut pipe = redis::pipe();
-        let mut plan = Plan::add_to(&mut pipe, &self.keys, self.limits, settlements);
-        plan.ask_depths(&mut pipe, &self.keys);
+        let plan = Plan::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
         if let Some((lane, count)) = claim {
             pipe.add_command(self.read(&[lane], count, None));
         }

@@ -235,7 +235,7 @@ impl Broker {
     ) -> Vec<Settled> {
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
-        let plan = Plan::add_to(&mut pipe, &keys, limits, settlements);
+        let plan = Plan::add_to(&mut pipe, &keys, limits, settlements, false);
         match self.pipeline(&pipe).await {
             Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
             Err(error) => settlements

@@ -1,14 +1,15 @@
--- complete.lua: removes jobs that are done, and tells how many wait in each lane.
--- KEYS 1 lane of the entries  2 stats  3-7 all lanes, best first
+-- complete.lua: removes jobs that are done, and tells how many wait in each lane when asked.
+-- KEYS 1 lane of the entries  2 stats  3-7 all lanes, best first, where depths are asked for
 -- ARGV 1 replication id of the history in which they were claimed  2.. entry ids, at most 500
 -- Returns {"OK", "EPOCH" (another history: nothing was touched), or a 1 or 0 per entry id for
---   completed or no longer ours; then the depth of each lane}
+--   completed or no longer ours; then the depth of each lane that was given}
 -- Within one history an entry id is given to one claim only, so that counts prove ownership.
 local verdict = 'OK'
 local n = #ARGV - 1
 if n > 0 then
-  local id = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  if id ~= ARGV[1] then
+  -- Found as it stands, which costs less than a pattern. Not 'master_replid2', the history before.
+  local history = 'master_replid:' .. ARGV[1] .. '\r\n'
+  if not string.find(redis.call('INFO', 'replication'), history, 1, true) then
     verdict = 'EPOCH'
   else
     local done = redis.call('XACK', KEYS[1], 'workers', unpack(ARGV, 2)) -- bounded: 500 ids
@@ -33,7 +34,7 @@ if n > 0 then
   end
 end
 local reply = {verdict}
-for lane = 3, 7 do
+for lane = 3, #KEYS do -- bounded: 5 lanes
   local depth = redis.call('XLEN', KEYS[lane])
   if depth > 0 then
     -- Without a group nothing is claimed.

@@ -1,22 +1,31 @@
 //! Which lane to claim from next.
 
+use std::time::Duration;
+
 use poolder_core::Lane;
 use poolder_core::broker::Depths;
+use tokio::time::Instant;
 
 /// One claim in so many reads the lanes from the bottom, so that `low` never starves.
 const BOTTOM_UP: u64 = 16;
+
+/// While a lane has jobs, what is known of the others may be this old: a better job that comes
+/// meanwhile waits that much longer behind those that take no time at all.
+const FRESH: Duration = Duration::from_millis(3);
 
 /// What is known of the lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     depths: Depths,
+    /// Until when these will do; no longer than there are jobs to claim.
+    fresh_until: Option<Instant>,
     last: Lane,
     turn: u64,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self { depths: [0; 5], last: Lane::Normal, turn: 0 }
+        Self { depths: [0; 5], fresh_until: None, last: Lane::Normal, turn: 0 }
     }
 }
 
@@ -45,10 +54,19 @@ impl Lanes {
     /// Takes over what the server said before the claim.
     pub(crate) fn learn(&mut self, depths: Depths) {
         self.depths = depths;
+        self.fresh_until = Some(Instant::now() + FRESH);
+    }
+
+    /// True when the server must be asked again.
+    pub(crate) fn are_stale(&self) -> bool {
+        self.fresh_until.is_none_or(|until| until <= Instant::now())
     }
 
     /// A claim of up to `wanted` jobs brought `got`.
     pub(crate) fn claimed(&mut self, lane: Lane, wanted: usize, got: usize) {
+        if got < wanted {
+            self.fresh_until = None;
+        }
         let depth = &mut self.depths[lane.index()];
         *depth = if got < wanted { 0 } else { depth.saturating_sub(got as u64).max(1) };
         if got > 0 {
@@ -94,7 +112,9 @@ mod tests {
         lanes.learn([0, 0, 0, 10, 0]);
         lanes.claimed(Lane::Normal, 10, 10);
         assert_eq!(lanes.pick(true), Some(Lane::Normal));
+        assert!(!lanes.are_stale(), "there is more where that came from");
         lanes.claimed(Lane::Normal, 10, 3);
         assert_eq!(lanes.pick(true), None);
+        assert!(lanes.are_stale(), "the others are to be looked at");
     }
 }

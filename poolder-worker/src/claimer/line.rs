@@ -210,7 +210,7 @@ impl Claimer {
             (lane, if lane.is_suspect() { 1 } else { wanted })
         });
         let batch = std::mem::take(&mut self.settling);
-        match open.exchange(&batch, claim).await {
+        match open.exchange(&batch, claim, self.lanes.are_stale()).await {
             Ok(exchange) => {
                 self.conclude(batch, exchange.settled);
                 if let Some(depths) = exchange.depths {

@@ -302,7 +302,7 @@ async fn claim(space: &Space, count: usize) -> (ClaimLine, Vec<Claim>) {
     let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
     let (broker, limits) = (space.client.broker(), DeadLimits::default());
     let mut line = ClaimLine::open(broker, &partition, "me", limits).await.unwrap();
-    let claimed = line.exchange(&[], Some((Lane::Normal, count))).await.unwrap().claimed;
+    let claimed = line.exchange(&[], Some((Lane::Normal, count)), true).await.unwrap().claimed;
     (line, claimed.unwrap().jobs)
 }
 
@@ -328,7 +328,7 @@ async fn a_claim_that_is_lost_does_not_take_its_neighbours_lists_along() {
         .zip(ends)
         .map(|(claim, end)| Settlement::new(claim, "me".into(), None, end))
         .collect();
-    let settled = line.exchange(&settlements, None).await.unwrap().settled;
+    let settled = line.exchange(&settlements, None, true).await.unwrap().settled;
     assert!(
         matches!(settled[..], [Settled::Fenced, Settled::Applied, Settled::Applied]),
         "{settled:?}"

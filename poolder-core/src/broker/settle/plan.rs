@@ -24,42 +24,40 @@ const MOVE_BYTES: usize = 1 << 20;
 pub(in crate::broker) struct Plan {
     commands: Vec<Vec<usize>>,
     total: usize,
-    completes: bool,
+    /// Nothing more is to be asked.
+    answers: bool,
 }
 
 impl Plan {
-    /// Adds the commands that apply the settlements.
+    /// Adds the commands that apply the settlements, and the question for the depths, if wanted.
     pub(in crate::broker) fn add_to(
         pipe: &mut Pipeline,
         keys: &PartitionKeys,
         limits: DeadLimits,
         settlements: &[Settlement],
+        depths: bool,
     ) -> Self {
-        let mut plan = Self { commands: vec![], total: settlements.len(), completes: false };
+        let mut plan = Self { commands: vec![], total: settlements.len(), answers: !depths };
         for lane in Lane::ALL {
             let of_lane = |fast: bool| -> Vec<usize> {
                 let wanted = |s: &Settlement| s.subject.lane == lane && s.fast().is_some() == fast;
                 (0..settlements.len()).filter(|i| wanted(&settlements[*i])).collect()
             };
             for group in chunks(&of_lane(true), settlements, COMPLETES, usize::MAX) {
-                pipe.add_command(complete(keys, lane, settlements, &group));
+                pipe.add_command(complete(keys, lane, settlements, &group, !plan.answers));
                 plan.commands.push(group);
-                plan.completes = true;
+                plan.answers = true;
             }
             for group in chunks(&of_lane(false), settlements, MOVES, MOVE_BYTES) {
                 pipe.add_command(relocate(keys, lane, limits, settlements, &group));
                 plan.commands.push(group);
             }
         }
-        plan
-    }
-
-    /// Adds a question for the depths, unless a completion brings them anyway.
-    pub(in crate::broker) fn ask_depths(&mut self, pipe: &mut Pipeline, keys: &PartitionKeys) {
-        if !self.completes {
-            pipe.add_command(complete(keys, Lane::Normal, &[], &[]));
-            self.commands.push(vec![]);
+        if !plan.answers {
+            pipe.add_command(complete(keys, Lane::Normal, &[], &[], true));
+            plan.commands.push(vec![]);
         }
+        plan
     }
 
     /// Reads their replies, and no more of them.
@@ -101,11 +99,13 @@ fn verdict(reply: Value, depths: &mut Option<Depths>) -> Result<Verdict, Error> 
         Value::Array(list) => {
             let mut list = list.into_iter();
             let word = list.next().unwrap_or_default();
-            let mut waiting = [0; 5];
-            for (depth, value) in waiting.iter_mut().zip(list) {
-                *depth = u64::try_from(reply::int(value)?).unwrap_or(0);
+            if list.len() > 0 {
+                let mut waiting = [0; 5];
+                for (depth, value) in waiting.iter_mut().zip(list) {
+                    *depth = u64::try_from(reply::int(value)?).unwrap_or(0);
+                }
+                *depths = Some(waiting);
             }
-            *depths = Some(waiting);
             word
         }
         word => word,
@@ -152,10 +152,17 @@ fn chunks(
     groups
 }
 
-fn complete(keys: &PartitionKeys, lane: Lane, settlements: &[Settlement], group: &[usize]) -> Cmd {
+fn complete(
+    keys: &PartitionKeys,
+    lane: Lane,
+    settlements: &[Settlement],
+    group: &[usize],
+    depths: bool,
+) -> Cmd {
     let history = group.first().and_then(|index| settlements[*index].fast()).unwrap_or_default();
     let own = [keys.lane(lane), keys.stats.as_str()];
-    let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
+    let asked = if depths { &keys.ready[..] } else { &[] };
+    let all = own.into_iter().chain(asked.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
     cmd.arg(history);
     for index in group {
