@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::builder::Builder;
 use crate::error::Error;
 use crate::server::Server;
 
@@ -29,14 +30,26 @@ impl Cluster {
     /// # Errors
     /// No server program was found, or the nodes did not agree in time.
     pub fn start(primaries: usize, replicas: usize) -> Result<Self, Error> {
+        Self::start_with(primaries, replicas, |node| node)
+    }
+
+    /// The same, with other than the default settings for all nodes.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_with(
+        primaries: usize,
+        replicas: usize,
+        settings: impl Fn(Builder) -> Builder,
+    ) -> Result<Self, Error> {
         let mut nodes = vec![];
         while nodes.len() < primaries * (1 + replicas) {
             let node = Server::builder()
                 .tcp()
+                .arg("repl-diskless-sync-delay", "0")
                 .arg("cluster-enabled", "yes")
-                .arg("cluster-node-timeout", NODE_TIMEOUT)
-                .start();
-            match node {
+                .arg("cluster-node-timeout", NODE_TIMEOUT);
+            match settings(node).start() {
                 Ok(node) if port(&node) <= u16::MAX - BUS => nodes.push(node),
                 // Its bus has no port to listen on.
                 Ok(_) => {}
@@ -150,6 +163,6 @@ pub(crate) fn port(node: &Server) -> u16 {
     node.port().unwrap_or_default()
 }
 
-fn id(node: &Server) -> Result<String, Error> {
+pub(crate) fn id(node: &Server) -> Result<String, Error> {
     node.command(&["CLUSTER", "MYID"])
 }

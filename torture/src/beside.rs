@@ -37,9 +37,10 @@ impl Beside {
         }
     }
 
-    /// All partitions of a run: `queue.0`, the plain jobs' first.
-    pub(crate) fn partitions(&self) -> Vec<String> {
-        let mut all = vec![format!("{}.0", job::QUEUE)];
+    /// All partitions of a run, `queue.0`: those of the plain jobs, in so many queues, first.
+    pub(crate) fn partitions(&self, queues: usize) -> Vec<String> {
+        let plain = (0..queues as u64).map(|number| format!("{}.0", job::queue(number)));
+        let mut all: Vec<String> = plain.collect();
         all.extend(self.ticks.iter().map(|_| format!("{}.0", ticks::QUEUE)));
         all.extend(self.batches.iter().map(|_| format!("{}.0", batches::QUEUE)));
         if let Some(keys) = &self.keys {

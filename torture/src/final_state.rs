@@ -7,14 +7,14 @@ use poolder::JobId;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 
-use crate::job::QUEUE;
+use crate::job::is_plain;
 
 const LANES: [&str; 5] = ["front", "suspect", "high", "normal", "low"];
 
 /// The last state.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct FinalState {
-    /// The queue's counters.
+    /// The counters of the plain jobs, summed up over their queues.
     pub(crate) stats: BTreeMap<String, u64>,
     /// Those of the other partitions.
     pub(crate) beside: BTreeMap<String, BTreeMap<String, u64>>,
@@ -43,6 +43,23 @@ impl FinalState {
     }
 }
 
+/// Which server has what.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The URL of the server that has the roster.
+    pub(crate) roster: String,
+    /// The partitions, `queue.0`, each with the URL of the server that has it.
+    pub(crate) partitions: Vec<(String, String)>,
+}
+
+impl Places {
+    /// All servers that have something, each once.
+    fn servers(&self) -> BTreeSet<&str> {
+        let partitions = self.partitions.iter().map(|(_, url)| url.as_str());
+        partitions.chain([self.roster.as_str()]).collect()
+    }
+}
+
 struct Keys(String);
 
 impl Keys {
@@ -65,15 +82,11 @@ async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
 }
 
 /// True when no job is ready, running or waiting.
-pub(crate) async fn is_drained(
-    url: &str,
-    namespace: &str,
-    partitions: &[String],
-) -> Result<bool, String> {
+pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool, String> {
     let ask = async {
-        let (mut redis, mut left) = (connect(url).await?, 0);
-        for partition in partitions {
-            let keys = Keys::new(namespace, partition);
+        let mut left = 0;
+        for (partition, url) in &places.partitions {
+            let (mut redis, keys) = (connect(url).await?, Keys::new(namespace, partition));
             left += redis.zcard::<_, u64>(keys.of("due")).await?;
             for lane in LANES {
                 left += redis.xlen::<_, u64>(keys.of(&format!("ready:{lane}"))).await?;
@@ -86,20 +99,21 @@ pub(crate) async fn is_drained(
 
 /// True when these processes stand in the roster and nobody else, and all consumers are theirs.
 pub(crate) async fn is_tidy(
-    url: &str,
+    places: &Places,
     namespace: &str,
-    partitions: &[String],
     pids: &[u32],
 ) -> Result<bool, String> {
     let ask = async {
-        let mut redis = connect(url).await?;
-        let roster: Vec<String> =
-            redis.zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1).await?;
+        let roster: Vec<String> = connect(&places.roster)
+            .await?
+            .zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1)
+            .await?;
         // A node's name is host:pid:random. One that was killed a moment ago stands there, too.
         let pid = |name: &String| name.split(':').nth(1).and_then(|pid| pid.parse().ok());
         let living = |name: &String| pid(name).is_some_and(|pid| pids.contains(&pid));
         let mut tidy = roster.len() == pids.len() && roster.iter().all(living);
-        for keys in partitions.iter().map(|partition| Keys::new(namespace, partition)) {
+        for (partition, url) in &places.partitions {
+            let (mut redis, keys) = (connect(url).await?, Keys::new(namespace, partition));
             for lane in LANES {
                 let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
                 tidy &= found.iter().all(|name| roster.contains(name));
@@ -125,10 +139,11 @@ async fn consumers(redis: &mut MultiplexedConnection, stream: &str) -> Vec<Strin
     found.iter().map(name).collect()
 }
 
-/// The process that leads a queue's first partition.
-pub(crate) async fn leader(url: &str, namespace: &str, queue: &str) -> Option<u32> {
+/// The process that leads a partition.
+pub(crate) async fn leader(places: &Places, namespace: &str, partition: &str) -> Option<u32> {
+    let (_, url) = places.partitions.iter().find(|(name, _)| name == partition)?;
     let ask = async {
-        let key = Keys::new(namespace, &format!("{queue}.0")).of("leader");
+        let key = Keys::new(namespace, partition).of("leader");
         connect(url).await?.get::<_, Option<String>>(key).await
     };
     // A term, and host:pid:random.
@@ -136,27 +151,28 @@ pub(crate) async fn leader(url: &str, namespace: &str, queue: &str) -> Option<u3
 }
 
 /// Reads it.
-pub(crate) async fn read(
-    url: &str,
-    namespace: &str,
-    partitions: &[String],
-) -> Result<FinalState, String> {
+pub(crate) async fn read(places: &Places, namespace: &str) -> Result<FinalState, String> {
     let ask = async {
-        let mut redis = connect(url).await?;
         let (mut state, mut every) = (FinalState::default(), vec![]);
-        for partition in partitions {
-            let keys = Keys::new(namespace, partition);
-            let stats = redis.hgetall(keys.of("stats")).await?;
-            if every.is_empty() {
-                state.stats = stats;
+        for (partition, url) in &places.partitions {
+            let (mut redis, keys) = (connect(url).await?, Keys::new(namespace, partition));
+            let stats: BTreeMap<String, u64> = redis.hgetall(keys.of("stats")).await?;
+            if is_plain(partition) {
+                for (name, value) in stats {
+                    *state.stats.entry(name).or_default() += value;
+                }
             } else {
                 state.beside.insert(partition.clone(), stats);
             }
-            dead(&mut redis, &keys, &mut state).await?;
+            dead(&mut redis, partition, &keys, &mut state).await?;
             lanes(&mut redis, &keys, &mut state).await?;
+            held(&mut redis, &keys, &mut state).await?;
             every.push(keys);
         }
-        keys_left(&mut redis, namespace, &every, &mut state).await?;
+        for url in places.servers() {
+            keys_left(&mut connect(url).await?, namespace, &every, &mut state).await?;
+        }
+        roster(&mut connect(&places.roster).await?, namespace, &mut state).await?;
         Ok::<FinalState, redis::RedisError>(state)
     };
     ask.await.map_err(|error| error.to_string())
@@ -164,6 +180,7 @@ pub(crate) async fn read(
 
 async fn dead(
     redis: &mut MultiplexedConnection,
+    partition: &str,
     keys: &Keys,
     state: &mut FinalState,
 ) -> redis::RedisResult<()> {
@@ -173,7 +190,7 @@ async fn dead(
         let (listed, kept) = (listed.len(), records.len());
         state.leftovers.push(format!("{listed} dead are listed in {}, {kept} are kept", keys.0));
     }
-    if !records.is_empty() && !keys.0.contains(&format!("{{{QUEUE}.0}}")) {
+    if !records.is_empty() && !is_plain(partition) {
         // Only plain jobs are ever to die.
         state.leftovers.push(format!("{} dead in {}", records.len(), keys.0));
     }
@@ -239,6 +256,16 @@ async fn keys_left(
             state.leftovers.push(format!("the key {key}"));
         }
     }
+    Ok(())
+}
+
+/// Everybody has left.
+async fn roster(
+    redis: &mut MultiplexedConnection,
+    namespace: &str,
+    state: &mut FinalState,
+) -> redis::RedisResult<()> {
+    let roster = |rest: &str| format!("{namespace}:{{roster}}:{rest}");
     for rest in ["nodes", "about"] {
         let len: u64 = match rest {
             "nodes" => redis.zcard(roster(rest)).await?,
@@ -248,22 +275,29 @@ async fn keys_left(
             state.leftovers.push(format!("{len} in the roster's {rest}"));
         }
     }
-    for keys in every {
-        // Of schedules that are gone only the count of all revisions stays.
-        let schedules: u64 = redis.hlen(keys.of("schedules:state")).await?;
-        if schedules > 1 {
-            state.leftovers.push(format!("{schedules} fields in {}", keys.of("schedules:state")));
-        }
-        // That of an addressed slot; a leader's key is gone when it has resigned.
-        let holder: Option<String> = redis.hget(keys.of("lease"), "holder").await?;
-        if holder.is_some_and(|holder| !holder.is_empty()) {
-            state.leftovers.push(format!("the lease of a slot, {}", keys.of("lease")));
-        }
-        let waiting: Option<u64> = redis.hget(keys.of("batch:about:batches"), "waiting").await?;
-        if waiting.is_some_and(|entries| entries > 0) {
-            let key = keys.of("batch:about:batches");
-            state.leftovers.push(format!("{waiting:?} entries by the count of {key}"));
-        }
+    Ok(())
+}
+
+/// Nothing of a partition is held, or said to be in it.
+async fn held(
+    redis: &mut MultiplexedConnection,
+    keys: &Keys,
+    state: &mut FinalState,
+) -> redis::RedisResult<()> {
+    // Of schedules that are gone only the count of all revisions stays.
+    let schedules: u64 = redis.hlen(keys.of("schedules:state")).await?;
+    if schedules > 1 {
+        state.leftovers.push(format!("{schedules} fields in {}", keys.of("schedules:state")));
+    }
+    // That of an addressed slot; a leader's key is gone when it has resigned.
+    let holder: Option<String> = redis.hget(keys.of("lease"), "holder").await?;
+    if holder.is_some_and(|holder| !holder.is_empty()) {
+        state.leftovers.push(format!("the lease of a slot, {}", keys.of("lease")));
+    }
+    let waiting: Option<u64> = redis.hget(keys.of("batch:about:batches"), "waiting").await?;
+    if waiting.is_some_and(|entries| entries > 0) {
+        let key = keys.of("batch:about:batches");
+        state.leftovers.push(format!("{waiting:?} entries by the count of {key}"));
     }
     Ok(())
 }

@@ -8,6 +8,16 @@ use crate::random::Random;
 /// The queue of a run.
 pub(crate) const QUEUE: &str = "storm";
 
+/// A queue's name: the first is [`QUEUE`].
+pub(crate) fn queue(number: u64) -> String {
+    if number == 0 { QUEUE.to_owned() } else { format!("{QUEUE}-{number}") }
+}
+
+/// True for a partition, `queue.0`, of one of these queues.
+pub(crate) fn is_plain(partition: &str) -> bool {
+    partition.starts_with(QUEUE)
+}
+
 /// One job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Job)]
 #[job(kind = "torture.step", queue = "storm", attempts = 4, backoff = "300ms", timeout = "60s")]

@@ -7,6 +7,7 @@
 //! | `ledger` | append-only files outside Redis |
 //! | `proxy` | loses, delays, chops and cuts what goes between a process and its server |
 //! | `servers` | the private server, and its clock |
+//! | `reshard` | what happens to a cluster: slots move, primaries are replaced |
 //! | `processes`, `child` | nodes and producers in processes of their own |
 //! | `strike` | carries out a fault |
 //! | `storm` | a run: faults, calm, drain, end |
@@ -38,6 +39,7 @@ mod random;
 mod rebalance;
 mod recovery;
 mod report;
+mod reshard;
 mod rollback;
 mod runs;
 mod servers;

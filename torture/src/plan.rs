@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::proxy::{Loss, Lost};
 use crate::random::Random;
+use crate::reshard::{self, Upheaval};
 use crate::servers::FailOver;
 
 /// One fault, when its time comes.
@@ -54,6 +55,8 @@ pub(crate) enum Fault {
     Cut { victim: u64 },
     /// The replica becomes the primary.
     FailOver(FailOver),
+    /// Something happens to the cluster.
+    Cluster(Upheaval),
     /// Somebody puts a value of another type where waiting jobs are kept. Drills only.
     Spoil { lasting: Duration },
 }
@@ -98,6 +101,8 @@ pub(crate) enum Profile {
     Standalone,
     /// A primary and a replica, watched by Sentinels.
     Sentinel,
+    /// Three primaries, each with a replica.
+    Cluster,
 }
 
 /// What a node sends that is worth losing.
@@ -132,7 +137,12 @@ pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> 
         .zip(kinds)
         .map(|(place, kind)| {
             let at = place * step + random.between(0, step);
-            Planned { at: Duration::from_millis(at), fault: fault(kind, &mut random) }
+            let fault = match profile {
+                Profile::Cluster => reshard::upheaval(kind, &mut random),
+                _ => None,
+            };
+            let fault = fault.unwrap_or_else(|| self::fault(kind, &mut random));
+            Planned { at: Duration::from_millis(at), fault }
         })
         .collect();
     plan.sort_by_key(|planned| planned.at);
@@ -144,6 +154,7 @@ fn shares(profile: Profile, faults: u64) -> Vec<&'static str> {
     let shares = match profile {
         Profile::Standalone => SHARES,
         Profile::Sentinel => WITH_SENTINELS,
+        Profile::Cluster => reshard::SHARES,
     };
     let sum: u64 = shares.iter().map(|(_, share)| share).sum();
     let mut counts: Vec<(u64, u64, &str)> = shares
@@ -231,6 +242,7 @@ impl Fault {
             Self::FailOver(FailOver::Ordered) => "failover by order",
             Self::FailOver(FailOver::Killed) => "primary killed, and back",
             Self::FailOver(FailOver::Paused) => "primary paused, and back",
+            Self::Cluster(upheaval) => upheaval.kind(),
             Self::Spoil { .. } => "key overwritten",
             Self::Lose { loss, .. } => match loss.what {
                 Lost::Reply => "reply lost",
@@ -284,6 +296,14 @@ mod tests {
         let returning =
             count(&plan, "primary killed, and back") + count(&plan, "primary paused, and back");
         assert!(ordered + returning >= 30 && returning >= ordered, "{ordered} {returning}");
+    }
+
+    #[test]
+    fn in_a_cluster_slots_move_all_the_time() {
+        let plan = draw(Profile::Cluster, 1, 280, Duration::from_secs(360));
+        assert!(count(&plan, "slot moved") >= 205);
+        let kinds = ["failover by order", "primary killed, and back", "primary paused, and back"];
+        assert!(kinds.iter().map(|kind| count(&plan, kind)).sum::<usize>() >= 22);
     }
 
     #[test]

@@ -77,6 +77,7 @@ async fn play(scene: &Scene, folder: &Path) -> Result<Duration, String> {
             name: name.into(),
             incarnation: 0,
             mutation: String::new(),
+            queues: 1,
         };
         Handle::start(
             Orders::Worker(Worker {

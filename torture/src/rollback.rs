@@ -40,6 +40,7 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
             name,
             incarnation: 0,
             mutation: mutation.into(),
+            queues: 1,
         };
         // A node that is alone has a slot to spare for the other job.
         let orders =

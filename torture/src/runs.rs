@@ -33,13 +33,16 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     let share = match asked.profile {
         Profile::Standalone => 0.45,
         Profile::Sentinel => 0.1,
+        Profile::Cluster => 0.25,
     };
     let busy = share * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
     let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
     // Each has to wait for a replica, so that bulk, which does not, has no place there.
     let ways = match asked.profile {
         Profile::Standalone => vec![],
-        Profile::Sentinel => vec![How::Plain, How::Later, How::Idempotent, How::IdempotentLater],
+        Profile::Sentinel | Profile::Cluster => {
+            vec![How::Plain, How::Later, How::Idempotent, How::IdempotentLater]
+        }
     };
     let setup = Setup {
         profile: asked.profile,
@@ -55,10 +58,10 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
         ways,
         acts: vec![],
         mutation: String::new(),
-        // Behind Sentinels no promise is made for them: they do not wait for a replica.
+        // Where a replica may take over no promise is made for them: they do not wait for it.
         beside: match asked.profile {
             Profile::Standalone => Beside::a_little(span),
-            Profile::Sentinel => Beside::default(),
+            Profile::Sentinel | Profile::Cluster => Beside::default(),
         },
         fsync: asked.fsync,
         drain: DRAIN,
@@ -119,7 +122,7 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
     let history = History::read(&setup.folder)?;
     let allowed = Allowances {
         slots: (setup.nodes * setup.slots) as u64,
-        rollbacks: setup.profile == Profile::Sentinel,
+        rollbacks: setup.profile != Profile::Standalone,
         losses: setup.fsync == Fsync::EverySec && fell_behind(&history),
     };
     let mut verdict = check(&history, &after.state, allowed);

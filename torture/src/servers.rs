@@ -8,7 +8,9 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use poolder_devserver::{Fsync, Sentinel, Server};
+use poolder_devserver::{Cluster, Fsync, Sentinel, Server};
+
+use crate::final_state::Places;
 
 /// A healthy server answers sooner, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,6 +27,8 @@ enum Place {
     One(Box<Server>),
     /// A primary and a replica, and three who watch them.
     Pair(Box<Sentinel>),
+    /// Three primaries and their replicas.
+    Cluster(Box<Cluster>),
 }
 
 /// The clock that the server sees: ours, shifted.
@@ -65,11 +69,60 @@ impl Stand {
         Ok(Self { place: Place::Pair(pair), clock: None })
     }
 
+    /// Starts a cluster; without a replica in step a primary takes nothing.
+    pub(crate) fn start_cluster(fsync: Fsync) -> Result<Self, String> {
+        let cluster = Cluster::start_with(3, 1, |node| {
+            node.aof(fsync)
+                .arg("maxmemory-policy", "noeviction")
+                .arg("min-replicas-to-write", "1")
+                .arg("min-replicas-max-lag", "2")
+        });
+        let cluster = Box::new(cluster.map_err(|error| error.to_string())?);
+        Ok(Self { place: Place::Cluster(cluster), clock: None })
+    }
+
+    /// The cluster.
+    pub(crate) fn cluster(&self) -> Result<&Cluster, String> {
+        match &self.place {
+            Place::Cluster(cluster) => Ok(cluster),
+            _ => Err("there is no cluster".into()),
+        }
+    }
+
+    /// Among how many queues the jobs are dealt out: in a cluster they live in slots of their own.
+    pub(crate) fn queues(&self) -> usize {
+        if self.cluster().is_ok() { crate::reshard::QUEUES } else { 1 }
+    }
+
+    /// Where the roster and these partitions are at the moment.
+    pub(crate) fn places(&self, namespace: &str, partitions: &[String]) -> Result<Places, String> {
+        let at = |tag: &str| {
+            let Ok(cluster) = self.cluster() else { return self.url() };
+            let slot = cluster.slot_of(&format!("{namespace}:{{{tag}}}:"));
+            let owner = slot.and_then(|slot| cluster.owner(slot));
+            let url = owner.map_err(|error| error.to_string())?.tcp_url();
+            url.ok_or_else(|| "the server has no port".to_owned())
+        };
+        let found = |partition: &String| Ok((partition.clone(), at(partition)?));
+        let partitions: Result<Vec<_>, String> = partitions.iter().map(found).collect();
+        Ok(Places { roster: at("roster")?, partitions: partitions? })
+    }
+
+    /// Sends a command to all servers that may be asked.
+    pub(crate) fn everywhere(&self, words: &[&str]) -> Result<String, String> {
+        let Ok(cluster) = self.cluster() else { return self.command(words) };
+        for node in cluster.nodes() {
+            node.command_within(PATIENCE, words).map_err(|error| error.to_string())?;
+        }
+        Ok(String::new())
+    }
+
     /// The server that takes jobs at the moment.
     pub(crate) fn server(&self) -> Result<&Server, String> {
         match &self.place {
             Place::One(server) => Ok(server),
             Place::Pair(pair) => pair.primary().map_err(|error| error.to_string()),
+            Place::Cluster(cluster) => cluster.nodes().first().ok_or("no node".into()),
         }
     }
 
@@ -91,6 +144,7 @@ impl Stand {
         match &self.place {
             Place::One(_) => None,
             Place::Pair(pair) => Some(pair.url()),
+            Place::Cluster(cluster) => Some(cluster.url()),
         }
     }
 

@@ -85,10 +85,7 @@ pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
     while let Some(kept) = keepers.join_next().await {
         kept.map_err(|error| error.to_string())??;
     }
-    let state = {
-        let partitions = setup.beside.partitions();
-        final_state::read(&field.stand.url()?, &field.namespace, &partitions).await?
-    };
+    let state = final_state::read(&field.places().await?, &field.namespace).await?;
     Ok(Aftermath {
         server: field.stand.server()?.found().to_string(),
         planned: setup.plan.len(),
@@ -108,6 +105,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     let stand = tokio::task::spawn_blocking(move || match profile {
         Profile::Standalone => Stand::start(fsync, &folder),
         Profile::Sentinel => Stand::start_pair(fsync),
+        Profile::Cluster => Stand::start_cluster(fsync),
     });
     let stand = Arc::new(stand.await.map_err(|error| error.to_string())??);
     let ledger = setup.folder.join("torture.jsonl");
@@ -120,6 +118,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
         name,
         incarnation: 0,
         mutation: setup.mutation.clone(),
+        queues: stand.queues(),
     };
     let (node_losses, producer_losses) = (Arc::new(Rules::default()), Arc::new(Rules::default()));
     let (mut nodes, mut producers, mut keepers) = (vec![], vec![], JoinSet::new());
@@ -147,7 +146,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
             killers: setup.killers,
             ways: setup.ways.clone(),
             acts: setup.acts.clone(),
-            replicas: u32::from(setup.profile == Profile::Sentinel),
+            replicas: u32::from(setup.profile != Profile::Standalone),
         };
         producers.push(Handle::start(Orders::Producer(orders), proxy)?);
     }
@@ -159,9 +158,11 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     for handle in nodes.iter().chain(&producers) {
         keepers.spawn(handle.clone().keep(ledger.clone()));
     }
+    let partitions = setup.beside.partitions(stand.queues());
     let field = Field {
         stand,
         namespace,
+        partitions,
         ledger,
         node_losses,
         producer_losses,
@@ -263,9 +264,9 @@ async fn drain(
     let begun = Instant::now();
     while begun.elapsed() < setup.drain {
         // A server that has just got another role may hang up once more.
-        if is_drained(setup, field).await.unwrap_or(false) {
+        if is_drained(field).await.unwrap_or(false) {
             let drained = begun.elapsed();
-            tidy(setup, field).await;
+            tidy(field).await;
             return Ok(Some(drained));
         }
         kept(keepers)?;
@@ -275,25 +276,23 @@ async fn drain(
 }
 
 /// Gives the living time to clean up after the dead: only they can.
-async fn tidy(setup: &Setup, field: &Field) {
+async fn tidy(field: &Field) {
     let begun = Instant::now();
-    while begun.elapsed() < TIDY && !is_tidy(setup, field).await.unwrap_or(false) {
+    while begun.elapsed() < TIDY && !is_tidy(field).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-async fn is_drained(setup: &Setup, field: &Field) -> Result<bool, String> {
-    let partitions = setup.beside.partitions();
-    final_state::is_drained(&field.stand.url()?, &field.namespace, &partitions).await
+async fn is_drained(field: &Field) -> Result<bool, String> {
+    final_state::is_drained(&field.places().await?, &field.namespace).await
 }
 
-async fn is_tidy(setup: &Setup, field: &Field) -> Result<bool, String> {
+async fn is_tidy(field: &Field) -> Result<bool, String> {
     let mut pids = vec![];
     for node in &field.nodes {
         pids.extend(node.member.lock().await.pid());
     }
-    let partitions = setup.beside.partitions();
-    final_state::is_tidy(&field.stand.url()?, &field.namespace, &partitions, &pids).await
+    final_state::is_tidy(&field.places().await?, &field.namespace, &pids).await
 }
 
 /// Tells every node to stop; returns how many had to be killed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
-use crate::final_state;
+use crate::final_state::{self, Places};
 use crate::ledger::{Ledger, Record};
 use crate::plan::Fault;
 use crate::processes::{Handle, Member};
@@ -23,6 +23,8 @@ const NOT: &str = "did not happen";
 pub(crate) struct Field {
     pub(crate) stand: Arc<Stand>,
     pub(crate) namespace: String,
+    /// All partitions of the run.
+    pub(crate) partitions: Vec<String>,
     pub(crate) ledger: Ledger,
     pub(crate) nodes: Vec<Handle>,
     pub(crate) producers: Vec<Handle>,
@@ -133,8 +135,9 @@ impl Field {
 
     /// The same fault, of the node that leads the partition of the schedule.
     pub(crate) async fn at_leader(&self, fault: Fault) -> Fault {
-        let Ok(url) = self.stand.url() else { return fault };
-        let leader = final_state::leader(&url, &self.namespace, crate::ticks::QUEUE).await;
+        let Ok(places) = self.places().await else { return fault };
+        let partition = format!("{}.0", crate::ticks::QUEUE);
+        let leader = final_state::leader(&places, &self.namespace, &partition).await;
         for (index, node) in (0..).zip(&self.nodes) {
             if leader.is_some() && node.member.lock().await.pid() == leader {
                 return fault.aimed_at(index);
@@ -168,7 +171,7 @@ impl Field {
             ),
             Fault::FlushScripts => (
                 Duration::ZERO,
-                Box::new(|stand| stand.command(&["SCRIPT", "FLUSH"])),
+                Box::new(|stand| stand.everywhere(&["SCRIPT", "FLUSH"])),
                 Box::new(|_| Ok(String::new())),
             ),
             Fault::DestroyGroups => {
@@ -204,6 +207,14 @@ impl Field {
                 }),
                 Box::new(|_| Ok(String::new())),
             ),
+            Fault::Cluster(upheaval) => {
+                let namespace = self.namespace.clone();
+                let happen = move |stand: &Stand| {
+                    let note = upheaval.happen(stand.cluster()?, &namespace)?;
+                    Ok(note.unwrap_or_else(|| NOT.into()))
+                };
+                (Duration::ZERO, Box::new(happen), Box::new(|_| Ok(String::new())))
+            }
             Fault::Jump { millis } => {
                 let jump = move |stand: &Stand| {
                     let jumped = stand.jump(millis)?;
@@ -240,6 +251,14 @@ impl Field {
         member.spawn()?;
         self.over(id, "");
         Ok(true)
+    }
+
+    /// Where things are at the moment.
+    pub(crate) async fn places(&self) -> Result<Places, String> {
+        let (stand, namespace) = (Arc::clone(&self.stand), self.namespace.clone());
+        let partitions = self.partitions.clone();
+        let places = tokio::task::spawn_blocking(move || stand.places(&namespace, &partitions));
+        places.await.map_err(|error| error.to_string())?
     }
 
     fn begin(&self, kind: &str, target: &str) -> u64 {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
+use tokio::time::Instant;
+
 use super::failure::is_noscript;
+use super::send::{PATIENCE, PAUSE, Redirection};
+use super::whereabouts::Host;
 use super::{Broker, reply};
 use crate::error::Error;
 use crate::scripts;
@@ -118,17 +122,54 @@ impl Durability {
     }
 }
 
+/// A reply per command, and whether what they wrote is where it must be.
+type Sent = (Vec<RedisResult<Value>>, Result<(), Error>);
+
 impl Broker {
     /// Sends commands on a connection of their own and waits until what they wrote is where it
-    /// must be. One reply per command, and whether that was confirmed.
+    /// must be. One reply per command, and whether that was confirmed. Where their slot has moved,
+    /// and nothing was done, they follow it.
     pub(super) async fn durably(
         &self,
         key: &str,
         durability: Durability,
         pipe: &Pipeline,
-    ) -> Result<(Vec<RedisResult<Value>>, Result<(), Error>), Error> {
-        let mut connection = self.alone(key).await?;
-        let mut all = pipe.clone();
+    ) -> Result<Sent, Error> {
+        let since = Instant::now();
+        let mut ask = None;
+        loop {
+            let sent = self.durably_at(key, ask.take(), durability, pipe).await?;
+            let lead = |reply: &RedisResult<Value>| {
+                reply.as_ref().err().and_then(|error| self.inner.redirection(error))
+            };
+            let leads: Option<Vec<Redirection>> = sent.0.iter().map(lead).collect();
+            match leads.and_then(|leads| leads.into_iter().next()) {
+                Some(_) if since.elapsed() > PATIENCE => return Ok(sent),
+                Some(Redirection::Ask(host)) => ask = Some(host),
+                Some(_) => tokio::time::sleep(PAUSE).await,
+                None => return Ok(sent),
+            }
+        }
+    }
+
+    /// The same at the server that is known to have the key, or, of a slot on the move, at the one
+    /// that another server named.
+    async fn durably_at(
+        &self,
+        key: &str,
+        host: Option<Host>,
+        durability: Durability,
+        pipe: &Pipeline,
+    ) -> Result<Sent, Error> {
+        let asking = host.is_some();
+        let mut connection = self.alone_at(key, host).await?;
+        let mut all = redis::pipe();
+        for cmd in pipe.cmd_iter() {
+            if asking {
+                all.cmd("ASKING");
+            }
+            all.add_command(cmd.clone());
+        }
         if let Some(wait) = durability.wait() {
             if matches!(durability, Durability::Fsynced { .. }) {
                 // Better to hear now than when the job is stored already.
@@ -158,7 +199,13 @@ impl Broker {
                     return Err(error);
                 }
             };
-            let mut replies: Vec<_> = replies.into_iter().map(reply::checked).collect();
+            let mut replies: Vec<_> = replies
+                .into_iter()
+                .enumerate()
+                // Every other one says that asking is allowed, but for the one that waits.
+                .filter(|(at, _)| !asking || at % 2 == 1 || *at == 2 * pipe.len())
+                .map(|(_, reply)| reply::checked(reply))
+                .collect();
             if replies.iter().any(|reply| reply.as_ref().is_err_and(is_noscript)) {
                 // All of them, or none: they are calls of the same script.
                 connection

@@ -235,9 +235,21 @@ impl Broker {
     /// A connection of one's own to the server that has the key, for long reads. It is dropped,
     /// not returned, after a failure.
     async fn alone(&self, key: &str) -> Result<deadpool_redis::Connection, Error> {
-        let slot = route::slot_of(key.as_bytes());
+        self.alone_at(key, None).await
+    }
+
+    /// The same, to the server that another one named, if one did.
+    async fn alone_at(
+        &self,
+        key: &str,
+        host: Option<whereabouts::Host>,
+    ) -> Result<deadpool_redis::Connection, Error> {
         let unsent = |error| self.classify(failure::unsent(error));
-        let peer = self.inner.route.peer(Some(slot)).await.map_err(unsent)?;
+        let peer = match host {
+            Some(_) => self.inner.route.peer_at(host),
+            None => self.inner.route.peer(Some(route::slot_of(key.as_bytes()))).await,
+        };
+        let peer = peer.map_err(unsent)?;
         peer.pool.get().await.map_err(|error| match error {
             deadpool_redis::PoolError::Backend(error) => unsent(error),
             other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),

@@ -12,12 +12,12 @@ use super::route::slot_of;
 use super::whereabouts::Host;
 
 /// How long a key may be on the move, or a new primary be awaited, before the caller hears of it.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// What an error says about where to send the command.
-enum Redirection {
+pub(super) enum Redirection {
     /// To the same place, later.
     Later,
     /// To where the key is now.
@@ -114,7 +114,7 @@ impl Inner {
     }
 
     /// What the error says about the place, and whether what we know of it is still true.
-    fn redirection(&self, error: &RedisError) -> Option<Redirection> {
+    pub(super) fn redirection(&self, error: &RedisError) -> Option<Redirection> {
         self.learn(error);
         match error.code() {
             Some("MOVED") => Some(Redirection::Elsewhere),

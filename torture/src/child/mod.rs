@@ -79,6 +79,8 @@ pub(crate) struct Common {
     pub(crate) incarnation: u32,
     /// The guard that is left out; empty for none.
     pub(crate) mutation: String,
+    /// Among so many queues the jobs are dealt out.
+    pub(crate) queues: usize,
 }
 
 impl Common {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Producer as Orders;
-use crate::job::{Step, step};
+use crate::job::{Step, queue, step};
 use crate::ledger::{self, How, Ledger, Outcome, Record};
 use crate::random::Random;
 
@@ -171,6 +171,7 @@ impl Shop {
             let job = self.job(seq);
             self.ledger.write(Record::Invoke { seq, act: job.act, how });
             let mut enqueue = self.client.enqueue(job).lane(Self::lane(seq));
+            enqueue = enqueue.queue(queue(seq % self.orders.common.queues.max(1) as u64));
             if matches!(how, How::Later | How::IdempotentLater) {
                 enqueue = enqueue.after(Duration::from_millis(100 + seq % 30 * 100));
             }

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::{Book, Page, Worker as Orders};
 use crate::beside::Beside;
-use crate::job::{Act, QUEUE, Step};
+use crate::job::{Act, Step, queue};
 use crate::ledger::{Ended, Ledger, Record};
 use crate::ticks;
 
@@ -22,9 +22,13 @@ pub(super) async fn run(orders: Orders) -> Result<(), String> {
     let book = Arc::new(Book::new(ledger));
     let steps = Arc::clone(&book);
     let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&steps), job, cx));
-    let mut node = Node::builder(client)
-        .pool(Pool::new(QUEUE).size(orders.slots).worker(worker))
-        .shutdown_timeout(Duration::from_millis(orders.shutdown_millis));
+    let mut node =
+        Node::builder(client).shutdown_timeout(Duration::from_millis(orders.shutdown_millis));
+    let queues = orders.common.queues.max(1);
+    for number in 0..queues {
+        let pool = Pool::new(queue(number as u64)).size((orders.slots / queues).max(1));
+        node = node.pool(pool.worker(worker.clone()));
+    }
     let Beside { ticks, batches, keys, .. } = orders.beside;
     if ticks.is_some() {
         node = node.pool(ticks::pool(Arc::clone(&book)));

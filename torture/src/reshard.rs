@@ -1,0 +1,146 @@
+//! What happens to a cluster: slots with the queues and the roster move while jobs run, and the
+//! primaries that have them are replaced.
+
+use std::time::{Duration, Instant};
+
+use poolder_devserver::{Cluster, Error, Takeover};
+
+use crate::job::queue;
+use crate::random::Random;
+use crate::servers::FailOver;
+
+/// Among so many queues jobs are dealt out, each of them in a slot of its own.
+pub(crate) const QUEUES: usize = 3;
+
+/// How long the nodes may take to agree on a new primary.
+const AGREED_WITHIN: Duration = Duration::from_secs(20);
+
+/// The kinds of a plan, and how many of each there are in the default one of 280.
+pub(crate) const SHARES: &[(&str, u64)] = &[
+    ("slot moved", 211),
+    ("failover by order", 9),
+    ("primary killed, and back", 9),
+    ("primary paused, and back", 8),
+    ("SIGKILL of a node", 20),
+    ("SIGSTOP past the lease", 10),
+    ("SIGTERM of a node", 5),
+    ("SIGKILL of a producer", 4),
+    ("scripts flushed", 4),
+];
+
+/// One of these events. Which slot it hits is a number: one of the queues or the roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upheaval {
+    /// The slot goes to another primary, keys and all.
+    Move { which: u64, to: u64 },
+    /// The primary that has the slot is replaced by its replica: elected or unasked.
+    FailOver { which: u64, way: FailOver, unasked: bool },
+}
+
+/// Draws one; none for a kind that is not special to clusters.
+pub(crate) fn upheaval(kind: &str, random: &mut Random) -> Option<crate::plan::Fault> {
+    let way = match kind {
+        "slot moved" => None,
+        "failover by order" => Some(FailOver::Ordered),
+        "primary killed, and back" => Some(FailOver::Killed),
+        "primary paused, and back" => Some(FailOver::Paused),
+        _ => return None,
+    };
+    let (which, other) = (random.between(0, QUEUES as u64), random.between(0, 1));
+    Some(crate::plan::Fault::Cluster(match way {
+        None => Upheaval::Move { which, to: other },
+        Some(way) => Upheaval::FailOver { which, way, unasked: other == 1 },
+    }))
+}
+
+impl Upheaval {
+    /// As reports name it.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Move { .. } => "slot moved",
+            Self::FailOver { way: FailOver::Ordered, .. } => "failover by order",
+            Self::FailOver { way: FailOver::Killed, .. } => "primary killed, and back",
+            Self::FailOver { way: FailOver::Paused, .. } => "primary paused, and back",
+        }
+    }
+
+    /// Lets it happen, and returns when the cluster has come to terms; none when it did not
+    /// happen.
+    pub(crate) fn happen(
+        self,
+        cluster: &Cluster,
+        namespace: &str,
+    ) -> Result<Option<String>, String> {
+        self.try_to(cluster, namespace).map_err(|error| format!("{}: {error}", self.kind()))
+    }
+
+    fn try_to(self, cluster: &Cluster, namespace: &str) -> Result<Option<String>, Error> {
+        let (Self::Move { which, .. } | Self::FailOver { which, .. }) = self;
+        let tag =
+            if which < QUEUES as u64 { format!("{}.0", queue(which)) } else { "roster".into() };
+        let slot = cluster.slot_of(&format!("{namespace}:{{{tag}}}:"))?;
+        let owner = cluster.owner(slot)?;
+        match self {
+            Self::Move { to, .. } => {
+                // The owners of the thirds: whoever else is a primary now.
+                let others = primaries(cluster, owner)?;
+                let Some(to) = others.get(usize::try_from(to).unwrap_or(0) % others.len().max(1))
+                else {
+                    return Ok(None);
+                };
+                // A move is for a cluster that is whole.
+                cluster.replica_of(to)?;
+                cluster.reshard(slot, owner, to)?;
+                cluster.owner(slot)?;
+                Ok(Some(tag))
+            }
+            Self::FailOver { way, unasked, .. } => {
+                let replica = cluster.replica_of(owner)?;
+                let how = match (way, unasked) {
+                    (FailOver::Ordered, _) => Takeover::Agreed,
+                    (_, false) => Takeover::Forced,
+                    (_, true) => Takeover::Unasked,
+                };
+                match way {
+                    FailOver::Ordered => cluster.take_over(replica, how)?,
+                    FailOver::Killed => {
+                        owner.kill()?;
+                        let taken = cluster.take_over(replica, how);
+                        owner.restart()?;
+                        taken?;
+                    }
+                    FailOver::Paused => {
+                        owner.pause()?;
+                        let taken = cluster.take_over(replica, how);
+                        owner.resume()?;
+                        taken?;
+                    }
+                }
+                // The old one may believe for a moment that it still leads.
+                cluster.replica_of(replica)?;
+                let end = Instant::now() + AGREED_WITHIN;
+                while cluster.owner(slot)?.port() != replica.port() {
+                    if Instant::now() > end {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Ok(Some(format!("{tag}, {how:?}").to_lowercase()))
+            }
+        }
+    }
+}
+
+/// The primaries besides this one, in the order of the nodes.
+fn primaries<'a>(
+    cluster: &'a Cluster,
+    but: &poolder_devserver::Server,
+) -> Result<Vec<&'a poolder_devserver::Server>, Error> {
+    let mut found = vec![];
+    for node in cluster.nodes().iter().filter(|node| node.port() != but.port()) {
+        if node.command(&["INFO", "replication"])?.contains("role:master") {
+            found.push(node);
+        }
+    }
+    Ok(found)
+}
