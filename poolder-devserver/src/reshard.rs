@@ -10,8 +10,10 @@ use crate::server::Server;
 
 /// How long the nodes may take to come to terms.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-/// So many keys move at a time; the rest of the slot stays behind meanwhile.
-const KEYS_AT_ONCE: &str = "25";
+/// In so many steps a slot moves; between them some keys are here and some are there.
+const STEPS: usize = 8;
+/// So few keys are worth a step.
+const FEW_KEYS: usize = 5;
 
 /// How a replica takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,20 +132,22 @@ impl Cluster {
     pub fn reshard(&self, slot: u16, from: &Server, to: &Server) -> Result<(), Error> {
         let (text, there) = (slot.to_string(), port(to).to_string());
         let (source, target) = (id(from)?, id(to)?);
-        to.command(&["CLUSTER", "SETSLOT", &text, "IMPORTING", &source])?;
-        from.command(&["CLUSTER", "SETSLOT", &text, "MIGRATING", &target])?;
+        write(to, &["CLUSTER", "SETSLOT", &text, "IMPORTING", &source])?;
+        write(from, &["CLUSTER", "SETSLOT", &text, "MIGRATING", &target])?;
+        let all = from.command(&["CLUSTER", "COUNTKEYSINSLOT", &text])?;
+        let some = (all.parse().unwrap_or(0) / STEPS).max(FEW_KEYS).to_string();
         loop {
-            let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &text, KEYS_AT_ONCE])?;
+            let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &text, &some])?;
             let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
             if keys.is_empty() {
                 break;
             }
             let mut words = vec!["MIGRATE", "127.0.0.1", &there, "", "0", "5000", "KEYS"];
             words.extend(keys);
-            from.command(&words)?;
+            write(from, &words)?;
         }
         for node in [to, from] {
-            node.command(&["CLUSTER", "SETSLOT", &text, "NODE", &target])?;
+            write(node, &["CLUSTER", "SETSLOT", &text, "NODE", &target])?;
         }
         self.in_step(to)
     }
@@ -181,6 +185,20 @@ impl Cluster {
 
 /// A node that is away does not answer; those that live do, also on a busy machine.
 const SHORT: Duration = Duration::from_secs(2);
+
+/// Sends a command again as long as it is refused for want of a replica in step, which a busy
+/// machine is enough for: half a move must come to its end.
+fn write(node: &Server, words: &[&str]) -> Result<(), Error> {
+    let end = Instant::now() + SETTLED_WITHIN;
+    loop {
+        match node.command(words) {
+            Err(error) if error.to_string().contains("NOREPLICAS") && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            reply => return reply.map(drop),
+        }
+    }
+}
 
 fn field(node: &Server, name: &str) -> Result<Option<u64>, Error> {
     let about = node.command(&["INFO", "replication"])?;

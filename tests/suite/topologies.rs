@@ -193,3 +193,51 @@ async fn the_slots_of_an_addressed_pool_live_all_over_a_cluster() {
     assert_eq!(within(told.recv()).await.unwrap().0, 7);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_durable_enqueue_follows_a_slot_that_is_on_the_move() {
+    let cluster = Cluster::start(3, 1).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(cluster.url(), "durable");
+    let key = space.key("q", "due");
+    let slot = cluster.slot_of(&key).unwrap();
+    let from = cluster.owner(slot).unwrap();
+    let to = cluster.nodes()[..3].iter().find(|node| node.port() != from.port()).unwrap();
+    let durable = |number: u64| {
+        let enqueue =
+            space.client.enqueue(Number(number)).durability(poolder::Durability::replicated(1));
+        if number % 2 == 0 {
+            enqueue.id(number.to_string()).after(Duration::from_secs(60))
+        } else {
+            enqueue
+        }
+    };
+    durable(1).await.unwrap();
+    durable(2).await.unwrap();
+    // Half-way: a key that is not there is asked for at the other.
+    let (slot, ours, theirs) = (
+        slot.to_string(),
+        from.command(&["CLUSTER", "MYID"]).unwrap(),
+        to.command(&["CLUSTER", "MYID"]).unwrap(),
+    );
+    to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ours]).unwrap();
+    from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &theirs]).unwrap();
+    let port = to.port().unwrap().to_string();
+    loop {
+        let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]).unwrap();
+        if keys.trim().is_empty() {
+            break;
+        }
+        for key in keys.lines() {
+            from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).unwrap();
+        }
+    }
+    durable(3).await.unwrap();
+    durable(4).await.unwrap();
+    for node in [to, from] {
+        node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &theirs]).unwrap();
+    }
+    durable(5).await.unwrap();
+    durable(6).await.unwrap();
+    let due = to.command(&["ZCARD", &key]).unwrap();
+    assert_eq!(due.trim(), "3");
+}

@@ -100,6 +100,16 @@ impl Report {
                 ),
             ),
             (
+                "of kills while the server was there",
+                format!(
+                    "{:.1} / {:.1} / {:.1} s ({} of them)",
+                    verdict.calm_recovery_p50 as f64 / 1e3,
+                    verdict.calm_recovery_p99 as f64 / 1e3,
+                    verdict.calm_recovery_max as f64 / 1e3,
+                    verdict.calm_recoveries
+                ),
+            ),
+            (
                 "drained after calm",
                 self.drained
                     .map_or("never".into(), |millis| format!("{:.1} s", millis as f64 / 1e3)),

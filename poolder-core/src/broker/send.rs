@@ -119,8 +119,10 @@ impl Inner {
         match error.code() {
             Some("MOVED") => Some(Redirection::Elsewhere),
             Some("ASK") => {
-                let (host, port) = error.redirect_node()?;
-                Some(Redirection::Ask(Host(host.into(), port)))
+                // The number beside it is the slot, not the port.
+                let (address, _slot) = error.redirect_node()?;
+                let (host, port) = address.rsplit_once(':')?;
+                Some(Redirection::Ask(Host(host.into(), port.parse().ok()?)))
             }
             Some("TRYAGAIN" | "CLUSTERDOWN") => Some(Redirection::Later),
             Some("READONLY" | "MASTERDOWN") if self.route.may_move() => {

@@ -17,6 +17,9 @@ pub(crate) struct Duplicate {
     pub(crate) because: Option<String>,
     /// From the fault to the next start, in ms: how long the job was away.
     pub(crate) away: Option<u64>,
+    /// A process was killed, and the server was there all the time until the job ran again: what
+    /// recovery is promised for.
+    pub(crate) calm: bool,
 }
 
 /// The repetitions of a job that it did not ask for itself.
@@ -68,11 +71,34 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
     };
     // The last is the likeliest.
     let found = faults.iter().rfind(explains);
+    let struck = found.map(|fault| fault.from.max(first.from));
+    let killed =
+        found.is_some_and(|fault| matches!(&*fault.kind, "SIGKILL of a node" | "killed by a job"));
     Duplicate {
         seq,
         because: found.map(|fault| fault.kind.clone()),
-        away: found.map(|fault| second.from.saturating_sub(fault.from.max(first.from))),
+        away: struck.map(|from| second.from.saturating_sub(from)),
+        calm: killed && struck.is_some_and(|from| !was_out(faults, from, second.from)),
     }
+}
+
+/// True when the server was away, or another became it, at some time in between. A process that
+/// does not reach it is another matter: the job is not its any more.
+fn was_out(faults: &[Fault], from: u64, to: u64) -> bool {
+    let outage = |fault: &Fault| {
+        matches!(
+            fault.kind.as_str(),
+            "server killed"
+                | "server paused"
+                | "memory exhausted"
+                | "clock jumped"
+                | "failover by order"
+                | "primary killed, and back"
+                | "primary paused, and back"
+        )
+    };
+    let within = |fault: &Fault| fault.from <= to && fault.to.saturating_add(SLACK) >= from;
+    faults.iter().any(|fault| outage(fault) && within(fault))
 }
 
 /// True for a run under which its process ended, or was as good as dead.

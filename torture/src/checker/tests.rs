@@ -240,3 +240,25 @@ fn leftovers_and_strangers_are_named() {
     let mut book = one_done();
     book.run("node-0.1", 77, 100, Some(Ended::Done)).is_wrong("unheard of");
 }
+
+#[test]
+fn a_recovery_counts_as_calm_only_while_the_server_was_there() {
+    let killed = |outage: Option<(&str, u64, u64)>| {
+        let mut book = Book::default();
+        book.stored(1, Act::Done, How::Plain, Outcome::Ok).count("completed", 1);
+        book.run("node-0.1", 1, 10_000, None).run("node-1.1", 1, 20_000, Some(Ended::Done));
+        book.fault("SIGKILL of a node", "node-0", 10_500, 11_000);
+        if let Some((kind, from, to)) = outage {
+            book.fault(kind, "server", from, to);
+        }
+        let verdict = book.check();
+        assert!(verdict.is_good(), "{:?}", verdict.examples);
+        assert!(verdict.recovery_max > 0, "all are counted: {verdict:?}");
+        (verdict.calm_recoveries, verdict.calm_recovery_max)
+    };
+    assert_eq!(killed(None), (1, 9_500));
+    assert_eq!(killed(Some(("slot moved", 12_000, 13_000))), (1, 9_500), "that is no outage");
+    assert_eq!(killed(Some(("server killed", 1_000, 2_000))), (1, 9_500), "it was over");
+    assert_eq!(killed(Some(("server killed", 12_000, 13_000))), (0, 0));
+    assert_eq!(killed(Some(("failover by order", 12_000, 13_000))), (0, 0));
+}

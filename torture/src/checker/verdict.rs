@@ -43,6 +43,11 @@ pub(crate) struct Verdict {
     pub(crate) recovery_p50: u64,
     pub(crate) recovery_p99: u64,
     pub(crate) recovery_max: u64,
+    /// The same of kills while the server was there until the job ran again, and how many.
+    pub(crate) calm_recovery_p50: u64,
+    pub(crate) calm_recovery_p99: u64,
+    pub(crate) calm_recovery_max: u64,
+    pub(crate) calm_recoveries: u64,
     /// Faults by kind.
     pub(crate) faults: BTreeMap<String, u64>,
     /// What must not be: kind and number; empty for a good run.
@@ -92,7 +97,7 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     for fault in history.faults.iter().filter(|fault| fault.note != "did not happen") {
         *verdict.faults.entry(fault.kind.clone()).or_default() += 1;
     }
-    let mut recoveries = vec![];
+    let (mut recoveries, mut calm) = (vec![], vec![]);
     let (mut dying, mut cancelling) = (0, 0);
     for (seq, job) in &history.jobs {
         verdict.jobs += 1;
@@ -113,6 +118,7 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
             end(*seq, job, state, &mut verdict);
         }
         for duplicate in duplicates(*seq, job, &history.faults) {
+            calm.extend(duplicate.away.filter(|_| duplicate.calm));
             note(duplicate, job, &mut verdict, &mut recoveries);
         }
     }
@@ -135,15 +141,22 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     for leftover in &state.leftovers {
         verdict.violate("left behind", leftover.clone());
     }
-    recoveries.sort_unstable();
-    let at = |percent: usize| {
-        let index = (recoveries.len() * percent / 100).min(recoveries.len().saturating_sub(1));
-        recoveries.get(index).copied().unwrap_or(0)
-    };
-    verdict.recovery_p50 = at(50);
-    verdict.recovery_p99 = at(99);
-    verdict.recovery_max = recoveries.last().copied().unwrap_or(0);
+    verdict.calm_recoveries = calm.len() as u64;
+    (verdict.recovery_p50, verdict.recovery_p99, verdict.recovery_max) = spread(recoveries);
+    let (p50, p99, max) = spread(calm);
+    (verdict.calm_recovery_p50, verdict.calm_recovery_p99) = (p50, p99);
+    verdict.calm_recovery_max = max;
     verdict
+}
+
+/// Median, 99th percentile and maximum; 0 of nothing.
+fn spread(mut times: Vec<u64>) -> (u64, u64, u64) {
+    times.sort_unstable();
+    let at = |percent: usize| {
+        let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times.get(index).copied().unwrap_or(0)
+    };
+    (at(50), at(99), at(100))
 }
 
 /// How many jobs there were under this number: those that ran, each under an id of its own.
