@@ -18,6 +18,8 @@ use crate::storm::{self, Setup};
 const NODES: usize = 8;
 const SLOTS: usize = 4;
 const PRODUCERS: u64 = 3;
+/// In a cluster each of the queues has one slot of a node.
+const CLUSTER_SLOTS: usize = crate::reshard::QUEUES;
 /// How long the work may take to end once faults are off.
 const DRAIN: Duration = Duration::from_secs(60);
 /// The seed of the smoke.
@@ -35,7 +37,8 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
         Profile::Sentinel => 0.1,
         Profile::Cluster => 0.25,
     };
-    let busy = share * span.as_secs_f64() * 1e3 * (NODES * SLOTS) as f64;
+    let slots = if asked.profile == Profile::Cluster { CLUSTER_SLOTS } else { SLOTS };
+    let busy = share * span.as_secs_f64() * 1e3 * (NODES * slots) as f64;
     let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
     // Each has to wait for a replica, so that bulk, which does not, has no place there.
     let ways = match asked.profile {
@@ -51,7 +54,7 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
         plan: plan::draw(asked.profile, seed, asked.faults, span),
         jobs: asked.jobs,
         nodes: NODES,
-        slots: SLOTS,
+        slots,
         producers: PRODUCERS,
         millis: millis as u64,
         killers: (asked.jobs / 4).max(1),
