@@ -211,8 +211,13 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
             enqueue
         }
     };
+    let once = || {
+        let hour = Duration::from_secs(3600);
+        space.client.enqueue(Number(7)).id("7").after(hour).idempotent(hour)
+    };
     durable(1).await.unwrap();
     durable(2).await.unwrap();
+    once().await.unwrap();
     // Half-way: a key that is not there is asked for at the other.
     let (slot, ours, theirs) = (
         slot.to_string(),
@@ -231,6 +236,11 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
             from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).unwrap();
         }
     }
+    // One that does not know the script is asked again: without that, it would say where to go.
+    to.command(&["SCRIPT", "FLUSH"]).unwrap();
+    once().await.unwrap();
+    let errors = to.command(&["INFO", "errorstats"]).unwrap();
+    assert!(errors.contains("errorstat_NOSCRIPT") && !errors.contains("MOVED"), "{errors}");
     // A script that names a key nobody has must wait for the end of the move; one key need not.
     durable(3).await.unwrap();
     space.client.enqueue(Number(4)).queue("q").await.unwrap();
@@ -240,5 +250,5 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
     durable(5).await.unwrap();
     durable(6).await.unwrap();
     let due = to.command(&["ZCARD", &key]).unwrap();
-    assert_eq!(due.trim(), "2");
+    assert_eq!(due.trim(), "3");
 }

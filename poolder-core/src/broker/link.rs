@@ -86,6 +86,19 @@ impl Link {
         Ok(replies)
     }
 
+    /// Sends a command to a server that is just receiving its slot. Each try has to ask: on the
+    /// same connection, right before the command.
+    pub(crate) async fn asking(&self, cmd: &Cmd) -> RedisResult<Value> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("ASKING").add_command(cmd.clone());
+        let mut reply = self.pipeline_once(&pipe).await?.pop();
+        if reply.as_ref().is_some_and(|reply| reply.as_ref().is_err_and(is_noscript)) {
+            self.pipeline_once(&scripts::load_all()).await.map_err(unsent)?;
+            reply = self.pipeline_once(&pipe).await?.pop();
+        }
+        reply.unwrap_or(Ok(Value::Nil))
+    }
+
     async fn pipeline_once(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut current = self.current().await?;
         let replies = current.connection.req_packed_commands(pipe, 0, pipe.len()).await;

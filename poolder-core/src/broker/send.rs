@@ -107,10 +107,7 @@ impl Inner {
 
     /// Sends a command to a server that is just receiving the slot.
     async fn ask(&self, host: Host, cmd: &Cmd) -> RedisResult<Value> {
-        let mut pipe = redis::pipe();
-        pipe.cmd("ASKING").add_command(cmd.clone());
-        let mut replies = self.route.peer_at(Some(host))?.link.pipeline(&pipe).await?;
-        replies.pop().unwrap_or(Ok(Value::Nil))
+        self.route.peer_at(Some(host))?.link.asking(cmd).await
     }
 
     /// What the error says about the place, and whether what we know of it is still true.
