@@ -155,6 +155,22 @@ async fn a_server_that_comes_late_is_waited_for_and_a_wrong_one_is_named() {
     assert!(error.is_unsupported() && error.to_string().contains("noeviction"), "{error}");
 }
 
+#[tokio::test]
+async fn a_server_without_the_needed_commands_is_refused_by_name() {
+    let file = std::env::temp_dir().join(format!("poolder-crippled-{}.conf", std::process::id()));
+    std::fs::write(&file, "rename-command XREADGROUP \"\"\nrename-command XADD hidden\n").unwrap();
+    let server = Server::builder().arg("include", file.to_str().unwrap()).start().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let space = Space::on(server.url(), "crippled");
+    let error = space.client.enqueue(Number(1)).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("renamed"), "{error}");
+    let (worker, _told) = teller();
+    let node = space.node().pool(Pool::new("q").worker(worker));
+    let error = within(node.run_until(std::future::pending())).await.unwrap_err();
+    assert!(error.is_unsupported(), "{error}");
+    assert!(error.to_string().contains("does not know XADD, XREADGROUP"), "{error}");
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
 fn a_url_that_asks_for_tls_names_the_feature() {

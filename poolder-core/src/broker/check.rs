@@ -10,6 +10,38 @@ use crate::error::Error;
 /// The oldest server that has what is needed.
 const OLDEST: (u32, u32) = (6, 2);
 
+/// What a queue cannot do without. Managed servers switch some commands off, or rename them.
+const NEEDED: &[&str] = &[
+    "evalsha",
+    "script",
+    "publish",
+    "xadd",
+    "xreadgroup",
+    "xread",
+    "xgroup",
+    "xinfo",
+    "xpending",
+    "xrange",
+    "xrevrange",
+    "xlen",
+    "xack",
+    "xdel",
+    "zadd",
+    "zrange",
+    "zrangebyscore",
+    "zrem",
+    "zmscore",
+    "hset",
+    "hmget",
+    "hincrby",
+    "rpush",
+    "lrange",
+    "renamenx",
+    "pexpire",
+    "getex",
+    "time",
+];
+
 /// What a look at the server found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -37,9 +69,17 @@ impl Broker {
             }
             Err(error) => return Err(error),
         };
-        judge(&info).map_err(|text| {
+        let unfit = |text| {
             Error::unsupported(format!("Redis at {} cannot hold a queue: {text}", self.address()))
-        })
+        };
+        let findings = judge(&info).map_err(unfit)?;
+        match self.command(redis::cmd("COMMAND").arg("INFO").arg(NEEDED)).await {
+            Ok(reply) => complete(&reply::array(reply)?).map_err(unfit)?,
+            // Not every user may ask, and then each command says by itself that it is missing.
+            Err(error) if error.is_auth() || error.is_unsupported() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(findings)
     }
 }
 
@@ -49,6 +89,20 @@ fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect())
+}
+
+/// Are all commands there? The server's answer has nothing in place of one that is not.
+fn complete(known: &[Value]) -> Result<(), String> {
+    let missing = |(_, about): &(_, &Value)| matches!(about, Value::Nil);
+    let missing: Vec<&str> =
+        NEEDED.iter().zip(known).filter(missing).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "it does not know {}: somebody switched off or renamed what a queue needs; permit it",
+        missing.join(", ").to_uppercase()
+    ))
 }
 
 fn judge(info: &HashMap<String, String>) -> Result<Findings, String> {

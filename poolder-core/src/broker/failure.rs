@@ -49,9 +49,10 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         _ if error.code() == Some("NOAUTH") || error.code() == Some("WRONGPASS") => {
             Error::auth(format!("Redis at {address} wants a user and password in the URL: {text}"))
         }
-        _ if text.contains("unknown command") => {
-            Error::unsupported(format!("Redis at {address} is too old: {text}"))
-        }
+        _ if text.contains("unknown command") => Error::unsupported(format!(
+            "Redis at {address} is older than 6.2, or somebody switched off or renamed what a \
+                 queue needs: {text}"
+        )),
         _ if not_executed(&error) => {
             let advice = if error.is_connection_refusal() {
                 "; is the server running, and does POOLDER_REDIS_URL name it?"
