@@ -76,9 +76,14 @@ impl Process {
         starts
     }
 
+    /// The number of the process, while it runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
         assert!(status.unwrap().success(), "kill -{name} {pid}");
     }

@@ -53,6 +53,7 @@ impl Peer for Apalis {
         std::thread::spawn(move || {
             if let Err(error) = runtime.block_on(worker.run()) {
                 eprintln!("the worker ended: {error}");
+                std::process::exit(1);
             }
         });
     }
