@@ -48,8 +48,8 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Group, Inspector, Listed,
-    NewSchedule, PoolCall, PoolClient, PoolSlot, Push, PushMany, Schedules,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Group, Inspector, Listed, Many,
+    NewSchedule, One, PoolCall, PoolClient, PoolSlot, Push, Schedules,
 };
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,

@@ -15,9 +15,9 @@ use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use bulk::{Bulk, PushMany};
+pub use bulk::{Bulk, Many};
 use coalesce::Desk;
-pub use push::Push;
+pub use push::{One, Push};
 
 /// What can be an entry: any value that serde can store and read.
 pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}
@@ -133,22 +133,22 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// When awaited: [`Error::is_full`] when as much waits as may, [`Error::is_unknown`] when the
     /// reply was lost: the entry may be stored. [`Push::idempotent`] makes it safe to repeat.
-    pub fn push(&self, entry: T) -> Push<'_, T> {
-        Push::new(self, entry)
+    pub fn push(&self, entry: T) -> Push<'_, T, One<T>> {
+        Push::new(self, One::back(entry))
     }
 
     /// Pushes one entry before the others.
-    pub fn push_front(&self, entry: T) -> Push<'_, T> {
-        Push::new(self, entry).front()
+    pub fn push_front(&self, entry: T) -> Push<'_, T, One<T>> {
+        Push::new(self, One::front(entry))
     }
 
     /// Pushes many, in their order: as many batches as fit are sealed on the way. Entries are
     /// serialized as they go, 500 or 1 MiB at a time.
-    pub fn push_many<I>(&self, entries: I) -> PushMany<'_, T, I::IntoIter>
+    pub fn push_many<I>(&self, entries: I) -> Push<'_, T, Many<I::IntoIter>>
     where
         I: IntoIterator<Item = T, IntoIter: Send>,
     {
-        PushMany::new(self, entries.into_iter())
+        Push::new(self, Many(entries.into_iter()))
     }
 
     /// Takes the entry at this index, from 0, out of what gathers; of whichever filling of the

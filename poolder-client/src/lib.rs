@@ -27,7 +27,7 @@ mod schedule;
 mod schedules;
 mod waiters;
 
-pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Push, PushMany};
+pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Push};
 pub use call::Call;
 pub use cast::{Cast, PoolCall};
 pub use client::Client;

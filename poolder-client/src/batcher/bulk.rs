@@ -8,17 +8,12 @@ use std::time::Duration;
 use poolder_core::Error;
 use poolder_core::broker::{CHUNK, CHUNK_BYTES, End};
 
-use super::push::{OwnToken, Patience};
+use super::push::{OwnToken, Patience, Push};
 use super::{BatchEntry, BatcherHandle, refusal};
 
-/// Entries about to be pushed, in their order. Nothing happens until it is awaited.
-#[must_use = "entries are pushed when this is awaited"]
-pub struct PushMany<'h, T, I> {
-    handle: &'h BatcherHandle<T>,
-    entries: I,
-    patience: Duration,
-    token: Option<OwnToken>,
-}
+/// Many entries, in their order: awaiting their [`Push`] says how far it came, as a [`Bulk`].
+#[derive(Debug)]
+pub struct Many<I>(pub(super) I);
 
 /// How far a push of many came. The first `stored` entries are stored, the next `unknown` may be,
 /// and the rest is not.
@@ -48,39 +43,7 @@ impl Bulk {
     }
 }
 
-impl<'h, T, I> PushMany<'h, T, I> {
-    pub(super) fn new(handle: &'h BatcherHandle<T>, entries: I) -> Self {
-        Self { handle, entries, patience: Duration::ZERO, token: None }
-    }
-
-    /// Waits up to this time for room, each time when as much waits as may.
-    pub fn wait(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Makes it safe to send again: calls whose reply is lost are sent again by themselves. Their
-    /// receipts are kept for this time.
-    pub fn idempotent(mut self, window: Duration) -> Self {
-        self.token = Some(OwnToken::any(window));
-        self
-    }
-
-    /// The same under a name of your own, 1 to 100 ASCII letters, digits or any of `_-.@/+=,~:`:
-    /// to push the same entries again under it, in the same order, adds what is missing.
-    pub fn token(mut self, name: impl Into<String>, window: Duration) -> Self {
-        self.token = Some(OwnToken { name: name.into(), window });
-        self
-    }
-}
-
-impl<T, I> std::fmt::Debug for PushMany<'_, T, I> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PushMany").field("handle", &self.handle).finish_non_exhaustive()
-    }
-}
-
-impl<'h, T, I> IntoFuture for PushMany<'h, T, I>
+impl<'h, T, I> IntoFuture for Push<'h, T, Many<I>>
 where
     T: BatchEntry,
     I: Iterator<Item = T> + Send + 'h,
@@ -97,9 +60,10 @@ where
     }
 }
 
-impl<T: BatchEntry, I: Iterator<Item = T> + Send> PushMany<'_, T, I> {
+impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<'_, T, Many<I>> {
     async fn push_all(self, bulk: &mut Bulk) -> Result<(), Error> {
-        let Self { handle, entries, patience, token } = self;
+        let Self { handle, entries: Many(entries), patience, token } = self;
+        token.as_ref().map_or(Ok(()), OwnToken::check)?;
         let mut source = entries.map(|entry| handle.encode(&entry)).peekable();
         let mut ahead = next_chunk(&mut source);
         loop {
@@ -134,9 +98,9 @@ async fn push_chunk<T: BatchEntry>(
     let mut patience = Patience::new(patience);
     while !rest.is_empty() {
         // A receipt is that of a place in the sequence, so that a chunk of which the server took
-        // only a part goes on where it stopped.
+        // only a part goes on where it stopped. No token of a user's has a '#'.
         let token = token.map(|OwnToken { name, window }| OwnToken {
-            name: format!("{name}:{}", bulk.stored),
+            name: format!("{name}#{}", bulk.stored),
             window: *window,
         });
         let pushed =

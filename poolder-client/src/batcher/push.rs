@@ -14,15 +14,21 @@ use super::{BatchEntry, BatcherHandle, Shared, check_fits, refusal};
 /// How often a push under a token is sent again when its reply was lost.
 const RESENDS: u32 = 4;
 
-/// An entry about to be pushed. Nothing happens until it is awaited.
+/// What is about to be pushed: [`One`] entry or [`Many`](super::Many). Nothing happens until it is
+/// awaited.
+#[must_use = "nothing is pushed until this is awaited"]
+pub struct Push<'h, T, E> {
+    pub(super) handle: &'h BatcherHandle<T>,
+    pub(super) entries: E,
+    pub(super) patience: Duration,
+    pub(super) token: Option<OwnToken>,
+}
+
+/// One entry: awaiting its [`Push`] says whether it is stored.
 #[derive(Debug)]
-#[must_use = "an entry is pushed when this is awaited"]
-pub struct Push<'h, T> {
-    handle: &'h BatcherHandle<T>,
+pub struct One<T> {
     entry: T,
     end: End,
-    patience: Duration,
-    token: Option<OwnToken>,
 }
 
 /// A token and its window.
@@ -37,46 +43,72 @@ impl OwnToken {
     pub(super) fn any(window: Duration) -> Self {
         Self { name: JobId::generate().to_string(), window }
     }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "_-.@/+=,~:".contains(c);
+        if (1..=100).contains(&self.name.len()) && self.name.chars().all(legal) {
+            return Ok(());
+        }
+        let text = "a push token has 1 to 100 ASCII letters, digits or any of \"_-.@/+=,~:\"";
+        Err(Error::invalid(text))
+    }
 }
 
-impl<'h, T> Push<'h, T> {
-    pub(super) fn new(handle: &'h BatcherHandle<T>, entry: T) -> Self {
-        Self { handle, entry, end: End::Back, patience: Duration::ZERO, token: None }
+impl<T> One<T> {
+    pub(super) fn back(entry: T) -> Self {
+        Self { entry, end: End::Back }
     }
 
-    pub(super) fn front(mut self) -> Self {
-        self.end = End::Front;
-        self
+    pub(super) fn front(entry: T) -> Self {
+        Self { entry, end: End::Front }
+    }
+}
+
+impl<'h, T, E> Push<'h, T, E> {
+    pub(super) fn new(handle: &'h BatcherHandle<T>, entries: E) -> Self {
+        Self { handle, entries, patience: Duration::ZERO, token: None }
     }
 
-    /// Waits up to this time for room, instead of failing at once when as much waits as may.
+    /// Waits up to this time for room, each time when as much waits as may, instead of failing at
+    /// once.
     pub fn wait(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Makes it safe to send again: when the reply is lost it is sent again by itself, and it is
-    /// one entry. The receipt is kept for this time. Such a push travels alone.
+    /// Makes it safe to send again: calls whose reply is lost are sent again by themselves, and
+    /// each entry is stored once. Receipts are kept for this time. Such a push travels alone.
     pub fn idempotent(mut self, window: Duration) -> Self {
         self.token = Some(OwnToken::any(window));
         self
     }
 
     /// The same under a name of your own, so that every push of this name is the same one,
-    /// whichever call or process it comes from. The name is 1 to 128 ASCII letters, digits or any
-    /// of `_-.@/+=,~:`.
+    /// whichever call, group or process it comes from; to push many again under it, in the same
+    /// order, adds what is missing. The name is 1 to 100 ASCII letters, digits or any of
+    /// `_-.@/+=,~:`.
     pub fn token(mut self, name: impl Into<String>, window: Duration) -> Self {
         self.token = Some(OwnToken { name: name.into(), window });
         self
     }
 }
 
-impl<'h, T: BatchEntry> IntoFuture for Push<'h, T> {
+impl<T, E> std::fmt::Debug for Push<'_, T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Push")
+            .field("handle", &self.handle)
+            .field("patience", &self.patience)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'h, T: BatchEntry> IntoFuture for Push<'h, T, One<T>> {
     type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'h>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { handle, entry, end, patience, token } = self;
+        let Self { handle, entries: One { entry, end }, patience, token } = self;
         let entry = handle.encode(&entry);
         let (shared, group) = (&handle.shared, &handle.group);
         Box::pin(async move {
@@ -84,6 +116,7 @@ impl<'h, T: BatchEntry> IntoFuture for Push<'h, T> {
             if patience.is_zero() && token.is_none() {
                 return shared.push_with_others(Arc::clone(group), end, entry).await;
             }
+            token.as_ref().map_or(Ok(()), OwnToken::check)?;
             let mut patience = Patience::new(patience);
             loop {
                 let pushed = match &token {
@@ -150,9 +183,6 @@ impl Shared {
         entries: &[Vec<u8>],
         token: Option<&OwnToken>,
     ) -> Result<PushedEntries, Error> {
-        if let Some(token) = token {
-            check_token(&token.name)?;
-        }
         let token = token.map(|token| Token { name: &token.name, window: token.window });
         let (mut resent, mut changed) = (0, 0);
         loop {
@@ -185,12 +215,4 @@ impl Shared {
             }
         }
     }
-}
-
-fn check_token(name: &str) -> Result<(), Error> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_-.@/+=,~:".contains(c);
-    if (1..=128).contains(&name.len()) && name.chars().all(legal) {
-        return Ok(());
-    }
-    Err(Error::invalid("a push token has 1 to 128 ASCII letters, digits or any of \"_-.@/+=,~:\""))
 }

@@ -2,10 +2,19 @@
 
 use std::time::Duration;
 
-use poolder::{BatchOptions, Popped};
+use futures_util::future::join_all;
+use poolder::{BatchOptions, BatcherHandle, Client, Config, Popped};
+use poolder_devserver::Server;
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::{NAME, declared, limit};
+use super::{NAME, SHORT, declared, limit};
 use crate::harness::{Space, eventually};
+
+/// The same batcher as another process sees it, which knows its name and no more.
+fn from_another_host(space: &Space) -> BatcherHandle<u64> {
+    let config = Config::new(space.url()).namespace(space.name());
+    Client::new(config).unwrap().batcher(NAME).unwrap()
+}
 
 #[tokio::test]
 async fn entries_gather_in_the_order_of_their_pushes() {
@@ -20,6 +29,30 @@ async fn entries_gather_in_the_order_of_their_pushes() {
     assert_eq!((list.entries, list.len), (vec![9, 0, 1, 2, 10, 11, 12], 7));
     assert_eq!(rows.len().await.unwrap(), 7);
     assert_eq!(rows.list(5).await.unwrap().entries, [11, 12]);
+
+    let turns = declared(&space, limit(1_000)).await.group("turns").unwrap();
+    let (one, two) = (turns.push(1), turns.push_front(2));
+    let (three, four) = (turns.push(3), turns.push_front(4));
+    let (one, two, three, four) = tokio::join!(one, two, three, four);
+    [one, two, three, four].into_iter().collect::<Result<Vec<()>, _>>().unwrap();
+    assert_eq!(turns.list(0).await.unwrap().entries, [4, 2, 1, 3], "those that travel together");
+}
+
+#[tokio::test]
+async fn any_host_looks_takes_out_and_seals() {
+    let space = Space::new("batch-hosts");
+    let rows = declared(&space, limit(1_000)).await;
+    rows.push_many(0..5).await.all().unwrap();
+    rows.group("g").unwrap().push(7).await.unwrap();
+    let other = from_another_host(&space);
+    assert_eq!(other.len().await.unwrap(), 5);
+    assert_eq!(other.pop_at(1).await.unwrap().entry, 1);
+    other.push_front(9).await.unwrap();
+    let flushed = other.flush().await.unwrap().unwrap();
+    assert_eq!(rows.list_sealed(flushed, 0).await.unwrap(), [9, 0, 2, 3, 4]);
+    assert_eq!((rows.len().await.unwrap(), rows.open(10).await.unwrap().len()), (0, 1));
+    other.group("g").unwrap().flush().await.unwrap().unwrap();
+    assert!(rows.open(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -54,6 +87,46 @@ async fn pushes_that_meet_keep_their_order_and_are_all_answered() {
         let own: Vec<u64> = seen.iter().copied().filter(|entry| entry / 1_000 == pusher).collect();
         assert_eq!(own, (0..50).map(|at| pusher * 1_000 + at).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn pushes_that_meet_travel_together() {
+    // What a server has done is counted for all who use it.
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "batch-together");
+    let rows = declared(&space, limit(1_000_000)).await;
+    rows.push(0).await.unwrap();
+    server.command(&["CONFIG", "RESETSTAT"]).unwrap();
+    let results = join_all((0..400).map(|entry| rows.push(entry).into_future())).await;
+    assert!(results.iter().all(Result::is_ok));
+    let stats = server.command(&["INFO", "commandstats"]).unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let calls: u64 = calls.unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!(calls <= 4, "{calls} calls for 400 pushes at once");
+    assert_eq!(rows.len().await.unwrap(), 401);
+}
+
+#[tokio::test]
+async fn what_precedes_an_entry_that_cannot_be_written_is_stored() {
+    #[derive(Deserialize)]
+    struct Picky(u64);
+    impl Serialize for Picky {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self.0 {
+                700 => Err(serde::ser::Error::custom("not this one")),
+                number => serializer.serialize_u64(number),
+            }
+        }
+    }
+    let space = Space::new("batch-picky");
+    declared(&space, limit(300)).await;
+    let picky = space.client.batcher::<Picky>(NAME).unwrap();
+    let bulk = picky.push_many((0..1_000).map(Picky)).await;
+    assert_eq!((bulk.stored, bulk.unknown, bulk.sealed), (700, 0, 2));
+    let error = bulk.all().unwrap_err();
+    assert!(error.is_codec() && error.to_string().contains("not this one"), "{error}");
+    assert!(picky.push(Picky(700)).await.unwrap_err().is_codec());
+    assert_eq!(picky.len().await.unwrap(), 100);
 }
 
 #[tokio::test]
@@ -139,6 +212,9 @@ async fn only_so_many_entries_wait_and_a_push_can_wait_for_room() {
     assert_eq!((bulk.stored, bulk.sealed), (10, 2));
     let error = rows.push(1).await.unwrap_err();
     assert!(error.is_full() && error.is_refused() && !error.is_unknown(), "{error}");
+    assert!(rows.push(1).wait(SHORT).await.unwrap_err().is_full(), "nobody makes room");
+    let bulk = rows.push_many(1..3).wait(SHORT).await;
+    assert!(bulk.stored == 0 && bulk.error.is_some_and(|error| error.is_full()));
 
     let (batcher, mut told) = super::doer();
     let other = rows.clone();
@@ -170,8 +246,15 @@ async fn a_push_under_a_token_is_one_however_often_it_is_made() {
     rows.push(2).idempotent(window).await.unwrap();
     let sums = rows.sums().await.unwrap();
     assert_eq!((sums.waiting, sums.sealed), (1_003, 3));
-    let error = rows.push(1).token("", window).await.unwrap_err();
-    assert!(error.is_invalid(), "{error}");
+    // A token for one entry is not that of a part of many.
+    rows.push(3).token("load-1:0", window).await.unwrap();
+    rows.push(3).token("load-1", window).await.unwrap();
+    assert_eq!(rows.sums().await.unwrap().waiting, 1_005);
+    for bad in ["", "load-1#0", &"x".repeat(101)] {
+        assert!(rows.push(1).token(bad, window).await.unwrap_err().is_invalid());
+        let bulk = rows.push_many(0..2).token(bad, window).await;
+        assert!(bulk.stored == 0 && bulk.error.is_some_and(|error| error.is_invalid()));
+    }
 }
 
 #[tokio::test]
@@ -205,16 +288,13 @@ async fn options_are_agreed_upon() {
     let rows = space.client.batcher::<u64>(NAME).unwrap();
     let error = rows.push(1).await.unwrap_err();
     assert!(error.is_gone() && error.to_string().contains("not declared"), "{error}");
+    assert!(rows.flush().await.unwrap_err().is_gone());
     rows.declare(limit(5)).await.unwrap();
     rows.declare(limit(5)).await.unwrap();
     rows.push(1).await.unwrap();
 
     // Another process, which knows the options by now.
-    let other = Space::on(space.url(), "batch-options-2");
-    let config = poolder::Config::new(space.url()).namespace(space.name());
-    let client = poolder::prelude::Client::new(config).unwrap();
-    drop(other);
-    let theirs = client.batcher::<u64>(NAME).unwrap();
+    let theirs = from_another_host(&space);
     theirs.push(2).await.unwrap();
     let error = theirs.declare(limit(3)).await.unwrap_err();
     let text = error.to_string();
