@@ -1,0 +1,124 @@
+//! How much of a large batch is in memory on its way in and out, in bytes of the heap. A binary of
+//! its own: nothing else may allocate meanwhile.
+
+use std::alloc::System;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{BatchOptions, Config};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::sync::mpsc;
+
+#[global_allocator]
+static HEAP: cap::Cap<System> = cap::Cap::new(System, usize::MAX);
+
+/// The most bytes there were when an entry was written or read.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+const ENTRIES: usize = 100_000;
+/// The bytes of a text, and of all.
+const SIZE: usize = 200;
+const ALL: usize = ENTRIES * SIZE;
+/// Some chunks, in whatever forms, and what the client and the node have besides.
+const FEW_CHUNKS: usize = ALL / 10;
+
+/// An entry that looks at the heap whenever it is written or read.
+struct Text(String);
+
+fn look() {
+    PEAK.fetch_max(HEAP.allocated(), Ordering::SeqCst);
+}
+
+/// The heap as it is, from which the next peak counts.
+fn start() -> usize {
+    let now = HEAP.allocated();
+    PEAK.store(now, Ordering::SeqCst);
+    now
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        look();
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        look();
+        Ok(Self(text))
+    }
+}
+
+/// What a handler needed at most, and what it had in the end.
+#[derive(Debug)]
+struct Needed {
+    most: usize,
+    kept: usize,
+}
+
+/// Reads the batch one by one in the first attempt, and all at once in the second.
+#[derive(Clone)]
+struct Weigher(mpsc::Sender<Needed>);
+
+impl BatchWorker for Weigher {
+    type Entry = Text;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<Text>, cx: Context) -> Result<Outcome> {
+        let before = start();
+        let (mut count, mut all) = (0, vec![]);
+        if cx.attempt() == 1 {
+            while batch.next().await?.is_some() {
+                count += 1;
+            }
+        } else {
+            all = batch.all().await?;
+            count = all.len();
+        }
+        assert_eq!(count, ENTRIES);
+        let kept = HEAP.allocated().saturating_sub(before);
+        let most = PEAK.load(Ordering::SeqCst) - before;
+        self.0.send(Needed { most, kept }).await?;
+        drop(all);
+        if cx.attempt() == 1 { Err("now at once".into()) } else { Ok(Done) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_is_in_memory_a_few_chunks_at_a_time() {
+    let server = poolder_devserver::shared().unwrap_or_else(|error| panic!("{error}"));
+    let namespace = poolder_devserver::namespace("batch-heap");
+    let client = Client::new(Config::new(server.url()).namespace(namespace)).unwrap();
+    let (tell, mut told) = mpsc::channel(2);
+    let limit = u32::try_from(ENTRIES).unwrap();
+    let options = BatchOptions { limit, timeout: None, ..BatchOptions::default() };
+    let batcher = Batcher::new("texts", Weigher(tell)).with_options(options);
+    let batcher = batcher.retry(2, Backoff::Fixed(Duration::from_millis(1)));
+    let texts = batcher.handle(&client).unwrap();
+
+    let before = start();
+    let bulk = texts.push_many((0..ENTRIES).map(|_| Text("x".repeat(SIZE)))).await;
+    let pushed = PEAK.load(Ordering::SeqCst) - before;
+    assert_eq!(bulk.sealed, 1, "{bulk:?}");
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let node = Node::builder(client).add(batcher).run_until(async {
+        let _ = stopped.await;
+    });
+    let node = tokio::spawn(node);
+    let mut needed = vec![];
+    while needed.len() < 2 {
+        let next = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
+        needed.push(next.expect("no batch came").unwrap());
+    }
+    println!("of {ALL} bytes: {pushed} pushing; one by one, then all at once: {needed:?}");
+    let [streamed, at_once] = &needed[..] else { panic!("{needed:?}") };
+    assert!(pushed < FEW_CHUNKS, "{pushed} bytes while they were pushed");
+    assert!(streamed.most < FEW_CHUNKS, "{streamed:?}");
+    assert!(at_once.kept >= ALL, "the handler has them: {at_once:?}");
+    assert!(at_once.most < at_once.kept + FEW_CHUNKS, "once, not twice: {at_once:?}");
+    let _ = stop.send(());
+    node.await.unwrap().unwrap();
+}
