@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use poolder::BatchState;
 use poolder::prelude::*;
+use poolder::{BatchState, JobId};
+use poolder_core::broker::Settlement;
+use poolder_core::decide::{Transition, Wait};
 
+use super::fates::claim;
 use super::{NAME, SHORT, declared, doer, limit, next, sealed_lists};
 use crate::harness::{Space, eventually, start, within};
+
+const SCRIPT: &str = include_str!("../../../poolder-core/src/scripts/push.lua");
 
 #[tokio::test]
 async fn a_full_list_is_one_job_with_the_entries_in_order() {
@@ -86,6 +91,82 @@ async fn without_a_timeout_only_limit_and_flush_seal() {
     assert_eq!((sealed.len(), sealed[0].len, sealed[0].state), (1, 2, BatchState::Ready));
     assert!(sealed[0].since <= sealed[0].sealed);
     assert_eq!(rows.list_sealed(sealed[0].job, 1).await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_list_that_is_there_is_never_written_over() {
+    let space = Space::new("batch-collide");
+    let rows = declared(&space, limit(2)).await;
+    // Job ids are drawn by chance: only by hand does one meet a list of its name.
+    let ids: Vec<JobId> = (0..3).map(|_| JobId::generate()).collect();
+    let sealed = |id: &JobId| space.key(NAME, &format!("batch:sealed:{id}"));
+    for taken in &ids[..2] {
+        let _: i64 = space.redis(redis::cmd("RPUSH").arg(sealed(taken)).arg("another's")).await;
+    }
+    let push = |ids: Vec<JobId>, entries: Vec<u8>| {
+        let mut cmd = redis::cmd("EVAL");
+        let own = ["batch:about:rows", "batch:open:rows", "batch:fill:rows:", "ready:normal"];
+        let own = own.into_iter().chain(["due", "batch:index", "batch:token:rows:"]);
+        let keys: Vec<String> =
+            own.map(|key| space.key(NAME, key)).chain(ids.iter().map(sealed)).collect();
+        cmd.arg(SCRIPT).arg(keys.len()).arg(keys);
+        cmd.arg(&[NAME, "", "0", "2", "", "", "", "", "", "RPUSH", "", "control"]);
+        cmd.arg(entries.len()).arg(ids.len());
+        cmd.arg(ids.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>());
+        cmd.arg(entries.into_iter().map(|entry| vec![entry]).collect::<Vec<_>>());
+        let space = &space;
+        async move {
+            let (verdict, stored, batches, _): (String, u64, u64, redis::Value) =
+                space.redis(&mut cmd).await;
+            assert_eq!(verdict, "OK");
+            (stored, batches)
+        }
+    };
+    // Entries that fill a batch by themselves, and such as fill one that gathers.
+    assert_eq!(push(ids[..2].to_vec(), vec![1, 2]).await, (0, 0), "the rest is for another call");
+    assert_eq!(push(ids.clone(), vec![1, 2, 3]).await, (3, 1));
+    assert_eq!(push(ids.clone(), vec![4]).await, (1, 0), "stored, and sealed by the next call");
+    assert_eq!(rows.list(0).await.unwrap().entries, [3, 4]);
+    assert_eq!(rows.list_sealed(ids[2], 0).await.unwrap(), [1, 2]);
+    for taken in &ids[..2] {
+        let found: Vec<String> =
+            space.redis(redis::cmd("LRANGE").arg(sealed(taken)).arg(0).arg(-1)).await;
+        assert_eq!(found, ["another's"]);
+    }
+    assert_eq!(rows.push_many([5]).await.sealed, 1);
+    assert_eq!(rows.sums().await.unwrap().waiting, 5);
+}
+
+#[tokio::test]
+async fn each_batch_is_shown_as_what_it_is() {
+    let space = Space::new("batch-shown");
+    let rows = declared(&space, limit(2)).await;
+    rows.push_many(0..9).await.all().unwrap();
+    let (mut line, mut jobs) = claim(&space, 3).await;
+    let ids: Vec<_> = jobs.iter().map(poolder_core::Claim::job_id).collect();
+    let counters = jobs[0].counters.clone();
+    let later = Transition::Later {
+        delay: Duration::from_secs(3_600),
+        counters: counters.clone(),
+        why: Wait::Retry,
+    };
+    let ends = [later, Transition::Bury { counters }];
+    let settlements: Vec<Settlement> = jobs
+        .drain(..2)
+        .zip(ends)
+        .map(|(claim, end)| Settlement::new(claim, "me".into(), None, end))
+        .collect();
+    line.exchange(&settlements, None, false).await.unwrap();
+    let mut sealed = rows.sealed(10).await.unwrap();
+    sealed.sort_by_key(|batch| batch.state as u8);
+    let found: Vec<_> = sealed.iter().map(|batch| batch.state).collect();
+    use BatchState::{Dead, Ready, Retrying, Running};
+    assert_eq!(found, [Ready, Running, Retrying, Dead]);
+    let shown: Vec<_> = sealed[1..].iter().map(|batch| batch.job).collect();
+    assert_eq!(shown, [ids[2], ids[0], ids[1]]);
+    let open = rows.open(10).await.unwrap();
+    let now = rows.sums().await.unwrap().now;
+    assert_eq!((open.len(), open[0].len, open[0].since <= now), (1, 1, true));
 }
 
 #[tokio::test]
