@@ -76,21 +76,30 @@ async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
 #[tokio::test]
 async fn an_entry_that_cannot_be_read_is_buried_alone() {
     let space = Space::new("batch-unreadable");
-    let rows = declared(&space, limit(5)).await;
+    let rows = declared(&space, limit(100)).await;
     let text = space.client.batcher::<String>(NAME).unwrap();
     rows.push_many(0..3).await.all().unwrap();
     text.push("no number".into()).await.unwrap();
-    rows.push(4).await.unwrap();
+    rows.push_many([4, 5, 6, 7]).await.all().unwrap();
+    // Of no type at all: nothing, a byte that means nothing, and a list that has no end.
+    let rubbish = [&b""[..], b"\xc1", b"\xdd\xff\xff\xff\xff"];
+    let list = space.key(NAME, &format!("batch:fill:{NAME}:"));
+    for (at, rubbish) in (5..).zip(rubbish) {
+        let _: String = space.redis(redis::cmd("LSET").arg(&list).arg(at).arg(rubbish)).await;
+    }
+    rows.flush().await.unwrap().unwrap();
     let (batcher, mut told) = doer();
-    let node = start(space.node().add(batcher.limit(5)));
+    let node = start(space.node().add(batcher));
     assert_eq!(next(&mut told).await.entries, [0, 1, 2, 4]);
     space.until_count(NAME, "completed", 1).await;
     let dead = rows.sealed(10).await.unwrap();
-    assert_eq!((dead.len(), dead[0].len, dead[0].state), (1, 1, BatchState::Dead));
-    assert_eq!(text.list_sealed(dead[0].job, 0).await.unwrap(), ["no number"]);
+    assert_eq!((dead.len(), dead[0].len, dead[0].state), (1, 4, BatchState::Dead));
     assert!(rows.list_sealed(dead[0].job, 0).await.unwrap_err().is_codec());
+    let list = space.key(NAME, &format!("batch:sealed:{}", dead[0].job));
+    let kept: Vec<Vec<u8>> = space.redis(redis::cmd("LRANGE").arg(list).arg(0).arg(-1)).await;
+    assert_eq!((&kept[0][1..], &kept[1..]), (&b"no number"[..], &rubbish.map(Vec::from)[..]));
     let records = space.dead(NAME).await;
-    assert!(records[0].contains("entry 3:"), "{records:?}");
+    assert!((3..8).all(|at| records[0].contains(&format!("entry {at}:")) == (at != 4)));
     node.stop().await;
 }
 
