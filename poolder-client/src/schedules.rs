@@ -169,7 +169,21 @@ impl Schedules {
     /// # Errors
     /// [`Error::is_gone`] when there is none of this name.
     pub async fn set_status(&self, name: &str, status: Status) -> Result<ScheduleInfo, Error> {
-        self.client.broker().set_schedule_status(&self.partition, name, status).await
+        self.client.broker().set_schedule_status(&self.partition, name, None, status).await
+    }
+
+    /// The same, unless its status is no longer `from`: then it is left as it is, which the status
+    /// that is returned shows.
+    ///
+    /// # Errors
+    /// [`Error::is_gone`] when there is none of this name.
+    pub async fn set_status_from(
+        &self,
+        name: &str,
+        from: Status,
+        status: Status,
+    ) -> Result<ScheduleInfo, Error> {
+        self.client.broker().set_schedule_status(&self.partition, name, Some(from), status).await
     }
 
     /// Removes it; false when there was none. Jobs that it has enqueued go on. One that code

@@ -163,14 +163,50 @@ async fn what_a_job_returns_changes_schedules() {
         let schedules = schedules.clone();
         async move { schedules.run_now(&format!("myjobs.{job}")).await.unwrap() }
     };
+    // An earlier deploy has left something behind.
+    let mut old = jobs.clone().scheduler().job("old", "6h").declarations().unwrap();
+    old.retain(|declaration| declaration.name == "myjobs.old");
+    space.client.declare_schedules("myjobs", "0", &old).await.unwrap();
     let node = start(space.node().add(jobs.clone()));
     until_told(&mut heard, "prune").await;
+    until_status(&schedules, "myjobs.old", Status::Undeclared).await;
 
-    told("five_seconds", Then::set("2h").unwrap()).await;
-    eventually("five_seconds is set", || async {
-        timing(&schedules, "myjobs.five_seconds").await == "2h"
-    })
-    .await;
+    for to in ["2h", "30 4 * * Mon"] {
+        told("five_seconds", Then::set(to).unwrap()).await;
+        eventually("five_seconds is set", || async {
+            timing(&schedules, "myjobs.five_seconds").await == to
+        })
+        .await;
+    }
+
+    // What cannot be fails the attempt, and changes nothing.
+    let before = schedules.list().await.unwrap().len();
+    for (then, why) in [
+        (Then::create("x y", "1h"), "\"myjobs.x y\" is not allowed"),
+        (Then::create("x".repeat(128), "1h"), "use 1 to 128"),
+        (Then::set("0 0 0 1 1 * 2020"), "never ticks"),
+        (Then::replace([("x y", "1h")]), "\"myjobs.x y\" is not allowed"),
+    ] {
+        told("five_seconds", then.unwrap()).await;
+        loop {
+            let said = within(heard.recv()).await.unwrap();
+            if said.starts_with("handle_error") {
+                assert!(said.contains(why), "{why}: {said}");
+                break;
+            }
+        }
+    }
+    let all = schedules.list().await.unwrap();
+    assert_eq!(
+        (all.len(), timing(&schedules, "myjobs.five_seconds").await),
+        (before, "30 4 * * Mon".into())
+    );
+    assert!(all.iter().all(|info| info.status != Status::Stopped));
+
+    // For what no code declares any more, as for a job that never had one.
+    told("five_seconds", Then::create("old", "* * * * * *").unwrap()).await;
+    until_told(&mut heard, "handle_job old true").await;
+    assert!(!schedules.get("myjobs.old").await.unwrap().unwrap().is_declared());
 
     told("five_seconds", Then::create("fresh", "* * * * * *").unwrap()).await;
     until_told(&mut heard, "handle_job fresh true").await;
@@ -265,10 +301,11 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     assert_eq!((c.schedule.timing.to_string(), c.status), ("30h".into(), Status::Paused));
     assert_eq!(c.deploy.as_deref(), Some("2"));
 
-    // What the code does not declare any more is disabled; what others made is not touched.
-    assert_eq!(declare(client, "3", &[("a", "1h")]).await, declared(0, 0, 1, 2));
+    // What the code does not declare any more is disabled; what others made is not touched, and
+    // what an operator paused rests until he resumes it.
+    assert_eq!(declare(client, "3", &[("a", "1h")]).await, declared(0, 0, 1, 1));
     for (name, status) in
-        [("b", Status::Undeclared), ("c", Status::Undeclared), ("mine", Status::Active)]
+        [("b", Status::Undeclared), ("c", Status::Paused), ("mine", Status::Active)]
     {
         let info = schedules.get(name).await.unwrap().unwrap();
         assert_eq!(
@@ -279,9 +316,10 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     }
     assert_eq!(declare(client, "4", &set).await, declared(0, 0, 3, 0), "it comes back as it was");
     assert_eq!(schedules.get("b").await.unwrap().unwrap().status, Status::Active);
+    assert_eq!(schedules.get("c").await.unwrap().unwrap().status, Status::Paused);
 
     // A schedule that a client made becomes the code's when the code declares it.
-    assert_eq!(declare(client, "5", &[("mine", "6h")]).await, declared(0, 1, 0, 3));
+    assert_eq!(declare(client, "5", &[("mine", "6h")]).await, declared(0, 1, 0, 2));
     assert_eq!(timing(&schedules, "mine").await, "6h");
     let others = [client.schedule("mine", "1h", Number(1)).prepare().unwrap()];
     let error = client.declare_schedules("other", "1", &others).await.unwrap_err();
@@ -293,6 +331,31 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     assert_eq!(done, declared(1, 0, 0, 1));
     assert_eq!(schedules.get("mine").await.unwrap().unwrap().status, Status::Undeclared);
     assert_eq!(schedules.count().await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn the_deploy_that_declares_last_has_the_last_word() {
+    let space = Space::new("last-word");
+    let (client, schedules) = (&space.client, space.client.schedules("q").unwrap());
+    let (old, new) = ([("a", "1h"), ("gone", "1h")], [("a", "2h"), ("fresh", "2h")]);
+    declare(client, "1", &old).await;
+    let shown = || async {
+        let mut all = vec![];
+        for info in schedules.list().await.unwrap() {
+            let (status, timing) = (info.status.to_string(), info.schedule.timing.to_string());
+            all.push(format!("{} {timing} {status} {}", info.name, info.deploy.unwrap()));
+        }
+        all
+    };
+    let newer = ["a 2h active 2", "fresh 2h active 2", "gone 1h undeclared 1"];
+    declare(client, "2", &new).await;
+    assert_eq!(shown().await, newer);
+    // A node of the old deploy starts late: the trap of which the guide speaks …
+    declare(client, "1", &old).await;
+    assert_eq!(shown().await, ["a 1h active 1", "fresh 2h undeclared 2", "gone 1h active 1"]);
+    // … and its way out: one more start of a new one.
+    declare(client, "2", &new).await;
+    assert_eq!(shown().await, newer);
 }
 
 #[tokio::test]

@@ -132,6 +132,32 @@ async fn missed_ticks_are_made_up_for_as_the_policy_says() {
     assert_eq!(space.publish(now).await, 0, "once is enough");
 }
 
+#[tokio::test]
+async fn ticks_keep_to_the_bounds_the_delay_and_the_lane_of_their_schedule() {
+    let space = Space::new("bounds");
+    let start = Timestamp::from_millis(4_000_000_000_000);
+    let bounded = space.client.schedule("s", "0 * * * * *", Number(1)).lane(Lane::Low);
+    let missed = Missed::All { most: 100, within: HOUR };
+    let bounded = bounded.start(start).end(start + SECOND * 600).jitter(SECOND * 50);
+    let info = bounded.zone("Asia/Kathmandu").missed(missed).await.unwrap();
+    let first = info.next.unwrap();
+    // Up to 50 s after a full minute, always by the same time.
+    let nominal = Timestamp::from_millis(4_000_000_020_000);
+    let late = first.since(nominal);
+    assert!(first >= nominal && late < SECOND * 50 && late > Duration::ZERO, "{info:?}");
+    assert_eq!(space.publish(first - Duration::from_millis(1)).await, 0);
+    assert_eq!(space.publish(first).await, 1);
+    assert_eq!(space.publish(first + SECOND * 60).await, 1);
+    // The last minute within its end is the tenth; others go on.
+    space.client.schedule("other", "1m", Number(2)).start(first + HOUR).await.unwrap();
+    assert_eq!(space.publish(first + SECOND * 1_000).await, 8);
+    let info = space.info("s").await;
+    assert_eq!((info.runs, info.missed, info.next, info.status), (10, 0, None, Status::Active));
+    assert_eq!(space.publish(first + HOUR + SECOND).await, 1, "that of `other`");
+    let low = space.client.inspect("q").unwrap().ready(Lane::Low, None, 100).await.unwrap();
+    assert_eq!((low.jobs.len(), space.jobs().await.len()), (10, 1));
+}
+
 /// A schedule of 1 s whose job is claimed by the returned node, which holds it until told.
 async fn held(
     space: &Space,
@@ -342,6 +368,9 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
 
     let paused = schedules.pause("a").await.unwrap();
     assert_eq!((paused.status, paused.next), (Status::Paused, None));
+    // Who saw it tick a moment ago, and stops it, does not undo the pause.
+    let stopped = schedules.set_status_from("a", Status::Active, Status::Stopped).await.unwrap();
+    assert_eq!(stopped.status, Status::Paused);
     assert_eq!(space.publish(after.last + HOUR).await, 0);
     assert_eq!(schedules.preview("a", 1).await.unwrap().len(), 1, "what it would do");
     let resumed = schedules.resume("a").await.unwrap();

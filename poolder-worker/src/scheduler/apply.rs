@@ -77,15 +77,30 @@ async fn create<P: Periodic>(
     timing: &Timing,
 ) -> Result<(), Error> {
     let name = schedule_name::<P>(job);
-    let mut schedule = defaults.schedule::<P>(job, timing.clone())?;
-    let before = schedules.get(&name).await?;
-    if let Some(before) = &before {
-        schedule = before.schedule.clone();
-        schedule.timing = timing.clone();
+    let anew = defaults.schedule::<P>(job, timing.clone())?;
+    let before = schedules.get(&name).await?.filter(|info| info.owner.as_deref() == Some(P::NAME));
+    let status = before.map(|info| info.status);
+    if status == Some(Status::Undeclared) {
+        // What is left of an earlier deploy would be disabled again when the next node starts.
+        schedules.remove(&name).await?;
     }
-    schedules.put_for(&name, Some(P::NAME), &schedule).await?;
-    if before.is_some_and(|before| before.status == Status::Stopped) {
-        schedules.resume(&name).await?;
+    if status.is_some_and(|status| status != Status::Undeclared) {
+        // Only its timing: others may be changing the rest.
+        let change = schedules.change(&name, |schedule| {
+            schedule.timing = timing.clone();
+            Ok(())
+        });
+        match change.await {
+            Err(error) if error.is_gone() => {
+                schedules.put_for(&name, Some(P::NAME), &anew).await?;
+            }
+            changed => {
+                changed?;
+                schedules.set_status_from(&name, Status::Stopped, Status::Active).await?;
+            }
+        }
+    } else {
+        schedules.put_for(&name, Some(P::NAME), &anew).await?;
     }
     tracing::info!(schedule = name, %timing, "created");
     Ok(())
@@ -93,15 +108,12 @@ async fn create<P: Periodic>(
 
 /// Stops a schedule that ticks; a pause of an operator stays a pause.
 async fn stop(schedules: &Schedules, name: &str) -> Result<(), Error> {
-    let ticks = schedules.get(name).await?.is_some_and(|info| info.status == Status::Active);
-    if !ticks {
-        return Ok(());
-    }
-    match schedules.set_status(name, Status::Stopped).await {
+    match schedules.set_status_from(name, Status::Active, Status::Stopped).await {
         Err(error) if error.is_gone() => Ok(()),
         stopped => {
-            stopped?;
-            tracing::info!(schedule = name, "stopped");
+            if stopped?.status == Status::Stopped {
+                tracing::info!(schedule = name, "stopped");
+            }
             Ok(())
         }
     }

@@ -77,7 +77,8 @@ impl Broker {
     }
 
     /// Makes a schedule tick, or lets it rest. What it would have done while it rested is not made
-    /// up for.
+    /// up for. With `from`, one whose status is another by now is left as it is: what is returned
+    /// says so.
     ///
     /// # Errors
     /// [`Error::is_gone`] when there is none of this name; whatever keeps the server from doing it.
@@ -85,11 +86,12 @@ impl Broker {
         &self,
         partition: &Partition,
         name: &str,
+        from: Option<Status>,
         status: Status,
     ) -> Result<ScheduleInfo, Error> {
         self.edit(partition, name, |found, _| {
             let found = found.ok_or_else(|| missing(partition, name))?;
-            if found.status == status {
+            if found.status == status || from.is_some_and(|from| found.status != from) {
                 return Ok(None);
             }
             let record = Record { status, ..found.record() };

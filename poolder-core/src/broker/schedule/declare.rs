@@ -47,7 +47,7 @@ impl Broker {
     ///
     /// A schedule whose declaration is new replaces what is stored, only a pause stays; one whose
     /// declaration is known keeps what was changed since. What this owner declared before, and now
-    /// does not, is disabled. Schedules that were made at run time are left alone, unless code
+    /// does not, is disabled, unless it is paused: so it rests until it is resumed. Schedules that were made at run time are left alone, unless code
     /// declares one of the same name: from then on it is the code's.
     ///
     /// # Errors
@@ -130,10 +130,11 @@ impl Broker {
                 done.unchanged += 1;
                 continue;
             }
-            let mut what = What::Unchanged;
+            let (mut what, mut before) = (What::Unchanged, None);
             let declared = Said { owner, deploy, print, schedule };
             let info = self
                 .edit(partition, name, |found, now| {
+                    before = found.and_then(|found| found.deploy.clone());
                     let (edit, did) = declared.edit(name, found, now)?;
                     what = did;
                     Ok(Some(edit))
@@ -141,14 +142,21 @@ impl Broker {
                 .await?;
             match what {
                 What::Added => done.added += 1,
-                What::Updated => done.updated += 1,
+                What::Updated => {
+                    done.updated += 1;
+                    tracing::info!(
+                        %partition, schedule = name, owner, deploy,
+                        before = before.as_deref().unwrap_or("nobody's code"),
+                        "the schedule is what this deploy declares, no longer what it was before"
+                    );
+                }
                 What::Unchanged => done.unchanged += 1,
             }
             if info.next.is_none() && info.status == Status::Active {
                 tracing::warn!(%partition, schedule = name, "the schedule never ticks again");
             }
         }
-        done.disabled = self.disable_others(partition, owner, &names).await?;
+        done.disabled = self.disable_others(partition, owner, deploy, &names).await?;
         Ok(done)
     }
 
@@ -194,22 +202,27 @@ impl Broker {
         &self,
         partition: &Partition,
         owner: &str,
+        deploy: &str,
         names: &BTreeSet<&str>,
     ) -> Result<usize, Error> {
         let mut disabled = 0;
         for info in self.schedules_of(partition, owner).await? {
             let stays = names.contains(info.name.as_str()) || !info.is_declared();
-            if stays || info.status == Status::Undeclared {
+            // A pause is the operator's, and rests anyway.
+            if stays || matches!(info.status, Status::Undeclared | Status::Paused) {
                 continue;
             }
-            match self.set_schedule_status(partition, &info.name, Status::Undeclared).await {
-                Ok(_) => disabled += 1,
-                Err(error) if error.is_gone() => {}
+            let (from, to) = (Some(info.status), Status::Undeclared);
+            match self.set_schedule_status(partition, &info.name, from, to).await {
+                Ok(now) if now.status == to => disabled += 1,
+                Ok(_) => continue,
+                Err(error) if error.is_gone() => continue,
                 Err(error) => return Err(error),
             }
             tracing::info!(
-                %partition, schedule = info.name, owner,
-                "the schedule is disabled: the code declares it no longer"
+                %partition, schedule = info.name, owner, deploy,
+                before = info.deploy.as_deref().unwrap_or_default(),
+                "the schedule is disabled: this deploy declares it no longer"
             );
         }
         Ok(disabled)
