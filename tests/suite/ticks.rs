@@ -3,7 +3,9 @@
 //! `cargo xtask torture --profile schedules`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use poolder::prelude::*;
@@ -11,7 +13,7 @@ use poolder::{ScheduleInfo, Timestamp};
 use poolder_devserver::{Fsync, Server};
 use tokio::process::{Child, Command};
 
-use crate::harness::{Number, PATIENCE, Space, eventually, within};
+use crate::harness::{Number, PATIENCE, Space, eventually, start, teller, within};
 
 const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
 
@@ -39,6 +41,12 @@ async fn node() {
     let url = std::env::var("POOLDER_REDIS_URL").unwrap();
     let notes = notes(&std::env::var("POOLDER_NAMESPACE").unwrap());
     let server = redis::Client::open(url).unwrap();
+    let mut connection = server.get_multiplexed_async_connection().await.unwrap();
+    let (now, _): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await.unwrap();
+    let ahead = Timestamp::now().millis() / 1_000 - now;
+    let mut note = redis::cmd("HSET");
+    note.arg(format!("{notes}:clocks")).arg(std::process::id()).arg(ahead);
+    note.exec_async(&mut connection).await.unwrap();
     let worker = worker_fn(move |_: Number, cx: Context| {
         let (server, notes) = (server.clone(), notes.clone());
         async move {
@@ -60,8 +68,13 @@ fn notes(namespace: &str) -> String {
     format!("{namespace}:notes")
 }
 
-fn spawn(space: &Space) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// Starts a node, whose clock is set when there is a shim.
+fn spawn(space: &Space, clock: Option<&Clock>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if let Some(Clock { shim, file }) = clock {
+        command.env("LD_PRELOAD", shim).env("POOLDER_SKEW", file);
+    }
+    command
         .args(["ticks::node", "--exact", "--nocapture"])
         .env(CHILD, "1")
         .env("POOLDER_REDIS_URL", space.url())
@@ -72,22 +85,43 @@ fn spawn(space: &Space) -> Child {
         .unwrap()
 }
 
+/// A clock that is some minutes ahead of this host's, or behind it.
+struct Clock {
+    shim: PathBuf,
+    file: PathBuf,
+}
+
+impl Clock {
+    /// `None` where there is no C compiler to build it with.
+    fn ahead(folder: &std::path::Path, minutes: i64) -> Option<Self> {
+        let (shim, file) = (folder.join("skew.so"), folder.join(format!("skew{minutes}")));
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/torture/shim/skew.c");
+        let mut compiler = std::process::Command::new("cc");
+        compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source);
+        let built = compiler.output().ok()?;
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        std::fs::write(&file, (minutes * 60_000).to_ne_bytes()).unwrap();
+        Some(Self { shim, file })
+    }
+}
+
 /// Some nodes and a schedule of which no tick may be left out.
 struct Fleet<'a> {
     space: &'a Space,
     nodes: Vec<Child>,
+    clocks: Vec<Option<Clock>>,
     first: Timestamp,
     every: Duration,
 }
 
 impl<'a> Fleet<'a> {
-    async fn start(space: &'a Space, nodes: usize, every: Duration) -> Self {
-        let nodes = (0..nodes).map(|_| spawn(space)).collect();
+    async fn start(space: &'a Space, clocks: Vec<Option<Clock>>, every: Duration) -> Self {
+        let nodes = clocks.iter().map(|clock| spawn(space, clock.as_ref())).collect();
         let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(200)));
         let missed = Missed::All { most: 10_000, within: Duration::from_secs(3_600) };
         let schedule = space.client.schedule("s", every, Number(1)).policy(policy);
         let first = schedule.missed(missed).await.unwrap().last;
-        let fleet = Self { space, nodes, first, every };
+        let fleet = Self { space, nodes, clocks, first, every };
         fleet.until_ticks(1).await;
         fleet
     }
@@ -132,7 +166,7 @@ impl<'a> Fleet<'a> {
                 let at = self.leader().await;
                 self.signal(at, if matches!(fault, Fault::Kill) { "KILL" } else { "TERM" }).await;
                 within(self.nodes[at].wait()).await.unwrap();
-                self.nodes[at] = spawn(self.space);
+                self.nodes[at] = spawn(self.space, self.clocks[at].as_ref());
             }
             Fault::Restart => {
                 let server = server.expect("a server of its own");
@@ -169,7 +203,7 @@ impl<'a> Fleet<'a> {
 #[tokio::test]
 async fn no_tick_is_left_out_or_published_twice_when_leaders_die_or_go() {
     let space = Space::new("takeover");
-    let mut fleet = Fleet::start(&space, 2, Duration::from_millis(200)).await;
+    let mut fleet = Fleet::start(&space, vec![None, None], Duration::from_millis(200)).await;
     fleet.suffer(Fault::Kill, None).await;
     fleet.suffer(Fault::Term, None).await;
     fleet.conclude().await;
@@ -179,7 +213,72 @@ async fn no_tick_is_left_out_or_published_twice_when_leaders_die_or_go() {
 async fn ticks_that_passed_while_the_server_was_away_are_made_up_for() {
     let server = Server::builder().aof(Fsync::Always).start().unwrap();
     let space = Space::on(server.url(), "restart");
-    let mut fleet = Fleet::start(&space, 2, Duration::from_millis(100)).await;
+    let mut fleet = Fleet::start(&space, vec![None, None], Duration::from_millis(100)).await;
     fleet.suffer(Fault::Restart, Some(&server)).await;
     fleet.conclude().await;
+}
+
+#[tokio::test]
+async fn nodes_whose_clocks_are_five_minutes_apart_publish_the_same_ticks() {
+    if !cfg!(target_os = "linux") {
+        eprintln!("skipped: clocks are set by LD_PRELOAD, which this system does not have");
+        return;
+    }
+    let space = Space::new("skewed");
+    let folder = std::env::temp_dir().join(space.name().replace(':', "-"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let clocks: Option<Vec<_>> = [2, -3].iter().map(|m| Clock::ahead(&folder, *m)).collect();
+    let Some(clocks) = clocks else {
+        eprintln!("skipped: there is no C compiler `cc` to build the clocks with");
+        return;
+    };
+    let clocks = clocks.into_iter().map(Some).collect();
+    let mut fleet = Fleet::start(&space, clocks, Duration::from_millis(200)).await;
+    // Each of them leads for a while, and goes.
+    let mut led = BTreeSet::new();
+    while led.len() < 2 {
+        let leader = fleet.leader().await;
+        led.insert(leader);
+        fleet.suffer(Fault::Term, None).await;
+    }
+    let mut clocks = redis::cmd("HVALS");
+    clocks.arg(format!("{}:clocks", notes(space.name())));
+    let ahead: Vec<i64> = space.redis(&mut clocks).await;
+    let minutes: BTreeSet<i64> =
+        ahead.iter().map(|seconds| (seconds + 30).div_euclid(60)).collect();
+    assert_eq!(minutes, BTreeSet::from([-3, 2]), "the clocks were set: {ahead:?}");
+    fleet.conclude().await;
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn who_leads_is_seen_by_the_inspector_and_in_the_logs() {
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let space = Space::new("leads");
+    let log = Log::default();
+    let writer = log.clone();
+    let seen = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    // The services of a node run on the thread of a test.
+    let _logging = tracing::subscriber::set_default(seen.finish());
+    let (worker, _told) = teller();
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
+    eventually("it leads", || async { space.overview("q").await.leader.is_some() }).await;
+    let leader = space.overview("q").await.leader.unwrap();
+    node.stop().await;
+    assert!(space.overview("q").await.leader.is_none(), "it has resigned");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let leads = format!("this node leads partition=q.0 term={}", leader.term);
+    assert!(log.contains(&leads), "{leads}: {log}");
+    assert!(log.contains("this node leads no longer partition=q.0"), "{log}");
 }
