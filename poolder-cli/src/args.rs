@@ -33,7 +33,7 @@ pub(crate) enum Noun {
 /// Where the server is, and how the answer shall look.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// The server: redis://[user:password@]host[:port][/db]. A password belongs into
+    /// The server: redis://user:password@host:6379/0. A password belongs into
     /// POOLDER_REDIS_URL instead: others may see this line.
     #[arg(long, global = true, value_name = "URL")]
     redis: Option<String>,
