@@ -88,7 +88,8 @@ pub enum Turn {
     Found(Vec<Entry>),
     /// The front waits that long for its next attempt.
     Hold(Duration),
-    /// Other slots still run what was stored before the last resize.
+    /// Other slots still run what was stored before the last resize, or that resize is not known
+    /// here yet.
     Wait,
     /// Nothing is there. With these ids, those of the front and of the normal lane,
     /// [`SlotWait::wait`] notices what comes; `None` when they were said to be known.

@@ -8,8 +8,8 @@
 -- Returns {"LOST"} or {word, how many were completed, …}:
 --   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by
 --   looking, lane, entries;  "HOLD", ms to wait for a retry;  "WAIT" older generations must drain
---   elsewhere;
---   "EMPTY", last ids of front and normal unless they are known
+--   elsewhere, or the caller must learn of a later one;  "EMPTY", last ids of front and normal
+--   unless they are known
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
@@ -79,7 +79,8 @@ if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
   if entries then return {'JOB', completed, 2, entries} end
 end
 
-if ARGV[6] ~= '1' then
+-- Where the slot knows of a later generation than the caller, that one's entries wait, too.
+if ARGV[6] ~= '1' or tonumber(l[3] or 0) > tonumber(ARGV[5]) then
   local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
   if not first then return {'WAIT', completed} end
   local edge = redis.call('HGET', KEYS[1], 'edge') or '0-0'
