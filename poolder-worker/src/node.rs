@@ -210,7 +210,7 @@ impl Running {
     ) -> Result<Self, Error> {
         let clock = Arc::new(Clock::default());
         let pulse = Arc::new(Pulse::default());
-        let sizes = watch::Sender::new(sizes(&plans));
+        let sizes = watch::Sender::new(plans.iter().map(Plan::told).collect());
         let heartbeat = services::Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
@@ -269,10 +269,6 @@ async fn tick(pulse: Arc<Pulse>, stop: CancellationToken) {
 fn about() -> NodeInfo {
     let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
     NodeInfo { pid, version, started: 0, pools: vec![] }
-}
-
-fn sizes(plans: &[Plan]) -> services::PoolSizes {
-    plans.iter().map(|plan| (plan.mould.queue.to_string(), plan.size)).collect()
 }
 
 /// Waits for a server that answers and is fit, and does what must be done before the start.

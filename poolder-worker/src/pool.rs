@@ -240,6 +240,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// What operators are told of it.
+    pub(crate) fn told(&self) -> (String, usize) {
+        (self.mould.queue.to_string(), self.size)
+    }
+
     /// The queue's first, and for a shared pool only, partition.
     pub(crate) fn partition(&self) -> Partition {
         Partition::first(self.mould.queue.clone())

@@ -63,8 +63,7 @@ impl Pools {
 
     /// Lets operators see what there is now; with the next sign of life they do.
     pub(crate) fn tell(&self) {
-        let sizes = self.running.values();
-        let sizes = sizes.map(|pool| (pool.plan.mould.queue.to_string(), pool.plan.size)).collect();
+        let sizes = self.running.values().map(|pool| pool.plan.told()).collect();
         self.told.send_if_modified(|told| {
             let changed = *told != sizes;
             *told = sizes;

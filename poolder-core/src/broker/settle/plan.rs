@@ -24,8 +24,6 @@ const MOVE_BYTES: usize = 1 << 20;
 pub(in crate::broker) struct Plan {
     commands: Vec<Vec<usize>>,
     total: usize,
-    /// Nothing more is to be asked.
-    answers: bool,
 }
 
 impl Plan {
@@ -35,25 +33,26 @@ impl Plan {
         keys: &PartitionKeys,
         limits: DeadLimits,
         settlements: &[Settlement],
-        depths: bool,
+        mut depths: bool,
     ) -> Self {
-        let mut plan = Self { commands: vec![], total: settlements.len(), answers: !depths };
+        let mut plan = Self { commands: vec![], total: settlements.len() };
         for lane in Lane::ALL {
             let of_lane = |fast: bool| -> Vec<usize> {
                 let wanted = |s: &Settlement| s.subject.lane == lane && s.fast().is_some() == fast;
                 (0..settlements.len()).filter(|i| wanted(&settlements[*i])).collect()
             };
             for group in chunks(&of_lane(true), settlements, COMPLETES, usize::MAX) {
-                pipe.add_command(complete(keys, lane, settlements, &group, !plan.answers));
+                // The first of them brings the depths.
+                pipe.add_command(complete(keys, lane, settlements, &group, depths));
                 plan.commands.push(group);
-                plan.answers = true;
+                depths = false;
             }
             for group in chunks(&of_lane(false), settlements, MOVES, MOVE_BYTES) {
                 pipe.add_command(relocate(keys, lane, limits, settlements, &group));
                 plan.commands.push(group);
             }
         }
-        if !plan.answers {
+        if depths {
             pipe.add_command(complete(keys, Lane::Normal, &[], &[], true));
             plan.commands.push(vec![]);
         }
