@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use poolder_devserver::Fsync;
 
@@ -54,6 +55,14 @@ pub(crate) struct Storm {
 
 /// What to make of the line, and the minutes, jobs and faults that are usual then.
 type About = (fn(Storm) -> Task, f64, u64, u64);
+
+impl Storm {
+    /// The seed, drawn from the clock if none was asked for, and how long faults strike.
+    pub(crate) fn draw(&self) -> (u64, Duration) {
+        let seed = self.seed.unwrap_or_else(|| crate::ledger::now() % 1_000_000);
+        (seed, Duration::from_secs_f64(self.minutes * 60.0))
+    }
+}
 
 /// Reads the words after the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {

@@ -108,9 +108,8 @@ pub(crate) async fn is_tidy(
             .await?
             .zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1)
             .await?;
-        // A node's name is host:pid:random. One that was killed a moment ago stands there, too.
-        let pid = |name: &String| name.split(':').nth(1).and_then(|pid| pid.parse().ok());
-        let living = |name: &String| pid(name).is_some_and(|pid| pids.contains(&pid));
+        // One that was killed a moment ago stands there, too.
+        let living = |name: &String| process_of(name).is_some_and(|pid| pids.contains(&pid));
         let mut tidy = roster.len() == pids.len() && roster.iter().all(living);
         for (partition, url) in &places.partitions {
             let (mut redis, keys) = (connect(url).await?, Keys::new(namespace, partition));
@@ -146,8 +145,13 @@ pub(crate) async fn leader(places: &Places, namespace: &str, partition: &str) ->
         let key = Keys::new(namespace, partition).of("leader");
         connect(url).await?.get::<_, Option<String>>(key).await
     };
-    // A term, and host:pid:random.
-    ask.await.ok()??.split(':').nth(1)?.parse().ok()
+    // Before the name stands the term.
+    process_of(&ask.await.ok()??)
+}
+
+/// The process of a node whose name is host:pid:random.
+fn process_of(name: &str) -> Option<u32> {
+    name.split(':').nth(1)?.parse().ok()
 }
 
 /// Reads it.

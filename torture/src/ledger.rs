@@ -3,7 +3,7 @@
 //!
 //! What the checker knows of a run, it knows from here and from the last state of Redis.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -172,6 +172,33 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
         };
     }
     Ok(lines)
+}
+
+/// Reads the files of a folder, one after another in the order of their names, which come with
+/// what they hold.
+pub(crate) fn read_all(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<(String, Vec<Line>), String>>, String> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files.into_iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, read(&path).map_err(|error| error.to_string())?))
+    }))
+}
+
+/// Makes the folder, without anything that an earlier run has left there.
+pub(crate) fn empty(folder: &Path) -> Result<(), String> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| error.to_string())?;
+    }
+    fs::create_dir_all(folder).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ mod report;
 mod reshard;
 mod rollback;
 mod runs;
+mod scene;
 mod servers;
 mod storm;
 mod strike;

@@ -131,13 +131,7 @@ impl Member {
     pub(crate) async fn signal(&self, name: &str) -> Result<(), String> {
         // As long as the child was not waited for, its number belongs to nobody else.
         let Some(pid) = self.pid() else { return Ok(()) };
-        let mut kill = Command::new("kill");
-        kill.args([&format!("-{name}"), &pid.to_string()]);
-        match kill.status().await {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("kill -{name} {pid}: {status}")),
-            Err(error) => Err(format!("kill: {error}")),
-        }
+        signal(pid, name).await
     }
 
     /// Kills it and waits for its end.
@@ -161,6 +155,17 @@ impl Member {
     /// It is not started again.
     pub(crate) fn dismiss(&mut self) {
         self.state = State::Dismissed;
+    }
+}
+
+/// Sends a signal by its name to a process.
+pub(crate) async fn signal(pid: u32, name: &str) -> Result<(), String> {
+    let mut kill = Command::new("kill");
+    kill.args([&format!("-{name}"), &pid.to_string()]);
+    match kill.status().await {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("kill -{name} {pid}: {status}")),
+        Err(error) => Err(format!("kill: {error}")),
     }
 }
 

@@ -3,18 +3,17 @@
 //! `--rebalance`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use poolder::prelude::*;
-use poolder::{Config, Error, Partition, PoolClient, QueueName, SlotView};
-use poolder_devserver::Fsync;
+use poolder::{Config, Partition, PoolClient, QueueName, SlotView};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-use crate::servers::Stand;
+use crate::processes::signal;
+use crate::scene::{Stage, row, told, until};
 
 /// The word by which the program knows that it is one of the nodes.
 pub(crate) const WORD: &str = "rebalance-node";
@@ -22,8 +21,6 @@ const QUEUE: &str = "seats";
 const SLOTS: u16 = 64;
 /// Nodes before one joins.
 const NODES: usize = 3;
-/// Longer than any of it takes.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a handler blocks its thread.
 const BLOCK: Duration = Duration::from_secs(60);
 
@@ -36,10 +33,6 @@ struct Turn {
 }
 
 type Told<T> = Result<T, String>;
-
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
 
 /// Runs as a node: its words are the server, the namespace, and the number of threads.
 pub(crate) fn node(words: &[String]) -> Told<()> {
@@ -85,12 +78,12 @@ pub(crate) async fn run(out: &Path, rounds: usize) -> Told<bool> {
                     NODES + 1
                 }
                 1 => {
-                    signal(&nodes[0], "TERM").await?;
+                    signal(pid(&nodes[0])?, "TERM").await?;
                     NODES
                 }
                 _ => {
                     gone = nodes[1].id();
-                    signal(&nodes[1], "KILL").await?;
+                    signal(pid(&nodes[1])?, "KILL").await?;
                     NODES - 1
                 }
             };
@@ -110,12 +103,9 @@ pub(crate) async fn run(out: &Path, rounds: usize) -> Told<bool> {
     println!("| scene | rounds | least | median | most | target | slots that moved, of {SLOTS} |");
     println!("|---|---|---|---|---|---|---|");
     for ((title, target), (times, moved)) in SCENES.iter().zip(times.iter_mut().zip(&moved)) {
-        times.sort_by(f64::total_cmp);
-        let (least, median, most) = (times[0], times[times.len() / 2], times[times.len() - 1]);
-        good &= most <= *target;
-        println!(
-            "| {title} | {rounds} | {least:.2} | {median:.2} | {most:.2} | {target:.0} | {moved:?} |"
-        );
+        let (text, kept) = row(title, times, *target);
+        good &= kept;
+        println!("{text} {moved:?} |");
     }
     let kept = blocked(out).await?;
     println!("\na handler that blocks the only thread of its node for {BLOCK:?}: {kept}");
@@ -130,17 +120,18 @@ async fn blocked(out: &Path) -> Told<&'static str> {
     let millis = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
     let slot = fleet.pool.slot(0);
     slot.cast(Turn { millis, blocks: true }).await.map_err(told)?;
-    until("the job starts", async || Ok(slot.inspect().await?.running.is_some())).await?;
+    until("the job starts", async || Ok(slot.inspect().await.map_err(told)?.running.is_some()))
+        .await?;
     let _other = fleet.node(2)?;
     let term = before[0].term;
     let mut stays = true;
     until("the job ends", async || {
-        let view = slot.inspect().await?;
+        let view = slot.inspect().await.map_err(told)?;
         stays &= view.term == term || view.running.is_none();
         Ok(view.running.is_none())
     })
     .await?;
-    let stats = fleet.client.inspect(QUEUE).map_err(told)?.overview().await.map_err(told)?;
+    let stats = fleet.stage.client.inspect(QUEUE).map_err(told)?.overview().await.map_err(told)?;
     Ok(match (stays, stats.counter("completed"), stats.counter("rescued")) {
         (true, 1, 0) => "its slot stays, the job runs once",
         _ => "FAILED: somebody else took its slot",
@@ -157,32 +148,21 @@ async fn cast(pool: PoolClient<Turn>) {
 }
 
 struct Fleet {
-    _stand: Stand,
-    url: String,
-    namespace: String,
-    client: Client,
+    stage: Stage,
     pool: PoolClient<Turn>,
 }
 
 impl Fleet {
     async fn start(out: &Path, name: &str) -> Told<Self> {
-        let folder = out.join(name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(told)?;
-        }
-        fs::create_dir_all(&folder).map_err(told)?;
-        let stand = tokio::task::spawn_blocking(move || Stand::start(Fsync::EverySec, &folder));
-        let stand = stand.await.map_err(told)??;
-        let (url, namespace) = (stand.url()?, name.to_owned());
-        let client = Client::new(Config::new(&url).namespace(&namespace)).map_err(told)?;
-        let pool = client.pool::<Turn>(QUEUE);
-        Ok(Self { _stand: stand, url, namespace, client, pool })
+        let stage = Stage::set(&out.join(name)).await?;
+        let pool = stage.client.pool::<Turn>(QUEUE);
+        Ok(Self { stage, pool })
     }
 
     fn node(&self, threads: usize) -> Told<Child> {
         let program = std::env::current_exe().map_err(told)?;
         let mut command = Command::new(program);
-        command.args([WORD, &self.url, &self.namespace, &threads.to_string()]);
+        command.args([WORD, &self.stage.url, &self.stage.namespace, &threads.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         command.spawn().map_err(told)
     }
@@ -196,8 +176,8 @@ impl Fleet {
         until("every slot finds its node", async || {
             let Ok(mut view) = self.pool.inspect().await else { return Ok(false) };
             view.members.retain(|name| killed.as_ref().is_none_or(|pid| !name.contains(pid)));
-            slots = self.pool.slots().await?;
-            let queue = QueueName::new(QUEUE)?;
+            slots = self.pool.slots().await.map_err(told)?;
+            let queue = QueueName::new(QUEUE).map_err(told)?;
             let homes: BTreeMap<u16, Option<&str>> = (0..SLOTS)
                 .map(|index| {
                     let place = Partition { queue: queue.clone(), index };
@@ -213,19 +193,6 @@ impl Fleet {
     }
 }
 
-async fn signal(child: &Child, name: &str) -> Told<()> {
-    let pid = child.id().ok_or("it has ended")?.to_string();
-    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
-    if status.map_err(told)?.success() { Ok(()) } else { Err(format!("kill -{name} {pid}")) }
-}
-
-async fn until(what: &str, mut done: impl AsyncFnMut() -> Result<bool, Error>) -> Told<()> {
-    let begun = Instant::now();
-    while !done().await.map_err(told)? {
-        if begun.elapsed() > PATIENCE {
-            return Err(format!("waited in vain: {what}"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
+fn pid(child: &Child) -> Told<u32> {
+    child.id().ok_or("it has ended".into())
 }

@@ -9,7 +9,7 @@ use poolder_devserver::Fsync;
 use crate::args::Storm;
 use crate::beside::Beside;
 use crate::checker::{Allowances, History, check};
-use crate::ledger::How;
+use crate::ledger::{self, How};
 use crate::plan::{self, Profile};
 use crate::report::Report;
 use crate::storm::{self, Setup};
@@ -27,8 +27,7 @@ const SMOKE_SEED: u64 = 20_26;
 
 /// A long run.
 pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
-    let seed = asked.seed.unwrap_or_else(|| crate::ledger::now() % 1_000_000);
-    let span = Duration::from_secs_f64(asked.minutes * 60.0);
+    let (seed, span) = asked.draw();
     // Jobs keep nearly half of the slots busy, so that most faults hit somebody at work. Nodes that
     // are away, retries and repetitions take nearly all of the rest. Behind Sentinels nothing can
     // be settled for most of the time: what has piled up must be done within the time to drain.
@@ -70,8 +69,7 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
         drain: DRAIN,
         folder: asked.out.join(format!("seed-{seed}")),
     };
-    println!("torture: seed {seed}, {} faults in {} s", setup.plan.len(), span.as_secs());
-    finish("storm", &setup, asked.keep).await
+    begin("storm", &setup, asked.keep).await
 }
 
 /// A short run for CI: the same, smaller, with a fixed seed.
@@ -99,8 +97,15 @@ pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
     finish("smoke", &setup, false).await
 }
 
+/// Says what is to come, then does it.
+pub(crate) async fn begin(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
+    let (seed, faults) = (setup.seed, setup.plan.len());
+    println!("torture: seed {seed}, {faults} faults in {} s", setup.span.as_secs());
+    finish(name, setup, keep).await
+}
+
 /// Runs it, checks it, shows the findings; the ledger stays when something was wrong.
-pub(crate) async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
+async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
     let report = run(name, setup).await?;
     println!("{}", report.table());
     let path = setup.folder.with_extension("json");
@@ -118,9 +123,7 @@ pub(crate) async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool
 
 /// Runs and checks.
 pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
-    if setup.folder.exists() {
-        fs::remove_dir_all(&setup.folder).map_err(|error| error.to_string())?;
-    }
+    ledger::empty(&setup.folder)?;
     let after = storm::run(setup).await?;
     let history = History::read(&setup.folder)?;
     let allowed = Allowances {

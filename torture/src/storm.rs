@@ -1,7 +1,6 @@
 //! A run: processes at work, faults as planned; then faults off, and the work must end in time.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -100,7 +99,6 @@ pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
 type Keepers = JoinSet<Result<(), String>>;
 
 async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
-    fs::create_dir_all(&setup.folder).map_err(|error| error.to_string())?;
     let (fsync, folder, profile) = (setup.fsync, setup.folder.clone(), setup.profile);
     let stand = tokio::task::spawn_blocking(move || match profile {
         Profile::Standalone => Stand::start(fsync, &folder),
@@ -311,17 +309,4 @@ async fn dismiss(field: &Field) -> Result<usize, String> {
         }
     }
     Ok(stuck)
-}
-
-/// The ledger's files in a folder.
-pub(crate) fn ledger_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = vec![];
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

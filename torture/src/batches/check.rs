@@ -7,7 +7,6 @@ use super::{Batches, Entry};
 use crate::checker::{Fault, Verdict};
 use crate::final_state::FinalState;
 use crate::ledger::{self, Ended, Line, Record};
-use crate::storm::ledger_files;
 
 /// What is known of the entries.
 #[derive(Debug, Default)]
@@ -71,8 +70,8 @@ impl Chronicle {
     /// Reads it out of the ledger.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut chronicle = Self::default();
-        for path in ledger_files(folder).map_err(|error| error.to_string())? {
-            chronicle.add(ledger::read(&path).map_err(|error| error.to_string())?);
+        for file in ledger::read_all(folder)? {
+            chronicle.add(file?.1);
         }
         Ok(chronicle)
     }

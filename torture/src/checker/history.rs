@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::job::Act;
 use crate::ledger::{self, Ended, How, Line, Outcome, Record};
-use crate::storm::ledger_files;
 
 /// Everything that is known of a run.
 #[derive(Debug, Default)]
@@ -70,9 +69,8 @@ impl History {
     /// Reads all files of a folder.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut history = Self::default();
-        for path in ledger_files(folder).map_err(|error| error.to_string())? {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let lines = ledger::read(&path).map_err(|error| error.to_string())?;
+        for file in ledger::read_all(folder)? {
+            let (name, lines) = file?;
             history.add(&name, lines);
         }
         history.order();

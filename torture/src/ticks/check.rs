@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::checker::{Fault, Verdict};
 use crate::final_state::FinalState;
 use crate::ledger::{self, Ended, Line, Record};
-use crate::storm::ledger_files;
 
 /// A fault may be felt for so long, in ms: until the next leader has taken over and caught up.
 const FELT: u64 = 24_000;
@@ -37,8 +36,8 @@ impl Chronicle {
     /// Reads it out of the ledger.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut chronicle = Self::default();
-        for path in ledger_files(folder).map_err(|error| error.to_string())? {
-            chronicle.add(ledger::read(&path).map_err(|error| error.to_string())?);
+        for file in ledger::read_all(folder)? {
+            chronicle.add(file?.1);
         }
         Ok(chronicle)
     }
