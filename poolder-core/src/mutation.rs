@@ -26,8 +26,8 @@ const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
     (
         "fence-complete",
         "complete",
-        "local gone = redis.call('XDEL', KEYS[1], ARGV[i])",
-        "redis.call('XDEL', KEYS[1], ARGV[i]) local gone = 1",
+        "local gone = redis.call('XDEL', lane, ARGV[i])",
+        "redis.call('XDEL', lane, ARGV[i]) local gone = 1",
     ),
     (
         "fence-epoch",

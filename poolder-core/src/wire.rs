@@ -49,6 +49,37 @@ pub struct Claim {
     pub counters: Counters,
     /// For a plain entry: all its text, to know it again.
     pub(crate) plain: Option<Vec<u8>>,
+    /// What was claimed with it by one read, where that was much.
+    pub(crate) stretch: Option<Arc<Stretch>>,
+}
+
+/// The entries that one read gave to us: a piece of the stream in which there are no others, and
+/// never will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// The id of its first entry …
+    pub(crate) first: EntryId,
+    /// … and the least id that is greater than that of its last.
+    pub(crate) after: String,
+    /// How many entries it has.
+    pub(crate) size: usize,
+}
+
+impl Stretch {
+    /// Fewer than this are removed more cheaply one by one.
+    const LEAST: usize = 8;
+
+    /// `ids` as one read brought them.
+    pub(crate) fn of<'a>(ids: impl ExactSizeIterator<Item = &'a EntryId>) -> Option<Arc<Self>> {
+        let (size, mut ids) = (ids.len(), ids);
+        if size < Self::LEAST {
+            return None;
+        }
+        let (first, last) = (ids.next()?.clone(), ids.last()?);
+        let (millis, number) = last.split_once('-')?;
+        let number = number.parse::<u64>().ok()?.checked_add(1)?;
+        Some(Arc::new(Self { first, after: format!("{millis}-{number}"), size }))
+    }
 }
 
 impl Claim {
@@ -99,7 +130,7 @@ pub enum Entry {
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
-            Entry::Job(Claim { lane, entry, envelope, counters, plain })
+            Entry::Job(Claim { lane, entry, envelope, counters, plain, stretch: None })
         }
         Err(error) => Entry::Undecodable(Undecodable {
             lane,
@@ -211,6 +242,21 @@ mod tests {
         assert_eq!(claim.counters.home(), Lane::High);
         assert_eq!(claim.plain.as_deref(), Some(b"kind\0mail\0payload\0{\"user\":7}".as_slice()));
         assert_eq!((claim.attempt(), claim.fence()), (1, 1));
+    }
+
+    #[test]
+    fn a_stretch_ends_right_after_its_last_entry() {
+        let ids = |last: &str| {
+            let mut ids: Vec<EntryId> = (0..7).map(|n| format!("5-{n}").into()).collect();
+            ids.push(last.into());
+            ids
+        };
+        let stretch = |ids: &[EntryId]| Stretch::of(ids.iter()).map(Arc::unwrap_or_clone);
+        let all = Stretch { first: "5-0".into(), after: "6-4".into(), size: 8 };
+        assert_eq!(stretch(&ids("6-3")), Some(all));
+        assert_eq!(stretch(&ids("6-3")[1..]), None, "too few to be worth it");
+        assert_eq!(stretch(&ids(&format!("6-{}", u64::MAX))), None);
+        assert_eq!(stretch(&ids("no id")), None);
     }
 
     #[test]

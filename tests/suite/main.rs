@@ -28,6 +28,7 @@ mod results;
 mod rubbish;
 mod schedulers;
 mod schedules;
+mod stretches;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

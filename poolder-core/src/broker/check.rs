@@ -26,6 +26,7 @@ const NEEDED: &[&str] = &[
     "xlen",
     "xack",
     "xdel",
+    "xtrim",
     "zadd",
     "zrange",
     "zrangebyscore",

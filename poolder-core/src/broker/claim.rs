@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::keys::{GROUP, PartitionKeys};
 use crate::queue::{Lane, Partition};
 use crate::scripts;
-use crate::wire::{Claim, Entry, EntryId, Undecodable, read_entry};
+use crate::wire::{Claim, Entry, EntryId, Stretch, Undecodable, read_entry};
 
 /// How long a claim waits for jobs when all lanes are empty.
 pub(super) const BLOCK: Duration = Duration::from_secs(5);
@@ -73,6 +73,20 @@ impl Claimed {
     #[must_use]
     pub fn len(&self) -> usize {
         self.jobs.len() + self.undecodable.len()
+    }
+
+    /// Adds what one read brought from a lane.
+    fn extend(&mut self, name: &str, lane: Lane, entries: Vec<reply::StreamEntry>) {
+        let stretch = Stretch::of(entries.iter().map(|(id, _)| id));
+        for (id, fields) in entries {
+            // New entries have fields; one deleted this very moment has nothing to run.
+            let Some(fields) = fields else { continue };
+            let mut entry = read_entry(name, lane, id, fields);
+            if let Entry::Job(claim) = &mut entry {
+                claim.stretch.clone_from(&stretch);
+            }
+            self.push(entry);
+        }
     }
 
     fn push(&mut self, entry: Entry) {
@@ -269,12 +283,7 @@ impl ClaimLine {
                 .into_iter()
                 .find(|lane| self.keys.lane(*lane) == name)
                 .ok_or_else(|| Error::protocol(format!("read from {name}, which was not asked")))?;
-            for (id, fields) in reply::entries(entries)? {
-                // New entries have fields; one deleted this very moment has nothing to run.
-                if let Some(fields) = fields {
-                    claimed.push(read_entry(&name, lane, id, fields));
-                }
-            }
+            claimed.extend(&name, lane, reply::entries(entries)?);
         }
         Ok(claimed)
     }

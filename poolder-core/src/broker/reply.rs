@@ -74,7 +74,7 @@ pub(crate) fn int(value: Value) -> Result<i64, Error> {
 }
 
 /// A stream entry: its id, and its fields unless it was deleted.
-type StreamEntry = (EntryId, Option<Fields>);
+pub(crate) type StreamEntry = (EntryId, Option<Fields>);
 
 /// Stream entries.
 pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {

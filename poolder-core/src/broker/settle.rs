@@ -16,7 +16,7 @@ use crate::decide::Transition;
 use crate::error::Error;
 use crate::job::JobId;
 use crate::queue::{Lane, Partition};
-use crate::wire::{Claim, EntryId, Undecodable};
+use crate::wire::{Claim, EntryId, Stretch, Undecodable};
 
 pub use effect::Effect;
 pub(super) use plan::Plan;
@@ -69,6 +69,8 @@ struct Subject {
     raw: bool,
     /// The schedule that must be told when the job has ended.
     alone: Option<Box<str>>,
+    /// What was claimed with it.
+    stretch: Option<Arc<Stretch>>,
 }
 
 /// What became of a settlement.
@@ -119,8 +121,9 @@ impl Settlement {
         };
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
-        let (lane, entry, plain) = (claim.lane, claim.entry, claim.plain.unwrap_or_default());
-        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone };
+        let Claim { lane, entry, stretch, .. } = claim;
+        let plain = claim.plain.unwrap_or_default();
+        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, stretch };
         let (effects, addressed) = (vec![], None);
         Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
     }
@@ -139,6 +142,7 @@ impl Settlement {
             body: found.raw,
             raw: true,
             alone: None,
+            stretch: None,
         };
         let transition = Transition::Bury { counters };
         let (history, effects, end_kept, batcher, addressed) = (None, vec![], None, None, None);

@@ -1,5 +1,7 @@
 //! Which commands settle what: completions of one history together, moves of one owner together.
 
+use std::sync::Arc;
+
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::effect;
@@ -12,7 +14,7 @@ use crate::keys::PartitionKeys;
 use crate::queue::Lane;
 use crate::scripts;
 use crate::time::clamped_millis;
-use crate::wire::{Death, head};
+use crate::wire::{Death, Stretch, head};
 
 /// `complete.lua` and `move.lua` take no more than this many jobs at once …
 const COMPLETES: usize = 500;
@@ -164,10 +166,22 @@ fn complete(
     let all = own.into_iter().chain(asked.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
     cmd.arg(history);
+    match whole(settlements, group) {
+        Some(stretch) => cmd.arg(stretch.first.as_ref()).arg(&stretch.after),
+        None => cmd.arg("").arg(""),
+    };
     for index in group {
         cmd.arg(settlements[*index].subject.entry.as_ref());
     }
     cmd
+}
+
+/// The stretch of the stream that these are, if they are all of one: it can be cut off at once.
+fn whole<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a Stretch> {
+    let of = |index: &usize| settlements[*index].subject.stretch.as_ref();
+    let stretch = of(group.first()?)?;
+    let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, stretch));
+    (stretch.size == group.len() && group.iter().all(same)).then_some(stretch.as_ref())
 }
 
 fn relocate(
