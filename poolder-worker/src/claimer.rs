@@ -109,6 +109,10 @@ impl Claimer {
         let mut name = self.setup.identity.borrow().name.clone();
         loop {
             self.collect().await;
+            if self.nearly_whole() {
+                tokio::task::yield_now().await;
+                self.collect().await;
+            }
             let now_named = self.setup.identity.borrow_and_update().name.clone();
             if now_named != name {
                 self.lose_everything(&name, &now_named);
@@ -125,8 +129,7 @@ impl Claimer {
                 }
             }
             self.obey(&mut line).await;
-            self.dispatch();
-            if self.setup.slots.desk.jobs() > 0 {
+            if self.dispatch() {
                 // Slots work these off without waiting for anything, and ring when they are done
                 // or one waits after all: what ends meanwhile is settled in one go.
                 let patience = Instant::now() + LONGEST_RUN;
@@ -171,15 +174,6 @@ impl Claimer {
             && self.setup.identity.borrow().claims
             && self.setup.orders.borrow().permits_claims()
             && self.setup.pulse.is_acknowledged()
-    }
-
-    /// How many jobs to claim: one per free slot that has nothing waiting for it.
-    fn wanted(&self) -> usize {
-        if !self.may_claim() {
-            return 0;
-        }
-        let given = self.waiting.len() + self.setup.slots.desk.jobs();
-        self.free.len().saturating_sub(given)
     }
 
     /// Picks up what the slots have laid down.

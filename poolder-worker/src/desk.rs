@@ -113,6 +113,11 @@ impl Desk {
         std::mem::take(&mut self.board().waited)
     }
 
+    /// The same, without forgetting it.
+    pub(crate) fn waits_somewhere(&self) -> bool {
+        self.board().waited
+    }
+
     /// Waits until the bell was rung since the last call returned.
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;

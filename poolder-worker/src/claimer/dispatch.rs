@@ -1,4 +1,4 @@
-//! Which waiting job goes to which free slot, and how many slots are woken for it.
+//! How many jobs to claim, which of them goes to which free slot, and how many slots are woken.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,14 +8,38 @@ use poolder_core::decide::Ending;
 use super::Claimer;
 use crate::slot::unstarted;
 
+/// No more jobs are claimed in one read: a reply has to fit into memory, and what was claimed at
+/// once is removed at once, by one script, when it has ended together.
+const MOST_AT_ONCE: usize = 250;
+
 impl Claimer {
+    /// How many jobs to claim: one per free slot that has nothing waiting for it.
+    pub(super) fn wanted(&self) -> usize {
+        if !self.may_claim() {
+            return 0;
+        }
+        let given = self.waiting.len() + self.setup.slots.desk.jobs();
+        self.free.len().saturating_sub(given).min(MOST_AT_ONCE)
+    }
+
+    /// True when all but a few of the jobs held have ended, and these are about to: other threads
+    /// run them, and no handler has waited. What was claimed at once is removed most cheaply at
+    /// once.
+    pub(super) fn nearly_whole(&self) -> bool {
+        let running = self.held.len().saturating_sub(self.settling.len());
+        (1..self.threads).contains(&running)
+            && !self.settling.is_empty()
+            && !self.setup.slots.desk.waits_somewhere()
+    }
+
     /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. While
     /// handlers end without waiting for anything, no more slots are woken than there are threads
-    /// to run them: these do the work of the others.
-    pub(super) fn dispatch(&mut self) {
+    /// to run them: these do the work of the others. True when jobs were left for them to do so,
+    /// even if they are through by now: then there are words to pick up first.
+    pub(super) fn dispatch(&mut self) -> bool {
         let mut left_before = self.setup.slots.desk.jobs();
         if self.waiting.is_empty() && left_before == 0 {
-            return;
+            return false;
         }
         let mut woken = self.threads;
         if self.setup.slots.desk.has_waited() {
@@ -47,6 +71,7 @@ impl Claimer {
             }
             given.extend(self.free.pop().map(|slot| (slot, work)));
         }
+        let leaves = left_before + left.len() > 0;
         // First, so that a slot that is woken and done before the next line finds them.
         self.setup.slots.desk.leave(left);
         for (slot, work) in given {
@@ -56,6 +81,7 @@ impl Claimer {
             }
         }
         self.waiting = kept;
+        leaves
     }
 
     /// Jobs that no slot has come for wait here again.
