@@ -145,7 +145,8 @@ impl Claimer {
     }
 
     /// Removes our consumers, so that deploys do not pile them up. One that holds something after
-    /// all, since a claim landed that we never heard of, is left to the rescuers.
+    /// all, since a claim landed that we never heard of, is left to the rescuers, and so is one
+    /// that the server did not let us remove.
     async fn leave(&mut self, name: &NodeName) {
         let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
         let mut tries = 3;
@@ -153,7 +154,7 @@ impl Claimer {
             loop {
                 match broker.forget(partition, lane, name).await {
                     Ok(true) => {}
-                    Ok(false) => self.setup.slots.claims_left = true,
+                    Ok(false) => self.setup.slots.consumers_left = true,
                     // A connection that broke long ago says so when it is used again.
                     Err(error) if error.is_unknown() && tries > 0 => {
                         tries -= 1;
@@ -161,6 +162,7 @@ impl Claimer {
                     }
                     Err(error) => {
                         tracing::debug!(%partition, %lane, %error, "a consumer stays");
+                        self.setup.slots.consumers_left = true;
                     }
                 }
                 break;

@@ -107,8 +107,8 @@ pub(crate) struct Slots {
     mailboxes: BTreeMap<usize, mpsc::Sender<Work>>,
     next: usize,
     tasks: JoinSet<()>,
-    /// The server still counts jobs as ours that we know nothing of.
-    pub(crate) claims_left: bool,
+    /// Consumers of ours stay behind: others have to remove them, and what they may hold.
+    pub(crate) consumers_left: bool,
 }
 
 impl Slots {
@@ -128,7 +128,7 @@ impl Slots {
             mailboxes: BTreeMap::new(),
             next: 0,
             tasks: JoinSet::new(),
-            claims_left: false,
+            consumers_left: false,
         };
         slots.fill();
         slots
@@ -189,10 +189,10 @@ impl Slots {
     }
 
     /// Closes the mailboxes and waits for the slots to end; false when one did not in time, or when
-    /// the server gave us jobs that we never heard of.
+    /// consumers of ours stay behind.
     pub(crate) async fn stop(mut self, longest: Duration) -> bool {
         self.mailboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(longest, ended).await.is_ok() && !self.claims_left
+        tokio::time::timeout(longest, ended).await.is_ok() && !self.consumers_left
     }
 }
