@@ -108,7 +108,10 @@ impl Broker {
             let reply = match (new.durability, new.is_plain()) {
                 (Durability::Memory, true) => self.command(&cmd).await,
                 (Durability::Memory, false) => self.script(&scripts::ENQUEUE, &cmd).await,
-                (durability, _) => self.enqueue_durably(&keys.due, durability, &cmd).await,
+                // Boxed, so that the usual way is not as large as this one.
+                (durability, _) => {
+                    Box::pin(self.enqueue_durably(&keys.due, durability, &cmd)).await
+                }
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),
