@@ -1,20 +1,40 @@
 //! `cargo xtask bench`: builds the benchmark, which is a workspace of its own, and runs it.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+
+use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
 use crate::cargo;
 
 /// From the workspace's root.
-const MANIFEST: &str = "bench/Cargo.toml";
+pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    bench(&arguments.before, arguments.install())
+}
+
+/// Compares instructions per job with the baseline. A machine that has no valgrind and gets none
+/// says so, and that is all.
+pub(crate) fn check(install: Install) -> Result<(), String> {
+    if bench(&["--check".into()], install)? == ExitCode::SUCCESS {
+        return Ok(());
+    }
+    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+    if valgrind.is_err() {
+        println!("NOT RUN: instructions could not be counted without valgrind");
+        return Ok(());
+    }
+    Err("a job costs more instructions than it did".into())
+}
+
+fn bench(words: &[OsString], install: Install) -> Result<ExitCode, String> {
     let mut command = cargo::cargo();
     command.args(["run", "--release", "--locked", "--quiet", "--manifest-path", MANIFEST]);
-    command.args(["--package", "bench-runner", "--"]).args(&arguments.before);
-    if arguments.install() == poolder_devserver::Install::Yes {
-        command.arg(OsString::from("--yes"));
+    command.args(["--package", "bench-runner", "--"]).args(words);
+    if install == Install::Yes {
+        command.arg("--yes");
     }
     Ok(cargo::exit_code(cargo::status(&mut command)?))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{cargo, containers, server, test, torture};
+use crate::{bench, cargo, containers, server, test, torture};
 
 /// The examples that run by themselves: each gets the URL of a private server of its own in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
@@ -40,13 +40,14 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let install = arguments.install();
-    let steps: [Step<'_>; 7] = [
+    let steps: [Step<'_>; 8] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
         ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+        ("guard", Box::new(|| bench::check(install))),
         ("torture", Box::new(|| torture::smoke(install))),
     ];
     let mut failed = Vec::new();
@@ -79,12 +80,18 @@ fn tests(install: Install) -> Result<(), String> {
 
 fn format() -> Result<(), String> {
     succeed(cargo::cargo().args(["fmt", "--all", "--check"]))?;
-    succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", TORTURE]))
+    succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", TORTURE]))?;
+    succeed(cargo::cargo().args(["fmt", "--all", "--check", "--manifest-path", bench::MANIFEST]))
 }
 
 fn lint() -> Result<(), String> {
     let options = ["clippy", "--all-targets", "--locked", "--manifest-path", TORTURE];
     succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))?;
+    // Of the benchmark what is ours to run; its peers are other people's libraries.
+    let options = ["clippy", "--all-targets", "--locked", "--manifest-path", bench::MANIFEST];
+    let ours = ["bench-protocol", "bench-runner", "bench-guard"].map(|name| ["--package", name]);
+    let ours = ours.as_flattened();
+    succeed(cargo::cargo().args(options).args(ours).args(["--", "-D", "warnings"]))?;
     let options = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
     succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))
 }

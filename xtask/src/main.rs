@@ -68,8 +68,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         usage: "ci [--yes]",
-        summary: "all that has to pass: tests, format, lints, documentation, containers, examples, a \
-                  short torture",
+        summary: "all that has to pass: tests, format, lints, documentation, containers, examples, \
+                  instruction counts, a short torture",
         run: ci::run,
     },
 ];

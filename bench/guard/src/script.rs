@@ -90,6 +90,11 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
             out.extend(format!("*{}\r\n", words.len() - 2).as_bytes());
             (2..words.len()).for_each(|_| out.extend(b"$-1\r\n"));
         }
+        // All that is asked for is there.
+        ("COMMAND", "INFO") => {
+            out.extend(format!("*{}\r\n", words.len() - 2).as_bytes());
+            (2..words.len()).for_each(|_| out.extend(b"*1\r\n$1\r\nx\r\n"));
+        }
         ("SCRIPT", _) => bulk(out, b"0123456789012345678901234567890123456789"),
         ("XREADGROUP", _) => {
             let at = words.iter().position(|word| word == b"COUNT").unwrap_or_default();
@@ -120,21 +125,26 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
     }
 }
 
-/// Scripts are told apart by their number of keys, which is frozen by their headers.
+/// Scripts are told apart by their numbers of keys and arguments, as their headers have them.
 fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
     let keys: usize =
         words.get(2).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok()).unwrap_or(0);
+    let named = |at: usize, name: &[u8]| words.get(at).is_some_and(|key| key.ends_with(name));
     match keys {
-        // complete.lua: all are done, and a thousand wait in the fourth lane.
-        7 => {
-            out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n");
+        // complete.lua: all are done, and a thousand wait in the fourth lane …
+        7 => out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n"),
+        // … where anybody wants to know it.
+        2 if words.len() > 8 => out.extend(b"*1\r\n$2\r\nOK\r\n"),
+        // lease.lua: somebody else leads, so that no other duty is done here.
+        2 if named(3, b":leader") => out.extend(b"*3\r\n:0\r\n:1\r\n$5\r\nother\r\n"),
+        // pool_meet.lua: no addressed pool has this name.
+        2 if named(4, b":members") => {
+            out.extend(b"*2\r\n*7\r\n");
+            (0..7).for_each(|_| bulk(out, b""));
+            out.extend(b"*0\r\n");
         }
         // beat.lua
-        2 if words.len() == 8 => {
-            out.extend(b"*4\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n")
-        }
-        // lease.lua: somebody else leads, so that no other duty is done here.
-        1 => out.extend(b"*3\r\n:0\r\n:1\r\n$5\r\nother\r\n"),
+        2 => out.extend(b"*4\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n"),
         _ => out.extend(b":1\r\n"),
     }
 }
