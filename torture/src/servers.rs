@@ -235,6 +235,8 @@ impl Clock {
 }
 
 fn build_clock(folder: &Path) -> Result<(PathBuf, Clock), String> {
+    // The server finds both from a folder of its own.
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     let (source, library) = (folder.join("skew.c"), folder.join("skew.so"));
     fs::write(&source, include_str!("../shim/skew.c")).map_err(|error| error.to_string())?;
     let mut compiler = Command::new("cc");
@@ -254,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_servers_clock_jumps_and_ours_does_not() {
-        let folder = std::env::temp_dir().join(format!("poolder-skew-{}", std::process::id()));
+        // Relative, as the usual one is.
+        let folder = PathBuf::from(format!("target/skew-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let stand = Stand::start(Fsync::Always, &folder).unwrap();
         let time = || {
