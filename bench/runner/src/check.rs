@@ -21,6 +21,9 @@ const COUNTED: [(&str, u64, u64); 5] = [
     ("run", 1280, 7680),
 ];
 
+/// Timers fire as the clock says, so that some runs take a few more; the least of these counts.
+const TRIES: usize = 3;
+
 /// How much worse fails.
 const TOLERANCE: f64 = 0.05;
 
@@ -79,9 +82,13 @@ fn count(guard: &Path) -> Result<BTreeMap<String, u64>, AnyError> {
         std::thread::sleep(Duration::from_millis(10));
     }
     let counted = COUNTED.iter().map(|(what, few, many)| {
-        let difference = instructions(guard, &socket, what, *many)?
-            .saturating_sub(instructions(guard, &socket, what, *few)?);
-        Ok(((*what).to_owned(), difference / (many - few)))
+        let mut least = u64::MAX;
+        for _ in 0..TRIES {
+            let difference = instructions(guard, &socket, what, *many)?
+                .saturating_sub(instructions(guard, &socket, what, *few)?);
+            least = least.min(difference / (many - few));
+        }
+        Ok(((*what).to_owned(), least))
     });
     let counted = counted.collect();
     let _ = server.kill();
