@@ -83,8 +83,8 @@ impl Slot {
                     tracing::info!(queue = %self.mould.queue, "a job stops the pool");
                     self.mould.stop.notify_one();
                 }
-                // However many there are, other tasks get their turn: before the runtime takes it for
-                // them, which would look as if a handler waited.
+                // However many there are, other tasks get their turn: before the runtime takes it
+                // for them, which would look as if a handler waited.
                 in_a_row += 1;
                 if in_a_row == LONGEST_TURN {
                     in_a_row = 0;

@@ -122,14 +122,9 @@ async fn a_node_that_stops_takes_its_consumers_along() {
     eventually("registered", || async { pool.size().await.is_ok() }).await;
     pool.slot(0).cast(Number(1)).await.unwrap();
     within(told.recv()).await.unwrap();
-    let consumers = async || {
-        let mut ask = redis::cmd("XINFO");
-        ask.arg("CONSUMERS").arg(format!("{}:{{q.0}}:ready:normal", space.name())).arg("workers");
-        space.redis::<Vec<redis::Value>>(&mut ask).await.len()
-    };
-    assert_eq!(consumers().await, 1);
+    assert_eq!(space.consumers("q").await.len(), 1);
     node.stop().await;
-    assert_eq!(consumers().await, 0, "nobody is left to remove it");
+    assert_eq!(space.consumers("q").await.len(), 0, "nobody is left to remove it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

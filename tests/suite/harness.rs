@@ -1,10 +1,13 @@
 //! What tests share: a namespace each, nodes in this process, and patience.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, JobView, NodeBuilder, QueueView};
+use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView};
+use poolder_core::Partition;
+use poolder_core::broker::{ClaimLine, DeadLimits};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -75,6 +78,21 @@ impl Space {
         let client = redis::Client::open(self.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// A line by which a node of that name would claim.
+    pub(crate) async fn line(&self, queue: &str, consumer: &str) -> ClaimLine {
+        let partition = Partition::first(QueueName::new(queue).unwrap());
+        let limits = DeadLimits::default();
+        ClaimLine::open(self.client.broker(), &partition, consumer, limits).await.unwrap()
+    }
+
+    /// The consumers of a queue's normal lane.
+    pub(crate) async fn consumers(&self, queue: &str) -> Vec<String> {
+        let mut ask = redis::cmd("XINFO");
+        ask.arg("CONSUMERS").arg(self.key(queue, "ready:normal")).arg("workers");
+        let about: Vec<HashMap<String, redis::Value>> = self.redis(&mut ask).await;
+        about.into_iter().map(|it| redis::from_redis_value(it["name"].clone()).unwrap()).collect()
     }
 
     /// A queue at this moment; asks again while the server does not answer.

@@ -1,6 +1,6 @@
 //! Bad days of the server: cut connections, a restart, a flush, a lost group, a wrong type.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
@@ -262,12 +262,6 @@ async fn after_another_history_only_what_was_claimed_before_is_settled_carefully
 async fn consumers_that_a_leaving_node_cannot_remove_are_removed_by_others() {
     let server = server();
     let space = Space::on(server.url(), "left");
-    let consumers = async || -> Vec<String> {
-        let mut ask = redis::cmd("XINFO");
-        ask.arg("CONSUMERS").arg(space.key("q", "ready:normal")).arg("workers");
-        let about: Vec<HashMap<String, redis::Value>> = space.redis(&mut ask).await;
-        about.into_iter().map(|it| redis::from_redis_value(it["name"].clone()).unwrap()).collect()
-    };
     let node = || {
         let (worker, told) = teller();
         (start(space.node().pool(Pool::new("q").worker(worker))), told)
@@ -276,13 +270,15 @@ async fn consumers_that_a_leaving_node_cannot_remove_are_removed_by_others() {
     space.client.enqueue(Number(1)).await.unwrap();
     within(told.recv()).await.unwrap();
     space.until_count("q", "completed", 1).await;
-    let its_name = consumers().await.remove(0);
+    let its_name = space.consumers("q").await.remove(0);
     server.command(&["ACL", "SETUSER", "default", "-xgroup"]).unwrap();
     leaving.stop().await;
-    assert!(consumers().await.contains(&its_name));
+    assert!(space.consumers("q").await.contains(&its_name));
     server.command(&["ACL", "SETUSER", "default", "+xgroup"]).unwrap();
     let (staying, _told) = node();
-    eventually("the consumer is removed", || async { !consumers().await.contains(&its_name) })
-        .await;
+    eventually("the consumer is removed", || async {
+        !space.consumers("q").await.contains(&its_name)
+    })
+    .await;
     staying.stop().await;
 }

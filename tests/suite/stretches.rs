@@ -1,8 +1,8 @@
 //! What one claim took is cut off its lane at once when all of it is done: and nothing else is.
 
-use poolder_core::broker::{ClaimLine, DeadLimits, Settled, Settlement};
+use poolder_core::broker::{ClaimLine, Settled, Settlement};
 use poolder_core::decide::Transition;
-use poolder_core::{Claim, Lane, Partition};
+use poolder_core::{Claim, Lane};
 
 use crate::harness::{Number, RawEntry, Space};
 
@@ -14,14 +14,8 @@ async fn filled(test: &str) -> (Space, ClaimLine) {
     for number in 0..JOBS {
         space.client.enqueue(Number(number)).await.unwrap();
     }
-    let line = line(&space, "me").await;
+    let line = space.line("q", "me").await;
     (space, line)
-}
-
-async fn line(space: &Space, consumer: &str) -> ClaimLine {
-    let partition = Partition::first(poolder::QueueName::new("q").unwrap());
-    let limits = DeadLimits::default();
-    ClaimLine::open(space.client.broker(), &partition, consumer, limits).await.unwrap()
 }
 
 async fn claim(line: &mut ClaimLine, count: usize) -> Vec<Claim> {
@@ -66,7 +60,7 @@ async fn a_claim_that_is_done_in_any_order_is_gone_and_counted() {
 #[tokio::test]
 async fn what_somebody_else_still_runs_before_it_stays() {
     let (space, mut line) = filled("stretch-older").await;
-    let mut other = self::line(&space, "other").await;
+    let mut other = space.line("q", "other").await;
     let older = claim(&mut other, 3).await;
     let jobs = claim(&mut line, 13).await;
     assert_eq!(complete(&mut line, jobs).await, 13);

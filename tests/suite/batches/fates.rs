@@ -308,9 +308,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
 
 /// Claims what is ready, as a node called `me` would.
 pub(super) async fn claim(space: &Space, count: usize) -> (ClaimLine, Vec<Claim>) {
-    let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
-    let (broker, limits) = (space.client.broker(), DeadLimits::default());
-    let mut line = ClaimLine::open(broker, &partition, "me", limits).await.unwrap();
+    let mut line = space.line(NAME, "me").await;
     let claimed = line.exchange(&[], Some((Lane::Normal, count)), true).await.unwrap().claimed;
     (line, claimed.unwrap().jobs)
 }
