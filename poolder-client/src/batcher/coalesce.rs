@@ -87,14 +87,22 @@ impl Carrier {
     async fn run(mut self) {
         // Those who push at this very moment come along.
         tokio::task::yield_now().await;
+        let mut answers = vec![];
         loop {
             let taken = self.shared.desk.take();
             if taken.is_empty() {
                 // From here on somebody else may be at it.
                 self.finished = true;
+                answers.into_iter().for_each(Answer::tell);
                 return;
             }
-            self.shared.carry(taken).await;
+            let told = async {
+                // The server works on the next call while those of the last one go on.
+                tokio::task::yield_now().await;
+                answers.into_iter().for_each(Answer::tell);
+            };
+            let (fresh, ()) = tokio::join!(self.shared.carry(taken), told);
+            answers = fresh;
         }
     }
 }
@@ -126,25 +134,36 @@ impl Shared {
         })
     }
 
-    /// Sends entries, one call for each group, and answers.
-    async fn carry(&self, mut waiters: Vec<Waiter>) {
+    /// Sends entries, one call for each group. Returns the answers.
+    async fn carry(&self, mut waiters: Vec<Waiter>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(waiters.len());
         // A second time when other options are stored than were known.
         for _ in 0..3 {
             let options = match self.options().await {
                 Ok(options) => options,
-                Err(error) => return answer_all(waiters, &error),
+                Err(error) => {
+                    answers.extend(refused(waiters, &error));
+                    return answers;
+                }
             };
-            waiters = self.send(&options, waiters).await;
+            waiters = self.send(&options, waiters, &mut answers).await;
             if waiters.is_empty() {
-                return;
+                return answers;
             }
         }
-        answer_all(waiters, &Error::refused("the batcher's options keep changing, push again"));
+        let error = Error::refused("the batcher's options keep changing, push again");
+        answers.extend(refused(waiters, &error));
+        answers
     }
 
-    /// Sends entries and answers; returns those to be sent again.
-    async fn send(&self, options: &BatchOptions, waiters: Vec<Waiter>) -> Vec<Waiter> {
-        let heaps = heaps(options, waiters);
+    /// Sends entries and notes the answers; returns those to be sent again.
+    async fn send(
+        &self,
+        options: &BatchOptions,
+        waiters: Vec<Waiter>,
+        answers: &mut Vec<Answer>,
+    ) -> Vec<Waiter> {
+        let heaps = heaps(options, waiters, answers);
         let call = |heap: &Heap| (Arc::clone(&heap.group), heap.end);
         let places: Vec<_> = heaps.iter().map(call).collect();
         let calls: Vec<PushCall<'_>> = heaps
@@ -165,7 +184,7 @@ impl Shared {
                 Ok(pushed) => pushed,
                 Err(error) => {
                     self.learn_from(&error);
-                    replies.into_iter().for_each(|reply| answer(reply, Err(error.repeated())));
+                    answers.extend(replies.into_iter().map(|reply| Answer::error(reply, &error)));
                     continue;
                 }
             };
@@ -175,8 +194,8 @@ impl Shared {
             let refusal = refusal(&self.home, options, pushed.verdict);
             for (at, (entry, reply)) in entries.into_iter().zip(replies).enumerate() {
                 match &refusal {
-                    _ if at < pushed.stored => answer(reply, Ok(())),
-                    Some(error) => answer(reply, Err(error.repeated())),
+                    _ if at < pushed.stored => answers.push(Answer { reply, result: Ok(()) }),
+                    Some(error) => answers.push(Answer::error(reply, error)),
                     None => again.push(Waiter { group: Arc::clone(&group), end, entry, reply }),
                 }
             }
@@ -193,13 +212,12 @@ struct Heap {
     replies: Vec<Reply>,
 }
 
-/// One heap per group, and a new one where the end changes. Entries that no batch can take are
-/// answered at once.
-fn heaps(options: &BatchOptions, waiters: Vec<Waiter>) -> Vec<Heap> {
+/// One heap per group, and a new one where the end changes; not of entries that no batch can take.
+fn heaps(options: &BatchOptions, waiters: Vec<Waiter>, answers: &mut Vec<Answer>) -> Vec<Heap> {
     let mut heaps: Vec<Heap> = vec![];
     for Waiter { group, end, entry, reply } in waiters {
         if let Err(error) = super::check_fits(options, entry.len()) {
-            answer(reply, Err(error));
+            answers.push(Answer { reply, result: Err(error) });
             continue;
         }
         let last = heaps.iter().rposition(|heap| heap.group == group);
@@ -213,11 +231,23 @@ fn heaps(options: &BatchOptions, waiters: Vec<Waiter>) -> Vec<Heap> {
     heaps
 }
 
-fn answer_all(waiters: Vec<Waiter>, error: &Error) {
-    waiters.into_iter().for_each(|waiter| answer(waiter.reply, Err(error.repeated())));
+fn refused(waiters: Vec<Waiter>, error: &Error) -> impl Iterator<Item = Answer> {
+    waiters.into_iter().map(|waiter| Answer::error(waiter.reply, error))
 }
 
-/// Who no longer waits is not told.
-fn answer(reply: Reply, result: Result<(), Error>) {
-    let _ = reply.send(result);
+/// What a pusher is to be told.
+struct Answer {
+    reply: Reply,
+    result: Result<(), Error>,
+}
+
+impl Answer {
+    fn error(reply: Reply, error: &Error) -> Self {
+        Self { reply, result: Err(error.repeated()) }
+    }
+
+    /// Who no longer waits is not told.
+    fn tell(self) {
+        let _ = self.reply.send(self.result);
+    }
 }

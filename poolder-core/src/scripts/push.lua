@@ -12,19 +12,25 @@
 -- Returns {"OK", "FULL" (only so many fit), "GROUPS" (no room for another), "AGAIN" (stored
 --   before), "OPTIONS" (of another revision) or "UNDECLARED"; entries stored; batches sealed;
 --   job id of the last one, or ""}
+-- Most pushes seal nothing and begin nothing: what only the others need is asked for there, since
+--   each call and each number that is written out costs about as much as storing five entries.
 local name, group, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
-local t = redis.call('TIME')
-local clock = t[1] * 1000 + math.floor(t[2] / 1000)
-local now = string.format('%.0f', clock)
+local clock, now
+local function look_at_clock()
+  if clock then return end
+  local t = redis.call('TIME')
+  clock = t[1] * 1000 + math.floor(t[2] / 1000)
+  now = string.format('%.0f', clock)
+end
 local function timer(generation)
   return 'timer:batch:seal:' .. name .. ':' .. generation .. ':' .. group
 end
 
-local about = redis.call('HMGET', KEYS[1], 'revision', 'waiting', 'generation', 'pushed', 'sealed',
-  'sealed_entries')
+local about = redis.call('HMGET', KEYS[1], 'revision', 'waiting', 'generation', 'pushed')
 if not about[1] then
   -- A timer comes again in a minute: the batcher may be declared by then.
   if ARGV[11] ~= '' and ARGV[11] ~= 'any' then
+    look_at_clock()
     redis.call('ZADD', KEYS[5], 'XX', string.format('%.0f', clock + 60000), timer(ARGV[11]))
   end
   return {'UNDECLARED', 0, 0, ''}
@@ -59,8 +65,10 @@ local used, sealed_entries, job = 0, 0, ''
 local form, free
 local notes, reasons = {}, {}
 
--- The next id for a batch. An id is used once: a list of that name would be somebody else's.
+-- The next id for a batch that is sealed now. An id is used once: a list of that name would be
+--   somebody else's.
 local function take_id()
+  look_at_clock()
   if free == nil then
     free = ids > 0 and redis.call('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
   end
@@ -74,7 +82,7 @@ end
 
 -- Makes the batch job of that id ready, before its list is there: that comes in this step, too.
 local function add_job(entries, size, from, why)
-  form = form or redis.call('HMGET', KEYS[1], 'head', 'tail')
+  form = form or redis.call('HMGET', KEYS[1], 'head', 'tail', 'sealed', 'sealed_entries')
   local payload = cmsgpack.pack({group = group, entries = entries, bytes = size,
     since = tonumber(from), sealed = clock})
   redis.call('XADD', KEYS[4], '*', 'j', form[1] .. job .. form[2] .. payload)
@@ -88,10 +96,7 @@ local function seal(why)
   if not take_id() then return false end
   add_job(count, bytes, since or now, why)
   redis.call('RENAMENX', KEYS[3], KEYS[7 + used])
-  if noted then
-    redis.call('HDEL', KEYS[2], group)
-    redis.call('ZREM', KEYS[5], timer(noted))
-  end
+  if noted then redis.call('ZREM', KEYS[5], timer(noted)) end
   count, bytes, generation, noted = 0, 0, nil, nil
   return true
 end
@@ -121,6 +126,7 @@ while at <= last do
     at, batches = till, batches + 1
   elseif till > at then
     if not generation then
+      look_at_clock()
       generation = string.format('%.0f', math.max(clock, tonumber(about[3] or 0) + 1))
       about[3], since = generation, now
     end
@@ -142,32 +148,34 @@ if ARGV[11] ~= '' then
 end
 
 local changes = {}
-local function change(field, at, by)
+local function change(field, known, by)
   changes[#changes + 1] = field
-  changes[#changes + 1] = string.format('%.0f', (tonumber(about[at]) or 0) + by)
+  changes[#changes + 1] = (tonumber(known) or 0) + by
 end
-if stored > 0 then
-  change('waiting', 2, stored)
-  change('pushed', 4, stored)
-  if generation then
-    redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
-    if not noted then
-      change('generation', 3, 0)
-      if ARGV[5] ~= '' then
-        local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
-        redis.call('ZADD', KEYS[5], due, member)
-        if redis.call('ZRANGE', KEYS[5], 0, 0)[1] == member then
-          redis.call('PUBLISH', ARGV[12], 'due')
-        end
+if generation and stored > 0 then
+  redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
+  if not noted then
+    change('generation', generation, 0)
+    if ARGV[5] ~= '' then
+      local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
+      redis.call('ZADD', KEYS[5], due, member)
+      if redis.call('ZRANGE', KEYS[5], 0, 0)[1] == member then
+        redis.call('PUBLISH', ARGV[12], 'due')
       end
     end
   end
+elseif meta and not generation then
+  redis.call('HDEL', KEYS[2], group)
+end
+if stored > 0 then
+  change('waiting', about[2], stored)
+  change('pushed', about[4], stored)
   if ARGV[9] ~= '' then redis.call('SET', KEYS[7], stored, 'PX', ARGV[9]) end
 end
 if batches > 0 then
   redis.call('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
-  change('sealed', 5, batches)
-  change('sealed_entries', 6, sealed_entries)
+  change('sealed', form[3], batches)
+  change('sealed_entries', form[4], sealed_entries)
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
 for why, times in pairs(reasons) do redis.call('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
