@@ -1,6 +1,7 @@
 //! Ways to enqueue, and what a handler learns of its job.
 
 use std::collections::HashSet;
+use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use poolder::prelude::*;
@@ -60,6 +61,52 @@ async fn many_jobs_have_one_result_each_and_all_run() {
     space.until_count("q", "completed", 1_700).await;
     node.stop().await;
     assert_eq!(space.ready("q").await, 0);
+}
+
+/// They travel together, several hundred at a time.
+#[tokio::test]
+async fn callers_at_once_have_their_own_answers_in_their_order() {
+    let space = Space::new("at-once");
+    space.client.enqueue(Number(0)).await.unwrap();
+    space.redis::<()>(redis::cmd("SET").arg(space.key("bad", "ready:normal")).arg("mine")).await;
+    space.client.enqueue(Number(0)).queue("bad").await.unwrap_err();
+    let queue = |n: u64| if n % 10 == 7 { "bad" } else { "q" };
+    let callers = (1..1_000).map(|n| space.client.enqueue(Number(n)).queue(queue(n)).into_future());
+    let inspector = space.client.inspect("q").unwrap();
+    let (mut last, mut stored) = (vec![], 1);
+    for (n, answer) in (1..).zip(futures_util::future::join_all(callers).await) {
+        if queue(n) == "bad" {
+            let error = answer.unwrap_err();
+            assert!(error.is_refused() && error.to_string().contains("WRONGTYPE"), "{error}");
+            assert!(error.job_id().is_some(), "it names the job");
+            continue;
+        }
+        let receipt = answer.unwrap();
+        let job = inspector.job(&receipt).await.unwrap().expect("it is there");
+        assert_eq!(job.payload_json().unwrap(), serde_json::json!(n), "the job of this caller");
+        let Stored::Ready(entry) = receipt.stored else { panic!("{receipt:?}") };
+        let entry: Vec<u64> = entry.split('-').map(|part| part.parse().unwrap()).collect();
+        assert!(entry > last, "{entry:?} of {n} comes before {last:?}");
+        (last, stored) = (entry, stored + 1);
+    }
+    assert_eq!(space.ready("q").await, stored);
+}
+
+#[tokio::test]
+async fn who_gives_up_while_others_send_does_not_enqueue() {
+    let space = Space::new("gives-up");
+    space.client.enqueue(Number(0)).await.unwrap();
+    let all = (1..=3).map(|n| Box::pin(space.client.enqueue(Number(n)).into_future()));
+    let mut callers: Vec<_> = all.collect();
+    for caller in &mut callers {
+        assert!(futures_util::poll!(caller).is_pending());
+    }
+    drop(callers.pop());
+    for answer in futures_util::future::join_all(callers).await {
+        answer.unwrap();
+    }
+    space.client.enqueue(Number(4)).await.unwrap();
+    assert_eq!(space.ready("q").await, 4, "all but the third");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 use tokio::sync::Mutex;
 
+use super::bunch::Bunch;
 use super::config::Config;
 use super::failure::{is_noscript, spoils_connection, unsent};
 use super::reply;
@@ -24,12 +25,16 @@ pub(crate) struct Link {
     current: RwLock<Option<Current>>,
     opening: Mutex<()>,
     timeouts: AtomicU32,
+    /// How many wait for the reply to a command.
+    callers: AtomicU32,
 }
 
 #[derive(Clone)]
 struct Current {
     generation: u64,
     connection: MultiplexedConnection,
+    /// What is to go out on it.
+    bunch: Bunch,
 }
 
 impl Link {
@@ -40,13 +45,20 @@ impl Link {
             current: RwLock::new(None),
             opening: Mutex::new(()),
             timeouts: AtomicU32::new(0),
+            callers: AtomicU32::new(0),
         }
     }
 
-    /// Sends one command.
+    /// Sends one command: at once when nobody else waits, else together with those of others.
     pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
         let mut current = self.current().await?;
-        let reply = current.connection.req_packed_command(cmd).await.and_then(reply::checked);
+        let caller = Caller::enter(&self.callers);
+        let reply = if caller.before == 0 {
+            current.connection.req_packed_command(cmd).await.and_then(reply::checked)
+        } else {
+            current.bunch.send(current.connection, cmd).await
+        };
+        drop(caller);
         self.judge(current.generation, reply.as_ref().err());
         reply
     }
@@ -123,7 +135,8 @@ impl Link {
         let load = scripts::load_all();
         connection.req_packed_commands(&load, 0, load.len()).await.map_err(unsent)?;
         let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let current = Current { generation: next_generation(), connection };
+        let current =
+            Current { generation: next_generation(), connection, bunch: Bunch::default() };
         *slot = Some(current.clone());
         self.timeouts.store(0, Ordering::Relaxed);
         Ok(current)
@@ -153,6 +166,25 @@ impl Link {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("open", &self.peek().is_some()).finish_non_exhaustive()
+    }
+}
+
+/// One who waits for a reply, until it is dropped.
+struct Caller<'a> {
+    callers: &'a AtomicU32,
+    /// How many did so before.
+    before: u32,
+}
+
+impl<'a> Caller<'a> {
+    fn enter(callers: &'a AtomicU32) -> Self {
+        Self { callers, before: callers.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -32,12 +32,13 @@
 //! | `check` | is this server fit for a queue? |
 //!
 //! Below the verbs: `config` and `whereabouts` (what a URL says), `route` (which server has a
-//! key), `send` (and where it has moved), `link` (the connection that hot commands share),
-//! `reply` and `failure` (what comes back).
+//! key), `send` (and where it has moved), `link` (the connection that hot commands share), `bunch`
+//! (those given at once travel together), `reply` and `failure` (what comes back).
 
 mod addressed;
 mod batch;
 mod broadcast;
+mod bunch;
 mod cancel;
 mod check;
 mod claim;
