@@ -7,6 +7,7 @@
 //! | `take` | the lease of a slot, and the rescue of what its last holder left |
 //! | `serve` | claim, run, settle, one at a time |
 //! | `course` | what is claimed, what is done, and what must be settled before the next starts |
+//! | `turnstile` | busy slots take their turns a few at a time |
 //! | `attempt` | one job: run, interrupted, cancelled |
 //! | `broadcast` | every living slot runs a copy |
 
@@ -16,6 +17,7 @@ mod course;
 mod seat;
 mod serve;
 mod take;
+mod turnstile;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub(crate) use broadcast::run_broadcast;
+pub(crate) use turnstile::Turnstile;
 
 use crate::commons::Commons;
 use crate::guard::guarded;

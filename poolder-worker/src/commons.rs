@@ -7,6 +7,7 @@ use poolder_core::Partition;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::addressed::Turnstile;
 use crate::orders::Standing;
 use crate::services::{Post, Posts};
 use crate::vitals::{Clock, DeadNodes, Identity, Pulse};
@@ -19,6 +20,7 @@ pub(crate) struct Commons {
     pub(crate) pulse: Arc<Pulse>,
     /// One suspect runs in a node at a time.
     pub(crate) suspects: Arc<Semaphore>,
+    pub(crate) turnstile: Arc<Turnstile>,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
     pub(crate) posts: Posts,

@@ -225,6 +225,7 @@ impl Running {
             clock,
             pulse: Arc::clone(&pulse),
             suspects: Arc::new(Semaphore::new(1)),
+            turnstile: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),
             posts: services::Posts::default(),

@@ -247,10 +247,9 @@ impl Broker {
 }
 
 fn fate(reply: Value) -> Result<Cast, Error> {
-    let [word, place] = reply::items::<2>(reply)?;
-    Ok(match reply::text(word)?.as_str() {
-        "ready" => Cast::Stored(reply::text(place)?.into()),
-        _ => Cast::Stale,
+    Ok(match reply {
+        Value::Int(_) => Cast::Stale,
+        entry => Cast::Stored(reply::text(entry)?.into()),
     })
 }
 

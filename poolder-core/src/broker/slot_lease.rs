@@ -187,11 +187,8 @@ impl Broker {
             "JOB" | "FOUND" => {
                 let lane = if reply::int(next())? == 2 { Lane::Front } else { Lane::Normal };
                 let stream = keys.lane(lane);
-                let entries = reply::entries(next())?.into_iter();
-                let read = |(id, fields): (EntryId, Option<_>)| {
-                    read_entry(stream, lane, id, fields.unwrap_or_default())
-                };
-                let entries = entries.map(read).collect();
+                let read = |(id, fields)| read_entry(stream, lane, id, fields);
+                let entries = reply::flat_entries(reply)?.into_iter().map(read).collect();
                 if word == "JOB" { Turn::Claimed(entries) } else { Turn::Found(entries) }
             }
             "HOLD" => {

@@ -1,9 +1,9 @@
 -- slot_cast.lua: stores a job for a slot, if the producer knows the pool's present size.
 -- KEYS 1 lease  2 normal
 -- ARGV 1 generation of the size the producer knows  2 envelope
--- Returns {"ready", entry id} or {"stale", generation}
+-- Returns the entry's id, or 0 when the pool has another size by now
 local known = tonumber(redis.call('HGET', KEYS[1], 'gen') or 0)
-if known > tonumber(ARGV[1]) then return {'stale', known} end
+if known > tonumber(ARGV[1]) then return 0 end
 if known < tonumber(ARGV[1]) then
   -- The first to know of a new generation draws the line between it and what was stored before.
   local edge = '0-0'
@@ -15,4 +15,4 @@ if known < tonumber(ARGV[1]) then
   end
   redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'edge', edge)
 end
-return {'ready', redis.call('XADD', KEYS[2], '*', 'j', ARGV[2])}
+return redis.call('XADD', KEYS[2], '*', 'j', ARGV[2])

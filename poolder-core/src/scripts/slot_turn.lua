@@ -7,9 +7,9 @@
 --      9.. their ids, at most 16
 -- Returns {"LOST"} or {word, how many were completed, …}:
 --   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by
---   looking, lane, entries;  "HOLD", ms to wait for a retry;  "WAIT" older generations must drain
---   elsewhere, or the caller must learn of a later one;  "EMPTY", last ids of front and normal
---   unless they are known
+--   looking, lane, then for each entry its id, how many strings its fields are, and those;  "HOLD",
+--   ms to wait for a retry;  "WAIT" older generations must drain elsewhere, or the caller must
+--   learn of a later one;  "EMPTY", last ids of front and normal unless they are known
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
@@ -42,6 +42,18 @@ local function read(lane, from, most)
   return entries and entries[1] and entries or nil
 end
 
+-- Flat: a table inside a reply costs the server more than to read the entry did.
+local function claimed(word, lane, entries)
+  local reply = {word, completed, lane}
+  for _, entry in ipairs(entries) do -- bounded: 16 entries
+    local fields = entry[2]
+    reply[#reply + 1] = entry[1]
+    reply[#reply + 1] = #fields
+    for _, text in ipairs(fields) do reply[#reply + 1] = text end
+  end
+  return reply
+end
+
 if ARGV[4] == '1' then
   for lane = 2, 3 do
     local entries = read(lane, '0', 1)
@@ -49,7 +61,7 @@ if ARGV[4] == '1' then
       redis.call('XACK', KEYS[lane], 'workers', entries[1][1])
       entries = read(lane, '0', 1)
     end
-    if entries then return {'FOUND', completed, lane, entries} end
+    if entries then return claimed('FOUND', lane, entries) end
   end
 end
 
@@ -76,7 +88,7 @@ if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
     redis.call('HDEL', KEYS[1], 'hold')
   end
   local entries = read(2, '>', 1)
-  if entries then return {'JOB', completed, 2, entries} end
+  if entries then return claimed('JOB', 2, entries) end
 end
 
 -- Where the slot knows of a later generation than the caller, that one's entries wait, too.
@@ -93,6 +105,6 @@ if ARGV[6] ~= '1' or tonumber(l[3] or 0) > tonumber(ARGV[5]) then
   count = 1
 end
 local entries = read(3, '>', count)
-if entries then return {'JOB', completed, 3, entries} end
+if entries then return claimed('JOB', 3, entries) end
 if ARGV[7] == '1' then return {'EMPTY', completed} end
 return {'EMPTY', completed, last(KEYS[2]), last(KEYS[3])}

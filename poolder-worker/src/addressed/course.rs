@@ -33,9 +33,11 @@ pub(super) struct Course {
     pub(super) done: Vec<EntryId>,
     pub(super) lane: Lane,
     keys: Vec<u64>,
-    /// When the last turn was, and how many jobs the next may claim.
-    turned: Instant,
+    /// When the last turn was, and how many jobs it could claim.
+    pub(super) turned: Instant,
     batch: usize,
+    /// What was claimed last took next to no time.
+    quick: bool,
     /// A reply was lost: we may hold what we do not know.
     pub(super) look: bool,
     /// The last ids of the lanes, while all that came since they were told was claimed here.
@@ -60,6 +62,7 @@ impl Course {
             keys: vec![],
             turned: Instant::now(),
             batch: 0,
+            quick: false,
             look: false,
             last: None,
             pause: FIRST_PAUSE,
@@ -73,11 +76,9 @@ impl Course {
 
     /// How many jobs to claim: twice as many as before while that took next to no time.
     pub(super) fn next_batch(&mut self) -> usize {
-        self.batch = match self.turned.elapsed() {
-            time if time < QUICK && self.order != Order::Strict => {
-                (self.batch * 2).clamp(1, TurnOrder::MOST)
-            }
-            _ => 1,
+        self.batch = match self.quick && self.order != Order::Strict {
+            true => (self.batch * 2).clamp(1, TurnOrder::MOST),
+            false => 1,
         };
         self.batch
     }
@@ -110,6 +111,7 @@ impl Course {
         self.lane = lane;
         self.done.push(entry);
         self.keys.extend(key);
+        self.quick = self.turned.elapsed() < QUICK;
     }
 
     /// What was done is settled.
@@ -134,7 +136,7 @@ impl Course {
             };
             last[usize::from(lane != Lane::Front)] = EntryId::clone(id);
         }
-        self.claimed = entries.into();
+        (self.claimed, self.quick) = (entries.into(), false);
     }
 
     /// True when the server need not find out the last ids.

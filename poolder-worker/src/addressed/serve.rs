@@ -115,7 +115,13 @@ impl Seat {
             open: view.open,
             known: course.knows_last(),
         };
-        let turned = match self.commons.client.broker().turn(lease, &order).await {
+        let passed = match claim {
+            0 => None,
+            _ => self.commons.turnstile.pass(course.turned).await,
+        };
+        let turned = self.commons.client.broker().turn(lease, &order).await;
+        drop(passed);
+        let turned = match turned {
             Ok(turned) => turned,
             Err(error) => {
                 tracing::warn!(

@@ -1,0 +1,62 @@
+//! The turns of busy slots, a few at a time: what comes to a slot while it waits for its turn is
+//! claimed, and settled, by that one instead of by several.
+
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+/// So many busy slots of a node take their turns at once …
+const ABREAST: usize = 8;
+/// … and a slot is busy when its last turn is no longer ago than this, the most that it can lose
+/// by waiting: no slot suffers from a server, of several, whose turns take long.
+const BUSY: Duration = Duration::from_millis(5);
+
+pub(crate) struct Turnstile(Semaphore);
+
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self(Semaphore::new(ABREAST))
+    }
+}
+
+impl Turnstile {
+    /// Waits until a slot that had its last turn then may have its next. The turn is over when
+    /// what comes back, if anything, is dropped.
+    pub(super) async fn pass(&self, last: Instant) -> Option<SemaphorePermit<'_>> {
+        let until = last + BUSY;
+        if Instant::now() >= until {
+            return None;
+        }
+        timeout_at(until, self.0.acquire()).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_slots_pass_a_few_at_a_time_and_none_waits_long() {
+        let (turnstile, start) = (Turnstile::default(), Instant::now());
+        let mut turns = vec![];
+        for _ in 0..ABREAST {
+            turns.push(turnstile.pass(start).await.expect("there is room"));
+        }
+        let idle = turnstile.pass(start - BUSY).await;
+        assert!(idle.is_none() && Instant::now() == start, "a slot that was idle waits for nobody");
+
+        let next = async { turnstile.pass(start).await.map(|_| Instant::now()) };
+        let over = async {
+            tokio::time::sleep(BUSY / 2).await;
+            turns.pop();
+        };
+        let (passed, ()) = tokio::join!(next, over);
+        let until = start + BUSY;
+        assert!(passed.is_some_and(|at| at < until), "once a turn is over");
+
+        turns.push(turnstile.pass(start).await.expect("there is room"));
+        assert!(turnstile.pass(start).await.is_none(), "turns that take long hold up nobody");
+        assert!(Instant::now() >= until, "but for a while");
+    }
+}
