@@ -137,22 +137,22 @@ impl Shared {
     /// Sends entries, one call for each group. Returns the answers.
     async fn carry(&self, mut waiters: Vec<Waiter>) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(waiters.len());
+        let mut refusal = Error::refused("the batcher's options keep changing, push again");
         // A second time when other options are stored than were known.
         for _ in 0..3 {
-            let options = match self.options().await {
-                Ok(options) => options,
+            match self.options().await {
+                Ok(options) => waiters = self.send(&options, waiters, &mut answers).await,
                 Err(error) => {
-                    answers.extend(refused(waiters, &error));
-                    return answers;
+                    refusal = error;
+                    break;
                 }
-            };
-            waiters = self.send(&options, waiters, &mut answers).await;
+            }
             if waiters.is_empty() {
-                return answers;
+                break;
             }
         }
-        let error = Error::refused("the batcher's options keep changing, push again");
-        answers.extend(refused(waiters, &error));
+        let left = waiters.into_iter().map(|waiter| Answer::error(waiter.reply, &refusal));
+        answers.extend(left);
         answers
     }
 
@@ -229,10 +229,6 @@ fn heaps(options: &BatchOptions, waiters: Vec<Waiter>, answers: &mut Vec<Answer>
         heaps[at].replies.push(reply);
     }
     heaps
-}
-
-fn refused(waiters: Vec<Waiter>, error: &Error) -> impl Iterator<Item = Answer> {
-    waiters.into_iter().map(|waiter| Answer::error(waiter.reply, error))
 }
 
 /// What a pusher is to be told.

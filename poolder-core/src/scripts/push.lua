@@ -148,14 +148,15 @@ if ARGV[11] ~= '' then
 end
 
 local changes = {}
-local function change(field, known, by)
+local function set(field, value)
   changes[#changes + 1] = field
-  changes[#changes + 1] = (tonumber(known) or 0) + by
+  changes[#changes + 1] = value
 end
+local function add(field, known, more) set(field, (tonumber(known) or 0) + more) end
 if generation and stored > 0 then
   redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
   if not noted then
-    change('generation', generation, 0)
+    set('generation', generation)
     if ARGV[5] ~= '' then
       local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
       redis.call('ZADD', KEYS[5], due, member)
@@ -168,14 +169,14 @@ elseif meta and not generation then
   redis.call('HDEL', KEYS[2], group)
 end
 if stored > 0 then
-  change('waiting', about[2], stored)
-  change('pushed', about[4], stored)
+  add('waiting', about[2], stored)
+  add('pushed', about[4], stored)
   if ARGV[9] ~= '' then redis.call('SET', KEYS[7], stored, 'PX', ARGV[9]) end
 end
 if batches > 0 then
   redis.call('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
-  change('sealed', form[3], batches)
-  change('sealed_entries', form[4], sealed_entries)
+  add('sealed', form[3], batches)
+  add('sealed_entries', form[4], sealed_entries)
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
 for why, times in pairs(reasons) do redis.call('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
