@@ -19,6 +19,25 @@ pub(crate) const HELD: u64 = 1_000;
 /// Numbers from here on take three seconds.
 pub(crate) const SLOW: u64 = 2_000;
 
+/// This program once more, for the body of one test, in the same space.
+pub(crate) fn itself(test: &str, space: &Space) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env("POOLDER_REDIS_URL", space.url())
+        .env("POOLDER_NAMESPACE", space.name())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Sends a signal by its name to a child that runs.
+pub(crate) async fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
+    assert!(status.unwrap().success(), "kill -{name} {pid}");
+}
+
 /// A node in another process.
 pub(crate) struct Process {
     child: Child,
@@ -41,14 +60,10 @@ impl Process {
 
     /// Starts one that serves a pool of that mode.
     pub(crate) fn in_mode(space: &Space, slots: usize, mode: Mode) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child::node", "--exact", "--nocapture"])
+        let mut child = itself("child::node", space)
             .env(SLOTS, slots.to_string())
             .env(MODE, mode.as_str())
-            .env("POOLDER_REDIS_URL", space.url())
-            .env("POOLDER_NAMESPACE", space.name())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -83,9 +98,7 @@ impl Process {
 
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
-        assert!(status.unwrap().success(), "kill -{name} {pid}");
+        signal(&self.child, name).await;
     }
 
     /// Waits until it has ended; true if it ended well.

@@ -1,13 +1,13 @@
 //! Order by key: one process is killed and one added on the way, and every key stays in order.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::Duration;
 
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::child::{itself, signal};
 use crate::harness::{Space, eventually};
 
 const CHILD: &str = "POOLDER_SUITE_ORDERING";
@@ -114,15 +114,7 @@ pub(crate) fn assert_in_order(key: u64, log: &[(u64, u64)], jobs: u64) {
 }
 
 fn child(space: &Space) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["ordering::node", "--exact", "--nocapture"])
-        .env(CHILD, "1")
-        .env("POOLDER_REDIS_URL", space.url())
-        .env("POOLDER_NAMESPACE", space.name())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    itself("ordering::node", space).env(CHILD, "1").spawn().unwrap()
 }
 
 /// The body of a child; a test that has nothing to do when it runs as one.
@@ -261,10 +253,4 @@ async fn a_job_starts_only_once_the_one_before_it_of_its_key_is_settled() {
     }
     assert!(together > 0, "jobs of several keys share a turn");
     node.stop().await;
-}
-
-async fn signal(child: &Child, name: &str) {
-    let pid = child.id().expect("it runs").to_string();
-    let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
-    assert!(status.unwrap().success(), "kill -{name} {pid}");
 }

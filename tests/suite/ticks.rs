@@ -4,15 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use poolder::prelude::*;
 use poolder::{ScheduleInfo, Timestamp};
 use poolder_devserver::{Fsync, Server};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::child::{itself, signal};
 use crate::harness::{Number, PATIENCE, Space, eventually, start, teller, within};
 
 const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
@@ -70,19 +70,11 @@ fn notes(namespace: &str) -> String {
 
 /// Starts a node, whose clock is set when there is a shim.
 fn spawn(space: &Space, clock: Option<&Clock>) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = itself("ticks::node", space);
     if let Some(Clock { shim, file }) = clock {
         command.env("LD_PRELOAD", shim).env("POOLDER_SKEW", file);
     }
-    command
-        .args(["ticks::node", "--exact", "--nocapture"])
-        .env(CHILD, "1")
-        .env("POOLDER_REDIS_URL", space.url())
-        .env("POOLDER_NAMESPACE", space.name())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    command.env(CHILD, "1").spawn().unwrap()
 }
 
 /// A clock that is some minutes ahead of this host's, or behind it.
@@ -154,17 +146,12 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    async fn signal(&self, at: usize, name: &str) {
-        let pid = self.nodes[at].id().expect("it runs").to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
-        assert!(status.unwrap().success(), "kill -{name} {pid}");
-    }
-
     async fn suffer(&mut self, fault: Fault, server: Option<&Server>) {
         match fault {
             Fault::Kill | Fault::Term => {
                 let at = self.leader().await;
-                self.signal(at, if matches!(fault, Fault::Kill) { "KILL" } else { "TERM" }).await;
+                let name = if matches!(fault, Fault::Kill) { "KILL" } else { "TERM" };
+                signal(&self.nodes[at], name).await;
                 within(self.nodes[at].wait()).await.unwrap();
                 self.nodes[at] = spawn(self.space, self.clocks[at].as_ref());
             }

@@ -13,10 +13,11 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{BatchEntry, BatcherHandle, BoxError};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use super::{NAME, sealed_lists};
+use crate::child::itself;
 use crate::harness::{Space, eventually};
 
 const ROLE: &str = "POOLDER_SUITE_BATCH_ROLE";
@@ -127,15 +128,8 @@ async fn in_order<T: BatchEntry>(
 
 /// A process, and the task that listens to it.
 fn start(space: &Space, role: &str, told: &mpsc::Sender<String>) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["batches::chaos::child", "--exact", "--nocapture"])
-        .env(ROLE, role)
-        .env("POOLDER_REDIS_URL", space.url())
-        .env("POOLDER_NAMESPACE", space.name())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut command = itself("batches::chaos::child", space);
+    let mut child = command.env(ROLE, role).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let told = told.clone();
     tokio::spawn(async move {
