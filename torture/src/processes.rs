@@ -169,6 +169,10 @@ pub(crate) async fn signal(pid: u32, name: &str) -> Result<(), String> {
     }
 }
 
-fn program() -> Result<PathBuf, String> {
+/// This very program: a build that replaces its file must not change a run that is under way.
+pub(crate) fn program() -> Result<PathBuf, String> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
     std::env::current_exe().map_err(|error| error.to_string())
 }

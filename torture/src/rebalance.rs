@@ -12,7 +12,7 @@ use poolder::{Config, Partition, PoolClient, QueueName, SlotView};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-use crate::processes::signal;
+use crate::processes::{program, signal};
 use crate::scene::{Stage, row, told, until};
 
 /// The word by which the program knows that it is one of the nodes.
@@ -160,8 +160,7 @@ impl Fleet {
     }
 
     fn node(&self, threads: usize) -> Told<Child> {
-        let program = std::env::current_exe().map_err(told)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command.args([WORD, &self.stage.url, &self.stage.namespace, &threads.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         command.spawn().map_err(told)
