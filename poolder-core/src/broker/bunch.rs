@@ -1,6 +1,7 @@
 //! Commands that many callers give at about the same time, sent as one pipeline: that costs them
 //! and the server less than a message each does. None waits for the reply to an earlier one.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -20,6 +21,8 @@ const BYTES: usize = 1 << 20;
 #[derive(Clone, Default)]
 pub(super) struct Bunch {
     waiting: Arc<Mutex<Vec<Waiter>>>,
+    /// How many wait for the reply to a command.
+    callers: Arc<AtomicU32>,
 }
 
 /// A command and who waits for its reply.
@@ -29,12 +32,16 @@ struct Waiter {
 }
 
 impl Bunch {
-    /// Sends a command together with what others send now.
+    /// Sends a command: at once when nobody else waits, else together with those of others.
     pub(super) async fn send(
         &self,
-        connection: MultiplexedConnection,
+        mut connection: MultiplexedConnection,
         cmd: &Cmd,
     ) -> RedisResult<Value> {
+        let caller = Caller::enter(&self.callers);
+        if caller.before == 0 {
+            return connection.req_packed_command(cmd).await.and_then(reply::checked);
+        }
         let (reply, answer) = oneshot::channel();
         if self.put(Waiter { cmd: cmd.clone(), reply }) {
             // A task of its own, since the caller may be dropped. It ends by itself.
@@ -56,6 +63,25 @@ impl Bunch {
 
     fn take(&self) -> Vec<Waiter> {
         std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One who waits for a reply, until it is dropped.
+struct Caller<'a> {
+    callers: &'a AtomicU32,
+    /// How many did so before.
+    before: u32,
+}
+
+impl<'a> Caller<'a> {
+    fn enter(callers: &'a AtomicU32) -> Self {
+        Self { callers, before: callers.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

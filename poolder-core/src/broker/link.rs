@@ -25,8 +25,6 @@ pub(crate) struct Link {
     current: RwLock<Option<Current>>,
     opening: Mutex<()>,
     timeouts: AtomicU32,
-    /// How many wait for the reply to a command.
-    callers: AtomicU32,
 }
 
 #[derive(Clone)]
@@ -45,20 +43,13 @@ impl Link {
             current: RwLock::new(None),
             opening: Mutex::new(()),
             timeouts: AtomicU32::new(0),
-            callers: AtomicU32::new(0),
         }
     }
 
-    /// Sends one command: at once when nobody else waits, else together with those of others.
+    /// Sends one command.
     pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
-        let mut current = self.current().await?;
-        let caller = Caller::enter(&self.callers);
-        let reply = if caller.before == 0 {
-            current.connection.req_packed_command(cmd).await.and_then(reply::checked)
-        } else {
-            current.bunch.send(current.connection, cmd).await
-        };
-        drop(caller);
+        let current = self.current().await?;
+        let reply = current.bunch.send(current.connection, cmd).await;
         self.judge(current.generation, reply.as_ref().err());
         reply
     }
@@ -166,25 +157,6 @@ impl Link {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("open", &self.peek().is_some()).finish_non_exhaustive()
-    }
-}
-
-/// One who waits for a reply, until it is dropped.
-struct Caller<'a> {
-    callers: &'a AtomicU32,
-    /// How many did so before.
-    before: u32,
-}
-
-impl<'a> Caller<'a> {
-    fn enter(callers: &'a AtomicU32) -> Self {
-        Self { callers, before: callers.fetch_add(1, Ordering::Relaxed) }
-    }
-}
-
-impl Drop for Caller<'_> {
-    fn drop(&mut self) {
-        self.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -42,7 +42,7 @@ local function read(lane, from, most)
   return entries and entries[1] and entries or nil
 end
 
--- Flat: a table inside a reply costs the server more than to read the entry did.
+-- Flat: the tables of an entry cost the server a microsecond to write out.
 local function claimed(word, lane, entries)
   local reply = {word, completed, lane}
   for _, entry in ipairs(entries) do -- bounded: 16 entries

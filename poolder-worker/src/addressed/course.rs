@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::seat::FIRST_PAUSE;
 
-/// What is done is settled after this time at the latest, and only jobs that are quicker are
-/// claimed several at a time.
+/// What is done waits no longer than this for more to be settled with, and only jobs that are
+/// quicker are claimed several at a time.
 const QUICK: Duration = Duration::from_millis(2);
 
 /// Which jobs of a slot must not start before another's end is settled.
@@ -123,7 +123,7 @@ impl Course {
 
     /// True while what is done may wait for more.
     pub(super) fn goes_on(&self) -> bool {
-        let early = self.done.len() < TurnOrder::MOST && self.turned.elapsed() < QUICK;
+        let early = self.done.len() < TurnOrder::MOST && self.quick;
         !self.claimed.is_empty() && (self.done.is_empty() || early)
     }
 
