@@ -1,6 +1,9 @@
 //! The house rules that a compiler does not know: who may import whom, where keys and Redis
 //! commands may stand, how long a file may be, what a script must say about itself.
 
+mod imports;
+mod layers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
