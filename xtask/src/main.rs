@@ -10,6 +10,7 @@ mod ci;
 mod compat;
 mod containers;
 mod demo;
+mod layers;
 mod redis;
 mod server;
 mod test;
@@ -64,6 +65,13 @@ const COMMANDS: &[Command] = &[
                 torture [--yes] --smoke | --mutations [NAME…]",
         summary: "kill, stop and cut off processes and server, and check that nothing is lost",
         run: torture::run,
+    },
+    Command {
+        name: "layers",
+        usage: "layers",
+        summary: "print which files of the published crates import against the table of layers, \
+                  and which form circles",
+        run: layers::run,
     },
     Command {
         name: "ci",
