@@ -37,7 +37,7 @@ pub mod prelude {
     pub use poolder_client::Client;
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
     pub use poolder_core::broker::Retry;
-    pub use poolder_core::dispatch::Mode;
+    pub use poolder_core::policy::dispatch::Mode;
     pub use poolder_core::{Backoff, Job, Lane, Missed, Overlap, Policy, Verdict};
     #[cfg(feature = "macros")]
     pub use poolder_macros::Job;
@@ -56,7 +56,7 @@ pub use poolder_core::broker::{
     Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, Retry,
     ScheduleInfo, SealedBatch, SlotView, Stored,
 };
-pub use poolder_core::dispatch::{self, Mode};
+pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
     Backoff, BoxError, Callback, Cause, Counters, End, Envelope, Error, Failure, Format, Handle,

@@ -1,7 +1,7 @@
 //! Poolder's claim, rescue and settle protocol as a state machine, checked exhaustively: two or
 //! three nodes, two jobs, and what can happen to them. It is written after the scripts and the
 //! claimer, not generated from them; the fate of a crashed job is decided by the real
-//! [`decide`](poolder_core::decide::decide). When the protocol changes, change it here first.
+//! [`decide`](poolder_core::policy::decide::decide). When the protocol changes, change it here first.
 //!
 //! | file | what |
 //! |---|---|

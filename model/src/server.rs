@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Counters, Lane, Policy, Timestamp};
 
 use crate::guards::{Guard, Guards};

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use poolder_core::broker::{Cast as Fate, PoolView, Receipt, Stored, When};
-use poolder_core::dispatch::{Mode, Pick, hash, pick};
+use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
 use poolder_core::{
     EntryId, Envelope, Error, Handle, Job, JobId, Lane, Partition, Policy, QueueName, Timestamp,
 };

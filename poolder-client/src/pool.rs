@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use poolder_core::broker::{PoolView, SlotView};
-use poolder_core::dispatch::Mode;
+use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, Job, Partition, Policy, QueueName};
 use serde::de::DeserializeOwned;
 

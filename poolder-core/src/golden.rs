@@ -7,14 +7,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::counters::Counters;
-use crate::envelope::Envelope;
-use crate::job::{Format, JobId};
-use crate::outcome::{Cause, Failure};
-use crate::queue::Lane;
-use crate::retry::{Backoff, Policy};
-use crate::time::Timestamp;
-use crate::wire::{Death, head, read_dead, read_waiting};
+use crate::job::{Backoff, Cause, Failure, Format, JobId, Lane, Policy, Timestamp};
+use crate::policy::Counters;
+use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
 
 /// The name of each file, and the bytes that this version writes.
 pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {

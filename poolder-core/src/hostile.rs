@@ -8,14 +8,12 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::counters::Counters;
-use crate::decide::{Ending, Transition, decide};
-use crate::envelope::Envelope;
-use crate::job::payload;
-use crate::outcome::{Cause, Failure, Outcome, Verdict};
-use crate::queue::Lane;
-use crate::time::Timestamp;
-use crate::wire::{Claim, Death, Entry, Fields, head, read_dead, read_entry, read_waiting};
+use crate::job::{Cause, Failure, Lane, Outcome, Timestamp, Verdict, payload};
+use crate::policy::Counters;
+use crate::policy::decide::{Ending, Transition, decide};
+use crate::stored::{
+    Claim, Death, Entry, Envelope, Fields, head, read_dead, read_entry, read_waiting,
+};
 
 /// Every committed seed.
 fn seeds() -> Vec<Vec<u8>> {

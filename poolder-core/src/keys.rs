@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::{Lane, Partition, QueueName, check_name};
+use crate::job::{Error, JobId, Lane, Partition, QueueName, check_name};
 
 /// The consumer group in which the workers of a queue compete.
 pub(crate) const GROUP: &str = "workers";

@@ -20,50 +20,34 @@
 //! the `poolder` facade.
 
 pub mod broker;
-mod counters;
-pub mod decide;
-pub mod dispatch;
-mod end;
-mod envelope;
-mod error;
 #[cfg(test)]
 mod golden;
-mod handle;
 #[cfg(test)]
 mod hostile;
 mod job;
 mod keys;
 #[doc(hidden)]
 pub mod mutation;
-mod outcome;
-mod queue;
-mod retry;
+pub mod policy;
 mod schedule;
 mod scripts;
-mod state;
-mod time;
-pub mod variant;
+mod stored;
 pub mod view;
-mod wire;
 
-pub use counters::Counters;
-pub use end::End;
-pub use envelope::{Envelope, MAX_PAYLOAD};
-pub use error::{BoxError, Error};
-pub use handle::{Handle, Place};
-pub use job::{Format, Job, JobId, RawJob, check_kind, payload};
-pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};
+pub use job::{
+    Backoff, BoxError, Callback, Cause, EntryId, Error, Failure, Format, Handle, Job, JobId, Lane,
+    MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Tick, Timestamp,
+    Verdict, check_kind, payload,
+};
+pub use policy::Counters;
 pub use poolder_cron::{Timing, Zone};
-pub use queue::{Lane, Partition, QueueName};
-pub use retry::{Backoff, Policy};
-pub use schedule::{Missed, Overlap, Plan, Schedule, Status, Tick, check_schedule_name};
-pub use state::State;
-pub use time::Timestamp;
-pub use wire::{Claim, Entry, EntryId, Undecodable};
+pub use schedule::{Missed, Overlap, Plan, Schedule, Status, check_schedule_name};
+pub use stored::{Claim, End, Entry, Envelope, Undecodable, variant};
 
 /// What code written by the macros refers to; no part of the API.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{Backoff, Error, Job, JobId, Policy, RawJob, payload, variant};
+    pub use crate::stored::variant;
+    pub use crate::{Backoff, Error, Job, JobId, Policy, RawJob, payload};
     pub use serde::{Serialize, de::DeserializeOwned};
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use poolder_core::Partition;
 use poolder_core::broker::{Attendance, PoolView};
-use poolder_core::dispatch::holder;
+use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

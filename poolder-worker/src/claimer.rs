@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
-use poolder_core::decide::{Ending, Transition};
 use poolder_core::mutation::mutated;
+use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::{Claim, Lane, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;

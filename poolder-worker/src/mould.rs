@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poolder_core::broker::Retry;
-use poolder_core::dispatch::Mode;
+use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Envelope, Policy, QueueName};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;

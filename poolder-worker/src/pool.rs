@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolder_core::broker::Retry;
-use poolder_core::dispatch::{MAX_SLOTS, Mode};
+use poolder_core::policy::dispatch::{MAX_SLOTS, Mode};
 use poolder_core::{Error, Partition, Policy, QueueName, check_kind};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;

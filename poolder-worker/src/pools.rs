@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::dispatch::Mode;
+use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, QueueName};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
-use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{BoxError, Cause, Counters, Failure, Outcome, Policy, Timestamp};
 use tokio::sync::mpsc;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{PoolClient, QueueName, SlotView};
 use poolder_core::broker::{Settled, Settlement, SlotLease, Taken, Turn, TurnOrder};
-use poolder_core::decide::Transition;
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Entry, Partition};
 use tokio::sync::mpsc;
 
@@ -201,8 +201,11 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     };
     let again = Duration::from_secs(1);
     let counters = first.counters.clone();
-    let later =
-        Transition::Later { delay: again, counters, why: poolder_core::decide::Wait::Retry };
+    let later = Transition::Later {
+        delay: again,
+        counters,
+        why: poolder_core::policy::decide::Wait::Retry,
+    };
     for fate in [Transition::Complete, later] {
         let batch = settle(first.clone(), &zombie, fate);
         let refused = broker.settle(&place, Default::default(), &batch).await;

@@ -13,7 +13,7 @@ use poolder::{Config, Format, JobId, Lane, Policy, QueueName, Timestamp};
 use poolder_core::broker::{
     Broker, ClaimLine, DeadLimits, Durability, NewJob, NodeName, Settled, Settlement, Stored, When,
 };
-use poolder_core::decide::{Ending, Return, Transition, Wait, decide};
+use poolder_core::policy::decide::{Ending, Return, Transition, Wait, decide};
 use poolder_core::{Claim, Counters, Entry, Envelope, Partition};
 use proptest::prelude::*;
 use proptest::sample::Index;

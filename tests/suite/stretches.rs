@@ -1,7 +1,7 @@
 //! What one claim took is cut off its lane at once when all of it is done: and nothing else is.
 
 use poolder_core::broker::{ClaimLine, Settled, Settlement};
-use poolder_core::decide::Transition;
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Lane};
 
 use crate::harness::{Number, RawEntry, Space};

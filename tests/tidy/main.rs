@@ -108,7 +108,7 @@ fn keys_are_spelled_in_one_file() {
 /// The only files that look at this host's clock. Everything else asks the server, so that two
 /// nodes whose clocks are minutes apart agree on what is due.
 const CLOCKS: &[(&str, &str)] = &[
-    ("poolder-core/src/time.rs", "defines it"),
+    ("poolder-core/src/job/time.rs", "defines it"),
     ("poolder-worker/src/vitals.rs", "measures how far the server's clock is from it"),
     ("poolder-client/src/cast.rs", "`Mode::Monotonic` picks a slot by the producer's clock"),
     ("poolder-cli/src/schedule/look.rs", "previews an expression without a server"),

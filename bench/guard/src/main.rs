@@ -13,7 +13,7 @@ use std::time::Duration;
 use bench_protocol::{Meter, Payload};
 use poolder::{Client, Config, Context, Job, Node, Outcome, Pool, Result, worker_fn};
 use poolder_core::broker::{ClaimLine, DeadLimits, Settlement};
-use poolder_core::decide::Transition;
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Lane, Partition, QueueName};
 use serde::{Deserialize, Serialize};
 

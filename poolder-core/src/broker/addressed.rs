@@ -6,14 +6,11 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::dispatch::{MAX_SLOTS, Mode};
-use crate::envelope::Envelope;
-use crate::error::Error;
+use crate::job::{EntryId, Error, Lane, Partition, QueueName, clamped_millis};
 use crate::keys::PartitionKeys;
-use crate::queue::{Lane, Partition, QueueName};
+use crate::policy::dispatch::{MAX_SLOTS, Mode};
 use crate::scripts;
-use crate::time::clamped_millis;
-use crate::wire::EntryId;
+use crate::stored::Envelope;
 
 /// A member that has not been seen for this long is none; dead nodes are known before.
 const SILENT: Duration = Duration::from_secs(15);

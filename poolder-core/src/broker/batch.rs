@@ -25,8 +25,7 @@ mod sealed;
 mod timer;
 mod totals;
 
-use crate::error::Error;
-use crate::queue::{Partition, QueueName, check_name};
+use crate::job::{Error, Partition, QueueName, check_name};
 
 pub use inspect::{BatchState, BatcherSums, OpenBatch, SealedBatch};
 pub use open::{Gathering, Popped};

@@ -8,11 +8,9 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use super::claim::BLOCK;
 use super::{Broker, reply};
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::queue::{Lane, QueueName};
+use crate::job::{EntryId, Error, Lane, QueueName};
 use crate::scripts;
-use crate::wire::{Entry, EntryId, read_entry};
+use crate::stored::{Entry, Envelope, read_entry};
 
 /// About how many entries a broadcast stream keeps, for readers that fall behind.
 const KEPT: usize = 10_000;
@@ -66,7 +64,7 @@ impl Broker {
         counter: &'static str,
         copies: u64,
     ) -> Result<(), Error> {
-        let keys = self.keys(&crate::queue::Partition::first(queue.clone()));
+        let keys = self.keys(&crate::job::Partition::first(queue.clone()));
         let mut cmd = redis::cmd("HINCRBY");
         cmd.arg(&keys.stats).arg(counter).arg(copies);
         self.command(&cmd).await.map(|_| ())
@@ -122,7 +120,7 @@ impl BroadcastLine {
     /// Whatever keeps the server from answering; open another line then.
     pub async fn read(&mut self) -> Result<Copies, Error> {
         let mut cmd = redis::cmd("XREAD");
-        cmd.arg("COUNT").arg(COUNT).arg("BLOCK").arg(crate::time::clamped_millis(BLOCK));
+        cmd.arg("COUNT").arg(COUNT).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
         cmd.arg("STREAMS").arg(self.stream.as_ref()).arg(self.after.as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
         let reply = reply.map_err(|error| self.broker.classify(error))?;

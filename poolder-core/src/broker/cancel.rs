@@ -5,13 +5,10 @@
 use std::fmt;
 
 use super::{Broker, reply};
-use crate::decide::ORDERED;
-use crate::end::End;
-use crate::error::Error;
-use crate::handle::{Handle, Place};
+use crate::job::{Error, Handle, Place, State, clamped_millis};
+use crate::policy::decide::ORDERED;
 use crate::scripts;
-use crate::state::State;
-use crate::time::clamped_millis;
+use crate::stored::End;
 use crate::view::{Content, JobView};
 
 /// A job that moves is looked for this often before it is ordered to stop wherever it is.

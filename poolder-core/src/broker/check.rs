@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::error::Error;
+use crate::job::Error;
 
 /// The oldest server that has what is needed.
 const OLDEST: (u32, u32) = (6, 2);

@@ -10,11 +10,10 @@ use super::failure::{is_nogroup, is_noscript, spoils_connection};
 use super::route::{Peer, slot_of};
 use super::settle::Plan;
 use super::{Broker, DeadLimits, Depths, Settled, Settlement, reply};
-use crate::error::Error;
+use crate::job::{EntryId, Error, Lane, Partition};
 use crate::keys::{GROUP, PartitionKeys};
-use crate::queue::{Lane, Partition};
 use crate::scripts;
-use crate::wire::{Claim, Entry, EntryId, Stretch, Undecodable, read_entry};
+use crate::stored::{Claim, Entry, Stretch, Undecodable, read_entry};
 
 /// How long a claim waits for jobs when all lanes are empty.
 pub(super) const BLOCK: Duration = Duration::from_secs(5);
@@ -262,7 +261,7 @@ impl ClaimLine {
         let mut cmd = redis::cmd("XREADGROUP");
         cmd.arg("GROUP").arg(GROUP).arg(self.consumer.as_ref()).arg("COUNT").arg(count.max(1));
         if let Some(block) = block {
-            cmd.arg("BLOCK").arg(crate::time::clamped_millis(block));
+            cmd.arg("BLOCK").arg(crate::job::clamped_millis(block));
         }
         cmd.arg("STREAMS");
         for lane in lanes {

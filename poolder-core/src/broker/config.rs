@@ -7,7 +7,7 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 
 use super::tls::Certificates;
 use super::whereabouts::Whereabouts;
-use crate::error::Error;
+use crate::job::Error;
 use crate::keys::{DEFAULT_NAMESPACE, Keyspace};
 
 /// How to reach Redis.

@@ -4,8 +4,7 @@
 use futures_util::StreamExt;
 
 use super::Broker;
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition};
 
 /// What a hint is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

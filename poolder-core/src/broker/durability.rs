@@ -11,9 +11,8 @@ use super::failure::is_noscript;
 use super::send::{PATIENCE, PAUSE, Redirection};
 use super::whereabouts::Host;
 use super::{Broker, reply};
-use crate::error::Error;
+use crate::job::{Error, clamped_millis};
 use crate::scripts;
-use crate::time::clamped_millis;
 
 /// A confirmation is waited for no longer than this: the connection would give up before.
 const LONGEST: Duration = Duration::from_secs(8);

@@ -10,11 +10,8 @@ use futures_util::StreamExt;
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::end::End;
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::Partition;
-use crate::wire::read_dead;
+use crate::job::{Error, JobId, Partition};
+use crate::stored::{End, read_dead};
 
 impl Broker {
     /// The connection for hints has no time limit of its own.

@@ -5,16 +5,13 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::{Broker, Durability, reply};
-use crate::counters::Counters;
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::handle::{Handle, Place};
-use crate::job::JobId;
+use crate::job::{
+    EntryId, Error, Handle, JobId, Lane, Partition, Place, Timestamp, clamped_millis,
+};
 use crate::keys::PartitionKeys;
-use crate::queue::{Lane, Partition};
+use crate::policy::Counters;
 use crate::scripts;
-use crate::time::{Timestamp, clamped_millis};
-use crate::wire::{EntryId, JOB, head};
+use crate::stored::{Envelope, JOB, head};
 
 /// A pipeline carries at most this many jobs …
 const BULK_JOBS: usize = 500;

@@ -3,7 +3,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::error::Error;
+use crate::job::Error;
 
 /// Codes with which the server says that it did nothing.
 const NOT_EXECUTED: &[&str] = &[

@@ -6,17 +6,15 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Broker, entry_time, reply};
-use crate::counters::Counters;
-use crate::error::Error;
-use crate::handle::{Handle, Place};
+use crate::job::{
+    Cause, EntryId, Error, Failure, Handle, Lane, Partition, Place, State, Timestamp,
+    clamped_millis,
+};
 use crate::keys::GROUP;
-use crate::outcome::{Cause, Failure};
-use crate::queue::{Lane, Partition};
+use crate::policy::Counters;
 use crate::scripts;
-use crate::state::State;
-use crate::time::{Timestamp, clamped_millis};
+use crate::stored::{Entry, Fields, read_dead, read_entry, read_waiting};
 use crate::view::{Content, JobView};
-use crate::wire::{Entry, EntryId, Fields, read_dead, read_entry, read_waiting};
 
 /// A job made by a client is looked for among the entries from this long before its id was made,
 /// since clocks differ …

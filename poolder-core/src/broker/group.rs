@@ -1,8 +1,7 @@
 //! Groups: pools under one name.
 
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::queue::{QueueName, check_name};
+use crate::job::{Error, QueueName, check_name};
 
 /// The most pools that are listed of a group.
 const MOST: usize = 500;

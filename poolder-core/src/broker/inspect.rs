@@ -8,10 +8,8 @@ use redis::Value;
 use super::find::server_time;
 use super::roster::SILENT;
 use super::{Broker, NodeInfo, entry_time, reply};
-use crate::error::Error;
-use crate::queue::{Lane, Partition, QueueName};
+use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
 use crate::scripts;
-use crate::time::Timestamp;
 use crate::view::{LaneView, LeaderView, QueueView};
 
 /// How many names are read at once.

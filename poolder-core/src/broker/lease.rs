@@ -5,10 +5,8 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition, clamped_millis};
 use crate::scripts;
-use crate::time::clamped_millis;
 
 /// Who leads a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]

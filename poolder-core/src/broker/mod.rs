@@ -104,10 +104,8 @@ pub use settle::{DeadLimits, Depths, Effect, Retry, Settled, Settlement};
 pub use slot_lease::{SlotLease, SlotWait, Taken, Turn, TurnOrder, Turned};
 pub use slot_view::SlotView;
 
-use crate::error::Error;
+use crate::job::{Error, Partition, Timestamp};
 use crate::keys::{Keyspace, PartitionKeys, RosterKeys};
-use crate::queue::Partition;
-use crate::time::Timestamp;
 use route::Route;
 
 /// Keys of at most this many partitions are remembered.

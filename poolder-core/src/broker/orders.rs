@@ -6,11 +6,8 @@ use std::time::Duration;
 use redis::Value;
 
 use super::{Broker, entry_time, reply};
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::Partition;
+use crate::job::{Error, JobId, Partition, Timestamp, clamped_millis};
 use crate::scripts;
-use crate::time::{Timestamp, clamped_millis};
 
 /// An order to cancel is kept for this long, counted from when it was given or from when its job
 /// was known to be due.

@@ -5,14 +5,9 @@ use redis::Value;
 
 use super::find::{dead_view, millis, server_time, waiting_view};
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::handle::Handle;
-use crate::job::JobId;
-use crate::queue::{Lane, Partition};
+use crate::job::{Error, Handle, JobId, Lane, Partition, Timestamp};
 use crate::scripts;
-use crate::time::Timestamp;
-use crate::view::After;
-use crate::view::{Cursor, JobView, Page};
+use crate::view::{After, Cursor, JobView, Page};
 
 /// The most jobs of a page.
 const MOST: usize = 500;

@@ -1,8 +1,7 @@
 //! Stopping the claims of a partition in the whole fleet, and letting them go on.
 
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition};
 use crate::scripts;
 
 impl Broker {

@@ -3,9 +3,7 @@
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::Partition;
+use crate::job::{Error, JobId, Partition};
 
 const KEPT_SECONDS: u32 = 60 * 60;
 

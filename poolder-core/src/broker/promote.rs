@@ -4,10 +4,8 @@ use redis::Value;
 
 use super::batch::Timer;
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition, Timestamp};
 use crate::scripts;
-use crate::time::Timestamp;
 
 /// At most this many jobs move in one script.
 const BATCH: usize = 200;
@@ -104,7 +102,7 @@ impl Broker {
     ) -> Result<u64, Error> {
         let keys = self.keys(partition);
         self.remove_dropped(partition).await?;
-        let oldest = now.millis().saturating_sub(crate::time::clamped_millis(limits.age));
+        let oldest = now.millis().saturating_sub(crate::job::clamped_millis(limits.age));
         let mut find = redis::cmd("ZRANGEBYSCORE");
         find.arg(&keys.dead).arg("-inf").arg(oldest).arg("LIMIT").arg(0).arg(100);
         let ids = reply::array(self.command(&find).await?)?;

@@ -1,13 +1,9 @@
 //! Deleting jobs that do not run. Whoever waits for one is told that it was cancelled.
 
 use super::{Broker, reply};
-use crate::end::End;
-use crate::error::Error;
-use crate::handle::{Handle, Place};
-use crate::queue::Partition;
+use crate::job::{Error, Handle, Partition, Place, State, clamped_millis};
 use crate::scripts;
-use crate::state::State;
-use crate::time::clamped_millis;
+use crate::stored::End;
 use crate::view::JobView;
 
 /// What waiters of a deleted job are told.

@@ -2,8 +2,8 @@
 
 use redis::{RedisError, RedisResult, Value};
 
-use crate::error::Error;
-use crate::wire::{EntryId, Fields};
+use crate::job::{EntryId, Error};
+use crate::stored::Fields;
 
 fn unexpected(what: &str, value: &Value) -> Error {
     let shown: String = format!("{value:?}").chars().take(200).collect();

@@ -1,13 +1,10 @@
 //! Giving a job that waits another time.
 
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::handle::{Handle, Place};
+use crate::job::{Error, Handle, Place, State, Timestamp};
 use crate::scripts;
-use crate::state::State;
-use crate::time::Timestamp;
+use crate::stored::head;
 use crate::view::JobView;
-use crate::wire::head;
 
 impl Broker {
     /// Lets a job that waits, in a lane or for its time, wait until that moment; `None` for no

@@ -6,11 +6,10 @@ use redis::Value;
 
 use super::claim::{pending, pending_ids, ranges, read_ranges};
 use super::{Broker, reply};
-use crate::error::Error;
+use crate::job::{EntryId, Error, Lane, Partition};
 use crate::keys::GROUP;
-use crate::queue::{Lane, Partition};
 use crate::scripts;
-use crate::wire::{Entry, EntryId};
+use crate::stored::Entry;
 
 /// A consumer of a lane, and whether it holds anything.
 #[derive(Debug, Clone, PartialEq, Eq)]

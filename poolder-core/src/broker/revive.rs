@@ -1,15 +1,10 @@
 //! Giving dead jobs another life: all attempts anew, crashes forgotten, fences growing on.
 
 use super::{Broker, reply};
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::handle::Handle;
-use crate::job::Format;
-use crate::queue::Partition;
+use crate::job::{Error, Format, Handle, Partition, State};
 use crate::scripts;
-use crate::state::State;
+use crate::stored::{Envelope, head};
 use crate::view::JobView;
-use crate::wire::head;
 
 /// `revive.lua` takes no more than this many jobs at once …
 const REVIVES: usize = 50;

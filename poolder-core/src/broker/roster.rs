@@ -10,11 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::route::slot_of;
 use super::{Broker, reply};
-use crate::error::Error;
+use crate::job::{Error, Partition, Timestamp, clamped_millis};
 use crate::keys::RosterKeys;
-use crate::queue::Partition;
 use crate::scripts;
-use crate::time::{Timestamp, clamped_millis};
 
 /// The name of one incarnation of a node; also the name of its consumers.
 pub type NodeName = std::sync::Arc<str>;

@@ -14,7 +14,7 @@ use super::config::Config;
 use super::link::Link;
 use super::reply;
 use super::whereabouts::{Host, Topology, Whereabouts};
-use crate::error::Error;
+use crate::job::Error;
 
 /// How long a Sentinel or a node of the cluster may take to say where the servers are.
 const ASKING: Duration = Duration::from_secs(2);

@@ -8,13 +8,10 @@ mod tick;
 use redis::Value;
 
 use super::{Broker, reply};
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::Partition;
-use crate::schedule::{Record, Schedule, Status, StoredState, Tick, spread};
+use crate::job::{Error, JobId, Partition, Tick, Timestamp};
+use crate::schedule::{Record, Schedule, Status, StoredState, spread};
 use crate::scripts;
-use crate::time::Timestamp;
+use crate::stored::Envelope;
 
 pub use declare::{Declaration, Declared};
 pub use tick::Publication;

@@ -11,12 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Broker, NodeName, SlotLease, batcher_of};
-use crate::counters::Counters;
-use crate::decide::Transition;
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::{Lane, Partition};
-use crate::wire::{Claim, EntryId, Stretch, Undecodable};
+use crate::job::{EntryId, Error, JobId, Lane, Partition};
+use crate::policy::Counters;
+use crate::policy::decide::Transition;
+use crate::stored::{Claim, Stretch, Undecodable};
 
 pub use effect::Effect;
 pub(super) use plan::Plan;

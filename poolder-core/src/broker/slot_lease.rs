@@ -9,11 +9,10 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use super::claim::BLOCK;
 use super::{Broker, NodeName, reply};
-use crate::error::Error;
+use crate::job::{EntryId, Error, Lane, Partition};
 use crate::keys::PartitionKeys;
-use crate::queue::{Lane, Partition};
 use crate::scripts;
-use crate::wire::{Entry, EntryId, read_entry};
+use crate::stored::{Entry, read_entry};
 
 /// What became of a try to take a slot.
 #[derive(Debug, Clone)]
@@ -232,7 +231,7 @@ impl SlotWait {
     /// Whatever keeps the server from answering; drop the connection then.
     pub async fn wait(&mut self, after: &[EntryId; 2]) -> Result<bool, Error> {
         let mut cmd = redis::cmd("XREAD");
-        cmd.arg("COUNT").arg(1).arg("BLOCK").arg(crate::time::clamped_millis(BLOCK));
+        cmd.arg("COUNT").arg(1).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
         cmd.arg("STREAMS").arg(self.keys.lane(Lane::Front)).arg(self.keys.lane(Lane::Normal));
         cmd.arg(after[0].as_ref()).arg(after[1].as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);

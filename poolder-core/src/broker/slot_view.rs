@@ -4,11 +4,9 @@ use redis::Value;
 
 use super::claim::pending_ids;
 use super::{Broker, reply};
-use crate::error::Error;
-use crate::job::JobId;
+use crate::job::{Error, JobId, Lane, Partition};
 use crate::keys::GROUP;
-use crate::queue::{Lane, Partition};
-use crate::wire::{Entry, read_entry};
+use crate::stored::{Entry, read_entry};
 
 /// A slot, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

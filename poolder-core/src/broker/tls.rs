@@ -2,7 +2,7 @@
 
 use redis::{ConnectionAddr, ConnectionInfo};
 
-use crate::error::Error;
+use crate::job::Error;
 
 /// Certificates in PEM form. By default the system's are trusted and none is shown.
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use crate::error::Error;
+use crate::job::Error;
 
 const SENTINEL_PORT: u16 = 26379;
 const CLUSTER_PORT: u16 = 6379;

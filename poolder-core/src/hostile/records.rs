@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{bytes, cases};
+use crate::job::Timestamp;
 use crate::schedule::{Record, StoredState};
-use crate::time::Timestamp;
 
 /// A plan holds no more jobs than it was asked for.
 const CHUNK: usize = 7;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::spec::{Missed, Schedule};
-use crate::time::{Timestamp, clamped_millis};
+use crate::job::{Timestamp, clamped_millis};
 
 /// So many ticks are found in one walk at most: the interval of 10 ms has more of them in a second
 /// than are ever run.
@@ -155,9 +155,8 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::Envelope;
-    use crate::job::{Format, JobId};
-    use crate::retry::Policy;
+    use crate::job::{Format, JobId, Policy};
+    use crate::stored::Envelope;
 
     fn schedule(timing: &str, missed: Missed) -> Schedule {
         let policy = Policy::default();

@@ -14,11 +14,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::spec::{Missed, Overlap, Schedule};
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::Lane;
-use crate::time::{Timestamp, clamped_millis};
+use crate::job::{Error, JobId, Lane, Timestamp, clamped_millis};
+use crate::stored::Envelope;
 
 /// Whether a schedule ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -224,8 +221,7 @@ impl StoredState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Format;
-    use crate::retry::Policy;
+    use crate::job::{Format, Policy};
 
     fn record() -> Record {
         let policy = Policy::default().attempts(3);

@@ -5,10 +5,8 @@ use std::time::Duration;
 use poolder_cron::{MAX_SPAN, Timing, Zone};
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::queue::{Lane, check_name};
-use crate::time::{Timestamp, clamped_millis};
+use crate::job::{Error, Lane, Timestamp, check_name, clamped_millis};
+use crate::stored::Envelope;
 
 /// A job that recurs. Its queue is the one it is stored with; its policy travels in the job.
 #[derive(Debug, Clone, PartialEq)]

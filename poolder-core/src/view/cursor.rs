@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
-use crate::queue::Lane;
+use crate::job::{Error, Lane};
 
 /// Where a page ended and the next begins. It is text on the way through a command line or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::error::Error;
-use crate::job::{RawJob, payload};
+use crate::job::{Error, RawJob, payload};
 
 /// The payload as JSON. MessagePack knows more than JSON does: bytes become lists of numbers, keys
 /// that are no text become text, and numbers that are none become null.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poolder_core::Claim;
 use poolder_core::broker::{Settlement, SlotLease};
-use poolder_core::decide::Ending;
+use poolder_core::policy::decide::Ending;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poolder_core::broker::{BroadcastLine, NodeName};
-use poolder_core::decide::Transition;
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Entry};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use poolder_core::broker::{
     PoolView, Report, Retry, Settled, Settlement, SlotLease, SlotWait, Turn, TurnOrder,
 };
-use poolder_core::decide::{Ending, Transition, decide};
-use poolder_core::dispatch::Mode;
+use poolder_core::policy::decide::{Ending, Transition, decide};
+use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Standing, Taken};
-use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Entry, Error, Lane};
 
 use super::seat::{FIRST_PAUSE, LONGEST_PAUSE, Seat};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use poolder_core::decide::Ending;
+use poolder_core::policy::decide::Ending;
 
 use super::Claimer;
 use crate::slot::unstarted;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use poolder_core::Error;
-use poolder_core::decide::Ending;
+use poolder_core::policy::decide::Ending;
 use tokio::time::Instant;
 
 use super::Claimer;

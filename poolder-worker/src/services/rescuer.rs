@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder_core::broker::{Holder, Settled, Settlement, Standing};
-use poolder_core::decide::{Ending, Transition, decide};
+use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error};
 
 use super::Post;

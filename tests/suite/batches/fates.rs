@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{BatchState, Error};
 use poolder_core::broker::{ClaimLine, DeadLimits, Settled, Settlement};
-use poolder_core::decide::Transition;
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Partition};
 
 use super::{NAME, SHORT, Seen, batcher, declared, doer, limit, next, sealed_lists, waiting};

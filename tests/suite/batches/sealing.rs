@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{BatchState, JobId};
 use poolder_core::broker::Settlement;
-use poolder_core::decide::{Transition, Wait};
+use poolder_core::policy::decide::{Transition, Wait};
 
 use super::fates::claim;
 use super::{NAME, SHORT, declared, doer, limit, next, sealed_lists};

@@ -8,12 +8,9 @@ use super::open::first_number;
 use super::{BatcherHome, BatcherTotals, push};
 use crate::broker::claim::{ranges, read_ranges};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::job::JobId;
+use crate::job::{EntryId, Error, JobId, Lane, Partition, Timestamp};
 use crate::keys::GROUP;
-use crate::queue::{Lane, Partition};
-use crate::time::Timestamp;
-use crate::wire::{Entry, EntryId};
+use crate::stored::Entry;
 
 /// This many fields of a hash are looked at in one step.
 const STEP: usize = 200;

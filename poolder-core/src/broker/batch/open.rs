@@ -4,8 +4,7 @@ use redis::Value;
 
 use super::{BatcherHome, CHUNK};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::job::JobId;
+use crate::job::{Error, JobId};
 use crate::scripts;
 
 /// A part of what gathers in a group.

@@ -7,12 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::BatcherHome;
 use crate::broker::{Broker, reply};
-use crate::envelope::{Envelope, Options};
-use crate::error::Error;
-use crate::job::{Format, JobId};
-use crate::retry::Policy;
+use crate::job::{Error, Format, JobId, Policy, clamped_millis};
 use crate::scripts;
-use crate::time::clamped_millis;
+use crate::stored::{Envelope, Options};
 
 /// The largest limit: a handler gets through more only in more batches.
 const MAX_LIMIT: u32 = 1_000_000;
@@ -242,7 +239,7 @@ pub(super) fn undeclared(home: &BatcherHome) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retry::Backoff;
+    use crate::job::Backoff;
 
     #[test]
     fn what_is_stored_is_read_back() {

@@ -7,12 +7,9 @@ use redis::{Cmd, Value};
 use super::options::undeclared;
 use super::{BatchOptions, BatcherHome, CHUNK, CHUNK_BYTES};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::job::JobId;
+use crate::job::{Error, JobId, Lane, clamped_millis};
 use crate::keys::PartitionKeys;
-use crate::queue::Lane;
 use crate::scripts;
-use crate::time::clamped_millis;
 
 /// Entries on their way into one group: 1 to [`CHUNK`], and no more than [`CHUNK_BYTES`] unless
 /// it is one.

@@ -7,11 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{inspect, push};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::job::{JobId, RawJob, payload};
-use crate::queue::Partition;
+use crate::job::{Error, JobId, Partition, RawJob, clamped_millis, payload};
 use crate::scripts;
-use crate::time::clamped_millis;
 
 /// How long what an attempt has set apart waits to be settled.
 const REST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);

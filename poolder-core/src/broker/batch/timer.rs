@@ -4,8 +4,7 @@ use redis::Value;
 
 use super::{BatcherHome, push};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition};
 use crate::scripts;
 
 /// A timer as `push.lua` writes it: `timer:batch:seal:<name>:<generation>:<group>`. It is longer
@@ -84,7 +83,7 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
+    use crate::job::QueueName;
 
     #[test]
     fn only_a_timer_of_a_batch_is_one() {

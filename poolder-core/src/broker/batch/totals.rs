@@ -3,7 +3,7 @@
 use redis::{Cmd, Value};
 
 use crate::broker::reply;
-use crate::error::Error;
+use crate::job::Error;
 
 /// What has ever happened to a batcher's entries and batches. Each number is counted in the step
 /// that does what it counts, so that nothing is counted twice or left out; they are kept beside

@@ -7,11 +7,9 @@ use redis::Value;
 
 use super::ScheduleInfo;
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition, Timestamp};
 use crate::schedule::{Record, Schedule, Status, check_schedule_name, spread};
 use crate::scripts;
-use crate::time::Timestamp;
 
 /// More schedules than this are refused: they are somebody's data, not his rhythm.
 const MOST: u64 = 100_000;

@@ -10,10 +10,8 @@ use redis::Value;
 use super::ScheduleInfo;
 use super::change::{Edit, foreign, replaced};
 use crate::broker::{Broker, reply};
-use crate::error::Error;
-use crate::queue::{Partition, QueueName, check_name};
+use crate::job::{Error, Partition, QueueName, Timestamp, check_name};
 use crate::schedule::{Record, Schedule, Status};
-use crate::time::Timestamp;
 
 /// The longest name of a deploy.
 const MAX_DEPLOY: usize = 128;

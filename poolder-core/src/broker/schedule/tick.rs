@@ -6,14 +6,11 @@ use redis::{Cmd, Value};
 
 use super::{Found, Look, Wanted};
 use crate::broker::{Broker, reply};
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::job::JobId;
+use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
 use crate::keys::PartitionKeys;
-use crate::queue::{Lane, Partition};
-use crate::schedule::{Overlap, Plan, Record, Tick, spread};
+use crate::schedule::{Overlap, Plan, Record, spread};
 use crate::scripts;
-use crate::time::Timestamp;
+use crate::stored::Envelope;
 
 /// A script enqueues at most this many jobs …
 const JOBS: usize = 500;

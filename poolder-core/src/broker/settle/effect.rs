@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use super::{Retry, Settlement};
-use crate::counters::Counters;
-use crate::decide::{ORDERED, Transition, Wait};
-use crate::end::End;
-use crate::job::JobId;
+use crate::job::{Failure, JobId, Lane, clamped_millis};
 use crate::keys::{PartitionKeys, ScheduleKeys};
-use crate::outcome::Failure;
-use crate::queue::Lane;
-use crate::time::clamped_millis;
-use crate::wire::{Death, head};
+use crate::policy::Counters;
+use crate::policy::decide::{ORDERED, Transition, Wait};
+use crate::stored::{Death, End, head};
 
 /// How long a result is kept.
 const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::effect;
-use super::{DeadLimits, Depths, Retry, Settled, Settlement};
+use super::{DeadLimits, Depths, Retry, Settled, Settlement, effect};
 use crate::broker::failure::classify;
 use crate::broker::reply;
-use crate::decide::{Return, Transition, Wait};
-use crate::error::Error;
+use crate::job::{Error, Lane, clamped_millis};
 use crate::keys::PartitionKeys;
-use crate::queue::Lane;
+use crate::policy::decide::{Return, Transition, Wait};
 use crate::scripts;
-use crate::time::clamped_millis;
-use crate::wire::{Death, Stretch, head};
+use crate::stored::{Death, Stretch, head};
 
 /// `complete.lua` and `move.lua` take no more than this many jobs at once …
 const COMPLETES: usize = 500;

@@ -3,13 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, MAX_PAYLOAD, Options};
-use crate::dispatch::hash;
-use crate::error::Error;
-use crate::job::{Format, JobId};
-use crate::retry::Policy;
-use crate::schedule::Tick;
-use crate::time::clamped_millis;
+use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, Options};
+use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_millis};
+use crate::policy::dispatch::hash;
 
 /// Where the id stands.
 const ID: std::ops::Range<usize> = 2..18;
@@ -148,7 +144,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
+    use crate::job::Timestamp;
 
     fn job(policy: &Policy) -> Envelope {
         let write = |out: &mut Vec<u8>| {

@@ -5,10 +5,7 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserializer as _, Serialize};
 
-use crate::error::Error;
-use crate::outcome::{Cause, Failure};
-use crate::queue::Lane;
-use crate::time::Timestamp;
+use crate::job::{Cause, Error, Failure, Lane, Timestamp};
 
 /// A job's history, in numbers. A job that was never moved has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

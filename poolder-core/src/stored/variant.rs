@@ -14,8 +14,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 use serde::ser::{self, Impossible, SerializeStruct, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::Error;
-use crate::job::{Job, RawJob, payload};
+use crate::job::{Error, Job, RawJob, payload};
 
 const NOT_A_VARIANT: &str = "it is not read and written as a plain enum; derive(Job) on an enum \
     needs serde's default representation, without tag, content, untagged, from or into";

@@ -6,16 +6,11 @@ mod json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::counters::Counters;
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::handle::Handle;
-use crate::job::{JobId, RawJob};
-use crate::outcome::Failure;
-use crate::queue::{Lane, Partition};
-use crate::retry::Policy;
-use crate::state::State;
-use crate::time::Timestamp;
+use crate::job::{
+    Error, Failure, Handle, JobId, Lane, Partition, Policy, RawJob, State, Timestamp,
+};
+use crate::policy::Counters;
+use crate::stored::Envelope;
 
 pub(crate) use cursor::After;
 pub use cursor::Cursor;

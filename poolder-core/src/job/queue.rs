@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::Error;
+use crate::job::Error;
 
 /// The name of a queue: 1 to 64 ASCII letters, digits, `_`, `-` or `.`.
 ///

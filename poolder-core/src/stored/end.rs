@@ -10,9 +10,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Error;
-use crate::job::{Format, JobId, RawJob, payload};
-use crate::outcome::Failure;
+use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
 
 /// How a job ended.
 ///
@@ -108,7 +106,7 @@ const NIL: u8 = 0xc0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Cause;
+    use crate::job::Cause;
 
     #[test]
     fn what_is_stored_is_read_back_and_garbage_is_an_error() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::job::Error;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

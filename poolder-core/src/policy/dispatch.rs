@@ -10,8 +10,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
-use crate::queue::Partition;
+use crate::job::{Error, Partition};
 
 /// The most slots a pool can have.
 pub const MAX_SLOTS: u16 = 10_000;
@@ -98,7 +97,7 @@ pub enum Pick {
 /// the job's key.
 ///
 /// ```
-/// use poolder_core::dispatch::{Mode, Pick, hash, pick};
+/// use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
 ///
 /// assert_eq!(pick(Mode::RoundRobin, 12, 10), Pick::One(2));
 /// assert_eq!(pick(Mode::Phash, hash(b"customer-7"), 1), Pick::One(0));
@@ -152,7 +151,7 @@ pub fn holder<'a>(slot: &Partition, nodes: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
+    use crate::job::QueueName;
 
     fn counts(mode: Mode, keys: impl Iterator<Item = u64>, n: u16) -> Vec<u64> {
         let mut counts = vec![0; usize::from(n)];

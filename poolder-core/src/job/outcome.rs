@@ -6,9 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::MAX_PAYLOAD;
-use crate::error::Error;
-use crate::job::{Format, RawJob, payload};
+use crate::job::{Error, Format, MAX_PAYLOAD, RawJob, payload};
 
 /// How an attempt ended, when it did not fail.
 #[derive(Debug, Clone, PartialEq)]

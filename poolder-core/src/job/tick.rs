@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::job::Timestamp;
 
 /// The tick of a schedule for which a job was enqueued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

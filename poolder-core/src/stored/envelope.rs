@@ -19,20 +19,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::job::{Format, JobId, RawJob, check_kind};
-use crate::retry::{Backoff, Policy};
-use crate::schedule::Tick;
-use crate::time::clamped_millis;
+use crate::job::{
+    Backoff, Error, Format, JobId, MAX_PAYLOAD, Policy, RawJob, Tick, check_kind, clamped_millis,
+};
 
 const LAYOUT: u8 = 1;
 const HAS_OPTIONS: u8 = 1;
 const IS_JSON: u8 = 2;
 const FIXED: usize = 19;
 const MAX_OPTIONS: usize = 4096;
-
-/// The largest payload that is accepted, in bytes: 1 MiB.
-pub const MAX_PAYLOAD: usize = 1 << 20;
 
 /// A job as it is stored.
 #[derive(Debug, Clone, PartialEq)]

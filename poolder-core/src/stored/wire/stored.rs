@@ -3,11 +3,9 @@
 use serde::Deserialize;
 
 use super::Death;
-use crate::counters::Counters;
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::outcome::{Cause, Failure};
-use crate::queue::Lane;
+use crate::job::{Cause, Error, Failure, Lane};
+use crate::policy::Counters;
+use crate::stored::Envelope;
 
 /// A dead job as it is kept.
 #[derive(Debug, Clone)]
@@ -76,9 +74,8 @@ fn cut_short() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Format, JobId};
-    use crate::retry::Policy;
-    use crate::wire::head;
+    use crate::job::{Format, JobId, Policy};
+    use crate::stored::head;
 
     fn envelope() -> Envelope {
         let write = |out: &mut Vec<u8>| {

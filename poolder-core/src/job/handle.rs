@@ -3,11 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
-use crate::job::JobId;
-use crate::queue::{Lane, Partition, QueueName};
-use crate::time::Timestamp;
-use crate::wire::EntryId;
+use crate::job::{EntryId, Error, JobId, Lane, Partition, QueueName, Timestamp};
 
 /// Names a job, and says where to look for it first. It is text on the way through a command line
 /// or a URL: `mail.0/0190…` or `mail.0/0190…/normal/1700000000000-0`.

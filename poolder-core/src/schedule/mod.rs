@@ -5,15 +5,12 @@
 //! | `spec` | a schedule: its job, its timing, its policies |
 //! | `plan` | which ticks are due, which run, which comes next |
 //! | `record` | a schedule as it is stored, with who declared it |
-//! | `tick` | one tick, as its job carries it |
 
 mod plan;
 mod record;
 mod spec;
-mod tick;
 
 pub use plan::Plan;
 pub use record::Status;
 pub(crate) use record::{Record, StoredState, spread};
 pub use spec::{Missed, Overlap, Schedule, check_schedule_name};
-pub use tick::Tick;

@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
-use crate::counters::Counters;
+use crate::job::{Cause, Failure, Lane, Outcome, Policy, Timestamp, Verdict};
 use crate::mutation::mutated;
-use crate::outcome::{Cause, Failure, Outcome, Verdict};
-use crate::queue::Lane;
-use crate::retry::Policy;
-use crate::time::Timestamp;
+use crate::policy::Counters;
 
 /// The reason of a job that was cancelled from outside.
 pub(crate) const ORDERED: &str = "somebody ordered it to stop";
@@ -244,7 +241,7 @@ mod tests {
     #[test]
     fn a_retry_that_would_start_too_late_buries() {
         let policy = Policy::default()
-            .backoff(crate::retry::Backoff::Fixed(Duration::from_secs(10)))
+            .backoff(crate::job::Backoff::Fixed(Duration::from_secs(10)))
             .retry_for(Duration::from_secs(15));
         let Transition::Later { counters, .. } = run(&policy, &fresh(), error(Verdict::Policy))
         else {

@@ -15,13 +15,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::counters::Counters;
-use crate::envelope::Envelope;
-use crate::error::Error;
-use crate::job::{Format, JobId};
-use crate::outcome::{Cause, Failure};
-use crate::queue::Lane;
-use crate::retry::Policy;
+use crate::job::{Cause, EntryId, Error, Failure, Format, JobId, Lane, Policy};
+use crate::policy::Counters;
+use crate::stored::Envelope;
 
 pub(crate) use stored::{read_dead, read_waiting};
 
@@ -29,9 +25,6 @@ pub(crate) use stored::{read_dead, read_waiting};
 pub(crate) const JOB: &str = "j";
 /// The field of an entry that holds the counters.
 pub(crate) const COUNTERS: &str = "c";
-
-/// The id of a stream entry, as the server wrote it. Cheap to clone.
-pub type EntryId = Arc<str>;
 
 /// The fields of a stream entry, in order.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;

@@ -1,0 +1,34 @@
+//! The words that all other modules use: a job, where it waits, what its handler says, and what
+//! can go wrong.
+//!
+//! Pure; imports no other module of this crate.
+
+mod error;
+mod handle;
+mod ids;
+#[allow(clippy::module_inception, reason = "the trait has the name of the module")]
+mod job;
+mod named_ids;
+mod outcome;
+pub mod payload;
+mod queue;
+mod raw;
+mod retry;
+mod state;
+mod tick;
+mod time;
+
+pub use error::{BoxError, Error};
+pub use handle::{Handle, Place};
+pub use ids::{EntryId, JobId};
+pub use job::{Job, check_kind};
+pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};
+pub use payload::MAX_PAYLOAD;
+pub(crate) use queue::check_name;
+pub use queue::{Lane, Partition, QueueName};
+pub use raw::{Format, RawJob};
+pub use retry::{Backoff, Policy};
+pub use state::State;
+pub use tick::Tick;
+pub use time::Timestamp;
+pub(crate) use time::clamped_millis;

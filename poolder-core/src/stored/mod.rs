@@ -1,0 +1,15 @@
+//! The bytes of jobs, counters and completions in Redis, written and read. Nothing that is read is
+//! trusted.
+//!
+//! Pure; imports [`job`](crate::job) and [`policy`](crate::policy).
+
+mod end;
+mod envelope;
+pub mod variant;
+mod wire;
+
+pub use end::End;
+pub use envelope::Envelope;
+pub(crate) use envelope::Options;
+pub use wire::{Claim, Entry, Undecodable};
+pub(crate) use wire::{Death, Fields, JOB, Stretch, head, read_dead, read_entry, read_waiting};
