@@ -1,5 +1,5 @@
 //! The server's side: one partition and the roster, and what each script does to them. Names follow
-//! the files in `poolder-core/src/scripts`.
+//! the files in `poolder-core/src/broker/scripts`.
 //!
 //! The five lanes are two here, ordinary and suspect, and share one sequence of entry ids.
 

@@ -8,12 +8,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::job::{Cause, Failure, Lane, Outcome, Timestamp, Verdict, payload};
+use crate::job::{Cause, Failure, Fields, Lane, Outcome, Timestamp, Verdict, payload};
 use crate::policy::Counters;
 use crate::policy::decide::{Ending, Transition, decide};
-use crate::stored::{
-    Claim, Death, Entry, Envelope, Fields, head, read_dead, read_entry, read_waiting,
-};
+use crate::stored::{Claim, Death, Entry, Envelope, head, read_dead, read_entry, read_waiting};
 
 /// Every committed seed.
 fn seeds() -> Vec<Vec<u8>> {

@@ -25,12 +25,10 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 mod job;
-mod keys;
 #[doc(hidden)]
 pub mod mutation;
 pub mod policy;
 mod schedule;
-mod scripts;
 mod stored;
 pub mod view;
 

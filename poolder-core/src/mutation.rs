@@ -25,38 +25,38 @@ pub const fn mutated(_guard: &str) -> bool {
 const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
     (
         "fence-complete",
-        "complete",
+        "jobs/complete",
         "local gone = redis.call('XDEL', lane, ARGV[i])",
         "redis.call('XDEL', lane, ARGV[i]) local gone = 1",
     ),
     (
         "fence-epoch",
-        "complete",
+        "jobs/complete",
         "if not string.find(redis.call('INFO', 'replication'), history, 1, true) then",
         "if false then",
     ),
-    ("fence-owner", "move", "if not p or p[2] ~= owner then return nil end", ""),
-    ("fence-job", "move", "and string.sub(f[2], 3, 18) == job", ""),
+    ("fence-owner", "jobs/move", "if not p or p[2] ~= owner then return nil end", ""),
+    ("fence-job", "jobs/move", "and string.sub(f[2], 3, 18) == job", ""),
     (
         "destination-first",
-        "move",
+        "jobs/move",
         "    if body == '' then body = stored end\n",
         "    if body == '' then body = stored end\n\
          redis.call('XACK', KEYS[1], 'workers', id) redis.call('XDEL', KEYS[1], id)\n",
     ),
     (
         "tick-compare",
-        "tick",
+        "schedule/tick",
         "if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then",
         "if revision ~= ARGV[i + 1] then",
     ),
     (
         "slot-term",
-        "slot_turn",
+        "addressed/slot_turn",
         "if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end",
         "",
     ),
-    ("idempotent-resend", "enqueue", "if receipt then return {'again', receipt} end", ""),
+    ("idempotent-resend", "jobs/enqueue", "if receipt then return {'again', receipt} end", ""),
 ];
 
 /// The text of a script, without the guard that is to be left out.
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn every_guard_in_a_script_is_still_there_and_once() {
         for (name, file, guard, _) in IN_SCRIPTS {
-            let path = format!("{}/src/scripts/{file}.lua", env!("CARGO_MANIFEST_DIR"));
+            let path = format!("{}/src/broker/scripts/{file}.lua", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();
             assert_eq!(text.matches(guard).count(), 1, "{name}: {file}.lua, {guard:?}");
         }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{bytes, cases};
+use crate::hostile::{bytes, cases};
 use crate::job::Timestamp;
 use crate::schedule::{Record, StoredState};
 

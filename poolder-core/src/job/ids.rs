@@ -10,6 +10,9 @@ use crate::job::Timestamp;
 /// The id of a stream entry, as the server wrote it. Cheap to clone.
 pub type EntryId = Arc<str>;
 
+/// The fields of a stream entry, in order.
+pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The id of a job: 128 bits, written as a UUID.
 ///
 /// Ids made by a client are ordered by time and reveal it.

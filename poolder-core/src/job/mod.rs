@@ -20,6 +20,7 @@ mod time;
 
 pub use error::{BoxError, Error};
 pub use handle::{Handle, Place};
+pub(crate) use ids::Fields;
 pub use ids::{EntryId, JobId};
 pub use job::{Job, check_kind};
 pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};

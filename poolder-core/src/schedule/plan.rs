@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::spec::{Missed, Schedule};
 use crate::job::{Timestamp, clamped_millis};
+use crate::schedule::spec::{Missed, Schedule};
 
 /// So many ticks are found in one walk at most: the interval of 10 ms has more of them in a second
 /// than are ever run.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::spec::{Missed, Overlap, Schedule};
 use crate::job::{Error, JobId, Lane, Timestamp, clamped_millis};
+use crate::schedule::spec::{Missed, Overlap, Schedule};
 use crate::stored::Envelope;
 
 /// Whether a schedule ticks.

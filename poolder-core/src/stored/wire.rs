@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, EntryId, Error, Failure, Format, JobId, Lane, Policy};
+use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, Policy};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
@@ -25,9 +25,6 @@ pub(crate) use stored::{read_dead, read_waiting};
 pub(crate) const JOB: &str = "j";
 /// The field of an entry that holds the counters.
 pub(crate) const COUNTERS: &str = "c";
-
-/// The fields of a stream entry, in order.
-pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A job that this process holds: it may settle it, as long as nobody took it back.
 #[derive(Debug, Clone)]

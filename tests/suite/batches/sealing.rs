@@ -11,7 +11,7 @@ use super::fates::claim;
 use super::{NAME, SHORT, declared, doer, limit, next, sealed_lists};
 use crate::harness::{Space, eventually, start, within};
 
-const SCRIPT: &str = include_str!("../../../poolder-core/src/scripts/push.lua");
+const SCRIPT: &str = include_str!("../../../poolder-core/src/broker/scripts/batch/push.lua");
 
 #[tokio::test]
 async fn a_full_list_is_one_job_with_the_entries_in_order() {

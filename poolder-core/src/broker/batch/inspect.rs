@@ -6,10 +6,11 @@ use redis::{Cmd, Value};
 
 use super::open::first_number;
 use super::{BatcherHome, BatcherTotals, push};
-use crate::broker::claim::{ranges, read_ranges};
-use crate::broker::{Broker, reply};
+use crate::broker::Broker;
+use crate::broker::connection::reply;
+use crate::broker::jobs::pending::{ranges, read_ranges};
+use crate::broker::keys::GROUP;
 use crate::job::{EntryId, Error, JobId, Lane, Partition, Timestamp};
-use crate::keys::GROUP;
 use crate::stored::Entry;
 
 /// This many fields of a hash are looked at in one step.

@@ -3,9 +3,9 @@
 use redis::Value;
 
 use super::{BatcherHome, CHUNK};
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId};
-use crate::scripts;
 
 /// A part of what gathers in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use super::BatcherHome;
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, Format, JobId, Policy, clamped_millis};
-use crate::scripts;
 use crate::stored::{Envelope, Options};
 
 /// The largest limit: a handler gets through more only in more batches.

@@ -6,10 +6,10 @@ use redis::{Cmd, Value};
 
 use super::options::undeclared;
 use super::{BatchOptions, BatcherHome, CHUNK, CHUNK_BYTES};
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::keys::PartitionKeys;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, clamped_millis};
-use crate::keys::PartitionKeys;
-use crate::scripts;
 
 /// Entries on their way into one group: 1 to [`CHUNK`], and no more than [`CHUNK_BYTES`] unless
 /// it is one.

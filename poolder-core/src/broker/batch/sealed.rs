@@ -6,9 +6,9 @@ use redis::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{inspect, push};
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition, RawJob, clamped_millis, payload};
-use crate::scripts;
 
 /// How long what an attempt has set apart waits to be settled.
 const REST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);

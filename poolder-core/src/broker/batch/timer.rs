@@ -3,9 +3,9 @@
 use redis::Value;
 
 use super::{BatcherHome, push};
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition};
-use crate::scripts;
 
 /// A timer as `push.lua` writes it: `timer:batch:seal:<name>:<generation>:<group>`. It is longer
 /// than a job id in any case.

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use crate::broker::reply;
+use crate::broker::connection::reply;
 use crate::job::Error;
 
 /// What has ever happened to a batcher's entries and batches. Each number is counted in the step

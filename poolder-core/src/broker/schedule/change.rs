@@ -6,10 +6,10 @@ use std::time::Duration;
 use redis::Value;
 
 use super::ScheduleInfo;
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp};
 use crate::schedule::{Record, Schedule, Status, check_schedule_name, spread};
-use crate::scripts;
 
 /// More schedules than this are refused: they are somebody's data, not his rhythm.
 const MOST: u64 = 100_000;

@@ -9,7 +9,8 @@ use redis::Value;
 
 use super::ScheduleInfo;
 use super::change::{Edit, foreign, replaced};
-use crate::broker::{Broker, reply};
+use crate::broker::Broker;
+use crate::broker::connection::reply;
 use crate::job::{Error, Partition, QueueName, Timestamp, check_name};
 use crate::schedule::{Record, Schedule, Status};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::{Found, Look, Wanted};
-use crate::broker::{Broker, reply};
+use crate::broker::connection::reply;
+use crate::broker::keys::PartitionKeys;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
-use crate::keys::PartitionKeys;
 use crate::schedule::{Overlap, Plan, Record, spread};
-use crate::scripts;
 use crate::stored::Envelope;
 
 /// A script enqueues at most this many jobs …

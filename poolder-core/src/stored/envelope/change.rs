@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, Options};
 use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_millis};
 use crate::policy::dispatch::hash;
+use crate::stored::envelope::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, Options};
 
 /// Where the id stands.
 const ID: std::ops::Range<usize> = 2..18;

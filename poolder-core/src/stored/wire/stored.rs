@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Death;
 use crate::job::{Cause, Error, Failure, Lane};
 use crate::policy::Counters;
 use crate::stored::Envelope;
+use crate::stored::wire::Death;
 
 /// A dead job as it is kept.
 #[derive(Debug, Clone)]

@@ -1,0 +1,153 @@
+//! Jobs that every living slot runs: a capped stream that each process reads from the moment it
+//! registered. Nothing is claimed, so that nothing is left behind when a reader dies.
+
+use std::sync::Arc;
+
+use redis::Value;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+
+use crate::broker::connection::config::BLOCK;
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
+use crate::job::{EntryId, Error, Lane, QueueName};
+use crate::stored::{Entry, Envelope, read_entry};
+
+/// About how many entries a broadcast stream keeps, for readers that fall behind.
+const KEPT: usize = 10_000;
+/// A reader takes this many at a time.
+const COUNT: usize = 64;
+
+/// What a read brought.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// What to run, in order.
+    pub entries: Vec<Entry>,
+    /// How many were trimmed away before they could be read.
+    pub missed: u64,
+}
+
+/// A reader's connection to a broadcast stream.
+pub struct BroadcastLine {
+    broker: Broker,
+    stream: Arc<str>,
+    connection: MultiplexedConnection,
+    after: EntryId,
+    /// The number of the last entry.
+    number: u64,
+}
+
+impl Broker {
+    /// Stores a job for every living slot.
+    ///
+    /// # Errors
+    /// As [`Broker::enqueue`].
+    pub async fn broadcast(
+        &self,
+        queue: &QueueName,
+        envelope: &Envelope,
+    ) -> Result<EntryId, Error> {
+        let [stream, counter] = self.inner.keys.broadcast(queue);
+        let mut cmd = scripts::call(&scripts::BROADCAST, [stream.as_str(), counter.as_str()]);
+        cmd.arg(envelope.as_bytes()).arg(KEPT);
+        let reply = self.script(&scripts::BROADCAST, &cmd).await;
+        let id = reply.and_then(reply::text).map_err(|error| error.with_job(envelope.id()))?;
+        Ok(id.into())
+    }
+
+    /// Counts what became of copies in the queue's statistics.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn count_copies(
+        &self,
+        queue: &QueueName,
+        counter: &'static str,
+        copies: u64,
+    ) -> Result<(), Error> {
+        let keys = self.keys(&crate::job::Partition::first(queue.clone()));
+        let mut cmd = redis::cmd("HINCRBY");
+        cmd.arg(&keys.stats).arg(counter).arg(copies);
+        self.command(&cmd).await.map(|_| ())
+    }
+}
+
+impl BroadcastLine {
+    /// Opens a line that reads what comes from now on; or, opened again after it broke, what came
+    /// after its last entry.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn open(
+        broker: &Broker,
+        queue: &QueueName,
+        last: Option<(EntryId, u64)>,
+    ) -> Result<Self, Error> {
+        let [stream, counter] = broker.inner.keys.broadcast(queue);
+        let mut connection = broker.waiting_on(&stream).await?;
+        let (after, number) = match last {
+            Some(last) => last,
+            None => {
+                let mut pipe = redis::pipe();
+                // Together, so that the number belongs to the entry.
+                pipe.atomic().cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
+                pipe.cmd("GET").arg(&counter);
+                let replies: Value = pipe
+                    .query_async(&mut connection)
+                    .await
+                    .map_err(|error| broker.classify(error))?;
+                let [entry, number] = reply::items::<2>(replies)?;
+                let last = reply::entries(entry)?.pop().map(|(id, _)| id);
+                let number = match number {
+                    Value::Nil => 0,
+                    number => u64::try_from(reply::int(number)?).unwrap_or(0),
+                };
+                (last.unwrap_or_else(|| "0-0".into()), number)
+            }
+        };
+        let stream = stream.into();
+        Ok(Self { broker: broker.clone(), stream, connection, after, number })
+    }
+
+    /// Where the line stands, for opening it again.
+    #[must_use]
+    pub fn position(&self) -> (EntryId, u64) {
+        (self.after.clone(), self.number)
+    }
+
+    /// Waits up to 5 s for entries. It may be dropped while it waits.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering; open another line then.
+    pub async fn read(&mut self) -> Result<Copies, Error> {
+        let mut cmd = redis::cmd("XREAD");
+        cmd.arg("COUNT").arg(COUNT).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
+        cmd.arg("STREAMS").arg(self.stream.as_ref()).arg(self.after.as_ref());
+        let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
+        let reply = reply.map_err(|error| self.broker.classify(error))?;
+        let mut copies = Copies::default();
+        for stream in reply::array(reply)? {
+            let [_, entries] = reply::items::<2>(stream)?;
+            for (id, fields) in reply::entries(entries)? {
+                let Some(fields) = fields else { continue };
+                let number = fields
+                    .iter()
+                    .find(|(name, _)| name == b"n")
+                    .and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+                if let Some(number) = number {
+                    // A lower number means that the counter was lost, not that we are late.
+                    copies.missed += number.saturating_sub(self.number + 1);
+                    self.number = number;
+                }
+                self.after = id.clone();
+                copies.entries.push(read_entry(&self.stream, Lane::Normal, id, fields));
+            }
+        }
+        Ok(copies)
+    }
+}
+
+impl std::fmt::Debug for BroadcastLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BroadcastLine").field("after", &self.after).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! Addressed pools: their settings, the leases of their slots, and broadcasts.
+
+pub(super) mod broadcast;
+pub(super) mod registry;
+pub(super) mod slot_lease;
+pub(super) mod slot_view;

@@ -1,0 +1,12 @@
+//! Looking at queues and changing them, as operators do.
+
+pub(super) mod cancel;
+pub(super) mod find;
+pub(super) mod job_view;
+pub(super) mod pages;
+pub(super) mod pause;
+pub(super) mod queue;
+pub(super) mod remove;
+pub(super) mod reschedule;
+pub(super) mod revive;
+pub(super) mod server_check;

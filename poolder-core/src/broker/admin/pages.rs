@@ -1,0 +1,183 @@
+//! The jobs of a partition, page by page. A page has at most 500 jobs and about 1 MiB, but at least
+//! one job while there are any.
+
+use redis::Value;
+
+use crate::broker::admin::job_view::{dead_view, waiting_view};
+use crate::broker::connection::reply;
+use crate::broker::connection::reply::{millis, server_time};
+use crate::broker::{Broker, scripts};
+use crate::job::{Error, Handle, JobId, Lane, Partition, Timestamp};
+use crate::view::{After, Cursor, JobView, Page};
+
+/// The most jobs of a page.
+const MOST: usize = 500;
+
+impl Broker {
+    /// Jobs that wait in a lane for a free slot, in the order in which they will start.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering; [`Error::is_invalid`] for a cursor of another
+    /// listing.
+    pub async fn page_of_ready(
+        &self,
+        partition: &Partition,
+        lane: Lane,
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        let keys = self.keys(partition);
+        let after = match after.map(|cursor| &cursor.0) {
+            None => "",
+            Some(After::Entry(of, entry)) if *of == lane => entry,
+            Some(_) => return Err(elsewhere()),
+        };
+        let mut cmd = scripts::call(&scripts::READY, [keys.lane(lane)]);
+        cmd.arg(after).arg(most.clamp(1, MOST));
+        let reply = self.ask(keys.lane(lane), &scripts::READY, &cmd).await?;
+        let mut last = None;
+        let mut jobs = vec![];
+        for (id, fields) in reply::entries(reply)? {
+            last = Some(id.clone());
+            if let Some(fields) = fields {
+                jobs.push(self.view(partition, lane, id, fields, None));
+            }
+        }
+        let next = last.map(|entry| Cursor(After::Entry(lane, entry.to_string())));
+        Ok(Page { jobs, next })
+    }
+
+    /// Jobs that slots have, lane by lane, those that were claimed first in front.
+    ///
+    /// # Errors
+    /// As [`Broker::page_of_ready`].
+    pub async fn page_of_running(
+        &self,
+        partition: &Partition,
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        let keys = self.keys(partition);
+        let (first, mut entry) = match after.map(|cursor| &cursor.0) {
+            None => (0, String::new()),
+            Some(After::Entry(lane, entry)) => (lane.index(), entry.clone()),
+            Some(After::Time(..)) => return Err(elsewhere()),
+        };
+        let mut lanes = Lane::ALL.into_iter().skip(first);
+        let mut next = lanes.next();
+        while let Some(lane) = next {
+            let mut cmd = scripts::call(&scripts::RUNNING, [keys.lane(lane)]);
+            cmd.arg(&entry).arg(most.clamp(1, MOST));
+            let reply = self.ask(keys.lane(lane), &scripts::RUNNING, &cmd).await?;
+            let [last, held] = reply::items::<2>(reply)?;
+            entry = reply::text(last)?;
+            if entry.is_empty() {
+                next = lanes.next();
+                continue;
+            }
+            let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
+            let mut jobs = vec![];
+            for item in reply::array(held)? {
+                let [id, consumer, idle, fields] = reply::items::<4>(item)?;
+                let whole = Value::Array(vec![Value::Array(vec![id, fields])]);
+                let held = (reply::text(consumer)?, now - millis(reply::int(idle)?));
+                if let Some((id, Some(fields))) = reply::entries(whole)?.pop() {
+                    jobs.push(self.view(partition, lane, id, fields, Some(held)));
+                }
+            }
+            // Somebody may have deleted all that were looked at: those behind them are still held.
+            if !jobs.is_empty() {
+                self.note_orders(partition, &mut jobs).await?;
+                return Ok(Page { jobs, next: Some(Cursor(After::Entry(lane, entry))) });
+            }
+        }
+        Ok(Page { jobs: vec![], next: None })
+    }
+
+    /// Jobs that wait for their time, the next one first. Entries that are no jobs, such as timers,
+    /// are left out.
+    ///
+    /// # Errors
+    /// As [`Broker::page_of_ready`].
+    pub async fn page_of_due(
+        &self,
+        partition: &Partition,
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        let keys = self.keys(partition);
+        let own = [keys.due.as_str(), &keys.bodies];
+        self.page_by_time(partition, own, ("up", "-inf"), (after, most), waiting_view).await
+    }
+
+    /// Dead jobs, the last to die first.
+    ///
+    /// # Errors
+    /// As [`Broker::page_of_ready`].
+    pub async fn page_of_dead(
+        &self,
+        partition: &Partition,
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        let keys = self.keys(partition);
+        let own = [keys.dead.as_str(), &keys.dead_bodies];
+        self.page_by_time(partition, own, ("down", "+inf"), (after, most), dead_view).await
+    }
+
+    async fn page_by_time(
+        &self,
+        partition: &Partition,
+        keys: [&str; 2],
+        (order, start): (&str, &str),
+        (after, most): (Option<&Cursor>, usize),
+        view: fn(&Handle, Vec<u8>, Timestamp) -> JobView,
+    ) -> Result<Page, Error> {
+        let (from, skip) = match after.map(|cursor| &cursor.0) {
+            None => (start.to_owned(), 0),
+            Some(After::Time(at, seen)) => (at.to_string(), *seen),
+            Some(After::Entry(..)) => return Err(elsewhere()),
+        };
+        let mut cmd = scripts::call(&scripts::BODIES, keys);
+        cmd.arg(order).arg(from).arg(skip).arg(most.clamp(1, MOST));
+        let mut last = match after.map(|cursor| &cursor.0) {
+            Some(After::Time(at, seen)) => Some((*at, *seen)),
+            _ => None,
+        };
+        let (mut jobs, mut any) = (vec![], false);
+        for item in reply::array(self.ask(keys[0], &scripts::BODIES, &cmd).await?)? {
+            let [id, at, body] = reply::items::<3>(item)?;
+            let (id, at, body) = (reply::bytes(id)?, reply::int(at)?, reply::bytes(body)?);
+            any = true;
+            last = match last {
+                Some((same, seen)) if same == at => Some((at, seen + 1)),
+                _ => Some((at, 1)),
+            };
+            if let (Ok(id), false) = (<[u8; 16]>::try_from(id), body.is_empty()) {
+                let job = JobId::from_bytes(id);
+                let handle = Handle { partition: partition.clone(), job, place: None };
+                jobs.push(view(&handle, body, Timestamp::from_millis(at)));
+            }
+        }
+        let next = last.filter(|_| any).map(|(at, seen)| Cursor(After::Time(at, seen)));
+        Ok(Page { jobs, next })
+    }
+
+    /// Marks those that were ordered to stop.
+    async fn note_orders(&self, partition: &Partition, jobs: &mut [JobView]) -> Result<(), Error> {
+        let mut cmd = redis::cmd("ZMSCORE");
+        cmd.arg(&self.keys(partition).cancelled);
+        jobs.iter().for_each(|view| {
+            cmd.arg(view.id().as_bytes());
+        });
+        let scores = reply::array(self.command(&cmd).await?)?;
+        for (view, score) in jobs.iter_mut().zip(scores) {
+            view.cancelling = score != Value::Nil;
+        }
+        Ok(())
+    }
+}
+
+fn elsewhere() -> Error {
+    Error::invalid("the cursor belongs to another listing: use what this one returned")
+}

@@ -1,0 +1,69 @@
+//! Deleting jobs that do not run. Whoever waits for one is told that it was cancelled.
+
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
+use crate::job::{Error, Handle, Partition, Place, State, clamped_millis};
+use crate::stored::End;
+use crate::view::JobView;
+
+/// What waiters of a deleted job are told.
+const DELETED: &str = "an operator deleted it";
+
+impl Broker {
+    /// Deletes a job that waits or is dead.
+    ///
+    /// # Errors
+    /// [`Error::is_gone`] when it was not found, or runs: that one can be cancelled.
+    pub async fn delete(&self, handle: &Handle) -> Result<(), Error> {
+        let Some(view) = self.find(handle).await? else {
+            return Err(Error::gone("the job was not found").with_job(handle.job));
+        };
+        if view.state == State::Running {
+            return Err(Error::gone("the job runs: cancel it instead").with_job(handle.job));
+        }
+        match self.delete_all(&handle.partition, &[view]).await?.as_slice() {
+            [true] => Ok(()),
+            _ => {
+                Err(Error::gone("the job started or moved meanwhile, look again")
+                    .with_job(handle.job))
+            }
+        }
+    }
+
+    /// Deletes those of these jobs that still wait, or are dead, where they were seen. All of them
+    /// come from one page. Returns for each whether it was deleted.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from doing it; some may have been deleted before.
+    pub async fn delete_all(
+        &self,
+        partition: &Partition,
+        seen: &[JobView],
+    ) -> Result<Vec<bool>, Error> {
+        let Some(first) = seen.first() else { return Ok(vec![]) };
+        let keys = self.keys(partition);
+        let (place, source, bodies) = match (&first.handle.place, first.state) {
+            (Some(Place::Entry(lane, _)), _) => ("lane", keys.lane(*lane), &keys.bodies),
+            (_, State::Dead) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
+            _ => ("due", keys.due.as_str(), &keys.bodies),
+        };
+        let mut deleted = Vec::with_capacity(seen.len());
+        for some in seen.chunks(500) {
+            let records: Vec<String> = some.iter().map(|view| keys.result(view.id())).collect();
+            let batches = [keys.batches.as_str(), &keys.batches_dropped];
+            let own = [source, bodies, &keys.stats, &keys.cancelled];
+            let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
+            let mut cmd = scripts::call(&scripts::REMOVE, all);
+            cmd.arg(place).arg(End::Cancelled(DELETED.into()).encode());
+            for view in some {
+                let entry = view.handle.entry().map_or("", |(_, entry)| entry);
+                let kept = view.end_kept();
+                cmd.arg(view.id().as_bytes()).arg(entry);
+                cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
+            }
+            let each = reply::bytes(self.script(&scripts::REMOVE, &cmd).await?)?;
+            deleted.extend((0..some.len()).map(|at| each.get(at) == Some(&b'1')));
+        }
+        Ok(deleted)
+    }
+}

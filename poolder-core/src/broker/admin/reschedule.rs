@@ -1,0 +1,57 @@
+//! Giving a job that waits another time.
+
+use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
+use crate::job::{Error, Handle, Place, State, Timestamp};
+use crate::stored::head;
+use crate::view::JobView;
+
+impl Broker {
+    /// Lets a job that waits, in a lane or for its time, wait until that moment; `None` for no
+    /// longer than now.
+    ///
+    /// # Errors
+    /// [`Error::is_gone`] when it was not found waiting: it runs, is dead, or has ended.
+    pub async fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
+        let found = self.find(handle).await?;
+        let Some(view) = found else {
+            return Err(Error::gone("the job was not found waiting").with_job(handle.job));
+        };
+        let moved = match (view.state, at) {
+            // It waits for nothing but a slot.
+            (State::Ready, None) => true,
+            (State::Ready | State::Scheduled | State::Retrying, _) => {
+                self.reschedule_at(&view, at).await?
+            }
+            (State::Dead, _) => {
+                return Err(Error::gone("the job is dead: revive it").with_job(handle.job));
+            }
+            _ => {
+                return Err(
+                    Error::gone("the job runs already: cancel it to stop it").with_job(handle.job)
+                );
+            }
+        };
+        if moved {
+            return Ok(());
+        }
+        Err(Error::gone("the job started or moved meanwhile, look again").with_job(handle.job))
+    }
+
+    async fn reschedule_at(&self, view: &JobView, at: Option<Timestamp>) -> Result<bool, Error> {
+        let keys = self.keys(&view.handle.partition);
+        let (lane, place, entry) = match &view.handle.place {
+            Some(Place::Entry(lane, entry)) => (*lane, "lane", &**entry),
+            _ => (view.lane, "due", ""),
+        };
+        let Some(envelope) = view.envelope() else {
+            return Err(Error::invalid("the entry is no job, it can only be deleted"));
+        };
+        let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats];
+        let mut cmd = scripts::call(&scripts::RESCHEDULE, own);
+        cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
+        cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());
+        cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
+        Ok(reply::int(self.script(&scripts::RESCHEDULE, &cmd).await?)? == 1)
+    }
+}

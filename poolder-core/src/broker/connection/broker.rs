@@ -1,0 +1,185 @@
+//! [`Broker`]: the handle that carries connections and keys, and the ways to send a command.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+
+use crate::broker::connection::config::{BLOCK, Config};
+use crate::broker::connection::endpoint::Host;
+use crate::broker::connection::failure;
+use crate::broker::connection::routing::{Route, slot_of};
+use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
+use crate::job::{Error, Partition};
+
+/// Keys of at most this many partitions are remembered.
+const SPELLED: usize = 1024;
+
+/// The way to Redis: connections, keys and scripts. Cheap to clone; connects when first used.
+#[derive(Clone)]
+pub struct Broker {
+    pub(in crate::broker) inner: Arc<Inner>,
+}
+
+pub(in crate::broker) struct Inner {
+    pub(in crate::broker) config: Config,
+    pub(in crate::broker) address: String,
+    pub(in crate::broker) keys: Keyspace,
+    roster: RosterKeys,
+    /// The keys of the partitions in use, so that a hot path does not spell them again.
+    spelled: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
+    pub(in crate::broker) route: Arc<Route>,
+}
+
+impl Broker {
+    /// Prepares the way to a server, without going there yet.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let keys = config.keyspace()?;
+        let address = config.address();
+        let route = Arc::new(Route::new(&config)?);
+        let roster = keys.roster();
+        let spelled = RwLock::default();
+        let inner = Inner { config, address, keys, roster, spelled, route };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// Whatever keeps it from answering.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.command(&redis::cmd("PING")).await.map(|_| ())
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.inner.keys.namespace()
+    }
+
+    /// Where the server is, without credentials.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    pub(in crate::broker) fn keys(&self, partition: &Partition) -> Arc<PartitionKeys> {
+        let spelled = self.inner.spelled.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = spelled.get(partition) {
+            return Arc::clone(keys);
+        }
+        drop(spelled);
+        let keys = Arc::new(self.inner.keys.partition(partition));
+        let mut spelled = self.inner.spelled.write().unwrap_or_else(PoisonError::into_inner);
+        // Queue names may come from users: what is remembered of them is bounded.
+        if spelled.len() >= SPELLED {
+            spelled.clear();
+        }
+        spelled.insert(partition.clone(), Arc::clone(&keys));
+        keys
+    }
+
+    pub(in crate::broker) fn roster_keys(&self) -> &RosterKeys {
+        &self.inner.roster
+    }
+
+    pub(in crate::broker) fn classify(&self, error: RedisError) -> Error {
+        self.inner.learn(&error);
+        failure::classify(error, &self.inner.address)
+    }
+
+    pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
+        self.inner.send(None, cmd).await.map_err(|error| self.classify(error))
+    }
+
+    pub(in crate::broker) async fn script(
+        &self,
+        script: &Script,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        self.inner.send(Some(script), cmd).await.map_err(|error| self.classify(error))
+    }
+
+    pub(in crate::broker) async fn pipeline(
+        &self,
+        pipe: &Pipeline,
+    ) -> Result<Vec<RedisResult<Value>>, Error> {
+        self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
+    }
+
+    /// Runs a script whose reply may be long, apart from the hot commands of the server that has
+    /// the key. A key that is on the move is followed among them.
+    pub(in crate::broker) async fn ask(
+        &self,
+        key: &str,
+        script: &Script,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        let mut connection = self.alone(key).await?;
+        let reply = match cmd.query_async(&mut connection).await {
+            Err(error) if failure::is_noscript(&error) => {
+                match script.load_async(&mut connection).await {
+                    Ok(_) => cmd.query_async(&mut connection).await,
+                    Err(error) => Err(error),
+                }
+            }
+            reply => reply,
+        };
+        match reply {
+            Err(error) if matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) => {
+                self.script(script, cmd).await
+            }
+            reply => reply.map_err(|error| self.classify(error)),
+        }
+    }
+
+    /// A connection of one's own to the server that has the key, for reads that wait. It may be
+    /// dropped at any time.
+    pub(in crate::broker) async fn waiting_on(
+        &self,
+        key: &str,
+    ) -> Result<redis::aio::MultiplexedConnection, Error> {
+        let config = &self.inner.config;
+        let settings = config.connection_waiting(BLOCK + config.longest_reply());
+        let slot = slot_of(key.as_bytes());
+        let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
+        let connection = peer.client.get_multiplexed_async_connection_with_config(&settings).await;
+        connection.map_err(|error| self.classify(error))
+    }
+
+    /// A connection of one's own to the server that has the key, for long reads. It is dropped,
+    /// not returned, after a failure.
+    pub(in crate::broker) async fn alone(
+        &self,
+        key: &str,
+    ) -> Result<deadpool_redis::Connection, Error> {
+        self.alone_at(key, None).await
+    }
+
+    /// The same, to the server that another one named, if one did.
+    pub(in crate::broker) async fn alone_at(
+        &self,
+        key: &str,
+        host: Option<Host>,
+    ) -> Result<deadpool_redis::Connection, Error> {
+        let unsent = |error| self.classify(failure::unsent(error));
+        let peer = match host {
+            Some(_) => self.inner.route.peer_at(host),
+            None => self.inner.route.peer(Some(slot_of(key.as_bytes()))).await,
+        };
+        let peer = peer.map_err(unsent)?;
+        peer.pool.get().await.map_err(|error| match error {
+            deadpool_redis::PoolError::Backend(error) => unsent(error),
+            other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),
+        })
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}

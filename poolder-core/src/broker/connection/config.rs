@@ -1,0 +1,160 @@
+//! Where the server is and how long to wait for it. The password stays in here.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+
+use crate::broker::connection::endpoint::Whereabouts;
+use crate::broker::connection::tls::Certificates;
+use crate::broker::keys::{DEFAULT_NAMESPACE, Keyspace};
+use crate::job::Error;
+
+/// How long a claim waits for jobs when all lanes are empty.
+pub(in crate::broker) const BLOCK: Duration = Duration::from_secs(5);
+
+/// How to reach Redis.
+///
+/// ```
+/// use poolder_core::broker::Config;
+///
+/// let config = Config::new("redis://:secret@localhost:6379/0").namespace("shop");
+/// assert!(!format!("{config:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    url: String,
+    namespace: String,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    certificates: Certificates,
+}
+
+impl Config {
+    /// The server at this URL:
+    ///
+    /// - `redis://[user:password@]host[:port][/db]`, or `unix:///path/to/socket`;
+    /// - `redis+sentinel://[user:password@]host[:port],host[:port]…/service[/db]`, for the primary
+    ///   that these Sentinels name (port 26379 unless given);
+    /// - `redis+cluster://[user:password@]host[:port],host[:port]…`, for the cluster that any of
+    ///   these nodes belongs to (port 6379 unless given).
+    ///
+    /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: DEFAULT_NAMESPACE.into(),
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(3),
+            certificates: Certificates::default(),
+        }
+    }
+
+    /// The server named by `POOLDER_REDIS_URL`, else `REDIS_URL`, else the local one, with the
+    /// namespace of `POOLDER_NAMESPACE`, else `poolder`.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let url = set("POOLDER_REDIS_URL").or_else(|| set("REDIS_URL"));
+        let config = Self::new(url.unwrap_or_else(|| "redis://127.0.0.1:6379/".into()));
+        match set("POOLDER_NAMESPACE") {
+            Some(namespace) => config.namespace(namespace),
+            None => config,
+        }
+    }
+
+    /// Sets the namespace, the first part of every key. Default `poolder`.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// How long a connection may take to open. Default 2 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a reply may take before its outcome counts as unknown. Default 3 s.
+    #[must_use]
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.response_timeout = timeout;
+        self
+    }
+
+    /// Trusts only this certificate, in PEM form, instead of the system's. For `rediss://` URLs.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.certificates.trusted = Some(certificate.into());
+        self
+    }
+
+    /// Shows this certificate to the server, with its key, both in PEM form.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn identify(mut self, cert: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.own = Some((cert.into(), key.into()));
+        self
+    }
+
+    pub(crate) fn keyspace(&self) -> Result<Keyspace, Error> {
+        Keyspace::new(&self.namespace)
+    }
+
+    /// Settings of a connection that answers within `response_timeout`.
+    pub(crate) fn connection(&self) -> redis::AsyncConnectionConfig {
+        self.connection_waiting(self.response_timeout)
+    }
+
+    /// Settings of a connection whose replies may take that long.
+    pub(crate) fn connection_waiting(&self, longest: Duration) -> redis::AsyncConnectionConfig {
+        redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(longest))
+    }
+
+    pub(crate) fn longest_reply(&self) -> Duration {
+        self.response_timeout
+    }
+
+    /// Where the servers are, and how they are found.
+    pub(crate) fn whereabouts(&self) -> Result<Whereabouts, Error> {
+        let mut found = Whereabouts::parse(&self.url)?;
+        let probe = TcpKeepalive::new()
+            .with_time(Duration::from_secs(10))
+            .with_interval(Duration::from_secs(3));
+        // Small packets are sent at once, and dead peers are noticed.
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(probe);
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        let tcp = tcp.set_user_timeout(Duration::from_secs(10));
+        let settings = found.template.redis_settings().clone();
+        let settings = settings.set_lib_name("poolder", env!("CARGO_PKG_VERSION"));
+        let template = found.template.set_tcp_settings(tcp).set_redis_settings(settings);
+        found.template = self.certificates.add_to(template)?;
+        Ok(found)
+    }
+
+    /// Where the server is, without credentials.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self.whereabouts() {
+            Ok(found) => found.to_string(),
+            Err(_) => "an unreadable URL".into(),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("address", &self.address())
+            .field("namespace", &self.namespace)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("response_timeout", &self.response_timeout)
+            .finish()
+    }
+}

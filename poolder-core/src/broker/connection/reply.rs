@@ -1,0 +1,134 @@
+//! Reading replies without trusting their shape.
+
+use std::time::Duration;
+
+use redis::{RedisError, RedisResult, Value};
+
+use crate::job::{EntryId, Error, Fields, Timestamp};
+
+fn unexpected(what: &str, value: &Value) -> Error {
+    let shown: String = format!("{value:?}").chars().take(200).collect();
+    Error::protocol(format!("expected {what} in a reply of Redis, found {shown}"))
+}
+
+/// An error reply as an error. Errors inside a list are found by whoever reads it; looking for
+/// them here would build every list anew.
+pub(crate) fn checked(value: Value) -> RedisResult<Value> {
+    match value {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}
+
+/// The error that a reply is.
+pub(crate) fn error(value: &Value) -> Option<RedisError> {
+    match value {
+        Value::ServerError(error) => Some(error.clone().into()),
+        _ => None,
+    }
+}
+
+pub(crate) fn array(value: Value) -> Result<Vec<Value>, Error> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Ok(items),
+        Value::Nil => Ok(vec![]),
+        other => Err(unexpected("a list", &other)),
+    }
+}
+
+/// A list of exactly that many items.
+pub(crate) fn items<const N: usize>(value: Value) -> Result<[Value; N], Error> {
+    let list = array(value)?;
+    let found = list.len();
+    list.try_into()
+        .map_err(|_| Error::protocol(format!("expected {N} items in a reply, found {found}")))
+}
+
+pub(crate) fn bytes(value: Value) -> Result<Vec<u8>, Error> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        Value::Okay => Ok(b"OK".to_vec()),
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
+        other => Err(unexpected("a string", &other)),
+    }
+}
+
+pub(crate) fn text(value: Value) -> Result<String, Error> {
+    String::from_utf8(bytes(value)?)
+        .map_err(|_| Error::protocol("expected text in a reply of Redis, found other bytes"))
+}
+
+pub(crate) fn int(value: Value) -> Result<i64, Error> {
+    match value {
+        Value::Int(number) => Ok(number),
+        // Scores come as text, and in scientific notation from some servers.
+        other => {
+            let text = text(other)?;
+            let exact = text.parse::<i64>().ok();
+            // Milliseconds fit a double exactly.
+            exact
+                .or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
+                .ok_or_else(|| Error::protocol(format!("expected a number, found {text:?}")))
+        }
+    }
+}
+
+/// A stream entry: its id, and its fields unless it was deleted.
+pub(crate) type StreamEntry = (EntryId, Option<Fields>);
+
+/// Stream entries.
+pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
+    array(value)?
+        .into_iter()
+        .map(|entry| {
+            let [id, fields] = items::<2>(entry)?;
+            let id = text(id)?.into();
+            Ok((id, fields_of(fields)?))
+        })
+        .collect()
+}
+
+/// Stream entries one after the other: id, how many strings follow, and those.
+pub(crate) fn flat_entries(
+    mut values: impl Iterator<Item = Value>,
+) -> Result<Vec<(EntryId, Fields)>, Error> {
+    let mut entries = vec![];
+    while let Some(id) = values.next() {
+        let id = text(id)?.into();
+        let count = usize::try_from(int(values.next().unwrap_or_default())?).unwrap_or(0);
+        let fields = Value::Array(values.by_ref().take(count).collect());
+        entries.push((id, fields_of(fields)?.unwrap_or_default()));
+    }
+    Ok(entries)
+}
+
+pub(crate) fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
+    if value == Value::Nil {
+        return Ok(None);
+    }
+    let mut list = array(value)?.into_iter();
+    let mut fields = Vec::with_capacity(list.len() / 2);
+    while let (Some(name), Some(value)) = (list.next(), list.next()) {
+        fields.push((bytes(name)?, bytes(value)?));
+    }
+    Ok((!fields.is_empty()).then_some(fields))
+}
+
+/// When an entry was written to its stream, by the server's clock.
+pub(in crate::broker) fn entry_time(entry: &str) -> Option<Timestamp> {
+    let (millis, _) = entry.split_once('-')?;
+    millis.parse().ok().map(Timestamp::from_millis)
+}
+
+/// A time in ms that the server counted.
+pub(in crate::broker) fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// The reply of `TIME`.
+pub(in crate::broker) fn server_time(reply: Value) -> Result<Timestamp, Error> {
+    let [seconds, micros] = items::<2>(reply)?;
+    let seconds = int(seconds)?.saturating_mul(1000);
+    Ok(Timestamp::from_millis(seconds.saturating_add(int(micros)? / 1000)))
+}

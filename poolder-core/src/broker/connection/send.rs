@@ -1,0 +1,161 @@
+//! Sending commands to where their keys are, and again to where they have moved. Only what the
+//! server certainly did not execute is sent again.
+
+use std::time::Duration;
+
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+use tokio::time::Instant;
+
+use crate::broker::connection::broker::Inner;
+use crate::broker::connection::endpoint::Host;
+use crate::broker::connection::failure::unsent;
+use crate::broker::connection::routing::slot_of;
+
+/// How long a key may be on the move, or a new primary be awaited, before the caller hears of it.
+pub(in crate::broker) const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two tries.
+pub(in crate::broker) const PAUSE: Duration = Duration::from_millis(50);
+
+/// What an error says about where to send the command.
+pub(in crate::broker) enum Redirection {
+    /// To the same place, later.
+    Later,
+    /// To where the key is now.
+    Elsewhere,
+    /// Once, to that server.
+    Ask(Host),
+}
+
+impl Inner {
+    /// Sends a command, and a script with it where the server does not know it yet.
+    pub(in crate::broker) async fn send(
+        &self,
+        script: Option<&Script>,
+        cmd: &Cmd,
+    ) -> RedisResult<Value> {
+        let slot = self.slot_in(cmd);
+        let since = Instant::now();
+        loop {
+            let sent = match self.route.peer(slot).await {
+                Ok(peer) => match script {
+                    Some(script) => peer.link.script(script, cmd).await,
+                    None => peer.link.command(cmd).await,
+                },
+                Err(error) => Err(unsent(error)),
+            };
+            let Err(error) = sent else { return sent };
+            let redirection = self.redirection(&error);
+            match redirection {
+                Some(Redirection::Ask(host)) => {
+                    let answer = self.ask(host, cmd).await;
+                    if answer.as_ref().err().is_none_or(|error| self.redirection(error).is_none()) {
+                        return answer;
+                    }
+                }
+                Some(_) => {}
+                None => return Err(error),
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends commands in as few pipelines as there are servers; one reply per command.
+    pub(in crate::broker) async fn send_all(
+        &self,
+        pipe: &Pipeline,
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut replies = if self.route.is_one() {
+            let peer = self.route.peer(None).await.map_err(unsent)?;
+            peer.link.pipeline(pipe).await?
+        } else {
+            self.send_by_slot(pipe).await
+        };
+        for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
+            if reply.as_ref().err().is_some_and(|error| self.redirection(error).is_some()) {
+                *reply = self.send(None, cmd).await;
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn send_by_slot(&self, pipe: &Pipeline) -> Vec<RedisResult<Value>> {
+        let slots: Vec<Option<u16>> = pipe.cmd_iter().map(|cmd| self.slot_in(cmd)).collect();
+        let mut replies: Vec<Option<RedisResult<Value>>> = slots.iter().map(|_| None).collect();
+        let mut distinct = slots.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for slot in distinct {
+            let places: Vec<usize> = (0..slots.len()).filter(|at| slots[*at] == slot).collect();
+            let mut part = redis::pipe();
+            for cmd in pipe.cmd_iter().zip(&slots).filter(|(_, of)| **of == slot) {
+                part.add_command(cmd.0.clone());
+            }
+            let sent = match self.route.peer(slot).await {
+                Ok(peer) => peer.link.pipeline(&part).await,
+                Err(error) => Err(unsent(error)),
+            };
+            match sent {
+                Ok(answers) => {
+                    for (at, answer) in places.into_iter().zip(answers) {
+                        replies[at] = Some(answer);
+                    }
+                }
+                Err(error) => {
+                    places.into_iter().for_each(|at| replies[at] = Some(Err(error.clone())));
+                }
+            }
+        }
+        let lost = || Err(RedisError::from((redis::ErrorKind::Client, "a reply is missing")));
+        replies.into_iter().map(|reply| reply.unwrap_or_else(lost)).collect()
+    }
+
+    /// Sends a command to a server that is just receiving the slot.
+    async fn ask(&self, host: Host, cmd: &Cmd) -> RedisResult<Value> {
+        self.route.peer_at(Some(host))?.link.asking(cmd).await
+    }
+
+    /// What the error says about the place, and whether what we know of it is still true.
+    pub(in crate::broker) fn redirection(&self, error: &RedisError) -> Option<Redirection> {
+        self.learn(error);
+        match error.code() {
+            Some("MOVED") => Some(Redirection::Elsewhere),
+            Some("ASK") => {
+                // The number beside it is the slot, not the port.
+                let (address, _slot) = error.redirect_node()?;
+                let (host, port) = address.rsplit_once(':')?;
+                Some(Redirection::Ask(Host(host.into(), port.parse().ok()?)))
+            }
+            Some("TRYAGAIN" | "CLUSTERDOWN") => Some(Redirection::Later),
+            Some("READONLY" | "MASTERDOWN") if self.route.may_move() => {
+                Some(Redirection::Elsewhere)
+            }
+            _ if error.is_connection_refusal() && self.route.may_move() => {
+                Some(Redirection::Elsewhere)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets where the servers are when an error says that they have moved.
+    pub(in crate::broker) fn learn(&self, error: &RedisError) {
+        let moved =
+            matches!(error.code(), Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"));
+        if self.route.may_move() && (moved || error.is_io_error()) {
+            self.route.forget();
+        }
+    }
+
+    /// The slot of the first key, which begins like all of ours; where it matters.
+    fn slot_in(&self, cmd: &Cmd) -> Option<u16> {
+        if self.route.is_one() {
+            return None;
+        }
+        cmd.args_iter().find_map(|arg| match arg {
+            Arg::Simple(word) if self.keys.is_ours(word) => Some(slot_of(word)),
+            _ => None,
+        })
+    }
+}

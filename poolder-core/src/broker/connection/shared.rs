@@ -1,0 +1,166 @@
+//! The connection that all hot commands of a process share, replaced when it is no good any more.
+//!
+//! One multiplexed connection carries sixty-four callers three times as fast as a pool does. What
+//! blocks, or must be alone on its connection, does not come here.
+
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+use tokio::sync::Mutex;
+
+use crate::broker::connection::auto_pipeline::Bunch;
+use crate::broker::connection::config::Config;
+use crate::broker::connection::failure::{is_noscript, spoils_connection, unsent};
+use crate::broker::connection::reply;
+use crate::broker::scripts;
+
+/// After this many timeouts in a row the connection may be half open, and is replaced.
+const TIMEOUTS: u32 = 2;
+
+pub(crate) struct Link {
+    client: redis::Client,
+    settings: redis::AsyncConnectionConfig,
+    current: RwLock<Option<Current>>,
+    opening: Mutex<()>,
+    timeouts: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Current {
+    generation: u64,
+    connection: MultiplexedConnection,
+    /// What is to go out on it.
+    bunch: Bunch,
+}
+
+impl Link {
+    pub(crate) fn new(client: redis::Client, config: &Config) -> Self {
+        Self {
+            client,
+            settings: config.connection(),
+            current: RwLock::new(None),
+            opening: Mutex::new(()),
+            timeouts: AtomicU32::new(0),
+        }
+    }
+
+    /// Sends one command.
+    pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
+        let current = self.current().await?;
+        let reply = current.bunch.send(current.connection, cmd).await;
+        self.judge(current.generation, reply.as_ref().err());
+        reply
+    }
+
+    /// Runs a script, loading it first where the server does not know it.
+    pub(crate) async fn script(&self, script: &Script, cmd: &Cmd) -> RedisResult<Value> {
+        match self.command(cmd).await {
+            Err(error) if is_noscript(&error) => {
+                let mut current = self.current().await?;
+                script.load_async(&mut current.connection).await.map_err(unsent)?;
+                self.command(cmd).await
+            }
+            reply => reply,
+        }
+    }
+
+    /// Sends a pipeline; the reply has a value or an error per command. Scripts that the server
+    /// did not know are loaded, and only they are sent again.
+    pub(crate) async fn pipeline(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut replies = self.pipeline_once(pipe).await?;
+        let missing: Vec<usize> = replies
+            .iter()
+            .enumerate()
+            .filter(|(_, reply)| reply.as_ref().err().is_some_and(is_noscript))
+            .map(|(index, _)| index)
+            .collect();
+        if !missing.is_empty() {
+            self.pipeline_once(&scripts::load_all()).await?;
+            let mut again = redis::pipe();
+            for cmd in pipe.cmd_iter().enumerate().filter(|(i, _)| missing.contains(i)) {
+                again.add_command(cmd.1.clone());
+            }
+            for (index, reply) in missing.into_iter().zip(self.pipeline_once(&again).await?) {
+                replies[index] = reply;
+            }
+        }
+        Ok(replies)
+    }
+
+    /// Sends a command to a server that is just receiving its slot. Each try has to ask: on the
+    /// same connection, right before the command.
+    pub(crate) async fn asking(&self, cmd: &Cmd) -> RedisResult<Value> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("ASKING").add_command(cmd.clone());
+        let mut reply = self.pipeline_once(&pipe).await?.pop();
+        if reply.as_ref().is_some_and(|reply| reply.as_ref().is_err_and(is_noscript)) {
+            self.pipeline_once(&scripts::load_all()).await.map_err(unsent)?;
+            reply = self.pipeline_once(&pipe).await?.pop();
+        }
+        reply.unwrap_or(Ok(Value::Nil))
+    }
+
+    async fn pipeline_once(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut current = self.current().await?;
+        let replies = current.connection.req_packed_commands(pipe, 0, pipe.len()).await;
+        let error = match &replies {
+            Err(error) => Some(error.clone()),
+            Ok(values) => values.iter().find_map(reply::error),
+        };
+        self.judge(current.generation, error.as_ref());
+        Ok(replies?.into_iter().map(reply::checked).collect())
+    }
+
+    async fn current(&self) -> RedisResult<Current> {
+        if let Some(current) = self.peek() {
+            return Ok(current);
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(current) = self.peek() {
+            return Ok(current);
+        }
+        let opened = self.client.get_multiplexed_async_connection_with_config(&self.settings);
+        let mut connection = opened.await.map_err(unsent)?;
+        let load = scripts::load_all();
+        connection.req_packed_commands(&load, 0, load.len()).await.map_err(unsent)?;
+        let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let current =
+            Current { generation: next_generation(), connection, bunch: Bunch::default() };
+        *slot = Some(current.clone());
+        self.timeouts.store(0, Ordering::Relaxed);
+        Ok(current)
+    }
+
+    fn peek(&self) -> Option<Current> {
+        self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Learns from a reply whether the connection is still worth having.
+    fn judge(&self, generation: u64, error: Option<&RedisError>) {
+        let Some(error) = error else {
+            self.timeouts.store(0, Ordering::Relaxed);
+            return;
+        };
+        let stuck = error.is_timeout()
+            && self.timeouts.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= TIMEOUTS;
+        if stuck || spoils_connection(error) {
+            let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if slot.as_ref().is_some_and(|current| current.generation == generation) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("open", &self.peek().is_some()).finish_non_exhaustive()
+    }
+}
+
+fn next_generation() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,350 @@
+//! Taking jobs, on a connection of its own: a blocking read would hold up everybody else's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use crate::broker::connection::config::BLOCK;
+use crate::broker::connection::failure::{is_nogroup, is_noscript, spoils_connection};
+use crate::broker::connection::reply;
+use crate::broker::connection::routing::{Peer, slot_of};
+use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
+use crate::broker::jobs::settle::Plan;
+use crate::broker::keys::{GROUP, PartitionKeys};
+use crate::broker::{Broker, DeadLimits, Depths, Settled, Settlement, scripts};
+use crate::job::{EntryId, Error, Lane, Partition};
+use crate::stored::{Claim, Entry, Stretch, Undecodable, read_entry};
+
+/// A consumer's connection for claiming, and for settling on the way.
+#[derive(Debug)]
+pub struct ClaimLine {
+    broker: Broker,
+    keys: Arc<PartitionKeys>,
+    consumer: Arc<str>,
+    limits: DeadLimits,
+    connection: Connection,
+    id: Option<LineId>,
+    history: Option<Arc<str>>,
+}
+
+/// Names a line at its server.
+#[derive(Clone)]
+pub struct LineId {
+    peer: Arc<Peer>,
+    number: i64,
+}
+
+impl std::fmt::Debug for LineId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LineId({})", self.number)
+    }
+}
+
+/// The client's connection has no `Debug` of its own.
+struct Connection(MultiplexedConnection);
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// What a claim brought.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Jobs to run.
+    pub jobs: Vec<Claim>,
+    /// Entries that are no jobs; they are ours to bury.
+    pub undecodable: Vec<Undecodable>,
+}
+
+impl Claimed {
+    /// True when it brought nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.undecodable.is_empty()
+    }
+
+    /// How many entries it brought.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.jobs.len() + self.undecodable.len()
+    }
+
+    /// Adds what one read brought from a lane.
+    fn extend(&mut self, name: &str, lane: Lane, entries: Vec<reply::StreamEntry>) {
+        let stretch = Stretch::of(entries.iter().map(|(id, _)| id));
+        for (id, fields) in entries {
+            // New entries have fields; one deleted this very moment has nothing to run.
+            let Some(fields) = fields else { continue };
+            let mut entry = read_entry(name, lane, id, fields);
+            if let Entry::Job(claim) = &mut entry {
+                claim.stretch.clone_from(&stretch);
+            }
+            self.push(entry);
+        }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        match entry {
+            Entry::Job(claim) => self.jobs.push(claim),
+            Entry::Undecodable(found) => self.undecodable.push(found),
+        }
+    }
+}
+
+/// What one round trip brought.
+#[derive(Debug)]
+pub struct Exchange {
+    /// One result per settlement, in order.
+    pub settled: Vec<Settled>,
+    /// How many jobs waited before the claim, if asked for, unless the server could not tell.
+    pub depths: Option<Depths>,
+    /// What was claimed.
+    pub claimed: Result<Claimed, Error>,
+}
+
+impl ClaimLine {
+    /// Opens a line for a consumer, and creates the group where it is missing: at the start of
+    /// the stream, since what is stored there is unfinished.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering, or from accepting the consumer.
+    pub async fn open(
+        broker: &Broker,
+        partition: &Partition,
+        consumer: &str,
+        limits: DeadLimits,
+    ) -> Result<Self, Error> {
+        let config = &broker.inner.config;
+        let settings = config.connection_waiting(BLOCK + config.longest_reply());
+        let keys = broker.keys(partition);
+        let slot = Some(slot_of(keys.due.as_bytes()));
+        let peer = broker.inner.route.peer(slot).await.map_err(|error| broker.classify(error))?;
+        let mut connection = peer
+            .client
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await
+            .map_err(|error| broker.classify(error))?;
+        let mut hello = scripts::load_all();
+        let scripts = hello.len();
+        hello.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
+        let mut replies = send(&mut connection, &hello)
+            .await
+            .map_err(|error| broker.classify(error))?
+            .split_off(scripts)
+            .into_iter();
+        // Both are conveniences that access rules may withhold: without an id a shutdown waits
+        // for the block to end, without a history every settle is a careful one.
+        let id = replies.next().and_then(Result::ok).and_then(|value| reply::int(value).ok());
+        let info = replies.next().and_then(Result::ok).and_then(|value| reply::text(value).ok());
+        let history = info.as_deref().and_then(replication_id).map(Arc::from);
+        let mut line = Self {
+            broker: broker.clone(),
+            keys,
+            consumer: consumer.into(),
+            limits,
+            connection: Connection(connection),
+            id: id.map(|number| LineId { peer, number }),
+            history,
+        };
+        line.create_groups().await?;
+        Ok(line)
+    }
+
+    /// The server history in which this line claims, where the server tells it.
+    #[must_use]
+    pub fn history(&self) -> Option<Arc<str>> {
+        self.history.clone()
+    }
+
+    /// By this id [`Broker::unblock`] ends a wait of this line.
+    #[must_use]
+    pub fn id(&self) -> Option<LineId> {
+        self.id.clone()
+    }
+
+    /// Settles and claims in one round trip. The claim does not wait. The depths of the lanes cost
+    /// the server as much as settling ten jobs: they come only where `depths` asks for them.
+    ///
+    /// # Errors
+    /// When the connection failed: every settlement is unknown, and jobs may have been claimed
+    /// without our hearing of it. Drop the line, open another, and adopt with
+    /// [`ClaimLine::held`].
+    pub async fn exchange(
+        &mut self,
+        settlements: &[Settlement],
+        claim: Option<(Lane, usize)>,
+        depths: bool,
+    ) -> Result<Exchange, Error> {
+        let mut pipe = redis::pipe();
+        let plan = Plan::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
+        if let Some((lane, count)) = claim {
+            pipe.add_command(self.read(&[lane], count, None));
+        }
+        let mut replies = self.send(&pipe).await?;
+        if replies.iter().any(|reply| reply.as_ref().err().is_some_and(is_noscript)) {
+            replies = self.again_with_scripts(&pipe, replies).await?;
+        }
+        let spoiled = |reply: &RedisResult<Value>| {
+            reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
+        };
+        if let Some(error) = replies.iter().find_map(spoiled) {
+            return Err(self.broker.classify(error));
+        }
+        let mut replies = replies.into_iter();
+        let (settled, depths) = plan.read(replies.by_ref(), self.broker.address());
+        let claimed = match replies.next() {
+            None => Ok(Claimed::default()),
+            Some(Ok(reply)) => self.read_claimed(reply),
+            Some(Err(error)) if is_nogroup(&error) => {
+                self.create_groups().await.map(|()| Claimed::default())
+            }
+            Some(Err(error)) => Err(self.broker.classify(error)),
+        };
+        Ok(Exchange { settled, depths, claimed })
+    }
+
+    /// Waits up to 5 s for a job in any of the lanes, and claims at most one of each. It must not
+    /// be abandoned: the server would still hand out a job, to nobody.
+    ///
+    /// # Errors
+    /// As [`ClaimLine::exchange`].
+    pub async fn wait(&mut self, lanes: &[Lane]) -> Result<Claimed, Error> {
+        let cmd = self.read(lanes, 1, Some(BLOCK));
+        let connection = &mut self.connection.0;
+        match connection.req_packed_command(&cmd).await.and_then(reply::checked) {
+            Ok(reply) => self.read_claimed(reply),
+            Err(error) if is_nogroup(&error) => {
+                self.create_groups().await.map(|()| Claimed::default())
+            }
+            Err(error) => Err(self.broker.classify(error)),
+        }
+    }
+
+    /// The entries of a lane that the server thinks this consumer holds, at most 1,000.
+    ///
+    /// # Errors
+    /// As [`ClaimLine::exchange`].
+    pub async fn held(&mut self, lane: Lane) -> Result<Vec<EntryId>, Error> {
+        let mut pipe = redis::pipe();
+        pipe.add_command(pending(self.keys.lane(lane), &self.consumer, 1000));
+        match self.send(&pipe).await?.pop() {
+            Some(Ok(reply)) => pending_ids(reply),
+            Some(Err(error)) if is_nogroup(&error) => Ok(vec![]),
+            Some(Err(error)) => Err(self.broker.classify(error)),
+            None => Err(Error::protocol("a pipeline came back empty")),
+        }
+    }
+
+    /// Reads entries that this consumer holds. Those that were deleted meanwhile are let go.
+    ///
+    /// # Errors
+    /// As [`ClaimLine::exchange`].
+    pub async fn adopt(&mut self, lane: Lane, ids: &[EntryId]) -> Result<Claimed, Error> {
+        let mut claimed = Claimed::default();
+        let stream = self.keys.lane(lane).to_owned();
+        for some in ids.chunks(16) {
+            let replies = self.send(&ranges(&stream, some)).await?;
+            let (entries, gone) = read_ranges(&stream, lane, some, replies)
+                .map_err(|error| error.unwrap_or_else(|error| self.broker.classify(error)))?;
+            entries.into_iter().for_each(|entry| claimed.push(entry));
+            self.broker.let_go(&stream, &gone).await?;
+        }
+        Ok(claimed)
+    }
+
+    fn read(&self, lanes: &[Lane], count: usize, block: Option<Duration>) -> Cmd {
+        let mut cmd = redis::cmd("XREADGROUP");
+        cmd.arg("GROUP").arg(GROUP).arg(self.consumer.as_ref()).arg("COUNT").arg(count.max(1));
+        if let Some(block) = block {
+            cmd.arg("BLOCK").arg(crate::job::clamped_millis(block));
+        }
+        cmd.arg("STREAMS");
+        for lane in lanes {
+            cmd.arg(self.keys.lane(*lane));
+        }
+        for _ in lanes {
+            cmd.arg(">");
+        }
+        cmd
+    }
+
+    fn read_claimed(&self, reply: Value) -> Result<Claimed, Error> {
+        let mut claimed = Claimed::default();
+        for stream in reply::array(reply)? {
+            let [name, entries] = reply::items::<2>(stream)?;
+            let name = reply::text(name)?;
+            let lane = Lane::ALL
+                .into_iter()
+                .find(|lane| self.keys.lane(*lane) == name)
+                .ok_or_else(|| Error::protocol(format!("read from {name}, which was not asked")))?;
+            claimed.extend(&name, lane, reply::entries(entries)?);
+        }
+        Ok(claimed)
+    }
+
+    async fn create_groups(&mut self) -> Result<(), Error> {
+        let mut pipe = redis::pipe();
+        for lane in Lane::ALL {
+            let stream = self.keys.lane(lane);
+            pipe.cmd("XGROUP").arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
+        }
+        for reply in self.send(&pipe).await? {
+            match reply {
+                Err(error) if error.code() == Some("BUSYGROUP") => {}
+                Err(error) => return Err(self.broker.classify(error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn again_with_scripts(
+        &mut self,
+        pipe: &Pipeline,
+        mut replies: Vec<RedisResult<Value>>,
+    ) -> Result<Vec<RedisResult<Value>>, Error> {
+        self.send(&scripts::load_all()).await?;
+        for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
+            if reply.as_ref().err().is_some_and(is_noscript) {
+                let mut one = redis::pipe();
+                one.add_command(cmd.clone());
+                if let Some(answer) = self.send(&one).await?.pop() {
+                    *reply = answer;
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn send(&mut self, pipe: &Pipeline) -> Result<Vec<RedisResult<Value>>, Error> {
+        send(&mut self.connection.0, pipe).await.map_err(|error| self.broker.classify(error))
+    }
+}
+
+impl Broker {
+    /// Ends the wait of the line with this id, as if its time were up. A hint: where access rules
+    /// forbid it, the wait ends by itself.
+    pub async fn unblock(&self, line: &LineId) {
+        let mut cmd = redis::cmd("CLIENT");
+        cmd.arg("UNBLOCK").arg(line.number);
+        if let Err(error) = line.peer.link.command(&cmd).await {
+            tracing::debug!(%error, "a waiting claim could not be ended early");
+        }
+    }
+}
+
+async fn send(
+    connection: &mut MultiplexedConnection,
+    pipe: &Pipeline,
+) -> RedisResult<Vec<RedisResult<Value>>> {
+    let replies = connection.req_packed_commands(pipe, 0, pipe.len()).await?;
+    Ok(replies.into_iter().map(reply::checked).collect())
+}
+
+fn replication_id(info: &str) -> Option<&str> {
+    info.lines().find_map(|line| line.strip_prefix("master_replid:")).map(str::trim)
+}

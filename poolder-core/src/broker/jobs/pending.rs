@@ -1,0 +1,54 @@
+//! Reading what a consumer holds: the commands, and their replies.
+
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use crate::broker::connection::reply;
+use crate::broker::keys::GROUP;
+use crate::job::{EntryId, Error, Lane};
+use crate::stored::{Entry, read_entry};
+
+/// `XPENDING` of one consumer.
+pub(in crate::broker) fn pending(stream: &str, consumer: &str, count: usize) -> Cmd {
+    let mut cmd = redis::cmd("XPENDING");
+    cmd.arg(stream).arg(GROUP).arg("-").arg("+").arg(count).arg(consumer);
+    cmd
+}
+
+/// The ids in its reply.
+pub(in crate::broker) fn pending_ids(reply: Value) -> Result<Vec<EntryId>, Error> {
+    reply::array(reply)?
+        .into_iter()
+        .map(|item| {
+            let [id, _consumer, _idle, _deliveries] = reply::items::<4>(item)?;
+            Ok(reply::text(id)?.into())
+        })
+        .collect()
+}
+
+/// One `XRANGE` per id.
+pub(in crate::broker) fn ranges(stream: &str, ids: &[EntryId]) -> Pipeline {
+    let mut pipe = redis::pipe();
+    for id in ids {
+        pipe.cmd("XRANGE").arg(stream).arg(id.as_ref()).arg(id.as_ref()).arg("COUNT").arg(1);
+    }
+    pipe
+}
+
+type Ranges = (Vec<Entry>, Vec<EntryId>);
+
+/// The entries in the replies, and the ids that have none any more.
+pub(in crate::broker) fn read_ranges(
+    stream: &str,
+    lane: Lane,
+    ids: &[EntryId],
+    replies: Vec<RedisResult<Value>>,
+) -> Result<Ranges, Result<Error, redis::RedisError>> {
+    let (mut found, mut gone) = (vec![], vec![]);
+    for (id, reply) in ids.iter().zip(replies) {
+        match reply::entries(reply.map_err(Err)?).map_err(Ok)?.pop() {
+            Some((id, Some(fields))) => found.push(read_entry(stream, lane, id, fields)),
+            _ => gone.push(id.clone()),
+        }
+    }
+    Ok((found, gone))
+}

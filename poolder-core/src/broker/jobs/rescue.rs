@@ -1,0 +1,144 @@
+//! Finding what dead nodes hold. What becomes of it is decided elsewhere.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::broker::connection::reply;
+use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
+use crate::broker::keys::GROUP;
+use crate::broker::{Broker, scripts};
+use crate::job::{EntryId, Error, Lane, Partition};
+use crate::stored::Entry;
+
+/// A consumer of a lane, and whether it holds anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The lane.
+    pub lane: Lane,
+    /// The consumer's name: that of a node, unless it is no client of ours.
+    pub consumer: String,
+    /// Entries that it holds.
+    pub pending: u64,
+    /// Time since it last asked for something.
+    pub idle: Duration,
+}
+
+impl Broker {
+    /// All consumers of a partition.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn holders(&self, partition: &Partition) -> Result<Vec<Holder>, Error> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        for lane in Lane::ALL {
+            pipe.cmd("XINFO").arg("CONSUMERS").arg(keys.lane(lane)).arg(GROUP);
+        }
+        let mut holders = vec![];
+        for (lane, reply) in Lane::ALL.into_iter().zip(self.pipeline(&pipe).await?) {
+            // A lane without stream or group has no consumers.
+            let Ok(reply) = reply else { continue };
+            for consumer in reply::array(reply)? {
+                match holder(lane, consumer) {
+                    Ok(holder) => holders.push(holder),
+                    // No client of ours has such a name. It must not keep the others waiting.
+                    Err(error) => tracing::warn!(
+                        %partition, %lane, %error,
+                        "a consumer's name is not text: what it holds cannot be rescued"
+                    ),
+                }
+            }
+        }
+        Ok(holders)
+    }
+
+    /// Up to 50 entries that a consumer holds in a lane. Entries that were deleted meanwhile are
+    /// let go on the way.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn held_by(
+        &self,
+        partition: &Partition,
+        lane: Lane,
+        consumer: &str,
+    ) -> Result<Vec<Entry>, Error> {
+        let keys = self.keys(partition);
+        let stream = keys.lane(lane);
+        let mut connection = self.alone(stream).await?;
+        let ids: Value = pending(stream, consumer, 50)
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| self.classify(error))?;
+        let mut entries = vec![];
+        for some in pending_ids(ids)?.chunks(16) {
+            let replies: Vec<Value> = ranges(stream, some)
+                .query_async(&mut connection)
+                .await
+                .map_err(|error| self.classify(error))?;
+            let replies = replies.into_iter().map(Ok).collect();
+            let (found, gone) = read_ranges(stream, lane, some, replies)
+                .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
+            entries.extend(found);
+            self.let_go(stream, &gone).await?;
+        }
+        Ok(entries)
+    }
+
+    /// Ends claims whose entries were found to be gone.
+    pub(in crate::broker) async fn let_go(
+        &self,
+        stream: &str,
+        gone: &[EntryId],
+    ) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut cmd = scripts::call(&scripts::LET_GO, [stream]);
+        gone.iter().for_each(|id| {
+            cmd.arg(id.as_ref());
+        });
+        self.script(&scripts::LET_GO, &cmd).await.map(|_| ())
+    }
+
+    /// Removes a consumer that holds nothing. Returns whether it did hold nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from answering.
+    pub async fn forget(
+        &self,
+        partition: &Partition,
+        lane: Lane,
+        consumer: &str,
+    ) -> Result<bool, Error> {
+        let keys = self.keys(partition);
+        let mut cmd = scripts::call(&scripts::FORGET, [keys.lane(lane)]);
+        cmd.arg(consumer);
+        let reply = self.script(&scripts::FORGET, &cmd).await?;
+        Ok(reply::int(reply)? == 1)
+    }
+}
+
+fn holder(lane: Lane, info: Value) -> Result<Holder, Error> {
+    let pairs: Vec<(Value, Value)> = match info {
+        Value::Map(pairs) => pairs,
+        list => {
+            let list = reply::array(list)?;
+            list.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+        }
+    };
+    let mut holder = Holder { lane, consumer: String::new(), pending: 0, idle: Duration::ZERO };
+    for (name, value) in pairs {
+        match reply::text(name)?.as_str() {
+            "name" => holder.consumer = reply::text(value)?,
+            "pending" => holder.pending = u64::try_from(reply::int(value)?).unwrap_or(0),
+            "idle" => {
+                let millis = u64::try_from(reply::int(value)?).unwrap_or(0);
+                holder.idle = Duration::from_millis(millis);
+            }
+            _ => {}
+        }
+    }
+    Ok(holder)
+}

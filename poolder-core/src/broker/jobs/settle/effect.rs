@@ -1,0 +1,156 @@
+//! What else happens in the step that settles a job: all of it, or nothing when the claim is lost.
+
+use std::time::Duration;
+
+use super::{Retry, Settlement};
+use crate::broker::keys::{PartitionKeys, ScheduleKeys};
+use crate::job::{Failure, JobId, Lane, clamped_millis};
+use crate::policy::Counters;
+use crate::policy::decide::{ORDERED, Transition, Wait};
+use crate::stored::{Death, End, head};
+
+/// How long a result is kept.
+const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Something that happens in the same step as a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A batch goes on with the entries that were set apart under this name, and no others.
+    KeepEntries(String),
+    /// The entries of a batch that were set apart under this name become a dead batch of their
+    /// own.
+    BuryEntries {
+        /// Under which name they were set apart.
+        part: String,
+        /// The id of the dead batch.
+        id: JobId,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// An effect in the words of `move.lua`.
+pub(super) struct Spelled {
+    pub(super) name: &'static str,
+    /// The keys it touches, in the order in which the script takes them.
+    pub(super) keys: Vec<String>,
+    pub(super) value: Vec<u8>,
+    pub(super) millis: i64,
+}
+
+/// The effects of a settlement, those of its transition included.
+pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelled> {
+    let job = settlement.job_id();
+    let hold = settlement.addressed.as_ref().and_then(|addressed| {
+        let Transition::Later { delay, .. } = &settlement.transition else { return None };
+        (addressed.retry == Retry::Hold).then(|| Spelled {
+            name: "hold",
+            keys: vec![keys.lease.clone()],
+            value: vec![],
+            millis: clamped_millis(*delay),
+        })
+    });
+    let others = settlement.effects.iter().map(|effect| match effect {
+        Effect::KeepEntries(part) => {
+            let batcher = settlement.batcher.as_deref().unwrap_or_default();
+            let rest = keys.batch_rest(job, part);
+            let keys = vec![keys.batch_sealed(job), keys.batcher(batcher), rest];
+            Spelled { name: "swap", keys, value: vec![], millis: 0 }
+        }
+        Effect::BuryEntries { part, id, failure } => {
+            bury_entries(settlement, keys, (part, *id), failure)
+        }
+    });
+    // What becomes of the sealed list comes last: the others look into it.
+    let list = settlement.batcher.as_deref().and_then(|batcher| {
+        let (name, value) = match settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => ("drop", "done"),
+            Transition::Cancel(_) => ("drop", ""),
+            Transition::Bury { .. } => ("park", ""),
+            _ => return None,
+        };
+        let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
+        Some(Spelled { name, keys, value: value.into(), millis: 0 })
+    });
+    let tally = settlement.batcher.as_deref().map(|batcher| {
+        let counter = match &settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => "completed",
+            Transition::Cancel(_) => "cancelled",
+            Transition::Bury { .. } => "buried",
+            Transition::Later { why: Wait::Retry, .. } | Transition::RunAgain(_) => "retried",
+            // Snoozed, rescued or handed back: it goes on as it was.
+            Transition::Later { .. } | Transition::Ready { .. } => "",
+        };
+        let keys = vec![keys.batcher(batcher)];
+        Spelled { name: "tally", keys, value: counter.into(), millis: 0 }
+    });
+    let over = settlement.subject.alone.as_ref().map(|schedule| {
+        let ends = settlement.transition.ends();
+        over(keys, job, schedule, ends)
+    });
+    let ends = end_of(settlement, keys).into_iter().chain(over);
+    ends.chain(hold).chain(others).chain(list).chain(tally).collect()
+}
+
+/// The record of the end, when there is one to be kept.
+fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<Spelled> {
+    let (name, end) = match &settlement.transition {
+        Transition::Complete => ("end", End::Done),
+        Transition::CompleteWith(result) => ("end", End::DoneWith(result.clone())),
+        Transition::Cancel(reason) => ("end", End::Cancelled(reason.clone())),
+        Transition::Bury { counters } => ("end", End::Dead(counters.reason())),
+        // It goes on, unless it was cancelled meanwhile.
+        Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
+            ("stop", End::Cancelled(ORDERED.into()))
+        }
+    };
+    let job = settlement.job_id();
+    match (settlement.end_kept, &end) {
+        (Some(kept), _) => Some(record(name, keys, job, &end, kept)),
+        // Nobody said that they would wait, so nobody is told.
+        (None, End::DoneWith(_)) => Some(record("set", keys, job, &end, RESULT_KEPT)),
+        (None, _) => None,
+    }
+}
+
+fn record(
+    name: &'static str,
+    keys: &PartitionKeys,
+    job: JobId,
+    end: &End,
+    kept: Duration,
+) -> Spelled {
+    let millis = clamped_millis(kept).max(1);
+    Spelled { name, keys: vec![keys.result(job)], value: end.encode(), millis }
+}
+
+fn bury_entries(
+    settlement: &Settlement,
+    keys: &PartitionKeys,
+    (part, id): (&str, JobId),
+    failure: &Failure,
+) -> Spelled {
+    let node = settlement.owner.as_ref().to_owned();
+    let death = Death { failure: failure.clone(), node, raw: false };
+    let mut counters = Counters::starting_in(Lane::Normal);
+    counters.last_failure = Some(failure.clone());
+    let mut value = id.as_bytes().to_vec();
+    value.extend(death.encode());
+    value.extend(head(Lane::Normal, &counters));
+    let batcher = keys.batcher(settlement.batcher.as_deref().unwrap_or_default());
+    let rest = keys.batch_rest(settlement.job_id(), part);
+    let keys = vec![rest, keys.batch_sealed(id), batcher];
+    Spelled { name: "split", keys, value, millis: 0 }
+}
+
+/// Tells a schedule that the job it kept alone has ended: by this settlement, or because it was
+/// cancelled meanwhile.
+fn over(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> Spelled {
+    let ScheduleKeys { running, queued, .. } = &keys.schedules;
+    Spelled {
+        name: "over",
+        keys: vec![running.clone(), queued.clone()],
+        value: [job.as_bytes(), schedule.as_bytes()].concat(),
+        millis: i64::from(ends),
+    }
+}

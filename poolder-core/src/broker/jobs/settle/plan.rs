@@ -1,0 +1,290 @@
+//! Which commands settle what: completions of one history together, moves of one owner together.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use super::{DeadLimits, Depths, Retry, Settled, Settlement, effect};
+use crate::broker::connection::failure::classify;
+use crate::broker::connection::reply;
+use crate::broker::keys::PartitionKeys;
+use crate::broker::scripts;
+use crate::job::{Error, Lane, clamped_millis};
+use crate::policy::decide::{Return, Transition, Wait};
+use crate::stored::{Death, Stretch, head};
+
+/// `complete.lua` and `move.lua` take no more than this many jobs at once …
+const COMPLETES: usize = 500;
+const MOVES: usize = 50;
+/// … and `move.lua` copies about this many bytes at most, but always at least one job.
+const MOVE_BYTES: usize = 1 << 20;
+
+/// Which settlements each command of a pipeline carries.
+pub(in crate::broker) struct Plan {
+    commands: Vec<Vec<usize>>,
+    total: usize,
+}
+
+impl Plan {
+    /// Adds the commands that apply the settlements, and the question for the depths, if wanted.
+    pub(in crate::broker) fn add_to(
+        pipe: &mut Pipeline,
+        keys: &PartitionKeys,
+        limits: DeadLimits,
+        settlements: &[Settlement],
+        mut depths: bool,
+    ) -> Self {
+        let mut plan = Self { commands: vec![], total: settlements.len() };
+        for lane in Lane::ALL {
+            let of_lane = |fast: bool| -> Vec<usize> {
+                let wanted = |s: &Settlement| s.subject.lane == lane && s.fast().is_some() == fast;
+                (0..settlements.len()).filter(|i| wanted(&settlements[*i])).collect()
+            };
+            for group in chunks(&of_lane(true), settlements, COMPLETES, usize::MAX) {
+                // The first of them brings the depths.
+                pipe.add_command(complete(keys, lane, settlements, &group, depths));
+                plan.commands.push(group);
+                depths = false;
+            }
+            for group in chunks(&of_lane(false), settlements, MOVES, MOVE_BYTES) {
+                pipe.add_command(relocate(keys, lane, limits, settlements, &group));
+                plan.commands.push(group);
+            }
+        }
+        if depths {
+            pipe.add_command(complete(keys, Lane::Normal, &[], &[], true));
+            plan.commands.push(vec![]);
+        }
+        plan
+    }
+
+    /// Reads their replies, and no more of them.
+    pub(in crate::broker) fn read(
+        &self,
+        replies: &mut impl Iterator<Item = RedisResult<Value>>,
+        address: &str,
+    ) -> (Vec<Settled>, Option<Depths>) {
+        let mut results: Vec<Option<Settled>> = (0..self.total).map(|_| None).collect();
+        let mut depths = None;
+        for (group, reply) in self.commands.iter().zip(replies.by_ref().take(self.commands.len())) {
+            let verdict = reply
+                .map_err(|error| classify(error, address))
+                .and_then(|reply| verdict(reply, &mut depths));
+            for (at, index) in group.iter().enumerate() {
+                results[*index] = Some(match &verdict {
+                    Ok(Verdict::All) => Settled::Applied,
+                    Ok(Verdict::Epoch) => Settled::Epoch,
+                    Ok(Verdict::Each(each)) if each.get(at) == Some(&b'1') => Settled::Applied,
+                    Ok(Verdict::Each(_)) => Settled::Fenced,
+                    Err(error) => Settled::Failed(Error::unknown(error.to_string())),
+                });
+            }
+        }
+        let lost = || Settled::Failed(Error::protocol("a reply is missing"));
+        (results.into_iter().map(|result| result.unwrap_or_else(lost)).collect(), depths)
+    }
+}
+
+enum Verdict {
+    All,
+    Epoch,
+    Each(Vec<u8>),
+}
+
+/// Reads a verdict, and the depths where they come with it.
+fn verdict(reply: Value, depths: &mut Option<Depths>) -> Result<Verdict, Error> {
+    let word = match reply {
+        Value::Array(list) => {
+            let mut list = list.into_iter();
+            let word = list.next().unwrap_or_default();
+            if list.len() > 0 {
+                let mut waiting = [0; 5];
+                for (depth, value) in waiting.iter_mut().zip(list) {
+                    *depth = u64::try_from(reply::int(value)?).unwrap_or(0);
+                }
+                *depths = Some(waiting);
+            }
+            word
+        }
+        word => word,
+    };
+    let word = reply::bytes(word)?;
+    Ok(match word.as_slice() {
+        b"OK" => Verdict::All,
+        b"EPOCH" => Verdict::Epoch,
+        _ => Verdict::Each(word),
+    })
+}
+
+/// Groups of at most that many settlements and that many bytes: completions of one history, moves
+/// of one owner.
+fn chunks(
+    indices: &[usize],
+    settlements: &[Settlement],
+    most: usize,
+    most_bytes: usize,
+) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = vec![];
+    let mut bytes = 0_usize;
+    for index in indices {
+        let next = &settlements[*index];
+        let fits = groups.last().is_some_and(|group: &Vec<usize>| {
+            let first = group.first().map(|first| &settlements[*first]);
+            group.len() < most
+                && bytes.saturating_add(next.weight()) <= most_bytes
+                && first.is_some_and(|first| {
+                    first.fast() == next.fast()
+                        && (next.fast().is_some()
+                            || (first.owner == next.owner && first.lease() == next.lease()))
+                })
+        });
+        if !fits {
+            groups.push(vec![]);
+            bytes = 0;
+        }
+        if let Some(group) = groups.last_mut() {
+            group.push(*index);
+        }
+        bytes = bytes.saturating_add(next.weight());
+    }
+    groups
+}
+
+fn complete(
+    keys: &PartitionKeys,
+    lane: Lane,
+    settlements: &[Settlement],
+    group: &[usize],
+    depths: bool,
+) -> Cmd {
+    let history = group.first().and_then(|index| settlements[*index].fast()).unwrap_or_default();
+    let own = [keys.lane(lane), keys.stats.as_str()];
+    let asked = if depths { &keys.ready[..] } else { &[] };
+    let all = own.into_iter().chain(asked.iter().map(String::as_str));
+    let mut cmd = scripts::call(&scripts::COMPLETE, all);
+    cmd.arg(history);
+    match whole(settlements, group) {
+        Some(stretch) => cmd.arg(stretch.first.as_ref()).arg(&stretch.after),
+        None => cmd.arg("").arg(""),
+    };
+    for index in group {
+        cmd.arg(settlements[*index].subject.entry.as_ref());
+    }
+    cmd
+}
+
+/// The stretch of the stream that these are, if they are all of one: it can be cut off at once.
+fn whole<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a Stretch> {
+    let of = |index: &usize| settlements[*index].subject.stretch.as_ref();
+    let stretch = of(group.first()?)?;
+    let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, stretch));
+    (stretch.size == group.len() && group.iter().all(same)).then_some(stretch.as_ref())
+}
+
+fn relocate(
+    keys: &PartitionKeys,
+    lane: Lane,
+    limits: DeadLimits,
+    settlements: &[Settlement],
+    group: &[usize],
+) -> Cmd {
+    let owner = group.first().map(|index| settlements[*index].owner.as_ref()).unwrap_or_default();
+    let own =
+        [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
+    let batches = [keys.batches.as_str(), &keys.batches_dropped];
+    let effects: Vec<_> =
+        group.iter().map(|index| effect::spell(&settlements[*index], keys)).collect();
+    let touched: Vec<&str> =
+        effects.iter().flatten().flat_map(|spelled| &spelled.keys).map(String::as_str).collect();
+    let lanes = keys.ready.iter().map(String::as_str);
+    let (cancelled, lease) = (keys.cancelled.as_str(), keys.lease.as_str());
+    let guards = [cancelled].into_iter().chain(batches).chain([lease]);
+    let all = own.into_iter().chain(lanes).chain(guards).chain(touched);
+    let mut cmd = scripts::call(&scripts::MOVE, all);
+    cmd.arg(owner).arg(limits.count).arg(&keys.control);
+    cmd.arg(group.first().and_then(|index| settlements[*index].lease()).unwrap_or_default());
+    for (index, effects) in group.iter().zip(&effects) {
+        let Settlement { subject, transition, addressed, .. } = &settlements[*index];
+        let mut to = Destination::of(transition, lane, owner, subject.raw);
+        if let Some(addressed) = addressed {
+            to.bend(addressed.retry);
+        }
+        cmd.arg(subject.entry.as_ref())
+            .arg(&subject.job)
+            .arg(&subject.plain)
+            .arg(to.name)
+            .arg(to.delay)
+            .arg(to.head)
+            .arg(&subject.body)
+            .arg(to.death)
+            .arg(to.counter)
+            .arg(effects.len());
+        for spelled in effects {
+            cmd.arg(spelled.name).arg(&spelled.value).arg(spelled.millis);
+        }
+    }
+    cmd
+}
+
+impl Destination {
+    /// Slots have two lanes only; and where a retry holds its slot it waits in front.
+    fn bend(&mut self, retry: Retry) {
+        if self.name == "due" && retry == Retry::Hold {
+            (self.name, self.delay) = ("lane", 0);
+            self.head[0] = FRONT;
+        } else if matches!(self.name, "due" | "dead") {
+            self.head[0] = NORMAL;
+        } else if self.name == "lane" {
+            self.head[0] = FRONT;
+        }
+    }
+}
+
+const FRONT: u8 = Lane::Front as u8;
+const NORMAL: u8 = Lane::Normal as u8;
+
+/// A transition in the words of `move.lua`.
+struct Destination {
+    name: &'static str,
+    counter: &'static str,
+    delay: i64,
+    head: Vec<u8>,
+    death: Vec<u8>,
+}
+
+impl Destination {
+    fn of(transition: &Transition, lane: Lane, node: &str, raw: bool) -> Self {
+        let to = |name, counter| Self { name, counter, delay: 0, head: vec![], death: vec![] };
+        match transition {
+            Transition::Complete | Transition::CompleteWith(_) => to("gone", "completed"),
+            Transition::Cancel(_) => to("gone", "cancelled"),
+            Transition::Later { delay, counters, why } => {
+                let counter = match why {
+                    Wait::Retry => "retried",
+                    Wait::Snooze => "snoozed",
+                    Wait::NotForUs => "not_for_us",
+                };
+                let head = head(counters.lane(), counters);
+                Self { delay: clamped_millis(*delay), head, ..to("due", counter) }
+            }
+            Transition::Ready { lane, counters, why } => {
+                let counter = match why {
+                    Return::Rescue => "rescued",
+                    Return::HandBack => "handed_back",
+                };
+                Self { head: head(*lane, counters), ..to("lane", counter) }
+            }
+            Transition::Bury { counters } => {
+                let death = Death::new(counters.reason(), node, raw);
+                let head = head(counters.home(), counters);
+                Self { head, death: death.encode(), ..to("dead", "buried") }
+            }
+            // Running again moves nothing; should it ever be asked for, the job keeps its place in
+            // front and its history.
+            Transition::RunAgain(counters) => {
+                let front = if lane == Lane::Suspect { Lane::Suspect } else { Lane::Front };
+                Self { head: head(front, counters), ..to("lane", "retried") }
+            }
+        }
+    }
+}

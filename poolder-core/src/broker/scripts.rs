@@ -1,0 +1,108 @@
+//! The scripts, one `.lua` file each in the folder of its feature, known by the hash of their text.
+//!
+//! A script is addressed by its content, so that two releases can work on one Redis during a
+//! rolling deploy.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script};
+
+use crate::mutation::script;
+
+macro_rules! scripts {
+    ($($folder:ident { $($name:ident = $file:literal;)* })*) => {
+        $($(pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(script(path!($folder, $file), text!($folder, $file))));)*)*
+
+        /// Every script and its text, for loading.
+        const SOURCES: &[(&str, &str)] = &[$($((path!($folder, $file), text!($folder, $file)),)*)*];
+    };
+}
+
+macro_rules! path {
+    ($folder:ident, $file:literal) => {
+        concat!(stringify!($folder), "/", $file)
+    };
+}
+
+macro_rules! text {
+    ($folder:ident, $file:literal) => {
+        include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua"))
+    };
+}
+
+scripts! {
+    jobs {
+        ENQUEUE = "enqueue";
+        COMPLETE = "complete";
+        MOVE = "move";
+        PROMOTE = "promote";
+        LET_GO = "let_go";
+        FORGET = "forget";
+        POSTPONE = "postpone";
+    }
+    addressed {
+        SLOT_TAKE = "slot_take";
+        SLOT_BEGIN = "slot_begin";
+        SLOT_RELEASE = "slot_release";
+        SLOT_TURN = "slot_turn";
+        SLOT_CAST = "slot_cast";
+        POOL_DEFINE = "pool_define";
+        POOL_RESIZE = "pool_resize";
+        POOL_REPORT = "pool_report";
+        POOL_MEET = "pool_meet";
+        BROADCAST = "broadcast";
+    }
+    batch {
+        PUSH = "push";
+        POP = "pop";
+        DECLARE = "declare";
+        DISCARD = "discard";
+        APART = "apart";
+    }
+    schedule {
+        SCHEDULES = "schedules";
+        SCHEDULE_PUT = "schedule_put";
+        SCHEDULE_DROP = "schedule_drop";
+        TICK = "tick";
+    }
+    fleet {
+        BEAT = "beat";
+        MARK = "mark";
+        LEASE = "lease";
+        RESIGN = "resign";
+        HEED = "heed";
+        EXPIRE = "expire";
+    }
+    admin {
+        CANCEL = "cancel";
+        PAUSE = "pause";
+        OVERVIEW = "overview";
+        READY = "ready";
+        RUNNING = "running";
+        BODIES = "bodies";
+        SEARCH = "search";
+        RESCHEDULE = "reschedule";
+        REVIVE = "revive";
+        REMOVE = "remove";
+    }
+}
+
+/// The commands that load every script. Caches are empty after a restart and on a promoted
+/// replica, and `EVALSHA` inside a pipeline has no fallback.
+pub(crate) fn load_all() -> redis::Pipeline {
+    let mut pipe = redis::pipe();
+    for (file, text) in SOURCES {
+        pipe.cmd("SCRIPT").arg("LOAD").arg(script(file, text));
+    }
+    pipe
+}
+
+/// `EVALSHA` of a script on these keys; the caller appends the arguments.
+pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>) -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("EVALSHA").arg(script.get_hash());
+    let keys: Vec<&str> = keys.into_iter().collect();
+    cmd.arg(keys.len()).arg(keys);
+    cmd
+}
