@@ -3,17 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use poolder_core::broker::{BatcherHome, Broker, Config, Durability, NewJob, Receipt, When};
-use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
+use poolder_core::broker::{BatcherHome, Broker, Config};
+use poolder_core::{Error, Partition, QueueName};
 
 use crate::batcher::{BatchEntry, BatcherHandle, Shared};
-use crate::enqueue::Enqueue;
-use crate::known::KnownPools;
-use crate::waiters::Waiters;
-
-/// Payloads above this size are worth a warning: Redis holds them in memory, twice over when
-/// replicated.
-const LARGE: usize = 64 * 1024;
+use crate::state::known::KnownPools;
+use crate::state::waiters::Waiters;
 
 /// At most this many queue names are remembered as registered.
 const REMEMBERED: usize = 1024;
@@ -61,61 +56,6 @@ impl Client {
         let waiters = Arc::new(Waiters::new(broker.clone()));
         let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
         Ok(Self { broker, registered, waiters, batchers, pools })
-    }
-
-    /// Enqueues a job: await it as it is, or say first when, where and how.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # use poolder_client::Client;
-    /// # use poolder_core::{Job, Lane};
-    /// # #[derive(serde::Serialize, serde::Deserialize)]
-    /// # struct Welcome { user: u64 }
-    /// # impl Job for Welcome { const KINDS: &'static [&'static str] = &["welcome"]; }
-    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
-    /// client.enqueue(Welcome { user: 7 }).await?;
-    /// client.enqueue(Welcome { user: 8 }).after(Duration::from_secs(60)).lane(Lane::Low).await?;
-    /// let window = Duration::from_secs(24 * 60 * 60);
-    /// client.enqueue(Welcome { user: 9 }).id("welcome-9").idempotent(window).await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_, J> {
-        Enqueue::new(self, job)
-    }
-
-    /// Enqueues many jobs with their defaults, in pipelines. One result per job, in order.
-    pub async fn enqueue_many<J: Job>(
-        &self,
-        jobs: impl IntoIterator<Item = J>,
-    ) -> Vec<Result<Receipt, Error>> {
-        let prepared: Vec<_> = jobs.into_iter().map(|job| self.enqueue(job).prepare()).collect();
-        self.enqueue_prepared(prepared).await
-    }
-
-    /// Enqueues jobs that [`Enqueue::prepare`] made, of any kinds and options, in pipelines. One
-    /// result per job, in order; what could not be prepared stays the error that it is.
-    pub async fn enqueue_prepared(
-        &self,
-        prepared: Vec<Result<NewJob, Error>>,
-    ) -> Vec<Result<Receipt, Error>> {
-        let mut good = Vec::with_capacity(prepared.len());
-        let mut places = Vec::with_capacity(prepared.len());
-        for one in prepared {
-            places.push(one.map(|new| good.push(new)));
-        }
-        let mut seen: Option<&QueueName> = None;
-        for new in &good {
-            if seen != Some(&new.partition.queue) {
-                self.register(&new.partition).await;
-                seen = Some(&new.partition.queue);
-            }
-        }
-        let mut results = self.broker.enqueue_many(&good).await.into_iter();
-        let lost = || Err(Error::protocol("a result is missing"));
-        places
-            .into_iter()
-            .map(|place| place.and_then(|()| results.next().unwrap_or_else(lost)))
-            .collect()
     }
 
     /// The way to the batcher of this name, on the queue of the same name, for entries of type `T`.
@@ -173,35 +113,5 @@ impl Client {
             set.clear();
         }
         set.insert(partition.queue.clone());
-    }
-}
-
-/// Builds the stored form of a job.
-pub(crate) fn encode<J: Job>(
-    job: &J,
-    id: JobId,
-    queue: &QueueName,
-    policy: &poolder_core::Policy,
-) -> Result<Envelope, Error> {
-    let write = |out: &mut Vec<u8>| job.encode(out);
-    let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
-    if envelope.payload_len() > LARGE {
-        tracing::warn!(
-            kind = job.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
-            "large payload: store the data elsewhere and enqueue a reference to it"
-        );
-    }
-    Ok(envelope)
-}
-
-/// The defaults of a new job.
-pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> NewJob {
-    NewJob {
-        partition: Partition::first(queue),
-        lane: Lane::Normal,
-        when: When::Now,
-        envelope,
-        idempotent: None,
-        durability: Durability::Memory,
     }
 }

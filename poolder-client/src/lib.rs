@@ -1,39 +1,27 @@
 //! The Poolder client: what a producer and an operator need.
 //!
-//! | file | what |
+//! | module | holds |
 //! |---|---|
-//! | `client` | the handle that all share |
-//! | `enqueue` | one enqueue, with whatever differs from the defaults |
-//! | `call` | enqueue a job and wait for its result |
-//! | `results` | results and progress of jobs, cancelling them |
-//! | `waiters` | who waits for which job, and the hints that wake them |
-//! | `inspect` | look into a queue, and put right what is wrong there |
-//! | `fleet` | which queues and nodes there are, pause and resume |
+//! | `state` | what all clones of a client share |
+//! | `batcher` | entries for a batcher: pushed, looked at, taken out |
+//! | `client` | the handle that all others are made from |
+//! | `enqueue` | sending a job, to a queue or to a slot, with or without waiting for its result |
+//! | `results` | results and progress of jobs; cancelling them |
+//! | `schedules` | the schedules of a queue |
+//! | `admin` | queues and nodes: looked at, paused, repaired |
 //!
 //! Users take it from the `poolder` facade.
 
+mod admin;
 mod batcher;
-mod call;
-mod cast;
 mod client;
 mod enqueue;
-mod fleet;
-mod group;
-mod inspect;
-mod known;
-mod pool;
 mod results;
-mod schedule;
 mod schedules;
-mod waiters;
+mod state;
 
+pub use admin::{Group, Inspector};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Push};
-pub use call::Call;
-pub use cast::{Cast, PoolCall};
 pub use client::Client;
-pub use enqueue::Enqueue;
-pub use group::Group;
-pub use inspect::Inspector;
-pub use pool::{PoolClient, PoolSlot};
-pub use schedule::NewSchedule;
-pub use schedules::Schedules;
+pub use enqueue::{Call, Cast, Enqueue, PoolCall, PoolClient, PoolSlot};
+pub use schedules::{NewSchedule, Schedules};

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::waiters::Waiter;
+use crate::state::waiters::Waiter;
 
 /// Hints may be lost: whoever waits asks this often …
 const POLL: Duration = Duration::from_secs(1);

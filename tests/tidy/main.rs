@@ -109,7 +109,10 @@ fn keys_are_spelled_in_one_file() {
 const CLOCKS: &[(&str, &str)] = &[
     ("poolder-core/src/job/time.rs", "defines it"),
     ("poolder-worker/src/vitals.rs", "measures how far the server's clock is from it"),
-    ("poolder-client/src/cast.rs", "`Mode::Monotonic` picks a slot by the producer's clock"),
+    (
+        "poolder-client/src/enqueue/cast.rs",
+        "`Mode::Monotonic` picks a slot by the producer's clock",
+    ),
     ("poolder-cli/src/schedule/look.rs", "previews an expression without a server"),
 ];
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 use poolder_core::Error;
 use poolder_core::broker::{CHUNK, CHUNK_BYTES, End};
 
-use super::push::{OwnToken, Patience, Push};
-use super::{BatchEntry, BatcherHandle, refusal};
+use crate::batcher::BatchEntry;
+use crate::batcher::handle::BatcherHandle;
+use crate::batcher::push::{OwnToken, Patience, Push};
+use crate::batcher::refusal::refusal;
 
 /// Many entries, in their order: awaiting their [`Push`] says how far it came, as a [`Bulk`].
 #[derive(Debug)]
-pub struct Many<I>(pub(super) I);
+pub struct Many<I>(I);
 
 /// How far a push of many came. The first `stored` entries are stored, the next `unknown` may be,
 /// and the rest is not.
@@ -28,6 +30,17 @@ pub struct Bulk {
     pub sealed: u64,
     /// Why the rest is not stored; `None` when all is.
     pub error: Option<Error>,
+}
+
+impl<T: BatchEntry> BatcherHandle<T> {
+    /// Pushes many, in their order: as many batches as fit are sealed on the way. Entries are
+    /// serialized as they go, 500 or 1 MiB at a time.
+    pub fn push_many<I>(&self, entries: I) -> Push<'_, T, Many<I::IntoIter>>
+    where
+        I: IntoIterator<Item = T, IntoIter: Send>,
+    {
+        Push::new(self, Many(entries.into_iter()))
+    }
 }
 
 impl Bulk {

@@ -9,7 +9,10 @@ use poolder_core::broker::{End, PushCall, PushVerdict, PushedEntries, Token};
 use poolder_core::{Error, JobId};
 use tokio::time::Instant;
 
-use super::{BatchEntry, BatcherHandle, Shared, check_fits, refusal};
+use crate::batcher::BatchEntry;
+use crate::batcher::handle::BatcherHandle;
+use crate::batcher::refusal::{check_fits, refusal};
+use crate::batcher::shared::Shared;
 
 /// How often a push under a token is sent again when its reply was lost.
 const RESENDS: u32 = 4;
@@ -61,6 +64,23 @@ impl<T> One<T> {
 
     pub(super) fn front(entry: T) -> Self {
         Self { entry, end: End::Front }
+    }
+}
+
+impl<T: BatchEntry> BatcherHandle<T> {
+    /// Pushes one entry behind the others: await it. A list is one entry. Pushes that meet in a
+    /// process travel together, in their order.
+    ///
+    /// # Errors
+    /// When awaited: [`Error::is_full`] when as much waits as may, [`Error::is_unknown`] when the
+    /// reply was lost: the entry may be stored. [`Push::idempotent`] makes it safe to repeat.
+    pub fn push(&self, entry: T) -> Push<'_, T, One<T>> {
+        Push::new(self, One::back(entry))
+    }
+
+    /// Pushes one entry before the others.
+    pub fn push_front(&self, entry: T) -> Push<'_, T, One<T>> {
+        Push::new(self, One::front(entry))
     }
 }
 

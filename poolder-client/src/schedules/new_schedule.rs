@@ -10,7 +10,8 @@ use poolder_core::{
     check_schedule_name,
 };
 
-use crate::client::{Client, encode};
+use crate::client::Client;
+use crate::enqueue::encode;
 
 /// A schedule about to be added. Nothing happens until it is awaited.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use poolder_core::broker::NodeView;
 use poolder_core::{Error, Partition, QueueName};
 
+use crate::admin::inspector::Inspector;
 use crate::client::Client;
-use crate::inspect::Inspector;
 
 impl Client {
     /// Pauses a queue: within about a second no node claims from it any more. What runs finishes;

@@ -1,28 +1,16 @@
 //! Entries for a batcher: pushed from any host, looked at, taken out, sealed early.
 
-mod bulk;
-mod coalesce;
-mod push;
-
 use std::marker::PhantomData;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use poolder_core::broker::{
-    BatchOptions, BatcherHome, BatcherSums, Broker, CHUNK, OpenBatch, Popped, PushVerdict,
-    SealedBatch, check_group,
+    BatchOptions, BatcherSums, CHUNK, OpenBatch, Popped, SealedBatch, check_group,
 };
 use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-pub use bulk::{Bulk, Many};
-use coalesce::Desk;
-pub use push::{One, Push};
-
-/// What can be an entry: any value that serde can store and read.
-pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + 'static> BatchEntry for T {}
+use crate::batcher::BatchEntry;
+use crate::batcher::refusal::too_large;
+use crate::batcher::shared::Shared;
 
 /// The way to one batcher, and one group of it, for entries of type `T`: from
 /// [`Client::batcher`](crate::Client::batcher). Cheap to clone; all handles of a client push together.
@@ -37,60 +25,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> BatchEntry for T {}
 /// # Ok(()) }
 /// ```
 pub struct BatcherHandle<T> {
-    shared: Arc<Shared>,
-    group: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) group: Arc<str>,
     entry: PhantomData<fn(T) -> T>,
-}
-
-/// What all handles of one batcher share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    broker: Broker,
-    home: BatcherHome,
-    /// The options this program has for it.
-    declared: RwLock<Option<BatchOptions>>,
-    /// Those that are stored, once they were read.
-    options: RwLock<Option<Arc<BatchOptions>>>,
-    desk: Desk,
-}
-
-impl Shared {
-    pub(crate) fn new(broker: Broker, home: BatcherHome) -> Self {
-        let (declared, options) = (RwLock::default(), RwLock::default());
-        Self { broker, home, declared, options, desk: Desk::default() }
-    }
-
-    /// The options that hold, read at the first push.
-    async fn options(&self) -> Result<Arc<BatchOptions>, Error> {
-        let known = self.options.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let options = match declared {
-            Some(declared) => self.broker.declare_batcher(&self.home, &declared).await?,
-            None => self.broker.batcher_options(&self.home).await?,
-        };
-        // A failure costs only a line in a listing.
-        if let Err(error) = self.broker.register_queue(self.home.partition()).await {
-            tracing::debug!(queue = %self.home.partition().queue, %error, "not registered");
-        }
-        let options = Arc::new(options);
-        *self.options.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
-        Ok(options)
-    }
-
-    /// A batcher that is gone may come back with other options.
-    fn learn_from(&self, error: &Error) {
-        if error.is_gone() {
-            self.forget_options();
-        }
-    }
-
-    /// Others are stored by now.
-    fn forget_options(&self) {
-        *self.options.write().unwrap_or_else(PoisonError::into_inner) = None;
-    }
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
@@ -125,30 +62,6 @@ impl<T: BatchEntry> BatcherHandle<T> {
     pub fn declare_later(&self, options: BatchOptions) {
         let declared = &self.shared.declared;
         *declared.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
-    }
-
-    /// Pushes one entry behind the others: await it. A list is one entry. Pushes that meet in a
-    /// process travel together, in their order.
-    ///
-    /// # Errors
-    /// When awaited: [`Error::is_full`] when as much waits as may, [`Error::is_unknown`] when the
-    /// reply was lost: the entry may be stored. [`Push::idempotent`] makes it safe to repeat.
-    pub fn push(&self, entry: T) -> Push<'_, T, One<T>> {
-        Push::new(self, One::back(entry))
-    }
-
-    /// Pushes one entry before the others.
-    pub fn push_front(&self, entry: T) -> Push<'_, T, One<T>> {
-        Push::new(self, One::front(entry))
-    }
-
-    /// Pushes many, in their order: as many batches as fit are sealed on the way. Entries are
-    /// serialized as they go, 500 or 1 MiB at a time.
-    pub fn push_many<I>(&self, entries: I) -> Push<'_, T, Many<I::IntoIter>>
-    where
-        I: IntoIterator<Item = T, IntoIter: Send>,
-    {
-        Push::new(self, Many(entries.into_iter()))
     }
 
     /// Takes the entry at this index, from 0, out of what gathers; of whichever filling of the
@@ -251,7 +164,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
         self.shared.broker.batcher_sums(&self.shared.home).await
     }
 
-    fn encode(&self, entry: &T) -> Result<Vec<u8>, Error> {
+    pub(super) fn encode(&self, entry: &T) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(64);
         payload::encode(entry, &mut bytes)?;
         if bytes.len() > MAX_PAYLOAD {
@@ -276,39 +189,6 @@ pub struct Listed<T> {
     pub len: u64,
     /// The entries that were asked for.
     pub entries: Vec<T>,
-}
-
-/// Says whether an entry of that size fits into a batch.
-fn check_fits(options: &BatchOptions, bytes: usize) -> Result<(), Error> {
-    match options.max_bytes {
-        Some(most) if bytes as u64 > most => Err(too_large(bytes, most)),
-        _ => Ok(()),
-    }
-}
-
-/// The error for entries that had no room.
-fn refusal(home: &BatcherHome, options: &BatchOptions, verdict: PushVerdict) -> Option<Error> {
-    let name = home.name();
-    match verdict {
-        PushVerdict::Stored | PushVerdict::Options => None,
-        PushVerdict::Full => Some(Error::full(format!(
-            "{} entries of batcher {name:?} wait, as many as may: push later, wait for room with \
-             .wait(…), or add workers",
-            options.max_waiting.unwrap_or_default()
-        ))),
-        PushVerdict::Groups => Some(Error::full(format!(
-            "{} groups of batcher {name:?} gather entries, as many as may: push later, or use \
-             fewer groups or a shorter timeout",
-            options.max_groups
-        ))),
-    }
-}
-
-fn too_large(bytes: usize, most: u64) -> Error {
-    Error::too_large(format!(
-        "the entry has {bytes} bytes, the most is {most}: store the data elsewhere and push a \
-         reference to it"
-    ))
 }
 
 impl<T> Clone for BatcherHandle<T> {

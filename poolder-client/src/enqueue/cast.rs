@@ -13,9 +13,9 @@ use poolder_core::{
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::client::{encode, plain};
-use crate::known::{Known, random};
-use crate::pool::{PoolClient, wrong_slot};
+use crate::client::Client;
+use crate::enqueue::encode::{encode, plain};
+use crate::state::known::{Known, random};
 
 /// A pool is resized now and then, not all the time.
 const TRIES: usize = 10;
@@ -23,6 +23,23 @@ const TRIES: usize = 10;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The end is kept this much longer than the caller waits.
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// A pool that jobs are given to.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) queue: String,
+    /// For jobs that bring no policy of their own.
+    pub(super) policy: Option<Policy>,
+    /// Its slots cannot be addressed: jobs are enqueued.
+    pub(super) shared: bool,
+}
+
+impl Target {
+    pub(super) fn name(&self) -> Result<QueueName, Error> {
+        QueueName::new(&self.queue)
+    }
+}
 
 /// Where a job goes.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +54,7 @@ pub(crate) enum To {
 #[derive(Debug)]
 #[must_use = "a job is cast when this is awaited"]
 pub struct Cast<J> {
-    pool: PoolClient<J>,
+    pool: Target,
     job: J,
     to: To,
     key: Option<Vec<u8>>,
@@ -53,8 +70,8 @@ pub struct PoolCall<J, T> {
 }
 
 /// What is left of a cast when its job was serialized.
-struct Sending<J> {
-    pool: PoolClient<J>,
+struct Sending {
+    pool: Target,
     queue: QueueName,
     envelope: Envelope,
     to: To,
@@ -63,8 +80,8 @@ struct Sending<J> {
 }
 
 impl<J: Job> Cast<J> {
-    pub(crate) fn new(pool: &PoolClient<J>, job: J, to: To) -> Self {
-        Self { pool: pool.clone(), job, to, key: None, when: When::Now }
+    pub(super) fn new(pool: Target, job: J, to: To) -> Self {
+        Self { pool, job, to, key: None, when: When::Now }
     }
 
     /// The key by which a [`Mode::Phash`] pool picks the slot: jobs of one key run one at a time,
@@ -93,7 +110,7 @@ impl<J: Job> Cast<J> {
     }
 
     /// Serializes the job; a call's end is kept for that long.
-    fn serialize(self, call: Option<Duration>) -> Result<Sending<J>, Error> {
+    fn serialize(self, call: Option<Duration>) -> Result<Sending, Error> {
         let Self { pool, job, to, key, when } = self;
         let (queue, id) = (pool.name()?, JobId::generate());
         let own = job.policy();
@@ -113,7 +130,7 @@ impl<J: Job> Cast<J> {
     }
 }
 
-impl<J: Job> Sending<J> {
+impl Sending {
     async fn send(self) -> Result<Receipt, Error> {
         if self.pool.shared {
             return self.enqueue(0).await;
@@ -246,6 +263,12 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
         })
     }
+}
+
+/// The error for a slot that is none.
+pub(super) fn wrong_slot(queue: &str, index: u16, size: u16) -> Error {
+    let most = size.saturating_sub(1);
+    Error::invalid(format!("pool {queue} has no slot {index}: it has {size}, from 0 to {most}"))
 }
 
 impl<J, T> std::fmt::Debug for PoolCall<J, T> {

@@ -8,8 +8,8 @@ use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, Job, Partition, Policy, QueueName};
 use serde::de::DeserializeOwned;
 
-use crate::cast::{Cast, PoolCall, To};
 use crate::client::Client;
+use crate::enqueue::cast::{Cast, PoolCall, Target, To, wrong_slot};
 
 /// At most this many slots are looked at in one go.
 const AT_ONCE: u16 = 64;
@@ -32,12 +32,9 @@ const AT_ONCE: u16 = 64;
 /// # Ok(()) }
 /// ```
 pub struct PoolClient<J> {
-    pub(crate) client: Client,
-    pub(crate) queue: String,
-    pub(crate) policy: Option<Policy>,
+    target: Target,
     /// Slots of each process, where it is they that count.
     local: Option<u16>,
-    pub(crate) shared: bool,
     job: PhantomData<fn(J)>,
 }
 
@@ -53,7 +50,8 @@ impl Client {
     #[must_use]
     pub fn pool<J: Job>(&self, queue: impl Into<String>) -> PoolClient<J> {
         let (client, queue) = (self.clone(), queue.into());
-        PoolClient { client, queue, policy: None, local: None, shared: false, job: PhantomData }
+        let target = Target { client, queue, policy: None, shared: false };
+        PoolClient { target, local: None, job: PhantomData }
     }
 
     /// Changes the number of slots of an addressed pool: see [`PoolClient::resize`].
@@ -89,7 +87,7 @@ impl<J: Job> PoolClient<J> {
     /// The policy for jobs cast from here that bring none of their own.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
+        self.target.policy = Some(policy);
         self
     }
 
@@ -97,7 +95,7 @@ impl<J: Job> PoolClient<J> {
     /// enqueued, and whichever slot is free takes them.
     #[must_use]
     pub fn shared(mut self, size: u16) -> Self {
-        (self.local, self.shared) = (Some(size), true);
+        (self.local, self.target.shared) = (Some(size), true);
         self
     }
 
@@ -123,7 +121,7 @@ impl<J: Job> PoolClient<J> {
     /// Gives a job to the slot that the pool's mode picks, or to all of them: await it as it is,
     /// or say first by which key, or when.
     pub fn cast(&self, job: J) -> Cast<J> {
-        Cast::new(self, job, To::Picked)
+        Cast::new(self.target.clone(), job, To::Picked)
     }
 
     /// Gives a job to the slot that the pool's mode picks, and waits for what the worker's
@@ -146,7 +144,7 @@ impl<J: Job> PoolClient<J> {
     /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] when no such
     /// pool is registered, [`Error::is_refused`] while a resize before it is still under way.
     pub async fn resize(&self, size: u16) -> Result<(), Error> {
-        self.client.resize_pool(&self.name()?, size).await
+        self.target.client.resize_pool(&self.name()?, size).await
     }
 
     /// Stops the pool in the whole fleet: its slots finish what they run and take no more.
@@ -155,7 +153,7 @@ impl<J: Job> PoolClient<J> {
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn stop(&self) -> Result<(), Error> {
         self.view().await?;
-        self.client.broker().stop_pool(&self.name()?, true).await
+        self.target.client.broker().stop_pool(&self.name()?, true).await
     }
 
     /// Starts again what was stopped: the pool, and slots of it.
@@ -163,7 +161,7 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn start(&self) -> Result<(), Error> {
-        self.client.start_pool(&self.name()?).await
+        self.target.client.start_pool(&self.name()?).await
     }
 
     /// What the pool is like, and which nodes serve it.
@@ -171,8 +169,8 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn inspect(&self) -> Result<PoolView, Error> {
-        let known = self.client.pools.get(&self.name()?);
-        Ok(known.renew(self.client.broker()).await?.as_ref().clone())
+        let known = self.target.client.pools.get(&self.name()?);
+        Ok(known.renew(self.target.client.broker()).await?.as_ref().clone())
     }
 
     /// All its slots: where each lives, what it runs, and what waits for it.
@@ -185,19 +183,19 @@ impl<J: Job> PoolClient<J> {
         for first in (0..tail).step_by(usize::from(AT_ONCE)) {
             let some = (first..tail.min(first.saturating_add(AT_ONCE))).map(|index| {
                 let slot = Partition { queue: queue.clone(), index };
-                async move { self.client.broker().view_slot(&slot).await }
+                async move { self.target.client.broker().view_slot(&slot).await }
             });
             views.extend(futures_util::future::try_join_all(some).await?);
         }
         Ok(views)
     }
 
-    pub(crate) fn name(&self) -> Result<QueueName, Error> {
-        QueueName::new(&self.queue)
+    fn name(&self) -> Result<QueueName, Error> {
+        self.target.name()
     }
 
     async fn view(&self) -> Result<Arc<PoolView>, Error> {
-        self.client.pools.get(&self.name()?).view(self.client.broker()).await
+        self.target.client.pools.get(&self.name()?).view(self.target.client.broker()).await
     }
 }
 
@@ -210,7 +208,7 @@ impl<J: Job> PoolSlot<J> {
 
     /// Gives it a job.
     pub fn cast(&self, job: J) -> Cast<J> {
-        Cast::new(&self.pool, job, To::Slot(self.index))
+        Cast::new(self.pool.target.clone(), job, To::Slot(self.index))
     }
 
     /// Gives it a job, and waits for what the worker's `handle_call` replies.
@@ -224,7 +222,7 @@ impl<J: Job> PoolSlot<J> {
     /// [`Error::is_invalid`] when the pool has no such slot.
     pub async fn inspect(&self) -> Result<SlotView, Error> {
         let slot = self.partition().await?;
-        self.pool.client.broker().view_slot(&slot).await
+        self.pool.target.client.broker().view_slot(&slot).await
     }
 
     /// Stops it: the job that it runs may end, and no other is claimed once this has returned. Its
@@ -234,7 +232,7 @@ impl<J: Job> PoolSlot<J> {
     /// [`Error::is_invalid`] when the pool has no such slot.
     pub async fn stop(&self) -> Result<(), Error> {
         let slot = self.partition().await?;
-        self.pool.client.broker().stop_slot(&slot, true).await
+        self.pool.target.client.broker().stop_slot(&slot, true).await
     }
 
     /// Starts it again; within a second or two some process takes it.
@@ -243,34 +241,26 @@ impl<J: Job> PoolSlot<J> {
     /// [`Error::is_invalid`] when the pool has no such slot.
     pub async fn start(&self) -> Result<(), Error> {
         let slot = self.partition().await?;
-        self.pool.client.broker().stop_slot(&slot, false).await
+        self.pool.target.client.broker().stop_slot(&slot, false).await
     }
 
     async fn partition(&self) -> Result<Partition, Error> {
         let view = self.pool.inspect().await?;
         if self.index >= view.tail {
-            return Err(wrong_slot(&self.pool.queue, self.index, view.size));
+            return Err(wrong_slot(&self.pool.target.queue, self.index, view.size));
         }
         Ok(Partition { queue: self.pool.name()?, index: self.index })
     }
 }
 
-/// The error for a slot that is none.
-pub(crate) fn wrong_slot(queue: &str, index: u16, size: u16) -> Error {
-    let most = size.saturating_sub(1);
-    Error::invalid(format!("pool {queue} has no slot {index}: it has {size}, from 0 to {most}"))
-}
-
 impl<J> Clone for PoolClient<J> {
     fn clone(&self) -> Self {
-        let (client, queue) = (self.client.clone(), self.queue.clone());
-        let (policy, local, shared) = (self.policy.clone(), self.local, self.shared);
-        Self { client, queue, policy, local, shared, job: PhantomData }
+        Self { target: self.target.clone(), local: self.local, job: PhantomData }
     }
 }
 
 impl<J> std::fmt::Debug for PoolClient<J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PoolClient").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("PoolClient").field("queue", &self.target.queue).finish_non_exhaustive()
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use poolder_core::broker::{Durability, NewJob, Receipt, When};
 use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
 
-use crate::client::{Client, encode, plain};
+use crate::client::Client;
+use crate::enqueue::encode::{encode, plain};
 
 /// A job about to be enqueued. Nothing happens until it is awaited.
 #[derive(Debug)]
@@ -26,8 +27,65 @@ pub struct Enqueue<'c, J> {
     call: bool,
 }
 
+impl Client {
+    /// Enqueues a job: await it as it is, or say first when, where and how.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use poolder_client::Client;
+    /// # use poolder_core::{Job, Lane};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Welcome { user: u64 }
+    /// # impl Job for Welcome { const KINDS: &'static [&'static str] = &["welcome"]; }
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// client.enqueue(Welcome { user: 7 }).await?;
+    /// client.enqueue(Welcome { user: 8 }).after(Duration::from_secs(60)).lane(Lane::Low).await?;
+    /// let window = Duration::from_secs(24 * 60 * 60);
+    /// client.enqueue(Welcome { user: 9 }).id("welcome-9").idempotent(window).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_, J> {
+        Enqueue::new(self, job)
+    }
+
+    /// Enqueues many jobs with their defaults, in pipelines. One result per job, in order.
+    pub async fn enqueue_many<J: Job>(
+        &self,
+        jobs: impl IntoIterator<Item = J>,
+    ) -> Vec<Result<Receipt, Error>> {
+        let prepared: Vec<_> = jobs.into_iter().map(|job| self.enqueue(job).prepare()).collect();
+        self.enqueue_prepared(prepared).await
+    }
+
+    /// Enqueues jobs that [`Enqueue::prepare`] made, of any kinds and options, in pipelines. One
+    /// result per job, in order; what could not be prepared stays the error that it is.
+    pub async fn enqueue_prepared(
+        &self,
+        prepared: Vec<Result<NewJob, Error>>,
+    ) -> Vec<Result<Receipt, Error>> {
+        let mut good = Vec::with_capacity(prepared.len());
+        let mut places = Vec::with_capacity(prepared.len());
+        for one in prepared {
+            places.push(one.map(|new| good.push(new)));
+        }
+        let mut seen: Option<&QueueName> = None;
+        for new in &good {
+            if seen != Some(&new.partition.queue) {
+                self.register(&new.partition).await;
+                seen = Some(&new.partition.queue);
+            }
+        }
+        let mut results = self.broker().enqueue_many(&good).await.into_iter();
+        let lost = || Err(Error::protocol("a result is missing"));
+        places
+            .into_iter()
+            .map(|place| place.and_then(|()| results.next().unwrap_or_else(lost)))
+            .collect()
+    }
+}
+
 impl<'c, J: Job> Enqueue<'c, J> {
-    pub(crate) fn new(client: &'c Client, job: J) -> Self {
+    fn new(client: &'c Client, job: J) -> Self {
         Self {
             client,
             job,

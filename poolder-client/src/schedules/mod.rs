@@ -1,0 +1,7 @@
+//! The schedules of a queue: listed, put, changed, paused, run by hand.
+
+mod handle;
+mod new_schedule;
+
+pub use handle::Schedules;
+pub use new_schedule::NewSchedule;
