@@ -35,7 +35,7 @@ pub mod view;
 pub use job::{
     Backoff, BoxError, Callback, Cause, EntryId, Error, Failure, Format, Handle, Job, JobId, Lane,
     MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Tick, Timestamp,
-    Verdict, check_kind, payload,
+    Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::Counters;
 pub use poolder_cron::{Timing, Zone};

@@ -5,10 +5,11 @@
 //! | `keys`, `scripts` | the key schema; the Lua scripts, in folders named like these modules |
 //! | `connection` | servers, connections, commands, replies; knows no job |
 //! | `fleet` | the roster of nodes, the leader of a partition, commands to nodes, hints |
-//! | `jobs` | enqueue, claim, settle, promote, rescue, completions, progress |
+//! | `jobs` | enqueue, claim, settle, completions, progress |
 //! | `addressed` | pools whose slots are leased one by one; broadcasts |
 //! | `batch` | entries that gather, and the batches they become |
 //! | `schedule` | schedules: kept, changed, declared, and published tick by tick |
+//! | `maintenance` | what the leader of a partition does: promote, prune, rescue |
 //! | `admin` | what an operator calls: find, list, cancel, pause, remove, revive, reschedule |
 //!
 //! All of it is methods of [`Broker`], one file per verb or noun.
@@ -20,12 +21,13 @@ mod connection;
 mod fleet;
 mod jobs;
 mod keys;
+mod maintenance;
 mod schedule;
 mod scripts;
 
 pub use addressed::broadcast::{BroadcastLine, Copies};
 pub use addressed::registry::{Attendance, Cast, PoolView, Report};
-pub use addressed::slot_lease::{SlotLease, SlotWait, Taken, Turn, TurnOrder, Turned};
+pub use addressed::slot_lease::{SlotWait, Taken, Turn, TurnOrder, Turned};
 pub use addressed::slot_view::SlotView;
 pub use admin::cancel::Cancellation;
 pub use admin::queue::NodeView;
@@ -33,7 +35,7 @@ pub use admin::server_check::Findings;
 pub use batch::{
     BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK,
     CHUNK_BYTES, End, Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries,
-    SealedBatch, Token, batcher_of, check_group, chunk_len,
+    SealedBatch, Token, check_group,
 };
 pub use connection::broker::Broker;
 pub use connection::config::Config;
@@ -45,7 +47,7 @@ pub use jobs::claim::{ClaimLine, Claimed, Exchange, LineId};
 pub use jobs::completions::EndListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{NewJob, Receipt, Stored, When};
-pub use jobs::promote::Promotion;
-pub use jobs::rescue::Holder;
-pub use jobs::settle::{DeadLimits, Depths, Effect, Retry, Settled, Settlement};
+pub use jobs::settle::{DeadLimits, Depths, Effect, Retry, Settled, Settlement, SlotLease};
+pub use maintenance::promote::Promotion;
+pub use maintenance::rescue::Holder;
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};

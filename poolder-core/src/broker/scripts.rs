@@ -36,10 +36,11 @@ scripts! {
         ENQUEUE = "enqueue";
         COMPLETE = "complete";
         MOVE = "move";
-        PROMOTE = "promote";
         LET_GO = "let_go";
+    }
+    maintenance {
+        PROMOTE = "promote";
         FORGET = "forget";
-        POSTPONE = "postpone";
     }
     addressed {
         SLOT_TAKE = "slot_take";
@@ -59,6 +60,7 @@ scripts! {
         DECLARE = "declare";
         DISCARD = "discard";
         APART = "apart";
+        POSTPONE = "postpone";
     }
     schedule {
         SCHEDULES = "schedules";

@@ -68,3 +68,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
 pub fn check_kind(kind: &str) -> Result<(), Error> {
     check_name("kind", kind, 128, "_-.:/")
 }
+
+/// What every batch job's kind begins with; the batcher's name follows.
+pub(crate) const BATCH_KIND: &str = "poolder.batch/";
+
+/// The batcher's name, for a kind that is a batch job's.
+#[must_use]
+pub fn batcher_of(kind: &str) -> Option<&str> {
+    kind.strip_prefix(BATCH_KIND)
+}

@@ -10,7 +10,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
-use crate::broker::{Broker, NodeName, scripts};
+use crate::broker::{Broker, NodeName, SlotLease, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::{Entry, read_entry};
 
@@ -23,17 +23,6 @@ pub enum Taken {
     Held(String),
     /// It was stopped; nobody takes it until it is started again.
     Stopped,
-}
-
-/// A slot that is ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotLease {
-    /// The slot.
-    pub slot: Partition,
-    /// The incarnation that holds it.
-    pub node: NodeName,
-    /// Grows with every holder.
-    pub term: u64,
 }
 
 /// What a slot wants from its turn.

@@ -25,18 +25,15 @@ mod sealed;
 mod timer;
 mod totals;
 
-use crate::job::{Error, Partition, QueueName, check_name};
+use crate::job::{BATCH_KIND, Error, Partition, QueueName, check_name};
 
 pub use inspect::{BatchState, BatcherSums, OpenBatch, SealedBatch};
 pub use open::{Gathering, Popped};
 pub use options::BatchOptions;
-pub use push::{End, PushCall, PushedEntries, Token, Verdict as PushVerdict, chunk_len};
+pub use push::{End, PushCall, PushedEntries, Token, Verdict as PushVerdict};
 pub use sealed::Payload as BatchPayload;
 pub(in crate::broker) use timer::Timer;
 pub use totals::BatcherTotals;
-
-/// What every batch job's kind begins with; the batcher's name follows.
-const KIND: &str = "poolder.batch/";
 
 /// The most entries that a script takes or that are read at once …
 pub const CHUNK: usize = 500;
@@ -84,7 +81,7 @@ impl BatcherHome {
     /// The kind of its jobs.
     #[must_use]
     pub fn kind(&self) -> String {
-        format!("{KIND}{}", self.name)
+        format!("{BATCH_KIND}{}", self.name)
     }
 }
 
@@ -95,10 +92,4 @@ impl BatcherHome {
 /// [`Error::is_invalid`] when it cannot be.
 pub fn check_group(group: &str) -> Result<(), Error> {
     if group.is_empty() { Ok(()) } else { check_name("group", group, 128, "_-.@/+=,~") }
-}
-
-/// The batcher's name, for a kind that is a batch job's.
-#[must_use]
-pub fn batcher_of(kind: &str) -> Option<&str> {
-    kind.strip_prefix(KIND)
 }

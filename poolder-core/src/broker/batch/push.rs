@@ -5,13 +5,13 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::options::undeclared;
-use super::{BatchOptions, BatcherHome, CHUNK, CHUNK_BYTES};
+use super::{BatchOptions, BatcherHome};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, clamped_millis};
 
-/// Entries on their way into one group: 1 to [`CHUNK`], and no more than [`CHUNK_BYTES`] unless
+/// Entries on their way into one group: 1 to [`CHUNK`](super::CHUNK), and no more than [`CHUNK_BYTES`](super::CHUNK_BYTES) unless
 /// it is one.
 #[derive(Debug, Clone)]
 pub struct PushCall<'a> {
@@ -214,17 +214,6 @@ fn pushed(home: &BatcherHome, reply: Value) -> Result<PushedEntries, Error> {
 pub(super) fn job_id(bytes: &[u8]) -> Result<JobId, Error> {
     let bytes = bytes.try_into().map_err(|_| Error::protocol("a job id is not 16 bytes long"))?;
     Ok(JobId::from_bytes(bytes))
-}
-
-/// How many of the entries go into the next call.
-#[must_use]
-pub fn chunk_len<'a>(sizes: impl Iterator<Item = &'a Vec<u8>>) -> usize {
-    let mut bytes = 0;
-    let fits = sizes.take(CHUNK).take_while(|entry| {
-        bytes += entry.len();
-        bytes <= CHUNK_BYTES
-    });
-    fits.count().max(1)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The life of a job in Redis: enqueue, claim, settle, promote, rescue.
+//! The life of a job in Redis: enqueue, claim, settle.
 
 pub(super) mod claim;
 pub(super) mod completions;
@@ -6,6 +6,4 @@ pub(super) mod durability;
 pub(super) mod enqueue;
 pub(super) mod pending;
 pub(super) mod progress;
-pub(super) mod promote;
-pub(super) mod rescue;
 pub(super) mod settle;

@@ -4,6 +4,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use crate::broker::connection::reply;
 use crate::broker::keys::GROUP;
+use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane};
 use crate::stored::{Entry, read_entry};
 
@@ -51,4 +52,22 @@ pub(in crate::broker) fn read_ranges(
         }
     }
     Ok((found, gone))
+}
+
+impl Broker {
+    /// Ends claims whose entries were found to be gone.
+    pub(in crate::broker) async fn let_go(
+        &self,
+        stream: &str,
+        gone: &[EntryId],
+    ) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut cmd = scripts::call(&scripts::LET_GO, [stream]);
+        gone.iter().for_each(|id| {
+            cmd.arg(id.as_ref());
+        });
+        self.script(&scripts::LET_GO, &cmd).await.map(|_| ())
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Retry, Settlement};
+use super::settlement::{Effect, Retry, Settlement};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::job::{Failure, JobId, Lane, clamped_millis};
 use crate::policy::Counters;
@@ -11,23 +11,6 @@ use crate::stored::{Death, End, head};
 
 /// How long a result is kept.
 const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Something that happens in the same step as a settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// A batch goes on with the entries that were set apart under this name, and no others.
-    KeepEntries(String),
-    /// The entries of a batch that were set apart under this name become a dead batch of their
-    /// own.
-    BuryEntries {
-        /// Under which name they were set apart.
-        part: String,
-        /// The id of the dead batch.
-        id: JobId,
-        /// Why.
-        failure: Failure,
-    },
-}
 
 /// An effect in the words of `move.lua`.
 pub(super) struct Spelled {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::{DeadLimits, Depths, Retry, Settled, Settlement, effect};
+use super::effect;
+use super::settlement::{DeadLimits, Depths, Retry, Settled, Settlement};
 use crate::broker::connection::failure::classify;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;

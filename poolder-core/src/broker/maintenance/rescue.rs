@@ -8,7 +8,7 @@ use crate::broker::connection::reply;
 use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, Lane, Partition};
+use crate::job::{Error, Lane, Partition};
 use crate::stored::Entry;
 
 /// A consumer of a lane, and whether it holds anything.
@@ -84,22 +84,6 @@ impl Broker {
             self.let_go(stream, &gone).await?;
         }
         Ok(entries)
-    }
-
-    /// Ends claims whose entries were found to be gone.
-    pub(in crate::broker) async fn let_go(
-        &self,
-        stream: &str,
-        gone: &[EntryId],
-    ) -> Result<(), Error> {
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let mut cmd = scripts::call(&scripts::LET_GO, [stream]);
-        gone.iter().for_each(|id| {
-            cmd.arg(id.as_ref());
-        });
-        self.script(&scripts::LET_GO, &cmd).await.map(|_| ())
     }
 
     /// Removes a consumer that holds nothing. Returns whether it did hold nothing.

@@ -1,47 +1,48 @@
-//! Ending claims: what was decided is applied, if the claim is still ours.
-//!
-//! Completions go many at a time through `complete.lua`, which trusts counts within the server
-//! history in which the jobs were claimed. Everything else, and completions of another history,
-//! goes one by one through `move.lua`, which checks the owner and the job id.
-
-mod effect;
-mod plan;
+//! A claim that has ended, and what shall become of its job.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::{Broker, NodeName, SlotLease, batcher_of};
-use crate::job::{EntryId, Error, JobId, Lane, Partition};
+use crate::broker::NodeName;
+use crate::job::{EntryId, Error, Failure, JobId, Lane, Partition, batcher_of};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
 use crate::stored::{Claim, Stretch, Undecodable};
 
-pub use effect::Effect;
-pub(in crate::broker) use plan::Plan;
-
 /// A claim that has ended, and what shall become of its job.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    subject: Subject,
+    pub(super) subject: Subject,
     /// The consumer that holds the claim.
-    owner: NodeName,
+    pub(super) owner: NodeName,
     /// The server history in which the job was claimed; `None` to check the owner in any case.
-    history: Option<Arc<str>>,
-    transition: Transition,
-    effects: Vec<Effect>,
+    pub(super) history: Option<Arc<str>>,
+    pub(super) transition: Transition,
+    pub(super) effects: Vec<Effect>,
     /// How long the end is kept for somebody who waits for it.
-    end_kept: Option<Duration>,
+    pub(super) end_kept: Option<Duration>,
     /// For a batch job: whose list is settled with it.
-    batcher: Option<Box<str>>,
+    pub(super) batcher: Option<Box<str>>,
     /// On an addressed queue: under which lease.
-    addressed: Option<Addressed>,
+    pub(super) addressed: Option<Addressed>,
 }
 
 #[derive(Debug, Clone)]
-struct Addressed {
+pub(super) struct Addressed {
     /// Its term and holder, as `move.lua` compares them.
-    lease: String,
-    retry: Retry,
+    pub(super) lease: String,
+    pub(super) retry: Retry,
+}
+
+/// A slot that is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotLease {
+    /// The slot.
+    pub slot: Partition,
+    /// The incarnation that holds it.
+    pub node: NodeName,
+    /// Grows with every holder.
+    pub term: u64,
 }
 
 /// Where a job of an addressed slot waits for its next attempt.
@@ -54,21 +55,38 @@ pub enum Retry {
     Aside,
 }
 
+/// Something that happens in the same step as a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A batch goes on with the entries that were set apart under this name, and no others.
+    KeepEntries(String),
+    /// The entries of a batch that were set apart under this name become a dead batch of their
+    /// own.
+    BuryEntries {
+        /// Under which name they were set apart.
+        part: String,
+        /// The id of the dead batch.
+        id: JobId,
+        /// Why.
+        failure: Failure,
+    },
+}
+
 /// What of a claim is needed to end it. The envelope is kept only where the stored entry is not
 /// one.
 #[derive(Debug, Clone)]
-struct Subject {
-    lane: Lane,
-    entry: EntryId,
-    job: [u8; 16],
-    plain: Vec<u8>,
-    body: Vec<u8>,
-    bytes: usize,
-    raw: bool,
+pub(super) struct Subject {
+    pub(super) lane: Lane,
+    pub(super) entry: EntryId,
+    pub(super) job: [u8; 16],
+    pub(super) plain: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    pub(super) bytes: usize,
+    pub(super) raw: bool,
     /// The schedule that must be told when the job has ended.
-    alone: Option<Box<str>>,
+    pub(super) alone: Option<Box<str>>,
     /// What was claimed with it.
-    stretch: Option<Arc<Stretch>>,
+    pub(super) stretch: Option<Arc<Stretch>>,
 }
 
 /// What became of a settlement.
@@ -174,7 +192,7 @@ impl Settlement {
             && self.addressed.is_none()
     }
 
-    fn lease(&self) -> Option<&str> {
+    pub(super) fn lease(&self) -> Option<&str> {
         self.addressed.as_ref().map(|addressed| addressed.lease.as_str())
     }
 
@@ -210,7 +228,7 @@ impl Settlement {
     }
 
     /// About how many bytes a script copies for it.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         let result = match &self.transition {
             Transition::CompleteWith(result) => result.len(),
             _ => 0,
@@ -219,31 +237,10 @@ impl Settlement {
     }
 
     /// The history in which counts prove ownership, if this is a completion that may rely on it.
-    fn fast(&self) -> Option<&str> {
+    pub(super) fn fast(&self) -> Option<&str> {
         match self.transition {
             Transition::Complete if self.is_plain_completion() => self.history.as_deref(),
             _ => None,
-        }
-    }
-}
-
-impl Broker {
-    /// Settles many claims at a time. One result per settlement, in order.
-    pub async fn settle(
-        &self,
-        partition: &Partition,
-        limits: DeadLimits,
-        settlements: &[Settlement],
-    ) -> Vec<Settled> {
-        let keys = self.keys(partition);
-        let mut pipe = redis::pipe();
-        let plan = Plan::add_to(&mut pipe, &keys, limits, settlements, false);
-        match self.pipeline(&pipe).await {
-            Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
-            Err(error) => settlements
-                .iter()
-                .map(|_| Settled::Failed(Error::unknown(error.to_string())))
-                .collect(),
         }
     }
 }

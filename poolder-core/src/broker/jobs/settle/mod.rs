@@ -1,0 +1,36 @@
+//! Ending claims: what was decided is applied, if the claim is still ours.
+//!
+//! Completions go many at a time through `complete.lua`, which trusts counts within the server
+//! history in which the jobs were claimed. Everything else, and completions of another history,
+//! goes one by one through `move.lua`, which checks the owner and the job id.
+
+mod effect;
+mod plan;
+mod settlement;
+
+use crate::broker::Broker;
+use crate::job::{Error, Partition};
+
+pub(in crate::broker) use plan::Plan;
+pub use settlement::{DeadLimits, Depths, Effect, Retry, Settled, Settlement, SlotLease};
+
+impl Broker {
+    /// Settles many claims at a time. One result per settlement, in order.
+    pub async fn settle(
+        &self,
+        partition: &Partition,
+        limits: DeadLimits,
+        settlements: &[Settlement],
+    ) -> Vec<Settled> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        let plan = Plan::add_to(&mut pipe, &keys, limits, settlements, false);
+        match self.pipeline(&pipe).await {
+            Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
+            Err(error) => settlements
+                .iter()
+                .map(|_| Settled::Failed(Error::unknown(error.to_string())))
+                .collect(),
+        }
+    }
+}
