@@ -7,7 +7,6 @@
 //! | `take` | the lease of a slot, and the rescue of what its last holder left |
 //! | `serve` | claim, run, settle, one at a time |
 //! | `course` | what is claimed, what is done, and what must be settled before the next starts |
-//! | `turnstile` | busy slots take their turns a few at a time |
 //! | `attempt` | one job: run, interrupted, cancelled |
 //! | `broadcast` | every living slot runs a copy |
 
@@ -17,7 +16,6 @@ mod course;
 mod seat;
 mod serve;
 mod take;
-mod turnstile;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,14 +29,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub(crate) use broadcast::run_broadcast;
-pub(crate) use turnstile::Turnstile;
 
 use crate::commons::Commons;
 use crate::guard::guarded;
 use crate::mould::Mould;
-use crate::orders::Standing;
 use crate::pool::Plan;
-use crate::vitals::Phase;
+use crate::process::commands::Standing;
+use crate::process::liveness::Phase;
 use seat::{Leave, Seat};
 
 /// How often a node says that it serves the pool, and learns who else does.

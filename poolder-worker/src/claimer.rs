@@ -21,9 +21,9 @@ use tokio::time::Instant;
 use crate::context::{About, Context, Interruption};
 use crate::desk::{Key, Word, Work};
 use crate::mould::{Slots, Wish};
-use crate::orders::Standing;
+use crate::process::commands::Standing;
+use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::slot::unstarted;
-use crate::vitals::{Clock, Identity, Phase, Pulse};
 use lanes::Lanes;
 use line::Line;
 

@@ -17,8 +17,7 @@
 //! | `scheduler` | code whose jobs recur, and schedules declared in code |
 //! | `handle` | what can be asked of a running node |
 //! | `commons` | what the pools of a node share |
-//! | `vitals` | what the parts of a node tell each other |
-//! | `orders` | what operators ordered for a partition |
+//! | `process` | the layer below all: liveness, commands of operators, the limit of turns |
 //! | `desk` | where slots lay down what they have finished |
 //! | `tasker` | bounded concurrency inside one process, no Redis |
 //! | `services` | heartbeat, leader, promoter, scheduler, rescuer, pruner, orders |
@@ -37,15 +36,14 @@ mod handle;
 mod middleware;
 mod mould;
 mod node;
-mod orders;
 mod pool;
 mod pools;
+mod process;
 mod scheduler;
 mod services;
 mod sinks;
 mod slot;
 mod tasker;
-mod vitals;
 mod worker;
 
 pub use batcher::{Batch, BatchWorker, Batcher};

@@ -14,9 +14,9 @@ use crate::desk::{Desk, Work};
 use crate::erased::DynWorker;
 use crate::guard::guarded;
 use crate::middleware::DynMiddleware;
+use crate::process::liveness::Clock;
 use crate::sinks::Sinks;
 use crate::slot::Slot;
-use crate::vitals::Clock;
 
 /// The form of a pool's slots.
 pub(crate) struct Mould {

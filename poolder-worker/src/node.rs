@@ -17,8 +17,8 @@ use crate::erased::BoxFuture;
 use crate::handle::{NodeHandle, Order};
 use crate::pool::{Plan, Pool};
 use crate::pools::{Pools, admit, two_pools};
+use crate::process::liveness::{Clock, Pulse};
 use crate::services;
-use crate::vitals::{Clock, Pulse};
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use crate::commons::Commons;
 use crate::desk::Desk;
 use crate::mould::{Slots, Wish};
 use crate::pool::{Plan, check_size};
+use crate::process::liveness::Phase;
 use crate::services::{self, PoolSizes};
-use crate::vitals::Phase;
 
 /// How long handlers that were told to stop may take before the process leaves without them.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);

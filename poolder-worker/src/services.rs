@@ -35,8 +35,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use heartbeat::{Heartbeat, PoolSizes};
 
 use crate::guard::guarded;
-use crate::orders::Standing;
-use crate::vitals::{Clock, DeadNodes, Identity};
+use crate::process::commands::Standing;
+use crate::process::liveness::{Clock, DeadNodes, Identity};
 
 /// What the services of a partition share.
 #[derive(Clone)]

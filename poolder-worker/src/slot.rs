@@ -17,7 +17,7 @@ use crate::erased::DynWorker;
 use crate::guard::guarded;
 use crate::middleware::Next;
 use crate::mould::Mould;
-use crate::vitals::Clock;
+use crate::process::liveness::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
 const GRACE: Duration = Duration::from_millis(250);

@@ -108,7 +108,7 @@ fn keys_are_spelled_in_one_file() {
 /// nodes whose clocks are minutes apart agree on what is due.
 const CLOCKS: &[(&str, &str)] = &[
     ("poolder-core/src/job/time.rs", "defines it"),
-    ("poolder-worker/src/vitals.rs", "measures how far the server's clock is from it"),
+    ("poolder-worker/src/process/liveness.rs", "measures how far the server's clock is from it"),
     (
         "poolder-client/src/enqueue/cast.rs",
         "`Mode::Monotonic` picks a slot by the producer's clock",

@@ -18,7 +18,7 @@ use crate::desk::{Desk, Word, Work};
 use crate::mould::{Mould, Wish};
 use crate::pool::Plan;
 use crate::pools::LAST_CALL;
-use crate::vitals::Phase;
+use crate::process::liveness::Phase;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
 const WAITING: usize = 1_000;

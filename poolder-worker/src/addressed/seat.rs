@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::commons::Commons;
 use crate::desk::{Desk, Word, Work};
 use crate::mould::Mould;
-use crate::orders::Standing;
 use crate::pools::LAST_CALL;
+use crate::process::commands::Standing;
 use crate::services;
 
 /// After a failure the next try waits this long, and longer each time …

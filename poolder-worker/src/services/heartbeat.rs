@@ -11,7 +11,7 @@ use poolder_core::broker::{Beat, Beater, Broker, NodeInfo, NodeName};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
-use crate::vitals::{Clock, DeadNodes, Identity, Pulse};
+use crate::process::liveness::{Clock, DeadNodes, Identity, Pulse};
 
 /// A sign of life this often …
 const PERIOD: Duration = Duration::from_secs(2);

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use poolder_core::Error;
 use poolder_core::broker::Leadership;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Post;
+use crate::process::liveness::DeadNodes;
 
 /// How long a lease holds by the server's clock.
 const LEASE: Duration = Duration::from_secs(15);
@@ -80,7 +82,7 @@ async fn ask(
 }
 
 /// Waits until the leader is declared dead.
-async fn died(dead: &mut tokio::sync::watch::Receiver<crate::vitals::DeadNodes>, holder: &str) {
+async fn died(dead: &mut watch::Receiver<DeadNodes>, holder: &str) {
     while dead.changed().await.is_ok() {
         if dead.borrow_and_update().contains(holder) {
             return;

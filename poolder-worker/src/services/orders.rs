@@ -7,7 +7,7 @@ use poolder_core::Error;
 use tokio::time::Instant;
 
 use super::{POLL, Post};
-use crate::orders::{Cancelled, Standing};
+use crate::process::commands::{Cancelled, Standing};
 
 /// However many orders come in, they are read no more often than this.
 const SPACING: Duration = Duration::from_millis(100);

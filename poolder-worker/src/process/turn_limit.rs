@@ -23,7 +23,7 @@ impl Default for Turnstile {
 impl Turnstile {
     /// Waits until a slot that had its last turn then may have its next. The turn is over when
     /// what comes back, if anything, is dropped.
-    pub(super) async fn pass(&self, last: Instant) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn pass(&self, last: Instant) -> Option<SemaphorePermit<'_>> {
         let until = last + BUSY;
         if Instant::now() >= until {
             return None;

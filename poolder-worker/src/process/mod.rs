@@ -1,0 +1,6 @@
+//! The lowest layer: the state of this process, as every part of a node reads it. Imports nothing
+//! else of this crate.
+
+pub(crate) mod commands;
+pub(crate) mod liveness;
+pub(crate) mod turn_limit;
