@@ -31,11 +31,11 @@ use tokio::task::JoinSet;
 pub(crate) use broadcast::run_broadcast;
 
 use crate::commons::Commons;
-use crate::guard::guarded;
-use crate::mould::Mould;
-use crate::pool::Plan;
 use crate::process::commands::Standing;
 use crate::process::liveness::Phase;
+use crate::run::guard::guarded;
+use crate::run::pool::Plan;
+use crate::run::slot_set::Mould;
 use seat::{Leave, Seat};
 
 /// How often a node says that it serves the pool, and learns who else does.

@@ -22,9 +22,9 @@ use poolder_core::{Backoff, Error, Policy};
 pub use batch::Batch;
 pub use worker::BatchWorker;
 
-use crate::middleware::Middleware;
 use crate::node::{Component, NodeBuilder};
-use crate::pool::Pool;
+use crate::run::middleware::Middleware;
+use crate::run::pool::Pool;
 use slot::BatchSlot;
 
 /// Runs the batches of one batcher; added to a node with [`NodeBuilder::add`].

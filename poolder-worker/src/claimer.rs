@@ -18,12 +18,12 @@ use poolder_core::{Claim, Lane, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::context::{About, Context, Interruption};
-use crate::desk::{Key, Word, Work};
-use crate::mould::{Slots, Wish};
 use crate::process::commands::Standing;
 use crate::process::liveness::{Clock, Identity, Phase, Pulse};
-use crate::slot::unstarted;
+use crate::run::context::{About, Context, Interruption};
+use crate::run::mailbox::{Key, Word, Work};
+use crate::run::slot::unstarted;
+use crate::run::slot_set::{Slots, Wish};
 use lanes::Lanes;
 use line::Line;
 

@@ -3,8 +3,8 @@
 use poolder_core::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::pool::Pool;
 use crate::pools::{PoolStatus, Pools, admit};
+use crate::run::pool::Pool;
 
 /// Asks a running node to change its pools. Made by
 /// [`NodeBuilder::handle`](crate::NodeBuilder::handle); cheap to clone.

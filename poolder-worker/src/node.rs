@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::commons::Commons;
-use crate::erased::BoxFuture;
 use crate::handle::{NodeHandle, Order};
-use crate::pool::{Plan, Pool};
 use crate::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Clock, Pulse};
+use crate::run::erased::BoxFuture;
+use crate::run::pool::{Plan, Pool};
 use crate::services;
 
 /// A process that runs jobs. Built with [`Node::builder`].

@@ -18,8 +18,8 @@ use std::future::Future;
 
 use poolder_core::{BoxError, Verdict};
 
-use crate::context::Context;
-use crate::worker::Result;
+use crate::run::context::Context;
+use crate::run::worker::Result;
 
 pub use builder::Scheduler;
 pub use crontab::Crontab;

@@ -34,9 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use heartbeat::{Heartbeat, PoolSizes};
 
-use crate::guard::guarded;
 use crate::process::commands::Standing;
 use crate::process::liveness::{Clock, DeadNodes, Identity};
+use crate::run::guard::guarded;
 
 /// What the services of a partition share.
 #[derive(Clone)]

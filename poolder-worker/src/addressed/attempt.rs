@@ -9,9 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::seat::{Bench, Leave, Seat};
-use crate::context::{About, Context, Interruption};
-use crate::desk::{Word, Work};
-use crate::slot::unstarted;
+use crate::run::context::{About, Context, Interruption};
+use crate::run::mailbox::{Word, Work};
+use crate::run::slot::unstarted;
 
 impl Seat {
     /// Runs a job, unless it must not be run here; nothing comes back when it is not ours any more.

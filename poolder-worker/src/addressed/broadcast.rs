@@ -13,12 +13,12 @@ use tokio::task::JoinSet;
 
 use super::seat::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::commons::Commons;
-use crate::context::{About, Context, Interruption};
-use crate::desk::{Desk, Word, Work};
-use crate::mould::{Mould, Wish};
-use crate::pool::Plan;
 use crate::pools::LAST_CALL;
 use crate::process::liveness::Phase;
+use crate::run::context::{About, Context, Interruption};
+use crate::run::mailbox::{Desk, Word, Work};
+use crate::run::pool::Plan;
+use crate::run::slot_set::{Mould, Wish};
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
 const WAITING: usize = 1_000;

@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::commons::Commons;
-use crate::desk::{Desk, Word, Work};
-use crate::mould::Mould;
 use crate::pools::LAST_CALL;
 use crate::process::commands::Standing;
+use crate::run::mailbox::{Desk, Word, Work};
+use crate::run::slot_set::Mould;
 use crate::services;
 
 /// After a failure the next try waits this long, and longer each time …

@@ -8,7 +8,7 @@ use poolder_core::broker::{BatchPayload, CHUNK, CHUNK_BYTES};
 use poolder_core::{Error, Format, JobId, RawJob, Timestamp, payload};
 
 use super::marks::{Mark, Marks};
-use crate::context::Context;
+use crate::run::context::Context;
 
 /// Entries that were sealed together. They are read from the server as they are asked for, up to
 /// 500 or about 1 MiB at a time, so that a large batch is in memory only where the handler keeps

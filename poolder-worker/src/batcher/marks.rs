@@ -7,7 +7,7 @@ use poolder_core::broker::{BatchPayload, Effect};
 use poolder_core::{Cause, Error, Failure, JobId};
 
 use super::batch::chunk_len;
-use crate::context::Context;
+use crate::run::context::Context;
 
 /// How often setting entries apart is begun anew when a reply was lost.
 const TRIES: u32 = 3;

@@ -9,9 +9,9 @@ use poolder_core::broker::BatchPayload;
 use poolder_core::{BoxError, Cause, Failure, Outcome, RawJob, Verdict};
 
 use super::{Batch, BatchWorker};
-use crate::context::Context;
-use crate::erased::{BoxFuture, DynWorker};
-use crate::worker::Result;
+use crate::run::context::Context;
+use crate::run::erased::{BoxFuture, DynWorker};
+use crate::run::worker::Result;
 
 pub(super) struct BatchSlot<W> {
     worker: W,

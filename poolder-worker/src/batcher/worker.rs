@@ -6,8 +6,8 @@ use poolder_client::BatchEntry;
 use poolder_core::{BoxError, Outcome, Verdict};
 
 use super::Batch;
-use crate::context::Context;
-use crate::worker::Result;
+use crate::run::context::Context;
+use crate::run::worker::Result;
 
 /// Runs batches. Each slot owns a clone and gives it one batch at a time, so that state needs no
 /// lock; after a panic the slot gets a fresh clone.

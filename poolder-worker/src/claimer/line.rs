@@ -10,8 +10,8 @@ use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
 use super::Claimer;
-use crate::desk::Key;
-use crate::erased::BoxFuture;
+use crate::run::erased::BoxFuture;
+use crate::run::mailbox::Key;
 
 /// A claim that the server had not finished when its line broke lands no later than this: the
 /// time it may block, and a margin.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::Claimer;
 use super::line::Line;
-use crate::context::Interruption;
-use crate::desk::Key;
-use crate::slot::unstarted;
+use crate::run::context::Interruption;
+use crate::run::mailbox::Key;
+use crate::run::slot::unstarted;
 
 impl Claimer {
     /// Follows the orders that are known.

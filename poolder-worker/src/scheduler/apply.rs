@@ -7,7 +7,7 @@ use poolder_core::{Error, Status, Timing};
 
 use super::builder::{Defaults, schedule_name};
 use super::{Periodic, Then};
-use crate::context::Context;
+use crate::run::context::Context;
 
 pub(super) async fn apply<P: Periodic>(
     defaults: &Defaults,

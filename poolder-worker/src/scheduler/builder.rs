@@ -13,7 +13,7 @@ use poolder_core::{
 use super::Periodic;
 use super::ticker::{Named, Ticker};
 use crate::node::{Component, NodeBuilder};
-use crate::pool::Pool;
+use crate::run::pool::Pool;
 
 /// Beside one slot for each declared job, for those that are made at run time.
 const SPARE_SLOTS: usize = 4;
@@ -269,7 +269,7 @@ pub(super) fn declaring(
     owner: String,
     deploy: String,
     declarations: Result<Vec<Declaration>, Error>,
-) -> impl Fn(Client) -> crate::erased::BoxFuture<'static, Result<(), Error>> + Send + Sync {
+) -> impl Fn(Client) -> crate::run::erased::BoxFuture<'static, Result<(), Error>> + Send + Sync {
     let declarations = declarations.map(Arc::new).map_err(|error| error.to_string());
     move |client| {
         let (owner, deploy, declarations) = (owner.clone(), deploy.clone(), declarations.clone());

@@ -2,7 +2,7 @@
 
 use poolder_core::{BoxError, Error, Timing};
 
-use crate::worker::Result;
+use crate::run::worker::Result;
 
 /// What shall become of the schedule, once its job has ended well.
 ///

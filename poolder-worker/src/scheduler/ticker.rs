@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Periodic;
 use super::apply;
 use super::builder::Defaults;
-use crate::context::Context;
-use crate::worker::{Result, Worker};
+use crate::run::context::Context;
+use crate::run::worker::{Result, Worker};
 
 /// A job of a scheduler: its name.
 #[derive(Serialize, Deserialize)]

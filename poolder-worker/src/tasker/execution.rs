@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::line::Piece;
-use crate::guard::guarded;
+use crate::run::guard::guarded;
 
 /// Why a piece of work has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]

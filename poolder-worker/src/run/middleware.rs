@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use poolder_core::{Outcome, RawJob};
 
-use crate::context::Context;
-use crate::erased::{BoxFuture, DynWorker};
-use crate::worker::Result;
+use super::context::Context;
+use super::erased::{BoxFuture, DynWorker};
+use super::worker::Result;
 
 /// Wraps the attempts of a pool: logs, measures, guards.
 ///

@@ -8,7 +8,7 @@ use poolder_core::broker::{NodeName, Settlement};
 use poolder_core::{Claim, EntryId, Lane};
 use tokio::sync::Notify;
 
-use crate::context::Context;
+use super::context::Context;
 
 /// The entry that a claim holds.
 pub(crate) type Key = (Lane, EntryId);

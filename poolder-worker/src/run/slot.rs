@@ -11,12 +11,12 @@ use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{BoxError, Cause, Counters, Failure, Outcome, Policy, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::context::{Context, Interruption};
-use crate::desk::{Desk, Word, Work};
-use crate::erased::DynWorker;
-use crate::guard::guarded;
-use crate::middleware::Next;
-use crate::mould::Mould;
+use super::context::{Context, Interruption};
+use super::erased::DynWorker;
+use super::guard::guarded;
+use super::mailbox::{Desk, Word, Work};
+use super::middleware::Next;
+use super::slot_set::Mould;
 use crate::process::liveness::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.

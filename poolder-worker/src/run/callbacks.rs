@@ -7,9 +7,9 @@ use std::sync::Arc;
 use poolder_core::{BoxError, Callback, Cause, Error, Failure};
 use serde::de::DeserializeOwned;
 
-use crate::erased::BoxFuture;
-use crate::guard::guarded;
-use crate::worker::Result;
+use super::erased::BoxFuture;
+use super::guard::guarded;
+use super::worker::Result;
 
 type Sink = Arc<dyn Fn(&Callback) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 

@@ -10,13 +10,13 @@ use poolder_core::{Envelope, Policy, QueueName};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use crate::desk::{Desk, Work};
-use crate::erased::DynWorker;
-use crate::guard::guarded;
-use crate::middleware::DynMiddleware;
+use super::callbacks::Sinks;
+use super::erased::DynWorker;
+use super::guard::guarded;
+use super::mailbox::{Desk, Work};
+use super::middleware::DynMiddleware;
+use super::slot::Slot;
 use crate::process::liveness::Clock;
-use crate::sinks::Sinks;
-use crate::slot::Slot;
 
 /// The form of a pool's slots.
 pub(crate) struct Mould {

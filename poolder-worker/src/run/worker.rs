@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use poolder_core::{BoxError, Job, Outcome, Verdict};
 
-use crate::context::Context;
+use super::context::Context;
 
 /// What handlers return: any error that can be boxed will do.
 pub type Result<T, E = BoxError> = std::result::Result<T, E>;

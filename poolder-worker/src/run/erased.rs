@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use poolder_core::{BoxError, Cause, Failure, Job, Outcome, RawJob, Verdict};
 
-use crate::context::Context;
-use crate::worker::{Result, Worker};
+use super::context::Context;
+use super::worker::{Result, Worker};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

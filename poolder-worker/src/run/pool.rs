@@ -11,11 +11,11 @@ use poolder_core::{Error, Partition, Policy, QueueName, check_kind};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use crate::erased::DynWorker;
-use crate::middleware::{DynMiddleware, Middleware};
-use crate::mould::Mould;
-use crate::sinks::Sinks;
-use crate::worker::Worker;
+use super::callbacks::Sinks;
+use super::erased::DynWorker;
+use super::middleware::{DynMiddleware, Middleware};
+use super::slot_set::Mould;
+use super::worker::{Result, Worker};
 
 /// Slots that serve one queue.
 ///
@@ -118,7 +118,7 @@ impl Pool {
     where
         A: DeserializeOwned,
         F: Fn(A) -> R + Send + Sync + 'static,
-        R: Future<Output = crate::Result<()>> + Send + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
     {
         self.sinks.add(name, sink);
         self

@@ -1,0 +1,13 @@
+//! The layer that runs jobs: workers, slots, and what lies between the two. It does not know where
+//! the jobs come from. Imports `process`.
+
+pub(crate) mod callbacks;
+pub(crate) mod context;
+pub(crate) mod erased;
+pub(crate) mod guard;
+pub(crate) mod mailbox;
+pub(crate) mod middleware;
+pub(crate) mod pool;
+pub(crate) mod slot;
+pub(crate) mod slot_set;
+pub(crate) mod worker;
