@@ -30,12 +30,12 @@ use tokio::task::JoinSet;
 
 pub(crate) use broadcast::run_broadcast;
 
-use crate::commons::Commons;
 use crate::process::commands::Standing;
 use crate::process::liveness::Phase;
 use crate::run::guard::guarded;
 use crate::run::pool::Plan;
 use crate::run::slot_set::Mould;
+use crate::services::node_context::Commons;
 use seat::{Leave, Seat};
 
 /// How often a node says that it serves the pool, and learns who else does.

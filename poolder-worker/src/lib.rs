@@ -9,7 +9,6 @@
 //! | `node` | the process: start, services, the order of shutdown |
 //! | `scheduler` | code whose jobs recur, and schedules declared in code |
 //! | `handle` | what can be asked of a running node |
-//! | `commons` | what the pools of a node share |
 //! | `process` | the layer below all: liveness, commands of operators, the limit of turns |
 //! | `run` | workers, slots, pools: one attempt, from decoding to its fate |
 //! | `tasker` | bounded concurrency inside one process, no Redis |
@@ -20,7 +19,6 @@
 mod addressed;
 mod batcher;
 mod claimer;
-mod commons;
 mod handle;
 mod node;
 mod pools;

@@ -12,13 +12,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::commons::Commons;
 use crate::handle::{NodeHandle, Order};
 use crate::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Clock, Pulse};
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{Plan, Pool};
 use crate::services;
+use crate::services::node_context::Commons;
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::addressed;
 use crate::claimer::{Claimer, Setup};
-use crate::commons::Commons;
 use crate::process::liveness::Phase;
 use crate::run::mailbox::Desk;
 use crate::run::pool::{Plan, check_size};
 use crate::run::slot_set::{Slots, Wish};
+use crate::services::node_context::Commons;
 use crate::services::{self, PoolSizes};
 
 /// How long handlers that were told to stop may take before the process leaves without them.

@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::seat::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::commons::Commons;
 use crate::pools::LAST_CALL;
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::pool::Plan;
 use crate::run::slot_set::{Mould, Wish};
+use crate::services::node_context::Commons;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
 const WAITING: usize = 1_000;

@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::commons::Commons;
 use crate::pools::LAST_CALL;
 use crate::process::commands::Standing;
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::slot_set::Mould;
 use crate::services;
+use crate::services::node_context::Commons;
 
 /// After a failure the next try waits this long, and longer each time …
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);

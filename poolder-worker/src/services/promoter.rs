@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::{Post, duty};
+use super::{Post, leader_task};
 
 pub(super) async fn run(post: Post) {
     let work = || promote_all(&post);
-    duty::run(&post, &post.due, "due jobs could not be moved", work).await;
+    leader_task::run(&post, &post.due, "due jobs could not be moved", work).await;
 }
 
 /// Moves everything that is due; returns how long until the next is, if any waits.

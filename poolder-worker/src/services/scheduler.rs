@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::{Post, duty};
+use super::{Post, leader_task};
 
 pub(super) async fn run(post: Post) {
     let work = || publish_all(&post);
-    duty::run(&post, &post.tick, "ticks could not be published", work).await;
+    leader_task::run(&post, &post.tick, "ticks could not be published", work).await;
 }
 
 /// Publishes everything that is due; returns how long until the next tick, if there is any.

@@ -1,22 +1,25 @@
-//! What keeps jobs moving while slots run them: signs of life, and the duties of a leader.
+//! The layer of background services: they keep the node in the roster and the jobs of its partitions
+//! moving while slots run them. Imports `process` and `run`.
 //!
-//! | file | duty |
+//! | file | what it does |
 //! |---|---|
-//! | `heartbeat` | on a thread of its own: beats, marks the dead, learns of our own death |
-//! | `duty` | the loop of a duty that has a next time |
-//! | `leader` | who leads a partition |
+//! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, learns of its own death |
+//! | `leader` | holds the leadership of a partition |
+//! | `leader_task` | repeats a task while this node leads |
 //! | `promoter` | moves due jobs to their lanes; leader only |
-//! | `rescuer` | takes back what dead nodes hold; leader only |
+//! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `scheduler` | publishes the ticks of schedules; leader only |
-//! | `pruner` | removes dead jobs and orders that are too old; leader only |
-//! | `orders` | learns what is paused and what is cancelled |
-//! | `listener` | hears hints, so that the others need not poll as often |
+//! | `pruner` | removes dead jobs and commands that are too old; leader only |
+//! | `command_watcher` | learns which partitions are paused and which jobs are cancelled |
+//! | `listener` | hears hints, so that the other services poll less often |
+//! | `node_context` | holds the values that all pools of a node share |
 
-mod duty;
+mod command_watcher;
 mod heartbeat;
 mod leader;
+mod leader_task;
 mod listener;
-mod orders;
+pub(crate) mod node_context;
 mod promoter;
 mod pruner;
 mod rescuer;
@@ -108,7 +111,7 @@ pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, post: &Post, stop: &Cancellat
         until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
     }
     let post = post.clone();
-    until(tasks, stop, "orders", move || orders::run(post.clone()));
+    until(tasks, stop, "orders", move || command_watcher::run(post.clone()));
 }
 
 /// Starts to hear hints for all partitions of the node, as they come and go.

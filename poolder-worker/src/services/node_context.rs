@@ -7,10 +7,10 @@ use poolder_core::Partition;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::{Post, Posts};
 use crate::process::commands::Standing;
 use crate::process::liveness::{Clock, DeadNodes, Identity, Pulse};
 use crate::process::turn_limit::Turnstile;
-use crate::services::{Post, Posts};
 
 #[derive(Clone)]
 pub(crate) struct Commons {
