@@ -3,9 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `pools` | the pools of a running node |
-//! | `addressed` | slots of the fleet, each leased to one process; broadcast |
 //! | `batcher` | a pool whose jobs are batches of gathered entries |
-//! | `claimer` | free slots → claims → settlements |
 //! | `node` | the process: start, services, the order of shutdown |
 //! | `scheduler` | code whose jobs recur, and schedules declared in code |
 //! | `handle` | what can be asked of a running node |
@@ -13,12 +11,11 @@
 //! | `run` | workers, slots, pools: one attempt, from decoding to its fate |
 //! | `tasker` | bounded concurrency inside one process, no Redis |
 //! | `services` | heartbeat, leader, promoter, scheduler, rescuer, pruner, orders |
+//! | `sources` | three ways in which a job reaches `run` |
 //!
 //! Users take these from the `poolder` facade.
 
-mod addressed;
 mod batcher;
-mod claimer;
 mod handle;
 mod node;
 mod pools;
@@ -26,6 +23,7 @@ mod process;
 mod run;
 mod scheduler;
 mod services;
+mod sources;
 mod tasker;
 
 pub use batcher::{Batch, BatchWorker, Batcher};

@@ -11,14 +11,15 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::addressed;
-use crate::claimer::{Claimer, Setup};
 use crate::process::liveness::Phase;
 use crate::run::mailbox::Desk;
 use crate::run::pool::{Plan, check_size};
 use crate::run::slot_set::{Slots, Wish};
 use crate::services::node_context::Commons;
 use crate::services::{self, PoolSizes};
+use crate::sources::addressed::assign;
+use crate::sources::broadcast::run_broadcast;
+use crate::sources::shared::claimer::{Claimer, Setup};
 
 /// How long handlers that were told to stop may take before the process leaves without them.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
@@ -89,10 +90,8 @@ impl Pools {
         let started = plan.clone();
         let ended = match plan.mould.mode {
             Mode::Shared => tokio::spawn(run_shared(started, commons, phases, wishes)),
-            Mode::Broadcast => {
-                tokio::spawn(addressed::run_broadcast(started, commons, phases, wishes))
-            }
-            _ => tokio::spawn(addressed::run(started, commons, phases)),
+            Mode::Broadcast => tokio::spawn(run_broadcast(started, commons, phases, wishes)),
+            _ => tokio::spawn(assign::run(started, commons, phases)),
         };
         self.running.insert(queue, Running { plan, phase, wish, ended });
         Ok(())

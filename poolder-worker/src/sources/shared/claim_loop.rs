@@ -9,7 +9,7 @@ use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
-use super::Claimer;
+use super::claimer::{Claimer, FIRST_PAUSE};
 use crate::run::erased::BoxFuture;
 use crate::run::mailbox::Key;
 
@@ -141,7 +141,7 @@ impl Claimer {
         let (client, limits) = (&self.setup.client, self.setup.limits);
         match ClaimLine::open(client.broker(), &self.setup.partition, name, limits).await {
             Ok(open) => {
-                self.pause = super::FIRST_PAUSE;
+                self.pause = FIRST_PAUSE;
                 (self.history, self.outdated) = (open.history(), false);
                 line.state = State::Open(Box::new(open));
                 // A reply may have been lost with the line before; and a claim may yet land.

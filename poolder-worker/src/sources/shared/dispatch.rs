@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use poolder_core::policy::decide::Ending;
 
-use super::Claimer;
+use super::claimer::Claimer;
 use crate::run::slot::unstarted;
 
 /// No more jobs are claimed in one read: a reply has to fit into memory, and what was claimed at

@@ -1,21 +1,4 @@
-//! Addressed pools: slots of the fleet, each leased to one process at a time. This node's part:
-//! which slots shall be ours, by rendezvous hashing over the nodes that serve the pool.
-//!
-//! | file | what |
-//! |---|---|
-//! | `seat` | one slot: take it, serve it, let it go |
-//! | `take` | the lease of a slot, and the rescue of what its last holder left |
-//! | `serve` | claim, run, settle, one at a time |
-//! | `course` | what is claimed, what is done, and what must be settled before the next starts |
-//! | `attempt` | one job: run, interrupted, cancelled |
-//! | `broadcast` | every living slot runs a copy |
-
-mod attempt;
-mod broadcast;
-mod course;
-mod seat;
-mod serve;
-mod take;
+//! Decides which slots of an addressed pool this node shall hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,15 +11,13 @@ use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use broadcast::run_broadcast;
-
+use super::holder::{Leave, Seat};
 use crate::process::commands::Standing;
 use crate::process::liveness::Phase;
 use crate::run::guard::guarded;
 use crate::run::pool::Plan;
 use crate::run::slot_set::Mould;
 use crate::services::node_context::Commons;
-use seat::{Leave, Seat};
 
 /// How often a node says that it serves the pool, and learns who else does.
 const MEETING: Duration = Duration::from_secs(1);

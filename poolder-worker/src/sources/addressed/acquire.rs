@@ -7,7 +7,7 @@ use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Sta
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Entry, Error, Lane};
 
-use super::seat::{FIRST_PAUSE, LONGEST_PAUSE, Seat};
+use super::holder::{FIRST_PAUSE, LONGEST_PAUSE, Seat};
 
 /// How often to try for a slot that somebody still holds.
 const AGAIN: Duration = Duration::from_millis(200);

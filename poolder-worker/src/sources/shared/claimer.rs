@@ -1,11 +1,6 @@
 //! The claimer of a partition: it takes as many jobs as there are free slots, never more, hands
 //! them over, and settles what has ended, in the same round trip as the next claim.
 
-mod dispatch;
-mod lanes;
-mod line;
-mod obey;
-
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +13,17 @@ use poolder_core::{Claim, Lane, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::claim_loop::Line;
+use super::lanes::Lanes;
 use crate::process::commands::Standing;
 use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Key, Word, Work};
 use crate::run::slot::unstarted;
 use crate::run::slot_set::{Slots, Wish};
-use lanes::Lanes;
-use line::Line;
 
 /// After a failure the next try waits this long, and longer each time …
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -54,33 +49,33 @@ pub(crate) struct Setup {
 }
 
 pub(crate) struct Claimer {
-    setup: Setup,
+    pub(super) setup: Setup,
     /// Everything the server thinks we hold, until a settlement is answered for.
-    held: HashMap<Key, Held>,
+    pub(super) held: HashMap<Key, Held>,
     /// Claimed beyond the free slots; these start first.
-    waiting: VecDeque<Work>,
-    free: Vec<usize>,
+    pub(super) waiting: VecDeque<Work>,
+    pub(super) free: Vec<usize>,
     /// How many threads the runtime has.
-    threads: usize,
-    ready: usize,
-    settling: Vec<Settlement>,
+    pub(super) threads: usize,
+    pub(super) ready: usize,
+    pub(super) settling: Vec<Settlement>,
     /// The history that the line saw when it was opened …
-    history: Option<Arc<str>>,
+    pub(super) history: Option<Arc<str>>,
     /// … and whether the server has another one by now.
-    outdated: bool,
+    pub(super) outdated: bool,
     /// The orders that were followed last …
-    heeded: Option<Orders>,
+    pub(super) heeded: Option<Orders>,
     /// … and held jobs of which the server must be asked whether they were cancelled.
-    doubts: Vec<Key>,
-    lanes: Lanes,
-    pause: Duration,
-    not_before: Instant,
+    pub(super) doubts: Vec<Key>,
+    pub(super) lanes: Lanes,
+    pub(super) pause: Duration,
+    pub(super) not_before: Instant,
 }
 
 /// A claim, and how to reach its handler.
-struct Held {
-    cx: Context,
-    suspect: Option<OwnedSemaphorePermit>,
+pub(super) struct Held {
+    pub(super) cx: Context,
+    pub(super) suspect: Option<OwnedSemaphorePermit>,
 }
 
 impl Claimer {
@@ -171,7 +166,7 @@ impl Claimer {
     }
 
     /// True while new jobs may be taken.
-    fn may_claim(&self) -> bool {
+    pub(super) fn may_claim(&self) -> bool {
         *self.setup.phase.borrow() == Phase::Run
             && self.setup.identity.borrow().claims
             && self.setup.orders.borrow().permits_claims()
@@ -221,7 +216,12 @@ impl Claimer {
     }
 
     /// Takes in what a claim brought.
-    fn accept(&mut self, claimed: Claimed, owner: &NodeName, history: Option<&Arc<str>>) {
+    pub(super) fn accept(
+        &mut self,
+        claimed: Claimed,
+        owner: &NodeName,
+        history: Option<&Arc<str>>,
+    ) {
         for found in claimed.undecodable {
             let key = (found.lane, found.entry.clone());
             if self.held.contains_key(&key) {
@@ -280,7 +280,7 @@ impl Claimer {
     }
 
     /// Learns what became of settlements; what was not answered for is settled again.
-    fn conclude(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
+    pub(super) fn conclude(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
         let mut failed = None;
         for (settlement, result) in batch.into_iter().zip(results) {
             let key = {
@@ -331,7 +331,7 @@ impl Claimer {
     }
 
     /// After a failure: says so, and lets a moment pass, longer each time.
-    fn stumble(&mut self, error: &str) {
+    pub(super) fn stumble(&mut self, error: &str) {
         tracing::warn!(
             partition = %self.setup.partition, error, retry_in = ?self.pause,
             held = self.held.len(), "the server could not be asked, going on by myself"

@@ -18,9 +18,9 @@ use crate::services;
 use crate::services::node_context::Commons;
 
 /// After a failure the next try waits this long, and longer each time …
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(in crate::sources) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// … up to this.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(in crate::sources) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether the slot shall be let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ use poolder_core::{Claim, Entry};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::seat::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::addressed::holder::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::pools::LAST_CALL;
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};

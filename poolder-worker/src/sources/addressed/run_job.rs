@@ -8,7 +8,7 @@ use poolder_core::policy::decide::Ending;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::seat::{Bench, Leave, Seat};
+use super::holder::{Bench, Leave, Seat};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Word, Work};
 use crate::run::slot::unstarted;
