@@ -1,24 +1,23 @@
-//! The Poolder worker: what runs jobs.
+//! The Poolder worker: it claims jobs from Redis and runs them.
 //!
-//! | file | what |
+//! The folders are layers. Each imports only those above it in this table.
+//!
+//! | folder | what it holds |
 //! |---|---|
-//! | `pools` | the pools of a running node |
+//! | `process` | the state of this process: liveness, commands of operators, limits |
+//! | `run` | workers, slots and pools: one attempt at a job, from decoding to its settlement |
+//! | `services` | background services: heartbeat, leader, promoter, rescuer, pruner and others |
+//! | `sources` | the three ways in which a job reaches `run`: shared, addressed, broadcast |
+//! | `node` | composition: a node, the pools it runs, its handle and its shutdown |
 //! | `batcher` | a pool whose jobs are batches of gathered entries |
-//! | `node` | the process: start, services, the order of shutdown |
 //! | `scheduler` | code whose jobs recur, and schedules declared in code |
-//! | `handle` | what can be asked of a running node |
-//! | `process` | the layer below all: liveness, commands of operators, the limit of turns |
-//! | `run` | workers, slots, pools: one attempt, from decoding to its fate |
-//! | `tasker` | bounded concurrency inside one process, no Redis |
-//! | `services` | heartbeat, leader, promoter, scheduler, rescuer, pruner, orders |
-//! | `sources` | three ways in which a job reaches `run` |
+//! | `tasker` | bounded concurrency inside one process, without Redis; imports `run` only |
 //!
-//! Users take these from the `poolder` facade.
+//! `batcher`, `scheduler` and `tasker` do not import one another. Users take all of this from the
+//! `poolder` facade.
 
 mod batcher;
-mod handle;
 mod node;
-mod pools;
 mod process;
 mod run;
 mod scheduler;
@@ -27,9 +26,9 @@ mod sources;
 mod tasker;
 
 pub use batcher::{Batch, BatchWorker, Batcher};
-pub use handle::NodeHandle;
-pub use node::{Component, Node, NodeBuilder};
-pub use pools::PoolStatus;
+pub use node::builder::{Component, Node, NodeBuilder};
+pub use node::handle::NodeHandle;
+pub use node::pools::PoolStatus;
 pub use run::context::{Context, Interruption};
 pub use run::middleware::{Middleware, Next};
 pub use run::pool::Pool;

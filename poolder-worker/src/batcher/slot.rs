@@ -8,7 +8,8 @@ use std::time::Duration;
 use poolder_core::broker::BatchPayload;
 use poolder_core::{BoxError, Cause, Failure, Outcome, RawJob, Verdict};
 
-use super::{Batch, BatchWorker};
+use super::batch::Batch;
+use super::worker::BatchWorker;
 use crate::run::context::Context;
 use crate::run::erased::{BoxFuture, DynWorker};
 use crate::run::worker::Result;

@@ -5,7 +5,7 @@ use std::future::Future;
 use poolder_client::BatchEntry;
 use poolder_core::{BoxError, Outcome, Verdict};
 
-use super::Batch;
+use super::batch::Batch;
 use crate::run::context::Context;
 use crate::run::worker::Result;
 

@@ -6,7 +6,8 @@ use poolder_core::broker::ScheduleInfo;
 use poolder_core::{Error, Status, Timing};
 
 use super::builder::{Defaults, schedule_name};
-use super::{Periodic, Then};
+use super::periodic::Periodic;
+use super::then::Then;
 use crate::run::context::Context;
 
 pub(super) async fn apply<P: Periodic>(

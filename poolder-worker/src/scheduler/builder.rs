@@ -10,9 +10,9 @@ use poolder_core::{
     Schedule, Timing, check_schedule_name,
 };
 
-use super::Periodic;
+use super::periodic::Periodic;
 use super::ticker::{Named, Ticker};
-use crate::node::{Component, NodeBuilder};
+use crate::node::builder::{Component, NodeBuilder};
 use crate::run::pool::Pool;
 
 /// Beside one slot for each declared job, for those that are made at run time.

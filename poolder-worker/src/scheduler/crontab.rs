@@ -4,7 +4,7 @@ use poolder_core::broker::Declaration;
 use poolder_core::{Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing};
 
 use super::builder::{declaring, this_deploy};
-use crate::node::{Component, NodeBuilder};
+use crate::node::builder::{Component, NodeBuilder};
 
 /// Schedules of jobs of any types, declared in code: a component of a node.
 ///

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use poolder_core::{BoxError, Job, Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::Periodic;
 use super::apply;
 use super::builder::Defaults;
+use super::periodic::Periodic;
 use crate::run::context::Context;
 use crate::run::worker::{Result, Worker};
 

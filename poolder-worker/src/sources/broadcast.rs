@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::addressed::holder::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::pools::LAST_CALL;
+use crate::node::pools::LAST_CALL;
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Desk, Word, Work};

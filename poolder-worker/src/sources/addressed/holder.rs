@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::pools::LAST_CALL;
+use crate::node::pools::LAST_CALL;
 use crate::process::commands::Standing;
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::slot_set::Mould;

@@ -12,8 +12,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::handle::{NodeHandle, Order};
-use crate::pools::{Pools, admit, two_pools};
+use super::handle::{NodeHandle, Order};
+use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Clock, Pulse};
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{Plan, Pool};

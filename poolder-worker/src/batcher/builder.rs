@@ -1,16 +1,4 @@
-//! Batchers: a pool whose jobs are batches of entries that gathered in Redis.
-//!
-//! | file | what |
-//! |---|---|
-//! | `worker` | the trait users implement |
-//! | `batch` | a batch as its handler sees it |
-//! | `marks` | which entries failed, and setting them apart |
-//! | `slot` | from a batch job to a batch, and from marks to effects |
-
-mod batch;
-mod marks;
-mod slot;
-mod worker;
+//! A batcher as a part of a node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +7,11 @@ use poolder_client::{BatcherHandle, Client};
 use poolder_core::broker::{BatchOptions, BatcherHome};
 use poolder_core::{Backoff, Error, Policy};
 
-pub use batch::Batch;
-pub use worker::BatchWorker;
-
-use crate::node::{Component, NodeBuilder};
+use super::slot::BatchSlot;
+use super::worker::BatchWorker;
+use crate::node::builder::{Component, NodeBuilder};
 use crate::run::middleware::Middleware;
 use crate::run::pool::Pool;
-use slot::BatchSlot;
 
 /// Runs the batches of one batcher; added to a node with [`NodeBuilder::add`].
 ///

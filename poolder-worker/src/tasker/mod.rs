@@ -2,7 +2,7 @@
 //!
 //! A tasker runs futures and blocking closures of this process, so many at a time and no more. It
 //! knows nothing of Redis: what waits in it is gone with the process, and no other process helps.
-//! What must survive a crash, be retried, or run elsewhere is a job.
+//! What must survive a crash, be retried, or run elsewhere is a job. Imports `run::guard` only.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,29 +1,12 @@
-//! Schedulers: code whose jobs recur, and whose jobs may change when they do.
-//!
-//! | file | what |
-//! |---|---|
-//! | `builder` | a scheduler as a part of a node: which jobs, when, and how |
-//! | `ticker` | the worker that runs its jobs |
-//! | `then` | what a job says shall become of its schedule |
-//! | `apply` | does what it says |
-//! | `crontab` | schedules of jobs that other workers run |
-
-mod apply;
-mod builder;
-mod crontab;
-mod then;
-mod ticker;
+//! The trait of code whose jobs recur.
 
 use std::future::Future;
 
 use poolder_core::{BoxError, Verdict};
 
+use super::then::Then;
 use crate::run::context::Context;
 use crate::run::worker::Result;
-
-pub use builder::Scheduler;
-pub use crontab::Crontab;
-pub use then::{IntoThen, Then};
 
 /// Code whose jobs recur. Each slot owns a clone and gives it one job at a time; after a panic the
 /// slot gets a fresh clone.

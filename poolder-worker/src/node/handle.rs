@@ -3,7 +3,7 @@
 use poolder_core::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::pools::{PoolStatus, Pools, admit};
+use super::pools::{PoolStatus, Pools, admit};
 use crate::run::pool::Pool;
 
 /// Asks a running node to change its pools. Made by
