@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::process::limits::LAST_CALL;
 use crate::process::liveness::Phase;
 use crate::run::mailbox::Desk;
 use crate::run::pool::{Plan, check_size};
@@ -21,8 +22,6 @@ use crate::sources::addressed::assign;
 use crate::sources::broadcast::run_broadcast;
 use crate::sources::shared::claimer::{Claimer, Setup};
 
-/// How long handlers that were told to stop may take before the process leaves without them.
-pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 /// A pool that broke is started again after this pause.
 const RESTART: Duration = Duration::from_secs(1);
 

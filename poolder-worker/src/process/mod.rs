@@ -2,5 +2,6 @@
 //! else of this crate.
 
 pub(crate) mod commands;
+pub(crate) mod limits;
 pub(crate) mod liveness;
 pub(crate) mod turn_limit;

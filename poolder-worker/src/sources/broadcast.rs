@@ -11,8 +11,7 @@ use poolder_core::{Claim, Entry};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::addressed::holder::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::node::pools::LAST_CALL;
+use crate::process::limits::{FIRST_PAUSE, LAST_CALL, LONGEST_PAUSE};
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Desk, Word, Work};

@@ -7,7 +7,8 @@ use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Sta
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Entry, Error, Lane};
 
-use super::holder::{FIRST_PAUSE, LONGEST_PAUSE, Seat};
+use super::holder::Seat;
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
 /// How often to try for a slot that somebody still holds.
 const AGAIN: Duration = Duration::from_millis(200);

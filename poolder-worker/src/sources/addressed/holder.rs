@@ -10,17 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::node::pools::LAST_CALL;
 use crate::process::commands::Standing;
+use crate::process::limits::LAST_CALL;
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::slot_set::Mould;
 use crate::services;
 use crate::services::node_context::Commons;
-
-/// After a failure the next try waits this long, and longer each time …
-pub(in crate::sources) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// … up to this.
-pub(in crate::sources) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether the slot shall be let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

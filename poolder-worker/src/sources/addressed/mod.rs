@@ -12,7 +12,7 @@
 
 mod acquire;
 pub(crate) mod assign;
-pub(super) mod holder;
+mod holder;
 mod progress;
 mod run_job;
 mod serve;

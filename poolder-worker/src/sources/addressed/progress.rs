@@ -8,7 +8,7 @@ use poolder_core::broker::{SlotWait, TurnOrder};
 use poolder_core::{Claim, Entry, EntryId, Lane};
 use tokio::time::Instant;
 
-use super::holder::FIRST_PAUSE;
+use crate::process::limits::FIRST_PAUSE;
 
 /// What is done waits no longer than this for more to be settled with, and only jobs that are
 /// quicker are claimed several at a time.

@@ -11,8 +11,9 @@ use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 
-use super::holder::{Bench, End, FIRST_PAUSE, LONGEST_PAUSE, Seat};
+use super::holder::{Bench, End, Seat};
 use super::progress::{Course, Order};
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
 /// While others drain, they are asked after this often.
 const DRAINING: Duration = Duration::from_millis(250);

@@ -9,7 +9,8 @@ use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
-use super::claimer::{Claimer, FIRST_PAUSE};
+use super::claimer::Claimer;
+use crate::process::limits::FIRST_PAUSE;
 use crate::run::erased::BoxFuture;
 use crate::run::mailbox::Key;
 

@@ -16,16 +16,12 @@ use tokio::time::Instant;
 use super::claim_loop::Line;
 use super::lanes::Lanes;
 use crate::process::commands::Standing;
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Key, Word, Work};
 use crate::run::slot::unstarted;
 use crate::run::slot_set::{Slots, Wish};
-
-/// After a failure the next try waits this long, and longer each time …
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
 /// for one of them to be done, before every free slot gets one.
