@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::callbacks::Sinks;
 use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
-use super::slot_set::Mould;
+use super::pool_spec::Mould;
 use super::worker::{Result, Worker};
 
 /// Slots that serve one queue.

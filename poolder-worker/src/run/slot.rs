@@ -10,13 +10,14 @@ use poolder_core::broker::Settlement;
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{BoxError, Cause, Counters, Failure, Outcome, Policy, Timestamp};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::context::{Context, Interruption};
 use super::erased::DynWorker;
 use super::guard::guarded;
 use super::mailbox::{Desk, Word, Work};
 use super::middleware::Next;
-use super::slot_set::Mould;
+use super::pool_spec::Mould;
 use crate::process::liveness::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
@@ -48,13 +49,27 @@ enum Scope {
 }
 
 impl Slot {
-    pub(crate) fn new(index: usize, mould: Arc<Mould>, desk: Arc<Desk>, clock: Arc<Clock>) -> Self {
+    /// Starts a slot.
+    pub(crate) fn cast(
+        index: usize,
+        mould: &Arc<Mould>,
+        desk: &Arc<Desk>,
+        clock: &Arc<Clock>,
+        tasks: &mut JoinSet<()>,
+    ) -> mpsc::Sender<Work> {
+        let (mailbox, work) = mpsc::channel(1);
+        let slot = Self::new(index, Arc::clone(mould), Arc::clone(desk), Arc::clone(clock));
+        tasks.spawn(slot.run(work));
+        mailbox
+    }
+
+    fn new(index: usize, mould: Arc<Mould>, desk: Arc<Desk>, clock: Arc<Clock>) -> Self {
         let workers = mould.all_fresh();
         Self { index, mould, desk, clock, workers, stopping: None }
     }
 
     /// Takes work until the pool lets go of the other end, or a job stops the slot.
-    pub(crate) async fn run(mut self, mut work: mpsc::Receiver<Work>) {
+    async fn run(mut self, mut work: mpsc::Receiver<Work>) {
         if !self.init_all(closed(&work)).await {
             return;
         }

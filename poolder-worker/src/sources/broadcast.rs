@@ -16,7 +16,9 @@ use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::pool::Plan;
-use crate::run::slot_set::{Mould, Wish};
+use crate::run::pool_spec::Mould;
+use crate::run::slot::Slot;
+use crate::run::slot_set::Wish;
 use crate::services::node_context::Commons;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
@@ -207,7 +209,7 @@ struct Copyist {
 impl Copyist {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
         let (desk, mut tasks) = (Arc::new(Desk::default()), JoinSet::new());
-        let mailbox = self.mould.cast(self.index, &desk, &self.commons.clock, &mut tasks);
+        let mailbox = Slot::cast(self.index, &self.mould, &desk, &self.commons.clock, &mut tasks);
         while let Some(claim) = copies.recv().await {
             if *self.phase.borrow() == Phase::HandBack || !self.copy(&mailbox, &desk, claim).await {
                 break;

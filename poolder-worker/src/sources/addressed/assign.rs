@@ -16,7 +16,7 @@ use crate::process::commands::Standing;
 use crate::process::liveness::Phase;
 use crate::run::guard::guarded;
 use crate::run::pool::Plan;
-use crate::run::slot_set::Mould;
+use crate::run::pool_spec::Mould;
 use crate::services::node_context::Commons;
 
 /// How often a node says that it serves the pool, and learns who else does.

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::process::commands::Standing;
 use crate::process::limits::LAST_CALL;
 use crate::run::mailbox::{Desk, Word, Work};
-use crate::run::slot_set::Mould;
+use crate::run::pool_spec::Mould;
+use crate::run::slot::Slot;
 use crate::services;
 use crate::services::node_context::Commons;
 
@@ -87,7 +88,7 @@ impl Seat {
         let mut tasks = JoinSet::new();
         let desk = Arc::new(Desk::default());
         let index = usize::from(self.slot.index);
-        let mailbox = self.mould.cast(index, &desk, &self.commons.clock, &mut tasks);
+        let mailbox = Slot::cast(index, &self.mould, &desk, &self.commons.clock, &mut tasks);
         let mut bench = Bench { desk, mailbox, tasks };
         let end = if self.until_ready(&bench, lease).await {
             self.ready.fetch_add(1, Ordering::Relaxed);
