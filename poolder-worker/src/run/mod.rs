@@ -9,6 +9,7 @@ pub(crate) mod mailbox;
 pub(crate) mod middleware;
 pub(crate) mod pool;
 pub(crate) mod pool_spec;
+pub(crate) mod settle;
 pub(crate) mod slot;
 pub(crate) mod slot_set;
 pub(crate) mod worker;

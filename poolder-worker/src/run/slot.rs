@@ -2,13 +2,12 @@
 //! fate.
 
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
 use poolder_core::policy::decide::{Ending, Transition, decide};
-use poolder_core::{BoxError, Cause, Counters, Failure, Outcome, Policy, Timestamp};
+use poolder_core::{Cause, Failure, Outcome, Policy, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -18,6 +17,7 @@ use super::guard::guarded;
 use super::mailbox::{Desk, Word, Work};
 use super::middleware::Next;
 use super::pool_spec::Mould;
+use super::settle::{failure_of, given_up, jitter};
 use crate::process::liveness::Clock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
@@ -319,34 +319,4 @@ async fn interrupted(cx: &Context) -> Interruption {
     let why = cx.interruption().unwrap_or(Interruption::Shutdown);
     tokio::time::sleep(if why == Interruption::Cancelled { CANCEL_GRACE } else { GRACE }).await;
     why
-}
-
-fn given_up(why: Interruption) -> Option<Ending> {
-    match why {
-        Interruption::Shutdown => Some(Ending::HandedBack),
-        Interruption::Lost => None,
-        Interruption::Cancelled => Some(Ending::Cancelled),
-    }
-}
-
-fn failure_of(error: &BoxError) -> Failure {
-    match error.downcast_ref::<Failure>() {
-        Some(failure) => failure.clone(),
-        None => Failure::new(Cause::Error, error.to_string()),
-    }
-}
-
-/// A random number from −1 to 1. The standard library's hash keys are random enough to spread
-/// retries.
-fn jitter() -> f64 {
-    let random = RandomState::new().build_hasher().finish();
-    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX) * 2.0 - 1.0
-}
-
-/// The settlement of a claim that never came to a slot.
-pub(crate) fn unstarted(work: Work, ending: Ending, clock: &Clock) -> Settlement {
-    let (policy, counters): (Policy, Counters) =
-        (work.claim.envelope.policy(), work.claim.counters.clone());
-    let transition = decide(&policy, &counters, ending, clock.now(), 0.0);
-    Settlement::new(work.claim, work.owner, work.history, transition)
 }

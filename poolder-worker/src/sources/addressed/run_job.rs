@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::holder::{Bench, Leave, Seat};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Word, Work};
-use crate::run::slot::unstarted;
+use crate::run::settle::unstarted;
 
 impl Seat {
     /// Runs a job, unless it must not be run here; nothing comes back when it is not ours any more.

@@ -11,7 +11,7 @@ use super::claim_loop::Line;
 use super::claimer::Claimer;
 use crate::run::context::Interruption;
 use crate::run::mailbox::Key;
-use crate::run::slot::unstarted;
+use crate::run::settle::unstarted;
 
 impl Claimer {
     /// Follows the orders that are known.

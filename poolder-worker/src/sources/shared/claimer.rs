@@ -20,7 +20,7 @@ use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Key, Word, Work};
-use crate::run::slot::unstarted;
+use crate::run::settle::unstarted;
 use crate::run::slot_set::{Slots, Wish};
 
 /// While slots work jobs off one after the other, the rest of the jobs wait no longer than this

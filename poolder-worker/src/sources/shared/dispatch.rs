@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poolder_core::policy::decide::Ending;
 
 use super::claimer::Claimer;
-use crate::run::slot::unstarted;
+use crate::run::settle::unstarted;
 
 /// No more jobs are claimed in one read: a reply has to fit into memory, and what was claimed at
 /// once is removed at once, by one script, when it has ended together.
