@@ -17,8 +17,10 @@ use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Clock, Pulse};
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{Plan, Pool};
-use crate::services;
+use crate::services::heartbeat::Heartbeat;
 use crate::services::node_context::Commons;
+use crate::services::service_context::Posts;
+use crate::services::spawn::spawn_listener;
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -198,7 +200,7 @@ struct Running {
     pools: Pools,
     services: JoinSet<()>,
     stop_services: CancellationToken,
-    heartbeat: services::Heartbeat,
+    heartbeat: Heartbeat,
 }
 
 impl Running {
@@ -211,7 +213,7 @@ impl Running {
         let clock = Arc::new(Clock::default());
         let pulse = Arc::new(Pulse::default());
         let sizes = watch::Sender::new(plans.iter().map(Plan::told).collect());
-        let heartbeat = services::Heartbeat::start(
+        let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
             Arc::clone(&pulse),
@@ -228,9 +230,9 @@ impl Running {
             turnstile: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),
-            posts: services::Posts::default(),
+            posts: Posts::default(),
         };
-        services::spawn_listener(&mut services, commons.posts.clone(), &stop_services);
+        spawn_listener(&mut services, commons.posts.clone(), &stop_services);
         services.spawn(tick(pulse, stop_services.clone()));
         let mut pools = Pools::new(commons, timeout, sizes);
         for plan in plans {

@@ -16,8 +16,9 @@ use crate::process::liveness::Phase;
 use crate::run::mailbox::Desk;
 use crate::run::pool::{Plan, check_size};
 use crate::run::slot_set::{Slots, Wish};
+use crate::services::heartbeat::PoolSizes;
 use crate::services::node_context::Commons;
-use crate::services::{self, PoolSizes};
+use crate::services::spawn::spawn_all;
 use crate::sources::addressed::assign;
 use crate::sources::broadcast::run_broadcast;
 use crate::sources::shared::claimer::{Claimer, Setup};
@@ -251,7 +252,7 @@ async fn run_shared(
     let (mould, partition) = (&plan.mould, plan.partition());
     let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
     let post = commons.post(&partition, false);
-    services::spawn_all(&mut duties, &post, &stop_duties);
+    spawn_all(&mut duties, &post, &stop_duties);
     let orders = post.orders.subscribe();
     commons.posts.add(post);
     let clean = loop {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use poolder_core::Error;
 use tokio::time::Instant;
 
-use super::{POLL, Post};
+use super::service_context::{POLL, Post};
 use crate::process::commands::{Cancelled, Standing};
 
 /// However many orders come in, they are read no more often than this.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Post;
+use super::service_context::Post;
 use crate::process::liveness::DeadNodes;
 
 /// How long a lease holds by the server's clock.

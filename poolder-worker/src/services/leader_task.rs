@@ -7,7 +7,7 @@ use std::time::Duration;
 use poolder_core::Error;
 use tokio::sync::Notify;
 
-use super::{POLL, Post};
+use super::service_context::{POLL, Post};
 
 /// Does the work again and again while this node leads. It returns how long until there is more to
 /// do, if that is known; `failed` says what was not done when it fails.

@@ -6,7 +6,7 @@ use poolder_core::Partition;
 use poolder_core::broker::Hint;
 use tokio::sync::watch;
 
-use super::Post;
+use super::service_context::Post;
 
 /// Partitions come and go together: how long to wait for the rest of them.
 const SETTLE: Duration = Duration::from_millis(250);

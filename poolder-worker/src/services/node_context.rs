@@ -7,7 +7,7 @@ use poolder_core::Partition;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Post, Posts};
+use super::service_context::{Post, Posts};
 use crate::process::commands::Standing;
 use crate::process::liveness::{Clock, DeadNodes, Identity, Pulse};
 use crate::process::turn_limit::Turnstile;

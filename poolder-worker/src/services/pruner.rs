@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Post;
+use super::service_context::Post;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 

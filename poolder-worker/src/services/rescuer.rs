@@ -7,7 +7,7 @@ use poolder_core::broker::{Holder, Settled, Settlement, Standing};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error};
 
-use super::Post;
+use super::service_context::Post;
 
 /// Consumers are listed on every new mark, and this often: a claim may land late under a dead
 /// name.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::{Post, leader_task};
+use super::leader_task;
+use super::service_context::Post;
 
 pub(super) async fn run(post: Post) {
     let work = || publish_all(&post);

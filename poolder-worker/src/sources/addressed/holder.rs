@@ -15,8 +15,8 @@ use crate::process::limits::LAST_CALL;
 use crate::run::mailbox::{Desk, Word, Work};
 use crate::run::pool_spec::Mould;
 use crate::run::slot::Slot;
-use crate::services;
 use crate::services::node_context::Commons;
+use crate::services::spawn::spawn_owned;
 
 /// Whether the slot shall be let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ impl Seat {
         let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
         let post = self.commons.post(&self.slot, true);
         self.orders = post.orders.subscribe();
-        services::spawn_owned(&mut duties, &post, &stop_duties);
+        spawn_owned(&mut duties, &post, &stop_duties);
         self.commons.posts.add(post);
         let (end, clean) = self.hold(&lease).await;
         self.commons.posts.remove(&self.slot);

@@ -1,0 +1,79 @@
+//! The values that the background services of a partition share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_core::Partition;
+use poolder_core::broker::{Broker, DeadLimits};
+use tokio::sync::{Notify, watch};
+
+use crate::process::commands::Standing;
+use crate::process::liveness::{Clock, DeadNodes, Identity};
+
+/// What the services of a partition share.
+#[derive(Clone)]
+pub(crate) struct Post {
+    pub(crate) broker: Broker,
+    pub(crate) partition: Partition,
+    pub(crate) limits: DeadLimits,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) dead: watch::Receiver<DeadNodes>,
+    /// True while this node leads the partition.
+    pub(crate) leads: Arc<watch::Sender<bool>>,
+    /// True while hints are heard.
+    pub(crate) hints: Arc<watch::Sender<bool>>,
+    /// The head of `due` has changed.
+    pub(crate) due: Arc<Notify>,
+    /// A schedule ticks sooner.
+    pub(crate) tick: Arc<Notify>,
+    /// The leader has resigned.
+    pub(crate) lease: Arc<Notify>,
+    /// There are new orders …
+    pub(crate) news: Arc<Notify>,
+    /// … and these are the ones that are known.
+    pub(crate) orders: Arc<watch::Sender<Standing>>,
+}
+
+/// Hints may be lost: without them it is looked this often …
+pub(super) const POLL: Duration = Duration::from_secs(1);
+/// … and while they are heard, this often.
+const POLL_BESIDE_HINTS: Duration = Duration::from_secs(10);
+
+impl Post {
+    /// How often to look for what hints are given about.
+    pub(super) fn poll(&self) -> Duration {
+        if *self.hints.borrow() { POLL_BESIDE_HINTS } else { POLL }
+    }
+
+    /// Waits until this node leads the partition.
+    pub(super) async fn until_leading(&self) {
+        // The sender lives in `self`: this cannot fail.
+        let _ = self.leads.subscribe().wait_for(|leads| *leads).await;
+    }
+
+    pub(super) fn is_leading(&self) -> bool {
+        *self.leads.borrow()
+    }
+}
+
+/// The posts of a node's partitions.
+#[derive(Clone, Default)]
+pub(crate) struct Posts(watch::Sender<Vec<Post>>);
+
+impl Posts {
+    pub(crate) fn add(&self, post: Post) {
+        self.0.send_modify(|posts| {
+            posts.retain(|other| other.partition != post.partition);
+            posts.push(post);
+        });
+    }
+
+    pub(crate) fn remove(&self, partition: &Partition) {
+        self.0.send_modify(|posts| posts.retain(|post| post.partition != *partition));
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<Post>> {
+        self.0.subscribe()
+    }
+}

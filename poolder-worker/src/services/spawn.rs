@@ -1,0 +1,66 @@
+//! Starts background services, and starts them again when they break.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::service_context::{Post, Posts};
+use super::{command_watcher, leader, listener, promoter, pruner, rescuer, scheduler};
+use crate::run::guard::guarded;
+
+/// A service that broke is started again after this pause.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
+pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
+    let (lead, end) = (post.clone(), stop.clone());
+    tasks.spawn(restarted("leader", move || leader::run(lead.clone(), end.clone())));
+    spawn_owned(tasks, post, stop);
+    let post = post.clone();
+    until(tasks, stop, "rescuer", move || rescuer::run(post.clone()));
+}
+
+/// Starts the services of a partition that belongs to who leads it, as an addressed slot does.
+pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
+    let (promote, prune) = (post.clone(), post.clone());
+    until(tasks, stop, "promoter", move || promoter::run(promote.clone()));
+    until(tasks, stop, "pruner", move || pruner::run(prune.clone()));
+    if post.partition.index == 0 {
+        // Schedules live in the home partition.
+        let publish = post.clone();
+        until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
+    }
+    let post = post.clone();
+    until(tasks, stop, "orders", move || command_watcher::run(post.clone()));
+}
+
+/// Starts to hear hints for all partitions of the node, as they come and go.
+pub(crate) fn spawn_listener(tasks: &mut JoinSet<()>, posts: Posts, stop: &CancellationToken) {
+    until(tasks, stop, "listener", move || listener::run(posts.subscribe()));
+}
+
+/// Runs a service that may be dropped wherever it waits: each thing it does in Redis is whole.
+fn until<F: Future<Output = ()> + Send + 'static>(
+    tasks: &mut JoinSet<()>,
+    stop: &CancellationToken,
+    name: &'static str,
+    service: impl Fn() -> F + Send + 'static,
+) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = restarted(name, service) => {}
+        }
+    });
+}
+
+/// Runs a service again when it breaks.
+async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
+    while let Err(panic) = guarded(service()).await {
+        tracing::error!(service = name, panic, "a service broke and is started again");
+        tokio::time::sleep(RESTART).await;
+    }
+}
