@@ -1,30 +1,23 @@
 //! The pools of a running node: started, stopped, resized, added and removed one by one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, QueueName};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
 
-use crate::process::limits::LAST_CALL;
+use super::running::{Running, wind_down};
 use crate::process::liveness::Phase;
-use crate::run::mailbox::Desk;
 use crate::run::pool::{Plan, check_size};
-use crate::run::slot_set::{Slots, Wish};
+use crate::run::slot_set::Wish;
 use crate::services::heartbeat::PoolSizes;
 use crate::services::node_context::Commons;
-use crate::services::spawn::spawn_all;
 use crate::sources::addressed::assign;
 use crate::sources::broadcast::run_broadcast;
-use crate::sources::shared::claimer::{Claimer, Setup};
-
-/// A pool that broke is started again after this pause.
-const RESTART: Duration = Duration::from_secs(1);
+use crate::sources::shared::serve::run_shared;
 
 pub(crate) struct Pools {
     commons: Commons,
@@ -34,14 +27,6 @@ pub(crate) struct Pools {
     running: BTreeMap<QueueName, Running>,
     /// Those that were removed and still finish.
     leaving: JoinSet<bool>,
-}
-
-struct Running {
-    plan: Plan,
-    phase: watch::Sender<Phase>,
-    wish: watch::Sender<Wish>,
-    /// Ends true when everything was given back.
-    ended: JoinHandle<bool>,
 }
 
 /// A pool of a running node.
@@ -210,82 +195,4 @@ pub(crate) fn two_pools(queue: &QueueName) -> Error {
     Error::invalid(format!(
         "queue {queue} has two pools in this node, it can have one: add both workers to it"
     ))
-}
-
-/// The order in which pools stop: claim no more, finish, then give back.
-async fn wind_down(pools: Vec<Running>, timeout: Duration) -> bool {
-    for pool in &pools {
-        pool.phase.send_if_modified(|phase| {
-            (*phase == Phase::Run).then(|| *phase = Phase::Drain).is_some()
-        });
-    }
-    let (phases, mut ends): (Vec<_>, Vec<_>) =
-        pools.into_iter().map(|pool| (pool.phase, pool.ended)).unzip();
-    let mut clean = true;
-    for (next, patience) in [(Some(Phase::HandBack), timeout), (None, 2 * LAST_CALL)] {
-        let all = async {
-            while let Some(ended) = ends.last_mut() {
-                clean &= ended.await.unwrap_or(false);
-                ends.pop();
-            }
-        };
-        if tokio::time::timeout(patience, all).await.is_ok() {
-            return clean;
-        }
-        if let Some(phase) = next {
-            tracing::warn!("time is up: what still runs is cancelled and handed back");
-            for sender in &phases {
-                sender.send_replace(phase);
-            }
-        }
-    }
-    false
-}
-
-/// Runs a shared pool until its phase ends it.
-async fn run_shared(
-    plan: Plan,
-    commons: Commons,
-    phase: watch::Sender<Phase>,
-    wish: watch::Receiver<Wish>,
-) -> bool {
-    let (mould, partition) = (&plan.mould, plan.partition());
-    let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
-    let post = commons.post(&partition, false);
-    spawn_all(&mut duties, &post, &stop_duties);
-    let orders = post.orders.subscribe();
-    commons.posts.add(post);
-    let clean = loop {
-        let setup = Setup {
-            client: commons.client.clone(),
-            partition: partition.clone(),
-            limits: commons.limits,
-            slots: Slots::start(mould, *wish.borrow(), &Arc::new(Desk::default()), &commons.clock),
-            clock: Arc::clone(&commons.clock),
-            pulse: Arc::clone(&commons.pulse),
-            suspects: Arc::clone(&commons.suspects),
-            phase: phase.subscribe(),
-            wish: wish.clone(),
-            identity: commons.identity.clone(),
-            orders: orders.clone(),
-        };
-        let mut claimer = tokio::spawn(Claimer::new(setup).run());
-        let slots = loop {
-            tokio::select! {
-                slots = &mut claimer => break slots,
-                () = mould.stop.notified() => drop(phase.send_replace(Phase::Drain)),
-            }
-        };
-        match slots {
-            Ok(slots) => break slots.stop(LAST_CALL).await,
-            Err(error) => {
-                tracing::error!(queue = %mould.queue, %error, "a pool broke and is started again");
-                tokio::time::sleep(RESTART).await;
-            }
-        }
-    };
-    commons.posts.remove(&partition);
-    stop_duties.cancel();
-    while duties.join_next().await.is_some() {}
-    clean
 }

@@ -3,6 +3,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `serve` | runs a shared pool: its services, its slots and their claimer |
 //! | `claimer` | holds the state of a claimer and runs its loop |
 //! | `claim_loop` | holds the connection of a claimer and takes its next step |
 //! | `dispatch` | decides how many jobs to claim, and gives them to free slots |
@@ -11,6 +12,7 @@
 
 mod apply_commands;
 mod claim_loop;
-pub(crate) mod claimer;
+mod claimer;
 mod dispatch;
 mod lanes;
+pub(crate) mod serve;
