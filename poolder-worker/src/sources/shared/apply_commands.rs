@@ -7,8 +7,8 @@ use poolder_core::Error;
 use poolder_core::policy::decide::Ending;
 use tokio::time::Instant;
 
-use super::claim_loop::Line;
 use super::claimer::Claimer;
+use super::connection::Line;
 use crate::run::context::Interruption;
 use crate::run::mailbox::Key;
 use crate::run::settle::unstarted;

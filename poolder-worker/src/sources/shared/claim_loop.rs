@@ -1,98 +1,98 @@
-//! The claimer's line to the server: closed, open, or waiting for a job; and what to do next.
+//! The loop of a claimer: it takes as many jobs as there are free slots, never more, hands them over,
+//! and settles those that have ended, in the same round trip as the next claim.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use poolder_client::Client;
-use poolder_core::broker::{ClaimLine, Claimed, LineId, NodeName};
+use poolder_core::broker::{ClaimLine, NodeName};
 use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
 use super::claimer::Claimer;
+use super::connection::{AUDIT, IDLE_AUDIT, Line, State, Told, Wait, start_wait};
 use crate::process::limits::FIRST_PAUSE;
-use crate::run::erased::BoxFuture;
-use crate::run::mailbox::Key;
+use crate::process::liveness::Phase;
+use crate::run::slot_set::Slots;
+
+/// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
+/// for one of them to be done, before every free slot gets one.
+const LONGEST_RUN: Duration = Duration::from_millis(2);
 
 /// A claim that the server had not finished when its line broke lands no later than this: the
 /// time it may block, and a margin.
 const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
-/// How often the claimer compares what it holds with what the server thinks it holds.
-const AUDIT: Duration = Duration::from_secs(30);
-/// And how often while it holds nothing and claims nothing.
-const IDLE_AUDIT: Duration = Duration::from_secs(5 * 60);
-
-type Wait = BoxFuture<'static, (ClaimLine, Result<Claimed, Error>)>;
-
-pub(super) struct Line {
-    state: State,
-    /// When to look for claims whose reply was lost …
-    adopt_at: Option<Instant>,
-    /// … and again, for those that landed late.
-    late: Option<Instant>,
-    audit_at: Instant,
-    /// Seen at the last audit only: a claim may have been settled while we looked.
-    doubtful: HashSet<Key>,
-}
-
-enum State {
-    Closed,
-    Open(Box<ClaimLine>),
-    Waiting { wait: Wait, told: Told },
-}
-
-/// What is to be known of a wait while it goes on.
-struct Told {
-    id: Option<LineId>,
-    unblocked: bool,
-    /// It brings suspects, too.
-    suspects: bool,
-}
-
-impl Line {
-    pub(super) fn closed() -> Self {
-        let audit_at = Instant::now() + AUDIT;
-        Self {
-            state: State::Closed,
-            adopt_at: None,
-            late: None,
-            audit_at,
-            doubtful: HashSet::new(),
-        }
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting { .. })
-    }
-
-    /// From a claim on, audits are frequent again.
-    fn stir(&mut self, claimed: &Claimed) {
-        if !claimed.is_empty() {
-            self.audit_at = self.audit_at.min(Instant::now() + AUDIT);
-        }
-    }
-
-    /// Ends a wait early, once.
-    pub(super) async fn unblock(&mut self, client: &Client) {
-        if let State::Waiting { told: Told { id: Some(id), unblocked, .. }, .. } = &mut self.state
-            && !std::mem::replace(unblocked, true)
-        {
-            client.broker().unblock(id).await;
-        }
-    }
-
-    /// Drops the connection. What a wait may still bring lands under a name that is dead.
-    pub(super) async fn close(&mut self, client: &Client) {
-        self.unblock(client).await;
-        self.state = State::Closed;
-        self.doubtful.clear();
-    }
-}
-
 impl Claimer {
+    /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
+    pub(crate) async fn run(mut self) -> Slots {
+        let mut line = Line::closed();
+        let mut name = self.setup.identity.borrow().name.clone();
+        loop {
+            self.collect().await;
+            if self.nearly_whole() {
+                tokio::task::yield_now().await;
+                self.collect().await;
+            }
+            let now_named = self.setup.identity.borrow_and_update().name.clone();
+            if now_named != name {
+                self.lose_everything(&name, &now_named);
+                name = now_named;
+                line.close(&self.setup.client).await;
+            }
+            let phase = *self.setup.phase.borrow_and_update();
+            if phase != Phase::Run {
+                self.wind_down(phase);
+                line.unblock(&self.setup.client).await;
+                if self.held.is_empty() && !line.is_waiting() {
+                    self.leave(&name).await;
+                    return self.setup.slots;
+                }
+            }
+            self.obey(&mut line).await;
+            if self.dispatch() {
+                // Slots work these off without waiting for anything, and ring when they are done
+                // or one waits after all: what ends meanwhile is settled in one go.
+                let patience = Instant::now() + LONGEST_RUN;
+                self.until_something(patience).await;
+                if Instant::now() >= patience {
+                    // A handler that blocks or computes says nothing of it.
+                    self.setup.slots.desk.waits();
+                }
+            } else {
+                self.step(&mut line, &name).await;
+            }
+        }
+    }
+
+    /// Removes our consumers, so that deploys do not pile them up. One that holds something after
+    /// all, since a claim landed that we never heard of, is left to the rescuers, and so is one
+    /// that the server did not let us remove.
+    async fn leave(&mut self, name: &NodeName) {
+        let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
+        let mut tries = 3;
+        for lane in Lane::ALL {
+            loop {
+                match broker.forget(partition, lane, name).await {
+                    Ok(true) => {}
+                    Ok(false) => self.setup.slots.consumers_left = true,
+                    // A connection that broke long ago says so when it is used again.
+                    Err(error) if error.is_unknown() && tries > 0 => {
+                        tries -= 1;
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%partition, %lane, %error, "a consumer stays");
+                        self.setup.slots.consumers_left = true;
+                    }
+                }
+                break;
+            }
+        }
+    }
+
     /// Does the next thing: opens the line, adopts, settles and claims, or waits.
-    pub(super) async fn step(&mut self, line: &mut Line, name: &NodeName) {
+    async fn step(&mut self, line: &mut Line, name: &NodeName) {
         let now = Instant::now();
         let must_settle = !self.settling.is_empty();
         match std::mem::replace(&mut line.state, State::Closed) {
@@ -267,7 +267,7 @@ impl Claimer {
     }
 
     /// Waits for a slot, a change of phase or name, or the time.
-    pub(super) async fn until_something(&mut self, time: Instant) {
+    async fn until_something(&mut self, time: Instant) {
         let setup = &mut self.setup;
         let timed = time > Instant::now();
         tokio::select! {
@@ -279,13 +279,4 @@ impl Claimer {
             () = tokio::time::sleep_until(time), if timed => {}
         }
     }
-}
-
-fn start_wait(mut open: Box<ClaimLine>, suspects: bool) -> Wait {
-    let lanes: Vec<Lane> =
-        Lane::ALL.into_iter().filter(|lane| suspects || !lane.is_suspect()).collect();
-    Box::pin(async move {
-        let claimed = open.wait(&lanes).await;
-        (*open, claimed)
-    })
 }

@@ -1,5 +1,5 @@
-//! The claimer of a partition: it takes as many jobs as there are free slots, never more, hands
-//! them over, and settles what has ended, in the same round trip as the next claim.
+//! The claimer of a partition: the jobs it holds, those that wait for a slot, and those that wait to
+//! be settled.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,11 +9,10 @@ use poolder_client::Client;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
 use poolder_core::mutation::mutated;
 use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{Claim, Lane, Partition};
+use poolder_core::{Claim, Partition};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::claim_loop::Line;
 use super::lanes::Lanes;
 use crate::process::commands::Standing;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -22,10 +21,6 @@ use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Key, Word, Work};
 use crate::run::settle::unstarted;
 use crate::run::slot_set::{Slots, Wish};
-
-/// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
-/// for one of them to be done, before every free slot gets one.
-const LONGEST_RUN: Duration = Duration::from_millis(2);
 
 /// What a claimer is made of.
 pub(crate) struct Setup {
@@ -53,7 +48,7 @@ pub(crate) struct Claimer {
     pub(super) free: Vec<usize>,
     /// How many threads the runtime has.
     pub(super) threads: usize,
-    pub(super) ready: usize,
+    ready: usize,
     pub(super) settling: Vec<Settlement>,
     /// The history that the line saw when it was opened …
     pub(super) history: Option<Arc<str>>,
@@ -94,73 +89,6 @@ impl Claimer {
         }
     }
 
-    /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
-    pub(crate) async fn run(mut self) -> Slots {
-        let mut line = Line::closed();
-        let mut name = self.setup.identity.borrow().name.clone();
-        loop {
-            self.collect().await;
-            if self.nearly_whole() {
-                tokio::task::yield_now().await;
-                self.collect().await;
-            }
-            let now_named = self.setup.identity.borrow_and_update().name.clone();
-            if now_named != name {
-                self.lose_everything(&name, &now_named);
-                name = now_named;
-                line.close(&self.setup.client).await;
-            }
-            let phase = *self.setup.phase.borrow_and_update();
-            if phase != Phase::Run {
-                self.wind_down(phase);
-                line.unblock(&self.setup.client).await;
-                if self.held.is_empty() && !line.is_waiting() {
-                    self.leave(&name).await;
-                    return self.setup.slots;
-                }
-            }
-            self.obey(&mut line).await;
-            if self.dispatch() {
-                // Slots work these off without waiting for anything, and ring when they are done
-                // or one waits after all: what ends meanwhile is settled in one go.
-                let patience = Instant::now() + LONGEST_RUN;
-                self.until_something(patience).await;
-                if Instant::now() >= patience {
-                    // A handler that blocks or computes says nothing of it.
-                    self.setup.slots.desk.waits();
-                }
-            } else {
-                self.step(&mut line, &name).await;
-            }
-        }
-    }
-
-    /// Removes our consumers, so that deploys do not pile them up. One that holds something after
-    /// all, since a claim landed that we never heard of, is left to the rescuers, and so is one
-    /// that the server did not let us remove.
-    async fn leave(&mut self, name: &NodeName) {
-        let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
-        let mut tries = 3;
-        for lane in Lane::ALL {
-            loop {
-                match broker.forget(partition, lane, name).await {
-                    Ok(true) => {}
-                    Ok(false) => self.setup.slots.consumers_left = true,
-                    // A connection that broke long ago says so when it is used again.
-                    Err(error) if error.is_unknown() && tries > 0 => {
-                        tries -= 1;
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::debug!(%partition, %lane, %error, "a consumer stays");
-                        self.setup.slots.consumers_left = true;
-                    }
-                }
-                break;
-            }
-        }
-    }
-
     /// True while new jobs may be taken.
     pub(super) fn may_claim(&self) -> bool {
         *self.setup.phase.borrow() == Phase::Run
@@ -170,7 +98,7 @@ impl Claimer {
     }
 
     /// Picks up what the slots have laid down.
-    async fn collect(&mut self) {
+    pub(super) async fn collect(&mut self) {
         let wish = *self.setup.wish.borrow_and_update();
         if self.setup.slots.follow(wish) {
             self.free.retain(|slot| self.setup.slots.is_open(*slot));
@@ -336,8 +264,15 @@ impl Claimer {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
+    /// Jobs that no slot has come for wait here again.
+    pub(super) fn take_back(&mut self) {
+        let mut jobs = self.setup.slots.desk.take_back();
+        jobs.append(&mut self.waiting);
+        self.waiting = jobs;
+    }
+
     /// On the way out: what did not start goes back at once; in the second phase, all of it.
-    fn wind_down(&mut self, phase: Phase) {
+    pub(super) fn wind_down(&mut self, phase: Phase) {
         self.take_back();
         for work in std::mem::take(&mut self.waiting) {
             self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
@@ -348,7 +283,7 @@ impl Claimer {
     }
 
     /// The node was declared dead: others run what we held.
-    fn lose_everything(&mut self, old: &str, new: &str) {
+    pub(super) fn lose_everything(&mut self, old: &str, new: &str) {
         tracing::error!(
             partition = %self.setup.partition, old, new, jobs = self.held.len(),
             "this node was declared dead; it stops what it held and goes on under a new name"

@@ -83,11 +83,4 @@ impl Claimer {
         self.waiting = kept;
         leaves
     }
-
-    /// Jobs that no slot has come for wait here again.
-    pub(super) fn take_back(&mut self) {
-        let mut jobs = self.setup.slots.desk.take_back();
-        jobs.append(&mut self.waiting);
-        self.waiting = jobs;
-    }
 }

@@ -4,8 +4,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | `serve` | runs a shared pool: its services, its slots and their claimer |
-//! | `claimer` | holds the state of a claimer and runs its loop |
-//! | `claim_loop` | holds the connection of a claimer and takes its next step |
+//! | `claim_loop` | runs a claimer: claims, dispatches, settles, waits |
+//! | `claimer` | holds the jobs of a claimer, and takes in claims and answers |
+//! | `connection` | holds the connection of a claimer: closed, open, or waiting |
 //! | `dispatch` | decides how many jobs to claim, and gives them to free slots |
 //! | `lanes` | decides which lane to claim from |
 //! | `apply_commands` | follows pause and cancel |
@@ -13,6 +14,7 @@
 mod apply_commands;
 mod claim_loop;
 mod claimer;
+mod connection;
 mod dispatch;
 mod lanes;
 pub(crate) mod serve;
