@@ -4,7 +4,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `assign` | decides which slots this node shall hold, by rendezvous hashing over the nodes that serve the pool |
-//! | `holder` | holds one slot: acquires it, serves it, lets it go |
+//! | `lifecycle` | acquires a slot, serves it, releases it |
+//! | `holder` | holds the state of one slot, and when it is to be let go |
 //! | `acquire` | takes the lease of a slot, and rescues the jobs that its last holder left |
 //! | `serve` | claims, runs and settles jobs, one at a time |
 //! | `progress` | remembers which jobs are claimed and done, and which must be settled before the next starts |
@@ -13,6 +14,7 @@
 mod acquire;
 pub(crate) mod assign;
 mod holder;
+mod lifecycle;
 mod progress;
 mod run_job;
 mod serve;
