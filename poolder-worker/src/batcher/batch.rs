@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use poolder_client::BatchEntry;
-use poolder_core::broker::{BatchPayload, CHUNK, CHUNK_BYTES};
+use poolder_core::broker::{BatchPayload, CHUNK};
 use poolder_core::{Error, Format, JobId, RawJob, Timestamp, payload};
 
+use super::chunk::chunk_len;
 use super::marks::{Mark, Marks};
 use crate::run::context::Context;
 
@@ -201,12 +202,6 @@ impl<T: BatchEntry> Batch<T> {
         let kind = self.cx.kind();
         payload::decode(RawJob { kind, version: 1, format: Format::MessagePack, payload: entry })
     }
-}
-
-/// How many entries of about the average size are read at once.
-pub(super) fn chunk_len(about: &BatchPayload) -> usize {
-    let average = about.bytes / about.entries.max(1);
-    usize::try_from(CHUNK_BYTES as u64 / average.max(1)).unwrap_or(CHUNK).clamp(1, CHUNK)
 }
 
 impl<T> std::fmt::Debug for Batch<T> {

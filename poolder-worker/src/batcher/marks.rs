@@ -6,7 +6,7 @@ use std::fmt;
 use poolder_core::broker::{BatchPayload, Effect};
 use poolder_core::{Cause, Error, Failure, JobId};
 
-use super::batch::chunk_len;
+use super::chunk::chunk_len;
 use crate::run::context::Context;
 
 /// How often setting entries apart is begun anew when a reply was lost.

@@ -6,11 +6,13 @@
 //! | `builder` | a batcher as a part of a node |
 //! | `worker` | the trait users implement |
 //! | `batch` | a batch as its handler sees it |
+//! | `chunk` | how many entries are read or copied at once |
 //! | `marks` | which entries failed, and the effects that set them apart |
 //! | `slot` | the worker that turns a batch job into a batch, and marks into effects |
 
 mod batch;
 mod builder;
+mod chunk;
 mod marks;
 mod slot;
 mod worker;

@@ -5,7 +5,7 @@ use poolder_client::Schedules;
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::{Error, Status, Timing};
 
-use super::builder::{Defaults, schedule_name};
+use super::job::{Defaults, schedule_name};
 use super::periodic::Periodic;
 use super::then::Then;
 use crate::run::context::Context;

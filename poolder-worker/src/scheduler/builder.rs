@@ -6,12 +6,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use poolder_client::Client;
 use poolder_core::broker::{Declaration, Declared};
 use poolder_core::{
-    Backoff, Envelope, Error, Format, Job, JobId, Lane, Missed, Overlap, Policy, QueueName,
-    Schedule, Timing, check_schedule_name,
+    Backoff, Error, Lane, Missed, Overlap, Policy, QueueName, Schedule, Timing, check_schedule_name,
 };
 
+use super::job::{Defaults, schedule_name};
 use super::periodic::Periodic;
-use super::ticker::{Named, Ticker};
+use super::ticker::Ticker;
 use crate::node::builder::{Component, NodeBuilder};
 use crate::run::pool::Pool;
 
@@ -33,18 +33,6 @@ pub struct Scheduler<P> {
 }
 
 type Change = Box<dyn FnOnce(&mut Schedule) -> Result<(), Error> + Send>;
-
-/// How the schedules of a scheduler are, unless one says otherwise; those too that are made at run
-/// time.
-#[derive(Debug, Clone)]
-pub(super) struct Defaults {
-    zone: Option<String>,
-    lane: Lane,
-    policy: Policy,
-    missed: Missed,
-    overlap: Overlap,
-    jitter: Duration,
-}
 
 impl<P: Periodic> Scheduler<P> {
     /// A scheduler without jobs yet.
@@ -218,34 +206,6 @@ impl<P: Periodic> Scheduler<P> {
             None => Ok(declarations),
         }
     }
-}
-
-impl Defaults {
-    /// The schedule of a job.
-    pub(super) fn schedule<P: Periodic>(
-        &self,
-        job: &str,
-        timing: Timing,
-    ) -> Result<Schedule, Error> {
-        let named = Named::<P>::new(job);
-        let write = |out: &mut Vec<u8>| named.encode(out);
-        let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
-        let job = Envelope::build(id, P::NAME, 1, &self.policy, format, write)?;
-        let mut schedule = Schedule::new(timing, job);
-        if let Some(zone) = &self.zone {
-            schedule.zone = zone.parse()?;
-        }
-        schedule.lane = self.lane;
-        schedule.missed = self.missed;
-        schedule.overlap = self.overlap;
-        schedule.jitter = self.jitter;
-        Ok(schedule)
-    }
-}
-
-/// The name of the schedule of a job.
-pub(super) fn schedule_name<P: Periodic>(job: &str) -> String {
-    format!("{}.{job}", P::NAME)
 }
 
 impl<P: Periodic> Component for Scheduler<P> {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `periodic` | the trait users implement |
 //! | `builder` | a scheduler as a part of a node: which jobs, when, and how |
+//! | `job` | a job of a scheduler: its payload, the name and the defaults of its schedule |
 //! | `ticker` | the worker that runs its jobs |
 //! | `then` | the answers by which a job changes its schedule |
 //! | `apply` | the execution of such an answer |
@@ -13,6 +14,7 @@
 mod apply;
 mod builder;
 mod crontab;
+mod job;
 mod periodic;
 mod then;
 mod ticker;

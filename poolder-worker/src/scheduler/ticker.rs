@@ -1,38 +1,16 @@
 //! The worker that runs the jobs of a scheduler.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use poolder_core::{BoxError, Job, Outcome, Verdict};
-use serde::{Deserialize, Serialize};
+use poolder_core::{BoxError, Outcome, Verdict};
 
 use super::apply;
-use super::builder::Defaults;
+use super::job::{Defaults, Named};
 use super::periodic::Periodic;
 use crate::run::context::Context;
 use crate::run::worker::{Result, Worker};
 
-/// A job of a scheduler: its name.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-pub(super) struct Named<P> {
-    job: String,
-    #[serde(skip)]
-    of: PhantomData<fn() -> P>,
-}
-
-impl<P> Named<P> {
-    pub(super) fn new(job: &str) -> Self {
-        Self { job: job.to_owned(), of: PhantomData }
-    }
-}
-
-impl<P: Periodic> Job for Named<P> {
-    const KINDS: &'static [&'static str] = &[P::NAME];
-    const QUEUE: &'static str = P::NAME;
-}
-
-/// Runs them.
+/// Runs the jobs of a scheduler.
 #[derive(Clone)]
 pub(super) struct Ticker<P> {
     pub(super) periodic: P,
