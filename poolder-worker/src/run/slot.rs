@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::context::{Context, Interruption};
 use super::erased::DynWorker;
 use super::guard::guarded;
-use super::mailbox::{Desk, Word, Work};
+use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::pool_spec::Mould;
 use super::settle::{failure_of, given_up, jitter};
@@ -34,7 +34,7 @@ const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Slot {
     index: usize,
     mould: Arc<Mould>,
-    desk: Arc<Desk>,
+    mailbox: Arc<Mailbox>,
     clock: Arc<Clock>,
     /// None while it hibernates.
     workers: Vec<Box<dyn DynWorker>>,
@@ -53,19 +53,19 @@ impl Slot {
     pub(crate) fn cast(
         index: usize,
         mould: &Arc<Mould>,
-        desk: &Arc<Desk>,
+        mailbox: &Arc<Mailbox>,
         clock: &Arc<Clock>,
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
-        let (mailbox, work) = mpsc::channel(1);
-        let slot = Self::new(index, Arc::clone(mould), Arc::clone(desk), Arc::clone(clock));
+        let (inbox, work) = mpsc::channel(1);
+        let slot = Self::new(index, Arc::clone(mould), Arc::clone(mailbox), Arc::clone(clock));
         tasks.spawn(slot.run(work));
-        mailbox
+        inbox
     }
 
-    fn new(index: usize, mould: Arc<Mould>, desk: Arc<Desk>, clock: Arc<Clock>) -> Self {
+    fn new(index: usize, mould: Arc<Mould>, mailbox: Arc<Mailbox>, clock: Arc<Clock>) -> Self {
         let workers = mould.all_fresh();
-        Self { index, mould, desk, clock, workers, stopping: None }
+        Self { index, mould, mailbox, clock, workers, stopping: None }
     }
 
     /// Takes work until the pool lets go of the other end, or a job stops the slot.
@@ -73,13 +73,13 @@ impl Slot {
         if !self.init_all(closed(&work)).await {
             return;
         }
-        let desk = Arc::clone(&self.desk);
-        desk.put(Word::Free(self.index));
+        let mailbox = Arc::clone(&self.mailbox);
+        mailbox.push_event(SlotEvent::Idle(self.index));
         while let Some(first) = self.next(&mut work).await {
             let (mut next, mut in_a_row) = (Some(first), 0);
             while let Some(job) = next {
                 let key = (job.claim.lane, job.claim.entry.clone());
-                let settlement = watched(self.attempt(job), &desk).await;
+                let settlement = watched(self.attempt(job), &mailbox).await;
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
@@ -89,10 +89,10 @@ impl Slot {
                     work.close();
                 }
                 next = if work.is_closed() {
-                    desk.put(Word::Finished(self.index, key, settlement));
+                    mailbox.push_event(SlotEvent::Finished(self.index, key, settlement));
                     None
                 } else {
-                    desk.finish(self.index, key, settlement)
+                    mailbox.finish(self.index, key, settlement)
                 };
                 if stopping == Some(Scope::Pool) {
                     tracing::info!(queue = %self.mould.queue, "a job stops the pool");
@@ -286,12 +286,12 @@ impl Slot {
 }
 
 /// Tells the desk when the attempt waits for something.
-async fn watched<T>(attempt: impl Future<Output = T>, desk: &Desk) -> T {
+async fn watched<T>(attempt: impl Future<Output = T>, mailbox: &Mailbox) -> T {
     let (mut attempt, mut told) = (std::pin::pin!(attempt), false);
     std::future::poll_fn(|cx| {
         let polled = attempt.as_mut().poll(cx);
         if polled.is_pending() && !std::mem::replace(&mut told, true) {
-            desk.waits();
+            mailbox.handler_waits();
         }
         polled
     })

@@ -8,7 +8,7 @@ use poolder_core::{Envelope, Policy};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::mailbox::{Desk, Work};
+use super::mailbox::{Mailbox, Work};
 use super::pool_spec::Mould;
 use super::slot::Slot;
 use crate::process::liveness::Clock;
@@ -23,13 +23,13 @@ pub(crate) struct Wish {
 /// The slots of a pool in this process, as its claimer sees them.
 pub(crate) struct Slots {
     mould: Arc<Mould>,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) mailbox: Arc<Mailbox>,
     clock: Arc<Clock>,
     first_size: usize,
     wish: Wish,
     /// By number; a number is not given twice, so that a slot that ends is not taken for its
     /// successor.
-    mailboxes: BTreeMap<usize, mpsc::Sender<Work>>,
+    inboxes: BTreeMap<usize, mpsc::Sender<Work>>,
     next: usize,
     tasks: JoinSet<()>,
     /// Consumers of ours stay behind: others have to remove them, and what they may hold.
@@ -41,16 +41,16 @@ impl Slots {
     pub(crate) fn start(
         mould: &Arc<Mould>,
         wish: Wish,
-        desk: &Arc<Desk>,
+        mailbox: &Arc<Mailbox>,
         clock: &Arc<Clock>,
     ) -> Self {
         let mut slots = Self {
             mould: Arc::clone(mould),
-            desk: Arc::clone(desk),
+            mailbox: Arc::clone(mailbox),
             clock: Arc::clone(clock),
             first_size: wish.size,
             wish,
-            mailboxes: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
             next: 0,
             tasks: JoinSet::new(),
             consumers_left: false,
@@ -79,21 +79,21 @@ impl Slots {
     fn fill(&mut self) {
         let size = self.wish.size;
         while self.tasks.try_join_next().is_some() {}
-        self.mailboxes.retain(|_, mailbox| !mailbox.is_closed());
-        while self.mailboxes.len() > size {
-            self.mailboxes.pop_last();
+        self.inboxes.retain(|_, inbox| !inbox.is_closed());
+        while self.inboxes.len() > size {
+            self.inboxes.pop_last();
         }
-        while self.mailboxes.len() < size {
-            let mailbox =
-                Slot::cast(self.next, &self.mould, &self.desk, &self.clock, &mut self.tasks);
-            self.mailboxes.insert(self.next, mailbox);
+        while self.inboxes.len() < size {
+            let inbox =
+                Slot::cast(self.next, &self.mould, &self.mailbox, &self.clock, &mut self.tasks);
+            self.inboxes.insert(self.next, inbox);
             self.next += 1;
         }
     }
 
     /// True while a slot takes work.
     pub(crate) fn is_open(&self, slot: usize) -> bool {
-        self.mailboxes.get(&slot).is_some_and(|mailbox| !mailbox.is_closed())
+        self.inboxes.get(&slot).is_some_and(|inbox| !inbox.is_closed())
     }
 
     pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
@@ -106,8 +106,8 @@ impl Slots {
 
     /// Gives work to a slot that said it was free; gives it back when the slot is gone.
     pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
-        let Some(mailbox) = self.mailboxes.get(&slot) else { return Some(work) };
-        mailbox.try_send(work).err().map(mpsc::error::TrySendError::into_inner)
+        let Some(inbox) = self.inboxes.get(&slot) else { return Some(work) };
+        inbox.try_send(work).err().map(mpsc::error::TrySendError::into_inner)
     }
 
     pub(crate) async fn announce_ready(&mut self) {
@@ -117,7 +117,7 @@ impl Slots {
     /// Closes the mailboxes and waits for the slots to end; false when one did not in time, or when
     /// consumers of ours stay behind.
     pub(crate) async fn stop(mut self, longest: Duration) -> bool {
-        self.mailboxes.clear();
+        self.inboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         tokio::time::timeout(longest, ended).await.is_ok() && !self.consumers_left
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::process::limits::{FIRST_PAUSE, LAST_CALL, LONGEST_PAUSE};
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
-use crate::run::mailbox::{Desk, Word, Work};
+use crate::run::mailbox::{Mailbox, SlotEvent, Work};
 use crate::run::pool::Plan;
 use crate::run::pool_spec::Mould;
 use crate::run::slot::Slot;
@@ -208,19 +208,25 @@ struct Copyist {
 
 impl Copyist {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
-        let (desk, mut tasks) = (Arc::new(Desk::default()), JoinSet::new());
-        let mailbox = Slot::cast(self.index, &self.mould, &desk, &self.commons.clock, &mut tasks);
+        let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
+        let inbox = Slot::cast(self.index, &self.mould, &mailbox, &self.commons.clock, &mut tasks);
         while let Some(claim) = copies.recv().await {
-            if *self.phase.borrow() == Phase::HandBack || !self.copy(&mailbox, &desk, claim).await {
+            if *self.phase.borrow() == Phase::HandBack || !self.copy(&inbox, &mailbox, claim).await
+            {
                 break;
             }
         }
-        drop(mailbox);
+        drop(inbox);
         while tasks.join_next().await.is_some() {}
     }
 
     /// Runs a copy until its fate is final; false when the slot was stopped.
-    async fn copy(&mut self, mailbox: &mpsc::Sender<Work>, desk: &Desk, mut claim: Claim) -> bool {
+    async fn copy(
+        &mut self,
+        inbox: &mpsc::Sender<Work>,
+        mailbox: &Mailbox,
+        mut claim: Claim,
+    ) -> bool {
         let policy = self.mould.policy(&claim.envelope);
         self.commons.pulse.allow(policy.timeout);
         loop {
@@ -237,10 +243,10 @@ impl Copyist {
             });
             let owner: NodeName = self.commons.identity.borrow().name.clone();
             let work = Work { claim: claim.clone(), cx: cx.clone(), owner, history: None };
-            if mailbox.send(work).await.is_err() {
+            if inbox.send(work).await.is_err() {
                 return false;
             }
-            let Some(transition) = self.finished(desk, &cx).await else { return true };
+            let Some(transition) = self.finished(mailbox, &cx).await else { return true };
             match transition {
                 Transition::Later { delay, counters, .. } => {
                     claim.counters = counters;
@@ -267,18 +273,18 @@ impl Copyist {
         }
     }
 
-    async fn finished(&mut self, desk: &Desk, cx: &Context) -> Option<Transition> {
+    async fn finished(&mut self, mailbox: &Mailbox, cx: &Context) -> Option<Transition> {
         loop {
-            for word in desk.take() {
-                if let Word::Finished(_, _, settlement) = word {
+            for event in mailbox.drain_events() {
+                if let SlotEvent::Finished(_, _, settlement) = event {
                     return settlement.map(|settlement| settlement.transition().clone());
                 }
             }
             tokio::select! {
-                () = desk.rung() => {}
+                () = mailbox.notified() => {}
                 () = reaches(&mut self.phase, Phase::HandBack) => {
                     cx.interrupt(Interruption::Shutdown);
-                    desk.rung().await;
+                    mailbox.notified().await;
                 }
             }
         }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::process::commands::Standing;
-use crate::run::mailbox::{Desk, Work};
+use crate::run::mailbox::{Mailbox, Work};
 use crate::run::pool_spec::Mould;
 use crate::services::node_context::Commons;
 
@@ -50,8 +50,8 @@ pub(super) struct Seat {
 
 /// What runs the slot's jobs.
 pub(super) struct Bench {
-    pub(super) desk: Arc<Desk>,
-    pub(super) mailbox: mpsc::Sender<Work>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) inbox: mpsc::Sender<Work>,
     pub(super) tasks: JoinSet<()>,
 }
 

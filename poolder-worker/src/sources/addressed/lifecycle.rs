@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::holder::{Bench, End, Seat};
 use crate::process::limits::LAST_CALL;
-use crate::run::mailbox::{Desk, Word};
+use crate::run::mailbox::{Mailbox, SlotEvent};
 use crate::run::slot::Slot;
 use crate::services::spawn::spawn_owned;
 
@@ -41,10 +41,10 @@ impl Seat {
             return (self.how_it_ended(lease), true);
         }
         let mut tasks = JoinSet::new();
-        let desk = Arc::new(Desk::default());
+        let mailbox = Arc::new(Mailbox::default());
         let index = usize::from(self.slot.index);
-        let mailbox = Slot::cast(index, &self.mould, &desk, &self.commons.clock, &mut tasks);
-        let mut bench = Bench { desk, mailbox, tasks };
+        let inbox = Slot::cast(index, &self.mould, &mailbox, &self.commons.clock, &mut tasks);
+        let mut bench = Bench { mailbox, inbox, tasks };
         let end = if self.until_ready(&bench, lease).await {
             self.ready.fetch_add(1, Ordering::Relaxed);
             let end = self.serve(&bench, lease).await;
@@ -53,10 +53,10 @@ impl Seat {
         } else {
             self.how_it_ended(lease)
         };
-        let Bench { mailbox, .. } = &mut bench;
+        let Bench { inbox, .. } = &mut bench;
         // The slot ends with handle_stop when its mailbox goes.
         let (closed, _) = mpsc::channel(1);
-        *mailbox = closed;
+        *inbox = closed;
         let ended = async { while bench.tasks.join_next().await.is_some() {} };
         (end, tokio::time::timeout(LAST_CALL, ended).await.is_ok())
     }
@@ -64,14 +64,15 @@ impl Seat {
     /// Waits for `handle_init`; false when the slot is to be let go before.
     async fn until_ready(&mut self, bench: &Bench, lease: &SlotLease) -> bool {
         loop {
-            if bench.desk.take().iter().any(|word| matches!(word, Word::Free(_))) {
+            if bench.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))
+            {
                 return true;
             }
             if self.is_leaving() || self.is_lost(lease) {
                 return false;
             }
             tokio::select! {
-                () = bench.desk.rung() => {}
+                () = bench.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
                 _ = self.commons.identity.changed() => {}
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::holder::{Bench, Leave, Seat};
 use crate::run::context::{About, Context, Interruption};
-use crate::run::mailbox::{Word, Work};
+use crate::run::mailbox::{SlotEvent, Work};
 use crate::run::settle::unstarted;
 
 impl Seat {
@@ -64,7 +64,7 @@ impl Seat {
             },
             false => None,
         };
-        if let Err(refused) = bench.mailbox.try_send(work) {
+        if let Err(refused) = bench.inbox.try_send(work) {
             return Some(unstarted(refused.into_inner(), Ending::HandedBack, &clock));
         }
         self.until_finished(bench, lease, &cx).await
@@ -110,8 +110,8 @@ impl Seat {
     ) -> Option<Settlement> {
         let mut deadline: Option<Instant> = None;
         loop {
-            for word in bench.desk.take() {
-                if let Word::Finished(_, _, settlement) = word {
+            for event in bench.mailbox.drain_events() {
+                if let SlotEvent::Finished(_, _, settlement) = event {
                     // Whatever it came to in the end, the order to cancel it is spent.
                     let ordered = cx.interruption() == Some(Interruption::Cancelled);
                     let retry = self.mould.retry;
@@ -131,7 +131,7 @@ impl Seat {
                 Leave::Now => cx.interrupt(Interruption::Shutdown),
             }
             tokio::select! {
-                () = bench.desk.rung() => {}
+                () = bench.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
                 _ = self.commons.identity.changed() => {}
                 _ = self.orders.changed() => {

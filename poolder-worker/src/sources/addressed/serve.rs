@@ -32,7 +32,7 @@ impl Seat {
             if self.is_lost(lease) {
                 return End::Lost;
             }
-            let stopped = bench.mailbox.is_closed();
+            let stopped = bench.inbox.is_closed();
             let leaving = self.is_leaving() || stopped;
             let permitted = self.permits();
             if !course.claimed.is_empty() && (leaving || !permitted) {

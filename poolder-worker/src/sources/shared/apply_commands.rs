@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::claimer::Claimer;
 use super::connection::Line;
 use crate::run::context::Interruption;
-use crate::run::mailbox::Key;
+use crate::run::mailbox::EntryKey;
 use crate::run::settle::unstarted;
 
 impl Claimer {
@@ -55,7 +55,7 @@ impl Claimer {
             .collect();
         let verdicts = self.setup.client.broker().heed(&self.setup.partition, &jobs).await?;
         let asked = std::mem::take(&mut self.doubts).into_iter().zip(verdicts);
-        let cancelled: HashSet<Key> =
+        let cancelled: HashSet<EntryKey> =
             asked.filter_map(|(key, verdict)| verdict.then_some(key)).collect();
         for key in &cancelled {
             if let Some(held) = self.held.get(key) {

@@ -57,7 +57,7 @@ impl Claimer {
                 self.until_something(patience).await;
                 if Instant::now() >= patience {
                     // A handler that blocks or computes says nothing of it.
-                    self.setup.slots.desk.waits();
+                    self.setup.slots.mailbox.handler_waits();
                 }
             } else {
                 self.step(&mut line, &name).await;
@@ -241,7 +241,7 @@ impl Claimer {
         let setup = &mut self.setup;
         let came = tokio::select! {
             came = &mut wait => Some(came),
-            () = setup.slots.desk.rung() => None,
+            () = setup.slots.mailbox.notified() => None,
             _ = setup.phase.changed() => None,
             _ = setup.wish.changed() => None,
             _ = setup.identity.changed() => None,
@@ -271,7 +271,7 @@ impl Claimer {
         let setup = &mut self.setup;
         let timed = time > Instant::now();
         tokio::select! {
-            () = setup.slots.desk.rung() => {}
+            () = setup.slots.mailbox.notified() => {}
             _ = setup.phase.changed() => {}
             _ = setup.wish.changed() => {}
             _ = setup.identity.changed() => {}

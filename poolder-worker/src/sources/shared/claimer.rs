@@ -18,7 +18,7 @@ use crate::process::commands::Standing;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::run::context::{About, Context, Interruption};
-use crate::run::mailbox::{Key, Word, Work};
+use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settle::unstarted;
 use crate::run::slot_set::{Slots, Wish};
 
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 pub(crate) struct Claimer {
     pub(super) setup: Setup,
     /// Everything the server thinks we hold, until a settlement is answered for.
-    pub(super) held: HashMap<Key, Held>,
+    pub(super) held: HashMap<EntryKey, Held>,
     /// Claimed beyond the free slots; these start first.
     pub(super) waiting: VecDeque<Work>,
     pub(super) free: Vec<usize>,
@@ -57,7 +57,7 @@ pub(crate) struct Claimer {
     /// The orders that were followed last …
     pub(super) heeded: Option<Orders>,
     /// … and held jobs of which the server must be asked whether they were cancelled.
-    pub(super) doubts: Vec<Key>,
+    pub(super) doubts: Vec<EntryKey>,
     pub(super) lanes: Lanes,
     pub(super) pause: Duration,
     pub(super) not_before: Instant,
@@ -103,9 +103,9 @@ impl Claimer {
         if self.setup.slots.follow(wish) {
             self.free.retain(|slot| self.setup.slots.is_open(*slot));
         }
-        for word in self.setup.slots.desk.take() {
-            match word {
-                Word::Free(slot) => {
+        for event in self.setup.slots.mailbox.drain_events() {
+            match event {
+                SlotEvent::Idle(slot) => {
                     if self.setup.slots.is_open(slot) {
                         self.free.push(slot);
                     }
@@ -114,18 +114,18 @@ impl Claimer {
                         self.setup.slots.announce_ready().await;
                     }
                 }
-                Word::Finished(slot, key, settlement) => {
+                SlotEvent::Finished(slot, key, settlement) => {
                     if self.setup.slots.is_open(slot) {
                         self.free.push(slot);
                     }
                     self.finished(&key, settlement);
                 }
-                Word::WentOn(key, settlement) => self.finished(&key, settlement),
+                SlotEvent::FinishedAndContinued(key, settlement) => self.finished(&key, settlement),
             }
         }
     }
 
-    fn finished(&mut self, key: &Key, settlement: Option<Settlement>) {
+    fn finished(&mut self, key: &EntryKey, settlement: Option<Settlement>) {
         let Some(settlement) = settlement else {
             self.held.remove(key);
             return;
@@ -266,7 +266,7 @@ impl Claimer {
 
     /// Jobs that no slot has come for wait here again.
     pub(super) fn take_back(&mut self) {
-        let mut jobs = self.setup.slots.desk.take_back();
+        let mut jobs = self.setup.slots.mailbox.reclaim();
         jobs.append(&mut self.waiting);
         self.waiting = jobs;
     }

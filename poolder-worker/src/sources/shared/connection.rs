@@ -9,7 +9,7 @@ use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
 use crate::run::erased::BoxFuture;
-use crate::run::mailbox::Key;
+use crate::run::mailbox::EntryKey;
 
 /// How often the claimer compares what it holds with what the server thinks it holds.
 pub(super) const AUDIT: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ pub(super) struct Line {
     pub(super) late: Option<Instant>,
     pub(super) audit_at: Instant,
     /// Seen at the last audit only: a claim may have been settled while we looked.
-    pub(super) doubtful: HashSet<Key>,
+    pub(super) doubtful: HashSet<EntryKey>,
 }
 
 pub(super) enum State {

@@ -18,7 +18,7 @@ impl Claimer {
         if !self.may_claim() {
             return 0;
         }
-        let given = self.waiting.len() + self.setup.slots.desk.jobs();
+        let given = self.waiting.len() + self.setup.slots.mailbox.offered();
         self.free.len().saturating_sub(given).min(MOST_AT_ONCE)
     }
 
@@ -29,7 +29,7 @@ impl Claimer {
         let running = self.held.len().saturating_sub(self.settling.len());
         (1..self.threads).contains(&running)
             && !self.settling.is_empty()
-            && !self.setup.slots.desk.waits_somewhere()
+            && !self.setup.slots.mailbox.has_waiting_handler()
     }
 
     /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. While
@@ -37,12 +37,12 @@ impl Claimer {
     /// to run them: these do the work of the others. True when jobs were left for them to do so,
     /// even if they are through by now: then there are words to pick up first.
     pub(super) fn dispatch(&mut self) -> bool {
-        let mut left_before = self.setup.slots.desk.jobs();
+        let mut left_before = self.setup.slots.mailbox.offered();
         if self.waiting.is_empty() && left_before == 0 {
             return false;
         }
         let mut woken = self.threads;
-        if self.setup.slots.desk.has_waited() {
+        if self.setup.slots.mailbox.take_waited() {
             woken = usize::MAX;
             left_before = 0;
             self.take_back();
@@ -73,7 +73,7 @@ impl Claimer {
         }
         let leaves = left_before + left.len() > 0;
         // First, so that a slot that is woken and done before the next line finds them.
-        self.setup.slots.desk.leave(left);
+        self.setup.slots.mailbox.offer(left);
         for (slot, work) in given {
             // A slot that said it was free has room; one that is gone is not used again.
             if let Some(work) = self.setup.slots.give(slot, work) {

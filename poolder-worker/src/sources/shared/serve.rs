@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::claimer::{Claimer, Setup};
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::Phase;
-use crate::run::mailbox::Desk;
+use crate::run::mailbox::Mailbox;
 use crate::run::pool::Plan;
 use crate::run::slot_set::{Slots, Wish};
 use crate::services::node_context::Commons;
@@ -37,7 +37,12 @@ pub(crate) async fn run_shared(
             client: commons.client.clone(),
             partition: partition.clone(),
             limits: commons.limits,
-            slots: Slots::start(mould, *wish.borrow(), &Arc::new(Desk::default()), &commons.clock),
+            slots: Slots::start(
+                mould,
+                *wish.borrow(),
+                &Arc::new(Mailbox::default()),
+                &commons.clock,
+            ),
             clock: Arc::clone(&commons.clock),
             pulse: Arc::clone(&commons.pulse),
             suspects: Arc::clone(&commons.suspects),
