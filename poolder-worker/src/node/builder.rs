@@ -16,7 +16,7 @@ use super::handle::{NodeHandle, Order};
 use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Clock, Pulse};
 use crate::run::erased::BoxFuture;
-use crate::run::pool::{Plan, Pool};
+use crate::run::pool::{Pool, PoolPlan};
 use crate::services::heartbeat::Heartbeat;
 use crate::services::node_context::Commons;
 use crate::services::service_context::Posts;
@@ -182,15 +182,15 @@ impl NodeBuilder {
     }
 }
 
-fn plan(pools: Vec<Pool>, may_be_empty: bool) -> Result<Vec<Plan>, Error> {
+fn plan(pools: Vec<Pool>, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {
     if pools.is_empty() && !may_be_empty {
         return Err(Error::invalid("the node has no pool: add one with .pool(…)"));
     }
     let plans = pools.into_iter().map(Pool::plan).collect::<Result<Vec<_>, _>>()?;
     let mut served = BTreeSet::new();
     for plan in &plans {
-        if !served.insert(plan.mould.queue.clone()) {
-            return Err(two_pools(&plan.mould.queue));
+        if !served.insert(plan.spec.queue.clone()) {
+            return Err(two_pools(&plan.spec.queue));
         }
     }
     Ok(plans)
@@ -208,11 +208,11 @@ impl Running {
         client: Client,
         limits: DeadLimits,
         timeout: Duration,
-        plans: Vec<Plan>,
+        plans: Vec<PoolPlan>,
     ) -> Result<Self, Error> {
         let clock = Arc::new(Clock::default());
         let pulse = Arc::new(Pulse::default());
-        let sizes = watch::Sender::new(plans.iter().map(Plan::told).collect());
+        let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
@@ -275,7 +275,7 @@ fn about() -> NodeInfo {
 }
 
 /// Waits for a server that answers and is fit, and does what must be done before the start.
-async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[Plan]) -> Result<(), Error> {
+async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
     let mut wait = Duration::from_millis(500);
     loop {
         match check(client, hooks, plans).await {
@@ -290,7 +290,7 @@ async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[Plan]) -> Resu
     }
 }
 
-async fn check(client: &Client, hooks: &[BeforeStart], plans: &[Plan]) -> Result<(), Error> {
+async fn check(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
     let findings = client.broker().check_server().await?;
     tracing::info!(server = findings.server, "the server is fit");
     for warning in findings.warnings {

@@ -53,7 +53,7 @@ impl NodeHandle {
     }
 
     /// Gives a pool another size: a shared or broadcast one in this process, an addressed one in
-    /// the fleet. Slots that are too many finish their jobs, and an addressed one its backlog.
+    /// the fleet. SlotSet that are too many finish their jobs, and an addressed one its backlog.
     ///
     /// # Errors
     /// [`Error::is_gone`] when there is none, [`Error::is_invalid`] for a size of 0 or above

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::running::{Running, wind_down};
 use crate::process::liveness::Phase;
-use crate::run::pool::{Plan, check_size};
-use crate::run::slot_set::Wish;
+use crate::run::pool::{PoolPlan, check_size};
+use crate::run::slot_set::TargetSize;
 use crate::services::heartbeat::PoolSizes;
 use crate::services::node_context::Commons;
 use crate::sources::addressed::assign;
@@ -49,7 +49,7 @@ impl Pools {
 
     /// Lets operators see what there is now; with the next sign of life they do.
     pub(crate) fn tell(&self) {
-        let sizes = self.running.values().map(|pool| pool.plan.told()).collect();
+        let sizes = self.running.values().map(|pool| pool.plan.size_by_queue()).collect();
         self.told.send_if_modified(|told| {
             let changed = *told != sizes;
             *told = sizes;
@@ -62,23 +62,23 @@ impl Pools {
     }
 
     /// Starts a pool that was admitted.
-    pub(crate) fn start(&mut self, plan: Plan) -> Result<(), Error> {
-        let queue = plan.mould.queue.clone();
+    pub(crate) fn start(&mut self, plan: PoolPlan) -> Result<(), Error> {
+        let queue = plan.spec.queue.clone();
         if self.running.get(&queue).is_some_and(|pool| !pool.ended.is_finished()) {
             return Err(two_pools(&queue));
         }
-        tracing::info!(%queue, slots = plan.size, mode = %plan.mould.mode, "pool starts");
+        tracing::info!(%queue, slots = plan.size, mode = %plan.spec.mode, "pool starts");
         let phase = watch::Sender::new(Phase::Run);
-        let wish = watch::Sender::new(Wish { size: plan.size, round: 0 });
+        let target = watch::Sender::new(TargetSize { size: plan.size, round: 0 });
         let commons = self.commons.clone();
-        let (phases, wishes) = (phase.clone(), wish.subscribe());
+        let (phases, targets) = (phase.clone(), target.subscribe());
         let started = plan.clone();
-        let ended = match plan.mould.mode {
-            Mode::Shared => tokio::spawn(run_shared(started, commons, phases, wishes)),
-            Mode::Broadcast => tokio::spawn(run_broadcast(started, commons, phases, wishes)),
+        let ended = match plan.spec.mode {
+            Mode::Shared => tokio::spawn(run_shared(started, commons, phases, targets)),
+            Mode::Broadcast => tokio::spawn(run_broadcast(started, commons, phases, targets)),
             _ => tokio::spawn(assign::run(started, commons, phases)),
         };
-        self.running.insert(queue, Running { plan, phase, wish, ended });
+        self.running.insert(queue, Running { plan, phase, target, ended });
         Ok(())
     }
 
@@ -94,13 +94,13 @@ impl Pools {
     pub(crate) async fn resize(&mut self, queue: &str, size: usize) -> Result<(), Error> {
         let client = self.commons.client.clone();
         let pool = self.find(queue)?;
-        check_size(&pool.plan.mould.queue, size)?;
-        if pool.plan.mould.mode.is_addressed() {
+        check_size(&pool.plan.spec.queue, size)?;
+        if pool.plan.spec.mode.is_addressed() {
             let slots = u16::try_from(size).unwrap_or(u16::MAX);
-            client.resize_pool(&pool.plan.mould.queue, slots).await?;
+            client.resize_pool(&pool.plan.spec.queue, slots).await?;
         }
         pool.plan.size = size;
-        pool.wish.send_modify(|wish| wish.size = size);
+        pool.target.send_modify(|target| target.size = size);
         Ok(())
     }
 
@@ -108,8 +108,8 @@ impl Pools {
     pub(crate) async fn stop(&mut self, queue: &str) -> Result<(), Error> {
         let broker = self.commons.client.broker().clone();
         let pool = self.find(queue)?;
-        if pool.plan.mould.mode.is_addressed() {
-            return broker.stop_pool(&pool.plan.mould.queue, true).await;
+        if pool.plan.spec.mode.is_addressed() {
+            return broker.stop_pool(&pool.plan.spec.queue, true).await;
         }
         pool.phase.send_replace(Phase::Drain);
         Ok(())
@@ -119,11 +119,11 @@ impl Pools {
     pub(crate) async fn start_again(&mut self, queue: &str) -> Result<(), Error> {
         let client = self.commons.client.clone();
         let pool = self.find(queue)?;
-        if pool.plan.mould.mode.is_addressed() {
-            return client.start_pool(&pool.plan.mould.queue).await;
+        if pool.plan.spec.mode.is_addressed() {
+            return client.start_pool(&pool.plan.spec.queue).await;
         }
         if *pool.phase.borrow() == Phase::Run {
-            pool.wish.send_modify(|wish| wish.round += 1);
+            pool.target.send_modify(|target| target.round += 1);
             return Ok(());
         }
         // It may still be finishing what it ran.
@@ -136,8 +136,8 @@ impl Pools {
 
     pub(crate) fn list(&self) -> Vec<PoolStatus> {
         let status = |pool: &Running| PoolStatus {
-            queue: pool.plan.mould.queue.to_string(),
-            mode: pool.plan.mould.mode,
+            queue: pool.plan.spec.queue.to_string(),
+            mode: pool.plan.spec.mode,
             size: pool.plan.size,
             running: *pool.phase.borrow() == Phase::Run && !pool.ended.is_finished(),
         };
@@ -165,28 +165,28 @@ impl Pools {
     }
 
     fn take(&mut self, queue: &str) -> Result<Running, Error> {
-        let name = self.find(queue)?.plan.mould.queue.clone();
+        let name = self.find(queue)?.plan.spec.queue.clone();
         self.running.remove(&name).ok_or_else(|| two_pools(&name))
     }
 }
 
 /// Registers a pool where that is needed, and refuses one that does not fit what is registered.
-pub(crate) async fn admit(client: &Client, plan: &Plan) -> Result<(), Error> {
-    let (broker, mould) = (client.broker(), &plan.mould);
-    if mould.mode == Mode::Shared {
-        if let Some(view) = broker.pool_view(&mould.queue).await? {
+pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error> {
+    let (broker, spec) = (client.broker(), &plan.spec);
+    if spec.mode == Mode::Shared {
+        if let Some(view) = broker.pool_view(&spec.queue).await? {
             return Err(Error::invalid(format!(
                 "pool {} is registered with mode {}, not shared: give this one another name, or \
                  the same mode",
-                mould.queue, view.mode
+                spec.queue, view.mode
             )));
         }
     } else {
         let size = u16::try_from(plan.size).unwrap_or(u16::MAX);
-        broker.define_pool(&mould.queue, mould.mode, size).await?;
+        broker.define_pool(&spec.queue, spec.mode, size).await?;
     }
     for group in &plan.groups {
-        broker.group_pool(group, &mould.queue, true).await?;
+        broker.group_pool(group, &spec.queue, true).await?;
     }
     Ok(())
 }

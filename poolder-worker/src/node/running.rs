@@ -7,14 +7,14 @@ use tokio::task::JoinHandle;
 
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::Phase;
-use crate::run::pool::Plan;
-use crate::run::slot_set::Wish;
+use crate::run::pool::PoolPlan;
+use crate::run::slot_set::TargetSize;
 
 /// A pool of a running node, and the ways to steer it.
 pub(super) struct Running {
-    pub(super) plan: Plan,
+    pub(super) plan: PoolPlan,
     pub(super) phase: watch::Sender<Phase>,
-    pub(super) wish: watch::Sender<Wish>,
+    pub(super) target: watch::Sender<TargetSize>,
     /// Ends true when everything was given back.
     pub(super) ended: JoinHandle<bool>,
 }

@@ -14,10 +14,10 @@ use tokio::sync::Notify;
 use super::callbacks::Sinks;
 use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
-use super::pool_spec::Mould;
+use super::pool_spec::PoolSpec;
 use super::worker::{Result, Worker};
 
-/// Slots that serve one queue.
+/// SlotSet that serve one queue.
 ///
 /// ```
 /// # use poolder_worker::{worker_fn, Context, Pool, Result};
@@ -164,7 +164,7 @@ impl Pool {
     }
 
     /// Checks the pool, and works out which worker runs which kind.
-    pub(crate) fn plan(self) -> Result<Plan, Error> {
+    pub(crate) fn plan(self) -> Result<PoolPlan, Error> {
         let queue = QueueName::new(&self.queue)?;
         check_size(&queue, self.size)?;
         let mut kinds = HashMap::new();
@@ -193,7 +193,7 @@ impl Pool {
             )));
         }
         let keyed = if self.mode == Mode::Phash { Retry::Hold } else { Retry::Aside };
-        let mould = Mould {
+        let spec = PoolSpec {
             queue,
             mode: self.mode,
             kinds,
@@ -204,10 +204,10 @@ impl Pool {
             retry: self.retry.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,
             hand_over: self.hand_over,
-            pristine: Mutex::new(self.workers),
+            prototypes: Mutex::new(self.workers),
             stop: Notify::new(),
         };
-        Ok(Plan { size: self.size, groups: self.groups, mould: Arc::new(mould) })
+        Ok(PoolPlan { size: self.size, groups: self.groups, spec: Arc::new(spec) })
     }
 }
 
@@ -233,20 +233,20 @@ pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
 
 /// A pool that can be started.
 #[derive(Clone)]
-pub(crate) struct Plan {
+pub(crate) struct PoolPlan {
     pub(crate) size: usize,
     pub(crate) groups: Vec<String>,
-    pub(crate) mould: Arc<Mould>,
+    pub(crate) spec: Arc<PoolSpec>,
 }
 
-impl Plan {
+impl PoolPlan {
     /// What operators are told of it.
-    pub(crate) fn told(&self) -> (String, usize) {
-        (self.mould.queue.to_string(), self.size)
+    pub(crate) fn size_by_queue(&self) -> (String, usize) {
+        (self.spec.queue.to_string(), self.size)
     }
 
     /// The queue's first, and for a shared pool only, partition.
     pub(crate) fn partition(&self) -> Partition {
-        Partition::first(self.mould.queue.clone())
+        Partition::first(self.spec.queue.clone())
     }
 }

@@ -15,7 +15,7 @@ use super::guard::guarded;
 use super::middleware::DynMiddleware;
 
 /// The form of a pool's slots.
-pub(crate) struct Mould {
+pub(crate) struct PoolSpec {
     pub(crate) queue: QueueName,
     pub(crate) mode: Mode,
     pub(crate) kinds: HashMap<&'static str, usize>,
@@ -30,12 +30,12 @@ pub(crate) struct Mould {
     /// How long a slot that moves may take to finish its job.
     pub(crate) hand_over: Duration,
     /// Clones that never ran anything.
-    pub(crate) pristine: Mutex<Vec<Box<dyn DynWorker>>>,
+    pub(crate) prototypes: Mutex<Vec<Box<dyn DynWorker>>>,
     /// A job said that the pool shall stop.
     pub(crate) stop: Notify,
 }
 
-impl Mould {
+impl PoolSpec {
     /// True when a worker of this pool can run it.
     pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
         self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
@@ -52,7 +52,7 @@ impl Mould {
 
     /// A fresh worker for that place.
     pub(crate) fn fresh(&self, at: usize) -> Box<dyn DynWorker> {
-        self.pristine.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh()
+        self.prototypes.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh()
     }
 
     /// One of each.

@@ -16,7 +16,7 @@ use super::erased::DynWorker;
 use super::guard::guarded;
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
-use super::pool_spec::Mould;
+use super::pool_spec::PoolSpec;
 use super::settle::{failure_of, given_up, jitter};
 use crate::process::liveness::Clock;
 
@@ -33,7 +33,7 @@ const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Slot {
     index: usize,
-    mould: Arc<Mould>,
+    spec: Arc<PoolSpec>,
     mailbox: Arc<Mailbox>,
     clock: Arc<Clock>,
     /// None while it hibernates.
@@ -50,22 +50,22 @@ enum Scope {
 
 impl Slot {
     /// Starts a slot.
-    pub(crate) fn cast(
+    pub(crate) fn spawn(
         index: usize,
-        mould: &Arc<Mould>,
+        spec: &Arc<PoolSpec>,
         mailbox: &Arc<Mailbox>,
         clock: &Arc<Clock>,
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
         let (inbox, work) = mpsc::channel(1);
-        let slot = Self::new(index, Arc::clone(mould), Arc::clone(mailbox), Arc::clone(clock));
+        let slot = Self::new(index, Arc::clone(spec), Arc::clone(mailbox), Arc::clone(clock));
         tasks.spawn(slot.run(work));
         inbox
     }
 
-    fn new(index: usize, mould: Arc<Mould>, mailbox: Arc<Mailbox>, clock: Arc<Clock>) -> Self {
-        let workers = mould.all_fresh();
-        Self { index, mould, mailbox, clock, workers, stopping: None }
+    fn new(index: usize, spec: Arc<PoolSpec>, mailbox: Arc<Mailbox>, clock: Arc<Clock>) -> Self {
+        let workers = spec.all_fresh();
+        Self { index, spec, mailbox, clock, workers, stopping: None }
     }
 
     /// Takes work until the pool lets go of the other end, or a job stops the slot.
@@ -83,7 +83,7 @@ impl Slot {
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
-                        queue = %self.mould.queue, slot = self.index, "a job stops the slot"
+                        queue = %self.spec.queue, slot = self.index, "a job stops the slot"
                     );
                     // Before the word, so that nobody counts on this slot any more.
                     work.close();
@@ -95,8 +95,8 @@ impl Slot {
                     mailbox.finish(self.index, key, settlement)
                 };
                 if stopping == Some(Scope::Pool) {
-                    tracing::info!(queue = %self.mould.queue, "a job stops the pool");
-                    self.mould.stop.notify_one();
+                    tracing::info!(queue = %self.spec.queue, "a job stops the pool");
+                    self.spec.stop.notify_one();
                 }
                 // However many there are, other tasks get their turn: before the runtime takes it
                 // for them, which would look as if a handler waited.
@@ -109,14 +109,14 @@ impl Slot {
         }
         for worker in &mut self.workers {
             if let Err(panic) = guarded(worker.stop()).await {
-                tracing::error!(queue = %self.mould.queue, slot = self.index, panic, "handle_stop");
+                tracing::error!(queue = %self.spec.queue, slot = self.index, panic, "handle_stop");
             }
         }
     }
 
     /// The next job. While there is none for long enough, the workers are let go of.
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
-        if let Some(idle) = self.mould.hibernate_after.filter(|_| !self.workers.is_empty()) {
+        if let Some(idle) = self.spec.hibernate_after.filter(|_| !self.workers.is_empty()) {
             match tokio::time::timeout(idle, work.recv()).await {
                 Ok(next) => return next,
                 Err(_) => self.hibernate().await,
@@ -129,7 +129,7 @@ impl Slot {
         for mut worker in std::mem::take(&mut self.workers) {
             if let Err(panic) = guarded(worker.hibernate()).await {
                 tracing::error!(
-                    queue = %self.mould.queue, slot = self.index, panic, "handle_hibernate"
+                    queue = %self.spec.queue, slot = self.index, panic, "handle_hibernate"
                 );
             }
         }
@@ -139,7 +139,7 @@ impl Slot {
     /// Returns nothing when the node has lost the job meanwhile.
     async fn attempt(&mut self, work: Work) -> Option<Settlement> {
         let Work { claim, mut cx, owner, history } = work;
-        let policy = self.mould.policy(&claim.envelope);
+        let policy = self.spec.policy(&claim.envelope);
         let mut counters = claim.counters.clone();
         if self.workers.is_empty() && !self.wake(&cx).await {
             let transition =
@@ -174,16 +174,16 @@ impl Slot {
         policy: &Policy,
         cx: &Context,
     ) -> Option<Ending> {
-        let mould = Arc::clone(&self.mould);
-        let Some(at) = mould.kinds.get(claim.envelope.kind()).copied() else {
+        let spec = Arc::clone(&self.spec);
+        let Some(at) = spec.kinds.get(claim.envelope.kind()).copied() else {
             return Some(Ending::NotForUs);
         };
         let raw = claim.envelope.raw_job();
-        let next = Next { chain: &mould.chain, worker: self.workers[at].as_mut(), raw };
+        let next = Next { chain: &spec.chain, worker: self.workers[at].as_mut(), raw };
         let attempt = async {
             match guarded(next.run(cx.clone())).await {
                 Ok(Ok(Outcome::Callbacks(callbacks))) => {
-                    let called = mould.sinks.call(mould.queue.as_str(), &callbacks).await;
+                    let called = spec.sinks.call(spec.queue.as_str(), &callbacks).await;
                     Ok(called.map(|()| Outcome::Done))
                 }
                 other => other,
@@ -220,7 +220,7 @@ impl Slot {
             }
         };
         tracing::warn!(
-            job = %cx.id(), kind = cx.kind(), queue = %self.mould.queue, attempt = cx.attempt(),
+            job = %cx.id(), kind = cx.kind(), queue = %self.spec.queue, attempt = cx.attempt(),
             %failure, ?verdict, "an attempt failed"
         );
         Some(Ending::Failed(failure, verdict))
@@ -238,7 +238,7 @@ impl Slot {
 
     /// Comes back from hibernation; false when the job was interrupted meanwhile.
     async fn wake(&mut self, cx: &Context) -> bool {
-        self.workers = self.mould.all_fresh();
+        self.workers = self.spec.all_fresh();
         let cx = cx.clone();
         let awake = self.init_all(async move { cx.cancelled().await }).await;
         if !awake {
@@ -255,7 +255,7 @@ impl Slot {
             let mut wait = Duration::from_millis(500);
             while let Err(error) = self.init(at).await {
                 tracing::error!(
-                    queue = %self.mould.queue, slot = self.index, error, retry_in = ?wait,
+                    queue = %self.spec.queue, slot = self.index, error, retry_in = ?wait,
                     "handle_init failed, the slot takes no job yet"
                 );
                 tokio::select! {
@@ -278,9 +278,9 @@ impl Slot {
 
     /// Throws a worker that panicked away, so that the next job does not meet its ruins.
     async fn replace(&mut self, at: usize) {
-        self.workers[at] = self.mould.fresh(at);
+        self.workers[at] = self.spec.fresh(at);
         if let Err(error) = self.init(at).await {
-            tracing::error!(queue = %self.mould.queue, slot = self.index, error, "handle_init");
+            tracing::error!(queue = %self.spec.queue, slot = self.index, error, "handle_init");
         }
     }
 }

@@ -9,24 +9,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::mailbox::{Mailbox, Work};
-use super::pool_spec::Mould;
+use super::pool_spec::PoolSpec;
 use super::slot::Slot;
 use crate::process::liveness::Clock;
 
 /// How many slots there shall be. A new round starts those again that jobs have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct TargetSize {
     pub(crate) size: usize,
     pub(crate) round: u64,
 }
 
 /// The slots of a pool in this process, as its claimer sees them.
-pub(crate) struct Slots {
-    mould: Arc<Mould>,
+pub(crate) struct SlotSet {
+    spec: Arc<PoolSpec>,
     pub(crate) mailbox: Arc<Mailbox>,
     clock: Arc<Clock>,
     first_size: usize,
-    wish: Wish,
+    target: TargetSize,
     /// By number; a number is not given twice, so that a slot that ends is not taken for its
     /// successor.
     inboxes: BTreeMap<usize, mpsc::Sender<Work>>,
@@ -36,20 +36,20 @@ pub(crate) struct Slots {
     pub(crate) consumers_left: bool,
 }
 
-impl Slots {
+impl SlotSet {
     /// Starts that many.
     pub(crate) fn start(
-        mould: &Arc<Mould>,
-        wish: Wish,
+        spec: &Arc<PoolSpec>,
+        target: TargetSize,
         mailbox: &Arc<Mailbox>,
         clock: &Arc<Clock>,
     ) -> Self {
         let mut slots = Self {
-            mould: Arc::clone(mould),
+            spec: Arc::clone(spec),
             mailbox: Arc::clone(mailbox),
             clock: Arc::clone(clock),
-            first_size: wish.size,
-            wish,
+            first_size: target.size,
+            target,
             inboxes: BTreeMap::new(),
             next: 0,
             tasks: JoinSet::new(),
@@ -65,11 +65,11 @@ impl Slots {
     }
 
     /// Follows a new wish; false when it is the old one.
-    pub(crate) fn follow(&mut self, wish: Wish) -> bool {
-        if self.wish == wish {
+    pub(crate) fn follow(&mut self, target: TargetSize) -> bool {
+        if self.target == target {
             return false;
         }
-        self.wish = wish;
+        self.target = target;
         self.fill();
         true
     }
@@ -77,7 +77,7 @@ impl Slots {
     /// Starts slots that are missing or were stopped, and lets go of those beyond the size: they
     /// end with the job that they have.
     fn fill(&mut self) {
-        let size = self.wish.size;
+        let size = self.target.size;
         while self.tasks.try_join_next().is_some() {}
         self.inboxes.retain(|_, inbox| !inbox.is_closed());
         while self.inboxes.len() > size {
@@ -85,7 +85,7 @@ impl Slots {
         }
         while self.inboxes.len() < size {
             let inbox =
-                Slot::cast(self.next, &self.mould, &self.mailbox, &self.clock, &mut self.tasks);
+                Slot::spawn(self.next, &self.spec, &self.mailbox, &self.clock, &mut self.tasks);
             self.inboxes.insert(self.next, inbox);
             self.next += 1;
         }
@@ -97,11 +97,11 @@ impl Slots {
     }
 
     pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
-        self.mould.can_run(kind, version)
+        self.spec.can_run(kind, version)
     }
 
     pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
-        self.mould.policy(envelope)
+        self.spec.policy(envelope)
     }
 
     /// Gives work to a slot that said it was free; gives it back when the slot is gone.
@@ -111,7 +111,7 @@ impl Slots {
     }
 
     pub(crate) async fn announce_ready(&mut self) {
-        self.mould.announce_ready().await;
+        self.spec.announce_ready().await;
     }
 
     /// Closes the mailboxes and waits for the slots to end; false when one did not in time, or when

@@ -15,10 +15,10 @@ use crate::process::limits::{FIRST_PAUSE, LAST_CALL, LONGEST_PAUSE};
 use crate::process::liveness::Phase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Mailbox, SlotEvent, Work};
-use crate::run::pool::Plan;
-use crate::run::pool_spec::Mould;
+use crate::run::pool::PoolPlan;
+use crate::run::pool_spec::PoolSpec;
 use crate::run::slot::Slot;
-use crate::run::slot_set::Wish;
+use crate::run::slot_set::TargetSize;
 use crate::services::node_context::Commons;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
@@ -36,15 +36,15 @@ struct Tally {
 
 /// Runs this process's part of a broadcast pool until its phase ends it.
 pub(crate) async fn run_broadcast(
-    plan: Plan,
+    plan: PoolPlan,
     commons: Commons,
     phase: watch::Sender<Phase>,
-    mut wish: watch::Receiver<Wish>,
+    mut target: watch::Receiver<TargetSize>,
 ) -> bool {
-    let (mould, tally) = (Arc::clone(&plan.mould), Arc::new(Tally::default()));
+    let (spec, tally) = (Arc::clone(&plan.spec), Arc::new(Tally::default()));
     let mut phases = phase.subscribe();
     let mut slots = Copyists {
-        mould: Arc::clone(&mould),
+        spec: Arc::clone(&spec),
         commons: commons.clone(),
         tally: Arc::clone(&tally),
         phase: phase.subscribe(),
@@ -54,15 +54,15 @@ pub(crate) async fn run_broadcast(
     let mut last = None;
     let (mut line, mut pause, mut told) = (None, FIRST_PAUSE, tokio::time::Instant::now() + TELL);
     while *phases.borrow_and_update() == Phase::Run {
-        slots.resize(wish.borrow_and_update().size);
+        slots.resize(target.borrow_and_update().size);
         let mut reader: BroadcastLine = match line.take() {
             Some(reader) => reader,
             None => {
-                match BroadcastLine::open(commons.client.broker(), &mould.queue, last.clone()).await
+                match BroadcastLine::open(commons.client.broker(), &spec.queue, last.clone()).await
                 {
                     Ok(reader) => reader,
                     Err(error) => {
-                        tracing::warn!(queue = %mould.queue, %error, "broadcasts cannot be read");
+                        tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(LONGEST_PAUSE);
                         continue;
@@ -74,14 +74,14 @@ pub(crate) async fn run_broadcast(
         let read = tokio::select! {
             read = reader.read() => Some(read),
             _ = phases.changed() => None,
-            _ = wish.changed() => None,
-            () = mould.stop.notified() => {
+            _ = target.changed() => None,
+            () = spec.stop.notified() => {
                 phase.send_replace(Phase::Drain);
                 None
             }
             () = tokio::time::sleep_until(told) => {
                 told = tokio::time::Instant::now() + TELL;
-                tally.tell(&commons, &mould).await;
+                tally.tell(&commons, &spec).await;
                 None
             }
         };
@@ -91,26 +91,26 @@ pub(crate) async fn run_broadcast(
             Some(Ok(copies)) => {
                 pause = FIRST_PAUSE;
                 if copies.missed > 0 {
-                    tally.miss(&mould, copies.missed, "they were trimmed before they were read");
+                    tally.miss(&spec, copies.missed, "they were trimmed before they were read");
                 }
                 copies.entries.into_iter().for_each(|entry| slots.deal(entry));
                 last = Some(reader.position());
                 line = Some(reader);
             }
             Some(Err(error)) => {
-                tracing::warn!(queue = %mould.queue, %error, "broadcasts cannot be read");
+                tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
     let clean = slots.stop().await;
-    tally.tell(&commons, &mould).await;
+    tally.tell(&commons, &spec).await;
     clean
 }
 
 impl Tally {
-    async fn tell(&self, commons: &Commons, mould: &Mould) {
+    async fn tell(&self, commons: &Commons, spec: &PoolSpec) {
         let counters = [
             ("broadcast_delivered", &self.delivered),
             ("broadcast_failed", &self.failed),
@@ -120,22 +120,22 @@ impl Tally {
             let copies = counter.swap(0, Ordering::Relaxed);
             let broker = commons.client.broker();
             if copies > 0
-                && let Err(error) = broker.count_copies(&mould.queue, name, copies).await
+                && let Err(error) = broker.count_copies(&spec.queue, name, copies).await
             {
-                tracing::debug!(queue = %mould.queue, %error, copies, name, "not counted");
+                tracing::debug!(queue = %spec.queue, %error, copies, name, "not counted");
             }
         }
     }
 
-    fn miss(&self, mould: &Mould, copies: u64, why: &str) {
-        tracing::error!(queue = %mould.queue, copies, why, "broadcast copies were missed");
+    fn miss(&self, spec: &PoolSpec, copies: u64, why: &str) {
+        tracing::error!(queue = %spec.queue, copies, why, "broadcast copies were missed");
         self.missed.fetch_add(copies, Ordering::Relaxed);
     }
 }
 
 /// The slots, each with what waits for it.
 struct Copyists {
-    mould: Arc<Mould>,
+    spec: Arc<PoolSpec>,
     commons: Commons,
     tally: Arc<Tally>,
     phase: watch::Receiver<Phase>,
@@ -151,7 +151,7 @@ impl Copyists {
             let (inbox, copies) = mpsc::channel(WAITING);
             let copyist = Copyist {
                 index: self.inboxes.len(),
-                mould: Arc::clone(&self.mould),
+                spec: Arc::clone(&self.spec),
                 commons: self.commons.clone(),
                 tally: Arc::clone(&self.tally),
                 phase: self.phase.clone(),
@@ -167,16 +167,16 @@ impl Copyists {
             Entry::Job(claim) => claim,
             Entry::Undecodable(found) => {
                 let why = found.reason.to_string();
-                return self.tally.miss(&self.mould, self.inboxes.len() as u64, &why);
+                return self.tally.miss(&self.spec, self.inboxes.len() as u64, &why);
             }
         };
-        if !self.mould.can_run(claim.envelope.kind(), claim.envelope.version()) {
+        if !self.spec.can_run(claim.envelope.kind(), claim.envelope.version()) {
             let why = format!("no worker here for kind {:?}", claim.envelope.kind());
-            return self.tally.miss(&self.mould, self.inboxes.len() as u64, &why);
+            return self.tally.miss(&self.spec, self.inboxes.len() as u64, &why);
         }
         for inbox in &self.inboxes {
             if let Err(mpsc::error::TrySendError::Full(_)) = inbox.try_send(claim.clone()) {
-                self.tally.miss(&self.mould, 1, "a slot has fallen behind by a thousand");
+                self.tally.miss(&self.spec, 1, "a slot has fallen behind by a thousand");
             }
         }
     }
@@ -200,7 +200,7 @@ impl Copyists {
 /// One slot.
 struct Copyist {
     index: usize,
-    mould: Arc<Mould>,
+    spec: Arc<PoolSpec>,
     commons: Commons,
     tally: Arc<Tally>,
     phase: watch::Receiver<Phase>,
@@ -209,7 +209,7 @@ struct Copyist {
 impl Copyist {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
-        let inbox = Slot::cast(self.index, &self.mould, &mailbox, &self.commons.clock, &mut tasks);
+        let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.commons.clock, &mut tasks);
         while let Some(claim) = copies.recv().await {
             if *self.phase.borrow() == Phase::HandBack || !self.copy(&inbox, &mailbox, claim).await
             {
@@ -227,13 +227,13 @@ impl Copyist {
         mailbox: &Mailbox,
         mut claim: Claim,
     ) -> bool {
-        let policy = self.mould.policy(&claim.envelope);
+        let policy = self.spec.policy(&claim.envelope);
         self.commons.pulse.allow(policy.timeout);
         loop {
             let cx = Context::new(About {
                 id: claim.job_id(),
                 kind: claim.envelope.kind().into(),
-                partition: poolder_core::Partition::first(self.mould.queue.clone()),
+                partition: poolder_core::Partition::first(self.spec.queue.clone()),
                 attempt: claim.attempt(),
                 fence: claim.fence(),
                 call: false,
@@ -258,7 +258,7 @@ impl Copyist {
                 Transition::Bury { counters } => {
                     let reason = counters.last_failure.as_ref().map(ToString::to_string);
                     tracing::error!(
-                        queue = %self.mould.queue, slot = self.index, job = %claim.job_id(),
+                        queue = %self.spec.queue, slot = self.index, job = %claim.job_id(),
                         reason = reason.as_deref().unwrap_or_default(), "a broadcast copy died"
                     );
                     self.tally.failed.fetch_add(1, Ordering::Relaxed);

@@ -147,12 +147,12 @@ impl Seat {
         held: Vec<Entry>,
         ran: &(dyn Fn(&Claim) -> bool + Sync),
     ) -> Result<(), Error> {
-        let (now, retry) = (self.commons.clock.now(), self.mould.retry);
+        let (now, retry) = (self.commons.clock.now(), self.spec.retry);
         let settlement = |entry| {
             let owner = NodeName::clone(owner);
             match entry {
                 Entry::Job(claim) => {
-                    let policy = self.mould.policy(&claim.envelope);
+                    let policy = self.spec.policy(&claim.envelope);
                     let ending = match ran(&claim) {
                         true => Ending::Crashed(owner.to_string()),
                         false => Ending::HandedBack,

@@ -15,8 +15,8 @@ use super::holder::{Leave, Seat};
 use crate::process::commands::Standing;
 use crate::process::liveness::Phase;
 use crate::run::guard::guarded;
-use crate::run::pool::Plan;
-use crate::run::pool_spec::Mould;
+use crate::run::pool::PoolPlan;
+use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::Commons;
 
 /// How often a node says that it serves the pool, and learns who else does.
@@ -24,10 +24,10 @@ const MEETING: Duration = Duration::from_secs(1);
 
 /// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
 /// not be stopped.
-pub(crate) async fn run(plan: Plan, commons: Commons, phase: watch::Sender<Phase>) -> bool {
+pub(crate) async fn run(plan: PoolPlan, commons: Commons, phase: watch::Sender<Phase>) -> bool {
     loop {
         let keeper = Keeper {
-            mould: Arc::clone(&plan.mould),
+            spec: Arc::clone(&plan.spec),
             commons: commons.clone(),
             phase: phase.subscribe(),
             view: None,
@@ -41,7 +41,7 @@ pub(crate) async fn run(plan: Plan, commons: Commons, phase: watch::Sender<Phase
             Ok(clean) => return clean,
             // Its seats went with it; their leases are ours, and are taken again.
             Err(panic) => {
-                tracing::error!(queue = %plan.mould.queue, panic, "a pool broke and is started again");
+                tracing::error!(queue = %plan.spec.queue, panic, "a pool broke and is started again");
                 tokio::time::sleep(MEETING).await;
             }
         }
@@ -49,7 +49,7 @@ pub(crate) async fn run(plan: Plan, commons: Commons, phase: watch::Sender<Phase
 }
 
 struct Keeper {
-    mould: Arc<Mould>,
+    spec: Arc<PoolSpec>,
     commons: Commons,
     phase: watch::Receiver<Phase>,
     /// What the pool is like, as of the last meeting.
@@ -57,7 +57,7 @@ struct Keeper {
     /// The slots that are ours, or shall be.
     seats: HashMap<u16, watch::Sender<Leave>>,
     tasks: JoinSet<(u16, bool)>,
-    /// Slots that have come through `handle_init`.
+    /// SlotSet that have come through `handle_init`.
     ready: Arc<AtomicUsize>,
     announced: bool,
     clean: bool,
@@ -76,14 +76,14 @@ impl Keeper {
                 identity.name.as_ref().clone_into(&mut name);
                 self.attend(&name).await;
             }
-            let mould = Arc::clone(&self.mould);
+            let spec = Arc::clone(&self.spec);
             tokio::select! {
                 () = tokio::time::sleep(MEETING) => {}
                 _ = self.phase.changed() => {}
                 _ = self.commons.identity.changed() => {}
                 _ = self.commons.dead.changed() => {}
                 Some(ended) = self.tasks.join_next() => self.note(ended),
-                () = mould.stop.notified() => self.stop_pool().await,
+                () = spec.stop.notified() => self.stop_pool().await,
             }
         }
     }
@@ -91,17 +91,17 @@ impl Keeper {
     /// Meets the others, and sees to it that we have the slots that are ours.
     async fn attend(&mut self, name: &str) {
         let broker = self.commons.client.broker();
-        let view = match broker.meet(&self.mould.queue, name, Attendance::Join).await {
+        let view = match broker.meet(&self.spec.queue, name, Attendance::Join).await {
             Ok(Some(view)) => Arc::new(view),
             Ok(None) => {
                 tracing::error!(
-                    queue = %self.mould.queue,
+                    queue = %self.spec.queue,
                     "the pool is no longer registered: restart a node that serves it"
                 );
                 return;
             }
             Err(error) => {
-                tracing::warn!(queue = %self.mould.queue, %error, "who serves the pool is not known");
+                tracing::warn!(queue = %self.spec.queue, %error, "who serves the pool is not known");
                 return;
             }
         };
@@ -131,7 +131,7 @@ impl Keeper {
         // `handle_pool_ready` is for the slots of this process, once.
         if !self.announced && !mine.is_empty() && self.ready.load(Ordering::Relaxed) >= mine.len() {
             self.announced = true;
-            self.mould.announce_ready().await;
+            self.spec.announce_ready().await;
         }
     }
 
@@ -147,7 +147,7 @@ impl Keeper {
             .map(String::as_str)
             .filter(|member| !dead.contains(*member))
             .collect();
-        let queue = &self.mould.queue;
+        let queue = &self.spec.queue;
         (0..view.tail)
             .filter(|index| {
                 let slot = Partition { queue: queue.clone(), index: *index };
@@ -160,8 +160,8 @@ impl Keeper {
         let Some(view) = &self.view else { return };
         let leave = watch::Sender::new(Leave::No);
         let seat = Seat {
-            slot: Partition { queue: self.mould.queue.clone(), index },
-            mould: Arc::clone(&self.mould),
+            slot: Partition { queue: self.spec.queue.clone(), index },
+            spec: Arc::clone(&self.spec),
             commons: self.commons.clone(),
             view: view.subscribe(),
             leave: leave.subscribe(),
@@ -181,7 +181,7 @@ impl Keeper {
             }
             Err(error) => {
                 // Which one it was is not said; those that run keep their leases, ours is retaken.
-                tracing::error!(queue = %self.mould.queue, %error, "a slot broke");
+                tracing::error!(queue = %self.spec.queue, %error, "a slot broke");
                 self.seats.retain(|_, leave| leave.receiver_count() > 0);
             }
         }
@@ -189,8 +189,8 @@ impl Keeper {
 
     async fn stop_pool(&self) {
         let broker = self.commons.client.broker();
-        while let Err(error) = broker.stop_pool(&self.mould.queue, true).await {
-            tracing::warn!(queue = %self.mould.queue, %error, "the pool could not be stopped yet");
+        while let Err(error) = broker.stop_pool(&self.spec.queue, true).await {
+            tracing::warn!(queue = %self.spec.queue, %error, "the pool could not be stopped yet");
             tokio::time::sleep(MEETING).await;
         }
     }
@@ -198,8 +198,8 @@ impl Keeper {
     /// On the way out: the others hear of it first, then the slots go one by one.
     async fn leave(mut self, name: &str, mut phase: Phase) -> bool {
         let broker = self.commons.client.broker();
-        if let Err(error) = broker.meet(&self.mould.queue, name, Attendance::Leave).await {
-            tracing::warn!(queue = %self.mould.queue, %error, "the others will notice that we left");
+        if let Err(error) = broker.meet(&self.spec.queue, name, Attendance::Leave).await {
+            tracing::warn!(queue = %self.spec.queue, %error, "the others will notice that we left");
         }
         loop {
             let order = if phase == Phase::HandBack { Leave::Now } else { Leave::Drain };

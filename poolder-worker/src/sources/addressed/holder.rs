@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::process::commands::Standing;
 use crate::run::mailbox::{Mailbox, Work};
-use crate::run::pool_spec::Mould;
+use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::Commons;
 
 /// Whether the slot shall be let go.
@@ -39,7 +39,7 @@ pub(super) enum End {
 
 pub(super) struct Seat {
     pub(super) slot: Partition,
-    pub(super) mould: Arc<Mould>,
+    pub(super) spec: Arc<PoolSpec>,
     pub(super) commons: Commons,
     pub(super) view: watch::Receiver<Arc<PoolView>>,
     pub(super) leave: watch::Receiver<Leave>,

@@ -43,7 +43,7 @@ impl Seat {
         let mut tasks = JoinSet::new();
         let mailbox = Arc::new(Mailbox::default());
         let index = usize::from(self.slot.index);
-        let inbox = Slot::cast(index, &self.mould, &mailbox, &self.commons.clock, &mut tasks);
+        let inbox = Slot::spawn(index, &self.spec, &mailbox, &self.commons.clock, &mut tasks);
         let mut bench = Bench { mailbox, inbox, tasks };
         let end = if self.until_ready(&bench, lease).await {
             self.ready.fetch_add(1, Ordering::Relaxed);

@@ -21,7 +21,7 @@ impl Seat {
         lease: &SlotLease,
         claim: Claim,
     ) -> Option<Settlement> {
-        let policy = self.mould.policy(&claim.envelope);
+        let policy = self.spec.policy(&claim.envelope);
         self.commons.pulse.allow(policy.timeout);
         let cx = Context::new(About {
             id: claim.job_id(),
@@ -38,7 +38,7 @@ impl Seat {
         let suspect = claim.counters.is_suspect();
         let (kind, version) = (claim.envelope.kind().to_owned(), claim.envelope.version());
         let work = Work { claim, cx: cx.clone(), owner: Arc::clone(&lease.node), history: None };
-        if !self.mould.can_run(&kind, version) {
+        if !self.spec.can_run(&kind, version) {
             tracing::error!(
                 slot = %self.slot, job = %cx.id(), kind, version,
                 "no worker here for this kind and version, the job waits for another node"
@@ -47,7 +47,7 @@ impl Seat {
         }
         if self.is_cancelled(&cx).await {
             let settlement = unstarted(work, Ending::Cancelled, &clock);
-            return Some(settlement.under_lease(lease, self.mould.retry));
+            return Some(settlement.under_lease(lease, self.spec.retry));
         }
         let _alone = match suspect {
             true => match self.alone(lease).await {
@@ -114,7 +114,7 @@ impl Seat {
                 if let SlotEvent::Finished(_, _, settlement) = event {
                     // Whatever it came to in the end, the order to cancel it is spent.
                     let ordered = cx.interruption() == Some(Interruption::Cancelled);
-                    let retry = self.mould.retry;
+                    let retry = self.spec.retry;
                     return settlement
                         .map(|it| if ordered { it.under_lease(lease, retry) } else { it });
                 }
@@ -125,7 +125,7 @@ impl Seat {
             match *self.leave.borrow_and_update() {
                 Leave::No => {}
                 Leave::HandOver => {
-                    deadline.get_or_insert(Instant::now() + self.mould.hand_over);
+                    deadline.get_or_insert(Instant::now() + self.spec.hand_over);
                 }
                 Leave::Drain => deadline = None,
                 Leave::Now => cx.interrupt(Interruption::Shutdown),

@@ -23,7 +23,7 @@ const KNOWN: Duration = Duration::from_secs(10);
 impl Seat {
     /// Serves the slot until it is to be let go, or is lost.
     pub(super) async fn serve(&mut self, bench: &Bench, lease: &SlotLease) -> End {
-        let mut course = Course::new(match (self.mould.mode, self.mould.retry) {
+        let mut course = Course::new(match (self.spec.mode, self.spec.retry) {
             (Mode::Phash, _) => Order::ByKey,
             (_, Retry::Hold) => Order::Strict,
             (_, Retry::Aside) => Order::Free,
@@ -190,7 +190,7 @@ impl Seat {
         // What came before it in the slot has its end before it goes anywhere.
         self.flush(lease, course).await?;
         let waits = matches!(settlement.transition(), Transition::Later { .. });
-        let holds = waits && self.mould.retry == Retry::Hold;
+        let holds = waits && self.spec.retry == Retry::Hold;
         if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
             // What was claimed behind it stays behind it.
             return self.hand_back(lease, course, vec![settlement]).await;
@@ -213,7 +213,7 @@ impl Seat {
             settlements.push(match entry {
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
                 Entry::Job(claim) => {
-                    let policy = self.mould.policy(&claim.envelope);
+                    let policy = self.spec.policy(&claim.envelope);
                     let fate = decide(&policy, &claim.counters, Ending::HandedBack, now, 0.0);
                     Settlement::new(claim, owner, None, fate)
                 }
@@ -224,7 +224,7 @@ impl Seat {
 
     /// Settles until there is an answer.
     async fn settle(&mut self, lease: &SlotLease, settlements: Vec<Settlement>) -> Result<(), End> {
-        let bent = |it: Settlement| it.under_lease(lease, self.mould.retry);
+        let bent = |it: Settlement| it.under_lease(lease, self.spec.retry);
         let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
         let broker = self.commons.client.broker().clone();
         let mut pause = FIRST_PAUSE;

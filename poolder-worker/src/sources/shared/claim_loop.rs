@@ -13,7 +13,7 @@ use super::claimer::Claimer;
 use super::connection::{AUDIT, IDLE_AUDIT, Line, State, Told, Wait, start_wait};
 use crate::process::limits::FIRST_PAUSE;
 use crate::process::liveness::Phase;
-use crate::run::slot_set::Slots;
+use crate::run::slot_set::SlotSet;
 
 /// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
 /// for one of them to be done, before every free slot gets one.
@@ -25,7 +25,7 @@ const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
 impl Claimer {
     /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
-    pub(crate) async fn run(mut self) -> Slots {
+    pub(crate) async fn run(mut self) -> SlotSet {
         let mut line = Line::closed();
         let mut name = self.setup.identity.borrow().name.clone();
         loop {
@@ -51,7 +51,7 @@ impl Claimer {
             }
             self.obey(&mut line).await;
             if self.dispatch() {
-                // Slots work these off without waiting for anything, and ring when they are done
+                // SlotSet work these off without waiting for anything, and ring when they are done
                 // or one waits after all: what ends meanwhile is settled in one go.
                 let patience = Instant::now() + LONGEST_RUN;
                 self.until_something(patience).await;
@@ -243,7 +243,7 @@ impl Claimer {
             came = &mut wait => Some(came),
             () = setup.slots.mailbox.notified() => None,
             _ = setup.phase.changed() => None,
-            _ = setup.wish.changed() => None,
+            _ = setup.target.changed() => None,
             _ = setup.identity.changed() => None,
             _ = setup.orders.changed() => None,
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
@@ -273,7 +273,7 @@ impl Claimer {
         tokio::select! {
             () = setup.slots.mailbox.notified() => {}
             _ = setup.phase.changed() => {}
-            _ = setup.wish.changed() => {}
+            _ = setup.target.changed() => {}
             _ = setup.identity.changed() => {}
             _ = setup.orders.changed() => {}
             () = tokio::time::sleep_until(time), if timed => {}

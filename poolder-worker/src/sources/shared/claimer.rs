@@ -20,21 +20,21 @@ use crate::process::liveness::{Clock, Identity, Phase, Pulse};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settle::unstarted;
-use crate::run::slot_set::{Slots, Wish};
+use crate::run::slot_set::{SlotSet, TargetSize};
 
 /// What a claimer is made of.
 pub(crate) struct Setup {
     pub(crate) client: Client,
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
-    pub(crate) slots: Slots,
+    pub(crate) slots: SlotSet,
     pub(crate) clock: Arc<Clock>,
     pub(crate) pulse: Arc<Pulse>,
     /// One suspect runs in a node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
     /// How many slots there shall be.
-    pub(crate) wish: watch::Receiver<Wish>,
+    pub(crate) target: watch::Receiver<TargetSize>,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) orders: watch::Receiver<Standing>,
 }
@@ -99,8 +99,8 @@ impl Claimer {
 
     /// Picks up what the slots have laid down.
     pub(super) async fn collect(&mut self) {
-        let wish = *self.setup.wish.borrow_and_update();
-        if self.setup.slots.follow(wish) {
+        let target = *self.setup.target.borrow_and_update();
+        if self.setup.slots.follow(target) {
             self.free.retain(|slot| self.setup.slots.is_open(*slot));
         }
         for event in self.setup.slots.mailbox.drain_events() {

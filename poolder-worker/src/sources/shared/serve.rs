@@ -11,8 +11,8 @@ use super::claimer::{Claimer, Setup};
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::Phase;
 use crate::run::mailbox::Mailbox;
-use crate::run::pool::Plan;
-use crate::run::slot_set::{Slots, Wish};
+use crate::run::pool::PoolPlan;
+use crate::run::slot_set::{SlotSet, TargetSize};
 use crate::services::node_context::Commons;
 use crate::services::spawn::spawn_all;
 
@@ -21,12 +21,12 @@ const RESTART: Duration = Duration::from_secs(1);
 
 /// Runs a shared pool until its phase ends it.
 pub(crate) async fn run_shared(
-    plan: Plan,
+    plan: PoolPlan,
     commons: Commons,
     phase: watch::Sender<Phase>,
-    wish: watch::Receiver<Wish>,
+    target: watch::Receiver<TargetSize>,
 ) -> bool {
-    let (mould, partition) = (&plan.mould, plan.partition());
+    let (spec, partition) = (&plan.spec, plan.partition());
     let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
     let post = commons.post(&partition, false);
     spawn_all(&mut duties, &post, &stop_duties);
@@ -37,9 +37,9 @@ pub(crate) async fn run_shared(
             client: commons.client.clone(),
             partition: partition.clone(),
             limits: commons.limits,
-            slots: Slots::start(
-                mould,
-                *wish.borrow(),
+            slots: SlotSet::start(
+                spec,
+                *target.borrow(),
                 &Arc::new(Mailbox::default()),
                 &commons.clock,
             ),
@@ -47,7 +47,7 @@ pub(crate) async fn run_shared(
             pulse: Arc::clone(&commons.pulse),
             suspects: Arc::clone(&commons.suspects),
             phase: phase.subscribe(),
-            wish: wish.clone(),
+            target: target.clone(),
             identity: commons.identity.clone(),
             orders: orders.clone(),
         };
@@ -55,13 +55,13 @@ pub(crate) async fn run_shared(
         let slots = loop {
             tokio::select! {
                 slots = &mut claimer => break slots,
-                () = mould.stop.notified() => drop(phase.send_replace(Phase::Drain)),
+                () = spec.stop.notified() => drop(phase.send_replace(Phase::Drain)),
             }
         };
         match slots {
             Ok(slots) => break slots.stop(LAST_CALL).await,
             Err(error) => {
-                tracing::error!(queue = %mould.queue, %error, "a pool broke and is started again");
+                tracing::error!(queue = %spec.queue, %error, "a pool broke and is started again");
                 tokio::time::sleep(RESTART).await;
             }
         }
