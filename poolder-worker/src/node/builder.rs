@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::{NodeHandle, Order};
 use super::pools::{Pools, admit, two_pools};
-use crate::process::liveness::{Clock, Pulse};
+use crate::process::liveness::{Liveness, ServerClock};
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{Pool, PoolPlan};
 use crate::services::heartbeat::Heartbeat;
-use crate::services::node_context::Commons;
-use crate::services::service_context::Posts;
+use crate::services::node_context::NodeContext;
+use crate::services::service_context::PartitionServices;
 use crate::services::spawn::spawn_listener;
 
 /// A process that runs jobs. Built with [`Node::builder`].
@@ -210,31 +210,31 @@ impl Running {
         timeout: Duration,
         plans: Vec<PoolPlan>,
     ) -> Result<Self, Error> {
-        let clock = Arc::new(Clock::default());
-        let pulse = Arc::new(Pulse::default());
+        let clock = Arc::new(ServerClock::default());
+        let liveness = Arc::new(Liveness::default());
         let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
-            Arc::clone(&pulse),
+            Arc::clone(&liveness),
             about(),
             sizes.subscribe(),
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
-        let commons = Commons {
+        let node = NodeContext {
             client,
             limits,
             clock,
-            pulse: Arc::clone(&pulse),
+            liveness: Arc::clone(&liveness),
             suspects: Arc::new(Semaphore::new(1)),
-            turnstile: Arc::default(),
+            poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),
-            posts: Posts::default(),
+            services: PartitionServices::default(),
         };
-        spawn_listener(&mut services, commons.posts.clone(), &stop_services);
-        services.spawn(tick(pulse, stop_services.clone()));
-        let mut pools = Pools::new(commons, timeout, sizes);
+        spawn_listener(&mut services, node.services.clone(), &stop_services);
+        services.spawn(tick(liveness, stop_services.clone()));
+        let mut pools = Pools::new(node, timeout, sizes);
         for plan in plans {
             pools.start(plan)?;
         }
@@ -258,9 +258,9 @@ impl Running {
 }
 
 /// Shows that the runtime runs, once a second.
-async fn tick(pulse: Arc<Pulse>, stop: CancellationToken) {
+async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        pulse.tick();
+        liveness.tick();
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
             () = stop.cancelled() => {}

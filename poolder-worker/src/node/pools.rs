@@ -10,17 +10,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::running::{Running, wind_down};
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::pool::{PoolPlan, check_size};
 use crate::run::slot_set::TargetSize;
 use crate::services::heartbeat::PoolSizes;
-use crate::services::node_context::Commons;
+use crate::services::node_context::NodeContext;
 use crate::sources::addressed::assign;
 use crate::sources::broadcast::run_broadcast;
 use crate::sources::shared::serve::run_shared;
 
 pub(crate) struct Pools {
-    commons: Commons,
+    node: NodeContext,
     timeout: Duration,
     /// What operators are told.
     told: watch::Sender<PoolSizes>,
@@ -43,8 +43,12 @@ pub struct PoolStatus {
 }
 
 impl Pools {
-    pub(crate) fn new(commons: Commons, timeout: Duration, told: watch::Sender<PoolSizes>) -> Self {
-        Self { commons, timeout, told, running: BTreeMap::new(), leaving: JoinSet::new() }
+    pub(crate) fn new(
+        node: NodeContext,
+        timeout: Duration,
+        told: watch::Sender<PoolSizes>,
+    ) -> Self {
+        Self { node, timeout, told, running: BTreeMap::new(), leaving: JoinSet::new() }
     }
 
     /// Lets operators see what there is now; with the next sign of life they do.
@@ -58,7 +62,7 @@ impl Pools {
     }
 
     pub(crate) fn client(&self) -> &Client {
-        &self.commons.client
+        &self.node.client
     }
 
     /// Starts a pool that was admitted.
@@ -68,15 +72,15 @@ impl Pools {
             return Err(two_pools(&queue));
         }
         tracing::info!(%queue, slots = plan.size, mode = %plan.spec.mode, "pool starts");
-        let phase = watch::Sender::new(Phase::Run);
+        let phase = watch::Sender::new(ShutdownPhase::Run);
         let target = watch::Sender::new(TargetSize { size: plan.size, round: 0 });
-        let commons = self.commons.clone();
+        let node = self.node.clone();
         let (phases, targets) = (phase.clone(), target.subscribe());
         let started = plan.clone();
         let ended = match plan.spec.mode {
-            Mode::Shared => tokio::spawn(run_shared(started, commons, phases, targets)),
-            Mode::Broadcast => tokio::spawn(run_broadcast(started, commons, phases, targets)),
-            _ => tokio::spawn(assign::run(started, commons, phases)),
+            Mode::Shared => tokio::spawn(run_shared(started, node, phases, targets)),
+            Mode::Broadcast => tokio::spawn(run_broadcast(started, node, phases, targets)),
+            _ => tokio::spawn(assign::run(started, node, phases)),
         };
         self.running.insert(queue, Running { plan, phase, target, ended });
         Ok(())
@@ -92,7 +96,7 @@ impl Pools {
 
     /// Gives a pool another size, live.
     pub(crate) async fn resize(&mut self, queue: &str, size: usize) -> Result<(), Error> {
-        let client = self.commons.client.clone();
+        let client = self.node.client.clone();
         let pool = self.find(queue)?;
         check_size(&pool.plan.spec.queue, size)?;
         if pool.plan.spec.mode.is_addressed() {
@@ -106,23 +110,23 @@ impl Pools {
 
     /// Stops a pool: an addressed one in the whole fleet.
     pub(crate) async fn stop(&mut self, queue: &str) -> Result<(), Error> {
-        let broker = self.commons.client.broker().clone();
+        let broker = self.node.client.broker().clone();
         let pool = self.find(queue)?;
         if pool.plan.spec.mode.is_addressed() {
             return broker.stop_pool(&pool.plan.spec.queue, true).await;
         }
-        pool.phase.send_replace(Phase::Drain);
+        pool.phase.send_replace(ShutdownPhase::Drain);
         Ok(())
     }
 
     /// Starts again what was stopped: the pool, or slots of it.
     pub(crate) async fn start_again(&mut self, queue: &str) -> Result<(), Error> {
-        let client = self.commons.client.clone();
+        let client = self.node.client.clone();
         let pool = self.find(queue)?;
         if pool.plan.spec.mode.is_addressed() {
             return client.start_pool(&pool.plan.spec.queue).await;
         }
-        if *pool.phase.borrow() == Phase::Run {
+        if *pool.phase.borrow() == ShutdownPhase::Run {
             pool.target.send_modify(|target| target.round += 1);
             return Ok(());
         }
@@ -139,7 +143,7 @@ impl Pools {
             queue: pool.plan.spec.queue.to_string(),
             mode: pool.plan.spec.mode,
             size: pool.plan.size,
-            running: *pool.phase.borrow() == Phase::Run && !pool.ended.is_finished(),
+            running: *pool.phase.borrow() == ShutdownPhase::Run && !pool.ended.is_finished(),
         };
         self.running.values().map(status).collect()
     }

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::process::limits::LAST_CALL;
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::TargetSize;
 
 /// A pool of a running node, and the ways to steer it.
 pub(super) struct Running {
     pub(super) plan: PoolPlan,
-    pub(super) phase: watch::Sender<Phase>,
+    pub(super) phase: watch::Sender<ShutdownPhase>,
     pub(super) target: watch::Sender<TargetSize>,
     /// Ends true when everything was given back.
     pub(super) ended: JoinHandle<bool>,
@@ -23,13 +23,13 @@ pub(super) struct Running {
 pub(super) async fn wind_down(pools: Vec<Running>, timeout: Duration) -> bool {
     for pool in &pools {
         pool.phase.send_if_modified(|phase| {
-            (*phase == Phase::Run).then(|| *phase = Phase::Drain).is_some()
+            (*phase == ShutdownPhase::Run).then(|| *phase = ShutdownPhase::Drain).is_some()
         });
     }
     let (phases, mut ends): (Vec<_>, Vec<_>) =
         pools.into_iter().map(|pool| (pool.phase, pool.ended)).unzip();
     let mut clean = true;
-    for (next, patience) in [(Some(Phase::HandBack), timeout), (None, 2 * LAST_CALL)] {
+    for (next, patience) in [(Some(ShutdownPhase::HandBack), timeout), (None, 2 * LAST_CALL)] {
         let all = async {
             while let Some(ended) = ends.last_mut() {
                 clean &= ended.await.unwrap_or(false);

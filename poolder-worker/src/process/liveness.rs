@@ -10,7 +10,7 @@ use poolder_core::broker::NodeName;
 
 /// What a node may do at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ShutdownPhase {
     /// Claim and run.
     Run,
     /// Finish what runs.
@@ -21,7 +21,7 @@ pub(crate) enum Phase {
 
 /// Who we are in the roster.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity {
+pub(crate) struct NodeIdentity {
     /// The name of this incarnation.
     pub(crate) name: NodeName,
     /// True while our beats are acknowledged, so that nobody thinks us dead.
@@ -33,11 +33,11 @@ pub(crate) type DeadNodes = Arc<BTreeSet<String>>;
 
 /// The server's clock, as of the last beat.
 #[derive(Debug, Default)]
-pub(crate) struct Clock {
+pub(crate) struct ServerClock {
     ahead: AtomicI64,
 }
 
-impl Clock {
+impl ServerClock {
     pub(crate) fn now(&self) -> Timestamp {
         let ahead = self.ahead.load(Ordering::Relaxed);
         Timestamp::from_millis(Timestamp::now().millis().saturating_add(ahead))
@@ -58,7 +58,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// Says whether the runtime still runs. Handlers may block its threads for as long as their jobs
 /// may take; beyond that the node is stuck, and better declared dead.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Liveness {
     born: Instant,
     /// When the runtime last ticked, in ms since birth.
     ticked: AtomicU64,
@@ -68,7 +68,7 @@ pub(crate) struct Pulse {
     fresh_until: AtomicU64,
 }
 
-impl Default for Pulse {
+impl Default for Liveness {
     fn default() -> Self {
         Self {
             born: Instant::now(),
@@ -79,7 +79,7 @@ impl Default for Pulse {
     }
 }
 
-impl Pulse {
+impl Liveness {
     /// The runtime is alive.
     pub(crate) fn tick(&self) {
         self.ticked.store(millis(self.born.elapsed()), Ordering::Relaxed);
@@ -128,33 +128,33 @@ mod tests {
 
     #[test]
     fn a_runtime_is_stuck_only_after_the_longest_job_and_a_minute() {
-        let pulse = Pulse::default();
-        assert!(pulse.is_felt_after(60_000));
-        assert!(!pulse.is_felt_after(60_001));
-        pulse.allow(Some(Duration::from_secs(10)));
-        pulse.allow(Some(Duration::from_secs(1)));
-        assert!(pulse.is_felt_after(70_000));
-        assert!(!pulse.is_felt_after(70_001));
-        pulse.allow(None);
-        assert!(pulse.is_felt_after(u64::MAX));
+        let liveness = Liveness::default();
+        assert!(liveness.is_felt_after(60_000));
+        assert!(!liveness.is_felt_after(60_001));
+        liveness.allow(Some(Duration::from_secs(10)));
+        liveness.allow(Some(Duration::from_secs(1)));
+        assert!(liveness.is_felt_after(70_000));
+        assert!(!liveness.is_felt_after(70_001));
+        liveness.allow(None);
+        assert!(liveness.is_felt_after(u64::MAX));
     }
 
     #[test]
     fn a_beat_is_fresh_for_a_while_only() {
-        let pulse = Pulse::default();
-        assert!(!pulse.is_acknowledged());
-        pulse.acknowledge(pulse.born);
-        assert!(pulse.is_acknowledged());
-        pulse.doubt();
-        assert!(!pulse.is_acknowledged());
-        let old = Pulse { born: Instant::now() - DOUBT - DOUBT, ..Pulse::default() };
+        let liveness = Liveness::default();
+        assert!(!liveness.is_acknowledged());
+        liveness.acknowledge(liveness.born);
+        assert!(liveness.is_acknowledged());
+        liveness.doubt();
+        assert!(!liveness.is_acknowledged());
+        let old = Liveness { born: Instant::now() - DOUBT - DOUBT, ..Liveness::default() };
         old.acknowledge(old.born);
         assert!(!old.is_acknowledged(), "as after a pause");
     }
 
     #[test]
     fn the_clock_follows_the_server() {
-        let clock = Clock::default();
+        let clock = ServerClock::default();
         let hour = Duration::from_secs(3600);
         clock.set(Timestamp::now() + hour);
         assert!(clock.now().since(Timestamp::now()) > hour - Duration::from_secs(5));

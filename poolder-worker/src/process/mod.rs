@@ -4,4 +4,4 @@
 pub(crate) mod commands;
 pub(crate) mod limits;
 pub(crate) mod liveness;
-pub(crate) mod turn_limit;
+pub(crate) mod poll_limit;

@@ -8,10 +8,10 @@ use poolder_core::{BoxError, Cause, Counters, Failure, Policy};
 
 use super::context::Interruption;
 use super::mailbox::Work;
-use crate::process::liveness::Clock;
+use crate::process::liveness::ServerClock;
 
 /// The settlement of a claim that never came to a slot.
-pub(crate) fn unstarted(work: Work, ending: Ending, clock: &Clock) -> Settlement {
+pub(crate) fn unstarted(work: Work, ending: Ending, clock: &ServerClock) -> Settlement {
     let (policy, counters): (Policy, Counters) =
         (work.claim.envelope.policy(), work.claim.counters.clone());
     let transition = decide(&policy, &counters, ending, clock.now(), 0.0);

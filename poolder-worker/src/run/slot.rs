@@ -18,7 +18,7 @@ use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::pool_spec::PoolSpec;
 use super::settle::{failure_of, given_up, jitter};
-use crate::process::liveness::Clock;
+use crate::process::liveness::ServerClock;
 
 /// How long an interrupted handler may still run before it is dropped where it stands.
 const GRACE: Duration = Duration::from_millis(250);
@@ -35,7 +35,7 @@ pub(crate) struct Slot {
     index: usize,
     spec: Arc<PoolSpec>,
     mailbox: Arc<Mailbox>,
-    clock: Arc<Clock>,
+    clock: Arc<ServerClock>,
     /// None while it hibernates.
     workers: Vec<Box<dyn DynWorker>>,
     stopping: Option<Scope>,
@@ -54,7 +54,7 @@ impl Slot {
         index: usize,
         spec: &Arc<PoolSpec>,
         mailbox: &Arc<Mailbox>,
-        clock: &Arc<Clock>,
+        clock: &Arc<ServerClock>,
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
         let (inbox, work) = mpsc::channel(1);
@@ -63,7 +63,12 @@ impl Slot {
         inbox
     }
 
-    fn new(index: usize, spec: Arc<PoolSpec>, mailbox: Arc<Mailbox>, clock: Arc<Clock>) -> Self {
+    fn new(
+        index: usize,
+        spec: Arc<PoolSpec>,
+        mailbox: Arc<Mailbox>,
+        clock: Arc<ServerClock>,
+    ) -> Self {
         let workers = spec.all_fresh();
         Self { index, spec, mailbox, clock, workers, stopping: None }
     }

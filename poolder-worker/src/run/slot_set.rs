@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::mailbox::{Mailbox, Work};
 use super::pool_spec::PoolSpec;
 use super::slot::Slot;
-use crate::process::liveness::Clock;
+use crate::process::liveness::ServerClock;
 
 /// How many slots there shall be. A new round starts those again that jobs have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct TargetSize {
 pub(crate) struct SlotSet {
     spec: Arc<PoolSpec>,
     pub(crate) mailbox: Arc<Mailbox>,
-    clock: Arc<Clock>,
+    clock: Arc<ServerClock>,
     first_size: usize,
     target: TargetSize,
     /// By number; a number is not given twice, so that a slot that ends is not taken for its
@@ -42,7 +42,7 @@ impl SlotSet {
         spec: &Arc<PoolSpec>,
         target: TargetSize,
         mailbox: &Arc<Mailbox>,
-        clock: &Arc<Clock>,
+        clock: &Arc<ServerClock>,
     ) -> Self {
         let mut slots = Self {
             spec: Arc::clone(spec),

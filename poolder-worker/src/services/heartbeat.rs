@@ -11,7 +11,7 @@ use poolder_core::broker::{Beat, Beater, Broker, NodeInfo, NodeName};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
-use crate::process::liveness::{Clock, DeadNodes, Identity, Pulse};
+use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 
 /// A sign of life this often …
 const PERIOD: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ pub(crate) type PoolSizes = Vec<(String, usize)>;
 
 /// The handle of the heartbeat's thread.
 pub(crate) struct Heartbeat {
-    identity: watch::Receiver<Identity>,
+    identity: watch::Receiver<NodeIdentity>,
     dead: watch::Receiver<DeadNodes>,
     stop: Sender<Leave>,
     thread: Option<JoinHandle<()>>,
@@ -41,13 +41,13 @@ impl Heartbeat {
     /// Starts the thread.
     pub(crate) fn start(
         broker: &Broker,
-        clock: Arc<Clock>,
-        pulse: Arc<Pulse>,
+        clock: Arc<ServerClock>,
+        liveness: Arc<Liveness>,
         info: NodeInfo,
         pools: watch::Receiver<PoolSizes>,
     ) -> Result<Self, Error> {
         let name = new_name();
-        let (identity, known_identity) = watch::channel(Identity { name, claims: false });
+        let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
         let (dead, known_dead) = watch::channel(DeadNodes::default());
         let (stop, orders) = channel();
         let heart = Heart {
@@ -55,7 +55,7 @@ impl Heartbeat {
             identity,
             dead,
             clock,
-            pulse,
+            liveness,
             info,
             pools,
             introduced: None,
@@ -68,7 +68,7 @@ impl Heartbeat {
         Ok(Self { identity: known_identity, dead: known_dead, stop, thread: Some(thread) })
     }
 
-    pub(crate) fn identity(&self) -> watch::Receiver<Identity> {
+    pub(crate) fn identity(&self) -> watch::Receiver<NodeIdentity> {
         self.identity.clone()
     }
 
@@ -88,10 +88,10 @@ impl Heartbeat {
 
 struct Heart {
     beater: Beater,
-    identity: watch::Sender<Identity>,
+    identity: watch::Sender<NodeIdentity>,
     dead: watch::Sender<DeadNodes>,
-    clock: Arc<Clock>,
-    pulse: Arc<Pulse>,
+    clock: Arc<ServerClock>,
+    liveness: Arc<Liveness>,
     info: NodeInfo,
     pools: watch::Receiver<PoolSizes>,
     introduced: Option<Instant>,
@@ -104,7 +104,7 @@ impl Heart {
         loop {
             let started = Instant::now();
             let mut period = PERIOD;
-            if self.pulse.is_felt() {
+            if self.liveness.is_felt() {
                 match self.beat(started) {
                     Ok(()) => failing = false,
                     Err(error) => {
@@ -122,7 +122,7 @@ impl Heart {
                      of life until it does, so that other nodes take the jobs over"
                 );
             }
-            if !self.pulse.is_acknowledged() {
+            if !self.liveness.is_acknowledged() {
                 self.identity.send_if_modified(|me| std::mem::replace(&mut me.claims, false));
             }
             match orders.recv_timeout(period.saturating_sub(started.elapsed()).max(AGAIN)) {
@@ -147,16 +147,16 @@ impl Heart {
             // Whatever ran under the old name is taken over by others.
             let name = new_name();
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
-            self.identity.send_replace(Identity { name, claims: false });
+            self.identity.send_replace(NodeIdentity { name, claims: false });
             self.introduced = None;
-            self.pulse.doubt();
+            self.liveness.doubt();
             let name = self.identity.borrow().name.clone();
             self.beater.beat(&name)?;
         }
         self.introduce(beat.now)?;
         // Claimers look at the pulse by themselves; when it comes back they must be told.
-        let back = !self.pulse.is_acknowledged();
-        self.pulse.acknowledge(started);
+        let back = !self.liveness.is_acknowledged();
+        self.liveness.acknowledge(started);
         self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true) || back);
         let confirmed = self.suspected.confirm(started, &beat);
         let mut news: BTreeSet<String> = beat.dead.into_iter().collect();

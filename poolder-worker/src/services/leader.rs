@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::service_context::Post;
+use super::service_context::ServiceContext;
 use crate::process::liveness::DeadNodes;
 
 /// How long a lease holds by the server's clock.
@@ -20,65 +20,65 @@ const TRUST: Duration = Duration::from_secs(12);
 const RENEWAL: Duration = Duration::from_secs(5);
 
 /// Works until `stop`, then resigns.
-pub(super) async fn run(mut post: Post, stop: CancellationToken) {
+pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     let mut holder = String::new();
     let mut trusted = Instant::now();
     loop {
         // A name that is dead must not lead, and one that never gave a sign of life cannot.
-        let identity = post.identity.borrow_and_update().clone();
-        let dead = post.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
+        let identity = cx.identity.borrow_and_update().clone();
+        let dead = cx.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
         if identity.claims {
             let asked = Instant::now();
-            let answer = ask(&post, &identity.name, &holder, dead).await;
+            let answer = ask(&cx, &identity.name, &holder, dead).await;
             match answer {
                 Ok(leadership) => {
                     if leadership.ours {
                         trusted = asked + TRUST;
                     }
-                    announce(&post, leadership.ours, leadership.term, &leadership.holder);
+                    announce(&cx, leadership.ours, leadership.term, &leadership.holder);
                     holder = leadership.holder;
                 }
                 Err(error) => tracing::warn!(
-                    partition = %post.partition, %error, "the leadership could not be renewed"
+                    partition = %cx.partition, %error, "the leadership could not be renewed"
                 ),
             }
         }
         let leads = identity.claims && trusted > Instant::now();
         if !leads {
-            announce(&post, false, 0, &holder);
+            announce(&cx, false, 0, &holder);
         }
         let expiry = if leads { trusted } else { Instant::now() + RENEWAL };
         let next = expiry.min(Instant::now() + RENEWAL);
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep_until(next) => {}
-            () = post.lease.notified() => {}
-            _ = post.identity.changed() => {}
-            () = died(&mut post.dead, &holder) => {}
+            () = cx.lease.notified() => {}
+            _ = cx.identity.changed() => {}
+            () = died(&mut cx.dead, &holder) => {}
         }
     }
-    if post.is_leading() {
-        announce(&post, false, 0, &holder);
-        let name = post.identity.borrow().name.clone();
-        if let Err(error) = post.broker.resign(&post.partition, &name).await {
-            tracing::warn!(partition = %post.partition, %error, "could not resign, the lease ends by itself");
+    if cx.is_leading() {
+        announce(&cx, false, 0, &holder);
+        let name = cx.identity.borrow().name.clone();
+        if let Err(error) = cx.broker.resign(&cx.partition, &name).await {
+            tracing::warn!(partition = %cx.partition, %error, "could not resign, the lease ends by itself");
         }
     }
 }
 
 /// Renews what is ours; else asks for it.
 async fn ask(
-    post: &Post,
+    cx: &ServiceContext,
     name: &str,
     holder: &str,
     dead: Option<&str>,
 ) -> Result<Leadership, Error> {
     if holder == name
-        && let Some(renewed) = post.broker.renew(&post.partition, name, LEASE).await?
+        && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEASE).await?
     {
         return Ok(renewed);
     }
-    post.broker.lead(&post.partition, name, LEASE, dead).await
+    cx.broker.lead(&cx.partition, name, LEASE, dead).await
 }
 
 /// Waits until the leader is declared dead.
@@ -91,11 +91,11 @@ async fn died(dead: &mut watch::Receiver<DeadNodes>, holder: &str) {
     std::future::pending::<()>().await;
 }
 
-fn announce(post: &Post, leads: bool, term: u64, holder: &str) {
-    let changed = post.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+fn announce(cx: &ServiceContext, leads: bool, term: u64, holder: &str) {
+    let changed = cx.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
     if changed && leads {
-        tracing::info!(partition = %post.partition, term, "this node leads");
+        tracing::info!(partition = %cx.partition, term, "this node leads");
     } else if changed {
-        tracing::info!(partition = %post.partition, holder, "this node leads no longer");
+        tracing::info!(partition = %cx.partition, holder, "this node leads no longer");
     }
 }

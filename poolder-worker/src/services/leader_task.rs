@@ -7,28 +7,32 @@ use std::time::Duration;
 use poolder_core::Error;
 use tokio::sync::Notify;
 
-use super::service_context::{POLL, Post};
+use super::service_context::{POLL, ServiceContext};
 
 /// Does the work again and again while this node leads. It returns how long until there is more to
 /// do, if that is known; `failed` says what was not done when it fails.
-pub(super) async fn run<R>(post: &Post, bell: &Notify, failed: &str, work: impl Fn() -> R)
-where
+pub(super) async fn run_while_leader<R>(
+    cx: &ServiceContext,
+    notify: &Notify,
+    failed: &str,
+    work: impl Fn() -> R,
+) where
     R: Future<Output = Result<Option<Duration>, Error>>,
 {
     loop {
-        post.until_leading().await;
-        let poll = post.poll();
+        cx.until_leading().await;
+        let poll = cx.poll();
         let wait = match work().await {
             Ok(None) => poll,
             Ok(Some(wait)) => wait.min(poll),
             Err(error) => {
-                tracing::warn!(partition = %post.partition, %error, "{failed}");
+                tracing::warn!(partition = %cx.partition, %error, "{failed}");
                 POLL
             }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = bell.notified() => {}
+            () = notify.notified() => {}
         }
     }
 }

@@ -6,33 +6,33 @@ use poolder_core::Partition;
 use poolder_core::broker::Hint;
 use tokio::sync::watch;
 
-use super::service_context::Post;
+use super::service_context::ServiceContext;
 
 /// Partitions come and go together: how long to wait for the rest of them.
 const SETTLE: Duration = Duration::from_millis(250);
 /// How long to wait before listening again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(mut known: watch::Receiver<Vec<Post>>) {
+pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
     loop {
-        let posts = known.borrow_and_update().clone();
-        let Some(broker) = posts.first().map(|post| post.broker.clone()) else {
+        let services = known.borrow_and_update().clone();
+        let Some(broker) = services.first().map(|cx| cx.broker.clone()) else {
             if known.changed().await.is_err() {
                 return;
             }
             continue;
         };
-        let partitions: Vec<Partition> = posts.iter().map(|post| post.partition.clone()).collect();
+        let partitions: Vec<Partition> = services.iter().map(|cx| cx.partition.clone()).collect();
         match broker.listen(&partitions).await {
             Ok(mut listener) => {
-                hear(&posts, true);
+                hear(&services, true);
                 loop {
                     tokio::select! {
                         heard = listener.next() => match heard {
-                            Some((at, Hint::Due)) => posts[at].due.notify_one(),
-                            Some((at, Hint::Tick)) => posts[at].tick.notify_one(),
-                            Some((at, Hint::Lease)) => posts[at].lease.notify_one(),
-                            Some((at, Hint::Orders)) => posts[at].news.notify_one(),
+                            Some((at, Hint::Due)) => services[at].due.notify_one(),
+                            Some((at, Hint::Tick)) => services[at].tick.notify_one(),
+                            Some((at, Hint::Lease)) => services[at].lease.notify_one(),
+                            Some((at, Hint::Orders)) => services[at].news.notify_one(),
                             None => break,
                         },
                         // Subscribes anew, to the partitions of then: many come at a time.
@@ -46,7 +46,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<Post>>) {
             }
             Err(error) => tracing::debug!(%error, "hints cannot be heard"),
         }
-        hear(&posts, false);
+        hear(&services, false);
         let changed = known.has_changed().unwrap_or(true);
         if !changed {
             tokio::time::sleep(PAUSE).await;
@@ -54,13 +54,13 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<Post>>) {
     }
 }
 
-fn hear(posts: &[Post], heard: bool) {
-    for post in posts {
-        post.hints.send_replace(heard);
+fn hear(services: &[ServiceContext], heard: bool) {
+    for cx in services {
+        cx.hints.send_replace(heard);
         // Whatever was hinted at before is looked up now.
-        post.due.notify_one();
-        post.news.notify_one();
-        post.tick.notify_one();
-        post.lease.notify_one();
+        cx.due.notify_one();
+        cx.news.notify_one();
+        cx.tick.notify_one();
+        cx.lease.notify_one();
     }
 }

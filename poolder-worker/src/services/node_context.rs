@@ -7,29 +7,29 @@ use poolder_core::Partition;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::service_context::{Post, Posts};
+use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::Standing;
-use crate::process::liveness::{Clock, DeadNodes, Identity, Pulse};
-use crate::process::turn_limit::Turnstile;
+use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
+use crate::process::poll_limit::PollLimiter;
 
 #[derive(Clone)]
-pub(crate) struct Commons {
+pub(crate) struct NodeContext {
     pub(crate) client: Client,
     pub(crate) limits: DeadLimits,
-    pub(crate) clock: Arc<Clock>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) liveness: Arc<Liveness>,
     /// One suspect runs in a node at a time.
     pub(crate) suspects: Arc<Semaphore>,
-    pub(crate) turnstile: Arc<Turnstile>,
-    pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) poll_limiter: Arc<PollLimiter>,
+    pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
-    pub(crate) posts: Posts,
+    pub(crate) services: PartitionServices,
 }
 
-impl Commons {
+impl NodeContext {
     /// The post of a partition: led from the start by its owner, or once elected.
-    pub(crate) fn post(&self, partition: &Partition, owned: bool) -> Post {
-        Post {
+    pub(crate) fn service_context(&self, partition: &Partition, owned: bool) -> ServiceContext {
+        ServiceContext {
             broker: self.client.broker().clone(),
             partition: partition.clone(),
             limits: self.limits,

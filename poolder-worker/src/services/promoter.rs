@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::leader_task;
-use super::service_context::Post;
+use super::leader_task::run_while_leader;
+use super::service_context::ServiceContext;
 
-pub(super) async fn run(post: Post) {
-    let work = || promote_all(&post);
-    leader_task::run(&post, &post.due, "due jobs could not be moved", work).await;
+pub(super) async fn run(cx: ServiceContext) {
+    let work = || promote_all(&cx);
+    run_while_leader(&cx, &cx.due, "due jobs could not be moved", work).await;
 }
 
 /// Moves everything that is due; returns how long until the next is, if any waits.
-async fn promote_all(post: &Post) -> Result<Option<Duration>, Error> {
-    if post.broker.nothing_is_due(&post.partition).await? {
+async fn promote_all(cx: &ServiceContext) -> Result<Option<Duration>, Error> {
+    if cx.broker.nothing_is_due(&cx.partition).await? {
         return Ok(None);
     }
     loop {
-        let promotion = post.broker.promote(&post.partition).await?;
+        let promotion = cx.broker.promote(&cx.partition).await?;
         if promotion.moved > 0 {
-            tracing::debug!(partition = %post.partition, jobs = promotion.moved, "promoted");
+            tracing::debug!(partition = %cx.partition, jobs = promotion.moved, "promoted");
         }
         let Some(next) = promotion.next else { return Ok(None) };
         let wait = next.since(promotion.now);
-        if wait > Duration::ZERO || !post.is_leading() {
+        if wait > Duration::ZERO || !cx.is_leading() {
             return Ok(Some(wait));
         }
     }

@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use super::service_context::Post;
+use super::service_context::ServiceContext;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(post: Post) {
+pub(super) async fn run(cx: ServiceContext) {
     loop {
-        post.until_leading().await;
+        cx.until_leading().await;
         loop {
-            let now = post.clock.now();
-            match post.broker.prune_dead(&post.partition, post.limits, now).await {
+            let now = cx.clock.now();
+            match cx.broker.prune_dead(&cx.partition, cx.limits, now).await {
                 Ok(0) => break,
                 Ok(jobs) => {
-                    tracing::info!(partition = %post.partition, jobs, "pruned old dead jobs");
+                    tracing::info!(partition = %cx.partition, jobs, "pruned old dead jobs");
                 }
                 Err(error) => {
-                    tracing::warn!(partition = %post.partition, %error, "dead jobs were not pruned");
+                    tracing::warn!(partition = %cx.partition, %error, "dead jobs were not pruned");
                     break;
                 }
             }
         }
-        match post.broker.expire_orders(&post.partition).await {
+        match cx.broker.expire_orders(&cx.partition).await {
             Ok(0) => {}
             Ok(orders) => {
-                tracing::info!(partition = %post.partition, orders, "forgot old orders to cancel");
+                tracing::info!(partition = %cx.partition, orders, "forgot old orders to cancel");
             }
             Err(error) => {
-                tracing::warn!(partition = %post.partition, %error, "old orders were not forgotten");
+                tracing::warn!(partition = %cx.partition, %error, "old orders were not forgotten");
             }
         }
         tokio::time::sleep(INTERVAL).await;

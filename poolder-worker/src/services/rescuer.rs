@@ -7,7 +7,7 @@ use poolder_core::broker::{Holder, Settled, Settlement, Standing};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error};
 
-use super::service_context::Post;
+use super::service_context::ServiceContext;
 
 /// Consumers are listed on every new mark, and this often: a claim may land late under a dead
 /// name.
@@ -18,28 +18,28 @@ const STRANGER_IDLE: Duration = Duration::from_secs(10 * 60);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(mut post: Post) {
+pub(super) async fn run(mut cx: ServiceContext) {
     loop {
-        post.until_leading().await;
-        post.dead.mark_unchanged();
-        let wait = match rescue_all(&post).await {
+        cx.until_leading().await;
+        cx.dead.mark_unchanged();
+        let wait = match rescue_all(&cx).await {
             Ok(()) => INTERVAL,
             Err(error) => {
-                tracing::warn!(partition = %post.partition, %error, "the rescue was cut short");
+                tracing::warn!(partition = %cx.partition, %error, "the rescue was cut short");
                 PAUSE
             }
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            _ = post.dead.changed() => {}
+            _ = cx.dead.changed() => {}
         }
     }
 }
 
 /// Looks at every consumer once.
-async fn rescue_all(post: &Post) -> Result<(), Error> {
-    let own = post.identity.borrow().name.clone();
-    let mut holders = post.broker.holders(&post.partition).await?;
+async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
+    let own = cx.identity.borrow().name.clone();
+    let mut holders = cx.broker.holders(&cx.partition).await?;
     holders.retain(|holder| holder.consumer != *own);
     if holders.is_empty() {
         return Ok(());
@@ -47,13 +47,13 @@ async fn rescue_all(post: &Post) -> Result<(), Error> {
     let mut names: Vec<String> = holders.iter().map(|holder| holder.consumer.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let standings = post.broker.standing(&names).await?;
+    let standings = cx.broker.standing(&names).await?;
     for holder in holders {
         let at = names.iter().position(|name| *name == holder.consumer).unwrap_or_default();
         match standings.get(at) {
-            Some(Standing::Dead) => take_back(post, &holder).await?,
+            Some(Standing::Dead) => take_back(cx, &holder).await?,
             Some(Standing::Stranger) if holder.idle >= STRANGER_IDLE => {
-                take_back(post, &holder).await?;
+                take_back(cx, &holder).await?;
             }
             _ => {}
         }
@@ -62,11 +62,11 @@ async fn rescue_all(post: &Post) -> Result<(), Error> {
 }
 
 /// Takes back everything that a consumer holds in a lane, then forgets the consumer.
-async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
+async fn take_back(cx: &ServiceContext, holder: &Holder) -> Result<(), Error> {
     let owner: poolder_core::broker::NodeName = holder.consumer.as_str().into();
     let mut rescued = 0;
     loop {
-        let held = post.broker.held_by(&post.partition, holder.lane, &holder.consumer).await?;
+        let held = cx.broker.held_by(&cx.partition, holder.lane, &holder.consumer).await?;
         if held.is_empty() {
             break;
         }
@@ -77,14 +77,14 @@ async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
                 Entry::Job(claim) => {
                     let (policy, counters) = (claim.envelope.policy(), claim.counters.clone());
                     let ending = Ending::Crashed(holder.consumer.clone());
-                    let fate = decide(&policy, &counters, ending, post.clock.now(), 0.0);
+                    let fate = decide(&policy, &counters, ending, cx.clock.now(), 0.0);
                     Settlement::new(claim, owner.clone(), None, fate)
                 }
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner.clone()),
             })
             .collect();
         for (result, settlement) in
-            post.broker.settle(&post.partition, post.limits, &batch).await.into_iter().zip(&batch)
+            cx.broker.settle(&cx.partition, cx.limits, &batch).await.into_iter().zip(&batch)
         {
             match result {
                 Settled::Applied => rescued += 1,
@@ -95,7 +95,7 @@ async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
             if let Transition::Bury { counters } = settlement.transition() {
                 let reason = counters.last_failure.as_ref().map(ToString::to_string);
                 tracing::error!(
-                    partition = %post.partition, job = %settlement.job_id(),
+                    partition = %cx.partition, job = %settlement.job_id(),
                     reason = reason.as_deref().unwrap_or_default(), "a job died"
                 );
             }
@@ -107,10 +107,10 @@ async fn take_back(post: &Post, holder: &Holder) -> Result<(), Error> {
     }
     if rescued > 0 {
         tracing::warn!(
-            partition = %post.partition, lane = %holder.lane, node = holder.consumer,
+            partition = %cx.partition, lane = %holder.lane, node = holder.consumer,
             jobs = rescued, "rescued what a dead node held"
         );
     }
-    post.broker.forget(&post.partition, holder.lane, &holder.consumer).await?;
+    cx.broker.forget(&cx.partition, holder.lane, &holder.consumer).await?;
     Ok(())
 }

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use poolder_core::Error;
 
-use super::leader_task;
-use super::service_context::Post;
+use super::leader_task::run_while_leader;
+use super::service_context::ServiceContext;
 
-pub(super) async fn run(post: Post) {
-    let work = || publish_all(&post);
-    leader_task::run(&post, &post.tick, "ticks could not be published", work).await;
+pub(super) async fn run(cx: ServiceContext) {
+    let work = || publish_all(&cx);
+    run_while_leader(&cx, &cx.tick, "ticks could not be published", work).await;
 }
 
 /// Publishes everything that is due; returns how long until the next tick, if there is any.
-async fn publish_all(post: &Post) -> Result<Option<Duration>, Error> {
-    if post.broker.nothing_ticks(&post.partition).await? {
+async fn publish_all(cx: &ServiceContext) -> Result<Option<Duration>, Error> {
+    if cx.broker.nothing_ticks(&cx.partition).await? {
         return Ok(None);
     }
-    while post.is_leading() {
-        let published = post.broker.publish_ticks(&post.partition).await?;
+    while cx.is_leading() {
+        let published = cx.broker.publish_ticks(&cx.partition).await?;
         if published.due == 0 {
             return Ok(published.next.map(|next| next.since(published.now)));
         }

@@ -8,16 +8,16 @@ use poolder_core::broker::{Broker, DeadLimits};
 use tokio::sync::{Notify, watch};
 
 use crate::process::commands::Standing;
-use crate::process::liveness::{Clock, DeadNodes, Identity};
+use crate::process::liveness::{DeadNodes, NodeIdentity, ServerClock};
 
 /// What the services of a partition share.
 #[derive(Clone)]
-pub(crate) struct Post {
+pub(crate) struct ServiceContext {
     pub(crate) broker: Broker,
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
-    pub(crate) clock: Arc<Clock>,
-    pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
     /// True while this node leads the partition.
     pub(crate) leads: Arc<watch::Sender<bool>>,
@@ -40,7 +40,7 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 /// … and while they are heard, this often.
 const POLL_BESIDE_HINTS: Duration = Duration::from_secs(10);
 
-impl Post {
+impl ServiceContext {
     /// How often to look for what hints are given about.
     pub(super) fn poll(&self) -> Duration {
         if *self.hints.borrow() { POLL_BESIDE_HINTS } else { POLL }
@@ -59,21 +59,21 @@ impl Post {
 
 /// The posts of a node's partitions.
 #[derive(Clone, Default)]
-pub(crate) struct Posts(watch::Sender<Vec<Post>>);
+pub(crate) struct PartitionServices(watch::Sender<Vec<ServiceContext>>);
 
-impl Posts {
-    pub(crate) fn add(&self, post: Post) {
-        self.0.send_modify(|posts| {
-            posts.retain(|other| other.partition != post.partition);
-            posts.push(post);
+impl PartitionServices {
+    pub(crate) fn add(&self, cx: ServiceContext) {
+        self.0.send_modify(|services| {
+            services.retain(|other| other.partition != cx.partition);
+            services.push(cx);
         });
     }
 
     pub(crate) fn remove(&self, partition: &Partition) {
-        self.0.send_modify(|posts| posts.retain(|post| post.partition != *partition));
+        self.0.send_modify(|services| services.retain(|cx| cx.partition != *partition));
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<Post>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<ServiceContext>> {
         self.0.subscribe()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::service_context::{Post, Posts};
+use super::service_context::{PartitionServices, ServiceContext};
 use super::{command_watcher, leader, listener, promoter, pruner, rescuer, scheduler};
 use crate::run::guard::guarded;
 
@@ -14,31 +14,35 @@ use crate::run::guard::guarded;
 const RESTART: Duration = Duration::from_secs(1);
 
 /// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
-pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
-    let (lead, end) = (post.clone(), stop.clone());
+pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &CancellationToken) {
+    let (lead, end) = (cx.clone(), stop.clone());
     tasks.spawn(restarted("leader", move || leader::run(lead.clone(), end.clone())));
-    spawn_owned(tasks, post, stop);
-    let post = post.clone();
-    until(tasks, stop, "rescuer", move || rescuer::run(post.clone()));
+    spawn_owned(tasks, cx, stop);
+    let cx = cx.clone();
+    until(tasks, stop, "rescuer", move || rescuer::run(cx.clone()));
 }
 
 /// Starts the services of a partition that belongs to who leads it, as an addressed slot does.
-pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, post: &Post, stop: &CancellationToken) {
-    let (promote, prune) = (post.clone(), post.clone());
+pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &CancellationToken) {
+    let (promote, prune) = (cx.clone(), cx.clone());
     until(tasks, stop, "promoter", move || promoter::run(promote.clone()));
     until(tasks, stop, "pruner", move || pruner::run(prune.clone()));
-    if post.partition.index == 0 {
+    if cx.partition.index == 0 {
         // Schedules live in the home partition.
-        let publish = post.clone();
+        let publish = cx.clone();
         until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
     }
-    let post = post.clone();
-    until(tasks, stop, "orders", move || command_watcher::run(post.clone()));
+    let cx = cx.clone();
+    until(tasks, stop, "orders", move || command_watcher::run(cx.clone()));
 }
 
 /// Starts to hear hints for all partitions of the node, as they come and go.
-pub(crate) fn spawn_listener(tasks: &mut JoinSet<()>, posts: Posts, stop: &CancellationToken) {
-    until(tasks, stop, "listener", move || listener::run(posts.subscribe()));
+pub(crate) fn spawn_listener(
+    tasks: &mut JoinSet<()>,
+    services: PartitionServices,
+    stop: &CancellationToken,
+) {
+    until(tasks, stop, "listener", move || listener::run(services.subscribe()));
 }
 
 /// Runs a service that may be dropped wherever it waits: each thing it does in Redis is whole.

@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::process::limits::{FIRST_PAUSE, LAST_CALL, LONGEST_PAUSE};
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{Mailbox, SlotEvent, Work};
 use crate::run::pool::PoolPlan;
 use crate::run::pool_spec::PoolSpec;
 use crate::run::slot::Slot;
 use crate::run::slot_set::TargetSize;
-use crate::services::node_context::Commons;
+use crate::services::node_context::NodeContext;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
 const WAITING: usize = 1_000;
@@ -37,15 +37,15 @@ struct Tally {
 /// Runs this process's part of a broadcast pool until its phase ends it.
 pub(crate) async fn run_broadcast(
     plan: PoolPlan,
-    commons: Commons,
-    phase: watch::Sender<Phase>,
+    node: NodeContext,
+    phase: watch::Sender<ShutdownPhase>,
     mut target: watch::Receiver<TargetSize>,
 ) -> bool {
     let (spec, tally) = (Arc::clone(&plan.spec), Arc::new(Tally::default()));
     let mut phases = phase.subscribe();
     let mut slots = Copyists {
         spec: Arc::clone(&spec),
-        commons: commons.clone(),
+        node: node.clone(),
         tally: Arc::clone(&tally),
         phase: phase.subscribe(),
         inboxes: vec![],
@@ -53,13 +53,12 @@ pub(crate) async fn run_broadcast(
     };
     let mut last = None;
     let (mut line, mut pause, mut told) = (None, FIRST_PAUSE, tokio::time::Instant::now() + TELL);
-    while *phases.borrow_and_update() == Phase::Run {
+    while *phases.borrow_and_update() == ShutdownPhase::Run {
         slots.resize(target.borrow_and_update().size);
         let mut reader: BroadcastLine = match line.take() {
             Some(reader) => reader,
             None => {
-                match BroadcastLine::open(commons.client.broker(), &spec.queue, last.clone()).await
-                {
+                match BroadcastLine::open(node.client.broker(), &spec.queue, last.clone()).await {
                     Ok(reader) => reader,
                     Err(error) => {
                         tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
@@ -76,12 +75,12 @@ pub(crate) async fn run_broadcast(
             _ = phases.changed() => None,
             _ = target.changed() => None,
             () = spec.stop.notified() => {
-                phase.send_replace(Phase::Drain);
+                phase.send_replace(ShutdownPhase::Drain);
                 None
             }
             () = tokio::time::sleep_until(told) => {
                 told = tokio::time::Instant::now() + TELL;
-                tally.tell(&commons, &spec).await;
+                tally.tell(&node, &spec).await;
                 None
             }
         };
@@ -105,12 +104,12 @@ pub(crate) async fn run_broadcast(
         }
     }
     let clean = slots.stop().await;
-    tally.tell(&commons, &spec).await;
+    tally.tell(&node, &spec).await;
     clean
 }
 
 impl Tally {
-    async fn tell(&self, commons: &Commons, spec: &PoolSpec) {
+    async fn tell(&self, node: &NodeContext, spec: &PoolSpec) {
         let counters = [
             ("broadcast_delivered", &self.delivered),
             ("broadcast_failed", &self.failed),
@@ -118,7 +117,7 @@ impl Tally {
         ];
         for (name, counter) in counters {
             let copies = counter.swap(0, Ordering::Relaxed);
-            let broker = commons.client.broker();
+            let broker = node.client.broker();
             if copies > 0
                 && let Err(error) = broker.count_copies(&spec.queue, name, copies).await
             {
@@ -136,9 +135,9 @@ impl Tally {
 /// The slots, each with what waits for it.
 struct Copyists {
     spec: Arc<PoolSpec>,
-    commons: Commons,
+    node: NodeContext,
     tally: Arc<Tally>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<ShutdownPhase>,
     inboxes: Vec<mpsc::Sender<Claim>>,
     tasks: JoinSet<()>,
 }
@@ -152,7 +151,7 @@ impl Copyists {
             let copyist = Copyist {
                 index: self.inboxes.len(),
                 spec: Arc::clone(&self.spec),
-                commons: self.commons.clone(),
+                node: self.node.clone(),
                 tally: Arc::clone(&self.tally),
                 phase: self.phase.clone(),
             };
@@ -189,7 +188,7 @@ impl Copyists {
                 ended = self.tasks.join_next() => if ended.is_none() {
                     return true;
                 },
-                () = reaches(&mut phase, Phase::HandBack) => break,
+                () = reaches(&mut phase, ShutdownPhase::HandBack) => break,
             }
         }
         let ended = async { while self.tasks.join_next().await.is_some() {} };
@@ -201,17 +200,18 @@ impl Copyists {
 struct Copyist {
     index: usize,
     spec: Arc<PoolSpec>,
-    commons: Commons,
+    node: NodeContext,
     tally: Arc<Tally>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<ShutdownPhase>,
 }
 
 impl Copyist {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
-        let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.commons.clock, &mut tasks);
+        let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
         while let Some(claim) = copies.recv().await {
-            if *self.phase.borrow() == Phase::HandBack || !self.copy(&inbox, &mailbox, claim).await
+            if *self.phase.borrow() == ShutdownPhase::HandBack
+                || !self.copy(&inbox, &mailbox, claim).await
             {
                 break;
             }
@@ -228,7 +228,7 @@ impl Copyist {
         mut claim: Claim,
     ) -> bool {
         let policy = self.spec.policy(&claim.envelope);
-        self.commons.pulse.allow(policy.timeout);
+        self.node.liveness.allow(policy.timeout);
         loop {
             let cx = Context::new(About {
                 id: claim.job_id(),
@@ -239,9 +239,9 @@ impl Copyist {
                 call: false,
                 tick: None,
                 timeout: policy.timeout,
-                client: self.commons.client.clone(),
+                client: self.node.client.clone(),
             });
-            let owner: NodeName = self.commons.identity.borrow().name.clone();
+            let owner: NodeName = self.node.identity.borrow().name.clone();
             let work = Work { claim: claim.clone(), cx: cx.clone(), owner, history: None };
             if inbox.send(work).await.is_err() {
                 return false;
@@ -252,7 +252,7 @@ impl Copyist {
                     claim.counters = counters;
                     tokio::select! {
                         () = tokio::time::sleep(delay) => {}
-                        () = reaches(&mut self.phase, Phase::Drain) => return true,
+                        () = reaches(&mut self.phase, ShutdownPhase::Drain) => return true,
                     }
                 }
                 Transition::Bury { counters } => {
@@ -282,7 +282,7 @@ impl Copyist {
             }
             tokio::select! {
                 () = mailbox.notified() => {}
-                () = reaches(&mut self.phase, Phase::HandBack) => {
+                () = reaches(&mut self.phase, ShutdownPhase::HandBack) => {
                     cx.interrupt(Interruption::Shutdown);
                     mailbox.notified().await;
                 }
@@ -292,7 +292,7 @@ impl Copyist {
 }
 
 /// Waits until the phase has come that far, or its pool has gone.
-async fn reaches(phase: &mut watch::Receiver<Phase>, at_least: Phase) {
+async fn reaches(phase: &mut watch::Receiver<ShutdownPhase>, at_least: ShutdownPhase) {
     // What the watch lends must not be held across an await.
     let _ = phase.wait_for(|phase| *phase >= at_least).await.map(drop);
 }

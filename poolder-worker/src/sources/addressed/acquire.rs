@@ -21,11 +21,11 @@ const GONE: Duration = Duration::from_secs(15);
 impl Seat {
     /// Takes the slot; `None` when it is no longer to be ours.
     pub(super) async fn take(&mut self) -> Option<SlotLease> {
-        let broker = self.commons.client.broker().clone();
+        let broker = self.node.client.broker().clone();
         let mut gone: Option<String> = None;
         let mut absent: Option<(String, Instant)> = None;
         while !self.is_leaving() {
-            let identity = self.commons.identity.borrow_and_update().clone();
+            let identity = self.node.identity.borrow_and_update().clone();
             if !identity.claims {
                 self.pause(AGAIN).await;
                 continue;
@@ -50,10 +50,10 @@ impl Seat {
 
     /// True when the holder can be no longer running anything.
     async fn is_gone(&self, holder: &str, absent: &mut Option<(String, Instant)>) -> bool {
-        if self.commons.dead.borrow().contains(holder) {
+        if self.node.dead.borrow().contains(holder) {
             return true;
         }
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         match broker.standing(&[holder.to_owned()]).await.ok().and_then(|mut found| found.pop()) {
             Some(Standing::Dead) => true,
             Some(Standing::Stranger) => match absent {
@@ -72,7 +72,7 @@ impl Seat {
 
     /// Lets the slot go.
     pub(super) async fn release(&mut self, lease: &SlotLease, stop: bool) {
-        let broker = self.commons.client.broker().clone();
+        let broker = self.node.client.broker().clone();
         let mut pause = FIRST_PAUSE;
         // While we are in the roster nobody takes it from us.
         while let Err(error) = broker.release_slot(lease, stop).await {
@@ -105,7 +105,7 @@ impl Seat {
     }
 
     async fn rescue_all(&self, lease: &SlotLease) -> Result<(), Error> {
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         let holders: Vec<Holder> = broker
             .holders(&self.slot)
             .await?
@@ -147,7 +147,7 @@ impl Seat {
         held: Vec<Entry>,
         ran: &(dyn Fn(&Claim) -> bool + Sync),
     ) -> Result<(), Error> {
-        let (now, retry) = (self.commons.clock.now(), self.spec.retry);
+        let (now, retry) = (self.node.clock.now(), self.spec.retry);
         let settlement = |entry| {
             let owner = NodeName::clone(owner);
             match entry {
@@ -165,8 +165,8 @@ impl Seat {
         };
         let batch: Vec<Settlement> =
             held.into_iter().map(|it| settlement(it).under_lease(lease, retry)).collect();
-        let broker = self.commons.client.broker();
-        let results = broker.settle(&self.slot, self.commons.limits, &batch).await;
+        let broker = self.node.client.broker();
+        let results = broker.settle(&self.slot, self.node.limits, &batch).await;
         for (settlement, result) in batch.iter().zip(results) {
             let job = settlement.job_id();
             match result {

@@ -13,22 +13,26 @@ use tokio::task::JoinSet;
 
 use super::holder::{Leave, Seat};
 use crate::process::commands::Standing;
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::guard::guarded;
 use crate::run::pool::PoolPlan;
 use crate::run::pool_spec::PoolSpec;
-use crate::services::node_context::Commons;
+use crate::services::node_context::NodeContext;
 
 /// How often a node says that it serves the pool, and learns who else does.
 const MEETING: Duration = Duration::from_secs(1);
 
 /// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
 /// not be stopped.
-pub(crate) async fn run(plan: PoolPlan, commons: Commons, phase: watch::Sender<Phase>) -> bool {
+pub(crate) async fn run(
+    plan: PoolPlan,
+    node: NodeContext,
+    phase: watch::Sender<ShutdownPhase>,
+) -> bool {
     loop {
         let keeper = Keeper {
             spec: Arc::clone(&plan.spec),
-            commons: commons.clone(),
+            node: node.clone(),
             phase: phase.subscribe(),
             view: None,
             seats: HashMap::new(),
@@ -50,8 +54,8 @@ pub(crate) async fn run(plan: PoolPlan, commons: Commons, phase: watch::Sender<P
 
 struct Keeper {
     spec: Arc<PoolSpec>,
-    commons: Commons,
-    phase: watch::Receiver<Phase>,
+    node: NodeContext,
+    phase: watch::Receiver<ShutdownPhase>,
     /// What the pool is like, as of the last meeting.
     view: Option<watch::Sender<Arc<PoolView>>>,
     /// The slots that are ours, or shall be.
@@ -68,8 +72,8 @@ impl Keeper {
         let mut name = String::new();
         loop {
             let phase = *self.phase.borrow_and_update();
-            let identity = self.commons.identity.borrow_and_update().clone();
-            if phase != Phase::Run {
+            let identity = self.node.identity.borrow_and_update().clone();
+            if phase != ShutdownPhase::Run {
                 return self.leave(&identity.name, phase).await;
             }
             if identity.claims {
@@ -80,8 +84,8 @@ impl Keeper {
             tokio::select! {
                 () = tokio::time::sleep(MEETING) => {}
                 _ = self.phase.changed() => {}
-                _ = self.commons.identity.changed() => {}
-                _ = self.commons.dead.changed() => {}
+                _ = self.node.identity.changed() => {}
+                _ = self.node.dead.changed() => {}
                 Some(ended) = self.tasks.join_next() => self.note(ended),
                 () = spec.stop.notified() => self.stop_pool().await,
             }
@@ -90,7 +94,7 @@ impl Keeper {
 
     /// Meets the others, and sees to it that we have the slots that are ours.
     async fn attend(&mut self, name: &str) {
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         let view = match broker.meet(&self.spec.queue, name, Attendance::Join).await {
             Ok(Some(view)) => Arc::new(view),
             Ok(None) => {
@@ -140,7 +144,7 @@ impl Keeper {
         if view.stopped {
             return vec![];
         }
-        let dead = self.commons.dead.borrow().clone();
+        let dead = self.node.dead.borrow().clone();
         let nodes: Vec<&str> = view
             .members
             .iter()
@@ -162,7 +166,7 @@ impl Keeper {
         let seat = Seat {
             slot: Partition { queue: self.spec.queue.clone(), index },
             spec: Arc::clone(&self.spec),
-            commons: self.commons.clone(),
+            node: self.node.clone(),
             view: view.subscribe(),
             leave: leave.subscribe(),
             ready: Arc::clone(&self.ready),
@@ -188,7 +192,7 @@ impl Keeper {
     }
 
     async fn stop_pool(&self) {
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         while let Err(error) = broker.stop_pool(&self.spec.queue, true).await {
             tracing::warn!(queue = %self.spec.queue, %error, "the pool could not be stopped yet");
             tokio::time::sleep(MEETING).await;
@@ -196,13 +200,13 @@ impl Keeper {
     }
 
     /// On the way out: the others hear of it first, then the slots go one by one.
-    async fn leave(mut self, name: &str, mut phase: Phase) -> bool {
-        let broker = self.commons.client.broker();
+    async fn leave(mut self, name: &str, mut phase: ShutdownPhase) -> bool {
+        let broker = self.node.client.broker();
         if let Err(error) = broker.meet(&self.spec.queue, name, Attendance::Leave).await {
             tracing::warn!(queue = %self.spec.queue, %error, "the others will notice that we left");
         }
         loop {
-            let order = if phase == Phase::HandBack { Leave::Now } else { Leave::Drain };
+            let order = if phase == ShutdownPhase::HandBack { Leave::Now } else { Leave::Drain };
             for leave in self.seats.values() {
                 leave.send_replace(order);
             }

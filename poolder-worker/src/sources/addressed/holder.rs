@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::process::commands::Standing;
 use crate::run::mailbox::{Mailbox, Work};
 use crate::run::pool_spec::PoolSpec;
-use crate::services::node_context::Commons;
+use crate::services::node_context::NodeContext;
 
 /// Whether the slot shall be let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ pub(super) enum End {
 pub(super) struct Seat {
     pub(super) slot: Partition,
     pub(super) spec: Arc<PoolSpec>,
-    pub(super) commons: Commons,
+    pub(super) node: NodeContext,
     pub(super) view: watch::Receiver<Arc<PoolView>>,
     pub(super) leave: watch::Receiver<Leave>,
     pub(super) ready: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ impl Seat {
 
     /// True when this node was declared dead since it took the slot.
     pub(super) fn is_lost(&self, lease: &SlotLease) -> bool {
-        self.commons.identity.borrow().name != lease.node
+        self.node.identity.borrow().name != lease.node
     }
 
     /// Lets a moment pass, unless something changes.
@@ -76,7 +76,7 @@ impl Seat {
             _ = self.leave.changed() => {}
             _ = self.view.changed() => {}
             _ = self.orders.changed() => {}
-            _ = self.commons.identity.changed() => {}
+            _ = self.node.identity.changed() => {}
         }
     }
 }

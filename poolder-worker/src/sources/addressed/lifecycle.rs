@@ -19,15 +19,15 @@ impl Seat {
     pub(super) async fn run(mut self) -> bool {
         let Some(lease) = self.take().await else { return true };
         tracing::info!(slot = %self.slot, term = lease.term, "this node serves the slot");
-        let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
-        let post = self.commons.post(&self.slot, true);
-        self.orders = post.orders.subscribe();
-        spawn_owned(&mut duties, &post, &stop_duties);
-        self.commons.posts.add(post);
+        let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
+        let services = self.node.service_context(&self.slot, true);
+        self.orders = services.orders.subscribe();
+        spawn_owned(&mut tasks, &services, &stop_tasks);
+        self.node.services.add(services);
         let (end, clean) = self.hold(&lease).await;
-        self.commons.posts.remove(&self.slot);
-        stop_duties.cancel();
-        while duties.join_next().await.is_some() {}
+        self.node.services.remove(&self.slot);
+        stop_tasks.cancel();
+        while tasks.join_next().await.is_some() {}
         // A handler that still runs keeps its lease: it is taken over when this process is gone.
         if clean && end != End::Lost {
             self.release(&lease, end == End::Stopped).await;
@@ -43,7 +43,7 @@ impl Seat {
         let mut tasks = JoinSet::new();
         let mailbox = Arc::new(Mailbox::default());
         let index = usize::from(self.slot.index);
-        let inbox = Slot::spawn(index, &self.spec, &mailbox, &self.commons.clock, &mut tasks);
+        let inbox = Slot::spawn(index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
         let mut bench = Bench { mailbox, inbox, tasks };
         let end = if self.until_ready(&bench, lease).await {
             self.ready.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +74,7 @@ impl Seat {
             tokio::select! {
                 () = bench.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
-                _ = self.commons.identity.changed() => {}
+                _ = self.node.identity.changed() => {}
             }
         }
     }

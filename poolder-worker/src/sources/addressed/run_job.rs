@@ -22,7 +22,7 @@ impl Seat {
         claim: Claim,
     ) -> Option<Settlement> {
         let policy = self.spec.policy(&claim.envelope);
-        self.commons.pulse.allow(policy.timeout);
+        self.node.liveness.allow(policy.timeout);
         let cx = Context::new(About {
             id: claim.job_id(),
             kind: claim.envelope.kind().into(),
@@ -32,9 +32,9 @@ impl Seat {
             call: claim.envelope.is_call(),
             tick: claim.envelope.tick().cloned(),
             timeout: policy.timeout,
-            client: self.commons.client.clone(),
+            client: self.node.client.clone(),
         });
-        let clock = Arc::clone(&self.commons.clock);
+        let clock = Arc::clone(&self.node.clock);
         let suspect = claim.counters.is_suspect();
         let (kind, version) = (claim.envelope.kind().to_owned(), claim.envelope.version());
         let work = Work { claim, cx: cx.clone(), owner: Arc::clone(&lease.node), history: None };
@@ -53,7 +53,7 @@ impl Seat {
             true => match self.alone(lease).await {
                 Some(permit) => {
                     // Not before: one that only waits must not be blamed for what another does.
-                    let broker = self.commons.client.broker();
+                    let broker = self.node.client.broker();
                     match broker.begin_suspect(lease, &work.claim.entry).await {
                         Ok(true) => Some(permit),
                         Ok(false) => return None,
@@ -76,7 +76,7 @@ impl Seat {
             return false;
         }
         // An order does not tell one job from another of the same id; ids are not given twice here.
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         match broker.heed(&self.slot, &[(cx.id(), None)]).await {
             Ok(verdicts) => verdicts.first() == Some(&true),
             Err(error) => {
@@ -92,11 +92,11 @@ impl Seat {
             if self.is_leaving() || self.is_lost(lease) {
                 return None;
             }
-            let suspects = Arc::clone(&self.commons.suspects);
+            let suspects = Arc::clone(&self.node.suspects);
             tokio::select! {
                 permit = suspects.acquire_owned() => return permit.ok(),
                 _ = self.leave.changed() => {}
-                _ = self.commons.identity.changed() => {}
+                _ = self.node.identity.changed() => {}
             }
         }
     }
@@ -133,7 +133,7 @@ impl Seat {
             tokio::select! {
                 () = bench.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
-                _ = self.commons.identity.changed() => {}
+                _ = self.node.identity.changed() => {}
                 _ = self.orders.changed() => {
                     if self.is_cancelled(cx).await {
                         cx.interrupt(Interruption::Cancelled);

@@ -92,8 +92,8 @@ impl Seat {
 
     /// True while this node may start jobs of the slot.
     fn permits(&mut self) -> bool {
-        self.commons.identity.borrow_and_update().claims
-            && self.commons.pulse.is_acknowledged()
+        self.node.identity.borrow_and_update().claims
+            && self.node.liveness.is_acknowledged()
             && !self.view.borrow().paused
             && self.orders.borrow_and_update().permits_claims()
     }
@@ -118,9 +118,9 @@ impl Seat {
         };
         let passed = match claim {
             0 => None,
-            _ => self.commons.turnstile.pass(course.turned).await,
+            _ => self.node.poll_limiter.pass(course.turned).await,
         };
-        let turned = self.commons.client.broker().turn(lease, &order).await;
+        let turned = self.node.client.broker().turn(lease, &order).await;
         drop(passed);
         let turned = match turned {
             Ok(turned) => turned,
@@ -207,7 +207,7 @@ impl Seat {
         mut settlements: Vec<Settlement>,
     ) -> Result<(), End> {
         self.flush(lease, course).await?;
-        let now = self.commons.clock.now();
+        let now = self.node.clock.now();
         for entry in std::mem::take(&mut course.claimed) {
             let owner = Arc::clone(&lease.node);
             settlements.push(match entry {
@@ -226,10 +226,10 @@ impl Seat {
     async fn settle(&mut self, lease: &SlotLease, settlements: Vec<Settlement>) -> Result<(), End> {
         let bent = |it: Settlement| it.under_lease(lease, self.spec.retry);
         let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
-        let broker = self.commons.client.broker().clone();
+        let broker = self.node.client.broker().clone();
         let mut pause = FIRST_PAUSE;
         while !batch.is_empty() {
-            let results = broker.settle(&self.slot, self.commons.limits, &batch).await;
+            let results = broker.settle(&self.slot, self.node.limits, &batch).await;
             let mut failed = vec![];
             for (settlement, result) in batch.into_iter().zip(results) {
                 match result {
@@ -275,7 +275,7 @@ impl Seat {
     async fn wait(&mut self, course: &mut Course, after: &[EntryId; 2]) {
         let mut line = match course.wait.take() {
             Some(line) => line,
-            None => match SlotWait::open(self.commons.client.broker(), &self.slot).await {
+            None => match SlotWait::open(self.node.client.broker(), &self.slot).await {
                 Ok(line) => line,
                 Err(error) => {
                     tracing::warn!(slot = %self.slot, %error, "the slot cannot wait for jobs");
@@ -295,7 +295,7 @@ impl Seat {
             _ = self.leave.changed() => {}
             _ = self.view.changed() => {}
             _ = self.orders.changed() => {}
-            _ = self.commons.identity.changed() => {}
+            _ = self.node.identity.changed() => {}
         }
     }
 
@@ -304,7 +304,7 @@ impl Seat {
         if course.drained || self.view.borrow().open {
             return;
         }
-        let (broker, generation) = (self.commons.client.broker(), course.generation.0);
+        let (broker, generation) = (self.node.client.broker(), course.generation.0);
         match broker.report_slot(&self.slot, generation, Report::Drained).await {
             Ok(()) => course.drained = true,
             Err(error) => tracing::warn!(slot = %self.slot, %error, "not reported as drained yet"),
@@ -319,7 +319,7 @@ impl Seat {
         if !beyond || course.generation.1.elapsed() < KNOWN {
             return false;
         }
-        let broker = self.commons.client.broker();
+        let broker = self.node.client.broker();
         if !course.nothing_due {
             course.nothing_due = broker.view_slot(&self.slot).await.is_ok_and(|view| view.due == 0);
             return course.nothing_due;

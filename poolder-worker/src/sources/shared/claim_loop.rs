@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::claimer::Claimer;
 use super::connection::{AUDIT, IDLE_AUDIT, Line, State, Told, Wait, start_wait};
 use crate::process::limits::FIRST_PAUSE;
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::slot_set::SlotSet;
 
 /// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
@@ -41,7 +41,7 @@ impl Claimer {
                 line.close(&self.setup.client).await;
             }
             let phase = *self.setup.phase.borrow_and_update();
-            if phase != Phase::Run {
+            if phase != ShutdownPhase::Run {
                 self.wind_down(phase);
                 line.unblock(&self.setup.client).await;
                 if self.held.is_empty() && !line.is_waiting() {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::lanes::Lanes;
 use crate::process::commands::Standing;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
-use crate::process::liveness::{Clock, Identity, Phase, Pulse};
+use crate::process::liveness::{Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settle::unstarted;
@@ -28,14 +28,14 @@ pub(crate) struct Setup {
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
     pub(crate) slots: SlotSet,
-    pub(crate) clock: Arc<Clock>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) liveness: Arc<Liveness>,
     /// One suspect runs in a node at a time.
     pub(crate) suspects: Arc<Semaphore>,
-    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) phase: watch::Receiver<ShutdownPhase>,
     /// How many slots there shall be.
     pub(crate) target: watch::Receiver<TargetSize>,
-    pub(crate) identity: watch::Receiver<Identity>,
+    pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) orders: watch::Receiver<Standing>,
 }
 
@@ -91,10 +91,10 @@ impl Claimer {
 
     /// True while new jobs may be taken.
     pub(super) fn may_claim(&self) -> bool {
-        *self.setup.phase.borrow() == Phase::Run
+        *self.setup.phase.borrow() == ShutdownPhase::Run
             && self.setup.identity.borrow().claims
             && self.setup.orders.borrow().permits_claims()
-            && self.setup.pulse.is_acknowledged()
+            && self.setup.liveness.is_acknowledged()
     }
 
     /// Picks up what the slots have laid down.
@@ -168,7 +168,7 @@ impl Claimer {
             };
             let known = self.setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
             let policy = self.setup.slots.policy(&claim.envelope);
-            self.setup.pulse.allow(policy.timeout);
+            self.setup.liveness.allow(policy.timeout);
             let cx = context(&self.setup, &claim, policy.timeout);
             if orders.may_cancel(claim.job_id()) {
                 self.doubts.push(place.key().clone());
@@ -272,12 +272,12 @@ impl Claimer {
     }
 
     /// On the way out: what did not start goes back at once; in the second phase, all of it.
-    pub(super) fn wind_down(&mut self, phase: Phase) {
+    pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
         self.take_back();
         for work in std::mem::take(&mut self.waiting) {
             self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
         }
-        if phase == Phase::HandBack {
+        if phase == ShutdownPhase::HandBack {
             self.held.values().for_each(|held| held.cx.interrupt(Interruption::Shutdown));
         }
     }

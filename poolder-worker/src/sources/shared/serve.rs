@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::claimer::{Claimer, Setup};
 use crate::process::limits::LAST_CALL;
-use crate::process::liveness::Phase;
+use crate::process::liveness::ShutdownPhase;
 use crate::run::mailbox::Mailbox;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::{SlotSet, TargetSize};
-use crate::services::node_context::Commons;
+use crate::services::node_context::NodeContext;
 use crate::services::spawn::spawn_all;
 
 /// A pool that broke is started again after this pause.
@@ -22,40 +22,40 @@ const RESTART: Duration = Duration::from_secs(1);
 /// Runs a shared pool until its phase ends it.
 pub(crate) async fn run_shared(
     plan: PoolPlan,
-    commons: Commons,
-    phase: watch::Sender<Phase>,
+    node: NodeContext,
+    phase: watch::Sender<ShutdownPhase>,
     target: watch::Receiver<TargetSize>,
 ) -> bool {
     let (spec, partition) = (&plan.spec, plan.partition());
-    let (mut duties, stop_duties) = (JoinSet::new(), CancellationToken::new());
-    let post = commons.post(&partition, false);
-    spawn_all(&mut duties, &post, &stop_duties);
-    let orders = post.orders.subscribe();
-    commons.posts.add(post);
+    let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
+    let services = node.service_context(&partition, false);
+    spawn_all(&mut tasks, &services, &stop_tasks);
+    let orders = services.orders.subscribe();
+    node.services.add(services);
     let clean = loop {
         let setup = Setup {
-            client: commons.client.clone(),
+            client: node.client.clone(),
             partition: partition.clone(),
-            limits: commons.limits,
+            limits: node.limits,
             slots: SlotSet::start(
                 spec,
                 *target.borrow(),
                 &Arc::new(Mailbox::default()),
-                &commons.clock,
+                &node.clock,
             ),
-            clock: Arc::clone(&commons.clock),
-            pulse: Arc::clone(&commons.pulse),
-            suspects: Arc::clone(&commons.suspects),
+            clock: Arc::clone(&node.clock),
+            liveness: Arc::clone(&node.liveness),
+            suspects: Arc::clone(&node.suspects),
             phase: phase.subscribe(),
             target: target.clone(),
-            identity: commons.identity.clone(),
+            identity: node.identity.clone(),
             orders: orders.clone(),
         };
         let mut claimer = tokio::spawn(Claimer::new(setup).run());
         let slots = loop {
             tokio::select! {
                 slots = &mut claimer => break slots,
-                () = spec.stop.notified() => drop(phase.send_replace(Phase::Drain)),
+                () = spec.stop.notified() => drop(phase.send_replace(ShutdownPhase::Drain)),
             }
         };
         match slots {
@@ -66,8 +66,8 @@ pub(crate) async fn run_shared(
             }
         }
     };
-    commons.posts.remove(&partition);
-    stop_duties.cancel();
-    while duties.join_next().await.is_some() {}
+    node.services.remove(&partition);
+    stop_tasks.cancel();
+    while tasks.join_next().await.is_some() {}
     clean
 }
