@@ -7,7 +7,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView};
 use poolder_core::Partition;
-use poolder_core::broker::{ClaimLine, DeadLimits};
+use poolder_core::broker::{ClaimConnection, DeadLimits};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -81,10 +81,10 @@ impl Space {
     }
 
     /// A line by which a node of that name would claim.
-    pub(crate) async fn line(&self, queue: &str, consumer: &str) -> ClaimLine {
+    pub(crate) async fn line(&self, queue: &str, consumer: &str) -> ClaimConnection {
         let partition = Partition::first(QueueName::new(queue).unwrap());
         let limits = DeadLimits::default();
-        ClaimLine::open(self.client.broker(), &partition, consumer, limits).await.unwrap()
+        ClaimConnection::open(self.client.broker(), &partition, consumer, limits).await.unwrap()
     }
 
     /// The consumers of a queue's normal lane.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use poolder::{Config, Format, JobId, Lane, Policy, QueueName, Timestamp};
 use poolder_core::broker::{
-    Broker, ClaimLine, DeadLimits, Durability, NewJob, NodeName, Settled, Settlement, Stored, When,
+    Broker, ClaimConnection, DeadLimits, Durability, NewJob, NodeName, Settled, Settlement, Stored,
+    When,
 };
 use poolder_core::policy::decide::{Ending, Return, Transition, Wait, decide};
 use poolder_core::{Claim, Counters, Entry, Envelope, Partition};
@@ -105,7 +106,7 @@ struct Machine {
     broker: Broker,
     raw: redis::aio::MultiplexedConnection,
     partition: Partition,
-    lines: Vec<ClaimLine>,
+    lines: Vec<ClaimConnection>,
     claims: Vec<Held>,
     jobs: Vec<NewJob>,
     reference: Reference,
@@ -121,7 +122,7 @@ impl Machine {
         let mut lines = vec![];
         for name in CONSUMERS {
             let limits = DeadLimits::default();
-            lines.push(ClaimLine::open(broker, &partition, name, limits).await.unwrap());
+            lines.push(ClaimConnection::open(broker, &partition, name, limits).await.unwrap());
         }
         let (claims, jobs) = (vec![], vec![]);
         let (broker, reference) = (broker.clone(), Reference::default());

@@ -1,6 +1,6 @@
 //! What one claim took is cut off its lane at once when all of it is done: and nothing else is.
 
-use poolder_core::broker::{ClaimLine, Settled, Settlement};
+use poolder_core::broker::{ClaimConnection, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Lane};
 
@@ -9,7 +9,7 @@ use crate::harness::{Number, RawEntry, Space};
 const JOBS: u64 = 16;
 
 /// Jobs 0 to 15 of the queue `q`, and a line to claim them by.
-async fn filled(test: &str) -> (Space, ClaimLine) {
+async fn filled(test: &str) -> (Space, ClaimConnection) {
     let space = Space::new(test);
     for number in 0..JOBS {
         space.client.enqueue(Number(number)).await.unwrap();
@@ -18,7 +18,7 @@ async fn filled(test: &str) -> (Space, ClaimLine) {
     (space, line)
 }
 
-async fn claim(line: &mut ClaimLine, count: usize) -> Vec<Claim> {
+async fn claim(line: &mut ClaimConnection, count: usize) -> Vec<Claim> {
     let claimed = line.exchange(&[], Some((Lane::Normal, count)), false).await.unwrap().claimed;
     let jobs = claimed.unwrap().jobs;
     assert_eq!(jobs.len(), count);
@@ -26,7 +26,7 @@ async fn claim(line: &mut ClaimLine, count: usize) -> Vec<Claim> {
 }
 
 /// How many of them were still ours to complete.
-async fn complete(line: &mut ClaimLine, jobs: impl IntoIterator<Item = Claim>) -> usize {
+async fn complete(line: &mut ClaimConnection, jobs: impl IntoIterator<Item = Claim>) -> usize {
     let history = line.history();
     let end = |claim| Settlement::new(claim, "me".into(), history.clone(), Transition::Complete);
     let settlements: Vec<Settlement> = jobs.into_iter().map(end).collect();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bench_protocol::{Meter, Payload};
 use poolder::{Client, Config, Context, Job, Node, Outcome, Pool, Result, worker_fn};
-use poolder_core::broker::{ClaimLine, DeadLimits, Settlement};
+use poolder_core::broker::{ClaimConnection, DeadLimits, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Lane, Partition, QueueName};
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ fn job(n: usize) -> Bench {
 async fn claims(client: &Client, count: usize, settle: bool) -> std::result::Result<(), AnyError> {
     let partition = Partition::first(QueueName::new("bench")?);
     let limits = DeadLimits::default();
-    let mut line = ClaimLine::open(client.broker(), &partition, "guard", limits).await?;
+    let mut line = ClaimConnection::open(client.broker(), &partition, "guard", limits).await?;
     let (owner, history): (Arc<str>, _) = ("guard".into(), line.history());
     let mut settlements = vec![];
     for _ in 0..count.div_ceil(BATCH) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::{Holder, Settled, Settlement, Standing};
+use poolder_core::broker::{LaneConsumer, Settled, Settlement, Standing};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error};
 
@@ -12,7 +12,7 @@ use super::service_context::ServiceContext;
 /// Consumers are listed on every new mark, and this often: a claim may land late under a dead
 /// name.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// A holder that never stood in the roster is no client of ours; its jobs are taken back when it
+/// A consumer that never stood in the roster is no client of ours; its jobs are taken back when it
 /// was idle for this long.
 const STRANGER_IDLE: Duration = Duration::from_secs(10 * 60);
 /// After a failure.
@@ -39,21 +39,21 @@ pub(super) async fn run(mut cx: ServiceContext) {
 /// Looks at every consumer once.
 async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     let own = cx.identity.borrow().name.clone();
-    let mut holders = cx.broker.holders(&cx.partition).await?;
-    holders.retain(|holder| holder.consumer != *own);
-    if holders.is_empty() {
+    let mut consumers = cx.broker.consumers(&cx.partition).await?;
+    consumers.retain(|consumer| consumer.name != *own);
+    if consumers.is_empty() {
         return Ok(());
     }
-    let mut names: Vec<String> = holders.iter().map(|holder| holder.consumer.clone()).collect();
+    let mut names: Vec<String> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
     let standings = cx.broker.standing(&names).await?;
-    for holder in holders {
-        let at = names.iter().position(|name| *name == holder.consumer).unwrap_or_default();
+    for consumer in consumers {
+        let at = names.iter().position(|name| *name == consumer.name).unwrap_or_default();
         match standings.get(at) {
-            Some(Standing::Dead) => take_back(cx, &holder).await?,
-            Some(Standing::Stranger) if holder.idle >= STRANGER_IDLE => {
-                take_back(cx, &holder).await?;
+            Some(Standing::Dead) => take_back(cx, &consumer).await?,
+            Some(Standing::Stranger) if consumer.idle >= STRANGER_IDLE => {
+                take_back(cx, &consumer).await?;
             }
             _ => {}
         }
@@ -62,11 +62,11 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
 }
 
 /// Takes back everything that a consumer holds in a lane, then forgets the consumer.
-async fn take_back(cx: &ServiceContext, holder: &Holder) -> Result<(), Error> {
-    let owner: poolder_core::broker::NodeName = holder.consumer.as_str().into();
+async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), Error> {
+    let owner: poolder_core::broker::NodeName = consumer.name.as_str().into();
     let mut rescued = 0;
     loop {
-        let held = cx.broker.held_by(&cx.partition, holder.lane, &holder.consumer).await?;
+        let held = cx.broker.held_by(&cx.partition, consumer.lane, &consumer.name).await?;
         if held.is_empty() {
             break;
         }
@@ -76,7 +76,7 @@ async fn take_back(cx: &ServiceContext, holder: &Holder) -> Result<(), Error> {
             .map(|entry| match entry {
                 Entry::Job(claim) => {
                     let (policy, counters) = (claim.envelope.policy(), claim.counters.clone());
-                    let ending = Ending::Crashed(holder.consumer.clone());
+                    let ending = Ending::Crashed(consumer.name.clone());
                     let fate = decide(&policy, &counters, ending, cx.clock.now(), 0.0);
                     Settlement::new(claim, owner.clone(), None, fate)
                 }
@@ -107,10 +107,10 @@ async fn take_back(cx: &ServiceContext, holder: &Holder) -> Result<(), Error> {
     }
     if rescued > 0 {
         tracing::warn!(
-            partition = %cx.partition, lane = %holder.lane, node = holder.consumer,
+            partition = %cx.partition, lane = %consumer.lane, node = consumer.name,
             jobs = rescued, "rescued what a dead node held"
         );
     }
-    cx.broker.forget(&cx.partition, holder.lane, &holder.consumer).await?;
+    cx.broker.forget(&cx.partition, consumer.lane, &consumer.name).await?;
     Ok(())
 }

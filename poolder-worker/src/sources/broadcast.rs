@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use poolder_core::broker::{BroadcastLine, NodeName};
+use poolder_core::broker::{BroadcastReader, NodeName};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Entry};
 use tokio::sync::{mpsc, watch};
@@ -22,13 +22,13 @@ use crate::run::slot_set::TargetSize;
 use crate::services::node_context::NodeContext;
 
 /// Copies that may wait for a slot; a slower one misses what comes beyond.
-const WAITING: usize = 1_000;
+const MAX_WAITING: usize = 1_000;
 /// How often what was counted is told to the server.
-const TELL: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What became of copies.
 #[derive(Default)]
-struct Tally {
+struct BroadcastCounts {
     delivered: AtomicU64,
     failed: AtomicU64,
     missed: AtomicU64,
@@ -41,24 +41,25 @@ pub(crate) async fn run_broadcast(
     phase: watch::Sender<ShutdownPhase>,
     mut target: watch::Receiver<TargetSize>,
 ) -> bool {
-    let (spec, tally) = (Arc::clone(&plan.spec), Arc::new(Tally::default()));
+    let (spec, counts) = (Arc::clone(&plan.spec), Arc::new(BroadcastCounts::default()));
     let mut phases = phase.subscribe();
-    let mut slots = Copyists {
+    let mut slots = BroadcastRunners {
         spec: Arc::clone(&spec),
         node: node.clone(),
-        tally: Arc::clone(&tally),
+        counts: Arc::clone(&counts),
         phase: phase.subscribe(),
         inboxes: vec![],
         tasks: JoinSet::new(),
     };
     let mut last = None;
-    let (mut line, mut pause, mut told) = (None, FIRST_PAUSE, tokio::time::Instant::now() + TELL);
+    let (mut line, mut pause, mut report_at) =
+        (None, FIRST_PAUSE, tokio::time::Instant::now() + REPORT_INTERVAL);
     while *phases.borrow_and_update() == ShutdownPhase::Run {
         slots.resize(target.borrow_and_update().size);
-        let mut reader: BroadcastLine = match line.take() {
+        let mut reader: BroadcastReader = match line.take() {
             Some(reader) => reader,
             None => {
-                match BroadcastLine::open(node.client.broker(), &spec.queue, last.clone()).await {
+                match BroadcastReader::open(node.client.broker(), &spec.queue, last.clone()).await {
                     Ok(reader) => reader,
                     Err(error) => {
                         tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
@@ -78,9 +79,9 @@ pub(crate) async fn run_broadcast(
                 phase.send_replace(ShutdownPhase::Drain);
                 None
             }
-            () = tokio::time::sleep_until(told) => {
-                told = tokio::time::Instant::now() + TELL;
-                tally.tell(&node, &spec).await;
+            () = tokio::time::sleep_until(report_at) => {
+                report_at = tokio::time::Instant::now() + REPORT_INTERVAL;
+                counts.report(&node, &spec).await;
                 None
             }
         };
@@ -90,9 +91,9 @@ pub(crate) async fn run_broadcast(
             Some(Ok(copies)) => {
                 pause = FIRST_PAUSE;
                 if copies.missed > 0 {
-                    tally.miss(&spec, copies.missed, "they were trimmed before they were read");
+                    counts.miss(&spec, copies.missed, "they were trimmed before they were read");
                 }
-                copies.entries.into_iter().for_each(|entry| slots.deal(entry));
+                copies.entries.into_iter().for_each(|entry| slots.deliver(entry));
                 last = Some(reader.position());
                 line = Some(reader);
             }
@@ -104,12 +105,12 @@ pub(crate) async fn run_broadcast(
         }
     }
     let clean = slots.stop().await;
-    tally.tell(&node, &spec).await;
+    counts.report(&node, &spec).await;
     clean
 }
 
-impl Tally {
-    async fn tell(&self, node: &NodeContext, spec: &PoolSpec) {
+impl BroadcastCounts {
+    async fn report(&self, node: &NodeContext, spec: &PoolSpec) {
         let counters = [
             ("broadcast_delivered", &self.delivered),
             ("broadcast_failed", &self.failed),
@@ -133,49 +134,49 @@ impl Tally {
 }
 
 /// The slots, each with what waits for it.
-struct Copyists {
+struct BroadcastRunners {
     spec: Arc<PoolSpec>,
     node: NodeContext,
-    tally: Arc<Tally>,
+    counts: Arc<BroadcastCounts>,
     phase: watch::Receiver<ShutdownPhase>,
     inboxes: Vec<mpsc::Sender<Claim>>,
     tasks: JoinSet<()>,
 }
 
-impl Copyists {
+impl BroadcastRunners {
     fn resize(&mut self, size: usize) {
         self.inboxes.retain(|inbox| !inbox.is_closed());
         self.inboxes.truncate(size);
         while self.inboxes.len() < size {
-            let (inbox, copies) = mpsc::channel(WAITING);
-            let copyist = Copyist {
+            let (inbox, copies) = mpsc::channel(MAX_WAITING);
+            let runner = BroadcastRunner {
                 index: self.inboxes.len(),
                 spec: Arc::clone(&self.spec),
                 node: self.node.clone(),
-                tally: Arc::clone(&self.tally),
+                counts: Arc::clone(&self.counts),
                 phase: self.phase.clone(),
             };
-            self.tasks.spawn(copyist.run(copies));
+            self.tasks.spawn(runner.run(copies));
             self.inboxes.push(inbox);
         }
     }
 
     /// Gives every slot its copy.
-    fn deal(&self, entry: Entry) {
+    fn deliver(&self, entry: Entry) {
         let claim = match entry {
             Entry::Job(claim) => claim,
             Entry::Undecodable(found) => {
                 let why = found.reason.to_string();
-                return self.tally.miss(&self.spec, self.inboxes.len() as u64, &why);
+                return self.counts.miss(&self.spec, self.inboxes.len() as u64, &why);
             }
         };
         if !self.spec.can_run(claim.envelope.kind(), claim.envelope.version()) {
             let why = format!("no worker here for kind {:?}", claim.envelope.kind());
-            return self.tally.miss(&self.spec, self.inboxes.len() as u64, &why);
+            return self.counts.miss(&self.spec, self.inboxes.len() as u64, &why);
         }
         for inbox in &self.inboxes {
             if let Err(mpsc::error::TrySendError::Full(_)) = inbox.try_send(claim.clone()) {
-                self.tally.miss(&self.spec, 1, "a slot has fallen behind by a thousand");
+                self.counts.miss(&self.spec, 1, "a slot has fallen behind by a thousand");
             }
         }
     }
@@ -197,15 +198,15 @@ impl Copyists {
 }
 
 /// One slot.
-struct Copyist {
+struct BroadcastRunner {
     index: usize,
     spec: Arc<PoolSpec>,
     node: NodeContext,
-    tally: Arc<Tally>,
+    counts: Arc<BroadcastCounts>,
     phase: watch::Receiver<ShutdownPhase>,
 }
 
-impl Copyist {
+impl BroadcastRunner {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
         let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
@@ -261,12 +262,12 @@ impl Copyist {
                         queue = %self.spec.queue, slot = self.index, job = %claim.job_id(),
                         reason = reason.as_deref().unwrap_or_default(), "a broadcast copy died"
                     );
-                    self.tally.failed.fetch_add(1, Ordering::Relaxed);
+                    self.counts.failed.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
                 Transition::Ready { .. } | Transition::RunAgain(_) => return true,
                 Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
-                    self.tally.delivered.fetch_add(1, Ordering::Relaxed);
+                    self.counts.delivered.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
             }

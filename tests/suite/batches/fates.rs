@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{BatchState, Error};
-use poolder_core::broker::{ClaimLine, DeadLimits, Settled, Settlement};
+use poolder_core::broker::{ClaimConnection, DeadLimits, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Partition};
 
@@ -307,7 +307,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
 }
 
 /// Claims what is ready, as a node called `me` would.
-pub(super) async fn claim(space: &Space, count: usize) -> (ClaimLine, Vec<Claim>) {
+pub(super) async fn claim(space: &Space, count: usize) -> (ClaimConnection, Vec<Claim>) {
     let mut line = space.line(NAME, "me").await;
     let claimed = line.exchange(&[], Some((Lane::Normal, count)), true).await.unwrap().claimed;
     (line, claimed.unwrap().jobs)

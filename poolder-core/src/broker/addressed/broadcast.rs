@@ -27,7 +27,7 @@ pub struct Copies {
 }
 
 /// A reader's connection to a broadcast stream.
-pub struct BroadcastLine {
+pub struct BroadcastReader {
     broker: Broker,
     stream: Arc<str>,
     connection: MultiplexedConnection,
@@ -71,7 +71,7 @@ impl Broker {
     }
 }
 
-impl BroadcastLine {
+impl BroadcastReader {
     /// Opens a line that reads what comes from now on; or, opened again after it broke, what came
     /// after its last entry.
     ///
@@ -146,7 +146,7 @@ impl BroadcastLine {
     }
 }
 
-impl std::fmt::Debug for BroadcastLine {
+impl std::fmt::Debug for BroadcastReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BroadcastLine").field("after", &self.after).finish_non_exhaustive()
     }

@@ -19,24 +19,24 @@ use crate::stored::{Claim, Entry, Stretch, Undecodable, read_entry};
 
 /// A consumer's connection for claiming, and for settling on the way.
 #[derive(Debug)]
-pub struct ClaimLine {
+pub struct ClaimConnection {
     broker: Broker,
     keys: Arc<PartitionKeys>,
     consumer: Arc<str>,
     limits: DeadLimits,
     connection: Connection,
-    id: Option<LineId>,
+    id: Option<ConnectionId>,
     history: Option<Arc<str>>,
 }
 
 /// Names a line at its server.
 #[derive(Clone)]
-pub struct LineId {
+pub struct ConnectionId {
     peer: Arc<Peer>,
     number: i64,
 }
 
-impl std::fmt::Debug for LineId {
+impl std::fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LineId({})", self.number)
     }
@@ -106,7 +106,7 @@ pub struct Exchange {
     pub claimed: Result<Claimed, Error>,
 }
 
-impl ClaimLine {
+impl ClaimConnection {
     /// Opens a line for a consumer, and creates the group where it is missing: at the start of
     /// the stream, since what is stored there is unfinished.
     ///
@@ -147,7 +147,7 @@ impl ClaimLine {
             consumer: consumer.into(),
             limits,
             connection: Connection(connection),
-            id: id.map(|number| LineId { peer, number }),
+            id: id.map(|number| ConnectionId { peer, number }),
             history,
         };
         line.create_groups().await?;
@@ -162,7 +162,7 @@ impl ClaimLine {
 
     /// By this id [`Broker::unblock`] ends a wait of this line.
     #[must_use]
-    pub fn id(&self) -> Option<LineId> {
+    pub fn id(&self) -> Option<ConnectionId> {
         self.id.clone()
     }
 
@@ -172,7 +172,7 @@ impl ClaimLine {
     /// # Errors
     /// When the connection failed: every settlement is unknown, and jobs may have been claimed
     /// without our hearing of it. Drop the line, open another, and adopt with
-    /// [`ClaimLine::held`].
+    /// [`ClaimConnection::held`].
     pub async fn exchange(
         &mut self,
         settlements: &[Settlement],
@@ -211,7 +211,7 @@ impl ClaimLine {
     /// be abandoned: the server would still hand out a job, to nobody.
     ///
     /// # Errors
-    /// As [`ClaimLine::exchange`].
+    /// As [`ClaimConnection::exchange`].
     pub async fn wait(&mut self, lanes: &[Lane]) -> Result<Claimed, Error> {
         let cmd = self.read(lanes, 1, Some(BLOCK));
         let connection = &mut self.connection.0;
@@ -227,7 +227,7 @@ impl ClaimLine {
     /// The entries of a lane that the server thinks this consumer holds, at most 1,000.
     ///
     /// # Errors
-    /// As [`ClaimLine::exchange`].
+    /// As [`ClaimConnection::exchange`].
     pub async fn held(&mut self, lane: Lane) -> Result<Vec<EntryId>, Error> {
         let mut pipe = redis::pipe();
         pipe.add_command(pending(self.keys.lane(lane), &self.consumer, 1000));
@@ -242,7 +242,7 @@ impl ClaimLine {
     /// Reads entries that this consumer holds. Those that were deleted meanwhile are let go.
     ///
     /// # Errors
-    /// As [`ClaimLine::exchange`].
+    /// As [`ClaimConnection::exchange`].
     pub async fn adopt(&mut self, lane: Lane, ids: &[EntryId]) -> Result<Claimed, Error> {
         let mut claimed = Claimed::default();
         let stream = self.keys.lane(lane).to_owned();
@@ -328,7 +328,7 @@ impl ClaimLine {
 impl Broker {
     /// Ends the wait of the line with this id, as if its time were up. A hint: where access rules
     /// forbid it, the wait ends by itself.
-    pub async fn unblock(&self, line: &LineId) {
+    pub async fn unblock(&self, line: &ConnectionId) {
         let mut cmd = redis::cmd("CLIENT");
         cmd.arg("UNBLOCK").arg(line.number);
         if let Err(error) = line.peer.link.command(&cmd).await {

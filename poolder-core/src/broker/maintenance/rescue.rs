@@ -13,11 +13,11 @@ use crate::stored::Entry;
 
 /// A consumer of a lane, and whether it holds anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LaneConsumer {
     /// The lane.
     pub lane: Lane,
     /// The consumer's name: that of a node, unless it is no client of ours.
-    pub consumer: String,
+    pub name: String,
     /// Entries that it holds.
     pub pending: u64,
     /// Time since it last asked for something.
@@ -29,19 +29,19 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn holders(&self, partition: &Partition) -> Result<Vec<Holder>, Error> {
+    pub async fn consumers(&self, partition: &Partition) -> Result<Vec<LaneConsumer>, Error> {
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
         for lane in Lane::ALL {
             pipe.cmd("XINFO").arg("CONSUMERS").arg(keys.lane(lane)).arg(GROUP);
         }
-        let mut holders = vec![];
+        let mut consumers = vec![];
         for (lane, reply) in Lane::ALL.into_iter().zip(self.pipeline(&pipe).await?) {
             // A lane without stream or group has no consumers.
             let Ok(reply) = reply else { continue };
-            for consumer in reply::array(reply)? {
-                match holder(lane, consumer) {
-                    Ok(holder) => holders.push(holder),
+            for info in reply::array(reply)? {
+                match read_consumer(lane, info) {
+                    Ok(consumer) => consumers.push(consumer),
                     // No client of ours has such a name. It must not keep the others waiting.
                     Err(error) => tracing::warn!(
                         %partition, %lane, %error,
@@ -50,7 +50,7 @@ impl Broker {
                 }
             }
         }
-        Ok(holders)
+        Ok(consumers)
     }
 
     /// Up to 50 entries that a consumer holds in a lane. Entries that were deleted meanwhile are
@@ -104,7 +104,7 @@ impl Broker {
     }
 }
 
-fn holder(lane: Lane, info: Value) -> Result<Holder, Error> {
+fn read_consumer(lane: Lane, info: Value) -> Result<LaneConsumer, Error> {
     let pairs: Vec<(Value, Value)> = match info {
         Value::Map(pairs) => pairs,
         list => {
@@ -112,17 +112,17 @@ fn holder(lane: Lane, info: Value) -> Result<Holder, Error> {
             list.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
         }
     };
-    let mut holder = Holder { lane, consumer: String::new(), pending: 0, idle: Duration::ZERO };
+    let mut consumer = LaneConsumer { lane, name: String::new(), pending: 0, idle: Duration::ZERO };
     for (name, value) in pairs {
         match reply::text(name)?.as_str() {
-            "name" => holder.consumer = reply::text(value)?,
-            "pending" => holder.pending = u64::try_from(reply::int(value)?).unwrap_or(0),
+            "name" => consumer.name = reply::text(value)?,
+            "pending" => consumer.pending = u64::try_from(reply::int(value)?).unwrap_or(0),
             "idle" => {
                 let millis = u64::try_from(reply::int(value)?).unwrap_or(0);
-                holder.idle = Duration::from_millis(millis);
+                consumer.idle = Duration::from_millis(millis);
             }
             _ => {}
         }
     }
-    Ok(holder)
+    Ok(consumer)
 }

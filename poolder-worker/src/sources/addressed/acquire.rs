@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use poolder_core::broker::{Holder, NodeName, Settled, Settlement, SlotLease, Standing, Taken};
+use poolder_core::broker::{
+    LaneConsumer, NodeName, Settled, Settlement, SlotLease, Standing, Taken,
+};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Entry, Error, Lane};
 
-use super::holder::Seat;
+use super::holder::SlotHolder;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
 /// How often to try for a slot that somebody still holds.
@@ -18,9 +20,9 @@ const STOPPED: Duration = Duration::from_secs(1);
 /// one returns with its next beat.
 const GONE: Duration = Duration::from_secs(15);
 
-impl Seat {
+impl SlotHolder {
     /// Takes the slot; `None` when it is no longer to be ours.
-    pub(super) async fn take(&mut self) -> Option<SlotLease> {
+    pub(super) async fn acquire(&mut self) -> Option<SlotLease> {
         let broker = self.node.client.broker().clone();
         let mut gone: Option<String> = None;
         let mut absent: Option<(String, Instant)> = None;
@@ -106,34 +108,35 @@ impl Seat {
 
     async fn rescue_all(&self, lease: &SlotLease) -> Result<(), Error> {
         let broker = self.node.client.broker();
-        let holders: Vec<Holder> = broker
-            .holders(&self.slot)
+        let consumers: Vec<LaneConsumer> = broker
+            .consumers(&self.slot)
             .await?
             .into_iter()
-            .filter(|holder| matches!(holder.lane, Lane::Front | Lane::Normal))
+            .filter(|consumer| matches!(consumer.lane, Lane::Front | Lane::Normal))
             .collect();
-        for holder in &holders {
-            let owner: NodeName = holder.consumer.as_str().into();
+        for consumer in &consumers {
+            let owner: NodeName = consumer.name.as_str().into();
             // What ran when its node died is certain only of a job that was claimed alone. Of
             // several nobody is blamed: they come back in front, from where one at a time is
             // claimed, so that the next crash has one cause. What we hold ourselves was claimed,
             // but its reply was lost.
-            let alone = holders.iter().filter(|other| other.consumer == holder.consumer);
-            let ran = alone.map(|holder| holder.pending).sum::<u64>() == 1 && owner != lease.node;
+            let alone = consumers.iter().filter(|other| other.name == consumer.name);
+            let ran =
+                alone.map(|consumer| consumer.pending).sum::<u64>() == 1 && owner != lease.node;
             let begun = if ran { broker.begun(&self.slot).await? } else { None };
             let ran = |claim: &Claim| {
                 // A suspect may only have waited for another to end.
                 ran && (!claim.counters.is_suspect() || begun.as_ref() == Some(&claim.entry))
             };
             loop {
-                let held = broker.held_by(&self.slot, holder.lane, &owner).await?;
+                let held = broker.held_by(&self.slot, consumer.lane, &owner).await?;
                 if held.is_empty() {
                     break;
                 }
                 self.take_back(lease, &owner, held, &ran).await?;
             }
             if owner != lease.node {
-                broker.forget(&self.slot, holder.lane, &owner).await?;
+                broker.forget(&self.slot, consumer.lane, &owner).await?;
             }
         }
         Ok(())

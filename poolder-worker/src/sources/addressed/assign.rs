@@ -11,7 +11,7 @@ use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::holder::{Leave, Seat};
+use super::holder::{Leave, SlotHolder};
 use crate::process::commands::Standing;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::guard::guarded;
@@ -20,7 +20,7 @@ use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::NodeContext;
 
 /// How often a node says that it serves the pool, and learns who else does.
-const MEETING: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
 /// not be stopped.
@@ -30,36 +30,36 @@ pub(crate) async fn run(
     phase: watch::Sender<ShutdownPhase>,
 ) -> bool {
     loop {
-        let keeper = Keeper {
+        let assigner = SlotAssigner {
             spec: Arc::clone(&plan.spec),
             node: node.clone(),
             phase: phase.subscribe(),
             view: None,
-            seats: HashMap::new(),
+            holders: HashMap::new(),
             tasks: JoinSet::new(),
             ready: Arc::default(),
             announced: false,
             clean: true,
         };
-        match guarded(keeper.run()).await {
+        match guarded(assigner.run()).await {
             Ok(clean) => return clean,
             // Its seats went with it; their leases are ours, and are taken again.
             Err(panic) => {
                 tracing::error!(queue = %plan.spec.queue, panic, "a pool broke and is started again");
-                tokio::time::sleep(MEETING).await;
+                tokio::time::sleep(HEARTBEAT).await;
             }
         }
     }
 }
 
-struct Keeper {
+struct SlotAssigner {
     spec: Arc<PoolSpec>,
     node: NodeContext,
     phase: watch::Receiver<ShutdownPhase>,
     /// What the pool is like, as of the last meeting.
     view: Option<watch::Sender<Arc<PoolView>>>,
     /// The slots that are ours, or shall be.
-    seats: HashMap<u16, watch::Sender<Leave>>,
+    holders: HashMap<u16, watch::Sender<Leave>>,
     tasks: JoinSet<(u16, bool)>,
     /// SlotSet that have come through `handle_init`.
     ready: Arc<AtomicUsize>,
@@ -67,7 +67,7 @@ struct Keeper {
     clean: bool,
 }
 
-impl Keeper {
+impl SlotAssigner {
     async fn run(mut self) -> bool {
         let mut name = String::new();
         loop {
@@ -78,11 +78,11 @@ impl Keeper {
             }
             if identity.claims {
                 identity.name.as_ref().clone_into(&mut name);
-                self.attend(&name).await;
+                self.heartbeat(&name).await;
             }
             let spec = Arc::clone(&self.spec);
             tokio::select! {
-                () = tokio::time::sleep(MEETING) => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
                 _ = self.phase.changed() => {}
                 _ = self.node.identity.changed() => {}
                 _ = self.node.dead.changed() => {}
@@ -93,7 +93,7 @@ impl Keeper {
     }
 
     /// Meets the others, and sees to it that we have the slots that are ours.
-    async fn attend(&mut self, name: &str) {
+    async fn heartbeat(&mut self, name: &str) {
         let broker = self.node.client.broker();
         let view = match broker.meet(&self.spec.queue, name, Attendance::Join).await {
             Ok(Some(view)) => Arc::new(view),
@@ -112,7 +112,7 @@ impl Keeper {
         let mine = self.mine(name, &view);
         // The job of a slot that another node waits for must be quick; nobody waits for a stop.
         let order = if view.stopped { Leave::Drain } else { Leave::HandOver };
-        for (index, leave) in &self.seats {
+        for (index, leave) in &self.holders {
             if !mine.contains(index) {
                 leave.send_if_modified(|leave| {
                     (*leave == Leave::No).then(|| *leave = order).is_some()
@@ -128,8 +128,8 @@ impl Keeper {
             changed
         });
         for index in &mine {
-            if !self.seats.contains_key(index) {
-                self.sit(*index);
+            if !self.holders.contains_key(index) {
+                self.start_holder(*index);
             }
         }
         // `handle_pool_ready` is for the slots of this process, once.
@@ -160,10 +160,10 @@ impl Keeper {
             .collect()
     }
 
-    fn sit(&mut self, index: u16) {
+    fn start_holder(&mut self, index: u16) {
         let Some(view) = &self.view else { return };
         let leave = watch::Sender::new(Leave::No);
-        let seat = Seat {
+        let holder_task = SlotHolder {
             slot: Partition { queue: self.spec.queue.clone(), index },
             spec: Arc::clone(&self.spec),
             node: self.node.clone(),
@@ -173,20 +173,20 @@ impl Keeper {
             // Those of the slot are heard once it is ours.
             orders: watch::channel(Standing::default()).1,
         };
-        self.tasks.spawn(async move { (index, seat.run().await) });
-        self.seats.insert(index, leave);
+        self.tasks.spawn(async move { (index, holder_task.run().await) });
+        self.holders.insert(index, leave);
     }
 
     fn note(&mut self, ended: Result<(u16, bool), tokio::task::JoinError>) {
         match ended {
             Ok((index, clean)) => {
-                self.seats.remove(&index);
+                self.holders.remove(&index);
                 self.clean &= clean;
             }
             Err(error) => {
                 // Which one it was is not said; those that run keep their leases, ours is retaken.
                 tracing::error!(queue = %self.spec.queue, %error, "a slot broke");
-                self.seats.retain(|_, leave| leave.receiver_count() > 0);
+                self.holders.retain(|_, leave| leave.receiver_count() > 0);
             }
         }
     }
@@ -195,7 +195,7 @@ impl Keeper {
         let broker = self.node.client.broker();
         while let Err(error) = broker.stop_pool(&self.spec.queue, true).await {
             tracing::warn!(queue = %self.spec.queue, %error, "the pool could not be stopped yet");
-            tokio::time::sleep(MEETING).await;
+            tokio::time::sleep(HEARTBEAT).await;
         }
     }
 
@@ -207,7 +207,7 @@ impl Keeper {
         }
         loop {
             let order = if phase == ShutdownPhase::HandBack { Leave::Now } else { Leave::Drain };
-            for leave in self.seats.values() {
+            for leave in self.holders.values() {
                 leave.send_replace(order);
             }
             tokio::select! {

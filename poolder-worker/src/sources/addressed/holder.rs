@@ -28,7 +28,7 @@ pub(super) enum Leave {
 
 /// How the service of a slot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum HoldEnd {
     /// It was let go in order.
     Left,
     /// A job has stopped it.
@@ -37,7 +37,7 @@ pub(super) enum End {
     Lost,
 }
 
-pub(super) struct Seat {
+pub(super) struct SlotHolder {
     pub(super) slot: Partition,
     pub(super) spec: Arc<PoolSpec>,
     pub(super) node: NodeContext,
@@ -49,15 +49,15 @@ pub(super) struct Seat {
 }
 
 /// What runs the slot's jobs.
-pub(super) struct Bench {
+pub(super) struct SlotRunner {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) inbox: mpsc::Sender<Work>,
     pub(super) tasks: JoinSet<()>,
 }
 
-impl Seat {
-    pub(super) fn how_it_ended(&self, lease: &SlotLease) -> End {
-        if self.is_lost(lease) { End::Lost } else { End::Left }
+impl SlotHolder {
+    pub(super) fn how_it_ended(&self, lease: &SlotLease) -> HoldEnd {
+        if self.is_lost(lease) { HoldEnd::Lost } else { HoldEnd::Left }
     }
 
     pub(super) fn is_leaving(&self) -> bool {

@@ -8,16 +8,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::holder::{Bench, End, Seat};
+use super::holder::{HoldEnd, SlotHolder, SlotRunner};
 use crate::process::limits::LAST_CALL;
 use crate::run::mailbox::{Mailbox, SlotEvent};
 use crate::run::slot::Slot;
 use crate::services::spawn::spawn_owned;
 
-impl Seat {
+impl SlotHolder {
     /// Serves the slot until it is to be let go; false when its handler could not be stopped.
     pub(super) async fn run(mut self) -> bool {
-        let Some(lease) = self.take().await else { return true };
+        let Some(lease) = self.acquire().await else { return true };
         tracing::info!(slot = %self.slot, term = lease.term, "this node serves the slot");
         let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
         let services = self.node.service_context(&self.slot, true);
@@ -29,14 +29,14 @@ impl Seat {
         stop_tasks.cancel();
         while tasks.join_next().await.is_some() {}
         // A handler that still runs keeps its lease: it is taken over when this process is gone.
-        if clean && end != End::Lost {
-            self.release(&lease, end == End::Stopped).await;
+        if clean && end != HoldEnd::Lost {
+            self.release(&lease, end == HoldEnd::Stopped).await;
         }
         tracing::info!(slot = %self.slot, ?end, "this node no longer serves the slot");
         clean
     }
 
-    async fn hold(&mut self, lease: &SlotLease) -> (End, bool) {
+    async fn hold(&mut self, lease: &SlotLease) -> (HoldEnd, bool) {
         if !self.rescue(lease).await {
             return (self.how_it_ended(lease), true);
         }
@@ -44,27 +44,27 @@ impl Seat {
         let mailbox = Arc::new(Mailbox::default());
         let index = usize::from(self.slot.index);
         let inbox = Slot::spawn(index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
-        let mut bench = Bench { mailbox, inbox, tasks };
-        let end = if self.until_ready(&bench, lease).await {
+        let mut runner = SlotRunner { mailbox, inbox, tasks };
+        let end = if self.until_ready(&runner, lease).await {
             self.ready.fetch_add(1, Ordering::Relaxed);
-            let end = self.serve(&bench, lease).await;
+            let end = self.serve(&runner, lease).await;
             self.ready.fetch_sub(1, Ordering::Relaxed);
             end
         } else {
             self.how_it_ended(lease)
         };
-        let Bench { inbox, .. } = &mut bench;
+        let SlotRunner { inbox, .. } = &mut runner;
         // The slot ends with handle_stop when its mailbox goes.
         let (closed, _) = mpsc::channel(1);
         *inbox = closed;
-        let ended = async { while bench.tasks.join_next().await.is_some() {} };
+        let ended = async { while runner.tasks.join_next().await.is_some() {} };
         (end, tokio::time::timeout(LAST_CALL, ended).await.is_ok())
     }
 
     /// Waits for `handle_init`; false when the slot is to be let go before.
-    async fn until_ready(&mut self, bench: &Bench, lease: &SlotLease) -> bool {
+    async fn until_ready(&mut self, runner: &SlotRunner, lease: &SlotLease) -> bool {
         loop {
-            if bench.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))
+            if runner.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))
             {
                 return true;
             }
@@ -72,7 +72,7 @@ impl Seat {
                 return false;
             }
             tokio::select! {
-                () = bench.mailbox.notified() => {}
+                () = runner.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
                 _ = self.node.identity.changed() => {}
             }

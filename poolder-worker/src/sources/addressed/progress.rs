@@ -16,17 +16,17 @@ const QUICK: Duration = Duration::from_millis(2);
 
 /// Which jobs of a slot must not start before another's end is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum OrderGuarantee {
     /// None.
-    Free,
+    Unordered,
     /// Those of its key.
-    ByKey,
+    PerKey,
     /// All.
     Strict,
 }
 
-pub(super) struct Course {
-    order: Order,
+pub(super) struct SlotProgress {
+    order: OrderGuarantee,
     /// Claimed, and run one by one: more than one only while they take no time.
     pub(super) claimed: VecDeque<Entry>,
     /// Done, but not settled yet; and their keys, where the order of those counts.
@@ -52,8 +52,8 @@ pub(super) struct Course {
     pub(super) retired: bool,
 }
 
-impl Course {
-    pub(super) fn new(order: Order) -> Self {
+impl SlotProgress {
+    pub(super) fn new(order: OrderGuarantee) -> Self {
         Self {
             order,
             claimed: VecDeque::new(),
@@ -76,7 +76,7 @@ impl Course {
 
     /// How many jobs to claim: twice as many as before while that took next to no time.
     pub(super) fn next_batch(&mut self) -> usize {
-        self.batch = match self.quick && self.order != Order::Strict {
+        self.batch = match self.quick && self.order != OrderGuarantee::Strict {
             true => (self.batch * 2).clamp(1, TurnOrder::MOST),
             false => 1,
         };
@@ -94,15 +94,17 @@ impl Course {
 
     fn waits(&self, claim: &Claim) -> bool {
         match self.order {
-            Order::Free => false,
-            Order::ByKey => !self.keys.is_empty() && self.keys.contains(&claim.envelope.key()),
-            Order::Strict => !self.done.is_empty(),
+            OrderGuarantee::Unordered => false,
+            OrderGuarantee::PerKey => {
+                !self.keys.is_empty() && self.keys.contains(&claim.envelope.key())
+            }
+            OrderGuarantee::Strict => !self.done.is_empty(),
         }
     }
 
     /// The key to note when this job is done.
     pub(super) fn key(&self, claim: &Claim) -> Option<u64> {
-        (self.order == Order::ByKey).then(|| claim.envelope.key())
+        (self.order == OrderGuarantee::PerKey).then(|| claim.envelope.key())
     }
 
     /// A job is done, and is settled later.
@@ -128,7 +130,7 @@ impl Course {
     }
 
     /// These were claimed, and are all that was there up to them.
-    pub(super) fn take(&mut self, entries: Vec<Entry>) {
+    pub(super) fn note_claimed(&mut self, entries: Vec<Entry>) {
         if let (Some(last), Some(newest)) = (&mut self.last, entries.last()) {
             let (lane, id) = match newest {
                 Entry::Job(claim) => (claim.lane, &claim.entry),

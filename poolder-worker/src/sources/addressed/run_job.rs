@@ -8,16 +8,16 @@ use poolder_core::policy::decide::Ending;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::holder::{Bench, Leave, Seat};
+use super::holder::{Leave, SlotHolder, SlotRunner};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{SlotEvent, Work};
 use crate::run::settle::unstarted;
 
-impl Seat {
+impl SlotHolder {
     /// Runs a job, unless it must not be run here; nothing comes back when it is not ours any more.
     pub(super) async fn run_job(
         &mut self,
-        bench: &Bench,
+        runner: &SlotRunner,
         lease: &SlotLease,
         claim: Claim,
     ) -> Option<Settlement> {
@@ -64,10 +64,10 @@ impl Seat {
             },
             false => None,
         };
-        if let Err(refused) = bench.inbox.try_send(work) {
+        if let Err(refused) = runner.inbox.try_send(work) {
             return Some(unstarted(refused.into_inner(), Ending::HandedBack, &clock));
         }
-        self.until_finished(bench, lease, &cx).await
+        self.until_finished(runner, lease, &cx).await
     }
 
     /// True when somebody ordered the job to stop, or never to run.
@@ -104,13 +104,13 @@ impl Seat {
     /// Waits until the job has ended, and interrupts it when its time here is over.
     async fn until_finished(
         &mut self,
-        bench: &Bench,
+        runner: &SlotRunner,
         lease: &SlotLease,
         cx: &Context,
     ) -> Option<Settlement> {
         let mut deadline: Option<Instant> = None;
         loop {
-            for event in bench.mailbox.drain_events() {
+            for event in runner.mailbox.drain_events() {
                 if let SlotEvent::Finished(_, _, settlement) = event {
                     // Whatever it came to in the end, the order to cancel it is spent.
                     let ordered = cx.interruption() == Some(Interruption::Cancelled);
@@ -131,7 +131,7 @@ impl Seat {
                 Leave::Now => cx.interrupt(Interruption::Shutdown),
             }
             tokio::select! {
-                () = bench.mailbox.notified() => {}
+                () = runner.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
                 _ = self.node.identity.changed() => {}
                 _ = self.orders.changed() => {

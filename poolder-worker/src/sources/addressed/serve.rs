@@ -11,8 +11,8 @@ use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 
-use super::holder::{Bench, End, Seat};
-use super::progress::{Course, Order};
+use super::holder::{HoldEnd, SlotHolder, SlotRunner};
+use super::progress::{OrderGuarantee, SlotProgress};
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
 /// While others drain, they are asked after this often.
@@ -20,70 +20,70 @@ const DRAINING: Duration = Duration::from_millis(250);
 /// Producers know of a resize after this time at the latest.
 const KNOWN: Duration = Duration::from_secs(10);
 
-impl Seat {
+impl SlotHolder {
     /// Serves the slot until it is to be let go, or is lost.
-    pub(super) async fn serve(&mut self, bench: &Bench, lease: &SlotLease) -> End {
-        let mut course = Course::new(match (self.spec.mode, self.spec.retry) {
-            (Mode::Phash, _) => Order::ByKey,
-            (_, Retry::Hold) => Order::Strict,
-            (_, Retry::Aside) => Order::Free,
+    pub(super) async fn serve(&mut self, runner: &SlotRunner, lease: &SlotLease) -> HoldEnd {
+        let mut progress = SlotProgress::new(match (self.spec.mode, self.spec.retry) {
+            (Mode::Phash, _) => OrderGuarantee::PerKey,
+            (_, Retry::Hold) => OrderGuarantee::Strict,
+            (_, Retry::Aside) => OrderGuarantee::Unordered,
         });
         loop {
             if self.is_lost(lease) {
-                return End::Lost;
+                return HoldEnd::Lost;
             }
-            let stopped = bench.inbox.is_closed();
+            let stopped = runner.inbox.is_closed();
             let leaving = self.is_leaving() || stopped;
             let permitted = self.permits();
-            if !course.claimed.is_empty() && (leaving || !permitted) {
-                if let Err(end) = self.hand_back(lease, &mut course, vec![]).await {
+            if !progress.claimed.is_empty() && (leaving || !permitted) {
+                if let Err(end) = self.hand_back(lease, &mut progress, vec![]).await {
                     return end;
                 }
-            } else if let Some(entry) = course.next() {
-                if let Err(end) = self.work(bench, lease, entry, &mut course).await {
+            } else if let Some(entry) = progress.next() {
+                if let Err(end) = self.work(runner, lease, entry, &mut progress).await {
                     return end;
                 }
-                if course.goes_on() {
+                if progress.goes_on() {
                     continue;
                 }
             }
             let view = Arc::clone(&self.view.borrow_and_update());
-            if course.generation.0 != view.generation {
-                course.generation = (view.generation, Instant::now());
-                (course.drained, course.retired) = (false, false);
+            if progress.generation.0 != view.generation {
+                progress.generation = (view.generation, Instant::now());
+                (progress.drained, progress.retired) = (false, false);
             }
-            let claim = !leaving && permitted && course.claimed.is_empty();
-            if !claim && course.done.is_empty() && course.claimed.is_empty() {
+            let claim = !leaving && permitted && progress.claimed.is_empty();
+            if !claim && progress.done.is_empty() && progress.claimed.is_empty() {
                 match (leaving, stopped) {
-                    (true, true) => return End::Stopped,
-                    (true, false) => return End::Left,
+                    (true, true) => return HoldEnd::Stopped,
+                    (true, false) => return HoldEnd::Left,
                     _ => self.pause(LONGEST_PAUSE).await,
                 }
                 continue;
             }
-            let most = if claim { course.next_batch() } else { 0 };
-            let Some(turned) = self.turn(lease, &view, &mut course, most).await else { continue };
+            let most = if claim { progress.next_batch() } else { 0 };
+            let Some(turned) = self.turn(lease, &view, &mut progress, most).await else { continue };
             match turned {
-                Turn::Lost => return End::Lost,
+                Turn::Lost => return HoldEnd::Lost,
                 Turn::Idle => {}
                 // It is let go: who starts it again finds it free.
                 Turn::Stopped => {
-                    return match self.hand_back(lease, &mut course, vec![]).await {
-                        Ok(()) => End::Left,
+                    return match self.hand_back(lease, &mut progress, vec![]).await {
+                        Ok(()) => HoldEnd::Left,
                         Err(end) => end,
                     };
                 }
-                Turn::Claimed(entries) | Turn::Found(entries) => course.take(entries),
+                Turn::Claimed(entries) | Turn::Found(entries) => progress.note_claimed(entries),
                 Turn::Hold(wait) => self.pause(wait).await,
                 Turn::Wait => {
-                    self.report_drained(&mut course).await;
+                    self.report_drained(&mut progress).await;
                     self.pause(DRAINING).await;
                 }
                 Turn::Empty(told) => {
-                    let after = course.empty(told);
-                    self.report_drained(&mut course).await;
-                    if !self.report_retired(&mut course).await {
-                        self.wait(&mut course, &after).await;
+                    let after = progress.empty(told);
+                    self.report_drained(&mut progress).await;
+                    if !self.report_retired(&mut progress).await {
+                        self.wait(&mut progress, &after).await;
                     }
                 }
             }
@@ -104,21 +104,21 @@ impl Seat {
         &mut self,
         lease: &SlotLease,
         view: &PoolView,
-        course: &mut Course,
+        progress: &mut SlotProgress,
         claim: usize,
     ) -> Option<Turn> {
         let order = TurnOrder {
-            complete: &course.done,
-            lane: course.lane,
+            complete: &progress.done,
+            lane: progress.lane,
             claim,
-            look: course.look,
+            look: progress.look,
             generation: view.generation,
             open: view.open,
-            known: course.knows_last(),
+            known: progress.knows_last(),
         };
         let passed = match claim {
             0 => None,
-            _ => self.node.poll_limiter.pass(course.turned).await,
+            _ => self.node.poll_limiter.pass(progress.turned).await,
         };
         let turned = self.node.client.broker().turn(lease, &order).await;
         drop(passed);
@@ -126,33 +126,37 @@ impl Seat {
             Ok(turned) => turned,
             Err(error) => {
                 tracing::warn!(
-                    slot = %self.slot, %error, retry_in = ?course.pause,
+                    slot = %self.slot, %error, retry_in = ?progress.pause,
                     "the server could not be asked"
                 );
-                course.doubt();
-                self.pause(course.pause).await;
-                course.pause = (course.pause * 2).min(LONGEST_PAUSE);
+                progress.doubt();
+                self.pause(progress.pause).await;
+                progress.pause = (progress.pause * 2).min(LONGEST_PAUSE);
                 return None;
             }
         };
-        if turned.completed < course.done.len() {
+        if turned.completed < progress.done.len() {
             tracing::debug!(slot = %self.slot, "settled before: its reply was lost");
         }
-        course.settled();
-        course.pause = FIRST_PAUSE;
+        progress.settled();
+        progress.pause = FIRST_PAUSE;
         if claim > 0 && !matches!(turned.turn, Turn::Found(_)) {
-            course.look = false;
+            progress.look = false;
         }
         Some(turned.turn)
     }
 
     /// Settles what is done, however long it takes.
-    async fn flush(&mut self, lease: &SlotLease, course: &mut Course) -> Result<(), End> {
-        while !course.done.is_empty() {
+    async fn flush(
+        &mut self,
+        lease: &SlotLease,
+        progress: &mut SlotProgress,
+    ) -> Result<(), HoldEnd> {
+        while !progress.done.is_empty() {
             let view = Arc::clone(&self.view.borrow());
-            let turn = self.turn(lease, &view, course, 0).await;
+            let turn = self.turn(lease, &view, progress, 0).await;
             if matches!(turn, Some(Turn::Lost)) || self.is_lost(lease) {
-                return Err(End::Lost);
+                return Err(HoldEnd::Lost);
             }
         }
         Ok(())
@@ -162,11 +166,11 @@ impl Seat {
     /// turn can do that on the way.
     async fn work(
         &mut self,
-        bench: &Bench,
+        runner: &SlotRunner,
         lease: &SlotLease,
         entry: Entry,
-        course: &mut Course,
-    ) -> Result<(), End> {
+        progress: &mut SlotProgress,
+    ) -> Result<(), HoldEnd> {
         let (settlement, key) = match entry {
             Entry::Undecodable(found) => {
                 tracing::error!(
@@ -176,24 +180,24 @@ impl Seat {
                 (Some(Settlement::bury_undecodable(found, Arc::clone(&lease.node))), None)
             }
             Entry::Job(claim) => {
-                let key = course.key(&claim);
-                (self.run_job(bench, lease, claim).await, key)
+                let key = progress.key(&claim);
+                (self.run_job(runner, lease, claim).await, key)
             }
         };
         // Without a settlement the job is not ours any more.
-        let Some(settlement) = settlement else { return Err(End::Lost) };
+        let Some(settlement) = settlement else { return Err(HoldEnd::Lost) };
         if settlement.is_plain_completion() {
             let (lane, entry) = settlement.entry();
-            course.note_done(lane, entry.clone(), key);
+            progress.note_done(lane, entry.clone(), key);
             return Ok(());
         }
         // What came before it in the slot has its end before it goes anywhere.
-        self.flush(lease, course).await?;
+        self.flush(lease, progress).await?;
         let waits = matches!(settlement.transition(), Transition::Later { .. });
         let holds = waits && self.spec.retry == Retry::Hold;
         if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
             // What was claimed behind it stays behind it.
-            return self.hand_back(lease, course, vec![settlement]).await;
+            return self.hand_back(lease, progress, vec![settlement]).await;
         }
         self.settle(lease, vec![settlement]).await
     }
@@ -203,12 +207,12 @@ impl Seat {
     async fn hand_back(
         &mut self,
         lease: &SlotLease,
-        course: &mut Course,
+        progress: &mut SlotProgress,
         mut settlements: Vec<Settlement>,
-    ) -> Result<(), End> {
-        self.flush(lease, course).await?;
+    ) -> Result<(), HoldEnd> {
+        self.flush(lease, progress).await?;
         let now = self.node.clock.now();
-        for entry in std::mem::take(&mut course.claimed) {
+        for entry in std::mem::take(&mut progress.claimed) {
             let owner = Arc::clone(&lease.node);
             settlements.push(match entry {
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
@@ -223,7 +227,11 @@ impl Seat {
     }
 
     /// Settles until there is an answer.
-    async fn settle(&mut self, lease: &SlotLease, settlements: Vec<Settlement>) -> Result<(), End> {
+    async fn settle(
+        &mut self,
+        lease: &SlotLease,
+        settlements: Vec<Settlement>,
+    ) -> Result<(), HoldEnd> {
         let bent = |it: Settlement| it.under_lease(lease, self.spec.retry);
         let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
         let broker = self.node.client.broker().clone();
@@ -252,7 +260,7 @@ impl Seat {
             batch = failed;
             if !batch.is_empty() {
                 if self.is_lost(lease) {
-                    return Err(End::Lost);
+                    return Err(HoldEnd::Lost);
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -272,8 +280,8 @@ impl Seat {
     }
 
     /// Waits until something comes, or the time of a wait is over.
-    async fn wait(&mut self, course: &mut Course, after: &[EntryId; 2]) {
-        let mut line = match course.wait.take() {
+    async fn wait(&mut self, progress: &mut SlotProgress, after: &[EntryId; 2]) {
+        let mut line = match progress.wait.take() {
             Some(line) => line,
             None => match SlotWait::open(self.node.client.broker(), &self.slot).await {
                 Ok(line) => line,
@@ -286,7 +294,7 @@ impl Seat {
         // It claims nothing: a line that is dropped while it waits loses nothing.
         tokio::select! {
             waited = line.wait(after) => match waited {
-                Ok(_) => course.wait = Some(line),
+                Ok(_) => progress.wait = Some(line),
                 Err(error) => {
                     tracing::warn!(slot = %self.slot, %error, "the wait for jobs broke off");
                     self.pause(FIRST_PAUSE).await;
@@ -300,33 +308,34 @@ impl Seat {
     }
 
     /// Tells the pool that nothing from before the last resize is left here.
-    async fn report_drained(&self, course: &mut Course) {
-        if course.drained || self.view.borrow().open {
+    async fn report_drained(&self, progress: &mut SlotProgress) {
+        if progress.drained || self.view.borrow().open {
             return;
         }
-        let (broker, generation) = (self.node.client.broker(), course.generation.0);
+        let (broker, generation) = (self.node.client.broker(), progress.generation.0);
         match broker.report_slot(&self.slot, generation, Report::Drained).await {
-            Ok(()) => course.drained = true,
+            Ok(()) => progress.drained = true,
             Err(error) => tracing::warn!(slot = %self.slot, %error, "not reported as drained yet"),
         }
     }
 
     /// Tells the pool that a slot beyond its size is empty for good. True when another turn must
     /// show first that nothing came due in between.
-    async fn report_retired(&self, course: &mut Course) -> bool {
+    async fn report_retired(&self, progress: &mut SlotProgress) -> bool {
         let view = Arc::clone(&self.view.borrow());
-        let beyond = self.slot.index >= view.size && view.open && !course.retired;
-        if !beyond || course.generation.1.elapsed() < KNOWN {
+        let beyond = self.slot.index >= view.size && view.open && !progress.retired;
+        if !beyond || progress.generation.1.elapsed() < KNOWN {
             return false;
         }
         let broker = self.node.client.broker();
-        if !course.nothing_due {
-            course.nothing_due = broker.view_slot(&self.slot).await.is_ok_and(|view| view.due == 0);
-            return course.nothing_due;
+        if !progress.nothing_due {
+            progress.nothing_due =
+                broker.view_slot(&self.slot).await.is_ok_and(|view| view.due == 0);
+            return progress.nothing_due;
         }
-        course.nothing_due = false;
-        match broker.report_slot(&self.slot, course.generation.0, Report::Retired).await {
-            Ok(()) => course.retired = true,
+        progress.nothing_due = false;
+        match broker.report_slot(&self.slot, progress.generation.0, Report::Retired).await {
+            Ok(()) => progress.retired = true,
             Err(error) => tracing::warn!(slot = %self.slot, %error, "not reported as empty yet"),
         }
         false

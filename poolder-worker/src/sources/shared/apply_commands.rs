@@ -8,44 +8,44 @@ use poolder_core::policy::decide::Ending;
 use tokio::time::Instant;
 
 use super::claimer::Claimer;
-use super::connection::Line;
+use super::connection::ClaimerConnection;
 use crate::run::context::Interruption;
 use crate::run::mailbox::EntryKey;
 use crate::run::settle::unstarted;
 
 impl Claimer {
     /// Follows the orders that are known.
-    pub(super) async fn obey(&mut self, line: &mut Line) {
+    pub(super) async fn apply_commands(&mut self, connection: &mut ClaimerConnection) {
         let paused = {
             let orders = self.setup.orders.borrow();
-            if orders.known() != self.heeded {
-                self.heeded = orders.known();
+            if orders.known() != self.applied {
+                self.applied = orders.known();
                 let doubtful = self.held.iter().filter(|(_, held)| orders.may_cancel(held.cx.id()));
-                self.doubts = doubtful.map(|(key, _)| key.clone()).collect();
+                self.to_check = doubtful.map(|(key, _)| key.clone()).collect();
             }
             orders.is_paused()
         };
         if paused {
             // What has not started waits with the others; what came in while the pause began too.
-            self.take_back();
+            self.reclaim_offered();
             for work in std::mem::take(&mut self.waiting) {
                 self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
             }
-            line.unblock(&self.setup.client).await;
+            connection.unblock(&self.setup.client).await;
         }
-        if self.doubts.is_empty() || Instant::now() < self.not_before {
+        if self.to_check.is_empty() || Instant::now() < self.not_before {
             return;
         }
-        if let Err(error) = self.ask_about_doubts().await {
+        if let Err(error) = self.check_cancelled().await {
             // They are asked about again; one that starts meanwhile is told to stop then.
-            self.stumble(&error.to_string());
+            self.back_off(&error.to_string());
         }
     }
 
-    async fn ask_about_doubts(&mut self) -> Result<(), Error> {
-        self.doubts.retain(|key| self.held.get(key).is_some_and(|held| !held.cx.is_cancelled()));
+    async fn check_cancelled(&mut self) -> Result<(), Error> {
+        self.to_check.retain(|key| self.held.get(key).is_some_and(|held| !held.cx.is_cancelled()));
         let jobs: Vec<_> = self
-            .doubts
+            .to_check
             .iter()
             .map(|key| {
                 let cx = &self.held[key].cx;
@@ -54,7 +54,7 @@ impl Claimer {
             })
             .collect();
         let verdicts = self.setup.client.broker().heed(&self.setup.partition, &jobs).await?;
-        let asked = std::mem::take(&mut self.doubts).into_iter().zip(verdicts);
+        let asked = std::mem::take(&mut self.to_check).into_iter().zip(verdicts);
         let cancelled: HashSet<EntryKey> =
             asked.filter_map(|(key, verdict)| verdict.then_some(key)).collect();
         for key in &cancelled {
@@ -69,7 +69,7 @@ impl Claimer {
             return Ok(());
         }
         // What waits for a slot has no handler that could end it.
-        self.take_back();
+        self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
             if cancelled.contains(&(work.claim.lane, work.claim.entry.clone())) {
                 self.settling.push(unstarted(work, Ending::Cancelled, &self.setup.clock));

@@ -4,20 +4,22 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use poolder_core::broker::{ClaimLine, NodeName};
+use poolder_core::broker::{ClaimConnection, NodeName};
 use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane};
 use tokio::time::Instant;
 
 use super::claimer::Claimer;
-use super::connection::{AUDIT, IDLE_AUDIT, Line, State, Told, Wait, start_wait};
+use super::connection::{
+    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, Wait, WaitInfo, start_wait,
+};
 use crate::process::limits::FIRST_PAUSE;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::slot_set::SlotSet;
 
 /// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
 /// for one of them to be done, before every free slot gets one.
-const LONGEST_RUN: Duration = Duration::from_millis(2);
+const MAX_INLINE_WAIT: Duration = Duration::from_millis(2);
 
 /// A claim that the server had not finished when its line broke lands no later than this: the
 /// time it may block, and a margin.
@@ -26,41 +28,41 @@ const LATE_CLAIMS: Duration = Duration::from_secs(7);
 impl Claimer {
     /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
     pub(crate) async fn run(mut self) -> SlotSet {
-        let mut line = Line::closed();
+        let mut connection = ClaimerConnection::closed();
         let mut name = self.setup.identity.borrow().name.clone();
         loop {
             self.collect().await;
-            if self.nearly_whole() {
+            if self.should_delay_settling() {
                 tokio::task::yield_now().await;
                 self.collect().await;
             }
             let now_named = self.setup.identity.borrow_and_update().name.clone();
             if now_named != name {
-                self.lose_everything(&name, &now_named);
+                self.abandon_claims(&name, &now_named);
                 name = now_named;
-                line.close(&self.setup.client).await;
+                connection.close(&self.setup.client).await;
             }
             let phase = *self.setup.phase.borrow_and_update();
             if phase != ShutdownPhase::Run {
                 self.wind_down(phase);
-                line.unblock(&self.setup.client).await;
-                if self.held.is_empty() && !line.is_waiting() {
+                connection.unblock(&self.setup.client).await;
+                if self.held.is_empty() && !connection.is_waiting() {
                     self.leave(&name).await;
                     return self.setup.slots;
                 }
             }
-            self.obey(&mut line).await;
+            self.apply_commands(&mut connection).await;
             if self.dispatch() {
                 // SlotSet work these off without waiting for anything, and ring when they are done
                 // or one waits after all: what ends meanwhile is settled in one go.
-                let patience = Instant::now() + LONGEST_RUN;
+                let patience = Instant::now() + MAX_INLINE_WAIT;
                 self.until_something(patience).await;
                 if Instant::now() >= patience {
                     // A handler that blocks or computes says nothing of it.
                     self.setup.slots.mailbox.handler_waits();
                 }
             } else {
-                self.step(&mut line, &name).await;
+                self.step(&mut connection, &name).await;
             }
         }
     }
@@ -92,64 +94,68 @@ impl Claimer {
     }
 
     /// Does the next thing: opens the line, adopts, settles and claims, or waits.
-    async fn step(&mut self, line: &mut Line, name: &NodeName) {
+    async fn step(&mut self, connection: &mut ClaimerConnection, name: &NodeName) {
         let now = Instant::now();
         let must_settle = !self.settling.is_empty();
-        match std::mem::replace(&mut line.state, State::Closed) {
-            State::Closed if now < self.not_before || !(self.may_claim() || must_settle) => {
+        match std::mem::replace(&mut connection.state, ConnectionState::Closed) {
+            ConnectionState::Closed
+                if now < self.not_before || !(self.may_claim() || must_settle) =>
+            {
                 self.until_something(self.not_before).await;
             }
-            State::Closed => self.open(line, name).await,
+            ConnectionState::Closed => self.open(connection, name).await,
             // What it claims would bear the old history, and be settled one by one for ever.
-            State::Open(_) if std::mem::take(&mut self.outdated) => {
+            ConnectionState::Open(_) if std::mem::take(&mut self.outdated) => {
                 tracing::info!(
                     partition = %self.setup.partition,
                     "the server has another history: the line to it is opened anew"
                 );
             }
-            State::Open(mut open) => {
-                if line.adopt_at.is_some_and(|at| at <= now) || line.audit_at <= now {
-                    match self.adopt(line, &mut open, name).await {
-                        Ok(()) => line.state = State::Open(open),
-                        Err(error) => self.stumble(&error.to_string()),
+            ConnectionState::Open(mut open) => {
+                if connection.adopt_at.is_some_and(|at| at <= now) || connection.audit_at <= now {
+                    match self.adopt(connection, &mut open, name).await {
+                        Ok(()) => connection.state = ConnectionState::Open(open),
+                        Err(error) => self.back_off(&error.to_string()),
                     }
                 } else if must_settle && now < self.not_before {
-                    line.state = State::Open(open);
+                    connection.state = ConnectionState::Open(open);
                     self.until_something(self.not_before).await;
                 } else {
-                    self.trade(line, open, name).await;
+                    self.settle_and_claim(connection, open, name).await;
                 }
             }
-            State::Waiting { wait, told } if must_settle && now >= self.not_before => {
+            ConnectionState::Waiting { wait, info } if must_settle && now >= self.not_before => {
                 // The wait goes on meanwhile; its connection is not ours to use.
-                let without_suspects = !told.suspects;
-                line.state = State::Waiting { wait, told };
+                let without_suspects = !info.suspects;
+                connection.state = ConnectionState::Waiting { wait, info };
                 let batch = std::mem::take(&mut self.settling);
                 let (partition, limits) = (&self.setup.partition, self.setup.limits);
                 let broker = self.setup.client.broker();
                 let results = broker.settle(partition, limits, &batch).await;
-                self.conclude(batch, results);
+                self.apply_settled(batch, results);
                 if without_suspects && self.suspects_welcome() {
                     // The suspect that ran is settled; the wait began without an eye on the next.
-                    line.unblock(&self.setup.client).await;
+                    connection.unblock(&self.setup.client).await;
                 }
             }
-            State::Waiting { wait, told } => self.wait_on(line, wait, told, name).await,
+            ConnectionState::Waiting { wait, info } => {
+                self.wait_on(connection, wait, info, name).await
+            }
         }
     }
 
-    async fn open(&mut self, line: &mut Line, name: &NodeName) {
+    async fn open(&mut self, connection: &mut ClaimerConnection, name: &NodeName) {
         let (client, limits) = (&self.setup.client, self.setup.limits);
-        match ClaimLine::open(client.broker(), &self.setup.partition, name, limits).await {
+        match ClaimConnection::open(client.broker(), &self.setup.partition, name, limits).await {
             Ok(open) => {
                 self.pause = FIRST_PAUSE;
                 (self.history, self.outdated) = (open.history(), false);
-                line.state = State::Open(Box::new(open));
+                connection.state = ConnectionState::Open(Box::new(open));
                 // A reply may have been lost with the line before; and a claim may yet land.
-                line.adopt_at = Some(Instant::now());
-                line.late = Some(Instant::now() + LATE_CLAIMS);
+                connection.adopt_at = Some(Instant::now());
+                connection.late = Some(Instant::now() + LATE_CLAIMS);
             }
-            Err(error) => self.stumble(&error.to_string()),
+            Err(error) => self.back_off(&error.to_string()),
         }
     }
 
@@ -157,11 +163,11 @@ impl Claimer {
     /// is believed after a lost reply only; else when two audits agree.
     async fn adopt(
         &mut self,
-        line: &mut Line,
-        open: &mut ClaimLine,
+        connection: &mut ClaimerConnection,
+        open: &mut ClaimConnection,
         name: &NodeName,
     ) -> Result<(), Error> {
-        let sure = line.adopt_at.is_some_and(|at| at <= Instant::now());
+        let sure = connection.adopt_at.is_some_and(|at| at <= Instant::now());
         let mut doubtful = HashSet::new();
         for lane in Lane::ALL {
             let mut unknown = open.held(lane).await?;
@@ -169,7 +175,7 @@ impl Claimer {
                 .retain(|id| !self.held.contains_key(&(lane, id.clone())) && !mutated("adoption"));
             if !sure {
                 doubtful.extend(unknown.iter().map(|id| (lane, id.clone())));
-                unknown.retain(|id| line.doubtful.contains(&(lane, id.clone())));
+                unknown.retain(|id| connection.doubtful.contains(&(lane, id.clone())));
             }
             if unknown.is_empty() {
                 continue;
@@ -179,30 +185,36 @@ impl Claimer {
                 "adopting jobs whose claim was answered into the void"
             );
             let claimed = open.adopt(lane, &unknown).await?;
-            self.accept(claimed, name, open.history().as_ref());
+            self.take_claims(claimed, name, open.history().as_ref());
         }
         let idle = doubtful.is_empty() && self.held.is_empty();
-        line.doubtful = doubtful;
-        line.audit_at = Instant::now() + if idle { IDLE_AUDIT } else { AUDIT };
+        connection.doubtful = doubtful;
+        connection.audit_at = Instant::now() + if idle { IDLE_AUDIT } else { AUDIT };
         if sure {
-            line.adopt_at = line.late.take();
+            connection.adopt_at = connection.late.take();
         }
         Ok(())
     }
 
     /// Settles and claims in one round trip, or starts to wait when there is nothing to do.
-    async fn trade(&mut self, line: &mut Line, mut open: Box<ClaimLine>, name: &NodeName) {
+    async fn settle_and_claim(
+        &mut self,
+        connection: &mut ClaimerConnection,
+        mut open: Box<ClaimConnection>,
+        name: &NodeName,
+    ) {
         let wanted = self.wanted();
         let suspects = self.suspects_welcome();
         let picked = if wanted > 0 { self.lanes.pick(suspects) } else { None };
         if picked.is_none() && self.settling.is_empty() {
             if wanted == 0 {
-                line.state = State::Open(open);
-                let until = line.adopt_at.unwrap_or(line.audit_at);
+                connection.state = ConnectionState::Open(open);
+                let until = connection.adopt_at.unwrap_or(connection.audit_at);
                 self.until_something(until).await;
             } else {
-                let told = Told { id: open.id(), unblocked: false, suspects };
-                line.state = State::Waiting { wait: start_wait(open, suspects), told };
+                let info = WaitInfo { id: open.id(), unblocked: false, suspects };
+                connection.state =
+                    ConnectionState::Waiting { wait: start_wait(open, suspects), info };
             }
             return;
         }
@@ -213,7 +225,7 @@ impl Claimer {
         let batch = std::mem::take(&mut self.settling);
         match open.exchange(&batch, claim, self.lanes.are_stale()).await {
             Ok(exchange) => {
-                self.conclude(batch, exchange.settled);
+                self.apply_settled(batch, exchange.settled);
                 if let Some(depths) = exchange.depths {
                     self.lanes.learn(depths);
                 }
@@ -222,22 +234,28 @@ impl Claimer {
                         if let Some((lane, count)) = claim {
                             self.lanes.claimed(lane, count, claimed.len());
                         }
-                        line.stir(&claimed);
-                        self.accept(claimed, name, open.history().as_ref());
-                        line.state = State::Open(open);
+                        connection.audit_soon(&claimed);
+                        self.take_claims(claimed, name, open.history().as_ref());
+                        connection.state = ConnectionState::Open(open);
                     }
                     // The claim alone failed; the line is opened anew and adopts, to be sure.
-                    Err(error) => self.stumble(&error.to_string()),
+                    Err(error) => self.back_off(&error.to_string()),
                 }
             }
             Err(error) => {
                 self.settling = batch;
-                self.stumble(&error.to_string());
+                self.back_off(&error.to_string());
             }
         }
     }
 
-    async fn wait_on(&mut self, line: &mut Line, mut wait: Wait, told: Told, name: &NodeName) {
+    async fn wait_on(
+        &mut self,
+        connection: &mut ClaimerConnection,
+        mut wait: Wait,
+        info: WaitInfo,
+        name: &NodeName,
+    ) {
         let setup = &mut self.setup;
         let came = tokio::select! {
             came = &mut wait => Some(came),
@@ -249,14 +267,14 @@ impl Claimer {
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
         };
         match came {
-            None => line.state = State::Waiting { wait, told },
+            None => connection.state = ConnectionState::Waiting { wait, info },
             Some((open, Ok(claimed))) => {
-                claimed.jobs.iter().for_each(|claim| self.lanes.stirred(claim.lane));
-                line.stir(&claimed);
-                self.accept(claimed, name, open.history().as_ref());
-                line.state = State::Open(Box::new(open));
+                claimed.jobs.iter().for_each(|claim| self.lanes.note_jobs(claim.lane));
+                connection.audit_soon(&claimed);
+                self.take_claims(claimed, name, open.history().as_ref());
+                connection.state = ConnectionState::Open(Box::new(open));
             }
-            Some((_, Err(error))) => self.stumble(&error.to_string()),
+            Some((_, Err(error))) => self.back_off(&error.to_string()),
         }
     }
 

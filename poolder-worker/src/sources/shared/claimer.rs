@@ -23,7 +23,7 @@ use crate::run::settle::unstarted;
 use crate::run::slot_set::{SlotSet, TargetSize};
 
 /// What a claimer is made of.
-pub(crate) struct Setup {
+pub(crate) struct ClaimerSetup {
     pub(crate) client: Client,
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
@@ -40,7 +40,7 @@ pub(crate) struct Setup {
 }
 
 pub(crate) struct Claimer {
-    pub(super) setup: Setup,
+    pub(super) setup: ClaimerSetup,
     /// Everything the server thinks we hold, until a settlement is answered for.
     pub(super) held: HashMap<EntryKey, Held>,
     /// Claimed beyond the free slots; these start first.
@@ -55,9 +55,9 @@ pub(crate) struct Claimer {
     /// … and whether the server has another one by now.
     pub(super) outdated: bool,
     /// The orders that were followed last …
-    pub(super) heeded: Option<Orders>,
+    pub(super) applied: Option<Orders>,
     /// … and held jobs of which the server must be asked whether they were cancelled.
-    pub(super) doubts: Vec<EntryKey>,
+    pub(super) to_check: Vec<EntryKey>,
     pub(super) lanes: Lanes,
     pub(super) pause: Duration,
     pub(super) not_before: Instant,
@@ -70,7 +70,7 @@ pub(super) struct Held {
 }
 
 impl Claimer {
-    pub(crate) fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: ClaimerSetup) -> Self {
         Self {
             setup,
             held: HashMap::new(),
@@ -81,8 +81,8 @@ impl Claimer {
             settling: vec![],
             history: None,
             outdated: false,
-            heeded: None,
-            doubts: vec![],
+            applied: None,
+            to_check: vec![],
             lanes: Lanes::default(),
             pause: FIRST_PAUSE,
             not_before: Instant::now(),
@@ -140,7 +140,7 @@ impl Claimer {
     }
 
     /// Takes in what a claim brought.
-    pub(super) fn accept(
+    pub(super) fn take_claims(
         &mut self,
         claimed: Claimed,
         owner: &NodeName,
@@ -171,7 +171,7 @@ impl Claimer {
             self.setup.liveness.allow(policy.timeout);
             let cx = context(&self.setup, &claim, policy.timeout);
             if orders.may_cancel(claim.job_id()) {
-                self.doubts.push(place.key().clone());
+                self.to_check.push(place.key().clone());
             }
             place.insert(Held { cx: cx.clone(), suspect: None });
             let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
@@ -204,7 +204,7 @@ impl Claimer {
     }
 
     /// Learns what became of settlements; what was not answered for is settled again.
-    pub(super) fn conclude(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
+    pub(super) fn apply_settled(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
         let mut failed = None;
         for (settlement, result) in batch.into_iter().zip(results) {
             let key = {
@@ -249,13 +249,13 @@ impl Claimer {
             }
         }
         match failed {
-            Some(error) => self.stumble(&error.to_string()),
+            Some(error) => self.back_off(&error.to_string()),
             None => self.pause = FIRST_PAUSE,
         }
     }
 
     /// After a failure: says so, and lets a moment pass, longer each time.
-    pub(super) fn stumble(&mut self, error: &str) {
+    pub(super) fn back_off(&mut self, error: &str) {
         tracing::warn!(
             partition = %self.setup.partition, error, retry_in = ?self.pause,
             held = self.held.len(), "the server could not be asked, going on by myself"
@@ -265,7 +265,7 @@ impl Claimer {
     }
 
     /// Jobs that no slot has come for wait here again.
-    pub(super) fn take_back(&mut self) {
+    pub(super) fn reclaim_offered(&mut self) {
         let mut jobs = self.setup.slots.mailbox.reclaim();
         jobs.append(&mut self.waiting);
         self.waiting = jobs;
@@ -273,7 +273,7 @@ impl Claimer {
 
     /// On the way out: what did not start goes back at once; in the second phase, all of it.
     pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
-        self.take_back();
+        self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
             self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
         }
@@ -283,12 +283,12 @@ impl Claimer {
     }
 
     /// The node was declared dead: others run what we held.
-    pub(super) fn lose_everything(&mut self, old: &str, new: &str) {
+    pub(super) fn abandon_claims(&mut self, old: &str, new: &str) {
         tracing::error!(
             partition = %self.setup.partition, old, new, jobs = self.held.len(),
             "this node was declared dead; it stops what it held and goes on under a new name"
         );
-        self.take_back();
+        self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
             self.held.remove(&(work.claim.lane, work.claim.entry));
         }
@@ -297,7 +297,7 @@ impl Claimer {
 }
 
 /// What the handler of a claim is told.
-fn context(setup: &Setup, claim: &Claim, timeout: Option<Duration>) -> Context {
+fn context(setup: &ClaimerSetup, claim: &Claim, timeout: Option<Duration>) -> Context {
     Context::new(About {
         id: claim.job_id(),
         kind: claim.envelope.kind().into(),

@@ -10,7 +10,7 @@ use crate::run::settle::unstarted;
 
 /// No more jobs are claimed in one read: a reply has to fit into memory, and what was claimed at
 /// once is removed at once, by one script, when it has ended together.
-const MOST_AT_ONCE: usize = 250;
+const MAX_CLAIM: usize = 250;
 
 impl Claimer {
     /// How many jobs to claim: one per free slot that has nothing waiting for it.
@@ -19,13 +19,13 @@ impl Claimer {
             return 0;
         }
         let given = self.waiting.len() + self.setup.slots.mailbox.offered();
-        self.free.len().saturating_sub(given).min(MOST_AT_ONCE)
+        self.free.len().saturating_sub(given).min(MAX_CLAIM)
     }
 
     /// True when all but a few of the jobs held have ended, and these are about to: other threads
     /// run them, and no handler has waited. What was claimed at once is removed most cheaply at
     /// once.
-    pub(super) fn nearly_whole(&self) -> bool {
+    pub(super) fn should_delay_settling(&self) -> bool {
         let running = self.held.len().saturating_sub(self.settling.len());
         (1..self.threads).contains(&running)
             && !self.settling.is_empty()
@@ -45,7 +45,7 @@ impl Claimer {
         if self.setup.slots.mailbox.take_waited() {
             woken = usize::MAX;
             left_before = 0;
-            self.take_back();
+            self.reclaim_offered();
         }
         let (mut given, mut left, mut kept) = (vec![], vec![], VecDeque::new());
         for work in std::mem::take(&mut self.waiting) {

@@ -75,7 +75,7 @@ impl Lanes {
     }
 
     /// Jobs came from this lane, so that more may be there.
-    pub(crate) fn stirred(&mut self, lane: Lane) {
+    pub(crate) fn note_jobs(&mut self, lane: Lane) {
         self.depths[lane.index()] = self.depths[lane.index()].max(1);
     }
 }

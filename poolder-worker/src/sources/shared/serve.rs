@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::claimer::{Claimer, Setup};
+use super::claimer::{Claimer, ClaimerSetup};
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::mailbox::Mailbox;
@@ -33,7 +33,7 @@ pub(crate) async fn run_shared(
     let orders = services.orders.subscribe();
     node.services.add(services);
     let clean = loop {
-        let setup = Setup {
+        let setup = ClaimerSetup {
             client: node.client.clone(),
             partition: partition.clone(),
             limits: node.limits,
