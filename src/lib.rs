@@ -60,8 +60,8 @@ pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
     Backoff, BoxError, Callback, Cause, Counters, End, Envelope, Error, Failure, Format, Handle,
-    Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Plan, Policy,
-    QueueName, RawJob, Schedule, State, Status, Tick, Timestamp, Timing, Verdict, Zone, payload,
+    Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Policy, QueueName,
+    RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict, Zone, payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, pool, scheduler};

@@ -15,11 +15,11 @@ pub enum Guard {
     JobId = 1 << 3,
     /// `move.lua` writes the destination before it removes the source.
     DestinationFirst = 1 << 4,
-    /// `let_go.lua` looks whether the entry is really gone before it ends a claim.
+    /// `ack_missing.lua` looks whether the entry is really gone before it ends a claim.
     LookAgain = 1 << 5,
-    /// `mark.lua` marks only who has not given a sign of life since.
+    /// `node_mark_dead.lua` marks only who has not given a sign of life since.
     CompareAndSet = 1 << 6,
-    /// `beat.lua` tells a marked node that it is dead, and it takes a new name.
+    /// `node_beat.lua` tells a marked node that it is dead, and it takes a new name.
     Sticky = 1 << 7,
     /// A node is dead only when two beats in a row have found it silent.
     TwoBeats = 1 << 8,
@@ -27,7 +27,7 @@ pub enum Guard {
     Adoption = 1 << 9,
     /// Re-adding a rescued job gives it a new entry id.
     NewEntry = 1 << 10,
-    /// `forget.lua` removes only consumers that hold nothing.
+    /// `consumer_remove.lua` removes only consumers that hold nothing.
     ForgetEmpty = 1 << 11,
     /// A node runs one suspect at a time, and does not keep a second one.
     OneSuspect = 1 << 12,

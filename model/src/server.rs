@@ -293,8 +293,8 @@ impl Server {
         }
     }
 
-    /// `let_go.lua`: ends the claim of an entry that was found to be gone.
-    pub fn let_go(&mut self, guards: Guards, id: Id) {
+    /// `ack_missing.lua`: ends the claim of an entry that was found to be gone.
+    pub fn ack_missing(&mut self, guards: Guards, id: Id) {
         // A pending id without an entry is not kept here: only another job's claim can be hit.
         if !guards.has(Guard::LookAgain)
             && let Some(entry) = self.entry_mut(id)
@@ -303,7 +303,7 @@ impl Server {
         }
     }
 
-    /// `forget.lua`: removes a consumer, and with it whatever it holds.
+    /// `consumer_remove.lua`: removes a consumer, and with it whatever it holds.
     pub fn forget(&mut self, guards: Guards, name: Name) {
         if guards.has(Guard::ForgetEmpty) {
             return;
@@ -313,7 +313,7 @@ impl Server {
         }
     }
 
-    /// `beat.lua`. Returns false when the node is dead.
+    /// `node_beat.lua`. Returns false when the node is dead.
     pub fn beat(&mut self, guards: Guards, name: Name) -> bool {
         if self.nodes & bit(name) == 0 && self.marks & bit(name) != 0 {
             if guards.has(Guard::Sticky) {
@@ -326,7 +326,7 @@ impl Server {
         true
     }
 
-    /// `mark.lua`. `changed` when the node has given a sign of life since it was found silent.
+    /// `node_mark_dead.lua`. `changed` when the node has given a sign of life since it was found silent.
     pub fn mark(&mut self, guards: Guards, name: Name, changed: bool) -> bool {
         if self.nodes & bit(name) == 0 || (changed && guards.has(Guard::CompareAndSet)) {
             return false;

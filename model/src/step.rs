@@ -302,7 +302,7 @@ impl World {
                 None => Rescue::Gone(id),
             },
             Rescue::Gone(id) => {
-                self.server.let_go(guards, id);
+                self.server.ack_missing(guards, id);
                 Rescue::Idle
             }
             other => other,

@@ -39,7 +39,7 @@ pub use job::{
 };
 pub use policy::Counters;
 pub use poolder_cron::{Timing, Zone};
-pub use schedule::{Missed, Overlap, Plan, Schedule, Status, check_schedule_name};
+pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
 pub use stored::{Claim, End, Entry, Envelope, Undecodable, variant};
 
 /// What code written by the macros refers to; no part of the API.

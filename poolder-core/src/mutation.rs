@@ -52,7 +52,7 @@ const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "slot-term",
-        "addressed/slot_turn",
+        "addressed/slot_poll",
         "if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end",
         "",
     ),

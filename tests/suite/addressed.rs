@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{PoolClient, QueueName, SlotView};
-use poolder_core::broker::{Settled, Settlement, SlotLease, Taken, Turn, TurnOrder};
+use poolder_core::broker::{AcquireReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Entry, Partition};
 use tokio::sync::mpsc;
@@ -174,16 +174,17 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     let pool = space.client.pool::<Number>("q");
     pool.cast(Number(1)).await.unwrap();
     let place = slot("q", 0);
-    let order = TurnOrder { claim: 1, generation: 1, open: true, ..TurnOrder::default() };
+    let order = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
     let take = async |node: &str, gone: Option<&str>| {
         let node = node.into();
-        match broker.take_slot(&place, &node, gone).await.unwrap() {
-            Taken::Ours(lease) => Some(lease),
+        match broker.acquire_slot(&place, &node, gone).await.unwrap() {
+            AcquireReply::Ours(lease) => Some(lease),
             _ => None,
         }
     };
     let claim = async |lease: &SlotLease, order| {
-        let Turn::Claimed(mut entries) = broker.turn(lease, &order).await.unwrap().turn else {
+        let SlotPoll::Claimed(mut entries) = broker.poll_slot(lease, &order).await.unwrap().turn
+        else {
             panic!("there is a job");
         };
         let Some(Entry::Job(claim)) = entries.pop() else { panic!("it is one") };
@@ -212,8 +213,8 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
         assert!(matches!(refused[0], Settled::Fenced), "{refused:?}");
     }
     let complete = std::slice::from_ref(&first.entry);
-    let late = broker.turn(&zombie, &TurnOrder { complete, ..order }).await.unwrap();
-    assert!(matches!(late.turn, Turn::Lost) && late.completed == 0);
+    let late = broker.poll_slot(&zombie, &PollRequest { complete, ..order }).await.unwrap();
+    assert!(matches!(late.turn, SlotPoll::Lost) && late.completed == 0);
     assert_eq!((space.count("q", "completed").await, space.ready("q").await), (0, 1));
     assert!(!broker.release_slot(&zombie, false).await.unwrap());
 
@@ -278,11 +279,11 @@ async fn what_a_dead_holder_had_claimed_runs_first_and_in_order() {
     }
     // It claimed four, and died.
     let (place, ghost) = (slot("q", 0), "ghost".into());
-    let Taken::Ours(lease) = broker.take_slot(&place, &ghost, None).await.unwrap() else {
+    let AcquireReply::Ours(lease) = broker.acquire_slot(&place, &ghost, None).await.unwrap() else {
         panic!("nobody else is there")
     };
-    let order = TurnOrder { claim: 4, generation: 1, open: true, ..TurnOrder::default() };
-    let Turn::Claimed(four) = broker.turn(&lease, &order).await.unwrap().turn else {
+    let order = PollRequest { claim: 4, generation: 1, open: true, ..PollRequest::default() };
+    let SlotPoll::Claimed(four) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
         panic!("there are six")
     };
     assert_eq!(four.len(), 4);

@@ -352,7 +352,7 @@ impl Machine {
             for settled in self.broker.settle(&self.partition, limits, &batch).await {
                 prop_assert!(matches!(settled, Settled::Applied), "{settled:?}");
             }
-            prop_assert!(self.broker.forget(&self.partition, lane, &name).await.unwrap());
+            prop_assert!(self.broker.remove_consumer(&self.partition, lane, &name).await.unwrap());
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use poolder::QueueName;
 use poolder::prelude::*;
-use poolder_core::broker::{Taken, Turn, TurnOrder};
+use poolder_core::broker::{AcquireReply, PollRequest, SlotPoll};
 use poolder_core::{Entry, Partition};
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -102,19 +102,19 @@ async fn a_holder_that_has_not_heard_of_a_resize_runs_only_what_was_stored_befor
     let pool = space.client.pool::<Number>("q");
     pool.slot(0).cast(Number(1)).await.unwrap();
     let (place, node) = (Partition { queue, index: 0 }, "holder".into());
-    let Taken::Ours(lease) = broker.take_slot(&place, &node, None).await.unwrap() else {
+    let AcquireReply::Ours(lease) = broker.acquire_slot(&place, &node, None).await.unwrap() else {
         panic!("nobody else is there")
     };
     pool.resize(1).await.unwrap();
     pool.slot(0).cast(Number(2)).await.unwrap();
     // To the holder the pool is still what it was, and open.
-    let order = TurnOrder { claim: 16, generation: 1, open: true, ..TurnOrder::default() };
-    let Turn::Claimed(before) = broker.turn(&lease, &order).await.unwrap().turn else {
+    let order = PollRequest { claim: 16, generation: 1, open: true, ..PollRequest::default() };
+    let SlotPoll::Claimed(before) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
         panic!("one is from before")
     };
     let [Entry::Job(first)] = &before[..] else { panic!("{before:?}") };
     let complete = std::slice::from_ref(&first.entry);
-    let order = TurnOrder { complete, lane: Lane::Normal, ..order };
-    let after = broker.turn(&lease, &order).await.unwrap();
-    assert!(matches!((after.completed, &after.turn), (1, Turn::Wait)), "{after:?}");
+    let order = PollRequest { complete, lane: Lane::Normal, ..order };
+    let after = broker.poll_slot(&lease, &order).await.unwrap();
+    assert!(matches!((after.completed, &after.turn), (1, SlotPoll::Wait)), "{after:?}");
 }

@@ -68,7 +68,7 @@ pub(crate) enum Record {
     /// What became of that.
     CastEnded { key: u64, number: u64, outcome: Outcome },
     /// A handler begins with a step of a key.
-    Turn { run: u64, key: u64, number: u64, job: String, fence: u64 },
+    SlotPoll { run: u64, key: u64, number: u64, job: String, fence: u64 },
 }
 
 /// How a job is enqueued.

@@ -27,7 +27,7 @@ const BLOCK: Duration = Duration::from_secs(60);
 /// A job that sleeps, or keeps its thread.
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "seat.turn", queue = "seats")]
-struct Turn {
+struct SlotPoll {
     millis: u64,
     blocks: bool,
 }
@@ -41,7 +41,7 @@ pub(crate) fn node(words: &[String]) -> Told<()> {
         "1" => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    let worker = worker_fn(|job: Turn, _: Context| async move {
+    let worker = worker_fn(|job: SlotPoll, _: Context| async move {
         let time = Duration::from_millis(job.millis);
         if job.blocks {
             std::thread::sleep(time);
@@ -119,7 +119,7 @@ async fn blocked(out: &Path) -> Told<&'static str> {
     let before = fleet.settled(1, None).await?;
     let millis = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
     let slot = fleet.pool.slot(0);
-    slot.cast(Turn { millis, blocks: true }).await.map_err(told)?;
+    slot.cast(SlotPoll { millis, blocks: true }).await.map_err(told)?;
     until("the job starts", async || Ok(slot.inspect().await.map_err(told)?.running.is_some()))
         .await?;
     let _other = fleet.node(2)?;
@@ -139,23 +139,23 @@ async fn blocked(out: &Path) -> Told<&'static str> {
 }
 
 /// Jobs for all slots, one after another, until it is aborted.
-async fn cast(pool: PoolClient<Turn>) {
+async fn cast(pool: PoolClient<SlotPoll>) {
     for n in 0_u64.. {
         // What cannot be stored is not what is measured.
-        let _ = pool.cast(Turn { millis: 30, blocks: false }).key(n.to_string()).await;
+        let _ = pool.cast(SlotPoll { millis: 30, blocks: false }).key(n.to_string()).await;
         tokio::time::sleep(Duration::from_millis(4)).await;
     }
 }
 
 struct Fleet {
     stage: Stage,
-    pool: PoolClient<Turn>,
+    pool: PoolClient<SlotPoll>,
 }
 
 impl Fleet {
     async fn start(out: &Path, name: &str) -> Told<Self> {
         let stage = Stage::set(&out.join(name)).await?;
-        let pool = stage.client.pool::<Turn>(QUEUE);
+        let pool = stage.client.pool::<SlotPoll>(QUEUE);
         Ok(Self { stage, pool })
     }
 

@@ -135,15 +135,15 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
         7 => out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n"),
         // … where anybody wants to know it.
         2 if words.len() > 8 => out.extend(b"*1\r\n$2\r\nOK\r\n"),
-        // lease.lua: somebody else leads, so that no other duty is done here.
+        // leader_elect.lua: somebody else leads, so that no other duty is done here.
         2 if named(3, b":leader") => out.extend(b"*3\r\n:0\r\n:1\r\n$5\r\nother\r\n"),
-        // pool_meet.lua: no addressed pool has this name.
+        // pool_join.lua: no addressed pool has this name.
         2 if named(4, b":members") => {
             out.extend(b"*2\r\n*7\r\n");
             (0..7).for_each(|_| bulk(out, b""));
             out.extend(b"*0\r\n");
         }
-        // beat.lua
+        // node_beat.lua
         2 => out.extend(b"*4\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n"),
         _ => out.extend(b":1\r\n"),
     }

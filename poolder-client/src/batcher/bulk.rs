@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use poolder_core::Error;
-use poolder_core::broker::{CHUNK, CHUNK_BYTES, End};
+use poolder_core::broker::{CHUNK, CHUNK_BYTES, ListEnd};
 
 use crate::batcher::BatchEntry;
 use crate::batcher::handle::BatcherHandle;
@@ -116,10 +116,12 @@ async fn push_chunk<T: BatchEntry>(
             name: format!("{name}#{}", bulk.stored),
             window: *window,
         });
-        let pushed =
-            shared.push_chunk(&handle.group, End::Back, rest, token.as_ref()).await.inspect_err(
-                |error| bulk.unknown = if error.is_unknown() { rest.len() as u64 } else { 0 },
-            )?;
+        let pushed = shared
+            .push_chunk(&handle.group, ListEnd::Back, rest, token.as_ref())
+            .await
+            .inspect_err(|error| {
+                bulk.unknown = if error.is_unknown() { rest.len() as u64 } else { 0 }
+            })?;
         let stored = pushed.stored.min(rest.len());
         bulk.stored += stored as u64;
         bulk.sealed += pushed.sealed;

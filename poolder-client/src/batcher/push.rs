@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder_core::broker::{End, PushCall, PushVerdict, PushedEntries, Token};
+use poolder_core::broker::{ListEnd, PushCall, PushVerdict, PushedEntries, Token};
 use poolder_core::{Error, JobId};
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ pub struct Push<'h, T, E> {
 #[derive(Debug)]
 pub struct One<T> {
     entry: T,
-    end: End,
+    end: ListEnd,
 }
 
 /// A token and its window.
@@ -59,11 +59,11 @@ impl OwnToken {
 
 impl<T> One<T> {
     pub(super) fn back(entry: T) -> Self {
-        Self { entry, end: End::Back }
+        Self { entry, end: ListEnd::Back }
     }
 
     pub(super) fn front(entry: T) -> Self {
-        Self { entry, end: End::Front }
+        Self { entry, end: ListEnd::Front }
     }
 }
 
@@ -183,7 +183,7 @@ impl Shared {
     async fn push_alone(
         &self,
         group: &str,
-        end: End,
+        end: ListEnd,
         entry: &[u8],
         token: &OwnToken,
     ) -> Result<(), Error> {
@@ -199,7 +199,7 @@ impl Shared {
     pub(super) async fn push_chunk(
         &self,
         group: &str,
-        end: End,
+        end: ListEnd,
         entries: &[Vec<u8>],
         token: Option<&OwnToken>,
     ) -> Result<PushedEntries, Error> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use poolder_core::Error;
 use poolder_core::broker::{
-    BatchOptions, BatcherHome, Broker, CHUNK, CHUNK_BYTES, End, PushCall, PushVerdict,
+    BatchOptions, BatcherHome, Broker, CHUNK, CHUNK_BYTES, ListEnd, PushCall, PushVerdict,
 };
 use tokio::sync::oneshot;
 
@@ -67,7 +67,7 @@ impl Shared {
     pub(super) async fn push_with_others(
         self: &Arc<Self>,
         group: Arc<str>,
-        end: End,
+        end: ListEnd,
         entry: Vec<u8>,
     ) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
@@ -153,7 +153,7 @@ impl Shared {
 /// A pushed entry and who waits for it.
 struct Waiter {
     group: Arc<str>,
-    end: End,
+    end: ListEnd,
     entry: Vec<u8>,
     reply: Reply,
 }
@@ -258,7 +258,7 @@ impl Drop for Carrier {
 /// Entries of one group on their way to one end.
 struct Heap {
     group: Arc<str>,
-    end: End,
+    end: ListEnd,
     entries: Vec<Vec<u8>>,
     replies: Vec<Reply>,
 }

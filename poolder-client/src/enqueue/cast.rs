@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use poolder_core::broker::{Cast as Fate, PoolView, Receipt, Stored, When};
+use poolder_core::broker::{CastReply, PoolView, Receipt, Stored, When};
 use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
 use poolder_core::{
     EntryId, Envelope, Error, Handle, Job, JobId, Lane, Partition, Policy, QueueName, Timestamp,
@@ -159,8 +159,8 @@ impl Sending {
             }
             let slot = Partition { queue: self.queue.clone(), index };
             match broker.cast(view.generation, &slot, &self.envelope).await? {
-                Fate::Stored(entry) => return Ok(self.receipt(index, entry)),
-                Fate::Stale => view = known.renew(broker).await?,
+                CastReply::Stored(entry) => return Ok(self.receipt(index, entry)),
+                CastReply::Stale => view = known.renew(broker).await?,
             }
         }
         Err(Error::refused(format!(

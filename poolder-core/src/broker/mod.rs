@@ -26,23 +26,23 @@ mod schedule;
 mod scripts;
 
 pub use addressed::broadcast::{BroadcastReader, Copies};
-pub use addressed::registry::{Attendance, Cast, PoolView, Report};
-pub use addressed::slot_lease::{SlotWait, Taken, Turn, TurnOrder, Turned};
+pub use addressed::registry::{CastReply, PoolHeartbeat, PoolView, Report};
+pub use addressed::slot_lease::{AcquireReply, PollReply, PollRequest, SlotPoll, SlotWait};
 pub use addressed::slot_view::SlotView;
 pub use admin::cancel::Cancellation;
 pub use admin::queue::NodeView;
 pub use admin::server_check::Findings;
 pub use batch::{
     BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK,
-    CHUNK_BYTES, End, Gathering, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries,
+    CHUNK_BYTES, Gathering, ListEnd, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries,
     SealedBatch, Token, check_group,
 };
 pub use connection::broker::Broker;
 pub use connection::config::Config;
-pub use fleet::commands::Orders;
+pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
-pub use fleet::roster::{Beat, Beater, NodeInfo, NodeName, Standing};
+pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeName};
 pub use jobs::claim::{ClaimConnection, Claimed, ConnectionId, Exchange};
 pub use jobs::completions::EndListener;
 pub use jobs::durability::Durability;

@@ -36,31 +36,31 @@ scripts! {
         ENQUEUE = "enqueue";
         COMPLETE = "complete";
         MOVE = "move";
-        LET_GO = "let_go";
+        ACK_MISSING = "ack_missing";
     }
     maintenance {
         PROMOTE = "promote";
-        FORGET = "forget";
+        CONSUMER_REMOVE = "consumer_remove";
     }
     addressed {
-        SLOT_TAKE = "slot_take";
+        SLOT_ACQUIRE = "slot_acquire";
         SLOT_BEGIN = "slot_begin";
         SLOT_RELEASE = "slot_release";
-        SLOT_TURN = "slot_turn";
+        SLOT_POLL = "slot_poll";
         SLOT_CAST = "slot_cast";
         POOL_DEFINE = "pool_define";
         POOL_RESIZE = "pool_resize";
         POOL_REPORT = "pool_report";
-        POOL_MEET = "pool_meet";
+        POOL_JOIN = "pool_join";
         BROADCAST = "broadcast";
     }
     batch {
         PUSH = "push";
         POP = "pop";
-        DECLARE = "declare";
-        DISCARD = "discard";
-        APART = "apart";
-        POSTPONE = "postpone";
+        BATCHER_DECLARE = "batcher_declare";
+        BATCH_DISCARD = "batch_discard";
+        STASH = "stash";
+        TIMER_POSTPONE = "timer_postpone";
     }
     schedule {
         SCHEDULES = "schedules";
@@ -69,20 +69,20 @@ scripts! {
         TICK = "tick";
     }
     fleet {
-        BEAT = "beat";
-        MARK = "mark";
-        LEASE = "lease";
-        RESIGN = "resign";
-        HEED = "heed";
-        EXPIRE = "expire";
+        NODE_BEAT = "node_beat";
+        NODE_MARK_DEAD = "node_mark_dead";
+        LEADER_ELECT = "leader_elect";
+        LEADER_RESIGN = "leader_resign";
+        CHECK_CANCELLED = "check_cancelled";
+        CANCEL_EXPIRE = "cancel_expire";
     }
     admin {
         CANCEL = "cancel";
         PAUSE = "pause";
         OVERVIEW = "overview";
-        READY = "ready";
-        RUNNING = "running";
-        BODIES = "bodies";
+        LIST_READY = "list_ready";
+        LIST_RUNNING = "list_running";
+        LIST_BY_TIME = "list_by_time";
         SEARCH = "search";
         RESCHEDULE = "reschedule";
         REVIVE = "revive";

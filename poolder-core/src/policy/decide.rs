@@ -8,7 +8,7 @@ use crate::mutation::mutated;
 use crate::policy::Counters;
 
 /// The reason of a job that was cancelled from outside.
-pub(crate) const ORDERED: &str = "somebody ordered it to stop";
+pub(crate) const CANCELLED_ON_REQUEST: &str = "somebody ordered it to stop";
 
 /// How a claim ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +116,7 @@ pub fn decide(
         ) => Transition::Complete,
         Ending::Outcome(Outcome::DoneWith(result)) => Transition::CompleteWith(result),
         Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
-        Ending::Cancelled => Transition::Cancel(ORDERED.into()),
+        Ending::Cancelled => Transition::Cancel(CANCELLED_ON_REQUEST.into()),
         Ending::Outcome(Outcome::Snooze(delay)) => {
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
         }

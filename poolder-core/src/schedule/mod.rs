@@ -10,7 +10,7 @@ mod plan;
 mod record;
 mod spec;
 
-pub use plan::Plan;
+pub use plan::TickPlan;
 pub use record::Status;
 pub(crate) use record::{Record, StoredState, spread};
 pub use spec::{Missed, Overlap, Schedule, check_schedule_name};

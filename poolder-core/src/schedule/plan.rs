@@ -13,7 +13,7 @@ const COUNTED: usize = 1_000;
 
 /// What is to be done about a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct TickPlan {
     /// The ticks that run, in order.
     pub run: Vec<Timestamp>,
     /// The tick up to which all is decided.
@@ -36,13 +36,13 @@ impl Schedule {
         now: Timestamp,
         spread: f64,
         chunk: usize,
-    ) -> Plan {
+    ) -> TickPlan {
         let delay = self.delay(spread);
         // A tick is due when its time and the schedule's delay have passed.
         let horizon = Timestamp::from_millis(now.millis().saturating_sub(clamped_millis(delay)));
         let next = |last| self.next(origin, last).map(|tick| tick + delay);
         let Some(latest) = self.latest(origin, last, horizon) else {
-            return Plan { run: vec![], last, missed: 0, next: next(last) };
+            return TickPlan { run: vec![], last, missed: 0, next: next(last) };
         };
         let run = match self.missed {
             Missed::Skip if horizon.since(latest) > Missed::GRACE => vec![],
@@ -59,7 +59,7 @@ impl Schedule {
         let more = run.len() > chunk;
         let run: Vec<_> = run.into_iter().take(chunk).collect();
         let last = if more { run.last().copied().unwrap_or(latest) } else { latest };
-        Plan { run, last, missed, next: next(last) }
+        TickPlan { run, last, missed, next: next(last) }
     }
 
     /// The next ticks after a moment, jitter included: what a user asks for.
@@ -176,10 +176,10 @@ mod tests {
     fn nothing_is_due_before_its_time() {
         let every = schedule("1s", Missed::One);
         let plan = every.plan(ORIGIN, ms(0), ms(999), 0.0, CHUNK);
-        assert_eq!(plan, Plan { run: vec![], last: ms(0), missed: 0, next: Some(ms(1_000)) });
+        assert_eq!(plan, TickPlan { run: vec![], last: ms(0), missed: 0, next: Some(ms(1_000)) });
         let plan = every.plan(ORIGIN, ms(0), ms(1_000), 0.0, CHUNK);
         let run = vec![ms(1_000)];
-        assert_eq!(plan, Plan { run, last: ms(1_000), missed: 0, next: Some(ms(2_000)) });
+        assert_eq!(plan, TickPlan { run, last: ms(1_000), missed: 0, next: Some(ms(2_000)) });
     }
 
     #[test]

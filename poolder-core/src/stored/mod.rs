@@ -12,4 +12,4 @@ pub use end::End;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
 pub use wire::{Claim, Entry, Undecodable};
-pub(crate) use wire::{Death, JOB, Stretch, head, read_dead, read_entry, read_waiting};
+pub(crate) use wire::{ClaimedRange, Death, JOB, head, read_dead, read_entry, read_waiting};

@@ -40,13 +40,13 @@ pub struct Claim {
     /// For a plain entry: all its text, to know it again.
     pub(crate) plain: Option<Vec<u8>>,
     /// What was claimed with it by one read, where that was much.
-    pub(crate) stretch: Option<Arc<Stretch>>,
+    pub(crate) range: Option<Arc<ClaimedRange>>,
 }
 
 /// The entries that one read gave to us: a piece of the stream in which there are no others, and
 /// never will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct ClaimedRange {
     /// The id of its first entry …
     pub(crate) first: EntryId,
     /// … and the least id that is greater than that of its last.
@@ -55,7 +55,7 @@ pub(crate) struct Stretch {
     pub(crate) size: usize,
 }
 
-impl Stretch {
+impl ClaimedRange {
     /// Fewer than this are removed more cheaply one by one.
     const LEAST: usize = 8;
 
@@ -120,7 +120,7 @@ pub enum Entry {
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
-            Entry::Job(Claim { lane, entry, envelope, counters, plain, stretch: None })
+            Entry::Job(Claim { lane, entry, envelope, counters, plain, range: None })
         }
         Err(error) => Entry::Undecodable(Undecodable {
             lane,
@@ -241,12 +241,12 @@ mod tests {
             ids.push(last.into());
             ids
         };
-        let stretch = |ids: &[EntryId]| Stretch::of(ids.iter()).map(Arc::unwrap_or_clone);
-        let all = Stretch { first: "5-0".into(), after: "6-4".into(), size: 8 };
-        assert_eq!(stretch(&ids("6-3")), Some(all));
-        assert_eq!(stretch(&ids("6-3")[1..]), None, "too few to be worth it");
-        assert_eq!(stretch(&ids(&format!("6-{}", u64::MAX))), None);
-        assert_eq!(stretch(&ids("no id")), None);
+        let range = |ids: &[EntryId]| ClaimedRange::of(ids.iter()).map(Arc::unwrap_or_clone);
+        let all = ClaimedRange { first: "5-0".into(), after: "6-4".into(), size: 8 };
+        assert_eq!(range(&ids("6-3")), Some(all));
+        assert_eq!(range(&ids("6-3")[1..]), None, "too few to be worth it");
+        assert_eq!(range(&ids(&format!("6-{}", u64::MAX))), None);
+        assert_eq!(range(&ids("no id")), None);
     }
 
     #[test]

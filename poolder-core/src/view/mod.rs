@@ -35,7 +35,7 @@ pub struct QueueView {
     pub next_due: Option<Timestamp>,
     /// How many are kept among the dead.
     pub dead: u64,
-    /// Orders to cancel that were not carried out yet.
+    /// Commands to cancel that were not carried out yet.
     pub orders: u64,
     /// Who promotes, rescues and prunes here.
     pub leader: Option<LeaderView>,

@@ -59,7 +59,7 @@ impl Marks {
         let mut effects = vec![];
         if !dead.is_empty() {
             let part = part(cx, "dead");
-            if let Err(error) = set_apart(cx, about, &part, &dead).await {
+            if let Err(error) = set_aside(cx, about, &part, &dead).await {
                 return (vec![], Err(error.into()));
             }
             let unreadable = dead.iter().all(|(_, (mark, _))| *mark == Mark::Unreadable);
@@ -73,7 +73,7 @@ impl Marks {
         // With all entries marked, the list is already what is left.
         if (again.len() as u64) < len {
             let part = part(cx, "left");
-            if let Err(error) = set_apart(cx, about, &part, &again).await {
+            if let Err(error) = set_aside(cx, about, &part, &again).await {
                 return (vec![], Err(error.into()));
             }
             effects.push(Effect::KeepEntries(part));
@@ -91,7 +91,7 @@ fn part(cx: &Context, what: &str) -> String {
 type Marked = (u64, (Mark, String));
 
 /// Copies the marked entries into a list of their own, a chunk at a time, in their order.
-async fn set_apart(
+async fn set_aside(
     cx: &Context,
     about: &BatchPayload,
     part: &str,
@@ -131,7 +131,7 @@ async fn copy(
             .iter()
             .map(|(at, _)| std::mem::take(&mut found[usize::try_from(at - first).unwrap_or(0)]))
             .collect();
-        broker.set_apart(partition, id, part, &entries).await?;
+        broker.set_aside(partition, id, part, &entries).await?;
         rest = far;
     }
     Ok(())

@@ -4,39 +4,39 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use poolder_core::JobId;
-use poolder_core::broker::Orders;
+use poolder_core::broker::Commands;
 
 /// The orders that stand, as far as they are known.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub(crate) struct KnownCommands {
     /// Nothing is claimed before they are known.
-    known: Option<Orders>,
-    cancelled: Cancelled,
+    known: Option<Commands>,
+    cancelled: CancelFilter,
 }
 
 /// Jobs that may have been cancelled. It is a sieve: what it holds must be asked about, what it
 /// does not hold was not cancelled when it was filled.
 #[derive(Debug, Clone)]
-pub(crate) enum Cancelled {
+pub(crate) enum CancelFilter {
     /// Only these.
-    These(Arc<HashSet<JobId>>),
+    Only(Arc<HashSet<JobId>>),
     /// Too many to list: any.
-    Any,
+    MaybeAny,
 }
 
-impl Default for Cancelled {
+impl Default for CancelFilter {
     fn default() -> Self {
-        Self::These(Arc::default())
+        Self::Only(Arc::default())
     }
 }
 
-impl Standing {
-    pub(crate) fn new(orders: Orders, cancelled: Cancelled) -> Self {
+impl KnownCommands {
+    pub(crate) fn new(orders: Commands, cancelled: CancelFilter) -> Self {
         Self { known: Some(orders), cancelled }
     }
 
     /// What was known last.
-    pub(crate) fn known(&self) -> Option<Orders> {
+    pub(crate) fn known(&self) -> Option<Commands> {
         self.known
     }
 
@@ -53,8 +53,8 @@ impl Standing {
     /// True when the server must be asked about this job.
     pub(crate) fn may_cancel(&self, job: JobId) -> bool {
         match &self.cancelled {
-            Cancelled::These(jobs) => jobs.contains(&job),
-            Cancelled::Any => true,
+            CancelFilter::Only(jobs) => jobs.contains(&job),
+            CancelFilter::MaybeAny => true,
         }
     }
 }
@@ -66,21 +66,21 @@ mod tests {
 
     #[test]
     fn nothing_may_be_claimed_before_the_orders_are_known() {
-        let standing = Standing::default();
+        let standing = KnownCommands::default();
         assert!(!standing.permits_claims() && !standing.is_paused());
-        let go = Standing::new(Orders::default(), Cancelled::default());
+        let go = KnownCommands::new(Commands::default(), CancelFilter::default());
         assert!(go.permits_claims());
-        let paused = Orders { number: 1, paused: Some(Timestamp::from_millis(5)) };
-        let paused = Standing::new(paused, Cancelled::Any);
+        let paused = Commands { number: 1, paused: Some(Timestamp::from_millis(5)) };
+        let paused = KnownCommands::new(paused, CancelFilter::MaybeAny);
         assert!(!paused.permits_claims() && paused.is_paused());
     }
 
     #[test]
     fn the_sieve_lets_nothing_cancelled_through() {
         let (one, other) = (JobId::generate(), JobId::generate());
-        let some = Cancelled::These(Arc::new(HashSet::from([one])));
-        let some = Standing::new(Orders::default(), some);
+        let some = CancelFilter::Only(Arc::new(HashSet::from([one])));
+        let some = KnownCommands::new(Commands::default(), some);
         assert!(some.may_cancel(one) && !some.may_cancel(other));
-        assert!(Standing::new(Orders::default(), Cancelled::Any).may_cancel(other));
+        assert!(KnownCommands::new(Commands::default(), CancelFilter::MaybeAny).may_cancel(other));
     }
 }

@@ -7,7 +7,7 @@ use poolder_core::Error;
 use tokio::time::Instant;
 
 use super::service_context::{POLL, ServiceContext};
-use crate::process::commands::{Cancelled, Standing};
+use crate::process::commands::{CancelFilter, KnownCommands};
 
 /// However many orders come in, they are read no more often than this.
 const SPACING: Duration = Duration::from_millis(100);
@@ -36,17 +36,17 @@ pub(super) async fn run(cx: ServiceContext) {
 
 async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
     // The number is read before the jobs: what is ordered in between makes it old again.
-    let orders = cx.broker.orders(&cx.partition).await?;
+    let orders = cx.broker.commands(&cx.partition).await?;
     let before = cx.orders.borrow().known();
     if before == Some(orders) && !hinted {
         return Ok(());
     }
     let cancelled = if orders.number == 0 {
-        Cancelled::default()
+        CancelFilter::default()
     } else {
         match cx.broker.cancelled(&cx.partition, REMEMBERED).await? {
-            Some(jobs) => Cancelled::These(std::sync::Arc::new(jobs.into_iter().collect())),
-            None => Cancelled::Any,
+            Some(jobs) => CancelFilter::Only(std::sync::Arc::new(jobs.into_iter().collect())),
+            None => CancelFilter::MaybeAny,
         }
     };
     let was_paused = before.is_some_and(|orders| orders.paused.is_some());
@@ -54,6 +54,6 @@ async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
         let paused = !was_paused;
         tracing::info!(partition = %cx.partition, paused, "the queue was paused or resumed");
     }
-    cx.orders.send_replace(Standing::new(orders, cancelled));
+    cx.orders.send_replace(KnownCommands::new(orders, cancelled));
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::service_context::ServiceContext;
 use crate::process::liveness::DeadNodes;
 
 /// How long a lease holds by the server's clock.
-const LEASE: Duration = Duration::from_secs(15);
+const LEADER_ELECT: Duration = Duration::from_secs(15);
 /// How long we believe in it by our own, from the moment we asked.
 const TRUST: Duration = Duration::from_secs(12);
 /// How often it is renewed, or asked for.
@@ -74,11 +74,11 @@ async fn ask(
     dead: Option<&str>,
 ) -> Result<Leadership, Error> {
     if holder == name
-        && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEASE).await?
+        && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEADER_ELECT).await?
     {
         return Ok(renewed);
     }
-    cx.broker.lead(&cx.partition, name, LEASE, dead).await
+    cx.broker.lead(&cx.partition, name, LEADER_ELECT, dead).await
 }
 
 /// Waits until the leader is declared dead.

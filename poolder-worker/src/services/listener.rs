@@ -32,7 +32,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
                             Some((at, Hint::Due)) => services[at].due.notify_one(),
                             Some((at, Hint::Tick)) => services[at].tick.notify_one(),
                             Some((at, Hint::Lease)) => services[at].lease.notify_one(),
-                            Some((at, Hint::Orders)) => services[at].news.notify_one(),
+                            Some((at, Hint::Commands)) => services[at].news.notify_one(),
                             None => break,
                         },
                         // Subscribes anew, to the partitions of then: many come at a time.

@@ -8,7 +8,7 @@ use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::service_context::{PartitionServices, ServiceContext};
-use crate::process::commands::Standing;
+use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::poll_limit::PollLimiter;
 
@@ -42,7 +42,7 @@ impl NodeContext {
             tick: Arc::new(Notify::new()),
             lease: Arc::new(Notify::new()),
             news: Arc::new(Notify::new()),
-            orders: Arc::new(watch::Sender::new(Standing::default())),
+            orders: Arc::new(watch::Sender::new(KnownCommands::default())),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(cx: ServiceContext) {
                 }
             }
         }
-        match cx.broker.expire_orders(&cx.partition).await {
+        match cx.broker.expire_cancellations(&cx.partition).await {
             Ok(0) => {}
             Ok(orders) => {
                 tracing::info!(partition = %cx.partition, orders, "forgot old orders to cancel");

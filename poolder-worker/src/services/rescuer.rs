@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::{LaneConsumer, Settled, Settlement, Standing};
+use poolder_core::broker::{LaneConsumer, Membership, Settled, Settlement};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Entry, Error};
 
@@ -47,12 +47,12 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     let mut names: Vec<String> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let standings = cx.broker.standing(&names).await?;
+    let memberships = cx.broker.membership(&names).await?;
     for consumer in consumers {
         let at = names.iter().position(|name| *name == consumer.name).unwrap_or_default();
-        match standings.get(at) {
-            Some(Standing::Dead) => take_back(cx, &consumer).await?,
-            Some(Standing::Stranger) if consumer.idle >= STRANGER_IDLE => {
+        match memberships.get(at) {
+            Some(Membership::Dead) => take_back(cx, &consumer).await?,
+            Some(Membership::Stranger) if consumer.idle >= STRANGER_IDLE => {
                 take_back(cx, &consumer).await?;
             }
             _ => {}
@@ -111,6 +111,6 @@ async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), E
             jobs = rescued, "rescued what a dead node held"
         );
     }
-    cx.broker.forget(&cx.partition, consumer.lane, &consumer.name).await?;
+    cx.broker.remove_consumer(&cx.partition, consumer.lane, &consumer.name).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use poolder_core::Partition;
 use poolder_core::broker::{Broker, DeadLimits};
 use tokio::sync::{Notify, watch};
 
-use crate::process::commands::Standing;
+use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, NodeIdentity, ServerClock};
 
 /// What the services of a partition share.
@@ -32,7 +32,7 @@ pub(crate) struct ServiceContext {
     /// There are new orders …
     pub(crate) news: Arc<Notify>,
     /// … and these are the ones that are known.
-    pub(crate) orders: Arc<watch::Sender<Standing>>,
+    pub(crate) orders: Arc<watch::Sender<KnownCommands>>,
 }
 
 /// Hints may be lost: without them it is looked this often …

@@ -8,7 +8,7 @@ use std::time::Duration;
 use poolder::PoolClient;
 use tokio::task::JoinSet;
 
-use super::{Caster, Turn};
+use super::{Caster, SlotPoll};
 use crate::ledger::{self, Ledger, Outcome, Record};
 
 /// Between two tries.
@@ -19,7 +19,7 @@ pub(crate) async fn run(orders: Caster) -> Result<(), String> {
     let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
     ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
     let client = orders.common.client().map_err(|error| error.to_string())?;
-    let shop = Arc::new(Shop { pool: client.pool::<Turn>(super::QUEUE), ledger, orders });
+    let shop = Arc::new(Shop { pool: client.pool::<SlotPoll>(super::QUEUE), ledger, orders });
     let mut keys = JoinSet::new();
     for key in shop.orders.keys.clone() {
         let first = match past.get(&key) {
@@ -65,7 +65,7 @@ fn past(orders: &Caster) -> BTreeMap<u64, (u64, Option<Outcome>)> {
 }
 
 struct Shop {
-    pool: PoolClient<Turn>,
+    pool: PoolClient<SlotPoll>,
     ledger: Ledger,
     orders: Caster,
 }
@@ -79,7 +79,7 @@ impl Shop {
     async fn cast(&self, key: u64, number: u64) {
         loop {
             self.ledger.write(Record::Cast { key, number });
-            let cast = self.pool.cast(Turn { key, number }).key(format!("key {key}")).await;
+            let cast = self.pool.cast(SlotPoll { key, number }).key(format!("key {key}")).await;
             let outcome = match cast {
                 Ok(_) => Outcome::Ok,
                 // No node has registered the pool yet.

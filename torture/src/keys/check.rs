@@ -56,7 +56,7 @@ impl Chronicle {
                 // As long as nothing else is noted, nobody knows.
                 Record::Cast { key, number } => self.tell(key, number, Outcome::Unknown, false),
                 Record::CastEnded { key, number, outcome } => self.tell(key, number, outcome, true),
-                Record::Turn { run, key, number, job, fence } => {
+                Record::SlotPoll { run, key, number, job, fence } => {
                     let known = self.keys.entry(key).or_default();
                     runs.insert(run, (key, known.runs.len()));
                     known.runs.push(Run { number, job, fence, from: at, to: None, done: false });
@@ -181,7 +181,7 @@ mod tests {
     fn turn(run: u64, number: u64, fence: u64, from: u64, to: u64) -> [Line; 2] {
         let job = format!("job {number}");
         [
-            Line { at: from, record: Record::Turn { run, key: 1, number, job, fence } },
+            Line { at: from, record: Record::SlotPoll { run, key: 1, number, job, fence } },
             Line { at: to, record: Record::End { run, how: Ended::Done } },
         ]
     }

@@ -42,7 +42,7 @@ pub(crate) struct Caster {
 /// A step of a key.
 #[derive(Debug, Clone, Serialize, Deserialize, Job)]
 #[job(kind = "torture.turn", queue = "keys", attempts = 20, backoff = "50ms", crashes = 50)]
-struct Turn {
+struct SlotPoll {
     key: u64,
     number: u64,
 }
@@ -62,12 +62,12 @@ impl Keys {
 
     /// What a node runs.
     pub(crate) fn pool(&self, book: Arc<Book>) -> Pool {
-        let worker = worker_fn(move |job: Turn, cx: Context| {
+        let worker = worker_fn(move |job: SlotPoll, cx: Context| {
             let book = Arc::clone(&book);
             async move {
-                let (run, Turn { key, number }) = (book.next(), job);
+                let (run, SlotPoll { key, number }) = (book.next(), job);
                 let (job, fence) = (cx.id().to_string(), cx.fence());
-                book.write(Record::Turn { run, key, number, job, fence });
+                book.write(Record::SlotPoll { run, key, number, job, fence });
                 let mut page = Page::new(book, run);
                 tokio::time::sleep(Duration::from_millis(5 + number % 20)).await;
                 if number % 50 == 7 && cx.attempt() == 1 {

@@ -108,7 +108,7 @@ async fn there(
                 }
             };
             let mut awaited = Awaited { loads: loaded_script(&command), strike: None };
-            if let Some(strike) = rules.meet(&command) {
+            if let Some(strike) = rules.pool_heartbeat(&command) {
                 if strike.what == Lost::Request {
                     end = Some(if strike.cut { End::Cut } else { End::Silent });
                     let _ = strike.happened.send(name.to_owned());

@@ -72,7 +72,7 @@ impl Rules {
     }
 
     /// A command comes by; does a loss strike it?
-    pub(super) fn meet(&self, command: &Command) -> Option<Strike> {
+    pub(super) fn pool_heartbeat(&self, command: &Command) -> Option<Strike> {
         let mut inner = self.lock();
         if inner.pending.is_empty() {
             return None;

@@ -10,13 +10,13 @@ use crate::random::Random;
 /// Nothing happens at first, so that lateness without faults is known.
 const QUIET: Duration = Duration::from_secs(90);
 /// The longest of them, and the time until somebody else leads.
-const APART: u64 = 24_000;
+const STASH: u64 = 24_000;
 
 /// Draws up the plan, of faults that fit into `span`.
 pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 5);
     let (mut plan, mut at, mut owed, mut place) = (vec![], QUIET, 0, 0_usize);
-    while at + Duration::from_millis(APART) < span {
+    while at + Duration::from_millis(STASH) < span {
         let mut millis = |low, high| Duration::from_millis(random.between(low, high));
         let victim = 0;
         let fault = match place % 7 {
@@ -39,7 +39,7 @@ pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
             _ => Fault::Term { victim, away: millis(0, 1_000) },
         };
         plan.push(Planned { at, fault });
-        at += Duration::from_millis(APART) + Duration::from_millis(random.between(0, 2_000));
+        at += Duration::from_millis(STASH) + Duration::from_millis(random.between(0, 2_000));
         place += 1;
     }
     plan

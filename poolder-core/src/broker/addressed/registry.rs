@@ -39,7 +39,7 @@ pub struct PoolView {
 
 /// What a node says when it asks after a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attendance {
+pub enum PoolHeartbeat {
     /// It serves the pool.
     Join,
     /// It does no longer.
@@ -59,7 +59,7 @@ pub enum Report {
 
 /// What became of a job for a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cast {
+pub enum CastReply {
     /// Stored, as this entry.
     Stored(EntryId),
     /// Not stored: the pool has another size by now.
@@ -97,29 +97,29 @@ impl Broker {
     /// # Errors
     /// Whatever keeps the server from answering.
     pub async fn pool_view(&self, queue: &QueueName) -> Result<Option<PoolView>, Error> {
-        self.meet(queue, "", Attendance::Look).await
+        self.pool_heartbeat(queue, "", PoolHeartbeat::Look).await
     }
 
     /// Says whether a node serves the pool, and learns what the pool is like.
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn meet(
+    pub async fn pool_heartbeat(
         &self,
         queue: &QueueName,
         node: &str,
-        attendance: Attendance,
+        attendance: PoolHeartbeat,
     ) -> Result<Option<PoolView>, Error> {
         let keys = self.home(queue);
         let word = match attendance {
-            Attendance::Join => "join",
-            Attendance::Leave => "leave",
-            Attendance::Look => "look",
+            PoolHeartbeat::Join => "join",
+            PoolHeartbeat::Leave => "leave",
+            PoolHeartbeat::Look => "look",
         };
         let mut cmd =
-            scripts::call(&scripts::POOL_MEET, [keys.meta.as_str(), keys.members.as_str()]);
+            scripts::call(&scripts::POOL_JOIN, [keys.meta.as_str(), keys.members.as_str()]);
         cmd.arg(node).arg(word).arg(clamped_millis(SILENT));
-        let [meta, members] = reply::items::<2>(self.script(&scripts::POOL_MEET, &cmd).await?)?;
+        let [meta, members] = reply::items::<2>(self.script(&scripts::POOL_JOIN, &cmd).await?)?;
         let meta: [Value; 7] = reply::items(meta)?;
         let mut fields = vec![];
         for field in meta {
@@ -229,7 +229,7 @@ impl Broker {
         generation: u64,
         slot: &Partition,
         envelope: &Envelope,
-    ) -> Result<Cast, Error> {
+    ) -> Result<CastReply, Error> {
         let keys = self.keys(slot);
         let own = [keys.lease.as_str(), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
@@ -243,10 +243,10 @@ impl Broker {
     }
 }
 
-fn fate(reply: Value) -> Result<Cast, Error> {
+fn fate(reply: Value) -> Result<CastReply, Error> {
     Ok(match reply {
-        Value::Int(_) => Cast::Stale,
-        entry => Cast::Stored(reply::text(entry)?.into()),
+        Value::Int(_) => CastReply::Stale,
+        entry => CastReply::Stored(reply::text(entry)?.into()),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::stored::{Entry, read_entry};
 
 /// What became of a try to take a slot.
 #[derive(Debug, Clone)]
-pub enum Taken {
+pub enum AcquireReply {
     /// It is ours.
     Ours(SlotLease),
     /// This node holds it.
@@ -27,12 +27,12 @@ pub enum Taken {
 
 /// What a slot wants from its turn.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TurnOrder<'a> {
-    /// Jobs that are done, at most [`TurnOrder::MOST`].
+pub struct PollRequest<'a> {
+    /// Jobs that are done, at most [`PollRequest::MOST`].
     pub complete: &'a [EntryId],
     /// The lane that they came from: one turn claims from one.
     pub lane: Lane,
-    /// How many to claim at most, up to [`TurnOrder::MOST`]. Claim none while some are held that
+    /// How many to claim at most, up to [`PollRequest::MOST`]. Claim none while some are held that
     /// have not been run: they would be found again by a look. From the front comes one, whatever
     /// is said here.
     pub claim: usize,
@@ -47,23 +47,23 @@ pub struct TurnOrder<'a> {
     pub known: bool,
 }
 
-impl TurnOrder<'_> {
+impl PollRequest<'_> {
     /// The most jobs that a turn completes or claims.
     pub const MOST: usize = 16;
 }
 
 /// What a turn brought.
 #[derive(Debug)]
-pub struct Turned {
+pub struct PollReply {
     /// How many of the jobs that were done were still ours.
     pub completed: usize,
     /// What there is to do.
-    pub turn: Turn,
+    pub turn: SlotPoll,
 }
 
 /// What there is to do for a slot.
 #[derive(Debug)]
-pub enum Turn {
+pub enum SlotPoll {
     /// The lease is somebody else's.
     Lost,
     /// Somebody stopped the slot: nothing more is to be started.
@@ -89,23 +89,23 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering: the slot may be ours then, without a term.
-    pub async fn take_slot(
+    pub async fn acquire_slot(
         &self,
         slot: &Partition,
         node: &NodeName,
         gone: Option<&str>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<AcquireReply, Error> {
         let keys = self.keys(slot);
         let own = [keys.lease.as_str(), keys.lane(Lane::Front), keys.lane(Lane::Normal)];
-        let mut cmd = scripts::call(&scripts::SLOT_TAKE, own);
+        let mut cmd = scripts::call(&scripts::SLOT_ACQUIRE, own);
         cmd.arg(node.as_ref()).arg(gone.unwrap_or_default());
-        let reply = self.script(&scripts::SLOT_TAKE, &cmd).await?;
+        let reply = self.script(&scripts::SLOT_ACQUIRE, &cmd).await?;
         let [word, term, holder] = reply::items::<3>(reply)?;
         let term = u64::try_from(reply::int(term)?).unwrap_or(0);
         Ok(match reply::int(word)? {
-            1 => Taken::Ours(SlotLease { slot: slot.clone(), node: Arc::clone(node), term }),
-            0 => Taken::Held(reply::text(holder)?),
-            _ => Taken::Stopped,
+            1 => AcquireReply::Ours(SlotLease { slot: slot.clone(), node: Arc::clone(node), term }),
+            0 => AcquireReply::Held(reply::text(holder)?),
+            _ => AcquireReply::Stopped,
         })
     }
 
@@ -151,24 +151,28 @@ impl Broker {
     ///
     /// # Errors
     /// When the reply was lost both may have happened: settle again, and look for what is ours.
-    pub async fn turn(&self, lease: &SlotLease, order: &TurnOrder<'_>) -> Result<Turned, Error> {
+    pub async fn poll_slot(
+        &self,
+        lease: &SlotLease,
+        order: &PollRequest<'_>,
+    ) -> Result<PollReply, Error> {
         let keys = self.keys(&lease.slot);
         let lanes = [keys.lane(Lane::Front), keys.lane(Lane::Normal)];
         let own = [keys.lease.as_str(), lanes[0], lanes[1], keys.stats.as_str()];
-        let mut cmd = scripts::call(&scripts::SLOT_TURN, own);
+        let mut cmd = scripts::call(&scripts::SLOT_POLL, own);
         cmd.arg(lease.node.as_ref()).arg(lease.term);
         let flag = |set: bool| if set { "1" } else { "" };
-        cmd.arg(order.claim.min(TurnOrder::MOST)).arg(flag(order.look));
+        cmd.arg(order.claim.min(PollRequest::MOST)).arg(flag(order.look));
         cmd.arg(order.generation).arg(flag(order.open)).arg(flag(order.known));
         cmd.arg(if order.lane == Lane::Front { "2" } else { "3" });
         for entry in order.complete {
             cmd.arg(entry.as_ref());
         }
-        let mut reply = reply::array(self.script(&scripts::SLOT_TURN, &cmd).await?)?.into_iter();
+        let mut reply = reply::array(self.script(&scripts::SLOT_POLL, &cmd).await?)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();
         let word = reply::text(next())?;
         if word == "LOST" {
-            return Ok(Turned { completed: 0, turn: Turn::Lost });
+            return Ok(PollReply { completed: 0, turn: SlotPoll::Lost });
         }
         let completed = usize::try_from(reply::int(next())?).unwrap_or(0);
         let turn = match word.as_str() {
@@ -177,21 +181,21 @@ impl Broker {
                 let stream = keys.lane(lane);
                 let read = |(id, fields)| read_entry(stream, lane, id, fields);
                 let entries = reply::flat_entries(reply)?.into_iter().map(read).collect();
-                if word == "JOB" { Turn::Claimed(entries) } else { Turn::Found(entries) }
+                if word == "JOB" { SlotPoll::Claimed(entries) } else { SlotPoll::Found(entries) }
             }
             "HOLD" => {
                 let millis = u64::try_from(reply::int(next())?).unwrap_or(0);
-                Turn::Hold(Duration::from_millis(millis.max(1)))
+                SlotPoll::Hold(Duration::from_millis(millis.max(1)))
             }
-            "STOP" => Turn::Stopped,
-            "WAIT" => Turn::Wait,
-            "EMPTY" if order.known => Turn::Empty(None),
+            "STOP" => SlotPoll::Stopped,
+            "WAIT" => SlotPoll::Wait,
+            "EMPTY" if order.known => SlotPoll::Empty(None),
             "EMPTY" => {
-                Turn::Empty(Some([reply::text(next())?.into(), reply::text(next())?.into()]))
+                SlotPoll::Empty(Some([reply::text(next())?.into(), reply::text(next())?.into()]))
             }
-            _ => Turn::Idle,
+            _ => SlotPoll::Idle,
         };
-        Ok(Turned { completed, turn })
+        Ok(PollReply { completed, turn })
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, Place, State, clamped_millis};
-use crate::policy::decide::ORDERED;
+use crate::policy::decide::CANCELLED_ON_REQUEST;
 use crate::stored::End;
 use crate::view::{Content, JobView};
 
@@ -121,7 +121,7 @@ impl Broker {
         ];
         let mut cmd = scripts::call(&scripts::CANCEL, all);
         cmd.arg(handle.job.as_bytes()).arg(place).arg(entry).arg(plain);
-        cmd.arg(End::Cancelled(ORDERED.into()).encode());
+        cmd.arg(End::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MOST_ORDERS).arg(u8::from(order_anyway));
         cmd.arg(u8::from(handle.job.generated_at().is_some()));

@@ -32,9 +32,9 @@ impl Broker {
             Some(After::Entry(of, entry)) if *of == lane => entry,
             Some(_) => return Err(elsewhere()),
         };
-        let mut cmd = scripts::call(&scripts::READY, [keys.lane(lane)]);
+        let mut cmd = scripts::call(&scripts::LIST_READY, [keys.lane(lane)]);
         cmd.arg(after).arg(most.clamp(1, MOST));
-        let reply = self.ask(keys.lane(lane), &scripts::READY, &cmd).await?;
+        let reply = self.ask(keys.lane(lane), &scripts::LIST_READY, &cmd).await?;
         let mut last = None;
         let mut jobs = vec![];
         for (id, fields) in reply::entries(reply)? {
@@ -66,9 +66,9 @@ impl Broker {
         let mut lanes = Lane::ALL.into_iter().skip(first);
         let mut next = lanes.next();
         while let Some(lane) = next {
-            let mut cmd = scripts::call(&scripts::RUNNING, [keys.lane(lane)]);
+            let mut cmd = scripts::call(&scripts::LIST_RUNNING, [keys.lane(lane)]);
             cmd.arg(&entry).arg(most.clamp(1, MOST));
-            let reply = self.ask(keys.lane(lane), &scripts::RUNNING, &cmd).await?;
+            let reply = self.ask(keys.lane(lane), &scripts::LIST_RUNNING, &cmd).await?;
             let [last, held] = reply::items::<2>(reply)?;
             entry = reply::text(last)?;
             if entry.is_empty() {
@@ -87,7 +87,7 @@ impl Broker {
             }
             // Somebody may have deleted all that were looked at: those behind them are still held.
             if !jobs.is_empty() {
-                self.note_orders(partition, &mut jobs).await?;
+                self.note_cancellations(partition, &mut jobs).await?;
                 return Ok(Page { jobs, next: Some(Cursor(After::Entry(lane, entry))) });
             }
         }
@@ -138,14 +138,14 @@ impl Broker {
             Some(After::Time(at, seen)) => (at.to_string(), *seen),
             Some(After::Entry(..)) => return Err(elsewhere()),
         };
-        let mut cmd = scripts::call(&scripts::BODIES, keys);
+        let mut cmd = scripts::call(&scripts::LIST_BY_TIME, keys);
         cmd.arg(order).arg(from).arg(skip).arg(most.clamp(1, MOST));
         let mut last = match after.map(|cursor| &cursor.0) {
             Some(After::Time(at, seen)) => Some((*at, *seen)),
             _ => None,
         };
         let (mut jobs, mut any) = (vec![], false);
-        for item in reply::array(self.ask(keys[0], &scripts::BODIES, &cmd).await?)? {
+        for item in reply::array(self.ask(keys[0], &scripts::LIST_BY_TIME, &cmd).await?)? {
             let [id, at, body] = reply::items::<3>(item)?;
             let (id, at, body) = (reply::bytes(id)?, reply::int(at)?, reply::bytes(body)?);
             any = true;
@@ -164,7 +164,11 @@ impl Broker {
     }
 
     /// Marks those that were ordered to stop.
-    async fn note_orders(&self, partition: &Partition, jobs: &mut [JobView]) -> Result<(), Error> {
+    async fn note_cancellations(
+        &self,
+        partition: &Partition,
+        jobs: &mut [JobView],
+    ) -> Result<(), Error> {
         let mut cmd = redis::cmd("ZMSCORE");
         cmd.arg(&self.keys(partition).cancelled);
         jobs.iter().for_each(|view| {

@@ -30,7 +30,7 @@ use crate::job::{BATCH_KIND, Error, Partition, QueueName, check_name};
 pub use inspect::{BatchState, BatcherSums, OpenBatch, SealedBatch};
 pub use open::{Gathering, Popped};
 pub use options::BatchOptions;
-pub use push::{End, PushCall, PushedEntries, Token, Verdict as PushVerdict};
+pub use push::{ListEnd, PushCall, PushVerdict, PushedEntries, Token};
 pub use sealed::Payload as BatchPayload;
 pub(in crate::broker) use timer::Timer;
 pub use totals::BatcherTotals;

@@ -60,7 +60,7 @@ impl Default for BatchOptions {
 /// The stored form: JSON, readable without Poolder. What has its default is left out where it was
 /// added later, so that a new version of Poolder does not disagree with an old one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(super) struct StoredOptions {
     limit: u32,
     timeout_ms: Option<i64>,
     max_bytes: Option<u64>,
@@ -103,8 +103,8 @@ impl BatchOptions {
         self.policy.check()
     }
 
-    fn stored(&self) -> Stored {
-        Stored {
+    fn stored(&self) -> StoredOptions {
+        StoredOptions {
             limit: self.limit,
             timeout_ms: self.timeout.map(clamped_millis),
             max_bytes: self.max_bytes,
@@ -118,7 +118,7 @@ impl BatchOptions {
     fn from_stored(revision: Value, text: Value) -> Result<Self, Error> {
         let revision = u32::try_from(reply::int(revision)?).unwrap_or(u32::MAX);
         let text = reply::text(text)?;
-        let stored: Stored = serde_json::from_str(&text).map_err(|error| {
+        let stored: StoredOptions = serde_json::from_str(&text).map_err(|error| {
             Error::protocol(format!("the stored options of a batcher cannot be read: {error}"))
         })?;
         let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
@@ -158,7 +158,7 @@ impl BatchOptions {
     }
 }
 
-fn json(stored: &Stored) -> serde_json::Value {
+fn json(stored: &StoredOptions) -> serde_json::Value {
     serde_json::to_value(stored).unwrap_or_default()
 }
 
@@ -189,9 +189,9 @@ impl Broker {
         )?;
         let form = form.as_bytes();
         let batcher = keys.batcher(home.name());
-        let mut cmd = scripts::call(&scripts::DECLARE, [batcher.as_str()]);
+        let mut cmd = scripts::call(&scripts::BATCHER_DECLARE, [batcher.as_str()]);
         cmd.arg(options.revision).arg(json_text(options)).arg(&form[..2]).arg(&form[18..]);
-        let reply = self.script(&scripts::DECLARE, &cmd).await?;
+        let reply = self.script(&scripts::BATCHER_DECLARE, &cmd).await?;
         let [verdict, revision, stored] = reply::items::<3>(reply)?;
         let stored = BatchOptions::from_stored(revision, stored)?;
         if reply::text(verdict)? != "OTHER" {

@@ -20,14 +20,14 @@ pub struct PushCall<'a> {
     /// The entries.
     pub entries: &'a [Vec<u8>],
     /// To which end they go; at the front the last of them comes first.
-    pub end: End,
+    pub end: ListEnd,
     /// What makes a repetition the same push.
     pub token: Option<Token<'a>>,
 }
 
 /// An end of a filling list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum End {
+pub enum ListEnd {
     /// Behind all others.
     #[default]
     Back,
@@ -52,12 +52,12 @@ pub struct PushedEntries {
     /// So many batches were sealed by it.
     pub sealed: u64,
     /// Why not all were stored.
-    pub verdict: Verdict,
+    pub verdict: PushVerdict,
 }
 
 /// Why a push stored what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PushVerdict {
     /// All is stored, now or by an earlier push under the same token; or, very rarely, the rest is
     /// for another call.
     Stored,
@@ -132,7 +132,7 @@ fn command(
     optional(&mut cmd, options.max_waiting);
     cmd.arg(options.max_groups);
     optional(&mut cmd, call.token.map(|token| clamped_millis(token.window).max(1)));
-    cmd.arg(if call.end == End::Front { "LPUSH" } else { "RPUSH" });
+    cmd.arg(if call.end == ListEnd::Front { "LPUSH" } else { "RPUSH" });
     let bytes: usize = call.entries.iter().map(Vec::len).sum();
     cmd.arg("").arg(&keys.control).arg(bytes).arg(ids.len());
     for id in &ids {
@@ -199,10 +199,10 @@ fn most_seals(options: &BatchOptions, call: &PushCall<'_>) -> usize {
 fn pushed(home: &BatcherHome, reply: Value) -> Result<PushedEntries, Error> {
     let [verdict, stored, sealed, _job] = reply::items::<4>(reply)?;
     let verdict = match reply::text(verdict)?.as_str() {
-        "OK" | "AGAIN" => Verdict::Stored,
-        "FULL" => Verdict::Full,
-        "GROUPS" => Verdict::Groups,
-        "OPTIONS" => Verdict::Options,
+        "OK" | "AGAIN" => PushVerdict::Stored,
+        "FULL" => PushVerdict::Full,
+        "GROUPS" => PushVerdict::Groups,
+        "OPTIONS" => PushVerdict::Options,
         "UNDECLARED" => return Err(undeclared(home)),
         other => return Err(Error::protocol(format!("push.lua said {other:?}"))),
     };
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn there_is_an_id_for_every_batch_that_may_be_sealed() {
         let entries = vec![vec![0; 10]; 100];
-        let call = PushCall { group: "", entries: &entries, end: End::Back, token: None };
+        let call = PushCall { group: "", entries: &entries, end: ListEnd::Back, token: None };
         let seals = |limit, max_bytes| {
             most_seals(&BatchOptions { limit, max_bytes, ..BatchOptions::default() }, &call)
         };

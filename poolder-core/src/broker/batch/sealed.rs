@@ -87,7 +87,7 @@ impl Broker {
     /// # Errors
     /// Whatever keeps the server from answering. Since a lost reply leaves open what is there,
     /// [begin anew](Self::set_apart_anew) then.
-    pub async fn set_apart(
+    pub async fn set_aside(
         &self,
         partition: &Partition,
         job: JobId,
@@ -95,9 +95,9 @@ impl Broker {
         entries: &[Vec<u8>],
     ) -> Result<(), Error> {
         let key = self.keys(partition).batch_rest(job, part);
-        let mut cmd = scripts::call(&scripts::APART, [key.as_str()]);
+        let mut cmd = scripts::call(&scripts::STASH, [key.as_str()]);
         cmd.arg(clamped_millis(REST_KEPT)).arg(entries);
-        self.script(&scripts::APART, &cmd).await.map(|_| ())
+        self.script(&scripts::STASH, &cmd).await.map(|_| ())
     }
 
     /// Removes the lists of these jobs, which are gone, those of them that were batch jobs.
@@ -116,7 +116,7 @@ impl Broker {
             let (sealed, batcher) =
                 (keys.batch_sealed(push::job_id(job)?), keys.batcher(&inspect::name_of(&known)));
             let all = [sealed.as_str(), &batcher, &keys.batches, &keys.batches_dropped];
-            let mut cmd = scripts::call(&scripts::DISCARD, all);
+            let mut cmd = scripts::call(&scripts::BATCH_DISCARD, all);
             cmd.arg(job);
             pipe.add_command(cmd);
         }

@@ -74,9 +74,9 @@ impl Broker {
         if timers.is_empty() {
             return Ok(());
         }
-        let mut cmd = scripts::call(&scripts::POSTPONE, [self.keys(partition).due.as_str()]);
+        let mut cmd = scripts::call(&scripts::TIMER_POSTPONE, [self.keys(partition).due.as_str()]);
         cmd.arg(60_000).arg(timers);
-        self.script(&scripts::POSTPONE, &cmd).await.map(|_: Value| ())
+        self.script(&scripts::TIMER_POSTPONE, &cmd).await.map(|_: Value| ())
     }
 }
 

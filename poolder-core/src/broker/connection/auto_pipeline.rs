@@ -19,7 +19,7 @@ const BYTES: usize = 1 << 20;
 /// What gathers for the next pipeline of a connection, in order. It is bounded by the callers,
 /// each of which waits for its reply.
 #[derive(Clone, Default)]
-pub(in crate::broker) struct Bunch {
+pub(in crate::broker) struct AutoPipeline {
     waiting: Arc<Mutex<Vec<Waiter>>>,
     /// How many wait for the reply to a command.
     callers: Arc<AtomicU32>,
@@ -31,7 +31,7 @@ struct Waiter {
     reply: oneshot::Sender<RedisResult<Value>>,
 }
 
-impl Bunch {
+impl AutoPipeline {
     /// Sends a command: at once when nobody else waits, else together with those of others.
     pub(in crate::broker) async fn send(
         &self,
@@ -45,8 +45,8 @@ impl Bunch {
         let (reply, answer) = oneshot::channel();
         if self.put(Waiter { cmd: cmd.clone(), reply }) {
             // A task of its own, since the caller may be dropped. It ends by itself.
-            let carrier = Carrier { bunch: self.clone(), taken: false };
-            tokio::spawn(carrier.run(connection));
+            let task = PipelineTask { auto_pipeline: self.clone(), taken: false };
+            tokio::spawn(task.run(connection));
         }
         answer.await.unwrap_or_else(|_| {
             let text = "the runtime went down while a command was on its way";
@@ -86,17 +86,18 @@ impl Drop for Caller<'_> {
 }
 
 /// Carries away what has gathered.
-struct Carrier {
-    bunch: Bunch,
+struct PipelineTask {
+    auto_pipeline: AutoPipeline,
     taken: bool,
 }
 
-impl Carrier {
+impl PipelineTask {
     async fn run(mut self, connection: MultiplexedConnection) {
         // Those who send at this very moment come along.
         tokio::task::yield_now().await;
         // Who gave up before it was sent does not want it to be.
-        let taken = self.bunch.take().into_iter().filter(|waiter| !waiter.reply.is_closed());
+        let taken =
+            self.auto_pipeline.take().into_iter().filter(|waiter| !waiter.reply.is_closed());
         self.taken = true;
         let (mut waiters, mut parts) = (taken.peekable(), vec![]);
         while waiters.peek().is_some() {
@@ -113,11 +114,11 @@ impl Carrier {
     }
 }
 
-impl Drop for Carrier {
+impl Drop for PipelineTask {
     /// Dropped before it began, with the runtime: who waits is told so.
     fn drop(&mut self) {
         if !self.taken {
-            self.bunch.take();
+            self.auto_pipeline.take();
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
 use crate::job::{Error, Partition};
 
 /// Keys of at most this many partitions are remembered.
-const SPELLED: usize = 1024;
+const KEY_CACHE_SIZE: usize = 1024;
 
 /// The way to Redis: connections, keys and scripts. Cheap to clone; connects when first used.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub(in crate::broker) struct Inner {
     pub(in crate::broker) keys: Keyspace,
     roster: RosterKeys,
     /// The keys of the partitions in use, so that a hot path does not spell them again.
-    spelled: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
+    key_cache: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
 }
 
@@ -41,8 +41,8 @@ impl Broker {
         let address = config.address();
         let route = Arc::new(Route::new(&config)?);
         let roster = keys.roster();
-        let spelled = RwLock::default();
-        let inner = Inner { config, address, keys, roster, spelled, route };
+        let key_cache = RwLock::default();
+        let inner = Inner { config, address, keys, roster, key_cache, route };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -67,18 +67,18 @@ impl Broker {
     }
 
     pub(in crate::broker) fn keys(&self, partition: &Partition) -> Arc<PartitionKeys> {
-        let spelled = self.inner.spelled.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = spelled.get(partition) {
+        let key_cache = self.inner.key_cache.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = key_cache.get(partition) {
             return Arc::clone(keys);
         }
-        drop(spelled);
+        drop(key_cache);
         let keys = Arc::new(self.inner.keys.partition(partition));
-        let mut spelled = self.inner.spelled.write().unwrap_or_else(PoisonError::into_inner);
+        let mut key_cache = self.inner.key_cache.write().unwrap_or_else(PoisonError::into_inner);
         // Queue names may come from users: what is remembered of them is bounded.
-        if spelled.len() >= SPELLED {
-            spelled.clear();
+        if key_cache.len() >= KEY_CACHE_SIZE {
+            key_cache.clear();
         }
-        spelled.insert(partition.clone(), Arc::clone(&keys));
+        key_cache.insert(partition.clone(), Arc::clone(&keys));
         keys
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 
-use crate::broker::connection::endpoint::Whereabouts;
+use crate::broker::connection::endpoint::Endpoint;
 use crate::broker::connection::tls::Certificates;
 use crate::broker::keys::{DEFAULT_NAMESPACE, Keyspace};
 use crate::job::Error;
@@ -122,8 +122,8 @@ impl Config {
     }
 
     /// Where the servers are, and how they are found.
-    pub(crate) fn whereabouts(&self) -> Result<Whereabouts, Error> {
-        let mut found = Whereabouts::parse(&self.url)?;
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
+        let mut found = Endpoint::parse(&self.url)?;
         let probe = TcpKeepalive::new()
             .with_time(Duration::from_secs(10))
             .with_interval(Duration::from_secs(3));
@@ -141,7 +141,7 @@ impl Config {
     /// Where the server is, without credentials.
     #[must_use]
     pub fn address(&self) -> String {
-        match self.whereabouts() {
+        match self.endpoint() {
             Ok(found) => found.to_string(),
             Err(_) => "an unreadable URL".into(),
         }

@@ -11,7 +11,7 @@ const CLUSTER_PORT: u16 = 6379;
 
 /// Where the servers are.
 #[derive(Debug, Clone)]
-pub(crate) struct Whereabouts {
+pub(crate) struct Endpoint {
     /// Everything about a connection but, beyond one server, the address.
     pub(crate) template: ConnectionInfo,
     pub(crate) topology: Topology,
@@ -38,7 +38,7 @@ impl fmt::Display for Host {
     }
 }
 
-impl Whereabouts {
+impl Endpoint {
     /// Reads a URL. The error never shows it: it may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         if url.starts_with("rediss") && cfg!(not(feature = "tls")) {
@@ -95,7 +95,7 @@ impl Whereabouts {
     }
 }
 
-impl fmt::Display for Whereabouts {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list =
             |seeds: &[Host]| seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -150,8 +150,8 @@ fn unusable(why: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Whereabouts {
-        Whereabouts::parse(url).unwrap()
+    fn parse(url: &str) -> Endpoint {
+        Endpoint::parse(url).unwrap()
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
             "http://u:pw@a",
             "",
         ] {
-            let error = Whereabouts::parse(url).unwrap_err();
+            let error = Endpoint::parse(url).unwrap_err();
             assert!(error.is_invalid() && !error.to_string().contains("pw"), "{error}");
         }
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
 
 use crate::broker::connection::config::Config;
-use crate::broker::connection::endpoint::{Host, Topology, Whereabouts};
+use crate::broker::connection::endpoint::{Endpoint, Host, Topology};
 use crate::broker::connection::reply;
-use crate::broker::connection::shared::Link;
+use crate::broker::connection::shared::SharedConnection;
 use crate::job::Error;
 
 /// How long a Sentinel or a node of the cluster may take to say where the servers are.
@@ -25,14 +25,14 @@ const SLOTS: usize = 16_384;
 /// A server, and the connections to it.
 pub(crate) struct Peer {
     pub(crate) client: redis::Client,
-    pub(crate) link: Link,
+    pub(crate) link: SharedConnection,
     /// Connections for what must be alone on one: long reads, administration, durable enqueues.
     pub(crate) pool: deadpool_redis::Pool,
 }
 
 /// The way to the server that has a key.
 pub(crate) struct Route {
-    whereabouts: Whereabouts,
+    endpoint: Endpoint,
     config: Config,
     known: RwLock<Known>,
 }
@@ -47,9 +47,9 @@ struct Known {
 
 impl Route {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let whereabouts = config.whereabouts()?;
-        let route = Self { whereabouts, config: config.clone(), known: RwLock::default() };
-        if route.whereabouts.topology == Topology::One {
+        let endpoint = config.endpoint()?;
+        let route = Self { endpoint, config: config.clone(), known: RwLock::default() };
+        if route.endpoint.topology == Topology::One {
             // What is wrong with it is said now, not at the first command.
             route.peer_at(None).map_err(|error| Error::invalid(error.to_string()))?;
         }
@@ -91,8 +91,8 @@ impl Route {
         }
         drop(known);
         let info = match &host {
-            None => self.whereabouts.template.clone(),
-            Some(host) => self.whereabouts.to(host),
+            None => self.endpoint.template.clone(),
+            Some(host) => self.endpoint.to(host),
         };
         let peer = Arc::new(Peer::new(info, &self.config)?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -101,18 +101,18 @@ impl Route {
 
     /// True when every command goes to the same server.
     pub(crate) fn is_one(&self) -> bool {
-        !matches!(self.whereabouts.topology, Topology::Cluster { .. })
+        !matches!(self.endpoint.topology, Topology::Cluster { .. })
     }
 
     /// True when the server for a key may be another one tomorrow.
     pub(crate) fn may_move(&self) -> bool {
-        self.whereabouts.topology != Topology::One
+        self.endpoint.topology != Topology::One
     }
 
     /// Where the slot is, as far as is known: `None` when it must be asked for.
     fn peek(&self, slot: Option<u16>) -> Option<Option<Host>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        match self.whereabouts.topology {
+        match self.endpoint.topology {
             Topology::One => Some(None),
             Topology::Sentinel { .. } => known.hosts.first().cloned().map(Some),
             Topology::Cluster { .. } => {
@@ -126,7 +126,7 @@ impl Route {
     fn find(&self, slot: Option<u16>) -> RedisResult<Option<Host>> {
         let mut last = RedisError::from((ErrorKind::Client, "there is nobody to ask"));
         for seed in self.askable() {
-            let answer = match &self.whereabouts.topology {
+            let answer = match &self.endpoint.topology {
                 Topology::One => return Ok(None),
                 Topology::Sentinel { service, .. } => self.ask_sentinel(&seed, service),
                 Topology::Cluster { .. } => self.ask_node(&seed),
@@ -150,7 +150,7 @@ impl Route {
     /// Whom to ask: the seeds, and the nodes of the cluster that were connected to.
     fn askable(&self) -> Vec<Host> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        match &self.whereabouts.topology {
+        match &self.endpoint.topology {
             Topology::One => vec![Host(String::new(), 0)],
             Topology::Sentinel { seeds, .. } => seeds.clone(),
             Topology::Cluster { seeds } => {
@@ -162,7 +162,7 @@ impl Route {
     fn ask_sentinel(&self, seed: &Host, service: &str) -> RedisResult<(Vec<Host>, Vec<u16>)> {
         // A Sentinel has users of its own: ours are meant for the servers.
         let plain = redis::RedisConnectionInfo::default();
-        let info = self.whereabouts.to(seed).set_redis_settings(plain);
+        let info = self.endpoint.to(seed).set_redis_settings(plain);
         let mut sentinel = patient(&redis::Client::open(info)?)?;
         let address: Option<(String, u16)> = redis::cmd("SENTINEL")
             .arg("get-master-addr-by-name")
@@ -172,7 +172,7 @@ impl Route {
         let (host, port) = address.ok_or_else(unknown)?;
         let host = Host(host, port);
         // After a failover a Sentinel may still name the old primary.
-        let mut primary = patient(&redis::Client::open(self.whereabouts.to(&host))?)?;
+        let mut primary = patient(&redis::Client::open(self.endpoint.to(&host))?)?;
         let role: Vec<Value> = redis::cmd("ROLE").query(&mut primary)?;
         let role = role.into_iter().next().and_then(|role| reply::text(role).ok());
         if role.as_deref() != Some("master") {
@@ -184,7 +184,7 @@ impl Route {
     }
 
     fn ask_node(&self, seed: &Host) -> RedisResult<(Vec<Host>, Vec<u16>)> {
-        let mut node = patient(&redis::Client::open(self.whereabouts.to(seed))?)?;
+        let mut node = patient(&redis::Client::open(self.endpoint.to(seed))?)?;
         let ranges: Value = redis::cmd("CLUSTER").arg("SLOTS").query(&mut node)?;
         let unread = |_| RedisError::from((ErrorKind::Client, "CLUSTER SLOTS was not understood"));
         let mut hosts: Vec<Host> = vec![];
@@ -239,7 +239,7 @@ impl Peer {
             .runtime(deadpool_redis::Runtime::Tokio1)
             .build()
             .map_err(|error| (ErrorKind::InvalidClientConfig, "pool", error.to_string()))?;
-        let link = Link::new(client.clone(), config);
+        let link = SharedConnection::new(client.clone(), config);
         Ok(Self { client, link, pool })
     }
 }

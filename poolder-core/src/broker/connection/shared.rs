@@ -10,7 +10,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 use tokio::sync::Mutex;
 
-use crate::broker::connection::auto_pipeline::Bunch;
+use crate::broker::connection::auto_pipeline::AutoPipeline;
 use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{is_noscript, spoils_connection, unsent};
 use crate::broker::connection::reply;
@@ -19,7 +19,7 @@ use crate::broker::scripts;
 /// After this many timeouts in a row the connection may be half open, and is replaced.
 const TIMEOUTS: u32 = 2;
 
-pub(crate) struct Link {
+pub(crate) struct SharedConnection {
     client: redis::Client,
     settings: redis::AsyncConnectionConfig,
     current: RwLock<Option<Current>>,
@@ -32,10 +32,10 @@ struct Current {
     generation: u64,
     connection: MultiplexedConnection,
     /// What is to go out on it.
-    bunch: Bunch,
+    auto_pipeline: AutoPipeline,
 }
 
-impl Link {
+impl SharedConnection {
     pub(crate) fn new(client: redis::Client, config: &Config) -> Self {
         Self {
             client,
@@ -49,7 +49,7 @@ impl Link {
     /// Sends one command.
     pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
         let current = self.current().await?;
-        let reply = current.bunch.send(current.connection, cmd).await;
+        let reply = current.auto_pipeline.send(current.connection, cmd).await;
         self.judge(current.generation, reply.as_ref().err());
         reply
     }
@@ -126,8 +126,11 @@ impl Link {
         let load = scripts::load_all();
         connection.req_packed_commands(&load, 0, load.len()).await.map_err(unsent)?;
         let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let current =
-            Current { generation: next_generation(), connection, bunch: Bunch::default() };
+        let current = Current {
+            generation: next_generation(),
+            connection,
+            auto_pipeline: AutoPipeline::default(),
+        };
         *slot = Some(current.clone());
         self.timeouts.store(0, Ordering::Relaxed);
         Ok(current)
@@ -154,7 +157,7 @@ impl Link {
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for SharedConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("open", &self.peek().is_some()).finish_non_exhaustive()
     }

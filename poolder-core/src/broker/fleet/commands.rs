@@ -13,14 +13,14 @@ use crate::job::{Error, JobId, Partition, Timestamp, clamped_millis};
 /// An order to cancel is kept for this long, counted from when it was given or from when its job
 /// was known to be due.
 pub(in crate::broker) const ORDERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// `heed.lua` takes no more than this many jobs at once.
+/// `check_cancelled.lua` takes no more than this many jobs at once.
 const HEEDED: usize = 500;
 /// Cancelled jobs are read in pages of this size.
 const PAGE: usize = 1000;
 
 /// What was ordered for a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Orders {
+pub struct Commands {
     /// How many orders were ever given: a new number means news.
     pub number: u64,
     /// Since when nothing may be claimed.
@@ -32,13 +32,13 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn orders(&self, partition: &Partition) -> Result<Orders, Error> {
+    pub async fn commands(&self, partition: &Partition) -> Result<Commands, Error> {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(&self.keys(partition).meta).arg("orders").arg("paused");
         let [number, paused] = reply::items::<2>(self.command(&cmd).await?)?;
         let int = |value| if value == Value::Nil { Ok(0) } else { reply::int(value) };
         let paused = int(paused)?;
-        Ok(Orders {
+        Ok(Commands {
             number: u64::try_from(int(number)?).unwrap_or(0),
             paused: (paused > 0).then(|| Timestamp::from_millis(paused)),
         })
@@ -80,7 +80,7 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn heed(
+    pub async fn check_cancelled(
         &self,
         partition: &Partition,
         jobs: &[(JobId, Option<&str>)],
@@ -88,13 +88,13 @@ impl Broker {
         let keys = self.keys(partition);
         let mut cancelled = Vec::with_capacity(jobs.len());
         for some in jobs.chunks(HEEDED) {
-            let mut cmd = scripts::call(&scripts::HEED, [keys.cancelled.as_str()]);
+            let mut cmd = scripts::call(&scripts::CHECK_CANCELLED, [keys.cancelled.as_str()]);
             for (job, entry) in some {
                 let enqueued = entry.and_then(entry_time);
                 cmd.arg(job.as_bytes());
                 cmd.arg(enqueued.map(|at| at.millis().to_string()).unwrap_or_default());
             }
-            let each = reply::bytes(self.script(&scripts::HEED, &cmd).await?)?;
+            let each = reply::bytes(self.script(&scripts::CHECK_CANCELLED, &cmd).await?)?;
             cancelled.extend((0..some.len()).map(|at| each.get(at) == Some(&b'1')));
         }
         Ok(cancelled)
@@ -104,11 +104,11 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from doing it.
-    pub async fn expire_orders(&self, partition: &Partition) -> Result<u64, Error> {
+    pub async fn expire_cancellations(&self, partition: &Partition) -> Result<u64, Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::EXPIRE, [keys.cancelled.as_str()]);
+        let mut cmd = scripts::call(&scripts::CANCEL_EXPIRE, [keys.cancelled.as_str()]);
         cmd.arg(clamped_millis(ORDERS_KEPT));
-        let forgotten = reply::int(self.script(&scripts::EXPIRE, &cmd).await?)?;
+        let forgotten = reply::int(self.script(&scripts::CANCEL_EXPIRE, &cmd).await?)?;
         Ok(u64::try_from(forgotten).unwrap_or(0))
     }
 }

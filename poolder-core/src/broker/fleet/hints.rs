@@ -14,7 +14,7 @@ pub enum Hint {
     /// The leader resigned.
     Lease,
     /// Somebody paused, resumed or cancelled something.
-    Orders,
+    Commands,
     /// A schedule ticks sooner.
     Tick,
 }
@@ -53,7 +53,7 @@ impl Listener {
             let hint = match message.get_payload_bytes() {
                 b"due" => Hint::Due,
                 b"lease" => Hint::Lease,
-                b"orders" => Hint::Orders,
+                b"orders" => Hint::Commands,
                 b"tick" => Hint::Tick,
                 // A newer version may know more hints.
                 _ => continue,

@@ -32,9 +32,11 @@ impl Broker {
         dead: Option<&str>,
     ) -> Result<Leadership, Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::LEASE, [keys.leader.as_str(), keys.meta.as_str()]);
+        let mut cmd =
+            scripts::call(&scripts::LEADER_ELECT, [keys.leader.as_str(), keys.meta.as_str()]);
         cmd.arg(node).arg(clamped_millis(ttl)).arg(dead.unwrap_or_default());
-        let [ours, term, holder] = reply::items::<3>(self.script(&scripts::LEASE, &cmd).await?)?;
+        let [ours, term, holder] =
+            reply::items::<3>(self.script(&scripts::LEADER_ELECT, &cmd).await?)?;
         Ok(Leadership {
             ours: reply::int(ours)? == 1,
             term: u64::try_from(reply::int(term)?).unwrap_or(0),
@@ -69,8 +71,8 @@ impl Broker {
     /// Whatever keeps the server from answering; the lease then runs out by itself.
     pub async fn resign(&self, partition: &Partition, node: &str) -> Result<(), Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::RESIGN, [keys.leader.as_str()]);
+        let mut cmd = scripts::call(&scripts::LEADER_RESIGN, [keys.leader.as_str()]);
         cmd.arg(node).arg(&keys.control);
-        self.script(&scripts::RESIGN, &cmd).await.map(|_| ())
+        self.script(&scripts::LEADER_RESIGN, &cmd).await.map(|_| ())
     }
 }

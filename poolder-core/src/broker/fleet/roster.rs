@@ -73,7 +73,7 @@ impl Beater {
     pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
         let (nodes, marks) = (self.keys.nodes.clone(), self.keys.marks.clone());
         let reply = self.with_connection(|connection| {
-            let mut call = scripts::BEAT.prepare_invoke();
+            let mut call = scripts::NODE_BEAT.prepare_invoke();
             call.key(&nodes).key(&marks).arg(node);
             call.arg(clamped_millis(SILENT)).arg(clamped_millis(NEWS));
             call.invoke::<Value>(connection)
@@ -123,7 +123,7 @@ impl Beater {
     pub fn mark(&mut self, node: &str, last_beat: &str) -> Result<bool, Error> {
         let keys = self.keys.clone();
         let reply = self.with_connection(|connection| {
-            let mut call = scripts::MARK.prepare_invoke();
+            let mut call = scripts::NODE_MARK_DEAD.prepare_invoke();
             call.key(&keys.nodes).key(&keys.marks).key(&keys.about);
             call.arg(node).arg(last_beat).arg(clamped_millis(MARKS_KEPT));
             call.invoke::<Value>(connection)
@@ -211,7 +211,7 @@ impl std::fmt::Debug for Beater {
 
 /// What the roster knows of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Membership {
     /// It gives signs of life, or did until a moment ago.
     Alive,
     /// It was declared dead.
@@ -225,7 +225,7 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn standing(&self, names: &[String]) -> Result<Vec<Standing>, Error> {
+    pub async fn membership(&self, names: &[String]) -> Result<Vec<Membership>, Error> {
         let keys = self.roster_keys();
         let mut pipe = redis::pipe();
         for name in names {
@@ -240,9 +240,9 @@ impl Broker {
                 Err(error) => Err(self.classify(error.clone())),
             };
             found.push(match (known(&pair[0])?, known(&pair[1])?) {
-                (true, _) => Standing::Dead,
-                (false, true) => Standing::Alive,
-                (false, false) => Standing::Stranger,
+                (true, _) => Membership::Dead,
+                (false, true) => Membership::Alive,
+                (false, false) => Membership::Stranger,
             });
         }
         Ok(found)

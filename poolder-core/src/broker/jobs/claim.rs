@@ -11,11 +11,11 @@ use crate::broker::connection::failure::{is_nogroup, is_noscript, spoils_connect
 use crate::broker::connection::reply;
 use crate::broker::connection::routing::{Peer, slot_of};
 use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
-use crate::broker::jobs::settle::Plan;
+use crate::broker::jobs::settle::SettlePipeline;
 use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, DeadLimits, Depths, Settled, Settlement, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
-use crate::stored::{Claim, Entry, Stretch, Undecodable, read_entry};
+use crate::stored::{Claim, ClaimedRange, Entry, Undecodable, read_entry};
 
 /// A consumer's connection for claiming, and for settling on the way.
 #[derive(Debug)]
@@ -75,13 +75,13 @@ impl Claimed {
 
     /// Adds what one read brought from a lane.
     fn extend(&mut self, name: &str, lane: Lane, entries: Vec<reply::StreamEntry>) {
-        let stretch = Stretch::of(entries.iter().map(|(id, _)| id));
+        let range = ClaimedRange::of(entries.iter().map(|(id, _)| id));
         for (id, fields) in entries {
             // New entries have fields; one deleted this very moment has nothing to run.
             let Some(fields) = fields else { continue };
             let mut entry = read_entry(name, lane, id, fields);
             if let Entry::Job(claim) = &mut entry {
-                claim.stretch.clone_from(&stretch);
+                claim.range.clone_from(&range);
             }
             self.push(entry);
         }
@@ -180,7 +180,7 @@ impl ClaimConnection {
         depths: bool,
     ) -> Result<Exchange, Error> {
         let mut pipe = redis::pipe();
-        let plan = Plan::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
+        let plan = SettlePipeline::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
         if let Some((lane, count)) = claim {
             pipe.add_command(self.read(&[lane], count, None));
         }
@@ -251,7 +251,7 @@ impl ClaimConnection {
             let (entries, gone) = read_ranges(&stream, lane, some, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.broker.classify(error)))?;
             entries.into_iter().for_each(|entry| claimed.push(entry));
-            self.broker.let_go(&stream, &gone).await?;
+            self.broker.ack_missing(&stream, &gone).await?;
         }
         Ok(claimed)
     }

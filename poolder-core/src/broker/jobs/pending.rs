@@ -56,7 +56,7 @@ pub(in crate::broker) fn read_ranges(
 
 impl Broker {
     /// Ends claims whose entries were found to be gone.
-    pub(in crate::broker) async fn let_go(
+    pub(in crate::broker) async fn ack_missing(
         &self,
         stream: &str,
         gone: &[EntryId],
@@ -64,10 +64,10 @@ impl Broker {
         if gone.is_empty() {
             return Ok(());
         }
-        let mut cmd = scripts::call(&scripts::LET_GO, [stream]);
+        let mut cmd = scripts::call(&scripts::ACK_MISSING, [stream]);
         gone.iter().for_each(|id| {
             cmd.arg(id.as_ref());
         });
-        self.script(&scripts::LET_GO, &cmd).await.map(|_| ())
+        self.script(&scripts::ACK_MISSING, &cmd).await.map(|_| ())
     }
 }

@@ -81,7 +81,7 @@ impl Broker {
             let (found, gone) = read_ranges(stream, lane, some, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
             entries.extend(found);
-            self.let_go(stream, &gone).await?;
+            self.ack_missing(stream, &gone).await?;
         }
         Ok(entries)
     }
@@ -90,16 +90,16 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn forget(
+    pub async fn remove_consumer(
         &self,
         partition: &Partition,
         lane: Lane,
         consumer: &str,
     ) -> Result<bool, Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::FORGET, [keys.lane(lane)]);
+        let mut cmd = scripts::call(&scripts::CONSUMER_REMOVE, [keys.lane(lane)]);
         cmd.arg(consumer);
-        let reply = self.script(&scripts::FORGET, &cmd).await?;
+        let reply = self.script(&scripts::CONSUMER_REMOVE, &cmd).await?;
         Ok(reply::int(reply)? == 1)
     }
 }

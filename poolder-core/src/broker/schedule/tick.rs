@@ -9,7 +9,7 @@ use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
-use crate::schedule::{Overlap, Plan, Record, spread};
+use crate::schedule::{Overlap, Record, TickPlan, spread};
 use crate::stored::Envelope;
 
 /// A script enqueues at most this many jobs …
@@ -40,7 +40,7 @@ struct Step {
     name: String,
     revision: u64,
     before: Timestamp,
-    plan: Plan,
+    plan: TickPlan,
     overlap: Overlap,
     lane: Lane,
     jobs: Vec<Envelope>,
@@ -113,7 +113,7 @@ impl Step {
                     "this version cannot publish the schedule, the others go on"
                 );
                 let next = Some(now + UNREADABLE);
-                let plan = Plan { run: vec![], last: before, missed: 0, next };
+                let plan = TickPlan { run: vec![], last: before, missed: 0, next };
                 let (overlap, lane) = (Overlap::Allow, Lane::Normal);
                 Self { name, revision, before, plan, overlap, lane, jobs: vec![] }
             }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{
-    LaneConsumer, NodeName, Settled, Settlement, SlotLease, Standing, Taken,
+    AcquireReply, LaneConsumer, Membership, NodeName, Settled, Settlement, SlotLease,
 };
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Entry, Error, Lane};
@@ -32,10 +32,10 @@ impl SlotHolder {
                 self.pause(AGAIN).await;
                 continue;
             }
-            match broker.take_slot(&self.slot, &identity.name, gone.as_deref()).await {
-                Ok(Taken::Ours(lease)) => return Some(lease),
-                Ok(Taken::Stopped) => self.pause(STOPPED).await,
-                Ok(Taken::Held(holder)) => {
+            match broker.acquire_slot(&self.slot, &identity.name, gone.as_deref()).await {
+                Ok(AcquireReply::Ours(lease)) => return Some(lease),
+                Ok(AcquireReply::Stopped) => self.pause(STOPPED).await,
+                Ok(AcquireReply::Held(holder)) => {
                     gone = self.is_gone(&holder, &mut absent).await.then_some(holder);
                     if gone.is_none() {
                         self.pause(AGAIN).await;
@@ -56,16 +56,16 @@ impl SlotHolder {
             return true;
         }
         let broker = self.node.client.broker();
-        match broker.standing(&[holder.to_owned()]).await.ok().and_then(|mut found| found.pop()) {
-            Some(Standing::Dead) => true,
-            Some(Standing::Stranger) => match absent {
+        match broker.membership(&[holder.to_owned()]).await.ok().and_then(|mut found| found.pop()) {
+            Some(Membership::Dead) => true,
+            Some(Membership::Stranger) => match absent {
                 Some((name, since)) if name == holder => since.elapsed() >= GONE,
                 _ => {
                     *absent = Some((holder.to_owned(), Instant::now()));
                     false
                 }
             },
-            Some(Standing::Alive) | None => {
+            Some(Membership::Alive) | None => {
                 *absent = None;
                 false
             }
@@ -136,7 +136,7 @@ impl SlotHolder {
                 self.take_back(lease, &owner, held, &ran).await?;
             }
             if owner != lease.node {
-                broker.forget(&self.slot, consumer.lane, &owner).await?;
+                broker.remove_consumer(&self.slot, consumer.lane, &owner).await?;
             }
         }
         Ok(())

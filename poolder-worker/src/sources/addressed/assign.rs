@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder_core::Partition;
-use poolder_core::broker::{Attendance, PoolView};
+use poolder_core::broker::{PoolHeartbeat, PoolView};
 use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::holder::{Leave, SlotHolder};
-use crate::process::commands::Standing;
+use crate::process::commands::KnownCommands;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::guard::guarded;
 use crate::run::pool::PoolPlan;
@@ -95,7 +95,7 @@ impl SlotAssigner {
     /// Meets the others, and sees to it that we have the slots that are ours.
     async fn heartbeat(&mut self, name: &str) {
         let broker = self.node.client.broker();
-        let view = match broker.meet(&self.spec.queue, name, Attendance::Join).await {
+        let view = match broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Join).await {
             Ok(Some(view)) => Arc::new(view),
             Ok(None) => {
                 tracing::error!(
@@ -171,7 +171,7 @@ impl SlotAssigner {
             leave: leave.subscribe(),
             ready: Arc::clone(&self.ready),
             // Those of the slot are heard once it is ours.
-            orders: watch::channel(Standing::default()).1,
+            orders: watch::channel(KnownCommands::default()).1,
         };
         self.tasks.spawn(async move { (index, holder_task.run().await) });
         self.holders.insert(index, leave);
@@ -202,7 +202,9 @@ impl SlotAssigner {
     /// On the way out: the others hear of it first, then the slots go one by one.
     async fn leave(mut self, name: &str, mut phase: ShutdownPhase) -> bool {
         let broker = self.node.client.broker();
-        if let Err(error) = broker.meet(&self.spec.queue, name, Attendance::Leave).await {
+        if let Err(error) =
+            broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Leave).await
+        {
             tracing::warn!(queue = %self.spec.queue, %error, "the others will notice that we left");
         }
         loop {

@@ -9,7 +9,7 @@ use poolder_core::broker::{PoolView, SlotLease};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::process::commands::Standing;
+use crate::process::commands::KnownCommands;
 use crate::run::mailbox::{Mailbox, Work};
 use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::NodeContext;
@@ -45,7 +45,7 @@ pub(super) struct SlotHolder {
     pub(super) leave: watch::Receiver<Leave>,
     pub(super) ready: Arc<AtomicUsize>,
     /// What operators ordered for the slot.
-    pub(super) orders: watch::Receiver<Standing>,
+    pub(super) orders: watch::Receiver<KnownCommands>,
 }
 
 /// What runs the slot's jobs.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use poolder_core::broker::{SlotWait, TurnOrder};
+use poolder_core::broker::{PollRequest, SlotWait};
 use poolder_core::{Claim, Entry, EntryId, Lane};
 use tokio::time::Instant;
 
@@ -77,7 +77,7 @@ impl SlotProgress {
     /// How many jobs to claim: twice as many as before while that took next to no time.
     pub(super) fn next_batch(&mut self) -> usize {
         self.batch = match self.quick && self.order != OrderGuarantee::Strict {
-            true => (self.batch * 2).clamp(1, TurnOrder::MOST),
+            true => (self.batch * 2).clamp(1, PollRequest::MOST),
             false => 1,
         };
         self.batch
@@ -125,7 +125,7 @@ impl SlotProgress {
 
     /// True while what is done may wait for more.
     pub(super) fn goes_on(&self) -> bool {
-        let early = self.done.len() < TurnOrder::MOST && self.quick;
+        let early = self.done.len() < PollRequest::MOST && self.quick;
         !self.claimed.is_empty() && (self.done.is_empty() || early)
     }
 

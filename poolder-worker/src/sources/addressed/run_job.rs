@@ -77,7 +77,7 @@ impl SlotHolder {
         }
         // An order does not tell one job from another of the same id; ids are not given twice here.
         let broker = self.node.client.broker();
-        match broker.heed(&self.slot, &[(cx.id(), None)]).await {
+        match broker.check_cancelled(&self.slot, &[(cx.id(), None)]).await {
             Ok(verdicts) => verdicts.first() == Some(&true),
             Err(error) => {
                 tracing::warn!(slot = %self.slot, %error, "whether it was cancelled is not known");

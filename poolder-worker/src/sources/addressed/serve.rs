@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{
-    PoolView, Report, Retry, Settled, Settlement, SlotLease, SlotWait, Turn, TurnOrder,
+    PollRequest, PoolView, Report, Retry, Settled, Settlement, SlotLease, SlotPoll, SlotWait,
 };
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::policy::dispatch::Mode;
@@ -64,22 +64,24 @@ impl SlotHolder {
             let most = if claim { progress.next_batch() } else { 0 };
             let Some(turned) = self.turn(lease, &view, &mut progress, most).await else { continue };
             match turned {
-                Turn::Lost => return HoldEnd::Lost,
-                Turn::Idle => {}
+                SlotPoll::Lost => return HoldEnd::Lost,
+                SlotPoll::Idle => {}
                 // It is let go: who starts it again finds it free.
-                Turn::Stopped => {
+                SlotPoll::Stopped => {
                     return match self.hand_back(lease, &mut progress, vec![]).await {
                         Ok(()) => HoldEnd::Left,
                         Err(end) => end,
                     };
                 }
-                Turn::Claimed(entries) | Turn::Found(entries) => progress.note_claimed(entries),
-                Turn::Hold(wait) => self.pause(wait).await,
-                Turn::Wait => {
+                SlotPoll::Claimed(entries) | SlotPoll::Found(entries) => {
+                    progress.note_claimed(entries);
+                }
+                SlotPoll::Hold(wait) => self.pause(wait).await,
+                SlotPoll::Wait => {
                     self.report_drained(&mut progress).await;
                     self.pause(DRAINING).await;
                 }
-                Turn::Empty(told) => {
+                SlotPoll::Empty(told) => {
                     let after = progress.empty(told);
                     self.report_drained(&mut progress).await;
                     if !self.report_retired(&mut progress).await {
@@ -106,8 +108,8 @@ impl SlotHolder {
         view: &PoolView,
         progress: &mut SlotProgress,
         claim: usize,
-    ) -> Option<Turn> {
-        let order = TurnOrder {
+    ) -> Option<SlotPoll> {
+        let order = PollRequest {
             complete: &progress.done,
             lane: progress.lane,
             claim,
@@ -120,7 +122,7 @@ impl SlotHolder {
             0 => None,
             _ => self.node.poll_limiter.pass(progress.turned).await,
         };
-        let turned = self.node.client.broker().turn(lease, &order).await;
+        let turned = self.node.client.broker().poll_slot(lease, &order).await;
         drop(passed);
         let turned = match turned {
             Ok(turned) => turned,
@@ -140,7 +142,7 @@ impl SlotHolder {
         }
         progress.settled();
         progress.pause = FIRST_PAUSE;
-        if claim > 0 && !matches!(turned.turn, Turn::Found(_)) {
+        if claim > 0 && !matches!(turned.turn, SlotPoll::Found(_)) {
             progress.look = false;
         }
         Some(turned.turn)
@@ -155,7 +157,7 @@ impl SlotHolder {
         while !progress.done.is_empty() {
             let view = Arc::clone(&self.view.borrow());
             let turn = self.turn(lease, &view, progress, 0).await;
-            if matches!(turn, Some(Turn::Lost)) || self.is_lost(lease) {
+            if matches!(turn, Some(SlotPoll::Lost)) || self.is_lost(lease) {
                 return Err(HoldEnd::Lost);
             }
         }

@@ -53,7 +53,8 @@ impl Claimer {
                 (cx.id(), fresh.then_some(&*key.1))
             })
             .collect();
-        let verdicts = self.setup.client.broker().heed(&self.setup.partition, &jobs).await?;
+        let verdicts =
+            self.setup.client.broker().check_cancelled(&self.setup.partition, &jobs).await?;
         let asked = std::mem::take(&mut self.to_check).into_iter().zip(verdicts);
         let cancelled: HashSet<EntryKey> =
             asked.filter_map(|(key, verdict)| verdict.then_some(key)).collect();

@@ -75,7 +75,7 @@ impl Claimer {
         let mut tries = 3;
         for lane in Lane::ALL {
             loop {
-                match broker.forget(partition, lane, name).await {
+                match broker.remove_consumer(partition, lane, name).await {
                     Ok(true) => {}
                     Ok(false) => self.setup.slots.consumers_left = true,
                     // A connection that broke long ago says so when it is used again.
@@ -139,7 +139,7 @@ impl Claimer {
                 }
             }
             ConnectionState::Waiting { wait, info } => {
-                self.wait_on(connection, wait, info, name).await
+                self.wait_on(connection, wait, info, name).await;
             }
         }
     }

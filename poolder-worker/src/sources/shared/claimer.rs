@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{Claimed, DeadLimits, NodeName, Orders, Settled, Settlement};
+use poolder_core::broker::{Claimed, Commands, DeadLimits, NodeName, Settled, Settlement};
 use poolder_core::mutation::mutated;
 use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::{Claim, Partition};
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
-use crate::process::commands::Standing;
+use crate::process::commands::KnownCommands;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::liveness::{Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::run::context::{About, Context, Interruption};
@@ -36,7 +36,7 @@ pub(crate) struct ClaimerSetup {
     /// How many slots there shall be.
     pub(crate) target: watch::Receiver<TargetSize>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
-    pub(crate) orders: watch::Receiver<Standing>,
+    pub(crate) orders: watch::Receiver<KnownCommands>,
 }
 
 pub(crate) struct Claimer {
@@ -55,7 +55,7 @@ pub(crate) struct Claimer {
     /// … and whether the server has another one by now.
     pub(super) outdated: bool,
     /// The orders that were followed last …
-    pub(super) applied: Option<Orders>,
+    pub(super) applied: Option<Commands>,
     /// … and held jobs of which the server must be asked whether they were cancelled.
     pub(super) to_check: Vec<EntryKey>,
     pub(super) lanes: Lanes,

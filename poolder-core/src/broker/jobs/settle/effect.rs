@@ -6,14 +6,14 @@ use super::settlement::{Effect, Retry, Settlement};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::job::{Failure, JobId, Lane, clamped_millis};
 use crate::policy::Counters;
-use crate::policy::decide::{ORDERED, Transition, Wait};
+use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
 use crate::stored::{Death, End, head};
 
 /// How long a result is kept.
 const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An effect in the words of `move.lua`.
-pub(super) struct Spelled {
+pub(super) struct EncodedEffect {
     pub(super) name: &'static str,
     /// The keys it touches, in the order in which the script takes them.
     pub(super) keys: Vec<String>,
@@ -22,11 +22,11 @@ pub(super) struct Spelled {
 }
 
 /// The effects of a settlement, those of its transition included.
-pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelled> {
+pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<EncodedEffect> {
     let job = settlement.job_id();
     let hold = settlement.addressed.as_ref().and_then(|addressed| {
         let Transition::Later { delay, .. } = &settlement.transition else { return None };
-        (addressed.retry == Retry::Hold).then(|| Spelled {
+        (addressed.retry == Retry::Hold).then(|| EncodedEffect {
             name: "hold",
             keys: vec![keys.lease.clone()],
             value: vec![],
@@ -38,7 +38,7 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
             let batcher = settlement.batcher.as_deref().unwrap_or_default();
             let rest = keys.batch_rest(job, part);
             let keys = vec![keys.batch_sealed(job), keys.batcher(batcher), rest];
-            Spelled { name: "swap", keys, value: vec![], millis: 0 }
+            EncodedEffect { name: "swap", keys, value: vec![], millis: 0 }
         }
         Effect::BuryEntries { part, id, failure } => {
             bury_entries(settlement, keys, (part, *id), failure)
@@ -53,7 +53,7 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
             _ => return None,
         };
         let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
-        Some(Spelled { name, keys, value: value.into(), millis: 0 })
+        Some(EncodedEffect { name, keys, value: value.into(), millis: 0 })
     });
     let tally = settlement.batcher.as_deref().map(|batcher| {
         let counter = match &settlement.transition {
@@ -65,7 +65,7 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
             Transition::Later { .. } | Transition::Ready { .. } => "",
         };
         let keys = vec![keys.batcher(batcher)];
-        Spelled { name: "tally", keys, value: counter.into(), millis: 0 }
+        EncodedEffect { name: "tally", keys, value: counter.into(), millis: 0 }
     });
     let over = settlement.subject.alone.as_ref().map(|schedule| {
         let ends = settlement.transition.ends();
@@ -76,7 +76,7 @@ pub(super) fn spell(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Spelle
 }
 
 /// The record of the end, when there is one to be kept.
-fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<Spelled> {
+fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<EncodedEffect> {
     let (name, end) = match &settlement.transition {
         Transition::Complete => ("end", End::Done),
         Transition::CompleteWith(result) => ("end", End::DoneWith(result.clone())),
@@ -84,7 +84,7 @@ fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<Spelled> {
         Transition::Bury { counters } => ("end", End::Dead(counters.reason())),
         // It goes on, unless it was cancelled meanwhile.
         Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
-            ("stop", End::Cancelled(ORDERED.into()))
+            ("stop", End::Cancelled(CANCELLED_ON_REQUEST.into()))
         }
     };
     let job = settlement.job_id();
@@ -102,9 +102,9 @@ fn record(
     job: JobId,
     end: &End,
     kept: Duration,
-) -> Spelled {
+) -> EncodedEffect {
     let millis = clamped_millis(kept).max(1);
-    Spelled { name, keys: vec![keys.result(job)], value: end.encode(), millis }
+    EncodedEffect { name, keys: vec![keys.result(job)], value: end.encode(), millis }
 }
 
 fn bury_entries(
@@ -112,7 +112,7 @@ fn bury_entries(
     keys: &PartitionKeys,
     (part, id): (&str, JobId),
     failure: &Failure,
-) -> Spelled {
+) -> EncodedEffect {
     let node = settlement.owner.as_ref().to_owned();
     let death = Death { failure: failure.clone(), node, raw: false };
     let mut counters = Counters::starting_in(Lane::Normal);
@@ -123,14 +123,14 @@ fn bury_entries(
     let batcher = keys.batcher(settlement.batcher.as_deref().unwrap_or_default());
     let rest = keys.batch_rest(settlement.job_id(), part);
     let keys = vec![rest, keys.batch_sealed(id), batcher];
-    Spelled { name: "split", keys, value, millis: 0 }
+    EncodedEffect { name: "split", keys, value, millis: 0 }
 }
 
 /// Tells a schedule that the job it kept alone has ended: by this settlement, or because it was
 /// cancelled meanwhile.
-fn over(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> Spelled {
+fn over(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> EncodedEffect {
     let ScheduleKeys { running, queued, .. } = &keys.schedules;
-    Spelled {
+    EncodedEffect {
         name: "over",
         keys: vec![running.clone(), queued.clone()],
         value: [job.as_bytes(), schedule.as_bytes()].concat(),

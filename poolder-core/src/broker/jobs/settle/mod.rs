@@ -11,7 +11,7 @@ mod settlement;
 use crate::broker::Broker;
 use crate::job::{Error, Partition};
 
-pub(in crate::broker) use plan::Plan;
+pub(in crate::broker) use plan::SettlePipeline;
 pub use settlement::{DeadLimits, Depths, Effect, Retry, Settled, Settlement, SlotLease};
 
 impl Broker {
@@ -24,7 +24,7 @@ impl Broker {
     ) -> Vec<Settled> {
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
-        let plan = Plan::add_to(&mut pipe, &keys, limits, settlements, false);
+        let plan = SettlePipeline::add_to(&mut pipe, &keys, limits, settlements, false);
         match self.pipeline(&pipe).await {
             Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
             Err(error) => settlements

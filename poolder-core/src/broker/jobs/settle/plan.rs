@@ -12,7 +12,7 @@ use crate::broker::keys::PartitionKeys;
 use crate::broker::scripts;
 use crate::job::{Error, Lane, clamped_millis};
 use crate::policy::decide::{Return, Transition, Wait};
-use crate::stored::{Death, Stretch, head};
+use crate::stored::{ClaimedRange, Death, head};
 
 /// `complete.lua` and `move.lua` take no more than this many jobs at once …
 const COMPLETES: usize = 500;
@@ -21,12 +21,12 @@ const MOVES: usize = 50;
 const MOVE_BYTES: usize = 1 << 20;
 
 /// Which settlements each command of a pipeline carries.
-pub(in crate::broker) struct Plan {
+pub(in crate::broker) struct SettlePipeline {
     commands: Vec<Vec<usize>>,
     total: usize,
 }
 
-impl Plan {
+impl SettlePipeline {
     /// Adds the commands that apply the settlements, and the question for the depths, if wanted.
     pub(in crate::broker) fn add_to(
         pipe: &mut Pipeline,
@@ -70,13 +70,13 @@ impl Plan {
         for (group, reply) in self.commands.iter().zip(replies.by_ref().take(self.commands.len())) {
             let verdict = reply
                 .map_err(|error| classify(error, address))
-                .and_then(|reply| verdict(reply, &mut depths));
+                .and_then(|reply| script_reply(reply, &mut depths));
             for (at, index) in group.iter().enumerate() {
                 results[*index] = Some(match &verdict {
-                    Ok(Verdict::All) => Settled::Applied,
-                    Ok(Verdict::Epoch) => Settled::Epoch,
-                    Ok(Verdict::Each(each)) if each.get(at) == Some(&b'1') => Settled::Applied,
-                    Ok(Verdict::Each(_)) => Settled::Fenced,
+                    Ok(ScriptReply::All) => Settled::Applied,
+                    Ok(ScriptReply::Epoch) => Settled::Epoch,
+                    Ok(ScriptReply::Each(each)) if each.get(at) == Some(&b'1') => Settled::Applied,
+                    Ok(ScriptReply::Each(_)) => Settled::Fenced,
                     Err(error) => Settled::Failed(Error::unknown(error.to_string())),
                 });
             }
@@ -86,14 +86,14 @@ impl Plan {
     }
 }
 
-enum Verdict {
+enum ScriptReply {
     All,
     Epoch,
     Each(Vec<u8>),
 }
 
 /// Reads a verdict, and the depths where they come with it.
-fn verdict(reply: Value, depths: &mut Option<Depths>) -> Result<Verdict, Error> {
+fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply, Error> {
     let word = match reply {
         Value::Array(list) => {
             let mut list = list.into_iter();
@@ -111,9 +111,9 @@ fn verdict(reply: Value, depths: &mut Option<Depths>) -> Result<Verdict, Error> 
     };
     let word = reply::bytes(word)?;
     Ok(match word.as_slice() {
-        b"OK" => Verdict::All,
-        b"EPOCH" => Verdict::Epoch,
-        _ => Verdict::Each(word),
+        b"OK" => ScriptReply::All,
+        b"EPOCH" => ScriptReply::Epoch,
+        _ => ScriptReply::Each(word),
     })
 }
 
@@ -165,7 +165,7 @@ fn complete(
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
     cmd.arg(history);
     match whole(settlements, group) {
-        Some(stretch) => cmd.arg(stretch.first.as_ref()).arg(&stretch.after),
+        Some(range) => cmd.arg(range.first.as_ref()).arg(&range.after),
         None => cmd.arg("").arg(""),
     };
     for index in group {
@@ -175,11 +175,11 @@ fn complete(
 }
 
 /// The stretch of the stream that these are, if they are all of one: it can be cut off at once.
-fn whole<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a Stretch> {
-    let of = |index: &usize| settlements[*index].subject.stretch.as_ref();
-    let stretch = of(group.first()?)?;
-    let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, stretch));
-    (stretch.size == group.len() && group.iter().all(same)).then_some(stretch.as_ref())
+fn whole<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a ClaimedRange> {
+    let of = |index: &usize| settlements[*index].subject.range.as_ref();
+    let range = of(group.first()?)?;
+    let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, range));
+    (range.size == group.len() && group.iter().all(same)).then_some(range.as_ref())
 }
 
 fn relocate(
@@ -194,9 +194,9 @@ fn relocate(
         [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
     let batches = [keys.batches.as_str(), &keys.batches_dropped];
     let effects: Vec<_> =
-        group.iter().map(|index| effect::spell(&settlements[*index], keys)).collect();
+        group.iter().map(|index| effect::encode(&settlements[*index], keys)).collect();
     let touched: Vec<&str> =
-        effects.iter().flatten().flat_map(|spelled| &spelled.keys).map(String::as_str).collect();
+        effects.iter().flatten().flat_map(|encoded| &encoded.keys).map(String::as_str).collect();
     let lanes = keys.ready.iter().map(String::as_str);
     let (cancelled, lease) = (keys.cancelled.as_str(), keys.lease.as_str());
     let guards = [cancelled].into_iter().chain(batches).chain([lease]);
@@ -208,7 +208,7 @@ fn relocate(
         let Settlement { subject, transition, addressed, .. } = &settlements[*index];
         let mut to = Destination::of(transition, lane, owner, subject.raw);
         if let Some(addressed) = addressed {
-            to.bend(addressed.retry);
+            to.for_addressed_slot(addressed.retry);
         }
         cmd.arg(subject.entry.as_ref())
             .arg(&subject.job)
@@ -220,8 +220,8 @@ fn relocate(
             .arg(to.death)
             .arg(to.counter)
             .arg(effects.len());
-        for spelled in effects {
-            cmd.arg(spelled.name).arg(&spelled.value).arg(spelled.millis);
+        for encoded in effects {
+            cmd.arg(encoded.name).arg(&encoded.value).arg(encoded.millis);
         }
     }
     cmd
@@ -229,7 +229,7 @@ fn relocate(
 
 impl Destination {
     /// Slots have two lanes only; and where a retry holds its slot it waits in front.
-    fn bend(&mut self, retry: Retry) {
+    fn for_addressed_slot(&mut self, retry: Retry) {
         if self.name == "due" && retry == Retry::Hold {
             (self.name, self.delay) = ("lane", 0);
             self.head[0] = FRONT;

@@ -7,7 +7,7 @@ use crate::broker::NodeName;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, Partition, batcher_of};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
-use crate::stored::{Claim, Stretch, Undecodable};
+use crate::stored::{Claim, ClaimedRange, Undecodable};
 
 /// A claim that has ended, and what shall become of its job.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub(super) struct Subject {
     /// The schedule that must be told when the job has ended.
     pub(super) alone: Option<Box<str>>,
     /// What was claimed with it.
-    pub(super) stretch: Option<Arc<Stretch>>,
+    pub(super) range: Option<Arc<ClaimedRange>>,
 }
 
 /// What became of a settlement.
@@ -137,9 +137,9 @@ impl Settlement {
         };
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
-        let Claim { lane, entry, stretch, .. } = claim;
+        let Claim { lane, entry, range, .. } = claim;
         let plain = claim.plain.unwrap_or_default();
-        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, stretch };
+        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, range };
         let (effects, addressed) = (vec![], None);
         Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
     }
@@ -158,7 +158,7 @@ impl Settlement {
             body: found.raw,
             raw: true,
             alone: None,
-            stretch: None,
+            range: None,
         };
         let transition = Transition::Bury { counters };
         let (history, effects, end_kept, batcher, addressed) = (None, vec![], None, None, None);

@@ -1,4 +1,4 @@
--- lease.lua: takes the leadership of a partition.
+-- leader_elect.lua: takes the leadership of a partition.
 -- KEYS 1 leader  2 meta
 -- ARGV 1 node  2 how long it holds, in ms  3 a node known to be dead ("" for none)
 -- Returns {1 we lead | 0 somebody else does, term, holder}

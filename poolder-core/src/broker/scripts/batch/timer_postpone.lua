@@ -1,4 +1,4 @@
--- postpone.lua: lets timers come again later, where they still are.
+-- timer_postpone.lua: lets timers come again later, where they still are.
 -- KEYS 1 due
 -- ARGV 1 how much later than now, in ms; then the timers, at most 500
 -- Returns how many there were

@@ -1,4 +1,4 @@
--- beat.lua: a node's sign of life; tells it who has been silent, who is dead, and whether it is.
+-- node_beat.lua: a node's sign of life; tells it who has been silent, who is dead, and whether it is.
 -- KEYS 1 nodes  2 marks
 -- ARGV 1 node  2 silence in ms after which a node is named  3 marks younger than this are named
 -- Returns {"OK" | "DEAD", now in ms, silent nodes and their last beats, dead nodes}

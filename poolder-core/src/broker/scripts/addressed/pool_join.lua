@@ -1,4 +1,4 @@
--- pool_meet.lua: who serves an addressed pool, and what the pool is like at the moment.
+-- pool_join.lua: who serves an addressed pool, and what the pool is like at the moment.
 -- KEYS 1 meta  2 members
 -- ARGV 1 node  2 "join" (or stay), "leave" or "look"  3 ms after which a silent member is none
 -- Returns {mode, size, generation, drain, tail, stopped, paused; at most 500 members}

@@ -1,4 +1,4 @@
--- ready.lua: a page of the jobs that wait in a lane, in the order in which they will start.
+-- list_ready.lua: a page of the jobs that wait in a lane, in the order in which they will start.
 -- KEYS 1 lane
 -- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
 -- Returns stream entries, at most 1 MiB of them but at least one if there is any

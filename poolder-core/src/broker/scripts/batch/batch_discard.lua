@@ -1,4 +1,4 @@
--- discard.lua: removes the sealed list of a batch job that is gone, and what is known of it.
+-- batch_discard.lua: removes the sealed list of a batch job that is gone, and what is known of it.
 -- KEYS 1 sealed list  2 batcher  3 index of sealed lists  4 sealed lists to be removed
 -- ARGV 1 job id
 -- Returns how many entries it had

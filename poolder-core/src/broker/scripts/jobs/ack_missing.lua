@@ -1,4 +1,4 @@
--- let_go.lua: ends claims whose entries are gone. It looks again, since an entry id may be another
+-- ack_missing.lua: ends claims whose entries are gone. It looks again, since an entry id may be another
 --   job's by now, when the server's history has changed meanwhile.
 -- KEYS 1 lane
 -- ARGV 1.. entry ids, at most 500

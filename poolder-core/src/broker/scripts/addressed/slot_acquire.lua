@@ -1,4 +1,4 @@
--- slot_take.lua: takes the lease of a slot. It has no end: it belongs to the process, and goes by
+-- slot_acquire.lua: takes the lease of a slot. It has no end: it belongs to the process, and goes by
 --   release, or to a taker who knows that the process is gone.
 -- KEYS 1 lease  2 front  3 normal
 -- ARGV 1 node  2 a holder known to be gone ("" for none)

@@ -1,4 +1,4 @@
--- slot_turn.lua: one turn of an addressed slot: completes jobs that have ended and claims the next,
+-- slot_poll.lua: one turn of an addressed slot: completes jobs that have ended and claims the next,
 --   in order, if the lease is still ours. From the front, which holds what was tried before, one.
 -- KEYS 1 lease  2 front  3 normal  4 stats
 -- ARGV 1 node  2 term  3 most jobs to claim, 0 to 16  4 "1" to look first for what we hold

@@ -1,4 +1,4 @@
--- declare.lua: stores the options of a batcher, or compares them with those that are stored.
+-- batcher_declare.lua: stores the options of a batcher, or compares them with those that are stored.
 -- KEYS 1 batcher
 -- ARGV 1 revision  2 options  3 what of a batch job stands before its id  4 what follows its id
 -- Returns {"OK" stored or the same, "OTHER" the same revision has other options, or "OLDER" a

@@ -1,4 +1,4 @@
--- running.lua: a page of the jobs that were claimed from a lane and are not settled yet.
+-- list_running.lua: a page of the jobs that were claimed from a lane and are not settled yet.
 -- KEYS 1 lane
 -- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
 -- Returns {the last entry that was looked at ("" for none), {entry id, consumer, ms since it was

@@ -1,4 +1,4 @@
--- apart.lua: adds entries to a list that waits, for a time, to be settled with its batch.
+-- stash.lua: adds entries to a list that waits, for a time, to be settled with its batch.
 -- KEYS 1 list
 -- ARGV 1 how long it is kept, in ms; then at most 500 entries
 -- Returns how many entries it has

@@ -1,4 +1,4 @@
--- heed.lua: which of these jobs were cancelled. An order that is older than the enqueue of a job
+-- check_cancelled.lua: which of these jobs were cancelled. An order that is older than the enqueue of a job
 --   of the same id was not meant for it, and goes.
 -- KEYS 1 cancelled
 -- ARGV per job, at most 500 jobs: job id, ms of its enqueue if it never moved since ("" if it did)

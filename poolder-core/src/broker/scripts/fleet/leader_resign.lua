@@ -1,4 +1,4 @@
--- resign.lua: gives up the leadership of a partition, so that another node takes it at once.
+-- leader_resign.lua: gives up the leadership of a partition, so that another node takes it at once.
 -- KEYS 1 leader
 -- ARGV 1 node  2 control channel
 -- Returns 1 resigned, 0 it was not ours

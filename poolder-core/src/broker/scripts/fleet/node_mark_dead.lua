@@ -1,4 +1,4 @@
--- mark.lua: declares a node dead, if it has not given a sign of life since.
+-- node_mark_dead.lua: declares a node dead, if it has not given a sign of life since.
 -- KEYS 1 nodes  2 marks  3 about
 -- ARGV 1 node  2 its last beat, as it was seen  3 how long marks are kept, in ms
 -- Returns 1 marked, 0 it lives or is gone

@@ -1,4 +1,4 @@
--- bodies.lua: a page of the jobs that are due later, or dead, by time.
+-- list_by_time.lua: a page of the jobs that are due later, or dead, by time.
 -- KEYS 1 due or dead  2 their bodies
 -- ARGV 1 "up" (oldest first) or "down"  2 time in ms from which to go on  3 how many of exactly
 --      that time were seen before  4 most jobs, at most 500

@@ -1,4 +1,4 @@
--- forget.lua: removes a consumer that holds nothing; removing one that does would lose its jobs.
+-- consumer_remove.lua: removes a consumer that holds nothing; removing one that does would lose its jobs.
 -- KEYS 1 lane
 -- ARGV 1 consumer
 -- Returns 1 removed, 0 it still holds something

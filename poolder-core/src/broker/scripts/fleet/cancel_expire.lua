@@ -1,4 +1,4 @@
--- expire.lua: forgets orders to cancel that were given too long ago.
+-- cancel_expire.lua: forgets orders to cancel that were given too long ago.
 -- KEYS 1 cancelled
 -- ARGV 1 how long they are kept, in ms
 -- Returns how many were forgotten, at most 500
