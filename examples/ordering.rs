@@ -29,7 +29,7 @@ struct Accounts {
     name = "accounts",
     size = 4,
     mode = "phash",
-    failed = "hold",
+    retry_placement = "block_slot",
     retry(count = 5, backoff = "20ms")
 )]
 impl Worker for Accounts {

@@ -36,7 +36,7 @@
 pub mod prelude {
     pub use poolder_client::Client;
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
-    pub use poolder_core::broker::Retry;
+    pub use poolder_core::broker::RetryPlacement;
     pub use poolder_core::policy::dispatch::Mode;
     pub use poolder_core::{Backoff, Job, Lane, Missed, Overlap, Policy, Verdict};
     #[cfg(feature = "macros")]
@@ -48,20 +48,21 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Group, Inspector, Listed, Many,
-    NewSchedule, One, PoolCall, PoolClient, PoolSlot, Push, Schedules,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Inspector, Listed, Many,
+    NewSchedule, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push, Schedules,
 };
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,
-    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, Retry,
+    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, RetryPlacement,
     ScheduleInfo, SealedBatch, SlotView, Stored,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Backoff, BoxError, Callback, Cause, Counters, End, Envelope, Error, Failure, Format, Handle,
-    Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Policy, QueueName,
-    RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict, Zone, payload,
+    Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure, Format,
+    Handle, Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Policy,
+    QueueName, RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict, Zone,
+    payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, pool, scheduler};

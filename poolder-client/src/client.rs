@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use poolder_core::broker::{BatcherHome, Broker, Config};
 use poolder_core::{Error, Partition, QueueName};
 
-use crate::batcher::{BatchEntry, BatcherHandle, Shared};
-use crate::state::known::KnownPools;
+use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
+use crate::state::pool_cache::PoolCache;
 use crate::state::waiters::Waiters;
 
 /// At most this many queue names are remembered as registered.
@@ -21,8 +21,8 @@ pub struct Client {
     registered: Arc<RwLock<HashSet<QueueName>>>,
     waiters: Arc<Waiters>,
     /// What handles of one batcher share.
-    batchers: Arc<Mutex<HashMap<BatcherHome, Arc<Shared>>>>,
-    pub(crate) pools: Arc<KnownPools>,
+    batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
+    pub(crate) pools: Arc<PoolCache>,
 }
 
 impl Client {
@@ -81,9 +81,9 @@ impl Client {
         if known.len() >= REMEMBERED && !known.contains_key(&home) {
             known.clear();
         }
-        let shared = known
-            .entry(home)
-            .or_insert_with_key(|home| Arc::new(Shared::new(self.broker.clone(), home.clone())));
+        let shared = known.entry(home).or_insert_with_key(|home| {
+            Arc::new(BatcherState::new(self.broker.clone(), home.clone()))
+        });
         Ok(BatcherHandle::new(Arc::clone(shared)))
     }
 

@@ -20,7 +20,7 @@ mod results;
 mod schedules;
 mod state;
 
-pub use admin::{Group, Inspector};
+pub use admin::{Inspector, PoolSet};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Push};
 pub use client::Client;
 pub use enqueue::{Call, Cast, Enqueue, PoolCall, PoolClient, PoolSlot};

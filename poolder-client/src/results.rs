@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder_core::broker::Cancellation;
-use poolder_core::{End, Error, Handle, State};
+use poolder_core::{Completion, Error, Handle, State};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -29,14 +29,14 @@ impl Client {
         job: impl Into<Handle>,
     ) -> Result<Option<T>, Error> {
         let handle = job.into();
-        let end = self.broker().end(&handle.partition, handle.job).await?;
-        end.map(|end| end.into_result(handle.job)).transpose()
+        let completion = self.broker().completion(&handle.partition, handle.job).await?;
+        completion.map(|completion| completion.into_result(handle.job)).transpose()
     }
 
     /// Waits until a job has ended, and returns what its handler returned.
     ///
     /// A job that dies ends the wait at once. One that is cancelled, or done without a result, does
-    /// so if it was enqueued with [`keep_end`](crate::Enqueue::keep_end), or by [`Client::call`];
+    /// so if it was enqueued with [`keep_completion`](crate::Enqueue::keep_end), or by [`Client::call`];
     /// of others no trace is left, and the time runs out.
     ///
     /// # Errors
@@ -60,11 +60,11 @@ impl Client {
         waiter: Waiter,
         deadline: Option<Instant>,
         timeout: Duration,
-    ) -> Result<End, Error> {
-        let until_end = self.until_end(handle, waiter);
-        let Some(deadline) = deadline else { return until_end.await };
-        match tokio::time::timeout_at(deadline, until_end).await {
-            Ok(end) => end,
+    ) -> Result<Completion, Error> {
+        let until_completed = self.until_completed(handle, waiter);
+        let Some(deadline) = deadline else { return until_completed.await };
+        match tokio::time::timeout_at(deadline, until_completed).await {
+            Ok(completion) => completion,
             Err(_) => Err(Error::timeout(format!(
                 "the job has not ended within {timeout:?}; it goes on, and its result can be had \
                  later"
@@ -73,7 +73,11 @@ impl Client {
         }
     }
 
-    async fn until_end(&self, handle: &Handle, mut waiter: Waiter) -> Result<End, Error> {
+    async fn until_completed(
+        &self,
+        handle: &Handle,
+        mut waiter: Waiter,
+    ) -> Result<Completion, Error> {
         let mut poll = FIRST_POLL;
         loop {
             let ended = std::sync::Arc::clone(&waiter.ended);
@@ -82,8 +86,8 @@ impl Client {
             // From here on a hint is not missed, so that the record can be looked at safely.
             ended.as_mut().enable();
             let heard = waiter.listen().await;
-            match self.end_of(handle).await {
-                Ok(Some(end)) => return Ok(end),
+            match self.completion_of(handle).await {
+                Ok(Some(completion)) => return Ok(completion),
                 Ok(None) => {}
                 Err(error) if error.is_refused() || error.is_unknown() => {
                     tracing::debug!(%error, job = %handle.job, "waiting for the server, too");
@@ -99,9 +103,9 @@ impl Client {
     }
 
     /// How a job ended: by the record, or by its place among the dead.
-    async fn end_of(&self, handle: &Handle) -> Result<Option<End>, Error> {
-        match self.broker().end(&handle.partition, handle.job).await? {
-            Some(end) => Ok(Some(end)),
+    async fn completion_of(&self, handle: &Handle) -> Result<Option<Completion>, Error> {
+        match self.broker().completion(&handle.partition, handle.job).await? {
+            Some(completion) => Ok(Some(completion)),
             None => self.broker().death(&handle.partition, handle.job).await,
         }
     }
@@ -144,11 +148,11 @@ impl Client {
         if let Some(view) = self.broker().find(&handle).await? {
             return Ok(Some(view.state));
         }
-        let end = self.broker().end(&handle.partition, handle.job).await?;
-        Ok(end.map(|end| match end {
-            End::Done | End::DoneWith(_) => State::Completed,
-            End::Dead(_) => State::Dead,
-            End::Cancelled(_) => State::Cancelled,
+        let completion = self.broker().completion(&handle.partition, handle.job).await?;
+        Ok(completion.map(|completion| match completion {
+            Completion::Done | Completion::DoneWith(_) => State::Completed,
+            Completion::Dead(_) => State::Dead,
+            Completion::Cancelled(_) => State::Cancelled,
         }))
     }
 }

@@ -57,8 +57,8 @@ fn ending() -> impl Strategy<Value = Ending> {
         failed(Verdict::RetryNow),
         failed(Verdict::Backoff(std::time::Duration::MAX)),
         failed(Verdict::Halt),
-        Ending::NotForUs,
-        Ending::HandedBack,
+        Ending::UnknownKind,
+        Ending::Released,
         Ending::Crashed("n".into()),
     ])
 }

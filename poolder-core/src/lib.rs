@@ -10,7 +10,7 @@
 //! | [`Outcome`], [`Verdict`], [`Failure`] | what a handler says |
 //! | [`Envelope`], [`Counters`] | the stored form, and a job's history |
 //! | [`Handle`] | where to look for a job |
-//! | [`End`] | how it ended, for whoever waits |
+//! | [`Completion`] | how it ended, for whoever waits |
 //! | [`view`] | what an operator sees |
 //! | [`Schedule`], [`Timing`], [`Missed`], [`Overlap`] | what recurs, and when |
 //! | [`decide`](decide::decide) | what becomes of a job when its claim ends |
@@ -40,7 +40,7 @@ pub use job::{
 pub use policy::Counters;
 pub use poolder_cron::{Timing, Zone};
 pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
-pub use stored::{Claim, End, Entry, Envelope, Undecodable, variant};
+pub use stored::{Claim, Completion, Entry, Envelope, Undecodable, variant};
 
 /// What code written by the macros refers to; no part of the API.
 #[doc(hidden)]

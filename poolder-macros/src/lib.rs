@@ -290,9 +290,9 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry(…)` | for jobs that bring no policy: `count` (attempts in all), `backoff`, `timeout`, `retry_for`, `crashes` as with `derive(Job)` | as with `derive(Job)` |
 /// | `callbacks(…)` | names of functions, or `name = path::to::function`: each takes the arguments of an outcome and returns a future of a `Result<()>` | none |
 /// | `hibernate_after` | the idle time after which a slot lets go of its worker, or `"none"` | `"none"` |
-/// | `hand_over` | how long a job may go on when its slot moves; addressed modes only | `"3s"` |
-/// | `failed` | where a failed job waits: `"hold"`s its slot, or steps `"aside"`; addressed modes only | `"hold"` for `"phash"`, else `"aside"` |
-/// | `group` | the group that the pool joins | none |
+/// | `handover_timeout` | how long a job may go on when its slot moves; addressed modes only | `"3s"` |
+/// | `retry_placement` | where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
+/// | `join_set` | the set of pools that the pool joins | none |
 /// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
 #[proc_macro_attribute]
 pub fn pool(arguments: TokenStream, item: TokenStream) -> TokenStream {

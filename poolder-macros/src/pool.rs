@@ -21,13 +21,22 @@ const MODES: [(&str, &str); 6] = [
     ("broadcast", "Broadcast"),
 ];
 
-/// Where a retry waits, and the variants of `Retry` that they are.
-const WAITS: [(&str, &str); 2] = [("hold", "Hold"), ("aside", "Aside")];
+/// Where a retry waits, and the variants of `RetryPlacement` that they are.
+const PLACEMENTS: [(&str, &str); 2] = [("block_slot", "BlockSlot"), ("reschedule", "Reschedule")];
 
 const MAX_SIZE: u16 = 10_000;
 
 const KNOWN: Known<'static> = Known {
-    names: &["name", "size", "mode", "hibernate_after", "hand_over", "failed", "group", "crate"],
+    names: &[
+        "name",
+        "size",
+        "mode",
+        "hibernate_after",
+        "handover_timeout",
+        "retry_placement",
+        "join_set",
+        "crate",
+    ],
     elsewhere: &[
         ("retry", "write `retry(count = 5, backoff = \"1s\")`"),
         ("callbacks", "write `callbacks(event, push = path::to::function)`"),
@@ -53,9 +62,9 @@ struct PoolType {
     policy: Policy,
     callbacks: Vec<(Ident, Path)>,
     hibernate_after: Option<Millis>,
-    hand_over: Option<Millis>,
-    failed: Option<Ident>,
-    group: Option<String>,
+    handover_timeout: Option<Millis>,
+    retry_placement: Option<Ident>,
+    join_set: Option<String>,
 }
 
 /// Writes the pool, or all errors at once.
@@ -141,17 +150,18 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         Some(mode) => errors.catch(one_of("mode", &mode.value, &MODES)),
         None => Some(parse_quote!(Shared)),
     };
-    let failed = attributes
-        .get("failed")
-        .and_then(|failed| errors.catch(one_of("failed", &failed.value, &WAITS)));
+    let retry_placement = attributes.get("retry_placement").and_then(|retry_placement| {
+        errors.catch(one_of("retry_placement", &retry_placement.value, &PLACEMENTS))
+    });
     let hibernate_after = attributes.get("hibernate_after").and_then(|idle| {
         let zero = "the slot would never keep its state";
         errors.catch(duration::read_limit("hibernate_after", &idle.value, zero)).flatten()
     });
-    let hand_over = attributes
-        .get("hand_over")
-        .and_then(|time| errors.catch(duration::read("hand_over", &time.value)));
-    let group = attributes.get("group").and_then(|name| errors.catch(names::QUEUE.read(name)));
+    let handover_timeout = attributes
+        .get("handover_timeout")
+        .and_then(|time| errors.catch(duration::read("handover_timeout", &time.value)));
+    let join_set =
+        attributes.get("join_set").and_then(|name| errors.catch(names::QUEUE.read(name)));
     let policy =
         retry.map_or_else(Policy::default, |retry| Policy::read_counting(&retry, "count", errors));
     let here = proc_macro2::Span::call_site();
@@ -169,9 +179,10 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
                        processes together";
         errors.catch::<()>(Err(Error::new(here, message)));
     }
-    for (name, value) in
-        [("failed", &attributes.get("failed")), ("hand_over", &attributes.get("hand_over"))]
-    {
+    for (name, value) in [
+        ("retry_placement", &attributes.get("retry_placement")),
+        ("handover_timeout", &attributes.get("handover_timeout")),
+    ] {
         if let (true, Some(attribute)) = (of_process, value) {
             let message = format!(
                 "`{name}` is for slots that are addressed: use mode \"round_robin\", \"random\", \
@@ -188,9 +199,9 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         policy,
         callbacks: callbacks.unwrap_or_default(),
         hibernate_after,
-        hand_over,
-        failed,
-        group,
+        handover_timeout,
+        retry_placement,
+        join_set,
     })
 }
 
@@ -268,9 +279,12 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
         Some(quote!(.#method(#time)))
     };
     let hibernate_after = time("hibernate_after", pool.hibernate_after);
-    let hand_over = time("hand_over", pool.hand_over);
-    let failed = pool.failed.as_ref().map(|wait| quote!(.retry(#krate::Retry::#wait)));
-    let group = pool.group.as_ref().map(|group| quote!(.group(#group)));
+    let handover_timeout = time("handover_timeout", pool.handover_timeout);
+    let retry_placement = pool
+        .retry_placement
+        .as_ref()
+        .map(|variant| quote!(.retry_placement(#krate::RetryPlacement::#variant)));
+    let join_set = pool.join_set.as_ref().map(|join_set| quote!(.join_set(#join_set)));
     let sinks = pool.callbacks.iter().map(|(name, path)| {
         let name = name.to_string();
         quote!(.callback(#name, #path))
@@ -290,7 +304,7 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
             pub fn pool(self) -> #krate::Pool {
                 #krate::Pool::new(#name)
                     .mode(#krate::Mode::#mode)
-                    #size #policy #hibernate_after #hand_over #failed #group #(#sinks)*
+                    #size #policy #hibernate_after #handover_timeout #retry_placement #join_set #(#sinks)*
                     .worker(self)
             }
 

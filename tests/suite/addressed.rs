@@ -198,7 +198,7 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
 
     let settle = |claim: poolder_core::Claim, lease: &SlotLease, fate: Transition| {
         let owner = std::sync::Arc::clone(&lease.node);
-        [Settlement::new(claim, owner, None, fate).under_lease(lease, Retry::Hold)]
+        [Settlement::new(claim, owner, None, fate).under_lease(lease, RetryPlacement::BlockSlot)]
     };
     let again = Duration::from_secs(1);
     let counters = first.counters.clone();
@@ -247,12 +247,17 @@ impl Worker for Once {
 async fn a_retry_holds_its_slot_or_steps_aside() {
     let space = Space::new("hold");
     let wait = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(300)));
-    for (queue, retry, expected) in
-        [("hold", Retry::Hold, [0, 1, 1, 2, 3]), ("aside", Retry::Aside, [0, 1, 2, 3, 1])]
-    {
+    for (queue, placement, expected) in [
+        ("hold", RetryPlacement::BlockSlot, [0, 1, 1, 2, 3]),
+        ("aside", RetryPlacement::Reschedule, [0, 1, 2, 3, 1]),
+    ] {
         let (tell, mut told) = mpsc::channel(16);
         let worker = Once { tell, failed: Arc::default() };
-        let pool = Pool::new(queue).size(1).mode(Mode::Phash).retry(retry).policy(wait.clone());
+        let pool = Pool::new(queue)
+            .size(1)
+            .mode(Mode::Phash)
+            .retry_placement(placement)
+            .policy(wait.clone());
         let node = start(space.node().pool(pool.worker(worker)));
         let pool = space.client.pool::<Number>(queue);
         eventually("registered", || async { pool.size().await.is_ok() }).await;

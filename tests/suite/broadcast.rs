@@ -117,22 +117,22 @@ async fn pools_of_a_group_are_addressed_together_or_one_by_one() {
     let ready = Arc::new(AtomicU64::new(0));
     for (queue, mode) in modes {
         let worker = Copy { tell: tell.clone(), inits: Arc::clone(&ready), failed: None };
-        node = node.pool(Pool::new(queue).size(1).mode(mode).group("media").worker(worker));
+        node = node.pool(Pool::new(queue).size(1).mode(mode).join_set("media").worker(worker));
     }
     let node = start(node);
     eventually("all are up", || async { ready.load(Ordering::SeqCst) == 3 }).await;
-    let group = space.client.group("media");
-    let names: Vec<String> = group.pools().await.unwrap().iter().map(ToString::to_string).collect();
+    let set = space.client.pool_set("media");
+    let names: Vec<String> = set.pools().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["a", "b", "c"]);
-    group.remove("c").await.unwrap();
-    for (queue, result) in group.cast(Number(4)).await.unwrap() {
+    set.remove("c").await.unwrap();
+    for (queue, result) in set.cast(Number(4)).await.unwrap() {
         result.unwrap_or_else(|error| panic!("{queue}: {error}"));
         assert_eq!(within(told.recv()).await.unwrap(), 4);
     }
     space.client.pool::<Number>("b").cast(Number(6)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 6);
-    let empty = space.client.group("other").cast(Number(1)).await.unwrap_err();
-    assert!(empty.is_gone() && empty.to_string().contains("Pool::group"), "{empty}");
-    assert!(space.client.group("no{brace").pools().await.unwrap_err().is_invalid());
+    let empty = space.client.pool_set("other").cast(Number(1)).await.unwrap_err();
+    assert!(empty.is_gone() && empty.to_string().contains("Pool::join_set"), "{empty}");
+    assert!(space.client.pool_set("no{brace").pools().await.unwrap_err().is_invalid());
     node.stop().await;
 }

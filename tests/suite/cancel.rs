@@ -76,7 +76,7 @@ async fn a_running_handler_is_told_why_and_its_job_ends_as_cancelled() {
     });
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
     for number in [1, 2] {
-        let receipt = space.client.enqueue(Number(number)).keep_end(DAY).await.unwrap();
+        let receipt = space.client.enqueue(Number(number)).keep_completion(DAY).await.unwrap();
         assert_eq!(within(told.recv()).await.unwrap(), None);
         let what = space.client.cancel(&receipt).await.unwrap();
         assert_eq!(what, Cancellation::Stopping);
@@ -122,7 +122,7 @@ async fn an_order_that_races_with_a_retry_or_a_snooze_wins() {
     });
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     for number in [1, 2] {
-        let receipt = space.client.enqueue(Number(number)).keep_end(DAY).await.unwrap();
+        let receipt = space.client.enqueue(Number(number)).keep_completion(DAY).await.unwrap();
         within(told.recv()).await.unwrap();
         order_unheard(&space, &receipt).await;
         go.send_replace(number);
@@ -226,7 +226,8 @@ async fn a_storm_of_cancels_ends_every_job_once_although_hints_are_lost() {
         tokio::spawn(async move {
             for number in (task..JOBS).step_by(8) {
                 let delay = Duration::from_millis(number % 3 * 20);
-                let job = client.enqueue(Number(number)).policy(policy.clone()).keep_end(DAY);
+                let job =
+                    client.enqueue(Number(number)).policy(policy.clone()).keep_completion(DAY);
                 let receipt = job.after(delay).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(number * 7 % 60)).await;
                 let handle =

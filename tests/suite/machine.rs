@@ -262,7 +262,7 @@ impl Machine {
             How::HandBack => {
                 let lane = if counters.is_suspect() { Lane::Suspect } else { Lane::Front };
                 let place = Place::Lane(lane.index(), "handed_back");
-                (Transition::Ready { lane, counters, why: Return::HandBack }, place)
+                (Transition::Ready { lane, counters, why: Return::Release }, place)
             }
             How::Bury => (Transition::Bury { counters }, Place::Dead),
         }

@@ -97,9 +97,9 @@ async fn whoever_waits_for_a_job_that_is_taken_away_hears_of_it() {
     let space = Space::new("taken");
     let client = &space.client;
     let day = Duration::from_secs(24 * 60 * 60);
-    let ready = client.enqueue(Number(7)).keep_end(day).await.unwrap();
-    let due = client.enqueue(Number(7)).after(day).keep_end(day).await.unwrap();
-    let drained = client.enqueue(Number(7)).keep_end(day).await.unwrap();
+    let ready = client.enqueue(Number(7)).keep_completion(day).await.unwrap();
+    let due = client.enqueue(Number(7)).after(day).keep_completion(day).await.unwrap();
+    let drained = client.enqueue(Number(7)).keep_completion(day).await.unwrap();
     let wait = async |receipt| client.await_result::<u64>(receipt, PATIENCE * 10).await;
     let waits = async { tokio::join!(wait(&ready), wait(&due), wait(&drained)) };
     let take = async {
@@ -126,7 +126,7 @@ async fn nothing_is_published_for_jobs_that_nobody_waits_for() {
     }
     space.until_count("q", "completed", 2).await;
     space.until_count("q", "cancelled", 1).await;
-    let awaited = space.client.enqueue(Number(1)).keep_end(PATIENCE).await.unwrap();
+    let awaited = space.client.enqueue(Number(1)).keep_completion(PATIENCE).await.unwrap();
     let first = within(pubsub.on_message().next()).await.unwrap();
     assert!(first.get_channel_name().ends_with(&awaited.job.to_string()));
     node.stop().await;

@@ -82,7 +82,7 @@ impl MyJobs {
     fn then(&self, job: &str) -> Then {
         let mut thens = self.thens.lock().unwrap();
         let at = thens.iter().position(|(name, _)| name == job);
-        at.map_or(Then::Go, |at| thens.remove(at).1)
+        at.map_or(Then::Continue, |at| thens.remove(at).1)
     }
 }
 

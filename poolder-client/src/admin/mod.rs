@@ -1,8 +1,8 @@
 //! Looking at a fleet and changing it, as operators do.
 
 mod fleet;
-mod group;
 mod inspector;
+mod pool_set;
 
-pub use group::Group;
 pub use inspector::Inspector;
+pub use pool_set::PoolSet;

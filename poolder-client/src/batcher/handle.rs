@@ -10,7 +10,7 @@ use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
 
 use crate::batcher::BatchEntry;
 use crate::batcher::refusal::too_large;
-use crate::batcher::shared::Shared;
+use crate::batcher::shared::BatcherState;
 
 /// The way to one batcher, and one group of it, for entries of type `T`: from
 /// [`Client::batcher`](crate::Client::batcher). Cheap to clone; all handles of a client push together.
@@ -25,13 +25,13 @@ use crate::batcher::shared::Shared;
 /// # Ok(()) }
 /// ```
 pub struct BatcherHandle<T> {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<BatcherState>,
     pub(super) group: Arc<str>,
     entry: PhantomData<fn(T) -> T>,
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<BatcherState>) -> Self {
         Self { shared, group: "".into(), entry: PhantomData }
     }
 
@@ -83,7 +83,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
     }
 
     async fn pop(&self, generation: Option<u64>, index: u64) -> Result<Popped<T>, Error> {
-        let Shared { home, broker, .. } = &*self.shared;
+        let BatcherState { home, broker, .. } = &*self.shared;
         let popped = broker.pop_entry(home, &self.group, generation, index).await?;
         let entry = self.decode(&popped.entry).map_err(|error| {
             Error::codec(format!("entry {index} was taken out, but is not of this type: {error}"))
@@ -120,7 +120,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// [`Error::is_codec`] when one is not of this type.
     pub async fn list(&self, from: u64) -> Result<Listed<T>, Error> {
-        let Shared { home, broker, .. } = &*self.shared;
+        let BatcherState { home, broker, .. } = &*self.shared;
         let seen = broker.gathering(home, &self.group, from, CHUNK).await?;
         let entries = seen.entries.iter().map(|entry| self.decode(entry));
         Ok(Listed {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 pub use bulk::{Bulk, Many};
 pub use handle::{BatcherHandle, Listed};
 pub use push::{One, Push};
-pub(crate) use shared::Shared;
+pub(crate) use shared::BatcherState;
 
 /// What can be an entry: any value that serde can store and read.
 pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}

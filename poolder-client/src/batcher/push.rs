@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::batcher::BatchEntry;
 use crate::batcher::handle::BatcherHandle;
 use crate::batcher::refusal::{check_fits, refusal};
-use crate::batcher::shared::Shared;
+use crate::batcher::shared::BatcherState;
 
 /// How often a push under a token is sent again when its reply was lost.
 const RESENDS: u32 = 4;
@@ -178,7 +178,7 @@ impl Patience {
     }
 }
 
-impl Shared {
+impl BatcherState {
     /// Pushes under a token, in a call of its own.
     async fn push_alone(
         &self,

@@ -15,20 +15,20 @@ type Reply = oneshot::Sender<Result<(), Error>>;
 
 /// What all handles of one batcher share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct BatcherState {
     pub(super) broker: Broker,
     pub(super) home: BatcherHome,
     /// The options this program has for it.
     pub(super) declared: RwLock<Option<BatchOptions>>,
     /// Those that are stored, once they were read.
     options: RwLock<Option<Arc<BatchOptions>>>,
-    desk: Desk,
+    queue: PushQueue,
 }
 
-impl Shared {
+impl BatcherState {
     pub(crate) fn new(broker: Broker, home: BatcherHome) -> Self {
         let (declared, options) = (RwLock::default(), RwLock::default());
-        Self { broker, home, declared, options, desk: Desk::default() }
+        Self { broker, home, declared, options, queue: PushQueue::default() }
     }
 
     /// The options that hold, read at the first push.
@@ -71,9 +71,9 @@ impl Shared {
         entry: Vec<u8>,
     ) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        if self.desk.put(Waiter { group, end, entry, reply }) {
+        if self.queue.put(Waiter { group, end, entry, reply }) {
             // A task of its own, since the one that pushes may be dropped. It ends by itself.
-            tokio::spawn(Carrier { shared: Arc::clone(self), finished: false }.run());
+            tokio::spawn(PushTask { shared: Arc::clone(self), finished: false }.run());
         }
         answer.await.unwrap_or_else(|_| {
             Err(Error::unknown("the runtime went down while an entry was pushed"))
@@ -109,23 +109,23 @@ impl Shared {
         waiters: Vec<Waiter>,
         answers: &mut Vec<Answer>,
     ) -> Vec<Waiter> {
-        let heaps = heaps(options, waiters, answers);
-        let call = |heap: &Heap| (Arc::clone(&heap.group), heap.end);
-        let places: Vec<_> = heaps.iter().map(call).collect();
-        let calls: Vec<PushCall<'_>> = heaps
+        let grouped = grouped(options, waiters, answers);
+        let call = |push: &GroupedPush| (Arc::clone(&push.group), push.end);
+        let places: Vec<_> = grouped.iter().map(call).collect();
+        let calls: Vec<PushCall<'_>> = grouped
             .iter()
             .zip(&places)
-            .map(|(heap, (group, end))| PushCall {
+            .map(|(push, (group, end))| PushCall {
                 group,
-                entries: &heap.entries,
+                entries: &push.entries,
                 end: *end,
                 token: None,
             })
             .collect();
         let results = self.broker.push_entries(&self.home, options, &calls).await;
         let mut again = vec![];
-        for (heap, result) in heaps.into_iter().zip(results) {
-            let Heap { group, end, entries, replies } = heap;
+        for (push, result) in grouped.into_iter().zip(results) {
+            let GroupedPush { group, end, entries, replies } = push;
             let pushed = match result {
                 Ok(pushed) => pushed,
                 Err(error) => {
@@ -161,25 +161,25 @@ struct Waiter {
 /// Where pushes wait for the next call. It is bounded by the pushes in flight, each of which waits
 /// for its reply.
 #[derive(Default)]
-struct Desk {
-    inner: Mutex<Inner>,
+struct PushQueue {
+    inner: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct QueueState {
     waiting: VecDeque<Waiter>,
     /// True while somebody carries the waiting away.
     busy: bool,
 }
 
-impl std::fmt::Debug for Desk {
+impl std::fmt::Debug for PushQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len();
         f.debug_struct("Desk").field("waiting", &waiting).finish()
     }
 }
 
-impl Desk {
+impl PushQueue {
     /// Lays an entry down; true when somebody must be found to carry it.
     fn put(&self, waiter: Waiter) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,18 +217,18 @@ impl Desk {
 }
 
 /// Carries entries away until none waits.
-struct Carrier {
-    shared: Arc<Shared>,
+struct PushTask {
+    shared: Arc<BatcherState>,
     finished: bool,
 }
 
-impl Carrier {
+impl PushTask {
     async fn run(mut self) {
         // Those who push at this very moment come along.
         tokio::task::yield_now().await;
         let mut answers = vec![];
         loop {
-            let taken = self.shared.desk.take();
+            let taken = self.shared.queue.take();
             if taken.is_empty() {
                 // From here on somebody else may be at it.
                 self.finished = true;
@@ -246,17 +246,17 @@ impl Carrier {
     }
 }
 
-impl Drop for Carrier {
+impl Drop for PushTask {
     /// Dropped on its way, with the runtime: another runtime may go on with what is new.
     fn drop(&mut self) {
         if !self.finished {
-            self.shared.desk.abandon();
+            self.shared.queue.abandon();
         }
     }
 }
 
 /// Entries of one group on their way to one end.
-struct Heap {
+struct GroupedPush {
     group: Arc<str>,
     end: ListEnd,
     entries: Vec<Vec<u8>>,
@@ -264,22 +264,26 @@ struct Heap {
 }
 
 /// One heap per group, and a new one where the end changes; not of entries that no batch can take.
-fn heaps(options: &BatchOptions, waiters: Vec<Waiter>, answers: &mut Vec<Answer>) -> Vec<Heap> {
-    let mut heaps: Vec<Heap> = vec![];
+fn grouped(
+    options: &BatchOptions,
+    waiters: Vec<Waiter>,
+    answers: &mut Vec<Answer>,
+) -> Vec<GroupedPush> {
+    let mut grouped: Vec<GroupedPush> = vec![];
     for Waiter { group, end, entry, reply } in waiters {
         if let Err(error) = check_fits(options, entry.len()) {
             answers.push(Answer { reply, result: Err(error) });
             continue;
         }
-        let last = heaps.iter().rposition(|heap| heap.group == group);
-        let at = last.filter(|at| heaps[*at].end == end).unwrap_or_else(|| {
-            heaps.push(Heap { group, end, entries: vec![], replies: vec![] });
-            heaps.len() - 1
+        let last = grouped.iter().rposition(|push| push.group == group);
+        let at = last.filter(|at| grouped[*at].end == end).unwrap_or_else(|| {
+            grouped.push(GroupedPush { group, end, entries: vec![], replies: vec![] });
+            grouped.len() - 1
         });
-        heaps[at].entries.push(entry);
-        heaps[at].replies.push(reply);
+        grouped[at].entries.push(entry);
+        grouped[at].replies.push(reply);
     }
-    heaps
+    grouped
 }
 
 /// What a pusher is to be told.

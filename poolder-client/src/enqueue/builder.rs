@@ -23,7 +23,7 @@ pub struct Enqueue<'c, J> {
     policy: Option<Policy>,
     idempotent: Option<Duration>,
     durability: Durability,
-    end_kept: Option<Duration>,
+    completion_kept: Option<Duration>,
     call: bool,
 }
 
@@ -96,7 +96,7 @@ impl<'c, J: Job> Enqueue<'c, J> {
             policy: None,
             idempotent: None,
             durability: Durability::Memory,
-            end_kept: None,
+            completion_kept: None,
             call: false,
         }
     }
@@ -155,8 +155,8 @@ impl<'c, J: Job> Enqueue<'c, J> {
     /// Records how the job ends, be it without a result, dead or cancelled, and keeps that for this
     /// long, so that [`Client::await_result`] ends at once however it ends. Without it only a
     /// result is recorded, for 24 hours. Costs a script per job when it is settled.
-    pub fn keep_end(mut self, kept: Duration) -> Self {
-        self.end_kept = Some(kept);
+    pub fn keep_completion(mut self, kept: Duration) -> Self {
+        self.completion_kept = Some(kept);
         self
     }
 
@@ -185,8 +185,8 @@ impl<'c, J: Job> Enqueue<'c, J> {
         };
         let policy = self.policy.clone().unwrap_or_else(|| self.job.policy());
         let mut envelope = encode(&self.job, id, &queue, &policy)?;
-        if let Some(kept) = self.end_kept {
-            envelope = envelope.recording_end(kept)?;
+        if let Some(kept) = self.completion_kept {
+            envelope = envelope.keeping_completion(kept)?;
         }
         if self.call {
             envelope = envelope.calling()?;

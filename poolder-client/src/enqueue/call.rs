@@ -92,7 +92,7 @@ impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { enqueue, client, timeout, .. } = self;
-        let prepared = enqueue.calling().keep_end(timeout.saturating_add(MARGIN)).prepare();
+        let prepared = enqueue.calling().keep_completion(timeout.saturating_add(MARGIN)).prepare();
         Box::pin(async move {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::enqueue::encode::{encode, plain};
-use crate::state::known::{Known, random};
+use crate::state::pool_cache::{CachedPool, random};
 
 /// A pool is resized now and then, not all the time.
 const TRIES: usize = 10;
@@ -124,7 +124,7 @@ impl<J: Job> Cast<J> {
             envelope = envelope.keyed(hash(key))?;
         }
         if let Some(kept) = call {
-            envelope = envelope.recording_end(kept)?.calling()?;
+            envelope = envelope.keeping_completion(kept)?.calling()?;
         }
         Ok(Sending { pool, queue, envelope, to, key, when })
     }
@@ -185,7 +185,7 @@ impl Sending {
         self.pool.client.broker().enqueue(&new).await
     }
 
-    fn dispatch_key(&self, known: &Known, view: &PoolView) -> u64 {
+    fn dispatch_key(&self, known: &CachedPool, view: &PoolView) -> u64 {
         match view.mode {
             Mode::RoundRobin => known.next(),
             Mode::Random => random(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use poolder_core::broker::{Broker, EndListener};
+use poolder_core::broker::{Broker, CompletionListener};
 use poolder_core::{JobId, Partition};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Waiters {
     broker: Broker,
-    state: Mutex<State>,
+    state: Mutex<WaitersState>,
     /// Only one opens the connection.
     opening: tokio::sync::Mutex<()>,
     /// Somebody stopped waiting.
@@ -25,22 +25,22 @@ pub(crate) struct Waiters {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waits: HashMap<JobId, Shared>,
+struct WaitersState {
+    waits: HashMap<JobId, SharedWait>,
     leaving: Vec<(Partition, JobId)>,
-    ear: Option<Ear>,
+    subscriber: Option<Subscriber>,
 }
 
 /// What those who wait for the same job share.
 #[derive(Debug)]
-struct Shared {
+struct SharedWait {
     count: usize,
     ended: Arc<Notify>,
 }
 
 #[derive(Debug)]
-struct Ear {
-    listener: Arc<EndListener>,
+struct Subscriber {
+    listener: Arc<CompletionListener>,
     task: AbortHandle,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Waiter {
     job: JobId,
     /// Rings when the job may have ended, or when hints are no longer heard.
     pub(crate) ended: Arc<Notify>,
-    listener: Option<Arc<EndListener>>,
+    listener: Option<Arc<CompletionListener>>,
 }
 
 impl Waiters {
@@ -67,14 +67,14 @@ impl Waiters {
         let shared = state
             .waits
             .entry(job)
-            .or_insert_with(|| Shared { count: 0, ended: Arc::new(Notify::new()) });
+            .or_insert_with(|| SharedWait { count: 0, ended: Arc::new(Notify::new()) });
         shared.count += 1;
         let ended = Arc::clone(&shared.ended);
         Waiter { all: Arc::clone(self), partition: partition.clone(), job, ended, listener: None }
     }
 
     /// The connection, opened if need be; `None` when hints cannot be had.
-    async fn ear(self: &Arc<Self>) -> Option<Arc<EndListener>> {
+    async fn subscriber(self: &Arc<Self>) -> Option<Arc<CompletionListener>> {
         if let Some(listener) = self.listener() {
             return Some(listener);
         }
@@ -82,28 +82,28 @@ impl Waiters {
         if let Some(listener) = self.listener() {
             return Some(listener);
         }
-        let listener = match self.broker.hear_ends().await {
+        let listener = match self.broker.listen_completions().await {
             Ok(listener) => Arc::new(listener),
             Err(error) => {
                 tracing::debug!(%error, "hints about ends cannot be heard");
                 return None;
             }
         };
-        let hearing = hear(Arc::downgrade(self), Arc::clone(&self.left), Arc::clone(&listener));
+        let hearing = listen(Arc::downgrade(self), Arc::clone(&self.left), Arc::clone(&listener));
         let task = tokio::spawn(hearing).abort_handle();
-        let ear = Ear { listener: Arc::clone(&listener), task };
-        self.state().ear = Some(ear);
+        let subscriber = Subscriber { listener: Arc::clone(&listener), task };
+        self.state().subscriber = Some(subscriber);
         Some(listener)
     }
 
-    fn listener(&self) -> Option<Arc<EndListener>> {
+    fn listener(&self) -> Option<Arc<CompletionListener>> {
         let state = self.state();
         // The runtime that ran it may have gone; another one uses the client now.
-        let alive = state.ear.as_ref().filter(|ear| !ear.task.is_finished());
-        alive.map(|ear| Arc::clone(&ear.listener))
+        let alive = state.subscriber.as_ref().filter(|subscriber| !subscriber.task.is_finished());
+        alive.map(|subscriber| Arc::clone(&subscriber.listener))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WaitersState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +112,7 @@ impl Waiter {
     /// Sees to it that the end of the job is heard of, from when this returns. True when it will
     /// be; else the caller has to ask more often.
     pub(crate) async fn listen(&mut self) -> bool {
-        let Some(listener) = self.all.ear().await else { return false };
+        let Some(listener) = self.all.subscriber().await else { return false };
         if self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
             return true;
         }
@@ -146,15 +146,15 @@ impl Drop for Waiter {
 
 impl Drop for Waiters {
     fn drop(&mut self) {
-        if let Some(ear) = self.state().ear.take() {
-            ear.task.abort();
+        if let Some(subscriber) = self.state().subscriber.take() {
+            subscriber.task.abort();
         }
     }
 }
 
 /// Wakes those whose jobs have ended, until the connection breaks or nobody needs it any more. It
 /// does not keep the client alive, which ends it.
-async fn hear(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<EndListener>) {
+async fn listen(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<CompletionListener>) {
     loop {
         let nobody = all.upgrade().is_none_or(|waiters| waiters.state().waits.is_empty());
         tokio::select! {
@@ -173,7 +173,7 @@ async fn hear(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<EndListener>)
                 let mut state = waiters.state();
                 if state.waits.is_empty() {
                     state.leaving.clear();
-                    state.ear = None;
+                    state.subscriber = None;
                     return;
                 }
             }
@@ -183,13 +183,13 @@ async fn hear(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<EndListener>)
     tracing::debug!("hints about ends are no longer heard");
     let mut state = waiters.state();
     state.leaving.clear();
-    state.ear = None;
+    state.subscriber = None;
     state.waits.values().for_each(|shared| shared.ended.notify_waiters());
 }
 
 /// Unsubscribes from what nobody waits for any more. Should somebody begin to at this very moment,
 /// a hint is lost, and asking finds the end.
-async fn leave(waiters: &Waiters, listener: &EndListener) {
+async fn leave(waiters: &Waiters, listener: &CompletionListener) {
     let leaving: Vec<_> = {
         let mut state = waiters.state();
         let left = std::mem::take(&mut state.leaving);

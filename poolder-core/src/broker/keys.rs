@@ -145,9 +145,9 @@ impl Keyspace {
         [stream, counter]
     }
 
-    /// The queues of the pools in a group.
-    pub(crate) fn group(&self, group: &str) -> String {
-        format!("{}:{{roster}}:group:{group}", self.namespace)
+    /// The queues of the pools in a set.
+    pub(crate) fn pool_set(&self, set: &str) -> String {
+        format!("{}:{{roster}}:group:{set}", self.namespace)
     }
 
     pub(crate) fn roster(&self) -> RosterKeys {

@@ -44,10 +44,12 @@ pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
 pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeName};
 pub use jobs::claim::{ClaimConnection, Claimed, ConnectionId, Exchange};
-pub use jobs::completions::EndListener;
+pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{NewJob, Receipt, Stored, When};
-pub use jobs::settle::{DeadLimits, Depths, Effect, Retry, Settled, Settlement, SlotLease};
+pub use jobs::settle::{
+    DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
+};
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::LaneConsumer;
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};

@@ -18,9 +18,9 @@ pub enum Ending {
     /// The attempt failed, and `handle_error` said what to do.
     Failed(Failure, Verdict),
     /// This node has no worker for the kind, or only for older versions of it.
-    NotForUs,
+    UnknownKind,
     /// The node gives it back without having finished, on its way out.
-    HandedBack,
+    Released,
     /// Somebody ordered it to stop, and it did.
     Cancelled,
     /// The node died; the text names it.
@@ -88,7 +88,7 @@ pub enum Wait {
     /// The handler asked for it.
     Snooze,
     /// Nobody here can run it; somebody may.
-    NotForUs,
+    UnknownKind,
 }
 
 /// Why a job went back to a ready lane.
@@ -97,7 +97,7 @@ pub enum Return {
     /// Its node died.
     Rescue,
     /// Its node handed it back.
-    HandBack,
+    Release,
 }
 
 /// Decides. `jitter` is a random number from −1 to 1.
@@ -123,16 +123,16 @@ pub fn decide(
         Ending::Failed(failure, verdict) => {
             failed(policy, &counters.failed(failure, now), verdict, now, jitter)
         }
-        Ending::NotForUs => Transition::Later {
+        Ending::UnknownKind => Transition::Later {
             delay: not_for_us_delay(counters.deliveries),
             counters: counters.returned(),
-            why: Wait::NotForUs,
+            why: Wait::UnknownKind,
         },
         // What was handed back has waited once: it goes to the front, suspects to their lane.
-        Ending::HandedBack => Transition::Ready {
+        Ending::Released => Transition::Ready {
             lane: if counters.is_suspect() { Lane::Suspect } else { Lane::Front },
             counters: counters.returned(),
-            why: Return::HandBack,
+            why: Return::Release,
         },
         Ending::Crashed(node) => {
             let was_suspect = counters.is_suspect();
@@ -262,7 +262,7 @@ mod tests {
         };
         assert_eq!((delay, why, counters.failures, counters.crashes), (wait, Wait::Snooze, 0, 0));
         let Transition::Ready { lane, counters, .. } =
-            run(&Policy::default(), &fresh(), Ending::HandedBack)
+            run(&Policy::default(), &fresh(), Ending::Released)
         else {
             panic!("handed back is ready");
         };
@@ -304,7 +304,7 @@ mod tests {
         let mut waits = vec![];
         for _ in 0..8 {
             let Transition::Later { delay, counters: next, .. } =
-                run(&Policy::default(), &counters, Ending::NotForUs)
+                run(&Policy::default(), &counters, Ending::UnknownKind)
             else {
                 panic!("it waits");
             };

@@ -58,7 +58,7 @@ pub(crate) struct Options {
     crashes: Option<u32>,
     /// Somebody waits for the end: it is recorded, and kept for so many milliseconds.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    end_kept: Option<u64>,
+    completion_kept: Option<u64>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     tick: Option<Tick>,
     /// Somebody waits for the reply.
@@ -256,7 +256,7 @@ impl Options {
                 .then(|| policy.timeout.map_or(0, |timeout| millis(timeout).max(1))),
             retry_for: policy.retry_for.map(millis),
             crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
-            end_kept: None,
+            completion_kept: None,
             tick: None,
             call: None,
             key: None,

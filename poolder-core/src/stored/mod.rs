@@ -3,12 +3,12 @@
 //!
 //! Pure; imports [`job`](crate::job) and [`policy`](crate::policy).
 
-mod end;
+mod completion;
 mod envelope;
 pub mod variant;
 mod wire;
 
-pub use end::End;
+pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
 pub use wire::{Claim, Entry, Undecodable};

@@ -9,7 +9,7 @@
 //! head            <u8 lane> <u16 length> <counters>
 //! ```
 
-mod stored;
+mod records;
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, Po
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
-pub(crate) use stored::{read_dead, read_waiting};
+pub(crate) use records::{read_dead, read_waiting};
 
 /// The field of an entry that holds the envelope.
 pub(crate) const JOB: &str = "j";

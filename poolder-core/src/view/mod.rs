@@ -195,8 +195,8 @@ impl JobView {
     }
 
     /// For how long its end is kept, when somebody waits for it.
-    pub(crate) fn end_kept(&self) -> Option<Duration> {
-        self.envelope().and_then(Envelope::end_kept)
+    pub(crate) fn completion_kept(&self) -> Option<Duration> {
+        self.envelope().and_then(Envelope::completion_kept)
     }
 
     pub(crate) fn envelope(&self) -> Option<&Envelope> {

@@ -33,13 +33,13 @@ impl Worker for MyPool {
     fn handle_job(&mut self) {}
 }
 
-#[pool(name = "mypool", mode = "phash", callbacks(event, push = 7, event, "cast"), failed = "wait")]
+#[pool(name = "mypool", mode = "phash", callbacks(event, push = 7, event, "cast"), retry_placement = "wait")]
 impl Worker for MyPool {
     type Job = ();
     fn handle_job(&mut self) {}
 }
 
-#[pool(name = "mypool", mode = "broadcast", failed = "hold", hand_over = "1s", group = "a:b")]
+#[pool(name = "mypool", mode = "broadcast", retry_placement = "block_slot", handover_timeout = "1s", join_set = "a:b")]
 impl Worker for MyPool {
     type Job = ();
     fn handle_job(&mut self) {}

@@ -116,7 +116,7 @@ async fn copy(
     marked: &[Marked],
 ) -> Result<(), Error> {
     let (broker, partition, id) = (cx.client().broker(), cx.partition(), cx.id());
-    broker.set_apart_anew(partition, id, part).await?;
+    broker.set_aside_anew(partition, id, part).await?;
     let mut rest = marked;
     while let Some((first, _)) = rest.first() {
         let until = first + chunk_len(about) as u64;

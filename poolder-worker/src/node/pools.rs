@@ -189,8 +189,8 @@ pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error>
         let size = u16::try_from(plan.size).unwrap_or(u16::MAX);
         broker.define_pool(&spec.queue, spec.mode, size).await?;
     }
-    for group in &plan.groups {
-        broker.group_pool(group, &spec.queue, true).await?;
+    for set in &plan.sets {
+        broker.change_pool_set(set, &spec.queue, true).await?;
     }
     Ok(())
 }

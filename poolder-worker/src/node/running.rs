@@ -29,7 +29,7 @@ pub(super) async fn wind_down(pools: Vec<Running>, timeout: Duration) -> bool {
     let (phases, mut ends): (Vec<_>, Vec<_>) =
         pools.into_iter().map(|pool| (pool.phase, pool.ended)).unzip();
     let mut clean = true;
-    for (next, patience) in [(Some(ShutdownPhase::HandBack), timeout), (None, 2 * LAST_CALL)] {
+    for (next, patience) in [(Some(ShutdownPhase::Release), timeout), (None, 2 * LAST_CALL)] {
         let all = async {
             while let Some(ended) = ends.last_mut() {
                 clean &= ended.await.unwrap_or(false);

@@ -16,7 +16,7 @@ pub(crate) enum ShutdownPhase {
     /// Finish what runs.
     Drain,
     /// Give back what still runs.
-    HandBack,
+    Release,
 }
 
 /// Who we are in the roster.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolder_core::broker::Retry;
+use poolder_core::broker::RetryPlacement;
 use poolder_core::policy::dispatch::{MAX_SLOTS, Mode};
 use poolder_core::{Error, Partition, Policy, QueueName, check_kind};
 use serde::de::DeserializeOwned;
@@ -38,10 +38,10 @@ pub struct Pool {
     chain: Vec<Arc<dyn DynMiddleware>>,
     sinks: Sinks,
     policy: Option<Policy>,
-    retry: Option<Retry>,
+    retry_placement: Option<RetryPlacement>,
     hibernate_after: Option<Duration>,
-    hand_over: Duration,
-    groups: Vec<String>,
+    handover_timeout: Duration,
+    sets: Vec<String>,
 }
 
 impl Pool {
@@ -57,10 +57,10 @@ impl Pool {
             chain: vec![],
             sinks: Sinks::default(),
             policy: None,
-            retry: None,
+            retry_placement: None,
             hibernate_after: None,
-            hand_over: Duration::from_secs(3),
-            groups: vec![],
+            handover_timeout: Duration::from_secs(3),
+            sets: vec![],
         }
     }
 
@@ -132,11 +132,11 @@ impl Pool {
         self
     }
 
-    /// Where a job of an addressed pool waits for its next attempt. Default: [`Retry::Hold`] for
-    /// [`Mode::Phash`], so that keys keep their order, otherwise [`Retry::Aside`].
+    /// Where a job of an addressed pool waits for its next attempt. Default: [`RetryPlacement::BlockSlot`] for
+    /// [`Mode::Phash`], so that keys keep their order, otherwise [`RetryPlacement::Reschedule`].
     #[must_use]
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = Some(retry);
+    pub fn retry_placement(mut self, placement: RetryPlacement) -> Self {
+        self.retry_placement = Some(placement);
         self
     }
 
@@ -151,15 +151,15 @@ impl Pool {
     /// How long the job of an addressed slot may go on when the slot moves to another process;
     /// then it is cancelled and handed back. Default 3 s.
     #[must_use]
-    pub fn hand_over(mut self, longest: Duration) -> Self {
-        self.hand_over = longest;
+    pub fn handover_timeout(mut self, longest: Duration) -> Self {
+        self.handover_timeout = longest;
         self
     }
 
-    /// Puts the pool into a group, so that it can be addressed together with others.
+    /// Puts the pool into a set of pools, so that it can be addressed together with others.
     #[must_use]
-    pub fn group(mut self, group: impl Into<String>) -> Self {
-        self.groups.push(group.into());
+    pub fn join_set(mut self, set: impl Into<String>) -> Self {
+        self.sets.push(set.into());
         self
     }
 
@@ -192,7 +192,11 @@ impl Pool {
                 "pool {queue}: hibernate_after is 0: its slots would never keep their state"
             )));
         }
-        let keyed = if self.mode == Mode::Phash { Retry::Hold } else { Retry::Aside };
+        let keyed = if self.mode == Mode::Phash {
+            RetryPlacement::BlockSlot
+        } else {
+            RetryPlacement::Reschedule
+        };
         let spec = PoolSpec {
             queue,
             mode: self.mode,
@@ -201,13 +205,13 @@ impl Pool {
             chain: self.chain,
             sinks: self.sinks,
             policy: self.policy,
-            retry: self.retry.unwrap_or(keyed),
+            retry_placement: self.retry_placement.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,
-            hand_over: self.hand_over,
+            handover_timeout: self.handover_timeout,
             prototypes: Mutex::new(self.workers),
             stop: Notify::new(),
         };
-        Ok(PoolPlan { size: self.size, groups: self.groups, spec: Arc::new(spec) })
+        Ok(PoolPlan { size: self.size, sets: self.sets, spec: Arc::new(spec) })
     }
 }
 
@@ -235,7 +239,7 @@ pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
 #[derive(Clone)]
 pub(crate) struct PoolPlan {
     pub(crate) size: usize,
-    pub(crate) groups: Vec<String>,
+    pub(crate) sets: Vec<String>,
     pub(crate) spec: Arc<PoolSpec>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use poolder_core::broker::Retry;
+use poolder_core::broker::RetryPlacement;
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Envelope, Policy, QueueName};
 use tokio::sync::Notify;
@@ -25,10 +25,10 @@ pub(crate) struct PoolSpec {
     /// For jobs that bring none of their own.
     pub(crate) policy: Option<Policy>,
     /// Where a retry waits, in an addressed pool.
-    pub(crate) retry: Retry,
+    pub(crate) retry_placement: RetryPlacement,
     pub(crate) hibernate_after: Option<Duration>,
     /// How long a slot that moves may take to finish its job.
-    pub(crate) hand_over: Duration,
+    pub(crate) handover_timeout: Duration,
     /// Clones that never ran anything.
     pub(crate) prototypes: Mutex<Vec<Box<dyn DynWorker>>>,
     /// A job said that the pool shall stop.

@@ -21,7 +21,7 @@ pub(crate) fn unstarted(work: Work, ending: Ending, clock: &ServerClock) -> Sett
 /// Returns how an interrupted attempt ends; `None` when the node has lost the job.
 pub(super) fn given_up(why: Interruption) -> Option<Ending> {
     match why {
-        Interruption::Shutdown => Some(Ending::HandedBack),
+        Interruption::Shutdown => Some(Ending::Released),
         Interruption::Lost => None,
         Interruption::Cancelled => Some(Ending::Cancelled),
     }

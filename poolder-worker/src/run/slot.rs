@@ -181,7 +181,7 @@ impl Slot {
     ) -> Option<Ending> {
         let spec = Arc::clone(&self.spec);
         let Some(at) = spec.kinds.get(claim.envelope.kind()).copied() else {
-            return Some(Ending::NotForUs);
+            return Some(Ending::UnknownKind);
         };
         let raw = claim.envelope.raw_job();
         let next = Next { chain: &spec.chain, worker: self.workers[at].as_mut(), raw };

@@ -16,7 +16,7 @@ pub(super) async fn apply<P: Periodic>(
     then: Then,
     cx: &Context,
 ) -> Result<(), Error> {
-    if then == Then::Go {
+    if then == Then::Continue {
         return Ok(());
     }
     let schedules = cx.client().schedules(cx.queue())?;
@@ -26,7 +26,7 @@ pub(super) async fn apply<P: Periodic>(
         None => schedule_name::<P>(job),
     };
     match then {
-        Then::Go => {}
+        Then::Continue => {}
         Then::Set(timing) => {
             let change = schedules.change(&own, |schedule| {
                 schedule.timing = timing.clone();

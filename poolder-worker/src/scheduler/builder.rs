@@ -77,7 +77,7 @@ impl<P: Periodic> Scheduler<P> {
     /// # #[derive(Clone)] struct Cleaning;
     /// # impl Periodic for Cleaning {
     /// #     const NAME: &'static str = "cleaning";
-    /// #     async fn handle_job(&mut self, _: &str, _: Context) -> Result<Then> { Ok(Then::Go) }
+    /// #     async fn handle_job(&mut self, _: &str, _: Context) -> Result<Then> { Ok(Then::Continue) }
     /// # }
     /// # use poolder_core::Overlap;
     /// let component = Scheduler::new(Cleaning).job("sweep", "0 3 * * *").adjust("sweep", |schedule| {

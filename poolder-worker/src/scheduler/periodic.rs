@@ -29,7 +29,7 @@ use crate::run::worker::Result;
 ///             "weigh" => return Ok(Then::set(Duration::from_secs(7_200))?),
 ///             other => return Err(format!("what is {other}?").into()),
 ///         }
-///         Ok(Then::Go)
+///         Ok(Then::Continue)
 ///     }
 /// }
 ///

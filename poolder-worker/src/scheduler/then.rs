@@ -12,7 +12,7 @@ use crate::run::worker::Result;
 pub enum Then {
     /// It goes on.
     #[default]
-    Go,
+    Continue,
     /// It goes on with this timing, from now on: [`Then::set`].
     Set(Timing),
     /// Another job of the scheduler gets a schedule, or this timing if it has one:
@@ -78,7 +78,7 @@ impl IntoThen for Then {
 
 impl IntoThen for () {
     fn into_then(self) -> Result<Then> {
-        Ok(Then::Go)
+        Ok(Then::Continue)
     }
 }
 

@@ -189,7 +189,7 @@ impl BroadcastRunners {
                 ended = self.tasks.join_next() => if ended.is_none() {
                     return true;
                 },
-                () = reaches(&mut phase, ShutdownPhase::HandBack) => break,
+                () = reaches(&mut phase, ShutdownPhase::Release) => break,
             }
         }
         let ended = async { while self.tasks.join_next().await.is_some() {} };
@@ -211,7 +211,7 @@ impl BroadcastRunner {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
         let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
         while let Some(claim) = copies.recv().await {
-            if *self.phase.borrow() == ShutdownPhase::HandBack
+            if *self.phase.borrow() == ShutdownPhase::Release
                 || !self.copy(&inbox, &mailbox, claim).await
             {
                 break;
@@ -283,7 +283,7 @@ impl BroadcastRunner {
             }
             tokio::select! {
                 () = mailbox.notified() => {}
-                () = reaches(&mut self.phase, ShutdownPhase::HandBack) => {
+                () = reaches(&mut self.phase, ShutdownPhase::Release) => {
                     cx.interrupt(Interruption::Shutdown);
                     mailbox.notified().await;
                 }

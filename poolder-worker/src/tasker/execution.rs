@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::line::Piece;
+use super::wait_queue::Piece;
 use crate::run::guard::guarded;
 
 /// Why a piece of work has no result.
@@ -67,55 +67,55 @@ impl<T> Future for Execution<T> {
 }
 
 /// The other side of an [`Execution`].
-pub(super) struct Teller<T> {
+pub(super) struct Recorder<T> {
     result: oneshot::Sender<Result<T, Interrupted>>,
     cancellation: CancellationToken,
 }
 
-impl<T> Teller<T> {
-    pub(super) fn tell(self, result: Result<T, Interrupted>) {
+impl<T> Recorder<T> {
+    pub(super) fn record(self, result: Result<T, Interrupted>) {
         // Nobody may be waiting any more.
         let _ = self.result.send(result);
     }
 }
 
 /// Both sides; the work is also cancelled with `stop`.
-pub(super) fn pair<T>(stop: &CancellationToken) -> (Teller<T>, Execution<T>) {
+pub(super) fn pair<T>(stop: &CancellationToken) -> (Recorder<T>, Execution<T>) {
     let cancellation = stop.child_token();
     let (sender, result) = oneshot::channel();
-    let teller = Teller { result: sender, cancellation: cancellation.clone() };
-    (teller, Execution { result, cancellation })
+    let recorder = Recorder { result: sender, cancellation: cancellation.clone() };
+    (recorder, Execution { result, cancellation })
 }
 
 /// Work that is a future; `done` gets its result.
-pub(super) fn steady<F, T, D>(future: F, teller: Teller<T>, done: D) -> Piece
+pub(super) fn steady<F, T, D>(future: F, recorder: Recorder<T>, done: D) -> Piece
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     T: Send + 'static,
-    D: FnOnce(Teller<T>, Result<F::Output, Interrupted>) + Send + 'static,
+    D: FnOnce(Recorder<T>, Result<F::Output, Interrupted>) + Send + 'static,
 {
     Box::pin(async move {
-        let cancellation = teller.cancellation.clone();
+        let cancellation = recorder.cancellation.clone();
         let result = tokio::select! {
             biased;
             () = cancellation.cancelled() => Err(Interrupted::Cancelled),
             result = guarded(future) => result.map_err(Interrupted::Panicked),
         };
-        done(teller, result);
+        done(recorder, result);
     })
 }
 
 /// Work that blocks its thread.
-pub(super) fn blocking<T, F>(closure: F, teller: Teller<T>) -> Piece
+pub(super) fn blocking<T, F>(closure: F, recorder: Recorder<T>) -> Piece
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     Box::pin(async move {
-        let cancellation = teller.cancellation.clone();
+        let cancellation = recorder.cancellation.clone();
         if cancellation.is_cancelled() {
-            return teller.tell(Err(Interrupted::Cancelled));
+            return recorder.record(Err(Interrupted::Cancelled));
         }
         let run = async move { closure() };
         let runtime = tokio::runtime::Handle::current();
@@ -123,12 +123,12 @@ where
         let mut ended = tokio::task::spawn_blocking(move || runtime.block_on(guarded(run)));
         tokio::select! {
             biased;
-            result = &mut ended => teller.tell(match result {
+            result = &mut ended => recorder.record(match result {
                 Ok(result) => result.map_err(Interrupted::Panicked),
                 Err(_) => Err(Interrupted::Cancelled),
             }),
             () = cancellation.cancelled() => {
-                teller.tell(Err(Interrupted::Cancelled));
+                recorder.record(Err(Interrupted::Cancelled));
                 // It still runs, and counts until it has really ended.
                 let _ = ended.await;
             }

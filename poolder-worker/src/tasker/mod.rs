@@ -7,10 +7,10 @@
 //! | file | what |
 //! |---|---|
 //! | `execution` | one piece of work: its result, its cancellation |
-//! | `line` | what waits, and the hands that take from it |
+//! | `queue` | what waits, and the hands that take from it |
 
 mod execution;
-mod line;
+mod wait_queue;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use execution::{Execution, Interrupted};
 use execution::{blocking, pair, steady};
-use line::{Line, Piece};
+use wait_queue::{Piece, WaitQueue};
 
 /// What to do with work that comes while the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,7 +54,7 @@ pub enum WhenFull {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Tasker {
-    line: Arc<Line>,
+    queue: Arc<WaitQueue>,
     when_full: WhenFull,
 }
 
@@ -83,8 +83,8 @@ impl Tasker {
         F::Output: Send + 'static,
     {
         self.admit(|stop| {
-            let (teller, execution) = pair(stop);
-            (steady(future, teller, execution::Teller::tell), execution)
+            let (recorder, execution) = pair(stop);
+            (steady(future, recorder, execution::Recorder::record), execution)
         })
         .await
     }
@@ -100,8 +100,8 @@ impl Tasker {
         T: Send + 'static,
     {
         self.admit(|stop| {
-            let (teller, execution) = pair(stop);
-            (blocking(closure, teller), execution)
+            let (recorder, execution) = pair(stop);
+            (blocking(closure, recorder), execution)
         })
         .await
     }
@@ -118,15 +118,15 @@ impl Tasker {
         C: FnOnce(Result<F::Output, Interrupted>) + Send + 'static,
     {
         self.admit(|stop| {
-            let (teller, execution) = pair(stop);
-            let done = |teller: execution::Teller<()>, result| {
+            let (recorder, execution) = pair(stop);
+            let done = |recorder: execution::Recorder<()>, result| {
                 let run = std::panic::AssertUnwindSafe(|| callback(result));
                 if std::panic::catch_unwind(run).is_err() {
                     tracing::error!("the callback of a tasker panicked");
                 }
-                teller.tell(Ok(()));
+                recorder.record(Ok(()));
             };
-            (steady(future, teller, done), execution)
+            (steady(future, recorder, done), execution)
         })
         .await
     }
@@ -159,27 +159,27 @@ impl Tasker {
     /// How many pieces of work run, and how many wait.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
-        self.line.load()
+        self.queue.load()
     }
 
     /// Takes nothing more, lets what runs and waits finish within `timeout`, and cancels the rest.
     /// False when a blocking closure is still running then, which nobody can stop.
     pub async fn stop(&self, timeout: Duration) -> bool {
-        self.line.close();
-        if tokio::time::timeout(timeout, self.line.empty()).await.is_ok() {
+        self.queue.close();
+        if tokio::time::timeout(timeout, self.queue.empty()).await.is_ok() {
             return true;
         }
-        self.line.cancel_all();
-        tokio::time::timeout(Duration::from_secs(1), self.line.empty()).await.is_ok()
+        self.queue.cancel_all();
+        tokio::time::timeout(Duration::from_secs(1), self.queue.empty()).await.is_ok()
     }
 
     async fn admit<T>(
         &self,
         make: impl FnOnce(&CancellationToken) -> (Piece, Execution<T>),
     ) -> Result<Execution<T>, Error> {
-        let room = self.line.room(self.when_full == WhenFull::Wait).await?;
-        let (piece, execution) = make(self.line.cancellation());
-        Line::put(&self.line, piece, room)?;
+        let room = self.queue.room(self.when_full == WhenFull::Wait).await?;
+        let (piece, execution) = make(self.queue.cancellation());
+        WaitQueue::put(&self.queue, piece, room)?;
         Ok(execution)
     }
 }
@@ -232,7 +232,7 @@ impl TaskerBuilder {
                 "tasker {name:?}: limit {limit} and queue {queue} must both be 1 or more"
             )));
         }
-        Ok(Tasker { line: Line::new(name, limit, queue, hibernate_after), when_full })
+        Ok(Tasker { queue: WaitQueue::new(name, limit, queue, hibernate_after), when_full })
     }
 }
 

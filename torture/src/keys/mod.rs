@@ -6,7 +6,7 @@ pub(crate) mod check;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder::Retry;
+use poolder::RetryPlacement;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,10 @@ impl Keys {
                 Ok(Done)
             }
         });
-        Pool::new(QUEUE).size(self.slots.into()).mode(Mode::Phash).retry(Retry::Hold).worker(worker)
+        Pool::new(QUEUE)
+            .size(self.slots.into())
+            .mode(Mode::Phash)
+            .retry_placement(RetryPlacement::BlockSlot)
+            .worker(worker)
     }
 }

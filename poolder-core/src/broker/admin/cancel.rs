@@ -8,7 +8,7 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, Place, State, clamped_millis};
 use crate::policy::decide::CANCELLED_ON_REQUEST;
-use crate::stored::End;
+use crate::stored::Completion;
 use crate::view::{Content, JobView};
 
 /// A job that moves is looked for this often before it is ordered to stop wherever it is.
@@ -101,7 +101,7 @@ impl Broker {
             Some(Content::Plain(text, _)) => text.as_slice(),
             _ => &[],
         };
-        let kept = found.and_then(JobView::end_kept);
+        let kept = found.and_then(JobView::completion_kept);
         let due = match &handle.place {
             Some(Place::Due(at)) => at.millis(),
             _ => 0,
@@ -121,7 +121,7 @@ impl Broker {
         ];
         let mut cmd = scripts::call(&scripts::CANCEL, all);
         cmd.arg(handle.job.as_bytes()).arg(place).arg(entry).arg(plain);
-        cmd.arg(End::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
+        cmd.arg(Completion::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MOST_ORDERS).arg(u8::from(order_anyway));
         cmd.arg(u8::from(handle.job.generated_at().is_some()));

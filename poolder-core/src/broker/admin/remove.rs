@@ -3,7 +3,7 @@
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, Partition, Place, State, clamped_millis};
-use crate::stored::End;
+use crate::stored::Completion;
 use crate::view::JobView;
 
 /// What waiters of a deleted job are told.
@@ -54,10 +54,10 @@ impl Broker {
             let own = [source, bodies, &keys.stats, &keys.cancelled];
             let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
             let mut cmd = scripts::call(&scripts::REMOVE, all);
-            cmd.arg(place).arg(End::Cancelled(DELETED.into()).encode());
+            cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode());
             for view in some {
                 let entry = view.handle.entry().map_or("", |(_, entry)| entry);
-                let kept = view.end_kept();
+                let kept = view.completion_kept();
                 cmd.arg(view.id().as_bytes()).arg(entry);
                 cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
             }

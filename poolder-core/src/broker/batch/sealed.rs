@@ -70,7 +70,7 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn set_apart_anew(
+    pub async fn set_aside_anew(
         &self,
         partition: &Partition,
         job: JobId,
@@ -86,7 +86,7 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering. Since a lost reply leaves open what is there,
-    /// [begin anew](Self::set_apart_anew) then.
+    /// [begin anew](Self::set_aside_anew) then.
     pub async fn set_aside(
         &self,
         partition: &Partition,

@@ -12,7 +12,7 @@ use redis::Value;
 use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::job::{Error, JobId, Partition};
-use crate::stored::{End, read_dead};
+use crate::stored::{Completion, read_dead};
 
 impl Broker {
     /// The connection for hints has no time limit of its own.
@@ -32,12 +32,16 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering, or a record that cannot be read.
-    pub async fn end(&self, partition: &Partition, job: JobId) -> Result<Option<End>, Error> {
+    pub async fn completion(
+        &self,
+        partition: &Partition,
+        job: JobId,
+    ) -> Result<Option<Completion>, Error> {
         let mut cmd = redis::cmd("GET");
         cmd.arg(self.keys(partition).result(job));
         match self.command(&cmd).await? {
             Value::Nil => Ok(None),
-            record => End::decode(&reply::bytes(record)?).map(Some),
+            record => Completion::decode(&reply::bytes(record)?).map(Some),
         }
     }
 
@@ -45,12 +49,16 @@ impl Broker {
     ///
     /// # Errors
     /// Whatever keeps the server from answering.
-    pub async fn death(&self, partition: &Partition, job: JobId) -> Result<Option<End>, Error> {
+    pub async fn death(
+        &self,
+        partition: &Partition,
+        job: JobId,
+    ) -> Result<Option<Completion>, Error> {
         let mut cmd = redis::cmd("HGET");
         cmd.arg(&self.keys(partition).dead_bodies).arg(job.as_bytes());
         match self.command(&cmd).await? {
             Value::Nil => Ok(None),
-            record => Ok(Some(End::Dead(read_dead(reply::bytes(record)?).death.failure))),
+            record => Ok(Some(Completion::Dead(read_dead(reply::bytes(record)?).death.failure))),
         }
     }
 
@@ -58,12 +66,12 @@ impl Broker {
     ///
     /// # Errors
     /// When no connection can be had, or the server does not permit it.
-    pub async fn hear_ends(&self) -> Result<EndListener, Error> {
+    pub async fn listen_completions(&self) -> Result<CompletionListener, Error> {
         // Every node of a cluster passes messages on.
         let peer = self.inner.route.peer(None).await.map_err(|error| self.classify(error))?;
         let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
         let (sink, messages) = pubsub.split();
-        Ok(EndListener {
+        Ok(CompletionListener {
             broker: self.clone(),
             sink,
             messages: tokio::sync::Mutex::new(messages),
@@ -73,14 +81,14 @@ impl Broker {
 }
 
 /// A connection that hears when jobs end.
-pub struct EndListener {
+pub struct CompletionListener {
     broker: Broker,
     sink: redis::aio::PubSubSink,
     messages: tokio::sync::Mutex<redis::aio::PubSubStream>,
     channels: Mutex<HashMap<String, JobId>>,
 }
 
-impl EndListener {
+impl CompletionListener {
     /// Listens for the end of a job, from when this returns.
     ///
     /// # Errors
@@ -119,7 +127,7 @@ impl EndListener {
     }
 }
 
-impl std::fmt::Debug for EndListener {
+impl std::fmt::Debug for CompletionListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EndListener").field("jobs", &self.known().len()).finish_non_exhaustive()
     }

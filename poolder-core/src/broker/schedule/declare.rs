@@ -17,7 +17,7 @@ use crate::schedule::{Record, Schedule, Status};
 /// The longest name of a deploy.
 const MAX_DEPLOY: usize = 128;
 
-/// What a declaration has done.
+/// Change a declaration has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Declared {
     /// Schedules that were not there.
@@ -37,7 +37,7 @@ pub struct Declaration {
     pub queue: QueueName,
     /// Its name in that queue.
     pub name: String,
-    /// What it is.
+    /// Change it is.
     pub schedule: Schedule,
 }
 
@@ -45,13 +45,13 @@ impl Broker {
     /// Declares all schedules of an owner. `deploy` is recorded with them.
     ///
     /// A schedule whose declaration is new replaces what is stored, only a pause stays; one whose
-    /// declaration is known keeps what was changed since. What this owner declared before, and now
+    /// declaration is known keeps what was changed since. Change this owner declared before, and now
     /// does not, is disabled, unless it is paused: so it rests until it is resumed. Schedules that were made at run time are left alone, unless code
     /// declares one of the same name: from then on it is the code's.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a schedule that cannot be, or one of another owner; whatever keeps
-    /// the server from doing it. What was declared until then stays: declare again.
+    /// the server from doing it. Change was declared until then stays: declare again.
     pub async fn declare_schedules(
         &self,
         owner: &str,
@@ -129,8 +129,8 @@ impl Broker {
                 done.unchanged += 1;
                 continue;
             }
-            let (mut what, mut before) = (What::Unchanged, None);
-            let declared = Said { owner, deploy, print, schedule };
+            let (mut what, mut before) = (Change::Unchanged, None);
+            let declared = Decision { owner, deploy, print, schedule };
             let info = self
                 .edit(partition, name, |found, now| {
                     before = found.and_then(|found| found.deploy.clone());
@@ -140,8 +140,8 @@ impl Broker {
                 })
                 .await?;
             match what {
-                What::Added => done.added += 1,
-                What::Updated => {
+                Change::Added => done.added += 1,
+                Change::Updated => {
                     done.updated += 1;
                     tracing::info!(
                         %partition, schedule = name, owner, deploy,
@@ -149,7 +149,7 @@ impl Broker {
                         "the schedule is what this deploy declares, no longer what it was before"
                     );
                 }
-                What::Unchanged => done.unchanged += 1,
+                Change::Unchanged => done.unchanged += 1,
             }
             if info.next.is_none() && info.status == Status::Active {
                 tracing::warn!(%partition, schedule = name, "the schedule never ticks again");
@@ -228,26 +228,26 @@ impl Broker {
     }
 }
 
-enum What {
+enum Change {
     Added,
     Updated,
     Unchanged,
 }
 
-struct Said<'a> {
+struct Decision<'a> {
     owner: &'a str,
     deploy: &'a str,
     print: [u8; 16],
     schedule: &'a Schedule,
 }
 
-impl Said<'_> {
+impl Decision<'_> {
     fn edit(
         &self,
         name: &str,
         found: Option<&ScheduleInfo>,
         now: Timestamp,
-    ) -> Result<(Edit, What), Error> {
+    ) -> Result<(Edit, Change), Error> {
         let owned = |record: Record| Record {
             owner: Some(self.owner.to_owned()),
             declared: Some(self.print),
@@ -256,7 +256,7 @@ impl Said<'_> {
         };
         let Some(found) = found else {
             let record = owned(Record::new(self.schedule.clone(), now));
-            return Ok((Edit { record, anew: true, must_tick: false }, What::Added));
+            return Ok((Edit { record, anew: true, must_tick: false }, Change::Added));
         };
         if found.owner.as_deref().is_some_and(|other| other != self.owner) {
             return Err(foreign(name, found));
@@ -267,7 +267,7 @@ impl Said<'_> {
             if back {
                 record.status = Status::Active;
             }
-            return Ok((Edit { record, anew: back, must_tick: false }, What::Unchanged));
+            return Ok((Edit { record, anew: back, must_tick: false }, Change::Unchanged));
         }
         let replaced = replaced(found, self.schedule.clone(), now);
         let mut record = owned(replaced.record);
@@ -276,6 +276,6 @@ impl Said<'_> {
             record.status = Status::Active;
         }
         let anew = replaced.anew || rests;
-        Ok((Edit { record, anew, must_tick: false }, What::Updated))
+        Ok((Edit { record, anew, must_tick: false }, Change::Updated))
     }
 }

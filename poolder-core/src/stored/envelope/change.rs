@@ -49,13 +49,13 @@ impl Envelope {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for no time at all.
-    pub fn recording_end(self, kept: Duration) -> Result<Self, Error> {
+    pub fn keeping_completion(self, kept: Duration) -> Result<Self, Error> {
         let kept = clamped_millis(kept).unsigned_abs();
         if kept == 0 {
             return Err(Error::invalid("the end of a job must be kept for at least 1 ms"));
         }
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
-        options.end_kept = Some(kept);
+        options.completion_kept = Some(kept);
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
@@ -83,8 +83,8 @@ impl Envelope {
         policy.check()?;
         let old = self.options.as_deref().cloned().unwrap_or_default();
         let new = Options::of(self.version(), policy);
-        let Options { end_kept, tick, call, key, .. } = old;
-        let options = Options { end_kept, tick, call, key, ..new };
+        let Options { completion_kept, tick, call, key, .. } = old;
+        let options = Options { completion_kept, tick, call, key, ..new };
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
@@ -108,8 +108,8 @@ impl Envelope {
 
     /// For how long the end shall be kept, when somebody waits for it.
     #[must_use]
-    pub fn end_kept(&self) -> Option<Duration> {
-        self.options.as_ref().and_then(|options| options.end_kept).map(Duration::from_millis)
+    pub fn completion_kept(&self) -> Option<Duration> {
+        self.options.as_ref().and_then(|options| options.completion_kept).map(Duration::from_millis)
     }
 
     fn is_json(&self) -> bool {
@@ -159,15 +159,15 @@ mod tests {
     fn a_wish_for_the_end_travels_with_the_job() {
         for policy in [Policy::default(), Policy::default().attempts(3)] {
             let plain = job(&policy);
-            assert_eq!(plain.end_kept(), None);
-            let asked = plain.clone().recording_end(Duration::from_secs(9)).unwrap();
+            assert_eq!(plain.completion_kept(), None);
+            let asked = plain.clone().keeping_completion(Duration::from_secs(9)).unwrap();
             let read = Envelope::parse(asked.as_bytes().to_vec()).unwrap();
             assert_eq!(read, asked);
-            assert_eq!(read.end_kept(), Some(Duration::from_secs(9)));
+            assert_eq!(read.completion_kept(), Some(Duration::from_secs(9)));
             assert_eq!((read.policy(), read.id()), (policy, plain.id()));
             assert_eq!(read.raw_job().payload, plain.raw_job().payload);
         }
-        assert!(job(&Policy::default()).recording_end(Duration::ZERO).is_err());
+        assert!(job(&Policy::default()).keeping_completion(Duration::ZERO).is_err());
     }
 
     #[test]

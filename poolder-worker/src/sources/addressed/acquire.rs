@@ -150,7 +150,7 @@ impl SlotHolder {
         held: Vec<Entry>,
         ran: &(dyn Fn(&Claim) -> bool + Sync),
     ) -> Result<(), Error> {
-        let (now, retry) = (self.node.clock.now(), self.spec.retry);
+        let (now, retry) = (self.node.clock.now(), self.spec.retry_placement);
         let settlement = |entry| {
             let owner = NodeName::clone(owner);
             match entry {
@@ -158,7 +158,7 @@ impl SlotHolder {
                     let policy = self.spec.policy(&claim.envelope);
                     let ending = match ran(&claim) {
                         true => Ending::Crashed(owner.to_string()),
-                        false => Ending::HandedBack,
+                        false => Ending::Released,
                     };
                     let fate = decide(&policy, &claim.counters, ending, now, 0.0);
                     Settlement::new(claim, owner, None, fate)

@@ -208,7 +208,7 @@ impl SlotAssigner {
             tracing::warn!(queue = %self.spec.queue, %error, "the others will notice that we left");
         }
         loop {
-            let order = if phase == ShutdownPhase::HandBack { Leave::Now } else { Leave::Drain };
+            let order = if phase == ShutdownPhase::Release { Leave::Now } else { Leave::Drain };
             for leave in self.holders.values() {
                 leave.send_replace(order);
             }

@@ -43,11 +43,11 @@ impl SlotHolder {
                 slot = %self.slot, job = %cx.id(), kind, version,
                 "no worker here for this kind and version, the job waits for another node"
             );
-            return Some(unstarted(work, Ending::NotForUs, &clock));
+            return Some(unstarted(work, Ending::UnknownKind, &clock));
         }
         if self.is_cancelled(&cx).await {
             let settlement = unstarted(work, Ending::Cancelled, &clock);
-            return Some(settlement.under_lease(lease, self.spec.retry));
+            return Some(settlement.under_lease(lease, self.spec.retry_placement));
         }
         let _alone = match suspect {
             true => match self.alone(lease).await {
@@ -57,15 +57,15 @@ impl SlotHolder {
                     match broker.begin_suspect(lease, &work.claim.entry).await {
                         Ok(true) => Some(permit),
                         Ok(false) => return None,
-                        Err(_) => return Some(unstarted(work, Ending::HandedBack, &clock)),
+                        Err(_) => return Some(unstarted(work, Ending::Released, &clock)),
                     }
                 }
-                None => return Some(unstarted(work, Ending::HandedBack, &clock)),
+                None => return Some(unstarted(work, Ending::Released, &clock)),
             },
             false => None,
         };
         if let Err(refused) = runner.inbox.try_send(work) {
-            return Some(unstarted(refused.into_inner(), Ending::HandedBack, &clock));
+            return Some(unstarted(refused.into_inner(), Ending::Released, &clock));
         }
         self.until_finished(runner, lease, &cx).await
     }
@@ -114,7 +114,7 @@ impl SlotHolder {
                 if let SlotEvent::Finished(_, _, settlement) = event {
                     // Whatever it came to in the end, the order to cancel it is spent.
                     let ordered = cx.interruption() == Some(Interruption::Cancelled);
-                    let retry = self.spec.retry;
+                    let retry = self.spec.retry_placement;
                     return settlement
                         .map(|it| if ordered { it.under_lease(lease, retry) } else { it });
                 }
@@ -125,7 +125,7 @@ impl SlotHolder {
             match *self.leave.borrow_and_update() {
                 Leave::No => {}
                 Leave::HandOver => {
-                    deadline.get_or_insert(Instant::now() + self.spec.hand_over);
+                    deadline.get_or_insert(Instant::now() + self.spec.handover_timeout);
                 }
                 Leave::Drain => deadline = None,
                 Leave::Now => cx.interrupt(Interruption::Shutdown),

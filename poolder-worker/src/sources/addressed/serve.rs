@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{
-    PollRequest, PoolView, Report, Retry, Settled, Settlement, SlotLease, SlotPoll, SlotWait,
+    PollRequest, PoolView, Report, RetryPlacement, Settled, Settlement, SlotLease, SlotPoll,
+    SlotWait,
 };
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::policy::dispatch::Mode;
@@ -23,10 +24,10 @@ const KNOWN: Duration = Duration::from_secs(10);
 impl SlotHolder {
     /// Serves the slot until it is to be let go, or is lost.
     pub(super) async fn serve(&mut self, runner: &SlotRunner, lease: &SlotLease) -> HoldEnd {
-        let mut progress = SlotProgress::new(match (self.spec.mode, self.spec.retry) {
+        let mut progress = SlotProgress::new(match (self.spec.mode, self.spec.retry_placement) {
             (Mode::Phash, _) => OrderGuarantee::PerKey,
-            (_, Retry::Hold) => OrderGuarantee::Strict,
-            (_, Retry::Aside) => OrderGuarantee::Unordered,
+            (_, RetryPlacement::BlockSlot) => OrderGuarantee::Strict,
+            (_, RetryPlacement::Reschedule) => OrderGuarantee::Unordered,
         });
         loop {
             if self.is_lost(lease) {
@@ -196,7 +197,7 @@ impl SlotHolder {
         // What came before it in the slot has its end before it goes anywhere.
         self.flush(lease, progress).await?;
         let waits = matches!(settlement.transition(), Transition::Later { .. });
-        let holds = waits && self.spec.retry == Retry::Hold;
+        let holds = waits && self.spec.retry_placement == RetryPlacement::BlockSlot;
         if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
             // What was claimed behind it stays behind it.
             return self.hand_back(lease, progress, vec![settlement]).await;
@@ -220,7 +221,7 @@ impl SlotHolder {
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
                 Entry::Job(claim) => {
                     let policy = self.spec.policy(&claim.envelope);
-                    let fate = decide(&policy, &claim.counters, Ending::HandedBack, now, 0.0);
+                    let fate = decide(&policy, &claim.counters, Ending::Released, now, 0.0);
                     Settlement::new(claim, owner, None, fate)
                 }
             });
@@ -234,7 +235,7 @@ impl SlotHolder {
         lease: &SlotLease,
         settlements: Vec<Settlement>,
     ) -> Result<(), HoldEnd> {
-        let bent = |it: Settlement| it.under_lease(lease, self.spec.retry);
+        let bent = |it: Settlement| it.under_lease(lease, self.spec.retry_placement);
         let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
         let broker = self.node.client.broker().clone();
         let mut pause = FIRST_PAUSE;

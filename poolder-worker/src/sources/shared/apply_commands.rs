@@ -29,7 +29,7 @@ impl Claimer {
             // What has not started waits with the others; what came in while the pause began too.
             self.reclaim_offered();
             for work in std::mem::take(&mut self.waiting) {
-                self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+                self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
             }
             connection.unblock(&self.setup.client).await;
         }

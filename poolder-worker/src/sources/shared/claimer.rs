@@ -183,7 +183,7 @@ impl Claimer {
                     version = work.claim.envelope.version(), partition = %self.setup.partition,
                     "no worker here for this kind and version, the job waits for another node"
                 );
-                self.settling.push(unstarted(work, Ending::NotForUs, &self.setup.clock));
+                self.settling.push(unstarted(work, Ending::UnknownKind, &self.setup.clock));
             }
         }
     }
@@ -275,9 +275,9 @@ impl Claimer {
     pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
         self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
-            self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+            self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
         }
-        if phase == ShutdownPhase::HandBack {
+        if phase == ShutdownPhase::Release {
             self.held.values().for_each(|held| held.cx.interrupt(Interruption::Shutdown));
         }
     }

@@ -55,7 +55,7 @@ impl Claimer {
                 let Some(permit) = permit.ok().filter(|_| room) else {
                     // One that cannot start goes back at once: were it still held when the node
                     // dies of another job, it would be buried for what it did not do.
-                    self.settling.push(unstarted(work, Ending::HandedBack, &self.setup.clock));
+                    self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
                     continue;
                 };
                 let key = (work.claim.lane, work.claim.entry.clone());

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::settlement::{Effect, Retry, Settlement};
+use super::settlement::{Effect, RetryPlacement, Settlement};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::job::{Failure, JobId, Lane, clamped_millis};
 use crate::policy::Counters;
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
-use crate::stored::{Death, End, head};
+use crate::stored::{Completion, Death, head};
 
 /// How long a result is kept.
 const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,7 +26,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
     let job = settlement.job_id();
     let hold = settlement.addressed.as_ref().and_then(|addressed| {
         let Transition::Later { delay, .. } = &settlement.transition else { return None };
-        (addressed.retry == Retry::Hold).then(|| EncodedEffect {
+        (addressed.retry == RetryPlacement::BlockSlot).then(|| EncodedEffect {
             name: "hold",
             keys: vec![keys.lease.clone()],
             value: vec![],
@@ -71,27 +71,27 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
         let ends = settlement.transition.ends();
         over(keys, job, schedule, ends)
     });
-    let ends = end_of(settlement, keys).into_iter().chain(over);
+    let ends = completion_of(settlement, keys).into_iter().chain(over);
     ends.chain(hold).chain(others).chain(list).chain(tally).collect()
 }
 
 /// The record of the end, when there is one to be kept.
-fn end_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<EncodedEffect> {
+fn completion_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<EncodedEffect> {
     let (name, end) = match &settlement.transition {
-        Transition::Complete => ("end", End::Done),
-        Transition::CompleteWith(result) => ("end", End::DoneWith(result.clone())),
-        Transition::Cancel(reason) => ("end", End::Cancelled(reason.clone())),
-        Transition::Bury { counters } => ("end", End::Dead(counters.reason())),
+        Transition::Complete => ("end", Completion::Done),
+        Transition::CompleteWith(result) => ("end", Completion::DoneWith(result.clone())),
+        Transition::Cancel(reason) => ("end", Completion::Cancelled(reason.clone())),
+        Transition::Bury { counters } => ("end", Completion::Dead(counters.reason())),
         // It goes on, unless it was cancelled meanwhile.
         Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
-            ("stop", End::Cancelled(CANCELLED_ON_REQUEST.into()))
+            ("stop", Completion::Cancelled(CANCELLED_ON_REQUEST.into()))
         }
     };
     let job = settlement.job_id();
-    match (settlement.end_kept, &end) {
+    match (settlement.completion_kept, &end) {
         (Some(kept), _) => Some(record(name, keys, job, &end, kept)),
         // Nobody said that they would wait, so nobody is told.
-        (None, End::DoneWith(_)) => Some(record("set", keys, job, &end, RESULT_KEPT)),
+        (None, Completion::DoneWith(_)) => Some(record("set", keys, job, &end, RESULT_KEPT)),
         (None, _) => None,
     }
 }
@@ -100,7 +100,7 @@ fn record(
     name: &'static str,
     keys: &PartitionKeys,
     job: JobId,
-    end: &End,
+    end: &Completion,
     kept: Duration,
 ) -> EncodedEffect {
     let millis = clamped_millis(kept).max(1);

@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::job::{Error, Partition};
 
 pub(in crate::broker) use plan::SettlePipeline;
-pub use settlement::{DeadLimits, Depths, Effect, Retry, Settled, Settlement, SlotLease};
+pub use settlement::{DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
 
 impl Broker {
     /// Settles many claims at a time. One result per settlement, in order.

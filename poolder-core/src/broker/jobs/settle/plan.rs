@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::effect;
-use super::settlement::{DeadLimits, Depths, Retry, Settled, Settlement};
+use super::settlement::{DeadLimits, Depths, RetryPlacement, Settled, Settlement};
 use crate::broker::connection::failure::classify;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
@@ -229,8 +229,8 @@ fn relocate(
 
 impl Destination {
     /// Slots have two lanes only; and where a retry holds its slot it waits in front.
-    fn for_addressed_slot(&mut self, retry: Retry) {
-        if self.name == "due" && retry == Retry::Hold {
+    fn for_addressed_slot(&mut self, retry: RetryPlacement) {
+        if self.name == "due" && retry == RetryPlacement::BlockSlot {
             (self.name, self.delay) = ("lane", 0);
             self.head[0] = FRONT;
         } else if matches!(self.name, "due" | "dead") {
@@ -263,7 +263,7 @@ impl Destination {
                 let counter = match why {
                     Wait::Retry => "retried",
                     Wait::Snooze => "snoozed",
-                    Wait::NotForUs => "not_for_us",
+                    Wait::UnknownKind => "not_for_us",
                 };
                 let head = head(counters.lane(), counters);
                 Self { delay: clamped_millis(*delay), head, ..to("due", counter) }
@@ -271,7 +271,7 @@ impl Destination {
             Transition::Ready { lane, counters, why } => {
                 let counter = match why {
                     Return::Rescue => "rescued",
-                    Return::HandBack => "handed_back",
+                    Return::Release => "handed_back",
                 };
                 Self { head: head(*lane, counters), ..to("lane", counter) }
             }

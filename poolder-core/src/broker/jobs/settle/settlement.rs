@@ -20,7 +20,7 @@ pub struct Settlement {
     pub(super) transition: Transition,
     pub(super) effects: Vec<Effect>,
     /// How long the end is kept for somebody who waits for it.
-    pub(super) end_kept: Option<Duration>,
+    pub(super) completion_kept: Option<Duration>,
     /// For a batch job: whose list is settled with it.
     pub(super) batcher: Option<Box<str>>,
     /// On an addressed queue: under which lease.
@@ -31,7 +31,7 @@ pub struct Settlement {
 pub(super) struct Addressed {
     /// Its term and holder, as `move.lua` compares them.
     pub(super) lease: String,
-    pub(super) retry: Retry,
+    pub(super) retry: RetryPlacement,
 }
 
 /// A slot that is ours.
@@ -47,12 +47,12 @@ pub struct SlotLease {
 
 /// Where a job of an addressed slot waits for its next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Retry {
+pub enum RetryPlacement {
     /// In front of its slot, which runs nothing else meanwhile: so its key keeps its order.
-    Hold,
+    BlockSlot,
     /// Aside, while the slot goes on with what comes after it.
     #[default]
-    Aside,
+    Reschedule,
 }
 
 /// Something that happens in the same step as a settlement.
@@ -128,7 +128,8 @@ impl Settlement {
         history: Option<Arc<str>>,
         transition: Transition,
     ) -> Self {
-        let (bytes, end_kept) = (claim.envelope.as_bytes().len(), claim.envelope.end_kept());
+        let (bytes, completion_kept) =
+            (claim.envelope.as_bytes().len(), claim.envelope.completion_kept());
         let job = *claim.envelope.id().as_bytes();
         let batcher = batcher_of(claim.envelope.kind()).map(Into::into);
         let body = match claim.plain {
@@ -141,7 +142,7 @@ impl Settlement {
         let plain = claim.plain.unwrap_or_default();
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, range };
         let (effects, addressed) = (vec![], None);
-        Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
+        Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
     }
 
     /// Puts an entry that cannot be read among the dead, as it is.
@@ -161,8 +162,9 @@ impl Settlement {
             range: None,
         };
         let transition = Transition::Bury { counters };
-        let (history, effects, end_kept, batcher, addressed) = (None, vec![], None, None, None);
-        Self { subject, owner, history, transition, effects, end_kept, batcher, addressed }
+        let (history, effects, completion_kept, batcher, addressed) =
+            (None, vec![], None, None, None);
+        Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
     }
 
     /// Adds what else shall happen in the same step, if the claim is still ours.
@@ -174,7 +176,7 @@ impl Settlement {
 
     /// The same on an addressed queue: applied only while that lease holds.
     #[must_use]
-    pub fn under_lease(mut self, lease: &SlotLease, retry: Retry) -> Self {
+    pub fn under_lease(mut self, lease: &SlotLease, retry: RetryPlacement) -> Self {
         let lease = format!("{} {}", lease.term, lease.node);
         self.addressed = Some(Addressed { lease, retry });
         self
@@ -186,7 +188,7 @@ impl Settlement {
     pub fn is_plain_completion(&self) -> bool {
         self.transition == Transition::Complete
             && self.effects.is_empty()
-            && self.end_kept.is_none()
+            && self.completion_kept.is_none()
             && self.batcher.is_none()
             && self.subject.alone.is_none()
             && self.addressed.is_none()

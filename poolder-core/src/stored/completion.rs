@@ -15,16 +15,16 @@ use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
 /// How a job ended.
 ///
 /// ```
-/// use poolder_core::{End, JobId};
+/// use poolder_core::{Completion, JobId};
 ///
 /// let job = JobId::generate();
-/// assert!(End::Done.into_result::<()>(job).is_ok());
-/// assert!(End::Done.into_result::<u64>(job).is_err_and(|error| error.is_no_result()));
-/// let end = End::Cancelled("no longer needed".into());
+/// assert!(Completion::Done.into_result::<()>(job).is_ok());
+/// assert!(Completion::Done.into_result::<u64>(job).is_err_and(|error| error.is_no_result()));
+/// let end = Completion::Cancelled("no longer needed".into());
 /// assert!(end.into_result::<u64>(job).is_err_and(|error| error.is_cancelled()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum Completion {
     /// It was done, and returned nothing.
     Done,
     /// It was done, and returned this (MessagePack).
@@ -35,7 +35,7 @@ pub enum End {
     Cancelled(String),
 }
 
-impl End {
+impl Completion {
     /// What the handler returned. A job that was done without a result is good enough for `()`
     /// and for an `Option`.
     ///
@@ -111,27 +111,27 @@ mod tests {
     #[test]
     fn what_is_stored_is_read_back_and_garbage_is_an_error() {
         let ends = [
-            End::Done,
-            End::DoneWith(vec![1, 2]),
-            End::Dead(Failure::new(Cause::Panic, "oh no")),
-            End::Cancelled("why not".into()),
+            Completion::Done,
+            Completion::DoneWith(vec![1, 2]),
+            Completion::Dead(Failure::new(Cause::Panic, "oh no")),
+            Completion::Cancelled("why not".into()),
         ];
         for end in ends {
-            assert_eq!(End::decode(&end.encode()).unwrap(), end);
+            assert_eq!(Completion::decode(&end.encode()).unwrap(), end);
         }
         for bad in [b"".as_slice(), b"?", b"x\xc1"] {
-            assert!(End::decode(bad).is_err_and(|error| error.is_codec()), "{bad:?}");
+            assert!(Completion::decode(bad).is_err_and(|error| error.is_codec()), "{bad:?}");
         }
     }
 
     #[test]
     fn each_end_is_told_apart_by_whoever_waits() {
         let job = JobId::from_bytes([7; 16]);
-        let seven = || End::DoneWith(vec![7]);
+        let seven = || Completion::DoneWith(vec![7]);
         assert_eq!(seven().into_result::<u64>(job).unwrap(), 7);
         assert!(seven().into_result::<String>(job).is_err_and(|error| error.is_codec()));
-        assert_eq!(End::Done.into_result::<Option<u64>>(job).unwrap(), None);
-        let error = End::Dead(Failure::new(Cause::Error, "no luck")).into_result::<u64>(job);
+        assert_eq!(Completion::Done.into_result::<Option<u64>>(job).unwrap(), None);
+        let error = Completion::Dead(Failure::new(Cause::Error, "no luck")).into_result::<u64>(job);
         let error = error.unwrap_err();
         assert!(error.is_dead() && error.job_id() == Some(job), "{error}");
         assert!(error.to_string().contains("no luck"), "{error}");

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 /// A piece of work that catches its own panics.
 pub(super) type Piece = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-pub(super) struct Line {
+pub(super) struct WaitQueue {
     name: String,
     limit: usize,
     hibernate_after: Option<Duration>,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Room for what waits.
     room: Arc<Semaphore>,
     /// Something was put in while a hand was idle, or no more will come.
@@ -28,15 +28,15 @@ pub(super) struct Line {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<(Piece, OwnedSemaphorePermit)>,
     /// Hands that there are, and those of them that work.
-    hands: usize,
+    workers: usize,
     busy: usize,
     closed: bool,
 }
 
-impl Line {
+impl WaitQueue {
     pub(super) fn new(
         name: String,
         limit: usize,
@@ -84,8 +84,8 @@ impl Line {
             return Err(this.gone());
         }
         state.waiting.push_back((piece, room));
-        if state.hands < this.limit && state.busy + state.waiting.len() > state.hands {
-            state.hands += 1;
+        if state.workers < this.limit && state.busy + state.waiting.len() > state.workers {
+            state.workers += 1;
             drop(state);
             tokio::spawn(Arc::clone(this).work());
         } else {
@@ -163,8 +163,8 @@ impl Line {
         if !state.waiting.is_empty() {
             return false;
         }
-        state.hands -= 1;
-        if state.hands == 0 {
+        state.workers -= 1;
+        if state.workers == 0 {
             state.waiting = VecDeque::new();
             tracing::debug!(tasker = self.name, "hibernates");
         }
@@ -175,12 +175,12 @@ impl Line {
         Error::gone(format!("tasker {:?} was stopped, it takes nothing more", self.name))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Line {
+impl std::fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Line")
             .field("name", &self.name)

@@ -7,52 +7,52 @@ use poolder_core::{Error, Job, QueueName};
 
 use crate::client::Client;
 
-/// A group of pools. Pools join it with `Pool::group` when their node starts, or by
-/// [`Group::add`]. One of them alone is addressed by [`Client::pool`].
+/// A set of pools. Pools join it with `Pool::join_set` when their node starts, or by
+/// [`PoolSet::add`]. One of them alone is addressed by [`Client::pool`].
 #[derive(Debug, Clone)]
-pub struct Group {
+pub struct PoolSet {
     client: Client,
     name: String,
 }
 
 impl Client {
-    /// The group of this name.
+    /// The set of this name.
     #[must_use]
-    pub fn group(&self, name: impl Into<String>) -> Group {
-        Group { client: self.clone(), name: name.into() }
+    pub fn pool_set(&self, name: impl Into<String>) -> PoolSet {
+        PoolSet { client: self.clone(), name: name.into() }
     }
 }
 
-impl Group {
+impl PoolSet {
     /// The queues of its pools by name, at most 500.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal name of the group.
+    /// [`Error::is_invalid`] for an illegal name of the set.
     pub async fn pools(&self) -> Result<Vec<QueueName>, Error> {
-        self.client.broker().grouped_pools(&self.name).await
+        self.client.broker().pools_of_set(&self.name).await
     }
 
-    /// Puts a pool into the group.
+    /// Puts a pool into the set.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
     pub async fn add(&self, queue: &str) -> Result<(), Error> {
-        self.client.broker().group_pool(&self.name, &QueueName::new(queue)?, true).await
+        self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, true).await
     }
 
-    /// Takes a pool out of the group.
+    /// Takes a pool out of the set.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
     pub async fn remove(&self, queue: &str) -> Result<(), Error> {
-        self.client.broker().group_pool(&self.name, &QueueName::new(queue)?, false).await
+        self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, false).await
     }
 
     /// Gives a job to each of its pools: by its mode to an addressed one, into the queue of a
     /// shared one. One result per pool.
     ///
     /// # Errors
-    /// [`Error::is_gone`] for a group without pools, or whatever keeps them from being listed.
+    /// [`Error::is_gone`] for a set without pools, or whatever keeps them from being listed.
     pub async fn cast<J: Job + Clone>(
         &self,
         job: J,
@@ -60,7 +60,7 @@ impl Group {
         let queues = self.pools().await?;
         if queues.is_empty() {
             return Err(Error::gone(format!(
-                "group {:?} has no pools: put one in with Pool::group or Group::add",
+                "pool set {:?} has no pools: put one in with Pool::join_set or PoolSet::add",
                 self.name
             )));
         }

@@ -17,13 +17,13 @@ const REMEMBERED: usize = 1024;
 
 /// The pools that a client has used.
 #[derive(Debug, Default)]
-pub(crate) struct KnownPools {
-    pools: Mutex<HashMap<QueueName, Arc<Known>>>,
+pub(crate) struct PoolCache {
+    pools: Mutex<HashMap<QueueName, Arc<CachedPool>>>,
 }
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedPool {
     queue: QueueName,
     view: Mutex<Option<(Instant, Arc<PoolView>)>>,
     /// How many jobs this client has dealt in turn; it starts anywhere, so that many clients do
@@ -31,8 +31,8 @@ pub(crate) struct Known {
     dealt: AtomicU64,
 }
 
-impl KnownPools {
-    pub(crate) fn get(&self, queue: &QueueName) -> Arc<Known> {
+impl PoolCache {
+    pub(crate) fn get(&self, queue: &QueueName) -> Arc<CachedPool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = pools.get(queue) {
             return Arc::clone(known);
@@ -42,13 +42,13 @@ impl KnownPools {
             pools.clear();
         }
         let dealt = AtomicU64::new(random() >> 1);
-        let known = Arc::new(Known { queue: queue.clone(), view: Mutex::default(), dealt });
+        let known = Arc::new(CachedPool { queue: queue.clone(), view: Mutex::default(), dealt });
         pools.insert(queue.clone(), Arc::clone(&known));
         known
     }
 }
 
-impl Known {
+impl CachedPool {
     /// What the pool is like, as of a second ago at most.
     pub(crate) async fn view(&self, broker: &Broker) -> Result<Arc<PoolView>, Error> {
         if let Some((since, view)) = &*self.seen()
