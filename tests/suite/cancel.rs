@@ -39,7 +39,7 @@ async fn what_waits_is_gone_at_once_and_what_has_ended_stays_as_it_is() {
         assert_eq!(client.cancel(handle).await.unwrap(), Cancellation::Removed);
     }
     let view = space.overview("q").await;
-    assert_eq!((view.ready(), view.due, view.orders), (0, 0, 0));
+    assert_eq!((view.ready(), view.due, view.pending_cancels), (0, 0, 0));
     assert_eq!(view.counter("cancelled"), 4);
 
     let worker = worker_fn(|job: Number, _: Context| async move {
@@ -87,7 +87,10 @@ async fn a_running_handler_is_told_why_and_its_job_ends_as_cancelled() {
         assert!(end.unwrap_err().is_cancelled());
     }
     let view = space.overview("q").await;
-    assert_eq!((view.counter("cancelled"), view.counter("retried"), view.orders), (2, 0, 0));
+    assert_eq!(
+        (view.counter("cancelled"), view.counter("retried"), view.pending_cancels),
+        (2, 0, 0)
+    );
     assert_eq!((view.ready(), view.running(), view.due, view.dead), (0, 0, 0, 0));
     node.stop().await;
     assert!(told.try_recv().is_err());
@@ -104,7 +107,7 @@ async fn a_job_that_runs_in_another_process_is_cancelled_by_its_id() {
     assert_eq!(what, Cancellation::Stopping);
     space.until_count("q", "cancelled", 1).await;
     let view = space.overview("q").await;
-    assert_eq!((view.running(), view.due, view.orders), (0, 0, 0));
+    assert_eq!((view.running(), view.due, view.pending_cancels), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn an_order_that_races_with_a_retry_or_a_snooze_wins() {
         let end = space.client.await_result::<u64>(&receipt, crate::harness::PATIENCE).await;
         assert!(end.unwrap_err().is_cancelled());
         let view = space.overview("q").await;
-        assert_eq!((view.counter("cancelled"), view.due, view.orders), (number, 0, 0));
+        assert_eq!((view.counter("cancelled"), view.due, view.pending_cancels), (number, 0, 0));
     }
     node.stop().await;
     assert_eq!(space.count("q", "retried").await, 0);
@@ -152,7 +155,7 @@ async fn an_order_holds_when_the_node_of_the_job_has_died() {
     node.stop().await;
     assert!(told.try_recv().is_err());
     let view = space.overview("q").await;
-    assert_eq!((view.ready(), view.orders, view.counter("rescued")), (0, 0, 1));
+    assert_eq!((view.ready(), view.pending_cancels, view.counter("rescued")), (0, 0, 1));
 }
 
 #[tokio::test]
@@ -173,7 +176,7 @@ async fn a_job_whose_order_came_before_its_claim_does_not_start() {
     assert_eq!(within(told.recv()).await.unwrap().0, 3, "others run");
     node.stop().await;
     assert!(told.try_recv().is_err());
-    assert_eq!(space.overview("q").await.orders, 0);
+    assert_eq!(space.overview("q").await.pending_cancels, 0);
 }
 
 #[tokio::test]
@@ -184,14 +187,15 @@ async fn a_later_job_of_the_same_own_id_is_not_meant() {
     let first = name().await.unwrap();
     assert_eq!(client.cancel(&first).await.unwrap(), Cancellation::Removed);
     assert_eq!(client.cancel(by_id(first.job)).await.unwrap(), Cancellation::Noted);
-    assert_eq!(space.overview("q").await.orders, 1);
+    assert_eq!(space.overview("q").await.pending_cancels, 1);
     // The server's clock has to move on by a millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(name().await.unwrap().job, first.job);
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     assert_eq!(within(told.recv()).await.unwrap().1.id(), first.job);
-    eventually("the order is spent", || async { space.overview("q").await.orders == 0 }).await;
+    eventually("the order is spent", || async { space.overview("q").await.pending_cancels == 0 })
+        .await;
     node.stop().await;
 }
 

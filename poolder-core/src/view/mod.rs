@@ -36,7 +36,7 @@ pub struct QueueView {
     /// How many are kept among the dead.
     pub dead: u64,
     /// Commands to cancel that were not carried out yet.
-    pub orders: u64,
+    pub pending_cancels: u64,
     /// Who promotes, rescues and prunes here.
     pub leader: Option<LeaderView>,
     /// What has happened so far: `completed`, `retried`, `buried`, `cancelled`, …

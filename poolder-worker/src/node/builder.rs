@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{NodeHandle, Order};
+use super::handle::{NodeHandle, NodeRequest};
 use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::run::erased::BoxFuture;
@@ -49,7 +49,7 @@ impl Node {
             before_start: vec![],
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
-            orders: None,
+            requests: None,
         }
     }
 }
@@ -76,7 +76,7 @@ pub struct NodeBuilder {
     before_start: Vec<BeforeStart>,
     shutdown_timeout: Duration,
     limits: DeadLimits,
-    orders: Option<(NodeHandle, mpsc::Receiver<Order>)>,
+    requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
 }
 
 impl std::fmt::Debug for NodeBuilder {
@@ -131,7 +131,7 @@ impl NodeBuilder {
     /// may start without any pool.
     #[must_use]
     pub fn handle(&mut self) -> NodeHandle {
-        self.orders.get_or_insert_with(NodeHandle::new).0.clone()
+        self.requests.get_or_insert_with(NodeHandle::new).0.clone()
     }
 
     /// Runs until SIGTERM or SIGINT, then stops in order. A second signal exits at once.
@@ -159,22 +159,22 @@ impl NodeBuilder {
     /// [`Error::is_unsupported`] for a server that will not have it. An unreachable server is no
     /// error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
-        let plans = plan(self.pools, self.orders.is_some())?;
+        let plans = plan(self.pools, self.requests.is_some())?;
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.before_start, &plans) => prepared?,
             () = &mut stop => return Ok(()),
         }
         let mut running = Running::start(self.client, self.limits, self.shutdown_timeout, plans)?;
-        let mut orders = self.orders.map(|(_, orders)| orders);
-        let order = async |orders: &mut Option<mpsc::Receiver<Order>>| match orders {
-            Some(orders) => orders.recv().await,
+        let mut requests = self.requests.map(|(_, requests)| requests);
+        let order = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
+            Some(requests) => requests.recv().await,
             None => std::future::pending().await,
         };
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(order) = order(&mut orders) => order.obey(&mut running.pools).await,
+                Some(order) = order(&mut requests) => order.carry_out(&mut running.pools).await,
             }
         }
         running.stop().await;
@@ -268,7 +268,7 @@ async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
     }
 }
 
-/// What operators are told of this node, apart from its pools.
+/// Operation operators are told of this node, apart from its pools.
 fn about() -> NodeInfo {
     let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
     NodeInfo { pid, version, started: 0, pools: vec![] }

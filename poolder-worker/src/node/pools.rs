@@ -9,7 +9,7 @@ use poolder_core::{Error, QueueName};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::running::{Running, wind_down};
+use super::running::{RunningPool, wind_down};
 use crate::process::liveness::ShutdownPhase;
 use crate::run::pool::{PoolPlan, check_size};
 use crate::run::slot_set::TargetSize;
@@ -22,9 +22,9 @@ use crate::sources::shared::serve::run_shared;
 pub(crate) struct Pools {
     node: NodeContext,
     timeout: Duration,
-    /// What operators are told.
-    told: watch::Sender<PoolSizes>,
-    running: BTreeMap<QueueName, Running>,
+    /// Operation operators are told.
+    published: watch::Sender<PoolSizes>,
+    running: BTreeMap<QueueName, RunningPool>,
     /// Those that were removed and still finish.
     leaving: JoinSet<bool>,
 }
@@ -46,17 +46,17 @@ impl Pools {
     pub(crate) fn new(
         node: NodeContext,
         timeout: Duration,
-        told: watch::Sender<PoolSizes>,
+        published: watch::Sender<PoolSizes>,
     ) -> Self {
-        Self { node, timeout, told, running: BTreeMap::new(), leaving: JoinSet::new() }
+        Self { node, timeout, published, running: BTreeMap::new(), leaving: JoinSet::new() }
     }
 
     /// Lets operators see what there is now; with the next sign of life they do.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn publish_sizes(&self) {
         let sizes = self.running.values().map(|pool| pool.plan.size_by_queue()).collect();
-        self.told.send_if_modified(|told| {
-            let changed = *told != sizes;
-            *told = sizes;
+        self.published.send_if_modified(|published| {
+            let changed = *published != sizes;
+            *published = sizes;
             changed
         });
     }
@@ -82,7 +82,7 @@ impl Pools {
             Mode::Broadcast => tokio::spawn(run_broadcast(started, node, phases, targets)),
             _ => tokio::spawn(assign::run(started, node, phases)),
         };
-        self.running.insert(queue, Running { plan, phase, target, ended });
+        self.running.insert(queue, RunningPool { plan, phase, target, ended });
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Pools {
     }
 
     pub(crate) fn list(&self) -> Vec<PoolStatus> {
-        let status = |pool: &Running| PoolStatus {
+        let status = |pool: &RunningPool| PoolStatus {
             queue: pool.plan.spec.queue.to_string(),
             mode: pool.plan.spec.mode,
             size: pool.plan.size,
@@ -158,7 +158,7 @@ impl Pools {
         clean
     }
 
-    fn find(&mut self, queue: &str) -> Result<&mut Running, Error> {
+    fn find(&mut self, queue: &str) -> Result<&mut RunningPool, Error> {
         let known: Vec<String> = self.running.keys().map(ToString::to_string).collect();
         self.running
             .iter_mut()
@@ -168,7 +168,7 @@ impl Pools {
             })
     }
 
-    fn take(&mut self, queue: &str) -> Result<Running, Error> {
+    fn take(&mut self, queue: &str) -> Result<RunningPool, Error> {
         let name = self.find(queue)?.plan.spec.queue.clone();
         self.running.remove(&name).ok_or_else(|| two_pools(&name))
     }

@@ -11,7 +11,7 @@ use crate::run::pool::PoolPlan;
 use crate::run::slot_set::TargetSize;
 
 /// A pool of a running node, and the ways to steer it.
-pub(super) struct Running {
+pub(super) struct RunningPool {
     pub(super) plan: PoolPlan,
     pub(super) phase: watch::Sender<ShutdownPhase>,
     pub(super) target: watch::Sender<TargetSize>,
@@ -20,7 +20,7 @@ pub(super) struct Running {
 }
 
 /// The order in which pools stop: claim no more, finish, then give back.
-pub(super) async fn wind_down(pools: Vec<Running>, timeout: Duration) -> bool {
+pub(super) async fn wind_down(pools: Vec<RunningPool>, timeout: Duration) -> bool {
     for pool in &pools {
         pool.phase.send_if_modified(|phase| {
             (*phase == ShutdownPhase::Run).then(|| *phase = ShutdownPhase::Drain).is_some()

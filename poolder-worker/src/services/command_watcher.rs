@@ -36,12 +36,12 @@ pub(super) async fn run(cx: ServiceContext) {
 
 async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
     // The number is read before the jobs: what is ordered in between makes it old again.
-    let orders = cx.broker.commands(&cx.partition).await?;
-    let before = cx.orders.borrow().known();
-    if before == Some(orders) && !hinted {
+    let commands = cx.broker.commands(&cx.partition).await?;
+    let before = cx.commands.borrow().known();
+    if before == Some(commands) && !hinted {
         return Ok(());
     }
-    let cancelled = if orders.number == 0 {
+    let cancelled = if commands.number == 0 {
         CancelFilter::default()
     } else {
         match cx.broker.cancelled(&cx.partition, REMEMBERED).await? {
@@ -49,11 +49,11 @@ async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
             None => CancelFilter::MaybeAny,
         }
     };
-    let was_paused = before.is_some_and(|orders| orders.paused.is_some());
-    if was_paused != orders.paused.is_some() {
+    let was_paused = before.is_some_and(|commands| commands.paused.is_some());
+    if was_paused != commands.paused.is_some() {
         let paused = !was_paused;
         tracing::info!(partition = %cx.partition, paused, "the queue was paused or resumed");
     }
-    cx.orders.send_replace(KnownCommands::new(orders, cancelled));
+    cx.commands.send_replace(KnownCommands::new(commands, cancelled));
     Ok(())
 }

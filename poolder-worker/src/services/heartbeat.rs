@@ -30,12 +30,12 @@ pub(crate) type PoolSizes = Vec<(String, usize)>;
 pub(crate) struct Heartbeat {
     identity: watch::Receiver<NodeIdentity>,
     dead: watch::Receiver<DeadNodes>,
-    stop: Sender<Leave>,
+    stop: Sender<StopRequest>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The order to end; true to leave the roster.
-struct Leave(bool);
+struct StopRequest(bool);
 
 impl Heartbeat {
     /// Starts the thread.
@@ -49,8 +49,8 @@ impl Heartbeat {
         let name = new_name();
         let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
         let (dead, known_dead) = watch::channel(DeadNodes::default());
-        let (stop, orders) = channel();
-        let heart = Heart {
+        let (stop, commands) = channel();
+        let thread_state = HeartbeatThread {
             beater: Beater::new(broker),
             identity,
             dead,
@@ -63,7 +63,7 @@ impl Heartbeat {
         };
         let thread = std::thread::Builder::new()
             .name("poolder-heartbeat".into())
-            .spawn(move || heart.run(&orders))
+            .spawn(move || thread_state.run(&commands))
             .map_err(|error| Error::invalid(format!("no thread for signs of life: {error}")))?;
         Ok(Self { identity: known_identity, dead: known_dead, stop, thread: Some(thread) })
     }
@@ -78,7 +78,7 @@ impl Heartbeat {
 
     /// Ends the thread; when all was given back, the node leaves the roster first.
     pub(crate) async fn stop(mut self, leave: bool) {
-        let _ = self.stop.send(Leave(leave));
+        let _ = self.stop.send(StopRequest(leave));
         if let Some(thread) = self.thread.take() {
             // Joining blocks for as long as a beat takes.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
@@ -86,7 +86,7 @@ impl Heartbeat {
     }
 }
 
-struct Heart {
+struct HeartbeatThread {
     beater: Beater,
     identity: watch::Sender<NodeIdentity>,
     dead: watch::Sender<DeadNodes>,
@@ -98,8 +98,8 @@ struct Heart {
     suspected: Suspicion,
 }
 
-impl Heart {
-    fn run(mut self, orders: &Receiver<Leave>) {
+impl HeartbeatThread {
+    fn run(mut self, commands: &Receiver<StopRequest>) {
         let mut failing = false;
         loop {
             let started = Instant::now();
@@ -125,16 +125,16 @@ impl Heart {
             if !self.liveness.is_acknowledged() {
                 self.identity.send_if_modified(|me| std::mem::replace(&mut me.claims, false));
             }
-            match orders.recv_timeout(period.saturating_sub(started.elapsed()).max(AGAIN)) {
+            match commands.recv_timeout(period.saturating_sub(started.elapsed()).max(AGAIN)) {
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Leave(true)) => {
+                Ok(StopRequest(true)) => {
                     let name = self.identity.borrow().name.clone();
                     if let Err(error) = self.beater.leave(&name) {
                         tracing::warn!(%error, "could not leave the roster, others will notice");
                     }
                     return;
                 }
-                Ok(Leave(false)) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(StopRequest(false)) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }

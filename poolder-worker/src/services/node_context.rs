@@ -42,7 +42,7 @@ impl NodeContext {
             tick: Arc::new(Notify::new()),
             lease: Arc::new(Notify::new()),
             news: Arc::new(Notify::new()),
-            orders: Arc::new(watch::Sender::new(KnownCommands::default())),
+            commands: Arc::new(watch::Sender::new(KnownCommands::default())),
         }
     }
 }

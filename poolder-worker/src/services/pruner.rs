@@ -24,8 +24,8 @@ pub(super) async fn run(cx: ServiceContext) {
         }
         match cx.broker.expire_cancellations(&cx.partition).await {
             Ok(0) => {}
-            Ok(orders) => {
-                tracing::info!(partition = %cx.partition, orders, "forgot old orders to cancel");
+            Ok(commands) => {
+                tracing::info!(partition = %cx.partition, commands, "forgot old orders to cancel");
             }
             Err(error) => {
                 tracing::warn!(partition = %cx.partition, %error, "old orders were not forgotten");

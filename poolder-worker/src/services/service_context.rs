@@ -32,7 +32,7 @@ pub(crate) struct ServiceContext {
     /// There are new orders …
     pub(crate) news: Arc<Notify>,
     /// … and these are the ones that are known.
-    pub(crate) orders: Arc<watch::Sender<KnownCommands>>,
+    pub(crate) commands: Arc<watch::Sender<KnownCommands>>,
 }
 
 /// Hints may be lost: without them it is looked this often …

@@ -69,7 +69,7 @@ impl Broker {
             retrying,
             next_due: moment(next)?,
             dead: count(dead)?,
-            orders: count(orders)?,
+            pending_cancels: count(orders)?,
             leader: leader_view(leader)?,
             counters,
         })

@@ -18,10 +18,10 @@ const KEY_CACHE_SIZE: usize = 1024;
 /// The way to Redis: connections, keys and scripts. Cheap to clone; connects when first used.
 #[derive(Clone)]
 pub struct Broker {
-    pub(in crate::broker) inner: Arc<Inner>,
+    pub(in crate::broker) inner: Arc<BrokerInner>,
 }
 
-pub(in crate::broker) struct Inner {
+pub(in crate::broker) struct BrokerInner {
     pub(in crate::broker) config: Config,
     pub(in crate::broker) address: String,
     pub(in crate::broker) keys: Keyspace,
@@ -42,7 +42,7 @@ impl Broker {
         let route = Arc::new(Route::new(&config)?);
         let roster = keys.roster();
         let key_cache = RwLock::default();
-        let inner = Inner { config, address, keys, roster, key_cache, route };
+        let inner = BrokerInner { config, address, keys, roster, key_cache, route };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Script, Value};
 use tokio::time::Instant;
 
-use crate::broker::connection::broker::Inner;
+use crate::broker::connection::broker::BrokerInner;
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure::unsent;
 use crate::broker::connection::routing::slot_of;
@@ -26,7 +26,7 @@ pub(in crate::broker) enum Redirection {
     Ask(Host),
 }
 
-impl Inner {
+impl BrokerInner {
     /// Sends a command, and a script with it where the server does not know it yet.
     pub(in crate::broker) async fn send(
         &self,

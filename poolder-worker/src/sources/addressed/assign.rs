@@ -171,7 +171,7 @@ impl SlotAssigner {
             leave: leave.subscribe(),
             ready: Arc::clone(&self.ready),
             // Those of the slot are heard once it is ours.
-            orders: watch::channel(KnownCommands::default()).1,
+            commands: watch::channel(KnownCommands::default()).1,
         };
         self.tasks.spawn(async move { (index, holder_task.run().await) });
         self.holders.insert(index, leave);

@@ -45,7 +45,7 @@ pub(super) struct SlotHolder {
     pub(super) leave: watch::Receiver<Leave>,
     pub(super) ready: Arc<AtomicUsize>,
     /// What operators ordered for the slot.
-    pub(super) orders: watch::Receiver<KnownCommands>,
+    pub(super) commands: watch::Receiver<KnownCommands>,
 }
 
 /// What runs the slot's jobs.
@@ -75,7 +75,7 @@ impl SlotHolder {
             () = tokio::time::sleep(time) => {}
             _ = self.leave.changed() => {}
             _ = self.view.changed() => {}
-            _ = self.orders.changed() => {}
+            _ = self.commands.changed() => {}
             _ = self.node.identity.changed() => {}
         }
     }

@@ -21,7 +21,7 @@ impl SlotHolder {
         tracing::info!(slot = %self.slot, term = lease.term, "this node serves the slot");
         let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
         let services = self.node.service_context(&self.slot, true);
-        self.orders = services.orders.subscribe();
+        self.commands = services.commands.subscribe();
         spawn_owned(&mut tasks, &services, &stop_tasks);
         self.node.services.add(services);
         let (end, clean) = self.hold(&lease).await;

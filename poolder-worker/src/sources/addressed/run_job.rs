@@ -72,7 +72,7 @@ impl SlotHolder {
 
     /// True when somebody ordered the job to stop, or never to run.
     async fn is_cancelled(&mut self, cx: &Context) -> bool {
-        if !self.orders.borrow_and_update().may_cancel(cx.id()) {
+        if !self.commands.borrow_and_update().may_cancel(cx.id()) {
             return false;
         }
         // An order does not tell one job from another of the same id; ids are not given twice here.
@@ -134,7 +134,7 @@ impl SlotHolder {
                 () = runner.mailbox.notified() => {}
                 _ = self.leave.changed() => {}
                 _ = self.node.identity.changed() => {}
-                _ = self.orders.changed() => {
+                _ = self.commands.changed() => {
                     if self.is_cancelled(cx).await {
                         cx.interrupt(Interruption::Cancelled);
                     }

@@ -98,7 +98,7 @@ impl SlotHolder {
         self.node.identity.borrow_and_update().claims
             && self.node.liveness.is_acknowledged()
             && !self.view.borrow().paused
-            && self.orders.borrow_and_update().permits_claims()
+            && self.commands.borrow_and_update().permits_claims()
     }
 
     /// Settles what is done, and claims up to so many; nothing comes back when the server could
@@ -305,7 +305,7 @@ impl SlotHolder {
             },
             _ = self.leave.changed() => {}
             _ = self.view.changed() => {}
-            _ = self.orders.changed() => {}
+            _ = self.commands.changed() => {}
             _ = self.node.identity.changed() => {}
         }
     }

@@ -17,13 +17,14 @@ impl Claimer {
     /// Follows the orders that are known.
     pub(super) async fn apply_commands(&mut self, connection: &mut ClaimerConnection) {
         let paused = {
-            let orders = self.setup.orders.borrow();
-            if orders.known() != self.applied {
-                self.applied = orders.known();
-                let doubtful = self.held.iter().filter(|(_, held)| orders.may_cancel(held.cx.id()));
+            let commands = self.setup.commands.borrow();
+            if commands.known() != self.applied {
+                self.applied = commands.known();
+                let doubtful =
+                    self.held.iter().filter(|(_, held)| commands.may_cancel(held.cx.id()));
                 self.to_check = doubtful.map(|(key, _)| key.clone()).collect();
             }
-            orders.is_paused()
+            commands.is_paused()
         };
         if paused {
             // What has not started waits with the others; what came in while the pause began too.

@@ -263,7 +263,7 @@ impl Claimer {
             _ = setup.phase.changed() => None,
             _ = setup.target.changed() => None,
             _ = setup.identity.changed() => None,
-            _ = setup.orders.changed() => None,
+            _ = setup.commands.changed() => None,
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
         };
         match came {
@@ -293,7 +293,7 @@ impl Claimer {
             _ = setup.phase.changed() => {}
             _ = setup.target.changed() => {}
             _ = setup.identity.changed() => {}
-            _ = setup.orders.changed() => {}
+            _ = setup.commands.changed() => {}
             () = tokio::time::sleep_until(time), if timed => {}
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct ClaimerSetup {
     /// How many slots there shall be.
     pub(crate) target: watch::Receiver<TargetSize>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
-    pub(crate) orders: watch::Receiver<KnownCommands>,
+    pub(crate) commands: watch::Receiver<KnownCommands>,
 }
 
 pub(crate) struct Claimer {
@@ -93,7 +93,7 @@ impl Claimer {
     pub(super) fn may_claim(&self) -> bool {
         *self.setup.phase.borrow() == ShutdownPhase::Run
             && self.setup.identity.borrow().claims
-            && self.setup.orders.borrow().permits_claims()
+            && self.setup.commands.borrow().permits_claims()
             && self.setup.liveness.is_acknowledged()
     }
 
@@ -159,7 +159,7 @@ impl Claimer {
             self.held.insert(key, Held { cx, suspect: None });
             self.settling.push(Settlement::bury_undecodable(found, owner.clone()));
         }
-        let orders = self.setup.orders.borrow().clone();
+        let commands = self.setup.commands.borrow().clone();
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
             // The same entry again: its group was lost and made anew. It is running already.
@@ -170,7 +170,7 @@ impl Claimer {
             let policy = self.setup.slots.policy(&claim.envelope);
             self.setup.liveness.allow(policy.timeout);
             let cx = context(&self.setup, &claim, policy.timeout);
-            if orders.may_cancel(claim.job_id()) {
+            if commands.may_cancel(claim.job_id()) {
                 self.to_check.push(place.key().clone());
             }
             place.insert(Held { cx: cx.clone(), suspect: None });

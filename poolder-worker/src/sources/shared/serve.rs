@@ -30,7 +30,7 @@ pub(crate) async fn run_shared(
     let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
     let services = node.service_context(&partition, false);
     spawn_all(&mut tasks, &services, &stop_tasks);
-    let orders = services.orders.subscribe();
+    let commands = services.commands.subscribe();
     node.services.add(services);
     let clean = loop {
         let setup = ClaimerSetup {
@@ -49,7 +49,7 @@ pub(crate) async fn run_shared(
             phase: phase.subscribe(),
             target: target.clone(),
             identity: node.identity.clone(),
-            orders: orders.clone(),
+            commands: commands.clone(),
         };
         let mut claimer = tokio::spawn(Claimer::new(setup).run());
         let slots = loop {

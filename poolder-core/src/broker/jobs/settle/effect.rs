@@ -27,7 +27,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
     let hold = settlement.addressed.as_ref().and_then(|addressed| {
         let Transition::Later { delay, .. } = &settlement.transition else { return None };
         (addressed.retry == RetryPlacement::BlockSlot).then(|| EncodedEffect {
-            name: "hold",
+            name: "hold_slot",
             keys: vec![keys.lease.clone()],
             value: vec![],
             millis: clamped_millis(*delay),
@@ -38,7 +38,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
             let batcher = settlement.batcher.as_deref().unwrap_or_default();
             let rest = keys.batch_rest(job, part);
             let keys = vec![keys.batch_sealed(job), keys.batcher(batcher), rest];
-            EncodedEffect { name: "swap", keys, value: vec![], millis: 0 }
+            EncodedEffect { name: "batch_keep_rest", keys, value: vec![], millis: 0 }
         }
         Effect::BuryEntries { part, id, failure } => {
             bury_entries(settlement, keys, (part, *id), failure)
@@ -47,15 +47,15 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
     // What becomes of the sealed list comes last: the others look into it.
     let list = settlement.batcher.as_deref().and_then(|batcher| {
         let (name, value) = match settlement.transition {
-            Transition::Complete | Transition::CompleteWith(_) => ("drop", "done"),
-            Transition::Cancel(_) => ("drop", ""),
-            Transition::Bury { .. } => ("park", ""),
+            Transition::Complete | Transition::CompleteWith(_) => ("batch_done", "done"),
+            Transition::Cancel(_) => ("batch_done", ""),
+            Transition::Bury { .. } => ("batch_dead", ""),
             _ => return None,
         };
         let keys = vec![keys.batch_sealed(job), keys.batcher(batcher)];
         Some(EncodedEffect { name, keys, value: value.into(), millis: 0 })
     });
-    let tally = settlement.batcher.as_deref().map(|batcher| {
+    let count = settlement.batcher.as_deref().map(|batcher| {
         let counter = match &settlement.transition {
             Transition::Complete | Transition::CompleteWith(_) => "completed",
             Transition::Cancel(_) => "cancelled",
@@ -65,33 +65,33 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
             Transition::Later { .. } | Transition::Ready { .. } => "",
         };
         let keys = vec![keys.batcher(batcher)];
-        EncodedEffect { name: "tally", keys, value: counter.into(), millis: 0 }
+        EncodedEffect { name: "batch_count", keys, value: counter.into(), millis: 0 }
     });
-    let over = settlement.subject.alone.as_ref().map(|schedule| {
+    let schedule = settlement.subject.alone.as_ref().map(|schedule| {
         let ends = settlement.transition.ends();
-        over(keys, job, schedule, ends)
+        schedule_done(keys, job, schedule, ends)
     });
-    let ends = completion_of(settlement, keys).into_iter().chain(over);
-    ends.chain(hold).chain(others).chain(list).chain(tally).collect()
+    let ends = completion_of(settlement, keys).into_iter().chain(schedule);
+    ends.chain(hold).chain(others).chain(list).chain(count).collect()
 }
 
 /// The record of the end, when there is one to be kept.
 fn completion_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<EncodedEffect> {
     let (name, end) = match &settlement.transition {
-        Transition::Complete => ("end", Completion::Done),
-        Transition::CompleteWith(result) => ("end", Completion::DoneWith(result.clone())),
-        Transition::Cancel(reason) => ("end", Completion::Cancelled(reason.clone())),
-        Transition::Bury { counters } => ("end", Completion::Dead(counters.reason())),
+        Transition::Complete => ("completion", Completion::Done),
+        Transition::CompleteWith(result) => ("completion", Completion::DoneWith(result.clone())),
+        Transition::Cancel(reason) => ("completion", Completion::Cancelled(reason.clone())),
+        Transition::Bury { counters } => ("completion", Completion::Dead(counters.reason())),
         // It goes on, unless it was cancelled meanwhile.
         Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
-            ("stop", Completion::Cancelled(CANCELLED_ON_REQUEST.into()))
+            ("completion_if_cancelled", Completion::Cancelled(CANCELLED_ON_REQUEST.into()))
         }
     };
     let job = settlement.job_id();
     match (settlement.completion_kept, &end) {
         (Some(kept), _) => Some(record(name, keys, job, &end, kept)),
         // Nobody said that they would wait, so nobody is told.
-        (None, Completion::DoneWith(_)) => Some(record("set", keys, job, &end, RESULT_KEPT)),
+        (None, Completion::DoneWith(_)) => Some(record("result", keys, job, &end, RESULT_KEPT)),
         (None, _) => None,
     }
 }
@@ -123,15 +123,15 @@ fn bury_entries(
     let batcher = keys.batcher(settlement.batcher.as_deref().unwrap_or_default());
     let rest = keys.batch_rest(settlement.job_id(), part);
     let keys = vec![rest, keys.batch_sealed(id), batcher];
-    EncodedEffect { name: "split", keys, value, millis: 0 }
+    EncodedEffect { name: "batch_bury_part", keys, value, millis: 0 }
 }
 
 /// Tells a schedule that the job it kept alone has ended: by this settlement, or because it was
 /// cancelled meanwhile.
-fn over(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> EncodedEffect {
+fn schedule_done(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> EncodedEffect {
     let ScheduleKeys { running, queued, .. } = &keys.schedules;
     EncodedEffect {
-        name: "over",
+        name: "schedule_done",
         keys: vec![running.clone(), queued.clone()],
         value: [job.as_bytes(), schedule.as_bytes()].concat(),
         millis: i64::from(ends),

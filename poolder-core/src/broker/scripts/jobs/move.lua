@@ -8,18 +8,18 @@
 --      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
 --      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
 --      dead record up to the head, name of the counter, number of effects; then per effect:
---      "set" (one key: value, kept for ms), "end" (the same, and whoever waits is told) or
---      "stop" (the same as "end", but only when the job ends here because it was cancelled),
---      value, ms; "hold" (the lease: for ms nothing is claimed, as the front waits for a retry),
+--      "result" (one key: value, kept for ms), "completion" (the same, and whoever waits is told) or
+--      "completion_if_cancelled" (the same as "completion", but only when the job ends here because it was cancelled),
+--      value, ms; "hold_slot" (the lease: for ms nothing is claimed, as the front waits for a retry),
 --      "", ms; or of a batch job, 0 for ms:
---      "tally" (batcher): the value names a counter of the batcher, "" for none
---      "drop" (sealed list, batcher): the entries are gone; completed if the value is "done"
---      "park" (sealed list, batcher): the entries no longer count as waiting
---      "swap" (sealed list, batcher, what is left): what is left takes the place of all
---      "split" (what is set apart, its own sealed list, batcher): it becomes a dead job of its own;
+--      "batch_count" (batcher): the value names a counter of the batcher, "" for none
+--      "batch_done" (sealed list, batcher): the entries are gone; completed if the value is "done"
+--      "batch_dead" (sealed list, batcher): the entries no longer count as waiting
+--      "batch_keep_rest" (sealed list, batcher, what is left): what is left takes the place of all
+--      "batch_bury_part" (what is set apart, its own sealed list, batcher): it becomes a dead job of its own;
 --        the value is the job's id and its dead record up to the envelope
 --      or of a job that a schedule keeps alone, 1 for ms if the job ends, else 0:
---      "over" (running, queued): the job, id and then the schedule's name, has ended by this or
+--      "schedule_done" (running, queued): the job, id and then the schedule's name, has ended by this or
 --        because it was cancelled
 -- Returns a string of 1 or 0 per job: moved, or no longer the owner's
 local owner, cap = ARGV[1], tonumber(ARGV[2])
@@ -102,37 +102,38 @@ local function over(running, queued, job, name)
   redis.call('HDEL', queued, name)
 end
 
-local takes = {set = 1, ['end'] = 1, stop = 1, hold = 1, tally = 1, drop = 2, park = 2, swap = 3,
-  split = 3, over = 2}
+local takes = {result = 1, completion = 1, completion_if_cancelled = 1, hold_slot = 1,
+  batch_count = 1, batch_done = 2, batch_dead = 2, batch_keep_rest = 3, batch_bury_part = 3,
+  schedule_done = 2}
 -- How many entries of the batch at hand died alone.
 local alone = 0
 
 local function take_effect(at, key, job, body, stopped)
   local effect = ARGV[at]
-  if effect == 'over' then
+  if effect == 'schedule_done' then
     if stopped or ARGV[at + 2] == '1' then
       over(KEYS[key], KEYS[key + 1], job, string.sub(ARGV[at + 1], 17))
     end
-  elseif effect == 'tally' then
+  elseif effect == 'batch_count' then
     local counter = stopped and 'cancelled' or ARGV[at + 1]
     if counter ~= '' then tally(KEYS[key], counter, 1) end
-  elseif (effect == 'stop') ~= stopped then
+  elseif (effect == 'completion_if_cancelled') ~= stopped then
     return key + takes[effect]
-  elseif effect == 'set' or effect == 'end' or effect == 'stop' then
+  elseif effect == 'result' or effect == 'completion' or effect == 'completion_if_cancelled' then
     redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
-    if effect ~= 'set' then redis.call('PUBLISH', KEYS[key], 'end') end
-  elseif effect == 'hold' then
+    if effect ~= 'result' then redis.call('PUBLISH', KEYS[key], 'end') end
+  elseif effect == 'hold_slot' then
     redis.call('HSET', KEYS[key], 'hold', string.format('%.0f', now + ARGV[at + 2]))
-  elseif effect == 'drop' then
+  elseif effect == 'batch_done' then
     local gone = redis.call('LLEN', KEYS[key])
     uncount(job, KEYS[key + 1], gone)
     if ARGV[at + 1] == 'done' then tally(KEYS[key + 1], 'completed_entries', gone - alone) end
     redis.call('HDEL', KEYS[13], job)
     redis.call('UNLINK', KEYS[key])
-  elseif effect == 'park' then
+  elseif effect == 'batch_dead' then
     local known = uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
     if known then redis.call('HSET', KEYS[13], job, '0' .. string.sub(known, 2)) end
-  elseif effect == 'swap' then
+  elseif effect == 'batch_keep_rest' then
     local left = redis.call('LLEN', KEYS[key + 2])
     -- Without a remainder, which is kept for a time only, all is tried again.
     if left > 0 then
@@ -143,7 +144,7 @@ local function take_effect(at, key, job, body, stopped)
       redis.call('RENAME', KEYS[key + 2], KEYS[key])
       redis.call('PERSIST', KEYS[key])
     end
-  elseif effect == 'split' and redis.call('EXISTS', KEYS[key]) == 1 then
+  elseif effect == 'batch_bury_part' and redis.call('EXISTS', KEYS[key]) == 1 then
     local apart, known = string.sub(ARGV[at + 1], 1, 16), redis.call('HGET', KEYS[13], job)
     redis.call('HSET', KEYS[13], apart, '0' .. string.sub(known or '1', 2))
     alone = redis.call('LLEN', KEYS[key])
