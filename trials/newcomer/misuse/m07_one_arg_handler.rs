@@ -1,0 +1,14 @@
+#![allow(dead_code, unused_imports)]
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+#[derive(Serialize, Deserialize, Job)]
+struct A {
+    x: u64,
+}
+async fn h(_: A) -> Result<Outcome> {
+    Ok(Done)
+}
+fn f() -> Pool {
+    Pool::new("a").worker(worker_fn(h))
+}
+fn main() {}

@@ -1,0 +1,19 @@
+#![allow(dead_code, unused_imports)]
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+#[derive(Serialize, Deserialize, Job)]
+struct A {
+    x: u64,
+}
+#[derive(Clone)]
+struct W;
+impl Worker for W {
+    type Job = A;
+    async fn handle_job(&mut self, _: A, _cx: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+}
+fn f(c: Client) {
+    let _ = Node::builder(c).add(W);
+}
+fn main() {}

@@ -1,0 +1,17 @@
+#![allow(dead_code, unused_imports)]
+use poolder::prelude::*;
+use serde::{Deserialize, Serialize};
+#[derive(Serialize, Deserialize, Job)]
+struct A {
+    x: u64,
+}
+struct App {
+    n: u64,
+}
+fn f(app: &App) -> Pool {
+    Pool::new("a").worker(worker_fn(|_: A, _: Context| async {
+        println!("{}", app.n);
+        Ok(Done)
+    }))
+}
+fn main() {}
