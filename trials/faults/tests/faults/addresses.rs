@@ -215,6 +215,15 @@ async fn busy_and_loading_with_a_database() {
     assert!(e.is_refused() && !ended);
 }
 
+/// Gone when its value is.
+struct Sentinel(std::process::Child);
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// dify #21191, celery #6301, django-rq PR #354: Sentinels with a password (the default of common charts).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_with_a_password() {
@@ -223,18 +232,13 @@ async fn sentinels_with_a_password() {
     let port = faults::free_port();
     let conf = s.dir().join("sentinel.conf");
     std::fs::write(&conf, format!("port {port}\nbind 127.0.0.1\nrequirepass pw\nsentinel monitor m 127.0.0.1 {} 1\nsentinel auth-pass m pw\n", s.port)).unwrap();
-    let mut sentinel = std::process::Command::new(faults::program())
-        .arg(&conf)
-        .arg("--sentinel")
-        .arg("--logfile")
-        .arg(s.dir().join("sentinel.log"))
-        .spawn()
-        .unwrap();
+    let mut command = std::process::Command::new(faults::program());
+    command.arg(&conf).arg("--sentinel").arg("--logfile").arg(s.dir().join("sentinel.log"));
+    let sentinel = Sentinel(command.spawn().unwrap());
     tokio::time::sleep(secs(2)).await;
     let c = client(&format!("redis+sentinel://:pw@127.0.0.1:{port}/m"));
     let r = c.enqueue(N(1)).await.map(|_| "stored").map_err(|e| what(&e));
-    let _ = sentinel.kill();
-    let _ = sentinel.wait();
+    drop(sentinel);
     say(t, format!("enqueue by a Sentinel with the same password: {r:?}"));
     assert!(r.is_ok(), "there is no way to tell a Sentinel a password");
 }

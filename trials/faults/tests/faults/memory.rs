@@ -179,24 +179,37 @@ async fn misconf_rdb_for_a_while() {
     node2.stop().await;
 }
 
+/// A small disk in memory, which only root may mount.
+struct Disk(std::path::PathBuf);
+impl Disk {
+    fn of_four_megabytes() -> Option<Self> {
+        let folder = format!("poolder-trials-tmpfs-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(&folder);
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        let disk = Self(folder);
+        mounted.then_some(disk)
+    }
+}
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Nothing is mounted there when that failed.
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
 /// celery/laravel: the disk of the append-only file is full for a while (everysec).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aof_disk_full_for_a_while() {
     let t = "aof_full";
-    let mount = std::env::temp_dir()
-        .join(format!("poolder-trials-tmpfs-{}", std::process::id()))
-        .display()
-        .to_string();
-    std::fs::create_dir_all(&mount).unwrap();
-    let ok = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs", &mount])
-        .status()
-        .unwrap()
-        .success();
-    if !ok {
+    let Some(disk) = Disk::of_four_megabytes() else {
         say(t, "no tmpfs here: not tried");
         return;
-    }
+    };
+    let mount = disk.0.display().to_string();
     let s = Server::start(&[("appendonly", "yes"), ("appendfsync", "everysec"), ("dir", &mount)]);
     let c = client(&s.url());
     let seen = Seen::default();
@@ -241,7 +254,7 @@ async fn aof_disk_full_for_a_while() {
     );
     node.stop().await;
     drop(s);
-    let _ = std::process::Command::new("umount").arg(&mount).status();
+    drop(disk);
     assert!(took.is_some() && up.is_some());
 }
 
