@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The cargo that runs us, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
@@ -29,4 +31,50 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     // Ended by a signal: there is no code to pass on.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// What a command prints.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().display().to_string();
+    let output = command.output().map_err(|error| format!("can not run {program}: {error}"))?;
+    if !output.status.success() {
+        return Err(output.status.to_string());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// On Unix `cargo run` becomes the example, so that killing it kills the example.
+pub(crate) fn within(command: &mut Command, limit: Duration) -> Result<(), String> {
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let end = Instant::now() + limit;
+    loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(status.to_string()),
+            None if Instant::now() >= end => {
+                // Either it is killed, or it has ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("did not end within {} s", limit.as_secs_f32()));
+            }
+            // std can not wait for a child with a limit.
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+    use std::process::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn a_command_has_to_end_well_and_in_time() {
+        let long = Duration::from_secs(30);
+        assert_eq!(within(&mut Command::new("true"), long), Ok(()));
+        assert!(within(&mut Command::new("false"), long).is_err());
+        let stuck = within(Command::new("sleep").arg("1000"), Duration::from_millis(50));
+        assert!(stuck.is_err_and(|reason| reason.contains("did not end within")));
+    }
 }

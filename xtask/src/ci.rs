@@ -1,13 +1,12 @@
 //! `cargo xtask ci`: every step runs, whatever failed before, so that one run shows it all.
 
 use std::process::{Command, ExitCode};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{bench, cargo, containers, server, test, torture};
+use crate::{bench, cargo, containers, server, test, torture, trials};
 
 /// The examples that run by themselves: each gets the URL of a private server of its own in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
@@ -40,13 +39,14 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let install = arguments.install();
-    let steps: [Step<'_>; 8] = [
+    let steps: [Step<'_>; 9] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
         ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+        ("trials", Box::new(|| trials::sample(install))),
         ("guard", Box::new(|| bench::check(install))),
         ("torture", Box::new(|| torture::smoke(install))),
     ];
@@ -81,12 +81,15 @@ fn tests(install: Install) -> Result<(), String> {
 fn format() -> Result<(), String> {
     succeed(cargo::cargo().args(["fmt", "--all", "--check"]))?;
     succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", TORTURE]))?;
+    succeed(cargo::cargo().args(["fmt", "--all", "--check", "--manifest-path", trials::MANIFEST]))?;
     succeed(cargo::cargo().args(["fmt", "--all", "--check", "--manifest-path", bench::MANIFEST]))
 }
 
 fn lint() -> Result<(), String> {
-    let options = ["clippy", "--all-targets", "--locked", "--manifest-path", TORTURE];
-    succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))?;
+    for manifest in [TORTURE, trials::MANIFEST] {
+        let options = ["clippy", "--workspace", "--all-targets", "--locked", "--manifest-path"];
+        succeed(cargo::cargo().args(options).args([manifest, "--", "-D", "warnings"]))?;
+    }
     // Of the benchmark what is ours to run; its peers are other people's libraries.
     let options = ["clippy", "--all-targets", "--locked", "--manifest-path", bench::MANIFEST];
     let ours = ["bench-protocol", "bench-runner", "bench-guard"].map(|name| ["--package", name]);
@@ -120,41 +123,5 @@ fn example(example: &Example, install: Install) -> Result<(), String> {
     let mut command = cargo("run");
     command.arg("--").args(example.words);
     server::for_applications(&mut command, &server);
-    within(&mut command, LIMIT).map_err(|reason| format!("{name}: {reason}"))
-}
-
-/// On Unix `cargo run` becomes the example, so that killing it kills the example.
-fn within(command: &mut Command, limit: Duration) -> Result<(), String> {
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let end = Instant::now() + limit;
-    loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(status.to_string()),
-            None if Instant::now() >= end => {
-                // Either it is killed, or it has ended by itself.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("did not end within {} s", limit.as_secs_f32()));
-            }
-            // std can not wait for a child with a limit.
-            None => thread::sleep(Duration::from_millis(20)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::within;
-    use std::process::Command;
-    use std::time::Duration;
-
-    #[test]
-    fn an_example_has_to_end_well_and_in_time() {
-        let long = Duration::from_secs(30);
-        assert_eq!(within(&mut Command::new("true"), long), Ok(()));
-        assert!(within(&mut Command::new("false"), long).is_err());
-        let stuck = within(Command::new("sleep").arg("1000"), Duration::from_millis(50));
-        assert!(stuck.is_err_and(|reason| reason.contains("did not end within")));
-    }
+    cargo::within(&mut command, LIMIT).map_err(|reason| format!("{name}: {reason}"))
 }

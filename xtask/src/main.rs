@@ -15,6 +15,7 @@ mod redis;
 mod server;
 mod test;
 mod torture;
+mod trials;
 
 use std::process::ExitCode;
 
@@ -74,10 +75,17 @@ const COMMANDS: &[Command] = &[
         run: layers::run,
     },
     Command {
+        name: "trials",
+        usage: "trials [--yes] [NAME…]\n  \
+                trials [--yes] --sample | --scripts [NAME…]",
+        summary: "run what public reports, odd input and outages showed; compare with trials/red.txt",
+        run: trials::run,
+    },
+    Command {
         name: "ci",
         usage: "ci [--yes]",
         summary: "all that has to pass: tests, format, lints, documentation, containers, examples, \
-                  instruction counts, a short torture",
+                  a sample of the trials, instruction counts, a short torture",
         run: ci::run,
     },
 ];
