@@ -146,7 +146,7 @@ async fn failing_display_in_batches_and_schedulers() {
                 return Err(Box::new(F));
             }
             self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(Then::Go)
+            Ok(Then::Continue)
         }
     }
     let space = Space::new("fperiodic");

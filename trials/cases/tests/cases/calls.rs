@@ -78,14 +78,14 @@ async fn call_without_limit() {
             format!("{text} in {:?}; {}", at.elapsed(), space.brief("q").await),
         );
     }
-    let receipt = space.client.enqueue(N(1)).keep_end(Duration::MAX).await;
+    let receipt = space.client.enqueue(N(1)).keep_completion(Duration::MAX).await;
     match receipt {
-        Err(e) => report("keep_end(MAX)", true, format!("refused: {e}")),
+        Err(e) => report("keep_completion(MAX)", true, format!("refused: {e}")),
         Ok(receipt) => {
             let got =
                 tokio::time::timeout(s(5), space.client.await_result::<u64>(&receipt, s(4))).await;
             report(
-                "keep_end(MAX)",
+                "keep_completion(MAX)",
                 matches!(got, Ok(Ok(2))),
                 format!("{got:?}; {}", space.brief("q").await),
             );

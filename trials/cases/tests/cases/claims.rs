@@ -33,7 +33,7 @@ async fn neighbours_of_a_poisoned_settlement() {
             }
         }),
     )));
-    space.client.enqueue(N(0)).keep_end(Duration::MAX).await.unwrap();
+    space.client.enqueue(N(0)).keep_completion(Duration::MAX).await.unwrap();
     for n in 1..12 {
         space.client.enqueue(N(n)).await.unwrap();
     }

@@ -117,7 +117,7 @@ async fn edit_common_shapes() {
 
 /// Keep the end of a job that dies: destination is written before the record.
 #[tokio::test(flavor = "multi_thread")]
-async fn keep_end_forever_of_a_dying_job() {
+async fn keep_completion_forever_of_a_dying_job() {
     let space = Space::new("dying");
     let runs = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&runs);
@@ -130,11 +130,11 @@ async fn keep_end_forever_of_a_dying_job() {
             }
         },
     ))));
-    let _ = space.client.enqueue(N(1)).keep_end(Duration::MAX).await;
+    let _ = space.client.enqueue(N(1)).keep_completion(Duration::MAX).await;
     tokio::time::sleep(s(6)).await;
     let v = space.overview("q").await;
     report(
-        "keep_end(MAX) of a job that dies",
+        "keep_completion(MAX) of a job that dies",
         v.dead == 1 && v.running() == 0 && v.ready() == 0,
         format!("runs={} {}", runs.load(Ordering::Relaxed), space.brief("q").await),
     );

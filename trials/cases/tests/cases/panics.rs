@@ -166,7 +166,7 @@ async fn one(how: &'static str) {
             Ok(())
         });
     let node = start(space.node().shutdown_timeout(s(3)).pool(pool));
-    let bad = space.client.enqueue(B(1)).keep_end(s(60)).await.unwrap();
+    let bad = space.client.enqueue(B(1)).keep_completion(s(60)).await.unwrap();
     if how == "future dropped at cancel panics" {
         until(s(5), || async { space.overview("q").await.running() == 1 }).await;
         tokio::time::sleep(ms(50)).await;

@@ -174,12 +174,12 @@ async fn settings_at_the_edge() {
     );
     let space = Space::new("settings2");
     let node = start(space.node().pool(
-        Pool::new("q").size(2).mode(Mode::RoundRobin).hand_over(Duration::MAX).worker(worker_fn(
-            |_j: N, _c: Context| async {
+        Pool::new("q").size(2).mode(Mode::RoundRobin).handover_timeout(Duration::MAX).worker(
+            worker_fn(|_j: N, _c: Context| async {
                 tokio::time::sleep(s(2)).await;
                 Ok(Done)
-            },
-        )),
+            }),
+        ),
     ));
     until(s(10), || async { space.client.pool::<N>("q").cast(N(1)).await.is_ok() }).await;
     for i in 0..8 {
@@ -191,7 +191,7 @@ async fn settings_at_the_edge() {
             Pool::new("q")
                 .size(2)
                 .mode(Mode::RoundRobin)
-                .hand_over(Duration::MAX)
+                .handover_timeout(Duration::MAX)
                 .worker(worker_fn(|_j: N, _c: Context| async { Ok(Done) })),
         ),
     );
@@ -202,7 +202,7 @@ async fn settings_at_the_edge() {
     })
     .await;
     report(
-        "hand_over(MAX) when a second process joins",
+        "handover_timeout(MAX) when a second process joins",
         done && !node.task.is_finished(),
         format!("slot 0: {}", space.brief("q").await),
     );

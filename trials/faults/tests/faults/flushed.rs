@@ -10,7 +10,7 @@ impl Periodic for Tick {
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
                 as u64,
         );
-        Ok(Then::Go)
+        Ok(Then::Continue)
     }
 }
 /// bull #1143, bullmq #390, discourse/mini_scheduler PR #5: FLUSHALL / a restart without persistence.

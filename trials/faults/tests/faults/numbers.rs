@@ -150,7 +150,7 @@ async fn idempotent_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ends_kept_for_ever() {
-    let t = "keep_end_max";
+    let t = "keep_completion_max";
     let s = Server::start(&[]);
     let c = client(&s.url());
     let seen = Seen::default();
@@ -169,7 +169,8 @@ async fn ends_kept_for_ever() {
         let r: Result<u64, _> = c2.call(N(1)).timeout(Duration::MAX).await;
         r.map_err(|e| what(&e))
     });
-    let kept = c.enqueue(N(2)).keep_end(Duration::MAX).await.map(|_| ()).map_err(|e| what(&e));
+    let kept =
+        c.enqueue(N(2)).keep_completion(Duration::MAX).await.map(|_| ()).map_err(|e| what(&e));
     tokio::time::sleep(secs(2)).await;
     for n in 10..30 {
         c.enqueue(N(n)).await.unwrap();
@@ -181,7 +182,7 @@ async fn ends_kept_for_ever() {
     say(
         t,
         format!(
-            "keep_end(MAX) {kept:?}; call(MAX) answered {answered}; runs of 1: {}, of 2: {}; 20 other jobs ran {others:?}; completed {} running {}",
+            "keep_completion(MAX) {kept:?}; call(MAX) answered {answered}; runs of 1: {}, of 2: {}; 20 other jobs ran {others:?}; completed {} running {}",
             seen.of(1),
             seen.of(2),
             o.counter("completed"),
@@ -268,7 +269,7 @@ async fn one_settlement_that_is_refused_blocks_those_beside_it() {
         ),
     );
     tokio::time::sleep(secs(1)).await;
-    c.enqueue(N(1)).keep_end(Duration::MAX).await.unwrap();
+    c.enqueue(N(1)).keep_completion(Duration::MAX).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     for n in (10..20).chain(20..30).chain(30..40) {
         c.enqueue(N(n)).await.unwrap();

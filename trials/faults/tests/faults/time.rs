@@ -10,7 +10,7 @@ impl Periodic for Tick {
     const NAME: &'static str = "tick";
     async fn handle_job(&mut self, _job: &str, cx: Context) -> Result<Then> {
         self.0.note(cx.tick().map(|t| t.at().millis()).unwrap_or(0) as u64);
-        Ok(Then::Go)
+        Ok(Then::Continue)
     }
 }
 /// A server whose clock is shifted by what a file says.

@@ -1,4 +1,4 @@
-use poolder_core::decide::{Ending, decide};
+use poolder_core::policy::decide::{Ending, decide};
 use poolder_core::{
     Cause, Counters, Envelope, Failure, Format, Handle, RawJob, Timestamp, Timing, Verdict, Zone,
     payload,
@@ -125,8 +125,14 @@ fn main() {
             if let Ok(e) = Envelope::parse(b.clone()) {
                 good = 1;
                 let p = e.policy();
-                let _ =
-                    (e.kind(), e.key(), e.tick().cloned(), e.end_kept(), e.version(), e.is_call());
+                let _ = (
+                    e.kind(),
+                    e.key(),
+                    e.tick().cloned(),
+                    e.completion_kept(),
+                    e.version(),
+                    e.is_call(),
+                );
                 let mut c = Counters::default();
                 c.failures = ints[(x % 8) as usize] as u32;
                 c.crashes = ints[(y % 8) as usize] as u32;

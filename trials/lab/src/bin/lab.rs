@@ -72,8 +72,8 @@ async fn main() {
                 c.enqueue(Lab { n: 1 }).id("x").idempotent(Duration::MAX).await.map(|r| r.stored)
             );
             println!(
-                "keep_end(MAX): {:?}",
-                c.enqueue(Lab { n: 2 }).keep_end(Duration::MAX).await.map(|r| r.stored)
+                "keep_completion(MAX): {:?}",
+                c.enqueue(Lab { n: 2 }).keep_completion(Duration::MAX).await.map(|r| r.stored)
             );
         }
         "node" => {

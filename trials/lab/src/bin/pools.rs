@@ -1,6 +1,6 @@
 use poolder::Config;
 use poolder::prelude::*;
-use poolder_core::dispatch::{Mode, Pick, hash, pick};
+use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 

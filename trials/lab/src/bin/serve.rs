@@ -1,6 +1,6 @@
 use poolder::Config;
 use poolder::prelude::*;
-use poolder_core::dispatch::Mode;
+use poolder_core::policy::dispatch::Mode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 #[derive(Serialize, Deserialize, Job, Clone)]

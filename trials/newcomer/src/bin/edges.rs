@@ -64,7 +64,7 @@ async fn main() {
             .await
             .map_err(|e| e.to_string())
     );
-    println!("== a job without result and without keep_end, once it is done");
+    println!("== a job without result and without keep_completion, once it is done");
     let c = client();
     let r = c.enqueue(X { n: 1 }).await.unwrap();
     Node::builder(c.clone())
