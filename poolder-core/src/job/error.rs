@@ -1,16 +1,17 @@
-//! The one error of Poolder: opaque, asked through predicates, so that new causes never break a caller.
+//! The one error type of Poolder: opaque and queried by predicates, so that new causes never break
+//! a caller.
 
 use std::fmt;
 
 use crate::job::JobId;
 
-/// Any error a user's code may return from a handler.
+/// Any error that a handler may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What went wrong in Poolder itself.
+/// An error of Poolder itself.
 ///
-/// The type is opaque: ask it with the `is_*` predicates, print it for a sentence that says what
-/// to do. Its text never holds a password.
+/// The type is opaque. The `is_*` predicates tell its kind, and its text says what to do about it.
+/// The text never contains a password.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -39,105 +40,109 @@ enum Kind {
 }
 
 impl Error {
-    /// Bad input: a name, a number or a setting that cannot be; nothing was done.
+    /// Creates an error for invalid input: a name, a number or a setting that is not allowed.
+    /// Nothing was done.
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
     }
 
-    /// A payload above the cap; nothing was stored.
+    /// Creates an error for a payload above the size limit. Nothing was stored.
     #[must_use]
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(Kind::TooLarge, message)
     }
 
-    /// A value that could not be serialized or read back.
+    /// Creates an error for a value that could not be serialized or deserialized.
     #[must_use]
     pub fn codec(message: impl Into<String>) -> Self {
         Self::new(Kind::Codec, message)
     }
 
-    /// The server did not execute the command: it may be repeated freely.
+    /// Creates an error for a command that the server did not execute: it may be repeated.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> Self {
         Self::new(Kind::Refused, message)
     }
 
-    /// As much waits as may: nothing was done, and it may be repeated when there is room.
+    /// Creates an error for a limit on waiting entries that is reached: nothing was done, and the
+    /// call may be repeated when there is room.
     #[must_use]
     pub fn full(message: impl Into<String>) -> Self {
         Self::new(Kind::Full, message)
     }
 
-    /// The reply was lost: the command may or may not have been executed.
+    /// Creates an error for a lost reply: the command may or may not have been executed.
     #[must_use]
     pub fn unknown(message: impl Into<String>) -> Self {
         Self::new(Kind::Unknown, message)
     }
 
-    /// The server turned the user or password down, or a rule forbids the command.
+    /// Creates an error for a user or password that the server rejected, or for a command that an
+    /// access rule forbids.
     #[must_use]
     pub fn auth(message: impl Into<String>) -> Self {
         Self::new(Kind::Auth, message)
     }
 
-    /// The server lacks something that is needed.
+    /// Creates an error for a required feature that the server or this build lacks.
     #[must_use]
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, message)
     }
 
-    /// What was asked for is no longer there, or no longer ours.
+    /// Creates an error for a job, an entry or a lease that no longer exists, or no longer belongs
+    /// to the caller.
     #[must_use]
     pub fn gone(message: impl Into<String>) -> Self {
         Self::new(Kind::Gone, message)
     }
 
-    /// A reply or a stored value that Poolder did not write and cannot read.
+    /// Creates an error for a reply or a stored value that Poolder did not write and cannot read.
     #[must_use]
     pub fn protocol(message: impl Into<String>) -> Self {
         Self::new(Kind::Protocol, message)
     }
 
-    /// The time to wait for something was up; it may still happen.
+    /// Creates an error for a wait that timed out; the awaited event may still happen.
     #[must_use]
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
-    /// The job that was waited for died.
+    /// Creates an error for an awaited job that died.
     #[must_use]
     pub fn dead(message: impl Into<String>) -> Self {
         Self::new(Kind::Dead, message)
     }
 
-    /// The job that was waited for was cancelled.
+    /// Creates an error for an awaited job that was cancelled.
     #[must_use]
     pub fn cancelled(message: impl Into<String>) -> Self {
         Self::new(Kind::Cancelled, message)
     }
 
-    /// The job that was waited for is done, without a result.
+    /// Creates an error for an awaited job that completed without a result.
     #[must_use]
     pub fn no_result(message: impl Into<String>) -> Self {
         Self::new(Kind::NoResult, message)
     }
 
-    /// Names the job that the error is about.
+    /// Adds the id of the job that the error is about.
     #[must_use]
     pub fn with_job(mut self, job: JobId) -> Self {
         self.0.job = Some(job);
         self
     }
 
-    /// Keeps the cause.
+    /// Adds the cause, returned by `source`.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The same for somebody else who waited for it, without its source.
+    /// Copies the error, without its source, for another caller that waited for the same operation.
     #[must_use]
     pub fn repeated(&self) -> Self {
         let Inner { kind, message, job, .. } = &*self.0;
@@ -148,92 +153,95 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), job: None, source: None }))
     }
 
-    /// True for bad input, which repeating cannot help.
+    /// Returns true for invalid input, a payload above the size limit included: the same call would
+    /// fail again.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
         matches!(self.0.kind, Kind::Invalid | Kind::TooLarge)
     }
 
-    /// True when a payload was above the cap.
+    /// Returns true when a payload was above the size limit.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.0.kind == Kind::TooLarge
     }
 
-    /// True when a value could not be serialized or deserialized.
+    /// Returns true when a value could not be serialized or deserialized.
     #[must_use]
     pub fn is_codec(&self) -> bool {
         self.0.kind == Kind::Codec
     }
 
-    /// True when the server certainly did nothing, so that the call may be repeated.
+    /// Returns true when the server certainly did nothing, so that the call may be repeated.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.0.kind, Kind::Refused | Kind::Full)
     }
 
-    /// True when as much waits as may. It is also [refused](Self::is_refused).
+    /// Returns true when a limit on waiting entries is reached. Such an error is also
+    /// [refused](Self::is_refused).
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.kind == Kind::Full
     }
 
-    /// True when nobody can say whether the server acted. [`Error::job_id`] names the job, so
-    /// that it can be looked for; an idempotent enqueue may simply be repeated.
+    /// Returns true when it is unknown whether the server executed the command. [`Error::job_id`]
+    /// names the job, so that the caller can look for it; an idempotent enqueue may be repeated.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.0.kind == Kind::Unknown
     }
 
-    /// True when credentials or access rules are in the way.
+    /// Returns true when the credentials or an access rule forbid the call.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         self.0.kind == Kind::Auth
     }
 
-    /// True when the server is too old or lacks a command.
+    /// Returns true when the server is too old, or when the server or this build lacks a feature.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         self.0.kind == Kind::Unsupported
     }
 
-    /// True when the thing asked for does not exist any more.
+    /// Returns true when the job, entry or lease no longer exists, or no longer belongs to the
+    /// caller.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.kind == Kind::Gone
     }
 
-    /// True when a reply or stored value was not understood.
+    /// Returns true when a reply or a stored value could not be read.
     #[must_use]
     pub fn is_protocol(&self) -> bool {
         self.0.kind == Kind::Protocol
     }
 
-    /// True when the time to wait was up: the job goes on, and its result can still be had.
+    /// Returns true when a wait timed out: the job continues, and its result can still be awaited.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.0.kind == Kind::Timeout
     }
 
-    /// True when the job that was waited for died.
+    /// Returns true when the awaited job died.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.0.kind == Kind::Dead
     }
 
-    /// True when the job that was waited for was cancelled.
+    /// Returns true when the awaited job was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.kind == Kind::Cancelled
     }
 
-    /// True when the job that was waited for is done, but returned no result.
+    /// Returns true when the awaited job completed, but returned no result.
     #[must_use]
     pub fn is_no_result(&self) -> bool {
         self.0.kind == Kind::NoResult
     }
 
-    /// The job that the error is about, where there is one.
+    /// Returns the id of the job that the error is about, if any.
     #[must_use]
     pub fn job_id(&self) -> Option<JobId> {
         self.0.job
@@ -241,8 +249,8 @@ impl Error {
 }
 
 impl From<poolder_cron::Invalid> for Error {
-    fn from(why: poolder_cron::Invalid) -> Self {
-        Self::invalid(why.to_string())
+    fn from(error: poolder_cron::Invalid) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

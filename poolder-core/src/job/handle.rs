@@ -1,12 +1,12 @@
-//! Where to look for a job: what an enqueue returned, or a queue and an id.
+//! A reference to a job: returned by an enqueue, or built from a queue and an id.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::job::{EntryId, Error, JobId, Lane, Partition, QueueName, Timestamp};
 
-/// Names a job, and says where to look for it first. It is text on the way through a command line
-/// or a URL: `mail.0/0190…` or `mail.0/0190…/normal/1700000000000-0`.
+/// Identifies a job and the place to look for it first. A handle can be written as text for a
+/// command line or a URL: `mail.0/0190…` or `mail.0/0190…/normal/1700000000000-0`.
 ///
 /// ```
 /// use poolder_core::{Handle, JobId, QueueName};
@@ -17,33 +17,34 @@ use crate::job::{EntryId, Error, JobId, Lane, Partition, QueueName, Timestamp};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handle {
-    /// The partition in which it lives.
+    /// The partition that holds the job.
     pub partition: Partition,
-    /// The job.
+    /// The id of the job.
     pub job: JobId,
-    /// Where it was seen last, if anybody saw it.
+    /// The place where the job was last seen; `None` when it is not known.
     pub place: Option<Place>,
 }
 
-/// Where a job was seen.
+/// A place where a job was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In a lane, as that entry; it waits there or runs.
+    /// A stream entry of a lane, in which the job waits or runs.
     Entry(Lane, EntryId),
-    /// Waiting until that time.
+    /// The waiting jobs: the job is due at this time.
     Due(Timestamp),
-    /// Among the dead.
+    /// The dead jobs.
     Dead,
 }
 
 impl Handle {
-    /// A job of which only the queue and the id are known.
+    /// Creates the handle of a job of which only the queue and the id are known: in the queue's
+    /// first partition, at an unknown place.
     #[must_use]
     pub fn new(queue: QueueName, job: JobId) -> Self {
         Self { partition: Partition::first(queue), job, place: None }
     }
 
-    /// The entry in which it was seen.
+    /// Returns the lane and the entry in which the job was seen, if it was seen in a lane.
     pub(crate) fn entry(&self) -> Option<(Lane, &EntryId)> {
         match &self.place {
             Some(Place::Entry(lane, entry)) => Some((*lane, entry)),
@@ -76,7 +77,7 @@ impl FromStr for Handle {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || {
             Error::invalid(format!(
-                "{text:?} is not a handle: write queue.partition/job-id, as an enqueue shows it"
+                "{text:?} is not a handle: use queue.partition/job-id, as returned by enqueue"
             ))
         };
         let mut parts = text.split('/');

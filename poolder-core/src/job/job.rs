@@ -1,13 +1,13 @@
-//! What a job is to the code that enqueues and runs it: a typed value with a kind and a policy.
+//! The trait of typed jobs: values with a kind and a policy, which code enqueues and runs.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::job::{Error, Policy, RawJob, check_name, payload};
 
-/// A typed job: a value that can be stored, and what Poolder must know about its kind.
+/// A typed job: a value that can be stored, with its kinds, default queue and policy.
 ///
-/// Derive it with `#[derive(Job)]`, or write it by hand in a line:
+/// Derive the trait with `#[derive(Job)]`, or implement it by hand:
 ///
 /// ```
 /// use poolder_core::Job;
@@ -23,28 +23,29 @@ use crate::job::{Error, Policy, RawJob, check_name, payload};
 /// assert_eq!(Welcome { user: 7 }.kind(), "email.welcome");
 /// ```
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
-    /// The kinds this type stands for: one for a struct, one per variant for an enum. A kind is
-    /// 1 to 128 ASCII letters, digits, `_`, `-`, `.`, `:` or `/`.
+    /// The kinds of this type: one for a struct, one per variant for an enum. A kind is 1 to 128
+    /// ASCII letters, digits, `_`, `-`, `.`, `:` or `/`.
     const KINDS: &'static [&'static str];
 
-    /// The queue it goes to unless the caller names another. Default `default`.
+    /// The queue of the job unless the caller names another. Default `default`.
     const QUEUE: &'static str = "default";
 
     /// The version of the payload's shape. A worker that knows only older versions leaves a newer
-    /// job to others. Default 1.
+    /// job to other nodes. Default 1.
     const VERSION: u16 = 1;
 
-    /// The kind of this value. Default: the first of [`Job::KINDS`].
+    /// Returns the kind of this value. Default: the first of [`Job::KINDS`].
     fn kind(&self) -> &'static str {
         Self::KINDS[0]
     }
 
-    /// Attempts, backoff and timeout for this value. Default: [`Policy::default`].
+    /// Returns the attempts, backoff and timeout of this value. Default: [`Policy::default`].
     fn policy(&self) -> Policy {
         Policy::default()
     }
 
-    /// Appends the payload. Default: MessagePack with field names, so that fields may be added.
+    /// Appends the payload to `out`. Default: MessagePack with field names, so that fields may be
+    /// added later.
     ///
     /// # Errors
     /// [`Error::is_codec`] when the value cannot be serialized.
@@ -52,7 +53,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
         payload::encode(self, out)
     }
 
-    /// Reads a payload back. Override it to accept older versions: look at [`RawJob::version`].
+    /// Reads a payload. Override this to accept older versions, which [`RawJob::version`] tells.
     ///
     /// # Errors
     /// [`Error::is_codec`] when the payload is not of this type.
@@ -64,15 +65,15 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
 /// Checks a kind: 1 to 128 ASCII letters, digits, `_`, `-`, `.`, `:` or `/`.
 ///
 /// # Errors
-/// [`Error::is_invalid`] when it is not.
+/// [`Error::is_invalid`] when the kind is empty, longer, or contains another character.
 pub fn check_kind(kind: &str) -> Result<(), Error> {
     check_name("kind", kind, 128, "_-.:/")
 }
 
-/// What every batch job's kind begins with; the batcher's name follows.
+/// The prefix of the kind of every batch job; the batcher's name follows it.
 pub(crate) const BATCH_KIND: &str = "poolder.batch/";
 
-/// The batcher's name, for a kind that is a batch job's.
+/// Returns the name of the batcher when the kind is that of a batch job.
 #[must_use]
 pub fn batcher_of(kind: &str) -> Option<&str> {
     kind.strip_prefix(BATCH_KIND)

@@ -1,5 +1,4 @@
-//! The words that all other modules use: a job, where it waits, what its handler says, and what
-//! can go wrong.
+//! The basic types of all other modules: jobs, queues and lanes, outcomes, policies and errors.
 //!
 //! Pure; imports no other module of this crate.
 

@@ -1,4 +1,4 @@
-//! Job ids that are derived from a name, a tick or a text.
+//! Job ids that are derived from a name, a tick or a plain entry, or parsed from text.
 
 use std::str::FromStr;
 
@@ -6,26 +6,28 @@ use uuid::Uuid;
 
 use crate::job::{Error, JobId, QueueName, Timestamp};
 
-/// Under which own ids and ids of plain entries are derived; part of the wire format.
-const DERIVED: Uuid = Uuid::from_bytes(*b"poolder job ids\0");
+/// The UUID namespace of all derived job ids; part of the wire format.
+const NAMESPACE: Uuid = Uuid::from_bytes(*b"poolder job ids\0");
 
 impl JobId {
-    /// The id that stands for a name of the caller's own in that queue (UUIDv5).
+    /// Derives the id from a name that the caller chose, for a job of that queue (UUIDv5).
     #[must_use]
     pub fn named(queue: &QueueName, name: &str) -> Self {
-        Self(Uuid::new_v5(&DERIVED, format!("{queue}\n{name}").as_bytes()))
+        Self(Uuid::new_v5(&NAMESPACE, format!("{queue}\n{name}").as_bytes()))
     }
 
-    /// The id of a schedule's tick (UUIDv5), so that whoever publishes it means the same job.
+    /// Derives the id of a schedule's tick (UUIDv5): every node that publishes the tick derives the
+    /// same id.
     #[must_use]
     pub fn of_tick(queue: &QueueName, schedule: &str, at: Timestamp) -> Self {
         let tick = format!("tick\n{queue}\n{schedule}\n{}", at.millis());
-        Self(Uuid::new_v5(&DERIVED, tick.as_bytes()))
+        Self(Uuid::new_v5(&NAMESPACE, tick.as_bytes()))
     }
 
-    /// The id of a plain entry, which brings none: derived from where it was first stored.
+    /// Derives the id of a plain entry, which carries none, from the stream and the entry id under
+    /// which it was first stored.
     pub(crate) fn of_plain_entry(stream: &str, entry: &str) -> Self {
-        Self(Uuid::new_v5(&DERIVED, format!("{stream}\n{entry}").as_bytes()))
+        Self(Uuid::new_v5(&NAMESPACE, format!("{stream}\n{entry}").as_bytes()))
     }
 }
 

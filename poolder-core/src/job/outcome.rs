@@ -1,4 +1,4 @@
-//! What a handler says about its attempt. Outcomes are values; errors are errors.
+//! The results of an attempt: outcomes, which are values, and failures, which are errors.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,53 +8,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::{Error, Format, MAX_PAYLOAD, RawJob, payload};
 
-/// How an attempt ended, when it did not fail.
+/// The result of an attempt that did not fail.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The work is done.
     Done,
-    /// The work is done, and this is its result, as MessagePack: made by [`Outcome::result`].
-    /// It is kept for 24 hours.
+    /// The work is done and has this result, as MessagePack. Built by [`Outcome::result`]. The
+    /// result is kept for 24 hours.
     DoneWith(Vec<u8>),
-    /// Not now: run it again after this time. Burns no attempt.
+    /// The job runs again after this time. A snooze does not count as an attempt.
     Snooze(Duration),
-    /// The job is pointless and must not run again; the reason is logged and counted.
+    /// The job is pointless and must not run again. The reason is logged, and the job counts as
+    /// cancelled.
     Cancel(String),
-    /// The work is done once these callbacks of the pool have taken what is meant for them: made
-    /// by [`Outcome::callback`]. They run before the job is settled, in order, at least once; when
-    /// one fails, the attempt has failed.
+    /// The work is done once these callbacks of the pool have run with their arguments. Built by
+    /// [`Outcome::callback`]. The callbacks run before the job is settled, in order, at least
+    /// once; when one fails, the attempt fails.
     Callbacks(Vec<Callback>),
     /// The work is done, and this slot takes no more jobs until it is started again.
     StopSlot,
-    /// The work is done, and the pool takes no more jobs until it is started again: an addressed
-    /// pool in the whole fleet, another one in this process.
+    /// The work is done, and the pool takes no more jobs until it is started again. An addressed
+    /// pool stops in the whole fleet, any other pool in this process.
     StopPool,
 }
 
-/// What is meant for a named callback of the pool.
+/// A call of a named callback of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The name under which the pool registered it.
+    /// The name under which the pool registered the callback.
     pub name: String,
     /// The arguments, as MessagePack.
     pub arguments: Vec<u8>,
 }
 
 impl Callback {
-    /// Writes the arguments: one value, or a tuple of several.
+    /// Creates a call from its arguments: one value, or a tuple of several.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when they cannot be serialized.
+    /// [`Error::is_codec`] when the arguments cannot be serialized.
     pub fn new<T: Serialize + ?Sized>(name: &str, arguments: &T) -> Result<Self, Error> {
         let mut bytes = vec![];
         payload::encode(arguments, &mut bytes)?;
         Ok(Self { name: name.to_owned(), arguments: bytes })
     }
 
-    /// Reads the arguments back.
+    /// Reads the arguments.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when they are of another type.
+    /// [`Error::is_codec`] when the arguments are of another type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let (format, kind) = (Format::MessagePack, self.name.as_str());
         payload::decode(RawJob { kind, version: 1, format, payload: &self.arguments })
@@ -62,7 +63,8 @@ impl Callback {
 }
 
 impl Outcome {
-    /// The work is done, and this is its result. It is kept for 24 hours.
+    /// Creates the outcome of work that is done and has this result. The result is kept for 24
+    /// hours.
     ///
     /// ```
     /// use poolder_core::Outcome;
@@ -73,8 +75,8 @@ impl Outcome {
     /// ```
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it cannot be serialized, [`Error::is_too_large`] when it takes more
-    /// than [`MAX_PAYLOAD`] bytes.
+    /// [`Error::is_codec`] when the value cannot be serialized, [`Error::is_too_large`] when it
+    /// takes more than [`MAX_PAYLOAD`] bytes.
     pub fn result<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let mut bytes = vec![];
         payload::encode(value, &mut bytes)?;
@@ -88,7 +90,8 @@ impl Outcome {
         Ok(Self::DoneWith(bytes))
     }
 
-    /// The work is done once the callback of this name has taken the arguments.
+    /// Creates the outcome of work that is done once the callback of this name has run with the
+    /// arguments.
     ///
     /// ```
     /// use poolder_core::Outcome;
@@ -105,7 +108,7 @@ impl Outcome {
         Ok(Self::Callbacks(vec![Callback::new(name, arguments)?]))
     }
 
-    /// The same, and then another callback.
+    /// Adds another callback, which runs after the callbacks added before.
     ///
     /// # Errors
     /// [`Error::is_codec`] when the arguments cannot be serialized, [`Error::is_invalid`] for an
@@ -127,35 +130,36 @@ impl Outcome {
     }
 }
 
-/// What shall become of a failed attempt.
+/// The decision of `handle_error` about a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Verdict {
-    /// As the job's policy says.
+    /// The job's policy decides.
     #[default]
     Policy,
-    /// At once, in the same slot, with whatever `handle_error` left in `self`. It counts as an
-    /// attempt.
+    /// The job runs again at once, in the same slot, on the worker as `handle_error` left it. The
+    /// retry counts as an attempt.
     RetryNow,
-    /// After this time, whatever the policy's backoff. It counts as an attempt.
+    /// The job runs again after this time instead of the policy's backoff. The retry counts as an
+    /// attempt.
     Backoff(Duration),
-    /// Never again: the job dies now.
+    /// The job does not run again: it dies now.
     Halt,
 }
 
-/// Why an attempt failed, as it is recorded with the job.
+/// The reason why an attempt failed, as recorded with the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub cause: Cause,
-    /// What the error said, at most [`Failure::MAX_MESSAGE`] bytes.
+    /// The text of the error, at most [`Failure::MAX_MESSAGE`] bytes.
     pub message: String,
 }
 
 impl Failure {
-    /// Longer messages are cut, so that an error text cannot fill Redis.
+    /// The longest message in bytes. A longer one is cut, so that error texts cannot fill Redis.
     pub const MAX_MESSAGE: usize = 1024;
 
-    /// Records a cause and the error's text, cut at a character boundary.
+    /// Creates a failure. A long message is cut at a character boundary.
     #[must_use]
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         let mut message = message.into();
@@ -177,7 +181,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The kinds of failure that are told apart.
+/// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// The handler returned an error.
@@ -186,9 +190,9 @@ pub enum Cause {
     Timeout,
     /// The handler panicked.
     Panic,
-    /// The payload is not what the worker's type expects.
+    /// The payload cannot be read as the worker's type.
     Payload,
-    /// The node died while the job ran on it.
+    /// The node died while it ran the job.
     Crash,
     /// The stored entry cannot be read at all.
     Undecodable,

@@ -1,4 +1,4 @@
-//! Reading and writing of payloads, for those who implement [`Job`](crate::Job) by hand.
+//! Reading and writing of payloads, for implementations of [`Job`](crate::Job) by hand.
 
 use std::marker::PhantomData;
 
@@ -7,10 +7,12 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use crate::job::{Error, Format, RawJob};
 
-/// The largest payload that is accepted, in bytes: 1 MiB.
+/// The size of the largest payload in bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 
-/// Payloads nested deeper than this are refused: unbounded recursion would end the process.
+/// The deepest nesting of a MessagePack payload. Deeper ones are refused, because unbounded
+/// recursion would overflow the stack and abort the process. JSON payloads are limited by
+/// `serde_json`, to 128 levels.
 pub const MAX_DEPTH: usize = 64;
 
 /// Appends the value as MessagePack with field names.
@@ -22,15 +24,16 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
         .map_err(|error| Error::codec(format!("the job cannot be serialized: {error}")))
 }
 
-/// Reads a whole payload, and nothing but it.
+/// Reads a payload to its end.
 ///
 /// # Errors
-/// [`Error::is_codec`] when the payload is of another type, too deep, or followed by more.
+/// [`Error::is_codec`] when the payload is of another type, nested too deeply, or followed by
+/// further bytes.
 pub fn decode<T: DeserializeOwned>(raw: RawJob<'_>) -> Result<T, Error> {
     decode_seed(raw, PhantomData::<T>)
 }
 
-/// [`decode`] for a value that is read in the seed's way.
+/// Reads a payload to its end, as [`decode`] does, with a seed instead of a type.
 pub(crate) fn decode_seed<'a, S: DeserializeSeed<'a>>(
     raw: RawJob<'a>,
     seed: S,
@@ -89,7 +92,7 @@ mod tests {
     fn a_payload_nested_without_end_is_an_error_not_an_abort() {
         let mut deep = vec![0x91; 10_000];
         deep.push(0xc0);
-        // `unknown` is not a field of Old: the depth counts even where the value is skipped.
+        // `unknown` is not a field of Old: the depth is limited even where the value is skipped.
         let mut map = vec![0x82, 0xa4, b'u', b's', b'e', b'r', 7];
         map.extend([0xa7, b'u', b'n', b'k', b'n', b'o', b'w', b'n']);
         map.extend(&deep);

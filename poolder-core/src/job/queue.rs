@@ -1,4 +1,4 @@
-//! Where jobs wait: queue names, lanes and partitions, each checked once and trusted afterwards.
+//! Queue names, lanes and partitions. A name is checked when it is created and trusted afterwards.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use crate::job::Error;
 
 /// The name of a queue: 1 to 64 ASCII letters, digits, `_`, `-` or `.`.
 ///
-/// Names become part of Redis keys and of their hash tag, so braces and colons are refused.
+/// Names become part of Redis keys and of their hash tags, so braces and colons are refused.
 ///
 /// ```
 /// use poolder_core::QueueName;
@@ -20,17 +20,18 @@ use crate::job::Error;
 pub struct QueueName(Arc<str>);
 
 impl QueueName {
-    /// Checks the name.
+    /// Checks a name and creates a queue name from it.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] when it is empty, longer than 64 bytes, or has another character.
+    /// [`Error::is_invalid`] when the name is empty, longer than 64 bytes, or contains another
+    /// character.
     pub fn new(name: impl AsRef<str>) -> Result<Self, Error> {
         let name = name.as_ref();
         check_name("queue name", name, 64, "_-.")?;
         Ok(Self(name.into()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,46 +64,46 @@ pub(crate) fn check_name(what: &str, name: &str, max: usize, extra: &str) -> Res
     )))
 }
 
-/// One of the streams in which a queue's ready jobs wait, in the order they are served.
+/// A stream in which ready jobs of a queue wait. The lanes are ordered, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Lane {
-    /// Rescued and handed back jobs, which have waited once already.
+    /// Rescued and released jobs, which have waited once already.
     Front = 0,
     /// Jobs under which a node has died twice; a node runs one of them at a time.
     Suspect = 1,
-    /// Before everything that is not urgent.
+    /// Urgent jobs, served before normal ones.
     High = 2,
-    /// Where jobs go unless the caller says otherwise.
+    /// Jobs for which the caller chose no other lane.
     #[default]
     Normal = 3,
-    /// What can wait; still served once in sixteen claims.
+    /// Jobs that can wait; still served first in one of sixteen claims.
     Low = 4,
 }
 
 impl Lane {
-    /// All lanes, best served first.
+    /// All lanes, the best first.
     pub const ALL: [Self; 5] = [Self::Front, Self::Suspect, Self::High, Self::Normal, Self::Low];
 
-    /// True for [`Lane::Suspect`].
+    /// Returns true for [`Lane::Suspect`].
     #[must_use]
     pub fn is_suspect(self) -> bool {
         self == Self::Suspect
     }
 
-    /// Its place in [`Lane::ALL`].
+    /// Returns the index of the lane in [`Lane::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// The lane at that place of [`Lane::ALL`].
+    /// Returns the lane at this index of [`Lane::ALL`].
     #[must_use]
     pub fn from_index(index: usize) -> Option<Self> {
         Self::ALL.get(index).copied()
     }
 
-    /// Its name, as it stands in the key.
+    /// Returns the name of the lane, as used in Redis keys.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,17 +122,17 @@ impl fmt::Display for Lane {
     }
 }
 
-/// A part of a queue that lives in one Redis slot. A queue of one partition is partition 0.
+/// A part of a queue whose keys share one Redis slot. An undivided queue is its partition 0.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition {
     /// The queue.
     pub queue: QueueName,
-    /// Which part of it, from 0.
+    /// The index of the partition, from 0.
     pub index: u16,
 }
 
 impl Partition {
-    /// The first, and most often only, partition of a queue.
+    /// Returns the first, and most often only, partition of a queue.
     #[must_use]
     pub fn first(queue: QueueName) -> Self {
         Self { queue, index: 0 }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_know_their_place() {
+    fn a_lane_and_its_index_belong_together() {
         for (index, lane) in Lane::ALL.into_iter().enumerate() {
             assert_eq!(lane.index(), index);
             assert_eq!(Lane::from_index(index), Some(lane));

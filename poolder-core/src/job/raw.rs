@@ -1,23 +1,23 @@
-//! A payload as it was stored, before its type is known.
+//! A payload as it is stored, before its type is known.
 
-/// A payload as it was stored, before its type is known.
+/// A payload as it is stored, before its type is known.
 #[derive(Debug, Clone, Copy)]
 pub struct RawJob<'a> {
-    /// The kind.
+    /// The kind of the job.
     pub kind: &'a str,
-    /// The version its producer wrote.
+    /// The version of the payload's shape, as its producer wrote it.
     pub version: u16,
-    /// How the payload is written.
+    /// The format of the payload.
     pub format: Format,
-    /// The payload.
+    /// The bytes of the payload.
     pub payload: &'a [u8],
 }
 
-/// How a payload is written.
+/// The format of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// MessagePack, as Poolder's own clients write it.
+    /// MessagePack, written by Poolder's clients.
     MessagePack,
-    /// JSON, as producers without a Poolder client write it.
+    /// JSON, written by producers without a Poolder client.
     Json,
 }

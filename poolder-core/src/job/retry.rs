@@ -1,4 +1,4 @@
-//! When a failed job runs again, and when it no longer does.
+//! Policies: the limits of a job's attempts and the waits between them.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ use crate::job::Error;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a job may run, how often it may fail, and how long it waits in between.
+/// The limits of a job: how long an attempt may take, how many attempts it has, and how long it
+/// waits between them.
 ///
-/// The policy travels with the job where it differs from the default, so that any node can decide
-/// the fate of a job whose code it does not know.
+/// A policy that differs from the default is stored with the job, so that any node can settle a job
+/// whose code it does not have.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,15 +24,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// Attempts in all, the first included. Default 25.
+    /// The total number of attempts, the first included. Default 25.
     pub attempts: u32,
     /// The wait between attempts. Default [`Backoff::Polynomial`].
     pub backoff: Backoff,
     /// The longest one attempt may take; `None` for no limit. Default 30 minutes.
     pub timeout: Option<Duration>,
-    /// No attempt starts later than this after the first failure; `None` (default) for no limit.
+    /// The time after the first failure within which another attempt may start; `None` (default)
+    /// for no limit.
     pub retry_for: Option<Duration>,
-    /// The crash that buries the job, once it is a suspect. Default 3.
+    /// The number of crashes at which the job is buried, if it was a suspect before the last one.
+    /// Default 3.
     pub crashes: u32,
 }
 
@@ -48,7 +51,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Sets the attempts in all.
+    /// Sets the total number of attempts, the first included.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -69,32 +72,32 @@ impl Policy {
         self
     }
 
-    /// Lets an attempt take as long as it takes.
+    /// Removes the limit on the duration of an attempt.
     #[must_use]
     pub fn no_timeout(mut self) -> Self {
         self.timeout = None;
         self
     }
 
-    /// Sets how long after the first failure another attempt may still start.
+    /// Sets the time after the first failure within which another attempt may start.
     #[must_use]
     pub fn retry_for(mut self, window: Duration) -> Self {
         self.retry_for = Some(window);
         self
     }
 
-    /// Sets the crash that buries a suspect.
+    /// Sets the number of crashes at which a suspect is buried.
     #[must_use]
     pub fn crashes(mut self, crashes: u32) -> Self {
         self.crashes = crashes;
         self
     }
 
-    /// Says whether the policy can be followed.
+    /// Checks that all settings of the policy are allowed.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for no attempts, a zero timeout, a crash limit below 2, an empty or
-    /// over-long list of waits.
+    /// [`Error::is_invalid`] for 0 attempts, a zero timeout, a crash limit below 2, and a list of
+    /// waits that is empty or longer than 64.
     pub fn check(&self) -> Result<(), Error> {
         if self.attempts == 0 {
             return Err(Error::invalid("attempts is 0: a job needs at least 1 attempt"));
@@ -104,7 +107,7 @@ impl Policy {
         }
         if self.crashes < 2 {
             return Err(Error::invalid(
-                "crashes is below 2: a first crash may be a neighbour's fault, use 2 or more",
+                "crashes is below 2: another job may have caused the first crash, use 2 or more",
             ));
         }
         match &self.backoff {
@@ -133,20 +136,20 @@ pub enum Backoff {
     },
     /// `step` × n, at most `cap`.
     Linear {
-        /// What each failure adds.
+        /// The time that each failure adds.
         step: Duration,
         /// The longest wait.
         cap: Duration,
     },
-    /// Always the same.
+    /// The same wait each time.
     Fixed(Duration),
-    /// One by one; the last repeats. At most 64.
+    /// These waits one after another; the last one repeats. 1 to 64 waits.
     List(Vec<Duration>),
 }
 
 impl Backoff {
-    /// The wait after `failures` failed attempts (1 or more). `jitter` is a random number from
-    /// −1 to 1, scaled to the ±10 % where the form has any.
+    /// Returns the wait after `failures` failed attempts (1 or more). `jitter` is a random number
+    /// from −1 to 1; backoffs with jitter scale it to ±10 %, the others ignore it.
     #[must_use]
     pub fn delay(&self, failures: u32, jitter: f64) -> Duration {
         let n = failures.max(1);

@@ -1,28 +1,30 @@
-//! The seven states of a job, and which may follow which.
+//! The seven states of a job and the transitions between them.
 
 use std::fmt;
 
-/// What a job is doing, from an operator's point of view.
+/// The state of a job, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Waits for its time.
+    /// The job waits until it is due.
     Scheduled,
-    /// Waits for a free slot.
+    /// The job waits for a free slot.
     Ready,
-    /// A slot has it.
+    /// A slot has claimed the job.
     Running,
-    /// Done; nothing is kept but the counters, and the result where one was asked for.
+    /// The job is done. Only the queue's counters are kept, and the result or the completion record
+    /// where there is one.
     Completed,
-    /// An attempt failed; waits for the next.
+    /// An attempt failed; the job waits for the next.
     Retrying,
-    /// Attempts used up, halted, or the cause of crashes; kept for an operator.
+    /// The job has used up its attempts, was halted, or has crashed too many nodes. It is kept for
+    /// an operator.
     Dead,
-    /// Someone asked for it to stop.
+    /// The job was cancelled, by a request or by its handler.
     Cancelled,
 }
 
 impl State {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 7] = [
         Self::Scheduled,
         Self::Ready,
@@ -33,27 +35,27 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// The states that may follow this one.
+    /// Returns the states that may follow this one.
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         use State::{Cancelled, Completed, Dead, Ready, Retrying, Running, Scheduled};
         match self {
             Scheduled | Retrying => &[Ready, Cancelled],
             Ready => &[Running, Cancelled],
-            // Back to Scheduled by a snooze, back to Ready by a rescue or a hand-back.
+            // A snooze leads back to Scheduled, a rescue or a release to Ready.
             Running => &[Completed, Retrying, Scheduled, Ready, Dead, Cancelled],
             Dead => &[Ready],
             Completed | Cancelled => &[],
         }
     }
 
-    /// True when nothing follows by itself.
+    /// Returns true when no state follows without an operator.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Dead | Self::Cancelled)
     }
 
-    /// The word for it.
+    /// Returns the name of the state.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

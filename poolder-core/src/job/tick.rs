@@ -1,4 +1,4 @@
-//! One tick of a schedule, as its job carries it.
+//! A tick of a schedule, as stored in the job that was enqueued for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::job::Timestamp;
 pub struct Tick {
     #[serde(rename = "n")]
     schedule: String,
-    /// Milliseconds.
+    /// The planned time, in milliseconds since 1970.
     #[serde(rename = "t")]
     at: i64,
-    /// No other job of the schedule may run beside it.
+    /// True when no other job of the schedule may run at the same time.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     alone: bool,
 }
@@ -22,20 +22,22 @@ impl Tick {
         Self { schedule: schedule.to_owned(), at: at.millis(), alone }
     }
 
-    /// The name of the schedule.
+    /// Returns the name of the schedule.
     #[must_use]
     pub fn schedule(&self) -> &str {
         &self.schedule
     }
 
-    /// The time for which it was planned. The job may have been enqueued later, and may run later
-    /// still: work that is about a period should take the period from here, not from the clock.
+    /// Returns the time for which the tick was planned. The job may have been enqueued later, and
+    /// may run later still: work on a period of time should derive the period from this time, not
+    /// from the clock.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         Timestamp::from_millis(self.at)
     }
 
-    /// The schedule must be told when the job has ended.
+    /// Returns true when no other job of the schedule may run at the same time. The settlement that
+    /// ends the job must then free the schedule for its next job.
     pub(crate) fn is_alone(&self) -> bool {
         self.alone
     }

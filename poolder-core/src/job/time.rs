@@ -1,9 +1,9 @@
-//! Moments, in milliseconds since 1970, as the server's clock counts them.
+//! Timestamps in milliseconds since 1970, as given by the server's clock.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment in milliseconds since 1970 UTC.
+/// A point in time, in milliseconds since 1970 UTC.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,25 +17,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment that many milliseconds after 1970 (or before, when negative).
+    /// Creates the timestamp `millis` milliseconds after 1970 (or before, when negative).
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// This host's clock. Where it matters the server's clock is used instead.
+    /// Returns the time of this host's clock. Decisions that nodes must agree on use the server's
+    /// clock instead.
     #[must_use]
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     #[must_use]
     pub fn millis(self) -> i64 {
         self.0
     }
 
-    /// The time from `earlier` to this moment, or zero when `earlier` is later.
+    /// Returns the time from `earlier` to this timestamp, or zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -80,7 +81,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Milliseconds of a duration as Redis takes them; anything above 292 million years is that.
+/// Returns the milliseconds of a duration, limited to `i64::MAX` (292 million years), the largest
+/// number that Redis takes.
 pub(crate) fn clamped_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
