@@ -1,8 +1,8 @@
-//! The wire format, frozen: what this version writes is compared byte for byte with files that
-//! were written once. A change here breaks the jobs that wait in somebody's Redis.
+//! Tests of the frozen wire format: the bytes that this version writes are compared with files that
+//! were written once. A difference would make jobs unreadable that wait in a user's Redis.
 //!
-//! Only when a form is meant to change (a new layout version beside the old one, never instead of
-//! it): `POOLDER_WRITE_GOLDEN=1 cargo test -p poolder-core golden`.
+//! `POOLDER_WRITE_GOLDEN=1 cargo test -p poolder-core golden` rewrites the files. Use it only for
+//! an intended new form: a layout version added beside the old one, never in its place.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::job::{Backoff, Cause, Failure, Format, JobId, Lane, Policy, Timestamp
 use crate::policy::Counters;
 use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
 
-/// The name of each file, and the bytes that this version writes.
+/// Returns the name of each file and the bytes that this version writes.
 pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let plain = plain_envelope().as_bytes().to_vec();
     let full = full_envelope().as_bytes().to_vec();
@@ -96,7 +96,7 @@ fn golden_files_hold_what_is_written() {
         let name = entry.file_name().into_string().unwrap();
         assert!(
             names.contains(&name),
-            "{name} is a form that nobody writes any more: keep it read"
+            "{name} is not written any more: keep a test that it can be read"
         );
     }
 }

@@ -1,5 +1,6 @@
-//! Whatever lies in Redis is read without a panic, without unbounded memory, and without believing
-//! it. The seeds are the golden files and `tests/corpus`; proptest mutates them.
+//! Property tests: reading any bytes from Redis neither panics nor takes unbounded memory, and no
+//! length or number in them is trusted. The seeds are the golden files and `tests/corpus`; proptest
+//! mutates them.
 
 mod records;
 
@@ -13,7 +14,7 @@ use crate::policy::Counters;
 use crate::policy::decide::{Ending, Transition, decide};
 use crate::stored::{Claim, Death, Entry, Envelope, head, read_dead, read_entry, read_waiting};
 
-/// Every committed seed.
+/// Returns every committed seed.
 fn seeds() -> Vec<Vec<u8>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let files = ["golden", "corpus"].map(|folder| std::fs::read_dir(tests.join(folder)).unwrap());
@@ -23,7 +24,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// A seed with bytes changed, cut, repeated and inserted; or anything at all.
+/// Generates a seed with bytes changed, cut, repeated and inserted, or random bytes.
 pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..5_u8);
     let mutated = (select(seeds()), prop::collection::vec(change, 0..6));
@@ -63,16 +64,17 @@ fn ending() -> impl Strategy<Value = Ending> {
     ])
 }
 
-/// What a script would store for a claim that ended so is read again as what it was.
-fn survives(claim: &Claim, fate: &Transition) -> Result<(), TestCaseError> {
+/// Checks that the entry a script would store after this transition is read back as the same job
+/// with the new counters.
+fn survives(claim: &Claim, transition: &Transition) -> Result<(), TestCaseError> {
     let (Transition::Later { counters, .. }
     | Transition::Ready { counters, .. }
-    | Transition::Bury { counters }) = fate
+    | Transition::Bury { counters }) = transition
     else {
         return Ok(());
     };
     let head = head(counters.lane(), counters);
-    // As `promote.lua` and `move.lua` take it apart.
+    // `promote.lua` and `move.lua` split the head in this way.
     let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
     prop_assert_eq!(head.len(), 3 + length);
     prop_assert!(usize::from(head[0]) < Lane::ALL.len());
@@ -81,7 +83,7 @@ fn survives(claim: &Claim, fate: &Transition) -> Result<(), TestCaseError> {
         (b"c".to_vec(), head[3..].to_vec()),
     ];
     let Entry::Job(again) = read_entry("s", Lane::Normal, "2-0".into(), fields) else {
-        return Err(TestCaseError::fail("it could be read before it was moved"));
+        return Err(TestCaseError::fail("the job could not be read after it was moved"));
     };
     prop_assert_eq!(&again.envelope, &claim.envelope);
     prop_assert_eq!(&again.counters, counters);
@@ -114,14 +116,14 @@ proptest! {
     ) {
         match read_entry("s", Lane::Normal, "1-0".into(), fields.clone()) {
             Entry::Job(claim) => {
-                // `move.lua` knows it again by its first field.
+                // `move.lua` recognizes an entry written by Poolder by its first field.
                 let packed = fields[0].0 == b"j";
                 prop_assert_eq!(packed, claim.plain.is_none());
                 let policy = claim.envelope.policy();
                 let now = Timestamp::from_millis(i64::MAX - 1);
                 for now in [Timestamp::from_millis(1), now] {
-                    let fate = decide(&policy, &claim.counters, ending.clone(), now, jitter);
-                    survives(&claim, &fate)?;
+                    let next = decide(&policy, &claim.counters, ending.clone(), now, jitter);
+                    survives(&claim, &next)?;
                 }
             }
             Entry::Undecodable(found) => {
@@ -148,7 +150,7 @@ proptest! {
     #[test]
     fn any_payload_is_refused_or_read(bytes in bytes()) {
         let Ok(read) = Envelope::parse(bytes) else { return Ok(()) };
-        // Deep nesting, lengths that lie and text that is none end in an error.
+        // Deep nesting, wrong lengths and invalid text must be errors.
         let _ = payload::decode::<serde_json::Value>(read.raw_job());
     }
 
@@ -166,7 +168,7 @@ fn contains(whole: &[u8], part: &[u8]) -> bool {
     part.is_empty() || whole.windows(part.len()).any(|window| window == part)
 }
 
-/// 300 of each, or as many as `PROPTEST_CASES` says.
+/// Returns the number of cases per property: `PROPTEST_CASES`, or 300.
 pub(crate) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
 }

@@ -1,8 +1,8 @@
 //! Guards that can be removed one at a time, so that `cargo xtask torture --mutations` can show
-//! that somebody notices. Only a build with `--cfg poolder_mutations` can do that; in every other
-//! one [`mutated`] is a constant, and nothing of this is left.
+//! that its checks detect each missing guard. Only a build with `--cfg poolder_mutations` can
+//! remove them; in any other build [`mutated`] is a constant, and the compiler drops all of this.
 
-/// True when the guard of this name is to be left out: the environment variable
+/// Returns true when the guard of this name is to be left out: the environment variable
 /// `POOLDER_MUTATION` names it.
 #[cfg(poolder_mutations)]
 #[must_use]
@@ -12,7 +12,7 @@ pub fn mutated(guard: &str) -> bool {
     *CHOSEN == guard
 }
 
-/// False: this build leaves no guard out.
+/// Returns false: this build leaves no guard out.
 #[cfg(not(poolder_mutations))]
 #[inline(always)]
 #[must_use]
@@ -20,9 +20,9 @@ pub const fn mutated(_guard: &str) -> bool {
     false
 }
 
-/// The guards inside scripts: name, file, the text that guards, and what stands there without it.
+/// The guards inside scripts: name, file, text of the guard, and the text that replaces it.
 #[cfg(any(poolder_mutations, test))]
-const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
+const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
     (
         "fence-complete",
         "jobs/complete",
@@ -59,19 +59,19 @@ const IN_SCRIPTS: &[(&str, &str, &str, &str)] = &[
     ("idempotent-resend", "jobs/enqueue", "if receipt then return {'again', receipt} end", ""),
 ];
 
-/// The text of a script, without the guard that is to be left out.
+/// Returns the text of a script without the guard that is to be left out.
 #[cfg(poolder_mutations)]
 pub(crate) fn script(file: &str, text: &'static str) -> &'static str {
-    let Some((_, _, guard, instead)) =
-        IN_SCRIPTS.iter().find(|(name, of, ..)| *of == file && mutated(name))
+    let Some((_, _, guard, replacement)) =
+        SCRIPT_GUARDS.iter().find(|(name, of, ..)| *of == file && mutated(name))
     else {
         return text;
     };
-    assert!(text.contains(guard), "{file}.lua has no {guard:?} any more: mend the mutation");
-    Box::leak(text.replacen(guard, instead, 1).into_boxed_str())
+    assert!(text.contains(guard), "{file}.lua has no {guard:?} any more: update the mutation");
+    Box::leak(text.replacen(guard, replacement, 1).into_boxed_str())
 }
 
-/// The text of a script, as it is.
+/// Returns the text of a script unchanged.
 #[cfg(not(poolder_mutations))]
 pub(crate) const fn script(_file: &str, text: &'static str) -> &'static str {
     text
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_guard_in_a_script_is_still_there_and_once() {
-        for (name, file, guard, _) in IN_SCRIPTS {
+        for (name, file, guard, _) in SCRIPT_GUARDS {
             let path = format!("{}/src/broker/scripts/{file}.lua", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();
             assert_eq!(text.matches(guard).count(), 1, "{name}: {file}.lua, {guard:?}");
@@ -93,6 +93,6 @@ mod tests {
     #[test]
     #[cfg(not(poolder_mutations))]
     fn this_build_leaves_no_guard_out() {
-        assert!(IN_SCRIPTS.iter().all(|(name, ..)| !mutated(name)));
+        assert!(SCRIPT_GUARDS.iter().all(|(name, ..)| !mutated(name)));
     }
 }

@@ -1,4 +1,4 @@
-//! What is kept of schedules: records, and what the scripts count.
+//! Property tests of stored schedules: their records, and the state that the scripts keep.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::hostile::{bytes, cases};
 use crate::job::Timestamp;
 use crate::schedule::{Record, StoredState};
 
-/// A plan holds no more jobs than it was asked for.
+/// The most jobs that a plan is asked for; no plan may hold more.
 const CHUNK: usize = 7;
 
 proptest! {
@@ -33,7 +33,7 @@ proptest! {
     ) {
         let Ok(state) = StoredState::parse(&text) else { return Ok(()) };
         prop_assert!(text.split(' ').count() >= 5);
-        let revision = text.split(' ').next().and_then(|word| word.parse::<i64>().ok()).unwrap();
+        let revision = text.split(' ').next().and_then(|part| part.parse::<i64>().ok()).unwrap();
         prop_assert_eq!(state.revision, u64::try_from(revision).unwrap_or(0));
     }
 }
@@ -41,5 +41,5 @@ proptest! {
 #[test]
 fn the_corpus_holds_schedules_that_can_be_read() {
     let readable = super::seeds().iter().filter(|seed| Record::decode(seed).is_ok()).count();
-    assert!(readable >= 3, "{readable} of them can be changed into something");
+    assert!(readable >= 3, "only {readable} schedules of the corpus can be read");
 }
