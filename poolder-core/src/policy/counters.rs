@@ -1,4 +1,5 @@
-//! What has happened to a job so far. It travels beside the envelope, from the first move on.
+//! The counters of a job: its failures, crashes and deliveries. Counters are stored beside the
+//! envelope; a job enqueued straight into a lane has none until it is moved.
 
 use std::fmt;
 
@@ -7,32 +8,33 @@ use serde::{Deserializer as _, Serialize};
 
 use crate::job::{Cause, Error, Failure, Lane, Timestamp};
 
-/// A job's history, in numbers. A job that was never moved has none.
+/// The history of a job, in numbers. A job enqueued straight into a lane has no stored counters
+/// until it is moved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Attempts that failed.
+    /// The number of failed attempts.
     pub failures: u32,
-    /// Nodes that died while it ran.
+    /// The number of nodes that died while they ran the job.
     pub crashes: u32,
-    /// Times it was given to a slot and came back. The next claim's fence is one more.
+    /// How often a slot got the job and the job came back. The fence of the next claim is one more.
     pub deliveries: u64,
-    /// When the first attempt failed, in milliseconds since 1970; 0 for never.
+    /// The time of the first failure, in milliseconds since 1970; 0 when no attempt has failed.
     first_failed: i64,
-    /// Where it was enqueued, as a place in [`Lane::ALL`].
+    /// The lane into which the job was enqueued, as an index into [`Lane::ALL`].
     home: u8,
-    /// The last failure, for an operator.
+    /// The last failure, shown to operators.
     pub last_failure: Option<Failure>,
 }
 
 impl Counters {
-    /// The counters of a job that was first claimed from `lane`.
+    /// Creates the counters of a job without a history, enqueued into `lane`.
     #[must_use]
     pub fn starting_in(lane: Lane) -> Self {
         let index = u8::try_from(lane.index()).unwrap_or_default();
         Self { home: index, ..Self::default() }
     }
 
-    /// The lane in which the job waits when nothing is wrong with it.
+    /// Returns the lane in which the job waits unless it is a suspect: high, low, or else normal.
     #[must_use]
     pub fn home(&self) -> Lane {
         match Lane::from_index(usize::from(self.home)) {
@@ -41,46 +43,46 @@ impl Counters {
         }
     }
 
-    /// True from the second crash on: such a job runs apart from other suspects.
+    /// Returns true from the second crash on. A node runs one suspect at a time.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.crashes >= 2
     }
 
-    /// The lane in which the job waits when its time has come.
+    /// Returns the lane in which the job waits once it is due.
     #[must_use]
     pub fn lane(&self) -> Lane {
         if self.is_suspect() { Lane::Suspect } else { self.home() }
     }
 
-    /// When the first attempt failed.
+    /// Returns the time of the first failure; `None` when no attempt has failed.
     #[must_use]
     pub fn first_failed(&self) -> Option<Timestamp> {
         (self.first_failed != 0).then(|| Timestamp::from_millis(self.first_failed))
     }
 
-    /// Why a job with this history dies.
+    /// Returns the reason for burying a job with this history: its last failure.
     #[must_use]
     pub(crate) fn reason(&self) -> Failure {
         let unknown = || Failure::new(Cause::Error, "no reason was recorded");
         self.last_failure.clone().unwrap_or_else(unknown)
     }
 
-    /// The history of a dead job that gets another life: nothing is held against it, but fences go
-    /// on growing.
+    /// Returns the history of a dead job that is revived: failures and crashes are reset, but
+    /// deliveries are kept, so that fences keep growing.
     #[must_use]
     pub(crate) fn revived(&self) -> Self {
         let (failures, crashes, first_failed) = (0, 0, 0);
         Self { failures, crashes, first_failed, ..self.clone() }
     }
 
-    /// The history after one more delivery that came back.
+    /// Returns the history after one more delivery from which the job came back.
     #[must_use]
     pub(crate) fn returned(&self) -> Self {
         Self { deliveries: self.deliveries.saturating_add(1), ..self.clone() }
     }
 
-    /// The history after a failed attempt.
+    /// Returns the history after a failed attempt.
     #[must_use]
     pub(crate) fn failed(&self, failure: Failure, now: Timestamp) -> Self {
         let mut next = self.clone();
@@ -92,7 +94,7 @@ impl Counters {
         next
     }
 
-    /// The history after the node died.
+    /// Returns the history after the node that ran the job died.
     #[must_use]
     pub(crate) fn crashed(&self, failure: Failure) -> Self {
         let mut next = self.returned();
@@ -101,9 +103,9 @@ impl Counters {
         next
     }
 
-    /// The stored form: a MessagePack array, to which later versions may append.
+    /// Returns the stored form: a MessagePack array, to which later versions may append.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        // Numbers and short strings into a Vec: there is nothing that can fail.
+        // Writing numbers and short strings into a Vec cannot fail.
         rmp_serde::to_vec(self).unwrap_or_default()
     }
 
@@ -111,20 +113,21 @@ impl Counters {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = rmp_serde::Deserializer::new(bytes);
         reader.set_max_depth(8);
-        let mut read = reader.deserialize_seq(Numbers).map_err(|error| {
+        let mut read = reader.deserialize_seq(CountersVisitor).map_err(|error| {
             Error::codec(format!("the stored counters cannot be read: {error}"))
         })?;
-        // Whoever wrote it may not have cut the message; ours must fit its length field.
+        // Another writer may not have cut the message; cut, the counters fit their length field
+        // when they are written again.
         read.last_failure = read.last_failure.map(|f| Failure::new(f.cause, f.message));
         Ok(read)
     }
 }
 
-/// Reads the array of any version: what an earlier one left out has its default, what a later one
-/// appended is passed over.
-struct Numbers;
+/// Reads the array of any version: elements that an earlier version did not write get their
+/// default, elements that a later version appended are skipped.
+struct CountersVisitor;
 
-impl<'de> Visitor<'de> for Numbers {
+impl<'de> Visitor<'de> for CountersVisitor {
     type Value = Counters;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

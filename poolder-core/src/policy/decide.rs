@@ -1,5 +1,5 @@
-//! What becomes of a job when its claim ends. The one place that decides; it does no I/O, reads
-//! no clock, and is called by the slot and by the rescuer alike.
+//! The decision about a job whose claim has ended. All such decisions are made here, for slots and
+//! for the rescue alike, without I/O and without reading a clock.
 
 use std::time::Duration;
 
@@ -7,64 +7,65 @@ use crate::job::{Cause, Failure, Lane, Outcome, Policy, Timestamp, Verdict};
 use crate::mutation::mutated;
 use crate::policy::Counters;
 
-/// The reason of a job that was cancelled from outside.
+/// The reason recorded for a job that was cancelled by a request.
 pub(crate) const CANCELLED_ON_REQUEST: &str = "somebody ordered it to stop";
 
-/// How a claim ended.
+/// The end of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
     /// The handler returned an outcome.
     Outcome(Outcome),
-    /// The attempt failed, and `handle_error` said what to do.
+    /// The attempt failed; `handle_error` returned the verdict.
     Failed(Failure, Verdict),
     /// This node has no worker for the kind, or only for older versions of it.
     UnknownKind,
-    /// The node gives it back without having finished, on its way out.
+    /// The node released the job before it was finished, for example at its shutdown.
     Released,
-    /// Somebody ordered it to stop, and it did.
+    /// The job was cancelled by a request, and it has been stopped or was not started.
     Cancelled,
-    /// The node died; the text names it.
+    /// The node died; the text is its name.
     Crashed(String),
 }
 
-/// What shall be done with the job. A broker applies it, if the claim is still ours.
+/// The next step of a job. The broker applies the transition only while the claim is still held by
+/// the node that ran the job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transition {
-    /// Done: remove it, count it.
+    /// The job is done: it is removed and counted.
     Complete,
-    /// The same, and keep what the handler returned.
+    /// The job is done: it is removed and counted, and the handler's result is kept.
     CompleteWith(Vec<u8>),
-    /// Run it again in the same slot at once.
+    /// The same slot runs the job again at once.
     RunAgain(Counters),
-    /// Let it wait in `due`.
+    /// The job waits in `due`.
     Later {
-        /// For how long, from the moment the server hears of it.
+        /// The time to wait, counted from when the server executes the transition.
         delay: Duration,
-        /// Its history.
+        /// The new counters of the job.
         counters: Counters,
-        /// Why it waits.
+        /// The reason why the job waits.
         why: Wait,
     },
-    /// Put it back into a ready lane.
+    /// The job returns to a ready lane.
     Ready {
-        /// Which one.
+        /// The lane.
         lane: Lane,
-        /// Its history.
+        /// The new counters of the job.
         counters: Counters,
-        /// Why it came back.
+        /// The reason why the job returns.
         why: Return,
     },
-    /// Keep it among the dead.
+    /// The job is kept among the dead.
     Bury {
-        /// Its history; the last failure is the reason.
+        /// The new counters of the job; their last failure is the reason.
         counters: Counters,
     },
-    /// Remove it: it was cancelled, for this reason.
+    /// The job was cancelled for this reason: it is removed.
     Cancel(String),
 }
 
 impl Transition {
-    /// True when the job will not run again by itself.
+    /// Returns true when the job will not run again by itself.
     #[must_use]
     pub fn ends(&self) -> bool {
         match self {
@@ -73,34 +74,35 @@ impl Transition {
         }
     }
 
-    /// True when the job is done.
+    /// Returns true when the job is done.
     #[must_use]
     pub fn completes(&self) -> bool {
         matches!(self, Self::Complete | Self::CompleteWith(_))
     }
 }
 
-/// Why a job waits in `due`.
+/// The reason why a job waits in `due`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// An attempt failed.
     Retry,
-    /// The handler asked for it.
+    /// The handler snoozed the job.
     Snooze,
-    /// Nobody here can run it; somebody may.
+    /// This node has no worker for the kind or its version; another node may have one.
     UnknownKind,
 }
 
-/// Why a job went back to a ready lane.
+/// The reason why a job returns to a ready lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Return {
-    /// Its node died.
+    /// The node that held the job died.
     Rescue,
-    /// Its node handed it back.
+    /// The node that held the job released it.
     Release,
 }
 
-/// Decides. `jitter` is a random number from −1 to 1.
+/// Returns the next step of a job whose claim ended at `now`. `jitter` is a random number from
+/// −1 to 1, which varies the backoff.
 #[must_use]
 pub fn decide(
     policy: &Policy,
@@ -110,7 +112,7 @@ pub fn decide(
     jitter: f64,
 ) -> Transition {
     match ending {
-        // The callbacks have run, and who is to stop knows it: the job itself is done.
+        // The slot has run the callbacks and noted that it or its pool stops: the job is done.
         Ending::Outcome(
             Outcome::Done | Outcome::Callbacks(_) | Outcome::StopSlot | Outcome::StopPool,
         ) => Transition::Complete,
@@ -124,11 +126,11 @@ pub fn decide(
             failed(policy, &counters.failed(failure, now), verdict, now, jitter)
         }
         Ending::UnknownKind => Transition::Later {
-            delay: not_for_us_delay(counters.deliveries),
+            delay: unknown_kind_delay(counters.deliveries),
             counters: counters.returned(),
             why: Wait::UnknownKind,
         },
-        // What was handed back has waited once: it goes to the front, suspects to their lane.
+        // A released job has waited once already: it goes to the front, a suspect to its lane.
         Ending::Released => Transition::Ready {
             lane: if counters.is_suspect() { Lane::Suspect } else { Lane::Front },
             counters: counters.returned(),
@@ -174,9 +176,10 @@ fn failed(
     Transition::Later { delay, counters: counters.returned(), why: Wait::Retry }
 }
 
-/// 1 s, 2 s, 4 s … at most a minute: long enough not to burn the queue, short enough to be found
-/// soon after a deploy that brings the worker.
-fn not_for_us_delay(deliveries: u64) -> Duration {
+/// Returns the wait of a job for which this node has no worker: 1 s, 2 s, 4 s … at most 60 s,
+/// doubled with each delivery. The wait is long enough not to keep the queue busy, and short enough
+/// for the job to be claimed soon after a deploy that brings the worker.
+fn unknown_kind_delay(deliveries: u64) -> Duration {
     let doublings = u32::try_from(deliveries.min(6)).unwrap_or(6);
     Duration::from_secs(1 << doublings).min(Duration::from_secs(60))
 }
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn snoozing_and_handing_back_burn_nothing() {
+    fn snoozing_and_releasing_count_no_attempt() {
         let wait = Duration::from_secs(3);
         let Transition::Later { delay, counters, why } =
             run(&Policy::default(), &fresh(), Ending::Outcome(Outcome::Snooze(wait)))
@@ -264,7 +267,7 @@ mod tests {
         let Transition::Ready { lane, counters, .. } =
             run(&Policy::default(), &fresh(), Ending::Released)
         else {
-            panic!("handed back is ready");
+            panic!("a released job is ready");
         };
         assert_eq!(lane, Lane::Front);
         assert_eq!((counters.failures, counters.crashes, counters.deliveries), (0, 0, 1));
@@ -290,7 +293,7 @@ mod tests {
         let reason = counters.last_failure.map(|failure| failure.to_string()).unwrap_or_default();
         assert_eq!(reason, "crash: node n3 died while it ran (crash 3)");
 
-        // A limit of 2 must not bury a job that never ran apart from the others.
+        // A limit of 2 must not bury a job that has not yet run as a suspect.
         let strict = Policy::default().crashes(2);
         let mut counters = fresh();
         counters.crashes = 1;
@@ -299,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_job_waits_longer_each_time_but_never_over_a_minute() {
+    fn a_job_of_unknown_kind_waits_longer_each_time_but_never_over_a_minute() {
         let mut counters = fresh();
         let mut waits = vec![];
         for _ in 0..8 {

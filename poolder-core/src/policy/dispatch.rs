@@ -1,5 +1,5 @@
-//! Which slot a job goes to, and which node serves which slot. Pure, and part of the wire format:
-//! producers in any language must come to the same answer.
+//! The choice of a job's slot, and of the node that leases a slot. Pure, and part of the wire
+//! format: producers in any language must compute the same results.
 //!
 //! ```text
 //! hash(bytes)    FNV-1a of 64 bits, then the finalizer of MurmurHash3 (fmix64)
@@ -15,21 +15,22 @@ use crate::job::{Error, Partition};
 /// The most slots a pool can have.
 pub const MAX_SLOTS: u16 = 10_000;
 
-/// How the jobs of a pool find their slots.
+/// The way in which the jobs of a pool are assigned to slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
-    /// All slots of all processes compete for the queue. Scales by adding processes.
+    /// All slots of all processes claim from one queue. Adding processes adds throughput.
     #[default]
     Shared,
-    /// Each producer deals its jobs to the slots of the fleet in turn.
+    /// Each producer sends its jobs to the slots of the fleet one after another.
     RoundRobin,
-    /// Any slot, by chance.
+    /// A random slot.
     Random,
-    /// The clock in milliseconds, modulo the size.
+    /// The slot whose number is the clock in milliseconds, modulo the number of slots.
     Monotonic,
-    /// By key: all jobs of a key go to one slot, which runs them in order.
+    /// The slot is chosen by the job's key: all jobs of a key go to one slot, which runs them in
+    /// order.
     Phash,
-    /// Every living slot runs a copy.
+    /// Every live slot runs a copy of the job.
     Broadcast,
 }
 
@@ -44,7 +45,7 @@ impl Mode {
         Self::Broadcast,
     ];
 
-    /// Its name.
+    /// Returns the name of the mode.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +58,7 @@ impl Mode {
         }
     }
 
-    /// True when each job goes to one certain slot of the fleet.
+    /// Returns true when each job goes to one particular slot of the fleet.
     #[must_use]
     pub fn is_addressed(self) -> bool {
         matches!(self, Self::RoundRobin | Self::Random | Self::Monotonic | Self::Phash)
@@ -81,20 +82,20 @@ impl FromStr for Mode {
     }
 }
 
-/// Where a job goes.
+/// The destination of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
-    /// To whichever slot is free.
+    /// Any free slot.
     Any,
-    /// To this slot.
+    /// The slot with this number.
     One(u16),
-    /// To every slot.
+    /// Every slot.
     All,
 }
 
-/// Picks the slot among `n`, which is 1 or more. What `key` is depends on the mode: how many jobs
-/// the producer has dealt before, a random number, the clock in milliseconds, or the [`hash`] of
-/// the job's key.
+/// Picks a slot among `n` (1 or more). The meaning of `key` depends on the mode: the number of jobs
+/// that the producer has sent before, a random number, the clock in milliseconds, or the [`hash`]
+/// of the job's key.
 ///
 /// ```
 /// use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
@@ -116,7 +117,7 @@ pub fn pick(mode: Mode, key: u64, n: u16) -> Pick {
     }
 }
 
-/// The hash of the wire format.
+/// Returns the hash of the bytes, as defined by the wire format.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -129,7 +130,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
     mixed ^ (mixed >> 33)
 }
 
-/// Jump consistent hash: when one slot is added to n, one key in n + 1 moves, and only to it.
+/// Returns the bucket of the key by jump consistent hash: when one bucket is added to n, one key in
+/// n + 1 moves, and only to the new bucket.
 fn jump(mut key: u64, buckets: u64) -> u64 {
     let (mut bucket, mut next) = (0_u64, 0_u64);
     while next < buckets {
@@ -141,8 +143,9 @@ fn jump(mut key: u64, buckets: u64) -> u64 {
     bucket
 }
 
-/// The node that leases a slot: rendezvous hashing, so that a node that joins takes slots but
-/// moves none between the others, and those of one that leaves are spread over the rest.
+/// Returns the node that leases a slot, by rendezvous hashing. A node that joins takes slots over
+/// but moves none between the other nodes; the slots of a node that leaves are spread over the
+/// rest.
 #[must_use]
 pub fn holder<'a>(slot: &Partition, nodes: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nodes.into_iter().max_by_key(|node| (hash(format!("{node}\n{slot}").as_bytes()), *node))
@@ -162,7 +165,7 @@ mod tests {
         counts
     }
 
-    /// Every count within 4 σ of the mean.
+    /// Asserts that every count is within 4 σ of the mean.
     fn assert_fair(counts: &[u64]) {
         let (jobs, n) = (counts.iter().sum::<u64>() as f64, counts.len() as f64);
         let (mean, sigma) = (jobs / n, (jobs / n * (1.0 - 1.0 / n)).sqrt());
@@ -171,7 +174,7 @@ mod tests {
         }
     }
 
-    /// SplitMix64 from a fixed seed.
+    /// Returns the numbers of SplitMix64 from a fixed seed.
     fn random() -> impl Iterator<Item = u64> {
         let mut state = 7_u64;
         std::iter::repeat_with(move || {
@@ -184,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_jobs_are_dealt_fairly() {
-        let turns = counts(Mode::RoundRobin, 0..100_000, 16);
-        let (most, least) = (turns.iter().max(), turns.iter().min());
-        assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{turns:?}");
+        let dealt = counts(Mode::RoundRobin, 0..100_000, 16);
+        let (most, least) = (dealt.iter().max(), dealt.iter().min());
+        assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{dealt:?}");
         assert_fair(&counts(Mode::Random, random().take(100_000), 16));
         let keys = (0..100_000).map(|i| hash(format!("customer-{i}").as_bytes()));
         assert_fair(&counts(Mode::Phash, keys, 16));

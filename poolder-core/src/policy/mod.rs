@@ -1,5 +1,5 @@
-//! Decisions: what becomes of a job when its claim ends, and which slot of an addressed pool a job
-//! goes to.
+//! Decisions: the next step of a job whose claim has ended, and the slot of an addressed pool that
+//! a job goes to.
 //!
 //! Pure; imports [`job`](crate::job) only.
 
