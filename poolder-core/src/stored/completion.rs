@@ -1,4 +1,4 @@
-//! How a job ended: what a waiting caller is told.
+//! The completion record of a job: its end, for a waiting caller.
 //!
 //! ```text
 //! stored form     d                      done, without a result
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
 
-/// How a job ended.
+/// The end of a job.
 ///
 /// ```
 /// use poolder_core::{Completion, JobId};
@@ -25,23 +25,23 @@ use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
-    /// It was done, and returned nothing.
+    /// The job is done, without a result.
     Done,
-    /// It was done, and returned this (MessagePack).
+    /// The job is done, with this result (MessagePack).
     DoneWith(Vec<u8>),
-    /// It died of this.
+    /// The job died of this failure.
     Dead(Failure),
-    /// It was cancelled, for this reason.
+    /// The job was cancelled for this reason.
     Cancelled(String),
 }
 
 impl Completion {
-    /// What the handler returned. A job that was done without a result is good enough for `()`
-    /// and for an `Option`.
+    /// Returns the result of the handler. A job that is done without a result can be read as `()`
+    /// or as an `Option`.
     ///
     /// # Errors
     /// [`Error::is_dead`] and [`Error::is_cancelled`] with the reason, [`Error::is_no_result`]
-    /// when there is none, [`Error::is_codec`] when it is not a `T`.
+    /// when the job has no result, [`Error::is_codec`] when the result is not a `T`.
     pub fn into_result<T: DeserializeOwned>(self, job: JobId) -> Result<T, Error> {
         let read = |payload: &[u8]| {
             let raw = RawJob { kind: "result", version: 1, format: Format::MessagePack, payload };
@@ -68,13 +68,13 @@ impl Completion {
         }
     }
 
-    /// The stored form.
+    /// Returns the stored form.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let with = |tag: u8, content: &[u8]| [&[tag], content].concat();
         match self {
             Self::Done => with(b'd', &[]),
             Self::DoneWith(result) => with(b'r', result),
-            // Two short strings into a Vec: there is nothing that can fail.
+            // Writing two short strings into a Vec cannot fail.
             Self::Dead(failure) => with(b'x', &rmp_serde::to_vec(failure).unwrap_or_default()),
             Self::Cancelled(reason) => with(b'c', reason.as_bytes()),
         }
@@ -83,7 +83,7 @@ impl Completion {
     /// Reads the stored form.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let unreadable =
-            |why: &str| Error::codec(format!("how the job ended cannot be read: {why}"));
+            |why: &str| Error::codec(format!("the completion record cannot be read: {why}"));
         let (tag, content) = bytes.split_first().ok_or_else(|| unreadable("it is empty"))?;
         Ok(match tag {
             b'd' => Self::Done,
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_is_told_apart_by_whoever_waits() {
+    fn each_completion_gives_its_result_or_its_error() {
         let job = JobId::from_bytes([7; 16]);
         let seven = || Completion::DoneWith(vec![7]);
         assert_eq!(seven().into_result::<u64>(job).unwrap(), 7);

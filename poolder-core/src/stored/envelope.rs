@@ -1,7 +1,7 @@
 //! The stored form of a job: a short positional header, then the payload. This layout is frozen.
 //!
 //! ```text
-//! offset  bytes  what
+//! offset  bytes  content
 //! 0       1      layout version, 1
 //! 1       1      flags: 1 options follow the kind, 2 the payload is JSON
 //! 2       16     job id
@@ -10,7 +10,7 @@
 //! [19+k   2 + n  length of the options (big endian), options: a MessagePack map]
 //! ...            payload
 //! ```
-//! Only what differs from the defaults is written as options, so that most jobs have none.
+//! Only settings that differ from the defaults are written as options, so that most jobs have none.
 
 mod change;
 
@@ -29,7 +29,7 @@ const IS_JSON: u8 = 2;
 const FIXED: usize = 19;
 const MAX_OPTIONS: usize = 4096;
 
-/// A job as it is stored.
+/// The stored form of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     raw: Vec<u8>,
@@ -39,7 +39,7 @@ pub struct Envelope {
     options: Option<Box<Options>>,
 }
 
-/// What a job carries beside its kind and payload. `None` stands for the default.
+/// The settings of a job besides its kind and payload. `None` stands for the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Options {
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
@@ -48,28 +48,29 @@ pub(crate) struct Options {
     attempts: Option<u32>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     backoff: Option<StoredBackoff>,
-    /// Milliseconds; 0 for no timeout.
+    /// The timeout in milliseconds; 0 for no timeout.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     timeout: Option<u64>,
-    /// Milliseconds.
+    /// The time for retries after the first failure, in milliseconds.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     retry_for: Option<u64>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     crashes: Option<u32>,
-    /// Somebody waits for the end: it is recorded, and kept for so many milliseconds.
+    /// The retention of the completion record in milliseconds; `None` writes none.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     completion_kept: Option<u64>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     tick: Option<Tick>,
-    /// Somebody waits for the reply.
+    /// `Some(true)` when a caller waits for the reply.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     call: Option<bool>,
-    /// The hash of the key by which its slot was picked, unless that is the payload.
+    /// The hash of the key by which the slot of the job was picked; `None` when the key is the
+    /// payload.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     key: Option<u64>,
 }
 
-/// A backoff in milliseconds. The default one is never stored.
+/// A backoff in milliseconds. The default backoff is never stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum StoredBackoff {
     #[serde(rename = "e")]
@@ -85,11 +86,11 @@ enum StoredBackoff {
 }
 
 impl Envelope {
-    /// Builds the stored form; `write` appends the payload.
+    /// Builds the stored form of a job; `write` appends the payload.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal kind or policy, [`Error::is_too_large`] for a payload
-    /// above [`MAX_PAYLOAD`], and whatever `write` returns.
+    /// above [`MAX_PAYLOAD`], and any error of `write`.
     pub fn build(
         id: JobId,
         kind: &str,
@@ -137,15 +138,15 @@ impl Envelope {
         })
     }
 
-    /// Reads a stored form. Nothing in it is trusted.
+    /// Reads a stored form. Every field is checked, because the bytes are not trusted.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it is not one.
+    /// [`Error::is_codec`] when the bytes are not the stored form of a job.
     pub fn parse(mut raw: Vec<u8>) -> Result<Self, Error> {
         Self::take(&mut raw)
     }
 
-    /// Reads a stored form and takes its bytes; they stay where they are when they are not one.
+    /// Reads a stored form and moves its bytes out of `raw`. On an error, `raw` keeps its bytes.
     pub(crate) fn take(raw: &mut Vec<u8>) -> Result<Self, Error> {
         let corrupt = |what: &str| Error::codec(format!("the stored job cannot be read: {what}"));
         let header: &[u8; FIXED] =
@@ -185,26 +186,26 @@ impl Envelope {
         Ok(Self { id: JobId::from_bytes(id), kind, payload, options, raw: std::mem::take(raw) })
     }
 
-    /// The stored bytes.
+    /// Returns the stored bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.raw
     }
 
-    /// The job's id.
+    /// Returns the id of the job.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.id
     }
 
-    /// The job's kind.
+    /// Returns the kind of the job.
     #[must_use]
     pub fn kind(&self) -> &str {
-        // The range was checked to be UTF-8 when the envelope was made.
+        // The range was checked to be UTF-8 when the envelope was created.
         std::str::from_utf8(&self.raw[self.kind.clone()]).unwrap_or_default()
     }
 
-    /// The payload and what is needed to read it.
+    /// Returns the payload with its kind, version and format, which are needed to read it.
     #[must_use]
     pub fn raw_job(&self) -> RawJob<'_> {
         RawJob {
@@ -215,19 +216,19 @@ impl Envelope {
         }
     }
 
-    /// The version of the payload's shape.
+    /// Returns the version of the payload's shape.
     #[must_use]
     pub fn version(&self) -> u16 {
         self.options.as_ref().and_then(|options| options.version).unwrap_or(1)
     }
 
-    /// The policy the job travels with. A value that no node could follow is the default's.
+    /// Returns the policy of the job; the default policy when the stored one is not allowed.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.options.as_ref().map_or_else(Policy::default, |options| options.policy())
     }
 
-    /// The size of the payload in bytes.
+    /// Returns the size of the payload in bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
         self.raw.len() - self.payload
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_stored_reading_it_neither_panics_nor_believes() {
+    fn corrupt_envelopes_are_refused_without_a_panic() {
         let good = build("kind", 2, &Policy::default().attempts(1), b"x").as_bytes().to_vec();
         for cut in 0..good.len() - 1 {
             assert!(Envelope::parse(good[..cut].to_vec()).is_err(), "cut at {cut}");

@@ -1,5 +1,5 @@
-//! The bytes of jobs, counters and completions in Redis, written and read. Nothing that is read is
-//! trusted.
+//! Writing and reading of the bytes of jobs, counters and completions in Redis. Bytes that are read
+//! are never trusted.
 //!
 //! Pure; imports [`job`](crate::job) and [`policy`](crate::policy).
 

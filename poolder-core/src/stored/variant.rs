@@ -1,9 +1,10 @@
-//! An enum as several kinds: the kind names the variant, the payload is only its content.
+//! Storage of an enum as several kinds: the kind names the variant, and the payload is only the
+//! content of the variant.
 //!
-//! `#[derive(Job)]` on an enum uses this. The content of `Unit` is nil, that of `Newtype(x)` is
-//! `x`, that of `Tuple(x, y)` an array and that of `Struct { x, y }` a map. It works by standing
-//! between serde's default representation and the format: one side says which variant it is, the
-//! other only sees the content.
+//! `#[derive(Job)]` on an enum uses this module. The content of `Unit` is nil, that of `Newtype(x)`
+//! is `x`, that of `Tuple(x, y)` an array and that of `Struct { x, y }` a map. The module wraps the
+//! serializer and the deserializer of the format: the enum in serde's default representation sees
+//! its variant and the content, the format sees only the content.
 
 use std::any::type_name;
 use std::fmt;
@@ -16,14 +17,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::job::{Error, Job, RawJob, payload};
 
-const NOT_A_VARIANT: &str = "it is not read and written as a plain enum; derive(Job) on an enum \
+const NOT_A_VARIANT: &str = "the type is not serialized as a plain enum; derive(Job) on an enum \
     needs serde's default representation, without tag, content, untagged, from or into";
 
-/// Appends the content of an enum's variant as MessagePack with field names.
+/// Appends the content of an enum variant as MessagePack with field names.
 ///
 /// # Errors
-/// [`Error::is_codec`] when the content cannot be serialized, or when `value` does not serialize
-/// as a variant: that takes an enum in serde's default representation.
+/// [`Error::is_codec`] when the content cannot be serialized, or when `value` is not an enum in
+/// serde's default representation.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
     let mut writer = rmp_serde::Serializer::new(out).with_struct_map();
     value
@@ -31,29 +32,29 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
         .map_err(|error| Error::codec(format!("the job cannot be serialized: {error}")))
 }
 
-/// Reads the variant with that index, counted from 0 as serde counts them, from its content.
+/// Reads the variant with this index from its content. serde counts the variants from 0.
 ///
 /// # Errors
-/// [`Error::is_codec`] when the payload is not that variant's content, too deep, or followed by
-/// more, or when `T` is not an enum in serde's default representation.
+/// [`Error::is_codec`] when the payload is not the content of this variant, is nested too deeply or
+/// is followed by further bytes, or when `T` is not an enum in serde's default representation.
 pub fn decode<T: DeserializeOwned>(raw: RawJob<'_>, index: u32) -> Result<T, Error> {
     payload::decode_seed(raw, Indexed(index, PhantomData::<T>))
 }
 
-/// Reads the variant whose place in [`Job::KINDS`] is that of the payload's kind.
+/// Reads the variant whose index is that of the payload's kind in [`Job::KINDS`].
 ///
 /// # Errors
-/// Those of [`decode`]; also [`Error::is_codec`] for a kind of another type, and for a variant of
-/// another kind, which a `Deserialize` written by hand could return.
+/// The errors of [`decode`]; also [`Error::is_codec`] for a kind that is not in [`Job::KINDS`], and
+/// for a variant of another kind, which a `Deserialize` written by hand could return.
 pub fn decode_kind<T: Job>(raw: RawJob<'_>) -> Result<T, Error> {
     let refuse = |why| Error::codec(format!("kind {:?} {why} {}", raw.kind, type_name::<T>()));
     let place = T::KINDS.iter().position(|kind| *kind == raw.kind);
-    let index = place.ok_or_else(|| refuse("is none of"))?;
+    let index = place.ok_or_else(|| refuse("is not a kind of"))?;
     let value: T = decode(raw, index as u32)?;
-    if value.kind() == raw.kind { Ok(value) } else { Err(refuse("was read as another one by")) }
+    if value.kind() == raw.kind { Ok(value) } else { Err(refuse("was read as another kind of")) }
 }
 
-/// Reads a `T` as the variant with that index.
+/// Reads a `T` as the variant with this index.
 struct Indexed<T>(u32, PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Indexed<T> {
@@ -64,10 +65,11 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Indexed<T> {
     }
 }
 
-/// Takes a variant and hands its content on.
+/// Serializes only the content of a variant, with the wrapped serializer.
 struct ToContent<S>(S);
 
-/// What a value that is no variant meets.
+/// Implements the methods of a serializer that only values other than enum variants call: each
+/// returns an error.
 macro_rules! refuse {
     ($($method:ident $(<$t:ident>)? ($($argument:ty),*) -> $ok:ty;)*) => {$(
         fn $method $(<$t: Serialize + ?Sized>)? (self, $(_: $argument),*) -> Result<$ok, S::Error> {
@@ -76,7 +78,7 @@ macro_rules! refuse {
     )*};
 }
 
-/// Of an enum or a variant.
+/// The name of an enum or of a variant.
 type Name = &'static str;
 
 impl<S: Serializer> Serializer for ToContent<S> {
@@ -192,7 +194,7 @@ impl<S: SerializeStruct> ser::SerializeStructVariant for ToContent<S> {
     }
 }
 
-/// A content, and which variant it is.
+/// The content of a variant and the index of that variant.
 struct FromContent<D> {
     index: u32,
     content: D,
@@ -238,7 +240,7 @@ impl<'de, D: Deserializer<'de>> de::VariantAccess<'de> for FromContent<D> {
     type Error = D::Error;
 
     fn unit_variant(self) -> Result<(), D::Error> {
-        self.content.deserialize_any(Nothing)
+        self.content.deserialize_any(UnitContent)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, D::Error> {
@@ -258,10 +260,10 @@ impl<'de, D: Deserializer<'de>> de::VariantAccess<'de> for FromContent<D> {
     }
 }
 
-/// The content of a unit variant: null, or an empty map as many producers write it.
-struct Nothing;
+/// Reads the content of a unit variant: null, or an empty map, which many producers write.
+struct UnitContent;
 
-impl<'de> Visitor<'de> for Nothing {
+impl<'de> Visitor<'de> for UnitContent {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_plain_enum_is_told_so() {
+    fn a_type_that_is_not_a_plain_enum_is_refused() {
         #[derive(Serialize, Deserialize, Debug)]
         #[serde(tag = "type")]
         enum Tagged {

@@ -1,9 +1,9 @@
-//! How jobs look inside Redis: stream entries, waiting bodies, dead records. Nothing read is
-//! trusted.
+//! The forms of jobs in Redis: stream entries, waiting bodies and dead records. Bytes that are read
+//! are never trusted.
 //!
 //! ```text
-//! stream entry    j <envelope> [c <counters>]      as Poolder writes it
-//!                 kind <kind> payload <JSON>       as any other client may write it
+//! stream entry    j <envelope> [c <counters>]      as written by Poolder
+//!                 kind <kind> payload <JSON>       a plain entry, as other clients may write it
 //! waiting body    <head> <envelope>
 //! dead record     <u16 length> <MessagePack: Death> <head> <envelope, or the raw fields>
 //! head            <u8 lane> <u16 length> <counters>
@@ -26,43 +26,48 @@ pub(crate) const JOB: &str = "j";
 /// The field of an entry that holds the counters.
 pub(crate) const COUNTERS: &str = "c";
 
-/// A job that this process holds: it may settle it, as long as nobody took it back.
+/// A claimed job. The node that claimed the job may settle it until a rescue takes the job away.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The lane it was claimed from.
+    /// The lane from which the job was claimed.
     pub lane: Lane,
-    /// The entry, which within one server history is the claim's fence.
+    /// The stream entry. Within one server history an entry is given to one claim only, so its id
+    /// fences the claim.
     pub entry: EntryId,
     /// The job.
     pub envelope: Envelope,
-    /// What has happened to it before.
+    /// The counters of the job before this claim.
     pub counters: Counters,
-    /// For a plain entry: all its text, to know it again.
+    /// The joined text of a plain entry, by which `move.lua` recognizes the entry; `None` for an
+    /// entry written by Poolder.
     pub(crate) plain: Option<Vec<u8>>,
-    /// What was claimed with it by one read, where that was much.
+    /// The range of entries that one read claimed together with this one; `None` for fewer than 8
+    /// entries, and for an entry that was not claimed by a read.
     pub(crate) range: Option<Arc<ClaimedRange>>,
 }
 
-/// The entries that one read gave to us: a piece of the stream in which there are no others, and
-/// never will be.
+/// The entries that one read claimed: a contiguous range of the stream. It contains no entries of
+/// other claims, and none can be added to it, because streams grow only at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClaimedRange {
-    /// The id of its first entry …
+    /// The id of the first entry.
     pub(crate) first: EntryId,
-    /// … and the least id that is greater than that of its last.
+    /// The smallest id that is greater than the id of the last entry.
     pub(crate) after: String,
-    /// How many entries it has.
+    /// The number of entries.
     pub(crate) size: usize,
 }
 
 impl ClaimedRange {
-    /// Fewer than this are removed more cheaply one by one.
-    const LEAST: usize = 8;
+    /// The fewest entries of a range. Fewer entries are removed more cheaply one by one than by
+    /// trimming the stream.
+    const MIN_SIZE: usize = 8;
 
-    /// `ids` as one read brought them.
+    /// Creates the range of the entry ids that one read returned, in their order. `None` for fewer
+    /// than 8 ids, and when the last id has no successor.
     pub(crate) fn of<'a>(ids: impl ExactSizeIterator<Item = &'a EntryId>) -> Option<Arc<Self>> {
         let (size, mut ids) = (ids.len(), ids);
-        if size < Self::LEAST {
+        if size < Self::MIN_SIZE {
             return None;
         }
         let (first, last) = (ids.next()?.clone(), ids.last()?);
@@ -73,50 +78,50 @@ impl ClaimedRange {
 }
 
 impl Claim {
-    /// The job's id.
+    /// Returns the id of the job.
     #[must_use]
     pub fn job_id(&self) -> JobId {
         self.envelope.id()
     }
 
-    /// Which attempt this is, from 1.
+    /// Returns the number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.counters.failures.saturating_add(1)
     }
 
-    /// How often the job was given to a slot, this time included: it grows with every claim.
+    /// Returns how often a slot got the job, this time included. The number grows with every claim.
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.counters.deliveries.saturating_add(1)
     }
 }
 
-/// An entry that is not a job. It goes to the dead as raw bytes.
+/// An entry that is not a job. It is buried as raw bytes.
 #[derive(Debug, Clone)]
 pub struct Undecodable {
-    /// The lane it was found in.
+    /// The lane in which the entry was found.
     pub lane: Lane,
-    /// The entry.
+    /// The id of the entry.
     pub entry: EntryId,
-    /// Its fields, joined.
+    /// The joined names and values of the fields.
     pub(crate) raw: Vec<u8>,
-    /// The id under which it is kept.
+    /// The job id under which the entry is kept among the dead.
     pub(crate) id: JobId,
-    /// Why it cannot be read.
+    /// The reason why the entry cannot be read.
     pub reason: Failure,
 }
 
-/// What an entry turned out to be.
+/// A stream entry after it was read.
 #[derive(Debug, Clone)]
 pub enum Entry {
-    /// A job.
+    /// The entry is a job.
     Job(Claim),
-    /// Not a job.
+    /// The entry is not a job.
     Undecodable(Undecodable),
 }
 
-/// Reads a stream entry. `stream` gives a plain entry its id.
+/// Reads a stream entry. The job id of a plain entry is derived from `stream` and the entry id.
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
@@ -142,8 +147,8 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
     };
     match place(JOB) {
         Some(0) => return Ok((Envelope::take(&mut fields[0].1)?, counters, None)),
-        // `move.lua` knows a packed entry by its first field: one that it cannot know again could
-        // be claimed but never be settled.
+        // `move.lua` recognizes an entry written by Poolder by its first field. An entry with `j`
+        // elsewhere could be claimed, but never settled.
         Some(_) => return Err(Error::codec("the field \"j\" is not the entry's first")),
         None => {}
     }
@@ -163,41 +168,42 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
     Ok((envelope, counters, Some(joined(fields))))
 }
 
-/// All text of an entry, joined by zero bytes, as `move.lua` joins it.
+/// Returns all names and values of an entry, joined by zero bytes, as `move.lua` joins them.
 fn joined(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let parts: Vec<&[u8]> = fields.iter().flat_map(|(k, v)| [k.as_slice(), v]).collect();
     parts.join(&0)
 }
 
-/// A node's name in a dead record is cut here: foreign consumers may be called anything.
+/// The longest name of a node in a dead record, in bytes. Longer names are cut: consumers of other
+/// clients may have names of any length.
 const MAX_NODE: usize = 256;
 
-/// Why and where a job died.
+/// The reason for the death of a job, and the node that buried it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Death {
-    /// The reason.
+    /// The failure of which the job died.
     pub(crate) failure: Failure,
-    /// The node that buried it.
+    /// The node that buried the job.
     pub(crate) node: String,
-    /// True when what follows is not an envelope but raw fields.
+    /// True when the record ends with raw fields instead of an envelope.
     #[serde(default)]
     pub(crate) raw: bool,
 }
 
 impl Death {
-    /// `node` buried it.
+    /// Creates the record of a death. `node` buried the job; a long name is cut.
     pub(crate) fn new(failure: Failure, node: &str, raw: bool) -> Self {
         let end = (0..=node.len().min(MAX_NODE)).rev().find(|end| node.is_char_boundary(*end));
         Self { failure, node: node[..end.unwrap_or(0)].to_owned(), raw }
     }
 
-    /// The stored form, with its length in front.
+    /// Returns the stored form, preceded by its length.
     pub(crate) fn encode(&self) -> Vec<u8> {
         with_length(rmp_serde::to_vec(self).unwrap_or_default())
     }
 }
 
-/// What stands before a body: the lane it goes to and its history.
+/// Returns the head of a body: the lane that the job goes to, and its counters.
 pub(crate) fn head(lane: Lane, counters: &Counters) -> Vec<u8> {
     let mut head = vec![u8::try_from(lane.index()).unwrap_or_default()];
     head.extend(with_length(counters.encode()));
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_ends_right_after_its_last_entry() {
+    fn a_claimed_range_ends_right_after_its_last_entry() {
         let ids = |last: &str| {
             let mut ids: Vec<EntryId> = (0..7).map(|n| format!("5-{n}").into()).collect();
             ids.push(last.into());

@@ -1,5 +1,5 @@
-//! Envelopes made from others: for a caller who waits, for an operator who edits, and for the ticks
-//! of a schedule.
+//! Changes of envelopes: for a caller that waits for the end or the reply, for a key, for an
+//! operator's edit, and for the ticks of a schedule.
 
 use std::time::Duration;
 
@@ -7,62 +7,63 @@ use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_millis
 use crate::policy::dispatch::hash;
 use crate::stored::envelope::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, Options};
 
-/// Where the id stands.
+/// The position of the job id in the stored form.
 const ID: std::ops::Range<usize> = 2..18;
 
 impl Envelope {
-    /// The same job as a call: somebody waits for the reply, so that the worker's `handle_call`
-    /// runs it.
+    /// Turns the job into a call: a caller waits for the reply, and the worker's `handle_call` runs
+    /// the job.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when its options cannot be stored.
+    /// [`Error::is_codec`] when the options of the job cannot be stored.
     pub fn calling(self) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.call = Some(true);
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
-    /// True when somebody waits for the reply.
+    /// Returns true when a caller waits for the reply.
     #[must_use]
     pub fn is_call(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.call == Some(true))
     }
 
-    /// The same job, with the hash of the key that picks its slot.
+    /// Sets the hash of the key by which the slot of the job is picked.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when its options cannot be stored.
+    /// [`Error::is_codec`] when the options of the job cannot be stored.
     pub fn keyed(self, key: u64) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.key = Some(key);
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
-    /// The hash of its key: jobs of one key run one at a time, in order, in a slot that keeps it.
+    /// Returns the hash of the job's key: the key that was given, or else the payload. Jobs of one
+    /// key run one at a time and in order in a slot that keeps the order per key.
     #[must_use]
     pub fn key(&self) -> u64 {
         let key = self.options.as_ref().and_then(|options| options.key);
         key.unwrap_or_else(|| hash(&self.raw[self.payload..]))
     }
 
-    /// The same job, whose end shall be recorded however it ends, and kept for this long.
+    /// Requests a completion record, which is written however the job ends and kept for this time.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for no time at all.
+    /// [`Error::is_invalid`] for a time below 1 ms.
     pub fn keeping_completion(self, kept: Duration) -> Result<Self, Error> {
         let kept = clamped_millis(kept).unsigned_abs();
         if kept == 0 {
-            return Err(Error::invalid("the end of a job must be kept for at least 1 ms"));
+            return Err(Error::invalid("the completion of a job must be kept for at least 1 ms"));
         }
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.completion_kept = Some(kept);
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
-    /// The same job with another payload.
+    /// Copies the job with another payload.
     ///
     /// # Errors
-    /// [`Error::is_too_large`] for one above [`MAX_PAYLOAD`].
+    /// [`Error::is_too_large`] for a payload above [`MAX_PAYLOAD`].
     pub fn with_payload(&self, format: Format, payload: &[u8]) -> Result<Self, Error> {
         if payload.len() > MAX_PAYLOAD {
             return Err(Error::too_large(format!(
@@ -75,10 +76,10 @@ impl Envelope {
         self.rebuilt(options, format == Format::Json, payload)
     }
 
-    /// The same job under another policy.
+    /// Copies the job with another policy.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a policy that cannot be followed.
+    /// [`Error::is_invalid`] for a policy that is not allowed.
     pub fn with_policy(&self, policy: &Policy) -> Result<Self, Error> {
         policy.check()?;
         let old = self.options.as_deref().cloned().unwrap_or_default();
@@ -88,7 +89,7 @@ impl Envelope {
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
-    /// The same job under another id, for the tick of a schedule.
+    /// Copies the job under another id, for the tick of a schedule.
     ///
     /// # Errors
     /// [`Error::is_codec`] when the tick cannot be serialized.
@@ -100,13 +101,13 @@ impl Envelope {
         Ok(Self { id, ..new })
     }
 
-    /// The tick of a schedule that it stands for.
+    /// Returns the tick of a schedule for which the job was enqueued; `None` for other jobs.
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
         self.options.as_ref()?.tick.as_ref()
     }
 
-    /// For how long the end shall be kept, when somebody waits for it.
+    /// Returns the retention of the completion record; `None` when none is written.
     #[must_use]
     pub fn completion_kept(&self) -> Option<Duration> {
         self.options.as_ref().and_then(|options| options.completion_kept).map(Duration::from_millis)
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_for_the_end_travels_with_the_job() {
+    fn the_retention_of_the_completion_travels_with_the_job() {
         for policy in [Policy::default(), Policy::default().attempts(3)] {
             let plain = job(&policy);
             assert_eq!(plain.completion_kept(), None);

@@ -1,4 +1,4 @@
-//! Reading what waits in `due` and what is kept among the dead.
+//! Reading of the bodies of waiting jobs and of the records of dead ones.
 
 use serde::Deserialize;
 
@@ -7,22 +7,22 @@ use crate::policy::Counters;
 use crate::stored::Envelope;
 use crate::stored::wire::Death;
 
-/// A dead job as it is kept.
+/// A dead record that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Dead {
     pub(crate) death: Death,
     pub(crate) counters: Counters,
-    /// The job; or what stands there, when that is none.
+    /// The job, or the raw bytes in its place when they are not a job.
     pub(crate) envelope: Result<Envelope, Vec<u8>>,
 }
 
-/// Reads a waiting body: lane, history, job.
+/// Reads the body of a waiting job: its lane, counters and envelope.
 pub(crate) fn read_waiting(body: &[u8]) -> Result<(Lane, Counters, Envelope), Error> {
     let (lane, counters, length) = head(body)?;
     Ok((lane, counters, Envelope::parse(body[length..].to_vec())?))
 }
 
-/// Reads a dead record. One that cannot be read at all is shown as raw bytes.
+/// Reads a dead record. A record that cannot be read is returned as raw bytes.
 pub(crate) fn read_dead(record: Vec<u8>) -> Dead {
     match try_read_dead(&record) {
         Ok(dead) => dead,
@@ -43,7 +43,7 @@ fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
     let mut reader = rmp_serde::Deserializer::new(stored);
     reader.set_max_depth(8);
     let death = Death::deserialize(&mut reader)
-        .map_err(|error| Error::codec(format!("the record of a death cannot be read: {error}")))?;
+        .map_err(|error| Error::codec(format!("the dead record cannot be read: {error}")))?;
     let (_, counters, length) = head(rest)?;
     let body = rest[length..].to_vec();
     let envelope =
@@ -51,7 +51,7 @@ fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
     Ok(Dead { death, counters, envelope })
 }
 
-/// The lane and the history in a head, and how long the head is.
+/// Reads a head. Returns its lane, its counters and its length in bytes.
 fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
     let (lane, rest) = bytes.split_first().ok_or_else(cut_short)?;
     let lane = Lane::from_index(usize::from(*lane))
@@ -60,7 +60,7 @@ fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
     Ok((lane, Counters::decode(counters)?, 3 + counters.len()))
 }
 
-/// What a length stands before, and what follows.
+/// Splits bytes that begin with a length of 2 bytes into the part of that length and the rest.
 fn prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
     let length = bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)));
     let end = 2 + length.ok_or_else(cut_short)?;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_read_back_and_never_believed() {
+    fn what_is_stored_is_read_back_and_garbage_is_an_error() {
         let counters = Counters::starting_in(Lane::High);
         let body = [head(Lane::High, &counters), envelope().as_bytes().to_vec()].concat();
         let (lane, read, job) = read_waiting(&body).unwrap();
