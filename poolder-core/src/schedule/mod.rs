@@ -1,10 +1,10 @@
-//! What recurs, and when: pure, as the rest of the upper half.
+//! Schedules of recurring jobs. Pure, as the rest of the upper half of this crate.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
 //! | `spec` | a schedule: its job, its timing, its policies |
-//! | `plan` | which ticks are due, which run, which comes next |
-//! | `record` | a schedule as it is stored, with who declared it |
+//! | `plan` | the plan of a schedule: the ticks that are due, those that run, and the next one |
+//! | `record` | the stored form of a schedule, with its owner and its state |
 
 mod plan;
 mod record;

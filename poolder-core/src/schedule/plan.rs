@@ -1,33 +1,35 @@
-//! Which ticks are due, which of them run, and which comes next. The one place that decides.
+//! The plan of a schedule: the ticks that are due, the ones that run, and the next one. All such
+//! decisions are made here.
 
 use std::time::Duration;
 
 use crate::job::{Timestamp, clamped_millis};
 use crate::schedule::spec::{Missed, Schedule};
 
-/// So many ticks are found in one walk at most: the interval of 10 ms has more of them in a second
-/// than are ever run.
-const WALK: usize = 20_000;
-/// Dropped ticks are counted up to this many at a time.
-const COUNTED: usize = 1_000;
+/// The most ticks that are collected in one step of `newest`. The shortest interval of
+/// 10 ms may have many more ticks in a step than can ever run.
+const MAX_WALK: usize = 20_000;
+/// The most dropped ticks that one plan counts.
+const MAX_COUNTED: usize = 1_000;
 
-/// What is to be done about a schedule.
+/// The decisions about the due ticks of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TickPlan {
-    /// The ticks that run, in order.
+    /// The ticks that run, in ascending order.
     pub run: Vec<Timestamp>,
-    /// The tick up to which all is decided.
+    /// The last tick that is decided; the next plan starts after it.
     pub last: Timestamp,
-    /// How many ticks were dropped because they were missed; at most 1,000 are counted.
+    /// The number of ticks that were dropped because they were missed, counted up to 1,000.
     pub missed: u64,
-    /// When to look again, jitter included; `None` when it never ticks again.
+    /// The time of the next plan, jitter included; `None` when the schedule never ticks again.
     pub next: Option<Timestamp>,
 }
 
 impl Schedule {
-    /// What is to be done at `now`, when all up to the tick `last` is decided. `spread` says which
-    /// part of the jitter is the schedule's own, from 0 to 1. At most `chunk` ticks run; the
-    /// others follow in the next plan, which is then due at once.
+    /// Plans the ticks that are due at `now`, after the tick `last`, up to which all ticks are
+    /// decided. `spread` is the fraction of the jitter, from 0 to 1, by which the ticks of this
+    /// schedule are delayed. At most `chunk` ticks run; the rest follows in the next plan, which is
+    /// then due at once.
     #[must_use]
     pub fn plan(
         &self,
@@ -38,7 +40,7 @@ impl Schedule {
         chunk: usize,
     ) -> TickPlan {
         let delay = self.delay(spread);
-        // A tick is due when its time and the schedule's delay have passed.
+        // A tick is due when the schedule's delay has passed since its time.
         let horizon = Timestamp::from_millis(now.millis().saturating_sub(clamped_millis(delay)));
         let next = |last| self.next(origin, last).map(|tick| tick + delay);
         let Some(latest) = self.latest(origin, last, horizon) else {
@@ -53,16 +55,16 @@ impl Schedule {
                 self.newest(origin, after, horizon, most as usize)
             }
         };
-        // All of the plan's first dropped ticks lie before the first that runs.
+        // All dropped ticks are earlier than the first one that runs.
         let until = run.first().map_or(horizon, |first| Timestamp::from_millis(first.millis() - 1));
-        let missed = self.ticks(origin, last, until).take(COUNTED).count() as u64;
+        let missed = self.ticks(origin, last, until).take(MAX_COUNTED).count() as u64;
         let more = run.len() > chunk;
         let run: Vec<_> = run.into_iter().take(chunk).collect();
         let last = if more { run.last().copied().unwrap_or(latest) } else { latest };
         TickPlan { run, last, missed, next: next(last) }
     }
 
-    /// The next ticks after a moment, jitter included: what a user asks for.
+    /// Returns the ticks after a time, jitter included, for display to users.
     pub fn upcoming(
         &self,
         origin: Timestamp,
@@ -80,11 +82,11 @@ impl Schedule {
 
     fn delay(&self, spread: f64) -> Duration {
         let delay = self.jitter.mul_f64(spread.clamp(0.0, 1.0));
-        // Ticks are whole milliseconds.
+        // Ticks have whole milliseconds.
         Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The ticks after one moment and up to another.
+    /// Returns the ticks after `after` and up to `until`.
     fn ticks(
         &self,
         origin: Timestamp,
@@ -98,15 +100,15 @@ impl Schedule {
         })
     }
 
-    /// The latest tick in the same range, found without walking over those before it: after an
-    /// outage of a month there may be millions.
+    /// Returns the latest tick after `after` and up to `until`, by bisection: after an outage of a
+    /// month there may be millions of ticks to walk over.
     fn latest(&self, origin: Timestamp, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
         let next = |after: i64| {
             let tick = self.next(origin, Timestamp::from_millis(after))?;
             (tick <= until).then_some(tick)
         };
         let mut found = next(after.millis())?;
-        // From `low` a tick is due, from `high` none is any more.
+        // `low` is the latest tick found so far; after `high` no tick is in the range.
         let (mut low, mut high) = (found.millis(), until.millis());
         while let Some(tick) = next(low) {
             found = tick;
@@ -123,7 +125,8 @@ impl Schedule {
         Some(found)
     }
 
-    /// The newest ticks in the same range, ascending.
+    /// Returns the newest ticks after `after` and up to `until`, at most `most`, in ascending
+    /// order.
     fn newest(
         &self,
         origin: Timestamp,
@@ -131,14 +134,14 @@ impl Schedule {
         until: Timestamp,
         most: usize,
     ) -> Vec<Timestamp> {
-        // Backwards in steps of time, longer ones where ticks are rare.
+        // Walks backwards in steps of time, which grow where ticks are rare.
         let mut step = 1_000 * i64::try_from(most).unwrap_or(1);
         let mut found = vec![];
         let mut until = until;
         while found.len() < most && until > after {
             let from = after.max(Timestamp::from_millis(until.millis().saturating_sub(step)));
-            let mut chunk: Vec<_> = self.ticks(origin, from, until).take(WALK + 1).collect();
-            if chunk.len() > WALK {
+            let mut chunk: Vec<_> = self.ticks(origin, from, until).take(MAX_WALK + 1).collect();
+            if chunk.len() > MAX_WALK {
                 step /= 2;
                 continue;
             }
@@ -187,7 +190,7 @@ mod tests {
         let plan = schedule("1s", Missed::One).plan(ORIGIN, ms(0), ms(14_500), 0.0, CHUNK);
         assert_eq!((plan.run, plan.last, plan.missed), (vec![ms(14_000)], ms(14_000), 13));
 
-        // The latest of a second's schedule is hardly late; that of an hour's is.
+        // The latest tick of a schedule of 1 s is at most 1 s late; an hourly one may be later.
         let plan = schedule("1s", Missed::Skip).plan(ORIGIN, ms(0), ms(14_500), 0.0, CHUNK);
         assert_eq!((plan.run, plan.missed), (vec![ms(14_000)], 13));
         let hourly = schedule("@hourly", Missed::Skip);

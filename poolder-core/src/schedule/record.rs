@@ -1,11 +1,11 @@
-//! A schedule as it is stored: what it is, who declared it, and what has happened to it. Nothing
-//! read is trusted.
+//! The stored form of a schedule: its record, with the owner that declared it, and its state. Bytes
+//! that are read are never trusted.
 //!
 //! ```text
-//! record   <u16 length> <MessagePack map: Stored> <envelope, with an id that means nothing>
+//! record   <u16 length> <MessagePack map: Stored> <envelope, whose job id is ignored>
 //! state    <revision> <last tick> <runs> <missed> <time of the last run> <its job or ->
 //! ```
-//! The state is written by scripts alone, which is why it is text.
+//! The state is text, because only scripts write it.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,20 +17,21 @@ use crate::job::{Error, JobId, Lane, Timestamp, clamped_millis};
 use crate::schedule::spec::{Missed, Overlap, Schedule};
 use crate::stored::Envelope;
 
-/// Whether a schedule ticks.
+/// The status of a schedule: active, or the reason why it does not tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Status {
-    /// It ticks, unless it never fires again.
+    /// The schedule ticks, as long as its timing has a next tick.
     #[default]
     #[serde(rename = "a")]
     Active,
-    /// An operator has paused it; only resuming it makes it tick again.
+    /// An operator has paused the schedule. It ticks again only when it is resumed.
     #[serde(rename = "p")]
     Paused,
-    /// One of its own jobs has stopped it; resuming it or a new declaration makes it tick again.
+    /// A job of the schedule has stopped it. It ticks again when it is resumed, or when its
+    /// declaration changes.
     #[serde(rename = "s")]
     Stopped,
-    /// The code that declared it does no longer; declaring it again makes it tick again.
+    /// The code no longer declares the schedule. It ticks again when it is declared again.
     #[serde(rename = "u")]
     Undeclared,
 }
@@ -46,18 +47,18 @@ impl fmt::Display for Status {
     }
 }
 
-/// A schedule, and who declared it.
+/// A schedule with its status and its declaration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record {
     pub(crate) schedule: Schedule,
-    /// From when an interval counts.
+    /// The time from which an interval counts.
     pub(crate) origin: Timestamp,
     pub(crate) status: Status,
-    /// The scheduler to which it belongs.
+    /// The name of the scheduler to which the schedule belongs, if any.
     pub(crate) owner: Option<String>,
-    /// The fingerprint of what the code declared, which may have been changed since.
+    /// The fingerprint of the declaration; the schedule may have been changed since.
     pub(crate) declared: Option<[u8; 16]>,
-    /// The deploy that declared it.
+    /// The name of the deploy that declared the schedule.
     pub(crate) deploy: Option<String>,
 }
 
@@ -102,7 +103,7 @@ impl Record {
         Self { schedule, origin: now, status, owner: None, declared: None, deploy: None }
     }
 
-    /// True when it ticks.
+    /// Returns true when the schedule ticks.
     pub(crate) fn is_active(&self) -> bool {
         self.status == Status::Active
     }
@@ -170,9 +171,10 @@ impl Record {
 }
 
 impl Schedule {
-    /// Knows a declaration again: all of it but the moment from which an interval counts.
+    /// Returns a fingerprint by which an unchanged declaration is recognized. It covers everything
+    /// except the time from which an interval counts.
     pub(crate) fn fingerprint(&self) -> Result<[u8; 16], Error> {
-        // The id of the job means nothing, and is another each time.
+        // The job id is ignored, since each declaration generates a new one.
         let mut job = self.job.as_bytes().to_vec();
         job.get_mut(2..18).unwrap_or_default().fill(0);
         let job = Envelope::parse(job)?;
@@ -181,14 +183,15 @@ impl Schedule {
     }
 }
 
-/// Which part of a jitter is a schedule's own, from 0 to 1: the same at every tick.
+/// Returns the fraction of the jitter, from 0 to 1, by which the ticks of a schedule are delayed.
+/// The fraction is derived from the name only, so it is the same at every tick.
 pub(crate) fn spread(name: &str) -> f64 {
     let hash = Uuid::new_v5(&Uuid::nil(), name.as_bytes()).into_bytes();
     let [a, b, c, d, ..] = hash;
     f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
 }
 
-/// What the scripts keep of a schedule.
+/// The state of a schedule, kept by the scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredState {
     pub(crate) revision: u64,
@@ -202,8 +205,8 @@ pub(crate) struct StoredState {
 impl StoredState {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let corrupt = || Error::codec(format!("the state {text:?} of a schedule cannot be read"));
-        let mut words = text.split(' ');
-        let mut number = || words.next()?.parse::<i64>().ok();
+        let mut parts = text.split(' ');
+        let mut number = || parts.next()?.parse::<i64>().ok();
         let mut five = || Some([number()?, number()?, number()?, number()?, number()?]);
         let [revision, last, runs, missed, ran] = five().ok_or_else(corrupt)?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -213,7 +216,7 @@ impl StoredState {
             runs: count(runs),
             missed: count(missed),
             ran: (ran > 0).then(|| Timestamp::from_millis(ran)),
-            job: words.next().and_then(|job| job.parse().ok()),
+            job: parts.next().and_then(|job| job.parse().ok()),
         })
     }
 }
@@ -256,7 +259,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[at] ^= 0x55;
-            // Whatever it now says, reading it does not panic.
+            // The changed record may be readable or not, but reading it must not panic.
             let _ = Record::decode(&bad);
         }
     }

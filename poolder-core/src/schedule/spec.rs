@@ -1,4 +1,4 @@
-//! A schedule: which job, when, and what to do when a tick was missed or the last job still runs.
+//! A schedule: its job, its timing, and its policies for missed ticks and overlapping jobs.
 
 use std::time::Duration;
 
@@ -8,85 +8,86 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Error, Lane, Timestamp, check_name, clamped_millis};
 use crate::stored::Envelope;
 
-/// A job that recurs. Its queue is the one it is stored with; its policy travels in the job.
+/// A recurring job. The queue is that under which the schedule is stored; the policy is part of the
+/// job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// When it ticks.
+    /// The times at which the schedule ticks.
     pub timing: Timing,
-    /// Whose clocks the timing is about. Default UTC.
+    /// The time zone of the timing. Default UTC.
     pub zone: Zone,
-    /// The job that each tick enqueues, under an id of its own.
+    /// The job that each tick enqueues. Each tick gives the job another id.
     pub job: Envelope,
-    /// The lane in which the jobs wait. Default [`Lane::Normal`].
+    /// The lane into which the jobs are enqueued. Default [`Lane::Normal`].
     pub lane: Lane,
-    /// What happens to ticks that nobody was there to publish. Default [`Missed::One`].
+    /// The policy for ticks that could not be published in time. Default [`Missed::One`].
     pub missed: Missed,
-    /// What happens when a tick comes while the job of an earlier one is still under way. Default
+    /// The policy for a tick during which the job of an earlier tick has not yet ended. Default
     /// [`Overlap::Allow`].
     pub overlap: Overlap,
-    /// Each tick comes up to this much later. How much is derived from the schedule's name and
-    /// stays the same, so that schedules with one expression spread and each keeps its rhythm.
-    /// Default zero.
+    /// The longest delay of a tick. The actual delay is derived from the name of the schedule and
+    /// is the same for all its ticks, so that schedules with the same expression are spread in time
+    /// and the intervals of each do not change. Default zero.
     pub jitter: Duration,
-    /// No tick before this moment; an interval starts with a tick at it.
+    /// The time before which there is no tick; an interval has its first tick at this time.
     pub start: Option<Timestamp>,
-    /// No tick after this moment.
+    /// The time after which there is no tick.
     pub end: Option<Timestamp>,
 }
 
-/// What happens to ticks that could not be published in time, since no node served the queue or
-/// the server was away.
+/// The policy for ticks that could not be published in time, because no node served the queue or
+/// the server was not reachable.
 ///
-/// Ticks are never published twice, whatever the policy.
+/// A tick is never published twice under any policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Missed {
-    /// They are dropped. A tick counts as missed when it is more than 30 s late: a change of
-    /// leaders takes less.
+    /// Missed ticks are dropped. A tick counts as missed when it is more than 30 s late; a change
+    /// of leaders takes less than that.
     #[serde(rename = "s")]
     Skip,
-    /// The latest one is made up for, however late; the others are dropped.
+    /// The latest missed tick runs, however late it is; the earlier ones are dropped.
     #[default]
     #[serde(rename = "o")]
     One,
-    /// All are made up for, in order.
+    /// All missed ticks run, in order, within two limits.
     #[serde(rename = "a")]
     All {
-        /// But no more than this many, the newest: 1 to [`Missed::MOST`].
+        /// The most missed ticks that run, 1 to [`Missed::MOST`]; the newest are chosen.
         most: u32,
-        /// And none that is later than this.
+        /// The lateness above which a missed tick is dropped.
         within: Duration,
     },
 }
 
 impl Missed {
-    /// The most ticks that can be made up for at a time.
+    /// The upper limit of `most` in [`Missed::All`].
     pub const MOST: u32 = 10_000;
-    /// How late a tick may be before it counts as missed.
+    /// The lateness above which [`Missed::Skip`] counts a tick as missed.
     pub const GRACE: Duration = Duration::from_secs(30);
 }
 
-/// What happens when a tick comes while the job of an earlier one is still under way: waiting,
-/// running, or between two attempts.
+/// The policy for a tick during which the job of an earlier tick has not yet ended: that job waits,
+/// runs, or is between two attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Overlap {
-    /// Its job is enqueued all the same.
+    /// The job of the tick is enqueued nevertheless.
     #[default]
     #[serde(rename = "a")]
     Allow,
-    /// The tick is dropped, and counted.
+    /// The tick is dropped and counted.
     #[serde(rename = "s")]
     Skip,
-    /// Its job is enqueued as soon as the earlier one has ended. One waits at most, that of the
-    /// newest tick; those it replaces are dropped, and counted.
+    /// The job of the tick is enqueued as soon as the earlier job has ended. At most one job waits
+    /// for that, the job of the newest tick; the ticks that it replaces are dropped and counted.
     #[serde(rename = "q")]
     QueueOne,
 }
 
-/// A job that recurs is read with each of its ticks.
+/// The largest job of a schedule, in bytes. Each tick reads the job from Redis.
 const MAX_JOB: usize = 64 * 1024;
 
 impl Schedule {
-    /// The schedule of a job, with the defaults.
+    /// Creates a schedule of a job, with the defaults.
     #[must_use]
     pub fn new(timing: Timing, job: Envelope) -> Self {
         Self {
@@ -102,10 +103,10 @@ impl Schedule {
         }
     }
 
-    /// Says whether the schedule can be kept.
+    /// Checks that all settings of the schedule are allowed.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an interval, jitter, window or lane that cannot be, or an end
+    /// [`Error::is_invalid`] for an interval, jitter, window or lane that is not allowed, or an end
     /// before the start; [`Error::is_too_large`] for a job above 64 KiB.
     pub fn check(&self) -> Result<(), Error> {
         if let Timing::Every(interval) = self.timing {
@@ -143,14 +144,14 @@ impl Schedule {
         Ok(())
     }
 
-    /// The first tick after a moment, or `None` when there is none any more. An interval counts
-    /// from `origin`, or from the start of the schedule where it has one.
+    /// Returns the first tick after `after`, or `None` when there are no more ticks. An interval
+    /// counts from `origin`, or from the start of the schedule if it has one.
     #[must_use]
     pub fn next(&self, origin: Timestamp, after: Timestamp) -> Option<Timestamp> {
         let (mut origin, mut after) = (origin.millis(), after.millis());
         if let Some(start) = self.start {
             let start = start.millis();
-            // The origin itself is no tick, but the start is one.
+            // The origin itself is not a tick, but the start is one.
             if let Timing::Every(interval) = self.timing {
                 origin = start.saturating_sub(clamped_millis(interval));
             }
@@ -164,7 +165,7 @@ impl Schedule {
 /// Checks the name of a schedule: 1 to 128 ASCII letters, digits, `_`, `-`, `.`, `:` or `/`.
 ///
 /// # Errors
-/// [`Error::is_invalid`] when it is not.
+/// [`Error::is_invalid`] when the name is empty, longer, or contains another character.
 pub fn check_schedule_name(name: &str) -> Result<(), Error> {
     check_name("schedule name", name, 128, "_-.:/")
 }
