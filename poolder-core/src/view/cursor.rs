@@ -1,19 +1,20 @@
-//! Where a page ended.
+//! The position at which a page ended.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::job::{Error, Lane};
 
-/// Where a page ended and the next begins. It is text on the way through a command line or a URL.
+/// The position at which a page ended and the next one begins. A cursor can be written as text for
+/// a command line or a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) After);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum After {
-    /// After that entry of that lane; without one, at the lane's beginning.
+    /// After this entry of this lane; an empty id stands for the beginning of the lane.
     Entry(Lane, String),
-    /// After so many of that time in ms.
+    /// After this number of jobs (the second field) that have this time in ms (the first field).
     Time(i64, u64),
 }
 
@@ -31,7 +32,7 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong =
-            || Error::invalid(format!("{text:?} is not a cursor: use what a page returned"));
+            || Error::invalid(format!("{text:?} is not a cursor: use the cursor of a page"));
         let (place, rest) = text.split_once('.').ok_or_else(wrong)?;
         if let Some(lane) = Lane::ALL.into_iter().find(|lane| lane.as_str() == place) {
             let legal = |c: char| c.is_ascii_digit() || c == '-';

@@ -1,4 +1,4 @@
-//! Payloads for people: whatever a payload is, it is shown as JSON.
+//! Display of payloads: a payload of any format is converted to JSON.
 
 use std::fmt;
 
@@ -7,11 +7,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::job::{Error, RawJob, payload};
 
-/// The payload as JSON. MessagePack knows more than JSON does: bytes become lists of numbers, keys
-/// that are no text become text, and numbers that are none become null.
+/// Returns the payload as JSON. Values of MessagePack that JSON lacks are converted: bytes become
+/// lists of numbers, keys that are not text become text, and infinities and NaN become null.
 ///
 /// # Errors
-/// [`Error::is_codec`] when it cannot be read, or is nested deeper than 64 levels.
+/// [`Error::is_codec`] when the payload cannot be read, or is nested deeper than 64 levels (128 for
+/// JSON).
 pub fn to_json(raw: RawJob<'_>) -> Result<Value, Error> {
     payload::decode::<Lenient>(raw).map(|shown| shown.0)
 }
@@ -20,13 +21,13 @@ struct Lenient(Value);
 
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Shower).map(Lenient)
+        deserializer.deserialize_any(JsonVisitor).map(Lenient)
     }
 }
 
-struct Shower;
+struct JsonVisitor;
 
-impl<'de> Visitor<'de> for Shower {
+impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +71,7 @@ impl<'de> Visitor<'de> for Shower {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        // An extension type: its number and its bytes.
+        // An extension type is shown as the list of its number and its bytes.
         inner.deserialize_any(self)
     }
 
@@ -90,7 +91,7 @@ impl<'de> Visitor<'de> for Shower {
                 other => other.to_string(),
             };
             if map.insert(key.clone(), value).is_some() {
-                return Err(de::Error::custom(format!("the key {key} is there twice")));
+                return Err(de::Error::custom(format!("the key {key} occurs twice")));
             }
         }
         Ok(Value::Object(map))

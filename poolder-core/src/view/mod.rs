@@ -1,4 +1,4 @@
-//! What an operator sees of a queue: plain values, as of one moment.
+//! Queues and jobs as operators see them: plain values, read at one moment.
 
 mod cursor;
 mod json;
@@ -16,137 +16,139 @@ pub(crate) use cursor::After;
 pub use cursor::Cursor;
 pub use json::to_json;
 
-/// A queue's partition at one moment.
+/// The state of a partition of a queue at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueView {
-    /// Which one.
+    /// The partition.
     pub partition: Partition,
-    /// The server's clock.
+    /// The time of the view, by the server's clock.
     pub now: Timestamp,
-    /// Since when nothing is claimed, if it is paused.
+    /// The time at which the queue was paused, since when nothing is claimed; `None` when it is not
+    /// paused.
     pub paused: Option<Timestamp>,
-    /// Its lanes, best served first.
+    /// The lanes, the best first.
     pub lanes: Vec<LaneView>,
-    /// How many wait for their time, those that failed before included.
+    /// The number of jobs that wait until they are due, including those that wait for a retry.
     pub due: u64,
-    /// How many of those wait for another attempt.
+    /// The number of jobs in `due` that wait for a retry.
     pub retrying: u64,
-    /// When the next is due.
+    /// The time at which the next job or timer in `due` is due; `None` when there is none.
     pub next_due: Option<Timestamp>,
-    /// How many are kept among the dead.
+    /// The number of dead jobs.
     pub dead: u64,
-    /// Commands to cancel that were not carried out yet.
+    /// The number of cancellations that have not yet been carried out.
     pub pending_cancels: u64,
-    /// Who promotes, rescues and prunes here.
+    /// The leader of the partition, which promotes, rescues and prunes; `None` when there is none.
     pub leader: Option<LeaderView>,
-    /// What has happened so far: `completed`, `retried`, `buried`, `cancelled`, …
+    /// The counters of the partition by name: `completed`, `retried`, `buried`, `cancelled`, …
     pub counters: BTreeMap<String, u64>,
 }
 
-/// A lane at one moment.
+/// The state of a lane at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneView {
-    /// Which one.
+    /// The lane.
     pub lane: Lane,
-    /// Jobs that wait for a free slot.
+    /// The number of jobs that wait for a free slot.
     pub ready: u64,
-    /// Jobs that slots have.
+    /// The number of jobs that nodes have claimed.
     pub running: u64,
-    /// Since when the first of those that wait is in the lane.
+    /// The time at which the first waiting job entered the lane; `None` when no job waits.
     pub oldest: Option<Timestamp>,
 }
 
-/// Who leads a partition.
+/// The leader of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderView {
-    /// The node.
+    /// The name of the node.
     pub node: String,
-    /// Which reign this is, from 1.
+    /// The term of the leader, counted from 1.
     pub term: u64,
-    /// Until when, unless it is renewed.
+    /// The end of the lease, unless the node renews it.
     pub until: Timestamp,
 }
 
 impl QueueView {
-    /// Jobs that wait for a free slot.
+    /// Returns the number of jobs that wait for a free slot, in all lanes.
     #[must_use]
     pub fn ready(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.ready).sum()
     }
 
-    /// Jobs that slots have.
+    /// Returns the number of jobs that nodes have claimed, in all lanes.
     #[must_use]
     pub fn running(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.running).sum()
     }
 
-    /// How long the first of those that wait for a slot has waited in its lane.
+    /// Returns how long the first waiting job of all lanes has been in its lane.
     #[must_use]
     pub fn oldest(&self) -> Option<Duration> {
         let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
         first.map(|oldest| self.now.since(oldest))
     }
 
-    /// A lane.
+    /// Returns the view of a lane.
     #[must_use]
     pub fn lane(&self, lane: Lane) -> LaneView {
         let none = LaneView { lane, ready: 0, running: 0, oldest: None };
         self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
     }
 
-    /// A counter, 0 when it never counted.
+    /// Returns a counter, 0 when it was never counted.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or(0)
     }
 }
 
-/// A job at one moment.
+/// The state of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobView {
-    /// Names it, and says where it was.
+    /// The id of the job and the place where it was found.
     pub handle: Handle,
-    /// What it does.
+    /// The state of the job.
     pub state: State,
-    /// The lane it is in, or goes to when its time has come.
+    /// The lane that holds the job, or the lane that it goes to when it is due or revived.
     pub lane: Lane,
-    /// Ready: since when it is in its lane. Running: since when. Scheduled and retrying: until
-    /// when. Dead: since when.
+    /// The time at which a ready job entered its lane, a running job was claimed, a scheduled or
+    /// retrying job is due, or a dead job died.
     pub at: Timestamp,
-    /// The node that runs it, or that buried it.
+    /// The node that runs the job, or that buried it.
     pub node: Option<String>,
-    /// What has happened to it.
+    /// The counters of the job.
     pub counters: Counters,
-    /// True when it was ordered to stop, or never to run, and has not ended yet.
+    /// True when a request to cancel the job has not yet been carried out.
     pub cancelling: bool,
     pub(crate) failure: Option<Failure>,
     pub(crate) content: Content,
 }
 
-/// What is stored of a job.
+/// The stored content of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     Job(Envelope),
-    /// An entry in another client's words: its text, to know it again, and the job it stands for.
+    /// A plain entry, written by another client: its joined text, by which scripts recognize it,
+    /// and the job that it stands for.
     Plain(Vec<u8>, Envelope),
-    /// Not a job.
+    /// The bytes of an entry that is not a job.
     Raw(Vec<u8>),
 }
 
 impl JobView {
-    /// Its id.
+    /// Returns the id of the job.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.handle.job
     }
 
-    /// Its kind; `None` for an entry that is no job.
+    /// Returns the kind of the job; `None` for an entry that is not a job.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.envelope().map(Envelope::kind)
     }
 
-    /// Which attempt it waits for, runs, or died of, from 1.
+    /// Returns the number of the attempt that the job waits for, runs, or died of, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         match self.state {
@@ -155,37 +157,36 @@ impl JobView {
         }
     }
 
-    /// The policy it travels with.
+    /// Returns the policy of the job; the default for an entry that is not a job.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.envelope().map_or_else(Policy::default, Envelope::policy)
     }
 
-    /// Why it died, or why its last attempt failed.
+    /// Returns the failure of which the job died, or else its last failure.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref().or(self.counters.last_failure.as_ref())
     }
 
-    /// The payload as it is stored; `None` for an entry that is no job.
+    /// Returns the stored payload; `None` for an entry that is not a job.
     #[must_use]
     pub fn payload(&self) -> Option<RawJob<'_>> {
         self.envelope().map(Envelope::raw_job)
     }
 
-    /// The payload for reading: MessagePack is shown as JSON, bytes as numbers.
+    /// Returns the payload as JSON, for display, as [`to_json`] does.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it cannot be read, or is nested deeper than 64 levels; or for an
-    /// entry that is no job.
+    /// [`Error::is_codec`] as for [`to_json`], and for an entry that is not a job.
     pub fn payload_json(&self) -> Result<serde_json::Value, Error> {
         match &self.content {
             Content::Job(envelope) | Content::Plain(_, envelope) => to_json(envelope.raw_job()),
-            Content::Raw(_) => Err(Error::codec("it is no job, see its raw bytes")),
+            Content::Raw(_) => Err(Error::codec("the entry is not a job, see its raw bytes")),
         }
     }
 
-    /// What stands in the place of a job, when it is none.
+    /// Returns the bytes of an entry that is not a job; `None` for a job.
     #[must_use]
     pub fn raw(&self) -> Option<&[u8]> {
         match &self.content {
@@ -194,7 +195,7 @@ impl JobView {
         }
     }
 
-    /// For how long its end is kept, when somebody waits for it.
+    /// Returns the retention of the completion record; `None` when none is written.
     pub(crate) fn completion_kept(&self) -> Option<Duration> {
         self.envelope().and_then(Envelope::completion_kept)
     }
@@ -207,17 +208,18 @@ impl JobView {
     }
 }
 
-/// Some of many jobs.
+/// A page of a listing of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// The jobs.
+    /// The jobs of the page.
     pub jobs: Vec<JobView>,
-    /// Where to go on; `None` when this was the last page.
+    /// The cursor of the next page; `None` when this was the last page.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// Where to go on when those of its jobs that `gone` marks have left the list meanwhile.
+    /// Returns the cursor of the next page after those jobs of this page were removed from the
+    /// listing for which `gone` is true. `gone` has one element per job of the page.
     #[must_use]
     pub fn next_without(&self, gone: &[bool]) -> Option<Cursor> {
         let After::Time(at, seen) = self.next.as_ref()?.0 else { return self.next.clone() };
