@@ -8,7 +8,7 @@ use crate::mutation::mutated;
 use crate::policy::Counters;
 
 /// The reason recorded for a job that was cancelled by a request.
-pub(crate) const CANCELLED_ON_REQUEST: &str = "somebody ordered it to stop";
+pub(crate) const CANCELLED_ON_REQUEST: &str = "cancelled on request";
 
 /// The end of a claim.
 #[derive(Debug, Clone, PartialEq)]
