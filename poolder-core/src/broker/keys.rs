@@ -1,8 +1,8 @@
-//! The key schema. No other file spells a key.
+//! The key schema. No other file builds a key.
 //!
-//! Everything of a partition shares one hash tag, so that a script never leaves its slot. The
-//! ready streams, the group name and the plain entry form are public: producers without a Poolder
-//! client and autoscalers may rely on them.
+//! All keys of a partition share one hash tag, so that the keys of a script lie in one Redis slot.
+//! The ready streams, the group name and the plain entry form are public: producers without a
+//! Poolder client and autoscalers may rely on them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::job::{Error, JobId, Lane, Partition, QueueName, check_name};
 /// The consumer group in which the workers of a queue compete.
 pub(crate) const GROUP: &str = "workers";
 
-/// The namespace when none is configured.
+/// The default namespace.
 pub(crate) const DEFAULT_NAMESPACE: &str = "poolder";
 
 /// All keys of one namespace.
@@ -20,74 +20,75 @@ pub(crate) struct Keyspace {
     namespace: Arc<str>,
 }
 
-/// The keys of one partition, spelled once.
+/// The keys of one partition, built once and reused.
 #[derive(Debug, Clone)]
 pub(crate) struct PartitionKeys {
     /// The ready streams, in the order of [`Lane::ALL`].
     pub(crate) ready: [String; 5],
     /// Sorted set: due time in ms → job id.
     pub(crate) due: String,
-    /// Hash: job id → the waiting job.
+    /// Hash: job id → head and envelope of the waiting job.
     pub(crate) bodies: String,
     /// Sorted set: time of death in ms → job id.
     pub(crate) dead: String,
-    /// Hash: job id → the dead job.
+    /// Hash: job id → dead record, head and envelope of the dead job.
     pub(crate) dead_bodies: String,
-    /// Who leads the partition, in which term: text that ends with the lease.
+    /// String: term and node of the leader. Expires with the lease.
     pub(crate) leader: String,
-    /// Hash: who holds an addressed slot, in which term.
+    /// Hash: holder and term of the lease of an addressed slot.
     pub(crate) lease: String,
-    /// What recurs.
+    /// The keys of the schedules.
     pub(crate) schedules: ScheduleKeys,
     /// Hash of counters.
     pub(crate) stats: String,
-    /// Hash: what operators ordered for the partition, and how often they did; in partition 0 also
-    /// what the queue's pool is like.
+    /// Hash: the pause and the number of operator commands of the partition, and the last leader
+    /// term; in partition 0 also the settings and the size of the queue's addressed pool.
     pub(crate) meta: String,
-    /// Sorted set: when it was ordered, in ms → job id that shall not run.
+    /// Sorted set: time of the cancellation in ms → id of a job that must not run.
     pub(crate) cancelled: String,
     /// Pub/sub channel for hints.
     pub(crate) control: String,
-    /// Hash: batch job id → what is known of its sealed list.
+    /// Hash: batch job id → index record of its sealed list.
     pub(crate) batches: String,
-    /// Set of batch job ids that were dropped from the dead, whose lists are to be removed.
+    /// Set of ids of batch jobs that are gone and whose sealed lists must still be removed: dropped
+    /// from the dead, cancelled, or removed by an operator.
     pub(crate) batches_dropped: String,
-    /// Sorted set: last sign in ms → node that serves the addressed pool; of partition 0.
+    /// Sorted set: last heartbeat in ms → node that serves the addressed pool; in partition 0.
     pub(crate) members: String,
-    /// Set of slots that have run what came before the last resize; of partition 0.
+    /// Set of slots that have run all jobs from before the last resize; in partition 0.
     pub(crate) drained: String,
-    /// Set of slots beyond the size that are empty for good; of partition 0.
+    /// Set of slots beyond the pool size that have become empty; in partition 0.
     pub(crate) retired: String,
     base: String,
 }
 
-/// The keys about the schedules of a partition.
+/// The keys of the schedules of a partition.
 #[derive(Debug, Clone)]
 pub(crate) struct ScheduleKeys {
-    /// Hash: name → what it runs, and when.
+    /// Hash: schedule name → record of its job and its times.
     pub(crate) records: String,
-    /// Hash: name → its revision, its last tick, and what was counted.
+    /// Hash: schedule name → its revision, its last tick and its counters.
     pub(crate) states: String,
-    /// Sorted set: time of the next tick in ms → name, for those that have one.
+    /// Sorted set: time of the next tick in ms → schedule name; only schedules with a next tick.
     pub(crate) next: String,
-    /// Hash: name → the job that is still under way, where two must not run at once.
+    /// Hash: schedule name → its unfinished job, for schedules whose jobs must not overlap.
     pub(crate) running: String,
-    /// Hash: name → the job that waits for it to end.
+    /// Hash: schedule name → the job that waits for the unfinished one to end.
     pub(crate) queued: String,
 }
 
-/// The keys about the nodes of a namespace.
+/// The keys of the roster of a namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct RosterKeys {
-    /// Sorted set: last beat in ms → node.
+    /// Sorted set: last heartbeat in ms → node.
     pub(crate) nodes: String,
-    /// Sorted set: time of death in ms → node.
+    /// Sorted set: time in ms at which a node was marked as dead → node.
     pub(crate) marks: String,
-    /// Hash: node → what it says about itself.
+    /// Hash: node → its description, as JSON.
     pub(crate) about: String,
-    /// Set of the queues that were ever used.
+    /// Set of all queues that were ever used.
     pub(crate) queues: String,
-    /// Hash: owner of declared schedules → the queues in which it has some.
+    /// Hash: owner of declared schedules → the queues that hold schedules of this owner.
     pub(crate) schedulers: String,
 }
 
@@ -102,9 +103,9 @@ impl Keyspace {
         &self.namespace
     }
 
-    /// True when the word begins as every key of this namespace does.
-    pub(crate) fn is_ours(&self, word: &[u8]) -> bool {
-        let rest = word.strip_prefix(self.namespace.as_bytes());
+    /// Returns whether a command argument begins like the keys of this namespace.
+    pub(crate) fn is_ours(&self, argument: &[u8]) -> bool {
+        let rest = argument.strip_prefix(self.namespace.as_bytes());
         rest.is_some_and(|rest| rest.starts_with(b":{"))
     }
 
@@ -138,14 +139,14 @@ impl Keyspace {
         }
     }
 
-    /// The stream that every living slot of a broadcast pool reads, and its counter.
+    /// The stream that every live slot of a broadcast pool reads, and the counter of its entries.
     pub(crate) fn broadcast(&self, queue: &QueueName) -> [String; 2] {
         let stream = format!("{}:{{{queue}}}:broadcast", self.namespace);
         let counter = format!("{stream}:count");
         [stream, counter]
     }
 
-    /// The queues of the pools in a set.
+    /// Set of the queues of the pools in a pool set.
     pub(crate) fn pool_set(&self, set: &str) -> String {
         format!("{}:{{roster}}:group:{set}", self.namespace)
     }
@@ -168,48 +169,50 @@ impl PartitionKeys {
         &self.ready[lane.index()]
     }
 
-    /// How far a running job has come, by its own account.
+    /// String: the progress that a running job has reported.
     pub(crate) fn progress(&self, job: JobId) -> String {
         format!("{}:progress:{job}", self.base)
     }
 
-    /// How a job ended, and what its handler returned. A channel of the same name tells those who
-    /// wait.
+    /// String: the completion record of a job, with the result of its handler. A pub/sub channel of
+    /// the same name announces the record to waiting callers.
     pub(crate) fn result(&self, job: JobId) -> String {
         format!("{}:result:{job}", self.base)
     }
 
-    /// The receipt of an idempotent enqueue.
+    /// String: the receipt of an idempotent enqueue.
     pub(crate) fn sent(&self, job: JobId) -> String {
         format!("{}:sent:{job}", self.base)
     }
 
-    /// Hash: the options of a batcher, its generations and how many of its entries wait.
+    /// Hash: the options of a batcher, its generation counter and the number of waiting entries.
     pub(crate) fn batcher(&self, name: &str) -> String {
         format!("{}:batch:about:{name}", self.base)
     }
 
-    /// Hash: group → generation, first entry's time and bytes of a batcher's filling lists.
+    /// Hash: group → generation, time of the first entry, and bytes of a batcher's filling list.
     pub(crate) fn batch_open(&self, name: &str) -> String {
         format!("{}:batch:open:{name}", self.base)
     }
 
-    /// List: the entries of a group that gather. Neither name has a colon, so no two are alike.
+    /// List: the gathering entries of a group. Neither name contains a colon, so the keys of two
+    /// groups never collide.
     pub(crate) fn batch_fill(&self, name: &str, group: &str) -> String {
         format!("{}:batch:fill:{name}:{group}", self.base)
     }
 
-    /// List: the entries of a sealed batch, by the id of its job.
+    /// List: the entries of a sealed batch, named by the id of its job.
     pub(crate) fn batch_sealed(&self, job: JobId) -> String {
         format!("{}:batch:sealed:{job}", self.base)
     }
 
-    /// List: what an attempt leaves of a batch, `part` telling one such list from another.
+    /// List: entries of a batch that an attempt set aside. `part` names the list among the lists of
+    /// the batch.
     pub(crate) fn batch_rest(&self, job: JobId, part: &str) -> String {
         format!("{}:batch:rest:{job}:{part}", self.base)
     }
 
-    /// The receipt of an idempotent push.
+    /// String: the receipt of an idempotent push.
     pub(crate) fn batch_token(&self, name: &str, token: &str) -> String {
         format!("{}:batch:token:{name}:{token}", self.base)
     }

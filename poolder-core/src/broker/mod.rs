@@ -1,18 +1,19 @@
-//! The broker: everything that Poolder does in Redis. Nothing else in the project speaks Redis.
+//! The broker: the data model of Poolder in Redis, and every command that reads or changes it. The
+//! other modules reach Redis only through the broker.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | `keys`, `scripts` | the key schema; the Lua scripts, in folders named like these modules |
-//! | `connection` | servers, connections, commands, replies; knows no job |
+//! | `keys`, `scripts` | the key schema; the Lua scripts, in folders named after these modules |
+//! | `connection` | servers, connections, commands, replies; does not know about jobs |
 //! | `fleet` | the roster of nodes, the leader of a partition, commands to nodes, hints |
-//! | `jobs` | enqueue, claim, settle, completions, progress |
-//! | `addressed` | pools whose slots are leased one by one; broadcasts |
-//! | `batch` | entries that gather, and the batches they become |
-//! | `schedule` | schedules: kept, changed, declared, and published tick by tick |
-//! | `maintenance` | what the leader of a partition does: promote, prune, rescue |
-//! | `admin` | what an operator calls: find, list, cancel, pause, remove, revive, reschedule |
+//! | `jobs` | enqueue, claim, settle, completions, progress, durability |
+//! | `addressed` | addressed pools, whose slots are leased one by one; broadcasts |
+//! | `batch` | entries that gather in lists, and the batches made of them |
+//! | `schedule` | schedules: storing, changing and declaring them, publishing their ticks |
+//! | `maintenance` | duties of the leader of a partition: promote, prune, rescue |
+//! | `admin` | operator commands: find, list, cancel, pause, remove, revive, reschedule |
 //!
-//! All of it is methods of [`Broker`], one file per verb or noun.
+//! All operations are methods of [`Broker`]. Each file covers one verb or noun.
 
 mod addressed;
 mod admin;

@@ -1,6 +1,7 @@
-//! The scripts, one `.lua` file each in the folder of its feature, known by the hash of their text.
+//! The Lua scripts. Each is one `.lua` file in the folder of its feature, and is called by the hash
+//! of its text.
 //!
-//! A script is addressed by its content, so that two releases can work on one Redis during a
+//! The hash depends on the content only, so that two releases can work on one Redis during a
 //! rolling deploy.
 
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ macro_rules! scripts {
         $($(pub(crate) static $name: LazyLock<Script> =
             LazyLock::new(|| Script::new(script(path!($folder, $file), text!($folder, $file))));)*)*
 
-        /// Every script and its text, for loading.
+        /// The name and the text of every script, for loading.
         const SOURCES: &[(&str, &str)] = &[$($((path!($folder, $file), text!($folder, $file)),)*)*];
     };
 }
@@ -90,8 +91,8 @@ scripts! {
     }
 }
 
-/// The commands that load every script. Caches are empty after a restart and on a promoted
-/// replica, and `EVALSHA` inside a pipeline has no fallback.
+/// Returns the commands that load every script. The script cache of the server is empty after a
+/// restart and on a promoted replica, and `EVALSHA` inside a pipeline has no fallback.
 pub(crate) fn load_all() -> redis::Pipeline {
     let mut pipe = redis::pipe();
     for (file, text) in SOURCES {
@@ -100,7 +101,7 @@ pub(crate) fn load_all() -> redis::Pipeline {
     pipe
 }
 
-/// `EVALSHA` of a script on these keys; the caller appends the arguments.
+/// Builds the `EVALSHA` of a script on these keys. The caller appends the arguments.
 pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>) -> Cmd {
     let mut cmd = Cmd::new();
     cmd.arg("EVALSHA").arg(script.get_hash());
