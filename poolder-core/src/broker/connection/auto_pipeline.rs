@@ -1,5 +1,6 @@
-//! Commands that many callers give at about the same time, sent as one pipeline: that costs them
-//! and the server less than a message each does. None waits for the reply to an earlier one.
+//! Joins commands that callers send at about the same time into pipelines. A pipeline costs the
+//! callers and the server less than one message per command. No command waits for the reply to an
+//! earlier one.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,28 +12,29 @@ use tokio::sync::oneshot;
 
 use crate::broker::connection::reply;
 
-/// A pipeline has at most this many commands …
-const MOST: usize = 256;
-/// … and about this many bytes, but always at least one command.
-const BYTES: usize = 1 << 20;
+/// The maximum number of commands in a pipeline.
+const MAX_COMMANDS: usize = 256;
+/// The approximate maximum size of a pipeline in bytes. A larger single command is still sent.
+const MAX_BYTES: usize = 1 << 20;
 
-/// What gathers for the next pipeline of a connection, in order. It is bounded by the callers,
-/// each of which waits for its reply.
+/// The commands for the next pipeline of a connection, in order. Each caller waits for its reply,
+/// so that the number of callers bounds the number of commands.
 #[derive(Clone, Default)]
 pub(in crate::broker) struct AutoPipeline {
     waiting: Arc<Mutex<Vec<Waiter>>>,
-    /// How many wait for the reply to a command.
+    /// The number of callers that wait for a reply.
     callers: Arc<AtomicU32>,
 }
 
-/// A command and who waits for its reply.
+/// A command, and the sender of its reply to the waiting caller.
 struct Waiter {
     cmd: Cmd,
     reply: oneshot::Sender<RedisResult<Value>>,
 }
 
 impl AutoPipeline {
-    /// Sends a command: at once when nobody else waits, else together with those of others.
+    /// Sends a command: at once when no other caller waits for a reply, else in a pipeline with
+    /// the commands of other callers.
     pub(in crate::broker) async fn send(
         &self,
         mut connection: MultiplexedConnection,
@@ -43,19 +45,21 @@ impl AutoPipeline {
             return connection.req_packed_command(cmd).await.and_then(reply::checked);
         }
         let (reply, answer) = oneshot::channel();
-        if self.put(Waiter { cmd: cmd.clone(), reply }) {
-            // A task of its own, since the caller may be dropped. It ends by itself.
+        if self.push_waiter(Waiter { cmd: cmd.clone(), reply }) {
+            // A separate task, since the future of the caller may be dropped. The task ends once
+            // all replies have arrived.
             let task = PipelineTask { auto_pipeline: self.clone(), taken: false };
             tokio::spawn(task.run(connection));
         }
         answer.await.unwrap_or_else(|_| {
-            let text = "the runtime went down while a command was on its way";
+            let text = "the runtime shut down before a command was answered";
             Err(RedisError::from(std::io::Error::other(text)))
         })
     }
 
-    /// Lays a command down; true when somebody must be found to carry it.
-    fn put(&self, waiter: Waiter) -> bool {
+    /// Queues a command. Returns whether it is the first, so that the caller must start a task that
+    /// sends the queue.
+    fn push_waiter(&self, waiter: Waiter) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(waiter);
         waiting.len() == 1
@@ -66,10 +70,10 @@ impl AutoPipeline {
     }
 }
 
-/// One who waits for a reply, until it is dropped.
+/// Counts a caller that waits for a reply, until the value is dropped.
 struct Caller<'a> {
     callers: &'a AtomicU32,
-    /// How many did so before.
+    /// The number of callers that were waiting already.
     before: u32,
 }
 
@@ -85,7 +89,7 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// Carries away what has gathered.
+/// Sends the queued commands.
 struct PipelineTask {
     auto_pipeline: AutoPipeline,
     taken: bool,
@@ -93,29 +97,32 @@ struct PipelineTask {
 
 impl PipelineTask {
     async fn run(mut self, connection: MultiplexedConnection) {
-        // Those who send at this very moment come along.
+        // Callers that are about to send join this pipeline.
         tokio::task::yield_now().await;
-        // Who gave up before it was sent does not want it to be.
+        // A command whose caller has given up is not sent.
         let taken =
             self.auto_pipeline.take().into_iter().filter(|waiter| !waiter.reply.is_closed());
         self.taken = true;
         let (mut waiters, mut parts) = (taken.peekable(), vec![]);
         while waiters.peek().is_some() {
             let (mut pipe, mut replies, mut bytes) = (redis::pipe(), vec![], 0);
-            while let Some(waiter) = waiters.next_if(|_| replies.len() < MOST && bytes < BYTES) {
+            while let Some(waiter) =
+                waiters.next_if(|_| replies.len() < MAX_COMMANDS && bytes < MAX_BYTES)
+            {
                 bytes += size(&waiter.cmd);
                 pipe.add_command(waiter.cmd);
                 replies.push(waiter.reply);
             }
             parts.push(send(connection.clone(), pipe, replies));
         }
-        // They go out in their order.
+        // The pipelines are written to the connection in this order.
         join_all(parts).await;
     }
 }
 
 impl Drop for PipelineTask {
-    /// Dropped before it began, with the runtime: who waits is told so.
+    /// Drops the queued commands when the runtime drops the task before the task has begun: the
+    /// callers then get an error.
     fn drop(&mut self) {
         if !self.taken {
             self.auto_pipeline.take();
@@ -128,7 +135,7 @@ async fn send(
     pipe: Pipeline,
     replies: Vec<oneshot::Sender<RedisResult<Value>>>,
 ) {
-    // Who no longer waits is not told.
+    // The reply of a caller that no longer waits is dropped.
     match connection.req_packed_commands(&pipe, 0, pipe.len()).await {
         Ok(values) => {
             for (reply, value) in replies.into_iter().zip(values) {

@@ -1,4 +1,4 @@
-//! [`Broker`]: the handle that carries connections and keys, and the ways to send a command.
+//! [`Broker`]: the handle that holds connections and keys, and its methods to send commands.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,10 +12,10 @@ use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
 use crate::job::{Error, Partition};
 
-/// Keys of at most this many partitions are remembered.
+/// The maximum number of partitions whose keys are cached.
 const KEY_CACHE_SIZE: usize = 1024;
 
-/// The way to Redis: connections, keys and scripts. Cheap to clone; connects when first used.
+/// The handle to Redis: connections, keys and scripts. Cheap to clone. Connects when first used.
 #[derive(Clone)]
 pub struct Broker {
     pub(in crate::broker) inner: Arc<BrokerInner>,
@@ -26,16 +26,17 @@ pub(in crate::broker) struct BrokerInner {
     pub(in crate::broker) address: String,
     pub(in crate::broker) keys: Keyspace,
     roster: RosterKeys,
-    /// The keys of the partitions in use, so that a hot path does not spell them again.
+    /// The keys of the partitions in use, so that a hot path does not build them again.
     key_cache: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
 }
 
 impl Broker {
-    /// Prepares the way to a server, without going there yet.
+    /// Creates a broker without connecting to a server.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
+    /// [`Error::is_invalid`] for an unusable URL, certificate or namespace,
+    /// [`Error::is_unsupported`] for an encrypted connection without the feature `tls`.
     pub fn new(config: Config) -> Result<Self, Error> {
         let keys = config.keyspace()?;
         let address = config.address();
@@ -46,21 +47,21 @@ impl Broker {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Asks the server for a sign of life.
+    /// Sends `PING` to the server.
     ///
     /// # Errors
-    /// Whatever keeps it from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn ping(&self) -> Result<(), Error> {
         self.command(&redis::cmd("PING")).await.map(|_| ())
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.inner.keys.namespace()
     }
 
-    /// Where the server is, without credentials.
+    /// Returns the address of the server, without credentials.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.inner.address
@@ -74,7 +75,7 @@ impl Broker {
         drop(key_cache);
         let keys = Arc::new(self.inner.keys.partition(partition));
         let mut key_cache = self.inner.key_cache.write().unwrap_or_else(PoisonError::into_inner);
-        // Queue names may come from users: what is remembered of them is bounded.
+        // Queue names may come from users, so the size of the cache is limited.
         if key_cache.len() >= KEY_CACHE_SIZE {
             key_cache.clear();
         }
@@ -110,8 +111,10 @@ impl Broker {
         self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
     }
 
-    /// Runs a script whose reply may be long, apart from the hot commands of the server that has
-    /// the key. A key that is on the move is followed among them.
+    /// Runs a script with a possibly long reply on a pooled connection to the server that has the
+    /// key, so that the script does not delay hot commands. When the key has moved to another
+    /// server or is moving, the script is sent again on the shared connection, which follows the
+    /// key.
     pub(in crate::broker) async fn ask(
         &self,
         key: &str,
@@ -136,8 +139,8 @@ impl Broker {
         }
     }
 
-    /// A connection of one's own to the server that has the key, for reads that wait. It may be
-    /// dropped at any time.
+    /// Opens a separate connection to the server that has the key, for blocking reads. The caller
+    /// may drop the connection at any time.
     pub(in crate::broker) async fn waiting_on(
         &self,
         key: &str,
@@ -150,8 +153,8 @@ impl Broker {
         connection.map_err(|error| self.classify(error))
     }
 
-    /// A connection of one's own to the server that has the key, for long reads. It is dropped,
-    /// not returned, after a failure.
+    /// Takes a connection to the server that has the key from the pool, for long reads. The pool
+    /// tests a returned connection before its next use and closes a broken one.
     pub(in crate::broker) async fn alone(
         &self,
         key: &str,
@@ -159,7 +162,8 @@ impl Broker {
         self.alone_at(key, None).await
     }
 
-    /// The same, to the server that another one named, if one did.
+    /// Like [`Broker::alone`], but connects to `host` if one is given: the server that another
+    /// server named in a redirection.
     pub(in crate::broker) async fn alone_at(
         &self,
         key: &str,

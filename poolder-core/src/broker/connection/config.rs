@@ -1,4 +1,5 @@
-//! Where the server is and how long to wait for it. The password stays in here.
+//! [`Config`]: the address of the server, the timeouts and the certificates. The password never
+//! leaves this module as text.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use crate::broker::connection::tls::Certificates;
 use crate::broker::keys::{DEFAULT_NAMESPACE, Keyspace};
 use crate::job::Error;
 
-/// How long a claim waits for jobs when all lanes are empty.
+/// The time for which a claim waits for jobs when all lanes are empty.
 pub(in crate::broker) const BLOCK: Duration = Duration::from_secs(5);
 
-/// How to reach Redis.
+/// The settings of the connections to Redis.
 ///
 /// ```
 /// use poolder_core::broker::Config;
@@ -31,13 +32,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The server at this URL:
+    /// Creates a configuration for the server at this URL:
     ///
     /// - `redis://[user:password@]host[:port][/db]`, or `unix:///path/to/socket`;
     /// - `redis+sentinel://[user:password@]host[:port],host[:port]…/service[/db]`, for the primary
-    ///   that these Sentinels name (port 26379 unless given);
-    /// - `redis+cluster://[user:password@]host[:port],host[:port]…`, for the cluster that any of
-    ///   these nodes belongs to (port 6379 unless given).
+    ///   that these Sentinels report (default port 26379);
+    /// - `redis+cluster://[user:password@]host[:port],host[:port]…`, for the cluster of these
+    ///   nodes, any of which may answer (default port 6379).
     ///
     /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection.
     #[must_use]
@@ -51,8 +52,9 @@ impl Config {
         }
     }
 
-    /// The server named by `POOLDER_REDIS_URL`, else `REDIS_URL`, else the local one, with the
-    /// namespace of `POOLDER_NAMESPACE`, else `poolder`.
+    /// Reads the URL from `POOLDER_REDIS_URL`, else from `REDIS_URL`, else takes
+    /// `redis://127.0.0.1:6379/`. Reads the namespace from `POOLDER_NAMESPACE`, else takes
+    /// `poolder`.
     #[must_use]
     pub fn from_env() -> Self {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -71,21 +73,23 @@ impl Config {
         self
     }
 
-    /// How long a connection may take to open. Default 2 s.
+    /// Sets the time limit for opening a connection. Default 2 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a reply may take before its outcome counts as unknown. Default 3 s.
+    /// Sets the time limit for a reply. After it the outcome of the command counts as unknown.
+    /// Default 3 s.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
     }
 
-    /// Trusts only this certificate, in PEM form, instead of the system's. For `rediss://` URLs.
+    /// Trusts only this certificate, in PEM form, instead of the certificates of the system. For
+    /// `rediss://` URLs.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
@@ -93,7 +97,8 @@ impl Config {
         self
     }
 
-    /// Shows this certificate to the server, with its key, both in PEM form.
+    /// Sets the client certificate that is presented to the server, and its private key, both in
+    /// PEM form.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn identify(mut self, cert: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
@@ -105,12 +110,12 @@ impl Config {
         Keyspace::new(&self.namespace)
     }
 
-    /// Settings of a connection that answers within `response_timeout`.
+    /// Returns the settings of a connection whose replies take at most `response_timeout`.
     pub(crate) fn connection(&self) -> redis::AsyncConnectionConfig {
         self.connection_waiting(self.response_timeout)
     }
 
-    /// Settings of a connection whose replies may take that long.
+    /// Returns the settings of a connection whose replies may take up to `longest`.
     pub(crate) fn connection_waiting(&self, longest: Duration) -> redis::AsyncConnectionConfig {
         redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
@@ -121,13 +126,13 @@ impl Config {
         self.response_timeout
     }
 
-    /// Where the servers are, and how they are found.
+    /// Parses the URL, and adds the TCP settings, the client name and the certificates.
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
         let mut found = Endpoint::parse(&self.url)?;
         let probe = TcpKeepalive::new()
             .with_time(Duration::from_secs(10))
             .with_interval(Duration::from_secs(3));
-        // Small packets are sent at once, and dead peers are noticed.
+        // Small packets are sent at once, and dead connections are detected.
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(probe);
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let tcp = tcp.set_user_timeout(Duration::from_secs(10));
@@ -138,7 +143,7 @@ impl Config {
         Ok(found)
     }
 
-    /// Where the server is, without credentials.
+    /// Returns the address of the server, without credentials.
     #[must_use]
     pub fn address(&self) -> String {
         match self.endpoint() {

@@ -1,4 +1,5 @@
-//! What a URL says about where the servers are: one, one that Sentinels name, or a cluster.
+//! [`Endpoint`]: the parsed URL. It names one server, the Sentinels that report a primary, or the
+//! nodes of a cluster.
 
 use std::fmt;
 
@@ -9,22 +10,22 @@ use crate::job::Error;
 const SENTINEL_PORT: u16 = 26379;
 const CLUSTER_PORT: u16 = 6379;
 
-/// Where the servers are.
+/// The addresses of the servers, and the settings of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// Everything about a connection but, beyond one server, the address.
+    /// The settings of a connection. Only for a single server its address is the real one.
     pub(crate) template: ConnectionInfo,
     pub(crate) topology: Topology,
 }
 
-/// How the server for a key is found.
+/// The way to find the server for a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Topology {
-    /// There is only one.
+    /// A single server has all keys.
     One,
-    /// These Sentinels know the primary of the service.
+    /// The Sentinels report the primary of the service.
     Sentinel { seeds: Vec<Host>, service: String },
-    /// These nodes know the cluster.
+    /// Any of the nodes reports the servers of the cluster.
     Cluster { seeds: Vec<Host> },
 }
 
@@ -39,7 +40,7 @@ impl fmt::Display for Host {
 }
 
 impl Endpoint {
-    /// Reads a URL. The error never shows it: it may hold a password.
+    /// Parses a URL. The error never contains the URL, which may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         if url.starts_with("rediss") && cfg!(not(feature = "tls")) {
             return Err(Error::unsupported(
@@ -80,7 +81,7 @@ impl Endpoint {
         Ok(Self { template, topology: Topology::Cluster { seeds } })
     }
 
-    /// A connection to that host, like all others otherwise.
+    /// Returns the settings of a connection to `host`, equal to the template otherwise.
     pub(crate) fn to(&self, host: &Host) -> ConnectionInfo {
         let address = match self.template.addr() {
             ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
@@ -109,7 +110,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The user part, its `@` included, and the hosts.
+/// Splits the authority into the user part, including its `@`, and the hosts.
 fn seeds(authority: &str, port: u16) -> Result<(&str, Vec<Host>), Error> {
     let (user, hosts) = match authority.rfind('@') {
         Some(at) => authority.split_at(at + 1),
@@ -120,7 +121,7 @@ fn seeds(authority: &str, port: u16) -> Result<(&str, Vec<Host>), Error> {
 }
 
 fn parse_host(text: &str, port: u16) -> Result<Host, Error> {
-    // An IPv6 address has colons of its own, inside brackets.
+    // An IPv6 address contains colons and stands in brackets.
     let (host, rest) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest),
         None => text.split_at(text.find(':').unwrap_or(text.len())),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_holds_no_password() {
+    fn texts_hold_no_password() {
         for url in ["redis://u:pw@h", "redis+sentinel://u:pw@a/s", "redis+cluster://u:pw@a"] {
             assert!(!parse(url).to_string().contains("pw"), "{url}");
         }

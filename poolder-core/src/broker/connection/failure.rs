@@ -1,11 +1,11 @@
-//! What an error of the Redis client means for us: not executed, unknown, or a reason to replace
-//! the connection.
+//! Classifies errors of the Redis client: not executed, unknown outcome, or a reason to replace the
+//! connection.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::job::Error;
 
-/// Codes with which the server says that it did nothing.
+/// Error codes of commands that the server did not execute.
 const NOT_EXECUTED: &[&str] = &[
     "LOADING",
     "MASTERDOWN",
@@ -25,10 +25,10 @@ const NOT_EXECUTED: &[&str] = &[
     "EXECABORT",
 ];
 
-/// How servers say that the user may not do what a script does; Redis 6.2 in other words.
+/// Texts of errors about missing permissions inside a script. The second is that of Redis 6.2.
 const SCRIPT_DENIED: &[&str] = &["ACL failure in script", "The user executing the script can't"];
 
-/// Turns an error of the client into ours. `address` is shown to the user.
+/// Converts an error of the client into an [`Error`]. `address` appears in its text.
 pub(crate) fn classify(error: RedisError, address: &str) -> Error {
     let text = describe(&error);
     let ours = match error.kind() {
@@ -38,7 +38,7 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
-        // What a script may not do comes without the code.
+        // A permission error inside a script has no error code.
         _ if SCRIPT_DENIED.iter().any(|words| text.contains(words)) => {
             Error::auth(format!("Redis at {address} does not permit this: {text}"))
         }
@@ -46,12 +46,12 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => {
             Error::protocol(format!("Redis at {address} sent an unexpected reply: {text}"))
         }
-        _ if error.code() == Some("NOAUTH") || error.code() == Some("WRONGPASS") => {
-            Error::auth(format!("Redis at {address} wants a user and password in the URL: {text}"))
-        }
+        _ if error.code() == Some("NOAUTH") || error.code() == Some("WRONGPASS") => Error::auth(
+            format!("Redis at {address} requires a user and password in the URL: {text}"),
+        ),
         _ if text.contains("unknown command") => Error::unsupported(format!(
-            "Redis at {address} is older than 6.2, or somebody switched off or renamed what a \
-                 queue needs: {text}"
+            "Redis at {address} is older than 6.2, or a command that a queue needs is switched off \
+                 or renamed: {text}"
         )),
         _ if not_executed(&error) => {
             let advice = if error.is_connection_refusal() {
@@ -59,7 +59,9 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
             } else {
                 ""
             };
-            Error::refused(format!("Redis at {address} did not do it: {text}{advice}"))
+            Error::refused(format!(
+                "Redis at {address} did not execute the command: {text}{advice}"
+            ))
         }
         ErrorKind::Io => {
             Error::unknown(format!("the reply of Redis at {address} was lost: {text}"))
@@ -73,12 +75,13 @@ fn describe(error: &RedisError) -> String {
     error.to_string()
 }
 
-/// True when the server certainly did nothing.
+/// Returns whether the server certainly did not execute the command.
 pub(crate) fn not_executed(error: &RedisError) -> bool {
     error.is_connection_refusal() || error.code().is_some_and(|code| NOT_EXECUTED.contains(&code))
 }
 
-/// An error that came before anything was sent: whatever it was, the server did nothing.
+/// Converts an error from before the command was sent, so that [`not_executed`] holds for an I/O
+/// error of any kind.
 pub(crate) fn unsent(error: RedisError) -> RedisError {
     if !error.is_io_error() || error.is_connection_refusal() {
         return error;
@@ -87,12 +90,12 @@ pub(crate) fn unsent(error: RedisError) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::ConnectionRefused, text).into()
 }
 
-/// True when the script has to be loaded first.
+/// Returns whether the script must be loaded first.
 pub(crate) fn is_noscript(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT")
 }
 
-/// True when the stream or its group has gone while we read it.
+/// Returns whether the stream or its group is missing, or was removed during a blocking read.
 pub(crate) fn is_nogroup(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) || {
         let text = error.to_string();
@@ -100,8 +103,8 @@ pub(crate) fn is_nogroup(error: &RedisError) -> bool {
     }
 }
 
-/// True when nothing good can come from this connection any more: it is cut, or it leads to a
-/// server that no longer takes writes.
+/// Returns whether the connection is useless after this error: the connection is broken, or its
+/// server accepts no writes or no longer has the key.
 pub(crate) fn spoils_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || (error.is_io_error() && !error.is_timeout())
@@ -113,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_sent_is_refused_and_not_unknown() {
+    fn an_unsent_command_is_refused_and_not_unknown() {
         let cut = || RedisError::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         assert!(classify(cut(), "there").is_unknown());
         let error = classify(unsent(cut()), "there");

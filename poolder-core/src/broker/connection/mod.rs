@@ -1,6 +1,7 @@
-//! The way to the servers: where they are, connections to them, commands and replies.
+//! Connections to the servers: addresses, routing, commands and replies.
 //!
-//! Knows no job. Imports [`keys`](super::keys) for the keys that [`Broker`](super::Broker) caches.
+//! Does not know about jobs. Imports [`keys`](super::keys) for the keys that
+//! [`Broker`](super::Broker) caches, and [`scripts`](super::scripts) to load scripts.
 
 pub(super) mod auto_pipeline;
 pub(super) mod broker;

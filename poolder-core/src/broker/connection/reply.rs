@@ -1,4 +1,4 @@
-//! Reading replies without trusting their shape.
+//! Reads replies, and reports an error for a reply of an unexpected shape.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ fn unexpected(what: &str, value: &Value) -> Error {
     Error::protocol(format!("expected {what} in a reply of Redis, found {shown}"))
 }
 
-/// An error reply as an error. Errors inside a list are found by whoever reads it; looking for
-/// them here would build every list anew.
+/// Converts an error reply into an error. Errors inside a list are left to the reader of the list:
+/// a search here would build every list anew.
 pub(crate) fn checked(value: Value) -> RedisResult<Value> {
     match value {
         Value::ServerError(error) => Err(error.into()),
@@ -20,7 +20,7 @@ pub(crate) fn checked(value: Value) -> RedisResult<Value> {
     }
 }
 
-/// The error that a reply is.
+/// Returns the error of an error reply, `None` for any other reply.
 pub(crate) fn error(value: &Value) -> Option<RedisError> {
     match value {
         Value::ServerError(error) => Some(error.clone().into()),
@@ -36,7 +36,7 @@ pub(crate) fn array(value: Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// A list of exactly that many items.
+/// Reads a list of exactly `N` items.
 pub(crate) fn items<const N: usize>(value: Value) -> Result<[Value; N], Error> {
     let list = array(value)?;
     let found = list.len();
@@ -62,11 +62,11 @@ pub(crate) fn text(value: Value) -> Result<String, Error> {
 pub(crate) fn int(value: Value) -> Result<i64, Error> {
     match value {
         Value::Int(number) => Ok(number),
-        // Scores come as text, and in scientific notation from some servers.
+        // Scores arrive as text, from some servers in scientific notation.
         other => {
             let text = text(other)?;
             let exact = text.parse::<i64>().ok();
-            // Milliseconds fit a double exactly.
+            // A double holds any time in milliseconds exactly.
             exact
                 .or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
                 .ok_or_else(|| Error::protocol(format!("expected a number, found {text:?}")))
@@ -74,10 +74,10 @@ pub(crate) fn int(value: Value) -> Result<i64, Error> {
     }
 }
 
-/// A stream entry: its id, and its fields unless it was deleted.
+/// A stream entry: its id, and its fields, `None` if the entry was deleted.
 pub(crate) type StreamEntry = (EntryId, Option<Fields>);
 
-/// Stream entries.
+/// Reads a list of stream entries.
 pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
     array(value)?
         .into_iter()
@@ -89,7 +89,8 @@ pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
         .collect()
 }
 
-/// Stream entries one after the other: id, how many strings follow, and those.
+/// Reads a flat list of stream entries: for each its id, the number of strings that follow, and
+/// these strings.
 pub(crate) fn flat_entries(
     mut values: impl Iterator<Item = Value>,
 ) -> Result<Vec<(EntryId, Fields)>, Error> {
@@ -115,18 +116,18 @@ pub(crate) fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
     Ok((!fields.is_empty()).then_some(fields))
 }
 
-/// When an entry was written to its stream, by the server's clock.
+/// Returns the time at which an entry was written to its stream, by the server's clock.
 pub(in crate::broker) fn entry_time(entry: &str) -> Option<Timestamp> {
     let (millis, _) = entry.split_once('-')?;
     millis.parse().ok().map(Timestamp::from_millis)
 }
 
-/// A time in ms that the server counted.
+/// Converts a duration in ms from a reply. A negative one becomes zero.
 pub(in crate::broker) fn millis(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-/// The reply of `TIME`.
+/// Reads the reply of `TIME`.
 pub(in crate::broker) fn server_time(reply: Value) -> Result<Timestamp, Error> {
     let [seconds, micros] = items::<2>(reply)?;
     let seconds = int(seconds)?.saturating_mul(1000);

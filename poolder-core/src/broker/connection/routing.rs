@@ -1,8 +1,9 @@
-//! Which server has a key, and the connections to it.
+//! Finds the server that has a key, and holds the connections to it.
 //!
-//! One server has all keys. Behind Sentinels the primary is asked for and remembered until it
-//! fails us; of a cluster the table of slots is. What the server refuses with MOVED, ASK or
-//! TRYAGAIN was not executed, and is sent where it belongs.
+//! A single server has all keys. Behind Sentinels the primary is looked up and cached until an
+//! error shows that it may have changed. For a cluster the table of slots is looked up and cached
+//! in the same way. A command that a server refuses with MOVED, ASK or TRYAGAIN was not executed,
+//! and is sent again to the server that has the key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,8 +17,8 @@ use crate::broker::connection::reply;
 use crate::broker::connection::shared::SharedConnection;
 use crate::job::Error;
 
-/// How long a Sentinel or a node of the cluster may take to say where the servers are.
-const ASKING: Duration = Duration::from_secs(2);
+/// The time limit for each step of a lookup at a Sentinel or a node of the cluster.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The number of slots of a cluster.
 const SLOTS: usize = 16_384;
@@ -26,11 +27,12 @@ const SLOTS: usize = 16_384;
 pub(crate) struct Peer {
     pub(crate) client: redis::Client,
     pub(crate) link: SharedConnection,
-    /// Connections for what must be alone on one: long reads, administration, durable enqueues.
+    /// Connections for commands that need one for themselves: long reads, administration, durable
+    /// enqueues.
     pub(crate) pool: deadpool_redis::Pool,
 }
 
-/// The way to the server that has a key.
+/// Finds the server that has a key.
 pub(crate) struct Route {
     endpoint: Endpoint,
     config: Config,
@@ -39,8 +41,9 @@ pub(crate) struct Route {
 
 #[derive(Default)]
 struct Known {
-    /// Behind Sentinels the primary; of a cluster the owner of each slot, as places in `hosts`.
+    /// Behind Sentinels the primary, for a cluster its primaries. Empty when unknown.
     hosts: Vec<Host>,
+    /// For a cluster the owner of each slot, as an index into `hosts`.
     slots: Vec<u16>,
     peers: HashMap<Option<Host>, Arc<Peer>>,
 }
@@ -50,24 +53,24 @@ impl Route {
         let endpoint = config.endpoint()?;
         let route = Self { endpoint, config: config.clone(), known: RwLock::default() };
         if route.endpoint.topology == Topology::One {
-            // What is wrong with it is said now, not at the first command.
+            // A wrong setting is reported now, not at the first command.
             route.peer_at(None).map_err(|error| Error::invalid(error.to_string()))?;
         }
         Ok(route)
     }
 
-    /// The server that has the slot; any, where there is none.
+    /// Returns the server that has the slot. Without a slot, any server of a cluster will do.
     pub(crate) async fn peer(self: &Arc<Self>, slot: Option<u16>) -> RedisResult<Arc<Peer>> {
         if let Some(host) = self.peek(slot) {
             return self.peer_at(host);
         }
         let route = Arc::clone(self);
         let host = tokio::task::spawn_blocking(move || route.find(slot)).await;
-        let stopped = |_| RedisError::from((ErrorKind::Client, "the runtime is going down"));
+        let stopped = |_| RedisError::from((ErrorKind::Client, "the runtime is shutting down"));
         self.peer_at(host.map_err(stopped)??)
     }
 
-    /// The same for a thread that may block.
+    /// Like [`Route::peer`], but for a thread that may block.
     pub(crate) fn client_blocking(&self, slot: u16) -> RedisResult<redis::Client> {
         let host = match self.peek(Some(slot)) {
             Some(host) => host,
@@ -76,14 +79,15 @@ impl Route {
         self.peer_at(host).map(|peer| peer.client.clone())
     }
 
-    /// Forgets where the servers are: it is asked for again before the next command.
+    /// Clears the cached addresses, so that the servers are looked up before the next command.
     pub(crate) fn forget(&self) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.slots.clear();
         known.hosts.clear();
     }
 
-    /// The server at that place, for a redirection.
+    /// Returns the server at `host`, or the single server for `None`. Creates its client on
+    /// first use.
     pub(crate) fn peer_at(&self, host: Option<Host>) -> RedisResult<Arc<Peer>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(peer) = known.peers.get(&host) {
@@ -99,17 +103,18 @@ impl Route {
         Ok(Arc::clone(known.peers.entry(host).or_insert(peer)))
     }
 
-    /// True when every command goes to the same server.
+    /// Returns whether every command goes to the same server.
     pub(crate) fn is_one(&self) -> bool {
         !matches!(self.endpoint.topology, Topology::Cluster { .. })
     }
 
-    /// True when the server for a key may be another one tomorrow.
+    /// Returns whether the server for a key may change.
     pub(crate) fn may_move(&self) -> bool {
         self.endpoint.topology != Topology::One
     }
 
-    /// Where the slot is, as far as is known: `None` when it must be asked for.
+    /// Returns the cached host for the slot, `Some(None)` for a single server, and `None` when a
+    /// lookup is needed.
     fn peek(&self, slot: Option<u16>) -> Option<Option<Host>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match self.endpoint.topology {
@@ -122,10 +127,10 @@ impl Route {
         }
     }
 
-    /// Asks where the servers are, and remembers it. Blocks.
+    /// Looks the servers up and caches them. Blocks.
     fn find(&self, slot: Option<u16>) -> RedisResult<Option<Host>> {
-        let mut last = RedisError::from((ErrorKind::Client, "there is nobody to ask"));
-        for seed in self.askable() {
+        let mut last = RedisError::from((ErrorKind::Client, "there is no server to ask"));
+        for seed in self.lookup_hosts() {
             let answer = match &self.endpoint.topology {
                 Topology::One => return Ok(None),
                 Topology::Sentinel { service, .. } => self.ask_sentinel(&seed, service),
@@ -139,7 +144,7 @@ impl Route {
                     if let Some(found) = self.peek(slot) {
                         return Ok(found);
                     }
-                    last = RedisError::from((ErrorKind::Client, "nobody serves this slot"));
+                    last = RedisError::from((ErrorKind::Client, "no server has this slot"));
                 }
                 Err(error) => last = error,
             }
@@ -147,8 +152,9 @@ impl Route {
         Err(last)
     }
 
-    /// Whom to ask: the seeds, and the nodes of the cluster that were connected to.
-    fn askable(&self) -> Vec<Host> {
+    /// Returns the hosts to ask in a lookup: the seeds, and before them the nodes of the cluster
+    /// that were used already.
+    fn lookup_hosts(&self) -> Vec<Host> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match &self.endpoint.topology {
             Topology::One => vec![Host(String::new(), 0)],
@@ -160,10 +166,10 @@ impl Route {
     }
 
     fn ask_sentinel(&self, seed: &Host, service: &str) -> RedisResult<(Vec<Host>, Vec<u16>)> {
-        // A Sentinel has users of its own: ours are meant for the servers.
+        // The user and password are meant for the servers: a Sentinel has separate users.
         let plain = redis::RedisConnectionInfo::default();
         let info = self.endpoint.to(seed).set_redis_settings(plain);
-        let mut sentinel = patient(&redis::Client::open(info)?)?;
+        let mut sentinel = open_for_lookup(&redis::Client::open(info)?)?;
         let address: Option<(String, u16)> = redis::cmd("SENTINEL")
             .arg("get-master-addr-by-name")
             .arg(service)
@@ -172,7 +178,7 @@ impl Route {
         let (host, port) = address.ok_or_else(unknown)?;
         let host = Host(host, port);
         // After a failover a Sentinel may still name the old primary.
-        let mut primary = patient(&redis::Client::open(self.endpoint.to(&host))?)?;
+        let mut primary = open_for_lookup(&redis::Client::open(self.endpoint.to(&host))?)?;
         let role: Vec<Value> = redis::cmd("ROLE").query(&mut primary)?;
         let role = role.into_iter().next().and_then(|role| reply::text(role).ok());
         if role.as_deref() != Some("master") {
@@ -184,13 +190,15 @@ impl Route {
     }
 
     fn ask_node(&self, seed: &Host) -> RedisResult<(Vec<Host>, Vec<u16>)> {
-        let mut node = patient(&redis::Client::open(self.endpoint.to(seed))?)?;
+        let mut node = open_for_lookup(&redis::Client::open(self.endpoint.to(seed))?)?;
         let ranges: Value = redis::cmd("CLUSTER").arg("SLOTS").query(&mut node)?;
-        let unread = |_| RedisError::from((ErrorKind::Client, "CLUSTER SLOTS was not understood"));
+        let unreadable = |_| {
+            RedisError::from((ErrorKind::Client, "the reply to CLUSTER SLOTS could not be read"))
+        };
         let mut hosts: Vec<Host> = vec![];
         let mut slots = vec![u16::MAX; SLOTS];
-        for range in reply::array(ranges).map_err(unread)? {
-            let (from, to, host) = slot_range(range, seed).map_err(unread)?;
+        for range in reply::array(ranges).map_err(unreadable)? {
+            let (from, to, host) = slot_range(range, seed).map_err(unreadable)?;
             let at = hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
                 hosts.push(host);
                 hosts.len() - 1
@@ -202,34 +210,35 @@ impl Route {
     }
 }
 
-/// First and last slot of a range, and the primary that has it.
+/// Reads a range of slots: its first and last slot, and the primary that has them.
 fn slot_range(range: Value, asked: &Host) -> Result<(usize, usize, Host), Error> {
     let mut parts = reply::array(range)?.into_iter();
     let mut next = || parts.next().unwrap_or(Value::Nil);
     let number = |value| reply::int(value).map(|n| usize::try_from(n).unwrap_or(SLOTS));
     let (from, to) = (number(next())?, number(next())?);
     let mut primary = reply::array(next())?.into_iter();
-    // A node that does not know its own name leaves it out: it is the one that was asked.
+    // A node that does not know its own host leaves the host out: it is the node that was asked.
     let host = primary.next().and_then(|host| reply::text(host).ok()).filter(|h| !h.is_empty());
     let port = reply::int(primary.next().unwrap_or(Value::Nil))?;
     let port = u16::try_from(port).map_err(|_| Error::protocol("a port is out of range"))?;
     Ok((from, to, Host(host.unwrap_or_else(|| asked.0.clone()), port)))
 }
 
-fn patient(client: &redis::Client) -> RedisResult<redis::Connection> {
-    let connection = client.get_connection_with_timeout(ASKING)?;
-    connection.set_read_timeout(Some(ASKING))?;
-    connection.set_write_timeout(Some(ASKING))?;
+/// Opens a connection for a lookup.
+fn open_for_lookup(client: &redis::Client) -> RedisResult<redis::Connection> {
+    let connection = client.get_connection_with_timeout(LOOKUP_TIMEOUT)?;
+    connection.set_read_timeout(Some(LOOKUP_TIMEOUT))?;
+    connection.set_write_timeout(Some(LOOKUP_TIMEOUT))?;
     Ok(connection)
 }
 
 impl Peer {
     fn new(info: redis::ConnectionInfo, config: &Config) -> RedisResult<Self> {
         let client = redis::Client::open(info.clone())?;
-        // Long reads of a big queue may take longer than a hot command.
-        let patient =
+        // A long read of a large queue may take longer than a hot command.
+        let settings =
             config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
-        let manager = deadpool_redis::Manager::new_with_config(info, patient)?;
+        let manager = deadpool_redis::Manager::new_with_config(info, settings)?;
         let wait = Some(Duration::from_secs(5));
         let pool = deadpool_redis::Pool::builder(manager)
             .max_size(16)
@@ -244,7 +253,7 @@ impl Peer {
     }
 }
 
-/// The slot of a key, by its hash tag if it has one.
+/// Returns the cluster slot of a key, computed from its hash tag if the key has one.
 pub(crate) fn slot_of(key: &[u8]) -> u16 {
     const XMODEM: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
     let open = key.iter().position(|byte| *byte == b'{');

@@ -1,5 +1,5 @@
-//! Sending commands to where their keys are, and again to where they have moved. Only what the
-//! server certainly did not execute is sent again.
+//! Sends commands to the servers that have their keys, and again to the new server when a key has
+//! moved. Only a command that the server certainly did not execute is sent again.
 
 use std::time::Duration;
 
@@ -11,23 +11,24 @@ use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure::unsent;
 use crate::broker::connection::routing::slot_of;
 
-/// How long a key may be on the move, or a new primary be awaited, before the caller hears of it.
+/// The time for which a command is sent again while a key moves or a new primary is missing. After
+/// it the caller gets the error.
 pub(in crate::broker) const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two tries.
+/// The pause between two tries.
 pub(in crate::broker) const PAUSE: Duration = Duration::from_millis(50);
 
-/// What an error says about where to send the command.
+/// The target of the next try, derived from an error.
 pub(in crate::broker) enum Redirection {
-    /// To the same place, later.
+    /// The same server, after a pause.
     Later,
-    /// To where the key is now.
+    /// The server that has the key now, after a new lookup.
     Elsewhere,
-    /// Once, to that server.
+    /// This server, for one try.
     Ask(Host),
 }
 
 impl BrokerInner {
-    /// Sends a command, and a script with it where the server does not know it yet.
+    /// Sends a command. `script` is loaded when the server does not have it.
     pub(in crate::broker) async fn send(
         &self,
         script: Option<&Script>,
@@ -62,7 +63,8 @@ impl BrokerInner {
         }
     }
 
-    /// Sends commands in as few pipelines as there are servers; one reply per command.
+    /// Sends commands in one pipeline, or in one per slot to a cluster. Returns one reply per
+    /// command.
     pub(in crate::broker) async fn send_all(
         &self,
         pipe: &Pipeline,
@@ -112,18 +114,19 @@ impl BrokerInner {
         replies.into_iter().map(|reply| reply.unwrap_or_else(lost)).collect()
     }
 
-    /// Sends a command to a server that is just receiving the slot.
+    /// Sends a command to the server that the slot is moving to.
     async fn ask(&self, host: Host, cmd: &Cmd) -> RedisResult<Value> {
         self.route.peer_at(Some(host))?.link.asking(cmd).await
     }
 
-    /// What the error says about the place, and whether what we know of it is still true.
+    /// Returns the target of the next try, `None` when the command must not be sent again. Clears
+    /// the cached servers when the error shows that they may have changed.
     pub(in crate::broker) fn redirection(&self, error: &RedisError) -> Option<Redirection> {
         self.learn(error);
         match error.code() {
             Some("MOVED") => Some(Redirection::Elsewhere),
             Some("ASK") => {
-                // The number beside it is the slot, not the port.
+                // The number next to the address is the slot, not the port.
                 let (address, _slot) = error.redirect_node()?;
                 let (host, port) = address.rsplit_once(':')?;
                 Some(Redirection::Ask(Host(host.into(), port.parse().ok()?)))
@@ -139,7 +142,7 @@ impl BrokerInner {
         }
     }
 
-    /// Forgets where the servers are when an error says that they have moved.
+    /// Clears the cached servers when an error shows that they may have changed.
     pub(in crate::broker) fn learn(&self, error: &RedisError) {
         let moved =
             matches!(error.code(), Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"));
@@ -148,13 +151,14 @@ impl BrokerInner {
         }
     }
 
-    /// The slot of the first key, which begins like all of ours; where it matters.
+    /// Returns the slot of the first key of the command, which is the first argument that begins
+    /// like a key of the namespace; `None` when all commands go to one server.
     fn slot_in(&self, cmd: &Cmd) -> Option<u16> {
         if self.route.is_one() {
             return None;
         }
         cmd.args_iter().find_map(|arg| match arg {
-            Arg::Simple(word) if self.keys.is_ours(word) => Some(slot_of(word)),
+            Arg::Simple(bytes) if self.keys.is_ours(bytes) => Some(slot_of(bytes)),
             _ => None,
         })
     }

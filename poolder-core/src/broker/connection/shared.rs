@@ -1,7 +1,7 @@
-//! The connection that all hot commands of a process share, replaced when it is no good any more.
+//! The connection that all hot commands of a process share. It is replaced when it is broken.
 //!
-//! One multiplexed connection carries sixty-four callers three times as fast as a pool does. What
-//! blocks, or must be alone on its connection, does not come here.
+//! One multiplexed connection serves sixty-four callers three times as fast as a pool does.
+//! Commands that block or need a connection for themselves use other connections.
 
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,8 +16,9 @@ use crate::broker::connection::failure::{is_noscript, spoils_connection, unsent}
 use crate::broker::connection::reply;
 use crate::broker::scripts;
 
-/// After this many timeouts in a row the connection may be half open, and is replaced.
-const TIMEOUTS: u32 = 2;
+/// The number of timeouts in a row after which the connection is replaced, since it may be half
+/// open.
+const MAX_TIMEOUTS: u32 = 2;
 
 pub(crate) struct SharedConnection {
     client: redis::Client,
@@ -31,7 +32,7 @@ pub(crate) struct SharedConnection {
 struct Current {
     generation: u64,
     connection: MultiplexedConnection,
-    /// What is to go out on it.
+    /// The commands to be sent on this connection.
     auto_pipeline: AutoPipeline,
 }
 
@@ -50,11 +51,11 @@ impl SharedConnection {
     pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
         let current = self.current().await?;
         let reply = current.auto_pipeline.send(current.connection, cmd).await;
-        self.judge(current.generation, reply.as_ref().err());
+        self.update_health(current.generation, reply.as_ref().err());
         reply
     }
 
-    /// Runs a script, loading it first where the server does not know it.
+    /// Runs a script. Loads the script when the server does not have it.
     pub(crate) async fn script(&self, script: &Script, cmd: &Cmd) -> RedisResult<Value> {
         match self.command(cmd).await {
             Err(error) if is_noscript(&error) => {
@@ -66,8 +67,9 @@ impl SharedConnection {
         }
     }
 
-    /// Sends a pipeline; the reply has a value or an error per command. Scripts that the server
-    /// did not know are loaded, and only they are sent again.
+    /// Sends a pipeline. Returns a value or an error per command. When the server did not have a
+    /// script, all scripts are loaded and only the calls that failed for this reason are sent
+    /// again.
     pub(crate) async fn pipeline(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut replies = self.pipeline_once(pipe).await?;
         let missing: Vec<usize> = replies
@@ -78,19 +80,19 @@ impl SharedConnection {
             .collect();
         if !missing.is_empty() {
             self.pipeline_once(&scripts::load_all()).await?;
-            let mut again = redis::pipe();
+            let mut resend = redis::pipe();
             for cmd in pipe.cmd_iter().enumerate().filter(|(i, _)| missing.contains(i)) {
-                again.add_command(cmd.1.clone());
+                resend.add_command(cmd.1.clone());
             }
-            for (index, reply) in missing.into_iter().zip(self.pipeline_once(&again).await?) {
+            for (index, reply) in missing.into_iter().zip(self.pipeline_once(&resend).await?) {
                 replies[index] = reply;
             }
         }
         Ok(replies)
     }
 
-    /// Sends a command to a server that is just receiving its slot. Each try has to ask: on the
-    /// same connection, right before the command.
+    /// Sends a command to the server that its slot is moving to. Each try sends `ASKING` on the
+    /// same connection right before the command.
     pub(crate) async fn asking(&self, cmd: &Cmd) -> RedisResult<Value> {
         let mut pipe = redis::pipe();
         pipe.cmd("ASKING").add_command(cmd.clone());
@@ -109,7 +111,7 @@ impl SharedConnection {
             Err(error) => Some(error.clone()),
             Ok(values) => values.iter().find_map(reply::error),
         };
-        self.judge(current.generation, error.as_ref());
+        self.update_health(current.generation, error.as_ref());
         Ok(replies?.into_iter().map(reply::checked).collect())
     }
 
@@ -140,14 +142,15 @@ impl SharedConnection {
         self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// Learns from a reply whether the connection is still worth having.
-    fn judge(&self, generation: u64, error: Option<&RedisError>) {
+    /// Drops the current connection when the reply shows that it is broken: after an error that
+    /// spoils it, or after [`MAX_TIMEOUTS`] timeouts in a row.
+    fn update_health(&self, generation: u64, error: Option<&RedisError>) {
         let Some(error) = error else {
             self.timeouts.store(0, Ordering::Relaxed);
             return;
         };
         let stuck = error.is_timeout()
-            && self.timeouts.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= TIMEOUTS;
+            && self.timeouts.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= MAX_TIMEOUTS;
         if stuck || spoils_connection(error) {
             let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             if slot.as_ref().is_some_and(|current| current.generation == generation) {
@@ -159,7 +162,9 @@ impl SharedConnection {
 
 impl std::fmt::Debug for SharedConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("open", &self.peek().is_some()).finish_non_exhaustive()
+        f.debug_struct("SharedConnection")
+            .field("open", &self.peek().is_some())
+            .finish_non_exhaustive()
     }
 }
 

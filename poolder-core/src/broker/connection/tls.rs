@@ -1,20 +1,23 @@
-//! Encrypted connections. Without the feature `tls` there are none.
+//! Encrypted connections. They need the feature `tls`.
 
 use redis::{ConnectionAddr, ConnectionInfo};
 
 use crate::job::Error;
 
-/// Certificates in PEM form. By default the system's are trusted and none is shown.
+/// Certificates in PEM form. By default the certificates of the system are trusted and no client
+/// certificate is presented.
 #[derive(Clone, Default)]
 pub(crate) struct Certificates {
+    /// The only trusted certificate.
     #[cfg(feature = "tls")]
     pub(crate) trusted: Option<Vec<u8>>,
+    /// The client certificate and its private key.
     #[cfg(feature = "tls")]
     pub(crate) own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Certificates {
-    /// Makes what the URL says about a connection complete, where it asks for encryption.
+    /// Adds the certificates to the connection settings of a URL that asks for encryption.
     pub(crate) fn add_to(&self, info: ConnectionInfo) -> Result<ConnectionInfo, Error> {
         match info.addr() {
             ConnectionAddr::TcpTls { .. } => self.encrypt(info),
@@ -30,7 +33,8 @@ impl Certificates {
 
     #[cfg(feature = "tls")]
     fn encrypt(&self, info: ConnectionInfo) -> Result<ConnectionInfo, Error> {
-        // The client panics without a provider; a program that has chosen one keeps it.
+        // The Redis client panics without a crypto provider. A program that has installed one keeps
+        // its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client_tls = self
             .own
