@@ -1,5 +1,6 @@
-//! What operators ordered, as nodes learn of it. A hint says that there is something new; the
-//! number of orders, which every order raises, is the truth.
+//! Reads the commands of operators: pauses and cancellations. A hint announces a new command but
+//! may be lost. The command number, which every command raises, shows for certain that there are
+//! new ones.
 
 use std::time::Duration;
 
@@ -10,28 +11,29 @@ use crate::broker::connection::reply::entry_time;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition, Timestamp, clamped_millis};
 
-/// An order to cancel is kept for this long, counted from when it was given or from when its job
-/// was known to be due.
-pub(in crate::broker) const ORDERS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// `check_cancelled.lua` takes no more than this many jobs at once.
-const HEEDED: usize = 500;
-/// Cancelled jobs are read in pages of this size.
-const PAGE: usize = 1000;
+/// The retention of a cancellation, counted from the time of the cancellation, or from the due time
+/// of its job if that was known and lies later.
+pub(in crate::broker) const CANCELLATION_RETENTION: Duration =
+    Duration::from_secs(7 * 24 * 60 * 60);
+/// The maximum number of jobs in a call of `check_cancelled.lua`.
+const MAX_CHECKED: usize = 500;
+/// The number of cancelled jobs that are read at a time.
+const PAGE_SIZE: usize = 1000;
 
-/// What was ordered for a partition.
+/// The state of the operator commands of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Commands {
-    /// How many orders were ever given: a new number means news.
+    /// The number of commands ever given. A changed number means that there are new commands.
     pub number: u64,
-    /// Since when nothing may be claimed.
+    /// The time of the pause; `None` when jobs may be claimed.
     pub paused: Option<Timestamp>,
 }
 
 impl Broker {
-    /// Asks for orders.
+    /// Reads the command number and the pause of a partition.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn commands(&self, partition: &Partition) -> Result<Commands, Error> {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(&self.keys(partition).meta).arg("orders").arg("paused");
@@ -44,28 +46,29 @@ impl Broker {
         })
     }
 
-    /// The jobs that were ordered to stop, or never to run; `None` when they are more than `most`.
-    /// One that has ended may be among them: ask [`Broker::heed`] before acting.
+    /// Returns the ids of cancelled jobs, `None` when there are more than `max`. The list may
+    /// contain an id whose cancellation does not apply to the claimed job: call
+    /// [`Broker::check_cancelled`] before stopping a job.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn cancelled(
         &self,
         partition: &Partition,
-        most: usize,
+        max: usize,
     ) -> Result<Option<Vec<JobId>>, Error> {
         let keys = self.keys(partition);
         let mut jobs = vec![];
         loop {
             let mut cmd = redis::cmd("ZRANGE");
-            cmd.arg(&keys.cancelled).arg(jobs.len()).arg(jobs.len() + PAGE - 1);
+            cmd.arg(&keys.cancelled).arg(jobs.len()).arg(jobs.len() + PAGE_SIZE - 1);
             let page = reply::array(self.command(&cmd).await?)?;
-            let full = page.len() == PAGE;
+            let full = page.len() == PAGE_SIZE;
             for id in page {
-                // Nobody else writes there; what is no id names no job.
+                // Only Poolder writes to this set. A member that is not an id names no job.
                 jobs.extend(<[u8; 16]>::try_from(reply::bytes(id)?).map(JobId::from_bytes));
             }
-            if jobs.len() > most {
+            if jobs.len() > max {
                 return Ok(None);
             }
             if !full {
@@ -74,12 +77,12 @@ impl Broker {
         }
     }
 
-    /// Which of the claimed jobs were cancelled. Of a job that was never moved since its enqueue the
-    /// entry is given: an order that is older than it was meant for another job of the same id, and
-    /// goes.
+    /// Returns for each claimed job whether it was cancelled. The caller gives the entry id of a
+    /// job that was never moved since its enqueue: a cancellation older than this entry was meant
+    /// for another job of the same id, and is removed.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn check_cancelled(
         &self,
         partition: &Partition,
@@ -87,28 +90,28 @@ impl Broker {
     ) -> Result<Vec<bool>, Error> {
         let keys = self.keys(partition);
         let mut cancelled = Vec::with_capacity(jobs.len());
-        for some in jobs.chunks(HEEDED) {
+        for chunk in jobs.chunks(MAX_CHECKED) {
             let mut cmd = scripts::call(&scripts::CHECK_CANCELLED, [keys.cancelled.as_str()]);
-            for (job, entry) in some {
+            for (job, entry) in chunk {
                 let enqueued = entry.and_then(entry_time);
                 cmd.arg(job.as_bytes());
                 cmd.arg(enqueued.map(|at| at.millis().to_string()).unwrap_or_default());
             }
             let each = reply::bytes(self.script(&scripts::CHECK_CANCELLED, &cmd).await?)?;
-            cancelled.extend((0..some.len()).map(|at| each.get(at) == Some(&b'1')));
+            cancelled.extend((0..chunk.len()).map(|at| each.get(at) == Some(&b'1')));
         }
         Ok(cancelled)
     }
 
-    /// Forgets up to 500 orders to cancel that are older than a week.
+    /// Removes up to 500 cancellations that are older than a week. Returns how many were removed.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn expire_cancellations(&self, partition: &Partition) -> Result<u64, Error> {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::CANCEL_EXPIRE, [keys.cancelled.as_str()]);
-        cmd.arg(clamped_millis(ORDERS_KEPT));
-        let forgotten = reply::int(self.script(&scripts::CANCEL_EXPIRE, &cmd).await?)?;
-        Ok(u64::try_from(forgotten).unwrap_or(0))
+        cmd.arg(clamped_millis(CANCELLATION_RETENTION));
+        let removed = reply::int(self.script(&scripts::CANCEL_EXPIRE, &cmd).await?)?;
+        Ok(u64::try_from(removed).unwrap_or(0))
     }
 }

@@ -1,41 +1,41 @@
-//! Hints over pub/sub: something is due sooner, a leader resigned. A lost hint costs a moment,
-//! since whoever listens also polls.
+//! Hints over pub/sub: the next due time has changed, the leader resigned, a command was given, a
+//! schedule ticks sooner. A lost hint only costs time, since every listener also polls.
 
 use futures_util::StreamExt;
 
 use crate::broker::Broker;
 use crate::job::{Error, Partition};
 
-/// What a hint is about.
+/// The subject of a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// The head of `due` has changed.
+    /// The first job in `due` has changed.
     Due,
     /// The leader resigned.
     Lease,
-    /// Somebody paused, resumed or cancelled something.
+    /// An operator paused or resumed the partition, or cancelled a job.
     Commands,
-    /// A schedule ticks sooner.
+    /// The next tick of a schedule has moved to an earlier time.
     Tick,
 }
 
-/// A connection that hears the hints of some partitions.
+/// A connection that receives the hints of a list of partitions.
 pub struct Listener {
     channels: Vec<String>,
     messages: redis::aio::PubSubStream,
-    // The stream ends when its other half goes.
+    // The stream ends when its other half is dropped.
     _subscriptions: redis::aio::PubSubSink,
 }
 
 impl Broker {
-    /// Listens to these partitions.
+    /// Subscribes to the hints of these partitions.
     ///
     /// # Errors
-    /// When no connection can be had, or the server does not permit it.
+    /// Returns an error when no connection opens, or the server does not permit the subscription.
     pub async fn listen(&self, partitions: &[Partition]) -> Result<Listener, Error> {
         let channels: Vec<String> =
             partitions.iter().map(|partition| self.keys(partition).control.clone()).collect();
-        // Every node of a cluster passes messages on.
+        // Every node of a cluster forwards messages to the others.
         let peer = self.inner.route.peer(None).await.map_err(|error| self.classify(error))?;
         let pubsub = peer.client.get_async_pubsub().await;
         let (mut sink, messages) = pubsub.map_err(|error| self.classify(error))?.split();
@@ -45,7 +45,8 @@ impl Broker {
 }
 
 impl Listener {
-    /// The next hint, and which of the partitions it is about; `None` when the connection is gone.
+    /// Waits for the next hint. Returns the index of its partition in the list given to
+    /// [`Broker::listen`], and the hint; `None` when the connection has closed.
     pub async fn next(&mut self) -> Option<(usize, Hint)> {
         loop {
             let message = self.messages.next().await?;
@@ -55,7 +56,7 @@ impl Listener {
                 b"lease" => Hint::Lease,
                 b"orders" => Hint::Commands,
                 b"tick" => Hint::Tick,
-                // A newer version may know more hints.
+                // A newer version may send other hints.
                 _ => continue,
             };
             if let Some(at) = at {

@@ -1,4 +1,4 @@
-//! Who leads a partition: one kind of lease, with a term that grows.
+//! The lease of the leader of a partition, with a term that grows with every new leader.
 
 use std::time::Duration;
 
@@ -8,22 +8,24 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, clamped_millis};
 
-/// Who leads a partition.
+/// The leader of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leadership {
-    /// True when it is the node that asked.
+    /// True when the calling node is the leader.
     pub ours: bool,
-    /// Which reign this is, from 1.
+    /// The term of the leader, from 1.
     pub term: u64,
-    /// The node that leads.
+    /// The name of the leading node.
     pub holder: String,
 }
 
 impl Broker {
-    /// Takes the leadership for `ttl`. A holder known to be dead is replaced at once.
+    /// Tries to take or renew the leadership for `ttl`. Replaces the holder at once if it is
+    /// `dead`, a node known to be dead. Returns the leader after the call.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; who leads is then not known.
+    /// Returns an error when the server does not answer or refuses the command. The leader is then
+    /// unknown.
     pub async fn lead(
         &self,
         partition: &Partition,
@@ -44,12 +46,13 @@ impl Broker {
         })
     }
 
-    /// Renews the leadership of a node that has it, in one command; `None` when it has it no
-    /// longer. Should another have it by now, then that one's is renewed, which costs nothing:
-    /// it does the same.
+    /// Renews the leadership of the leading node in one command. Returns `None` when the node is no
+    /// longer the leader. The lease of another leader is then renewed instead, which does no harm,
+    /// since that leader renews it as well.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; who leads is then not known.
+    /// Returns an error when the server does not answer or refuses the command. The leader is then
+    /// unknown.
     pub async fn renew(
         &self,
         partition: &Partition,
@@ -65,10 +68,11 @@ impl Broker {
         }))
     }
 
-    /// Gives the leadership up, so that another node takes it at once.
+    /// Gives up the leadership, so that another node can take it at once.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; the lease then runs out by itself.
+    /// Returns an error when the server does not answer or refuses the command. The lease then
+    /// expires by itself.
     pub async fn resign(&self, partition: &Partition, node: &str) -> Result<(), Error> {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::LEADER_RESIGN, [keys.leader.as_str()]);

@@ -1,4 +1,5 @@
-//! The nodes of a fleet: who is alive, who leads, and which commands operators gave.
+//! The nodes of a fleet: the roster of live and dead nodes, the leaders of partitions, pool sets,
+//! commands of operators, and hints.
 
 pub(super) mod commands;
 pub(super) mod hints;

@@ -1,17 +1,17 @@
-//! Groups: pools under one name.
+//! Pool sets: pools under one common name.
 
 use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::job::{Error, QueueName, check_name};
 
-/// The most pools that are listed of a set.
-const MOST: usize = 500;
+/// The maximum number of pools that are listed of a set.
+const MAX_POOLS: usize = 500;
 
 impl Broker {
-    /// Puts a pool into a set, or takes it out of it.
+    /// Adds a pool to a set if `member` is true, else removes the pool from the set.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal name of the set.
+    /// [`Error::is_invalid`] for an invalid name of the set.
     pub async fn change_pool_set(
         &self,
         set: &str,
@@ -24,14 +24,14 @@ impl Broker {
         self.command(&cmd).await.map(|_| ())
     }
 
-    /// The pools of a set by name, at most 500.
+    /// Returns the pools of a set, sorted by name: at most 500, and any 500 of a larger set.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal name of the set.
+    /// [`Error::is_invalid`] for an invalid name of the set.
     pub async fn pools_of_set(&self, set: &str) -> Result<Vec<QueueName>, Error> {
         check_name("pool set", set, 64, "_-.")?;
         let mut cmd = redis::cmd("SRANDMEMBER");
-        cmd.arg(self.inner.keys.pool_set(set)).arg(MOST);
+        cmd.arg(self.inner.keys.pool_set(set)).arg(MAX_POOLS);
         let mut pools = vec![];
         for name in reply::array(self.command(&cmd).await?)? {
             pools.push(QueueName::new(reply::text(name)?)?);

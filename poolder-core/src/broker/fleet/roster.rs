@@ -1,7 +1,7 @@
-//! Who there is: signs of life, marks of death, and what nodes say about themselves.
+//! The roster: heartbeats of nodes, marks of dead nodes, and descriptions of nodes.
 //!
-//! Beats go over a blocking connection of their own, from a thread of their own, so that neither
-//! a busy runtime nor a busy connection can make a node look dead.
+//! Heartbeats use a separate blocking connection and a separate thread, so that neither a busy
+//! runtime nor a busy connection can make a node look dead.
 
 use std::time::Duration;
 
@@ -14,45 +14,45 @@ use crate::broker::keys::RosterKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
 
-/// The name of one incarnation of a node; also the name of its consumers.
+/// The name of one incarnation of a node, and of its consumers.
 pub type NodeName = std::sync::Arc<str>;
 
-/// A node silent for this long is named as such.
+/// The time without a heartbeat after which a node is reported as silent.
 pub(in crate::broker) const SILENT: Duration = Duration::from_secs(8);
-/// A beat waits this long for its reply.
+/// The time limit for opening the connection of the heartbeats, and for each reply on it.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Marks of this age are still told with every beat.
-const NEWS: Duration = Duration::from_secs(60);
-/// How long a mark is kept, for nodes that come back late.
-const MARKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The age up to which the marks of dead nodes are part of the reply to every heartbeat.
+const RECENT_MARKS: Duration = Duration::from_secs(60);
+/// The retention of the mark of a dead node, so that a node that returns late finds the mark.
+const MARK_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What the server says to a sign of life.
+/// The reply of the server to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beat {
-    /// True when this node was declared dead.
+    /// True when this node was marked as dead.
     pub marked: bool,
-    /// The server's clock.
+    /// The time of the reply, by the server's clock.
     pub now: Timestamp,
-    /// Nodes that were silent for 8 s or more, and their last beats.
+    /// Nodes without a heartbeat for 8 s or more, and the times of their last heartbeats as stored.
     pub silent: Vec<(String, String)>,
-    /// Nodes declared dead within the last minute.
+    /// Nodes that were marked as dead within the last minute.
     pub dead: Vec<String>,
 }
 
-/// What a node says about itself. Stored as JSON, readable without Poolder.
+/// The description of a node. Stored as JSON, readable without Poolder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeInfo {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// The version of Poolder it was built with.
+    /// The version of Poolder that the node was built with.
     pub version: String,
     /// When this incarnation started, in ms since 1970 by the server's clock.
     pub started: i64,
-    /// Its pools: queue and number of slots.
+    /// The pools of the node: queue and number of slots.
     pub pools: Vec<(String, usize)>,
 }
 
-/// A blocking connection for signs of life.
+/// A blocking connection for heartbeats.
 pub struct Beater {
     broker: Broker,
     keys: RosterKeys,
@@ -66,32 +66,32 @@ impl Beater {
         Self { broker: broker.clone(), keys: broker.roster_keys().clone(), connection: None }
     }
 
-    /// Gives a sign of life.
+    /// Sends the heartbeat of a node.
     ///
     /// # Errors
-    /// When no reply came within a second.
+    /// Returns an error when the server cannot be reached, or does not reply within a second.
     pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
         let (nodes, marks) = (self.keys.nodes.clone(), self.keys.marks.clone());
         let reply = self.with_connection(|connection| {
             let mut call = scripts::NODE_BEAT.prepare_invoke();
             call.key(&nodes).key(&marks).arg(node);
-            call.arg(clamped_millis(SILENT)).arg(clamped_millis(NEWS));
+            call.arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
             call.invoke::<Value>(connection)
         })?;
         let [verdict, now, silent, dead] = reply::items::<4>(reply)?;
-        let mut strange = vec![];
+        let mut invalid = vec![];
         let mut list = reply::array(silent)?.into_iter();
         let mut silent = vec![];
         while let (Some(name), Some(last_beat)) = (list.next(), list.next()) {
-            if let Some(name) = name_or(&mut strange, name)? {
+            if let Some(name) = read_name(&mut invalid, name)? {
                 silent.push((name, reply::text(last_beat)?));
             }
         }
         let mut names = vec![];
         for name in reply::array(dead)? {
-            names.extend(name_or(&mut strange, name)?);
+            names.extend(read_name(&mut invalid, name)?);
         }
-        self.remove(&strange)?;
+        self.remove(&invalid)?;
         Ok(Beat {
             marked: reply::text(verdict)? == "DEAD",
             now: Timestamp::from_millis(reply::int(now)?),
@@ -100,23 +100,25 @@ impl Beater {
         })
     }
 
-    /// Removes names that no node can have: they would take the places of others in every reply.
-    fn remove(&mut self, strange: &[Vec<u8>]) -> Result<(), Error> {
-        if strange.is_empty() {
+    /// Removes names that no node can have. Each reply holds a limited number of names, and these
+    /// would displace the names of nodes.
+    fn remove(&mut self, invalid: &[Vec<u8>]) -> Result<(), Error> {
+        if invalid.is_empty() {
             return Ok(());
         }
-        tracing::warn!(names = strange.len(), "names that are not text are taken off the roster");
+        tracing::warn!(names = invalid.len(), "removing names that are not text from the roster");
         let keys = self.keys.clone();
         self.with_connection(|connection| {
             let mut pipe = redis::pipe();
-            pipe.cmd("ZREM").arg(&keys.nodes).arg(strange);
-            pipe.cmd("ZREM").arg(&keys.marks).arg(strange);
+            pipe.cmd("ZREM").arg(&keys.nodes).arg(invalid);
+            pipe.cmd("ZREM").arg(&keys.marks).arg(invalid);
             pipe.query::<Value>(connection)
         })
         .map(|_| ())
     }
 
-    /// Declares a node dead, unless it has given a sign of life since `last_beat`.
+    /// Marks a node as dead, unless the node has sent a heartbeat since `last_beat`. Returns
+    /// whether the node was marked.
     ///
     /// # Errors
     /// As [`Beater::beat`].
@@ -125,20 +127,20 @@ impl Beater {
         let reply = self.with_connection(|connection| {
             let mut call = scripts::NODE_MARK_DEAD.prepare_invoke();
             call.key(&keys.nodes).key(&keys.marks).key(&keys.about);
-            call.arg(node).arg(last_beat).arg(clamped_millis(MARKS_KEPT));
+            call.arg(node).arg(last_beat).arg(clamped_millis(MARK_RETENTION));
             call.invoke::<Value>(connection)
         })?;
         Ok(reply::int(reply)? == 1)
     }
 
-    /// Says what this node is, for operators.
+    /// Stores the description of this node, for operators.
     ///
     /// # Errors
     /// As [`Beater::beat`].
     pub fn introduce(&mut self, node: &str, info: &NodeInfo) -> Result<(), Error> {
         let key = self.keys.about.clone();
         let about = serde_json::to_string(info).map_err(|error| {
-            Error::codec(format!("what the node is cannot be written: {error}"))
+            Error::codec(format!("the description of the node cannot be encoded: {error}"))
         })?;
         self.with_connection(|connection| {
             redis::cmd("HSET").arg(key).arg(node).arg(about).query::<Value>(connection)
@@ -146,7 +148,7 @@ impl Beater {
         .map(|_| ())
     }
 
-    /// Leaves the roster, holding nothing any more.
+    /// Removes a node from the roster. The node must hold no job and no lease any more.
     ///
     /// # Errors
     /// As [`Beater::beat`].
@@ -165,7 +167,8 @@ impl Beater {
         .map(|_| ())
     }
 
-    /// Runs a command; a connection that failed in any way is not used again.
+    /// Runs commands on the connection, and opens one if there is none. Drops the connection after
+    /// any error.
     fn with_connection<T>(
         &mut self,
         run: impl FnOnce(&mut redis::Connection) -> redis::RedisResult<T>,
@@ -192,12 +195,12 @@ impl Beater {
     }
 }
 
-/// The name in a reply; one that is not text goes to the strange ones.
-fn name_or(strange: &mut Vec<Vec<u8>>, reply: Value) -> Result<Option<String>, Error> {
+/// Reads a name from a reply. A name that is not text is added to `invalid`.
+fn read_name(invalid: &mut Vec<Vec<u8>>, reply: Value) -> Result<Option<String>, Error> {
     match String::from_utf8(reply::bytes(reply)?) {
         Ok(name) => Ok(Some(name)),
         Err(error) => {
-            strange.push(error.into_bytes());
+            invalid.push(error.into_bytes());
             Ok(None)
         }
     }
@@ -209,22 +212,22 @@ impl std::fmt::Debug for Beater {
     }
 }
 
-/// What the roster knows of a name.
+/// The state of a name in the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership {
-    /// It gives signs of life, or did until a moment ago.
+    /// The node sends heartbeats, or has not been marked as dead yet.
     Alive,
-    /// It was declared dead.
+    /// The node was marked as dead.
     Dead,
-    /// It never stood in the roster, or left it.
+    /// The node was never in the roster, or has left it.
     Stranger,
 }
 
 impl Broker {
-    /// What the roster knows of these names.
+    /// Returns the state of each of these names in the roster.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn membership(&self, names: &[String]) -> Result<Vec<Membership>, Error> {
         let keys = self.roster_keys();
         let mut pipe = redis::pipe();
@@ -248,10 +251,10 @@ impl Broker {
         Ok(found)
     }
 
-    /// Notes that a queue is in use, for those who list queues.
+    /// Records that a queue is in use, so that it appears in lists of queues.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn register_queue(&self, partition: &Partition) -> Result<(), Error> {
         let mut cmd = redis::cmd("SADD");
         cmd.arg(&self.roster_keys().queues).arg(partition.queue.as_str());
