@@ -1,4 +1,5 @@
-//! Taking jobs, on a connection of its own: a blocking read would hold up everybody else's.
+//! Claims jobs on a separate connection, since a blocking read would delay all other commands on a
+//! shared one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::broker::{Broker, DeadLimits, Depths, Settled, Settlement, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::{Claim, ClaimedRange, Entry, Undecodable, read_entry};
 
-/// A consumer's connection for claiming, and for settling on the way.
+/// The connection on which a consumer claims jobs, and settles jobs in the same round trip.
 #[derive(Debug)]
 pub struct ClaimConnection {
     broker: Broker,
@@ -29,7 +30,7 @@ pub struct ClaimConnection {
     history: Option<Arc<str>>,
 }
 
-/// Names a line at its server.
+/// The id of a [`ClaimConnection`] at its server.
 #[derive(Clone)]
 pub struct ConnectionId {
     peer: Arc<Peer>,
@@ -38,11 +39,11 @@ pub struct ConnectionId {
 
 impl std::fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LineId({})", self.number)
+        write!(f, "ConnectionId({})", self.number)
     }
 }
 
-/// The client's connection has no `Debug` of its own.
+/// Wraps the connection of the Redis client, which does not implement `Debug`.
 struct Connection(MultiplexedConnection);
 
 impl std::fmt::Debug for Connection {
@@ -51,33 +52,33 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// What a claim brought.
+/// The result of a claim.
 #[derive(Debug, Default)]
 pub struct Claimed {
     /// Jobs to run.
     pub jobs: Vec<Claim>,
-    /// Entries that are no jobs; they are ours to bury.
+    /// Claimed entries that are not jobs. The caller must bury them.
     pub undecodable: Vec<Undecodable>,
 }
 
 impl Claimed {
-    /// True when it brought nothing.
+    /// Returns whether the claim got no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty() && self.undecodable.is_empty()
     }
 
-    /// How many entries it brought.
+    /// Returns the number of claimed entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.jobs.len() + self.undecodable.len()
     }
 
-    /// Adds what one read brought from a lane.
+    /// Adds the entries that one read got from a lane.
     fn extend(&mut self, name: &str, lane: Lane, entries: Vec<reply::StreamEntry>) {
         let range = ClaimedRange::of(entries.iter().map(|(id, _)| id));
         for (id, fields) in entries {
-            // New entries have fields; one deleted this very moment has nothing to run.
+            // New entries have fields. An entry deleted at this moment has nothing to run.
             let Some(fields) = fields else { continue };
             let mut entry = read_entry(name, lane, id, fields);
             if let Entry::Job(claim) = &mut entry {
@@ -95,23 +96,24 @@ impl Claimed {
     }
 }
 
-/// What one round trip brought.
+/// The result of one round trip.
 #[derive(Debug)]
 pub struct Exchange {
     /// One result per settlement, in order.
     pub settled: Vec<Settled>,
-    /// How many jobs waited before the claim, if asked for, unless the server could not tell.
+    /// The number of waiting jobs per lane before the claim; `None` when the caller did not ask for
+    /// it, or the server did not report it.
     pub depths: Option<Depths>,
-    /// What was claimed.
+    /// The claimed entries.
     pub claimed: Result<Claimed, Error>,
 }
 
 impl ClaimConnection {
-    /// Opens a line for a consumer, and creates the group where it is missing: at the start of
-    /// the stream, since what is stored there is unfinished.
+    /// Opens a connection for a consumer. Creates a missing consumer group at the start of its
+    /// stream, since all jobs stored there are unfinished.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering, or from accepting the consumer.
+    /// Returns an error when the server does not answer or refuses one of the commands.
     pub async fn open(
         broker: &Broker,
         partition: &Partition,
@@ -128,20 +130,20 @@ impl ClaimConnection {
             .get_multiplexed_async_connection_with_config(&settings)
             .await
             .map_err(|error| broker.classify(error))?;
-        let mut hello = scripts::load_all();
-        let scripts = hello.len();
-        hello.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
-        let mut replies = send(&mut connection, &hello)
+        let mut setup = scripts::load_all();
+        let scripts = setup.len();
+        setup.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
+        let mut replies = send(&mut connection, &setup)
             .await
             .map_err(|error| broker.classify(error))?
             .split_off(scripts)
             .into_iter();
-        // Both are conveniences that access rules may withhold: without an id a shutdown waits
-        // for the block to end, without a history every settle is a careful one.
+        // Access rules may deny either command, and neither is essential: without an id a shutdown
+        // waits until the blocking read ends, without a history every settlement checks the owner.
         let id = replies.next().and_then(Result::ok).and_then(|value| reply::int(value).ok());
         let info = replies.next().and_then(Result::ok).and_then(|value| reply::text(value).ok());
         let history = info.as_deref().and_then(replication_id).map(Arc::from);
-        let mut line = Self {
+        let mut claimer = Self {
             broker: broker.clone(),
             keys,
             consumer: consumer.into(),
@@ -150,29 +152,32 @@ impl ClaimConnection {
             id: id.map(|number| ConnectionId { peer, number }),
             history,
         };
-        line.create_groups().await?;
-        Ok(line)
+        claimer.create_groups().await?;
+        Ok(claimer)
     }
 
-    /// The server history in which this line claims, where the server tells it.
+    /// Returns the server history in which this connection claims, `None` when the server did not
+    /// report it.
     #[must_use]
     pub fn history(&self) -> Option<Arc<str>> {
         self.history.clone()
     }
 
-    /// By this id [`Broker::unblock`] ends a wait of this line.
+    /// Returns the id with which [`Broker::unblock`] ends a wait of this connection.
     #[must_use]
     pub fn id(&self) -> Option<ConnectionId> {
         self.id.clone()
     }
 
-    /// Settles and claims in one round trip. The claim does not wait. The depths of the lanes cost
-    /// the server as much as settling ten jobs: they come only where `depths` asks for them.
+    /// Settles and claims in one round trip. The claim does not wait. Reading the depths of the
+    /// lanes costs the server as much as settling ten jobs, so the depths are read only if `depths`
+    /// is true.
     ///
     /// # Errors
-    /// When the connection failed: every settlement is unknown, and jobs may have been claimed
-    /// without our hearing of it. Drop the line, open another, and adopt with
-    /// [`ClaimConnection::held`].
+    /// Returns an error when the connection failed. The outcome of every settlement is then
+    /// unknown, and the server may have assigned jobs to this consumer in a lost reply. The caller
+    /// must drop this connection, open another one, and adopt the unknown entries that
+    /// [`ClaimConnection::held`] returns.
     pub async fn exchange(
         &mut self,
         settlements: &[Settlement],
@@ -186,7 +191,7 @@ impl ClaimConnection {
         }
         let mut replies = self.send(&pipe).await?;
         if replies.iter().any(|reply| reply.as_ref().err().is_some_and(is_noscript)) {
-            replies = self.again_with_scripts(&pipe, replies).await?;
+            replies = self.resend_with_scripts(&pipe, replies).await?;
         }
         let spoiled = |reply: &RedisResult<Value>| {
             reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
@@ -207,8 +212,9 @@ impl ClaimConnection {
         Ok(Exchange { settled, depths, claimed })
     }
 
-    /// Waits up to 5 s for a job in any of the lanes, and claims at most one of each. It must not
-    /// be abandoned: the server would still hand out a job, to nobody.
+    /// Waits up to 5 s for a job in any of the lanes, and claims at most one from each. The caller
+    /// must not drop the future before it ends: the server would still assign a job to this
+    /// consumer, and the reply would be lost.
     ///
     /// # Errors
     /// As [`ClaimConnection::exchange`].
@@ -224,7 +230,7 @@ impl ClaimConnection {
         }
     }
 
-    /// The entries of a lane that the server thinks this consumer holds, at most 1,000.
+    /// Returns the pending entries of this consumer in a lane, at most 1,000.
     ///
     /// # Errors
     /// As [`ClaimConnection::exchange`].
@@ -235,20 +241,21 @@ impl ClaimConnection {
             Some(Ok(reply)) => pending_ids(reply),
             Some(Err(error)) if is_nogroup(&error) => Ok(vec![]),
             Some(Err(error)) => Err(self.broker.classify(error)),
-            None => Err(Error::protocol("a pipeline came back empty")),
+            None => Err(Error::protocol("the reply to a pipeline was empty")),
         }
     }
 
-    /// Reads entries that this consumer holds. Those that were deleted meanwhile are let go.
+    /// Reads entries that this consumer holds. Acknowledges held entries that were deleted
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`ClaimConnection::exchange`].
     pub async fn adopt(&mut self, lane: Lane, ids: &[EntryId]) -> Result<Claimed, Error> {
         let mut claimed = Claimed::default();
         let stream = self.keys.lane(lane).to_owned();
-        for some in ids.chunks(16) {
-            let replies = self.send(&ranges(&stream, some)).await?;
-            let (entries, gone) = read_ranges(&stream, lane, some, replies)
+        for chunk in ids.chunks(16) {
+            let replies = self.send(&ranges(&stream, chunk)).await?;
+            let (entries, gone) = read_ranges(&stream, lane, chunk, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.broker.classify(error)))?;
             entries.into_iter().for_each(|entry| claimed.push(entry));
             self.broker.ack_missing(&stream, &gone).await?;
@@ -280,7 +287,7 @@ impl ClaimConnection {
             let lane = Lane::ALL
                 .into_iter()
                 .find(|lane| self.keys.lane(*lane) == name)
-                .ok_or_else(|| Error::protocol(format!("read from {name}, which was not asked")))?;
+                .ok_or_else(|| Error::protocol(format!("stream {name} was not requested")))?;
             claimed.extend(&name, lane, reply::entries(entries)?);
         }
         Ok(claimed)
@@ -302,7 +309,7 @@ impl ClaimConnection {
         Ok(())
     }
 
-    async fn again_with_scripts(
+    async fn resend_with_scripts(
         &mut self,
         pipe: &Pipeline,
         mut replies: Vec<RedisResult<Value>>,
@@ -326,12 +333,12 @@ impl ClaimConnection {
 }
 
 impl Broker {
-    /// Ends the wait of the line with this id, as if its time were up. A hint: where access rules
-    /// forbid it, the wait ends by itself.
-    pub async fn unblock(&self, line: &ConnectionId) {
+    /// Ends the wait of the connection with this id, as if its time were up. An error is only
+    /// logged, for example when access rules deny the command: the wait then ends by itself.
+    pub async fn unblock(&self, id: &ConnectionId) {
         let mut cmd = redis::cmd("CLIENT");
-        cmd.arg("UNBLOCK").arg(line.number);
-        if let Err(error) = line.peer.link.command(&cmd).await {
+        cmd.arg("UNBLOCK").arg(id.number);
+        if let Err(error) = id.peer.link.command(&cmd).await {
             tracing::debug!(%error, "a waiting claim could not be ended early");
         }
     }

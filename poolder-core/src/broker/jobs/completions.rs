@@ -1,6 +1,6 @@
-//! How jobs ended, for those who wait: a record that is kept for a while, and a hint when it is
-//! written. The hint goes over a channel of the record's own name, so that only those who wait for
-//! this job hear of it.
+//! Completion records for callers that wait for a job to end: the record is kept for a while, and a
+//! hint announces that it was written. The hint uses a channel with the name of the record, so that
+//! only callers that wait for this job receive it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +15,8 @@ use crate::job::{Error, JobId, Partition};
 use crate::stored::{Completion, read_dead};
 
 impl Broker {
-    /// The connection for hints has no time limit of its own.
+    /// Waits for a reply for at most `response_timeout`, since the connection for hints has no time
+    /// limit.
     async fn in_time<T>(
         &self,
         reply: impl Future<Output = redis::RedisResult<T>>,
@@ -27,11 +28,13 @@ impl Broker {
         }
     }
 
-    /// How a job ended, if it did and a record was kept: of every job that returned a result, and
-    /// of every end of a job whose enqueue asked for it.
+    /// Returns the completion record of a job, `None` when the job has not ended or no record is
+    /// kept. A record is kept for every job that returned a result, and for any completion of a job
+    /// whose enqueue asked for it.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering, or a record that cannot be read.
+    /// Returns an error when the server does not answer or refuses the command, or the record
+    /// cannot be read.
     pub async fn completion(
         &self,
         partition: &Partition,
@@ -45,10 +48,11 @@ impl Broker {
         }
     }
 
-    /// The end of a job that is among the dead, whether a record was kept or not.
+    /// Returns the completion of a dead job, whether or not a completion record was kept; `None`
+    /// when the job is not among the dead.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn death(
         &self,
         partition: &Partition,
@@ -62,12 +66,12 @@ impl Broker {
         }
     }
 
-    /// Opens a connection on which hints about ends are heard.
+    /// Opens a connection that receives hints about ended jobs.
     ///
     /// # Errors
-    /// When no connection can be had, or the server does not permit it.
+    /// Returns an error when no connection opens, or the server refuses it.
     pub async fn listen_completions(&self) -> Result<CompletionListener, Error> {
-        // Every node of a cluster passes messages on.
+        // Every node of a cluster forwards messages to the others.
         let peer = self.inner.route.peer(None).await.map_err(|error| self.classify(error))?;
         let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
         let (sink, messages) = pubsub.split();
@@ -80,7 +84,7 @@ impl Broker {
     }
 }
 
-/// A connection that hears when jobs end.
+/// A connection that receives a hint when one of the watched jobs ends.
 pub struct CompletionListener {
     broker: Broker,
     sink: redis::aio::PubSubSink,
@@ -89,46 +93,48 @@ pub struct CompletionListener {
 }
 
 impl CompletionListener {
-    /// Listens for the end of a job, from when this returns.
+    /// Subscribes to the hint of a job. The hint is received from the time this method returns.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn add(&self, partition: &Partition, job: JobId) -> Result<(), Error> {
         let channel = self.broker.keys(partition).result(job);
-        self.known().insert(channel.clone(), job);
+        self.lock_channels().insert(channel.clone(), job);
         let mut sink = self.sink.clone();
         self.broker.in_time(sink.subscribe(&channel)).await
     }
 
-    /// Listens for it no longer.
+    /// Ends the subscription to the hint of a job.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove(&self, partition: &Partition, job: JobId) -> Result<(), Error> {
         let channel = self.broker.keys(partition).result(job);
-        self.known().remove(&channel);
+        self.lock_channels().remove(&channel);
         let mut sink = self.sink.clone();
         self.broker.in_time(sink.unsubscribe(&channel)).await
     }
 
-    /// The next job that ended; `None` when the connection is gone.
+    /// Waits for the next hint. Returns the job that ended, `None` when the connection has closed.
     pub async fn next(&self) -> Option<JobId> {
         let mut messages = self.messages.lock().await;
         loop {
             let message = messages.next().await?;
-            if let Some(job) = self.known().get(message.get_channel_name()) {
+            if let Some(job) = self.lock_channels().get(message.get_channel_name()) {
                 return Some(*job);
             }
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, JobId>> {
+    fn lock_channels(&self) -> std::sync::MutexGuard<'_, HashMap<String, JobId>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for CompletionListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EndListener").field("jobs", &self.known().len()).finish_non_exhaustive()
+        f.debug_struct("CompletionListener")
+            .field("jobs", &self.lock_channels().len())
+            .finish_non_exhaustive()
     }
 }

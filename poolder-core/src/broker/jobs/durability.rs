@@ -1,4 +1,5 @@
-//! How far a job must have come before its enqueue counts: memory, replicas, disk.
+//! [`Durability`]: where a job must be stored before its enqueue returns: in memory, on replicas,
+//! or on disk.
 
 use std::time::Duration;
 
@@ -14,55 +15,56 @@ use crate::broker::connection::send::{PATIENCE, PAUSE, Redirection};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, clamped_millis};
 
-/// A confirmation is waited for no longer than this: the connection would give up before.
-const LONGEST: Duration = Duration::from_secs(8);
+/// The maximum timeout of a confirmation. The connection has a time limit of at least 10 s per
+/// reply, which a longer wait could exceed.
+const MAX_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What must have happened before an enqueue returns.
+/// The storage that must be confirmed before an enqueue returns.
 ///
-/// Each step is slower than the one before: beyond [`Durability::Memory`] an enqueue has a
-/// connection for itself while it waits.
+/// Each level is slower than the one before. Beyond [`Durability::Memory`] an enqueue uses a
+/// connection alone while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// The server has it in memory. What that is worth is a matter of its `appendonly` setting;
-    /// a failover may lose it. The default.
+    /// The server has the job in memory. Whether the job survives a restart of the server depends
+    /// on its `appendonly` setting; a failover may lose the job. The default.
     #[default]
     Memory,
-    /// At least that many replicas have it in memory. Together with `min-replicas-to-write` on the
-    /// server it survives a failover.
+    /// At least `replicas` replicas have the job in memory. Together with `min-replicas-to-write`
+    /// on the server the job survives a failover.
     Replicated {
-        /// How many replicas, 1 or more.
+        /// The number of replicas, 1 or more.
         replicas: u32,
-        /// How long to wait for them, up to 8 s.
+        /// The time limit for the confirmation, up to 8 s.
         timeout: Duration,
     },
-    /// The server has it on its own disk, and that many replicas on theirs. Needs `appendonly` and
-    /// Redis 7.2, or Valkey.
+    /// The server has the job on its own disk, and `replicas` replicas have it on theirs. Needs
+    /// `appendonly` and Redis 7.2, or Valkey.
     Fsynced {
-        /// How many replicas; 0 for none.
+        /// The number of replicas; 0 for none.
         replicas: u32,
-        /// How long to wait, up to 8 s.
+        /// The time limit for the confirmation, up to 8 s.
         timeout: Duration,
     },
 }
 
 impl Durability {
-    /// That many replicas have it, within two seconds.
+    /// Returns [`Durability::Replicated`] with a timeout of two seconds.
     #[must_use]
     pub fn replicated(replicas: u32) -> Self {
         Self::Replicated { replicas, timeout: Duration::from_secs(2) }
     }
 
-    /// The server has it on its own disk, within two seconds.
+    /// Returns [`Durability::Fsynced`] without replicas and with a timeout of two seconds.
     #[must_use]
     pub fn fsynced() -> Self {
         Self::Fsynced { replicas: 0, timeout: Duration::from_secs(2) }
     }
 
-    /// Says whether it can be waited for.
+    /// Checks the number of replicas and the timeout.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for no replicas where some are needed, and for a time that is zero or
-    /// above 8 s.
+    /// [`Error::is_invalid`] for [`Durability::Replicated`] with 0 replicas, and for a timeout
+    /// below 1 ms or above 8 s.
     pub fn check(&self) -> Result<(), Error> {
         let (enough, timeout) = match self {
             Self::Memory => return Ok(()),
@@ -72,15 +74,16 @@ impl Durability {
         if !enough {
             return Err(Error::invalid("Replicated needs 1 replica or more: use Memory for none"));
         }
-        // Zero would mean to wait for ever.
-        if timeout.as_millis() == 0 || *timeout > LONGEST {
+        // The server takes 0 as no time limit.
+        if timeout.as_millis() == 0 || *timeout > MAX_TIMEOUT {
             return Err(Error::invalid(format!(
-                "a durability timeout is 1 ms to {LONGEST:?}, not {timeout:?}"
+                "a durability timeout is 1 ms to {MAX_TIMEOUT:?}, not {timeout:?}"
             )));
         }
         Ok(())
     }
 
+    /// Returns the command that waits for the confirmation, `None` when none is needed.
     fn wait(&self) -> Option<Cmd> {
         let mut cmd = Cmd::new();
         match self {
@@ -95,7 +98,10 @@ impl Durability {
         Some(cmd)
     }
 
-    /// Reads what was confirmed.
+    /// Reads the reply to the waiting command.
+    ///
+    /// # Errors
+    /// [`Error::is_unknown`] when fewer copies were confirmed than asked for.
     fn confirmed(&self, reply: Value) -> Result<(), Error> {
         let (disk, replicas) = match self {
             Self::Fsynced { .. } => {
@@ -113,21 +119,22 @@ impl Durability {
         if disk >= 1 && replicas >= wanted {
             return Ok(());
         }
-        let place = if disk < 1 { "its own disk does not have it, and " } else { "" };
+        let disk_note = if disk < 1 { "its own disk does not have it, and " } else { "" };
         Err(Error::unknown(format!(
-            "the server has the job, but {place}only {replicas} of {wanted} replicas confirmed it \
-             within {timeout:?}: a failover may lose it; look for it, or enqueue it again idempotently"
+            "the server has the job, but {disk_note}only {replicas} of {wanted} replicas confirmed \
+             it within {timeout:?}: a failover may lose it; look for it, or enqueue it again \
+             idempotently"
         )))
     }
 }
 
-/// A reply per command, and whether what they wrote is where it must be.
+/// One reply per command, and whether the durability of their writes was confirmed.
 type Sent = (Vec<RedisResult<Value>>, Result<(), Error>);
 
 impl Broker {
-    /// Sends commands on a connection of their own and waits until what they wrote is where it
-    /// must be. One reply per command, and whether that was confirmed. Where their slot has moved,
-    /// and nothing was done, they follow it.
+    /// Sends commands on a separate connection and waits until the durability of their writes is
+    /// confirmed. Returns one reply per command, and the confirmation. When the slot has moved and
+    /// none of the commands was executed, sends them again to the server that has the slot.
     pub(in crate::broker) async fn durably(
         &self,
         key: &str,
@@ -138,11 +145,11 @@ impl Broker {
         let mut ask = None;
         loop {
             let sent = self.durably_at(key, ask.take(), durability, pipe).await?;
-            let lead = |reply: &RedisResult<Value>| {
+            let redirection = |reply: &RedisResult<Value>| {
                 reply.as_ref().err().and_then(|error| self.inner.redirection(error))
             };
-            let leads: Option<Vec<Redirection>> = sent.0.iter().map(lead).collect();
-            match leads.and_then(|leads| leads.into_iter().next()) {
+            let redirections: Option<Vec<Redirection>> = sent.0.iter().map(redirection).collect();
+            match redirections.and_then(|all| all.into_iter().next()) {
                 Some(_) if since.elapsed() > PATIENCE => return Ok(sent),
                 Some(Redirection::Ask(host)) => ask = Some(host),
                 Some(_) => tokio::time::sleep(PAUSE).await,
@@ -151,8 +158,8 @@ impl Broker {
         }
     }
 
-    /// The same at the server that is known to have the key, or, of a slot on the move, at the one
-    /// that another server named.
+    /// Like [`Broker::durably`], but makes one try: at `host` if a redirection named one, else at
+    /// the server that has the key.
     async fn durably_at(
         &self,
         key: &str,
@@ -171,10 +178,10 @@ impl Broker {
         }
         if let Some(wait) = durability.wait() {
             if matches!(durability, Durability::Fsynced { .. }) {
-                // Better to hear now than when the job is stored already.
+                // A server without support is detected before the job is stored.
                 let mut ask = redis::cmd("WAITAOF");
-                let able = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
-                able.and_then(reply::checked).map_err(|error| {
+                let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
+                supported.and_then(reply::checked).map_err(|error| {
                     Error::unsupported(format!(
                         "Redis at {} cannot say when a job is on disk, nothing was stored: \
                          {error}; Fsynced needs appendonly yes and Redis 7.2 or Valkey",
@@ -188,7 +195,7 @@ impl Broker {
         for _ in 0..2 {
             let sent = connection.req_packed_commands(&all, 0, all.len()).await;
             let replies = sent.map_err(|error| {
-                // What this connection may still say belongs to nobody.
+                // The connection is closed below, since a late reply on it has no receiver.
                 self.classify(error)
             });
             let replies = match replies {
@@ -201,12 +208,14 @@ impl Broker {
             let mut replies: Vec<_> = replies
                 .into_iter()
                 .enumerate()
-                // Every other one says that asking is allowed, but for the one that waits.
+                // With ASKING each command has two replies, and only the second counts. The waiting
+                // command at the end has one.
                 .filter(|(at, _)| !asking || at % 2 == 1 || *at == 2 * pipe.len())
                 .map(|(_, reply)| reply::checked(reply))
                 .collect();
             if replies.iter().any(|reply| reply.as_ref().is_err_and(is_noscript)) {
-                // All of them, or none: they are calls of the same script.
+                // Sends all commands again. This relies on all of them being calls of one script,
+                // none of which was then executed.
                 connection
                     .req_packed_commands(&load, 0, load.len())
                     .await
@@ -215,17 +224,17 @@ impl Broker {
             }
             let confirmed = match replies.pop() {
                 Some(Ok(reply)) => durability.confirmed(reply),
-                // Whatever keeps it from being confirmed, what was stored is stored.
+                // The commands were executed, even though the confirmation failed.
                 Some(Err(error)) => Err(Error::unknown(format!(
                     "Redis at {} could not confirm that replicas or disk have it ({error}): a \
                      failover may lose it; look for it, or enqueue it again idempotently",
                     self.address()
                 ))),
-                None => Err(Error::unknown("a pipeline came back empty")),
+                None => Err(Error::unknown("the reply to a pipeline was empty")),
             };
             return Ok((replies, confirmed));
         }
-        Err(Error::refused("the server keeps forgetting scripts"))
+        Err(Error::refused("the server does not keep loaded scripts"))
     }
 }
 
@@ -234,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_waited_for_is_refused() {
+    fn an_impossible_durability_is_refused() {
         let s = Duration::from_secs;
         let bad = [
             Durability::Replicated { replicas: 0, timeout: s(1) },

@@ -1,4 +1,4 @@
-//! Storing jobs: one command each.
+//! Stores jobs, with one command each.
 
 use std::time::Duration;
 
@@ -13,63 +13,64 @@ use crate::job::{
 use crate::policy::Counters;
 use crate::stored::{Envelope, JOB, head};
 
-/// A pipeline carries at most this many jobs …
+/// The maximum number of jobs in a pipeline.
 const BULK_JOBS: usize = 500;
-/// … and about this many bytes, but always at least one job.
+/// The maximum size of the envelopes in a pipeline in bytes. A larger single job is still sent.
 const BULK_BYTES: usize = 1 << 20;
-/// How often an idempotent enqueue is sent again when its reply was lost.
-const RESENDS: u32 = 4;
+/// The number of times that an idempotent enqueue is sent again after a lost reply or a refusal.
+const MAX_RESENDS: u32 = 4;
 
-/// A job on its way into a queue.
+/// A job to be stored in a queue.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// Where it goes.
+    /// The partition that stores the job.
     pub partition: Partition,
-    /// In which lane it waits once it is ready.
+    /// The lane in which the job waits once it is ready.
     pub lane: Lane,
-    /// When it is ready.
+    /// The time at which the job is ready.
     pub when: When,
-    /// The job.
+    /// The stored form of the job.
     pub envelope: Envelope,
-    /// For how long a repetition with the same id is the same job.
+    /// The time within which another enqueue with the same id stores nothing; `None` if each one
+    /// stores a job.
     pub idempotent: Option<Duration>,
-    /// How far it must have come before it counts.
+    /// The storage that must be confirmed before the enqueue returns.
     pub durability: Durability,
 }
 
-/// When a job is ready.
+/// The time at which a job is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
     /// At once.
     #[default]
     Now,
-    /// That long after the server hears of it.
+    /// This long after the server executes the enqueue.
     In(Duration),
-    /// At that time, by the server's clock.
+    /// At this time, by the server's clock.
     At(Timestamp),
 }
 
-/// What the server said about a stored job.
+/// The reply to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The job.
+    /// The id of the job.
     pub job: JobId,
-    /// Where it is.
+    /// The partition that stores the job.
     pub partition: Partition,
-    /// Its lane.
+    /// The lane of the job.
     pub lane: Lane,
-    /// How it was stored.
+    /// The way in which the job was stored.
     pub stored: Stored,
 }
 
-/// How a job was stored.
+/// The way in which a job was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// In its lane, as this entry.
+    /// Stored in its lane as this entry.
     Ready(EntryId),
-    /// Until that time.
+    /// Stored in `due` until this time.
     Due(Timestamp),
-    /// Not again: a job of this id was there already.
+    /// Not stored, since a job with this id was stored before.
     Already,
 }
 
@@ -94,9 +95,10 @@ impl Broker {
     /// Stores a job.
     ///
     /// # Errors
-    /// [`Error::is_refused`] when the server certainly did not, [`Error::is_unknown`] when its
-    /// reply was lost: the job may be there, and [`Error::job_id`] names it. An idempotent job is
-    /// sent again before that is reported.
+    /// [`Error::is_refused`] when the server certainly did not store the job. [`Error::is_unknown`]
+    /// when the reply was lost, or the durability was not confirmed: the job may be stored, and
+    /// [`Error::job_id`] returns its id. An idempotent job is sent again up to 4 times before
+    /// either error is returned.
     pub async fn enqueue(&self, new: &NewJob) -> Result<Receipt, Error> {
         let keys = self.keys(&new.partition);
         let cmd = command(new, &keys);
@@ -105,14 +107,14 @@ impl Broker {
             let reply = match (new.durability, new.is_plain()) {
                 (Durability::Memory, true) => self.command(&cmd).await,
                 (Durability::Memory, false) => self.script(&scripts::ENQUEUE, &cmd).await,
-                // Boxed, so that the usual way is not as large as this one.
+                // Boxed, so that the future of the usual case stays small.
                 (durability, _) => {
                     Box::pin(self.enqueue_durably(&keys.due, durability, &cmd)).await
                 }
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),
-                Err(error) if sent < RESENDS && new.may_resend(&error) => {
+                Err(error) if sent < MAX_RESENDS && new.may_resend(&error) => {
                     tokio::time::sleep(Duration::from_millis(50 << sent)).await;
                     sent += 1;
                 }
@@ -121,8 +123,9 @@ impl Broker {
         }
     }
 
-    /// Stores many jobs in pipelines of at most 500. One result per job, in order: when a
-    /// connection breaks, what was on its way is unknown and the rest is refused.
+    /// Stores many jobs in pipelines of at most 500. Returns one result per job, in order. When a
+    /// pipeline fails, the jobs in it get the error of the pipeline, for example an unknown outcome
+    /// after a lost connection, and the later jobs are not sent and get [`Error::is_refused`].
     pub async fn enqueue_many(&self, jobs: &[NewJob]) -> Vec<Result<Receipt, Error>> {
         let mut results = Vec::with_capacity(jobs.len());
         let mut rest = jobs;
@@ -140,19 +143,19 @@ impl Broker {
             };
             match sent {
                 Ok((replies, confirmed)) => {
-                    let doubt = confirmed.err().map(|error| error.to_string());
+                    let unconfirmed = confirmed.err().map(|error| error.to_string());
                     results.extend(now.iter().zip(replies).map(|(new, reply)| {
                         let reply = reply.map_err(|error| self.classify(error));
                         let stored = reply.and_then(|value| new.receipt(value));
-                        let sure = match (stored, &doubt) {
-                            (Ok(_), Some(doubt)) => Err(Error::unknown(doubt.clone())),
+                        let receipt = match (stored, &unconfirmed) {
+                            (Ok(_), Some(text)) => Err(Error::unknown(text.clone())),
                             (stored, _) => stored,
                         };
-                        sure.map_err(|error| error.with_job(new.envelope.id()))
+                        receipt.map_err(|error| error.with_job(new.envelope.id()))
                     }));
                 }
                 Err(error) => {
-                    results.extend(again(now, &error));
+                    results.extend(same_error(now, &error));
                     let text = error.to_string();
                     results.extend(rest.iter().map(|new| {
                         let text = format!("not sent, since an earlier job failed: {text}");
@@ -180,8 +183,8 @@ impl Broker {
     }
 }
 
-/// The same error for each of the jobs.
-fn again<'a>(
+/// Returns the same error for each of the jobs.
+fn same_error<'a>(
     jobs: &'a [NewJob],
     error: &Error,
 ) -> impl Iterator<Item = Result<Receipt, Error>> + use<'a> {
@@ -193,12 +196,13 @@ fn again<'a>(
 }
 
 impl NewJob {
-    /// A single `XADD` stores it.
+    /// Returns whether a single `XADD` stores the job.
     fn is_plain(&self) -> bool {
         self.when == When::Now && self.idempotent.is_none()
     }
 
-    /// With a receipt beside the job, sending it again cannot store it twice.
+    /// Returns whether the job may be sent again after this error. Only the receipt of an
+    /// idempotent job ensures that the job is not stored twice.
     fn may_resend(&self, error: &Error) -> bool {
         self.idempotent.is_some() && (error.is_unknown() || error.is_refused())
     }
@@ -246,8 +250,8 @@ fn command(new: &NewJob, keys: &PartitionKeys) -> Cmd {
     cmd
 }
 
-/// How many of the jobs go into the next pipeline: those that are as durable as the first and,
-/// beyond memory, in its partition, since one wait confirms them all.
+/// Returns how many of the jobs go into the next pipeline. All have the durability of the first job
+/// and, beyond [`Durability::Memory`], its partition, since one wait confirms them all.
 fn bulk_len(jobs: &[NewJob]) -> usize {
     let mut bytes = 0;
     let fits = jobs.iter().take(BULK_JOBS).take_while(|new| {

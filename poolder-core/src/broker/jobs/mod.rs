@@ -1,4 +1,4 @@
-//! The life of a job in Redis: enqueue, claim, settle.
+//! The life of a job in Redis: enqueue, claim, settle; also its completion record and progress.
 
 pub(super) mod claim;
 pub(super) mod completions;

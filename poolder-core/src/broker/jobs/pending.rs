@@ -1,4 +1,4 @@
-//! Reading what a consumer holds: the commands, and their replies.
+//! Reads the entries that a consumer holds: builds the commands and reads their replies.
 
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
@@ -8,14 +8,14 @@ use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane};
 use crate::stored::{Entry, read_entry};
 
-/// `XPENDING` of one consumer.
+/// Builds the `XPENDING` of one consumer.
 pub(in crate::broker) fn pending(stream: &str, consumer: &str, count: usize) -> Cmd {
     let mut cmd = redis::cmd("XPENDING");
     cmd.arg(stream).arg(GROUP).arg("-").arg("+").arg(count).arg(consumer);
     cmd
 }
 
-/// The ids in its reply.
+/// Reads the entry ids in the reply to `XPENDING`.
 pub(in crate::broker) fn pending_ids(reply: Value) -> Result<Vec<EntryId>, Error> {
     reply::array(reply)?
         .into_iter()
@@ -26,7 +26,7 @@ pub(in crate::broker) fn pending_ids(reply: Value) -> Result<Vec<EntryId>, Error
         .collect()
 }
 
-/// One `XRANGE` per id.
+/// Builds one `XRANGE` per id.
 pub(in crate::broker) fn ranges(stream: &str, ids: &[EntryId]) -> Pipeline {
     let mut pipe = redis::pipe();
     for id in ids {
@@ -35,9 +35,10 @@ pub(in crate::broker) fn ranges(stream: &str, ids: &[EntryId]) -> Pipeline {
     pipe
 }
 
+/// The entries that were found, and the ids of deleted entries.
 type Ranges = (Vec<Entry>, Vec<EntryId>);
 
-/// The entries in the replies, and the ids that have none any more.
+/// Reads the replies to [`ranges`].
 pub(in crate::broker) fn read_ranges(
     stream: &str,
     lane: Lane,
@@ -55,7 +56,7 @@ pub(in crate::broker) fn read_ranges(
 }
 
 impl Broker {
-    /// Ends claims whose entries were found to be gone.
+    /// Acknowledges pending entries that were found to be deleted.
     pub(in crate::broker) async fn ack_missing(
         &self,
         stream: &str,

@@ -1,4 +1,4 @@
-//! How far running jobs have come, by their own account. Kept for an hour after the last word.
+//! The progress that running jobs report. Kept for an hour after the last report.
 
 use redis::Value;
 
@@ -6,13 +6,14 @@ use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::job::{Error, JobId, Partition};
 
-const KEPT_SECONDS: u32 = 60 * 60;
+/// The retention of a progress report.
+const RETENTION_SECONDS: u32 = 60 * 60;
 
 impl Broker {
-    /// Notes how far a job has come.
+    /// Stores the progress of a job: `done` units out of `total`.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn report_progress(
         &self,
         partition: &Partition,
@@ -22,14 +23,14 @@ impl Broker {
     ) -> Result<(), Error> {
         let mut cmd = redis::cmd("SET");
         cmd.arg(self.keys(partition).progress(job)).arg(format!("{done} {total}"));
-        cmd.arg("EX").arg(KEPT_SECONDS);
+        cmd.arg("EX").arg(RETENTION_SECONDS);
         self.command(&cmd).await.map(|_| ())
     }
 
-    /// How far a job said it has come: done, and out of how many.
+    /// Returns the last reported progress of a job: the units done, and the total.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn progress(
         &self,
         partition: &Partition,

@@ -1,4 +1,5 @@
-//! What else happens in the step that settles a job: all of it, or nothing when the claim is lost.
+//! Encodes the effects that `move.lua` applies together with a settlement: all of them, or none
+//! when the claim is lost.
 
 use std::time::Duration;
 
@@ -9,19 +10,19 @@ use crate::policy::Counters;
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
 use crate::stored::{Completion, Death, head};
 
-/// How long a result is kept.
-const RESULT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The retention of a result when the enqueue did not ask for a completion record.
+const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An effect in the words of `move.lua`.
+/// An effect as `move.lua` takes it.
 pub(super) struct EncodedEffect {
     pub(super) name: &'static str,
-    /// The keys it touches, in the order in which the script takes them.
+    /// The keys of the effect, in the order in which the script takes them.
     pub(super) keys: Vec<String>,
     pub(super) value: Vec<u8>,
     pub(super) millis: i64,
 }
 
-/// The effects of a settlement, those of its transition included.
+/// Returns the effects of a settlement, including those that follow from its transition.
 pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<EncodedEffect> {
     let job = settlement.job_id();
     let hold = settlement.addressed.as_ref().and_then(|addressed| {
@@ -33,7 +34,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
             millis: clamped_millis(*delay),
         })
     });
-    let others = settlement.effects.iter().map(|effect| match effect {
+    let entries = settlement.effects.iter().map(|effect| match effect {
         Effect::KeepEntries(part) => {
             let batcher = settlement.batcher.as_deref().unwrap_or_default();
             let rest = keys.batch_rest(job, part);
@@ -44,7 +45,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
             bury_entries(settlement, keys, (part, *id), failure)
         }
     });
-    // What becomes of the sealed list comes last: the others look into it.
+    // The effect on the sealed list comes after those on entries, which read the list.
     let list = settlement.batcher.as_deref().and_then(|batcher| {
         let (name, value) = match settlement.transition {
             Transition::Complete | Transition::CompleteWith(_) => ("batch_done", "done"),
@@ -61,7 +62,7 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
             Transition::Cancel(_) => "cancelled",
             Transition::Bury { .. } => "buried",
             Transition::Later { why: Wait::Retry, .. } | Transition::RunAgain(_) => "retried",
-            // Snoozed, rescued or handed back: it goes on as it was.
+            // A batch that was snoozed, rescued or released is not counted.
             Transition::Later { .. } | Transition::Ready { .. } => "",
         };
         let keys = vec![keys.batcher(batcher)];
@@ -72,17 +73,17 @@ pub(super) fn encode(settlement: &Settlement, keys: &PartitionKeys) -> Vec<Encod
         schedule_done(keys, job, schedule, ends)
     });
     let ends = completion_of(settlement, keys).into_iter().chain(schedule);
-    ends.chain(hold).chain(others).chain(list).chain(count).collect()
+    ends.chain(hold).chain(entries).chain(list).chain(count).collect()
 }
 
-/// The record of the end, when there is one to be kept.
+/// Returns the effect that writes the completion record, if one is kept.
 fn completion_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<EncodedEffect> {
     let (name, end) = match &settlement.transition {
         Transition::Complete => ("completion", Completion::Done),
         Transition::CompleteWith(result) => ("completion", Completion::DoneWith(result.clone())),
         Transition::Cancel(reason) => ("completion", Completion::Cancelled(reason.clone())),
         Transition::Bury { counters } => ("completion", Completion::Dead(counters.reason())),
-        // It goes on, unless it was cancelled meanwhile.
+        // The job goes on, unless it was cancelled meanwhile.
         Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
             ("completion_if_cancelled", Completion::Cancelled(CANCELLED_ON_REQUEST.into()))
         }
@@ -90,12 +91,15 @@ fn completion_of(settlement: &Settlement, keys: &PartitionKeys) -> Option<Encode
     let job = settlement.job_id();
     match (settlement.completion_kept, &end) {
         (Some(kept), _) => Some(record(name, keys, job, &end, kept)),
-        // Nobody said that they would wait, so nobody is told.
-        (None, Completion::DoneWith(_)) => Some(record("result", keys, job, &end, RESULT_KEPT)),
+        // The enqueue asked for no completion record, so no hint is published.
+        (None, Completion::DoneWith(_)) => {
+            Some(record("result", keys, job, &end, RESULT_RETENTION))
+        }
         (None, _) => None,
     }
 }
 
+/// Encodes an effect that writes a completion record, kept for at least 1 ms.
 fn record(
     name: &'static str,
     keys: &PartitionKeys,
@@ -107,6 +111,7 @@ fn record(
     EncodedEffect { name, keys: vec![keys.result(job)], value: end.encode(), millis }
 }
 
+/// Encodes the burial of the entries of a part as a dead batch with the id `id`.
 fn bury_entries(
     settlement: &Settlement,
     keys: &PartitionKeys,
@@ -126,8 +131,8 @@ fn bury_entries(
     EncodedEffect { name: "batch_bury_part", keys, value, millis: 0 }
 }
 
-/// Tells a schedule that the job it kept alone has ended: by this settlement, or because it was
-/// cancelled meanwhile.
+/// Encodes the end of the running job of a schedule whose jobs must not overlap. The job ends by
+/// this settlement if `ends` is true, else only if it was cancelled meanwhile.
 fn schedule_done(keys: &PartitionKeys, job: JobId, schedule: &str, ends: bool) -> EncodedEffect {
     let ScheduleKeys { running, queued, .. } = &keys.schedules;
     EncodedEffect {

@@ -1,8 +1,9 @@
-//! Ending claims: what was decided is applied, if the claim is still ours.
+//! Settles claims: applies the decided transition, if the consumer still holds the claim.
 //!
-//! Completions go many at a time through `complete.lua`, which trusts counts within the server
-//! history in which the jobs were claimed. Everything else, and completions of another history,
-//! goes one by one through `move.lua`, which checks the owner and the job id.
+//! Plain completions go many at a time through `complete.lua`. Within the server history in which
+//! the jobs were claimed, the count of acknowledged entries proves ownership. All other
+//! transitions, and completions of another history, go through `move.lua`, which checks the owner
+//! and the job id of each job.
 
 mod effect;
 mod plan;
@@ -15,7 +16,7 @@ pub(in crate::broker) use plan::SettlePipeline;
 pub use settlement::{DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
 
 impl Broker {
-    /// Settles many claims at a time. One result per settlement, in order.
+    /// Settles many claims at a time. Returns one result per settlement, in order.
     pub async fn settle(
         &self,
         partition: &Partition,

@@ -1,4 +1,5 @@
-//! Which commands settle what: completions of one history together, moves of one owner together.
+//! Groups settlements into commands: completions of one history together, moves of one owner and
+//! one lease together.
 
 use std::sync::Arc;
 
@@ -14,20 +15,23 @@ use crate::job::{Error, Lane, clamped_millis};
 use crate::policy::decide::{Return, Transition, Wait};
 use crate::stored::{ClaimedRange, Death, head};
 
-/// `complete.lua` and `move.lua` take no more than this many jobs at once …
-const COMPLETES: usize = 500;
-const MOVES: usize = 50;
-/// … and `move.lua` copies about this many bytes at most, but always at least one job.
-const MOVE_BYTES: usize = 1 << 20;
+/// The maximum number of jobs in a call of `complete.lua`.
+const MAX_COMPLETIONS: usize = 500;
+/// The maximum number of jobs in a call of `move.lua`.
+const MAX_MOVES: usize = 50;
+/// The approximate maximum number of bytes that a call of `move.lua` copies. A larger single job is
+/// still moved.
+const MAX_MOVE_BYTES: usize = 1 << 20;
 
-/// Which settlements each command of a pipeline carries.
+/// The commands of a pipeline that settle claims, as the indices of the settlements in each.
 pub(in crate::broker) struct SettlePipeline {
     commands: Vec<Vec<usize>>,
     total: usize,
 }
 
 impl SettlePipeline {
-    /// Adds the commands that apply the settlements, and the question for the depths, if wanted.
+    /// Adds the commands that apply the settlements. Also reads the depths of the lanes if `depths`
+    /// is true.
     pub(in crate::broker) fn add_to(
         pipe: &mut Pipeline,
         keys: &PartitionKeys,
@@ -41,13 +45,13 @@ impl SettlePipeline {
                 let wanted = |s: &Settlement| s.subject.lane == lane && s.fast().is_some() == fast;
                 (0..settlements.len()).filter(|i| wanted(&settlements[*i])).collect()
             };
-            for group in chunks(&of_lane(true), settlements, COMPLETES, usize::MAX) {
-                // The first of them brings the depths.
+            for group in chunks(&of_lane(true), settlements, MAX_COMPLETIONS, usize::MAX) {
+                // Only the first command returns the depths.
                 pipe.add_command(complete(keys, lane, settlements, &group, depths));
                 plan.commands.push(group);
                 depths = false;
             }
-            for group in chunks(&of_lane(false), settlements, MOVES, MOVE_BYTES) {
+            for group in chunks(&of_lane(false), settlements, MAX_MOVES, MAX_MOVE_BYTES) {
                 pipe.add_command(relocate(keys, lane, limits, settlements, &group));
                 plan.commands.push(group);
             }
@@ -59,7 +63,7 @@ impl SettlePipeline {
         plan
     }
 
-    /// Reads their replies, and no more of them.
+    /// Reads the replies to these commands, and leaves later replies in the iterator.
     pub(in crate::broker) fn read(
         &self,
         replies: &mut impl Iterator<Item = RedisResult<Value>>,
@@ -86,18 +90,22 @@ impl SettlePipeline {
     }
 }
 
+/// The reply of `complete.lua` or `move.lua`.
 enum ScriptReply {
+    /// Every settlement was applied.
     All,
+    /// The server has another history. No settlement was applied.
     Epoch,
+    /// A byte per settlement: `1` if it was applied.
     Each(Vec<u8>),
 }
 
-/// Reads a verdict, and the depths where they come with it.
+/// Reads the reply of a script, and stores the depths if the reply has them.
 fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply, Error> {
-    let word = match reply {
+    let verdict = match reply {
         Value::Array(list) => {
             let mut list = list.into_iter();
-            let word = list.next().unwrap_or_default();
+            let verdict = list.next().unwrap_or_default();
             if list.len() > 0 {
                 let mut waiting = [0; 5];
                 for (depth, value) in waiting.iter_mut().zip(list) {
@@ -105,25 +113,26 @@ fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply
                 }
                 *depths = Some(waiting);
             }
-            word
+            verdict
         }
-        word => word,
+        verdict => verdict,
     };
-    let word = reply::bytes(word)?;
-    Ok(match word.as_slice() {
+    let verdict = reply::bytes(verdict)?;
+    Ok(match verdict.as_slice() {
         b"OK" => ScriptReply::All,
         b"EPOCH" => ScriptReply::Epoch,
-        _ => ScriptReply::Each(word),
+        _ => ScriptReply::Each(verdict),
     })
 }
 
-/// Groups of at most that many settlements and that many bytes: completions of one history, moves
-/// of one owner.
+/// Splits the settlements into groups of at most `max_count` settlements and `max_bytes` bytes; a
+/// larger single settlement is a group alone. A group has completions of one history, or moves of
+/// one owner and one lease.
 fn chunks(
     indices: &[usize],
     settlements: &[Settlement],
-    most: usize,
-    most_bytes: usize,
+    max_count: usize,
+    max_bytes: usize,
 ) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = vec![];
     let mut bytes = 0_usize;
@@ -131,8 +140,8 @@ fn chunks(
         let next = &settlements[*index];
         let fits = groups.last().is_some_and(|group: &Vec<usize>| {
             let first = group.first().map(|first| &settlements[*first]);
-            group.len() < most
-                && bytes.saturating_add(next.weight()) <= most_bytes
+            group.len() < max_count
+                && bytes.saturating_add(next.weight()) <= max_bytes
                 && first.is_some_and(|first| {
                     first.fast() == next.fast()
                         && (next.fast().is_some()
@@ -164,7 +173,7 @@ fn complete(
     let all = own.into_iter().chain(asked.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
     cmd.arg(history);
-    match whole(settlements, group) {
+    match whole_range(settlements, group) {
         Some(range) => cmd.arg(range.first.as_ref()).arg(&range.after),
         None => cmd.arg("").arg(""),
     };
@@ -174,8 +183,9 @@ fn complete(
     cmd
 }
 
-/// The stretch of the stream that these are, if they are all of one: it can be cut off at once.
-fn whole<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a ClaimedRange> {
+/// Returns the claimed range of the group, if the group is exactly one whole range. The script may
+/// then trim the range off the stream at once.
+fn whole_range<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a ClaimedRange> {
     let of = |index: &usize| settlements[*index].subject.range.as_ref();
     let range = of(group.first()?)?;
     let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, range));
@@ -228,7 +238,8 @@ fn relocate(
 }
 
 impl Destination {
-    /// Slots have two lanes only; and where a retry holds its slot it waits in front.
+    /// Changes the lane for an addressed slot, which has only the lanes front and normal. A retry
+    /// that blocks its slot waits in the front lane.
     fn for_addressed_slot(&mut self, retry: RetryPlacement) {
         if self.name == "due" && retry == RetryPlacement::BlockSlot {
             (self.name, self.delay) = ("lane", 0);
@@ -244,7 +255,7 @@ impl Destination {
 const FRONT: u8 = Lane::Front as u8;
 const NORMAL: u8 = Lane::Normal as u8;
 
-/// A transition in the words of `move.lua`.
+/// A transition as `move.lua` takes it.
 struct Destination {
     name: &'static str,
     counter: &'static str,
@@ -280,8 +291,9 @@ impl Destination {
                 let head = head(counters.home(), counters);
                 Self { head, death: death.encode(), ..to("dead", "buried") }
             }
-            // Running again moves nothing; should it ever be asked for, the job keeps its place in
-            // front and its history.
+            // The slot runs such a job again without a settlement. If a settlement has this
+            // transition all the same, the job goes to the front or stays suspect, with its
+            // counters.
             Transition::RunAgain(counters) => {
                 let front = if lane == Lane::Suspect { Lane::Suspect } else { Lane::Front };
                 Self { head: head(front, counters), ..to("lane", "retried") }

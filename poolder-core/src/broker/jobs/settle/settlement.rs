@@ -1,4 +1,4 @@
-//! A claim that has ended, and what shall become of its job.
+//! [`Settlement`]: the end of a claim, and the transition of its job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,71 +9,72 @@ use crate::policy::Counters;
 use crate::policy::decide::Transition;
 use crate::stored::{Claim, ClaimedRange, Undecodable};
 
-/// A claim that has ended, and what shall become of its job.
+/// The end of a claim, and the transition of its job.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     pub(super) subject: Subject,
     /// The consumer that holds the claim.
     pub(super) owner: NodeName,
-    /// The server history in which the job was claimed; `None` to check the owner in any case.
+    /// The server history in which the job was claimed. With `None` the owner is always checked.
     pub(super) history: Option<Arc<str>>,
     pub(super) transition: Transition,
     pub(super) effects: Vec<Effect>,
-    /// How long the end is kept for somebody who waits for it.
+    /// Retention of the completion record; `None` writes none, except for a result.
     pub(super) completion_kept: Option<Duration>,
-    /// For a batch job: whose list is settled with it.
+    /// The batcher of a batch job. Its sealed list is settled together with the job.
     pub(super) batcher: Option<Box<str>>,
-    /// On an addressed queue: under which lease.
+    /// The lease and the placement of retries, on an addressed queue.
     pub(super) addressed: Option<Addressed>,
 }
 
+/// The part of a settlement for addressed queues.
 #[derive(Debug, Clone)]
 pub(super) struct Addressed {
-    /// Its term and holder, as `move.lua` compares them.
+    /// Term and holder of the lease, as `move.lua` compares them.
     pub(super) lease: String,
     pub(super) retry: RetryPlacement,
 }
 
-/// A slot that is ours.
+/// The lease of a slot that this node holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotLease {
     /// The slot.
     pub slot: Partition,
-    /// The incarnation that holds it.
+    /// The incarnation of the node that holds the slot.
     pub node: NodeName,
-    /// Grows with every holder.
+    /// The term, which grows with every new holder.
     pub term: u64,
 }
 
-/// Where a job of an addressed slot waits for its next attempt.
+/// The place where a job of an addressed slot waits for its next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RetryPlacement {
-    /// In front of its slot, which runs nothing else meanwhile: so its key keeps its order.
+    /// In the front lane of its slot. The slot runs nothing else meanwhile, so that the jobs of a
+    /// key keep their order.
     BlockSlot,
-    /// Aside, while the slot goes on with what comes after it.
+    /// In `due`, while the slot goes on with the jobs after it.
     #[default]
     Reschedule,
 }
 
-/// Something that happens in the same step as a settlement.
+/// A change that is applied in the same step as a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// A batch goes on with the entries that were set apart under this name, and no others.
+    /// Reduces a batch to the entries that were set aside under this name.
     KeepEntries(String),
-    /// The entries of a batch that were set apart under this name become a dead batch of their
-    /// own.
+    /// Moves the entries of a batch that were set aside under this name into a separate dead batch.
     BuryEntries {
-        /// Under which name they were set apart.
+        /// The name under which the entries were set aside.
         part: String,
         /// The id of the dead batch.
         id: JobId,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
 }
 
-/// What of a claim is needed to end it. The envelope is kept only where the stored entry is not
-/// one.
+/// The data of a claim that is needed to settle it. The envelope is kept only when the stored entry
+/// does not contain one.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) lane: Lane,
@@ -83,32 +84,33 @@ pub(super) struct Subject {
     pub(super) body: Vec<u8>,
     pub(super) bytes: usize,
     pub(super) raw: bool,
-    /// The schedule that must be told when the job has ended.
+    /// The schedule whose running job this is, if jobs of the schedule must not overlap.
     pub(super) alone: Option<Box<str>>,
-    /// What was claimed with it.
+    /// The range of entries that was claimed together with this one.
     pub(super) range: Option<Arc<ClaimedRange>>,
 }
 
-/// What became of a settlement.
+/// The result of a settlement.
 #[derive(Debug)]
 pub enum Settled {
-    /// Applied.
+    /// The settlement was applied.
     Applied,
-    /// Somebody took the job back before; nothing was changed.
+    /// The consumer no longer held the claim or the slot lease, for example after a rescue. Nothing
+    /// was changed.
     Fenced,
-    /// The server has another history than the claim: settle it again with
+    /// The server has another history than the claim. Nothing was changed: settle again with
     /// [`Settlement::carefully`].
     Epoch,
-    /// Not applied, or its reply was lost: settle it again.
+    /// The settlement was not applied, or its reply was lost: settle again.
     Failed(Error),
 }
 
-/// How many dead jobs are kept, and for how long. Default 10,000 and 90 days.
+/// The limits for keeping dead jobs. Default 10,000 jobs and 90 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadLimits {
-    /// The most that are kept; the oldest go first, and are counted.
+    /// The maximum number of dead jobs. The oldest are dropped first, and are counted.
     pub count: u64,
-    /// None is kept longer.
+    /// The maximum age of a dead job, counted from its death.
     pub age: Duration,
 }
 
@@ -119,8 +121,8 @@ impl Default for DeadLimits {
 }
 
 impl Settlement {
-    /// Ends a claim of `owner`. `history` is the one of the connection that claimed it; without
-    /// one the owner and the job id are checked in any case.
+    /// Creates a settlement for a claim of `owner`. `history` is that of the connection that
+    /// claimed the job; with `None` the owner and the job id are always checked.
     #[must_use]
     pub fn new(
         claim: Claim,
@@ -145,7 +147,7 @@ impl Settlement {
         Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
     }
 
-    /// Puts an entry that cannot be read among the dead, as it is.
+    /// Creates a settlement that buries an unreadable entry unchanged.
     #[must_use]
     pub fn bury_undecodable(found: Undecodable, owner: NodeName) -> Self {
         let mut counters = Counters::starting_in(found.lane);
@@ -167,14 +169,14 @@ impl Settlement {
         Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
     }
 
-    /// Adds what else shall happen in the same step, if the claim is still ours.
+    /// Adds a change that is applied in the same step, if the owner still holds the claim.
     #[must_use]
     pub fn with_effect(mut self, effect: Effect) -> Self {
         self.effects.push(effect);
         self
     }
 
-    /// The same on an addressed queue: applied only while that lease holds.
+    /// Makes this a settlement on an addressed queue, which is applied only while the lease holds.
     #[must_use]
     pub fn under_lease(mut self, lease: &SlotLease, retry: RetryPlacement) -> Self {
         let lease = format!("{} {}", lease.term, lease.node);
@@ -182,8 +184,8 @@ impl Settlement {
         self
     }
 
-    /// True when it does no more than remove a job that is done, so that a slot's next turn can
-    /// do it on the way.
+    /// Returns whether the settlement only removes a completed job. The next poll of an addressed
+    /// slot can then do it in the same round trip.
     #[must_use]
     pub fn is_plain_completion(&self) -> bool {
         self.transition == Transition::Complete
@@ -194,42 +196,45 @@ impl Settlement {
             && self.addressed.is_none()
     }
 
+    /// Returns term and holder of the lease on an addressed queue, as `move.lua` compares them.
     pub(super) fn lease(&self) -> Option<&str> {
         self.addressed.as_ref().map(|addressed| addressed.lease.as_str())
     }
 
-    /// The same, for a server of any history: the owner and the job id are checked.
+    /// Makes the settlement valid for a server of any history: the owner and the job id are
+    /// checked.
     #[must_use]
     pub fn carefully(mut self) -> Self {
         self.history = None;
         self
     }
 
-    /// The server history by whose counts it may be settled; `None` for a careful one.
+    /// Returns the server history in which counts prove ownership; `None` when the owner and the
+    /// job id are checked.
     #[must_use]
     pub fn history(&self) -> Option<&str> {
         self.history.as_deref()
     }
 
-    /// The lane and the entry that it settles.
+    /// Returns the lane and the entry that are settled.
     #[must_use]
     pub fn entry(&self) -> (Lane, &EntryId) {
         (self.subject.lane, &self.subject.entry)
     }
 
-    /// The job.
+    /// Returns the id of the job.
     #[must_use]
     pub fn job_id(&self) -> JobId {
         JobId::from_bytes(self.subject.job)
     }
 
-    /// What shall become of the job.
+    /// Returns the transition of the job.
     #[must_use]
     pub fn transition(&self) -> &Transition {
         &self.transition
     }
 
-    /// About how many bytes a script copies for it.
+    /// Returns about how many bytes a script copies for this settlement.
     pub(super) fn weight(&self) -> usize {
         let result = match &self.transition {
             Transition::CompleteWith(result) => result.len(),
@@ -238,7 +243,7 @@ impl Settlement {
         self.subject.bytes.saturating_add(result)
     }
 
-    /// The history in which counts prove ownership, if this is a completion that may rely on it.
+    /// Returns the history in which counts prove ownership, if this is a plain completion.
     pub(super) fn fast(&self) -> Option<&str> {
         match self.transition {
             Transition::Complete if self.is_plain_completion() => self.history.as_deref(),
@@ -247,5 +252,5 @@ impl Settlement {
     }
 }
 
-/// How many jobs wait in each lane, in the order of [`Lane::ALL`].
+/// The number of waiting jobs in each lane, in the order of [`Lane::ALL`].
 pub type Depths = [u64; 5];
