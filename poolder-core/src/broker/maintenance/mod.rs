@@ -1,5 +1,5 @@
-//! What the leader of a partition does: moves due jobs to their lanes, removes old dead jobs, and
-//! finds what dead nodes hold.
+//! Duties of the leader of a partition: moving due jobs to their lanes, removing old dead jobs, and
+//! finding the entries that dead nodes hold.
 
 pub(super) mod promote;
 pub(super) mod prune;

@@ -1,4 +1,4 @@
-//! Moving jobs whose time has come into their lanes. Two who do it at once do no harm.
+//! Moves due jobs into their lanes. Two nodes may promote at the same time without harm.
 
 use redis::Value;
 
@@ -7,33 +7,33 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp};
 
-/// At most this many jobs move in one script.
-const BATCH: usize = 200;
+/// The maximum number of jobs that one call of the script moves.
+const MAX_JOBS: usize = 200;
 
-/// What a promotion found.
+/// The result of a promotion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promotion {
-    /// Jobs that moved.
+    /// The number of jobs that were moved.
     pub moved: u64,
-    /// Batches that were sealed because their time had come.
+    /// The number of batches that were sealed because their timeout had passed.
     pub sealed: u64,
-    /// When the next is due, if any waits.
+    /// The earliest due time of the remaining jobs and timers, if there are any.
     pub next: Option<Timestamp>,
-    /// The server's clock.
+    /// The time of the promotion, by the server's clock.
     pub now: Timestamp,
 }
 
 impl Broker {
-    /// Moves up to 200 due jobs, and seals the batches whose time has come. Call it again while
-    /// [`Promotion::next`] is not in the future.
+    /// Moves up to 200 due jobs, and seals the batches whose timeout has passed. The caller repeats
+    /// the call while [`Promotion::next`] is not in the future.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn promote(&self, partition: &Partition) -> Result<Promotion, Error> {
         self.promote_as_of(partition, None).await
     }
 
-    /// The same, as if it were `now`: for tests.
+    /// Like [`Broker::promote`], but takes `now` in place of the server's clock. For tests.
     ///
     /// # Errors
     /// As [`Broker::promote`].
@@ -46,12 +46,12 @@ impl Broker {
         let own = [keys.due.as_str(), &keys.bodies];
         let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
         let mut cmd = scripts::call(&scripts::PROMOTE, all.chain([keys.stats.as_str()]));
-        cmd.arg(BATCH).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
+        cmd.arg(MAX_JOBS).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
         let [moved, next, now, timers] =
             reply::items::<4>(self.script(&scripts::PROMOTE, &cmd).await?)?;
         let next = reply::int(next)?;
         let timers = reply::array(timers)?.into_iter().map(reply::bytes);
-        let sealed = self.follow(partition, timers.collect::<Result<_, _>>()?).await?;
+        let sealed = self.fire_timers(partition, timers.collect::<Result<_, _>>()?).await?;
         Ok(Promotion {
             moved: u64::try_from(reply::int(moved)?).unwrap_or(0),
             sealed,
@@ -60,26 +60,30 @@ impl Broker {
         })
     }
 
-    /// Does what timers stand for. Those that only a later version knows are left to it.
-    async fn follow(&self, partition: &Partition, timers: Vec<Vec<u8>>) -> Result<u64, Error> {
-        let (mut batches, mut strange) = (vec![], vec![]);
+    /// Seals the batches of due timers. Returns how many were sealed. A timer that this version
+    /// does not know is postponed, and so left to a node of a later version.
+    async fn fire_timers(&self, partition: &Partition, timers: Vec<Vec<u8>>) -> Result<u64, Error> {
+        let (mut batches, mut unknown) = (vec![], vec![]);
         for member in timers {
             match Timer::read(partition, &member) {
                 Some(timer) => batches.push(timer),
-                None => strange.push(member),
+                None => unknown.push(member),
             }
         }
-        if !strange.is_empty() {
-            tracing::warn!(%partition, timers = strange.len(), "timers that this version does not know");
-            self.postpone(partition, &strange).await?;
+        if !unknown.is_empty() {
+            tracing::warn!(
+                %partition, timers = unknown.len(),
+                "postponing timers that this version does not know"
+            );
+            self.postpone(partition, &unknown).await?;
         }
         if batches.is_empty() { Ok(0) } else { self.seal_due(partition, &batches).await }
     }
 
-    /// True when nothing waits for its time: cheaper than a promotion that finds nothing.
+    /// Returns whether `due` is empty. Cheaper than a promotion without due jobs.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn nothing_is_due(&self, partition: &Partition) -> Result<bool, Error> {
         let mut cmd = redis::cmd("ZCARD");
         cmd.arg(&self.keys(partition).due);

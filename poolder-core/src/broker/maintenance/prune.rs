@@ -1,15 +1,16 @@
-//! Removing dead jobs that are older than the limit.
+//! Removes dead jobs that are older than the limit.
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, DeadLimits};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
 
 impl Broker {
-    /// Removes dead jobs that are older than the limit, at most 100, with the entries of those that
-    /// are batches; and the entries of batches that made room for newer dead.
+    /// Removes up to 100 dead jobs that are older than the limit, and the entries of the batches
+    /// among them. Also removes the entries of batches that were dropped before, for example to
+    /// make room for newer dead jobs. Returns how many dead jobs were removed for their age.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn prune_dead(
         &self,
         partition: &Partition,
@@ -27,7 +28,7 @@ impl Broker {
         }
         let ids = ids.into_iter().map(reply::bytes).collect::<Result<Vec<_>, _>>()?;
         let mut pipe = redis::pipe();
-        // What fails from here on is found again among the dropped.
+        // If a later step fails, the next call finds the ids in `batches_dropped`.
         pipe.atomic().cmd("SADD").arg(&keys.batches_dropped).arg(&ids);
         pipe.cmd("HDEL").arg(&keys.dead_bodies).arg(&ids);
         pipe.cmd("ZREM").arg(&keys.dead).arg(&ids);

@@ -1,4 +1,5 @@
-//! Finding what dead nodes hold. What becomes of it is decided elsewhere.
+//! Finds the entries that dead nodes hold. The rescuer in `poolder-worker` decides what to do with
+//! their jobs.
 
 use std::time::Duration;
 
@@ -11,24 +12,24 @@ use crate::broker::{Broker, scripts};
 use crate::job::{Error, Lane, Partition};
 use crate::stored::Entry;
 
-/// A consumer of a lane, and whether it holds anything.
+/// A consumer of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneConsumer {
     /// The lane.
     pub lane: Lane,
-    /// The consumer's name: that of a node, unless it is no client of ours.
+    /// The name of the consumer: that of a node, unless the consumer is not a Poolder client.
     pub name: String,
-    /// Entries that it holds.
+    /// The number of entries that the consumer holds.
     pub pending: u64,
-    /// Time since it last asked for something.
+    /// The time since the last command of the consumer.
     pub idle: Duration,
 }
 
 impl Broker {
-    /// All consumers of a partition.
+    /// Returns the consumers of all lanes of a partition.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn consumers(&self, partition: &Partition) -> Result<Vec<LaneConsumer>, Error> {
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
@@ -42,10 +43,10 @@ impl Broker {
             for info in reply::array(reply)? {
                 match read_consumer(lane, info) {
                     Ok(consumer) => consumers.push(consumer),
-                    // No client of ours has such a name. It must not keep the others waiting.
+                    // No Poolder client has such a name. The other consumers are rescued anyway.
                     Err(error) => tracing::warn!(
                         %partition, %lane, %error,
-                        "a consumer's name is not text: what it holds cannot be rescued"
+                        "a consumer's name is not text: its entries cannot be rescued"
                     ),
                 }
             }
@@ -53,11 +54,11 @@ impl Broker {
         Ok(consumers)
     }
 
-    /// Up to 50 entries that a consumer holds in a lane. Entries that were deleted meanwhile are
-    /// let go on the way.
+    /// Returns up to 50 entries that a consumer holds in a lane. Acknowledges held entries that
+    /// were deleted meanwhile.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn held_by(
         &self,
         partition: &Partition,
@@ -72,13 +73,13 @@ impl Broker {
             .await
             .map_err(|error| self.classify(error))?;
         let mut entries = vec![];
-        for some in pending_ids(ids)?.chunks(16) {
-            let replies: Vec<Value> = ranges(stream, some)
+        for chunk in pending_ids(ids)?.chunks(16) {
+            let replies: Vec<Value> = ranges(stream, chunk)
                 .query_async(&mut connection)
                 .await
                 .map_err(|error| self.classify(error))?;
             let replies = replies.into_iter().map(Ok).collect();
-            let (found, gone) = read_ranges(stream, lane, some, replies)
+            let (found, gone) = read_ranges(stream, lane, chunk, replies)
                 .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
             entries.extend(found);
             self.ack_missing(stream, &gone).await?;
@@ -86,10 +87,10 @@ impl Broker {
         Ok(entries)
     }
 
-    /// Removes a consumer that holds nothing. Returns whether it did hold nothing.
+    /// Removes a consumer if it holds no entry. Returns whether the consumer was removed.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove_consumer(
         &self,
         partition: &Partition,
