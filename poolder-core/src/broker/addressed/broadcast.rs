@@ -1,5 +1,5 @@
 //! Jobs that every living slot runs: a capped stream that each process reads from the moment it
-//! registered. Nothing is claimed, so that nothing is left behind when a reader dies.
+//! registered. Readers claim nothing, so a reader that dies leaves no claimed entry behind.
 
 use std::sync::Arc;
 
@@ -12,32 +12,32 @@ use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, QueueName};
 use crate::stored::{Entry, Envelope, read_entry};
 
-/// About how many entries a broadcast stream keeps, for readers that fall behind.
-const KEPT: usize = 10_000;
-/// A reader takes this many at a time.
-const COUNT: usize = 64;
+/// The approximate number of entries that a broadcast stream keeps, for readers that fall behind.
+const STREAM_LENGTH: usize = 10_000;
+/// The most entries that one read returns.
+const MAX_ENTRIES: usize = 64;
 
-/// What a read brought.
+/// The entries that one read returned.
 #[derive(Debug, Default)]
 pub struct Copies {
-    /// What to run, in order.
+    /// The entries to run, in this order.
     pub entries: Vec<Entry>,
-    /// How many were trimmed away before they could be read.
+    /// The number of entries that were trimmed before this reader could read them.
     pub missed: u64,
 }
 
-/// A reader's connection to a broadcast stream.
+/// A reader of a broadcast stream, with its own connection.
 pub struct BroadcastReader {
     broker: Broker,
     stream: Arc<str>,
     connection: MultiplexedConnection,
     after: EntryId,
-    /// The number of the last entry.
+    /// The number of the last entry read; entries are numbered by the stream's counter.
     number: u64,
 }
 
 impl Broker {
-    /// Stores a job for every living slot.
+    /// Stores a job for every living slot of a broadcast pool.
     ///
     /// # Errors
     /// As [`Broker::enqueue`].
@@ -48,16 +48,16 @@ impl Broker {
     ) -> Result<EntryId, Error> {
         let [stream, counter] = self.inner.keys.broadcast(queue);
         let mut cmd = scripts::call(&scripts::BROADCAST, [stream.as_str(), counter.as_str()]);
-        cmd.arg(envelope.as_bytes()).arg(KEPT);
+        cmd.arg(envelope.as_bytes()).arg(STREAM_LENGTH);
         let reply = self.script(&scripts::BROADCAST, &cmd).await;
         let id = reply.and_then(reply::text).map_err(|error| error.with_job(envelope.id()))?;
         Ok(id.into())
     }
 
-    /// Counts what became of copies in the queue's statistics.
+    /// Adds a number of copies to a counter in the queue's statistics.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn count_copies(
         &self,
         queue: &QueueName,
@@ -72,11 +72,11 @@ impl Broker {
 }
 
 impl BroadcastReader {
-    /// Opens a line that reads what comes from now on; or, opened again after it broke, what came
-    /// after its last entry.
+    /// Opens a reader of the entries stored from now on. With `last`, the
+    /// [position](Self::position) of an earlier reader, it reads the entries after that position.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn open(
         broker: &Broker,
         queue: &QueueName,
@@ -88,7 +88,7 @@ impl BroadcastReader {
             Some(last) => last,
             None => {
                 let mut pipe = redis::pipe();
-                // Together, so that the number belongs to the entry.
+                // One transaction, so that the number belongs to the entry.
                 pipe.atomic().cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
                 pipe.cmd("GET").arg(&counter);
                 let replies: Value = pipe
@@ -108,19 +108,20 @@ impl BroadcastReader {
         Ok(Self { broker: broker.clone(), stream, connection, after, number })
     }
 
-    /// Where the line stands, for opening it again.
+    /// Returns the reader's position, from which another reader can go on.
     #[must_use]
     pub fn position(&self) -> (EntryId, u64) {
         (self.after.clone(), self.number)
     }
 
-    /// Waits up to 5 s for entries. It may be dropped while it waits.
+    /// Waits up to 5 s for entries. The future may be dropped while it waits.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; open another line then.
+    /// Returns an error when the server does not answer or refuses the command; open another reader
+    /// then.
     pub async fn read(&mut self) -> Result<Copies, Error> {
         let mut cmd = redis::cmd("XREAD");
-        cmd.arg("COUNT").arg(COUNT).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
+        cmd.arg("COUNT").arg(MAX_ENTRIES).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
         cmd.arg("STREAMS").arg(self.stream.as_ref()).arg(self.after.as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
         let reply = reply.map_err(|error| self.broker.classify(error))?;
@@ -134,7 +135,8 @@ impl BroadcastReader {
                     .find(|(name, _)| name == b"n")
                     .and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
                 if let Some(number) = number {
-                    // A lower number means that the counter was lost, not that we are late.
+                    // A lower number means that the server lost the counter, not that the reader
+                    // missed entries.
                     copies.missed += number.saturating_sub(self.number + 1);
                     self.number = number;
                 }
@@ -148,6 +150,6 @@ impl BroadcastReader {
 
 impl std::fmt::Debug for BroadcastReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BroadcastLine").field("after", &self.after).finish_non_exhaustive()
+        f.debug_struct("BroadcastReader").field("after", &self.after).finish_non_exhaustive()
     }
 }

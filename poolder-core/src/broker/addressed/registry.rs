@@ -1,5 +1,5 @@
-//! Addressed pools: what is registered of them, and who serves them. All of it lives in the home
-//! partition, the queue's first.
+//! Addressed pools: their registered settings, and the nodes that serve them. Both are stored in
+//! the home partition, which is the queue's first.
 
 use std::time::Duration;
 
@@ -12,65 +12,69 @@ use crate::job::{EntryId, Error, Lane, Partition, QueueName, clamped_millis};
 use crate::policy::dispatch::{MAX_SLOTS, Mode};
 use crate::stored::Envelope;
 
-/// A member that has not been seen for this long is none; dead nodes are known before.
-const SILENT: Duration = Duration::from_secs(15);
+/// A member that has sent no heartbeat for this long is removed. The roster reports dead nodes
+/// earlier.
+const MEMBER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a pool is like at the moment.
+/// The registered state of a pool at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolView {
-    /// How its jobs find their slots.
+    /// How jobs are assigned to the pool's slots.
     pub mode: Mode,
-    /// Its slots in the fleet; 0 for a broadcast pool, of which each process has its own number.
+    /// The number of slots in the fleet; 0 for a broadcast pool, of which each process chooses its
+    /// number of slots.
     pub size: u16,
-    /// Which size this is, from 1: each resize is a new generation.
+    /// The generation of this size, from 1: each resize begins a new generation.
     pub generation: u64,
-    /// False while slots still run what was stored before the last resize: what was stored since
-    /// waits, so that no key is in two slots at once.
+    /// False while slots still run jobs stored before the last resize. Jobs stored since then wait,
+    /// so that no key is in two slots at once.
     pub open: bool,
-    /// Slots up to here are in service: those beyond the size until they are empty.
+    /// The number of slots in service. Slots beyond the size stay in service until they are empty.
     pub tail: u16,
     /// True when the whole pool was stopped.
     pub stopped: bool,
     /// True when the queue is paused.
     pub paused: bool,
-    /// The nodes that serve it, at most 500.
+    /// The nodes that serve the pool, at most 500.
     pub members: Vec<String>,
 }
 
-/// What a node says when it asks after a pool.
+/// The purpose of a [`Broker::pool_heartbeat`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolHeartbeat {
-    /// It serves the pool.
+    /// The node serves the pool.
     Join,
-    /// It does no longer.
+    /// The node no longer serves the pool.
     Leave,
-    /// It only wants to know.
+    /// The caller only reads the pool's state.
     Look,
 }
 
-/// What a slot has done about a resize.
+/// The progress of a slot after a resize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// All that was stored before it has been run.
+    /// The slot has run all jobs stored before the resize.
     Drained,
-    /// The slot is beyond the size, and empty.
+    /// The slot is beyond the pool's size, and empty.
     Retired,
 }
 
-/// What became of a job for a slot.
+/// The outcome of [`Broker::cast`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CastReply {
-    /// Stored, as this entry.
+    /// The job is stored, as this entry.
     Stored(EntryId),
-    /// Not stored: the pool has another size by now.
+    /// The job was not stored: the pool has been resized meanwhile.
     Stale,
 }
 
 impl Broker {
-    /// Registers an addressed or broadcast pool, or finds it as it was registered.
+    /// Registers an addressed or broadcast pool, or compares it with the registered one. The size
+    /// must be the present size, or the size that was declared before a resize.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] when another mode or size stands under this name: nothing is changed.
+    /// [`Error::is_invalid`] when the pool is registered with another mode or size; nothing is
+    /// changed then.
     pub async fn define_pool(&self, queue: &QueueName, mode: Mode, size: u16) -> Result<(), Error> {
         let keys = self.home(queue);
         let mut cmd = scripts::call(&scripts::POOL_DEFINE, [keys.meta.as_str()]);
@@ -86,39 +90,40 @@ impl Broker {
             ))),
             _ => Err(Error::invalid(format!(
                 "pool {queue} is registered with {slots} slots, not {size}: resize it first, \
-                 client.pool::<MyJob>({:?}).resize({size}), or say size {slots}",
+                 client.pool::<MyJob>({:?}).resize({size}), or declare size {slots}",
                 queue.as_str()
             ))),
         }
     }
 
-    /// What is registered of a pool; `None` for a shared one, of which nothing is.
+    /// Returns the registered state of a pool; `None` for a shared pool, which is not registered.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn pool_view(&self, queue: &QueueName) -> Result<Option<PoolView>, Error> {
         self.pool_heartbeat(queue, "", PoolHeartbeat::Look).await
     }
 
-    /// Says whether a node serves the pool, and learns what the pool is like.
+    /// Records whether a node serves the pool, and returns the pool's state; `None` when the pool
+    /// is not registered.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn pool_heartbeat(
         &self,
         queue: &QueueName,
         node: &str,
-        attendance: PoolHeartbeat,
+        purpose: PoolHeartbeat,
     ) -> Result<Option<PoolView>, Error> {
         let keys = self.home(queue);
-        let word = match attendance {
+        let action = match purpose {
             PoolHeartbeat::Join => "join",
             PoolHeartbeat::Leave => "leave",
             PoolHeartbeat::Look => "look",
         };
         let mut cmd =
             scripts::call(&scripts::POOL_JOIN, [keys.meta.as_str(), keys.members.as_str()]);
-        cmd.arg(node).arg(word).arg(clamped_millis(SILENT));
+        cmd.arg(node).arg(action).arg(clamped_millis(MEMBER_TIMEOUT));
         let [meta, members] = reply::items::<2>(self.script(&scripts::POOL_JOIN, &cmd).await?)?;
         let meta: [Value; 7] = reply::items(meta)?;
         let mut fields = vec![];
@@ -130,7 +135,7 @@ impl Broker {
         }
         let number = |at: usize| fields[at].parse::<u64>().unwrap_or(0);
         let slots = |at: usize| u16::try_from(number(at)).unwrap_or(MAX_SLOTS);
-        // What is no text is no node.
+        // A member that is not text is not a node.
         let members = reply::array(members)?.into_iter().flat_map(reply::text);
         Ok(Some(PoolView {
             mode: fields[0].parse()?,
@@ -144,11 +149,12 @@ impl Broker {
         }))
     }
 
-    /// Gives an addressed pool another size, live. Returns its generation.
+    /// Resizes an addressed pool while it runs. Returns the generation of the new size.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] for a pool that
-    /// was never registered, [`Error::is_refused`] while a resize before it is still under way.
+    /// was never registered, [`Error::is_refused`] while slots still run jobs stored before an
+    /// earlier resize.
     pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<u64, Error> {
         if size == 0 || size > MAX_SLOTS {
             return Err(Error::invalid(format!(
@@ -161,22 +167,22 @@ impl Broker {
         cmd.arg(size);
         let reply = reply::array(self.script(&scripts::POOL_RESIZE, &cmd).await?)?;
         let mut reply = reply.into_iter();
-        let word = reply::text(reply.next().unwrap_or_default())?;
+        let verdict = reply::text(reply.next().unwrap_or_default())?;
         let number = reply.next().map_or(Ok(0), reply::int)?;
-        match word.as_str() {
+        match verdict.as_str() {
             "ok" => Ok(u64::try_from(number).unwrap_or(0)),
             "none" => Err(no_such_pool(queue)),
             _ => Err(Error::refused(format!(
-                "pool {queue} is being resized: {number} slots still run what came before; try \
-                 again when they have"
+                "pool {queue} is being resized: {number} slots still run jobs stored before the \
+                 last resize; try again when they are done"
             ))),
         }
     }
 
-    /// Notes what a slot has done about the resize that opened this generation.
+    /// Records the progress of a slot after the resize that began this generation.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn report_slot(
         &self,
         slot: &Partition,
@@ -184,33 +190,35 @@ impl Broker {
         report: Report,
     ) -> Result<(), Error> {
         let keys = self.home(&slot.queue);
-        let (set, word) = match report {
+        let (set, name) = match report {
             Report::Drained => (&keys.drained, "drained"),
             Report::Retired => (&keys.retired, "retired"),
         };
         let mut cmd = scripts::call(&scripts::POOL_REPORT, [&keys.meta, set.as_str()]);
-        cmd.arg(generation).arg(slot.index).arg(word);
+        cmd.arg(generation).arg(slot.index).arg(name);
         self.script(&scripts::POOL_REPORT, &cmd).await.map(|_| ())
     }
 
-    /// Stops a whole addressed pool, or starts it again.
+    /// Stops all slots of an addressed pool, or starts them again.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn stop_pool(&self, queue: &QueueName, stopped: bool) -> Result<(), Error> {
         let keys = self.home(queue);
         self.flag(&keys.meta, stopped).await
     }
 
-    /// Lets a stopped slot of a pool run again, or keeps it from being taken.
+    /// Stops a slot of a pool, so that no node can take it and its holder starts no further job; or
+    /// starts it again.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn stop_slot(&self, slot: &Partition, stopped: bool) -> Result<(), Error> {
         let keys = self.keys(slot);
         self.flag(&keys.lease, stopped).await
     }
 
+    /// Sets or removes the `stopped` field of a hash.
     async fn flag(&self, key: &str, stopped: bool) -> Result<(), Error> {
         let mut cmd = redis::cmd(if stopped { "HSET" } else { "HDEL" });
         cmd.arg(key).arg("stopped");
@@ -220,7 +228,7 @@ impl Broker {
         self.command(&cmd).await.map(|_| ())
     }
 
-    /// Stores a job for a slot, if that generation is still the pool's.
+    /// Stores a job for a slot, unless the slot knows a later generation of the pool.
     ///
     /// # Errors
     /// As [`Broker::enqueue`].
@@ -235,7 +243,7 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
         cmd.arg(generation).arg(envelope.as_bytes());
         let reply = self.script(&scripts::SLOT_CAST, &cmd).await;
-        reply.and_then(fate).map_err(|error| error.with_job(envelope.id()))
+        reply.and_then(cast_reply).map_err(|error| error.with_job(envelope.id()))
     }
 
     fn home(&self, queue: &QueueName) -> std::sync::Arc<PartitionKeys> {
@@ -243,14 +251,14 @@ impl Broker {
     }
 }
 
-fn fate(reply: Value) -> Result<CastReply, Error> {
+fn cast_reply(reply: Value) -> Result<CastReply, Error> {
     Ok(match reply {
         Value::Int(_) => CastReply::Stale,
         entry => CastReply::Stored(reply::text(entry)?.into()),
     })
 }
 
-/// The error for a pool of which nothing is registered.
+/// The error for a pool that is not registered.
 fn no_such_pool(queue: &QueueName) -> Error {
     Error::gone(format!(
         "no addressed pool {queue} is registered: start a node that serves it first, with the \

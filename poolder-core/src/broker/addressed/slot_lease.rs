@@ -1,5 +1,5 @@
-//! The lease of an addressed slot. It belongs to a process for as long as that lives or until it
-//! lets go, and its term is the fence of every job run under it.
+//! The lease of an addressed slot. A node holds the lease until the node dies or releases it. The
+//! lease's term is the fence of every job that runs under the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,81 +14,85 @@ use crate::broker::{Broker, NodeName, SlotLease, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::{Entry, read_entry};
 
-/// What became of a try to take a slot.
+/// The outcome of [`Broker::acquire_slot`].
 #[derive(Debug, Clone)]
 pub enum AcquireReply {
-    /// It is ours.
+    /// The node has taken the slot, under this lease.
     Ours(SlotLease),
-    /// This node holds it.
+    /// The slot is held by the node of this name.
     Held(String),
-    /// It was stopped; nobody takes it until it is started again.
+    /// The slot was stopped; no node can take it until it is started again.
     Stopped,
 }
 
-/// What a slot wants from its turn.
+/// A request of a slot's holder: jobs to complete, and jobs to claim.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PollRequest<'a> {
-    /// Jobs that are done, at most [`PollRequest::MOST`].
+    /// The entries of jobs to complete, at most [`PollRequest::MOST`].
     pub complete: &'a [EntryId],
-    /// The lane that they came from: one turn claims from one.
+    /// The lane of all entries in `complete`: one poll claims from one lane only.
     pub lane: Lane,
-    /// How many to claim at most, up to [`PollRequest::MOST`]. Claim none while some are held that
-    /// have not been run: they would be found again by a look. From the front comes one, whatever
-    /// is said here.
+    /// The most jobs to claim, up to [`PollRequest::MOST`]. Must be 0 while the caller holds jobs
+    /// that it has not run: a poll with `look` would return these jobs again. From the front lane,
+    /// at most one job is claimed.
     pub claim: usize,
-    /// Whether to look first for a claim whose reply was lost.
+    /// True to look first for jobs that were claimed before by a poll whose reply was lost.
     pub look: bool,
-    /// The pool's generation.
+    /// The pool's generation, as the caller knows it.
     pub generation: u64,
-    /// Whether jobs stored in this generation may run.
+    /// True when jobs stored in this generation may run.
     pub open: bool,
-    /// Whether the last ids are known, as they are to a holder who has claimed all that came since
-    /// it was told: finding them out costs the server more than an empty turn.
+    /// True when the caller knows the last ids of both lanes, because it has claimed all jobs
+    /// stored since it received them. Finding the ids costs the server more than an empty poll.
     pub known: bool,
 }
 
 impl PollRequest<'_> {
-    /// The most jobs that a turn completes or claims.
+    /// The most jobs that one poll completes, and the most that it claims.
     pub const MOST: usize = 16;
 }
 
-/// What a turn brought.
+/// The reply to a [`PollRequest`].
 #[derive(Debug)]
 pub struct PollReply {
-    /// How many of the jobs that were done were still ours.
+    /// How many of the jobs to complete were still claimed by the slot's holder; these are
+    /// completed.
     pub completed: usize,
-    /// What there is to do.
+    /// The next step of the slot.
     pub turn: SlotPoll,
 }
 
-/// What there is to do for a slot.
+/// The next step of a slot, as a poll found it.
 #[derive(Debug)]
 pub enum SlotPoll {
-    /// The lease is somebody else's.
+    /// The lease was lost: the slot has another holder or a later term.
     Lost,
-    /// Somebody stopped the slot: nothing more is to be started.
+    /// The slot was stopped: its holder must start no further job.
     Stopped,
-    /// Nothing was to be claimed.
+    /// The request claimed no jobs.
     Idle,
-    /// Run these in their order, or bury them.
+    /// These entries were claimed: run them in this order, or bury them.
     Claimed(Vec<Entry>),
-    /// The same, found by looking: there may be more.
+    /// These entries were claimed before, by a poll whose reply was lost: run or bury them, too.
+    /// More such entries may exist.
     Found(Vec<Entry>),
-    /// The front waits that long for its next attempt.
+    /// The job at the front waits this long for its next attempt, and the slot with it.
     Hold(Duration),
-    /// Other slots still run what was stored before the last resize, or that resize is not known
-    /// here yet.
+    /// The slot has run all jobs stored before the last resize. Other slots still run theirs, or
+    /// the caller does not know that resize yet.
     Wait,
-    /// Nothing is there. With these ids, those of the front and of the normal lane,
-    /// [`SlotWait::wait`] notices what comes; `None` when they were said to be known.
+    /// Both lanes are empty. After these last ids, of the front and of the normal lane,
+    /// [`SlotWait::wait`] notices new entries; `None` when the request said that they are known.
     Empty(Option<[EntryId; 2]>),
 }
 
 impl Broker {
-    /// Takes a slot, also from a node that is known to be gone.
+    /// Takes a slot for a node. Succeeds when the slot is free, when the node itself is its holder,
+    /// and when its holder is `gone`, a node known to be dead.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering: the slot may be ours then, without a term.
+    /// Returns an error when the server does not answer or refuses the command. The node may hold
+    /// the slot then, without knowing its term.
     pub async fn acquire_slot(
         &self,
         slot: &Partition,
@@ -100,20 +104,20 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::SLOT_ACQUIRE, own);
         cmd.arg(node.as_ref()).arg(gone.unwrap_or_default());
         let reply = self.script(&scripts::SLOT_ACQUIRE, &cmd).await?;
-        let [word, term, holder] = reply::items::<3>(reply)?;
+        let [verdict, term, holder] = reply::items::<3>(reply)?;
         let term = u64::try_from(reply::int(term)?).unwrap_or(0);
-        Ok(match reply::int(word)? {
+        Ok(match reply::int(verdict)? {
             1 => AcquireReply::Ours(SlotLease { slot: slot.clone(), node: Arc::clone(node), term }),
             0 => AcquireReply::Held(reply::text(holder)?),
             _ => AcquireReply::Stopped,
         })
     }
 
-    /// Gives a slot up, so that another node takes it at once; with `stop` nobody does until it
-    /// is started again. False when it was not ours any more.
+    /// Releases a slot, so that another node can take it at once; with `stop`, no node can until
+    /// the slot is started again. Returns false when the lease was lost before.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn release_slot(&self, lease: &SlotLease, stop: bool) -> Result<bool, Error> {
         let keys = self.keys(&lease.slot);
         let own = [keys.lease.as_str(), keys.lane(Lane::Front), keys.lane(Lane::Normal)];
@@ -122,11 +126,12 @@ impl Broker {
         Ok(reply::int(self.script(&scripts::SLOT_RELEASE, &cmd).await?)? == 1)
     }
 
-    /// Notes that a suspect begins: should this node die, [`Broker::begun`] tells that it ran.
-    /// False when the slot was not ours any more.
+    /// Records that a suspect begins: if this node dies, [`Broker::begun`] shows that the suspect
+    /// ran. Returns false when the lease was lost before.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; it may have been noted.
+    /// Returns an error when the server does not answer or refuses the command; the suspect may be
+    /// recorded then.
     pub async fn begin_suspect(&self, lease: &SlotLease, entry: &str) -> Result<bool, Error> {
         let keys = self.keys(&lease.slot);
         let mut cmd = scripts::call(&scripts::SLOT_BEGIN, [keys.lease.as_str()]);
@@ -134,10 +139,10 @@ impl Broker {
         Ok(reply::int(self.script(&scripts::SLOT_BEGIN, &cmd).await?)? == 1)
     }
 
-    /// The entry of the last suspect that began in the slot.
+    /// Returns the entry of the last suspect that began in the slot.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn begun(&self, slot: &Partition) -> Result<Option<EntryId>, Error> {
         let mut cmd = redis::cmd("HGET");
         cmd.arg(&self.keys(slot).lease).arg("begun");
@@ -147,10 +152,11 @@ impl Broker {
         }
     }
 
-    /// Completes a job and claims the next, in one step and one round trip.
+    /// Completes jobs and claims the next ones, in one step and one round trip.
     ///
     /// # Errors
-    /// When the reply was lost both may have happened: settle again, and look for what is ours.
+    /// Returns an error when the server does not answer or refuses the command. Jobs may have been
+    /// completed and claimed then: complete the same jobs again, with [`PollRequest::look`] set.
     pub async fn poll_slot(
         &self,
         lease: &SlotLease,
@@ -170,18 +176,18 @@ impl Broker {
         }
         let mut reply = reply::array(self.script(&scripts::SLOT_POLL, &cmd).await?)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();
-        let word = reply::text(next())?;
-        if word == "LOST" {
+        let verdict = reply::text(next())?;
+        if verdict == "LOST" {
             return Ok(PollReply { completed: 0, turn: SlotPoll::Lost });
         }
         let completed = usize::try_from(reply::int(next())?).unwrap_or(0);
-        let turn = match word.as_str() {
+        let turn = match verdict.as_str() {
             "JOB" | "FOUND" => {
                 let lane = if reply::int(next())? == 2 { Lane::Front } else { Lane::Normal };
                 let stream = keys.lane(lane);
                 let read = |(id, fields)| read_entry(stream, lane, id, fields);
                 let entries = reply::flat_entries(reply)?.into_iter().map(read).collect();
-                if word == "JOB" { SlotPoll::Claimed(entries) } else { SlotPoll::Found(entries) }
+                if verdict == "JOB" { SlotPoll::Claimed(entries) } else { SlotPoll::Found(entries) }
             }
             "HOLD" => {
                 let millis = u64::try_from(reply::int(next())?).unwrap_or(0);
@@ -199,7 +205,7 @@ impl Broker {
     }
 }
 
-/// A connection on which an idle slot notices what comes. It claims nothing, so that it may be
+/// A connection on which an idle slot waits for new entries. It claims nothing, so it may be
 /// dropped at any time.
 pub struct SlotWait {
     broker: Broker,
@@ -211,17 +217,19 @@ impl SlotWait {
     /// Opens the connection.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn open(broker: &Broker, slot: &Partition) -> Result<Self, Error> {
         let keys = broker.keys(slot);
         let connection = broker.waiting_on(&keys.lease).await?;
         Ok(Self { broker: broker.clone(), keys, connection })
     }
 
-    /// Waits up to 5 s for something after these ids; true when there is.
+    /// Waits up to 5 s for an entry after these ids, of the front and of the normal lane. Returns
+    /// true when there is one.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; drop the connection then.
+    /// Returns an error when the server does not answer or refuses the command; drop the connection
+    /// then.
     pub async fn wait(&mut self, after: &[EntryId; 2]) -> Result<bool, Error> {
         let mut cmd = redis::cmd("XREAD");
         cmd.arg("COUNT").arg(1).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));

@@ -1,4 +1,4 @@
-//! What a slot of an addressed pool is doing: where it lives, what it runs, what waits for it.
+//! The state of a slot of an addressed pool: its holder, the job it runs, the jobs that wait.
 
 use redis::Value;
 
@@ -9,30 +9,30 @@ use crate::broker::keys::GROUP;
 use crate::job::{Error, JobId, Lane, Partition};
 use crate::stored::{Entry, read_entry};
 
-/// A slot, as an operator sees it.
+/// The state of a slot, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotView {
-    /// Its number.
+    /// The slot's number, from 0.
     pub index: u16,
-    /// The node that holds it, if one does.
+    /// The node that holds the slot, if one does.
     pub node: Option<String>,
-    /// The term of its lease: how often it has been taken.
+    /// The term of the slot's lease: how often the slot has been taken.
     pub term: u64,
-    /// True when it was stopped.
+    /// True when the slot was stopped.
     pub stopped: bool,
-    /// What it runs.
+    /// The id and kind of the job that the slot runs.
     pub running: Option<(JobId, String)>,
-    /// Jobs that wait, without those that wait for their time.
+    /// The number of jobs that wait in the lanes; jobs that wait for their time do not count.
     pub backlog: u64,
-    /// Jobs that wait for their time.
+    /// The number of jobs that wait for their time.
     pub due: u64,
 }
 
 impl Broker {
-    /// Looks at a slot.
+    /// Reads the state of a slot.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn view_slot(&self, slot: &Partition) -> Result<SlotView, Error> {
         let keys = self.keys(slot);
         let lanes = [Lane::Front, Lane::Normal];
@@ -61,7 +61,7 @@ impl Broker {
         let mut backlog = number(next()?)? + number(next()?)?;
         let mut running = None;
         for lane in lanes {
-            // A slot that nobody has served yet has no group.
+            // A slot that no node has served yet has no consumer group.
             let Ok(pending) = next() else { continue };
             let Some(id) = pending_ids(pending)?.pop() else { continue };
             backlog = backlog.saturating_sub(1);
