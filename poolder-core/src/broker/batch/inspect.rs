@@ -1,4 +1,4 @@
-//! What there is: lists that fill, sealed ones and what their jobs do, and sums.
+//! The state of a batcher: filling lists, sealed lists with the state of their jobs, and sums.
 
 use std::collections::HashSet;
 
@@ -13,78 +13,78 @@ use crate::broker::keys::GROUP;
 use crate::job::{EntryId, Error, JobId, Lane, Partition, Timestamp};
 use crate::stored::Entry;
 
-/// This many fields of a hash are looked at in one step.
+/// The number of hash fields or entries that are read in one step.
 const STEP: usize = 200;
-/// Of each lane, this many running jobs are told from waiting ones.
-const RUNNING: usize = 1_000;
+/// The most running jobs of each lane that are read; further running jobs count as waiting.
+const MAX_RUNNING: usize = 1_000;
 
-/// Entries that gather.
+/// A filling list of a batcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenBatch {
     /// The group; empty for none.
     pub group: String,
-    /// Names this filling of the list.
+    /// Identifies this filling of the list.
     pub generation: u64,
-    /// When its first entry came. Its age is [`BatcherSums::now`] less this.
+    /// When the first entry was pushed. The age of the list is [`BatcherSums::now`] minus `since`.
     pub since: Timestamp,
-    /// How many entries there are.
+    /// The number of entries.
     pub len: u64,
-    /// Their size in bytes; about that where a push was split over two batches.
+    /// The size of the entries in bytes; approximate when one push was split over two batches.
     pub bytes: u64,
 }
 
-/// A batch that was sealed and is not done.
+/// A batch that was sealed and is not yet completed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedBatch {
-    /// Its job.
+    /// The batch job.
     pub job: JobId,
     /// The group; empty for none.
     pub group: String,
-    /// How many entries are left in it.
+    /// The number of entries left in the batch.
     pub len: u64,
-    /// When its first entry came.
+    /// When the first entry was pushed.
     pub since: Timestamp,
-    /// When it was sealed.
+    /// When the batch was sealed.
     pub sealed: Timestamp,
-    /// What its job does.
+    /// The state of the batch job.
     pub state: BatchState,
 }
 
-/// What the job of a sealed batch does.
+/// The state of the job of a sealed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BatchState {
-    /// It waits for a free slot.
+    /// The job waits for a free slot.
     Ready,
-    /// A slot has it.
+    /// A slot has claimed the job.
     Running,
-    /// It waits for its next attempt.
+    /// The job waits for its next attempt.
     Retrying,
-    /// It is dead; its entries are kept with it.
+    /// The job is dead; its entries are kept with it.
     Dead,
 }
 
-/// A batcher in numbers.
+/// The sums of a batcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatcherSums {
     /// Groups that gather entries.
     pub open: u64,
-    /// Entries that wait, in filling and in sealed batches, those of dead ones apart.
+    /// Entries that wait, in filling and in sealed batches; entries of dead batches do not count.
     pub waiting: u64,
-    /// Batches that were ever sealed.
+    /// Batches sealed since the batcher was declared.
     pub sealed: u64,
-    /// Entries in these.
+    /// Entries of these sealed batches.
     pub sealed_entries: u64,
-    /// What has happened since the batcher was declared.
+    /// Lifetime counters since the batcher was declared.
     pub totals: BatcherTotals,
-    /// The server's clock.
+    /// The server's clock at the time of the reading.
     pub now: Timestamp,
 }
 
 impl Broker {
-    /// A batcher in numbers.
+    /// Returns the sums of a batcher.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn batcher_sums(&self, home: &BatcherHome) -> Result<BatcherSums, Error> {
         let keys = self.keys(home.partition());
         let mut pipe = redis::pipe();
@@ -107,10 +107,10 @@ impl Broker {
         })
     }
 
-    /// The groups that gather entries, at most so many.
+    /// Returns the filling lists of up to `most` groups, in no order.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn open_batches(
         &self,
         home: &BatcherHome,
@@ -141,10 +141,10 @@ impl Broker {
         Ok(found)
     }
 
-    /// A batcher's sealed batches that are not done, at most so many, in no order.
+    /// Returns up to `most` of a batcher's sealed batches that are not completed, in no order.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn sealed_batches(
         &self,
         home: &BatcherHome,
@@ -182,7 +182,7 @@ impl Broker {
         Ok(found)
     }
 
-    /// The fields of a hash that pass, at most so many.
+    /// Returns up to `most` fields of a hash whose values pass the filter.
     async fn some_fields(
         &self,
         key: &str,
@@ -209,15 +209,15 @@ impl Broker {
         }
     }
 
-    /// The jobs of a partition that slots have.
+    /// Returns the jobs of a partition that slots have claimed, up to [`MAX_RUNNING`] per lane.
     async fn running(&self, partition: &Partition) -> Result<HashSet<JobId>, Error> {
         let keys = self.keys(partition);
         let mut jobs = HashSet::new();
         for lane in Lane::ALL {
             let stream = keys.lane(lane);
             let mut cmd = Cmd::new();
-            cmd.arg("XPENDING").arg(stream).arg(GROUP).arg("-").arg("+").arg(RUNNING);
-            // Without a group nothing runs.
+            cmd.arg("XPENDING").arg(stream).arg(GROUP).arg("-").arg("+").arg(MAX_RUNNING);
+            // No jobs run in a lane without a consumer group.
             let Ok(pending) = self.command(&cmd).await else { continue };
             let mut ids: Vec<EntryId> = vec![];
             for item in reply::array(pending)? {
@@ -237,7 +237,7 @@ impl Broker {
         Ok(jobs)
     }
 
-    /// Exactly that many replies, all of them good.
+    /// Returns exactly `N` replies, or the first error among them.
     async fn replies<const N: usize>(&self, pipe: &redis::Pipeline) -> Result<[Value; N], Error> {
         let replies = self.pipeline(pipe).await?.into_iter();
         let replies: Vec<Value> =
@@ -246,10 +246,10 @@ impl Broker {
     }
 }
 
-/// Reads what `push.lua` notes of a sealed list: `<counted> <entries> <bytes> <since> <sealed>
-/// <name>:<group>`.
+/// Reads the record that `push.lua` writes of a sealed list: `<counted> <entries> <bytes> <since>
+/// <sealed> <name>:<group>`.
 fn sealed(job: JobId, known: &[u8], len: u64, state: BatchState) -> Result<SealedBatch, Error> {
-    let corrupt = || Error::protocol("what is known of a sealed batch cannot be read");
+    let corrupt = || Error::protocol("the record of a sealed batch cannot be read");
     let text = std::str::from_utf8(known).map_err(|_| corrupt())?;
     let parts: Vec<&str> = text.splitn(6, ' ').collect();
     let [_, _, _, since, sealed, place] = parts[..] else { return Err(corrupt()) };
@@ -258,7 +258,7 @@ fn sealed(job: JobId, known: &[u8], len: u64, state: BatchState) -> Result<Seale
     Ok(SealedBatch { job, group, len, since: at(since)?, sealed: at(sealed)?, state })
 }
 
-/// The batcher's name in what is noted of a sealed list.
+/// Returns the batcher's name from the record of a sealed list.
 pub(super) fn name_of(known: &[u8]) -> String {
     let place = known.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
     let name = place.split(|byte| *byte == b':').next().unwrap_or_default();

@@ -3,19 +3,19 @@
 //! ```text
 //! push ─→ filling list ──(limit, bytes, timeout, flush: renamed)──→ sealed list ←─ batch job
 //! ```
-//! All keys of a batcher live in one partition, its home. What ends the batch job, ends the list:
-//! see [`Settlement`](super::Settlement). A batch job is told by its kind,
-//! `poolder.batch/<name>`, and its sealed list is named by its id.
+//! All keys of a batcher are in one partition, its home. A settlement that ends the batch job also
+//! removes its list: see [`Settlement`](super::Settlement). A batch job is recognized by its kind,
+//! `poolder.batch/<name>`; its sealed list is named by the job's id.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `options` | limit, timeout and so on, as they are stored and compared |
-//! | `push` | entries into a filling list; sealing |
-//! | `open` | looking into a filling list, and taking an entry out |
-//! | `sealed` | reading a sealed list, and setting entries of it apart |
-//! | `inspect` | what there is |
-//! | `totals` | what has ever happened |
-//! | `timer` | sealing when the time has come |
+//! | `options` | the batcher's options: stored form, comparison |
+//! | `push` | pushing entries into a filling list, and sealing it |
+//! | `open` | reading a filling list, and taking an entry out of it |
+//! | `sealed` | reading a sealed list, and setting entries of it aside |
+//! | `inspect` | the state of a batcher, its filling and its sealed lists |
+//! | `totals` | lifetime counters |
+//! | `timer` | sealing lists whose timeout has passed |
 
 mod inspect;
 mod open;
@@ -35,12 +35,12 @@ pub use sealed::Payload as BatchPayload;
 pub(in crate::broker) use timer::Timer;
 pub use totals::BatcherTotals;
 
-/// The most entries that a script takes or that are read at once …
+/// The most entries that one script takes or one read returns.
 pub const CHUNK: usize = 500;
-/// … and about the most bytes, but always at least one entry.
+/// The approximate most bytes of these entries; a single entry may have more.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// Where a batcher lives: a queue's first partition, and a name in it.
+/// The address of a batcher: a queue's first partition, and the batcher's name in it.
 ///
 /// ```
 /// use poolder_core::broker::BatcherHome;
@@ -57,39 +57,40 @@ pub struct BatcherHome {
 }
 
 impl BatcherHome {
-    /// Checks both names: a batcher's is 1 to 64 ASCII letters, digits, `_`, `-` or `.`.
+    /// Builds the address, after checking both names. A batcher's name has 1 to 64 ASCII letters,
+    /// digits, `_`, `-` or `.`.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] when one of them cannot be.
+    /// [`Error::is_invalid`] when one of the names is not allowed.
     pub fn new(queue: &str, name: &str) -> Result<Self, Error> {
         check_name("batcher name", name, 64, "_-.")?;
         Ok(Self { partition: Partition::first(QueueName::new(queue)?), name: name.into() })
     }
 
-    /// The partition in which its entries and jobs are.
+    /// Returns the partition that holds the batcher's entries and jobs.
     #[must_use]
     pub fn partition(&self) -> &Partition {
         &self.partition
     }
 
-    /// The batcher's name.
+    /// Returns the batcher's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The kind of its jobs.
+    /// Returns the kind of the batcher's jobs.
     #[must_use]
     pub fn kind(&self) -> String {
         format!("{BATCH_KIND}{}", self.name)
     }
 }
 
-/// Checks the name of a group: empty for none, else up to 128 ASCII letters, digits or any of
+/// Checks the name of a group: empty for no group, else up to 128 ASCII letters, digits or any of
 /// `_-.@/+=,~`.
 ///
 /// # Errors
-/// [`Error::is_invalid`] when it cannot be.
+/// [`Error::is_invalid`] when the name is not allowed.
 pub fn check_group(group: &str) -> Result<(), Error> {
     if group.is_empty() { Ok(()) } else { check_name("group", group, 128, "_-.@/+=,~") }
 }

@@ -1,4 +1,4 @@
-//! Looking into a list that fills, and taking an entry out of it.
+//! Reading a filling list, and taking an entry out of it.
 
 use redis::Value;
 
@@ -7,41 +7,43 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId};
 
-/// A part of what gathers in a group.
+/// A part of a group's filling list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gathering {
-    /// Names this filling of the list; the next one has another. `None` when nothing gathers.
+    /// Identifies this filling of the list; the next filling has another generation. `None` when
+    /// the group has no entries.
     pub generation: Option<u64>,
-    /// How many entries there are in all.
+    /// The number of entries in the whole list.
     pub len: u64,
-    /// The entries that were asked for.
+    /// The requested entries.
     pub entries: Vec<Vec<u8>>,
 }
 
-/// What was taken out of a filling list.
+/// An entry that was taken out of a filling list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Popped<T> {
     /// The entry.
     pub entry: T,
-    /// The generation of the list it was in.
+    /// The generation of the list that held the entry.
     pub generation: u64,
 }
 
 impl Broker {
-    /// How many entries gather in a group.
+    /// Returns the number of entries in a group's filling list.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn batch_len(&self, home: &BatcherHome, group: &str) -> Result<u64, Error> {
         let mut cmd = redis::cmd("LLEN");
         cmd.arg(self.keys(home.partition()).batch_fill(home.name(), group));
         Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
     }
 
-    /// Up to 500 of the entries that gather in a group, from that index on, as of one moment.
+    /// Returns up to `count` entries, at most 500, of a group's filling list, from the index `from`
+    /// on. List and generation are read at one moment.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn gathering(
         &self,
         home: &BatcherHome,
@@ -51,10 +53,10 @@ impl Broker {
     ) -> Result<Gathering, Error> {
         let keys = self.keys(home.partition());
         let fill = keys.batch_fill(home.name(), group);
-        let till = from.saturating_add(count.clamp(1, CHUNK) as u64 - 1);
+        let until = from.saturating_add(count.clamp(1, CHUNK) as u64 - 1);
         let mut pipe = redis::pipe();
         pipe.atomic().cmd("HGET").arg(keys.batch_open(home.name())).arg(group);
-        pipe.cmd("LLEN").arg(&fill).cmd("LRANGE").arg(&fill).arg(from).arg(till);
+        pipe.cmd("LLEN").arg(&fill).cmd("LRANGE").arg(&fill).arg(from).arg(until);
         let mut connection = self.alone(&fill).await?;
         let reply: Value =
             pipe.query_async(&mut connection).await.map_err(|error| self.classify(error))?;
@@ -71,11 +73,12 @@ impl Broker {
         })
     }
 
-    /// Takes one entry out of what gathers in a group: of that generation, or of whichever it is.
+    /// Takes one entry out of a group's filling list. With `generation`, only out of the list of
+    /// that generation.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the list is of another generation or has no such index; then
-    /// nothing was taken. [`Error::is_unknown`] when the reply was lost: the entry may be out.
+    /// [`Error::is_gone`] when the list has another generation or no such index; nothing is taken
+    /// then. [`Error::is_unknown`] when the reply was lost: the entry may have been taken.
     pub async fn pop_entry(
         &self,
         home: &BatcherHome,
@@ -94,25 +97,26 @@ impl Broker {
         };
         cmd.arg(index).arg(format!("popped {}", JobId::generate()));
         let [verdict, entry, of] = reply::items::<3>(self.script(&scripts::POP, &cmd).await?)?;
-        let whose = if group.is_empty() { String::new() } else { format!(", group {group}") };
+        let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
         match reply::text(verdict)?.as_str() {
             "OK" => {
                 let generation = first_number(&reply::text(of)?).unwrap_or(0);
                 Ok(Popped { entry: reply::bytes(entry)?, generation })
             }
             "RANGE" => Err(Error::gone(format!(
-                "index {index} is out of range: {} entries gather in batcher {name:?}{whose}",
+                "index {index} is out of range: {} entries gather in batcher {name:?}{of_group}",
                 reply::int(entry)?
             ))),
             _ => Err(Error::gone(format!(
                 "the batch of generation {} was sealed before its entry {index} could be taken \
-                 out (batcher {name:?}{whose})",
+                 out (batcher {name:?}{of_group})",
                 generation.unwrap_or(0)
             ))),
         }
     }
 }
 
+/// Reads the number at the start of a text, up to the first space.
 pub(super) fn first_number(text: &str) -> Option<u64> {
     text.split(' ').next().and_then(|number| number.parse().ok())
 }

@@ -1,4 +1,4 @@
-//! What a batcher is told to do, and how two programs that disagree about it find out.
+//! The options of a batcher, and the check that two programs declare the same options.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use crate::broker::{Broker, scripts};
 use crate::job::{Error, Format, JobId, Policy, clamped_millis};
 use crate::stored::{Envelope, Options};
 
-/// The largest limit: a handler gets through more only in more batches.
+/// The largest allowed limit; more entries need more batches.
 const MAX_LIMIT: u32 = 1_000_000;
 
-/// When a batch is sealed and what becomes of its job.
+/// The limits at which a batch is sealed, and the retry policy of its job.
 ///
-/// The options are stored with the first node or client that declares them, and every pusher goes
-/// by what is stored. Programs that declare other options under the same
-/// [`revision`](Self::revision) get an error; a higher revision replaces what is stored, a lower
-/// one leaves it.
+/// The first node or client that declares the options stores them, and every pusher uses the stored
+/// options. Programs that declare other options under the same [`revision`](Self::revision) get an
+/// error. A higher revision replaces the stored options, a lower one leaves them as they are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchOptions {
     /// The most entries in a batch: 1 to 1,000,000. Default 100.
@@ -30,15 +29,15 @@ pub struct BatchOptions {
     /// The most bytes of entries in a batch, as they are stored; `None` (default) for no limit.
     pub max_bytes: Option<u64>,
     /// The most entries that wait, in filling and in sealed batches; `None` (default) for no
-    /// limit. Those of dead batches do not count.
+    /// limit. Entries of dead batches do not count.
     pub max_waiting: Option<u64>,
     /// The most groups that gather entries at once. Default 10,000.
     pub max_groups: u32,
-    /// True to hand out the last entry first. Default false.
+    /// True to give the handler the last entry first. Default false.
     pub reverse: bool,
     /// Attempts, backoff and timeout of the batch job. Default 25 attempts.
     pub policy: Policy,
-    /// Counts the changes of these options, from 0 (the default).
+    /// The revision of these options, from 0 (the default). Each change needs a higher revision.
     pub revision: u32,
 }
 
@@ -57,8 +56,8 @@ impl Default for BatchOptions {
     }
 }
 
-/// The stored form: JSON, readable without Poolder. What has its default is left out where it was
-/// added later, so that a new version of Poolder does not disagree with an old one.
+/// The stored form: JSON, readable without Poolder. An option that is added in a later version must
+/// be left out while it has its default, so that a new version of Poolder agrees with an old one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct StoredOptions {
     limit: u32,
@@ -71,11 +70,11 @@ pub(super) struct StoredOptions {
 }
 
 impl BatchOptions {
-    /// Says whether they can be followed.
+    /// Checks the options.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a limit of 0 or above 1,000,000, a timeout of 0, a maximum of 0,
-    /// or a policy that cannot be followed.
+    /// or an invalid policy.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::invalid(text));
         if self.limit == 0 || self.limit > MAX_LIMIT {
@@ -132,14 +131,14 @@ impl BatchOptions {
             policy: stored.job.policy(),
             revision,
         };
-        // Scripts take them as they are.
+        // Scripts use these numbers unchecked.
         options.check().map_err(|error| {
-            Error::protocol(format!("the stored options of a batcher cannot be followed: {error}"))
+            Error::protocol(format!("the stored options of a batcher are invalid: {error}"))
         })?;
         Ok(options)
     }
 
-    /// What differs, in words.
+    /// Lists the options that differ, as text for an error.
     fn differences(&self, stored: &Self) -> String {
         let (here, there) = (json(&self.stored()), json(&stored.stored()));
         let (Some(here), Some(there)) = (here.as_object(), there.as_object()) else {
@@ -163,12 +162,12 @@ fn json(stored: &StoredOptions) -> serde_json::Value {
 }
 
 impl Broker {
-    /// Stores a batcher's options, or finds that they are stored. Returns those that hold: of a
-    /// later revision, where one is stored.
+    /// Stores a batcher's options, or compares them with the stored ones. Returns the options in
+    /// force: those of a later revision, when a later one is stored.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for options that cannot be followed, and when other options are
-    /// stored under the same revision.
+    /// [`Error::is_invalid`] for invalid options, and when other options are stored under the same
+    /// revision.
     pub async fn declare_batcher(
         &self,
         home: &BatcherHome,
@@ -176,7 +175,7 @@ impl Broker {
     ) -> Result<BatchOptions, Error> {
         options.check()?;
         let keys = self.keys(home.partition());
-        // Scripts put an id and a payload to it.
+        // The envelope of a batch job without id and payload, which the scripts add.
         let no_id = JobId::from_bytes([0; 16]);
         let no_payload = |_: &mut Vec<u8>| Ok(());
         let form = Envelope::build(
@@ -207,10 +206,10 @@ impl Broker {
         )))
     }
 
-    /// A batcher's stored options.
+    /// Returns a batcher's stored options.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was never declared.
+    /// [`Error::is_gone`] when the batcher was never declared.
     pub async fn batcher_options(&self, home: &BatcherHome) -> Result<BatchOptions, Error> {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(self.keys(home.partition()).batcher(home.name())).arg("revision").arg("options");
@@ -223,10 +222,11 @@ impl Broker {
 }
 
 fn json_text(options: &BatchOptions) -> String {
-    // The fields of a struct keep their order, so that equal options are equal texts.
+    // The fields of a struct keep their order, so that equal options give equal texts.
     serde_json::to_string(&options.stored()).unwrap_or_default()
 }
 
+/// The error for a batcher that was never declared.
 pub(super) fn undeclared(home: &BatcherHome) -> Error {
     Error::gone(format!(
         "batcher {:?} on queue {} is not declared: start a node that has it, or declare its \

@@ -1,4 +1,4 @@
-//! Entries into filling lists, and lists that are full out of them.
+//! Pushing entries into filling lists, and sealing lists that are full.
 
 use std::time::Duration;
 
@@ -11,71 +11,73 @@ use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, clamped_millis};
 
-/// Entries on their way into one group: 1 to [`CHUNK`](super::CHUNK), and no more than [`CHUNK_BYTES`](super::CHUNK_BYTES) unless
-/// it is one.
+/// Entries to be pushed into one group: 1 to [`CHUNK`](super::CHUNK) entries, which have at most
+/// [`CHUNK_BYTES`](super::CHUNK_BYTES) unless there is only one.
 #[derive(Debug, Clone)]
 pub struct PushCall<'a> {
     /// The group; empty for none.
     pub group: &'a str,
     /// The entries.
     pub entries: &'a [Vec<u8>],
-    /// To which end they go; at the front the last of them comes first.
+    /// The end of the list to which the entries are pushed; at the front, the last entry of the
+    /// call comes first.
     pub end: ListEnd,
-    /// What makes a repetition the same push.
+    /// The token of an idempotent push: a repetition under the same token stores nothing again.
     pub token: Option<Token<'a>>,
 }
 
 /// An end of a filling list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListEnd {
-    /// Behind all others.
+    /// Behind all other entries.
     #[default]
     Back,
-    /// Before all others.
+    /// Before all other entries.
     Front,
 }
 
-/// A name for a push.
+/// The name of an idempotent push.
 #[derive(Debug, Clone, Copy)]
 pub struct Token<'a> {
-    /// The name, of the caller's choice.
+    /// The name, which the caller chooses.
     pub name: &'a str,
-    /// For how long it is remembered.
+    /// How long the name is remembered.
     pub window: Duration,
 }
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushedEntries {
-    /// So many of the entries are stored: the first of them.
+    /// The number of stored entries. These are the first entries of the call.
     pub stored: usize,
-    /// So many batches were sealed by it.
+    /// The number of batches that the push sealed.
     pub sealed: u64,
-    /// Why not all were stored.
+    /// The reason why entries were left out, if any were.
     pub verdict: PushVerdict,
 }
 
-/// Why a push stored what it did.
+/// The reason why a push stored all entries, or only some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushVerdict {
-    /// All is stored, now or by an earlier push under the same token; or, very rarely, the rest is
-    /// for another call.
+    /// All entries are stored, now or by an earlier push under the same token. Very rarely fewer
+    /// entries are stored; push the remaining entries with another call then.
     Stored,
-    /// As many entries wait as may.
+    /// The largest allowed number of entries wait.
     Full,
-    /// As many groups gather entries as may.
+    /// The largest allowed number of groups gather entries.
     Groups,
-    /// Other options are stored than those of the call: read them, and call again.
+    /// The stored options have another revision than those of the call: read the stored options,
+    /// and call again.
     Options,
 }
 
 impl Broker {
-    /// Appends entries to the lists of their groups, and seals what is full. One result per call,
-    /// in order; calls of one group keep their order.
+    /// Pushes entries to the lists of their groups, and seals lists that are full. Returns one
+    /// result per call, in the order of the calls. Calls of one group keep their order.
     ///
     /// # Errors
-    /// Each as it was: [`Error::is_unknown`] when the reply was lost, [`Error::is_gone`] for a
-    /// batcher that was never declared.
+    /// Each call has its result: [`Error::is_unknown`] when the reply was lost, [`Error::is_gone`]
+    /// for a batcher that was never declared.
     pub async fn push_entries(
         &self,
         home: &BatcherHome,
@@ -97,11 +99,12 @@ impl Broker {
         }
     }
 
-    /// Seals what has gathered in a group, however little. Returns the batch job, or none when
-    /// nothing has.
+    /// Seals a group's filling list, however few entries it has. Returns the batch job, or `None`
+    /// when the group has no entries.
     ///
     /// # Errors
-    /// [`Error::is_unknown`] when the reply was lost; to repeat it does no harm.
+    /// [`Error::is_unknown`] when the reply was lost; repeating the flush is harmless.
+    /// [`Error::is_gone`] for a batcher that was never declared.
     pub async fn flush_batch(
         &self,
         home: &BatcherHome,
@@ -117,13 +120,14 @@ impl Broker {
     }
 }
 
+/// Builds the command that pushes the entries of a call.
 fn command(
     home: &BatcherHome,
     options: &BatchOptions,
     call: &PushCall<'_>,
     keys: &PartitionKeys,
 ) -> Cmd {
-    let ids: Vec<JobId> = (0..most_seals(options, call)).map(|_| JobId::generate()).collect();
+    let ids: Vec<JobId> = (0..max_seals(options, call)).map(|_| JobId::generate()).collect();
     let token = call.token.map(|token| token.name).unwrap_or_default();
     let mut cmd = script(home, call.group, token, &ids, keys);
     cmd.arg(home.name()).arg(call.group).arg(options.revision).arg(options.limit);
@@ -144,7 +148,7 @@ fn command(
     cmd
 }
 
-/// The call that seals a group's list: `which` is a generation, or `any`.
+/// Builds the command that seals a group's list. `which` is a generation, or `any`.
 pub(super) fn seal(home: &BatcherHome, group: &str, which: &str, keys: &PartitionKeys) -> Cmd {
     let ids = [JobId::generate(), JobId::generate()];
     let mut cmd = script(home, group, "", &ids, keys);
@@ -156,6 +160,7 @@ pub(super) fn seal(home: &BatcherHome, group: &str, which: &str, keys: &Partitio
     cmd
 }
 
+/// Begins a call of `push.lua`, with its keys.
 fn script(
     home: &BatcherHome,
     group: &str,
@@ -177,6 +182,7 @@ fn script(
     scripts::call(&scripts::PUSH, own.iter().chain(&sealed).map(String::as_str))
 }
 
+/// Appends an argument; an empty one for `None`.
 fn optional(cmd: &mut Cmd, value: Option<impl redis::ToRedisArgs>) {
     match value {
         Some(value) => cmd.arg(value),
@@ -184,9 +190,9 @@ fn optional(cmd: &mut Cmd, value: Option<impl redis::ToRedisArgs>) {
     };
 }
 
-/// How many batches a call can seal at most, and one to spare. By bytes: no two batches in a row
-/// fit into one.
-fn most_seals(options: &BatchOptions, call: &PushCall<'_>) -> usize {
+/// Returns the most batches that a call can seal, plus one to spare. The bound by bytes: two
+/// successive batches never fit into one.
+fn max_seals(options: &BatchOptions, call: &PushCall<'_>) -> usize {
     let entries = call.entries.len();
     let by_count = entries / options.limit.max(1) as usize;
     let by_bytes = options.max_bytes.map_or(0, |most| {
@@ -204,7 +210,7 @@ fn pushed(home: &BatcherHome, reply: Value) -> Result<PushedEntries, Error> {
         "GROUPS" => PushVerdict::Groups,
         "OPTIONS" => PushVerdict::Options,
         "UNDECLARED" => return Err(undeclared(home)),
-        other => return Err(Error::protocol(format!("push.lua said {other:?}"))),
+        other => return Err(Error::protocol(format!("push.lua answered {other:?}"))),
     };
     let count = |value| Ok::<_, Error>(u64::try_from(reply::int(value)?).unwrap_or(0));
     let stored = usize::try_from(count(stored)?).unwrap_or(usize::MAX);
@@ -225,7 +231,7 @@ mod tests {
         let entries = vec![vec![0; 10]; 100];
         let call = PushCall { group: "", entries: &entries, end: ListEnd::Back, token: None };
         let seals = |limit, max_bytes| {
-            most_seals(&BatchOptions { limit, max_bytes, ..BatchOptions::default() }, &call)
+            max_seals(&BatchOptions { limit, max_bytes, ..BatchOptions::default() }, &call)
         };
         assert_eq!(seals(1, None), 102);
         assert_eq!(seals(100, None), 3);

@@ -1,4 +1,4 @@
-//! Reading a sealed list, and setting entries of it apart.
+//! Reading a sealed list, and setting entries of it aside.
 
 use std::time::Duration;
 
@@ -10,49 +10,50 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition, RawJob, clamped_millis, payload};
 
-/// How long what an attempt has set apart waits to be settled.
-const REST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long entries that an attempt has set aside are kept for its settlement.
+const SET_ASIDE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The payload of a batch job, as `push.lua` writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {
     /// The group; empty for none.
     pub group: String,
-    /// How many entries there were when it was sealed.
+    /// The number of entries when the list was sealed.
     pub entries: u64,
-    /// Their size in bytes; about that where a push was split over two batches.
+    /// The size of the entries in bytes; approximate when one push was split over two batches.
     pub bytes: u64,
-    /// When the first entry came, in ms since 1970 by the server's clock.
+    /// When the first entry was pushed, in ms since 1970 by the server's clock.
     pub since: i64,
-    /// When it was sealed, in ms since 1970 by the server's clock.
+    /// When the list was sealed, in ms since 1970 by the server's clock.
     pub sealed: i64,
 }
 
 impl Payload {
-    /// Reads it.
+    /// Reads the payload of a batch job.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when the job is no batch job.
+    /// [`Error::is_codec`] when the job is not a batch job.
     pub fn read(raw: RawJob<'_>) -> Result<Self, Error> {
         payload::decode(raw)
     }
 }
 
 impl Broker {
-    /// How many entries a sealed batch has.
+    /// Returns the number of entries of a sealed batch.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn sealed_len(&self, partition: &Partition, job: JobId) -> Result<u64, Error> {
         let mut cmd = redis::cmd("LLEN");
         cmd.arg(self.keys(partition).batch_sealed(job));
         Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
     }
 
-    /// So many entries of a sealed batch, from that index on; fewer when there are no more.
+    /// Returns `count` entries of a sealed batch, from the index `from` on; fewer when the list
+    /// ends before.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn sealed_entries(
         &self,
         partition: &Partition,
@@ -60,16 +61,17 @@ impl Broker {
         from: u64,
         count: usize,
     ) -> Result<Vec<Vec<u8>>, Error> {
-        let till = from.saturating_add(count.max(1) as u64 - 1);
+        let last = from.saturating_add(count.max(1) as u64 - 1);
         let mut cmd = redis::cmd("LRANGE");
-        cmd.arg(self.keys(partition).batch_sealed(job)).arg(from).arg(till);
+        cmd.arg(self.keys(partition).batch_sealed(job)).arg(from).arg(last);
         reply::array(self.command(&cmd).await?)?.into_iter().map(reply::bytes).collect()
     }
 
-    /// Begins to set entries of a batch apart: throws away what stood under this name before.
+    /// Begins a list of entries set aside from a batch: deletes an earlier list with the name
+    /// `part`.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn set_aside_anew(
         &self,
         partition: &Partition,
@@ -81,12 +83,12 @@ impl Broker {
         self.command(&cmd).await.map(|_| ())
     }
 
-    /// Sets up to 500 entries of a batch apart, behind those that are there, for an effect of the
-    /// settlement to find; kept for a day. `part` tells one such list from another.
+    /// Appends up to 500 entries of a batch to a list of entries set aside, for use by an effect of
+    /// the settlement. `part` names the list, which is kept for a day.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering. Since a lost reply leaves open what is there,
-    /// [begin anew](Self::set_aside_anew) then.
+    /// Returns an error when the server does not answer or refuses the command. When the reply was
+    /// lost, the entries may have been appended: [begin the list anew](Self::set_aside_anew) then.
     pub async fn set_aside(
         &self,
         partition: &Partition,
@@ -96,11 +98,12 @@ impl Broker {
     ) -> Result<(), Error> {
         let key = self.keys(partition).batch_rest(job, part);
         let mut cmd = scripts::call(&scripts::STASH, [key.as_str()]);
-        cmd.arg(clamped_millis(REST_KEPT)).arg(entries);
+        cmd.arg(clamped_millis(SET_ASIDE_RETENTION)).arg(entries);
         self.script(&scripts::STASH, &cmd).await.map(|_| ())
     }
 
-    /// Removes the lists of these jobs, which are gone, those of them that were batch jobs.
+    /// Removes the sealed lists of these jobs, which no longer exist. Skips jobs that are not batch
+    /// jobs.
     pub(in crate::broker) async fn remove_sealed(
         &self,
         partition: &Partition,
@@ -127,7 +130,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Removes the lists of batch jobs that were dropped from among the dead.
+    /// Removes the sealed lists of batch jobs that were deleted, cancelled, or dropped from the
+    /// dead jobs.
     pub(in crate::broker) async fn remove_dropped(
         &self,
         partition: &Partition,

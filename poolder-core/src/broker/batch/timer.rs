@@ -1,4 +1,4 @@
-//! Sealing when the time has come: what a timer in `due` stands for.
+//! Sealing lists whose timeout has passed. Each such list has a timer in `due`.
 
 use redis::Value;
 
@@ -7,11 +7,11 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition};
 
-/// A timer as `push.lua` writes it: `timer:batch:seal:<name>:<generation>:<group>`. It is longer
-/// than a job id in any case.
+/// The start of a timer as `push.lua` writes it: `timer:batch:seal:<name>:<generation>:<group>`. A
+/// timer is always longer than a job id.
 const PREFIX: &str = "timer:batch:seal:";
 
-/// The list that a timer is about.
+/// The list that a timer seals.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Timer {
     home: BatcherHome,
@@ -20,7 +20,7 @@ pub(in crate::broker) struct Timer {
 }
 
 impl Timer {
-    /// Reads a member of `due`; `None` when it is no timer of a batch.
+    /// Reads a member of `due`; returns `None` when the member is not a timer of a batch.
     pub(in crate::broker) fn read(partition: &Partition, member: &[u8]) -> Option<Self> {
         let rest = std::str::from_utf8(member).ok()?.strip_prefix(PREFIX)?;
         let mut parts = rest.splitn(3, ':');
@@ -32,8 +32,9 @@ impl Timer {
 }
 
 impl Broker {
-    /// Seals the lists whose time has come, each if it is still of the timer's generation, and
-    /// removes the timers. Returns how many batches were sealed.
+    /// Seals the lists of timers that are due, each list only if it still has the timer's
+    /// generation, and removes the timers. Returns the number of sealed batches. Postpones the
+    /// timers of lists that could not be sealed.
     pub(in crate::broker) async fn seal_due(
         &self,
         partition: &Partition,
@@ -53,7 +54,7 @@ impl Broker {
                 Err(error) => {
                     tracing::error!(
                         %partition, batcher = timer.home.name(), group = timer.group, %error,
-                        "a batch whose time has come could not be sealed, it is tried in a minute"
+                        "cannot seal a batch whose timeout has passed, trying again in a minute"
                     );
                     let Timer { home, generation, group } = timer;
                     failed.push(format!("{PREFIX}{}:{generation}:{group}", home.name()).into());
@@ -64,8 +65,8 @@ impl Broker {
         Ok(sealed)
     }
 
-    /// Lets timers that cannot be followed now come again in a minute, so that they do not keep
-    /// what is behind them waiting.
+    /// Postpones timers that cannot be handled now by a minute, so that they do not delay the
+    /// members of `due` behind them.
     pub(in crate::broker) async fn postpone(
         &self,
         partition: &Partition,

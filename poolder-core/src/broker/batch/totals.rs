@@ -1,13 +1,13 @@
-//! What has ever happened to a batcher's entries and batches.
+//! Lifetime counters of a batcher's entries and batches.
 
 use redis::{Cmd, Value};
 
 use crate::broker::connection::reply;
 use crate::job::Error;
 
-/// What has ever happened to a batcher's entries and batches. Each number is counted in the step
-/// that does what it counts, so that nothing is counted twice or left out; they are kept beside
-/// the batcher's options and are as many however much it has done.
+/// Lifetime counters of a batcher's entries and batches. Each event is counted in the step in which
+/// it happens, so that no event is counted twice or left out. The counters are stored beside the
+/// batcher's options, in a fixed number of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct BatcherTotals {
@@ -15,31 +15,32 @@ pub struct BatcherTotals {
     pub pushed: u64,
     /// Entries that were taken out again with `pop_at`.
     pub popped: u64,
-    /// Batches sealed because they had as many entries as may be.
+    /// Batches sealed because they had reached the limit of entries.
     pub sealed_by_limit: u64,
     /// Batches sealed because the next entry would have made them too large.
     pub sealed_by_bytes: u64,
-    /// Batches sealed because their time had come.
+    /// Batches sealed because their timeout had passed.
     pub sealed_by_timeout: u64,
     /// Batches sealed by a flush.
     pub sealed_by_flush: u64,
     /// Batches that were completed.
     pub completed: u64,
-    /// Entries that were completed, with their batch or before the rest of it.
+    /// Entries that were completed, with their batch or before the rest of the batch.
     pub completed_entries: u64,
     /// Batches that were cancelled while they ran.
     pub cancelled: u64,
-    /// Attempts at a batch that failed and were followed by another.
+    /// Attempts at a batch that failed and were followed by another attempt.
     pub retried: u64,
     /// Batches that died as a whole.
     pub dead: u64,
-    /// Entries that failed alone and were tried again without the others; each time counts.
+    /// Entries that failed alone and were retried without the rest of their batch; each retry
+    /// counts.
     pub entries_retried: u64,
-    /// Entries that died alone.
+    /// Entries that died alone, without the rest of their batch.
     pub entries_buried: u64,
 }
 
-/// The counters as the scripts name them, in the order of [`BatcherTotals`].
+/// The names of the counters in the scripts, in the order of the fields of [`BatcherTotals`].
 const NAMES: [&str; 13] = [
     "pushed",
     "popped",
@@ -57,14 +58,14 @@ const NAMES: [&str; 13] = [
 ];
 
 impl BatcherTotals {
-    /// The command that reads them.
+    /// Builds the command that reads the counters.
     pub(super) fn command(batcher: &str) -> Cmd {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(batcher).arg(&NAMES[..]);
         cmd
     }
 
-    /// Its reply.
+    /// Reads the reply to [`BatcherTotals::command`].
     pub(super) fn read(reply: Value) -> Result<Self, Error> {
         let mut values = reply::array(reply)?.into_iter();
         let mut next = || match values.next() {
