@@ -1,5 +1,6 @@
-//! Changing schedules, by whoever wants to: no change is lost, since each says on which revision
-//! it builds, and is worked out anew when somebody else was faster.
+//! Changing schedules, by any number of writers. Each change names the revision on which it builds.
+//! When another writer was faster, the change is computed again from the new revision, so that no
+//! change is lost.
 
 use std::time::Duration;
 
@@ -11,28 +12,30 @@ use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp};
 use crate::schedule::{Record, Schedule, Status, check_schedule_name, spread};
 
-/// More schedules than this are refused: they are somebody's data, not his rhythm.
-const MOST: u64 = 100_000;
-/// So often a change is worked out anew before it is given up.
-const TRIES: u32 = 30;
+/// The most schedules of a queue. More suggests per-record schedules, for which `enqueue().at(..)`
+/// is meant.
+const MAX_SCHEDULES: u64 = 100_000;
+/// How often a change is computed before it is given up.
+const MAX_TRIES: u32 = 30;
 
-/// What to store.
+/// A change of a schedule.
 pub(super) struct Edit {
     pub(super) record: Record,
-    /// It ticks anew from now on: ticks of the past are decided.
+    /// True when the schedule ticks from now on only: all earlier ticks count as decided.
     pub(super) anew: bool,
-    /// It must tick again some time.
+    /// True when a schedule that never ticks again is refused.
     pub(super) must_tick: bool,
 }
 
 impl Broker {
-    /// Stores a schedule, or replaces the one of this name, whose history and status it keeps.
-    /// Where its timing is another, it counts from now on. `owner` is the scheduler to which it
-    /// belongs, if any.
+    /// Stores a schedule, or replaces the one of this name, keeping its history and status. When
+    /// the timing changes, the schedule counts from now on. `owner` is the scheduler that owns it,
+    /// if any.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a name or schedule that cannot be, one that never ticks, and one
-    /// of another owner; whatever keeps the server from doing it.
+    /// [`Error::is_invalid`] for an invalid name or schedule, a schedule that never ticks, and a
+    /// schedule of another owner; [`Error::is_refused`] when other writers change the schedule all
+    /// the time. Returns an error, too, when the server does not answer or refuses the command.
     pub async fn put_schedule(
         &self,
         partition: &Partition,
@@ -54,11 +57,11 @@ impl Broker {
         .await
     }
 
-    /// Changes a schedule. The function may be called several times, when others change it too.
+    /// Changes a schedule with a function, which is called again when another writer was faster.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name, what the function returns, and as
-    /// [`Broker::put_schedule`].
+    /// [`Error::is_gone`] when the queue has no schedule of this name; the error that the function
+    /// returns; the errors of [`Broker::put_schedule`].
     pub async fn change_schedule(
         &self,
         partition: &Partition,
@@ -74,12 +77,13 @@ impl Broker {
         .await
     }
 
-    /// Makes a schedule tick, or lets it rest. What it would have done while it rested is not made
-    /// up for. With `from`, one whose status is another by now is left as it is: what is returned
-    /// says so.
+    /// Sets the status of a schedule, which makes it tick or rest. Ticks of the time in which it
+    /// rested are not made up for. With `from`, a schedule that has another status by now is left
+    /// as it is; the returned schedule shows its status.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name; whatever keeps the server from doing it.
+    /// [`Error::is_gone`] when the queue has no schedule of this name. Returns an error, too, when
+    /// the server does not answer or refuses the command.
     pub async fn set_schedule_status(
         &self,
         partition: &Partition,
@@ -98,10 +102,11 @@ impl Broker {
         .await
     }
 
-    /// Removes a schedule; false when there was none. Jobs that it has enqueued go on.
+    /// Removes a schedule; returns false when there was none. Jobs that the schedule has enqueued
+    /// go on; a job that still waits for an earlier job of the schedule is removed.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove_schedule(&self, partition: &Partition, name: &str) -> Result<bool, Error> {
         let keys = &self.keys(partition).schedules;
         let own = [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued];
@@ -110,7 +115,8 @@ impl Broker {
         Ok(reply::int(self.script(&scripts::SCHEDULE_DROP, &cmd).await?)? == 1)
     }
 
-    /// Reads, asks what to store, and stores it if nobody has changed it meanwhile; else again.
+    /// Reads a schedule, asks `edit` for the change, and stores the change if no other writer has
+    /// changed the schedule meanwhile; else repeats. `edit` returns `None` to change nothing.
     pub(super) async fn edit(
         &self,
         partition: &Partition,
@@ -118,7 +124,7 @@ impl Broker {
         mut edit: impl FnMut(Option<&ScheduleInfo>, Timestamp) -> Result<Option<Edit>, Error>,
     ) -> Result<ScheduleInfo, Error> {
         check_schedule_name(name)?;
-        for tried in 0..TRIES {
+        for tried in 0..MAX_TRIES {
             let (now, found) = self.read_schedule(partition, name).await?;
             let Some(edit) = edit(found.as_ref(), now)? else {
                 return found.ok_or_else(|| missing(partition, name));
@@ -128,18 +134,18 @@ impl Broker {
                 let stored = self.schedule(partition, name).await?;
                 return stored.ok_or_else(|| missing(partition, name));
             }
-            // Those who collide must not do so again in step.
+            // The pause differs from writer to writer, so that they do not collide again.
             let wait = 1 + (now.millis().unsigned_abs() + u64::from(tried)) % 10;
             tokio::time::sleep(Duration::from_millis(wait * u64::from(tried))).await;
         }
         Err(Error::refused(format!(
-            "schedule {name:?} of queue {} is changed by so many at once that this change found no \
-             moment: try again",
+            "schedule {name:?} of queue {} was changed by other writers {MAX_TRIES} times while \
+             this change was made: try again",
             partition.queue
         )))
     }
 
-    /// False when somebody else has changed it.
+    /// Stores a change. Returns false when another writer has changed the schedule meanwhile.
     async fn store(
         &self,
         partition: &Partition,
@@ -154,7 +160,8 @@ impl Broker {
             Some(found) => found.last,
             None => now,
         };
-        // The leader works the next tick out anew: this is for those who look before it does.
+        // The leader computes the plan again when this tick is due; until then, this plan is shown
+        // and waited for.
         let plan = record.schedule.plan(record.origin, decided, decided, spread(name), 1);
         if plan.next.is_none() && *must_tick {
             let zone = record.schedule.zone;
@@ -176,26 +183,27 @@ impl Broker {
             .arg(record.encode()?)
             .arg(text(next.map(Timestamp::millis)))
             .arg(text((*anew || found.is_none()).then(|| now.millis())))
-            .arg(MOST)
+            .arg(MAX_SCHEDULES)
             .arg(&partition_keys.control);
-        let [word, _] = reply::items::<2>(self.script(&scripts::SCHEDULE_PUT, &cmd).await?)?;
-        match word_of(word)?.as_str() {
+        let [verdict, _] = reply::items::<2>(self.script(&scripts::SCHEDULE_PUT, &cmd).await?)?;
+        match text_of(verdict)?.as_str() {
             "ok" => Ok(true),
             "conflict" => Ok(false),
             _ => Err(Error::invalid(format!(
-                "queue {} has {MOST} schedules, which is the most: one schedule whose job looks \
-                 up what is to be done serves better",
+                "queue {} has {MAX_SCHEDULES} schedules, which is the most: use one schedule \
+                 whose job looks up its work, or enqueue().at(..)",
                 partition.queue
             ))),
         }
     }
 }
 
-fn word_of(word: Value) -> Result<String, Error> {
-    reply::text(word)
+fn text_of(verdict: Value) -> Result<String, Error> {
+    reply::text(verdict)
 }
 
-/// The same schedule with another content. It goes on where it was, unless its times are others.
+/// The change that replaces the content of a schedule. The schedule goes on from its last tick,
+/// unless its ticks change.
 pub(super) fn replaced(found: &ScheduleInfo, schedule: Schedule, now: Timestamp) -> Edit {
     let old = &found.schedule;
     let anew = schedule.timing != old.timing
@@ -208,10 +216,11 @@ pub(super) fn replaced(found: &ScheduleInfo, schedule: Schedule, now: Timestamp)
     Edit { record, anew, must_tick: anew }
 }
 
+/// The error for a schedule that another scheduler, or no scheduler, owns.
 pub(super) fn foreign(name: &str, found: &ScheduleInfo) -> Error {
     let of = match &found.owner {
         Some(owner) => format!("scheduler {owner:?}"),
-        None => "nobody's code: a client made it".into(),
+        None => "no scheduler: a client made it".into(),
     };
     Error::invalid(format!(
         "schedule {name:?} of queue {} belongs to {of}; use another name, or remove it first",
@@ -219,6 +228,7 @@ pub(super) fn foreign(name: &str, found: &ScheduleInfo) -> Error {
     ))
 }
 
+/// The error for a schedule that does not exist.
 fn missing(partition: &Partition, name: &str) -> Error {
     Error::gone(format!("queue {} has no schedule {name:?}", partition.queue))
 }

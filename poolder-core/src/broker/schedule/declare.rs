@@ -1,7 +1,8 @@
 //! Schedules that code declares when a node starts.
 //!
-//! The rule: what the code says counts when it says something new. As long as a declaration is the
-//! same as the last one of this name, changes made since, by operators or by jobs, stay.
+//! The rule: a declaration replaces the stored schedule when it differs from the last declaration
+//! of this name. While a declaration is the same as the last one, changes made since, by operators
+//! or by jobs, stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,41 +18,43 @@ use crate::schedule::{Record, Schedule, Status};
 /// The longest name of a deploy.
 const MAX_DEPLOY: usize = 128;
 
-/// Change a declaration has done.
+/// The numbers of schedules that a declaration has added and changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Declared {
-    /// Schedules that were not there.
+    /// Schedules that did not exist before.
     pub added: usize,
-    /// Those whose declaration is another than the last.
+    /// Schedules whose declaration differs from the last one.
     pub updated: usize,
-    /// Those that were declared just so before.
+    /// Schedules whose declaration is the same as the last one.
     pub unchanged: usize,
-    /// Those that this owner declared before, and now does not.
+    /// Schedules that were disabled: this owner declared them before, and no longer does.
     pub disabled: usize,
 }
 
 /// A schedule that code declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declaration {
-    /// The queue that it feeds.
+    /// The queue that the schedule feeds.
     pub queue: QueueName,
-    /// Its name in that queue.
+    /// The schedule's name in that queue.
     pub name: String,
-    /// Change it is.
+    /// The schedule's job and timing.
     pub schedule: Schedule,
 }
 
 impl Broker {
-    /// Declares all schedules of an owner. `deploy` is recorded with them.
+    /// Declares all schedules of an owner, and records `deploy` with them.
     ///
-    /// A schedule whose declaration is new replaces what is stored, only a pause stays; one whose
-    /// declaration is known keeps what was changed since. Change this owner declared before, and now
-    /// does not, is disabled, unless it is paused: so it rests until it is resumed. Schedules that were made at run time are left alone, unless code
-    /// declares one of the same name: from then on it is the code's.
+    /// A declaration that differs from the last one replaces the stored schedule; only a pause
+    /// stays. A schedule whose declaration is the same keeps the changes made since. A schedule
+    /// that this owner declared before, and no longer does, is disabled; a paused one stays paused,
+    /// and rests until it is resumed. Schedules made at run time are left alone, unless code
+    /// declares one of the same name: from then on, the code's owner owns it.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a schedule that cannot be, or one of another owner; whatever keeps
-    /// the server from doing it. Change was declared until then stays: declare again.
+    /// [`Error::is_invalid`] for an invalid schedule, or a schedule of another owner. Returns an
+    /// error, too, when the server does not answer or refuses the command. Schedules declared
+    /// before the error stay declared: declare all again.
     pub async fn declare_schedules(
         &self,
         owner: &str,
@@ -69,7 +72,8 @@ impl Broker {
         for Declaration { queue, name, schedule } in declarations {
             by_queue.entry(queue.clone()).or_default().push((name, schedule));
         }
-        // Where it had schedules before, those it no longer declares must be found.
+        // Queues in which the owner declared schedules before are visited, too: schedules that the
+        // owner no longer declares are to be disabled.
         let before = self.queues_of(owner).await?;
         let now: BTreeSet<QueueName> = by_queue.keys().cloned().collect();
         let all: BTreeSet<QueueName> = before.union(&now).cloned().collect();
@@ -92,7 +96,7 @@ impl Broker {
         Ok(sum)
     }
 
-    /// The same for those of one queue.
+    /// Declares the schedules of one queue.
     async fn declare_in(
         &self,
         partition: &Partition,
@@ -113,40 +117,40 @@ impl Broker {
                 )));
             }
         }
-        // Most starts of a node find everything as it was, in a few reads.
+        // At most starts of a node no declaration has changed: a few reads establish that.
         let all: Vec<String> = schedules.iter().map(|(name, _)| (*name).to_owned()).collect();
         let known = self.read_schedules(partition, &all).await?;
         for &(name, schedule) in schedules {
             let print = schedule.fingerprint()?;
             let is_known = |info: &&ScheduleInfo| info.name == name;
-            let as_it_was = known.iter().find(is_known).is_some_and(|info| {
+            let is_unchanged = known.iter().find(is_known).is_some_and(|info| {
                 info.declared == Some(print)
                     && info.owner.as_deref() == Some(owner)
                     && info.status != Status::Undeclared
                     && info.deploy.as_deref() == Some(deploy)
             });
-            if as_it_was {
+            if is_unchanged {
                 done.unchanged += 1;
                 continue;
             }
-            let (mut what, mut before) = (Change::Unchanged, None);
+            let (mut change, mut before) = (Change::Unchanged, None);
             let declared = Decision { owner, deploy, print, schedule };
             let info = self
                 .edit(partition, name, |found, now| {
                     before = found.and_then(|found| found.deploy.clone());
-                    let (edit, did) = declared.edit(name, found, now)?;
-                    what = did;
+                    let (edit, effect) = declared.edit(name, found, now)?;
+                    change = effect;
                     Ok(Some(edit))
                 })
                 .await?;
-            match what {
+            match change {
                 Change::Added => done.added += 1,
                 Change::Updated => {
                     done.updated += 1;
                     tracing::info!(
                         %partition, schedule = name, owner, deploy,
-                        before = before.as_deref().unwrap_or("nobody's code"),
-                        "the schedule is what this deploy declares, no longer what it was before"
+                        before = before.as_deref().unwrap_or("none"),
+                        "the declaration of this deploy has replaced the schedule"
                     );
                 }
                 Change::Unchanged => done.unchanged += 1,
@@ -159,10 +163,10 @@ impl Broker {
         Ok(done)
     }
 
-    /// All schedules of an owner.
+    /// Returns all schedules of an owner in a partition.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn schedules_of(
         &self,
         partition: &Partition,
@@ -179,6 +183,7 @@ impl Broker {
         }
     }
 
+    /// Returns the queues in which an owner has declared schedules.
     async fn queues_of(&self, owner: &str) -> Result<BTreeSet<QueueName>, Error> {
         let mut cmd = redis::cmd("HGET");
         cmd.arg(&self.roster_keys().schedulers).arg(owner);
@@ -190,6 +195,7 @@ impl Broker {
         Ok(text.split(' ').filter_map(|queue| QueueName::new(queue).ok()).collect())
     }
 
+    /// Stores the queues in which an owner has declared schedules.
     async fn note_queues_of(&self, owner: &str, queues: &BTreeSet<QueueName>) -> Result<(), Error> {
         let list: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
         let mut cmd = redis::cmd("HSET");
@@ -197,6 +203,7 @@ impl Broker {
         self.command(&cmd).await.map(|_| ())
     }
 
+    /// Disables declared schedules of an owner that are not among `names`. Returns their number.
     async fn disable_others(
         &self,
         partition: &Partition,
@@ -207,7 +214,7 @@ impl Broker {
         let mut disabled = 0;
         for info in self.schedules_of(partition, owner).await? {
             let stays = names.contains(info.name.as_str()) || !info.is_declared();
-            // A pause is the operator's, and rests anyway.
+            // A paused schedule rests anyway, and the operator decides when its pause ends.
             if stays || matches!(info.status, Status::Undeclared | Status::Paused) {
                 continue;
             }
@@ -221,19 +228,21 @@ impl Broker {
             tracing::info!(
                 %partition, schedule = info.name, owner, deploy,
                 before = info.deploy.as_deref().unwrap_or_default(),
-                "the schedule is disabled: this deploy declares it no longer"
+                "disabled the schedule: this deploy no longer declares it"
             );
         }
         Ok(disabled)
     }
 }
 
+/// The effect of a declaration on a schedule.
 enum Change {
     Added,
     Updated,
     Unchanged,
 }
 
+/// A declaration, compared with the stored schedule by [`Decision::edit`].
 struct Decision<'a> {
     owner: &'a str,
     deploy: &'a str,
@@ -242,6 +251,7 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
+    /// Returns the change that brings a stored schedule in line with the declaration.
     fn edit(
         &self,
         name: &str,

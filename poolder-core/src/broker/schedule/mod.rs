@@ -1,5 +1,5 @@
-//! Schedules in Redis: reading them. They live in the first partition of the queue they feed, so
-//! that a tick and its job are one step.
+//! Schedules in Redis, and reading them. A schedule is stored in the first partition of the queue
+//! that it feeds, so that a tick is decided and its job enqueued in one step.
 
 mod change;
 mod declare;
@@ -16,71 +16,74 @@ use crate::stored::Envelope;
 pub use declare::{Declaration, Declared};
 pub use tick::Publication;
 
-/// A script looks at this many schedules at most: their jobs may have 64 KiB each.
+/// The most schedules that a script reads at once: the job of each may have 64 KiB.
 const READ: usize = 100;
 
-/// A schedule, and what has become of it so far.
+/// A schedule, its status and its history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleInfo {
-    /// Its name, unique in its queue.
+    /// The schedule's name, unique in its queue.
     pub name: String,
-    /// The partition it feeds.
+    /// The partition that the schedule feeds.
     pub partition: Partition,
-    /// What it runs, and when.
+    /// The schedule's job and timing.
     pub schedule: Schedule,
-    /// Whether it ticks.
+    /// The schedule's status, which says whether it ticks.
     pub status: Status,
-    /// The scheduler to which it belongs; `None` for one that a client made.
+    /// The scheduler that owns the schedule; `None` for a schedule that a client made.
     pub owner: Option<String>,
-    /// The deploy of the code that declared it; `None` when no code did.
+    /// The deploy of the code that declared the schedule; `None` when no code did.
     pub deploy: Option<String>,
-    /// Grows with every change.
+    /// The revision, which grows with every change of the schedule.
     pub revision: u64,
-    /// All ticks up to this moment are decided.
+    /// The time up to which all ticks are decided: published or dropped.
     pub last: Timestamp,
-    /// When the next tick comes; `None` when there is none.
+    /// The time of the next tick; `None` when there is none.
     pub next: Option<Timestamp>,
-    /// When a job was last enqueued.
+    /// When a job of the schedule was last enqueued.
     pub last_run: Option<Timestamp>,
-    /// That job.
+    /// The job that was last enqueued.
     pub last_job: Option<JobId>,
-    /// How many jobs were enqueued.
+    /// The number of jobs that were enqueued.
     pub runs: u64,
-    /// How many ticks were dropped: missed, or because an earlier job was still under way.
+    /// The number of ticks that were dropped: missed, or because an earlier job was still under
+    /// way.
     pub missed: u64,
-    /// Its job is under way; only known where jobs must not overlap.
+    /// True while a job of the schedule is under way. Known only for schedules whose jobs must not
+    /// overlap.
     pub running: bool,
-    /// Another job waits for it to end.
+    /// True while another job waits for the running one to end.
     pub queued: bool,
-    /// The server's clock when this was read.
+    /// The server's clock when the schedule was read.
     pub now: Timestamp,
-    /// From when an interval counts.
+    /// The time from which an interval counts.
     origin: Timestamp,
-    /// The fingerprint of what the code declared.
+    /// The fingerprint of the declaration in code; `None` when no code declared the schedule.
     declared: Option<[u8; 16]>,
 }
 
 impl ScheduleInfo {
-    /// The next ticks as they will come unless something changes, whatever the status: none when
-    /// it never ticks again.
+    /// Returns the next ticks, as they come unless the schedule changes. The status is ignored. The
+    /// iterator is empty when the schedule never ticks again.
     pub fn upcoming(&self) -> impl Iterator<Item = Timestamp> + '_ {
         self.schedule.upcoming(self.origin, self.last.max(self.now), spread(&self.name))
     }
 
-    /// Its job, as if it ticked now: what running it by hand enqueues.
+    /// Builds the job of a tick at the present time, for running the schedule by hand.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it cannot be serialized.
+    /// [`Error::is_codec`] when the job cannot be serialized.
     pub fn job_of_now(&self, id: JobId) -> Result<Envelope, Error> {
         self.schedule.job.for_tick(id, Tick::new(&self.name, self.now, false))
     }
 
-    /// True when code has declared it.
+    /// Returns true when code has declared the schedule.
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.declared.is_some()
     }
 
+    /// Returns the schedule in its stored form.
     fn record(&self) -> Record {
         Record {
             schedule: self.schedule.clone(),
@@ -103,22 +106,22 @@ struct Found {
     queued: bool,
 }
 
-/// What a script found.
+/// The reply of `schedules.lua`.
 struct Look {
     now: Timestamp,
-    /// The time of the first tick of any.
+    /// The time of the next tick of any schedule.
     head: Option<Timestamp>,
-    /// How many names were looked up.
+    /// The number of names that were looked up.
     seen: usize,
     found: Vec<Found>,
 }
 
 impl Broker {
-    /// A schedule of this queue; `None` when there is none of this name.
+    /// Returns a schedule of a queue; `None` when the queue has none of this name.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it was stored by a version that knows more than this one, and
-    /// whatever keeps the server from answering.
+    /// [`Error::is_codec`] when the schedule was stored by a later version that this one cannot
+    /// read. Returns an error, too, when the server does not answer or refuses the command.
     pub async fn schedule(
         &self,
         partition: &Partition,
@@ -127,11 +130,13 @@ impl Broker {
         Ok(self.read_schedule(partition, name).await?.1)
     }
 
-    /// One page of the queue's schedules, and the cursor of the next page, 0 after the last. Start
-    /// with cursor 0. As with `SCAN`, one that is changed meanwhile may come twice.
+    /// Returns one page of the queue's schedules, and the cursor of the next page: 0 after the
+    /// last. Begin with cursor 0. As with `SCAN`, a schedule that is changed meanwhile may come
+    /// twice.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering. One that cannot be read is logged and left out.
+    /// Returns an error when the server does not answer or refuses the command. A schedule that
+    /// cannot be read is logged and left out.
     pub async fn schedules(
         &self,
         partition: &Partition,
@@ -139,7 +144,7 @@ impl Broker {
     ) -> Result<(Vec<ScheduleInfo>, u64), Error> {
         let keys = self.keys(partition);
         let mut scan = redis::cmd("HSCAN");
-        // The state is small, and has the same names.
+        // The states have the same names as the records, and are smaller.
         scan.arg(&keys.schedules.states).arg(cursor).arg("COUNT").arg(READ);
         let [cursor, page] = reply::items::<2>(self.command(&scan).await?)?;
         let cursor = u64::try_from(reply::int(cursor)?).unwrap_or(0);
@@ -153,17 +158,17 @@ impl Broker {
         Ok((self.read_schedules(partition, &names).await?, cursor))
     }
 
-    /// How many schedules the queue has.
+    /// Returns the number of schedules of the queue.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn schedule_count(&self, partition: &Partition) -> Result<u64, Error> {
         let mut cmd = redis::cmd("HLEN");
         cmd.arg(&self.keys(partition).schedules.records);
         Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
     }
 
-    /// Those of these schedules that are there and can be read.
+    /// Returns the schedules of these names that exist and can be read.
     async fn read_schedules(
         &self,
         partition: &Partition,
@@ -174,14 +179,17 @@ impl Broker {
         while !rest.is_empty() {
             let now = &rest[..rest.len().min(READ)];
             let look = self.look(partition, None, Wanted::Named(now)).await?;
-            // At least one was looked up: else this would never end.
+            // Each round takes at least one name, so that the loop ends whatever the reply says.
             rest = &rest[look.seen.max(1)..];
             for found in look.found {
                 let name = found.name.clone();
                 match info(partition, found, look.now) {
                     Ok(info) => infos.push(info),
                     Err(error) => {
-                        tracing::error!(%partition, schedule = name, %error, "left out of a list");
+                        tracing::error!(
+                            %partition, schedule = name, %error,
+                            "cannot read a schedule, leaving it out of the list"
+                        );
                     }
                 }
             }
@@ -189,7 +197,7 @@ impl Broker {
         Ok(infos)
     }
 
-    /// A schedule, with the server's clock in any case.
+    /// Returns the server's clock, and the schedule if it exists.
     async fn read_schedule(
         &self,
         partition: &Partition,
@@ -201,6 +209,8 @@ impl Broker {
         Ok((look.now, found.map(|found| info(partition, found, look.now)).transpose()?))
     }
 
+    /// Reads schedules by name, or those that are due at `now`; `None` stands for the server's
+    /// clock.
     async fn look(
         &self,
         partition: &Partition,
@@ -219,6 +229,7 @@ impl Broker {
     }
 }
 
+/// The schedules to read: those that are due, or those of these names.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
     Due,
@@ -242,13 +253,17 @@ fn read_look(value: Value) -> Result<Look, Error> {
         let (running, queued) = (reply::int(next())? == 1, reply::int(next())? == 1);
         match state {
             Ok(state) => found.push(Found { name, record, state, next: at, running, queued }),
-            Err(error) => tracing::error!(schedule = name, %error, "left out"),
+            Err(error) => tracing::error!(
+                schedule = name, %error,
+                "cannot read the state of a schedule, leaving it out"
+            ),
         }
     }
     let seen = usize::try_from(seen).unwrap_or(0);
     Ok(Look { now: Timestamp::from_millis(now), head, seen, found })
 }
 
+/// Decodes a schedule that a script returned.
 fn info(partition: &Partition, found: Found, now: Timestamp) -> Result<ScheduleInfo, Error> {
     let record = Record::decode(&found.record)?;
     let state = found.state;

@@ -1,4 +1,4 @@
-//! Publishing ticks. Any number may do it at once: the script publishes each tick once.
+//! Publishing ticks. Any number of nodes may publish at once: the script publishes each tick once.
 
 use std::time::Duration;
 
@@ -12,30 +12,31 @@ use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
 use crate::schedule::{Overlap, Record, TickPlan, spread};
 use crate::stored::Envelope;
 
-/// A script enqueues at most this many jobs …
-const JOBS: usize = 500;
-/// … of about this many bytes, but always at least one.
-const BYTES: usize = 1 << 20;
-/// A schedule publishes at most this many ticks in one script.
-const CHUNK: usize = 100;
-/// A schedule that this version cannot read is looked at again after this time: a newer node may
+/// The most jobs that one script enqueues.
+const MAX_JOBS: usize = 500;
+/// The approximate most bytes of the jobs of one script, which may enqueue one job in any case.
+const MAX_BYTES: usize = 1 << 20;
+/// The most ticks that a schedule publishes in one script.
+const MAX_TICKS: usize = 100;
+/// The time after which a schedule that this version cannot read is tried again: a newer node may
 /// lead by then.
-const UNREADABLE: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What publishing has done.
+/// The outcome of publishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Publication {
-    /// Schedules that were due. When there were any, more may be: publish again at once.
+    /// The number of schedules that were due. When it is not 0, more may be due: publish again at
+    /// once.
     pub due: usize,
-    /// Jobs that were enqueued, or wait for an earlier one of their schedule.
+    /// The number of jobs that were enqueued, or wait for an earlier job of their schedule.
     pub jobs: u64,
-    /// When the next tick of any schedule comes, if nothing was due.
+    /// The time of the next tick of any schedule, if no schedule was due.
     pub next: Option<Timestamp>,
     /// The server's clock.
     pub now: Timestamp,
 }
 
-/// A schedule and what is to be done about it, in the words of `tick.lua`.
+/// A schedule and its planned ticks, as `tick.lua` takes them.
 struct Step {
     name: String,
     revision: u64,
@@ -47,27 +48,28 @@ struct Step {
 }
 
 impl Broker {
-    /// True when no schedule of the queue will ever tick: cheaper than a publication that finds
-    /// nothing.
+    /// Returns true when no schedule of the queue will ever tick. This check is cheaper than a
+    /// publication that finds no due schedule.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn nothing_ticks(&self, partition: &Partition) -> Result<bool, Error> {
         let mut cmd = redis::cmd("ZCARD");
         cmd.arg(&self.keys(partition).schedules.next);
         Ok(reply::int(self.command(&cmd).await?)? == 0)
     }
 
-    /// Publishes what is due of up to 100 schedules. Call it again while [`Publication::due`] is
-    /// not 0.
+    /// Publishes the due ticks of up to 100 schedules. Must be called again while
+    /// [`Publication::due`] is not 0.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it. What it did not publish is due still.
+    /// Returns an error when the server does not answer or refuses the command. Ticks that were
+    /// not published stay due.
     pub async fn publish_ticks(&self, partition: &Partition) -> Result<Publication, Error> {
         self.publish_ticks_as_of(partition, None).await
     }
 
-    /// The same, as if it were `now`: for tests.
+    /// Publishes due ticks as if the time were `now`; for tests.
     ///
     /// # Errors
     /// As [`Broker::publish_ticks`].
@@ -92,10 +94,12 @@ impl Broker {
 }
 
 impl Step {
+    /// Plans the ticks of a schedule. Postpones a schedule that this version cannot read by
+    /// [`RETRY_INTERVAL`].
     fn of(partition: &Partition, found: Found, now: Timestamp) -> Self {
         let Found { name, record, state, .. } = found;
         let planned = Record::decode(&record).and_then(|record| {
-            let fit = (BYTES / record.schedule.job.as_bytes().len().max(1)).clamp(1, CHUNK);
+            let fit = (MAX_BYTES / record.schedule.job.as_bytes().len().max(1)).clamp(1, MAX_TICKS);
             let spread = spread(&name);
             let plan = record.schedule.plan(record.origin, state.last, now, spread, fit);
             let jobs = plan.run.iter().map(|at| job(partition, &name, &record, *at));
@@ -110,9 +114,9 @@ impl Step {
             Err(error) => {
                 tracing::error!(
                     %partition, schedule = name, %error,
-                    "this version cannot publish the schedule, the others go on"
+                    "this version cannot publish the ticks of a schedule, going on with the others"
                 );
-                let next = Some(now + UNREADABLE);
+                let next = Some(now + RETRY_INTERVAL);
                 let plan = TickPlan { run: vec![], last: before, missed: 0, next };
                 let (overlap, lane) = (Overlap::Allow, Lane::Normal);
                 Self { name, revision, before, plan, overlap, lane, jobs: vec![] }
@@ -120,12 +124,13 @@ impl Step {
         }
     }
 
+    /// Returns the size of the jobs in bytes.
     fn bytes(&self) -> usize {
         self.jobs.iter().map(|job| job.as_bytes().len()).sum()
     }
 }
 
-/// The job of a tick.
+/// Builds the job of a tick.
 fn job(
     partition: &Partition,
     name: &str,
@@ -137,13 +142,13 @@ fn job(
     record.schedule.job.for_tick(id, Tick::new(name, at, alone))
 }
 
-/// Cuts into parts that a script can take.
+/// Splits steps into groups that one script can take.
 fn groups(steps: &[Step]) -> Vec<&[Step]> {
     let mut groups = vec![];
     let (mut start, mut jobs, mut bytes) = (0, 0, 0);
     for (at, step) in steps.iter().enumerate() {
         let (more, heavier) = (jobs + step.jobs.len(), bytes + step.bytes());
-        if at > start && (more > JOBS || heavier > BYTES) {
+        if at > start && (more > MAX_JOBS || heavier > MAX_BYTES) {
             groups.push(&steps[start..at]);
             (start, jobs, bytes) = (at, step.jobs.len(), step.bytes());
         } else {
@@ -156,6 +161,7 @@ fn groups(steps: &[Step]) -> Vec<&[Step]> {
     groups
 }
 
+/// Builds the call of `tick.lua` for a group of steps.
 fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
     let own = &keys.schedules;
     let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
@@ -183,28 +189,32 @@ fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
     cmd
 }
 
-/// Reads the reply, and says what operators should know.
+/// Reads the reply and logs each schedule's ticks, missed ticks and dropped ticks. Returns the
+/// number of jobs.
 fn report(partition: &Partition, steps: &[Step], reply: Value) -> Result<u64, Error> {
     let mut items = reply::array(reply)?.into_iter();
     let now = Timestamp::from_millis(reply::int(items.next().unwrap_or_default())?);
     let mut all = 0;
     for (step, item) in steps.iter().zip(items) {
         let Ok(jobs) = u64::try_from(reply::int(item)?) else {
-            tracing::debug!(%partition, schedule = step.name, "changed, or published by another");
+            tracing::debug!(
+                %partition, schedule = step.name,
+                "the schedule was changed, or another node published its ticks"
+            );
             continue;
         };
         all += jobs;
         if step.plan.missed > 0 {
             tracing::warn!(
                 %partition, schedule = step.name, ticks = step.plan.missed,
-                "ticks were missed, and are not made up for"
+                "ticks were missed, and no jobs are enqueued for them"
             );
         }
         let overlapping = (step.jobs.len() as u64).saturating_sub(jobs);
         if overlapping > 0 {
             tracing::info!(
                 %partition, schedule = step.name, ticks = overlapping,
-                "dropped: an earlier job of the schedule is under way"
+                "ticks were dropped: an earlier job of the schedule is under way"
             );
         }
         let late = step.plan.run.first().map(|first| now.since(*first));
