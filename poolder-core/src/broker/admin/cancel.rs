@@ -1,6 +1,6 @@
-//! Ending a job wherever it is. What waits is removed at once; what runs, or cannot be found, is
-//! ordered to stop: the order stands in `cancelled`, which every node that holds or claims the job
-//! heeds, and every script that would move it.
+//! Cancelling a job wherever it is. A job that waits is removed at once. For a job that runs or
+//! cannot be found, a cancellation is stored in `cancelled`. Every node that holds or claims the
+//! job checks `cancelled`, and so does every script that would move the job.
 
 use std::fmt;
 
@@ -11,23 +11,25 @@ use crate::policy::decide::CANCELLED_ON_REQUEST;
 use crate::stored::Completion;
 use crate::view::{Content, JobView};
 
-/// A job that moves is looked for this often before it is ordered to stop wherever it is.
-const LOOKS: usize = 3;
-/// One that moves even then, again and again, is given up: nothing was done.
-const MOST_LOOKS: usize = 10;
-/// The most orders that stand at a time.
-const MOST_ORDERS: u32 = 1_000_000;
+/// From this look on, a job that has moved since it was found is cancelled wherever it is, by a
+/// stored cancellation.
+const STORE_FROM_LOOK: usize = 3;
+/// The most looks at a job that moves all the time. After these the cancel fails, and nothing was
+/// done.
+const MAX_LOOKS: usize = 10;
+/// The most cancellations that are stored for a partition at a time.
+const MAX_CANCELLATIONS: u32 = 1_000_000;
 
-/// What a cancel did.
+/// The outcome of [`Broker::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancellation {
-    /// The job waited, and is gone.
+    /// The job waited, and was removed.
     Removed,
-    /// The job runs: its handler is told to stop, and has a moment before it is dropped.
+    /// The job runs: its handler is asked to stop, and has a moment before it is dropped.
     Stopping,
-    /// The job was not found. Should it appear within the next 7 days, it will not run.
+    /// The job was not found. If it appears within the next 7 days, it will not run.
     Noted,
-    /// The job is dead already, and stays so.
+    /// The job is dead already, and stays dead.
     Dead,
     /// The job has ended already.
     Ended,
@@ -36,9 +38,9 @@ pub enum Cancellation {
 impl fmt::Display for Cancellation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Removed => "it waited, and is gone",
-            Self::Stopping => "it runs, and is told to stop",
-            Self::Noted => "not found; it will not run should it appear within 7 days",
+            Self::Removed => "it waited, and was removed",
+            Self::Stopping => "it runs, and is asked to stop",
+            Self::Noted => "not found; it will not run if it appears within 7 days",
             Self::Dead => "it is dead already",
             Self::Ended => "it has ended already",
         })
@@ -46,14 +48,17 @@ impl fmt::Display for Cancellation {
 }
 
 impl Broker {
-    /// Cancels a job wherever it is. It ends as cancelled, unless it is done before it hears.
+    /// Cancels a job wherever it is. The job ends as cancelled, unless it completes before the
+    /// cancellation reaches it.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; repeating it does no harm.
-    /// [`Error::is_refused`] when a million orders stand already.
+    /// Returns an error when the server does not answer or refuses the command; repeating the call
+    /// is harmless. [`Error::is_refused`] when a million cancellations are stored already, or when
+    /// the job moves all the time.
     pub async fn cancel(&self, handle: &Handle) -> Result<Cancellation, Error> {
-        for look in 1..=MOST_LOOKS {
-            // Nobody need look for what is where it was seen.
+        for look in 1..=MAX_LOOKS {
+            // The first look reads only the place that the handle names: a search is not needed for
+            // a job that is still there.
             let found = match look {
                 1 => self.look_at_place(handle).await?,
                 _ => None,
@@ -62,7 +67,7 @@ impl Broker {
                 Some(found) => Some(found),
                 None => self.find(handle).await?,
             };
-            match self.cancel_at(handle, found.as_ref(), look >= LOOKS).await?.as_str() {
+            match self.cancel_at(handle, found.as_ref(), look >= STORE_FROM_LOOK).await?.as_str() {
                 "removed" => return Ok(Cancellation::Removed),
                 "running" => return Ok(Cancellation::Stopping),
                 "noted" => return Ok(Cancellation::Noted),
@@ -70,8 +75,8 @@ impl Broker {
                 "ended" => return Ok(Cancellation::Ended),
                 "full" => {
                     return Err(Error::refused(format!(
-                        "{MOST_ORDERS} orders to cancel jobs that were not found stand already: \
-                         drain or purge the queue instead"
+                        "{MAX_CANCELLATIONS} cancellations of running or missing jobs are stored \
+                         already: drain or purge the queue instead"
                     )));
                 }
                 "again" => {}
@@ -84,11 +89,13 @@ impl Broker {
             .with_job(handle.job))
     }
 
+    /// Cancels a job at the place where it was found. With `store_anyway`, stores a cancellation
+    /// also when the job has moved since. Returns the answer of `cancel.lua`.
     async fn cancel_at(
         &self,
         handle: &Handle,
         found: Option<&JobView>,
-        order_anyway: bool,
+        store_anyway: bool,
     ) -> Result<String, Error> {
         let keys = self.keys(&handle.partition);
         let place = found.map(|view| (view.state, view.handle.place.as_ref()));
@@ -123,7 +130,7 @@ impl Broker {
         cmd.arg(handle.job.as_bytes()).arg(place).arg(entry).arg(plain);
         cmd.arg(Completion::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
-        cmd.arg(&keys.control).arg(due).arg(MOST_ORDERS).arg(u8::from(order_anyway));
+        cmd.arg(&keys.control).arg(due).arg(MAX_CANCELLATIONS).arg(u8::from(store_anyway));
         cmd.arg(u8::from(handle.job.generated_at().is_some()));
         reply::text(self.script(&scripts::CANCEL, &cmd).await?)
     }

@@ -1,5 +1,5 @@
-//! Where a job is: first where its handle says, then in `due` and among the dead, then by a bounded
-//! search of the lanes.
+//! Finding a job: first at the place that its handle names, then in `due` and among the dead jobs,
+//! then by a bounded search of the lanes.
 
 use std::time::Duration;
 
@@ -17,23 +17,24 @@ use crate::policy::Counters;
 use crate::stored::{Entry, read_entry};
 use crate::view::{Content, JobView};
 
-/// A job made by a client is looked for among the entries from this long before its id was made,
-/// since clocks differ …
-const BEFORE: Duration = Duration::from_secs(2);
-/// … to this long after.
-const AFTER: Duration = Duration::from_secs(60);
-/// In each lane the search looks at no more entries than this.
-const MOST: i64 = 10_000;
-/// `search.lua` looks at no more than this many at once.
-const STEP: i64 = 500;
+/// How long before a job's id was made the search of a lane begins, since the clocks of client and
+/// server differ. Ids without a time of making are searched in the whole lane.
+const SEARCH_BEFORE: Duration = Duration::from_secs(2);
+/// How long after a job's id was made the search of a lane ends.
+const SEARCH_AFTER: Duration = Duration::from_secs(60);
+/// The most entries that one search of a lane reads.
+const MAX_ENTRIES: i64 = 10_000;
+/// The most entries that one call of `search.lua` reads.
+const MAX_STEP: i64 = 500;
 
 impl Broker {
-    /// Finds a job that has not ended. A job whose handle is at hand is found at once, and so is
-    /// one that waits for its time or is dead; others by a search that looks at up to 10,000
-    /// entries per lane: claimed ones, rescued ones, and those from around the time of the id.
+    /// Finds a job that has not ended. A job at the place that its handle names is found at once,
+    /// and so is a job that waits for its time or is dead. Other jobs are searched in the lanes,
+    /// among up to 10,000 entries per lane: claimed entries, rescued entries, and entries from
+    /// around the time at which the id was made.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering, or what is found from being read.
+    /// Returns an error when the server does not answer, or when its reply cannot be read.
     pub async fn find(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
         if let Some(found) = self.look_at_place(handle).await? {
             return Ok(Some(found));
@@ -42,15 +43,16 @@ impl Broker {
             return Ok(Some(found));
         }
         for lane in Lane::ALL {
-            // Where it may be: running, or put there some time after its enqueue, or then.
+            // The job may run. Or it may wait: at any place of the front and suspect lanes, which
+            // it may have entered long after its enqueue, else around the time of its enqueue.
             if let Some(found) = self.search(handle, lane, ("-", "+"), "claimed").await? {
                 return Ok(Some(found));
             }
             let window = match (lane, handle.job.generated_at()) {
                 (Lane::Front | Lane::Suspect, _) => Some(("-".to_owned(), "+".to_owned())),
                 (_, Some(at)) => {
-                    let first = at.millis().saturating_sub(clamped_millis(BEFORE)).max(0);
-                    Some((first.to_string(), (at + AFTER).millis().to_string()))
+                    let first = at.millis().saturating_sub(clamped_millis(SEARCH_BEFORE)).max(0);
+                    Some((first.to_string(), (at + SEARCH_AFTER).millis().to_string()))
                 }
                 (_, None) => Some(("-".to_owned(), "+".to_owned())),
             };
@@ -63,7 +65,8 @@ impl Broker {
         Ok(None)
     }
 
-    /// Looks at the entry that the handle names.
+    /// Reads the entry that the handle names. Returns `None` when the handle names none, or when
+    /// the entry is not there or is another job's.
     pub(in crate::broker) async fn look_at_place(
         &self,
         handle: &Handle,
@@ -74,6 +77,7 @@ impl Broker {
         }
     }
 
+    /// Reads an entry. Returns `None` when it is not there or is another job's.
     async fn look_at_entry(
         &self,
         handle: &Handle,
@@ -91,15 +95,16 @@ impl Broker {
         let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
         let found = next().map_err(|error| self.classify(error))?;
         let Some((id, Some(fields))) = reply::entries(found)?.pop() else { return Ok(None) };
-        // Without a group nobody holds it.
+        // Without a consumer group no consumer holds the entry.
         let held = next().ok().map(reply::array).transpose()?.and_then(|mut held| held.pop());
         let cancelling = next().is_ok_and(|score| score != Value::Nil);
         let now = server_time(next().map_err(|error| self.classify(error))?)?;
-        let held = held.map(|held| holding(held, now)).transpose()?;
+        let held = held.map(|held| holder_of(held, now)).transpose()?;
         let view = self.view(&handle.partition, lane, id, fields, held);
         Ok((view.id() == handle.job).then_some(JobView { cancelling, ..view }))
     }
 
+    /// Looks for a job in `due` and among the dead jobs.
     async fn look_at_bodies(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
         let keys = self.keys(&handle.partition);
         let job = handle.job.as_bytes();
@@ -120,7 +125,7 @@ impl Broker {
         Ok(None)
     }
 
-    /// Looks for it in a lane, a bounded script at a time.
+    /// Searches a lane for a job, with calls of a bounded script.
     async fn search(
         &self,
         handle: &Handle,
@@ -130,15 +135,15 @@ impl Broker {
     ) -> Result<Option<JobView>, Error> {
         let keys = self.keys(&handle.partition);
         let mut from = first.to_owned();
-        let mut left = MOST;
+        let mut left = MAX_ENTRIES;
         while left > 0 {
             let mut cmd = scripts::call(&scripts::SEARCH, [keys.lane(lane)]);
-            cmd.arg(handle.job.as_bytes()).arg(&from).arg(last).arg(among).arg(STEP.min(left));
+            cmd.arg(handle.job.as_bytes()).arg(&from).arg(last).arg(among).arg(MAX_STEP.min(left));
             let reply = self.script(&scripts::SEARCH, &cmd).await?;
             let [found, next, seen] = reply::items::<3>(reply)?;
             let found = reply::text(found)?;
             if !found.is_empty() {
-                // It may have moved on meanwhile; then nobody can say where it is.
+                // The job may have moved on meanwhile; the search does not follow it.
                 return self.look_at_entry(handle, lane, &found.into()).await;
             }
             from = reply::text(next)?;
@@ -150,7 +155,8 @@ impl Broker {
         Ok(None)
     }
 
-    /// An entry as a job that waits, or that somebody holds.
+    /// Builds the view of an entry: of a running job when `held` names its consumer, else of a
+    /// waiting job.
     pub(in crate::broker) fn view(
         &self,
         partition: &Partition,
@@ -186,8 +192,9 @@ impl Broker {
     }
 }
 
-/// Who holds an entry, and since when, in the words of `XPENDING`.
-fn holding(held: Value, now: Timestamp) -> Result<(String, Timestamp), Error> {
+/// Reads the consumer of an entry, and since when it holds the entry, from an item of an `XPENDING`
+/// reply.
+fn holder_of(held: Value, now: Timestamp) -> Result<(String, Timestamp), Error> {
     let [_id, consumer, idle, _deliveries] = reply::items::<4>(held)?;
     Ok((reply::text(consumer)?, now - millis(reply::int(idle)?)))
 }

@@ -1,11 +1,12 @@
-//! What an operator sees of one job: a waiting body or a dead record as a [`JobView`].
+//! Builds the [`JobView`] of a job from its body in `due` or from its dead record.
 
 use crate::job::{Cause, Failure, Handle, Lane, Place, State, Timestamp};
 use crate::policy::Counters;
 use crate::stored::{read_dead, read_waiting};
 use crate::view::{Content, JobView};
 
-/// A job that waits for its time; or what stands there, when that cannot be read.
+/// Builds the view of a job that waits for its time. A body that cannot be read is shown as raw
+/// bytes, with the reason.
 pub(in crate::broker) fn waiting_view(handle: &Handle, body: Vec<u8>, at: Timestamp) -> JobView {
     let (lane, counters, failure, content) = match read_waiting(&body) {
         Ok((lane, counters, envelope)) => (lane, counters, None, Content::Job(envelope)),
@@ -19,7 +20,7 @@ pub(in crate::broker) fn waiting_view(handle: &Handle, body: Vec<u8>, at: Timest
     JobView { handle, state, lane, at, node: None, counters, cancelling: false, failure, content }
 }
 
-/// A dead job.
+/// Builds the view of a dead job.
 pub(in crate::broker) fn dead_view(handle: &Handle, record: Vec<u8>, at: Timestamp) -> JobView {
     let dead = read_dead(record);
     let lane = dead.counters.home();

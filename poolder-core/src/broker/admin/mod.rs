@@ -1,4 +1,4 @@
-//! Looking at queues and changing them, as operators do.
+//! Inspecting and changing queues, for operators.
 
 pub(super) mod cancel;
 pub(super) mod find;

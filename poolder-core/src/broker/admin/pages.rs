@@ -1,5 +1,5 @@
-//! The jobs of a partition, page by page. A page has at most 500 jobs and about 1 MiB, but at least
-//! one job while there are any.
+//! Listing the jobs of a partition, page by page. A page has at most 500 jobs and about 1 MiB, but
+//! at least one job while jobs are left.
 
 use redis::Value;
 
@@ -10,15 +10,15 @@ use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobId, Lane, Partition, Timestamp};
 use crate::view::{After, Cursor, JobView, Page};
 
-/// The most jobs of a page.
-const MOST: usize = 500;
+/// The most jobs on a page.
+const MAX_JOBS: usize = 500;
 
 impl Broker {
-    /// Jobs that wait in a lane for a free slot, in the order in which they will start.
+    /// Lists jobs that wait in a lane for a free slot, in the order in which they will start.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; [`Error::is_invalid`] for a cursor of another
-    /// listing.
+    /// Returns an error when the server does not answer or refuses the command;
+    /// [`Error::is_invalid`] for a cursor of another listing.
     pub async fn page_of_ready(
         &self,
         partition: &Partition,
@@ -30,10 +30,10 @@ impl Broker {
         let after = match after.map(|cursor| &cursor.0) {
             None => "",
             Some(After::Entry(of, entry)) if *of == lane => entry,
-            Some(_) => return Err(elsewhere()),
+            Some(_) => return Err(other_listing()),
         };
         let mut cmd = scripts::call(&scripts::LIST_READY, [keys.lane(lane)]);
-        cmd.arg(after).arg(most.clamp(1, MOST));
+        cmd.arg(after).arg(most.clamp(1, MAX_JOBS));
         let reply = self.ask(keys.lane(lane), &scripts::LIST_READY, &cmd).await?;
         let mut last = None;
         let mut jobs = vec![];
@@ -47,7 +47,8 @@ impl Broker {
         Ok(Page { jobs, next })
     }
 
-    /// Jobs that slots have, lane by lane, those that were claimed first in front.
+    /// Lists jobs that slots have claimed, lane by lane, in each lane in the order of their
+    /// entries.
     ///
     /// # Errors
     /// As [`Broker::page_of_ready`].
@@ -61,13 +62,13 @@ impl Broker {
         let (first, mut entry) = match after.map(|cursor| &cursor.0) {
             None => (0, String::new()),
             Some(After::Entry(lane, entry)) => (lane.index(), entry.clone()),
-            Some(After::Time(..)) => return Err(elsewhere()),
+            Some(After::Time(..)) => return Err(other_listing()),
         };
         let mut lanes = Lane::ALL.into_iter().skip(first);
         let mut next = lanes.next();
         while let Some(lane) = next {
             let mut cmd = scripts::call(&scripts::LIST_RUNNING, [keys.lane(lane)]);
-            cmd.arg(&entry).arg(most.clamp(1, MOST));
+            cmd.arg(&entry).arg(most.clamp(1, MAX_JOBS));
             let reply = self.ask(keys.lane(lane), &scripts::LIST_RUNNING, &cmd).await?;
             let [last, held] = reply::items::<2>(reply)?;
             entry = reply::text(last)?;
@@ -85,7 +86,8 @@ impl Broker {
                     jobs.push(self.view(partition, lane, id, fields, Some(held)));
                 }
             }
-            // Somebody may have deleted all that were looked at: those behind them are still held.
+            // All entries of this page may have been deleted while they were claimed; the next
+            // claimed entries of the lane are read then.
             if !jobs.is_empty() {
                 self.note_cancellations(partition, &mut jobs).await?;
                 return Ok(Page { jobs, next: Some(Cursor(After::Entry(lane, entry))) });
@@ -94,8 +96,8 @@ impl Broker {
         Ok(Page { jobs: vec![], next: None })
     }
 
-    /// Jobs that wait for their time, the next one first. Entries that are no jobs, such as timers,
-    /// are left out.
+    /// Lists jobs that wait for their time, the next one first. Members of `due` that are not jobs,
+    /// such as timers, are left out.
     ///
     /// # Errors
     /// As [`Broker::page_of_ready`].
@@ -110,7 +112,7 @@ impl Broker {
         self.page_by_time(partition, own, ("up", "-inf"), (after, most), waiting_view).await
     }
 
-    /// Dead jobs, the last to die first.
+    /// Lists dead jobs, the last to die first.
     ///
     /// # Errors
     /// As [`Broker::page_of_ready`].
@@ -125,6 +127,8 @@ impl Broker {
         self.page_by_time(partition, own, ("down", "+inf"), (after, most), dead_view).await
     }
 
+    /// Lists the jobs of `due` or of the dead jobs, by time. `order` is `up` or `down`; `start` is
+    /// the time at which the first page begins.
     async fn page_by_time(
         &self,
         partition: &Partition,
@@ -136,10 +140,10 @@ impl Broker {
         let (from, skip) = match after.map(|cursor| &cursor.0) {
             None => (start.to_owned(), 0),
             Some(After::Time(at, seen)) => (at.to_string(), *seen),
-            Some(After::Entry(..)) => return Err(elsewhere()),
+            Some(After::Entry(..)) => return Err(other_listing()),
         };
         let mut cmd = scripts::call(&scripts::LIST_BY_TIME, keys);
-        cmd.arg(order).arg(from).arg(skip).arg(most.clamp(1, MOST));
+        cmd.arg(order).arg(from).arg(skip).arg(most.clamp(1, MAX_JOBS));
         let mut last = match after.map(|cursor| &cursor.0) {
             Some(After::Time(at, seen)) => Some((*at, *seen)),
             _ => None,
@@ -163,7 +167,7 @@ impl Broker {
         Ok(Page { jobs, next })
     }
 
-    /// Marks those that were ordered to stop.
+    /// Sets `cancelling` in the views of jobs for which a cancellation is stored.
     async fn note_cancellations(
         &self,
         partition: &Partition,
@@ -182,6 +186,7 @@ impl Broker {
     }
 }
 
-fn elsewhere() -> Error {
+/// The error for a cursor of another listing.
+fn other_listing() -> Error {
     Error::invalid("the cursor belongs to another listing: use what this one returned")
 }

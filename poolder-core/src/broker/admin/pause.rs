@@ -1,20 +1,21 @@
-//! Stopping the claims of a partition in the whole fleet, and letting them go on.
+//! Pausing the claims of a partition in the whole fleet, and resuming them.
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition};
 
 impl Broker {
-    /// Pauses a partition: nothing is claimed any more, what runs finishes, what comes in waits.
-    /// Returns false when it was paused already.
+    /// Pauses a partition: no job is claimed any more, running jobs finish, new jobs wait. Returns
+    /// false when the partition was paused already.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; repeating it does no harm.
+    /// Returns an error when the server does not answer or refuses the command; repeating the call
+    /// is harmless.
     pub async fn pause(&self, partition: &Partition) -> Result<bool, Error> {
         self.set_paused(partition, "1").await
     }
 
-    /// Lets a paused partition go on. Returns false when it was not paused.
+    /// Resumes a paused partition. Returns false when the partition was not paused.
     ///
     /// # Errors
     /// As [`Broker::pause`].

@@ -1,4 +1,4 @@
-//! A queue at one moment; which queues there are; who works on them.
+//! Reading the state of a queue, the names of all queues, and the nodes of the fleet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,24 +12,26 @@ use crate::broker::{Broker, NodeInfo, scripts};
 use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
 use crate::view::{LaneView, LeaderView, QueueView};
 
-/// How many names are read at once.
+/// The number of names that are read at once.
 const PAGE: usize = 500;
 
 /// A node of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeView {
-    /// Its name.
+    /// The node's name.
     pub name: String,
-    /// Its last sign of life, by the server's clock.
+    /// The node's last heartbeat, by the server's clock.
     pub seen: Timestamp,
-    /// How long ago that was.
+    /// The time since the last heartbeat.
     pub silent: Duration,
-    /// What it says about itself, once it did.
+    /// The node's description of itself; `None` before the node has stored one, and when this
+    /// version cannot read it.
     pub info: Option<NodeInfo>,
 }
 
 impl NodeView {
-    /// True when it was silent for so long that it may be declared dead any moment.
+    /// Returns true when the node has been silent for so long that it may be declared dead at any
+    /// moment.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.silent >= SILENT
@@ -37,27 +39,27 @@ impl NodeView {
 }
 
 impl Broker {
-    /// A partition at one moment, read in one script.
+    /// Returns the state of a partition at one moment, which one script reads.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn overview(&self, partition: &Partition) -> Result<QueueView, Error> {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
         let lanes = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
         let cmd = scripts::call(&scripts::OVERVIEW, lanes);
         let reply = self.script(&scripts::OVERVIEW, &cmd).await?;
-        let [now, lanes, due, next, dead, orders, paused, leader, stats] =
+        let [now, lanes, due, next, dead, cancels, paused, leader, stats] =
             reply::items::<9>(reply)?;
         let mut counters = BTreeMap::new();
         let mut stats = reply::array(stats)?.into_iter();
         while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
-            // A counter that is no number starts again when it is next counted.
+            // A counter that is not a number is left out; it starts again when it is next counted.
             if let (Ok(name), Ok(value)) = (reply::text(name), count(value)) {
                 counters.insert(name, value);
             }
         }
-        // The one of them that goes down again.
+        // The only counter that also decreases: the number of jobs that wait for a retry.
         let retrying = counters.remove("retrying").unwrap_or(0);
         let views = Lane::ALL.into_iter().zip(reply::array(lanes)?);
         Ok(QueueView {
@@ -69,16 +71,16 @@ impl Broker {
             retrying,
             next_due: moment(next)?,
             dead: count(dead)?,
-            pending_cancels: count(orders)?,
+            pending_cancels: count(cancels)?,
             leader: leader_view(leader)?,
             counters,
         })
     }
 
-    /// The queues that were ever used, in order.
+    /// Returns the names of all queues that were ever used, sorted.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         let mut names = vec![];
         let mut cursor = String::from("0");
@@ -87,7 +89,7 @@ impl Broker {
             cmd.arg(&self.roster_keys().queues).arg(&cursor).arg("COUNT").arg(PAGE);
             let [next, page] = reply::items::<2>(self.command(&cmd).await?)?;
             for name in reply::array(page)? {
-                // What is no name was not written by us.
+                // A member that is not a queue name was not written by Poolder.
                 names.extend(reply::text(name).ok().and_then(|name| QueueName::new(name).ok()));
             }
             cursor = reply::text(next)?;
@@ -100,10 +102,11 @@ impl Broker {
         Ok(names)
     }
 
-    /// The nodes that give signs of life, or did until a moment ago, in order.
+    /// Returns the nodes of the roster, sorted by name: nodes that send heartbeats, or did until a
+    /// moment ago.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn nodes(&self) -> Result<Vec<NodeView>, Error> {
         let roster = self.roster_keys();
         let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
@@ -126,7 +129,7 @@ impl Broker {
                 let seen = Timestamp::from_millis(reply::int(score)?);
                 let info = match about {
                     Value::Nil => None,
-                    // A newer version may say more than we understand.
+                    // A newer version may store what this version cannot read.
                     about => serde_json::from_slice(&reply::bytes(about)?).ok(),
                 };
                 nodes.push(NodeView { name, seen, silent: now.since(seen), info });
@@ -157,7 +160,7 @@ fn count(value: Value) -> Result<u64, Error> {
     Ok(u64::try_from(reply::int(value)?).unwrap_or(0))
 }
 
-/// A time in ms; anything not after 1970 is none.
+/// Reads a time in ms; `None` for a number that is not positive.
 fn moment(value: Value) -> Result<Option<Timestamp>, Error> {
     let millis = reply::int(value)?;
     Ok((millis > 0).then(|| Timestamp::from_millis(millis)))

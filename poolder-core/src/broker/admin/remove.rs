@@ -1,4 +1,5 @@
-//! Deleting jobs that do not run. Whoever waits for one is told that it was cancelled.
+//! Deleting jobs that do not run. A caller that waits for such a job receives the result that the
+//! job was cancelled.
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
@@ -6,14 +7,14 @@ use crate::job::{Error, Handle, Partition, Place, State, clamped_millis};
 use crate::stored::Completion;
 use crate::view::JobView;
 
-/// What waiters of a deleted job are told.
+/// The reason in the completion record of a deleted job.
 const DELETED: &str = "an operator deleted it";
 
 impl Broker {
     /// Deletes a job that waits or is dead.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was not found, or runs: that one can be cancelled.
+    /// [`Error::is_gone`] when the job was not found, or runs: a running job can be cancelled.
     pub async fn delete(&self, handle: &Handle) -> Result<(), Error> {
         let Some(view) = self.find(handle).await? else {
             return Err(Error::gone("the job was not found").with_job(handle.job));
@@ -30,11 +31,12 @@ impl Broker {
         }
     }
 
-    /// Deletes those of these jobs that still wait, or are dead, where they were seen. All of them
-    /// come from one page. Returns for each whether it was deleted.
+    /// Deletes jobs of one page that still are where they were seen: in a lane and not claimed, in
+    /// `due`, or among the dead jobs. Returns for each job whether it was deleted.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it; some may have been deleted before.
+    /// Returns an error when the server does not answer or refuses a command; some jobs may have
+    /// been deleted before.
     pub async fn delete_all(
         &self,
         partition: &Partition,

@@ -1,4 +1,4 @@
-//! Giving a job that waits another time.
+//! Rescheduling a job that waits.
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
@@ -7,18 +7,19 @@ use crate::stored::head;
 use crate::view::JobView;
 
 impl Broker {
-    /// Lets a job that waits, in a lane or for its time, wait until that moment; `None` for no
-    /// longer than now.
+    /// Sets the time until which a waiting job waits, whether it is in a lane or waits for its time
+    /// now. `None` makes it due at once.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was not found waiting: it runs, is dead, or has ended.
+    /// [`Error::is_gone`] when the job was not found waiting: it runs, is dead, or has ended.
+    /// [`Error::is_invalid`] when the entry is not a job.
     pub async fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
         let found = self.find(handle).await?;
         let Some(view) = found else {
             return Err(Error::gone("the job was not found waiting").with_job(handle.job));
         };
         let moved = match (view.state, at) {
-            // It waits for nothing but a slot.
+            // The job is in a lane and waits only for a slot.
             (State::Ready, None) => true,
             (State::Ready | State::Scheduled | State::Retrying, _) => {
                 self.reschedule_at(&view, at).await?
@@ -38,6 +39,8 @@ impl Broker {
         Err(Error::gone("the job started or moved meanwhile, look again").with_job(handle.job))
     }
 
+    /// Moves a waiting job to its new time. Returns false when the job is no longer where it was
+    /// seen.
     async fn reschedule_at(&self, view: &JobView, at: Option<Timestamp>) -> Result<bool, Error> {
         let keys = self.keys(&view.handle.partition);
         let (lane, place, entry) = match &view.handle.place {
@@ -45,7 +48,7 @@ impl Broker {
             _ => (view.lane, "due", ""),
         };
         let Some(envelope) = view.envelope() else {
-            return Err(Error::invalid("the entry is no job, it can only be deleted"));
+            return Err(Error::invalid("the entry is not a job: it can only be deleted"));
         };
         let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats];
         let mut cmd = scripts::call(&scripts::RESCHEDULE, own);

@@ -1,4 +1,5 @@
-//! Giving dead jobs another life: all attempts anew, crashes forgotten, fences growing on.
+//! Reviving dead jobs. A revived job has all its attempts again and no crashes; its fence goes on
+//! growing.
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
@@ -6,17 +7,17 @@ use crate::job::{Error, Format, Handle, Partition, State};
 use crate::stored::{Envelope, head};
 use crate::view::JobView;
 
-/// `revive.lua` takes no more than this many jobs at once …
-const REVIVES: usize = 50;
-/// … and about this many bytes, but always at least one job.
-const BYTES: usize = 1 << 20;
+/// The most jobs that one call of `revive.lua` takes.
+const MAX_JOBS: usize = 50;
+/// The approximate most bytes of the jobs of one call, which may take one job in any case.
+const MAX_BYTES: usize = 1 << 20;
 
 impl Broker {
     /// Puts a dead job back into its lane.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it is not dead, [`Error::is_invalid`] when what died there is no
-    /// job.
+    /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead record has
+    /// no readable job.
     pub async fn revive(&self, handle: &Handle) -> Result<(), Error> {
         let view = self.find_dead(handle).await?;
         let envelope = view.envelope().ok_or_else(|| no_job(&view))?;
@@ -39,12 +40,13 @@ impl Broker {
         self.revive_one(&view, &edited).await
     }
 
-    /// Puts some of the dead jobs back into their lanes, in bounded steps: of these, those that
-    /// still are as they were seen. Returns for each whether it was revived. What is no job stays
-    /// where it is.
+    /// Puts dead jobs back into their lanes, in bounded steps. Skips jobs that are no longer dead
+    /// as they were seen, and dead records without a readable job. Returns for each job whether it
+    /// was revived.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it; some may have been revived before.
+    /// Returns an error when the server does not answer or refuses a command; some jobs may have
+    /// been revived before.
     pub async fn revive_all(
         &self,
         partition: &Partition,
@@ -57,9 +59,9 @@ impl Broker {
         let mut rest = jobs.as_slice();
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fits = rest.iter().take(REVIVES).take_while(|(.., envelope)| {
+            let fits = rest.iter().take(MAX_JOBS).take_while(|(.., envelope)| {
                 bytes += envelope.as_bytes().len();
-                bytes <= BYTES
+                bytes <= MAX_BYTES
             });
             let (some, later) = rest.split_at(fits.count().max(1));
             rest = later;
@@ -70,6 +72,7 @@ impl Broker {
         Ok(revived)
     }
 
+    /// Finds a dead job.
     async fn find_dead(&self, handle: &Handle) -> Result<JobView, Error> {
         match self.find(handle).await? {
             Some(view) if view.state == State::Dead => Ok(view),
@@ -79,6 +82,7 @@ impl Broker {
         }
     }
 
+    /// Revives one job, with this envelope.
     async fn revive_one(&self, view: &JobView, envelope: &Envelope) -> Result<(), Error> {
         match self.revive_some(&view.handle.partition, &[(view, envelope)]).await?.as_slice() {
             [true] => Ok(()),
@@ -86,6 +90,7 @@ impl Broker {
         }
     }
 
+    /// Revives jobs with these envelopes, in one call. Returns for each job whether it was revived.
     async fn revive_some(
         &self,
         partition: &Partition,
@@ -106,7 +111,8 @@ impl Broker {
     }
 }
 
+/// The error for a dead record without a readable job.
 fn no_job(view: &JobView) -> Error {
-    Error::invalid("what died there is no job: read its raw bytes, and delete it")
+    Error::invalid("the dead record has no readable job: read its raw bytes, and delete it")
         .with_job(view.id())
 }

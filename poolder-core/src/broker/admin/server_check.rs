@@ -1,4 +1,4 @@
-//! Is this server fit to hold a queue? What is wrong is said in words that help.
+//! Checks whether a server can hold a queue. Each error and warning says how to correct the server.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::job::Error;
 
-/// The oldest server that has what is needed.
-const OLDEST: (u32, u32) = (6, 2);
+/// The oldest server version that has all required commands.
+const OLDEST_VERSION: (u32, u32) = (6, 2);
 
-/// What a queue cannot do without. Managed servers switch some commands off, or rename them.
-const NEEDED: &[&str] = &[
+/// The commands that a queue needs. Managed servers disable or rename some commands.
+const REQUIRED_COMMANDS: &[&str] = &[
     "evalsha",
     "script",
     "publish",
@@ -44,22 +44,22 @@ const NEEDED: &[&str] = &[
     "time",
 ];
 
-/// What a look at the server found.
+/// The result of a server check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// The server's name and version.
     pub server: String,
-    /// What an operator should change, sentence by sentence.
+    /// The changes that an operator should make, one per text.
     pub warnings: Vec<String>,
 }
 
 impl Broker {
-    /// Looks at version, eviction, persistence and role of the server.
+    /// Checks the server's version, eviction policy, persistence, role and commands.
     ///
     /// # Errors
-    /// [`Error::is_unsupported`] when the server is too old, evicts keys under memory pressure, or
-    /// is a replica; or whatever keeps it from answering. Where access rules forbid `INFO` there
-    /// is nothing to find, and that is a warning.
+    /// [`Error::is_unsupported`] when the server is too old, evicts keys under memory pressure, is
+    /// a replica, or lacks a command. Returns an error, too, when the server does not answer. Where
+    /// access rules forbid `INFO`, the server is not checked and the findings have a warning.
     pub async fn check_server(&self) -> Result<Findings, Error> {
         self.ping().await?;
         let info = match self.command(redis::cmd("INFO").arg("everything")).await {
@@ -74,10 +74,11 @@ impl Broker {
         let unfit = |text| {
             Error::unsupported(format!("Redis at {} cannot hold a queue: {text}", self.address()))
         };
-        let findings = judge(&info).map_err(unfit)?;
-        match self.command(redis::cmd("COMMAND").arg("INFO").arg(NEEDED)).await {
-            Ok(reply) => complete(&reply::array(reply)?).map_err(unfit)?,
-            // Not every user may ask, and then each command says by itself that it is missing.
+        let findings = check_info(&info).map_err(unfit)?;
+        match self.command(redis::cmd("COMMAND").arg("INFO").arg(REQUIRED_COMMANDS)).await {
+            Ok(reply) => check_commands(&reply::array(reply)?).map_err(unfit)?,
+            // Not every user may call `COMMAND`. Without it, a missing command is noticed when it
+            // is first called.
             Err(error) if error.is_auth() || error.is_unsupported() => {}
             Err(error) => return Err(error),
         }
@@ -85,6 +86,7 @@ impl Broker {
     }
 }
 
+/// Reads the fields of an `INFO` reply.
 fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
     Ok(reply::text(reply)?
         .lines()
@@ -93,26 +95,28 @@ fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
         .collect())
 }
 
-/// Are all commands there? The server's answer has nothing in place of one that is not.
-fn complete(known: &[Value]) -> Result<(), String> {
+/// Checks the reply to `COMMAND INFO`, which has nil in place of a command that is missing. Returns
+/// the missing commands as an error.
+fn check_commands(known: &[Value]) -> Result<(), String> {
     let missing = |(_, about): &(_, &Value)| matches!(about, Value::Nil);
     let missing: Vec<&str> =
-        NEEDED.iter().zip(known).filter(missing).map(|(name, _)| *name).collect();
+        REQUIRED_COMMANDS.iter().zip(known).filter(missing).map(|(name, _)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "it does not know {}: somebody switched off or renamed what a queue needs; permit it",
+        "it does not know {}: these commands were switched off or renamed; enable them",
         missing.join(", ").to_uppercase()
     ))
 }
 
-fn judge(info: &HashMap<String, String>) -> Result<Findings, String> {
+/// Checks the fields of an `INFO` reply. Returns an error when the server cannot hold a queue.
+fn check_info(info: &HashMap<String, String>) -> Result<Findings, String> {
     let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
     let version = field("redis_version");
     let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
     let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if number < OLDEST {
+    if number < OLDEST_VERSION {
         return Err(format!("it is version {version}, the oldest that works is 6.2"));
     }
     if field("role") == "slave" {
@@ -129,7 +133,7 @@ fn judge(info: &HashMap<String, String>) -> Result<Findings, String> {
     if !matches!(policy, "" | "noeviction") {
         warnings.push(format!(
             "maxmemory-policy is {policy}: harmless while maxmemory is 0, but set noeviction \
-             before somebody sets a limit"
+             before a limit is set"
         ));
     }
     if field("aof_enabled") == "0" {
@@ -139,7 +143,7 @@ fn judge(info: &HashMap<String, String>) -> Result<Findings, String> {
                 .into(),
         );
     }
-    // The field is there only when the setting is.
+    // The server reports this field only when min-replicas-to-write is set.
     let replicas = field("connected_slaves").parse::<u32>().unwrap_or(0);
     if replicas > 0 && !info.contains_key("min_slaves_good_slaves") {
         warnings.push(
@@ -167,7 +171,7 @@ mod tests {
     fn look(fields: &[(&str, &str)]) -> Result<Findings, String> {
         let mut info = HashMap::from([("redis_version", "7.0.15"), ("aof_enabled", "1")]);
         info.extend(fields.iter().copied());
-        judge(&info.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+        check_info(&info.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
 
     #[test]
