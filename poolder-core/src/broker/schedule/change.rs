@@ -134,7 +134,8 @@ impl Broker {
                 let stored = self.schedule(partition, name).await?;
                 return stored.ok_or_else(|| missing(partition, name));
             }
-            // The pause differs from writer to writer, so that they do not collide again.
+            // The pause depends on the time of the read, so that writers that collided rarely
+            // collide again.
             let wait = 1 + (now.millis().unsigned_abs() + u64::from(tried)) % 10;
             tokio::time::sleep(Duration::from_millis(wait * u64::from(tried))).await;
         }
