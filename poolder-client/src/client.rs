@@ -1,4 +1,4 @@
-//! The handle that producers and workers share.
+//! The handle that producers, operators and workers share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,34 +10,35 @@ use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
 use crate::state::pool_cache::PoolCache;
 use crate::state::waiters::Waiters;
 
-/// At most this many queue names are remembered as registered.
-const REMEMBERED: usize = 1024;
+/// Largest number of queues, and of batchers, that a client remembers.
+const MAX_REMEMBERED: usize = 1024;
 
-/// The way to the queues. Cheap to clone, `Send` and `Sync`; all clones share one connection,
-/// which opens when it is first used and is replaced when it breaks.
+/// Handle of all queues of a namespace. Cheap to clone, `Send` and `Sync`. All clones share one
+/// connection, which opens on first use and is replaced when it breaks.
 #[derive(Debug, Clone)]
 pub struct Client {
     broker: Broker,
     registered: Arc<RwLock<HashSet<QueueName>>>,
     waiters: Arc<Waiters>,
-    /// What handles of one batcher share.
+    /// State of each batcher, shared by its handles.
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
     pub(crate) pools: Arc<PoolCache>,
 }
 
 impl Client {
-    /// A client of the server that the environment names: `POOLDER_REDIS_URL`, else `REDIS_URL`,
-    /// else the local one; the namespace is `POOLDER_NAMESPACE`, else `poolder`. Connects at once.
+    /// Returns a client of the server in `POOLDER_REDIS_URL`, else in `REDIS_URL`, else of the
+    /// local server. The namespace is `POOLDER_NAMESPACE`, else `poolder`. Connects at once.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering, in a sentence that says what to do.
+    /// Returns an error when the server does not answer or refuses the command; its text says what
+    /// to do.
     pub async fn from_env() -> Result<Self, Error> {
         let client = Self::new(Config::from_env())?;
         client.broker.ping().await?;
         Ok(client)
     }
 
-    /// A client of the server at this URL. Connects at once.
+    /// Returns a client of the server at this URL. Connects at once.
     ///
     /// # Errors
     /// As [`Client::from_env`].
@@ -47,7 +48,7 @@ impl Client {
         Ok(client)
     }
 
-    /// A client that connects when it is first used.
+    /// Returns a client that connects on first use.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
@@ -58,16 +59,16 @@ impl Client {
         Ok(Self { broker, registered, waiters, batchers, pools })
     }
 
-    /// The way to the batcher of this name, on the queue of the same name, for entries of type `T`.
+    /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a name that cannot be: 1 to 64 ASCII letters, digits, `_`, `-` or
-    /// `.`.
+    /// [`Error::is_invalid`] for an illegal name. A name has 1 to 64 ASCII letters, digits, `_`,
+    /// `-` or `.`.
     pub fn batcher<T: BatchEntry>(&self, name: &str) -> Result<BatcherHandle<T>, Error> {
         self.batcher_on(name, name)
     }
 
-    /// The way to a batcher that lives on another queue.
+    /// Returns the handle of a batcher on another queue.
     ///
     /// # Errors
     /// As [`Client::batcher`].
@@ -78,7 +79,7 @@ impl Client {
     ) -> Result<BatcherHandle<T>, Error> {
         let home = BatcherHome::new(queue, name)?;
         let mut known = self.batchers.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(&home) {
+        if known.len() >= MAX_REMEMBERED && !known.contains_key(&home) {
             known.clear();
         }
         let shared = known.entry(home).or_insert_with_key(|home| {
@@ -87,7 +88,7 @@ impl Client {
         Ok(BatcherHandle::new(Arc::clone(shared)))
     }
 
-    /// The way to Redis itself, for those who build on it.
+    /// Returns the connection to Redis, for code that builds directly on it.
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.broker
@@ -97,19 +98,19 @@ impl Client {
         &self.waiters
     }
 
-    /// Notes, once per client and queue, that the queue is in use. A failure costs only a line in
-    /// a listing, and the next enqueue tries again.
+    /// Registers, once per client and queue, that the queue is in use. A failure only leaves the
+    /// queue out of the list of queues, and the next enqueue tries again.
     pub(crate) async fn register(&self, partition: &Partition) {
         let known = |set: &HashSet<QueueName>| set.contains(&partition.queue);
         if known(&self.registered.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
         if let Err(error) = self.broker.register_queue(partition).await {
-            tracing::debug!(queue = %partition.queue, %error, "the queue was not registered");
+            tracing::debug!(queue = %partition.queue, %error, "could not register the queue");
             return;
         }
         let mut set = self.registered.write().unwrap_or_else(PoisonError::into_inner);
-        if set.len() >= REMEMBERED {
+        if set.len() >= MAX_REMEMBERED {
             set.clear();
         }
         set.insert(partition.queue.clone());

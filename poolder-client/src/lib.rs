@@ -1,16 +1,16 @@
-//! The Poolder client: what a producer and an operator need.
+//! The Poolder client, for producers and operators.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `state` | what all clones of a client share |
-//! | `batcher` | entries for a batcher: pushed, looked at, taken out |
-//! | `client` | the handle that all others are made from |
+//! | `state` | state that all clones of a client share |
+//! | `batcher` | entries of a batcher: pushed, listed, popped |
+//! | `client` | the handle from which all other handles are made |
 //! | `enqueue` | sending a job, to a queue or to a slot, with or without waiting for its result |
-//! | `results` | results and progress of jobs; cancelling them |
+//! | `results` | results and progress of jobs; cancelling jobs |
 //! | `schedules` | the schedules of a queue |
-//! | `admin` | queues and nodes: looked at, paused, repaired |
+//! | `admin` | queues and nodes: inspected, paused, repaired |
 //!
-//! Users take it from the `poolder` facade.
+//! Applications use it through the `poolder` facade.
 
 mod admin;
 mod batcher;

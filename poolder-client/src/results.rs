@@ -1,4 +1,4 @@
-//! What became of a job: its result, its end, how far it has come; and making it end.
+//! Results, completions, progress and cancellation of jobs.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::state::waiters::Waiter;
 
-/// Hints may be lost: whoever waits asks this often …
-const POLL: Duration = Duration::from_secs(1);
-/// … and without hints more often at first.
-const FIRST_POLL: Duration = Duration::from_millis(20);
+/// Interval between reads of the completion record: a hint may be lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// First interval without hints; each further interval is twice as long, up to
+/// [`POLL_INTERVAL`].
+const FIRST_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Client {
-    /// What the handler of a job returned, if it is done; `None` while it is not. Results are kept
-    /// for 24 hours. The handle is a [`Receipt`](poolder_core::broker::Receipt), or made of a
-    /// queue and an id by [`Handle::new`].
+    /// Returns the result of a job's handler; `None` while the job has not ended. Results are kept
+    /// for 24 hours. The handle comes from a [`Receipt`](poolder_core::broker::Receipt), or is made
+    /// from a queue and an id with [`Handle::new`].
     ///
     /// # Errors
     /// [`Error::is_dead`], [`Error::is_cancelled`] and [`Error::is_no_result`] when the job ended
     /// that way and its enqueue asked for a record, [`Error::is_codec`] when the result is not a
-    /// `T`, or whatever keeps the server from answering.
+    /// `T`; also returns an error when the server does not answer or refuses the command.
     pub async fn result<T: DeserializeOwned>(
         &self,
         job: impl Into<Handle>,
@@ -33,15 +34,16 @@ impl Client {
         completion.map(|completion| completion.into_result(handle.job)).transpose()
     }
 
-    /// Waits until a job has ended, and returns what its handler returned.
+    /// Waits until a job has ended, and returns the result of its handler.
     ///
-    /// A job that dies ends the wait at once. One that is cancelled, or done without a result, does
-    /// so if it was enqueued with [`keep_completion`](crate::Enqueue::keep_end), or by [`Client::call`];
-    /// of others no trace is left, and the time runs out.
+    /// A job that dies ends the wait at once. A job that is cancelled, or done without a result,
+    /// ends the wait at once if it was enqueued with
+    /// [`keep_completion`](crate::Enqueue::keep_completion) or by [`Client::call`]. Otherwise such
+    /// a job leaves no record, and the wait ends with a timeout.
     ///
     /// # Errors
-    /// As [`Client::result`], and [`Error::is_timeout`] when the time is up: the job goes on. While
-    /// the server does not answer the wait goes on, too.
+    /// As [`Client::result`], and [`Error::is_timeout`] when the time is up: the job continues.
+    /// While the server does not answer, the wait continues, too.
     pub async fn await_result<T: DeserializeOwned>(
         &self,
         job: impl Into<Handle>,
@@ -53,7 +55,7 @@ impl Client {
         self.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
     }
 
-    /// Waits for the end of a job.
+    /// Waits until a job has ended, up to the deadline; `None` waits without limit.
     pub(crate) async fn wait_on(
         &self,
         handle: &Handle,
@@ -66,8 +68,8 @@ impl Client {
         match tokio::time::timeout_at(deadline, until_completed).await {
             Ok(completion) => completion,
             Err(_) => Err(Error::timeout(format!(
-                "the job has not ended within {timeout:?}; it goes on, and its result can be had \
-                 later"
+                "the job has not ended within {timeout:?}; it continues, and its result can be \
+                 read later"
             ))
             .with_job(handle.job)),
         }
@@ -78,23 +80,23 @@ impl Client {
         handle: &Handle,
         mut waiter: Waiter,
     ) -> Result<Completion, Error> {
-        let mut poll = FIRST_POLL;
+        let mut poll = FIRST_POLL_INTERVAL;
         loop {
             let ended = std::sync::Arc::clone(&waiter.ended);
             let ended = ended.notified();
             tokio::pin!(ended);
-            // From here on a hint is not missed, so that the record can be looked at safely.
+            // Hints that arrive from here on are not missed, so the record is read only afterwards.
             ended.as_mut().enable();
-            let heard = waiter.listen().await;
+            let subscribed = waiter.listen().await;
             match self.completion_of(handle).await {
                 Ok(Some(completion)) => return Ok(completion),
                 Ok(None) => {}
                 Err(error) if error.is_refused() || error.is_unknown() => {
-                    tracing::debug!(%error, job = %handle.job, "waiting for the server, too");
+                    tracing::debug!(%error, job = %handle.job, "the server does not answer yet");
                 }
                 Err(error) => return Err(error.with_job(handle.job)),
             }
-            poll = if heard { POLL } else { (poll * 2).min(POLL) };
+            poll = if subscribed { POLL_INTERVAL } else { (poll * 2).min(POLL_INTERVAL) };
             tokio::select! {
                 () = &mut ended => {}
                 () = tokio::time::sleep(poll) => {}
@@ -102,7 +104,7 @@ impl Client {
         }
     }
 
-    /// How a job ended: by the record, or by its place among the dead.
+    /// Returns how a job ended, from its completion record or from the dead jobs.
     async fn completion_of(&self, handle: &Handle) -> Result<Option<Completion>, Error> {
         match self.broker().completion(&handle.partition, handle.job).await? {
             Some(completion) => Ok(Some(completion)),
@@ -110,19 +112,20 @@ impl Client {
         }
     }
 
-    /// How far a running job says that it has come: done, and out of how many. Kept for an hour
-    /// after the last word.
+    /// Returns the progress that a job's handler reported last: units done and units in total. Kept
+    /// for an hour after the last report.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn progress(&self, job: impl Into<Handle>) -> Result<Option<(u64, u64)>, Error> {
         let handle = job.into();
         self.broker().progress(&handle.partition, handle.job).await
     }
 
-    /// Cancels a job wherever it is: one that waits is removed, one that runs is told to stop, on
-    /// whichever node, and one that is not found will not run should it appear. What is dead stays
-    /// dead. A job that is done before it hears of it is done.
+    /// Cancels a job in whatever state it is. A waiting job is removed. The handler of a running
+    /// job is signalled to stop, on whichever node it runs. A job that is not found does not run if
+    /// it appears within the next 7 days. A dead job stays dead. A job that is done before its node
+    /// sees the cancellation is done.
     ///
     /// ```no_run
     /// # use poolder_client::Client;
@@ -134,15 +137,17 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; repeating it does no harm.
+    /// Returns an error when the server does not answer or refuses the command; calling it again
+    /// does no harm.
     pub async fn cancel(&self, job: impl Into<Handle>) -> Result<Cancellation, Error> {
         self.broker().cancel(&job.into()).await
     }
 
-    /// The state of a job that has a place or a record; `None` for one that left no trace.
+    /// Returns the state of a job that is stored or has a record; `None` for a job that left no
+    /// trace.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn state(&self, job: impl Into<Handle>) -> Result<Option<State>, Error> {
         let handle = job.into();
         if let Some(view) = self.broker().find(&handle).await? {

@@ -1,4 +1,4 @@
-//! Which queues and nodes there are; stopping a queue and letting it go on.
+//! Lists queues and nodes; pauses and resumes queues.
 
 use poolder_core::broker::NodeView;
 use poolder_core::{Error, Partition, QueueName};
@@ -7,16 +7,18 @@ use crate::admin::inspector::Inspector;
 use crate::client::Client;
 
 impl Client {
-    /// Pauses a queue: within about a second no node claims from it any more. What runs finishes;
-    /// what is enqueued, retried or due waits. Returns false when it was paused already.
+    /// Pauses a queue: within about a second no node claims from the queue any more. Running jobs
+    /// finish; jobs that are enqueued, retried or due wait. Returns false when the queue was paused
+    /// already.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal name, or whatever keeps the server from answering.
+    /// [`Error::is_invalid`] for an illegal name; also returns an error when the server does not
+    /// answer or refuses the command.
     pub async fn pause(&self, queue: &str) -> Result<bool, Error> {
         self.broker().pause(&partition(queue)?).await
     }
 
-    /// Lets a paused queue go on, at once. Returns false when it was not paused.
+    /// Resumes a paused queue at once. Returns false when the queue was not paused.
     ///
     /// # Errors
     /// As [`Client::pause`].
@@ -24,7 +26,7 @@ impl Client {
         self.broker().resume(&partition(queue)?).await
     }
 
-    /// Looks into a queue.
+    /// Returns an [`Inspector`] of a queue.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
@@ -32,18 +34,19 @@ impl Client {
         Ok(Inspector::new(self, partition(queue)?))
     }
 
-    /// The queues that were ever used, in order.
+    /// Returns all queues that were ever used, in order of their names.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         self.broker().queues().await
     }
 
-    /// The nodes that give signs of life, and what they say about themselves.
+    /// Returns the living nodes (those with a recent heartbeat) and the information that each node
+    /// reports.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn nodes(&self) -> Result<Vec<NodeView>, Error> {
         self.broker().nodes().await
     }

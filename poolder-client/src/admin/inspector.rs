@@ -1,17 +1,17 @@
-//! Looking into a queue, and putting right what is wrong there.
+//! Reads the state of a queue and repairs its jobs.
 
 use poolder_core::view::{Cursor, JobView, Page, QueueView};
 use poolder_core::{Error, Format, Handle, JobId, Lane, Partition, State, Timestamp};
 
 use crate::client::Client;
 
-/// How many jobs are handled at a time where all are meant.
-const BATCH: usize = 100;
-/// The same where they are only deleted.
-const DELETED: usize = 500;
+/// Number of jobs in one step of an operation on all dead jobs.
+const PAGE_SIZE: usize = 100;
+/// Number of jobs in one step of [`Inspector::drain`], which only deletes.
+const DRAIN_PAGE_SIZE: usize = 500;
 
-/// Looks into a queue: made by [`Client::inspect`]. Whatever it reads is bounded; lists come in
-/// pages. A job is named by its handle, as [`JobView`] and receipts bring it, or by
+/// Reads and repairs one queue; made by [`Client::inspect`]. Every read is bounded, and lists are
+/// read in pages. A job is named by its handle, taken from a [`JobView`], a receipt or
 /// [`Inspector::handle`].
 ///
 /// ```no_run
@@ -37,35 +37,37 @@ impl<'c> Inspector<'c> {
         Self { client, partition }
     }
 
-    /// Names a job of this queue of which only the id is known.
+    /// Makes the handle of a job of this queue from the job's id alone.
     #[must_use]
     pub fn handle(&self, job: JobId) -> Handle {
         Handle { partition: self.partition.clone(), job, place: None }
     }
 
-    /// The queue at one moment: how many wait per lane and since when, how many run, are due, wait
-    /// for another attempt, are dead; whether it is paused; who leads it; what was counted.
+    /// Returns the state of the queue at one moment: for each lane the number of waiting jobs and
+    /// the age of the oldest; the numbers of running, due, retrying and dead jobs; whether the
+    /// queue is paused; its leader; its counters.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn overview(&self) -> Result<QueueView, Error> {
         self.client.broker().overview(&self.partition).await
     }
 
-    /// One job, wherever it is; `None` when it has ended, or was not found by a bounded search.
+    /// Returns one job in whatever state it is; `None` when the job has ended or the bounded search
+    /// did not find it.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn job(&self, job: impl Into<Handle>) -> Result<Option<JobView>, Error> {
         self.client.broker().find(&self.own(job)?).await
     }
 
-    /// Jobs that wait in a lane for a free slot, in the order in which they will start; at most
-    /// `most`, which is at most 500, and at most about 1 MiB of them.
+    /// Returns a page of the jobs that wait in a lane for a free slot, in the order in which they
+    /// will start. A page has at most `most` jobs, never more than 500, and at most about 1 MiB.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; [`Error::is_invalid`] for a cursor of another
-    /// listing.
+    /// [`Error::is_invalid`] for a cursor of another listing; also returns an error when the server
+    /// does not answer or refuses the command.
     pub async fn ready(
         &self,
         lane: Lane,
@@ -75,7 +77,7 @@ impl<'c> Inspector<'c> {
         self.client.broker().page_of_ready(&self.partition, lane, after, most).await
     }
 
-    /// Jobs that slots have, with the node, since when, and the attempt.
+    /// Returns a page of the running jobs, each with its node, its start and its attempt.
     ///
     /// # Errors
     /// As [`Inspector::ready`].
@@ -83,7 +85,7 @@ impl<'c> Inspector<'c> {
         self.client.broker().page_of_running(&self.partition, after, most).await
     }
 
-    /// Jobs that wait for their time, the next one first.
+    /// Returns a page of the jobs that wait for their time, the earliest first.
     ///
     /// # Errors
     /// As [`Inspector::ready`].
@@ -91,7 +93,7 @@ impl<'c> Inspector<'c> {
         self.client.broker().page_of_due(&self.partition, after, most).await
     }
 
-    /// Dead jobs, the last to die first.
+    /// Returns a page of the dead jobs, the one that died last first.
     ///
     /// # Errors
     /// As [`Inspector::ready`].
@@ -99,18 +101,18 @@ impl<'c> Inspector<'c> {
         self.client.broker().page_of_dead(&self.partition, after, most).await
     }
 
-    /// Deletes a job that waits or is dead. One that runs can be cancelled.
+    /// Deletes a job that waits or is dead. A running job can only be cancelled.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was not found, or runs.
+    /// [`Error::is_gone`] when the job was not found, or runs.
     pub async fn delete(&self, job: impl Into<Handle>) -> Result<(), Error> {
         self.client.broker().delete(&self.own(job)?).await
     }
 
-    /// Lets a job that waits, in a lane or for its time, wait until that moment.
+    /// Reschedules a job that waits in a lane or for its time: the job waits until `at`.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was not found waiting.
+    /// [`Error::is_gone`] when no such waiting job was found.
     pub async fn reschedule(
         &self,
         job: impl Into<Handle>,
@@ -119,10 +121,10 @@ impl<'c> Inspector<'c> {
         self.client.broker().reschedule(&self.own(job)?, Some(at.into())).await
     }
 
-    /// Lets a job that waits for its time, or for another attempt, run now; a dead one is revived.
+    /// Makes a job that waits for its time or for another attempt run now. A dead job is revived.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it was not found waiting or dead.
+    /// [`Error::is_gone`] when no such waiting or dead job was found.
     pub async fn run_now(&self, job: impl Into<Handle>) -> Result<(), Error> {
         let (broker, handle) = (self.client.broker(), self.own(job)?);
         match broker.find(&handle).await? {
@@ -132,25 +134,27 @@ impl<'c> Inspector<'c> {
         }
     }
 
-    /// Puts a dead job back into its lane: it has all its attempts again.
+    /// Puts a dead job back into its lane, with all its attempts restored.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when it is not dead, [`Error::is_invalid`] when what died there is no
-    /// job.
+    /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead entry does
+    /// not hold a job.
     pub async fn revive(&self, job: impl Into<Handle>) -> Result<(), Error> {
         self.client.broker().revive(&self.own(job)?).await
     }
 
-    /// The same for all that are dead now and satisfy `which`, in bounded steps. Returns how many.
+    /// Revives all jobs that are dead at the time of the call and satisfy `which`, in bounded
+    /// steps. Returns the number of revived jobs.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it; some may have been revived before.
+    /// Returns an error when the server does not answer or refuses the command; some jobs may have
+    /// been revived by then.
     pub async fn revive_where(&self, which: impl Fn(&JobView) -> bool) -> Result<u64, Error> {
         let started = self.overview().await?.now;
         let (mut revived, mut cursor) = (0, None);
         loop {
-            let mut page = self.dead(cursor.as_ref(), BATCH).await?;
-            // Those that die again meanwhile are left alone: they have a later time.
+            let mut page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
+            // Jobs that die again during the loop have a later time and are left alone.
             page.jobs.retain(|view| view.at <= started && which(view));
             let gone = self.client.broker().revive_all(&self.partition, &page.jobs).await?;
             revived += count(&gone);
@@ -161,7 +165,7 @@ impl<'c> Inspector<'c> {
         }
     }
 
-    /// Puts a dead job back into its lane with another payload, given as JSON.
+    /// Replaces the payload of a dead job by the given JSON and puts the job back into its lane.
     ///
     /// # Errors
     /// As [`Inspector::revive`], and [`Error::is_too_large`] for a payload above 1 MiB.
@@ -175,20 +179,22 @@ impl<'c> Inspector<'c> {
         self.client.broker().revive_with(&handle, Format::Json, text.as_bytes()).await
     }
 
-    /// Deletes all that wait, in the lanes and for their time, in bounded steps; what runs and what
-    /// is dead stays. Returns how many. Pause the queue first if none shall slip through.
+    /// Deletes all jobs that wait in the lanes or for their time, in bounded steps; running and
+    /// dead jobs stay. Returns the number of deleted jobs. Pause the queue first, or jobs that
+    /// start meanwhile are not deleted.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it; some may have been deleted before.
+    /// Returns an error when the server does not answer or refuses the command; some jobs may have
+    /// been deleted by then.
     pub async fn drain(&self) -> Result<u64, Error> {
         let broker = self.client.broker();
         let mut deleted = 0;
         for lane in Lane::ALL {
             let mut cursor = None;
             loop {
-                let page = self.ready(lane, cursor.as_ref(), DELETED).await?;
+                let page = self.ready(lane, cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
                 deleted += count(&broker.delete_all(&self.partition, &page.jobs).await?);
-                // Entries keep their order, so what is behind the cursor is dealt with.
+                // Entries keep their order, so all entries before the cursor are handled.
                 match page.next {
                     Some(next) => cursor = Some(next),
                     None => break,
@@ -197,7 +203,7 @@ impl<'c> Inspector<'c> {
         }
         let mut cursor = None;
         loop {
-            let page = self.due(cursor.as_ref(), DELETED).await?;
+            let page = self.due(cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
             let gone = broker.delete_all(&self.partition, &page.jobs).await?;
             deleted += count(&gone);
             match page.next_without(&gone) {
@@ -207,14 +213,14 @@ impl<'c> Inspector<'c> {
         }
     }
 
-    /// Deletes all that is dead, in bounded steps. Returns how many.
+    /// Deletes all dead jobs, in bounded steps. Returns the number of deleted jobs.
     ///
     /// # Errors
     /// As [`Inspector::drain`].
     pub async fn purge_dead(&self) -> Result<u64, Error> {
         let (mut deleted, mut cursor) = (0, None);
         loop {
-            let page = self.dead(cursor.as_ref(), BATCH).await?;
+            let page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
             let gone = self.client.broker().delete_all(&self.partition, &page.jobs).await?;
             deleted += count(&gone);
             match page.next_without(&gone) {

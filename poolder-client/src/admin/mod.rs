@@ -1,4 +1,4 @@
-//! Looking at a fleet and changing it, as operators do.
+//! Operator's view of a fleet: reads its state and changes it.
 
 mod fleet;
 mod inspector;

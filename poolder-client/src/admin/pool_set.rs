@@ -1,4 +1,4 @@
-//! Pools under one name, addressed together or one by one.
+//! Sets of pools: several pools under one name, addressed together.
 
 use std::future::IntoFuture;
 
@@ -7,8 +7,8 @@ use poolder_core::{Error, Job, QueueName};
 
 use crate::client::Client;
 
-/// A set of pools. Pools join it with `Pool::join_set` when their node starts, or by
-/// [`PoolSet::add`]. One of them alone is addressed by [`Client::pool`].
+/// A named set of pools. A pool joins the set with `Pool::join_set` when its node starts, or with
+/// [`PoolSet::add`]. [`Client::pool`] addresses a single pool.
 #[derive(Debug, Clone)]
 pub struct PoolSet {
     client: Client,
@@ -16,7 +16,7 @@ pub struct PoolSet {
 }
 
 impl Client {
-    /// The set of this name.
+    /// Returns the handle of the set of this name.
     #[must_use]
     pub fn pool_set(&self, name: impl Into<String>) -> PoolSet {
         PoolSet { client: self.clone(), name: name.into() }
@@ -24,7 +24,7 @@ impl Client {
 }
 
 impl PoolSet {
-    /// The queues of its pools by name, at most 500.
+    /// Returns the queues of the set's pools, ordered by name, at most 500.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name of the set.
@@ -32,7 +32,7 @@ impl PoolSet {
         self.client.broker().pools_of_set(&self.name).await
     }
 
-    /// Puts a pool into the set.
+    /// Adds a pool to the set.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
@@ -40,7 +40,7 @@ impl PoolSet {
         self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, true).await
     }
 
-    /// Takes a pool out of the set.
+    /// Removes a pool from the set.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
@@ -48,11 +48,12 @@ impl PoolSet {
         self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, false).await
     }
 
-    /// Gives a job to each of its pools: by its mode to an addressed one, into the queue of a
-    /// shared one. One result per pool.
+    /// Sends a copy of the job to each pool of the set: an addressed pool picks the slot by its
+    /// mode, a shared pool gets the job in its queue. Returns one result per pool.
     ///
     /// # Errors
-    /// [`Error::is_gone`] for a set without pools, or whatever keeps them from being listed.
+    /// [`Error::is_gone`] for a set without pools; also returns an error when the pools cannot be
+    /// listed.
     pub async fn cast<J: Job + Clone>(
         &self,
         job: J,
@@ -60,7 +61,7 @@ impl PoolSet {
         let queues = self.pools().await?;
         if queues.is_empty() {
             return Err(Error::gone(format!(
-                "pool set {:?} has no pools: put one in with Pool::join_set or PoolSet::add",
+                "pool set {:?} has no pools: add one with Pool::join_set or PoolSet::add",
                 self.name
             )));
         }

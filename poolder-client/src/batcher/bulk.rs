@@ -1,4 +1,4 @@
-//! Many pushes, one call after the other.
+//! Pushes many entries, in one call after the other.
 
 use std::future::{Future, IntoFuture};
 use std::iter::Peekable;
@@ -13,28 +13,28 @@ use crate::batcher::handle::BatcherHandle;
 use crate::batcher::push::{OwnToken, Patience, Push};
 use crate::batcher::refusal::refusal;
 
-/// Many entries, in their order: awaiting their [`Push`] says how far it came, as a [`Bulk`].
+/// Many entries, pushed in their order. Awaiting their [`Push`] returns a [`Bulk`].
 #[derive(Debug)]
 pub struct Many<I>(I);
 
-/// How far a push of many came. The first `stored` entries are stored, the next `unknown` may be,
-/// and the rest is not.
+/// The result of a push of many entries. The first `stored` entries are stored, the next `unknown`
+/// entries may be stored, and the remaining entries are not stored.
 #[derive(Debug)]
-#[must_use = "not all entries need be stored: look, or call all()"]
+#[must_use = "some entries may not be stored: check the fields or call all()"]
 pub struct Bulk {
-    /// So many entries are stored.
+    /// Number of entries that are stored.
     pub stored: u64,
-    /// So many more may be: their reply was lost.
+    /// Number of entries after them that may be stored: the reply of their call was lost.
     pub unknown: u64,
-    /// So many batches were sealed by it.
+    /// Number of batches that this push sealed.
     pub sealed: u64,
-    /// Why the rest is not stored; `None` when all is.
+    /// The reason why the remaining entries are not stored; `None` when all entries are stored.
     pub error: Option<Error>,
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
-    /// Pushes many, in their order: as many batches as fit are sealed on the way. Entries are
-    /// serialized as they go, 500 or 1 MiB at a time.
+    /// Pushes many entries in their order. Each batch that becomes full on the way is sealed.
+    /// Entries are serialized and sent in chunks of at most 500 entries or 1 MiB.
     pub fn push_many<I>(&self, entries: I) -> Push<'_, T, Many<I::IntoIter>>
     where
         I: IntoIterator<Item = T, IntoIter: Send>,
@@ -44,10 +44,10 @@ impl<T: BatchEntry> BatcherHandle<T> {
 }
 
 impl Bulk {
-    /// How many entries are stored, if all are.
+    /// Returns the number of stored entries if all entries are stored.
     ///
     /// # Errors
-    /// Why not.
+    /// Returns [`Bulk::error`], the reason why some entries are not stored.
     pub fn all(self) -> Result<u64, Error> {
         match self.error {
             Some(error) => Err(error),
@@ -80,14 +80,15 @@ impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<'_, T, Many<I>> {
         let mut source = entries.map(|entry| handle.encode(&entry)).peekable();
         let mut ahead = next_chunk(&mut source);
         loop {
-            let (chunk, broken) = ahead;
+            let (chunk, failed) = ahead;
             let push = push_chunk(handle, &chunk, patience, token.as_ref(), bulk);
-            // What precedes an entry that cannot be serialized is pushed before that is said.
-            if let Some(error) = broken {
+            // The entries before one that cannot be serialized are pushed before its error is
+            // returned.
+            if let Some(error) = failed {
                 push.await?;
                 return Err(error);
             }
-            // While these are on their way, the next are serialized.
+            // The next chunk is serialized while this chunk is on its way.
             let (pushed, next) = tokio::join!(push, async { next_chunk(&mut source) });
             pushed?;
             if chunk.is_empty() {
@@ -98,7 +99,7 @@ impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<'_, T, Many<I>> {
     }
 }
 
-/// Pushes what goes into one call, in as many calls as it takes.
+/// Pushes one chunk of entries, in as many calls as the server needs to take all of them.
 async fn push_chunk<T: BatchEntry>(
     handle: &BatcherHandle<T>,
     chunk: &[Vec<u8>],
@@ -110,8 +111,8 @@ async fn push_chunk<T: BatchEntry>(
     let mut rest = chunk;
     let mut patience = Patience::new(patience);
     while !rest.is_empty() {
-        // A receipt is that of a place in the sequence, so that a chunk of which the server took
-        // only a part goes on where it stopped. No token of a user's has a '#'.
+        // Each token names a position in the sequence, so a chunk of which the server stored only a
+        // part continues at the first entry that is missing. A caller's token never contains '#'.
         let token = token.map(|OwnToken { name, window }| OwnToken {
             name: format!("{name}#{}", bulk.stored),
             window: *window,
@@ -136,7 +137,8 @@ async fn push_chunk<T: BatchEntry>(
     Ok(())
 }
 
-/// As many entries as go into one call, and the error of the one that ended them early.
+/// Takes the entries of the next call from `source`. Also returns the error of an entry that could
+/// not be serialized, which ends the chunk early.
 fn next_chunk(
     source: &mut Peekable<impl Iterator<Item = Result<Vec<u8>, Error>>>,
 ) -> (Vec<Vec<u8>>, Option<Error>) {

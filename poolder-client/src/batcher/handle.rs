@@ -1,4 +1,4 @@
-//! Entries for a batcher: pushed from any host, looked at, taken out, sealed early.
+//! Entries of a batcher: pushed from any host, listed, popped, sealed early.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError};
@@ -12,8 +12,9 @@ use crate::batcher::BatchEntry;
 use crate::batcher::refusal::too_large;
 use crate::batcher::shared::BatcherState;
 
-/// The way to one batcher, and one group of it, for entries of type `T`: from
-/// [`Client::batcher`](crate::Client::batcher). Cheap to clone; all handles of a client push together.
+/// Handle of one group of one batcher, for entries of type `T`; made by
+/// [`Client::batcher`](crate::Client::batcher). Cheap to clone. Pushes of all handles of a client
+/// share calls.
 ///
 /// ```no_run
 /// # use poolder_client::Client;
@@ -35,18 +36,19 @@ impl<T: BatchEntry> BatcherHandle<T> {
         Self { shared, group: "".into(), entry: PhantomData }
     }
 
-    /// The same batcher's entries of one group: each group gathers into batches of its own. The
-    /// name is up to 128 ASCII letters, digits or any of `_-.@/+=,~`.
+    /// Returns the handle of another group of the same batcher. Each group gathers its own batches.
+    /// The name of a group is up to 128 ASCII letters, digits or any of `_-.@/+=,~`.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for another name.
+    /// [`Error::is_invalid`] for an illegal name.
     pub fn group(&self, group: impl AsRef<str>) -> Result<Self, Error> {
         check_group(group.as_ref())?;
         Ok(Self { group: group.as_ref().into(), ..self.clone() })
     }
 
-    /// Stores the batcher's options, so that pushes need not wait for its first node; or finds
-    /// that they are stored. Returns those that hold.
+    /// Stores the batcher's options unless they are stored already, so that pushes need not wait
+    /// for the batcher's first node. Returns the options in effect: the stored ones if their
+    /// revision is later.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when other options are stored under the same revision.
@@ -57,27 +59,28 @@ impl<T: BatchEntry> BatcherHandle<T> {
         Ok(stored)
     }
 
-    /// Declares the options with the first push.
+    /// Declares the options later, with the first push.
     #[doc(hidden)]
     pub fn declare_later(&self, options: BatchOptions) {
         let declared = &self.shared.declared;
         *declared.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
     }
 
-    /// Takes the entry at this index, from 0, out of what gathers; of whichever filling of the
-    /// list it is.
+    /// Removes the entry at this index, counted from 0, from the open list and returns the entry.
+    /// The generation of the list does not matter.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is no such entry, [`Error::is_codec`] when it is not of this
-    /// type: it is out then, and the error's text says so.
+    /// [`Error::is_gone`] when there is no such entry, [`Error::is_codec`] when the entry is not a
+    /// `T`: the entry is removed nevertheless, and the error's text says so.
     pub async fn pop_at(&self, index: u64) -> Result<Popped<T>, Error> {
         self.pop(None, index).await
     }
 
-    /// The same, if the list is still of that generation: as a look at it told.
+    /// Removes and returns an entry like [`BatcherHandle::pop_at`], but only if the list still has
+    /// this generation, as returned by [`BatcherHandle::list`].
     ///
     /// # Errors
-    /// As [`BatcherHandle::pop_at`]; [`Error::is_gone`] also when it was sealed meanwhile.
+    /// As [`BatcherHandle::pop_at`]; [`Error::is_gone`] also when the list was sealed meanwhile.
     pub async fn pop_at_of(&self, generation: u64, index: u64) -> Result<Popped<T>, Error> {
         self.pop(Some(generation), index).await
     }
@@ -91,34 +94,35 @@ impl<T: BatchEntry> BatcherHandle<T> {
         Ok(Popped { entry, generation: popped.generation })
     }
 
-    /// How many entries gather.
+    /// Returns the number of entries in the group's open list.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn len(&self) -> Result<u64, Error> {
         self.shared.broker.batch_len(&self.shared.home, &self.group).await
     }
 
-    /// True when no entry gathers.
+    /// Returns true when the group's open list is empty.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn is_empty(&self) -> Result<bool, Error> {
         Ok(self.len().await? == 0)
     }
 
-    /// Seals what has gathered, however little. Returns the batch job, or none when nothing has.
+    /// Seals the group's open list, however few entries it holds. Returns the batch job, or `None`
+    /// when the list is empty.
     ///
     /// # Errors
-    /// [`Error::is_unknown`] when the reply was lost; to repeat it does no harm.
+    /// [`Error::is_unknown`] when the reply was lost; calling it again does no harm.
     pub async fn flush(&self) -> Result<Option<JobId>, Error> {
         self.shared.broker.flush_batch(&self.shared.home, &self.group).await
     }
 
-    /// Looks at up to 500 of the entries that gather, from that index on.
+    /// Reads up to 500 entries of the group's open list, starting at index `from`.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when one is not of this type.
+    /// [`Error::is_codec`] when an entry is not a `T`.
     pub async fn list(&self, from: u64) -> Result<Listed<T>, Error> {
         let BatcherState { home, broker, .. } = &*self.shared;
         let seen = broker.gathering(home, &self.group, from, CHUNK).await?;
@@ -130,36 +134,37 @@ impl<T: BatchEntry> BatcherHandle<T> {
         })
     }
 
-    /// Looks at up to 500 entries of a sealed batch, from that index on, in the order of pushes.
+    /// Reads up to 500 entries of a sealed batch, starting at index `from`, in the order of pushes.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when one is not of this type.
+    /// [`Error::is_codec`] when an entry is not a `T`.
     pub async fn list_sealed(&self, batch: JobId, from: u64) -> Result<Vec<T>, Error> {
         let partition = self.shared.home.partition();
         let entries = self.shared.broker.sealed_entries(partition, batch, from, CHUNK).await?;
         entries.iter().map(|entry| self.decode(entry)).collect()
     }
 
-    /// The groups that gather entries, at most so many.
+    /// Returns the groups that have an open list, at most `most` of them.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn open(&self, most: usize) -> Result<Vec<OpenBatch>, Error> {
         self.shared.broker.open_batches(&self.shared.home, most).await
     }
 
-    /// The sealed batches that are not done, of all groups, at most so many, in no order.
+    /// Returns the sealed batches of all groups that are not done, at most `most` of them, in no
+    /// order.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn sealed(&self, most: usize) -> Result<Vec<SealedBatch>, Error> {
         self.shared.broker.sealed_batches(&self.shared.home, most).await
     }
 
-    /// The batcher in numbers.
+    /// Returns the batcher's counts of groups, entries and batches.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn sums(&self) -> Result<BatcherSums, Error> {
         self.shared.broker.batcher_sums(&self.shared.home).await
     }
@@ -179,15 +184,14 @@ impl<T: BatchEntry> BatcherHandle<T> {
     }
 }
 
-/// A part of what gathers in a group.
+/// A part of a group's open list, as returned by [`BatcherHandle::list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// Names this filling of the list, for [`BatcherHandle::pop_at_of`]; `None` when nothing
-    /// gathers.
+    /// The generation of the list, for [`BatcherHandle::pop_at_of`]; `None` when the list is empty.
     pub generation: Option<u64>,
-    /// How many entries there are in all.
+    /// Number of entries in the whole list.
     pub len: u64,
-    /// The entries that were asked for.
+    /// The entries from the requested index on, at most 500.
     pub entries: Vec<T>,
 }
 

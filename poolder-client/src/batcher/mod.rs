@@ -1,6 +1,6 @@
-//! Entries for a batcher: pushed from any host, looked at, taken out, sealed early.
+//! Entries of a batcher: pushed from any host, listed, popped, sealed early.
 //!
-//! Below [`Client`](crate::Client), which keeps what the handles of a batcher share.
+//! [`Client`](crate::Client) keeps the state that the handles of one batcher share.
 
 mod bulk;
 mod handle;
@@ -16,7 +16,7 @@ pub use handle::{BatcherHandle, Listed};
 pub use push::{One, Push};
 pub(crate) use shared::BatcherState;
 
-/// What can be an entry: any value that serde can store and read.
+/// A value that can be an entry: any type that serde can serialize and deserialize.
 pub trait BatchEntry: Serialize + DeserializeOwned + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> BatchEntry for T {}

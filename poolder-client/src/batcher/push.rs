@@ -1,4 +1,4 @@
-//! One push, with whatever differs from the defaults, awaited like a future.
+//! One push with its options, awaited like a future.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use crate::batcher::handle::BatcherHandle;
 use crate::batcher::refusal::{check_fits, refusal};
 use crate::batcher::shared::BatcherState;
 
-/// How often a push under a token is sent again when its reply was lost.
-const RESENDS: u32 = 4;
+/// Number of times a push under a token is sent again after its reply was lost.
+const MAX_RESENDS: u32 = 4;
 
-/// What is about to be pushed: [`One`] entry or [`Many`](super::Many). Nothing happens until it is
-/// awaited.
+/// A prepared push of [`One`] entry or of [`Many`](super::Many). Awaiting it sends it; before that
+/// nothing happens.
 #[must_use = "nothing is pushed until this is awaited"]
 pub struct Push<'h, T, E> {
     pub(super) handle: &'h BatcherHandle<T>,
@@ -27,14 +27,14 @@ pub struct Push<'h, T, E> {
     pub(super) token: Option<OwnToken>,
 }
 
-/// One entry: awaiting its [`Push`] says whether it is stored.
+/// One entry. Awaiting its [`Push`] returns whether the entry is stored.
 #[derive(Debug)]
 pub struct One<T> {
     entry: T,
     end: ListEnd,
 }
 
-/// A token and its window.
+/// A token of a push and the time for which its receipt is kept.
 #[derive(Debug, Clone)]
 pub(super) struct OwnToken {
     pub(super) name: String,
@@ -42,7 +42,7 @@ pub(super) struct OwnToken {
 }
 
 impl OwnToken {
-    /// A name that nobody else has.
+    /// Makes a token with a unique name.
     pub(super) fn any(window: Duration) -> Self {
         Self { name: JobId::generate().to_string(), window }
     }
@@ -68,17 +68,18 @@ impl<T> One<T> {
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
-    /// Pushes one entry behind the others: await it. A list is one entry. Pushes that meet in a
-    /// process travel together, in their order.
+    /// Pushes one entry to the back of the list when awaited. A `Vec` is pushed as a single entry.
+    /// Pushes of one process that happen at the same time share calls, in their order.
     ///
     /// # Errors
-    /// When awaited: [`Error::is_full`] when as much waits as may, [`Error::is_unknown`] when the
-    /// reply was lost: the entry may be stored. [`Push::idempotent`] makes it safe to repeat.
+    /// When awaited: [`Error::is_full`] when the batcher's limit of entries or groups is reached,
+    /// [`Error::is_unknown`] when the reply was lost: the entry may be stored. [`Push::idempotent`]
+    /// makes it safe to push again.
     pub fn push(&self, entry: T) -> Push<'_, T, One<T>> {
         Push::new(self, One::back(entry))
     }
 
-    /// Pushes one entry before the others.
+    /// Pushes one entry to the front of the list when awaited.
     pub fn push_front(&self, entry: T) -> Push<'_, T, One<T>> {
         Push::new(self, One::front(entry))
     }
@@ -89,24 +90,24 @@ impl<'h, T, E> Push<'h, T, E> {
         Self { handle, entries, patience: Duration::ZERO, token: None }
     }
 
-    /// Waits up to this time for room, each time when as much waits as may, instead of failing at
-    /// once.
+    /// Waits up to this time for room whenever the batcher is full, instead of failing at once.
     pub fn wait(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Makes it safe to send again: calls whose reply is lost are sent again by themselves, and
-    /// each entry is stored once. Receipts are kept for this time. Such a push travels alone.
+    /// Makes the push safe to send again: a call whose reply is lost is sent again automatically,
+    /// and each entry is stored once. The server keeps the receipts for `window`. Such a push does
+    /// not share calls with other pushes.
     pub fn idempotent(mut self, window: Duration) -> Self {
         self.token = Some(OwnToken::any(window));
         self
     }
 
-    /// The same under a name of your own, so that every push of this name is the same one,
-    /// whichever call, group or process it comes from; to push many again under it, in the same
-    /// order, adds what is missing. The name is 1 to 100 ASCII letters, digits or any of
-    /// `_-.@/+=,~:`.
+    /// Makes the push idempotent like [`Push::idempotent`], under a name of the caller's choice.
+    /// All pushes of this name count as the same push, whichever call, group or process sends them.
+    /// Pushing many entries again under the same name, in the same order, adds the entries that are
+    /// missing. The name is 1 to 100 ASCII letters, digits or any of `_-.@/+=,~:`.
     pub fn token(mut self, name: impl Into<String>, window: Duration) -> Self {
         self.token = Some(OwnToken { name: name.into(), window });
         self
@@ -152,7 +153,7 @@ impl<'h, T: BatchEntry> IntoFuture for Push<'h, T, One<T>> {
     }
 }
 
-/// Looks for room now and then, for a time.
+/// Waits between attempts to push to a full batcher, up to a deadline.
 pub(super) struct Patience {
     until: Instant,
     pause: Duration,
@@ -165,8 +166,8 @@ impl Patience {
         Self { until, pause: Duration::from_millis(20) }
     }
 
-    /// Lets a moment pass, longer each time, up to half a second; fails with the error when the
-    /// time is up.
+    /// Sleeps before the next attempt, longer each time, up to half a second. Returns `error` when
+    /// the deadline has passed.
     pub(super) async fn or(&mut self, error: Error) -> Result<(), Error> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -179,7 +180,7 @@ impl Patience {
 }
 
 impl BatcherState {
-    /// Pushes under a token, in a call of its own.
+    /// Pushes one entry under a token, in a separate call.
     async fn push_alone(
         &self,
         group: &str,
@@ -195,7 +196,7 @@ impl BatcherState {
         }
     }
 
-    /// Pushes entries in one call; under a token it is sent again when the reply was lost.
+    /// Pushes entries in one call. Under a token, the call is sent again when its reply was lost.
     pub(super) async fn push_chunk(
         &self,
         group: &str,
@@ -222,7 +223,7 @@ impl BatcherState {
                 Ok(pushed) => return Ok(pushed),
                 Err(error)
                     if token.is_some()
-                        && resent < RESENDS
+                        && resent < MAX_RESENDS
                         && (error.is_unknown() || error.is_refused()) =>
                 {
                     tokio::time::sleep(Duration::from_millis(50 << resent)).await;

@@ -1,9 +1,9 @@
-//! What is wrong with a push: an entry that is too large, or a batcher that has no room.
+//! Errors of a push: an entry is too large, or the batcher is full.
 
 use poolder_core::Error;
 use poolder_core::broker::{BatchOptions, BatcherHome, PushVerdict};
 
-/// Says whether an entry of that size fits into a batch.
+/// Returns an error when an entry of this size does not fit into a batch.
 pub(super) fn check_fits(options: &BatchOptions, bytes: usize) -> Result<(), Error> {
     match options.max_bytes {
         Some(most) if bytes as u64 > most => Err(too_large(bytes, most)),
@@ -11,7 +11,7 @@ pub(super) fn check_fits(options: &BatchOptions, bytes: usize) -> Result<(), Err
     }
 }
 
-/// The error for entries that had no room.
+/// Returns the error for entries that were refused; `None` when the verdict is no refusal.
 pub(super) fn refusal(
     home: &BatcherHome,
     options: &BatchOptions,
@@ -21,13 +21,13 @@ pub(super) fn refusal(
     match verdict {
         PushVerdict::Stored | PushVerdict::Options => None,
         PushVerdict::Full => Some(Error::full(format!(
-            "{} entries of batcher {name:?} wait, as many as may: push later, wait for room with \
+            "batcher {name:?} holds {} waiting entries, its limit: push later, wait for room with \
              .wait(…), or add workers",
             options.max_waiting.unwrap_or_default()
         ))),
         PushVerdict::Groups => Some(Error::full(format!(
-            "{} groups of batcher {name:?} gather entries, as many as may: push later, or use \
-             fewer groups or a shorter timeout",
+            "batcher {name:?} has {} groups with entries, its limit: push later, or use fewer \
+             groups or a shorter timeout",
             options.max_groups
         ))),
     }

@@ -1,4 +1,5 @@
-//! Pushes that meet in a process travel together: while one call is on its way, the next gathers.
+//! Combines concurrent pushes of a process into calls: pushes that arrive while a call is on its
+//! way go into the next call.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,14 +14,14 @@ use crate::batcher::refusal::{check_fits, refusal};
 
 type Reply = oneshot::Sender<Result<(), Error>>;
 
-/// What all handles of one batcher share.
+/// State that all handles of one batcher share.
 #[derive(Debug)]
 pub(crate) struct BatcherState {
     pub(super) broker: Broker,
     pub(super) home: BatcherHome,
-    /// The options this program has for it.
+    /// The options that this program declares for the batcher.
     pub(super) declared: RwLock<Option<BatchOptions>>,
-    /// Those that are stored, once they were read.
+    /// The options stored on the server, once read.
     options: RwLock<Option<Arc<BatchOptions>>>,
     queue: PushQueue,
 }
@@ -31,7 +32,8 @@ impl BatcherState {
         Self { broker, home, declared, options, queue: PushQueue::default() }
     }
 
-    /// The options that hold, read at the first push.
+    /// Returns the options in effect. The first push reads them and later pushes use the cached
+    /// copy.
     pub(super) async fn options(&self) -> Result<Arc<BatchOptions>, Error> {
         let known = self.options.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = known {
@@ -42,28 +44,29 @@ impl BatcherState {
             Some(declared) => self.broker.declare_batcher(&self.home, &declared).await?,
             None => self.broker.batcher_options(&self.home).await?,
         };
-        // A failure costs only a line in a listing.
+        // A failure only leaves the queue out of the list of queues.
         if let Err(error) = self.broker.register_queue(self.home.partition()).await {
-            tracing::debug!(queue = %self.home.partition().queue, %error, "not registered");
+            let queue = &self.home.partition().queue;
+            tracing::debug!(%queue, %error, "could not register the batcher's queue");
         }
         let options = Arc::new(options);
         *self.options.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&options));
         Ok(options)
     }
 
-    /// A batcher that is gone may come back with other options.
+    /// Forgets the options when the batcher is gone, which may return with other options.
     pub(super) fn learn_from(&self, error: &Error) {
         if error.is_gone() {
             self.forget_options();
         }
     }
 
-    /// Others are stored by now.
+    /// Forgets the cached options, since other options are stored by now.
     pub(super) fn forget_options(&self) {
         *self.options.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Pushes an entry together with whatever else is pushed.
+    /// Pushes an entry in a call that it shares with other waiting pushes.
     pub(super) async fn push_with_others(
         self: &Arc<Self>,
         group: Arc<str>,
@@ -72,19 +75,20 @@ impl BatcherState {
     ) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         if self.queue.put(Waiter { group, end, entry, reply }) {
-            // A task of its own, since the one that pushes may be dropped. It ends by itself.
+            // A separate task, since the caller's future may be dropped. The task ends when no push
+            // waits.
             tokio::spawn(PushTask { shared: Arc::clone(self), finished: false }.run());
         }
         answer.await.unwrap_or_else(|_| {
-            Err(Error::unknown("the runtime went down while an entry was pushed"))
+            Err(Error::unknown("the runtime stopped while an entry was pushed"))
         })
     }
 
-    /// Sends entries, one call for each group. Returns the answers.
-    async fn carry(&self, mut waiters: Vec<Waiter>) -> Vec<Answer> {
+    /// Sends entries, in one pipeline with one call for each group. Returns the replies.
+    async fn send_all(&self, mut waiters: Vec<Waiter>) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(waiters.len());
         let mut refusal = Error::refused("the batcher's options keep changing, push again");
-        // A second time when other options are stored than were known.
+        // Repeated when the stored options turn out to differ from the cached ones.
         for _ in 0..3 {
             match self.options().await {
                 Ok(options) => waiters = self.send(&options, waiters, &mut answers).await,
@@ -102,7 +106,7 @@ impl BatcherState {
         answers
     }
 
-    /// Sends entries and notes the answers; returns those to be sent again.
+    /// Sends entries once and adds the replies to `answers`. Returns the entries to send again.
     async fn send(
         &self,
         options: &BatchOptions,
@@ -150,7 +154,7 @@ impl BatcherState {
     }
 }
 
-/// A pushed entry and who waits for it.
+/// A pushed entry and the channel to its caller.
 struct Waiter {
     group: Arc<str>,
     end: ListEnd,
@@ -158,7 +162,7 @@ struct Waiter {
     reply: Reply,
 }
 
-/// Where pushes wait for the next call. It is bounded by the pushes in flight, each of which waits
+/// Pushes that wait for the next call. Their number is bounded by the callers, each of which waits
 /// for its reply.
 #[derive(Default)]
 struct PushQueue {
@@ -168,32 +172,32 @@ struct PushQueue {
 #[derive(Default)]
 struct QueueState {
     waiting: VecDeque<Waiter>,
-    /// True while somebody carries the waiting away.
+    /// True while a task sends the waiting pushes.
     busy: bool,
 }
 
 impl std::fmt::Debug for PushQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting.len();
-        f.debug_struct("Desk").field("waiting", &waiting).finish()
+        f.debug_struct("PushQueue").field("waiting", &waiting).finish()
     }
 }
 
 impl PushQueue {
-    /// Lays an entry down; true when somebody must be found to carry it.
+    /// Adds an entry; returns true when no task is sending, so that the caller must start one.
     fn put(&self, waiter: Waiter) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.waiting.push_back(waiter);
         !std::mem::replace(&mut inner.busy, true)
     }
 
-    /// Takes what fits into one call, in order; nothing ends the carrying.
+    /// Takes the entries of the next call, in order. An empty result ends the task that sends.
     fn take(&self) -> Vec<Waiter> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken: Vec<Waiter> = vec![];
         let mut bytes = 0;
         while let Some(next) = inner.waiting.pop_front() {
-            // Who gave up before it was sent does not want it to be.
+            // The caller gave up before its entry was sent, so the entry is dropped.
             if next.reply.is_closed() {
                 continue;
             }
@@ -208,7 +212,7 @@ impl PushQueue {
         taken
     }
 
-    /// Nobody carries any more, and who waits is told so.
+    /// Drops all waiting pushes, whose callers get an error, and lets the next push start a task.
     fn abandon(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.waiting.clear();
@@ -216,7 +220,7 @@ impl PushQueue {
     }
 }
 
-/// Carries entries away until none waits.
+/// The task that sends pushes until none waits.
 struct PushTask {
     shared: Arc<BatcherState>,
     finished: bool,
@@ -224,30 +228,31 @@ struct PushTask {
 
 impl PushTask {
     async fn run(mut self) {
-        // Those who push at this very moment come along.
+        // Pushes that other tasks make at this moment join the first call.
         tokio::task::yield_now().await;
         let mut answers = vec![];
         loop {
             let taken = self.shared.queue.take();
             if taken.is_empty() {
-                // From here on somebody else may be at it.
+                // From here on another task may have been started.
                 self.finished = true;
-                answers.into_iter().for_each(Answer::tell);
+                answers.into_iter().for_each(Answer::deliver);
                 return;
             }
-            let told = async {
-                // The server works on the next call while those of the last one go on.
+            let replies = async {
+                // Callers continue while the server works on the next call.
                 tokio::task::yield_now().await;
-                answers.into_iter().for_each(Answer::tell);
+                answers.into_iter().for_each(Answer::deliver);
             };
-            let (fresh, ()) = tokio::join!(self.shared.carry(taken), told);
+            let (fresh, ()) = tokio::join!(self.shared.send_all(taken), replies);
             answers = fresh;
         }
     }
 }
 
 impl Drop for PushTask {
-    /// Dropped on its way, with the runtime: another runtime may go on with what is new.
+    /// When the runtime stops, the task is dropped unfinished; the next push, on another runtime,
+    /// starts a new task.
     fn drop(&mut self) {
         if !self.finished {
             self.shared.queue.abandon();
@@ -255,7 +260,7 @@ impl Drop for PushTask {
     }
 }
 
-/// Entries of one group on their way to one end.
+/// Entries of one group that go to the same end of its list.
 struct GroupedPush {
     group: Arc<str>,
     end: ListEnd,
@@ -263,7 +268,8 @@ struct GroupedPush {
     replies: Vec<Reply>,
 }
 
-/// One heap per group, and a new one where the end changes; not of entries that no batch can take.
+/// Sorts entries by group, in their order; a change of the end begins a new item. Entries that are
+/// too large for any batch get an error in `answers`.
 fn grouped(
     options: &BatchOptions,
     waiters: Vec<Waiter>,
@@ -286,7 +292,7 @@ fn grouped(
     grouped
 }
 
-/// What a pusher is to be told.
+/// The result of a push and the channel to its caller.
 struct Answer {
     reply: Reply,
     result: Result<(), Error>,
@@ -297,8 +303,8 @@ impl Answer {
         Self { reply, result: Err(error.repeated()) }
     }
 
-    /// Who no longer waits is not told.
-    fn tell(self) {
+    /// Sends the result to the caller, unless the caller has stopped waiting.
+    fn deliver(self) {
         let _ = self.reply.send(self.result);
     }
 }

@@ -1,4 +1,4 @@
-//! One enqueue, with whatever differs from the defaults, awaited like a future.
+//! One enqueue with its options, awaited like a future.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
 use crate::client::Client;
 use crate::enqueue::encode::{encode, plain};
 
-/// A job about to be enqueued. Nothing happens until it is awaited.
+/// A job about to be enqueued. Awaiting it enqueues the job; before that nothing happens.
 #[derive(Debug)]
 #[must_use = "a job is enqueued when this is awaited"]
 pub struct Enqueue<'c, J> {
@@ -28,7 +28,7 @@ pub struct Enqueue<'c, J> {
 }
 
 impl Client {
-    /// Enqueues a job: await it as it is, or say first when, where and how.
+    /// Enqueues a job when awaited; set its time, queue and other options first.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -48,7 +48,7 @@ impl Client {
         Enqueue::new(self, job)
     }
 
-    /// Enqueues many jobs with their defaults, in pipelines. One result per job, in order.
+    /// Enqueues many jobs with their defaults, in pipelines. Returns one result per job, in order.
     pub async fn enqueue_many<J: Job>(
         &self,
         jobs: impl IntoIterator<Item = J>,
@@ -57,8 +57,8 @@ impl Client {
         self.enqueue_prepared(prepared).await
     }
 
-    /// Enqueues jobs that [`Enqueue::prepare`] made, of any kinds and options, in pipelines. One
-    /// result per job, in order; what could not be prepared stays the error that it is.
+    /// Enqueues jobs made by [`Enqueue::prepare`], of any kinds and options, in pipelines. Returns
+    /// one result per job, in order; a job that could not be prepared keeps its error.
     pub async fn enqueue_prepared(
         &self,
         prepared: Vec<Result<NewJob, Error>>,
@@ -101,76 +101,78 @@ impl<'c, J: Job> Enqueue<'c, J> {
         }
     }
 
-    /// Another queue than the job's own.
+    /// Sets the queue. Default: the queue of the job's type.
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = Some(queue.into());
         self
     }
 
-    /// The lane in which it waits. Default [`Lane::Normal`].
+    /// Sets the lane in which the job waits. Default [`Lane::Normal`].
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// Not before this time has passed, by the server's clock.
+    /// Delays the job by this time, by the server's clock.
     pub fn after(mut self, delay: Duration) -> Self {
         self.when = When::In(delay);
         self
     }
 
-    /// Not before this moment, by the server's clock. A moment in the past means at once.
+    /// Delays the job until this moment, by the server's clock. A moment in the past means at once.
     pub fn at(mut self, at: impl Into<Timestamp>) -> Self {
         self.when = When::At(at.into());
         self
     }
 
-    /// A name of your own: the job's id is derived from it and the queue, so that it can be found
-    /// again. It names the job: while one of this id waits for its time, another does not replace
-    /// it. To make it one job also when it is ready or done, add [`Enqueue::idempotent`].
+    /// Derives the job's id from this name and the queue, so that the job can be found again. While
+    /// a job of this id waits for its time, another enqueue does not replace it. Add
+    /// [`Enqueue::idempotent`] to prevent a second job also while the first is ready or done.
     pub fn id(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Another policy than the job's own.
+    /// Sets the policy. Default: the job's own.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Makes repetitions with the same id, within this time, the same job. When a reply is lost
-    /// the enqueue is sent again by itself. Costs a script and a key that lives as long.
+    /// Treats enqueues with the same id within this time as the same job. An enqueue whose reply is
+    /// lost is sent again automatically. Costs a script and a key that is kept for `window`.
     pub fn idempotent(mut self, window: Duration) -> Self {
         self.idempotent = Some(window);
         self
     }
 
-    /// How far the job must have come before this returns. Default [`Durability::Memory`].
+    /// Sets how safely the job must be stored before the enqueue returns. Default
+    /// [`Durability::Memory`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Records how the job ends, be it without a result, dead or cancelled, and keeps that for this
-    /// long, so that [`Client::await_result`] ends at once however it ends. Without it only a
-    /// result is recorded, for 24 hours. Costs a script per job when it is settled.
+    /// Records the job's completion, also when the job ends without a result, dead or cancelled,
+    /// and keeps the record for this time, so that [`Client::await_result`] returns at once however
+    /// the job ends. Without it only a result is recorded, for 24 hours. Costs a script per job
+    /// when the job is settled.
     pub fn keep_completion(mut self, kept: Duration) -> Self {
         self.completion_kept = Some(kept);
         self
     }
 
-    /// Lets the worker's `handle_call` run it.
+    /// Makes the worker run the job with `handle_call`.
     pub(crate) fn calling(mut self) -> Self {
         self.call = true;
         self
     }
 
-    /// Checks and serializes the job without sending it; for [`Client::enqueue_prepared`].
+    /// Checks and serializes the job without sending it, for [`Client::enqueue_prepared`].
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal queue, kind, lane or policy, [`Error::is_too_large`]
-    /// for a payload above 1 MiB, [`Error::is_codec`] when it cannot be serialized.
+    /// for a payload above 1 MiB, [`Error::is_codec`] when the payload cannot be serialized.
     pub fn prepare(&self) -> Result<NewJob, Error> {
         if matches!(self.lane, Lane::Front | Lane::Suspect) {
             return Err(Error::invalid(format!(

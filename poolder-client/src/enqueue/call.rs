@@ -1,4 +1,4 @@
-//! A synchronous call: a job is enqueued, and its result awaited.
+//! A synchronous call: enqueues a job and waits for its result.
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::enqueue::Enqueue;
 
-/// How long a call waits unless it is told otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The end is kept this much longer than the caller waits.
-const MARGIN: Duration = Duration::from_secs(60);
+/// Default time that a call waits.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Extra time for which the completion record is kept after the caller's timeout.
+const RECORD_MARGIN: Duration = Duration::from_secs(60);
 
-/// A job about to be enqueued and waited for. Nothing happens until it is awaited.
+/// A job about to be enqueued and waited for. Awaiting it makes the call; before that nothing
+/// happens.
 #[must_use = "a call is made when this is awaited"]
 pub struct Call<'c, J, T> {
     enqueue: Enqueue<'c, J>,
@@ -33,11 +34,11 @@ impl<J, T> std::fmt::Debug for Call<'_, J, T> {
 }
 
 impl Client {
-    /// Enqueues a job and waits for what the worker's `handle_call` returns, by default that of its
-    /// `handle_job`. A job that dies, is cancelled, or is
-    /// done without a result ends the wait at once; ask for `()` when no result is expected.
+    /// Enqueues a job and waits for the value that the worker's `handle_call` returns; by default
+    /// `handle_call` runs `handle_job`. A job that dies, is cancelled, or is done without a result
+    /// ends the wait at once. Ask for `()` when no result is expected.
     ///
-    /// The call is no transaction: when the caller gives up, the job goes on.
+    /// The call is no transaction: when the caller stops waiting, the job continues.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -52,31 +53,31 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn call<J: Job, T: DeserializeOwned>(&self, job: J) -> Call<'_, J, T> {
-        let (enqueue, timeout) = (self.enqueue(job), TIMEOUT);
+        let (enqueue, timeout) = (self.enqueue(job), DEFAULT_TIMEOUT);
         Call { enqueue, client: self, timeout, result: PhantomData }
     }
 }
 
 impl<J: Job, T> Call<'_, J, T> {
-    /// How long to wait. Default 30 s.
+    /// Sets how long to wait. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Another queue than the job's own.
+    /// Sets the queue. Default: the queue of the job's type.
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.enqueue = self.enqueue.queue(queue);
         self
     }
 
-    /// The lane in which it waits. Default [`Lane::Normal`].
+    /// Sets the lane in which the job waits. Default [`Lane::Normal`].
     pub fn lane(mut self, lane: Lane) -> Self {
         self.enqueue = self.enqueue.lane(lane);
         self
     }
 
-    /// Another policy than the job's own.
+    /// Sets the policy. Default: the job's own.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.enqueue = self.enqueue.policy(policy);
         self
@@ -84,22 +85,23 @@ impl<J: Job, T> Call<'_, J, T> {
 }
 
 impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
-    /// The result. Errors of the enqueue; [`Error::is_timeout`] when the time is up;
-    /// [`Error::is_dead`], [`Error::is_cancelled`], [`Error::is_no_result`] when the job ended
-    /// that way; [`Error::is_codec`] when the result is not a `T`.
+    /// The result, or an error of the enqueue; [`Error::is_timeout`] when the time is up;
+    /// [`Error::is_dead`], [`Error::is_cancelled`], [`Error::is_no_result`] when the job ended that
+    /// way; [`Error::is_codec`] when the result is not a `T`.
     type Output = Result<T, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { enqueue, client, timeout, .. } = self;
-        let prepared = enqueue.calling().keep_completion(timeout.saturating_add(MARGIN)).prepare();
+        let prepared =
+            enqueue.calling().keep_completion(timeout.saturating_add(RECORD_MARGIN)).prepare();
         Box::pin(async move {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);
             let (partition, job) = (new.partition.clone(), new.envelope.id());
             let mut waiter = client.waiters().enter(&partition, job);
             client.register(&partition).await;
-            // The subscription is on its way while the job is.
+            // Subscribes to the completion hint while the job is sent.
             let (receipt, _) = tokio::join!(client.broker().enqueue(&new), waiter.listen());
             let handle = Handle::from(receipt?);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)

@@ -1,4 +1,4 @@
-//! One job for a slot of an addressed pool, or for all of them, awaited like a future.
+//! One job for one slot of an addressed pool, or for all slots, awaited like a future.
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -17,21 +17,21 @@ use crate::client::Client;
 use crate::enqueue::encode::{encode, plain};
 use crate::state::pool_cache::{CachedPool, random};
 
-/// A pool is resized now and then, not all the time.
-const TRIES: usize = 10;
-/// How long a call waits unless it is told otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The end is kept this much longer than the caller waits.
-const MARGIN: Duration = Duration::from_secs(60);
+/// Number of attempts to send a job to a pool that is resized meanwhile.
+const MAX_TRIES: usize = 10;
+/// Default time that a call waits.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Extra time for which the completion record is kept after the caller's timeout.
+const RECORD_MARGIN: Duration = Duration::from_secs(60);
 
-/// A pool that jobs are given to.
+/// The pool to which jobs are sent.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) client: Client,
     pub(super) queue: String,
-    /// For jobs that bring no policy of their own.
+    /// The policy of jobs whose own policy is the default one.
     pub(super) policy: Option<Policy>,
-    /// Its slots cannot be addressed: jobs are enqueued.
+    /// True for a shared pool, whose slots cannot be addressed: jobs are enqueued.
     pub(super) shared: bool,
 }
 
@@ -41,16 +41,16 @@ impl Target {
     }
 }
 
-/// Where a job goes.
+/// The destination of a job in its pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum To {
-    /// To the slot that the mode picks.
+    /// The slot that the pool's mode picks.
     Picked,
-    /// To this one.
+    /// The slot of this index.
     Slot(u16),
 }
 
-/// A job about to be given to a slot. Nothing happens until it is awaited.
+/// A job about to be cast to a slot. Awaiting it casts the job; before that nothing happens.
 #[derive(Debug)]
 #[must_use = "a job is cast when this is awaited"]
 pub struct Cast<J> {
@@ -61,7 +61,7 @@ pub struct Cast<J> {
     when: When,
 }
 
-/// A call about to be made. Nothing happens until it is awaited.
+/// A call of a pool. Awaiting it makes the call; before that nothing happens.
 #[must_use = "a call is made when this is awaited"]
 pub struct PoolCall<J, T> {
     cast: Cast<J>,
@@ -69,7 +69,7 @@ pub struct PoolCall<J, T> {
     reply: PhantomData<fn() -> T>,
 }
 
-/// What is left of a cast when its job was serialized.
+/// A cast whose job is serialized.
 struct Sending {
     pool: Target,
     queue: QueueName,
@@ -84,32 +84,33 @@ impl<J: Job> Cast<J> {
         Self { pool, job, to, key: None, when: When::Now }
     }
 
-    /// The key by which a [`Mode::Phash`] pool picks the slot: jobs of one key run one at a time,
-    /// in the order in which they were cast. Default: the whole payload.
+    /// Sets the key by which a [`Mode::Phash`] pool picks the slot. Jobs of one key run one at a
+    /// time, in the order in which they were cast. Default: the whole payload.
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
         self
     }
 
-    /// Not before this time has passed, by the server's clock. It then takes its place behind what
-    /// waits for its slot.
+    /// Delays the job by this time, by the server's clock. The job then joins the end of its slot's
+    /// backlog.
     pub fn after(mut self, delay: Duration) -> Self {
         self.when = When::In(delay);
         self
     }
 
-    /// Not before this moment, by the server's clock.
+    /// Delays the job until this moment, by the server's clock.
     pub fn at(mut self, at: impl Into<Timestamp>) -> Self {
         self.when = When::At(at.into());
         self
     }
 
-    /// Makes it a call: the worker's `handle_call` runs it, and its reply is waited for.
+    /// Turns the cast into a call: the worker runs the job with `handle_call`, and the caller waits
+    /// for the reply.
     pub fn call<T: DeserializeOwned>(self) -> PoolCall<J, T> {
-        PoolCall { cast: self, timeout: TIMEOUT, reply: PhantomData }
+        PoolCall { cast: self, timeout: DEFAULT_TIMEOUT, reply: PhantomData }
     }
 
-    /// Serializes the job; a call's end is kept for that long.
+    /// Serializes the job. For a call, `call` is the time for which the completion record is kept.
     fn serialize(self, call: Option<Duration>) -> Result<Sending, Error> {
         let Self { pool, job, to, key, when } = self;
         let (queue, id) = (pool.name()?, JobId::generate());
@@ -119,7 +120,7 @@ impl<J: Job> Cast<J> {
             _ => own,
         };
         let mut envelope = encode(&job, id, &queue, &policy)?;
-        // Its slot must know which jobs are one key's.
+        // The slot uses the hash to keep the jobs of one key in order.
         if let Some(key) = &key {
             envelope = envelope.keyed(hash(key))?;
         }
@@ -138,13 +139,13 @@ impl Sending {
         let client = &self.pool.client;
         let (broker, known) = (client.broker(), client.pools.get(&self.queue));
         let mut view = known.view(broker).await?;
-        // The key stays the same while the size changes.
+        // The key stays the same while the pool's size changes.
         let key = self.dispatch_key(&known, &view);
         client.register(&Partition::first(self.queue.clone())).await;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             let index = match self.place(&view, key) {
                 Ok(index) => index,
-                // What is known may be old.
+                // The cached view may be outdated.
                 Err(_) => {
                     view = known.renew(broker).await?;
                     self.place(&view, key)?
@@ -164,12 +165,13 @@ impl Sending {
             }
         }
         Err(Error::refused(format!(
-            "pool {} changes its size all the time, the job is not stored: try again",
+            "pool {} was resized during each of {MAX_TRIES} attempts, the job is not stored: try \
+             again",
             self.queue
         )))
     }
 
-    /// Stores it as a shared queue does, in that partition.
+    /// Enqueues the job as for a shared queue, in the partition of this index.
     async fn enqueue(self, index: u16) -> Result<Receipt, Error> {
         if let To::Slot(slot) = self.to
             && self.pool.shared
@@ -197,7 +199,7 @@ impl Sending {
         }
     }
 
-    /// The slot; `None` for all of them.
+    /// Returns the slot of the job; `None` for all slots.
     fn place(&self, view: &PoolView, key: u64) -> Result<Option<u16>, Error> {
         let queue = self.queue.as_str();
         match (self.to, pick(view.mode, key, view.size)) {
@@ -221,8 +223,9 @@ impl Sending {
 }
 
 impl<J: Job> IntoFuture for Cast<J> {
-    /// Where the job is; of a broadcast, only its entry. Errors: [`Error::is_gone`] when no such
-    /// pool is registered, [`Error::is_invalid`] for a slot that is none, and those of an enqueue.
+    /// The receipt of the stored job; for a broadcast only its entry is meaningful. Errors:
+    /// [`Error::is_gone`] when no such pool is registered, [`Error::is_invalid`] for a slot that
+    /// does not exist, and the errors of an enqueue.
     type Output = Result<Receipt, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -233,13 +236,13 @@ impl<J: Job> IntoFuture for Cast<J> {
 }
 
 impl<J: Job, T> PoolCall<J, T> {
-    /// How long to wait. Default 30 s.
+    /// Sets how long to wait. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// As [`Cast::key`].
+    /// Sets the key, as [`Cast::key`].
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.cast = self.cast.key(key);
         self
@@ -247,15 +250,15 @@ impl<J: Job, T> PoolCall<J, T> {
 }
 
 impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
-    /// The reply. Errors as of a cast, and as of [`Client::call`](crate::Client::call); when the
-    /// time is up, the job goes on.
+    /// The reply, or an error of a cast or of [`Client::call`](crate::Client::call). When the time
+    /// is up, the job continues.
     type Output = Result<T, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { cast, timeout, .. } = self;
         let (client, sending) =
-            (cast.pool.client.clone(), cast.serialize(Some(timeout.saturating_add(MARGIN))));
+            (cast.pool.client.clone(), cast.serialize(Some(timeout.saturating_add(RECORD_MARGIN))));
         Box::pin(async move {
             let deadline = Instant::now().checked_add(timeout);
             let handle = Handle::from(sending?.send().await?);
@@ -265,7 +268,7 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
     }
 }
 
-/// The error for a slot that is none.
+/// Returns the error for a slot that does not exist.
 pub(super) fn wrong_slot(queue: &str, index: u16, size: u16) -> Error {
     let most = size.saturating_sub(1);
     Error::invalid(format!("pool {queue} has no slot {index}: it has {size}, from 0 to {most}"))

@@ -1,13 +1,13 @@
-//! The stored form of a job, with its defaults.
+//! Builds the stored form of a job.
 
 use poolder_core::broker::{Durability, NewJob, When};
 use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
 
-/// Payloads above this size are worth a warning: Redis holds them in memory, twice over when
-/// replicated.
-const LARGE: usize = 64 * 1024;
+/// Payload size in bytes above which a warning is logged: Redis holds payloads in memory, twice
+/// when replicated.
+const WARN_BYTES: usize = 64 * 1024;
 
-/// Builds the stored form of a job.
+/// Builds the envelope of a job; warns about a large payload.
 pub(crate) fn encode<J: Job>(
     job: &J,
     id: JobId,
@@ -16,7 +16,7 @@ pub(crate) fn encode<J: Job>(
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
-    if envelope.payload_len() > LARGE {
+    if envelope.payload_len() > WARN_BYTES {
         tracing::warn!(
             kind = job.kind(), %queue, bytes = envelope.payload_len(), most = MAX_PAYLOAD,
             "large payload: store the data elsewhere and enqueue a reference to it"
@@ -25,7 +25,7 @@ pub(crate) fn encode<J: Job>(
     Ok(envelope)
 }
 
-/// The defaults of a new job.
+/// Returns a new job with the default options.
 pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> NewJob {
     NewJob {
         partition: Partition::first(queue),

@@ -1,4 +1,4 @@
-//! Sending jobs: to a queue, to a slot of a pool, with or without waiting for the result.
+//! Sends jobs to a queue or to a slot of a pool, with or without waiting for the result.
 
 mod builder;
 mod call;

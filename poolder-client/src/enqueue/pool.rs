@@ -1,4 +1,4 @@
-//! An addressed or broadcast pool, as its producers see it.
+//! Producer's handle of an addressed or broadcast pool.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::enqueue::cast::{Cast, PoolCall, Target, To, wrong_slot};
 
-/// At most this many slots are looked at in one go.
-const AT_ONCE: u16 = 64;
+/// Number of slots that are read at the same time.
+const SLOTS_AT_ONCE: u16 = 64;
 
-/// A pool in which each job goes to one certain slot of the fleet, or to all of them. Cheap to
-/// make and to clone.
+/// Handle of a pool in which each job goes to one slot of the fleet, or to all slots. Cheap to make
+/// and to clone.
 ///
 /// ```no_run
 /// # use poolder_client::Client;
@@ -33,12 +33,12 @@ const AT_ONCE: u16 = 64;
 /// ```
 pub struct PoolClient<J> {
     target: Target,
-    /// Slots of each process, where it is they that count.
+    /// Number of slots of each process, for shared and broadcast pools.
     local: Option<u16>,
     job: PhantomData<fn(J)>,
 }
 
-/// One slot of a pool.
+/// Handle of one slot of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolSlot<J> {
     pool: PoolClient<J>,
@@ -46,7 +46,7 @@ pub struct PoolSlot<J> {
 }
 
 impl Client {
-    /// The addressed or broadcast pool of this name.
+    /// Returns the handle of the addressed or broadcast pool of this name.
     #[must_use]
     pub fn pool<J: Job>(&self, queue: impl Into<String>) -> PoolClient<J> {
         let (client, queue) = (self.clone(), queue.into());
@@ -54,10 +54,10 @@ impl Client {
         PoolClient { target, local: None, job: PhantomData }
     }
 
-    /// Changes the number of slots of an addressed pool: see [`PoolClient::resize`].
+    /// Changes the number of slots of an addressed pool, as [`PoolClient::resize`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`PoolClient::resize`].
     pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<(), Error> {
         let known = self.pools.get(queue);
         if known.view(self.broker()).await?.mode == Mode::Broadcast {
@@ -69,7 +69,7 @@ impl Client {
         known.renew(self.broker()).await.map(|_| ())
     }
 
-    /// Starts an addressed pool again, and all its slots that were stopped.
+    /// Starts a stopped addressed pool again, with all its stopped slots.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
@@ -84,30 +84,31 @@ impl Client {
 }
 
 impl<J: Job> PoolClient<J> {
-    /// The policy for jobs cast from here that bring none of their own.
+    /// Sets the policy for jobs that are cast from this handle and have no policy of their own.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.target.policy = Some(policy);
         self
     }
 
-    /// Says that the pool is a shared one with that many slots in each process: its jobs are
-    /// enqueued, and whichever slot is free takes them.
+    /// Declares the pool to be shared, with `size` slots in each process. Its jobs are enqueued,
+    /// and any free slot takes them.
     #[must_use]
     pub fn shared(mut self, size: u16) -> Self {
         (self.local, self.target.shared) = (Some(size), true);
         self
     }
 
-    /// Says how many slots of a broadcast pool each process has.
+    /// Sets the number of slots that a broadcast pool has in each process.
     #[must_use]
     pub fn sized(mut self, size: u16) -> Self {
         self.local = Some(size);
         self
     }
 
-    /// How many slots it has: an addressed pool in the whole fleet, another one in each process,
-    /// as was said here, or 0.
+    /// Returns the number of slots: of an addressed pool in the whole fleet; of a shared or
+    /// broadcast pool in each process, as set by [`PoolClient::shared`] or [`PoolClient::sized`],
+    /// else 0.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
@@ -118,36 +119,36 @@ impl<J: Job> PoolClient<J> {
         }
     }
 
-    /// Gives a job to the slot that the pool's mode picks, or to all of them: await it as it is,
-    /// or say first by which key, or when.
+    /// Casts a job to the slot that the pool's mode picks, or to all slots of a broadcast pool.
+    /// Await it, or set a key or a time first.
     pub fn cast(&self, job: J) -> Cast<J> {
         Cast::new(self.target.clone(), job, To::Picked)
     }
 
-    /// Gives a job to the slot that the pool's mode picks, and waits for what the worker's
-    /// `handle_call` replies.
+    /// Casts a job to the slot that the pool's mode picks, and waits for the reply of the worker's
+    /// `handle_call`.
     pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
         self.cast(job).call()
     }
 
-    /// A certain slot, from 0.
+    /// Returns the handle of one slot, counted from 0.
     #[must_use]
     pub fn slot(&self, index: u16) -> PoolSlot<J> {
         PoolSlot { pool: self.clone(), index }
     }
 
-    /// Changes the number of slots, live. Slots beyond the size finish what they have. In a
-    /// [`Mode::Phash`] pool jobs stored from now on wait until those stored before have run, so
-    /// that no key is in two slots at once.
+    /// Changes the number of slots while the pool runs. Slots beyond the new size finish their
+    /// jobs. In a [`Mode::Phash`] pool, jobs stored after the resize wait until the jobs stored
+    /// before it have run, so that jobs of one key never run in two slots at once.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] when no such
-    /// pool is registered, [`Error::is_refused`] while a resize before it is still under way.
+    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] when no such pool
+    /// is registered, [`Error::is_refused`] while an earlier resize is still in progress.
     pub async fn resize(&self, size: u16) -> Result<(), Error> {
         self.target.client.resize_pool(&self.name()?, size).await
     }
 
-    /// Stops the pool in the whole fleet: its slots finish what they run and take no more.
+    /// Stops the pool in the whole fleet: its slots finish their running jobs and claim no more.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
@@ -156,7 +157,7 @@ impl<J: Job> PoolClient<J> {
         self.target.client.broker().stop_pool(&self.name()?, true).await
     }
 
-    /// Starts again what was stopped: the pool, and slots of it.
+    /// Starts the stopped pool again, with all its stopped slots.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
@@ -164,7 +165,7 @@ impl<J: Job> PoolClient<J> {
         self.target.client.start_pool(&self.name()?).await
     }
 
-    /// What the pool is like, and which nodes serve it.
+    /// Reads the pool's mode, size and state, and the nodes that serve it.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
@@ -173,15 +174,15 @@ impl<J: Job> PoolClient<J> {
         Ok(known.renew(self.target.client.broker()).await?.as_ref().clone())
     }
 
-    /// All its slots: where each lives, what it runs, and what waits for it.
+    /// Reads all slots of the pool: each slot's node, running job and backlog.
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn slots(&self) -> Result<Vec<SlotView>, Error> {
         let (queue, tail) = (self.name()?, self.inspect().await?.tail);
         let mut views = vec![];
-        for first in (0..tail).step_by(usize::from(AT_ONCE)) {
-            let some = (first..tail.min(first.saturating_add(AT_ONCE))).map(|index| {
+        for first in (0..tail).step_by(usize::from(SLOTS_AT_ONCE)) {
+            let some = (first..tail.min(first.saturating_add(SLOTS_AT_ONCE))).map(|index| {
                 let slot = Partition { queue: queue.clone(), index };
                 async move { self.target.client.broker().view_slot(&slot).await }
             });
@@ -200,23 +201,23 @@ impl<J: Job> PoolClient<J> {
 }
 
 impl<J: Job> PoolSlot<J> {
-    /// Its number.
+    /// Returns the slot's number.
     #[must_use]
     pub fn index(&self) -> u16 {
         self.index
     }
 
-    /// Gives it a job.
+    /// Casts a job to the slot.
     pub fn cast(&self, job: J) -> Cast<J> {
         Cast::new(self.pool.target.clone(), job, To::Slot(self.index))
     }
 
-    /// Gives it a job, and waits for what the worker's `handle_call` replies.
+    /// Casts a job to the slot, and waits for the reply of the worker's `handle_call`.
     pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
         self.cast(job).call()
     }
 
-    /// Where it lives, what it runs, and what waits for it.
+    /// Reads the slot's node, running job and backlog.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
@@ -225,8 +226,8 @@ impl<J: Job> PoolSlot<J> {
         self.pool.target.client.broker().view_slot(&slot).await
     }
 
-    /// Stops it: the job that it runs may end, and no other is claimed once this has returned. Its
-    /// backlog stays, and grows, until it is started again.
+    /// Stops the slot. Its running job may finish, and no other job is claimed once this returns.
+    /// The slot's backlog stays, and grows, until the slot is started again.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
@@ -235,7 +236,7 @@ impl<J: Job> PoolSlot<J> {
         self.pool.target.client.broker().stop_slot(&slot, true).await
     }
 
-    /// Starts it again; within a second or two some process takes it.
+    /// Starts the stopped slot again; within a second or two a process leases it.
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.

@@ -1,4 +1,4 @@
-//! The schedules of a queue, for operators and for code that changes them at run time.
+//! The schedules of a queue, for operators and for code that changes schedules at run time.
 
 use poolder_core::broker::{
     Declaration, Declared, Durability, NewJob, Receipt, ScheduleInfo, When,
@@ -9,7 +9,7 @@ use poolder_core::{
 
 use crate::client::Client;
 
-/// The schedules of one queue: [`Client::schedules`].
+/// The schedules of one queue; made by [`Client::schedules`].
 ///
 /// ```no_run
 /// # use poolder_client::Client;
@@ -32,7 +32,7 @@ pub struct Schedules {
 }
 
 impl Client {
-    /// The schedules that feed a queue.
+    /// Returns the handle of the schedules of a queue.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal queue name.
@@ -41,14 +41,14 @@ impl Client {
         Ok(Schedules { client: self.clone(), partition })
     }
 
-    /// Declares all schedules of an owner, in whatever queues: what a node does when it starts.
+    /// Declares all schedules of an owner, in any queues. A node does this when it starts.
     ///
-    /// What the code says counts when it says something new: a schedule whose declaration differs
-    /// from the last is updated, one whose declaration is the same keeps what was changed at run
-    /// time. What the owner declared before, and now does not, is disabled.
+    /// A schedule whose declaration differs from the last declaration is updated. A schedule whose
+    /// declaration is unchanged keeps changes made at run time. A schedule that the owner declared
+    /// before, and does not declare now, is disabled.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a schedule that cannot be, or one of another owner.
+    /// [`Error::is_invalid`] for an invalid schedule, or for a schedule of another owner.
     pub async fn declare_schedules(
         &self,
         owner: &str,
@@ -63,20 +63,21 @@ impl Client {
 }
 
 impl Schedules {
-    /// One of them; `None` when there is none of this name.
+    /// Returns a schedule; `None` when the queue has no schedule of this name.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when it was stored by a newer version of Poolder; whatever keeps the
-    /// server from answering.
+    /// [`Error::is_codec`] when the schedule was stored by a newer version of Poolder; also returns
+    /// an error when the server does not answer or refuses the command.
     pub async fn get(&self, name: &str) -> Result<Option<ScheduleInfo>, Error> {
         check_schedule_name(name)?;
         self.client.broker().schedule(&self.partition, name).await
     }
 
-    /// All of them, by name. For very many, [`Schedules::page`] holds fewer in memory.
+    /// Returns all schedules, ordered by name. With very many schedules, [`Schedules::page`] needs
+    /// less memory.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn list(&self) -> Result<Vec<ScheduleInfo>, Error> {
         let (mut all, mut cursor) = (vec![], 0);
         loop {
@@ -88,42 +89,44 @@ impl Schedules {
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        // A page may bring one again that another has brought.
+        // Two pages may contain the same schedule.
         all.dedup_by(|a, b| a.name == b.name);
         Ok(all)
     }
 
-    /// About a hundred of them, in no order, and the cursor of the next page, 0 after the last.
-    /// Start with 0. One that is changed meanwhile may come twice.
+    /// Returns about a hundred schedules, in no order, and the cursor of the next page, which is 0
+    /// after the last page. Start with cursor 0. A schedule that is changed meanwhile may be
+    /// returned twice.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn page(&self, cursor: u64) -> Result<(Vec<ScheduleInfo>, u64), Error> {
         self.client.broker().schedules(&self.partition, cursor).await
     }
 
-    /// How many there are.
+    /// Returns the number of schedules.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn count(&self) -> Result<u64, Error> {
         self.client.broker().schedule_count(&self.partition).await
     }
 
-    /// Adds a schedule, or replaces the one of this name; [`Client::schedule`] is the typed form.
-    /// A schedule that is replaced keeps its history and a pause; where its times are others, they
-    /// count from now.
+    /// Adds a schedule, or replaces the schedule of this name; [`Client::schedule`] is the typed
+    /// form. A replaced schedule keeps its history and a pause. If its timing differs, the new
+    /// timing counts from now on.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a name or schedule that cannot be, or that never ticks.
+    /// [`Error::is_invalid`] for an illegal name, an invalid schedule or one that never ticks.
     pub async fn put(&self, name: &str, schedule: &Schedule) -> Result<ScheduleInfo, Error> {
         self.put_for(name, None, schedule).await
     }
 
-    /// The same for a scheduler, which does not touch those of others.
+    /// Adds or replaces a schedule that belongs to a scheduler, the owner. Schedules of other
+    /// owners are not replaced.
     ///
     /// # Errors
-    /// As [`Schedules::put`]; [`Error::is_invalid`] when another owns a schedule of this name.
+    /// As [`Schedules::put`]; [`Error::is_invalid`] when another owner has a schedule of this name.
     pub async fn put_for(
         &self,
         name: &str,
@@ -134,11 +137,11 @@ impl Schedules {
         self.client.broker().put_schedule(&self.partition, name, owner, schedule).await
     }
 
-    /// Changes whatever the function changes. It may be called several times, when others change
-    /// the schedule too: no change is lost.
+    /// Changes a schedule with a function. When another caller changes the schedule at the same
+    /// time, the function is called again with the new state, so no change is lost.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name; what the function returns; and as
+    /// [`Error::is_gone`] when the queue has no schedule of this name; the function's error; and as
     /// [`Schedules::put`].
     pub async fn change(
         &self,
@@ -148,35 +151,36 @@ impl Schedules {
         self.client.broker().change_schedule(&self.partition, name, change).await
     }
 
-    /// Lets it rest until it is resumed. A job that is under way goes on.
+    /// Pauses a schedule until it is resumed. Its running and waiting jobs continue.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name.
+    /// [`Error::is_gone`] when the queue has no schedule of this name.
     pub async fn pause(&self, name: &str) -> Result<ScheduleInfo, Error> {
         self.set_status(name, Status::Paused).await
     }
 
-    /// Makes it tick again, from now on: what it would have done meanwhile is not made up for.
+    /// Resumes a schedule: it ticks from now on, and ticks of the time in between are not made up
+    /// for.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name.
+    /// [`Error::is_gone`] when the queue has no schedule of this name.
     pub async fn resume(&self, name: &str) -> Result<ScheduleInfo, Error> {
         self.set_status(name, Status::Active).await
     }
 
-    /// Sets whether it ticks.
+    /// Sets the status of a schedule, active or paused.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name.
+    /// [`Error::is_gone`] when the queue has no schedule of this name.
     pub async fn set_status(&self, name: &str, status: Status) -> Result<ScheduleInfo, Error> {
         self.client.broker().set_schedule_status(&self.partition, name, None, status).await
     }
 
-    /// The same, unless its status is no longer `from`: then it is left as it is, which the status
-    /// that is returned shows.
+    /// Sets the status of a schedule only if its status is still `from`. Otherwise the schedule is
+    /// left as it is, and the returned status shows that.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name.
+    /// [`Error::is_gone`] when the queue has no schedule of this name.
     pub async fn set_status_from(
         &self,
         name: &str,
@@ -186,21 +190,22 @@ impl Schedules {
         self.client.broker().set_schedule_status(&self.partition, name, Some(from), status).await
     }
 
-    /// Removes it; false when there was none. Jobs that it has enqueued go on. One that code
-    /// declares comes back when a node starts: pause it instead.
+    /// Removes a schedule; returns false when there was none. Jobs that the schedule has enqueued
+    /// continue. A schedule that is declared in code returns when a node starts: pause it instead.
     ///
     /// # Errors
-    /// Whatever keeps the server from doing it.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove(&self, name: &str) -> Result<bool, Error> {
         check_schedule_name(name)?;
         self.client.broker().remove_schedule(&self.partition, name).await
     }
 
-    /// Enqueues its job once more, at once, whatever its status. Neither its ticks nor its policy
-    /// for jobs that overlap have a part in that.
+    /// Enqueues the schedule's job once, at once, whatever its status. Neither the ticks nor the
+    /// overlap policy of the schedule are affected.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name; as an enqueue does.
+    /// [`Error::is_gone`] when the queue has no schedule of this name; also the errors of an
+    /// enqueue.
     pub async fn run_now(&self, name: &str) -> Result<Receipt, Error> {
         let info = self.get(name).await?.ok_or_else(|| {
             Error::gone(format!("queue {} has no schedule {name:?}", self.partition.queue))
@@ -212,10 +217,10 @@ impl Schedules {
         self.client.broker().enqueue(&new).await
     }
 
-    /// When it will tick next, at most `count` times.
+    /// Returns the next ticks of a schedule, at most `count`.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none of this name.
+    /// [`Error::is_gone`] when the queue has no schedule of this name.
     pub async fn preview(&self, name: &str, count: usize) -> Result<Vec<Timestamp>, Error> {
         let info = self.get(name).await?.ok_or_else(|| {
             Error::gone(format!("queue {} has no schedule {name:?}", self.partition.queue))
@@ -223,10 +228,10 @@ impl Schedules {
         Ok(info.upcoming().take(count).collect())
     }
 
-    /// All schedules of a scheduler.
+    /// Returns all schedules of this queue that belong to a scheduler, the owner.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering.
+    /// Returns an error when the server does not answer or refuses the command.
     pub async fn owned_by(&self, owner: &str) -> Result<Vec<ScheduleInfo>, Error> {
         self.client.broker().schedules_of(&self.partition, owner).await
     }

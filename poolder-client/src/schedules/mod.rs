@@ -1,4 +1,4 @@
-//! The schedules of a queue: listed, put, changed, paused, run by hand.
+//! The schedules of a queue: listed, added, changed, paused, run by hand.
 
 mod handle;
 mod new_schedule;

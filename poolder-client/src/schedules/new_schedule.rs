@@ -1,4 +1,4 @@
-//! One schedule about to be added, with whatever differs from the defaults, awaited like a future.
+//! One new schedule with its options, awaited like a future.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -13,22 +13,22 @@ use poolder_core::{
 use crate::client::Client;
 use crate::enqueue::encode;
 
-/// A schedule about to be added. Nothing happens until it is awaited.
+/// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
 #[must_use = "a schedule is added when this is awaited"]
 pub struct NewSchedule<'c> {
     client: &'c Client,
     name: String,
     queue: String,
-    /// Or the first mistake.
+    /// The schedule, or the first error in its settings.
     schedule: Result<Schedule, Error>,
 }
 
 impl Client {
-    /// Enqueues a job again and again: by a cron expression, or after an interval (a text such as
-    /// `"90s"`, a `Duration`, or milliseconds). Await it as it is, or say first how.
+    /// Enqueues a job repeatedly: by a cron expression, or after an interval (a text such as
+    /// `"90s"`, a `Duration`, or milliseconds). Await it, or set its options first.
     ///
-    /// The name stands for the schedule in its queue: one of the same name is replaced.
+    /// The name identifies the schedule in its queue: a schedule of the same name is replaced.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -46,7 +46,7 @@ impl Client {
     /// client.schedule("poll", Duration::from_secs(90), Digest { list: 4 }).await?;
     /// # Ok(()) }
     /// ```
-    #[expect(clippy::needless_pass_by_value, reason = "a job is given away, as everywhere")]
+    #[expect(clippy::needless_pass_by_value, reason = "jobs are passed by value, as in enqueue")]
     pub fn schedule<J: Job>(
         &self,
         name: impl Into<String>,
@@ -63,18 +63,18 @@ impl Client {
 }
 
 impl<'c> NewSchedule<'c> {
-    /// Another queue than the job's own.
+    /// Sets the queue. Default: the queue of the job's type.
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = queue.into();
         self
     }
 
-    /// The lane in which its jobs wait. Default [`Lane::Normal`].
+    /// Sets the lane in which the schedule's jobs wait. Default [`Lane::Normal`].
     pub fn lane(self, lane: Lane) -> Self {
         self.with(|schedule| schedule.lane = lane)
     }
 
-    /// The time zone of a cron expression, by its name in the IANA database. Default UTC.
+    /// Sets the time zone of a cron expression, by its name in the IANA database. Default UTC.
     pub fn zone(mut self, zone: impl AsRef<str>) -> Self {
         self.schedule = self
             .schedule
@@ -82,8 +82,8 @@ impl<'c> NewSchedule<'c> {
         self
     }
 
-    /// Another policy for its jobs than their own.
-    #[expect(clippy::needless_pass_by_value, reason = "as everywhere")]
+    /// Sets the policy of the schedule's jobs. Default: the job's own.
+    #[expect(clippy::needless_pass_by_value, reason = "policies are passed by value everywhere")]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.schedule = self.schedule.and_then(|schedule| {
             Ok(Schedule { job: schedule.job.with_policy(&policy)?, ..schedule })
@@ -91,28 +91,30 @@ impl<'c> NewSchedule<'c> {
         self
     }
 
-    /// What happens to ticks that nobody was there to publish. Default [`Missed::One`].
+    /// Sets the policy for ticks that no node published in time. Default [`Missed::One`].
     pub fn missed(self, missed: Missed) -> Self {
         self.with(|schedule| schedule.missed = missed)
     }
 
-    /// What happens when a tick comes while an earlier job is under way. Default
-    /// [`Overlap::Allow`].
+    /// Sets the policy for a tick that comes while the job of an earlier tick is waiting, running
+    /// or between two attempts. Default [`Overlap::Allow`].
     pub fn overlap(self, overlap: Overlap) -> Self {
         self.with(|schedule| schedule.overlap = overlap)
     }
 
-    /// Lets it tick up to this much later, always by the same time. Default zero.
+    /// Delays all ticks by a fixed part of this time, which depends on the schedule's name. Default
+    /// zero.
     pub fn jitter(self, jitter: Duration) -> Self {
         self.with(|schedule| schedule.jitter = jitter)
     }
 
-    /// No tick before this moment; an interval starts with a tick at it.
+    /// Sets the moment before which there is no tick; an interval starts with a tick at this
+    /// moment.
     pub fn start(self, start: impl Into<Timestamp>) -> Self {
         self.with(|schedule| schedule.start = Some(start.into()))
     }
 
-    /// No tick after this moment.
+    /// Sets the moment after which there is no tick.
     pub fn end(self, end: impl Into<Timestamp>) -> Self {
         self.with(|schedule| schedule.end = Some(end.into()))
     }
@@ -124,11 +126,11 @@ impl<'c> NewSchedule<'c> {
         self
     }
 
-    /// Checks the schedule without storing it; for [`Client::declare_schedules`] and those who look
-    /// at its ticks first.
+    /// Checks the schedule without storing it, for [`Client::declare_schedules`] or to preview its
+    /// ticks.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for whatever cannot be.
+    /// [`Error::is_invalid`] for an illegal name or an invalid setting.
     pub fn prepare(self) -> Result<Declaration, Error> {
         let queue = QueueName::new(&self.queue)?;
         check_schedule_name(&self.name)?;

@@ -1,4 +1,4 @@
-//! What all clones of a client share: the pools that it knows, and the jobs that are waited for.
+//! State that all clones of a client share: cached pools, and the jobs that callers wait for.
 
 pub(crate) mod pool_cache;
 pub(crate) mod waiters;

@@ -1,4 +1,4 @@
-//! What a client knows of addressed pools, so that a cast needs no question first.
+//! Cache of addressed pools, so that a cast need not read the pool first.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 use poolder_core::broker::{Broker, PoolView};
 use poolder_core::{Error, QueueName};
 
-/// What is known is asked for again after this time. A resize is noticed at once in any case: the
-/// slot refuses what was meant for another size.
-const FRESH: Duration = Duration::from_secs(1);
-/// At most this many pools are remembered.
-const REMEMBERED: usize = 1024;
+/// Age at which a cached view is read again. A resize is noticed at once in any case: the cast
+/// script refuses a job that was meant for another size.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// Largest number of pools that a client remembers.
+const MAX_REMEMBERED: usize = 1024;
 
-/// The pools that a client has used.
+/// Cache of the pools that a client has used.
 #[derive(Debug, Default)]
 pub(crate) struct PoolCache {
     pools: Mutex<HashMap<QueueName, Arc<CachedPool>>>,
 }
 
-/// One of them.
+/// One pool of the cache.
 #[derive(Debug)]
 pub(crate) struct CachedPool {
     queue: QueueName,
     view: Mutex<Option<(Instant, Arc<PoolView>)>>,
-    /// How many jobs this client has dealt in turn; it starts anywhere, so that many clients do
-    /// not all begin with the same slot.
-    dealt: AtomicU64,
+    /// Number of the next round-robin job of this client. It starts at random, so that many clients
+    /// do not all begin with the same slot.
+    counter: AtomicU64,
 }
 
 impl PoolCache {
@@ -37,29 +37,29 @@ impl PoolCache {
         if let Some(known) = pools.get(queue) {
             return Arc::clone(known);
         }
-        // Names may come from users: what is remembered of them is bounded.
-        if pools.len() >= REMEMBERED {
+        // Names may come from users, so the number of remembered pools is bounded.
+        if pools.len() >= MAX_REMEMBERED {
             pools.clear();
         }
-        let dealt = AtomicU64::new(random() >> 1);
-        let known = Arc::new(CachedPool { queue: queue.clone(), view: Mutex::default(), dealt });
+        let counter = AtomicU64::new(random() >> 1);
+        let known = Arc::new(CachedPool { queue: queue.clone(), view: Mutex::default(), counter });
         pools.insert(queue.clone(), Arc::clone(&known));
         known
     }
 }
 
 impl CachedPool {
-    /// What the pool is like, as of a second ago at most.
+    /// Returns the pool's view, at most a second old.
     pub(crate) async fn view(&self, broker: &Broker) -> Result<Arc<PoolView>, Error> {
         if let Some((since, view)) = &*self.seen()
-            && since.elapsed() < FRESH
+            && since.elapsed() < MAX_AGE
         {
             return Ok(Arc::clone(view));
         }
         self.renew(broker).await
     }
 
-    /// What the pool is like now.
+    /// Reads the pool's view and caches it.
     pub(crate) async fn renew(&self, broker: &Broker) -> Result<Arc<PoolView>, Error> {
         let asked = Instant::now();
         let view = broker.pool_view(&self.queue).await?.map(Arc::new).ok_or_else(|| {
@@ -73,9 +73,9 @@ impl CachedPool {
         Ok(view)
     }
 
-    /// The number of the next job that is dealt in turn.
+    /// Returns the number of the next round-robin job.
     pub(crate) fn next(&self) -> u64 {
-        self.dealt.fetch_add(1, Ordering::Relaxed)
+        self.counter.fetch_add(1, Ordering::Relaxed)
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<(Instant, Arc<PoolView>)>> {
@@ -83,7 +83,7 @@ impl CachedPool {
     }
 }
 
-/// A random number: the standard library's hash keys are random enough to spread jobs.
+/// Returns a random number: the hash keys of the standard library are random enough to spread jobs.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -1,6 +1,6 @@
-//! Who waits for which job in this process, and the connection whose hints wake them. It is opened
-//! for the first who waits, shared by all, and closed when nobody has waited for a while. Hints may
-//! be lost: whoever waits also asks.
+//! Callers of this process that wait for jobs, and the connection whose hints wake them. The
+//! connection opens for the first caller, is shared by all callers, and closes when no caller has
+//! waited for a while. Hints may be lost, so each caller also polls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,16 +11,16 @@ use poolder_core::{JobId, Partition};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// The connection is closed when nobody has waited for this long.
-const IDLE: Duration = Duration::from_secs(30);
+/// Time without any caller after which the connection is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Waiters {
     broker: Broker,
     state: Mutex<WaitersState>,
-    /// Only one opens the connection.
+    /// Serializes the opening of the connection.
     opening: tokio::sync::Mutex<()>,
-    /// Somebody stopped waiting.
+    /// Notifies the listening task that a job has no callers any more.
     left: Arc<Notify>,
 }
 
@@ -31,7 +31,7 @@ struct WaitersState {
     subscriber: Option<Subscriber>,
 }
 
-/// What those who wait for the same job share.
+/// Shared state of all callers that wait for the same job.
 #[derive(Debug)]
 struct SharedWait {
     count: usize,
@@ -44,13 +44,13 @@ struct Subscriber {
     task: AbortHandle,
 }
 
-/// One who waits; stops to when dropped.
+/// A caller that waits for a job until dropped.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     all: Arc<Waiters>,
     partition: Partition,
     job: JobId,
-    /// Rings when the job may have ended, or when hints are no longer heard.
+    /// Notifies when the job may have ended, or when the connection for hints is closed.
     pub(crate) ended: Arc<Notify>,
     listener: Option<Arc<CompletionListener>>,
 }
@@ -61,7 +61,7 @@ impl Waiters {
         Self { broker, state: Mutex::default(), opening, left: Arc::default() }
     }
 
-    /// Begins to wait for a job.
+    /// Adds a caller that waits for a job.
     pub(crate) fn enter(self: &Arc<Self>, partition: &Partition, job: JobId) -> Waiter {
         let mut state = self.state();
         let shared = state
@@ -73,7 +73,7 @@ impl Waiters {
         Waiter { all: Arc::clone(self), partition: partition.clone(), job, ended, listener: None }
     }
 
-    /// The connection, opened if need be; `None` when hints cannot be had.
+    /// Returns the connection, opened if need be; `None` when it cannot be opened.
     async fn subscriber(self: &Arc<Self>) -> Option<Arc<CompletionListener>> {
         if let Some(listener) = self.listener() {
             return Some(listener);
@@ -85,12 +85,12 @@ impl Waiters {
         let listener = match self.broker.listen_completions().await {
             Ok(listener) => Arc::new(listener),
             Err(error) => {
-                tracing::debug!(%error, "hints about ends cannot be heard");
+                tracing::debug!(%error, "could not open the connection for completion hints");
                 return None;
             }
         };
-        let hearing = listen(Arc::downgrade(self), Arc::clone(&self.left), Arc::clone(&listener));
-        let task = tokio::spawn(hearing).abort_handle();
+        let listening = listen(Arc::downgrade(self), Arc::clone(&self.left), Arc::clone(&listener));
+        let task = tokio::spawn(listening).abort_handle();
         let subscriber = Subscriber { listener: Arc::clone(&listener), task };
         self.state().subscriber = Some(subscriber);
         Some(listener)
@@ -98,7 +98,7 @@ impl Waiters {
 
     fn listener(&self) -> Option<Arc<CompletionListener>> {
         let state = self.state();
-        // The runtime that ran it may have gone; another one uses the client now.
+        // The runtime that ran the task may have stopped while another runtime uses the client.
         let alive = state.subscriber.as_ref().filter(|subscriber| !subscriber.task.is_finished());
         alive.map(|subscriber| Arc::clone(&subscriber.listener))
     }
@@ -109,8 +109,8 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Sees to it that the end of the job is heard of, from when this returns. True when it will
-    /// be; else the caller has to ask more often.
+    /// Subscribes to the hint that the job has ended. Returns true when hints arrive from now on;
+    /// otherwise the caller has to poll more often.
     pub(crate) async fn listen(&mut self) -> bool {
         let Some(listener) = self.all.subscriber().await else { return false };
         if self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
@@ -122,7 +122,7 @@ impl Waiter {
                 true
             }
             Err(error) => {
-                tracing::debug!(%error, "hints about an end cannot be heard");
+                tracing::debug!(%error, "could not subscribe to the completion hint of a job");
                 false
             }
         }
@@ -152,11 +152,12 @@ impl Drop for Waiters {
     }
 }
 
-/// Wakes those whose jobs have ended, until the connection breaks or nobody needs it any more. It
-/// does not keep the client alive, which ends it.
+/// Wakes the callers whose jobs have ended, until the connection breaks or has had no callers for a
+/// while. Holds only a weak reference to the client's state, so that dropping the client ends the
+/// task.
 async fn listen(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<CompletionListener>) {
     loop {
-        let nobody = all.upgrade().is_none_or(|waiters| waiters.state().waits.is_empty());
+        let unused = all.upgrade().is_none_or(|waiters| waiters.state().waits.is_empty());
         tokio::select! {
             job = listener.next() => {
                 let (Some(job), Some(waiters)) = (job, all.upgrade()) else { break };
@@ -168,7 +169,7 @@ async fn listen(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<CompletionL
                 let Some(waiters) = all.upgrade() else { break };
                 leave(&waiters, &listener).await;
             }
-            () = tokio::time::sleep(IDLE), if nobody => {
+            () = tokio::time::sleep(IDLE_TIMEOUT), if unused => {
                 let Some(waiters) = all.upgrade() else { break };
                 let mut state = waiters.state();
                 if state.waits.is_empty() {
@@ -180,15 +181,15 @@ async fn listen(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<CompletionL
         }
     }
     let Some(waiters) = all.upgrade() else { return };
-    tracing::debug!("hints about ends are no longer heard");
+    tracing::debug!("the connection for completion hints is closed");
     let mut state = waiters.state();
     state.leaving.clear();
     state.subscriber = None;
     state.waits.values().for_each(|shared| shared.ended.notify_waiters());
 }
 
-/// Unsubscribes from what nobody waits for any more. Should somebody begin to at this very moment,
-/// a hint is lost, and asking finds the end.
+/// Unsubscribes from jobs that have no callers any more. If a caller begins to wait for such a job
+/// at this moment, its hint is lost, and its poll finds the completion.
 async fn leave(waiters: &Waiters, listener: &CompletionListener) {
     let leaving: Vec<_> = {
         let mut state = waiters.state();
@@ -197,7 +198,7 @@ async fn leave(waiters: &Waiters, listener: &CompletionListener) {
     };
     for (partition, job) in leaving {
         if listener.remove(&partition, job).await.is_err() {
-            // A broken connection shows itself to the next who listens.
+            // The next caller that subscribes notices the broken connection.
             return;
         }
     }
