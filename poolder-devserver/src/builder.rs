@@ -1,4 +1,4 @@
-//! How a server is to be started.
+//! Settings with which a server is started.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -14,68 +14,69 @@ use crate::server::{Server, StartError};
 use crate::supervisor::Supervisor;
 use crate::tempdir;
 
-/// A port that was free a moment ago can be taken by another process; then the next one is tried.
+/// Number of attempts to start: another process may take a free port before the server does.
 const PORT_TRIES: usize = 5;
 
-/// When the append-only file is synced to disk.
+/// The moment when the append-only file is synced to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// Before every reply: what was acknowledged survives everything.
+    /// Before every reply: acknowledged writes survive a crash of the server and of the machine.
     Always,
-    /// Once a second: a killed server loses nothing, a crashed machine up to a second.
+    /// Once a second: a killed server loses nothing, a crashed machine loses up to a second.
     EverySec,
 }
 
-/// Starts a [`Server`] with other than the default settings.
+/// Builds a [`Server`] with settings other than the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     aof: Option<Fsync>,
     arguments: Vec<(String, String)>,
     environment: Vec<(String, OsString)>,
     tcp: bool,
-    /// The first lines of the file that a Sentinel keeps its knowledge in.
+    /// The first lines of the Sentinel's configuration file, in which the Sentinel also keeps its
+    /// state.
     sentinel: Option<String>,
     install: Install,
 }
 
 impl Builder {
-    /// Keeps data in an append-only file, so that it is there again after
-    /// [`Server::kill`] and [`Server::restart`]. By default nothing is kept.
+    /// Keeps data in an append-only file, which survives [`Server::kill`] and [`Server::restart`].
+    /// Without it the server keeps nothing on disk.
     #[must_use]
     pub fn aof(mut self, fsync: Fsync) -> Self {
         self.aof = Some(fsync);
         self
     }
 
-    /// Sets one of the server's configuration directives: `.arg("maxmemory", "1mb")`.
+    /// Sets a configuration directive of the server: `.arg("maxmemory", "1mb")`.
     #[must_use]
     pub fn arg(mut self, directive: impl Into<String>, value: impl Into<String>) -> Self {
         self.arguments.push((directive.into(), value.into()));
         self
     }
 
-    /// Sets an environment variable of the server program: `LD_PRELOAD` for a library that
-    /// shifts its clock, for one. A container does not get it.
+    /// Sets an environment variable of the server program, for example `LD_PRELOAD` with a library
+    /// that shifts the clock. A container does not get the variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Listens on a free port of 127.0.0.1 as well: see [`Server::tcp_url`].
+    /// Makes the server also listen on a free port of 127.0.0.1: see [`Server::tcp_url`].
     #[must_use]
     pub fn tcp(mut self) -> Self {
         self.tcp = true;
         self
     }
 
-    /// Starts a Sentinel instead of a server of data.
+    /// Starts a Sentinel with this configuration instead of a data server.
     pub(crate) fn sentinel(mut self, config: String) -> Self {
         self.sentinel = Some(config);
         self
     }
 
-    /// Allows to install a server when none is found. By default that is not allowed.
+    /// Sets what may be installed when no server is found. Default: nothing.
     #[must_use]
     pub fn install(mut self, install: Install) -> Self {
         self.install = install;
@@ -85,7 +86,8 @@ impl Builder {
     /// Starts the server and returns when it answers.
     ///
     /// # Errors
-    /// No server program was found or installed, or it did not start: the text shows its log.
+    /// Returns an error when no server program was found or installed, or when the server did not
+    /// start; the text shows its log.
     pub fn start(self) -> Result<Server, Error> {
         let found = ensure(self.install)?;
         let mut tries = PORT_TRIES;
@@ -102,7 +104,7 @@ impl Builder {
     fn attempt(&self, found: Found) -> Result<Server, StartError> {
         let dir = tempdir::create()?;
         match self.supervise(&dir, &found) {
-            // The supervisor has the directory now and removes it.
+            // The supervisor owns the directory from here on and removes it.
             Ok((supervisor, port, address)) => Server::begin(dir, address, port, found, supervisor),
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&dir);
@@ -138,7 +140,7 @@ impl Builder {
                 let supervisor = Supervisor::spawn(dir, None, &words).map_err(failed)?;
                 Ok((supervisor, port, Address::Unix(socket)))
             }
-            // A socket file can not be shared with a container everywhere, a port can.
+            // A container cannot share a socket file on every system, but it can share a port.
             Launch::Docker(image) => {
                 let port = free_port()?;
                 let owner = dir.metadata().map_err(failed)?;
@@ -157,7 +159,8 @@ impl Builder {
         }
     }
 
-    /// What does not depend on how the server is run. The caller's arguments come last and win.
+    /// Returns the settings that a program and a container share. The caller's arguments come last
+    /// and override the others.
     fn settings(&self, dir: &Path) -> Vec<OsString> {
         if self.sentinel.is_some() {
             return pairs([("--dir", dir.into()), ("--logfile", dir.join(LOG).into())]);
@@ -182,7 +185,7 @@ impl Builder {
     }
 }
 
-/// The server's own log in its directory.
+/// File name of the server's log in its directory.
 pub(crate) const LOG: &str = "server.log";
 
 fn pairs<const N: usize>(pairs: [(&str, OsString); N]) -> Vec<OsString> {
@@ -199,7 +202,7 @@ fn free_port() -> Result<u16, Error> {
         .map_err(|error| Error::failed(format!("can not find a free port: {error}")))
 }
 
-/// The directory is private, so its path does not have to be kept from logs.
+/// Returns the paths of the two logs: the server's own log and its output.
 pub(crate) fn logs(dir: &Path) -> [PathBuf; 2] {
     [dir.join(LOG), dir.join("output.log")]
 }
@@ -210,7 +213,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn own_arguments_come_after_the_defaults() {
+    fn the_callers_arguments_come_after_the_defaults() {
         let builder = Builder::default().aof(Fsync::Always).arg("appendfsync", "no");
         let words = builder.settings(Path::new("/d"));
         let line: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();

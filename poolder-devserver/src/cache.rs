@@ -1,14 +1,14 @@
-//! Where installed servers are kept, and how they are described there.
+//! Cache of installed servers: its directories and the description of each entry.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::launch::{Launch, Program};
 
-/// The file in each entry that says what to start.
+/// The file in each entry that describes the server to start.
 const MANIFEST: &str = "poolder-dev.txt";
 
-/// The cache directories, best first: the workspace's, then the user's.
+/// Returns the cache directories, best first: the workspace's, then the user's.
 ///
 /// The workspace is found from the working directory, not from `CARGO_TARGET_DIR`: `cargo xtask`
 /// and every test binary must find the same place, whatever target directory each was built in.
@@ -23,7 +23,8 @@ pub(crate) fn directories() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The outermost workspace: a package beside it with a workspace of its own shares the cache.
+/// Returns the outermost workspace: a package inside it that is a workspace itself shares the
+/// cache.
 fn workspace_root(dir: &Path) -> Option<PathBuf> {
     let is_root = |dir: &&Path| {
         std::fs::read_to_string(dir.join("Cargo.toml"))
@@ -32,7 +33,7 @@ fn workspace_root(dir: &Path) -> Option<PathBuf> {
     dir.ancestors().filter(is_root).last().map(Path::to_path_buf)
 }
 
-/// Reads an entry. Nothing there, or nothing that is understood, is no entry.
+/// Reads the description of an entry; `None` when it is missing or cannot be parsed.
 pub(crate) fn read(entry: &Path) -> Option<Launch> {
     parse(entry, &std::fs::read_to_string(entry.join(MANIFEST)).ok()?)
 }
@@ -54,8 +55,8 @@ fn parse(entry: &Path, text: &str) -> Option<Launch> {
     launch
 }
 
-/// Describes what stands in `staging`, so that it is an entry once it is moved to its place: paths
-/// are kept relative.
+/// Writes the description of the server in `staging`. Paths are relative, so that the entry is
+/// valid after it is moved to its place.
 pub(crate) fn describe(staging: &Path, launch: &Launch) -> io::Result<()> {
     let relative = |path: &Path| path.strip_prefix(staging).unwrap_or(path).display().to_string();
     let text = match launch {
@@ -71,10 +72,11 @@ pub(crate) fn describe(staging: &Path, launch: &Launch) -> io::Result<()> {
     std::fs::write(staging.join(MANIFEST), text)
 }
 
-/// Moves a complete entry to its place. A process that was faster wins: its entry is as good.
+/// Moves a complete entry to its place. If another process has published the entry first, that
+/// entry is used: both are equivalent.
 pub(crate) fn publish(staging: &Path, entry: &Path) -> Result<Launch, String> {
     if read(entry).is_none() {
-        // Left over from an entry that is not understood any more.
+        // An entry that cannot be parsed is replaced.
         let _ = std::fs::remove_dir_all(entry);
         if let Err(error) = std::fs::rename(staging, entry)
             && read(entry).is_none()
@@ -94,7 +96,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn what_is_described_is_read_in_its_final_place() {
+    fn a_described_entry_is_read_in_its_final_place() {
         let dir = tempdir::create().expect("a directory");
         let (staging, entry) = (dir.join("staging"), dir.join("entry"));
         fs::create_dir(&staging).expect("created");

@@ -1,4 +1,4 @@
-//! A cluster of private servers.
+//! A Redis Cluster of private servers.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,16 +7,16 @@ use crate::builder::Builder;
 use crate::error::Error;
 use crate::server::Server;
 
-/// How long nodes may take to agree on the cluster.
-const AGREED_WITHIN: Duration = Duration::from_secs(30);
-/// How long a node may be silent before the others think it failed.
+/// Time within which the nodes must agree on the cluster.
+const AGREE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time of silence in milliseconds after which the other nodes consider a node failed.
 const NODE_TIMEOUT: &str = "1500";
-/// The bus of a node listens this far above its port.
-const BUS: u16 = 10_000;
-/// The number of slots.
+/// Offset of a node's cluster bus port from its port.
+const BUS_PORT_OFFSET: u16 = 10_000;
+/// Number of slots of a cluster.
 const SLOTS: usize = 16_384;
 
-/// A cluster of private servers on 127.0.0.1, all slots covered.
+/// A cluster of private servers on 127.0.0.1 that covers all slots.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
@@ -24,16 +24,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster of that many primaries, each with that many replicas, and returns when all
-    /// nodes agree on it. The primaries come first.
+    /// Starts a cluster with this number of primaries, each with this number of replicas, and
+    /// returns when all nodes agree on the cluster. [`Cluster::nodes()`] returns the
+    /// primaries first.
     ///
     /// # Errors
-    /// No server program was found, or the nodes did not agree in time.
+    /// Returns an error when no server program was found, or when the nodes did not agree within
+    /// 30 s.
     pub fn start(primaries: usize, replicas: usize) -> Result<Self, Error> {
         Self::start_with(primaries, replicas, |node| node)
     }
 
-    /// The same, with other than the default settings for all nodes.
+    /// Starts a cluster like [`Cluster::start`]; `settings` changes the settings of every node.
     ///
     /// # Errors
     /// As [`Cluster::start`].
@@ -50,8 +52,9 @@ impl Cluster {
                 .arg("cluster-enabled", "yes")
                 .arg("cluster-node-timeout", NODE_TIMEOUT);
             match settings(node).start() {
-                Ok(node) if port(&node) <= u16::MAX - BUS => nodes.push(node),
-                // Its bus has no port to listen on.
+                Ok(node) if port(&node) <= u16::MAX - BUS_PORT_OFFSET => nodes.push(node),
+                // The node's port is so high that its bus port would exceed 65535: another node is
+                // started.
                 Ok(_) => {}
                 Err(error) => return Err(error),
             }
@@ -61,13 +64,13 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The nodes.
+    /// Returns the nodes, primaries first.
     #[must_use]
     pub fn nodes(&self) -> &[Server] {
         &self.nodes
     }
 
-    /// The URL for a client of Poolder: `redis+cluster://127.0.0.1:…,…`.
+    /// Returns the URL for a Poolder client: `redis+cluster://127.0.0.1:…,…`.
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<String> =
@@ -75,10 +78,10 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.join(","))
     }
 
-    /// Moves a slot to another node, keys and all, as an operator would: one key at a time.
+    /// Moves a slot with its keys to another node, one key at a time, as an operator would.
     ///
     /// # Errors
-    /// A node refused.
+    /// Returns an error when a node refuses a command.
     pub fn move_slot(&self, slot: u16, from: &Server, to: &Server) -> Result<(), Error> {
         let (slot, port) = (slot.to_string(), port(to).to_string());
         let (source, target) = (id(from)?, id(to)?);
@@ -98,7 +101,7 @@ impl Cluster {
             node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target])?;
         }
         for node in &self.nodes {
-            // Replicas hear of it from their primary.
+            // Replicas refuse the command; their primary informs them.
             let _ = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]);
         }
         Ok(())
@@ -131,7 +134,7 @@ impl Cluster {
             Ok(info.contains("cluster_state:ok") && all)
         })?;
         for node in replicas {
-            wait("replicas are in step", || {
+            wait("replicas are synchronized", || {
                 Ok(node.command(&["INFO", "replication"])?.contains("master_link_status:up"))
             })?;
         }
@@ -147,12 +150,12 @@ impl Cluster {
     }
 }
 
-/// Waits for what servers tell nobody: they have to be asked.
+/// Polls until `done` returns true, since servers do not announce such changes.
 pub(crate) fn wait(what: &str, done: impl Fn() -> Result<bool, Error>) -> Result<(), Error> {
-    let end = Instant::now() + AGREED_WITHIN;
+    let end = Instant::now() + AGREE_TIMEOUT;
     while !done()? {
         if Instant::now() > end {
-            return Err(Error::failed(format!("the servers did not come to this: {what}")));
+            return Err(Error::failed(format!("timed out waiting for the servers: {what}")));
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -1,10 +1,10 @@
-//! The one error of this crate.
+//! The error type of this crate.
 
 use std::fmt;
 
-/// Why there is no server, or why it did not do what was asked.
+/// The reason why a server was not found, did not start, or did not execute a command.
 ///
-/// The text is meant for the person at the terminal: it says what to do.
+/// The text is meant for the person at the terminal and says what to do.
 #[derive(Clone)]
 pub struct Error {
     kind: Kind,
@@ -36,19 +36,19 @@ impl Error {
         Self { kind: Kind::Failed, text: text.into() }
     }
 
-    /// No server program was found, and none was or could be installed.
+    /// Returns true when no server program was found, and none was or could be installed.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.kind == Kind::NotFound
     }
 
-    /// The environment names a server that tests may not touch unasked.
+    /// Returns true when the environment names a server that tests may not use without permission.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.kind == Kind::Refused
     }
 
-    /// The server answered a command with an error.
+    /// Returns true when the server answered a command with an error.
     #[must_use]
     pub fn is_reply(&self) -> bool {
         self.kind == Kind::Reply
@@ -61,7 +61,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The same as `Display`: a test that unwraps shows the advice with its line breaks.
+/// Same text as `Display`, so that a test that unwraps shows the advice with its line breaks.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

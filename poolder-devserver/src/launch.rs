@@ -1,4 +1,4 @@
-//! A server program, or an image that holds one, and the command line that runs it.
+//! A server program or a Docker image of a server, and the command line that runs it.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::process;
 use crate::version::{OLDEST, Version};
 
-/// What can be started.
+/// A server that can be started: a program or an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Launch {
     Program(Program),
@@ -28,18 +28,18 @@ impl fmt::Display for Launch {
     }
 }
 
-/// An executable file.
+/// An executable file that acts as a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
-    /// The name by which it must be called to act as a server.
+    /// The name by which the program must be called to act as a server.
     pub(crate) alias: Option<&'static str>,
-    /// Where its shared libraries lie, when the system does not have them.
+    /// Directories of its shared libraries, if the system does not have them.
     pub(crate) libraries: Vec<PathBuf>,
 }
 
-/// The names under which a server is looked for, best first, each with the name to call it by.
-/// Debian's `redis-tools` holds the server only as `redis-check-rdb`, which looks at its own name.
+/// File names of server programs, best first, each with the name by which to call the program.
+/// Debian's `redis-tools` contains the server only as `redis-check-rdb`, which checks its own name.
 pub(crate) const NAMES: [(&str, Option<&str>); 4] = [
     ("valkey-server", None),
     ("redis-server", None),
@@ -48,13 +48,13 @@ pub(crate) const NAMES: [(&str, Option<&str>); 4] = [
 ];
 
 impl Program {
-    /// The program at a path, called by the name that makes it a server.
+    /// Returns the program at a path, with the name that makes it act as a server.
     pub(crate) fn at(path: PathBuf) -> Self {
         let known = NAMES.iter().find(|(name, _)| path.file_name() == Some(OsStr::new(name)));
         Self { path, alias: known.and_then(|(_, alias)| *alias), libraries: Vec::new() }
     }
 
-    /// Runs `--version`; refuses what is not a server, or too old a one.
+    /// Runs `--version`. Returns an error for a program that is not a server, or older than 6.2.
     pub(crate) fn version(&self) -> Result<Version, String> {
         let mut command = Command::new(&self.path);
         if let Some(alias) = self.alias {
@@ -73,7 +73,8 @@ impl Program {
         Err(format!("{} is {version}, {major}.{minor} or newer is needed", self.path.display()))
     }
 
-    /// The words that start it, ready for a shell's `"$@"`. `dir` takes the alias, if one is needed.
+    /// Returns the command line that starts the program, for a shell's `"$@"`. If the program needs
+    /// an alias, a symbolic link is made in `dir`.
     pub(crate) fn command(
         &self,
         dir: &Path,
@@ -93,7 +94,7 @@ impl Program {
             words.insert(0, OsString::from("env"));
         }
         match self.alias {
-            // A shell can not choose argv[0], a symbolic link can.
+            // A shell cannot choose argv[0], but a symbolic link sets it.
             Some(alias) => {
                 let link = dir.join(alias);
                 std::os::unix::fs::symlink(&self.path, &link)?;
@@ -114,8 +115,9 @@ impl Program {
     }
 }
 
-/// The words that run a container. It listens on `port` of this host only, and shares `dir`, whose
-/// owner it runs as, so that the log and the append-only file can be read and removed from outside.
+/// Returns the command line that runs a container. The container listens on `port` of this host
+/// only. It shares `dir` and runs as the owner of `dir`, so that the log and the append-only file
+/// can be read and removed from outside.
 pub(crate) fn docker_command(
     image: &str,
     container: &str,
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn its_environment_stands_before_the_program() {
+    fn the_environment_stands_before_the_program() {
         let program = Program::at(PathBuf::from("/opt/my-own-build"));
         let line = |environment: &[(String, std::ffi::OsString)]| {
             let words = program.command(Path::new("/tmp/d"), environment).expect("no link to make");

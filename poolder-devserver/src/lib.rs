@@ -7,16 +7,17 @@
 //! # Ok::<(), poolder_devserver::Error>(())
 //! ```
 //!
-//! A [`Server`] is the real engine, run as a child on a unix socket in a temporary directory of its
-//! own. It is gone when its value is dropped and when its process dies, however it dies. Tests that
-//! only need *a* server share one per process with [`shared`], each in its own [`namespace`].
+//! A [`Server`] is the real engine, run as a child process on a unix socket in a private temporary
+//! directory. It stops when its value is dropped and when its process ends, however it ends. Tests
+//! that only need *a* server share one per process with [`shared`], each in its own [`namespace`].
 //!
-//! Nothing is installed unless [`Builder::install`] allows it; [`locate`] says what would be used.
+//! Nothing is installed unless [`Builder::install`] allows it; [`locate`] returns the server that
+//! would be used.
 
 #[cfg(not(unix))]
 compile_error!(
     "poolder-devserver needs unix sockets and signals: on Windows, work inside WSL2, or set \
-     POOLDER_REDIS_URL to a server of your own and leave the feature that needs this crate off"
+     POOLDER_REDIS_URL to your own server and leave the feature that needs this crate off"
 );
 
 mod builder;

@@ -1,4 +1,4 @@
-//! Which server would be started.
+//! Finds the server that would be started.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::install::{self, Install};
 use crate::launch::{Launch, NAMES, Program};
 use crate::version::Version;
 
-/// Names a program to use before all others.
+/// The variable that names a program to use before all others.
 pub(crate) const PROGRAM_VAR: &str = "POOLDER_REDIS_BIN";
 
 /// A server that can be started.
@@ -22,13 +22,14 @@ pub struct Found {
 }
 
 impl Found {
-    /// Engine and version; not known for an image before it runs.
+    /// Returns the engine and version; `None` for an image, whose version is unknown before it
+    /// runs.
     #[must_use]
     pub fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
 
-    /// The program; there is none when a Docker engine runs an image.
+    /// Returns the path of the program; `None` when a Docker engine runs an image.
     #[must_use]
     pub fn program(&self) -> Option<PathBuf> {
         match &self.launch {
@@ -38,7 +39,7 @@ impl Found {
     }
 }
 
-/// `Valkey 9.1.2 (/usr/bin/valkey-server)`.
+/// Writes, for example, `Valkey 9.1.2 (/usr/bin/valkey-server)`.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.version {
@@ -51,21 +52,22 @@ impl fmt::Display for Found {
 /// Finds the server that [`Server::start`](crate::Server::start) would start, and starts nothing.
 ///
 /// The order: `POOLDER_REDIS_BIN`; `valkey-server`, `redis-server`, `valkey-check-rdb` and
-/// `redis-check-rdb` on `PATH` (the last two are the server too, called by another name); what was
-/// installed into the workspace's `target/poolder-dev` or the user's cache before. Whatever is not
-/// a server, or older than 6.2, is passed over.
+/// `redis-check-rdb` on `PATH` (the last two act as the server when called by another name);
+/// servers installed earlier into the workspace's `target/poolder-dev` or the user's cache.
+/// Programs that are not a server, or older than 6.2, are skipped.
 ///
 /// # Errors
-/// Nothing was found (the text says what was seen, and what to run), or `POOLDER_REDIS_BIN` names
-/// something that is not such a server.
+/// Returns an error when no server was found (the text lists the skipped programs and says what to
+/// run), or when `POOLDER_REDIS_BIN` names a program that is not a server of version 6.2 or newer.
 pub fn locate() -> Result<Found, Error> {
     search(&Real).map_err(|missing| missing.into_error(&[]))
 }
 
-/// Like [`locate`], and installs a server when there is none and `install` allows it.
+/// Finds a server like [`locate`], and installs one when none is found and `install` allows it.
 ///
 /// # Errors
-/// There is none, and none could be installed: the text says why each way failed.
+/// Returns an error when no server was found and none could be installed: the text says why each
+/// way failed.
 pub fn ensure(install: Install) -> Result<Found, Error> {
     let missing = match search(&Real) {
         Ok(found) => return Ok(found),
@@ -77,12 +79,12 @@ pub fn ensure(install: Install) -> Result<Found, Error> {
     install::provision(install).map_err(|failed| missing.into_error(&failed))
 }
 
-/// After a package manager ran.
+/// Finds a server on `PATH`, after a package manager has run.
 pub(crate) fn on_path() -> Option<Found> {
     search_path(&Real, &mut Vec::new())
 }
 
-/// What the search looks at, so that a test can show it another machine.
+/// The parts of a machine that the search reads, so that a test can simulate another machine.
 pub(crate) trait Surroundings {
     fn var(&self, name: &str) -> Option<OsString>;
     fn is_program(&self, path: &Path) -> bool;
@@ -115,7 +117,7 @@ impl Surroundings for Real {
     }
 }
 
-/// Nothing was found; what was seen on the way.
+/// The result of a search that found no server: the reasons why programs were skipped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Missing {
     seen: Vec<String>,
@@ -149,11 +151,11 @@ impl Missing {
     }
 }
 
-/// The search itself.
+/// Searches in the order that [`locate`] documents.
 pub(crate) fn search(here: &dyn Surroundings) -> Result<Found, Missing> {
     let mut seen = Vec::new();
     if let Some(path) = here.var(PROGRAM_VAR).filter(|path| !path.is_empty()) {
-        // Who names a program does not want to be given another one.
+        // A named program is never replaced by another one: an unusable program is an error.
         let program = Program::at(absolute(Path::new(&path)));
         return match here.version(&program) {
             Ok(version) => Ok(found(program, version)),
@@ -199,7 +201,7 @@ fn found(program: Program, version: Version) -> Found {
     Found { launch: Launch::Program(program), version: Some(version) }
 }
 
-/// The server runs in another directory than its caller.
+/// Makes a path absolute, since the server runs in another directory than the caller.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

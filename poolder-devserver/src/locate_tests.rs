@@ -1,4 +1,4 @@
-//! The order of the search, on machines that do not exist.
+//! The order of the search, on simulated machines.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -36,7 +36,7 @@ impl Machine {
         self
     }
 
-    /// The path or image that would be started, or all that was seen.
+    /// Returns the path or image that would be started, or the error's text.
     fn search(&self) -> Result<String, String> {
         match search(self) {
             Ok(found) => Ok(found.launch.to_string()),
@@ -121,7 +121,7 @@ fn an_old_server_is_passed_over_and_named() {
 }
 
 #[test]
-fn what_was_installed_comes_last() {
+fn installed_servers_come_last() {
     let wheel = cached("/ws/target/poolder-dev", 0);
     let users = cached("/home/me/.cache/poolder", 0);
     let docker = cached("/ws/target/poolder-dev", ENTRIES.len() - 1);
@@ -135,7 +135,7 @@ fn what_was_installed_comes_last() {
     let machine = machine.entry(&docker, Launch::Docker("img".into()));
     assert_eq!(machine.search(), Ok("the Docker image img".into()));
 
-    // An entry whose program does not run any more is no obstacle.
+    // An entry whose program does not run any more is skipped.
     let machine = machine.entry(&wheel, program(&wheel));
     assert_eq!(machine.search(), Ok("the Docker image img".into()));
 

@@ -1,13 +1,13 @@
-//! Names that no other test uses.
+//! Namespaces that no other test uses.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Namespaces may have this many bytes; the ending below takes up to 34 of them.
-const LONGEST: usize = 64;
+/// Maximum length of a namespace in bytes; the ending takes up to 34 of them.
+const MAX_BYTES: usize = 64;
 
-/// A fresh namespace for one test: `prefix`, then an ending that no other call ever returns, here
-/// or in another process.
+/// Returns a fresh namespace for one test: `prefix`, then an ending that no other call ever
+/// returns, in this or any other process.
 ///
 /// The result has 1 to 64 bytes of `A–Z a–z 0–9 _ . -`; other characters of the prefix become
 /// `-`, and a long prefix is cut.
@@ -18,10 +18,10 @@ pub fn namespace(prefix: &str) -> String {
     let ending = format!("-{count:x}-{:016x}", random());
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let prefix = prefix.chars().map(|c| if allowed(c) { c } else { '-' });
-    prefix.take(LONGEST - ending.len()).chain(ending.chars()).collect()
+    prefix.take(MAX_BYTES - ending.len()).chain(ending.chars()).collect()
 }
 
-/// A number from the operating system's randomness: std draws it for its hash maps.
+/// Returns a number from the operating system's randomness, which std reads for its hash maps.
 pub(crate) fn random() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     // The keys of one thread are related to each other, so the count is hashed as well.

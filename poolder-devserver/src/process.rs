@@ -1,4 +1,4 @@
-//! Running other programs and looking at them.
+//! Runs other programs and reads the state of processes.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Runs a program to its end and returns what it printed, or in a few words why it did not work.
+/// Runs a program to its end and returns its standard output, or a short reason for the failure.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let spawned =
@@ -19,13 +19,14 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<String, Stri
         Err(error) => return Err(format!("{name}: {error}")),
     };
 
-    // The end of both streams is the event to wait for: std can not wait for a child with a limit.
+    // The program has ended when both streams are closed; std cannot wait for a child with a time
+    // limit.
     let (sender, ended) = mpsc::channel();
     let stdout = child.stdout.take().map(|stream| collect(stream, sender.clone()));
     let stderr = child.stderr.take().map(|stream| collect(stream, sender));
     for _ in 0..2 {
         if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // A failed kill means that it has ended by itself; either way it is reaped.
+            // A failed kill means that the child has ended already; in both cases it is reaped.
             let _ = child.kill();
             let _ = child.wait();
             return Err(format!("{name} took longer than {} s", limit.as_secs()));
@@ -45,14 +46,14 @@ fn collect(
 ) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before an error is still worth showing.
+        // Bytes that were read before an error are still worth showing.
         let _ = stream.read_to_end(&mut bytes);
         let _ = ended.send(());
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-/// Programs tend to say the cause in their last line.
+/// Returns the last line that the program printed, which usually names the cause.
 fn reason(name: &str, stdout: &str, stderr: &str, status: &std::process::ExitStatus) -> String {
     let last = |text: &str| text.lines().map(str::trim).rfind(|l| !l.is_empty()).map(str::to_owned);
     match last(stderr).or_else(|| last(stdout)) {
@@ -61,17 +62,17 @@ fn reason(name: &str, stdout: &str, stderr: &str, status: &std::process::ExitSta
     }
 }
 
-/// The state letter of a process as `ps` shows it (`R`, `S`, `T` stopped, `Z` ended but not yet
-/// reaped), `None` when there is no such process.
+/// Returns the state letter of a process as `ps` shows it (`R`, `S`, `T` stopped, `Z` ended but not
+/// yet reaped); `None` when there is no such process.
 pub(crate) fn state(pid: u32) -> Option<char> {
     if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The second field is the program's name in parentheses and may hold anything.
+        // The second field is the program's name in parentheses, which may contain any character.
         return stat.rsplit_once(')')?.1.trim_start().chars().next();
     }
     if std::path::Path::new("/proc/self/stat").exists() {
         return None;
     }
-    // No /proc (macOS, the BSDs), where ps always exists.
+    // Systems without /proc (macOS, the BSDs) always have ps.
     let mut ps = Command::new("ps");
     ps.args(["-o", "stat=", "-p", &pid.to_string()]);
     run(&mut ps, Duration::from_secs(5)).ok()?.trim_start().chars().next()

@@ -1,5 +1,4 @@
-//! What an operator does to a cluster, and what happens to it: slots that move, primaries that
-//! are replaced.
+//! Changes of a running cluster: slots that are moved, primaries that are replaced.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,43 +7,45 @@ use crate::cluster::{Cluster, id, port};
 use crate::error::Error;
 use crate::server::Server;
 
-/// How long the nodes may take to come to terms.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-/// In so many steps a slot moves; between them some keys are here and some are there.
+/// Time within which the nodes must agree on a change.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Number of steps in which a slot moves; between steps its keys are spread over both nodes.
 const STEPS: usize = 8;
-/// So few keys are worth a step.
-const FEW_KEYS: usize = 5;
+/// Smallest number of keys that a step moves.
+const MIN_STEP_KEYS: usize = 5;
 
-/// How a replica takes over.
+/// The way in which a replica replaces its primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
-    /// In agreement with its primary, so that nothing is lost.
+    /// In agreement with the primary, so that no write is lost.
     Agreed,
-    /// Without the primary, elected by the others.
+    /// Without the primary, by a vote of the other primaries (`CLUSTER FAILOVER FORCE`).
     Forced,
-    /// Without anybody.
+    /// Without the primary and without a vote (`CLUSTER FAILOVER TAKEOVER`).
     Unasked,
 }
 
 impl Cluster {
-    /// The slot of a key.
+    /// Returns the slot of a key.
     ///
     /// # Errors
-    /// No node answers.
+    /// Returns an error when no node answers.
     pub fn slot_of(&self, key: &str) -> Result<u16, Error> {
         let slot = self.any(&["CLUSTER", "KEYSLOT", key])?;
         slot.parse().map_err(|_| Error::failed(format!("{slot} is no slot")))
     }
 
-    /// The node that takes writes for a slot, by its own account and that of the majority.
+    /// Returns the node that takes writes for a slot, according to the node itself and to the
+    /// majority.
     ///
     /// # Errors
-    /// None does within half a minute.
+    /// Returns an error when there is no such node within 30 s.
     pub fn owner(&self, slot: u16) -> Result<&Server, Error> {
-        let end = Instant::now() + SETTLED_WITHIN;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let serves = |node: &&Server| {
-                let about = node.command_within(SHORT, &["CLUSTER", "NODES"]).unwrap_or_default();
+                let about =
+                    node.command_within(QUERY_TIMEOUT, &["CLUSTER", "NODES"]).unwrap_or_default();
                 about.lines().any(|line| line.contains("myself,master") && has(line, slot))
                     && about.lines().filter(|line| has(line, slot)).count() == 1
                     && self.majority_names(node, slot)
@@ -53,7 +54,7 @@ impl Cluster {
                 return Ok(node);
             }
             if Instant::now() > end {
-                return Err(Error::failed(format!("nobody serves slot {slot}")));
+                return Err(Error::failed(format!("no node serves slot {slot}")));
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -62,22 +63,23 @@ impl Cluster {
     fn majority_names(&self, owner: &Server, slot: u16) -> bool {
         let address = format!(":{}@", port(owner));
         let agrees = |node: &&Server| {
-            let about = node.command_within(SHORT, &["CLUSTER", "NODES"]).unwrap_or_default();
+            let about =
+                node.command_within(QUERY_TIMEOUT, &["CLUSTER", "NODES"]).unwrap_or_default();
             about.lines().any(|line| has(line, slot) && line.contains(&address))
         };
         self.nodes().iter().filter(agrees).count() * 2 > self.nodes().len()
     }
 
-    /// A replica of that primary which is in step.
+    /// Returns a replica of this primary that is connected and synchronized.
     ///
     /// # Errors
-    /// There is none within half a minute.
+    /// Returns an error when there is none within 30 s.
     pub fn replica_of(&self, primary: &Server) -> Result<&Server, Error> {
         let line = format!("master_port:{}", port(primary));
-        let end = Instant::now() + SETTLED_WITHIN;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let follows = |node: &&Server| {
-                let about = node.command_within(SHORT, &["INFO", "replication"]);
+                let about = node.command_within(QUERY_TIMEOUT, &["INFO", "replication"]);
                 about.is_ok_and(|about| {
                     about.lines().any(|found| found.trim() == line)
                         && about.contains("master_link_status:up")
@@ -87,16 +89,16 @@ impl Cluster {
                 return Ok(node);
             }
             if Instant::now() > end {
-                return Err(Error::failed("the primary has no replica in step"));
+                return Err(Error::failed("the primary has no synchronized replica"));
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Makes this replica the primary of its slots, and returns when it says that it is.
+    /// Makes this replica the primary of its slots, and returns when the replica reports that role.
     ///
     /// # Errors
-    /// It did not become that in time.
+    /// Returns an error when the replica does not become a primary within 30 s.
     pub fn take_over(&self, replica: &Server, how: Takeover) -> Result<(), Error> {
         let mut words = vec!["CLUSTER", "FAILOVER"];
         match how {
@@ -104,8 +106,8 @@ impl Cluster {
             Takeover::Forced => words.push("FORCE"),
             Takeover::Unasked => words.push("TAKEOVER"),
         }
-        let end = Instant::now() + SETTLED_WITHIN;
-        let mut ordered = None::<Instant>;
+        let end = Instant::now() + SETTLE_TIMEOUT;
+        let mut sent = None::<Instant>;
         loop {
             let about = replica.command(&["INFO", "replication"])?;
             if about.contains("role:master") {
@@ -114,28 +116,29 @@ impl Cluster {
             if Instant::now() > end {
                 return Err(Error::failed("the replica did not take over"));
             }
-            // An election that failed is not held again by itself.
-            if ordered.is_none_or(|at| at.elapsed() > Duration::from_secs(6)) {
-                ordered = Some(Instant::now());
-                // It may refuse, having been elected a moment ago.
+            // A failed election is not repeated by itself, so the command is sent again.
+            if sent.is_none_or(|at| at.elapsed() > Duration::from_secs(6)) {
+                sent = Some(Instant::now());
+                // The node refuses the command if it was elected a moment ago.
                 let _ = replica.command(&words);
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Moves a slot with its keys, some at a time, and returns when the replicas of the new owner
-    /// have what was moved. Until then a failover could lose it: a move waits for nobody.
+    /// Moves a slot with its keys in several steps, and returns when a replica of the new owner has
+    /// the moved keys. Until then a failover could lose keys, since a move does not wait for
+    /// replicas.
     ///
     /// # Errors
-    /// A node refused.
+    /// Returns an error when a node refuses a command.
     pub fn reshard(&self, slot: u16, from: &Server, to: &Server) -> Result<(), Error> {
         let (text, there) = (slot.to_string(), port(to).to_string());
         let (source, target) = (id(from)?, id(to)?);
         write(to, &["CLUSTER", "SETSLOT", &text, "IMPORTING", &source])?;
         write(from, &["CLUSTER", "SETSLOT", &text, "MIGRATING", &target])?;
         let all = from.command(&["CLUSTER", "COUNTKEYSINSLOT", &text])?;
-        let some = (all.parse().unwrap_or(0) / STEPS).max(FEW_KEYS).to_string();
+        let some = (all.parse().unwrap_or(0) / STEPS).max(MIN_STEP_KEYS).to_string();
         loop {
             let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &text, &some])?;
             let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
@@ -152,20 +155,20 @@ impl Cluster {
         self.in_step(to)
     }
 
-    /// Waits until a replica has all that this primary has written so far.
+    /// Waits until a replica has all writes that this primary has accepted so far.
     ///
     /// # Errors
-    /// None has within half a minute.
+    /// Returns an error when no replica has them within 30 s.
     pub fn in_step(&self, primary: &Server) -> Result<(), Error> {
         let written = field(primary, "master_repl_offset:")?.unwrap_or(0);
-        let end = Instant::now() + SETTLED_WITHIN;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let replica = self.replica_of(primary)?;
             if field(replica, "slave_repl_offset:")?.is_some_and(|read| read >= written) {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(Error::failed("the replica is not in step"));
+                return Err(Error::failed("the replica did not catch up with its primary"));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -174,7 +177,7 @@ impl Cluster {
     fn any(&self, words: &[&str]) -> Result<String, Error> {
         let mut last = Error::failed("the cluster has no nodes");
         for node in self.nodes() {
-            match node.command_within(SHORT, words) {
+            match node.command_within(QUERY_TIMEOUT, words) {
                 Ok(reply) => return Ok(reply),
                 Err(error) => last = error,
             }
@@ -183,13 +186,14 @@ impl Cluster {
     }
 }
 
-/// A node that is away does not answer; those that live do, also on a busy machine.
-const SHORT: Duration = Duration::from_secs(2);
+/// Time limit of a query: a stopped node does not answer, a living node answers even on a busy
+/// machine.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends a command again as long as it is refused for want of a replica in step, which a busy
-/// machine is enough for: half a move must come to its end.
+/// Sends a command, again and again while it is refused because no replica is synchronized, which
+/// can happen on a busy machine: a move that has begun must be completed.
 fn write(node: &Server, words: &[&str]) -> Result<(), Error> {
-    let end = Instant::now() + SETTLED_WITHIN;
+    let end = Instant::now() + SETTLE_TIMEOUT;
     loop {
         match node.command(words) {
             Err(error) if error.to_string().contains("NOREPLICAS") && Instant::now() < end => {
@@ -205,13 +209,13 @@ fn field(node: &Server, name: &str) -> Result<Option<u64>, Error> {
     Ok(about.lines().find_map(|line| line.trim().strip_prefix(name)?.parse().ok()))
 }
 
-/// True when a line of `CLUSTER NODES` says that the node has the slot.
+/// Returns true when this line of `CLUSTER NODES` says that the node has the slot.
 fn has(line: &str, slot: u16) -> bool {
     line.split_whitespace().skip(8).any(|range| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));
         match (from.parse::<u16>(), to.parse::<u16>()) {
             (Ok(from), Ok(to)) => (from..=to).contains(&slot),
-            // `[slot->-node]`: on the move.
+            // A slot that is being moved: `[slot->-node]`.
             _ => false,
         }
     })
@@ -251,7 +255,7 @@ mod tests {
             }
             assert_eq!(port(cluster.replica_of(replica).unwrap()), port(old));
             let took_over = || Ok(port(cluster.owner(slot)?) == port(replica));
-            wait("all know of it", took_over).unwrap();
+            wait("all nodes know the new primary", took_over).unwrap();
             assert_eq!(replica.command(&["GET", "k"]).unwrap(), "v");
         }
     }

@@ -1,4 +1,4 @@
-//! One command, one reply: as much of the protocol as a test needs to look at its server.
+//! A minimal client: sends one command and reads one reply, for tests that inspect their server.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// Where a server listens.
+/// The address on which a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Unix(PathBuf),
@@ -18,7 +18,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads the plain forms of a URL. Passwords and TLS are for real clients.
+    /// Parses URLs without password, TLS, database and options; other URLs need a client library.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         for scheme in ["redis+unix://", "valkey+unix://", "unix://"] {
             if let Some(path) = url.strip_prefix(scheme)
@@ -38,10 +38,10 @@ impl Address {
                 }
             }
         }
-        // The URL may hold a password, so it is not shown.
+        // The URL may contain a password, so the error does not show it.
         Err(Error::failed(
             "this server's URL has a password, TLS, a database or options, which command() does \
-             not speak: use a client library for it",
+             not support: use a client library for it",
         ))
     }
 
@@ -73,12 +73,12 @@ impl Address {
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
-/// Why a command brought no value.
+/// The reason why a command returned no value.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server answered with this error.
+    /// The server answered with this error text.
     Reply(String),
-    /// It did not answer.
+    /// The server did not answer.
     Io(io::Error),
 }
 
@@ -109,7 +109,8 @@ pub(crate) fn call(address: &Address, words: &[&str], limit: Duration) -> Result
     read(&mut BufReader::new(stream))
 }
 
-/// The same for callers outside: the command is named, its arguments are not (`AUTH`).
+/// Sends one command like [`call`]. The error names the command but not its arguments, which may
+/// hold a password (`AUTH`).
 pub(crate) fn command(address: &Address, words: &[&str], limit: Duration) -> Result<String, Error> {
     call(address, words, limit).map_err(|failure| {
         let text = format!("{}: {failure}", words.first().unwrap_or(&"an empty command"));

@@ -1,13 +1,13 @@
-//! A primary, a replica, and Sentinels that watch them.
+//! A primary and a replica, watched by Sentinels.
 
 use crate::builder::Builder;
 use crate::cluster::{port, wait};
 use crate::error::Error;
 use crate::server::Server;
 
-/// The name under which the Sentinels know the service.
+/// The name of the service in the Sentinels' configuration.
 const SERVICE: &str = "poolder";
-/// How long the primary may be silent before a Sentinel thinks it is down, in ms.
+/// Time of silence in milliseconds after which a Sentinel considers the primary down.
 const DOWN_AFTER: &str = "1500";
 
 /// A primary with one replica, watched by Sentinels.
@@ -18,16 +18,18 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts them, and returns when the replica is in step and every Sentinel knows it. A
-    /// majority of the Sentinels is needed for a failover.
+    /// Starts the servers and the Sentinels, and returns when the replica is synchronized and every
+    /// Sentinel knows the replica and the other Sentinels. A failover needs a majority of the
+    /// Sentinels.
     ///
     /// # Errors
-    /// No server program was found, or they did not find each other in time.
+    /// Returns an error when no server program was found, or when the processes did not find each
+    /// other within 30 s.
     pub fn start(sentinels: usize) -> Result<Self, Error> {
         Self::start_with(sentinels, |server| server)
     }
 
-    /// The same, with other than the default settings for both servers.
+    /// Starts a setup like [`Sentinel::start`]; `settings` changes the settings of both servers.
     ///
     /// # Errors
     /// As [`Sentinel::start`].
@@ -40,7 +42,7 @@ impl Sentinel {
         let servers = [server()?, server()?];
         let primary = port(&servers[0]).to_string();
         servers[1].command(&["REPLICAOF", "127.0.0.1", &primary])?;
-        wait("the replica is in step", || {
+        wait("the replica is synchronized", || {
             Ok(servers[1].command(&["INFO", "replication"])?.contains("master_link_status:up"))
         })?;
         let quorum = sentinels / 2 + 1;
@@ -65,16 +67,17 @@ impl Sentinel {
         Ok(Self { servers, sentinels })
     }
 
-    /// The two servers; the first was the primary at the start.
+    /// Returns the two servers; the first was the primary at the start.
     #[must_use]
     pub fn servers(&self) -> &[Server; 2] {
         &self.servers
     }
 
-    /// The primary, as the first Sentinel that answers knows it.
+    /// Returns the primary according to the first Sentinel that answers.
     ///
     /// # Errors
-    /// None answers, or it names a server that is not ours.
+    /// Returns an error when no Sentinel answers, or when the named server is not part of this
+    /// setup.
     pub fn primary(&self) -> Result<&Server, Error> {
         let mut answer = Err(Error::failed("there is no Sentinel to ask".to_owned()));
         for sentinel in &self.sentinels {
@@ -88,10 +91,10 @@ impl Sentinel {
         self.servers
             .iter()
             .find(|server| server.port() == named)
-            .ok_or_else(|| Error::failed(format!("no server of ours: {answer}")))
+            .ok_or_else(|| Error::failed(format!("the Sentinel named an unknown server: {answer}")))
     }
 
-    /// The URL for a client of Poolder: `redis+sentinel://127.0.0.1:…,…/poolder`.
+    /// Returns the URL for a Poolder client: `redis+sentinel://127.0.0.1:…,…/poolder`.
     #[must_use]
     pub fn url(&self) -> String {
         let hosts: Vec<String> =
@@ -99,21 +102,22 @@ impl Sentinel {
         format!("redis+sentinel://{}/{SERVICE}", hosts.join(","))
     }
 
-    /// Makes the replica the primary, and returns when the old one follows it.
+    /// Makes the replica the primary, and returns when the old primary replicates from it.
     ///
     /// # Errors
-    /// The Sentinels refused, or it took too long.
+    /// Returns an error when the Sentinels refuse, or when a step takes longer than 30 s.
     pub fn fail_over(&self) -> Result<(), Error> {
         let Some(sentinel) = self.sentinels.first() else { return Ok(()) };
         let ask = || sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
         let before = ask()?;
-        // Right after another failover it has to wait until the replica is known to be one.
+        // Right after another failover, the command is refused until the Sentinel knows the replica
+        // as one.
         wait("a failover begins", || {
             Ok(sentinel.command(&["SENTINEL", "FAILOVER", SERVICE]).is_ok())
         })?;
         wait("a failover ends", || Ok(ask()? != before))?;
         wait("the old primary follows", || {
-            // Sentinels cut the connections of a server that they give another role.
+            // Sentinels close the connections of a server whose role they change.
             let follows = |server: &Server| {
                 let about = server.command(&["INFO", "replication"]);
                 about.is_ok_and(|about| about.contains("master_link_status:up"))

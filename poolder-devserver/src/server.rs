@@ -1,4 +1,4 @@
-//! A private server.
+//! A private Redis or Valkey server.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,19 @@ use crate::process;
 use crate::resp::{self, Address, Failure};
 use crate::supervisor::Supervisor;
 
-/// A program answers within some 50 ms; this is for machines that are busy, and for long files.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long a command waits for its reply.
-const REPLY_WITHIN: Duration = Duration::from_secs(5);
-/// Lines of each log that an error shows.
+/// Time within which a server must answer. It usually takes about 50 ms; a busy machine or a long
+/// append-only file takes longer.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default time that a command waits for its reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of lines of each log that an error shows.
 const LOG_LINES: usize = 15;
 
-/// A Redis or Valkey of our own, on a unix socket in a directory of its own.
+/// A private Redis or Valkey server on a unix socket in a private directory.
 ///
-/// It stops, and its directory goes, when the value is dropped or this process ends in any way.
-/// It is not in this process's group: Ctrl-C at a terminal does not reach it.
+/// The server stops, and its directory is removed, when the value is dropped or this process ends
+/// in any way. The server is not in this process's process group: Ctrl-C at a terminal does not
+/// reach it.
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
@@ -40,7 +42,7 @@ struct Running {
     pid: u32,
 }
 
-/// Why a start failed, and whether another port may help.
+/// The error of a failed start, and whether another port may help.
 pub(crate) struct StartError {
     pub(crate) error: Error,
     pub(crate) port_taken: bool,
@@ -56,12 +58,13 @@ impl Server {
     /// Starts a server that keeps nothing on disk, and returns when it answers. Installs nothing.
     ///
     /// # Errors
-    /// No server program was found (the text says what to run), or it did not start.
+    /// Returns an error when no server program was found (the text says what to run), or when the
+    /// server did not start.
     pub fn start() -> Result<Self, Error> {
         Self::builder().start()
     }
 
-    /// Starts a server with other settings.
+    /// Returns a builder for a server with other settings.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -80,7 +83,7 @@ impl Server {
         match server.await_ready(pid) {
             Ok(()) => Ok(server),
             Err(error) => {
-                // The server writes the first, Docker the second.
+                // The server writes the first text, Docker the second.
                 let log = server.log_tail();
                 let port_taken = ["Address already in use", "port is already allocated"]
                     .iter()
@@ -90,56 +93,58 @@ impl Server {
         }
     }
 
-    /// The URL for a client: `redis+unix:///…/s.sock` (`redis://127.0.0.1:…/` under Docker).
+    /// Returns the URL for a client: `redis+unix:///…/s.sock` (`redis://127.0.0.1:…/` under
+    /// Docker).
     #[must_use]
     pub fn url(&self) -> String {
         self.address.url()
     }
 
-    /// The URL of the port on 127.0.0.1, if [`Builder::tcp`] asked for one.
+    /// Returns the URL of the port on 127.0.0.1, if [`Builder::tcp`] asked for a port.
     #[must_use]
     pub fn tcp_url(&self) -> Option<String> {
         self.port.map(|port| Address::Tcp(format!("127.0.0.1:{port}")).url())
     }
 
-    /// That port, if there is one.
+    /// Returns the port on 127.0.0.1, if the server has one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The process number of the server that was started last (under Docker, of its client).
+    /// Returns the process id of the server that was started last (under Docker, of the Docker
+    /// client).
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.running().pid
     }
 
-    /// The private directory: socket, log and append-only file.
+    /// Returns the private directory, which holds the socket, the logs and the append-only file.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Engine, version and program.
+    /// Returns the engine, version and program.
     #[must_use]
     pub fn found(&self) -> &Found {
         &self.found
     }
 
-    /// Kills the server with SIGKILL, as a crash would, and returns when it is gone. Its directory
-    /// stays for [`restart`](Self::restart).
+    /// Kills the server with SIGKILL, as a crash would, and returns when it has ended. Its
+    /// directory stays for [`restart`](Self::restart).
     ///
     /// # Errors
-    /// The supervising shell was killed from outside.
+    /// Returns an error when the supervising shell was killed from outside.
     pub fn kill(&self) -> Result<(), Error> {
         self.running().supervisor.kill().map_err(|error| broken(&error))
     }
 
     /// Starts the server again in the same directory, under the same URL, and returns when it
-    /// answers. A server that still runs is killed first.
+    /// answers. A running server is killed first.
     ///
     /// # Errors
-    /// It did not start: the text shows its log.
+    /// Returns an error when the server did not start: the text shows its log.
     pub fn restart(&self) -> Result<(), Error> {
         let pid = {
             let mut running = self.running();
@@ -149,14 +154,14 @@ impl Server {
         self.await_ready(pid)
     }
 
-    /// Stops the server in its tracks with SIGSTOP: connections stay, nothing answers.
+    /// Stops the server with SIGSTOP: its connections stay open, and it does not answer.
     ///
     /// # Errors
-    /// The server does not run.
+    /// Returns an error when the server does not run.
     pub fn pause(&self) -> Result<(), Error> {
         let mut running = self.running();
         running.supervisor.pause().map_err(|error| broken(&error))?;
-        // The signal is sent, but a thread may finish its slice first; no event tells when.
+        // A thread may finish its time slice after the signal was sent; no event reports the stop.
         if matches!(self.found.launch, Launch::Program(_)) {
             let end = Instant::now() + Duration::from_secs(1);
             while process::state(running.pid) != Some('T') && Instant::now() < end {
@@ -166,15 +171,15 @@ impl Server {
         Ok(())
     }
 
-    /// Lets a paused server go on.
+    /// Continues a paused server.
     ///
     /// # Errors
-    /// The server does not run.
+    /// Returns an error when the server does not run.
     pub fn resume(&self) -> Result<(), Error> {
         self.running().supervisor.resume().map_err(|error| broken(&error))
     }
 
-    /// The last lines of what the server logged and printed.
+    /// Returns the last lines of the server's log and of its output.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let tail = |path: PathBuf| {
@@ -187,49 +192,51 @@ impl Server {
         tails.collect::<Vec<_>>().join("\n")
     }
 
-    /// Sends one command and renders its reply: strings and numbers as they are, `(nil)`, arrays
-    /// one item a line. Waits at most 5 s.
+    /// Sends one command and renders its reply: strings and numbers as they are, nil as `(nil)`,
+    /// arrays with one item per line. Waits at most 5 s.
     ///
     /// # Errors
-    /// The server answered with an error ([`Error::is_reply`]), or not at all.
+    /// Returns an error when the server answers with an error ([`Error::is_reply`]), or does not
+    /// answer.
     pub fn command(&self, words: &[&str]) -> Result<String, Error> {
-        self.command_within(REPLY_WITHIN, words)
+        self.command_within(REPLY_TIMEOUT, words)
     }
 
-    /// Like [`command`](Self::command), with another limit: to see that a paused server is silent,
-    /// or to wait for a blocking command.
+    /// Sends a command like [`command`](Self::command) with another time limit: to check that a
+    /// paused server does not answer, or to wait for a blocking command.
     ///
     /// # Errors
-    /// The server answered with an error ([`Error::is_reply`]), or not in time.
+    /// Returns an error when the server answers with an error ([`Error::is_reply`]), or not in
+    /// time.
     pub fn command_within(&self, limit: Duration, words: &[&str]) -> Result<String, Error> {
         resp::command(&self.address, words, limit)
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
-        // A test that panicked elsewhere leaves nothing half done here.
+        // A test that panicked elsewhere leaves the state behind this lock consistent.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn await_ready(&self, pid: u32) -> Result<(), Error> {
-        let end = Instant::now() + READY_WITHIN;
+        let end = Instant::now() + READY_TIMEOUT;
         loop {
-            match resp::call(&self.address, &["PING"], REPLY_WITHIN) {
+            match resp::call(&self.address, &["PING"], REPLY_TIMEOUT) {
                 Ok(_) => return Ok(()),
-                // Still reading its append-only file.
+                // The server still reads its append-only file.
                 Err(Failure::Reply(text)) if text.starts_with("LOADING") => {}
-                // Any other reply, such as NOAUTH, comes from a server that is up.
+                // Any other reply, such as NOAUTH, comes from a server that is ready.
                 Err(Failure::Reply(_)) => return Ok(()),
                 Err(Failure::Io(_)) => {}
             }
-            // Nobody but the supervisor reaps it, so a dead one stays visible as a zombie.
+            // Only the supervisor reaps the server, so an ended server stays visible as a zombie.
             if matches!(process::state(pid), None | Some('Z')) {
                 return Err(self.not_started("ended at once"));
             }
             if Instant::now() >= end {
                 return Err(self
-                    .not_started(&format!("did not answer within {} s", READY_WITHIN.as_secs())));
+                    .not_started(&format!("did not answer within {} s", READY_TIMEOUT.as_secs())));
             }
-            // No event tells when a socket begins to listen.
+            // No event reports when a socket begins to listen.
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -240,5 +247,5 @@ impl Server {
 }
 
 fn broken(error: &io::Error) -> Error {
-    Error::failed(format!("the private server is not under control any more: {error}"))
+    Error::failed(format!("the private server's supervisor failed: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The one server that the tests of a process share.
+//! The server that all tests of a process share.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -8,24 +8,25 @@ use crate::error::Error;
 use crate::resp::{self, Address};
 use crate::server::Server;
 
-/// The URL of the server that `cargo xtask test` started for the test binaries it runs.
+/// The variable with the URL of the server that `cargo xtask test` started for the test binaries.
 pub const DEV_URL_VAR: &str = "POOLDER_DEV_URL";
 /// The variables in which a user names a server, best first.
 pub const USER_URL_VARS: [&str; 2] = ["POOLDER_REDIS_URL", "REDIS_URL"];
-/// Set to `1`, it lets tests use the server that the user named.
+/// The variable that, set to `1`, lets tests use the server that the user named.
 pub const ALLOW_SHARED_VAR: &str = "POOLDER_TEST_ALLOW_SHARED";
 
-/// A server that other tests use at the same time: keep to a [`namespace`](crate::namespace()) of
-/// your own, and never flush, pause or reconfigure it. For that, start a [`Server`].
+/// A server that other tests use at the same time. Use a separate
+/// [`namespace`](crate::namespace()), and never flush, pause or reconfigure the server; start a
+/// [`Server`] for that.
 #[derive(Debug)]
 pub struct Shared {
     url: String,
-    /// Held here so that it lives as long as the process.
+    /// The private server, if any, which lives as long as the process.
     _private: Option<Server>,
 }
 
 impl Shared {
-    /// The URL for a client.
+    /// Returns the URL for a client.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -34,19 +35,20 @@ impl Shared {
     /// Sends one command: see [`Server::command`].
     ///
     /// # Errors
-    /// The server answered with an error ([`Error::is_reply`]) or not at all, or its URL has a
-    /// password, TLS, a database or options.
+    /// Returns an error when the server answers with an error ([`Error::is_reply`]) or does not
+    /// answer, or when its URL has a password, TLS, a database or options.
     pub fn command(&self, words: &[&str]) -> Result<String, Error> {
         resp::command(&Address::parse(&self.url)?, words, Duration::from_secs(5))
     }
 }
 
-/// The server of this process's tests: the one that `cargo xtask test` started, or else a private
-/// one that is started by the first call. Installs nothing.
+/// Returns the server of this process's tests: the server that `cargo xtask test` started, else a
+/// private server that the first call starts. Installs nothing.
 ///
 /// # Errors
-/// No server program was found; or `POOLDER_REDIS_URL` or `REDIS_URL` is set
-/// ([`Error::is_refused`]): tests do not touch such a server unless `POOLDER_TEST_ALLOW_SHARED=1`.
+/// Returns an error when no server program was found, or when `POOLDER_REDIS_URL` or `REDIS_URL` is
+/// set ([`Error::is_refused`]): tests do not use such a server unless
+/// `POOLDER_TEST_ALLOW_SHARED=1`.
 pub fn shared() -> Result<&'static Shared, Error> {
     static SHARED: OnceLock<Result<Shared, Error>> = OnceLock::new();
     let start = || match choose(&|name| std::env::var_os(name))? {
@@ -79,9 +81,9 @@ fn choose(var: &dyn Fn(&str) -> Option<OsString>) -> Result<Choice, Error> {
         return Ok(Choice::Existing(url));
     }
     Err(Error::refused(format!(
-        "{name} is set, and tests do not touch a server that others may use: unset it, and they \
-         start a private one; or set {ALLOW_SHARED_VAR}=1 to run them against that server, each \
-         in a namespace of its own"
+        "{name} is set, and tests do not use a server that other programs may use: unset it to \
+         start a private server; or set {ALLOW_SHARED_VAR}=1 to run the tests against that server, \
+         each in a separate namespace"
     )))
 }
 
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_variable_goes_before_the_general_one() {
+    fn the_specific_variable_goes_before_the_general_one() {
         let vars = [
             ("REDIS_URL", "redis://general"),
             ("POOLDER_REDIS_URL", "redis://ours"),

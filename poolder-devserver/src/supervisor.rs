@@ -1,8 +1,9 @@
-//! The shell between us and the server, which outlives us just long enough to clean up.
+//! The shell between this process and the server. It outlives this process just long enough to
+//! clean up.
 //!
-//! Linux can send a signal to a child whose parent died, but ties that to the *thread* that made
-//! the child: a server started by one test would die with that test's thread. A pipe has no such
-//! notion, works everywhere, and needs no unsafe code.
+//! Linux can send a signal to a child whose parent died, but binds that to the *thread* that made
+//! the child: a server started by one test would die with that test's thread. A pipe is not bound
+//! to a thread, works on every system, and needs no unsafe code.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -15,13 +16,13 @@ const SCRIPT: &str = include_str!("supervisor.sh");
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     shell: Child,
-    /// `None` only while dropping.
-    orders: Option<ChildStdin>,
+    /// Commands to the shell, one per line; `None` only while dropping.
+    commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Supervisor {
-    /// From here on `dir` is the supervisor's to remove.
+    /// Starts the shell, which owns `dir` from here on and removes it.
     pub(crate) fn spawn(
         dir: &Path,
         container: Option<&str>,
@@ -32,48 +33,50 @@ impl Supervisor {
             .arg(dir)
             .arg(container.unwrap_or_default())
             .args(words)
-            // A Ctrl-C at the terminal reaches the nodes, which still need their server to stop.
+            // Ctrl-C at the terminal reaches the nodes, which still need their server in command to
+            // stop.
             .process_group(0)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Who reads our own output must not have to wait for the supervisor's end as well.
+            // A reader of this process's output must not have to wait until the supervisor has
+            // ended, too.
             .stderr(Stdio::null())
             .spawn()?;
-        let orders = shell.stdin.take();
+        let commands = shell.stdin.take();
         let answers = shell.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Self { shell, orders, answers: BufReader::new(answers) })
+        Ok(Self { shell, commands, answers: BufReader::new(answers) })
     }
 
-    /// Starts the server, after the end of the one before, and returns its process number.
+    /// Starts the server after the previous one has ended, and returns its process id.
     pub(crate) fn start(&mut self) -> io::Result<u32> {
-        let answer = self.order("start")?;
+        let answer = self.command("start")?;
         answer.parse().map_err(|_| unexpected("start", &answer))
     }
 
-    /// Kills the server and returns when it is gone.
+    /// Kills the server and returns when it has ended.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
-        self.plain("kill")
+        self.expect_done("kill")
     }
 
     pub(crate) fn pause(&mut self) -> io::Result<()> {
-        self.plain("pause")
+        self.expect_done("pause")
     }
 
     pub(crate) fn resume(&mut self) -> io::Result<()> {
-        self.plain("resume")
+        self.expect_done("resume")
     }
 
-    fn plain(&mut self, order: &str) -> io::Result<()> {
-        match self.order(order)?.as_str() {
+    fn expect_done(&mut self, command: &str) -> io::Result<()> {
+        match self.command(command)?.as_str() {
             "done" => Ok(()),
-            answer => Err(unexpected(order, answer)),
+            answer => Err(unexpected(command, answer)),
         }
     }
 
-    fn order(&mut self, order: &str) -> io::Result<String> {
-        let orders = self.orders.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        writeln!(orders, "{order}")?;
+    fn command(&mut self, command: &str) -> io::Result<String> {
+        let commands = self.commands.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(commands, "{command}")?;
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
             return Err(io::Error::other("the server's supervisor was killed"));
@@ -83,14 +86,14 @@ impl Supervisor {
     }
 }
 
-fn unexpected(order: &str, answer: &str) -> io::Error {
-    io::Error::other(format!("the server could not be told to {order}: {answer}"))
+fn unexpected(command: &str, answer: &str) -> io::Error {
+    io::Error::other(format!("the supervisor could not {command} the server: {answer}"))
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // The end of its input is the order to clean up; its end says that this is done.
-        drop(self.orders.take());
+        // The end of its input makes the shell clean up; the shell ends when that is done.
+        drop(self.commands.take());
         let _ = self.shell.wait();
     }
 }

@@ -1,12 +1,14 @@
-# Runs one server for the process that holds the other end of our standard input, obeys its orders,
-# and when that end closes, because the process is done or dead, stops the server and removes its
-# directory. The pipe is the only thing that also tells of a SIGKILL, on every system.
+# Runs one server for the process that holds the other end of this shell's standard input, and
+# executes the commands of that process. When that end closes, because the process ended or was
+# killed, the shell stops the server and removes its directory. Only a pipe also reports a SIGKILL
+# on every system.
 #
-# $1: the directory; $2: the container's name, empty for a plain program; then the command.
-# Each order is one line and is answered by one line.
+# $1: the directory; $2: the container's name, empty for a plain program; then the server's command
+# line. Each command from the input is one line and is answered by one line.
 dir=$1 container=$2
 shift 2
-# Whoever owns us decides when to stop; orphaned with a stopped server, the system sends us a HUP.
+# The owning process decides when to stop. When it dies while the server is stopped, the system
+# sends this orphaned shell a HUP.
 trap '' HUP INT PIPE
 server=
 
@@ -18,7 +20,7 @@ signal() {
     fi
 }
 
-# Until `wait` has returned, the process number can not be given to another process.
+# Until `wait` has returned, the system cannot give the process id to another process.
 stop() {
     [ -n "$server" ] || return 0
     if [ -n "$container" ]; then
@@ -27,7 +29,7 @@ stop() {
     kill -s KILL "$server"
     wait "$server"
     if [ -n "$container" ]; then
-        # Again: the client may have made it in between.
+        # Repeated, since the client may have created the container in between.
         docker rm --force "$container" >/dev/null
     fi
     server=
@@ -40,8 +42,8 @@ finish() {
 trap finish EXIT
 trap 'exit 143' TERM
 
-while read -r order; do
-    case $order in
+while read -r command; do
+    case $command in
     start)
         stop
         "$@" </dev/null >>"$dir/output.log" 2>&1 &

@@ -1,8 +1,8 @@
-//! What `--version` says, and what is new enough.
+//! The engine and version that `--version` prints, and the oldest supported version.
 
 use std::fmt;
 
-/// Streams with `XAUTOCLAIM`, which Poolder is built on, begin here.
+/// Oldest supported major and minor version: the first with `XAUTOCLAIM`, which Poolder needs.
 pub(crate) const OLDEST: (u32, u32) = (6, 2);
 
 /// The engine and version of a server program.
@@ -13,7 +13,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Reads the line that `redis-server --version` or `valkey-server --version` prints:
+    /// Parses the line that `redis-server --version` or `valkey-server --version` prints:
     /// `Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64 build=…`.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
@@ -25,18 +25,18 @@ impl Version {
         let mut numbers = text.split(['.', '-']);
         let major = numbers.next()?.parse().ok()?;
         let minor = numbers.next()?.parse().ok()?;
-        // A release candidate or a development build may have no number here.
+        // A release candidate or a development build may have no patch number.
         let patch = numbers.next().and_then(|n| n.parse().ok()).unwrap_or(0);
         Some(Self { engine, numbers: (major, minor, patch) })
     }
 
-    /// `Redis` or `Valkey`.
+    /// Returns the engine, `Redis` or `Valkey`.
     #[must_use]
     pub fn engine(&self) -> &str {
         &self.engine
     }
 
-    /// Major, minor and patch number.
+    /// Returns the major, minor and patch number.
     #[must_use]
     pub fn numbers(&self) -> (u32, u32, u32) {
         self.numbers

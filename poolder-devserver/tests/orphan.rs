@@ -1,4 +1,4 @@
-//! A server does not outlive its process, whatever end that takes.
+//! A server ends with its process, however the process ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use poolder_devserver::Server;
 
-/// Set for the child process, which is this test program run again.
+/// Set for the child process, which runs this test program again.
 const ROLE: &str = "POOLDER_DEVSERVER_TEST_HOLDER";
 
-/// Not a test by itself: the child's part. It holds a server until its input ends.
+/// The code of the child process, not a test by itself. It holds a server until its input ends.
 #[test]
 fn holder() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -24,7 +24,7 @@ fn holder() {
 
 struct Holder {
     process: Child,
-    /// The holder lives until this is closed.
+    /// The holder lives until this input is closed.
     _input: Option<ChildStdin>,
     server: u32,
     dir: PathBuf,
@@ -52,7 +52,7 @@ impl Holder {
         Self { process, _input: input, server, dir: PathBuf::from(dir) }
     }
 
-    /// Ends the holder with SIGKILL and waits for the server to follow.
+    /// Kills the holder with SIGKILL and waits until the server has ended.
     fn kill(mut self) {
         assert!(runs(self.server) && self.dir.exists());
         self.process.kill().expect("killed");
@@ -60,31 +60,31 @@ impl Holder {
         let end = Instant::now() + Duration::from_secs(20);
         while runs(self.server) || self.dir.exists() {
             assert!(Instant::now() < end, "server {} outlived its process", self.server);
-            // It is no child of ours, so nothing tells when it ends.
+            // The server is no child of this process, so no event reports its end.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
 fn runs(pid: u32) -> bool {
-    // The shell's own kill: not every system has the program.
+    // Uses the shell's kill, since not every system has kill as a program.
     let mut kill = Command::new("sh");
     kill.args(["-c", "kill -0 \"$1\"", "sh", &pid.to_string()]).stderr(Stdio::null());
     kill.status().is_ok_and(|status| status.success()) && !is_zombie(pid)
 }
 
-/// In a container without an init nobody may reap a process that was orphaned.
+/// In a container without an init process, an orphaned process may never be reaped.
 fn is_zombie(pid: u32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
     stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
 
 #[test]
-fn it_is_gone_with_a_killed_process() {
+fn a_server_is_gone_with_a_killed_process() {
     Holder::start("running").kill();
 }
 
 #[test]
-fn even_paused_it_is_gone_with_a_killed_process() {
+fn a_paused_server_is_gone_with_a_killed_process() {
     Holder::start("paused").kill();
 }

@@ -1,4 +1,4 @@
-//! A private server: its life, its settings and its end.
+//! A private server: its start, its settings and its end.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use poolder_devserver::{Fsync, Server};
 fn it_starts_and_answers() {
     let server = Server::start().expect("a server");
     assert_eq!(server.command(&["PING"]).expect("an answer"), "PONG");
-    // An image's version is not known, and a container has a port and process numbers of its own.
+    // An image's version is unknown, and a container has its own port and process ids.
     if server.found().version().is_some() {
         assert_eq!(server.url(), format!("redis+unix://{}/s.sock", server.dir().display()));
         assert_eq!(server.tcp_url(), None);
@@ -57,17 +57,17 @@ fn a_wrong_argument_shows_the_log() {
 }
 
 #[test]
-fn errors_of_commands_are_told_apart() {
+fn errors_of_commands_are_distinguished() {
     let server = Server::start().expect("a server");
     let error = server.command(&["HSET", "key"]).expect_err("too few arguments");
     assert!(error.is_reply() && error.to_string().starts_with("HSET: ERR"), "{error}");
     server.kill().expect("killed");
-    let error = server.command(&["PING"]).expect_err("nobody answers");
+    let error = server.command(&["PING"]).expect_err("no answer");
     assert!(!error.is_reply(), "{error}");
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_writes_survive_a_kill() {
     let server = Server::builder().aof(Fsync::Always).start().expect("a server");
     server.command(&["SET", "key", "value"]).expect("set");
     let (url, pid) = (server.url(), server.pid());

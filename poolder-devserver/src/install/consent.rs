@@ -1,10 +1,10 @@
-//! Asking before the machine is changed.
+//! Asks for permission before the machine is changed.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::Install;
 
-/// Whether `line` may be run.
+/// Returns an error unless the command `line` may be run.
 pub(super) fn given(install: Install, line: &str) -> Result<(), String> {
     match install {
         Install::Never => Err("not allowed".to_owned()),
@@ -23,7 +23,7 @@ fn ask(line: &str) -> Result<(), String> {
     match asked {
         Ok(_) if is_yes(&answer) => Ok(()),
         Ok(_) => Err(format!("`{line}` was declined")),
-        Err(error) => Err(format!("`{line}` could not be asked for: {error}")),
+        Err(error) => Err(format!("could not ask whether to run `{line}`: {error}")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A Debian or Ubuntu package, fetched and unpacked by whoever we are, and never installed: apt
-//! works with lists and archives of our own, and still checks every signature.
+//! Downloads and unpacks a Debian or Ubuntu package as the current user, without installing it. apt
+//! works on private lists and archives and still checks every signature.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use crate::process::run;
 
 pub(super) const ENTRY: &str = "debian";
 
-/// Both hold the server itself, without a service that would start by itself.
+/// Packages that contain the server itself, without a service that would start automatically.
 const PACKAGES: [&str; 2] = ["valkey-tools", "redis-tools"];
 
 const DOWNLOAD: Duration = Duration::from_secs(180);
@@ -26,7 +26,7 @@ pub(super) fn unpack(staging: &Path) -> Result<Launch, String> {
     run(apt.command().arg("update"), DOWNLOAD)?;
     let mut reason = String::new();
     for package in PACKAGES {
-        // Only downloads what the system lacks: the package and, beside it, its libraries.
+        // Downloads the package and those of its libraries that the system lacks.
         let options = ["-y", "--download-only", "--no-install-recommends", "install", package];
         match run(apt.command().args(options), DOWNLOAD) {
             Ok(_) => return extract(staging, &apt),
@@ -43,7 +43,7 @@ fn extract(staging: &Path, apt: &Apt) -> Result<Launch, String> {
         let unpacking = Duration::from_secs(60);
         run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&root), unpacking)?;
     }
-    // The lists are ten times the size of the server.
+    // The lists are ten times the size of the server, so they are removed.
     for dir in [&apt.lists, &apt.cache] {
         fs::remove_dir_all(dir).map_err(|error| error.to_string())?;
     }
@@ -54,7 +54,7 @@ fn extract(staging: &Path, apt: &Apt) -> Result<Launch, String> {
         .map(|(name, _)| bin.join(name))
         .find(|path| files.contains(path))
         .map(Program::at)
-        .ok_or("the package holds no server")?;
+        .ok_or("the package contains no server")?;
     program.libraries = library_directories(&files);
     Ok(Launch::Program(program))
 }
@@ -95,9 +95,9 @@ impl Apt {
             .arg(option("Dir::State::lists=", &self.lists))
             .arg("-o")
             .arg(option("Dir::Cache=", &self.cache))
-            // As root, apt would change to a user that may not enter our directory.
+            // As root, apt would switch to a user that may not enter the private directory.
             .args(["-o", "APT::Sandbox::User=root"])
-            // Nothing of the system is written, and its locks are root's.
+            // apt writes nothing to the system here, and only root may take the system's locks.
             .args(["-o", "Debug::NoLocking=true"])
             .env("DEBIAN_FRONTEND", "noninteractive");
         command

@@ -1,4 +1,4 @@
-//! A container, where a Docker engine answers.
+//! Runs the server in a container, where a Docker engine answers.
 
 use std::process::Command;
 use std::time::Duration;

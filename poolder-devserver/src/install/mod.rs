@@ -1,7 +1,8 @@
-//! Getting a server onto a machine that has none.
+//! Installs a server on a machine that has none.
 //!
-//! Two kinds of steps: those that only fill our own cache, as unprivileged and as removable as what
-//! cargo downloads, and those that change the machine, which need a yes.
+//! There are two kinds of steps. Some only fill the private cache: they need no privileges, and the
+//! cache can be deleted like the packages that cargo downloads. Others change the machine and need
+//! the user's consent.
 
 mod consent;
 mod debian;
@@ -16,24 +17,25 @@ use crate::launch::Launch;
 use crate::locate::Found;
 use crate::namespace::random;
 
-/// What may be done when no server is found.
+/// The steps that are allowed when no server is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Install {
-    /// Nothing.
+    /// Nothing is installed.
     #[default]
     Never,
-    /// Download a server into the cache (the workspace's `target`, or the user's), where nothing
-    /// else sees it. Before the machine itself is changed, ask at the terminal; without a terminal
-    /// the answer is no.
+    /// A server is downloaded into the cache (the workspace's `target`, or the user's cache), which
+    /// no other program uses. Before the machine itself is changed, the user is asked at the
+    /// terminal; without a terminal the answer is no.
     Ask,
-    /// Whatever helps, the system's package manager included.
+    /// All steps are allowed, including the system's package manager.
     Yes,
 }
 
-/// The entries of a cache, best first. A new pin gets a new name, so that it is installed anew.
+/// The entries of a cache, best first. The name contains the pinned version, so a new version is
+/// installed anew.
 pub(crate) const ENTRIES: [&str; 3] = [wheel::ENTRY, debian::ENTRY, docker::ENTRY];
 
-/// Tries one way after the other.
+/// Tries the ways to install a server one after the other. Returns the reasons when all fail.
 pub(crate) fn provision(install: Install) -> Result<Found, Vec<String>> {
     let mut failed = Vec::new();
     let mut note = |way: &str, result: Result<Found, String>| match result {
@@ -63,12 +65,13 @@ pub(crate) fn provision(install: Install) -> Result<Found, Vec<String>> {
     Err(failed)
 }
 
-/// How to install a server on this system, for the error that says there is none.
+/// Returns the instruction to install a server on this system, for the error that no server was
+/// found.
 pub(crate) fn advice() -> String {
     system::advice()
 }
 
-/// Fills a staging directory beside the entry, tries what stands in it, and moves it to its place.
+/// Fills a staging directory beside the entry, checks the server in it, and moves it to its place.
 fn in_cache(name: &str, fill: impl Fn(&Path) -> Result<Launch, String>) -> Result<Found, String> {
     let dir = writable_cache()?;
     let staging = dir.join(format!("staging-{:016x}", random()));
@@ -85,23 +88,23 @@ fn in_cache(name: &str, fill: impl Fn(&Path) -> Result<Launch, String>) -> Resul
         };
         Ok(Found { launch, version })
     });
-    // Gone already if it was moved.
+    // The directory is gone if it was moved to its place.
     let _ = std::fs::remove_dir_all(&staging);
     result
 }
 
 fn writable_cache() -> Result<PathBuf, String> {
-    let mut reason = String::from("neither a workspace nor a home directory to install into");
+    let mut reason = String::from("there is no workspace and no home directory to install into");
     for dir in cache::directories() {
         match std::fs::create_dir_all(&dir) {
             Ok(()) => return Ok(dir),
-            Err(error) => reason = format!("can not make {}: {error}", dir.display()),
+            Err(error) => reason = format!("can not create {}: {error}", dir.display()),
         }
     }
     Err(reason)
 }
 
-/// All files below a directory; symbolic links are not followed.
+/// Returns all files below a directory; symbolic links are not followed.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_path_buf()];
@@ -118,7 +121,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Progress, on standard error: downloads take seconds.
+/// Reports progress on standard error, since downloads take seconds.
 fn say(text: &str) {
     eprintln!("poolder-devserver: {text}");
 }

@@ -1,4 +1,4 @@
-//! The system's package manager, after a yes.
+//! Installs a server with the system's package manager, with the user's consent.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use super::{Install, consent, say};
 use crate::locate::{Found, on_path};
 use crate::process::run;
 
-/// A package manager and the packages that hold a server, best first.
+/// A package manager and its packages that contain a server, best first.
 struct Manager {
     program: &'static str,
     arguments: &'static [&'static str],
     packages: &'static [&'static str],
-    /// A command to run before.
+    /// Arguments of a command that updates the package lists first.
     refresh: Option<&'static [&'static str]>,
     root: bool,
 }
 
-/// `redis-tools` is the server without the service that would listen on the well-known port.
+/// `redis-tools` contains the server without the service that would listen on port 6379.
 const MANAGERS: [Manager; 6] = [
     Manager {
         program: "apt-get",
@@ -63,14 +63,14 @@ const MANAGERS: [Manager; 6] = [
     },
 ];
 
-/// Runs the package manager of this system.
+/// Installs a server with the package manager of this system.
 pub(super) fn install(install: Install) -> Result<Found, String> {
-    let manager = present().ok_or("none that is known")?;
+    let manager = present().ok_or("none is known")?;
     let as_root = is_root();
     let mut reason = String::new();
     consent::given(install, &manager.line(as_root))?;
     if let Some(refresh) = manager.refresh {
-        // With old lists the installation may still work.
+        // The installation may also work with old lists.
         let _ = execute(&manager.words(as_root, refresh, &[]));
     }
     for package in manager.packages {
@@ -78,7 +78,7 @@ pub(super) fn install(install: Install) -> Result<Found, String> {
         match execute(&words) {
             Ok(()) => match on_path() {
                 Some(found) => return Ok(found),
-                None => reason = format!("{package} brought no server of version 6.2 or newer"),
+                None => reason = format!("{package} has no server of version 6.2 or newer"),
             },
             Err(error) => reason = error,
         }
@@ -86,7 +86,7 @@ pub(super) fn install(install: Install) -> Result<Found, String> {
     Err(reason)
 }
 
-/// What to do on this system: the command as a person would type it, where it is known.
+/// Returns the instruction for this system: the install command, if the package manager is known.
 pub(super) fn advice() -> String {
     match present() {
         Some(manager) => format!("run: {}", manager.line(is_root())),
@@ -119,13 +119,14 @@ fn is_root() -> bool {
     run(Command::new("id").arg("-u"), Duration::from_secs(5)).is_ok_and(|uid| uid.trim() == "0")
 }
 
-/// With the terminal, so that sudo can ask for a password and the user sees what happens.
+/// Runs a command with access to the terminal, so that sudo can ask for a password and the user
+/// sees the output.
 fn execute(words: &[String]) -> Result<(), String> {
     let line = words.join(" ");
     say(&line);
     let (program, arguments) = words.split_first().ok_or("no command")?;
     let mut command = Command::new(program);
-    // What it prints must not mix with what our caller prints.
+    // The command's output must not mix with the caller's standard output.
     command.args(arguments).stdout(Stdio::from(std::io::stderr()));
     match command.status() {
         Ok(status) if status.success() => Ok(()),

