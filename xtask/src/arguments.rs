@@ -1,4 +1,4 @@
-//! What follows the command's name.
+//! The arguments after the command's name.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use poolder_devserver::Install;
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     pub(crate) before: Vec<OsString>,
-    /// `None` when there is no `--`.
+    /// The arguments after `--`; `None` when there is no `--`.
     pub(crate) after: Option<Vec<OsString>>,
     yes: bool,
 }
@@ -27,13 +27,14 @@ impl Arguments {
         arguments
     }
 
-    /// `--yes` and `CI=true` answer before anybody asks.
+    /// Returns the installations that are allowed: with `--yes` or `CI=true` all, without a
+    /// question.
     pub(crate) fn install(&self) -> Install {
         let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         if self.yes || ci { Install::Yes } else { Install::Ask }
     }
 
-    /// For commands that take nothing before `--`.
+    /// Returns an error if there are arguments before `--`, for commands that take none.
     pub(crate) fn expect_none(&self) -> Result<(), String> {
         match self.before.first() {
             Some(word) => Err(format!("`{}` is not understood: see cargo xtask", word.display())),
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_before_the_dashes_is_ours() {
+    fn only_arguments_before_the_dashes_are_parsed() {
         let plain = arguments("--lib name -- --yes -- x");
         assert_eq!(plain.before, ["--lib", "name"]);
         assert_eq!(plain.after.expect("dashes"), ["--yes", "--", "x"]);
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_are_named() {
+    fn unknown_arguments_are_named() {
         assert!(arguments("--yes -- x").expect_none().is_ok());
         assert!(arguments("--port 1").expect_none().is_err_and(|text| text.contains("--port")));
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the benchmark, which is a workspace of its own, and runs it.
+//! `cargo xtask bench`: builds the benchmark, which is a separate workspace, and runs it.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
@@ -8,15 +8,15 @@ use poolder_devserver::Install;
 use crate::arguments::Arguments;
 use crate::cargo;
 
-/// From the workspace's root.
+/// Path of the benchmark's manifest, relative to the workspace's root.
 pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     bench(&arguments.before, arguments.install())
 }
 
-/// Compares instructions per job with the baseline. A machine that has no valgrind and gets none
-/// says so, and that is all.
+/// Compares the instructions per job with the baseline. On a machine without valgrind, where it is
+/// not installed either, prints that the comparison was not run, and succeeds.
 pub(crate) fn check(install: Install) -> Result<(), String> {
     if bench(&["--check".into()], install)? == ExitCode::SUCCESS {
         return Ok(());

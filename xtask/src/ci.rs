@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: every step runs, whatever failed before, so that one run shows it all.
+//! `cargo xtask ci`: runs every step even after a failed one, so that one run shows all failures.
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use poolder_devserver::Install;
 use crate::arguments::Arguments;
 use crate::{bench, cargo, containers, server, test, torture, trials};
 
-/// The examples that run by themselves: each gets the URL of a private server of its own in
-/// `POOLDER_REDIS_URL` and has to exit with 0 within its limit.
+/// The examples that need no input. Each gets the URL of a separate private server in
+/// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
 const EXAMPLES: &[Example] = &[
     Example { target: &["--package", "poolder", "--example", "hello"], words: &[] },
     Example { target: &["--package", "poolder", "--example", "seed"], words: &[] },
@@ -21,16 +21,16 @@ const EXAMPLES: &[Example] = &[
     Example { target: &["--manifest-path", "examples/sqlite-batcher/Cargo.toml"], words: &[] },
 ];
 
-/// An example is stuck when it takes longer than this.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Time after which an example counts as stuck.
+const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A workspace of its own, so that users never compile it.
+/// Manifest of the torture program, a separate workspace that users never compile.
 const TORTURE: &str = "torture/Cargo.toml";
 
 struct Example {
-    /// What cargo has to run.
+    /// Cargo arguments that select the example.
     target: &'static [&'static str],
-    /// What the example is told.
+    /// Arguments of the example.
     words: &'static [&'static str],
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 }
 
 fn tests(install: Install) -> Result<(), String> {
-    // Here too, a failure does not hide what comes after it.
+    // In this step too, a failed test does not prevent the following tests.
     let mut command = test::command(&Arguments::default());
     let code = test::tests(command.arg("--no-fail-fast"), install)?;
     if code == ExitCode::SUCCESS { Ok(()) } else { Err("cargo test failed".into()) }
@@ -90,11 +90,12 @@ fn lint() -> Result<(), String> {
         let options = ["clippy", "--workspace", "--all-targets", "--locked", "--manifest-path"];
         succeed(cargo::cargo().args(options).args([manifest, "--", "-D", "warnings"]))?;
     }
-    // Of the benchmark what is ours to run; its peers are other people's libraries.
+    // Only the benchmark's own packages are checked: its peers are third-party libraries.
     let options = ["clippy", "--all-targets", "--locked", "--manifest-path", bench::MANIFEST];
-    let ours = ["bench-protocol", "bench-runner", "bench-guard"].map(|name| ["--package", name]);
-    let ours = ours.as_flattened();
-    succeed(cargo::cargo().args(options).args(ours).args(["--", "-D", "warnings"]))?;
+    let packages =
+        ["bench-protocol", "bench-runner", "bench-guard"].map(|name| ["--package", name]);
+    let packages = packages.as_flattened();
+    succeed(cargo::cargo().args(options).args(packages).args(["--", "-D", "warnings"]))?;
     let options = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
     succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))
 }
@@ -117,11 +118,11 @@ fn example(example: &Example, install: Install) -> Result<(), String> {
     };
     let name = [example.target, example.words].concat().join(" ");
     println!("--> {name}");
-    // Before, so that the limit is the example's own.
+    // Built first, so that the time limit applies to the example alone.
     succeed(&mut cargo("build"))?;
     let server = server::start(install)?;
     let mut command = cargo("run");
     command.arg("--").args(example.words);
     server::for_applications(&mut command, &server);
-    cargo::within(&mut command, LIMIT).map_err(|reason| format!("{name}: {reason}"))
+    cargo::within(&mut command, EXAMPLE_TIMEOUT).map_err(|reason| format!("{name}: {reason}"))
 }

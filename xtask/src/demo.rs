@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a private server, and `examples/demo` on it.
+//! `cargo xtask demo`: starts a private server and runs `examples/demo` on it.
 
 use std::path::absolute;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use crate::{cargo, server};
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let dir = match arguments.before.as_slice() {
         [] => None,
-        // Cargo runs in the workspace's root, the user may be elsewhere.
+        // Cargo runs in the workspace's root, while the user may be in another directory.
         [dir] if !dir.as_encoded_bytes().starts_with(b"-") => {
             Some(absolute(dir).map_err(|error| format!("`{}`: {error}", dir.display()))?)
         }
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         command.args([verb, "--locked", "--package", "example-demo"]);
         command
     };
-    // Before the server, and not quietly: the first time it takes a while.
+    // Built before the server starts, with cargo's output, since the first build takes a while.
     let built = cargo::status(&mut command("build"))?;
     if !built.success() {
         return Ok(cargo::exit_code(built));

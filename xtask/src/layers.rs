@@ -1,12 +1,12 @@
-//! `cargo xtask layers`: how far the published crates keep to their layers.
+//! `cargo xtask layers`: reports the violations of the layers in the published crates.
 
 use std::process::ExitCode;
 
 use crate::arguments::Arguments;
 use crate::cargo;
 
-/// Runs the test that prints the report: the table and the parser are part of the tests, so that
-/// `cargo test` enforces what this command shows.
+/// Runs the test that prints the report. The table and the parser belong to the tests, so that
+/// `cargo test` enforces the rules that this command reports.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let mut command = cargo::cargo();

@@ -1,7 +1,7 @@
-//! The project's own commands: `cargo xtask COMMAND`.
+//! The project's development commands: `cargo xtask COMMAND`.
 //!
-//! One file per command, each a `pub(crate) fn run(&Arguments) -> Result<ExitCode, String>` with a
-//! line in [`COMMANDS`].
+//! One file per command, each with a `pub(crate) fn run(&Arguments) -> Result<ExitCode, String>`
+//! and an entry in [`COMMANDS`].
 
 mod arguments;
 mod bench;
@@ -50,7 +50,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "compat",
         usage: "compat [PROGRAM…] [-- TEST ARGUMENTS]",
-        summary: "run the suite over every server program that is found, or over these",
+        summary: "run the suite with every server program that is found, or with these",
         run: compat::run,
     },
     Command {
@@ -78,14 +78,14 @@ const COMMANDS: &[Command] = &[
         name: "trials",
         usage: "trials [--yes] [NAME…]\n  \
                 trials [--yes] --sample | --scripts [NAME…]",
-        summary: "run what public reports, odd input and outages showed; compare with trials/red.txt",
+        summary: "try public reports, odd input and outages, and compare with trials/red.txt",
         run: trials::run,
     },
     Command {
         name: "ci",
         usage: "ci [--yes]",
-        summary: "all that has to pass: tests, format, lints, documentation, containers, examples, \
-                  a sample of the trials, instruction counts, a short torture",
+        summary: "run all that must pass: tests, format, lints, documentation, containers, \
+                  examples, a sample of the trials, instruction counts, a short torture",
         run: ci::run,
     },
 ];

@@ -1,4 +1,4 @@
-//! `cargo xtask redis`: a private server to play with.
+//! `cargo xtask redis`: starts a private server for experiments.
 
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -18,10 +18,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     println!("{}", server.url());
     eprintln!(
-        "xtask: POOLDER_REDIS_URL={} leads there; Ctrl-C stops it, and what it holds is gone",
+        "xtask: set POOLDER_REDIS_URL={} to use it; Ctrl-C stops it and deletes its data",
         server.url()
     );
-    // Until a signal ends us; the server's supervisor notices.
+    // Waits until a signal ends this process; the server's supervisor notices and stops the server.
     loop {
         thread::park();
     }

@@ -1,4 +1,4 @@
-//! The server that tests, examples and newcomers get.
+//! The private server for tests, examples and the demo.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use poolder_devserver::{
     ALLOW_SHARED_VAR, DEV_URL_VAR, Error, Install, Server, USER_URL_VARS, ensure,
 };
 
-/// Starts a private server, and says which.
+/// Starts a private server and prints which program it uses.
 pub(crate) fn start(install: Install) -> Result<Server, String> {
     let start = || -> Result<Server, Error> {
         let found = ensure(install)?;
@@ -16,14 +16,14 @@ pub(crate) fn start(install: Install) -> Result<Server, String> {
     start().map_err(|error| error.to_string())
 }
 
-/// Whether the user allows tests to use a server that the environment names.
+/// Returns true when the environment names a server and the user allows tests to use it.
 pub(crate) fn is_users_allowed() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     std::env::var_os(ALLOW_SHARED_VAR).is_some_and(|value| value == "1")
         && USER_URL_VARS.into_iter().any(is_set)
 }
 
-/// Lets tests use this server, and keeps any other out of their sight.
+/// Makes tests use this server, and removes the variables that name other servers.
 pub(crate) fn for_tests(command: &mut Command, server: &Server) {
     for name in USER_URL_VARS {
         command.env_remove(name);
@@ -31,7 +31,7 @@ pub(crate) fn for_tests(command: &mut Command, server: &Server) {
     command.env(DEV_URL_VAR, server.url());
 }
 
-/// Lets an application use this server.
+/// Makes an application use this server.
 pub(crate) fn for_applications(command: &mut Command, server: &Server) {
     command.env(USER_URL_VARS[0], server.url());
 }

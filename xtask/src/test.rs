@@ -1,4 +1,4 @@
-//! `cargo xtask test`: one private server, then `cargo test`.
+//! `cargo xtask test`: starts one private server, then runs `cargo test`.
 
 use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
@@ -13,9 +13,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     tests(&mut command, arguments.install())
 }
 
-/// Runs a `cargo test` command with a server for it.
+/// Runs a `cargo test` command with a private server, unless the user allows tests to use another.
 pub(crate) fn tests(command: &mut Command, install: Install) -> Result<ExitCode, String> {
-    // Held until the tests are done.
+    // Kept until the tests have ended.
     let _server = if server::is_users_allowed() {
         None
     } else {
@@ -26,12 +26,12 @@ pub(crate) fn tests(command: &mut Command, install: Install) -> Result<ExitCode,
     Ok(cargo::exit_code(cargo::status(command)?))
 }
 
-/// `cargo test` rather than another runner: it also runs the examples in the documentation, and
-/// prints the closing lines that CI reads.
+/// Returns the test command: `cargo test` rather than another runner, because it also runs the
+/// examples in the documentation, and prints the summary lines that CI reads.
 pub(crate) fn command(arguments: &Arguments) -> Command {
     let mut command = cargo::cargo();
     command.args(["test", "--locked"]);
-    // --workspace would win over the packages that were asked for.
+    // With --workspace, cargo would ignore the named packages.
     if !arguments.before.iter().any(|word| names_package(word)) {
         command.arg("--workspace");
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask torture`: faults against real processes, and a checker that reads the ledger. The
-//! program is a workspace of its own, `torture/`.
+//! `cargo xtask torture`: injects faults into real processes and checks the ledger of their jobs.
+//! The program is a separate workspace, `torture/`.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -9,7 +9,7 @@ use poolder_devserver::{Install, ensure};
 use crate::arguments::Arguments;
 use crate::cargo;
 
-/// What its mutated twin is built with, apart from everything else.
+/// Compiler flags of the mutated build.
 const MUTATIONS: &str = "--cfg poolder_mutations";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(cargo::exit_code(cargo::status(&mut command)?))
 }
 
-/// The short run for CI, and the program's own tests.
+/// Runs the short torture run for CI, and the program's own tests.
 pub(crate) fn smoke(install: Install) -> Result<(), String> {
     prepare(install)?;
     let mut tests = cargo::cargo();
@@ -33,7 +33,7 @@ pub(crate) fn smoke(install: Install) -> Result<(), String> {
     Ok(())
 }
 
-/// The program finds a server by itself, but installs none.
+/// Makes sure that a server is installed: the program finds a server but does not install one.
 fn prepare(install: Install) -> Result<(), String> {
     ensure(install).map(|_| ()).map_err(|error| error.to_string())
 }
@@ -42,7 +42,8 @@ fn command(words: &[OsString], mutated: bool) -> Command {
     let mut command = cargo::cargo();
     command.args(["run", "--quiet", "--locked", "--manifest-path", "torture/Cargo.toml"]);
     if mutated {
-        // Beside the other, so that neither is built again and again.
+        // A separate target directory, so that switching between both builds does not rebuild
+        // everything.
         command.args(["--target-dir", "torture/target/mutations"]).env("RUSTFLAGS", MUTATIONS);
     }
     command.arg("--").args(words);
@@ -54,7 +55,7 @@ mod tests {
     use super::command;
 
     #[test]
-    fn only_mutations_are_built_apart() {
+    fn only_mutations_are_built_separately() {
         let plain = command(&["--seed".into(), "7".into()], false);
         let words: Vec<_> = plain.get_args().map(|word| word.to_string_lossy()).collect();
         assert!(words.ends_with(&["--".into(), "--seed".into(), "7".into()]), "{words:?}");

@@ -1,5 +1,6 @@
-//! `cargo xtask trials`: public reports of other queues, odd input and outages, tried on Poolder.
-//! The programs are a workspace of its own, `trials/`; `trials/red.txt` lists what is red today.
+//! `cargo xtask trials`: tries public reports about other queues, odd input and outages on Poolder.
+//! The programs are a separate workspace, `trials/`; `trials/red.txt` lists the trials that fail
+//! today.
 
 mod ledger;
 mod scripts;
@@ -20,7 +21,7 @@ use crate::cargo;
 use ledger::Ledger;
 use trial::Trial;
 
-/// A workspace of its own, so that users never compile it.
+/// Manifest of the trials, a separate workspace that users never compile.
 pub(crate) const MANIFEST: &str = "trials/Cargo.toml";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
@@ -41,14 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Short ones of every kind, for CI.
+/// Runs the trials in `trials/sample.txt`, short ones of every kind, for CI.
 pub(crate) fn sample(install: Install) -> Result<(), String> {
     let names = ledger::names(&read("sample.txt")?);
     trials(install, &|name| names.iter().any(|sampled| sampled == name), &names)
 }
 
-/// Runs those that are chosen, and compares the result with the ledger. What is expected has to be
-/// among them.
+/// Runs the chosen trials and compares their results with the ledger. Every name in `expected` must
+/// be among the results.
 fn trials(
     install: Install,
     chosen: &dyn Fn(&str) -> bool,
@@ -60,15 +61,15 @@ fn trials(
     let queue: VecDeque<Trial> =
         trial::list()?.into_iter().filter(|trial| chosen(&trial.name)).collect();
     if queue.is_empty() {
-        return Err("there is no trial of that name".into());
+        return Err("there is no trial with such a name".into());
     }
     let built = begin.elapsed().as_secs();
     let (queue, results) = (Mutex::new(queue), Mutex::new(BTreeMap::new()));
-    // Most of them wait most of the time.
-    let beside = 2 * thread::available_parallelism().map_or(1, usize::from);
+    // Most trials wait most of the time, so twice as many threads as processors run them.
+    let threads = 2 * thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let work = || {
-            // The lock is held only while one is taken.
+            // The lock is held only while a trial is taken.
             let next = || queue.lock().ok()?.pop_front();
             while let Some(trial) = next() {
                 let begin = Instant::now();
@@ -81,7 +82,7 @@ fn trials(
                 }
             }
         };
-        for _ in 0..beside {
+        for _ in 0..threads {
             scope.spawn(work);
         }
     });
@@ -89,7 +90,7 @@ fn trials(
     let red = results.values().filter(|green| !**green).count();
     let wrong = ledger.compare(&results, expected);
     println!(
-        "{} green, {red} red in {} s, after {built} s of building; what they printed is in {}",
+        "{} green, {red} red in {} s, after {built} s of building; their output is in {}",
         results.len() - red,
         begin.elapsed().as_secs() - built,
         logs().display()

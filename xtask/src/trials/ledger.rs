@@ -1,8 +1,9 @@
-//! `trials/red.txt`: what is red today, one name a line. `?` before a name: may be either.
+//! `trials/red.txt`: the trials that are red today, one name per line. A trial whose name follows
+//! `?` may be red or green.
 
 use std::collections::BTreeMap;
 
-/// The names that may be red; those that must be are `true`.
+/// The listed names; true for a trial that must be red, false for one that may be either.
 pub(super) struct Ledger(BTreeMap<String, bool>);
 
 impl Ledger {
@@ -14,7 +15,7 @@ impl Ledger {
         Self(names(text).into_iter().map(entry).collect())
     }
 
-    /// What stands before a name that is printed.
+    /// Returns the verdict to print before a trial's name.
     pub(super) fn word(&self, name: &str, green: bool) -> &'static str {
         match (green, self.0.get(name)) {
             (true, Some(true)) => "GREEN, listed as red:",
@@ -28,7 +29,7 @@ impl Ledger {
         self.0.keys().cloned().collect()
     }
 
-    /// What does not agree.
+    /// Returns the disagreements between the results and the ledger.
     pub(super) fn compare(
         &self,
         results: &BTreeMap<String, bool>,
@@ -45,19 +46,20 @@ impl Ledger {
             }
         }
         for name in expected.iter().filter(|name| !results.contains_key(*name)) {
-            wrong.push(format!("{name} is listed, and there is none of that name"));
+            wrong.push(format!("{name} is listed, but there is no trial with that name"));
         }
         wrong
     }
 }
 
-/// The lines that are neither empty nor a comment.
+/// Returns the lines that are neither empty nor a comment.
 pub(super) fn names(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// Each `CASE PASS name | …` or `CASE FAIL name | …` as `cases::name`, and whether it is green.
+/// Parses the lines `CASE PASS name | …` and `CASE FAIL name | …` into `cases::name` and whether
+/// the case is green.
 pub(super) fn cases(printed: &str) -> Vec<(String, bool)> {
     let case = |line: &str| {
         let (verdict, rest) = line.strip_prefix("CASE ")?.split_once(' ')?;
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_read_from_what_was_printed() {
+    fn cases_are_read_from_the_output() {
         let read = cases("x\nCASE PASS a: b | c | d\nCASE FAIL e#1 | f\nCASE FAIL cut");
         assert_eq!(read, [("cases::a: b".into(), true), ("cases::e#1".into(), false)]);
     }

@@ -1,5 +1,5 @@
-//! `cargo xtask trials --scripts`: python scripts against Poolder's own scripts and nodes. They
-//! print, and are read by people.
+//! `cargo xtask trials --scripts`: runs python scripts against Poolder's Lua scripts and nodes.
+//! Their output is meant for people.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -9,7 +9,7 @@ use poolder_devserver::{Install, ensure};
 use super::MANIFEST;
 use crate::cargo;
 
-/// Runs all scripts whose name contains one of the words, or all.
+/// Runs the scripts whose name contains one of the words; without words, all scripts.
 pub(super) fn run(words: &[&str], install: Install) -> Result<ExitCode, String> {
     let scripts = cargo::root().join("trials/scripts");
     let mut names = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn run(words: &[&str], install: Install) -> Result<ExitCode, String> 
     }
     names.sort();
     if names.is_empty() {
-        return Err("there is no script of that name".into());
+        return Err("there is no script with such a name".into());
     }
     let Some(python) = python()? else {
         println!("NOT RUN: there is no python3 with venv and pip, or its packages were not found");
@@ -53,13 +53,14 @@ pub(super) fn run(words: &[&str], install: Install) -> Result<ExitCode, String> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where cargo puts the programs of `trials/lab`.
+/// Returns the directory into which cargo builds the programs of `trials/lab`.
 fn programs() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     cargo::root().join(target.unwrap_or_else(|| "trials/target".into())).join("debug")
 }
 
-/// The python of a private environment that holds what the scripts import.
+/// Returns the python of a private environment with the packages that the scripts import; `None`
+/// when the environment cannot be made.
 fn python() -> Result<Option<PathBuf>, String> {
     let folder = cargo::root().join("target/trials-venv");
     let python = folder.join("bin/python");
@@ -68,7 +69,7 @@ fn python() -> Result<Option<PathBuf>, String> {
         let mut make = Command::new("python3");
         make.args(["-m", "venv"]).arg(&folder).stderr(Stdio::null());
         if !succeeds(&mut make) {
-            // Half of an environment would be taken for a whole one.
+            // An incomplete environment would be taken for a complete one by the next run.
             let _ = std::fs::remove_dir_all(&folder);
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! One trial: where it is, and how it is run.
+//! One trial: the test program that contains it, and its run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use poolder_devserver::{DEV_URL_VAR, USER_URL_VARS};
 use super::{MANIFEST, ledger, logs};
 use crate::cargo;
 
-/// A trial that runs longer is stuck. The longest waits eleven minutes for a holder that is gone.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Time after which a trial counts as stuck. The longest trial waits eleven minutes for a holder
+/// that is gone.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// One test of one program.
 pub(super) struct Trial {
@@ -21,7 +22,7 @@ pub(super) struct Trial {
     path: String,
 }
 
-/// Builds both programs and asks them what they hold.
+/// Builds both test programs and lists their tests.
 pub(super) fn list() -> Result<Vec<Trial>, String> {
     let mut build = cargo::cargo();
     build.args(["test", "--no-run", "--quiet", "--locked", "--manifest-path", MANIFEST]);
@@ -39,18 +40,18 @@ pub(super) fn list() -> Result<Vec<Trial>, String> {
             found.push(Trial { name, program: program.clone(), path: path.to_owned() });
         }
     }
-    // Cases first: the longest wait is among them.
+    // Cases come first, since the longest trial is among them.
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
 impl Trial {
-    /// In a process of its own: what it measures and what it breaks are no other's. Returns what is
-    /// green and what is red: the trial itself, and each case that it reported.
+    /// Runs the trial in a separate process, so that measurements and damage do not affect other
+    /// trials. Returns whether the trial itself is green, and each case that it reported.
     pub(super) fn run(&self) -> Vec<(String, bool)> {
         let log = logs().join(self.name.replace("::", "-") + ".log");
         let ended = self.end(&log);
-        // A test that failed says so by its exit status.
+        // A failed test is reported by its exit status and needs no further message.
         if let Err(reason) = &ended
             && !reason.starts_with("exit status")
         {
@@ -58,7 +59,7 @@ impl Trial {
         }
         let printed = fs::read(&log).unwrap_or_default();
         let printed = String::from_utf8_lossy(&printed);
-        // A name that no test has would pass, too.
+        // A run that matches no test would succeed, too.
         let passed = ended.is_ok() && printed.contains("test result: ok. 1 passed");
         let mut seen = ledger::cases(&printed);
         seen.push((self.name.clone(), passed));
@@ -67,7 +68,7 @@ impl Trial {
 
     fn end(&self, log: &Path) -> Result<(), String> {
         let mut command = Command::new(&self.program);
-        // With one thread, the name of the test would stand in the first line that it prints.
+        // With one thread, the first line that the test prints would begin with the test's name.
         command.args(["--exact", &self.path, "--nocapture", "--test-threads", "2"]);
         command.current_dir(cargo::root().join("trials"));
         for name in USER_URL_VARS.into_iter().chain([DEV_URL_VAR]) {
@@ -76,6 +77,6 @@ impl Trial {
         let file = fs::create_dir_all(logs()).and_then(|()| File::create(log));
         let file = file.and_then(|file| Ok((file.try_clone()?, file)));
         let (out, err) = file.map_err(|error| format!("{}: {error}", log.display()))?;
-        cargo::within(command.stdin(Stdio::null()).stdout(out).stderr(err), LIMIT)
+        cargo::within(command.stdin(Stdio::null()).stdout(out).stderr(err), TRIAL_TIMEOUT)
     }
 }
