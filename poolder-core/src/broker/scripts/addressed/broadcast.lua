@@ -1,7 +1,7 @@
--- broadcast.lua: stores a job that every living slot runs, with a number by which a reader sees
---   what it missed.
--- KEYS 1 broadcast stream  2 its counter
--- ARGV 1 envelope  2 about how many entries are kept
--- Returns entry id
+-- broadcast.lua: stores a job that every living slot of a broadcast pool runs. Entries are numbered
+--   consecutively, so that a reader notices the entries that it missed.
+-- KEYS 1 broadcast stream  2 counter of its entries
+-- ARGV 1 envelope  2 approximate number of entries to keep
+-- Returns the id of the new entry
 local number = redis.call('INCR', KEYS[2])
 return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'j', ARGV[1], 'n', number)

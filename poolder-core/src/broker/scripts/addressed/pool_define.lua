@@ -1,7 +1,10 @@
--- pool_define.lua: registers an addressed pool, or compares it with what is registered.
--- KEYS 1 meta
--- ARGV 1 mode  2 size as the code says it (0 where each process has its own)
--- Returns {"ok" | "mode" | "size" (what differs), mode, size}
+-- pool_define.lua: registers an addressed or broadcast pool, or compares it with the registered
+--   one. The size must be the registered one, or the one that was declared before a resize.
+-- KEYS 1 hash of the pool (`meta` of the queue's first partition)
+-- ARGV 1 dispatch mode  2 number of slots that the code declares (0 for a broadcast pool, of which
+--      each process has its own number)
+-- Returns {verdict, registered mode, registered size}; the verdict is "ok", or "mode" or "size" for
+--   the property that differs: then nothing was changed
 local m = redis.call('HMGET', KEYS[1], 'mode', 'size', 'declared')
 if not m[1] then
   redis.call('HSET', KEYS[1], 'mode', ARGV[1], 'size', ARGV[2], 'declared', ARGV[2],

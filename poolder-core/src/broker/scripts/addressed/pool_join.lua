@@ -1,7 +1,12 @@
--- pool_join.lua: who serves an addressed pool, and what the pool is like at the moment.
--- KEYS 1 meta  2 members
--- ARGV 1 node  2 "join" (or stay), "leave" or "look"  3 ms after which a silent member is none
--- Returns {mode, size, generation, drain, tail, stopped, paused; at most 500 members}
+-- pool_join.lua: records whether a node serves an addressed pool, and returns the pool's state.
+-- KEYS 1 hash of the pool (`meta` of the queue's first partition)
+--      2 sorted set: node that serves the pool by time of its last call in ms (`members`)
+-- ARGV 1 node
+--      2 "join" to become or stay a member, "leave", or "look" to change nothing
+--      3 ms without a call after which a node no longer counts as a member
+-- Returns {{mode, size, generation, drain, tail, stopped, paused}, members, at most 500}; a field
+--   that is not set is "". `drain` is the number of slots that must first run the entries of older
+--   generations, `tail` the number of slots in service, also those beyond the size
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if ARGV[2] == 'join' then redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1]) end

@@ -1,11 +1,15 @@
--- pool_report.lua: a slot has run what came before the present generation, or is empty for good.
--- KEYS 1 meta  2 drained or retired
--- ARGV 1 generation  2 slot  3 "drained" or "retired"
--- Returns 1 noted, 0 the generation is another one, or the slot is not asked
+-- pool_report.lua: records that a slot has run all entries from before the current generation, or
+--   that a slot beyond the pool's size is empty and leaves service. When all slots concerned have
+--   reported, the pool no longer drains, or has only the slots of its size.
+-- KEYS 1 hash of the pool (`meta` of the queue's first partition)
+--      2 set of the slots that have reported (`drained` or `retired`)
+-- ARGV 1 generation that the slot knows  2 number of the slot  3 "drained" or "retired"
+-- Returns 1 when the report is recorded, 0 when the pool has another generation or needs no such
+--   report from the slot
 local m = redis.call('HMGET', KEYS[1], 'generation', 'drain', 'tail', 'size')
 if m[1] ~= ARGV[1] then return 0 end
 local slot, drain, tail, size = tonumber(ARGV[2]), tonumber(m[2]), tonumber(m[3]), tonumber(m[4])
--- Slots that are new have nothing from before, and say nothing about those that do.
+-- New slots have no entries from before the generation, so their reports do not count.
 if ARGV[3] == 'drained' and slot >= drain then return 0 end
 if ARGV[3] == 'retired' and (slot < size or slot >= tail) then return 0 end
 redis.call('SADD', KEYS[2], ARGV[2])

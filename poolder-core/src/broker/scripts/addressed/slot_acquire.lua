@@ -1,8 +1,8 @@
--- slot_acquire.lua: takes the lease of a slot. It has no end: it belongs to the process, and goes by
---   release, or to a taker who knows that the process is gone.
--- KEYS 1 lease  2 front  3 normal
--- ARGV 1 node  2 a holder known to be gone ("" for none)
--- Returns {1 taken | 0 somebody holds it | -1 the slot was stopped, term, holder}
+-- slot_acquire.lua: takes the lease of an addressed slot. The lease does not expire: it ends when
+--   its holder releases it, or when another node takes it that knows that the holder is dead.
+-- KEYS 1 hash of the slot's lease  2 stream of the front lane  3 stream of the normal lane
+-- ARGV 1 node that takes the lease  2 holder known to be dead ("" for none)
+-- Returns {1 taken | 0 another node holds the lease | -1 the slot is stopped, term, holder}
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'until', 'stopped')
 local holder, term, till = l[1] or '', tonumber(l[2]) or 0, tonumber(l[3]) or 0
 if l[4] then return {-1, term, holder} end
@@ -13,7 +13,7 @@ term = term + 1
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'term', string.format('%.0f', term),
   'until', '9999999999999')
 for lane = 2, 3 do
-  -- It may be there already.
+  -- The group may exist already: then the error is ignored.
   redis.pcall('XGROUP', 'CREATE', KEYS[lane], 'workers', '0', 'MKSTREAM')
 end
 return {1, term, ARGV[1]}

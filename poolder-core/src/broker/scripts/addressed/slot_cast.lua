@@ -1,11 +1,12 @@
--- slot_cast.lua: stores a job for a slot, if the producer knows the pool's present size.
--- KEYS 1 lease  2 normal
--- ARGV 1 generation of the size the producer knows  2 envelope
--- Returns the entry's id, or 0 when the pool has another size by now
+-- slot_cast.lua: stores a job for an addressed slot, unless the pool was resized since the producer
+--   read its size.
+-- KEYS 1 hash of the slot's lease  2 stream of the normal lane
+-- ARGV 1 generation of the pool that the producer knows  2 envelope
+-- Returns the id of the new entry, or 0 when the slot knows a later generation: nothing was stored
 local known = tonumber(redis.call('HGET', KEYS[1], 'gen') or 0)
 if known > tonumber(ARGV[1]) then return 0 end
 if known < tonumber(ARGV[1]) then
-  -- The first to know of a new generation draws the line between it and what was stored before.
+  -- The first call of a new generation records the edge: the last entry id from before it.
   local edge = '0-0'
   local info = redis.pcall('XINFO', 'STREAM', KEYS[2])
   if not info.err then

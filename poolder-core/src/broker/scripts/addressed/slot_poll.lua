@@ -1,20 +1,36 @@
--- slot_poll.lua: one turn of an addressed slot: completes jobs that have ended and claims the next,
---   in order, if the lease is still ours. From the front, which holds what was tried before, one.
--- KEYS 1 lease  2 front  3 normal  4 stats
--- ARGV 1 node  2 term  3 most jobs to claim, 0 to 16  4 "1" to look first for what we hold
---      without knowing  5 generation of the pool  6 "1" when entries of this generation may run
---      7 "1" when the last ids are known  8 lane of the jobs to complete, "2" or "3"
---      9.. their ids, at most 16
--- Returns {"LOST"} or {word, how many were completed, …}:
---   "STOP" somebody stopped the slot;  "IDLE" nothing was to be claimed;  "JOB", or "FOUND" by
---   looking, lane, then for each entry its id, how many strings its fields are, and those;  "HOLD",
---   ms to wait for a retry;  "WAIT" older generations must drain elsewhere, or the caller must
---   learn of a later one;  "EMPTY", last ids of front and normal unless they are known
+-- slot_poll.lua: polls an addressed slot: completes jobs that have ended and claims the next jobs
+--   in order, if the node still holds the lease. Jobs in the front were tried before; from there
+--   one job is claimed at a time.
+-- KEYS 1 hash of the slot's lease  2 stream of the front lane  3 stream of the normal lane
+--      4 hash of the partition's counters (`stats`)
+-- ARGV 1 node
+--      2 term of its lease
+--      3 most jobs to claim, 0 to 16
+--      4 "1" to look first for entries that are pending for this node, which it may not know after
+--        a lost reply
+--      5 generation of the pool that the node knows
+--      6 "1" when entries of this generation may run
+--      7 "1" when the node knows the last ids
+--      8 lane of the jobs to complete: "2" for the front, "3" for normal
+--      9.. entry ids of the jobs to complete, at most 16
+-- Returns {"LOST"} when the node does not hold the lease of that term, else {status, number of jobs
+--   completed, then more values for some of the statuses}:
+--   "STOP": the slot is stopped
+--   "IDLE": no job was to be claimed
+--   "JOB": entries were claimed; with the lane (2 or 3), then for each entry its id, the number of
+--     strings in its fields, and these strings
+--   "FOUND": an entry was pending already; with the same data as "JOB"
+--   "HOLD": the front waits for a retry; with the ms that remain
+--   "WAIT": other slots must first run the entries of older generations, or the slot knows a later
+--     generation than the node
+--   "EMPTY": no job is ready; with the last ids of the front and the normal lane, unless the node
+--     knows them
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 
--- Nothing is pending here but what this holder has claimed: what is pending under an id is ours.
--- What is not pending stays: after a failover another job may have the id of one that was lost.
+-- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
+-- that is not pending stays: after a failover its id may belong to another job than the one that
+-- was lost.
 local completed = 0
 if ARGV[9] then
   local lane, done = KEYS[tonumber(ARGV[8])], {}
@@ -33,7 +49,8 @@ local function read(lane, from, most)
   local reply = redis.pcall('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS',
     key, from)
   if reply and reply.err then
-    -- The stream or its group was lost: what is in it now is unfinished.
+    -- The stream or its group was lost. The new group begins at 0, since every entry in the stream
+    -- is unfinished.
     redis.pcall('XGROUP', 'CREATE', key, 'workers', '0', 'MKSTREAM')
     reply = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS', key,
       from)
@@ -42,9 +59,9 @@ local function read(lane, from, most)
   return entries and entries[1] and entries or nil
 end
 
--- Flat: the tables of an entry cost the server a microsecond to write out.
-local function claimed(word, lane, entries)
-  local reply = {word, completed, lane}
+-- Builds a flat reply: a nested table costs the server a microsecond for each entry.
+local function claimed(status, lane, entries)
+  local reply = {status, completed, lane}
   for _, entry in ipairs(entries) do -- bounded: 16 entries
     local fields = entry[2]
     reply[#reply + 1] = entry[1]
@@ -57,7 +74,7 @@ end
 if ARGV[4] == '1' then
   for lane = 2, 3 do
     local entries = read(lane, '0', 1)
-    while entries and not entries[1][2] do -- bounded: each turn lets one deleted entry go
+    while entries and not entries[1][2] do -- bounded: acknowledges one deleted entry each
       redis.call('XACK', KEYS[lane], 'workers', entries[1][1])
       entries = read(lane, '0', 1)
     end
@@ -75,11 +92,12 @@ local function last(key)
 end
 
 if l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5]) then
-  -- What was stored before the pool's present generation lies up to the edge.
+  -- The edge is the last entry id from before the current generation of the pool.
   redis.call('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
 end
 
--- Settled entries are deleted and nothing is pending: what a lane has, it has to be run.
+-- Settled entries are deleted and no entry is pending here. Therefore every entry that a lane has
+-- is still to be run.
 if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
   if l[4] then
     local t = redis.call('TIME')
@@ -91,7 +109,7 @@ if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
   if entries then return claimed('JOB', 2, entries) end
 end
 
--- Where the slot knows of a later generation than the caller, that one's entries wait, too.
+-- When the slot knows a later generation than the node, entries of that generation wait too.
 if ARGV[6] ~= '1' or tonumber(l[3] or 0) > tonumber(ARGV[5]) then
   local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
   if not first then return {'WAIT', completed} end

@@ -1,17 +1,34 @@
--- cancel.lua: ends a job that waits; orders one that runs, or cannot be found, never to run.
--- KEYS 1 lane of the entry  2 due  3 bodies  4 dead  5 cancelled  6 stats  7 meta  8 end record
---      9 index of sealed lists  10 sealed lists to be removed
--- ARGV 1 job id  2 where it was seen: "lane", "due" or ""  3 entry id ("lane")
---      4 text of a plain entry ("" for a packed one)  5 its end  6 how long that is kept, in ms
---      ("" when nobody waits)  7 control channel  8 when it was known to be due, in ms (0 if not)
---      9 most orders  10 "1" to order what was not where it was seen  11 "1" if no other job will
---      ever have this id
--- Returns "removed", "running" (ordered), "noted" (ordered), "dead", "ended", "full" (too many
---   orders, nothing was done), or "again": it is no longer where it was seen
+-- cancel.lua: removes a job that waits. For a job that runs or cannot be found it stores a
+--   cancellation, so that the job stops or never runs.
+-- KEYS 1 stream of the lane in which the job was seen
+--      2 sorted set: job id by due time in ms (`due`)
+--      3 hash: job id to head and envelope of the waiting job (`bodies`)
+--      4 sorted set: job id by time of death in ms (`dead`)
+--      5 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
+--      6 hash of the partition's counters (`stats`)
+--      7 hash with the number of commands of operators (`meta`)
+--      8 completion record of the job
+--      9 hash: batch job id to record of its sealed list (`batch:index`)
+--      10 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+-- ARGV 1 job id
+--      2 place where the job was seen: "lane", "due" or "" for none
+--      3 entry id, for "lane"
+--      4 all text of a plain entry joined by zero bytes ("" for an entry that Poolder wrote)
+--      5 completion record to store
+--      6 ms for which the record is kept ("" to store none)
+--      7 control channel
+--      8 due time of the job in ms, as the caller knows it (0 for unknown)
+--      9 most cancellations that may be stored
+--      10 "1" to store a cancellation even if the job is not where it was seen
+--      11 "1" if no later job can have this id
+-- Returns "removed", "running" (the job runs, a cancellation is stored), "noted" (the job was not
+--   found, a cancellation is stored), "dead" (the job is dead and stays so), "ended" (the job has
+--   ended), "full" (too many cancellations are stored, nothing was changed) or "again" (the job is
+--   no longer where it was seen, nothing was changed)
 local job = ARGV[1]
 if redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
 
-local function removed()
+local function after_removal()
   redis.call('ZREM', KEYS[5], job)
   redis.call('HINCRBY', KEYS[6], 'cancelled', 1)
   if redis.call('HEXISTS', KEYS[9], job) == 1 then redis.call('SADD', KEYS[10], job) end
@@ -22,11 +39,12 @@ local function removed()
   return 'removed'
 end
 
-local function order(answer)
+local function store_cancellation(answer)
   if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[9]) then return 'full' end
   local t = redis.call('TIME')
   local at, due = t[1] * 1000 + math.floor(t[2] / 1000), tonumber(ARGV[8])
-  -- What is enqueued after an order is not meant by it; what was to come later is, for a week.
+  -- A cancellation does not affect a job that is enqueued after it. Therefore a job that is due
+  -- later gets a cancellation with a time 7 days after its due time.
   if due > at then at = due + 604800000 end
   redis.call('ZADD', KEYS[5], string.format('%.0f', at), job)
   redis.call('HINCRBY', KEYS[7], 'orders', 1)
@@ -40,7 +58,7 @@ if body then
   redis.call('ZREM', KEYS[2], job)
   redis.call('HDEL', KEYS[3], job)
   if string.byte(body, 5) ~= 0 then redis.call('HINCRBY', KEYS[6], 'retrying', -1) end
-  return removed()
+  return after_removal()
 end
 if ARGV[2] == 'lane' then
   local entry = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])[1]
@@ -49,13 +67,13 @@ if ARGV[2] == 'lane' then
   if f and ARGV[4] ~= '' then same = table.concat(f, '\0') == ARGV[4]
   elseif f then same = f[1] == 'j' and string.sub(f[2], 3, 18) == job end
   if same then
-    -- Without a group nothing is claimed.
+    -- Without a consumer group no entry is claimed.
     local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[3], ARGV[3], 1)
-    if not held.err and held[1] then return order('running') end
+    if not held.err and held[1] then return store_cancellation('running') end
     redis.call('XDEL', KEYS[1], ARGV[3])
-    return removed()
+    return after_removal()
   end
 end
 if ARGV[2] ~= '' and ARGV[10] ~= '1' then return 'again' end
 if ARGV[11] == '1' and redis.call('EXISTS', KEYS[8]) == 1 then return 'ended' end
-return order('noted')
+return store_cancellation('noted')

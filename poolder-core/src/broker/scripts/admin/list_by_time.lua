@@ -1,9 +1,12 @@
--- list_by_time.lua: a page of the jobs that are due later, or dead, by time.
--- KEYS 1 due or dead  2 their bodies
--- ARGV 1 "up" (oldest first) or "down"  2 time in ms from which to go on  3 how many of exactly
---      that time were seen before  4 most jobs, at most 500
--- Returns {job id, time in ms, body} each, at most 1 MiB but at least one if there is any; body is
---   "" for what is no job
+-- list_by_time.lua: reads a page of the jobs that are due later, or of the dead jobs, by time.
+-- KEYS 1 sorted set: job id by time in ms (`due` or `dead`)
+--      2 hash: job id to body (`bodies` or `dead:bodies`)
+-- ARGV 1 "up" for the oldest first, or "down"
+--      2 time in ms at which the page begins
+--      3 number of members of exactly that time that earlier pages have returned
+--      4 most jobs of the page, at most 500
+-- Returns a list of {job id, time in ms, body}, of at most 1 MiB but at least one job if there is
+--   any; the body is "" for a member that is not a job
 local found
 if ARGV[1] == 'up' then
   found = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], '+inf', 'WITHSCORES',

@@ -1,7 +1,8 @@
--- list_ready.lua: a page of the jobs that wait in a lane, in the order in which they will start.
--- KEYS 1 lane
--- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
--- Returns stream entries, at most 1 MiB of them but at least one if there is any
+-- list_ready.lua: reads a page of the jobs that wait in a lane, in the order in which they start.
+-- KEYS 1 stream of the lane
+-- ARGV 1 last entry of the page before ("" for the first page)
+--      2 most jobs of the page, at most 500
+-- Returns stream entries, of at most 1 MiB but at least one entry if there is any
 local function numbers(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)

@@ -1,9 +1,10 @@
--- list_running.lua: a page of the jobs that were claimed from a lane and are not settled yet.
--- KEYS 1 lane
--- ARGV 1 the last entry of the page before ("" for the first page)  2 most jobs, at most 500
--- Returns {the last entry that was looked at ("" for none), {entry id, consumer, ms since it was
---   claimed, fields} each, at most 1 MiB but at least one if there is any}; entries that were deleted
---   meanwhile are left out
+-- list_running.lua: reads a page of the jobs that were claimed from a lane and are not settled.
+-- KEYS 1 stream of the lane
+-- ARGV 1 last entry of the page before ("" for the first page)
+--      2 most jobs of the page, at most 500
+-- Returns {last entry that was examined ("" for none), list of {entry id, consumer, ms since the
+--   claim, fields}}; the list has at most 1 MiB but at least one job if there is any. Entries that
+--   were deleted meanwhile are left out
 local from = ARGV[1] ~= '' and '(' .. ARGV[1] or '-'
 local held = redis.pcall('XPENDING', KEYS[1], 'workers', from, '+', ARGV[2])
 if held.err then return {'', {}} end

@@ -1,15 +1,22 @@
--- overview.lua: a partition at one moment.
--- KEYS 1-5 all lanes, best first  6 due  7 dead  8 stats  9 meta  10 leader  11 cancelled
---      12 bodies
+-- overview.lua: reads the state of a partition at one moment.
+-- KEYS 1-5 streams of all lanes: front, suspect, high, normal, low
+--      6 sorted set: job id or timer by due time in ms (`due`)
+--      7 sorted set: job id by time of death in ms (`dead`)
+--      8 hash of the partition's counters (`stats`)
+--      9 hash with the time of the pause (`meta`)
+--      10 lease of the leader: "<term> <node>" (`leader`)
+--      11 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
+--      12 hash: job id to head and envelope of the waiting job (`bodies`)
 -- ARGV none
--- Returns {now in ms, lanes: {ready, running, oldest ready entry ("" for none)} each, due,
---   next due time in ms (-1 for none), dead, orders to cancel, paused since in ms (0 if not),
---   {leader, term, until in ms}, names and values of the stats}
+-- Returns {now in ms, list of {number of ready jobs, number of running jobs, oldest ready entry or
+--   ""} per lane, number of jobs in `due`, due time in ms of the first job or timer (-1 for none),
+--   number of dead jobs, number of cancellations, time of the pause in ms (0 if not paused),
+--   {leader or "", term, end of its lease in ms}, name and value of each counter}
 local t = redis.call('TIME')
 local lanes = {}
 for i = 1, 5 do
   local length, pending, last = redis.call('XLEN', KEYS[i]), 0, nil
-  -- Without a stream there are no groups, and without the group all are ready.
+  -- Without a stream there are no groups. Without the group every entry is ready.
   local groups = redis.pcall('XINFO', 'GROUPS', KEYS[i])
   if not groups.err then
     for _, g in ipairs(groups) do
@@ -28,7 +35,7 @@ for i = 1, 5 do
   lanes[i] = {ready, pending, oldest}
 end
 local head = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
--- What cannot be read is nobody.
+-- A lease that cannot be read counts as no leader.
 local lease, term, leader, till = redis.pcall('GET', KEYS[10]), nil, nil, 0
 if type(lease) == 'string' then term, leader = string.match(lease, '^(%d+) (.+)$') end
 if leader then
@@ -37,7 +44,7 @@ end
 return {
   string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
   lanes,
-  -- Not the members of `due`, which holds timers, too.
+  -- Counts the bodies and not the members of `due`, which has timers too.
   redis.call('HLEN', KEYS[12]),
   head[2] or '-1',
   redis.call('ZCARD', KEYS[7]),

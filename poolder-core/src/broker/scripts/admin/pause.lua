@@ -1,7 +1,7 @@
--- pause.lua: pauses a partition, or lets it go on.
--- KEYS 1 meta
--- ARGV 1 "1" to pause, "0" to go on  2 control channel
--- Returns 1 if that changed anything, else 0
+-- pause.lua: pauses a partition, or resumes it.
+-- KEYS 1 hash with the time of the pause and the number of commands of operators (`meta`)
+-- ARGV 1 "1" to pause, "0" to resume  2 control channel
+-- Returns 1 if the state was changed, else 0
 local changed
 if ARGV[1] == '1' then
   local t = redis.call('TIME')
@@ -11,6 +11,7 @@ else
   changed = redis.call('HDEL', KEYS[1], 'paused')
 end
 if changed == 1 then redis.call('HINCRBY', KEYS[1], 'orders', 1) end
--- Told in any case: whoever asks again may do so because somebody did not hear.
+-- The hint is published in any case: an operator may repeat the command because a node has missed
+-- the first hint.
 redis.call('PUBLISH', ARGV[2], 'orders')
 return changed

@@ -1,9 +1,17 @@
--- remove.lua: deletes jobs that do not run.
--- KEYS 1 their lane, or due, or dead  2 their bodies (not for a lane)  3 stats  4 cancelled
---      5 index of sealed lists  6 sealed lists to be removed  7.. end record of each job
--- ARGV 1 "lane", "due" or "dead"  2 their end; then per job, at most 500 jobs: job id, entry id (of
---      a lane), how long its end is kept in ms ("" when nobody waits)
--- Returns a string of 1 or 0 per job: deleted, or not there any more, or running
+-- remove.lua: deletes jobs that wait or are dead. A job that runs is not deleted.
+-- KEYS 1 stream of the lane, or sorted set `due` or `dead`, in which all the jobs are
+--      2 hash: job id to body (`bodies` or `dead:bodies`); not used for a lane
+--      3 hash of the partition's counters (`stats`)
+--      4 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
+--      5 hash: batch job id to record of its sealed list (`batch:index`)
+--      6 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+--      7.. completion record of each job
+-- ARGV 1 "lane", "due" or "dead"
+--      2 completion record to store
+--      3.. for each job, at most 500 jobs: job id, entry id (for "lane"), ms for which its record
+--        is kept ("" to store none)
+-- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
+--   there
 local place, each, key, count, retrying = ARGV[1], {}, 7, 0, 0
 for i = 3, #ARGV, 3 do
   local job, deleted = ARGV[i], 0

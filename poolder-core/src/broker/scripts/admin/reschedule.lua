@@ -1,8 +1,17 @@
--- reschedule.lua: gives a job that waits another time.
--- KEYS 1 lane of the entry  2 due  3 bodies  4 stats
--- ARGV 1 job id  2 where it was seen: "lane" or "due"  3 entry id  4 when it shall be due, in ms
---      ("" for now)  5 head  6 envelope (both for "lane")  7 control channel
--- Returns 1 done, 0 it is no longer where it was seen
+-- reschedule.lua: changes the due time of a job that waits in a lane or in `due`.
+-- KEYS 1 stream of the lane in which the job was seen
+--      2 sorted set: job id by due time in ms (`due`)
+--      3 hash: job id to head and envelope of the waiting job (`bodies`)
+--      4 hash of the partition's counters (`stats`)
+-- ARGV 1 job id
+--      2 place where the job was seen: "lane" or "due"
+--      3 entry id, for "lane"
+--      4 new due time in ms ("" for now)
+--      5 head, for "lane"
+--      6 envelope, for "lane"
+--      7 control channel
+-- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen, or when another job
+--   of its id waits in `due`
 local job, at = ARGV[1], ARGV[4]
 if at == '' then
   local t = redis.call('TIME')
@@ -16,7 +25,7 @@ else
   if #redis.call('XRANGE', KEYS[1], id, id) == 0 then return 0 end
   local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1)
   if not held.err and held[1] then return 0 end
-  -- One of this id may wait already; there is one place for both.
+  -- Another job of this id may wait already: `due` has one place for both.
   if redis.call('HEXISTS', KEYS[3], job) == 1 then return 0 end
   redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])
   redis.call('ZADD', KEYS[2], at, job)

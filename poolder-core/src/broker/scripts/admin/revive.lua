@@ -1,7 +1,13 @@
--- revive.lua: gives dead jobs another life, in their lanes.
--- KEYS 1 dead  2 dead bodies  3-7 all lanes, best first  8 stats  9.. end record of each job
--- ARGV per job, at most 50 jobs: job id, time of death in ms as it was seen, head, envelope
--- Returns a string of 1 or 0 per job: revived, or not dead any more as it was seen
+-- revive.lua: puts dead jobs back into their lanes.
+-- KEYS 1 sorted set: job id by time of death in ms (`dead`)
+--      2 hash: job id to record of the dead job (`dead:bodies`)
+--      3-7 streams of all lanes: front, suspect, high, normal, low
+--      8 hash of the partition's counters (`stats`)
+--      9.. completion record of each job, which is removed
+-- ARGV for each job, at most 50 jobs: job id, time of death in ms as the caller has seen it, head,
+--      envelope
+-- Returns a string with one digit per job: 1 for revived, 0 for a job that is no longer dead, or
+--   has died again since the caller has seen it
 local each, key = {}, 9
 for i = 1, #ARGV, 4 do
   local job, head = ARGV[i], ARGV[i + 2]

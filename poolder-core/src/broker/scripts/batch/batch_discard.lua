@@ -1,7 +1,10 @@
--- batch_discard.lua: removes the sealed list of a batch job that is gone, and what is known of it.
--- KEYS 1 sealed list  2 batcher  3 index of sealed lists  4 sealed lists to be removed
--- ARGV 1 job id
--- Returns how many entries it had
+-- batch_discard.lua: removes the sealed list of a batch job that no longer exists, and its record.
+-- KEYS 1 sealed list
+--      2 hash of the batcher
+--      3 hash: batch job id to record of its sealed list (`batch:index`)
+--      4 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+-- ARGV 1 id of the batch job
+-- Returns the number of entries that the list had
 local count = redis.call('LLEN', KEYS[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
 if known and string.sub(known, 1, 1) == '1' then

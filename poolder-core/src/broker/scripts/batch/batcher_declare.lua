@@ -1,8 +1,10 @@
--- batcher_declare.lua: stores the options of a batcher, or compares them with those that are stored.
--- KEYS 1 batcher
--- ARGV 1 revision  2 options  3 what of a batch job stands before its id  4 what follows its id
--- Returns {"OK" stored or the same, "OTHER" the same revision has other options, or "OLDER" a
---   later revision is stored; revision and options that are now stored}
+-- batcher_declare.lua: stores the options of a batcher, or compares them with the stored ones.
+-- KEYS 1 hash of the batcher
+-- ARGV 1 revision of the options  2 options
+--      3 part of a batch job's envelope before the job id  4 part between job id and payload
+-- Returns {verdict, stored revision, stored options}; the verdict is "OK" (the given options are
+--   stored), "OTHER" (other options are stored under this revision) or "OLDER" (a later revision is
+--   stored)
 local known = redis.call('HMGET', KEYS[1], 'revision', 'options')
 local revision = tonumber(known[1] or -1)
 if revision > tonumber(ARGV[1]) then return {'OLDER', known[1], known[2]} end

@@ -1,9 +1,16 @@
--- pop.lua: takes one entry out of a filling list, which the generation names.
--- KEYS 1 batcher  2 its open groups  3 filling list  4 due
--- ARGV 1 batcher's name  2 group  3 generation ("" for the one that is there)  4 index from 0
---      5 a text that is no entry
--- Returns {"OK", the entry, its generation}, {"RANGE", length, generation} when there is no such
---   entry, or {"GONE", generation of the list that is there or "", ""}
+-- pop.lua: removes one entry from the list in which a group gathers entries, and returns it.
+-- KEYS 1 hash of the batcher
+--      2 hash: group to generation, time of the first entry in ms, and bytes of its list
+--      3 list of the entries that the group gathers
+--      4 sorted set: job id or timer by due time in ms (`due`)
+-- ARGV 1 name of the batcher
+--      2 group
+--      3 generation of the list ("" for the current one)
+--      4 index of the entry, from 0
+--      5 unique text that differs from every entry
+-- Returns {"OK", entry, generation of its list}, {"RANGE", length of the list, generation} when the
+--   list has no such index, or {"GONE", generation of the current list or "", ""} when it is
+--   another generation than the given one
 local meta = redis.call('HGET', KEYS[2], ARGV[2])
 local generation, since, bytes = string.match(meta or '', '^(%d+) (%d+) (%d+)$')
 if ARGV[3] ~= '' and ARGV[3] ~= generation then return {'GONE', generation or '', ''} end
@@ -12,7 +19,7 @@ local at = tonumber(ARGV[4])
 if at >= count then return {'RANGE', count, generation or ''} end
 local entry = redis.call('LINDEX', KEYS[3], at)
 redis.call('LSET', KEYS[3], at, ARGV[5])
--- From the nearer end.
+-- The search for the text begins at the nearer end of the list.
 redis.call('LREM', KEYS[3], at * 2 < count and 1 or -1, ARGV[5])
 redis.call('HINCRBY', KEYS[1], 'waiting', -1)
 redis.call('HINCRBY', KEYS[1], 'popped', 1)

@@ -1,22 +1,42 @@
--- push.lua: appends entries to the list of a group that is filling. A list that is full is sealed:
---   it is renamed, and the batch job that points to it becomes ready; nothing is copied. Entries
---   that fill a batch by themselves go straight into its sealed list. Without entries it only seals.
--- KEYS 1 batcher  2 its open groups  3 filling list  4 ready lane  5 due  6 index of sealed lists
---      7 receipt of an idempotent push  8.. a sealed list for each job id
--- ARGV 1 batcher's name  2 group  3 revision of the options the caller knows ("" to only seal)
---      4 limit  5 timeout in ms ("" for none)  6 most bytes  7 most waiting entries  8 most open
---      groups ("" each for no limit)  9 window in ms in which the receipt holds ("" for none)
---      10 "RPUSH" or "LPUSH"  11 what to seal in the end: "" nothing, "any", or a generation
---      12 control channel  13 bytes of all entries  14 how many job ids follow; then those, then
---      at most 500 entries
--- Returns {"OK", "FULL" (only so many fit), "GROUPS" (no room for another), "AGAIN" (stored
---   before), "OPTIONS" (of another revision) or "UNDECLARED"; entries stored; batches sealed;
---   job id of the last one, or ""}
--- Most pushes seal nothing and begin nothing: what only the others need is asked for there, since
---   each call and each number that is written out costs about as much as storing five entries.
+-- push.lua: adds entries to the list in which a group gathers them. A full list is sealed: it is
+--   renamed, and the batch job that refers to it becomes ready; no entry is copied. Entries that
+--   fill a batch by themselves go straight into a sealed list. A call without entries only seals.
+-- KEYS 1 hash of the batcher
+--      2 hash: group to generation, time of the first entry in ms, and bytes of its list
+--      3 list of the entries that the group gathers
+--      4 stream of the lane for batch jobs
+--      5 sorted set: job id or timer by due time in ms (`due`)
+--      6 hash: batch job id to record of its sealed list (`batch:index`)
+--      7 receipt of an idempotent push
+--      8.. sealed list of each job id
+-- ARGV 1 name of the batcher
+--      2 group
+--      3 revision of the options that the caller knows ("" for a call that only seals)
+--      4 most entries of a batch
+--      5 ms from the first entry until the list is sealed ("" for no limit)
+--      6 most bytes of a batch ("" for no limit)
+--      7 most waiting entries of the batcher ("" for no limit)
+--      8 most groups that gather entries ("" for no limit)
+--      9 ms for which the receipt is kept ("" for a push that is not idempotent)
+--      10 "RPUSH" to add at the back of the list, "LPUSH" at its front
+--      11 list to seal at the end: "" for none, "any" for the current one, or the generation of a
+--        timer's list
+--      12 control channel
+--      13 bytes of all entries
+--      14 number of job ids
+--      15.. the job ids, then at most 500 entries
+-- Returns {verdict, number of entries stored, number of batches sealed, id of the last batch job or
+--   ""}; the first entries are stored, as many as the number says. The verdict is "OK", "FULL" (the
+--   batcher may have no more waiting entries), "GROUPS" (no more groups may gather), "AGAIN" (an
+--   earlier push under this receipt has stored the entries), "OPTIONS" (another revision is stored)
+--   or "UNDECLARED" (no options are stored). With "OK", entries remain for another call if the job
+--   ids did not suffice
+-- Most pushes neither seal a list nor start one. Data that only other pushes need is read where it
+-- is needed, since each command and each formatted number costs about as much as storing five
+-- entries.
 local name, group, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local clock, now
-local function look_at_clock()
+local function read_clock()
   if clock then return end
   local t = redis.call('TIME')
   clock = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -28,9 +48,9 @@ end
 
 local about = redis.call('HMGET', KEYS[1], 'revision', 'waiting', 'generation', 'pushed')
 if not about[1] then
-  -- A timer comes again in a minute: the batcher may be declared by then.
+  -- The timer is postponed by a minute: the batcher may be declared by then.
   if ARGV[11] ~= '' and ARGV[11] ~= 'any' then
-    look_at_clock()
+    read_clock()
     redis.call('ZADD', KEYS[5], 'XX', string.format('%.0f', clock + 60000), timer(ARGV[11]))
   end
   return {'UNDECLARED', 0, 0, ''}
@@ -60,32 +80,32 @@ end
 local count = redis.call('LLEN', KEYS[3])
 local generation, since, bytes = string.match(meta or '', '^(%d+) (%d+) (%d+)$')
 bytes = tonumber(bytes or 0)
-local noted = generation
+local stored_generation = generation
 local used, sealed_entries, job = 0, 0, ''
-local form, free
+local fields, all_free
 local notes, reasons = {}, {}
 
--- The next id for a batch that is sealed now. An id is used once: a list of that name would be
---   somebody else's.
+-- Takes the next job id, for a batch that is sealed now; returns false when none is left. An id
+-- whose sealed list exists already is skipped, since that list belongs to another job.
 local function take_id()
-  look_at_clock()
-  if free == nil then
-    free = ids > 0 and redis.call('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
+  read_clock()
+  if all_free == nil then
+    all_free = ids > 0 and redis.call('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
   end
   repeat
     used = used + 1
     if used > ids then return false end
-  until free or redis.call('EXISTS', KEYS[7 + used]) == 0
+  until all_free or redis.call('EXISTS', KEYS[7 + used]) == 0
   job = ARGV[14 + used]
   return true
 end
 
--- Makes the batch job of that id ready, before its list is there: that comes in this step, too.
+-- Adds the batch job of the taken id to its lane. Its sealed list is created later in this script.
 local function add_job(entries, size, from, why)
-  form = form or redis.call('HMGET', KEYS[1], 'head', 'tail', 'sealed', 'sealed_entries')
+  fields = fields or redis.call('HMGET', KEYS[1], 'head', 'tail', 'sealed', 'sealed_entries')
   local payload = cmsgpack.pack({group = group, entries = entries, bytes = size,
     since = tonumber(from), sealed = clock})
-  redis.call('XADD', KEYS[4], '*', 'j', form[1] .. job .. form[2] .. payload)
+  redis.call('XADD', KEYS[4], '*', 'j', fields[1] .. job .. fields[2] .. payload)
   notes[#notes + 1] = job
   notes[#notes + 1] = string.format('1 %d %.0f %s %s %s:%s', entries, size, from, now, name, group)
   sealed_entries = sealed_entries + entries
@@ -96,23 +116,24 @@ local function seal(why)
   if not take_id() then return false end
   add_job(count, bytes, since or now, why)
   redis.call('RENAMENX', KEYS[3], KEYS[7 + used])
-  if noted then redis.call('ZREM', KEYS[5], timer(noted)) end
-  count, bytes, generation, noted = 0, 0, nil, nil
+  if stored_generation then redis.call('ZREM', KEYS[5], timer(stored_generation)) end
+  count, bytes, generation, stored_generation = 0, 0, nil, nil
   return true
 end
 
-local most = tonumber(ARGV[6])
+local max_bytes = tonumber(ARGV[6])
 local at, batches = first, 0
 while at <= last do
-  -- As many as there is room for. They are weighed one by one only where that matters.
+  -- Takes as many entries as fit into the batch. Their bytes are added up one by one only where the
+  -- bytes of a batch are limited.
   local till = math.max(at, math.min(last + 1, at + limit - count))
   local size = bytes + math.floor(average * (till - at) + 0.5)
-  if most then
+  if max_bytes then
     local fits = at
     size = bytes
     while fits < till do
       local grown = size + #ARGV[fits]
-      if grown > most and count + fits > at then break end
+      if grown > max_bytes and count + fits > at then break end
       size, fits = grown, fits + 1
     end
     till = fits
@@ -126,7 +147,7 @@ while at <= last do
     at, batches = till, batches + 1
   elseif till > at then
     if not generation then
-      look_at_clock()
+      read_clock()
       generation = string.format('%.0f', math.max(clock, tonumber(about[3] or 0) + 1))
       about[3], since = generation, now
     end
@@ -155,7 +176,7 @@ end
 local function add(field, known, more) set(field, (tonumber(known) or 0) + more) end
 if generation and stored > 0 then
   redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
-  if not noted then
+  if not stored_generation then
     set('generation', generation)
     if ARGV[5] ~= '' then
       local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
@@ -175,8 +196,8 @@ if stored > 0 then
 end
 if batches > 0 then
   redis.call('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
-  add('sealed', form[3], batches)
-  add('sealed_entries', form[4], sealed_entries)
+  add('sealed', fields[3], batches)
+  add('sealed_entries', fields[4], sealed_entries)
 end
 if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
 for why, times in pairs(reasons) do redis.call('HINCRBY', KEYS[1], 'sealed_' .. why, times) end

@@ -1,7 +1,7 @@
--- stash.lua: adds entries to a list that waits, for a time, to be settled with its batch.
+-- stash.lua: appends entries of a batch to a list, which the settlement of the batch job will use.
 -- KEYS 1 list
--- ARGV 1 how long it is kept, in ms; then at most 500 entries
--- Returns how many entries it has
+-- ARGV 1 ms after which the list expires  2.. entries, at most 500
+-- Returns the number of entries in the list
 local count = redis.call('RPUSH', KEYS[1], unpack(ARGV, 2)) -- bounded: 500 entries
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return count

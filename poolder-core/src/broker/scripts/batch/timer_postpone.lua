@@ -1,7 +1,7 @@
--- timer_postpone.lua: lets timers come again later, where they still are.
--- KEYS 1 due
--- ARGV 1 how much later than now, in ms; then the timers, at most 500
--- Returns how many there were
+-- timer_postpone.lua: postpones timers, if they still exist.
+-- KEYS 1 sorted set: job id or timer by due time in ms (`due`)
+-- ARGV 1 ms from now until the timers are due again  2.. timers, at most 500
+-- Returns the number of timers that were postponed
 local t = redis.call('TIME')
 local due = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[1])
 local moved = 0

@@ -1,9 +1,11 @@
--- leader_elect.lua: takes the leadership of a partition.
--- KEYS 1 leader  2 meta
--- ARGV 1 node  2 how long it holds, in ms  3 a node known to be dead ("" for none)
--- Returns {1 we lead | 0 somebody else does, term, holder}
--- Nobody leads for longer than ten leases, and what cannot be read is nobody: neither garbage nor a
--- clock that was set back may leave a partition without a leader.
+-- leader_elect.lua: takes or keeps the leadership of a partition.
+-- KEYS 1 lease of the leader: "<term> <node>" with a time to live (`leader`)
+--      2 hash with the last term (`meta`)
+-- ARGV 1 node  2 time to live of the lease in ms  3 node known to be dead ("" for none)
+-- Returns {1 when this node leads | 0 when another node leads, term, leader}
+-- A lease that cannot be read counts as free, and so does one that never expires or expires later
+-- than ten times to live from now: neither garbage nor a clock that was set back leaves a partition
+-- without a leader.
 local lease = redis.pcall('GET', KEYS[1])
 local term, holder
 if type(lease) == 'string' then term, holder = string.match(lease, '^(%d+) (.+)$') end

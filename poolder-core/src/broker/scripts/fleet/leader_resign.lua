@@ -1,7 +1,8 @@
--- leader_resign.lua: gives up the leadership of a partition, so that another node takes it at once.
--- KEYS 1 leader
+-- leader_resign.lua: gives up the leadership of a partition, so that another node can take it at
+--   once.
+-- KEYS 1 lease of the leader (`leader`)
 -- ARGV 1 node  2 control channel
--- Returns 1 resigned, 0 it was not ours
+-- Returns 1 when the node has resigned, 0 when it did not lead
 local holder = string.match(redis.call('GET', KEYS[1]) or '', '^%d+ (.+)$')
 if holder ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])

@@ -1,18 +1,23 @@
--- node_beat.lua: a node's sign of life; tells it who has been silent, who is dead, and whether it is.
--- KEYS 1 nodes  2 marks
--- ARGV 1 node  2 silence in ms after which a node is named  3 marks younger than this are named
--- Returns {"OK" | "DEAD", now in ms, silent nodes and their last beats, dead nodes}
+-- node_beat.lua: records a heartbeat of a node. Returns which nodes are silent, which are dead, and
+--   whether this node was declared dead.
+-- KEYS 1 sorted set: node by time of its last heartbeat in ms (`nodes`)
+--      2 sorted set: dead node by time of death in ms (`marks`)
+-- ARGV 1 node  2 silence in ms after which a node is listed  3 ms since death for which a dead node
+--      is listed
+-- Returns {"OK" | "DEAD" (this node was declared dead), now in ms, silent nodes, each followed by
+--   its last heartbeat in ms, dead nodes}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
--- CH makes a changed score count; an absent node is either marked, or the roster was lost.
+-- CH makes ZADD count a changed score. A node that is not in the set was declared dead, or the set
+-- was lost.
 if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1]) == 0 then
   if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}} end
   redis.call('ZADD', KEYS[1], now, ARGV[1])
 end
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'WITHSCORES',
   'LIMIT', 0, 100)
--- A beat that lies ahead of the clock was given before the clock was set back: whoever lives gives
--- another, and nobody waits until the clock has caught up with the dead.
+-- A heartbeat ahead of the clock is from before the clock was set back, and is listed as silent. A
+-- living node sends another one; a dead node is found before the clock has caught up.
 local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + ARGV[2], '+inf', 'WITHSCORES',
   'LIMIT', 0, 100)
 for i = 1, #ahead do silent[#silent + 1] = ahead[i] end

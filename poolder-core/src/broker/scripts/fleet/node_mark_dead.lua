@@ -1,7 +1,10 @@
--- node_mark_dead.lua: declares a node dead, if it has not given a sign of life since.
--- KEYS 1 nodes  2 marks  3 about
--- ARGV 1 node  2 its last beat, as it was seen  3 how long marks are kept, in ms
--- Returns 1 marked, 0 it lives or is gone
+-- node_mark_dead.lua: declares a node dead, unless it has sent a heartbeat meanwhile.
+-- KEYS 1 sorted set: node by time of its last heartbeat in ms (`nodes`)
+--      2 sorted set: dead node by time of death in ms (`marks`)
+--      3 hash: node to its description (`about`)
+-- ARGV 1 node  2 its last heartbeat in ms, as `node_beat.lua` has listed it
+--      3 ms for which marks of dead nodes are kept
+-- Returns 1 when marked as dead, 0 when the node has another last heartbeat or is not in the roster
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,17 +1,23 @@
--- complete.lua: removes jobs that are done, and tells how many wait in each lane when asked.
--- KEYS 1 lane of the entries  2 stats  3-7 all lanes, best first, where depths are asked for
--- ARGV 1 replication id of the history in which they were claimed  2 id of the first and  3 the id
---      after the last, where the entries are all that one claim took, else ''
---      4.. entry ids, at most 500
--- Returns {"OK", "EPOCH" (another history: nothing was touched), or a 1 or 0 per entry id for
---   completed or no longer ours; then the depth of each lane that was given}
--- Within one history an entry id is given to one claim only, so that counts prove ownership.
+-- complete.lua: removes completed jobs from their lane and reports, on request, how many jobs wait
+--   in each lane.
+-- KEYS 1 stream of the entries' lane
+--      2 hash of the partition's counters (`stats`)
+--      3-7 streams of all lanes: front, suspect, high, normal, low; only when depths are requested
+-- ARGV 1 replication id of the server history in which the jobs were claimed
+--      2 id of the first entry and  3 least id after the last entry, if the entries are all that
+--        one read has claimed; else both are ''
+--      4.. entry ids, at most 500; none to get only the depths
+-- Returns {verdict, then the number of waiting jobs in each of the lanes of KEYS 3-7}; the verdict
+--   is "OK" (all jobs are completed), "EPOCH" (the server has another history: nothing was changed)
+--   or a string with one digit per entry id: 1 for completed, 0 for no longer held by the caller
+-- Within one history an entry id is given to one claim only. Therefore the numbers that XACK and
+-- XDEL return prove that the caller holds the entries.
 local lane, verdict = KEYS[1], 'OK'
 
--- True when no entry of the lane is older than what one claim took: then it can be cut off, which
--- costs a fifth of deleting. Older ones are running, or a moved group has left them behind; asked
--- in this order since the second answer brings a job.
-local function oldest(first)
+-- Returns true when the lane has no entry before `first`. Then XTRIM can cut off the whole claimed
+-- range, at a fifth of the cost of XDEL. An older entry is either running, or was skipped when the
+-- consumer group was moved. XPENDING comes first, since the reply of XRANGE contains a job.
+local function is_oldest(first)
   local before = '(' .. first
   return #redis.call('XPENDING', lane, 'workers', '-', before, 1) == 0
     and #redis.call('XRANGE', lane, '-', before, 'COUNT', 1) == 0
@@ -19,19 +25,21 @@ end
 
 local n = #ARGV - 3
 if n > 0 then
-  -- Found as it stands, which costs less than a pattern. Not 'master_replid2', the history before.
+  -- A plain search costs less than a pattern. The text does not match `master_replid2`, the id of
+  -- the history before.
   local history = 'master_replid:' .. ARGV[1] .. '\r\n'
   if not string.find(redis.call('INFO', 'replication'), history, 1, true) then
     verdict = 'EPOCH'
   else
     local done = redis.call('XACK', lane, 'workers', unpack(ARGV, 4)) -- bounded: 500 ids
-    if done == n and ARGV[2] ~= '' and oldest(ARGV[2]) then
+    if done == n and ARGV[2] ~= '' and is_oldest(ARGV[2]) then
       redis.call('XTRIM', lane, 'MINID', '=', ARGV[3])
     elseif done == n then
       redis.call('XDEL', lane, unpack(ARGV, 4)) -- bounded: 500 ids
     else
-      -- Some were taken back. What is still in the stream is ours: its claim, or the group that
-      -- held it, went without anybody else completing the job.
+      -- Some of the entries are no longer pending. Those that are still in the stream belong to the
+      -- caller: their claims, or the whole group, were lost, but no other node has completed the
+      -- jobs.
       local each = {}
       done = 0
       for i = 4, #ARGV do
@@ -41,7 +49,8 @@ if n > 0 then
       end
       verdict = table.concat(each)
     end
-    -- A counter that is no number starts again: counting must not fail what is already done.
+    -- A counter that is not a number is replaced by this count: a counting error must not fail a
+    -- script that has already removed jobs.
     if done > 0 and type(redis.pcall('HINCRBY', KEYS[2], 'completed', done)) == 'table' then
       redis.pcall('HSET', KEYS[2], 'completed', done)
     end
@@ -51,7 +60,7 @@ local reply = {verdict}
 for i = 3, #KEYS do -- bounded: 5 lanes
   local depth = redis.call('XLEN', KEYS[i])
   if depth > 0 then
-    -- Without a group nothing is claimed.
+    -- Without a consumer group no entry is claimed.
     local pending = redis.pcall('XPENDING', KEYS[i], 'workers')
     if not pending.err then depth = depth - pending[1] end
   end

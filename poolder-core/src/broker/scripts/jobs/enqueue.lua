@@ -1,8 +1,18 @@
--- enqueue.lua: stores a job that waits for its time, or one that must be stored only once.
--- KEYS 1 ready lane  2 due  3 bodies  4 receipt of an idempotent enqueue
--- ARGV 1 job id  2 head  3 envelope  4 "now", "in" or "at"  5 ms (for "in" and "at")
---      6 window in ms in which a repetition is the same job ("" for none)  7 control channel
--- Returns {"ready" | "due" | "again", entry id or due time in ms}
+-- enqueue.lua: stores a job that is due later, or an idempotent job, which is stored only once.
+-- KEYS 1 stream of the job's lane
+--      2 sorted set: job id by due time in ms (`due`)
+--      3 hash: job id to head and envelope of the waiting job (`bodies`)
+--      4 receipt of an idempotent enqueue
+-- ARGV 1 job id, 16 bytes
+--      2 head: one byte for the lane, two for the length of the counters, the counters
+--      3 envelope
+--      4 when the job is ready: "now", "in" (after a delay) or "at" (at a time)
+--      5 delay or time in ms, unused for "now"
+--      6 window in ms within which a repeated enqueue is the same job ("" for a job that is not
+--        idempotent)
+--      7 control channel
+-- Returns {"ready", id of the new entry}, {"due", due time in ms}, or {"again", entry id or due
+--   time of the job that was stored before}
 local window = ARGV[6]
 if window ~= '' then
   local receipt = redis.call('GET', KEYS[4])
@@ -16,11 +26,12 @@ if ARGV[4] == 'at' then due = tonumber(ARGV[5]) end
 local kind, where
 if due and due > now then
   kind, where = 'due', string.format('%.0f', due)
-  -- The id names the job: one that waits already stays as it is.
+  -- A job of this id that waits already stays as it is.
   if redis.call('HSETNX', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3]) == 0 then
     local waits = redis.call('ZSCORE', KEYS[2], ARGV[1])
     if waits then return {'again', waits} end
-    -- A body that nothing waits for is what was left of a job: it must not stand in for one.
+    -- A body that has no due time is a remnant: no job waits under this id. The new job replaces
+    -- it.
     redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3])
   end
   redis.call('ZADD', KEYS[2], where, ARGV[1])

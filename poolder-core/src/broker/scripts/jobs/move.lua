@@ -1,39 +1,62 @@
--- move.lua: takes claimed jobs out of a lane and puts each where it goes next, one by one, if the
---   claim is still the owner's: the destination is written before the source is removed.
--- KEYS 1 lane of the entries  2 due  3 bodies  4 dead  5 dead bodies  6 stats  7-11 all lanes
---      12 cancelled  13 index of sealed lists  14 sealed lists to be removed  15 lease
---      16.. what the effects touch, in their order
--- ARGV 1 owner  2 most dead jobs kept  3 control channel  4 term and holder of the slot's lease
---      ("" on shared queues); then per job, at most 50 jobs:
---      entry id, job id, text of a plain entry ("" for a packed one), destination ("lane",
---      "due", "dead" or "gone"), delay in ms, head, envelope ("" for the stored one),
---      dead record up to the head, name of the counter, number of effects; then per effect:
---      "result" (one key: value, kept for ms), "completion" (the same, and whoever waits is told) or
---      "completion_if_cancelled" (the same as "completion", but only when the job ends here because it was cancelled),
---      value, ms; "hold_slot" (the lease: for ms nothing is claimed, as the front waits for a retry),
---      "", ms; or of a batch job, 0 for ms:
---      "batch_count" (batcher): the value names a counter of the batcher, "" for none
---      "batch_done" (sealed list, batcher): the entries are gone; completed if the value is "done"
---      "batch_dead" (sealed list, batcher): the entries no longer count as waiting
---      "batch_keep_rest" (sealed list, batcher, what is left): what is left takes the place of all
---      "batch_bury_part" (what is set apart, its own sealed list, batcher): it becomes a dead job of its own;
---        the value is the job's id and its dead record up to the envelope
---      or of a job that a schedule keeps alone, 1 for ms if the job ends, else 0:
---      "schedule_done" (running, queued): the job, id and then the schedule's name, has ended by this or
---        because it was cancelled
--- Returns a string of 1 or 0 per job: moved, or no longer the owner's
+-- move.lua: settles claimed jobs one by one. Each job that the owner still holds leaves its lane
+--   and is stored at its destination. The destination is written before the source is removed, so
+--   that an error in between loses no job.
+-- KEYS 1 stream of the entries' lane
+--      2 sorted set: job id by due time in ms (`due`)
+--      3 hash: job id to head and envelope of the waiting job (`bodies`)
+--      4 sorted set: job id by time of death in ms (`dead`)
+--      5 hash: job id to record of the dead job (`dead:bodies`)
+--      6 hash of the partition's counters (`stats`)
+--      7-11 streams of all lanes: front, suspect, high, normal, low
+--      12 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
+--      13 hash: batch job id to record of its sealed list (`batch:index`)
+--      14 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+--      15 hash of the slot's lease (`lease`)
+--      16.. keys of the effects, in the order of the effects
+-- ARGV 1 owner: the consumer that holds the claims
+--      2 most dead jobs to keep
+--      3 control channel
+--      4 term and holder of the slot's lease, separated by a space ("" on a shared queue)
+--      5.. at most 50 jobs. Each has: entry id, job id, all text of a plain entry joined by zero
+--        bytes ("" for an entry that Poolder wrote), destination ("lane", "due", "dead" or "gone"),
+--        delay in ms for "due", head, envelope ("" to move the stored one), dead record up to the
+--        head for "dead", name of the counter to raise, number of effects. Then each effect has:
+--        name, value, ms
+-- Effects, with their keys in parentheses:
+--   "result" (record): stores the value for the given ms
+--   "completion" (record): stores the value for the given ms, and notifies the waiting callers on
+--     the channel that has the record's name
+--   "completion_if_cancelled" (record): does the same as "completion", but only when the job ends
+--     here because it was cancelled
+--   "hold_slot" (lease): blocks claims of the slot for the given ms, while its front waits for a
+--     retry; the value is ""
+-- Effects of a batch job; ms is 0:
+--   "batch_count" (batcher): raises the counter of the batcher that the value names ("" for none)
+--   "batch_done" (sealed list, batcher): removes the list; counts its entries as completed if the
+--     value is "done"
+--   "batch_dead" (sealed list, batcher): stops counting the entries as waiting
+--   "batch_keep_rest" (sealed list, batcher, list of remaining entries): replaces the sealed list
+--     by the list of remaining entries
+--   "batch_bury_part" (list of entries set aside, sealed list for them, batcher): buries the
+--     entries as a separate dead job; the value is the id of that job, then its dead record up to
+--     the envelope
+-- Effect of a job whose schedule allows only one job at a time:
+--   "schedule_done" (running jobs, queued jobs): notes that the job has ended by this settlement or
+--     by a cancellation; the value is the job id, then the schedule's name; ms is 1 if the
+--     settlement ends the job, else 0
+-- Returns a string with one digit per job: 1 for moved, 0 for no longer held by the owner
 local owner, cap = ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
-local ours = true
+local lease_held = true
 if ARGV[4] ~= '' then
   local l = redis.call('HMGET', KEYS[15], 'holder', 'term')
-  ours = (l[2] or '') .. ' ' .. (l[1] or '') == ARGV[4]
+  lease_held = (l[2] or '') .. ' ' .. (l[1] or '') == ARGV[4]
 end
 
 local function held(id, job, plain)
-  if not ours then return nil end
+  if not lease_held then return nil end
   local p = redis.call('XPENDING', KEYS[1], 'workers', id, id, 1)[1]
   if not p or p[2] ~= owner then return nil end
   local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
@@ -44,17 +67,19 @@ local function held(id, job, plain)
   return nil
 end
 
--- A slot's front keeps its order: what waits there was behind the job that comes back to it.
-local function go_behind(id, back)
+-- Moves the entries that wait in the front behind `new_entry`, the job that was just put back
+-- there: it comes first, since a slot runs its jobs in order.
+local function move_behind(id, new_entry)
   for _, entry in ipairs(redis.call('XRANGE', KEYS[7], '-', '+', 'COUNT', 100)) do
-    if entry[1] ~= id and entry[1] ~= back then
+    if entry[1] ~= id and entry[1] ~= new_entry then
       redis.call('XADD', KEYS[7], '*', unpack(entry[2])) -- bounded: the fields of an entry
       redis.call('XDEL', KEYS[7], entry[1])
     end
   end
 end
 
--- A counter that is no number starts again: counting must not fail what is already done.
+-- Raises a counter of the partition. A counter that is not a number starts again: a counting error
+-- must not fail a script that has already moved jobs.
 local function count(name)
   if type(redis.pcall('HINCRBY', KEYS[6], name, 1)) == 'table' then
     redis.pcall('HSET', KEYS[6], name, 1)
@@ -72,15 +97,16 @@ local function bury(job, record)
   end
 end
 
--- The same for a counter of a batcher.
-local function tally(batcher, name, times)
+-- Raises a counter of a batcher, in the same way.
+local function add_to(batcher, name, times)
   if type(redis.pcall('HINCRBY', batcher, name, times)) == 'table' then
     redis.pcall('HSET', batcher, name, times)
   end
 end
 
--- Lets a batch's entries count as waiting no longer, those that are left apart.
-local function uncount(job, batcher, gone)
+-- Subtracts `gone` entries of a batch from the waiting entries of its batcher. Returns the record
+-- in the index, or nil when the entries of this list are not counted.
+local function subtract_waiting(job, batcher, gone)
   local known = redis.call('HGET', KEYS[13], job)
   if known and string.sub(known, 1, 1) == '1' then
     redis.call('HINCRBY', batcher, 'waiting', 0 - gone) -- never -0, which Redis 6.2 refuses
@@ -88,8 +114,9 @@ local function uncount(job, batcher, gone)
   end
 end
 
--- The job that a schedule kept alone has ended: the one that waited for it takes its place.
-local function over(running, queued, job, name)
+-- Notes that the running job of a schedule has ended. A queued job of the schedule is added to its
+-- lane and becomes the running one.
+local function end_scheduled_job(running, queued, job, name)
   if string.sub(redis.call('HGET', running, name) or '', 1, 16) ~= job then return end
   local next = redis.call('HGET', queued, name)
   if not next then
@@ -102,23 +129,23 @@ local function over(running, queued, job, name)
   redis.call('HDEL', queued, name)
 end
 
-local takes = {result = 1, completion = 1, completion_if_cancelled = 1, hold_slot = 1,
+local key_counts = {result = 1, completion = 1, completion_if_cancelled = 1, hold_slot = 1,
   batch_count = 1, batch_done = 2, batch_dead = 2, batch_keep_rest = 3, batch_bury_part = 3,
   schedule_done = 2}
--- How many entries of the batch at hand died alone.
-local alone = 0
+-- Number of entries of the current batch job that "batch_bury_part" has buried.
+local buried = 0
 
-local function take_effect(at, key, job, body, stopped)
+local function take_effect(at, key, job, body, was_cancelled)
   local effect = ARGV[at]
   if effect == 'schedule_done' then
-    if stopped or ARGV[at + 2] == '1' then
-      over(KEYS[key], KEYS[key + 1], job, string.sub(ARGV[at + 1], 17))
+    if was_cancelled or ARGV[at + 2] == '1' then
+      end_scheduled_job(KEYS[key], KEYS[key + 1], job, string.sub(ARGV[at + 1], 17))
     end
   elseif effect == 'batch_count' then
-    local counter = stopped and 'cancelled' or ARGV[at + 1]
-    if counter ~= '' then tally(KEYS[key], counter, 1) end
-  elseif (effect == 'completion_if_cancelled') ~= stopped then
-    return key + takes[effect]
+    local counter = was_cancelled and 'cancelled' or ARGV[at + 1]
+    if counter ~= '' then add_to(KEYS[key], counter, 1) end
+  elseif (effect == 'completion_if_cancelled') ~= was_cancelled then
+    return key + key_counts[effect]
   elseif effect == 'result' or effect == 'completion' or effect == 'completion_if_cancelled' then
     redis.call('SET', KEYS[key], ARGV[at + 1], 'PX', ARGV[at + 2])
     if effect ~= 'result' then redis.call('PUBLISH', KEYS[key], 'end') end
@@ -126,44 +153,47 @@ local function take_effect(at, key, job, body, stopped)
     redis.call('HSET', KEYS[key], 'hold', string.format('%.0f', now + ARGV[at + 2]))
   elseif effect == 'batch_done' then
     local gone = redis.call('LLEN', KEYS[key])
-    uncount(job, KEYS[key + 1], gone)
-    if ARGV[at + 1] == 'done' then tally(KEYS[key + 1], 'completed_entries', gone - alone) end
+    subtract_waiting(job, KEYS[key + 1], gone)
+    if ARGV[at + 1] == 'done' then add_to(KEYS[key + 1], 'completed_entries', gone - buried) end
     redis.call('HDEL', KEYS[13], job)
     redis.call('UNLINK', KEYS[key])
   elseif effect == 'batch_dead' then
-    local known = uncount(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
+    local known = subtract_waiting(job, KEYS[key + 1], redis.call('LLEN', KEYS[key]))
     if known then redis.call('HSET', KEYS[13], job, '0' .. string.sub(known, 2)) end
   elseif effect == 'batch_keep_rest' then
     local left = redis.call('LLEN', KEYS[key + 2])
-    -- Without a remainder, which is kept for a time only, all is tried again.
+    -- The list of remaining entries is kept for a limited time. Without it the whole batch is tried
+    -- again.
     if left > 0 then
       local gone = redis.call('LLEN', KEYS[key]) - left
-      uncount(job, KEYS[key + 1], gone)
-      tally(KEYS[key + 1], 'completed_entries', gone - alone)
-      tally(KEYS[key + 1], 'entries_retried', left)
+      subtract_waiting(job, KEYS[key + 1], gone)
+      add_to(KEYS[key + 1], 'completed_entries', gone - buried)
+      add_to(KEYS[key + 1], 'entries_retried', left)
       redis.call('RENAME', KEYS[key + 2], KEYS[key])
       redis.call('PERSIST', KEYS[key])
     end
   elseif effect == 'batch_bury_part' and redis.call('EXISTS', KEYS[key]) == 1 then
-    local apart, known = string.sub(ARGV[at + 1], 1, 16), redis.call('HGET', KEYS[13], job)
-    redis.call('HSET', KEYS[13], apart, '0' .. string.sub(known or '1', 2))
-    alone = redis.call('LLEN', KEYS[key])
-    tally(KEYS[key + 2], 'entries_buried', alone)
+    local dead_job, known = string.sub(ARGV[at + 1], 1, 16), redis.call('HGET', KEYS[13], job)
+    redis.call('HSET', KEYS[13], dead_job, '0' .. string.sub(known or '1', 2))
+    buried = redis.call('LLEN', KEYS[key])
+    add_to(KEYS[key + 2], 'entries_buried', buried)
     redis.call('RENAME', KEYS[key], KEYS[key + 1])
     redis.call('PERSIST', KEYS[key + 1])
-    local envelope = string.sub(body, 1, 2) .. apart .. string.sub(body, 19)
-    bury(apart, string.sub(ARGV[at + 1], 17) .. envelope)
+    local envelope = string.sub(body, 1, 2) .. dead_job .. string.sub(body, 19)
+    bury(dead_job, string.sub(ARGV[at + 1], 17) .. envelope)
     count('buried')
   end
-  return key + takes[effect]
+  return key + key_counts[effect]
 end
 
--- 1 for a job of which an attempt has failed: that is the second number of the counters.
+-- Returns 1 for a job with a failed attempt, else 0. Byte 5 of the head, behind the lane, the
+-- length and the array header of the counters, is 0 only if no attempt has failed.
 local function failed(head) return string.byte(head, 5) ~= 0 and 1 or 0 end
 
--- A job that somebody cancelled goes nowhere but away.
-local orders = redis.call('ZCARD', KEYS[12]) > 0
-local moved, nudge = {}, false
+-- True when there are cancellations: a cancelled job is removed instead of moved to a lane or to
+-- `due`.
+local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
+local moved, first_due_changed = {}, false
 local i, key = 5, 16
 while i <= #ARGV do
   local effects = tonumber(ARGV[i + 9])
@@ -171,37 +201,37 @@ while i <= #ARGV do
   local head, body, counter = ARGV[i + 5], ARGV[i + 6], ARGV[i + 8]
   local stored = held(id, job, ARGV[i + 2])
   if stored then
-    local stopped = false
-    if orders and redis.call('ZSCORE', KEYS[12], job) then
-      stopped = to == 'due' or to == 'lane'
-      if stopped then to, counter = 'gone', 'cancelled' end
+    local was_cancelled = false
+    if has_cancellations and redis.call('ZSCORE', KEYS[12], job) then
+      was_cancelled = to == 'due' or to == 'lane'
+      if was_cancelled then to, counter = 'gone', 'cancelled' end
       redis.call('ZREM', KEYS[12], job)
     end
     if body == '' then body = stored end
-    alone = 0
+    buried = 0
     if to == 'due' then
       local due = string.format('%.0f', now + tonumber(ARGV[i + 4]))
-      -- A job of the same id may wait there already, enqueued again while this one ran: both wait,
-      -- this one under 16 bytes of its own.
-      local as = job
+      -- A job of the same id may wait already, if it was enqueued again while this one ran. Then
+      -- both wait, this one under another id of 16 bytes.
+      local waiting_id = job
       if redis.call('HEXISTS', KEYS[3], job) == 1 then
-        as = string.sub(redis.sha1hex(job .. id), 1, 16)
+        waiting_id = string.sub(redis.sha1hex(job .. id), 1, 16)
       end
-      redis.call('HSET', KEYS[3], as, head .. body)
-      redis.call('ZADD', KEYS[2], due, as)
+      redis.call('HSET', KEYS[3], waiting_id, head .. body)
+      redis.call('ZADD', KEYS[2], due, waiting_id)
       if failed(head) ~= 0 then count('retrying') end
-      nudge = nudge or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == as
+      first_due_changed = first_due_changed or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == waiting_id
     elseif to == 'lane' then
       local lane = KEYS[7 + string.byte(head, 1)]
-      local back = redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
-      if ARGV[4] ~= '' and lane == KEYS[1] then go_behind(id, back) end
+      local new_entry = redis.call('XADD', lane, '*', 'j', body, 'c', string.sub(head, 4))
+      if ARGV[4] ~= '' and lane == KEYS[1] then move_behind(id, new_entry) end
     elseif to == 'dead' then
       bury(job, ARGV[i + 7] .. head .. body)
     end
     for at = i + 10, i + 7 + 3 * effects, 3 do
-      key = take_effect(at, key, job, body, stopped)
+      key = take_effect(at, key, job, body, was_cancelled)
     end
-    if stopped and redis.call('HEXISTS', KEYS[13], job) == 1 then
+    if was_cancelled and redis.call('HEXISTS', KEYS[13], job) == 1 then
       redis.call('SADD', KEYS[14], job)
     end
     redis.call('XACK', KEYS[1], 'workers', id)
@@ -209,10 +239,10 @@ while i <= #ARGV do
     count(counter)
     moved[#moved + 1] = 1
   else
-    for at = i + 10, i + 7 + 3 * effects, 3 do key = key + takes[ARGV[at]] end
+    for at = i + 10, i + 7 + 3 * effects, 3 do key = key + key_counts[ARGV[at]] end
     moved[#moved + 1] = 0
   end
   i = i + 10 + 3 * effects
 end
-if nudge then redis.call('PUBLISH', ARGV[3], 'due') end
+if first_due_changed then redis.call('PUBLISH', ARGV[3], 'due') end
 return table.concat(moved)

@@ -1,18 +1,23 @@
--- promote.lua: puts jobs whose time has come into their ready lanes. What has no readable head goes
---   to the normal lane as it is: whoever claims it runs it, or buries it and says why.
--- KEYS 1 due  2 bodies  3-7 all lanes, best first  8 stats
+-- promote.lua: moves due jobs into their ready lanes. A job without a readable head goes to the
+--   normal lane as it is: the node that claims it runs it, or buries it with a reason.
+-- KEYS 1 sorted set: job id or timer by due time in ms (`due`)
+--      2 hash: job id to head and envelope of the waiting job (`bodies`)
+--      3-7 streams of all lanes: front, suspect, high, normal, low
+--      8 hash of the partition's counters (`stats`)
 -- ARGV 1 most jobs to move, at most 500  2 now in ms ("" for the server's clock)
--- Returns {moved, due time of the next in ms (-1 for none), now in ms, timers that are due}
--- A member that has a body is a job. One without, longer than a job id of 16 bytes, is a timer: it
--- stays, and whoever knows what it stands for does that, and removes it, in the same script.
+-- Returns {number of jobs moved, due time in ms of the next member (-1 for none), now in ms, timers
+--   that are due}
+-- A member of `due` that has a body is a job. A member without a body that is longer than a job id
+-- (16 bytes) is a timer. It stays: the caller runs the script of that timer, which also removes it.
+-- A shorter member without a body is a remnant, and is removed.
 local now = tonumber(ARGV[2])
 if not now then
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- The lane of a waiting body, where its envelope begins, and its failed attempts: the second number
--- of the counters.
+-- Returns the stream of a waiting job, the position of its envelope, and byte 5, which follows the
+-- lane, the length and the array header of the counters: it is 0 only if no attempt has failed.
 local function head(body)
   local lane, high, low = string.byte(body, 1, 3)
   local from = low and 4 + high * 256 + low
@@ -40,7 +45,7 @@ for _, id in ipairs(ids) do
   end
   if body or #id <= 16 then redis.call('ZREM', KEYS[1], id) else timers[#timers + 1] = id end
 end
--- A counter that is no number starts again: counting must hold up nothing.
+-- A counter that is not a number starts again: a counting error must not stop the promotion.
 if retried > 0 and type(redis.pcall('HINCRBY', KEYS[8], 'retrying', -retried)) == 'table' then
   redis.pcall('HDEL', KEYS[8], 'retrying')
 end

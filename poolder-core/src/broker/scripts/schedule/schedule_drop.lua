@@ -1,7 +1,9 @@
--- schedule_drop.lua: removes a schedule. Jobs that it has enqueued go on.
--- KEYS 1 records  2 states  3 next ticks  4 running  5 queued
--- ARGV 1 name
--- Returns 1 removed, 0 it was not there
+-- schedule_drop.lua: removes a schedule. Jobs that it has put into a lane still run; a job that
+--   waits for an earlier one of the schedule is removed.
+-- KEYS 1 hash: name to record  2 hash: name to state  3 sorted set: name by time of the next tick
+--      4 hash: name to running job  5 hash: name to queued job
+-- ARGV 1 name of the schedule
+-- Returns 1 when removed, 0 when there is no such schedule
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('HDEL', KEYS[5], ARGV[1])

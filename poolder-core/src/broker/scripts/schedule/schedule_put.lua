@@ -1,10 +1,15 @@
--- schedule_put.lua: stores a schedule that is new, or of which the caller has seen the latest
---   revision, so that no change is lost; a tick that is being published for an older one is not.
--- KEYS 1 records  2 states  3 next ticks
--- ARGV 1 name  2 revision that was seen ("" for none)  3 record  4 time of its next tick in ms
---      ("" for none)  5 ticks up to this time in ms are decided ("" to go on where it was)
---      6 most schedules that are kept  7 control channel
--- Returns {"ok", revision} or {"conflict", revision ("" for none)} or {"full", count}
+-- schedule_put.lua: stores a schedule that is new, or whose latest revision the caller has read, so
+--   that no change is lost. The new revision stops ticks that were planned for the one before.
+-- KEYS 1 hash: name to record  2 hash: name to state  3 sorted set: name by time of the next tick
+-- ARGV 1 name of the schedule
+--      2 revision that the caller has read ("" for a new schedule)
+--      3 record
+--      4 time of the next tick in ms ("" for none)
+--      5 time in ms up to which all ticks are decided ("" to keep the stored one)
+--      6 most schedules of the queue
+--      7 control channel
+-- Returns {"ok", new revision}, {"conflict", stored revision ("" for none)} when it is another one
+--   than the caller has read, or {"full", number of schedules}
 local name = ARGV[1]
 local state = redis.call('HGET', KEYS[2], name)
 local revision, last, rest = '', 0, ' 0 0 0 -'
@@ -15,7 +20,8 @@ if not state then
   if count >= tonumber(ARGV[6]) then return {'full', count} end
 end
 if ARGV[5] ~= '' and (not state or tonumber(ARGV[5]) > tonumber(last)) then last = ARGV[5] end
--- Revisions are never used twice, not even for a schedule that was removed and made anew.
+-- Revisions are never used twice, not even for a schedule that was removed and stored again: the
+-- field "" counts them for all schedules.
 revision = redis.call('HINCRBY', KEYS[2], '', 1)
 redis.call('HSET', KEYS[1], name, ARGV[3])
 redis.call('HSET', KEYS[2], name, string.format('%.0f', revision) .. ' ' .. last .. rest)

@@ -1,10 +1,14 @@
--- schedules.lua: reads schedules: some by name, or those whose next tick has come.
--- KEYS 1 records  2 states  3 next ticks  4 running  5 queued
--- ARGV 1 now in ms ("" for the server's clock)  2 most that are due, at most 100 (0 to read by
---      name)  3.. names, at most 500
--- Returns {now in ms, time of the first tick (-1 for none), how many names were looked up; then per
---   schedule that is there: name, record, state, time of its next tick (-1 for none), 1 or 0 its
---   job is under way, 1 or 0 another waits}
+-- schedules.lua: reads schedules by name, or those whose next tick is due.
+-- KEYS 1 hash: name to record  2 hash: name to state  3 sorted set: name by time of the next tick
+--      4 hash: name to running job  5 hash: name to queued job
+-- ARGV 1 now in ms ("" for the server's clock)
+--      2 most due schedules to read, at most 100 (0 to read by name)
+--      3.. names of the schedules to read, at most 500
+-- Returns {now in ms, time in ms of the first tick of any schedule (-1 for none), number of names
+--   that were looked up; then for each schedule that exists: name, record, state, time in ms of its
+--   next tick (-1 for none), 1 or 0 for a running job, 1 or 0 for a queued job}. Records have at
+--   most 1 MiB in all, but at least one is read; running and queued jobs are known only where jobs
+--   of a schedule must not overlap
 local now = ARGV[1]
 if now == '' then
   local t = redis.call('TIME')
@@ -19,8 +23,9 @@ else
 end
 local reply = {now, head[2] or '-1', 0}
 local bytes = 0
--- Nothing that is counted has 19 digits, and no name such bytes. The job at the end is hex, and may
--- look like any number.
+-- Returns true when a client can read the schedule: no number in its state has 19 digits, and its
+-- name consists of letters, digits and punctuation. The job id at the end of the state is hex and
+-- may contain any number of digits.
 local function readable(name, state)
   local counts = string.match(state, '^(%d+ %-?%d+ %d+ %d+ %d+) %S+$')
   return counts and not string.find(counts, string.rep('%d', 19))
@@ -38,7 +43,7 @@ for i, name in ipairs(names) do
       reply[#reply + 1] = value
     end
   elseif ARGV[2] ~= '0' then
-    -- A name without a schedule that can be ticked would be due for ever.
+    -- A name without a readable schedule would be due on every call.
     redis.call('ZREM', KEYS[3], name)
   end
   reply[3] = i

@@ -1,18 +1,24 @@
--- tick.lua: publishes ticks. A schedule's revision and last tick must be those for which the ticks
---   were planned: so each is published once, however many leaders there are, and none for a
---   schedule that was changed meanwhile.
--- KEYS 1 states  2 next ticks  3 running  4 queued  5 due  6-10 all lanes, best first
--- ARGV per schedule, with at most 500 jobs or 1 MiB in all: name, revision, last tick in ms, the
---      one that is its last from now on, time of its next in ms ("" for none), how many were
---      missed, "allow", "skip" or "queue" when a job of its is still under way, index of the lane,
---      number of jobs; then per job: envelope
--- Returns {now in ms, then per schedule: how many jobs were enqueued, -1 when it has changed}
+-- tick.lua: publishes ticks of schedules. Revision and last tick of a schedule must be those for
+--   which the ticks were planned. So each tick is published once, even by several leaders, and no
+--   tick is published for a schedule that was changed meanwhile.
+-- KEYS 1 hash: name to state of a schedule  2 sorted set: name by time of the next tick
+--      3 hash: name to running job  4 hash: name to queued job
+--      5 sorted set: job id by due time in ms (`due`)
+--      6-10 streams of all lanes: front, suspect, high, normal, low
+-- ARGV for each schedule, with at most 500 jobs or 1 MiB in all: name, revision, last decided tick
+--      in ms, new last decided tick in ms, time of the next tick in ms ("" for none), number of
+--      missed ticks, overlap, index of the lane, number of jobs; then the envelope of each job.
+--      Overlap is "allow", "skip" or "queue": the fate of a job while an earlier one of the
+--      schedule is under way
+-- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
+--   when the schedule has changed}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-local looks = 500
+local search_budget = 500
 
--- Is the job that holds the schedule still there? Whoever settles it says so, but it may also have
--- been removed by hand. Where that would take too long to find out, it counts as there.
+-- Returns true when the running job of a schedule still exists. Its settlement removes it from the
+-- hash of running jobs, but an operator may have deleted it. If the lanes have more entries than
+-- this call may still search, the job counts as existing.
 local function under_way(name)
   local holder = redis.call('HGET', KEYS[3], name)
   if not holder then return false end
@@ -23,8 +29,8 @@ local function under_way(name)
   if redis.call('ZSCORE', KEYS[5], job) then return true end
   for at = 6, 10 do
     local length = redis.call('XLEN', KEYS[at])
-    looks = looks - length
-    if looks < 0 then return true end
+    search_budget = search_budget - length
+    if search_budget < 0 then return true end
     if length > 0 then
       for _, found in ipairs(redis.call('XRANGE', KEYS[at], '-', '+', 'COUNT', length)) do
         if string.sub(found[2][2] or '', 3, 18) == job then
@@ -38,9 +44,9 @@ local function under_way(name)
   return false
 end
 
-local function start(name, lane, body, alone)
+local function start(name, lane, body, exclusive)
   local entry = redis.call('XADD', KEYS[6 + lane], '*', 'j', body)
-  if alone then
+  if exclusive then
     redis.call('HSET', KEYS[3], name, string.sub(body, 3, 18) .. string.char(lane) .. entry)
   end
 end
@@ -64,11 +70,11 @@ while i <= #ARGV do
     local enqueued = 0
     for at = i + 9, i + 8 + jobs do
       local body = ARGV[at]
-      local alone = overlap ~= 'allow'
-      if alone and under_way(name) then
+      local exclusive = overlap ~= 'allow'
+      if exclusive and under_way(name) then
         local waits = redis.call('HEXISTS', KEYS[4], name) == 1
         if overlap == 'queue' then
-          -- The newest waits; the one it replaces is dropped.
+          -- The newest job waits; a job that waited before is dropped.
           redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
           if waits then missed = missed + 1 else enqueued = enqueued + 1 end
           job = id_of(body)
@@ -76,13 +82,13 @@ while i <= #ARGV do
           missed = missed + 1
         end
       else
-        -- Nobody told us that the earlier job had ended: what waited for it goes first.
-        local waiting = alone and redis.call('HGET', KEYS[4], name)
+        -- The end of the earlier job was not reported here, so its queued successor starts first.
+        local waiting = exclusive and redis.call('HGET', KEYS[4], name)
         if waiting then
           start(name, string.byte(waiting, 1), string.sub(waiting, 2), true)
           redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
         else
-          start(name, lane, body, alone)
+          start(name, lane, body, exclusive)
         end
         enqueued = enqueued + 1
         job = id_of(body)
