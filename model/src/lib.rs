@@ -1,21 +1,22 @@
 //! Poolder's claim, rescue and settle protocol as a state machine, checked exhaustively: two or
-//! three nodes, two jobs, and what can happen to them. It is written after the scripts and the
-//! claimer, not generated from them; the fate of a crashed job is decided by the real
-//! [`decide`](poolder_core::policy::decide::decide). When the protocol changes, change it here first.
+//! three nodes, two jobs, and the faults that can hit them. The model is written by hand after the
+//! scripts and the claimer, not generated from them. The real
+//! [`decide`](poolder_core::policy::decide::decide) decides the destination of a crashed job. When
+//! the protocol changes, change the model first.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | [`server`] | streams, group, roster: what each script does |
-//! | [`node`] | what a heartbeat, a claimer and a rescuer know |
-//! | [`world`] | which steps are possible |
-//! | [`step`] | what each does, and the properties |
-//! | [`guards`] | what can be switched off, to see that it is needed |
-//! | [`scenarios`] | what is checked |
+//! | [`server`] | streams, group and roster, and the effect of each script on them |
+//! | [`node`] | state of a heartbeat, a claimer and a rescuer |
+//! | [`world`] | the steps that are possible in a state |
+//! | [`step`] | the effect of each step, and the properties |
+//! | [`guards`] | the guards, which can be switched off to show that each is needed |
+//! | [`scenarios`] | the checked combinations of faults |
 //! | [`search`] | the checker |
 //!
-//! What the model assumes: the server applies a script as a whole or not at all; a replica has a
-//! prefix of the history; beats have one period everywhere; and a suspect that cannot start goes
-//! back at once (in truth a round trip later).
+//! Assumptions of the model: the server applies a script as a whole or not at all; a replica has a
+//! prefix of the history; beats have one period everywhere; and a node releases a suspect that
+//! cannot start at once (in reality a round trip later).
 
 pub mod guards;
 pub mod node;

@@ -1,121 +1,121 @@
-//! A node's side: what its heartbeat, its claimer and its rescuer know. Names follow the files in
+//! A node: the state of its heartbeat, its claimer and its rescuer. Names follow the files in
 //! `poolder-worker/src`.
 
 use crate::server::{Bits, CAREFUL, Id, Job, Name, bit};
 
-/// How many jobs a node can hold.
+/// Maximum number of jobs that a node holds.
 const SLOTS: usize = 2;
 
-/// One process.
+/// One node process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Node {
-    /// Whether the process runs.
+    /// The state of the process.
     pub life: Life,
-    /// Its incarnation.
+    /// The name of its current incarnation.
     pub name: Name,
-    /// Its beats are acknowledged, so that it may claim.
+    /// True when a heartbeat was acknowledged, so that the node may claim.
     pub claims: bool,
-    /// It has given its sign of life in this round.
+    /// True when the node has sent its heartbeat in this round.
     pub beaten: bool,
-    /// The history of its claim line; `None` while that is closed.
+    /// The server history of the claimer's connection; `None` while the connection is closed.
     pub line: Option<u8>,
-    /// What it holds, by its own account.
+    /// The claims that the node knows.
     pub held: [Option<Holding>; SLOTS],
-    /// Names that its last beat found silent, and that gave no sign of life since.
+    /// Names that its last heartbeat found silent, and that have sent no heartbeat since.
     pub saw: Bits,
-    /// Names that it is about to declare dead …
+    /// Names that the node is about to declare dead.
     pub doomed: Bits,
-    /// … and those of them that have given a sign of life meanwhile.
+    /// Names in `doomed` that have sent a heartbeat meanwhile.
     pub changed: Bits,
-    /// What its rescuer does.
+    /// The state of its rescuer.
     pub rescue: Rescue,
-    /// For the properties only: it was paused since its last beat.
+    /// True when the node was paused since its last heartbeat.
     pub lapsed: bool,
 }
 
-/// Whether a process runs.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Life {
-    /// It does.
+    /// The process runs.
     #[default]
     Up,
-    /// It is paused, and knows nothing of it.
+    /// The process is paused, and does not notice the pause.
     Paused,
-    /// It is dead.
+    /// The process is dead.
     Down,
 }
 
-/// A claim, as its node sees it.
+/// A claim that a node knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Holding {
-    /// The entry.
+    /// The id of the claimed entry.
     pub id: Id,
-    /// The job.
+    /// The job in the entry.
     pub job: Job,
-    /// From the suspects' lane.
+    /// True when the entry is from the suspects' lane.
     pub suspect: bool,
-    /// Under which name it was claimed.
+    /// The name under which the entry was claimed.
     pub owner: Name,
-    /// The history in which it was claimed, or [`CAREFUL`].
+    /// The server history in which the entry was claimed, or [`CAREFUL`].
     pub stamp: u8,
-    /// How far it is.
+    /// The progress of the job.
     pub phase: Phase,
-    /// A settlement of it was sent, and its answer lost.
+    /// True when a settlement was sent and its reply was lost.
     pub sent: bool,
 }
 
-/// How far a holding is.
+/// The progress of a holding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// It waits for a slot or a permit.
+    /// The job waits for a slot or a permit.
     Waiting,
-    /// A handler runs.
+    /// The handler runs.
     Running,
-    /// The handler has finished its job.
+    /// The handler has completed the job.
     Done,
     /// The attempt failed.
     Failed,
 }
 
-/// The rescuer reads in steps, and the server may change between them.
+/// The state of a rescuer, which reads in steps; the data in the server may change between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Rescue {
-    /// Nothing.
+    /// The rescuer has nothing to do.
     #[default]
     Idle,
-    /// `XPENDING` has named an entry of a dead node.
+    /// `XPENDING` has listed this entry of this dead node.
     Listed(Id, Name),
-    /// `XRANGE` has found the job in it, with so many crashes.
+    /// `XRANGE` has read this entry of this dead node: its job and its number of crashes.
     Read(Id, Name, Job, u8),
-    /// `XRANGE` has found nothing.
+    /// `XRANGE` has not found this entry.
     Gone(Id),
 }
 
 impl Node {
-    /// A process that has just started.
+    /// Returns a process that has just started.
     #[must_use]
     pub fn start(name: Name) -> Self {
         Self { name, ..Self::default() }
     }
 
-    /// True while it runs.
+    /// Returns true while the process runs.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.life == Life::Up
     }
 
-    /// What it holds.
+    /// Returns the claims that the node knows.
     pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
         self.held.iter().flatten()
     }
 
-    /// True when there is room for another job.
+    /// Returns true when the node can hold another job.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.held.iter().any(Option::is_none)
     }
 
-    /// Takes a claim in, unless an entry of this id runs here already.
+    /// Adds a claim, unless the node holds an entry of this id already.
     pub fn accept(&mut self, holding: Holding) {
         if self.holdings().any(|held| held.id == holding.id) {
             return;
@@ -126,7 +126,7 @@ impl Node {
         self.sort();
     }
 
-    /// Forgets a claim.
+    /// Removes the claim of this entry.
     pub fn release(&mut self, id: Id) {
         for place in self.held.iter_mut().filter(|place| place.is_some_and(|h| h.id == id)) {
             *place = None;
@@ -134,23 +134,23 @@ impl Node {
         self.sort();
     }
 
-    /// The claim of this entry.
+    /// Returns the claim of this entry.
     pub fn holding_mut(&mut self, id: Id) -> Option<&mut Holding> {
         self.held.iter_mut().flatten().find(|held| held.id == id)
     }
 
-    /// Holdings have no order; one order for all states that mean the same.
+    /// Sorts the holdings. Their order has no meaning, so equal states must have equal orders.
     fn sort(&mut self) {
         self.held.sort_unstable_by_key(|place| place.map_or(Id::MAX, |held| held.id));
     }
 
-    /// The process ends, and with it all that it knew.
+    /// Ends the process, which loses its state.
     pub fn die(&mut self) {
         *self = Self { life: Life::Down, name: self.name, ..Self::default() };
     }
 
-    /// It was told that it is dead: handlers are cancelled, what has ended is still settled, under
-    /// the old name.
+    /// Continues under a new name, since the old one was declared dead: running and waiting jobs
+    /// are dropped; ended jobs stay, to be settled under the old name.
     pub fn rename(&mut self, name: Name) {
         for place in &mut self.held {
             if place.is_some_and(|held| matches!(held.phase, Phase::Running | Phase::Waiting)) {
@@ -161,14 +161,14 @@ impl Node {
         (self.name, self.line) = (name, None);
     }
 
-    /// The server was away, or is another one now: connections are closed, beats have failed, and
-    /// with them every suspicion.
+    /// Closes the connection, because the server was unreachable or was replaced. Heartbeats have
+    /// failed, so the node also drops what it knows about silent nodes.
     pub fn disconnect(&mut self) {
         (self.line, self.saw, self.doomed, self.changed) = (None, 0, 0, 0);
         self.beaten = false;
     }
 
-    /// Somebody gave a sign of life.
+    /// Notes that another node has sent a heartbeat.
     pub fn hear_of(&mut self, name: Name) {
         self.saw &= !bit(name);
         self.changed |= self.doomed & bit(name);
@@ -176,7 +176,7 @@ impl Node {
 }
 
 impl Holding {
-    /// True when its completion relies on the history in which it was claimed.
+    /// Returns true when the completion of this claim relies on the history of the claim.
     #[must_use]
     pub fn is_fast(&self) -> bool {
         self.phase == Phase::Done && self.stamp != CAREFUL

@@ -1,5 +1,5 @@
-//! What is checked: each scenario lets fate do something else, so that all of them together stay
-//! small enough to be visited whole.
+//! The checked scenarios. Each allows other faults, so that every one of them stays small enough to
+//! be visited completely.
 
 use crate::guards::Guards;
 use crate::world::{Faults, Scenario};
@@ -38,7 +38,7 @@ pub const CRASH: Scenario = Scenario {
 /// A node is paused past its lease, and wakes up late or never.
 pub const ZOMBIE: Scenario = Scenario { faults: Faults { pauses: 1, ..NO_FAULTS }, ..TWO_NODES };
 
-/// The same among three nodes, and one of the others is killed.
+/// A node of three is paused past its lease, and a node is killed.
 pub const ZOMBIE_OF_THREE: Scenario = Scenario {
     nodes: 3,
     slots: 1,
@@ -47,25 +47,25 @@ pub const ZOMBIE_OF_THREE: Scenario = Scenario {
     ..TWO_NODES
 };
 
-/// The same, and a claim lands under the zombie's name.
+/// A node is paused past its lease, and a late claim reaches the server under its name.
 pub const LATE_CLAIM: Scenario = Scenario {
     heartbeats: false,
     faults: Faults { pauses: 1, late_claims: 1, ..NO_FAULTS },
     ..TWO_NODES
 };
 
-/// A replica takes over that lacks a suffix of the history; entry ids repeat.
+/// A replica takes over that lacks a suffix of the history, so that entry ids repeat.
 pub const FAILOVER: Scenario =
     Scenario { faults: Faults { failovers: 1, ..NO_FAULTS }, ..TWO_NODES };
 
-/// The same, with a lost reply and a failed attempt.
+/// A failover, with a lost reply and a failed attempt.
 pub const FAILOVER_AND_LOST_REPLY: Scenario = Scenario {
     heartbeats: false,
     faults: Faults { failovers: 1, lost_replies: 1, failures: 1, ..NO_FAULTS },
     ..TWO_NODES
 };
 
-/// A zombie and a failover.
+/// A failover, and a node that is paused past its lease.
 pub const FAILOVER_AND_ZOMBIE: Scenario = Scenario {
     slots: 1,
     heartbeats: false,
@@ -73,9 +73,9 @@ pub const FAILOVER_AND_ZOMBIE: Scenario = Scenario {
     ..TWO_NODES
 };
 
-/// The server is away for longer than any lease, twice.
+/// The server is unreachable for longer than any lease, twice.
 pub const OUTAGE: Scenario = Scenario { faults: Faults { outages: 2, ..NO_FAULTS }, ..TWO_NODES };
 
-/// Job 1 kills whoever runs it; job 0 is its neighbour.
+/// Job 1 kills each process that runs it, job 0 does not.
 pub const KILLER: Scenario =
     Scenario { killers: 0b10, restarts: 2, heartbeats: false, ..TWO_NODES };

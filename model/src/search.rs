@@ -1,9 +1,9 @@
-//! A small explicit-state checker: it visits every state that can be reached, breadth first, so
-//! that a counterexample is as short as can be.
+//! A small explicit-state checker. It visits every reachable state, breadth first, so that a
+//! counterexample to a property of a state or step is as short as possible.
 //!
-//! Liveness is decided on the whole graph: from every state that can be reached, faults included,
-//! a good end must be reachable by steps that are no faults. In a finite graph, and with every
-//! step that is possible again and again taken at last (strong fairness), that is the same as
+//! Liveness is decided on the whole graph: from every state that is reachable with faults, a final
+//! state must be reachable by steps that are not faults. In a finite graph, and if each step that
+//! is possible infinitely often is taken eventually (strong fairness), that is the same as
 //! *eventually*. Checkers that look for liveness along single paths miss cycles.
 
 use std::collections::HashMap;
@@ -11,68 +11,68 @@ use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// What is checked.
+/// A system to check.
 pub trait System {
-    /// One state of everything.
+    /// One state of the whole system.
     type State: Clone + Eq + Hash;
     /// One step.
     type Action: Copy + Debug;
 
-    /// Where it begins.
+    /// Returns the initial state.
     fn begin(&self) -> Self::State;
-    /// All steps that are possible in a state.
+    /// Appends all steps that are possible in a state to `actions`.
     fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>);
-    /// Takes a step.
+    /// Applies a step to a state.
     ///
     /// # Errors
-    /// The property that the step broke.
+    /// Returns the property that the step violates.
     fn step(&self, state: &mut Self::State, action: Self::Action) -> Result<(), Broken>;
-    /// Looks at a state by itself.
+    /// Checks the properties of a single state.
     ///
     /// # Errors
-    /// The property that it breaks.
+    /// Returns the property that the state violates.
     fn check(&self, state: &Self::State) -> Result<(), Broken>;
-    /// True when nothing remains to be done.
+    /// Returns true for a final state, in which all work is done.
     fn is_done(&self, state: &Self::State) -> bool;
-    /// True for steps on which progress must not rely.
+    /// Returns true for a fault: a step on which progress must not depend.
     fn is_fault(&self, action: Self::Action) -> bool;
 }
 
-/// A broken property, in words.
+/// The description of a violated property.
 pub type Broken = &'static str;
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Debug)]
 pub enum Found<A> {
-    /// Every property holds in every state.
+    /// No violation: every property holds in every state.
     Nothing {
-        /// States that can be reached.
+        /// Number of reachable states.
         states: usize,
-        /// Steps between them.
+        /// Number of steps between them.
         steps: usize,
-        /// The longest of all shortest ways to a state.
+        /// Length of the longest of all shortest paths to a state.
         depth: usize,
     },
     /// A counterexample.
     Counterexample {
-        /// The property that does not hold.
+        /// The violated property.
         broken: Broken,
-        /// The shortest way to break it.
+        /// The shortest sequence of steps that leads to the violation.
         trace: Vec<A>,
     },
 }
 
-/// Progress is impossible.
+/// Violated when no final state can be reached any more.
 pub const STUCK: Broken = "some job never completes and is never buried";
 
-/// Visits every state.
+/// Visits every reachable state and checks all properties.
 ///
 /// # Panics
-/// With more than 2³² states.
+/// Panics with more than 2³² states.
 pub fn search<S: System>(system: &S) -> Found<S::Action> {
     let mut numbers: HashMap<S::State, u32> = HashMap::new();
     let mut states = vec![system.begin()];
-    let mut came: Vec<Option<(u32, S::Action)>> = vec![None];
+    let mut reached_by: Vec<Option<(u32, S::Action)>> = vec![None];
     let mut depths = vec![0_usize];
     let mut edges: Vec<(u32, u32)> = vec![];
     let mut steps = 0;
@@ -82,14 +82,14 @@ pub fn search<S: System>(system: &S) -> Found<S::Action> {
     while at < states.len() {
         let here = u32::try_from(at).expect("fewer states");
         if let Err(broken) = system.check(&states[at]) {
-            return Found::Counterexample { broken, trace: trace(&came, here) };
+            return Found::Counterexample { broken, trace: trace(&reached_by, here) };
         }
         actions.clear();
         system.actions(&states[at], &mut actions);
         for action in actions.iter().copied() {
             let mut next = states[at].clone();
             if let Err(broken) = system.step(&mut next, action) {
-                let mut trace = trace(&came, here);
+                let mut trace = trace(&reached_by, here);
                 trace.push(action);
                 return Found::Counterexample { broken, trace };
             }
@@ -99,7 +99,7 @@ pub fn search<S: System>(system: &S) -> Found<S::Action> {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(unknown) => {
                     states.push(unknown.key().clone());
-                    came.push(Some((here, action)));
+                    reached_by.push(Some((here, action)));
                     depths.push(depths[at] + 1);
                     *unknown.insert(fresh)
                 }
@@ -112,40 +112,40 @@ pub fn search<S: System>(system: &S) -> Found<S::Action> {
     }
     drop(numbers);
     if let Some(stuck) = first_stuck(system, &states, edges) {
-        return Found::Counterexample { broken: STUCK, trace: trace(&came, stuck) };
+        return Found::Counterexample { broken: STUCK, trace: trace(&reached_by, stuck) };
     }
     let depth = depths.last().copied().unwrap_or_default();
     Found::Nothing { states: states.len(), steps, depth }
 }
 
-/// The first state from which no good end can be reached. `back` leads from states to those before
-/// them.
+/// Returns the first state from which no final state can be reached. `incoming` has the pairs of
+/// state and predecessor, for all steps that are not faults.
 fn first_stuck<S: System>(
     system: &S,
     states: &[S::State],
-    mut back: Vec<(u32, u32)>,
+    mut incoming: Vec<(u32, u32)>,
 ) -> Option<u32> {
-    back.sort_unstable();
+    incoming.sort_unstable();
     let mut good = vec![false; states.len()];
     let numbered = || (0_u32..).zip(states);
-    let mut ahead: Vec<u32> =
+    let mut unvisited: Vec<u32> =
         numbered().filter(|(_, state)| system.is_done(state)).map(|(number, _)| number).collect();
-    ahead.iter().for_each(|number| good[*number as usize] = true);
-    while let Some(number) = ahead.pop() {
-        let first = back.partition_point(|(to, _)| *to < number);
-        for (_, before) in back[first..].iter().take_while(|(to, _)| *to == number) {
+    unvisited.iter().for_each(|number| good[*number as usize] = true);
+    while let Some(number) = unvisited.pop() {
+        let first = incoming.partition_point(|(to, _)| *to < number);
+        for (_, before) in incoming[first..].iter().take_while(|(to, _)| *to == number) {
             if !std::mem::replace(&mut good[*before as usize], true) {
-                ahead.push(*before);
+                unvisited.push(*before);
             }
         }
     }
     numbered().find(|(number, _)| !good[*number as usize]).map(|(number, _)| number)
 }
 
-fn trace<A: Copy>(came: &[Option<(u32, A)>], to: u32) -> Vec<A> {
+fn trace<A: Copy>(reached_by: &[Option<(u32, A)>], to: u32) -> Vec<A> {
     let mut trace = vec![];
     let mut at = to;
-    while let Some((before, action)) = came[at as usize] {
+    while let Some((before, action)) = reached_by[at as usize] {
         trace.push(action);
         at = before;
     }
@@ -157,7 +157,7 @@ fn trace<A: Copy>(came: &[Option<(u32, A)>], to: u32) -> Vec<A> {
 mod tests {
     use super::*;
 
-    /// Counts to 3; from 2 it may also stray to 9, whence nothing leads on but a fault.
+    /// Counts to 3. From 2 it may also go to 9, where a fault is the only step.
     struct Count;
 
     impl System for Count {

@@ -1,7 +1,7 @@
-//! The server's side: one partition and the roster, and what each script does to them. Names follow
+//! The server: one partition and the roster, and the effect of each script on them. Names follow
 //! the files in `poolder-core/src/broker/scripts`.
 //!
-//! The five lanes are two here, ordinary and suspect, and share one sequence of entry ids.
+//! The model has two lanes instead of five, ordinary and suspect, with one sequence of entry ids.
 
 use std::sync::LazyLock;
 
@@ -10,105 +10,105 @@ use poolder_core::{Counters, Lane, Policy, Timestamp};
 
 use crate::guards::{Guard, Guards};
 
-/// An incarnation of a node. In a [`Bits`] it is one bit.
+/// The name of one incarnation of a node; one bit in a [`Bits`].
 pub type Name = u8;
-/// A job, by number.
+/// The number of a job.
 pub type Job = u8;
-/// A stream entry's id. Ids grow; after a failover they may repeat.
+/// The id of a stream entry. Ids grow; after a failover they may repeat.
 pub type Id = u8;
 /// A set of small numbers.
 pub type Bits = u16;
 
-/// How many jobs there are.
+/// Number of jobs.
 pub const JOBS: usize = 2;
-/// How many entries a stream can have at once: one more than there are jobs, to see doubles.
+/// Maximum number of entries in the stream: one more than jobs, to detect duplicates.
 const ENTRIES: usize = JOBS + 1;
 
-/// The stamp of a claim whose history is not trusted any more.
+/// The stamp of a claim whose history is no longer trusted: settling it checks owner and job id.
 pub const CAREFUL: u8 = u8::MAX;
 
-/// A stream entry, and who holds it.
+/// A stream entry and its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// Its id.
+    /// The id of the entry.
     pub id: Id,
-    /// The job in it.
+    /// The job in the entry.
     pub job: Job,
-    /// How often the job's node died.
+    /// Number of times that a node died while it held the job.
     pub crashes: u8,
-    /// In the suspects' lane.
+    /// True when the entry is in the suspects' lane.
     pub suspect: bool,
-    /// Pending under this name.
+    /// The name under which the entry is pending; `None` when it is not pending.
     pub owner: Option<Name>,
 }
 
-/// Everything in Redis.
+/// The data in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Server {
-    /// `master_replid`.
+    /// The replication id, `master_replid`.
     pub history: u8,
     last_id: Id,
-    /// The last entry that each lane's group has delivered: `>` begins behind it.
+    /// The last entry that each lane's group has delivered; `>` reads the entries after it.
     delivered: [Id; 2],
     stream: [Option<Entry>; ENTRIES],
-    /// Jobs that wait for their time, and their crashes.
+    /// Number of crashes of each job that waits in `due`; `None` for a job that does not.
     pub due: [Option<u8>; JOBS],
     /// Buried jobs.
     pub dead: Bits,
-    /// Recorded completions of each job.
+    /// Number of recorded completions of each job.
     pub completions: [u8; JOBS],
     /// Names in the roster.
     pub nodes: Bits,
-    /// Names whose last beat is too long ago.
+    /// Names whose last heartbeat is too old.
     pub silent: Bits,
-    /// Names that were declared dead.
+    /// Names that are marked as dead.
     pub marks: Bits,
-    /// Jobs that were stored.
+    /// Jobs that a producer has stored.
     pub stored: Bits,
-    /// For the properties only: entries that were taken back from their holders.
+    /// Entries that a rescuer has taken back; used by the properties only.
     pub rescued: Bits,
-    /// For the properties only: jobs of which a completion of their own was recorded.
+    /// Jobs of which a completion under their own entry is recorded; used by the properties only.
     pub done: Bits,
 }
 
-/// Where a settlement puts the job.
+/// The destination of a settled job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// Nowhere: it is completed.
+    /// None: the job is completed.
     Gone,
-    /// Later.
+    /// `due`.
     Due,
-    /// Back into a lane, with so many crashes.
+    /// A lane; with the new number of crashes.
     Lane(u8),
-    /// Among the dead.
+    /// The dead jobs.
     Dead,
 }
 
-/// What the server says to a settlement.
+/// The server's reply to a settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Applied.
+    /// The settlement was applied.
     Applied,
-    /// Not ours any more.
+    /// The node no longer holds the claim.
     Fenced,
-    /// Another history; nothing was touched.
+    /// The server has another history; nothing was changed.
     Epoch,
     /// The destination could not be written.
     Failed,
 }
 
-/// One bit.
+/// Returns the set with only this number.
 #[must_use]
 pub fn bit(number: u8) -> Bits {
     1 << number
 }
 
-/// What becomes of a job whose node died, by the real [`decide`].
+/// Returns the destination of a job whose node has died, as the real [`decide`] computes it.
 #[must_use]
 pub fn fate_of_crashed(crashes: u8) -> Fate {
     static FATES: LazyLock<[Fate; CRASHES]> = LazyLock::new(|| {
         std::array::from_fn(|crashes| {
-            let counters = after(crashes);
+            let counters = counters_after(crashes);
             let ending = Ending::Crashed("a node".into());
             match decide(&Policy::default(), &counters, ending, Timestamp::from_millis(0), 0.0) {
                 Transition::Ready { lane, counters, .. } => {
@@ -126,38 +126,38 @@ pub fn fate_of_crashed(crashes: u8) -> Fate {
 
 fn is_suspect(crashes: u8) -> bool {
     static SUSPECTS: LazyLock<[bool; CRASHES]> =
-        LazyLock::new(|| std::array::from_fn(|crashes| after(crashes).is_suspect()));
+        LazyLock::new(|| std::array::from_fn(|crashes| counters_after(crashes).is_suspect()));
     SUSPECTS[usize::from(crashes)]
 }
 
-/// No job lives to see so many crashes.
+/// Upper bound of the number of crashes: a job is buried before it reaches this many.
 const CRASHES: usize = 8;
 
-fn after(crashes: usize) -> Counters {
+fn counters_after(crashes: usize) -> Counters {
     let mut counters = Counters::starting_in(Lane::Normal);
     counters.crashes = u32::try_from(crashes).unwrap_or(u32::MAX);
     counters
 }
 
 impl Server {
-    /// The entries of the stream.
+    /// Returns the entries of the stream.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.stream.iter().flatten()
     }
 
-    /// The entry with this id.
+    /// Returns the entry with this id.
     #[must_use]
     pub fn entry(&self, id: Id) -> Option<&Entry> {
         self.entries().find(|entry| entry.id == id)
     }
 
-    /// True when somebody can get the entry: it is pending, or yet to be delivered.
+    /// Returns true when a node can get the entry: it is pending, or will still be delivered.
     #[must_use]
     pub fn in_sight(&self, entry: &Entry) -> bool {
         entry.owner.is_some() || entry.id > self.delivered[usize::from(entry.suspect)]
     }
 
-    /// `XADD` of a new job, or `enqueue.lua`.
+    /// Stores a new job, as `XADD` or `enqueue.lua` does.
     pub fn enqueue(&mut self, job: Job) {
         self.stored |= bit(job);
         self.add(job, 0);
@@ -184,7 +184,7 @@ impl Server {
         self.stream.iter_mut().flatten().find(|entry| entry.id == id)
     }
 
-    /// `XREADGROUP … >` of one lane: the next entry that nobody has.
+    /// Claims the next undelivered entry of a lane, as `XREADGROUP … >` does.
     pub fn claim(&mut self, name: Name, suspect: bool) -> Option<Entry> {
         let after = self.delivered[usize::from(suspect)];
         let next = |entry: &&mut Entry| {
@@ -198,12 +198,12 @@ impl Server {
         Some(entry)
     }
 
-    /// `complete.lua`.
+    /// Completes jobs, as `complete.lua` does. Returns a reply for each of them.
     pub fn complete(&mut self, guards: Guards, batch: &[(Id, Job)], stamp: u8) -> Vec<Answer> {
         if guards.has(Guard::Epoch) && stamp != self.history {
             return vec![Answer::Epoch; batch.len()];
         }
-        // XACK of all …
+        // XACK of all entries.
         let mut acked = 0;
         for (id, _) in batch {
             if let Some(entry) = self.entry_mut(*id)
@@ -212,7 +212,7 @@ impl Server {
                 acked += 1;
             }
         }
-        // … and XDEL: of all, or one by one, to see what was still there.
+        // XDEL of all entries at once, or one by one to find out which of them still existed.
         let whole = acked == batch.len() || !guards.has(Guard::Count);
         let mut answers = vec![];
         for (id, job) in batch {
@@ -230,8 +230,8 @@ impl Server {
         answers
     }
 
-    /// `move.lua` for one job. `refuses` when the destination cannot be written: a key of another
-    /// type, or no memory.
+    /// Settles one job, as `move.lua` does. `refuses` means that the destination cannot be written:
+    /// its key has another type, or the server is out of memory.
     pub fn relocate(
         &mut self,
         guards: Guards,
@@ -252,7 +252,7 @@ impl Server {
             }
             return Answer::Failed;
         }
-        // The stored envelope moves, with the counters that the caller computed.
+        // The stored envelope moves, with the counters that the caller has computed.
         match fate {
             Fate::Gone => {
                 self.completions[usize::from(job)] += 1;
@@ -262,7 +262,7 @@ impl Server {
             }
             Fate::Due => self.due[usize::from(entry.job)] = Some(entry.crashes),
             Fate::Lane(crashes) if !guards.has(Guard::NewEntry) => {
-                // As `XCLAIM` by the next holder would: the entry keeps its id.
+                // The entry keeps its id, as with an `XCLAIM` by the next holder.
                 if let Some(entry) = self.entry_mut(id) {
                     (entry.crashes, entry.owner) = (crashes, None);
                 }
@@ -286,16 +286,17 @@ impl Server {
         Answer::Applied
     }
 
-    /// `promote.lua` for one job.
+    /// Moves one due job into its lane, as `promote.lua` does.
     pub fn promote(&mut self, job: Job) {
         if let Some(crashes) = self.due[usize::from(job)].take() {
             self.add(job, crashes);
         }
     }
 
-    /// `ack_missing.lua`: ends the claim of an entry that was found to be gone.
+    /// Acknowledges the claim of an entry that was found missing, as `ack_missing.lua` does.
     pub fn ack_missing(&mut self, guards: Guards, id: Id) {
-        // A pending id without an entry is not kept here: only another job's claim can be hit.
+        // The model keeps no pending id without an entry, so only the claim of another job can be
+        // affected.
         if !guards.has(Guard::LookAgain)
             && let Some(entry) = self.entry_mut(id)
         {
@@ -303,7 +304,8 @@ impl Server {
         }
     }
 
-    /// `consumer_remove.lua`: removes a consumer, and with it whatever it holds.
+    /// Removes a consumer, as `consumer_remove.lua` does. Without the guard its pending entries
+    /// lose their holder.
     pub fn forget(&mut self, guards: Guards, name: Name) {
         if guards.has(Guard::ForgetEmpty) {
             return;
@@ -313,7 +315,7 @@ impl Server {
         }
     }
 
-    /// `node_beat.lua`. Returns false when the node is dead.
+    /// Records a heartbeat, as `node_beat.lua` does. Returns false when the node is marked as dead.
     pub fn beat(&mut self, guards: Guards, name: Name) -> bool {
         if self.nodes & bit(name) == 0 && self.marks & bit(name) != 0 {
             if guards.has(Guard::Sticky) {
@@ -326,7 +328,8 @@ impl Server {
         true
     }
 
-    /// `node_mark_dead.lua`. `changed` when the node has given a sign of life since it was found silent.
+    /// Marks a node as dead, as `node_mark_dead.lua` does; returns whether it did. `changed` means
+    /// that the node has sent a heartbeat since it was found silent.
     pub fn mark(&mut self, guards: Guards, name: Name, changed: bool) -> bool {
         if self.nodes & bit(name) == 0 || (changed && guards.has(Guard::CompareAndSet)) {
             return false;

@@ -1,4 +1,4 @@
-//! What each step does, and the properties that hold in every state and in every step.
+//! The effect of each step, and the properties that hold in every state and in every step.
 
 use crate::guards::{Guard, Guards};
 use crate::node::{Life, Node, Phase, Rescue};
@@ -6,20 +6,22 @@ use crate::search::{Broken, System};
 use crate::server::{Answer, CAREFUL, Fate, Id, JOBS, Job, Name, bit, fate_of_crashed};
 use crate::world::{Action, Scenario, World};
 
-/// A job is in two places, or in none.
+/// Violated when a job is in two places, or in none.
 pub const ONE_PLACE: Broken = "a stored job is in exactly one place";
-/// An entry that will never be delivered to anybody.
+/// Violated by an entry that will never be delivered to a node.
 pub const IN_SIGHT: Broken = "an entry is pending, or will be delivered";
-/// Two completions of a job in one history.
+/// Violated by two completions of a job in one history.
 pub const ONE_COMPLETION: Broken = "one history records a job's completion once";
-/// A job is buried that killed nobody.
+/// Violated when a job is buried that kills no node.
 pub const INNOCENT: Broken = "only a job that kills its nodes is buried";
-/// A settlement of a job that nobody had taken back is refused.
-pub const HOLDER: Broken = "who holds a claim of this history, and was not rescued, may settle it";
-/// A node is declared dead that was never paused, or has given a sign of life since.
-pub const ALIVE: Broken = "a node that gives signs of life is not declared dead";
-/// A node goes on with what was taken from it, and is told that all is well.
-pub const RUNAWAY: Broken = "a node that lost its jobs to a rescue is told so by its next beat";
+/// Violated when the settlement of a job is refused that no rescuer has taken back.
+pub const HOLDER: Broken =
+    "a claim of this history that was not rescued may be settled by its holder";
+/// Violated when a node is declared dead that was not paused since its last heartbeat.
+pub const ALIVE: Broken = "a node that sends heartbeats is not declared dead";
+/// Violated when the heartbeat of a node succeeds although a rescuer has taken a job that the
+/// node still runs.
+pub const RUNAWAY: Broken = "the next beat of a node that lost a job to a rescue reports its death";
 
 impl System for Scenario {
     type State = World;
@@ -136,13 +138,13 @@ impl World {
                 self.nodes[at] = Node::start(self.fresh_name());
                 self.restarts -= 1;
             }
-            fault => self.befall(fault),
+            fault => self.apply_fault(fault),
         }
         Ok(())
     }
 
-    /// What nobody does, but what happens.
-    fn befall(&mut self, fault: Action) {
+    /// Applies a step that no node takes itself: a fault, or a job that kills its process.
+    fn apply_fault(&mut self, fault: Action) {
         match fault {
             Action::Kill(at) => self.nodes[at].die(),
             Action::Crash(at) => {
@@ -154,7 +156,7 @@ impl World {
                 (self.nodes[at].life, self.nodes[at].lapsed) = (Life::Paused, true);
             }
             Action::Wake(at) => {
-                // Its last beat is too long ago to count as the one before the next.
+                // The last heartbeat is too old to be the first of two heartbeats in a row.
                 let node = &mut self.nodes[at];
                 (node.life, node.saw, node.beaten) = (Life::Up, 0, false);
             }
@@ -180,7 +182,7 @@ impl World {
                 self.left.late_claims -= 1;
                 let Some(entry) = self.server.claim(name, false) else { return };
                 let paused = |n: &Node| n.life == Life::Paused && n.name == name;
-                // A paused node finds the reply when it goes on, where its line is still open.
+                // A paused node finds the reply when it continues, if its connection is still open.
                 if let Some(at) = self.nodes.iter().position(paused)
                     && self.nodes[at].line.is_some()
                     && self.nodes[at].has_room()
@@ -189,7 +191,7 @@ impl World {
                     self.nodes[at].accept(holding);
                 }
             }
-            other => unreachable!("{other:?} is a step of somebody"),
+            other => unreachable!("{other:?} is a step of a node"),
         }
     }
 
@@ -213,11 +215,11 @@ impl World {
         refused: bool,
     ) -> Result<(), Broken> {
         let Some(first) = self.nodes[at].holding_mut(id).copied() else { return Ok(()) };
-        // Completions of one history go together; everything else one by one.
-        let together = |held: &&crate::node::Holding| {
+        // Completions of one history are settled together, other settlements one by one.
+        let in_same_call = |held: &&crate::node::Holding| {
             held.id == id || (first.is_fast() && held.is_fast() && held.stamp == first.stamp)
         };
-        let batch: Vec<_> = self.nodes[at].holdings().filter(together).copied().collect();
+        let batch: Vec<_> = self.nodes[at].holdings().filter(in_same_call).copied().collect();
         let answers = if first.is_fast() {
             let jobs: Vec<_> = batch.iter().map(|held| (held.id, held.job)).collect();
             self.server.complete(guards, &jobs, first.stamp)
@@ -325,7 +327,8 @@ impl World {
         self.next_name - 1
     }
 
-    /// Beats have the same period everywhere: nobody gives a second one before all have given one.
+    /// Ends a round of heartbeats. All nodes have the same period: a node sends its second
+    /// heartbeat only after each running node has sent one.
     fn end_round(&mut self) {
         if self.nodes.iter().filter(|node| node.is_up()).all(|node| node.beaten) {
             self.nodes.iter_mut().for_each(|node| node.beaten = false);

@@ -1,13 +1,13 @@
-//! All nodes, the server, and every step that any of them, or fate, can take.
+//! All nodes, the server, and every step of a node or of the environment.
 
 use crate::guards::{Guard, Guards};
 use crate::node::{Holding, Life, Node, Phase, Rescue};
 use crate::server::{Bits, CAREFUL, Id, JOBS, Job, Name, Server, bit};
 
-/// How many nodes there can be.
+/// Maximum number of nodes.
 pub const NODES: usize = 3;
 
-/// What may happen in a run, and how often.
+/// The faults that may happen in a run, each with its maximum number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Faults {
     /// A node is paused past its lease.
@@ -18,129 +18,131 @@ pub struct Faults {
     pub lost_replies: u8,
     /// A node is killed.
     pub crashes: u8,
-    /// The server is away for longer than any lease.
+    /// The server is unreachable for longer than any lease.
     pub outages: u8,
     /// A destination cannot be written.
     pub refusals: u8,
-    /// A claim that was sent long ago lands under a name that nobody uses any more.
+    /// A claim that was sent long ago reaches the server, under the name of a node that is no
+    /// longer running.
     pub late_claims: u8,
     /// A handler fails.
     pub failures: u8,
 }
 
-/// What is checked.
+/// A configuration to check.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// Nodes at the beginning.
+    /// Number of nodes at the start.
     pub nodes: usize,
-    /// Jobs that a node claims at once.
+    /// Number of jobs that a node holds at once.
     pub slots: usize,
-    /// Jobs that kill the process that runs them.
+    /// The jobs that kill the process that runs them.
     pub killers: Bits,
-    /// Processes that may be started in place of dead ones.
+    /// Number of processes that may be started in place of dead ones.
     pub restarts: u8,
-    /// What fate may do.
+    /// The faults that may happen.
     pub faults: Faults,
-    /// Signs of life are given and missed step by step. Otherwise whoever does not run, or has not
-    /// given one since it was paused, may be declared dead at any moment.
+    /// True to model heartbeats step by step. Otherwise a node that does not run, or that has sent
+    /// no heartbeat since it was paused, may be declared dead at any moment.
     pub heartbeats: bool,
-    /// What is guarded.
+    /// The guards that are on.
     pub guards: Guards,
 }
 
-/// One state of everything.
+/// One state of the server and all nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct World {
-    /// The server that everybody talks to.
+    /// The primary server, which all nodes use.
     pub server: Server,
-    /// What the replica has, once replication has fallen behind.
+    /// State of the replica, once replication has fallen behind.
     pub replica: Option<Server>,
-    /// The processes.
+    /// The node processes.
     pub nodes: [Node; NODES],
-    /// The next name that nobody had.
+    /// The next unused name.
     pub next_name: Name,
-    /// What may yet happen.
+    /// The faults that may still happen.
     pub left: Faults,
-    /// Processes that may yet be started.
+    /// Number of processes that may still be started.
     pub restarts: u8,
 }
 
-/// One step. Numbers are nodes unless they are named.
+/// One step. A `usize` is the index of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A producer stores a job, as it was told to, or again since it heard of nothing.
+    /// A producer stores a job, for the first time or again because it got no reply.
     Enqueue(Job),
-    /// The claimer opens its line.
+    /// The claimer opens its connection.
     Open(usize),
-    /// The claimer claims.
+    /// The claimer claims a job.
     Claim {
-        /// Whose.
+        /// The node of the claimer.
         node: usize,
-        /// From the suspects' lane.
+        /// True to claim from the suspects' lane.
         suspect: bool,
-        /// The reply is lost.
+        /// True when the reply is lost.
         lost: bool,
     },
-    /// The claimer adopts.
+    /// The claimer adopts a pending entry that it does not know.
     Adopt(usize, Id),
-    /// A handler ends.
+    /// The holding of an entry enters another phase: its handler starts or ends.
     Finish(usize, Id, Phase),
-    /// A handler's job kills its process.
+    /// A job kills the process that runs it.
     Kill(usize),
-    /// The claimer settles what has ended.
+    /// The claimer settles a job that has ended.
     Settle {
-        /// Whose.
+        /// The node of the claimer.
         node: usize,
-        /// The entry.
+        /// The entry of the job.
         id: Id,
-        /// The reply is lost.
+        /// True when the reply is lost.
         lost: bool,
-        /// The destination cannot be written.
+        /// True when the destination cannot be written.
         refused: bool,
     },
-    /// The heartbeat gives a sign of life.
+    /// The node sends a heartbeat.
     Beat(usize),
-    /// The heartbeat declares a name dead.
+    /// The heartbeat of a node declares a name dead.
     Mark(usize, Name),
-    /// The rescuer names an entry that a dead node holds.
+    /// The rescuer lists an entry that a dead node holds.
     List(usize, Id),
-    /// The rescuer reads it.
+    /// The rescuer reads the entry that it has listed.
     Read(usize),
-    /// The rescuer takes it back.
+    /// The rescuer takes the job back from the dead node.
     TakeBack {
-        /// Whose.
+        /// The node of the rescuer.
         node: usize,
-        /// The destination cannot be written.
+        /// True when the destination cannot be written.
         refused: bool,
     },
     /// The rescuer removes the consumer of a dead node.
     Forget(usize, Name),
-    /// The promoter moves a job whose time has come.
+    /// The promoter moves a due job into its lane.
     Promote(Job),
-    /// A name has been silent for too long.
+    /// A node has been silent for too long.
     Silence(Name),
-    /// A name is declared dead, all steps of the heartbeats in one.
+    /// A name is declared dead, in one step instead of several heartbeats.
     Declare(Name),
-    /// A process is started in the place of a dead one.
+    /// A process is started in place of a dead one.
     Restart(usize),
     /// A process is paused.
     Pause(usize),
-    /// It goes on.
+    /// A paused process continues.
     Wake(usize),
     /// A process is killed.
     Crash(usize),
-    /// Replication falls behind from here on.
+    /// The replica stops receiving changes.
     FallBehind,
     /// The replica takes over.
     FailOver,
-    /// The server is away for long, and comes back.
+    /// The server is unreachable for longer than any lease, and returns.
     Outage,
-    /// A claim lands late.
+    /// A claim that was sent long ago reaches the server, under the name of a node that may have
+    /// been declared dead.
     LateClaim(Name),
 }
 
 impl World {
-    /// How it begins: job 0 is stored and replicated, the nodes have just started.
+    /// Returns the initial state: job 0 is stored and replicated, the nodes have just started.
     #[must_use]
     pub fn begin(scenario: &Scenario) -> Self {
         let mut server = Server::default();
@@ -161,13 +163,13 @@ impl World {
         Self { server, replica: None, nodes, next_name, left, restarts }
     }
 
-    /// The node that goes by a name now.
+    /// Returns the node that has this name now.
     #[must_use]
     pub fn node_named(&self, name: Name) -> Option<&Node> {
         self.nodes.iter().find(|node| node.life != Life::Down && node.name == name)
     }
 
-    /// Steps that are possible now.
+    /// Appends the steps that are possible in this state to `out`.
     pub fn actions(&self, scenario: &Scenario, out: &mut Vec<Action>) {
         for job in 0..JOBS as Job {
             if self.server.stored & bit(job) == 0 {
@@ -193,7 +195,7 @@ impl World {
             {
                 out.push(Action::Silence(name));
             }
-            // Nobody claims before its first sign of life.
+            // A node claims only after its first heartbeat.
             let known = (self.server.nodes | self.server.marks) & bit(name) != 0;
             if self.left.late_claims > 0 && known && !beats {
                 out.push(Action::LateClaim(name));
@@ -222,9 +224,9 @@ impl World {
         );
         self.claimer_actions(scenario, at, node, out);
         self.rescuer_actions(at, node, out);
-        // One node stays, to finish what there is.
+        // One node must stay up to finish the jobs.
         if self.nodes.iter().filter(|node| node.is_up()).count() > 1 {
-            // All nodes are alike: let it be the first.
+            // All nodes are alike, so pausing the first one is enough.
             if self.left.pauses > 0 && at == 0 {
                 out.push(Action::Pause(at));
             }
@@ -292,7 +294,7 @@ impl World {
         match node.rescue {
             Rescue::Idle => {
                 for name in 0..self.next_name {
-                    // Whom the roster does not know is taken for dead after ten minutes idle.
+                    // A consumer that is not in the roster counts as dead after ten minutes idle.
                     let known = (self.server.nodes | self.server.marks) & bit(name) != 0;
                     let idle = !self.node_named(name).is_some_and(Node::is_up);
                     let dead = self.server.marks & bit(name) != 0 || (!known && idle);
@@ -314,7 +316,7 @@ impl World {
         }
     }
 
-    /// A claim of this node, as its reply brings it.
+    /// Returns the holding that a node gets from the reply to its claim of `entry`.
     pub(crate) fn holding(&self, node: usize, entry: crate::server::Entry) -> Holding {
         let node = &self.nodes[node];
         let blocked = entry.suspect

@@ -1,4 +1,5 @@
-//! No guard is idle: with any one of them off, a property breaks. `--nocapture` shows how.
+//! Every guard is needed: with any one of them off, a property is violated. `--nocapture` prints
+//! the steps that lead to the violation.
 
 use poolder_model::guards::{Guard, Guards};
 use poolder_model::scenarios;
@@ -43,7 +44,7 @@ fn the_destination_before_the_source() {
 }
 
 #[test]
-fn a_second_look_before_a_claim_is_let_go() {
+fn a_second_look_before_a_claim_is_acknowledged() {
     breaks(scenarios::FAILOVER_AND_ZOMBIE, Guard::LookAgain, IN_SIGHT);
 }
 

@@ -1,4 +1,5 @@
-//! Every property holds in every state of every scenario. `--nocapture` shows how many there are.
+//! Every property holds in every state of every scenario. `--nocapture` prints the
+//! number of states.
 
 use poolder_model::scenarios;
 use poolder_model::search::{Found, search};
