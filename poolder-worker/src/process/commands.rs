@@ -1,4 +1,4 @@
-//! What operators ordered for a partition, as this node knows it.
+//! The operators' commands for a partition (pause and cancel), as far as this node knows them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,21 +6,21 @@ use std::sync::Arc;
 use poolder_core::JobId;
 use poolder_core::broker::Commands;
 
-/// The orders that stand, as far as they are known.
+/// The commands in force for a partition, as of the last read from the server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownCommands {
-    /// Nothing is claimed before they are known.
+    /// The commands of the last read; `None` before the first. Nothing is claimed until then.
     known: Option<Commands>,
     cancelled: CancelFilter,
 }
 
-/// Jobs that may have been cancelled. It is a sieve: what it holds must be asked about, what it
-/// does not hold was not cancelled when it was filled.
+/// Over-approximation of the cancelled jobs, like a Bloom filter: a hit must be confirmed with the
+/// server; a miss is certain as of the moment at which the filter was filled.
 #[derive(Debug, Clone)]
 pub(crate) enum CancelFilter {
-    /// Only these.
+    /// Only these jobs may have been cancelled.
     Only(Arc<HashSet<JobId>>),
-    /// Too many to list: any.
+    /// The cancelled jobs are too many to list: any job may have been cancelled.
     MaybeAny,
 }
 
@@ -31,26 +31,26 @@ impl Default for CancelFilter {
 }
 
 impl KnownCommands {
-    pub(crate) fn new(orders: Commands, cancelled: CancelFilter) -> Self {
-        Self { known: Some(orders), cancelled }
+    pub(crate) fn new(commands: Commands, cancelled: CancelFilter) -> Self {
+        Self { known: Some(commands), cancelled }
     }
 
-    /// What was known last.
+    /// Returns the commands of the last read; `None` before the first.
     pub(crate) fn known(&self) -> Option<Commands> {
         self.known
     }
 
-    /// True when the partition is known not to be paused.
+    /// Returns true when the partition is known not to be paused.
     pub(crate) fn permits_claims(&self) -> bool {
-        self.known.is_some_and(|orders| orders.paused.is_none())
+        self.known.is_some_and(|commands| commands.paused.is_none())
     }
 
-    /// True when it is known to be paused.
+    /// Returns true when the partition is known to be paused.
     pub(crate) fn is_paused(&self) -> bool {
-        self.known.is_some_and(|orders| orders.paused.is_some())
+        self.known.is_some_and(|commands| commands.paused.is_some())
     }
 
-    /// True when the server must be asked about this job.
+    /// Returns true when the server must be asked whether this job was cancelled.
     pub(crate) fn may_cancel(&self, job: JobId) -> bool {
         match &self.cancelled {
             CancelFilter::Only(jobs) => jobs.contains(&job),
@@ -65,18 +65,18 @@ mod tests {
     use poolder_core::Timestamp;
 
     #[test]
-    fn nothing_may_be_claimed_before_the_orders_are_known() {
-        let standing = KnownCommands::default();
-        assert!(!standing.permits_claims() && !standing.is_paused());
-        let go = KnownCommands::new(Commands::default(), CancelFilter::default());
-        assert!(go.permits_claims());
+    fn nothing_may_be_claimed_before_the_commands_are_known() {
+        let unknown = KnownCommands::default();
+        assert!(!unknown.permits_claims() && !unknown.is_paused());
+        let unpaused = KnownCommands::new(Commands::default(), CancelFilter::default());
+        assert!(unpaused.permits_claims());
         let paused = Commands { number: 1, paused: Some(Timestamp::from_millis(5)) };
         let paused = KnownCommands::new(paused, CancelFilter::MaybeAny);
         assert!(!paused.permits_claims() && paused.is_paused());
     }
 
     #[test]
-    fn the_sieve_lets_nothing_cancelled_through() {
+    fn the_filter_misses_no_cancelled_job() {
         let (one, other) = (JobId::generate(), JobId::generate());
         let some = CancelFilter::Only(Arc::new(HashSet::from([one])));
         let some = KnownCommands::new(Commands::default(), some);

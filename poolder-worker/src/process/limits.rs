@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// How long handlers that were told to stop may take before the process leaves without them.
+/// Limits how long interrupted handlers may still run before the process exits without them.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 
-/// After a failure of the server the next try waits this long, and longer each time …
+/// The pause before the first retry of a failed request to the server. Each further failure doubles
+/// it, up to [`LONGEST_PAUSE`].
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// … up to this.
+/// The longest pause between two retries of a failed request to the server.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);

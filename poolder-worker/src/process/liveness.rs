@@ -1,4 +1,4 @@
-//! What the parts of a node tell each other: phase, name, clock and pulse.
+//! State that the parts of a node share: shutdown phase, identity, clock and liveness.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,30 +8,31 @@ use std::time::{Duration, Instant};
 use poolder_core::Timestamp;
 use poolder_core::broker::NodeName;
 
-/// What a node may do at the moment.
+/// How far the shutdown of a node, or of one of its pools, has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ShutdownPhase {
-    /// Claim and run.
+    /// Claims and runs jobs.
     Run,
-    /// Finish what runs.
+    /// Claims no more; running jobs may finish.
     Drain,
-    /// Give back what still runs.
+    /// Interrupts the jobs that still run and releases them.
     Release,
 }
 
-/// Who we are in the roster.
+/// This node's entry in the roster.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeIdentity {
-    /// The name of this incarnation.
+    /// The name of this incarnation. A node that was declared dead takes a new one.
     pub(crate) name: NodeName,
-    /// True while our beats are acknowledged, so that nobody thinks us dead.
+    /// True while the server acknowledges this node's beats, so that no other node thinks it dead.
+    /// Only then may the node claim.
     pub(crate) claims: bool,
 }
 
-/// Nodes declared dead within the last minute.
+/// The names of the nodes that were declared dead within the last minute.
 pub(crate) type DeadNodes = Arc<BTreeSet<String>>;
 
-/// The server's clock, as of the last beat.
+/// The server's clock: the local clock, shifted by the difference seen at the last beat.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock {
     ahead: AtomicI64,
@@ -49,22 +50,25 @@ impl ServerClock {
     }
 }
 
-/// Without an acknowledged beat for this long others may soon think us dead: claim no more.
-const DOUBT: Duration = Duration::from_secs(6);
+/// How long an acknowledged beat is valid. After that, other nodes may soon declare this node dead,
+/// so it claims no more.
+const BEAT_VALIDITY: Duration = Duration::from_secs(6);
 
-/// How far the runtime may fall behind the longest job before the node counts as stuck.
+/// How far beyond the longest timeout of a job the runtime may go without a tick before the node
+/// counts as stuck.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// Says whether the runtime still runs. Handlers may block its threads for as long as their jobs
-/// may take; beyond that the node is stuck, and better declared dead.
+/// Tells whether the runtime still runs. Handlers may block its threads for as long as their jobs
+/// may take; beyond that the node is stuck and should be declared dead.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     born: Instant,
-    /// When the runtime last ticked, in ms since birth.
+    /// When the runtime last ticked, in ms since `born`.
     ticked: AtomicU64,
-    /// The longest timeout of any job that was started, in ms; `u64::MAX` for a job without one.
+    /// The longest timeout of any job that was started, in ms; `u64::MAX` once a job without a
+    /// timeout was started.
     longest: AtomicU64,
-    /// Until when the last acknowledged beat is fresh, in ms since birth.
+    /// Until when the last acknowledged beat is valid, in ms since `born`; 0 when none is.
     fresh_until: AtomicU64,
 }
 
@@ -80,34 +84,35 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    /// The runtime is alive.
+    /// Notes that the runtime runs.
     pub(crate) fn tick(&self) {
         self.ticked.store(millis(self.born.elapsed()), Ordering::Relaxed);
     }
 
-    /// A job that may take this long was started.
+    /// Notes that a job with this timeout was started; `None` is a job without a timeout.
     pub(crate) fn allow(&self, timeout: Option<Duration>) {
         self.longest.fetch_max(timeout.map_or(u64::MAX, millis), Ordering::Relaxed);
     }
 
-    /// True while the runtime has ticked lately enough.
+    /// Returns true while the last tick of the runtime is recent enough. The heartbeat thread sends
+    /// beats only then.
     pub(crate) fn is_felt(&self) -> bool {
         self.is_felt_after(millis(self.born.elapsed()))
     }
 
-    /// A beat that was sent then was acknowledged.
+    /// Notes that the server acknowledged a beat that was sent at this time.
     pub(crate) fn acknowledge(&self, sent: Instant) {
-        let until = sent.saturating_duration_since(self.born) + DOUBT;
+        let until = sent.saturating_duration_since(self.born) + BEAT_VALIDITY;
         self.fresh_until.store(millis(until), Ordering::Relaxed);
     }
 
-    /// No beat counts any more.
+    /// Invalidates the last acknowledged beat.
     pub(crate) fn doubt(&self) {
         self.fresh_until.store(0, Ordering::Relaxed);
     }
 
-    /// True while the last acknowledged beat is fresh. A process that was paused knows by this,
-    /// before anybody tells it, that others may think it dead.
+    /// Returns true while the last acknowledged beat is valid. A process that was suspended sees by
+    /// this, before any reply of the server, that other nodes may think it dead.
     pub(crate) fn is_acknowledged(&self) -> bool {
         millis(self.born.elapsed()) < self.fresh_until.load(Ordering::Relaxed)
     }
@@ -147,9 +152,12 @@ mod tests {
         assert!(liveness.is_acknowledged());
         liveness.doubt();
         assert!(!liveness.is_acknowledged());
-        let old = Liveness { born: Instant::now() - DOUBT - DOUBT, ..Liveness::default() };
+        let old = Liveness {
+            born: Instant::now() - BEAT_VALIDITY - BEAT_VALIDITY,
+            ..Liveness::default()
+        };
         old.acknowledge(old.born);
-        assert!(!old.is_acknowledged(), "as after a pause");
+        assert!(!old.is_acknowledged(), "an old beat is not valid");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The lowest layer: the state of this process, as every part of a node reads it. Imports nothing
+//! The lowest layer: the state of this process, which every part of a node reads. Imports nothing
 //! else of this crate.
 
 pub(crate) mod commands;
