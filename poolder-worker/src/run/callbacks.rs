@@ -1,4 +1,4 @@
-//! Named callbacks of a pool: where outcomes hand their arguments to.
+//! The named callbacks of a pool, which receive the arguments that outcomes pass to them.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,7 +17,7 @@ type Sink = Arc<dyn Fn(&Callback) -> BoxFuture<'static, Result<()>> + Send + Syn
 #[derive(Default)]
 pub(crate) struct Sinks {
     sinks: HashMap<String, Sink>,
-    /// Registered twice.
+    /// The names that were registered more than once.
     twice: Vec<String>,
 }
 
@@ -39,7 +39,8 @@ impl Sinks {
         }
     }
 
-    /// Checks them against the names that workers declare.
+    /// Checks that no callback is registered twice, and that all names that workers declare are
+    /// registered.
     pub(crate) fn check(&self, queue: &str, declared: &[&'static str]) -> Result<(), Error> {
         if let Some(name) = self.twice.first() {
             return Err(Error::invalid(format!(
@@ -47,16 +48,16 @@ impl Sinks {
             )));
         }
         match declared.iter().find(|name| !self.sinks.contains_key(**name)) {
-            Some(name) => Err(Error::invalid(self.nobody(queue, name))),
+            Some(name) => Err(Error::invalid(self.missing(queue, name))),
             None => Ok(()),
         }
     }
 
-    /// Hands each its arguments, in order; the first that fails ends it.
+    /// Calls each callback with its arguments, in order; the first that fails ends the calls.
     pub(crate) async fn call(&self, queue: &str, callbacks: &[Callback]) -> Result<(), BoxError> {
         for callback in callbacks {
             let Some(sink) = self.sinks.get(&callback.name) else {
-                return Err(Failure::new(Cause::Error, self.nobody(queue, &callback.name)).into());
+                return Err(Failure::new(Cause::Error, self.missing(queue, &callback.name)).into());
             };
             let name = &callback.name;
             match guarded(async { sink(callback).await }).await {
@@ -74,7 +75,7 @@ impl Sinks {
         Ok(())
     }
 
-    fn nobody(&self, queue: &str, name: &str) -> String {
+    fn missing(&self, queue: &str, name: &str) -> String {
         let mut known: Vec<&str> = self.sinks.keys().map(String::as_str).collect();
         known.sort_unstable();
         format!(
@@ -90,16 +91,16 @@ mod tests {
 
     #[tokio::test]
     async fn arguments_arrive_and_what_is_wrong_is_said() {
-        let (tell, mut told) = tokio::sync::mpsc::channel(4);
+        let (sender, mut received) = tokio::sync::mpsc::channel(4);
         let mut sinks = Sinks::default();
         sinks.add("push", move |(channel, text): (String, String)| {
-            let tell = tell.clone();
-            async move { Ok(tell.send(format!("{channel}: {text}")).await?) }
+            let sender = sender.clone();
+            async move { Ok(sender.send(format!("{channel}: {text}")).await?) }
         });
         sinks.add("broken", |(): ()| async { panic!("no") });
         let push = Callback::new("push", &("lobby", "Hello!")).unwrap();
         sinks.call("q", &[push]).await.unwrap();
-        assert_eq!(told.recv().await.unwrap(), "lobby: Hello!");
+        assert_eq!(received.recv().await.unwrap(), "lobby: Hello!");
         let cases = [
             (Callback::new("push", &7_u8).unwrap(), "cannot be read"),
             (Callback::new("broken", &()).unwrap(), "panicked: no"),

@@ -1,4 +1,4 @@
-//! What a handler can ask about its attempt, and what it can say on the way.
+//! The context of an attempt: facts about the job, its interruption, and the progress it reports.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -32,19 +32,20 @@ struct Inner {
     effects: Mutex<Vec<Effect>>,
 }
 
-/// Why a running job should stop. A timeout is none of these: it drops the handler at once.
+/// Why a running job should stop. A timeout is not among the reasons: it drops the handler at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Interruption {
-    /// The node is going down: the job goes back, nothing is counted.
+    /// The node is shutting down, or the slot moves to another node: the job is released, and no
+    /// attempt is counted.
     Shutdown = 1,
-    /// The node was declared dead: others run the job, we have no say any more.
+    /// The node was declared dead: other nodes run the job, and this node can no longer settle it.
     Lost = 2,
-    /// Somebody cancelled the job: it ends, and does not run again.
+    /// The job was cancelled: it ends, and does not run again.
     Cancelled = 3,
 }
 
-/// What a context is made of.
+/// The parts of a new context.
 pub(crate) struct About {
     pub(crate) id: JobId,
     pub(crate) kind: Box<str>,
@@ -68,76 +69,79 @@ impl Context {
         Self { inner: Arc::new(inner), attempt, deadline }
     }
 
-    /// The job's id.
+    /// Returns the job's id.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.inner.id
     }
 
-    /// The job's kind.
+    /// Returns the job's kind.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.inner.kind
     }
 
-    /// The queue's name.
+    /// Returns the queue's name.
     #[must_use]
     pub fn queue(&self) -> &str {
         self.inner.partition.queue.as_str()
     }
 
-    /// Which attempt this is, from 1. Snoozes, hand-backs and crashes are not counted.
+    /// Returns the number of this attempt, from 1. Snoozes, releases and crashes are not counted.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// A number that grows with every time the job is given to a slot, within one server history;
-    /// in an addressed pool the term of the slot's lease, which grows with every holder.
-    /// Store it with what you write, and refuse writes with a lower one: a process that was paused
-    /// and lost its job without noticing then cannot spoil what its successor wrote.
+    /// Returns a number that grows each time the job is given to a slot, within one server history;
+    /// in an addressed pool it is the term of the slot's lease, which grows with every holder.
+    /// Store it with the data that the handler writes, and refuse writes with a lower number: a
+    /// process that was suspended and lost its job without noticing then cannot overwrite the data
+    /// of its successor.
     #[must_use]
     pub fn fence(&self) -> u64 {
         self.inner.fence
     }
 
-    /// The tick for which a schedule enqueued the job; `None` for a job that no schedule made.
+    /// Returns the tick for which a schedule enqueued the job; `None` for a job that no schedule
+    /// made.
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
         self.inner.tick.as_ref()
     }
 
-    /// True when somebody waits for the reply.
+    /// Returns true when a caller waits for the reply.
     #[must_use]
     pub fn is_call(&self) -> bool {
         self.inner.call
     }
 
-    /// The slot that runs it, in an addressed pool; otherwise the partition of the queue.
+    /// Returns the slot that runs the job, in an addressed pool; otherwise the partition of the
+    /// queue.
     #[must_use]
     pub fn slot(&self) -> u16 {
         self.inner.partition.index
     }
 
-    /// When the attempt times out.
+    /// Returns when the attempt times out; `None` without a timeout.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// True when the handler should stop; [`Context::interruption`] says why.
+    /// Returns true when the handler should stop; [`Context::interruption`] says why.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.interruption().is_some()
     }
 
-    /// Waits until the handler should stop. It then has a moment before it is dropped where it
-    /// stands: a quarter of a second, or three seconds when the job was cancelled.
+    /// Waits until the handler should stop. The handler's future is dropped if it has not ended a
+    /// quarter of a second later, or three seconds later when the job was cancelled.
     pub async fn cancelled(&self) {
         loop {
             let woken = self.inner.wake.notified();
             tokio::pin!(woken);
-            // From here on a wake-up is not missed, so that the flag can be looked at safely.
+            // From here on no wake-up is missed, so that the flag can be checked safely.
             woken.as_mut().enable();
             if self.is_cancelled() {
                 return;
@@ -146,16 +150,17 @@ impl Context {
         }
     }
 
-    /// Tells whoever looks how far the job has come.
+    /// Publishes how far the job has come.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; the job itself is not affected.
+    /// Returns an error when the server does not answer or refuses the command; the job itself is
+    /// not affected.
     pub async fn progress(&self, done: u64, total: u64) -> Result<(), Error> {
         let broker = self.inner.client.broker();
         broker.report_progress(&self.inner.partition, self.inner.id, done, total).await
     }
 
-    /// A client, for enqueueing what comes next.
+    /// Returns a client, for enqueueing further jobs.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.inner.client
@@ -165,7 +170,7 @@ impl Context {
         &self.inner.partition
     }
 
-    /// Adds what shall happen in the step that settles the job, however its attempt ends.
+    /// Adds effects that are applied in the step that settles the job, however its attempt ends.
     pub(crate) fn add_effects(&self, effects: Vec<Effect>) {
         self.effects().extend(effects);
     }
@@ -182,8 +187,8 @@ impl Context {
         self.inner.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same job's next attempt, in the same slot. The claimer can still interrupt it through
-    /// the first context, since both share the signal.
+    /// Returns the context of the same job's next attempt, in the same slot. The claimer can still
+    /// interrupt it through the first context, since both share the signal.
     pub(crate) fn next_attempt(&self, attempt: u32, timeout: Option<Duration>) -> Self {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Self { inner: Arc::clone(&self.inner), attempt, deadline }
@@ -201,7 +206,7 @@ impl Context {
         }
     }
 
-    /// Why the handler should stop, if it should.
+    /// Returns why the handler should stop; `None` while it should go on.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {
         match self.inner.cancelled.load(Ordering::Acquire) {

@@ -1,4 +1,4 @@
-//! The one place where the types of jobs and workers are forgotten.
+//! Erases the types of jobs and workers. All other code of this layer sees [`DynWorker`] only.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use super::worker::{Result, Worker};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A worker whose job type is known only to itself.
+/// A worker whose job type is erased.
 pub(crate) trait DynWorker: Send {
     fn init(&mut self) -> BoxFuture<'_, Result<()>>;
     fn pool_ready(&mut self) -> BoxFuture<'_, ()>;
@@ -26,7 +26,7 @@ pub(crate) trait DynWorker: Send {
     fn fresh(&self) -> Box<dyn DynWorker>;
     fn kinds(&self) -> &'static [&'static str];
     fn version(&self) -> u16;
-    /// The callbacks of the pool that its outcomes use.
+    /// Returns the names of the callbacks that the worker's outcomes use.
     fn callbacks(&self) -> &'static [&'static str] {
         &[]
     }
@@ -60,7 +60,8 @@ impl<W: Worker> DynWorker for W {
     ) -> BoxFuture<'a, Verdict> {
         match W::Job::decode(raw) {
             Ok(job) => Box::pin(self.handle_error(job, cx, error)),
-            // There is no job to ask about; a deploy may bring the type that fits.
+            // There is no decoded job to pass to `handle_error`. The policy retries the job, since
+            // a deploy may bring a type that decodes it.
             Err(_) => Box::pin(std::future::ready(Verdict::Policy)),
         }
     }

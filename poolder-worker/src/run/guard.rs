@@ -1,4 +1,4 @@
-//! User code that panics ends its future, not the task that polls it.
+//! Catches panics of user code: a panic ends the future that panicked, not the task that polls it.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Runs the future; a panic comes back as its message. Whatever the future borrowed may be left
-/// half changed: the caller throws it away.
+/// Runs the future and returns a panic as its message. The caller must discard values that the
+/// future borrowed mutably: a panic may leave them half changed.
 pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {

@@ -1,5 +1,5 @@
-//! Where slots put what they have finished, and the claimer picks it up: many at a time, without
-//! a channel hop per job.
+//! Two queues between a pool's slots and its claimer: events go up, jobs go down. The claimer takes
+//! many events at a time, without a channel hop per job.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::context::Context;
 
-/// The entry that a claim holds.
+/// The lane and the id of the entry that a claim holds.
 pub(crate) type EntryKey = (Lane, EntryId);
 
 /// A job on its way to a slot.
@@ -18,22 +18,23 @@ pub(crate) struct Work {
     pub(crate) claim: Claim,
     pub(crate) cx: Context,
     pub(crate) owner: NodeName,
-    /// The server history in which it was claimed.
+    /// The server history in which the job was claimed, if known.
     pub(crate) history: Option<Arc<str>>,
 }
 
-/// What a slot says.
+/// An event that a slot reports to its claimer.
 pub(crate) enum SlotEvent {
-    /// It is ready for a job.
+    /// The slot is ready for its first job.
     Idle(usize),
-    /// Its job has ended, and it is free. Without a settlement the job is not ours any more.
+    /// The slot's job has ended, and the slot is free. Without a settlement the node has lost the
+    /// job.
     Finished(usize, EntryKey, Option<Settlement>),
-    /// Its job has ended, and it went on with the next that lay on the desk.
+    /// The slot's job has ended, and the slot went on with the next offered job.
     FinishedAndContinued(EntryKey, Option<Settlement>),
 }
 
-/// Where slots lay down words, and the claimer lays down jobs for whoever is done first: a
-/// handler that ends at once is then followed by the next without waking anybody.
+/// Two queues between a pool's slots and its claimer: events go up, jobs go down. A slot that
+/// finishes quickly takes the next job from here, without a wake-up.
 #[derive(Default)]
 pub(crate) struct Mailbox {
     state: Mutex<MailboxState>,
@@ -43,20 +44,22 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct MailboxState {
     events: Vec<SlotEvent>,
-    /// Jobs for which there is a free slot that was not woken.
+    /// Jobs for which there are free slots that were not woken.
     offered: VecDeque<Work>,
-    /// A handler waited for something since the claimer last asked.
+    /// True when a handler has waited for something since the claimer last called `take_waited`.
     waited: bool,
 }
 
 impl Mailbox {
-    /// Lays down a word. The pile is bounded by the slots and the jobs that were claimed for them.
+    /// Pushes an event and wakes the claimer. The slots and the jobs claimed for them bound the
+    /// number of events.
     pub(crate) fn push_event(&self, event: SlotEvent) {
         self.state().events.push(event);
         self.notify.notify_one();
     }
 
-    /// A slot has ended its job: it takes the next that lies here, or is free.
+    /// Reports that a slot has ended its job. Returns the next offered job for the slot; without
+    /// one the slot is free.
     pub(crate) fn finish(
         &self,
         slot: usize,
@@ -70,14 +73,16 @@ impl Mailbox {
             None => SlotEvent::Finished(slot, key, settlement),
         });
         drop(state);
-        // As long as there is work, what has ended is better settled in one go.
+        // While offered jobs are left the claimer is not woken: ended jobs are settled more cheaply
+        // together.
         if next.is_none() {
             self.notify.notify_one();
         }
         next
     }
 
-    /// A handler waits for something: its slot will not come for the next job soon.
+    /// Notes that a handler waits for something. Wakes the claimer when jobs are offered, since the
+    /// handler's slot will not take the next one soon.
     pub(crate) fn handler_waits(&self) {
         let mut state = self.state();
         state.waited = true;
@@ -87,38 +92,39 @@ impl Mailbox {
         }
     }
 
-    /// Takes all words; the bell is rung for later ones.
+    /// Takes all events. Clears the notification of these events; later events notify again.
     pub(crate) fn drain_events(&self) -> Vec<SlotEvent> {
         std::pin::pin!(self.notify.notified()).enable();
         std::mem::take(&mut self.state().events)
     }
 
-    /// Lays down jobs for the slots that are awake.
+    /// Offers jobs to the slots that are awake.
     pub(crate) fn offer(&self, jobs: impl IntoIterator<Item = Work>) {
         self.state().offered.extend(jobs);
     }
 
-    /// Takes back the jobs that nobody has come for.
+    /// Takes back the offered jobs that no slot has taken.
     pub(crate) fn reclaim(&self) -> VecDeque<Work> {
         std::mem::take(&mut self.state().offered)
     }
 
-    /// How many jobs lie here.
+    /// Returns how many offered jobs no slot has taken yet.
     pub(crate) fn offered(&self) -> usize {
         self.state().offered.len()
     }
 
-    /// True when a handler has waited for something since this was last asked.
+    /// Returns true when a handler has waited for something since the last call, and resets this.
     pub(crate) fn take_waited(&self) -> bool {
         std::mem::take(&mut self.state().waited)
     }
 
-    /// The same, without forgetting it.
+    /// Returns true when a handler has waited for something since the last call of `take_waited`.
     pub(crate) fn has_waiting_handler(&self) -> bool {
         self.state().waited
     }
 
-    /// Waits until the bell was rung since the last call returned.
+    /// Waits for a notification that arrived after the last call of this function or of
+    /// `drain_events`.
     pub(crate) async fn notified(&self) {
         self.notify.notified().await;
     }
@@ -134,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    fn rings(mailbox: &Mailbox) -> bool {
+    fn is_notified(mailbox: &Mailbox) -> bool {
         std::pin::pin!(mailbox.notify.notified()).enable()
     }
 
@@ -143,16 +149,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_bell_rings_once_there_is_nothing_left_to_go_on_with() {
+    async fn the_claimer_is_notified_once_no_offered_job_is_left() {
         let mailbox = Mailbox::default();
         assert!(mailbox.finish(3, key(), None).is_none());
         mailbox.notified().await;
         assert!(matches!(mailbox.drain_events().as_slice(), [SlotEvent::Finished(3, ..)]));
         mailbox.push_event(SlotEvent::Idle(3));
         mailbox.drain_events();
-        assert!(!rings(&mailbox), "what was taken is not rung for again");
+        assert!(!is_notified(&mailbox), "taken events do not notify again");
         mailbox.handler_waits();
-        assert!(!rings(&mailbox), "nobody waits behind this handler");
+        assert!(!is_notified(&mailbox), "no offered job waits behind this handler");
         assert!((mailbox.take_waited(), mailbox.take_waited()) == (true, false));
     }
 }

@@ -1,4 +1,4 @@
-//! What wraps every attempt: one function shape, and a chain of a few lines.
+//! Middleware: functions that wrap every attempt of a pool, and the chain that calls them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use super::worker::Result;
 /// }
 /// ```
 pub trait Middleware: Send + Sync + 'static {
-    /// Does something before, calls [`Next::run`], does something after. Not calling it means the
-    /// job does not run.
+    /// Runs code before the attempt, calls [`Next::run`], and runs code after it. The job does not
+    /// run when [`Next::run`] is not called.
     fn call(&self, cx: Context, next: Next<'_>) -> impl Future<Output = Result<Outcome>> + Send;
 }
 

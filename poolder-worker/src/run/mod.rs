@@ -1,5 +1,5 @@
-//! The layer that runs jobs: workers, slots, and what lies between the two. It does not know where
-//! the jobs come from. Imports `process`.
+//! The layer that runs jobs: workers, slots, and the mailbox between slots and their claimer. It
+//! does not know from where the jobs come. Imports `process`.
 
 pub(crate) mod callbacks;
 pub(crate) mod context;

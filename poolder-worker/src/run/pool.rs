@@ -17,7 +17,7 @@ use super::middleware::{DynMiddleware, Middleware};
 use super::pool_spec::PoolSpec;
 use super::worker::{Result, Worker};
 
-/// SlotSet that serve one queue.
+/// Slots that serve one queue.
 ///
 /// ```
 /// # use poolder_worker::{worker_fn, Context, Pool, Result};
@@ -45,7 +45,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool for the queue of this name. Its size is four slots per core unless it is set.
+    /// Creates a pool for the queue of this name. Its size is four slots per core unless it is set.
     #[must_use]
     pub fn new(queue: impl Into<String>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -72,16 +72,15 @@ impl Pool {
         self
     }
 
-    /// Sets how jobs find their slots. Default [`Mode::Shared`]: all slots compete. In an
-    /// addressed mode each slot is leased to one process at a time, and the size must be the same
-    /// in all of them.
+    /// Sets how jobs find their slots. Default [`Mode::Shared`]: all slots compete. In an addressed
+    /// mode each slot is leased to one process at a time, and all processes must set the same size.
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Adds a worker. One kind has one worker in a pool.
+    /// Adds a worker. Each kind can have one worker in a pool.
     #[must_use]
     pub fn worker<W: Worker>(mut self, worker: W) -> Self {
         self.workers.push(Box::new(worker));
@@ -102,7 +101,7 @@ impl Pool {
         self
     }
 
-    /// Registers a callback, to which outcomes hand their arguments: see
+    /// Registers a callback, which receives the arguments that outcomes pass to its name: see
     /// [`Outcome::callback`](poolder_core::Outcome::callback).
     ///
     /// ```
@@ -124,39 +123,42 @@ impl Pool {
         self
     }
 
-    /// The policy for jobs that bring none of their own: how often they are tried, how long they
-    /// wait in between, and how long they may take.
+    /// Sets the policy for jobs that bring none of their own: how often they are tried, how long
+    /// they wait in between, and how long they may take.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Where a job of an addressed pool waits for its next attempt. Default: [`RetryPlacement::BlockSlot`] for
-    /// [`Mode::Phash`], so that keys keep their order, otherwise [`RetryPlacement::Reschedule`].
+    /// Sets where a job of an addressed pool waits for its next attempt. Default:
+    /// [`RetryPlacement::BlockSlot`] for [`Mode::Phash`], so that keys keep their order, otherwise
+    /// [`RetryPlacement::Reschedule`].
     #[must_use]
     pub fn retry_placement(mut self, placement: RetryPlacement) -> Self {
         self.retry_placement = Some(placement);
         self
     }
 
-    /// After this long without a job a slot calls `handle_hibernate` and lets go of its workers
-    /// and what they hold. Its next job finds fresh ones, after `handle_init`. Default: never.
+    /// Sets after how long without a job a slot hibernates: it calls `handle_hibernate` and drops
+    /// its workers with all they hold. Its next job runs on fresh workers, after `handle_init`.
+    /// Default: never.
     #[must_use]
     pub fn hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = Some(idle);
         self
     }
 
-    /// How long the job of an addressed slot may go on when the slot moves to another process;
-    /// then it is cancelled and handed back. Default 3 s.
+    /// Sets how long the job of an addressed slot may go on when the slot moves to another process;
+    /// then the job is cancelled and released. Default 3 s.
     #[must_use]
     pub fn handover_timeout(mut self, longest: Duration) -> Self {
         self.handover_timeout = longest;
         self
     }
 
-    /// Puts the pool into a set of pools, so that it can be addressed together with others.
+    /// Puts the pool into a set of pools, so that it can be addressed together with the other pools
+    /// of the set.
     #[must_use]
     pub fn join_set(mut self, set: impl Into<String>) -> Self {
         self.sets.push(set.into());
@@ -225,7 +227,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// Checks a number of slots.
+/// Checks that a pool may have this number of slots.
 pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
     if size == 0 || size > usize::from(MAX_SLOTS) {
         return Err(Error::invalid(format!(
@@ -235,7 +237,7 @@ pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// A pool that can be started.
+/// A pool that was checked and can be started.
 #[derive(Clone)]
 pub(crate) struct PoolPlan {
     pub(crate) size: usize,
@@ -244,12 +246,12 @@ pub(crate) struct PoolPlan {
 }
 
 impl PoolPlan {
-    /// What operators are told of it.
+    /// Returns the queue and the size, as the node publishes them for operators.
     pub(crate) fn size_by_queue(&self) -> (String, usize) {
         (self.spec.queue.to_string(), self.size)
     }
 
-    /// The queue's first, and for a shared pool only, partition.
+    /// Returns the first partition of the queue; a shared pool has no other.
     pub(crate) fn partition(&self) -> Partition {
         Partition::first(self.spec.queue.clone())
     }

@@ -1,4 +1,4 @@
-//! The settings of a pool and the prototypes of its workers, as its slots share them.
+//! Settings and worker prototypes of a pool, shared by its slots.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::erased::DynWorker;
 use super::guard::guarded;
 use super::middleware::DynMiddleware;
 
-/// The form of a pool's slots.
+/// Settings and worker prototypes of a pool, shared by its slots.
 pub(crate) struct PoolSpec {
     pub(crate) queue: QueueName,
     pub(crate) mode: Mode,
@@ -22,26 +22,27 @@ pub(crate) struct PoolSpec {
     pub(crate) versions: Vec<u16>,
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
     pub(crate) sinks: Sinks,
-    /// For jobs that bring none of their own.
+    /// The policy of jobs whose own policy is the default one.
     pub(crate) policy: Option<Policy>,
-    /// Where a retry waits, in an addressed pool.
+    /// Where a job waits for its next attempt, in an addressed pool.
     pub(crate) retry_placement: RetryPlacement,
+    /// After this long without a job a slot hibernates; `None` for never.
     pub(crate) hibernate_after: Option<Duration>,
-    /// How long a slot that moves may take to finish its job.
+    /// How long a slot that moves to another node may take to finish its job.
     pub(crate) handover_timeout: Duration,
-    /// Clones that never ran anything.
+    /// One prototype of each worker. A prototype is only cloned and never runs a job.
     pub(crate) prototypes: Mutex<Vec<Box<dyn DynWorker>>>,
-    /// A job said that the pool shall stop.
+    /// Notified when the outcome of a job stops the pool.
     pub(crate) stop: Notify,
 }
 
 impl PoolSpec {
-    /// True when a worker of this pool can run it.
+    /// Returns true when a worker of this pool can run jobs of this kind and version.
     pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
         self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
     }
 
-    /// The policy of a job: its own, or else the pool's.
+    /// Returns the policy of a job: its own, or the pool's when its own is the default one.
     pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
         let own = envelope.policy();
         match &self.policy {
@@ -50,21 +51,21 @@ impl PoolSpec {
         }
     }
 
-    /// A fresh worker for that place.
+    /// Returns a fresh clone of the prototype at this index.
     pub(crate) fn fresh(&self, at: usize) -> Box<dyn DynWorker> {
         self.prototypes.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh()
     }
 
-    /// One of each.
+    /// Returns a fresh clone of every prototype.
     pub(crate) fn all_fresh(&self) -> Vec<Box<dyn DynWorker>> {
         (0..self.versions.len()).map(|at| self.fresh(at)).collect()
     }
 
-    /// Tells a clone of every worker that all slots are ready.
+    /// Calls `handle_pool_ready` on a fresh clone of every worker. Called when all slots are ready.
     pub(crate) async fn announce_ready(&self) {
         for mut worker in self.all_fresh() {
             if let Err(panic) = guarded(worker.pool_ready()).await {
-                tracing::error!(queue = %self.queue, panic, "handle_pool_ready");
+                tracing::error!(queue = %self.queue, panic, "handle_pool_ready panicked");
             }
         }
     }

@@ -10,7 +10,7 @@ use super::context::Interruption;
 use super::mailbox::Work;
 use crate::process::liveness::ServerClock;
 
-/// The settlement of a claim that never came to a slot.
+/// Returns the settlement of a claim that no slot has started.
 pub(crate) fn unstarted(work: Work, ending: Ending, clock: &ServerClock) -> Settlement {
     let (policy, counters): (Policy, Counters) =
         (work.claim.envelope.policy(), work.claim.counters.clone());
@@ -35,8 +35,8 @@ pub(super) fn failure_of(error: &BoxError) -> Failure {
     }
 }
 
-/// A random number from −1 to 1. The standard library's hash keys are random enough to spread
-/// retries.
+/// Returns a random number from −1 to 1. The keys of the standard library's hash are random enough
+/// to spread retries.
 pub(super) fn jitter() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX) * 2.0 - 1.0

@@ -1,5 +1,5 @@
-//! One slot: it owns a clone of each worker and runs one job at a time, from its payload to its
-//! fate.
+//! One slot: it owns a clone of each worker and runs one job at a time, from decoding the payload
+//! to deciding the settlement.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,15 +20,17 @@ use super::pool_spec::PoolSpec;
 use super::settle::{failure_of, given_up, jitter};
 use crate::process::liveness::ServerClock;
 
-/// How long an interrupted handler may still run before it is dropped where it stands.
+/// How long an interrupted handler may still run before its future is dropped.
 const GRACE: Duration = Duration::from_millis(250);
-/// The same, when only its job was cancelled: nobody waits for the process.
+/// How long the handler of a cancelled job may still run before its future is dropped. Longer than
+/// [`GRACE`], since no shutdown waits for it.
 const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
-/// So many jobs a slot runs in a row. The runtime lets a task go on for 128 steps.
-const LONGEST_TURN: u32 = 16;
+/// A slot runs this many jobs in a row before it yields to other tasks. The runtime itself forces a
+/// yield after 128 steps of a task.
+const MAX_JOBS_IN_A_ROW: u32 = 16;
 
-/// The longest wait between two tries of `handle_init`.
+/// The longest wait between two calls of a failing `handle_init`.
 const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Slot {
@@ -36,12 +38,13 @@ pub(crate) struct Slot {
     spec: Arc<PoolSpec>,
     mailbox: Arc<Mailbox>,
     clock: Arc<ServerClock>,
-    /// None while it hibernates.
+    /// One clone of each worker; empty while the slot hibernates.
     workers: Vec<Box<dyn DynWorker>>,
+    /// Set when the outcome of the current job stops the slot or the pool.
     stopping: Option<Scope>,
 }
 
-/// What stops after a job that said so.
+/// The extent of a stop that the outcome of a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Slot,
@@ -49,7 +52,7 @@ enum Scope {
 }
 
 impl Slot {
-    /// Starts a slot.
+    /// Starts a slot and returns the sender of its work. The slot ends when the sender is dropped.
     pub(crate) fn spawn(
         index: usize,
         spec: &Arc<PoolSpec>,
@@ -73,7 +76,7 @@ impl Slot {
         Self { index, spec, mailbox, clock, workers, stopping: None }
     }
 
-    /// Takes work until the pool lets go of the other end, or a job stops the slot.
+    /// Runs work until the pool drops the sender, or a job stops the slot.
     async fn run(mut self, mut work: mpsc::Receiver<Work>) {
         if !self.init_all(closed(&work)).await {
             return;
@@ -84,13 +87,14 @@ impl Slot {
             let (mut next, mut in_a_row) = (Some(first), 0);
             while let Some(job) = next {
                 let key = (job.claim.lane, job.claim.entry.clone());
-                let settlement = watched(self.attempt(job), &mailbox).await;
+                let settlement = report_waiting(self.attempt(job), &mailbox).await;
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
                         queue = %self.spec.queue, slot = self.index, "a job stops the slot"
                     );
-                    // Before the word, so that nobody counts on this slot any more.
+                    // Closed before the event is pushed, so that the claimer no longer counts on
+                    // this slot.
                     work.close();
                 }
                 next = if work.is_closed() {
@@ -103,10 +107,11 @@ impl Slot {
                     tracing::info!(queue = %self.spec.queue, "a job stops the pool");
                     self.spec.stop.notify_one();
                 }
-                // However many there are, other tasks get their turn: before the runtime takes it
-                // for them, which would look as if a handler waited.
+                // Other tasks run in between, however many jobs are left. The slot yields here
+                // before the runtime forces it to yield inside an attempt, which would look as if
+                // the handler waited.
                 in_a_row += 1;
-                if in_a_row == LONGEST_TURN {
+                if in_a_row == MAX_JOBS_IN_A_ROW {
                     in_a_row = 0;
                     tokio::task::yield_now().await;
                 }
@@ -114,12 +119,15 @@ impl Slot {
         }
         for worker in &mut self.workers {
             if let Err(panic) = guarded(worker.stop()).await {
-                tracing::error!(queue = %self.spec.queue, slot = self.index, panic, "handle_stop");
+                tracing::error!(
+                    queue = %self.spec.queue, slot = self.index, panic, "handle_stop panicked"
+                );
             }
         }
     }
 
-    /// The next job. While there is none for long enough, the workers are let go of.
+    /// Returns the next job; `None` when the sender was dropped. After `hibernate_after` without a
+    /// job, the workers hibernate.
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
         if let Some(idle) = self.spec.hibernate_after.filter(|_| !self.workers.is_empty()) {
             match tokio::time::timeout(idle, work.recv()).await {
@@ -134,14 +142,14 @@ impl Slot {
         for mut worker in std::mem::take(&mut self.workers) {
             if let Err(panic) = guarded(worker.hibernate()).await {
                 tracing::error!(
-                    queue = %self.spec.queue, slot = self.index, panic, "handle_hibernate"
+                    queue = %self.spec.queue, slot = self.index, panic, "handle_hibernate panicked"
                 );
             }
         }
     }
 
-    /// Runs the job until its fate is decided: more than once when it is to run again at once.
-    /// Returns nothing when the node has lost the job meanwhile.
+    /// Runs the job until its settlement is decided: more than once when it is to run again at
+    /// once. Returns `None` when the node has lost the job meanwhile.
     async fn attempt(&mut self, work: Work) -> Option<Settlement> {
         let Work { claim, mut cx, owner, history } = work;
         let policy = self.spec.policy(&claim.envelope);
@@ -153,7 +161,7 @@ impl Slot {
         }
         loop {
             let ending = self.run_once(&claim, &policy, &cx).await?;
-            // Only a failure has to do with time and chance.
+            // Only the transition of a failed attempt depends on the time and on jitter.
             let (now, jitter) = match ending {
                 Ending::Failed(..) => (self.clock.now(), jitter()),
                 _ => (Timestamp::from_millis(0), 0.0),
@@ -163,16 +171,16 @@ impl Slot {
                 let settlement = Settlement::new(claim, owner, history, transition);
                 let effects = cx.take_effects();
                 let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
-                // Whatever it came to in the end, the order to cancel it is spent.
-                let ordered = cx.interruption() == Some(Interruption::Cancelled);
-                return Some(if ordered { settlement.carefully() } else { settlement });
+                // A careful settlement removes the cancellation as well, however the attempt ended.
+                let cancelled = cx.interruption() == Some(Interruption::Cancelled);
+                return Some(if cancelled { settlement.carefully() } else { settlement });
             };
             cx = cx.next_attempt(next.failures + 1, policy.timeout);
             counters = next;
         }
     }
 
-    /// One attempt, and what the worker says to its failure.
+    /// Runs one attempt; when it fails, asks the worker's `handle_error` for a verdict.
     async fn run_once(
         &mut self,
         claim: &poolder_core::Claim,
@@ -211,7 +219,7 @@ impl Slot {
             why = interrupted(cx) => return given_up(why),
         };
         if let Some(why) = cx.interruption() {
-            // The handler failed because it was told to stop: that is no failure of the job.
+            // The handler failed after it was interrupted. This is no failure of the job.
             return given_up(why);
         }
         let failure = failure_of(&error);
@@ -219,7 +227,7 @@ impl Slot {
         let verdict = match guarded(judge).await {
             Ok(verdict) => verdict,
             Err(panic) => {
-                tracing::error!(job = %cx.id(), kind = cx.kind(), panic, "handle_error");
+                tracing::error!(job = %cx.id(), kind = cx.kind(), panic, "handle_error panicked");
                 self.replace(at).await;
                 poolder_core::Verdict::Policy
             }
@@ -231,7 +239,7 @@ impl Slot {
         Some(Ending::Failed(failure, verdict))
     }
 
-    /// Takes note of what an outcome means for the slot.
+    /// Notes whether an outcome stops the slot or the pool.
     fn note(&mut self, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::StopSlot => self.stopping = Some(Scope::Slot),
@@ -241,7 +249,8 @@ impl Slot {
         outcome
     }
 
-    /// Comes back from hibernation; false when the job was interrupted meanwhile.
+    /// Creates and initializes workers after hibernation; false when the job was interrupted
+    /// meanwhile.
     async fn wake(&mut self, cx: &Context) -> bool {
         self.workers = self.spec.all_fresh();
         let cx = cx.clone();
@@ -252,8 +261,9 @@ impl Slot {
         awake
     }
 
-    /// Initializes every worker; later and later again where that fails. False when it is no
-    /// longer wanted.
+    /// Calls `handle_init` of every worker. A failing call is repeated, first after 500 ms, then
+    /// after twice the wait each time, up to 30 s. Returns false when `unwanted` ends before all
+    /// calls have succeeded.
     async fn init_all(&mut self, unwanted: impl Future<Output = ()>) -> bool {
         tokio::pin!(unwanted);
         for at in 0..self.workers.len() {
@@ -281,21 +291,25 @@ impl Slot {
         }
     }
 
-    /// Throws a worker that panicked away, so that the next job does not meet its ruins.
+    /// Replaces a panicked worker, whose state may be inconsistent, with a fresh one. An error of
+    /// its `handle_init` is only logged.
     async fn replace(&mut self, at: usize) {
         self.workers[at] = self.spec.fresh(at);
         if let Err(error) = self.init(at).await {
-            tracing::error!(queue = %self.spec.queue, slot = self.index, error, "handle_init");
+            tracing::error!(
+                queue = %self.spec.queue, slot = self.index, error,
+                "handle_init failed after a panic"
+            );
         }
     }
 }
 
-/// Tells the desk when the attempt waits for something.
-async fn watched<T>(attempt: impl Future<Output = T>, mailbox: &Mailbox) -> T {
-    let (mut attempt, mut told) = (std::pin::pin!(attempt), false);
+/// Runs an attempt, and tells the mailbox once when the handler waits for something.
+async fn report_waiting<T>(attempt: impl Future<Output = T>, mailbox: &Mailbox) -> T {
+    let (mut attempt, mut reported) = (std::pin::pin!(attempt), false);
     std::future::poll_fn(|cx| {
         let polled = attempt.as_mut().poll(cx);
-        if polled.is_pending() && !std::mem::replace(&mut told, true) {
+        if polled.is_pending() && !std::mem::replace(&mut reported, true) {
             mailbox.handler_waits();
         }
         polled
@@ -303,14 +317,15 @@ async fn watched<T>(attempt: impl Future<Output = T>, mailbox: &Mailbox) -> T {
     .await
 }
 
-/// Ends when the pool has let go of the slot. A slot that cannot start has no work to look after.
+/// Ends when the sender of the slot's work was dropped. It checks at intervals: a slot that cannot
+/// start has no work to receive.
 async fn closed(work: &mpsc::Receiver<Work>) {
     while !work.is_closed() {
         tokio::time::sleep(GRACE).await;
     }
 }
 
-/// Ends when the deadline has passed; never without one.
+/// Ends when the deadline has passed; never ends without a deadline.
 async fn past(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -318,7 +333,7 @@ async fn past(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// Ends a moment after the handler was told to stop.
+/// Ends when the handler was interrupted and its grace period has passed.
 async fn interrupted(cx: &Context) -> Interruption {
     cx.cancelled().await;
     let why = cx.interruption().unwrap_or(Interruption::Shutdown);

@@ -1,4 +1,4 @@
-//! The slots of a pool in this process: started, and stopped when the pool is resized.
+//! The slots of a pool in this process: starts them, and stops some when the pool is resized.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::pool_spec::PoolSpec;
 use super::slot::Slot;
 use crate::process::liveness::ServerClock;
 
-/// How many slots there shall be. A new round starts those again that jobs have stopped.
+/// The size that a pool shall have. A new `round` restarts the slots that jobs have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TargetSize {
     pub(crate) size: usize,
@@ -27,17 +27,18 @@ pub(crate) struct SlotSet {
     clock: Arc<ServerClock>,
     first_size: usize,
     target: TargetSize,
-    /// By number; a number is not given twice, so that a slot that ends is not taken for its
-    /// successor.
+    /// The senders of the slots' work, by slot number. A number is never reused, so that a slot
+    /// that ends is not mistaken for its successor.
     inboxes: BTreeMap<usize, mpsc::Sender<Work>>,
     next: usize,
     tasks: JoinSet<()>,
-    /// Consumers of ours stay behind: others have to remove them, and what they may hold.
+    /// True when consumers of this node stay behind in the streams: other nodes have to remove
+    /// them, and to rescue the jobs that they may hold.
     pub(crate) consumers_left: bool,
 }
 
 impl SlotSet {
-    /// Starts that many.
+    /// Starts as many slots as the target size says.
     pub(crate) fn start(
         spec: &Arc<PoolSpec>,
         target: TargetSize,
@@ -59,12 +60,12 @@ impl SlotSet {
         slots
     }
 
-    /// How many it started with.
+    /// Returns how many slots were started at first.
     pub(crate) fn first_size(&self) -> usize {
         self.first_size
     }
 
-    /// Follows a new wish; false when it is the old one.
+    /// Starts or stops slots to reach a new target; false when the target has not changed.
     pub(crate) fn follow(&mut self, target: TargetSize) -> bool {
         if self.target == target {
             return false;
@@ -74,8 +75,8 @@ impl SlotSet {
         true
     }
 
-    /// Starts slots that are missing or were stopped, and lets go of those beyond the size: they
-    /// end with the job that they have.
+    /// Starts the slots that are missing or were stopped, and closes those beyond the size: they
+    /// end after their current job.
     fn fill(&mut self) {
         let size = self.target.size;
         while self.tasks.try_join_next().is_some() {}
@@ -91,7 +92,7 @@ impl SlotSet {
         }
     }
 
-    /// True while a slot takes work.
+    /// Returns true while a slot takes work.
     pub(crate) fn is_open(&self, slot: usize) -> bool {
         self.inboxes.get(&slot).is_some_and(|inbox| !inbox.is_closed())
     }
@@ -104,7 +105,7 @@ impl SlotSet {
         self.spec.policy(envelope)
     }
 
-    /// Gives work to a slot that said it was free; gives it back when the slot is gone.
+    /// Gives work to a slot that reported to be free; returns the work when the slot is gone.
     pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
         let Some(inbox) = self.inboxes.get(&slot) else { return Some(work) };
         inbox.try_send(work).err().map(mpsc::error::TrySendError::into_inner)
@@ -114,8 +115,8 @@ impl SlotSet {
         self.spec.announce_ready().await;
     }
 
-    /// Closes the mailboxes and waits for the slots to end; false when one did not in time, or when
-    /// consumers of ours stay behind.
+    /// Closes the slots' channels and waits for the slots to end. Returns false when a slot did not
+    /// end within `longest`, or when consumers of this node stay behind.
     pub(crate) async fn stop(mut self, longest: Duration) -> bool {
         self.inboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };

@@ -7,7 +7,7 @@ use poolder_core::{BoxError, Job, Outcome, Verdict};
 
 use super::context::Context;
 
-/// What handlers return: any error that can be boxed will do.
+/// The result of a handler. Its error is any error that can be boxed.
 pub type Result<T, E = BoxError> = std::result::Result<T, E>;
 
 /// Runs jobs of one type. Each slot owns a clone and gives it one job at a time, so that state
@@ -37,30 +37,32 @@ pub trait Worker: Clone + Send + 'static {
     /// The type of job.
     type Job: Job;
 
-    /// The names of the callbacks that its outcomes use. A pool that has not registered one of
-    /// them does not start. Default: none, and a name that is not registered fails the attempt.
+    /// The names of the callbacks that the worker's outcomes use. A pool that has not registered
+    /// one of them does not start. Default: none; an outcome with a name that is not registered
+    /// fails the attempt.
     const CALLBACKS: &'static [&'static str] = &[];
 
-    /// Opens what the slot needs, before its first job and after a panic. When it fails the slot
-    /// reports it and tries again, later each time, up to half a minute.
+    /// Opens the resources of the slot, before its first job, after hibernation and after a panic.
+    /// When it fails, the slot logs the error and tries again, later each time, up to half a
+    /// minute.
     fn handle_init(&mut self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
-    /// Is called once, on a clone of its own, when all slots of the pool are ready.
+    /// Is called once, on a separate clone, when all slots of the pool are ready.
     fn handle_pool_ready(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Does the work. At least once: make it safe to repeat.
+    /// Does the work. A job may run more than once: make the work safe to repeat.
     fn handle_job(
         &mut self,
         job: Self::Job,
         cx: Context,
     ) -> impl Future<Output = Result<Outcome>> + Send;
 
-    /// Does the work of a call, for whose reply somebody waits: return
-    /// [`Outcome::result`]. Default: [`Worker::handle_job`].
+    /// Does the work of a call, for whose reply a caller waits: return [`Outcome::result`].
+    /// Default: [`Worker::handle_job`].
     fn handle_call(
         &mut self,
         job: Self::Job,
@@ -69,8 +71,8 @@ pub trait Worker: Clone + Send + 'static {
         self.handle_job(job, cx)
     }
 
-    /// Says what shall become of a failed attempt. Default: as the job's policy says. A timeout
-    /// and a panic come as a [`Failure`](poolder_core::Failure).
+    /// Returns what happens to the job of a failed attempt. Default: as the job's policy says. A
+    /// timeout and a panic come as a [`Failure`](poolder_core::Failure).
     fn handle_error(
         &mut self,
         job: Self::Job,
@@ -81,13 +83,14 @@ pub trait Worker: Clone + Send + 'static {
         async { Verdict::Policy }
     }
 
-    /// Is called when the slot has had nothing to do for the pool's `hibernate_after`. The slot
-    /// then lets go of `self`; its next job finds a fresh clone after [`Worker::handle_init`].
+    /// Is called when the slot has had no job for the pool's `hibernate_after`. The slot then drops
+    /// `self`; its next job runs on a fresh clone, after [`Worker::handle_init`].
     fn handle_hibernate(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Closes what the slot holds, when it stops, moves to another process, or the node goes down.
+    /// Closes the resources of the slot when it stops, when it moves to another process, or when
+    /// the node shuts down.
     fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
