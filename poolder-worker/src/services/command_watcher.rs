@@ -1,5 +1,5 @@
-//! Learns what operators ordered: at once when it is told that there is news, and by itself after a
-//! while, since hints may be lost.
+//! Reads the operators' commands for a partition: at once after a hint, and at intervals, since
+//! hints may be lost.
 
 use std::time::Duration;
 
@@ -9,33 +9,35 @@ use tokio::time::Instant;
 use super::service_context::{POLL, ServiceContext};
 use crate::process::commands::{CancelFilter, KnownCommands};
 
-/// However many orders come in, they are read no more often than this.
-const SPACING: Duration = Duration::from_millis(100);
-/// More cancelled jobs than this are not remembered by the node: it asks about every job.
-const REMEMBERED: usize = 10_000;
+/// The commands are read at most this often, however many hints arrive.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+/// The node remembers at most this many cancelled jobs. When there are more, it asks the server
+/// about every job.
+const MAX_REMEMBERED: usize = 10_000;
 
 pub(super) async fn run(cx: ServiceContext) {
     let mut hinted = false;
     loop {
         let asked = Instant::now();
         let mut poll = cx.poll();
-        if let Err(error) = learn(&cx, hinted).await {
-            // The claimers say the same, with more to tell.
-            tracing::debug!(partition = %cx.partition, %error, "orders could not be asked for");
+        if let Err(error) = refresh(&cx, hinted).await {
+            // Debug only: the claimers log the same failure with more details.
+            tracing::debug!(partition = %cx.partition, %error, "the commands could not be read");
             poll = POLL;
         }
         hinted = tokio::select! {
             () = tokio::time::sleep(poll) => false,
             () = cx.news.notified() => {
-                tokio::time::sleep_until(asked + SPACING).await;
+                tokio::time::sleep_until(asked + MIN_INTERVAL).await;
                 true
             }
         };
     }
 }
 
-async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
-    // The number is read before the jobs: what is ordered in between makes it old again.
+async fn refresh(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
+    // The number is read before the jobs, so that a command given in between changes the number and
+    // is found by the next read.
     let commands = cx.broker.commands(&cx.partition).await?;
     let before = cx.commands.borrow().known();
     if before == Some(commands) && !hinted {
@@ -44,7 +46,7 @@ async fn learn(cx: &ServiceContext, hinted: bool) -> Result<(), Error> {
     let cancelled = if commands.number == 0 {
         CancelFilter::default()
     } else {
-        match cx.broker.cancelled(&cx.partition, REMEMBERED).await? {
+        match cx.broker.cancelled(&cx.partition, MAX_REMEMBERED).await? {
             Some(jobs) => CancelFilter::Only(std::sync::Arc::new(jobs.into_iter().collect())),
             None => CancelFilter::MaybeAny,
         }

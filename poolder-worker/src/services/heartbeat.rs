@@ -1,5 +1,5 @@
-//! Signs of life, from a thread and a connection of their own: a busy runtime must not make a
-//! node look dead, and a dead one must not look alive.
+//! The heartbeat of a node. It has its own thread and connection: a busy runtime must not make a
+//! node look dead, and a stuck one must not make it look alive.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use tokio::sync::watch;
 
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 
-/// A sign of life this often …
+/// The interval between two beats.
 const PERIOD: Duration = Duration::from_secs(2);
-/// … and again this soon when it was not acknowledged: after an outage all nodes must have given
-/// one before anybody's second finds them silent.
-const AGAIN: Duration = Duration::from_millis(500);
+/// The interval before the next beat after one that was not acknowledged, and the least interval
+/// between beats. After an outage every node must have sent a beat before the second beat of any
+/// other node finds it silent.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// Two beats count as consecutive when they are at most this far apart.
-const CONSECUTIVE: Duration = Duration::from_secs(3);
-/// What the node says about itself is repeated this often, should the roster get lost.
-const INTRODUCTION: Duration = Duration::from_secs(60);
+const MAX_BEAT_GAP: Duration = Duration::from_secs(3);
+/// How often the node repeats its description in the roster, in case the roster gets lost.
+const INTRODUCTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The pools of the node and the slots of each, as they are at the moment.
+/// The pools of the node and the number of slots of each, at the moment.
 pub(crate) type PoolSizes = Vec<(String, usize)>;
 
 /// The handle of the heartbeat's thread.
@@ -34,7 +35,7 @@ pub(crate) struct Heartbeat {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The order to end; true to leave the roster.
+/// Asks the thread to end; with true it leaves the roster first.
 struct StopRequest(bool);
 
 impl Heartbeat {
@@ -64,7 +65,9 @@ impl Heartbeat {
         let thread = std::thread::Builder::new()
             .name("poolder-heartbeat".into())
             .spawn(move || thread_state.run(&commands))
-            .map_err(|error| Error::invalid(format!("no thread for signs of life: {error}")))?;
+            .map_err(|error| {
+                Error::invalid(format!("the heartbeat thread cannot be started: {error}"))
+            })?;
         Ok(Self { identity: known_identity, dead: known_dead, stop, thread: Some(thread) })
     }
 
@@ -76,7 +79,8 @@ impl Heartbeat {
         self.dead.clone()
     }
 
-    /// Ends the thread; when all was given back, the node leaves the roster first.
+    /// Ends the thread. With `leave` the node leaves the roster first; it may do so only when it
+    /// holds no jobs any more.
     pub(crate) async fn stop(mut self, leave: bool) {
         let _ = self.stop.send(StopRequest(leave));
         if let Some(thread) = self.thread.take() {
@@ -108,29 +112,35 @@ impl HeartbeatThread {
                 match self.beat(started) {
                     Ok(()) => failing = false,
                     Err(error) => {
-                        // Said once per outage: the claimers say the same, with more to tell.
+                        // Logged once per outage: the claimers log the same failure with more
+                        // details.
                         if !std::mem::replace(&mut failing, true) {
-                            tracing::warn!(%error, "a sign of life was not acknowledged");
+                            tracing::warn!(%error, "a beat was not acknowledged");
                         }
                         self.suspected = Suspicion::default();
-                        period = AGAIN;
+                        period = RETRY_INTERVAL;
                     }
                 }
             } else {
                 tracing::error!(
-                    "the runtime has not ticked for longer than any job may take: no more signs \
-                     of life until it does, so that other nodes take the jobs over"
+                    "the runtime has not ticked for longer than any job may take: no more beats \
+                     are sent until it does, so that other nodes take the jobs over"
                 );
             }
             if !self.liveness.is_acknowledged() {
                 self.identity.send_if_modified(|me| std::mem::replace(&mut me.claims, false));
             }
-            match commands.recv_timeout(period.saturating_sub(started.elapsed()).max(AGAIN)) {
+            match commands
+                .recv_timeout(period.saturating_sub(started.elapsed()).max(RETRY_INTERVAL))
+            {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(StopRequest(true)) => {
                     let name = self.identity.borrow().name.clone();
                     if let Err(error) = self.beater.leave(&name) {
-                        tracing::warn!(%error, "could not leave the roster, others will notice");
+                        tracing::warn!(
+                            %error,
+                            "could not leave the roster; other nodes will mark this one as dead"
+                        );
                     }
                     return;
                 }
@@ -144,7 +154,7 @@ impl HeartbeatThread {
         let beat = self.beater.beat(&name)?;
         self.clock.set(beat.now);
         if beat.marked {
-            // Whatever ran under the old name is taken over by others.
+            // Other nodes take over the jobs that ran under the old name.
             let name = new_name();
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
             self.identity.send_replace(NodeIdentity { name, claims: false });
@@ -154,22 +164,23 @@ impl HeartbeatThread {
             self.beater.beat(&name)?;
         }
         self.introduce(beat.now)?;
-        // Claimers look at the pulse by themselves; when it comes back they must be told.
+        // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
+        // are acknowledged again, this change wakes them.
         let back = !self.liveness.is_acknowledged();
         self.liveness.acknowledge(started);
         self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true) || back);
         let confirmed = self.suspected.confirm(started, &beat);
-        let mut news: BTreeSet<String> = beat.dead.into_iter().collect();
+        let mut dead: BTreeSet<String> = beat.dead.into_iter().collect();
         for (node, last_beat) in confirmed {
             if self.beater.mark(&node, &last_beat)? {
-                tracing::warn!(node, "a node was silent for too long, it is declared dead");
-                news.insert(node);
+                tracing::warn!(node, "a node was silent for too long and is declared dead");
+                dead.insert(node);
             }
         }
         self.dead.send_if_modified(|known| {
-            let changed = **known != news;
+            let changed = **known != dead;
             if changed {
-                *known = Arc::new(news);
+                *known = Arc::new(dead);
             }
             changed
         });
@@ -178,7 +189,7 @@ impl HeartbeatThread {
 
     fn introduce(&mut self, now: Timestamp) -> Result<(), Error> {
         let same = !self.pools.has_changed().unwrap_or(false);
-        if same && self.introduced.is_some_and(|at| at.elapsed() < INTRODUCTION) {
+        if same && self.introduced.is_some_and(|at| at.elapsed() < INTRODUCTION_INTERVAL) {
             return Ok(());
         }
         self.info.pools.clone_from(&self.pools.borrow_and_update());
@@ -195,7 +206,7 @@ impl HeartbeatThread {
     }
 }
 
-/// Who was silent at the last beat, with the sign of life that was then their last.
+/// The nodes that were silent at the last beat, each with its last beat as of then.
 #[derive(Debug, Default)]
 struct Suspicion {
     at: Option<Instant>,
@@ -203,11 +214,11 @@ struct Suspicion {
 }
 
 impl Suspicion {
-    /// Those that have been found silent twice in a row, having given no sign of life in between:
-    /// a server that was stalled or away makes everybody silent once, but nobody twice.
+    /// Returns the nodes that were silent at two consecutive beats and sent none in between. A
+    /// server that was stalled or away makes every node look silent once, but no node twice.
     fn confirm(&mut self, now: Instant, beat: &Beat) -> Vec<(String, String)> {
         let consecutive =
-            self.at.is_some_and(|before| now.saturating_duration_since(before) <= CONSECUTIVE);
+            self.at.is_some_and(|before| now.saturating_duration_since(before) <= MAX_BEAT_GAP);
         let before = std::mem::replace(&mut self.silent, beat.silent.clone());
         self.at = Some(now);
         if !consecutive {
@@ -217,7 +228,7 @@ impl Suspicion {
     }
 }
 
-/// A name that no other incarnation ever had.
+/// Returns a name that no other incarnation has or had.
 fn new_name() -> NodeName {
     let host =
         std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
@@ -247,10 +258,10 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!(suspicion.confirm(at(0), &beat(&[("a", "1"), ("b", "1")])).is_empty());
-        // b gave a sign of life that is itself old by now; c is new.
+        // b sent a beat that is too old by now as well; c is new.
         let found = suspicion.confirm(at(2), &beat(&[("a", "1"), ("b", "2"), ("c", "1")]));
         assert_eq!(found, [("a".to_owned(), "1".to_owned())]);
-        // Our own beats were too far apart: we may have been the one who was away.
+        // The beats of this node were too far apart: this node may have been the one that was away.
         assert!(suspicion.confirm(at(6), &beat(&[("b", "2"), ("c", "1")])).is_empty());
         assert_eq!(suspicion.confirm(at(8), &beat(&[("b", "2"), ("c", "1")])).len(), 2);
     }

@@ -1,5 +1,5 @@
-//! Leads a partition while it can: takes the lease, renews it, trusts it for less than it lasts,
-//! and resigns on the way out.
+//! Keeps the leadership of a partition: takes the lease, renews it, relies on it for less than its
+//! duration, and resigns at shutdown.
 
 use std::time::Duration;
 
@@ -12,19 +12,21 @@ use tokio_util::sync::CancellationToken;
 use super::service_context::ServiceContext;
 use crate::process::liveness::DeadNodes;
 
-/// How long a lease holds by the server's clock.
-const LEADER_ELECT: Duration = Duration::from_secs(15);
-/// How long we believe in it by our own, from the moment we asked.
+/// How long a lease lasts, by the server's clock.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long this node relies on a lease, by the local clock, counted from the moment of the
+/// request.
 const TRUST: Duration = Duration::from_secs(12);
-/// How often it is renewed, or asked for.
+/// How often the node renews the lease, or asks for it.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// Works until `stop`, then resigns.
+/// Works until `stop` is cancelled, then resigns.
 pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     let mut holder = String::new();
     let mut trusted = Instant::now();
     loop {
-        // A name that is dead must not lead, and one that never gave a sign of life cannot.
+        // A node whose name was marked as dead must not lead, and a node that has not sent a beat
+        // must not lead either.
         let identity = cx.identity.borrow_and_update().clone();
         let dead = cx.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
         if identity.claims {
@@ -66,7 +68,7 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     }
 }
 
-/// Renews what is ours; else asks for it.
+/// Renews the lease if this node holds it; otherwise asks for it.
 async fn ask(
     cx: &ServiceContext,
     name: &str,
@@ -74,14 +76,14 @@ async fn ask(
     dead: Option<&str>,
 ) -> Result<Leadership, Error> {
     if holder == name
-        && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEADER_ELECT).await?
+        && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEASE).await?
     {
         return Ok(renewed);
     }
-    cx.broker.lead(&cx.partition, name, LEADER_ELECT, dead).await
+    cx.broker.lead(&cx.partition, name, LEASE, dead).await
 }
 
-/// Waits until the leader is declared dead.
+/// Waits until the current leader is declared dead.
 async fn died(dead: &mut watch::Receiver<DeadNodes>, holder: &str) {
     while dead.changed().await.is_ok() {
         if dead.borrow_and_update().contains(holder) {

@@ -1,5 +1,4 @@
-//! A leader's duty that has a next time: done whenever that comes, or when a hint says that it
-//! comes sooner.
+//! Repeats a task of the leader at the time that the task asks for, or earlier after a hint.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::service_context::{POLL, ServiceContext};
 
-/// Does the work again and again while this node leads. It returns how long until there is more to
-/// do, if that is known; `failed` says what was not done when it fails.
+/// Repeats `work` while this node leads. `work` returns how long until there is more to do, if that
+/// is known; `failed` is the log text for an error.
 pub(super) async fn run_while_leader<R>(
     cx: &ServiceContext,
     notify: &Notify,

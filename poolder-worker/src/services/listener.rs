@@ -1,4 +1,4 @@
-//! Hears hints for all partitions of the node on one connection.
+//! Receives hints for all partitions of the node on one connection.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use tokio::sync::watch;
 
 use super::service_context::ServiceContext;
 
-/// Partitions come and go together: how long to wait for the rest of them.
-const SETTLE: Duration = Duration::from_millis(250);
-/// How long to wait before listening again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Several partitions are added or removed at a time: the listener waits this long for the rest of
+/// them before it subscribes again.
+const CHANGE_DELAY: Duration = Duration::from_millis(250);
+/// How long the listener waits after a failure before it subscribes again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
     loop {
@@ -25,39 +26,40 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
         let partitions: Vec<Partition> = services.iter().map(|cx| cx.partition.clone()).collect();
         match broker.listen(&partitions).await {
             Ok(mut listener) => {
-                hear(&services, true);
+                set_hints(&services, true);
                 loop {
                     tokio::select! {
-                        heard = listener.next() => match heard {
+                        received = listener.next() => match received {
                             Some((at, Hint::Due)) => services[at].due.notify_one(),
                             Some((at, Hint::Tick)) => services[at].tick.notify_one(),
                             Some((at, Hint::Lease)) => services[at].lease.notify_one(),
                             Some((at, Hint::Commands)) => services[at].news.notify_one(),
                             None => break,
                         },
-                        // Subscribes anew, to the partitions of then: many come at a time.
+                        // Subscribes again, to the partitions that there are after a delay, since
+                        // many change at a time.
                         _ = known.changed() => {
-                            tokio::time::sleep(SETTLE).await;
+                            tokio::time::sleep(CHANGE_DELAY).await;
                             break;
                         }
                     }
                 }
-                tracing::debug!("hints are no longer heard");
+                tracing::debug!("hints are no longer received");
             }
-            Err(error) => tracing::debug!(%error, "hints cannot be heard"),
+            Err(error) => tracing::debug!(%error, "hints cannot be received"),
         }
-        hear(&services, false);
+        set_hints(&services, false);
         let changed = known.has_changed().unwrap_or(true);
         if !changed {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 }
 
-fn hear(services: &[ServiceContext], heard: bool) {
+fn set_hints(services: &[ServiceContext], received: bool) {
     for cx in services {
-        cx.hints.send_replace(heard);
-        // Whatever was hinted at before is looked up now.
+        cx.hints.send_replace(received);
+        // Wakes the services, so that they look up the changes whose hints were lost before.
         cx.due.notify_one();
         cx.news.notify_one();
         cx.tick.notify_one();

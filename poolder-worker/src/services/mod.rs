@@ -1,19 +1,19 @@
-//! The layer of background services: they keep the node in the roster and the jobs of its partitions
-//! moving while slots run them. Imports `process` and `run`.
+//! The layer of background services: they keep the node in the roster and the jobs of its
+//! partitions moving while slots run them. Imports `process` and `run`.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, learns of its own death |
+//! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, notices when this node is marked |
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `scheduler` | publishes the ticks of schedules; leader only |
-//! | `pruner` | removes dead jobs and commands that are too old; leader only |
-//! | `command_watcher` | learns which partitions are paused and which jobs are cancelled |
-//! | `listener` | hears hints, so that the other services poll less often |
+//! | `pruner` | removes dead jobs and cancellations that are too old; leader only |
+//! | `command_watcher` | reads which partitions are paused and which jobs are cancelled |
+//! | `listener` | receives hints, so that the other services poll less often |
 //! | `service_context` | holds the values that the services of a partition share |
-//! | `spawn` | starts services, and starts them again when they break |
+//! | `spawn` | starts services, and restarts a service that panicked |
 //! | `node_context` | holds the values that all pools of a node share |
 
 mod command_watcher;

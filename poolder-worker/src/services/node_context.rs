@@ -1,4 +1,4 @@
-//! What all pools of a node share.
+//! The values that all pools of a node share.
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::poll_limit::PollLimiter;
 
+/// The values that all pools of a node share.
 #[derive(Clone)]
 pub(crate) struct NodeContext {
     pub(crate) client: Client,
     pub(crate) limits: DeadLimits,
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
-    /// One suspect runs in a node at a time.
+    /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
@@ -27,7 +28,8 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeContext {
-    /// The post of a partition: led from the start by its owner, or once elected.
+    /// Returns the context of a partition's services. An `owned` partition is led from the start by
+    /// this node; otherwise a leader is elected.
     pub(crate) fn service_context(&self, partition: &Partition, owned: bool) -> ServiceContext {
         ServiceContext {
             broker: self.client.broker().clone(),

@@ -1,5 +1,5 @@
-//! Moves jobs whose time has come into their lanes: sleeps until the head is due, and is woken
-//! when the head changes.
+//! Moves due jobs into their lanes. It sleeps until the first job in `due` is due, and a hint wakes
+//! it when a job is due earlier.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) async fn run(cx: ServiceContext) {
     run_while_leader(&cx, &cx.due, "due jobs could not be moved", work).await;
 }
 
-/// Moves everything that is due; returns how long until the next is, if any waits.
+/// Moves all due jobs; returns how long until the next one is due, if any waits.
 async fn promote_all(cx: &ServiceContext) -> Result<Option<Duration>, Error> {
     if cx.broker.nothing_is_due(&cx.partition).await? {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Removes dead jobs, and orders to cancel, that are older than they are kept.
+//! Removes dead jobs and cancellations that are older than they are kept.
 
 use std::time::Duration;
 
@@ -25,10 +25,14 @@ pub(super) async fn run(cx: ServiceContext) {
         match cx.broker.expire_cancellations(&cx.partition).await {
             Ok(0) => {}
             Ok(commands) => {
-                tracing::info!(partition = %cx.partition, commands, "forgot old orders to cancel");
+                tracing::info!(
+                    partition = %cx.partition, commands, "removed expired cancellations"
+                );
             }
             Err(error) => {
-                tracing::warn!(partition = %cx.partition, %error, "old orders were not forgotten");
+                tracing::warn!(
+                    partition = %cx.partition, %error, "expired cancellations were not removed"
+                );
             }
         }
         tokio::time::sleep(INTERVAL).await;

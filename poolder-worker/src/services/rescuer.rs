@@ -1,5 +1,5 @@
-//! Takes back what dead nodes hold: each job goes to the front again, its crash counted, or to
-//! the dead when it keeps killing nodes.
+//! Takes back the jobs that dead nodes hold. Each job goes back to the front, a suspect to its own
+//! lane, with its crash counted, or to the dead when it keeps killing nodes.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use poolder_core::{Entry, Error};
 
 use super::service_context::ServiceContext;
 
-/// Consumers are listed on every new mark, and this often: a claim may land late under a dead
-/// name.
+/// Consumers are listed whenever a node is marked as dead, and this often: a claim may arrive late
+/// under a dead name.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// A consumer that never stood in the roster is no client of ours; its jobs are taken back when it
-/// was idle for this long.
+/// A consumer without an entry in the roster does not belong to a living node; its jobs are taken
+/// back when it was idle for this long.
 const STRANGER_IDLE: Duration = Duration::from_secs(10 * 60);
-/// After a failure.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The wait after a failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(mut cx: ServiceContext) {
     loop {
@@ -25,8 +25,10 @@ pub(super) async fn run(mut cx: ServiceContext) {
         let wait = match rescue_all(&cx).await {
             Ok(()) => INTERVAL,
             Err(error) => {
-                tracing::warn!(partition = %cx.partition, %error, "the rescue was cut short");
-                PAUSE
+                tracing::warn!(
+                    partition = %cx.partition, %error, "the rescue failed, trying again"
+                );
+                RETRY_INTERVAL
             }
         };
         tokio::select! {
@@ -36,7 +38,7 @@ pub(super) async fn run(mut cx: ServiceContext) {
     }
 }
 
-/// Looks at every consumer once.
+/// Checks every consumer once.
 async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     let own = cx.identity.borrow().name.clone();
     let mut consumers = cx.broker.consumers(&cx.partition).await?;
@@ -61,7 +63,7 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes back everything that a consumer holds in a lane, then forgets the consumer.
+/// Takes back all entries that a consumer holds in a lane, then removes the consumer.
 async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), Error> {
     let owner: poolder_core::broker::NodeName = consumer.name.as_str().into();
     let mut rescued = 0;
@@ -77,8 +79,8 @@ async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), E
                 Entry::Job(claim) => {
                     let (policy, counters) = (claim.envelope.policy(), claim.counters.clone());
                     let ending = Ending::Crashed(consumer.name.clone());
-                    let fate = decide(&policy, &counters, ending, cx.clock.now(), 0.0);
-                    Settlement::new(claim, owner.clone(), None, fate)
+                    let transition = decide(&policy, &counters, ending, cx.clock.now(), 0.0);
+                    Settlement::new(claim, owner.clone(), None, transition)
                 }
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner.clone()),
             })
@@ -100,7 +102,8 @@ async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), E
                 );
             }
         }
-        // Somebody else takes them, or nobody can: either way the next listing shows what is left.
+        // Another leader takes the entries, or they cannot be taken: in both cases the next listing
+        // shows which are left.
         if rescued == before {
             break;
         }
@@ -108,7 +111,7 @@ async fn take_back(cx: &ServiceContext, consumer: &LaneConsumer) -> Result<(), E
     if rescued > 0 {
         tracing::warn!(
             partition = %cx.partition, lane = %consumer.lane, node = consumer.name,
-            jobs = rescued, "rescued what a dead node held"
+            jobs = rescued, "rescued the jobs of a dead node"
         );
     }
     cx.broker.remove_consumer(&cx.partition, consumer.lane, &consumer.name).await?;

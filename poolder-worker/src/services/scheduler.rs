@@ -1,5 +1,5 @@
-//! Publishes the ticks of the partition's schedules: sleeps until the next comes, and is woken when
-//! one comes sooner.
+//! Publishes the ticks of the partition's schedules. It sleeps until the next tick, and a hint
+//! wakes it when a tick comes earlier.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) async fn run(cx: ServiceContext) {
     run_while_leader(&cx, &cx.tick, "ticks could not be published", work).await;
 }
 
-/// Publishes everything that is due; returns how long until the next tick, if there is any.
+/// Publishes all ticks that are due; returns how long until the next tick, if there is any.
 async fn publish_all(cx: &ServiceContext) -> Result<Option<Duration>, Error> {
     if cx.broker.nothing_ticks(&cx.partition).await? {
         return Ok(None);

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, NodeIdentity, ServerClock};
 
-/// What the services of a partition share.
+/// The values that the background services of a partition share.
 #[derive(Clone)]
 pub(crate) struct ServiceContext {
     pub(crate) broker: Broker,
@@ -21,34 +21,34 @@ pub(crate) struct ServiceContext {
     pub(crate) dead: watch::Receiver<DeadNodes>,
     /// True while this node leads the partition.
     pub(crate) leads: Arc<watch::Sender<bool>>,
-    /// True while hints are heard.
+    /// True while the listener receives hints.
     pub(crate) hints: Arc<watch::Sender<bool>>,
-    /// The head of `due` has changed.
+    /// Notified when the first job in `due` has changed.
     pub(crate) due: Arc<Notify>,
-    /// A schedule ticks sooner.
+    /// Notified when a schedule ticks earlier than before.
     pub(crate) tick: Arc<Notify>,
-    /// The leader has resigned.
+    /// Notified when the leader has resigned.
     pub(crate) lease: Arc<Notify>,
-    /// There are new orders …
+    /// Notified when there are new commands.
     pub(crate) news: Arc<Notify>,
-    /// … and these are the ones that are known.
+    /// The commands that are known.
     pub(crate) commands: Arc<watch::Sender<KnownCommands>>,
 }
 
-/// Hints may be lost: without them it is looked this often …
+/// How often a service polls while no hints are received.
 pub(super) const POLL: Duration = Duration::from_secs(1);
-/// … and while they are heard, this often.
+/// How often a service polls while hints are received; it still polls, since hints may be lost.
 const POLL_BESIDE_HINTS: Duration = Duration::from_secs(10);
 
 impl ServiceContext {
-    /// How often to look for what hints are given about.
+    /// Returns how often to poll for the changes that hints announce.
     pub(super) fn poll(&self) -> Duration {
         if *self.hints.borrow() { POLL_BESIDE_HINTS } else { POLL }
     }
 
     /// Waits until this node leads the partition.
     pub(super) async fn until_leading(&self) {
-        // The sender lives in `self`: this cannot fail.
+        // This cannot fail, since `self` holds the sender.
         let _ = self.leads.subscribe().wait_for(|leads| *leads).await;
     }
 
@@ -57,7 +57,7 @@ impl ServiceContext {
     }
 }
 
-/// The posts of a node's partitions.
+/// The service contexts of a node's partitions.
 #[derive(Clone, Default)]
 pub(crate) struct PartitionServices(watch::Sender<Vec<ServiceContext>>);
 

@@ -1,4 +1,4 @@
-//! Starts background services, and starts them again when they break.
+//! Starts background services, and restarts a service that panicked.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::service_context::{PartitionServices, ServiceContext};
 use super::{command_watcher, leader, listener, promoter, pruner, rescuer, scheduler};
 use crate::run::guard::guarded;
 
-/// A service that broke is started again after this pause.
+/// How long to wait before a service that panicked is restarted.
 const RESTART: Duration = Duration::from_secs(1);
 
 /// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
@@ -22,21 +22,23 @@ pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &Can
     until(tasks, stop, "rescuer", move || rescuer::run(cx.clone()));
 }
 
-/// Starts the services of a partition that belongs to who leads it, as an addressed slot does.
+/// Starts the services of a partition whose owner leads it, such as an addressed slot. They end
+/// when `stop` is cancelled.
 pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &CancellationToken) {
     let (promote, prune) = (cx.clone(), cx.clone());
     until(tasks, stop, "promoter", move || promoter::run(promote.clone()));
     until(tasks, stop, "pruner", move || pruner::run(prune.clone()));
     if cx.partition.index == 0 {
-        // Schedules live in the home partition.
+        // Schedules are stored in the home partition, which has index 0.
         let publish = cx.clone();
         until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
     }
     let cx = cx.clone();
-    until(tasks, stop, "orders", move || command_watcher::run(cx.clone()));
+    until(tasks, stop, "command_watcher", move || command_watcher::run(cx.clone()));
 }
 
-/// Starts to hear hints for all partitions of the node, as they come and go.
+/// Starts the listener, which receives hints for all partitions of the node as they are added and
+/// removed.
 pub(crate) fn spawn_listener(
     tasks: &mut JoinSet<()>,
     services: PartitionServices,
@@ -45,7 +47,8 @@ pub(crate) fn spawn_listener(
     until(tasks, stop, "listener", move || listener::run(services.subscribe()));
 }
 
-/// Runs a service that may be dropped wherever it waits: each thing it does in Redis is whole.
+/// Runs a service until `stop` is cancelled. The service may be dropped at any await point, since
+/// each of its steps in Redis is atomic.
 fn until<F: Future<Output = ()> + Send + 'static>(
     tasks: &mut JoinSet<()>,
     stop: &CancellationToken,
@@ -61,10 +64,10 @@ fn until<F: Future<Output = ()> + Send + 'static>(
     });
 }
 
-/// Runs a service again when it breaks.
+/// Runs a service, and runs it again when it panics.
 async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
     while let Err(panic) = guarded(service()).await {
-        tracing::error!(service = name, panic, "a service broke and is started again");
+        tracing::error!(service = name, panic, "a service panicked and is restarted");
         tokio::time::sleep(RESTART).await;
     }
 }
