@@ -1,5 +1,5 @@
-//! Broadcast pools: one reader per process, and every slot of it runs its copy. Errors are retried
-//! in place; what comes while a process is down it misses.
+//! Broadcast pools: one reader per process, and every slot of the process runs its copy. Errors are
+//! retried in place; a process misses the broadcasts that are sent while it is down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,12 +21,12 @@ use crate::run::slot::Slot;
 use crate::run::slot_set::TargetSize;
 use crate::services::node_context::NodeContext;
 
-/// Copies that may wait for a slot; a slower one misses what comes beyond.
+/// Limits how many copies wait for one slot; a slower slot misses further copies.
 const MAX_WAITING: usize = 1_000;
-/// How often what was counted is told to the server.
+/// How often the counts are reported to the server.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What became of copies.
+/// The numbers of copies that were delivered, failed and missed since the last report.
 #[derive(Default)]
 struct BroadcastCounts {
     delivered: AtomicU64,
@@ -34,7 +34,8 @@ struct BroadcastCounts {
     missed: AtomicU64,
 }
 
-/// Runs this process's part of a broadcast pool until its phase ends it.
+/// Runs this process's part of a broadcast pool until its phase ends it; false when a slot did not
+/// end.
 pub(crate) async fn run_broadcast(
     plan: PoolPlan,
     node: NodeContext,
@@ -52,11 +53,11 @@ pub(crate) async fn run_broadcast(
         tasks: JoinSet::new(),
     };
     let mut last = None;
-    let (mut line, mut pause, mut report_at) =
+    let (mut open_reader, mut pause, mut report_at) =
         (None, FIRST_PAUSE, tokio::time::Instant::now() + REPORT_INTERVAL);
     while *phases.borrow_and_update() == ShutdownPhase::Run {
         slots.resize(target.borrow_and_update().size);
-        let mut reader: BroadcastReader = match line.take() {
+        let mut reader: BroadcastReader = match open_reader.take() {
             Some(reader) => reader,
             None => {
                 match BroadcastReader::open(node.client.broker(), &spec.queue, last.clone()).await {
@@ -86,7 +87,7 @@ pub(crate) async fn run_broadcast(
             }
         };
         match read {
-            // A read that was dropped has moved nothing, but its connection is not used again.
+            // A dropped read has not moved the position, but its connection is not used again.
             None => {}
             Some(Ok(copies)) => {
                 pause = FIRST_PAUSE;
@@ -95,7 +96,7 @@ pub(crate) async fn run_broadcast(
                 }
                 copies.entries.into_iter().for_each(|entry| slots.deliver(entry));
                 last = Some(reader.position());
-                line = Some(reader);
+                open_reader = Some(reader);
             }
             Some(Err(error)) => {
                 tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
@@ -122,7 +123,9 @@ impl BroadcastCounts {
             if copies > 0
                 && let Err(error) = broker.count_copies(&spec.queue, name, copies).await
             {
-                tracing::debug!(queue = %spec.queue, %error, copies, name, "not counted");
+                tracing::debug!(
+                    queue = %spec.queue, %error, copies, name, "copies were not counted"
+                );
             }
         }
     }
@@ -133,7 +136,7 @@ impl BroadcastCounts {
     }
 }
 
-/// The slots, each with what waits for it.
+/// The slots, each with the copies that wait for it.
 struct BroadcastRunners {
     spec: Arc<PoolSpec>,
     node: NodeContext,
@@ -176,7 +179,7 @@ impl BroadcastRunners {
         }
         for inbox in &self.inboxes {
             if let Err(mpsc::error::TrySendError::Full(_)) = inbox.try_send(claim.clone()) {
-                self.counts.miss(&self.spec, 1, "a slot has fallen behind by a thousand");
+                self.counts.miss(&self.spec, 1, "a slot has a thousand copies waiting");
             }
         }
     }
@@ -197,7 +200,7 @@ impl BroadcastRunners {
     }
 }
 
-/// One slot.
+/// One slot of a broadcast pool.
 struct BroadcastRunner {
     index: usize,
     spec: Arc<PoolSpec>,
@@ -221,7 +224,7 @@ impl BroadcastRunner {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Runs a copy until its fate is final; false when the slot was stopped.
+    /// Runs a copy until its transition is final; false when the slot was stopped.
     async fn copy(
         &mut self,
         inbox: &mpsc::Sender<Work>,
@@ -292,8 +295,8 @@ impl BroadcastRunner {
     }
 }
 
-/// Waits until the phase has come that far, or its pool has gone.
+/// Waits until the phase is `at_least` or later, or the pool is gone.
 async fn reaches(phase: &mut watch::Receiver<ShutdownPhase>, at_least: ShutdownPhase) {
-    // What the watch lends must not be held across an await.
+    // The value that the watch lends must not be held across an await.
     let _ = phase.wait_for(|phase| *phase >= at_least).await.map(drop);
 }

@@ -3,8 +3,8 @@
 //!
 //! | module | which jobs it brings |
 //! |---|---|
-//! | `shared` | those of a queue for whose jobs all slots compete |
-//! | `addressed` | those of a slot of the fleet, which is leased to one process at a time |
+//! | `shared` | jobs of a queue for which all slots compete |
+//! | `addressed` | jobs of one slot of the fleet, which is leased to one process at a time |
 //! | `broadcast` | copies of jobs for every living slot |
 
 pub(crate) mod addressed;

@@ -1,5 +1,5 @@
-//! The lease of a slot: taken when nobody holds it or its holder is gone, never from a living
-//! one; and what the last holder left behind.
+//! Acquires the lease of a slot: when no node holds it or its holder is gone, never from a living
+//! one. Also rescues the jobs that the last holder left behind, and releases the lease.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use poolder_core::{Claim, Entry, Error, Lane};
 use super::holder::SlotHolder;
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
-/// How often to try for a slot that somebody still holds.
-const AGAIN: Duration = Duration::from_millis(200);
-/// A stopped slot is looked at this often.
-const STOPPED: Duration = Duration::from_secs(1);
-/// A holder that has left the roster, and has not come back to it for so long, is gone: a living
+/// How often to try to acquire a slot that another node still holds.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How often to try to acquire a stopped slot.
+const STOPPED_INTERVAL: Duration = Duration::from_secs(1);
+/// A holder that has left the roster, and has not returned to it for this long, is gone: a living
 /// one returns with its next beat.
-const GONE: Duration = Duration::from_secs(15);
+const ABSENCE_LIMIT: Duration = Duration::from_secs(15);
 
 impl SlotHolder {
-    /// Takes the slot; `None` when it is no longer to be ours.
+    /// Acquires the slot; `None` when this node shall no longer hold it.
     pub(super) async fn acquire(&mut self) -> Option<SlotLease> {
         let broker = self.node.client.broker().clone();
         let mut gone: Option<String> = None;
@@ -29,20 +29,20 @@ impl SlotHolder {
         while !self.is_leaving() {
             let identity = self.node.identity.borrow_and_update().clone();
             if !identity.claims {
-                self.pause(AGAIN).await;
+                self.pause(RETRY_INTERVAL).await;
                 continue;
             }
             match broker.acquire_slot(&self.slot, &identity.name, gone.as_deref()).await {
                 Ok(AcquireReply::Ours(lease)) => return Some(lease),
-                Ok(AcquireReply::Stopped) => self.pause(STOPPED).await,
+                Ok(AcquireReply::Stopped) => self.pause(STOPPED_INTERVAL).await,
                 Ok(AcquireReply::Held(holder)) => {
                     gone = self.is_gone(&holder, &mut absent).await.then_some(holder);
                     if gone.is_none() {
-                        self.pause(AGAIN).await;
+                        self.pause(RETRY_INTERVAL).await;
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(slot = %self.slot, %error, "the slot could not be taken yet");
+                    tracing::warn!(slot = %self.slot, %error, "the slot could not be acquired yet");
                     self.pause(LONGEST_PAUSE).await;
                 }
             }
@@ -50,7 +50,7 @@ impl SlotHolder {
         None
     }
 
-    /// True when the holder can be no longer running anything.
+    /// Returns true when the holder can no longer be running any job.
     async fn is_gone(&self, holder: &str, absent: &mut Option<(String, Instant)>) -> bool {
         if self.node.dead.borrow().contains(holder) {
             return true;
@@ -59,7 +59,7 @@ impl SlotHolder {
         match broker.membership(&[holder.to_owned()]).await.ok().and_then(|mut found| found.pop()) {
             Some(Membership::Dead) => true,
             Some(Membership::Stranger) => match absent {
-                Some((name, since)) if name == holder => since.elapsed() >= GONE,
+                Some((name, since)) if name == holder => since.elapsed() >= ABSENCE_LIMIT,
                 _ => {
                     *absent = Some((holder.to_owned(), Instant::now()));
                     false
@@ -72,11 +72,12 @@ impl SlotHolder {
         }
     }
 
-    /// Lets the slot go.
+    /// Releases the slot.
     pub(super) async fn release(&mut self, lease: &SlotLease, stop: bool) {
         let broker = self.node.client.broker().clone();
         let mut pause = FIRST_PAUSE;
-        // While we are in the roster nobody takes it from us.
+        // No other node takes the slot while this node is in the roster, so a failed release is
+        // repeated.
         while let Err(error) = broker.release_slot(lease, stop).await {
             tracing::warn!(slot = %self.slot, %error, "the slot could not be released yet");
             tokio::time::sleep(pause).await;
@@ -87,15 +88,15 @@ impl SlotHolder {
         }
     }
 
-    /// Puts what holders before us left running back in front, in order; false when the slot is
-    /// to be let go before that is done.
+    /// Puts the jobs that earlier holders left running back in front, in order; false when the slot
+    /// is to be released before that is done.
     pub(super) async fn rescue(&mut self, lease: &SlotLease) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.rescue_all(lease).await {
                 Ok(()) => return true,
                 Err(error) => {
-                    tracing::warn!(slot = %self.slot, %error, "the rescue was cut short");
+                    tracing::warn!(slot = %self.slot, %error, "the rescue failed, trying again");
                     self.pause(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -116,16 +117,16 @@ impl SlotHolder {
             .collect();
         for consumer in &consumers {
             let owner: NodeName = consumer.name.as_str().into();
-            // What ran when its node died is certain only of a job that was claimed alone. Of
-            // several nobody is blamed: they come back in front, from where one at a time is
-            // claimed, so that the next crash has one cause. What we hold ourselves was claimed,
-            // but its reply was lost.
+            // Only a job that was claimed alone is certain to have run when its node died. Of
+            // several jobs none is blamed: they come back in front, from where they are claimed one
+            // at a time, so that the next crash has one cause. Entries that this node holds itself
+            // were claimed, but the reply was lost.
             let alone = consumers.iter().filter(|other| other.name == consumer.name);
             let ran =
                 alone.map(|consumer| consumer.pending).sum::<u64>() == 1 && owner != lease.node;
             let begun = if ran { broker.begun(&self.slot).await? } else { None };
             let ran = |claim: &Claim| {
-                // A suspect may only have waited for another to end.
+                // A suspect may only have waited for another suspect to end.
                 ran && (!claim.counters.is_suspect() || begun.as_ref() == Some(&claim.entry))
             };
             loop {
@@ -142,7 +143,8 @@ impl SlotHolder {
         Ok(())
     }
 
-    /// Moves them in one step, so that nobody finds a part of them and takes it for one that ran.
+    /// Moves all given entries in one step: a node that found only one of them left would take it
+    /// for the job that ran.
     async fn take_back(
         &self,
         lease: &SlotLease,
@@ -160,8 +162,8 @@ impl SlotHolder {
                         true => Ending::Crashed(owner.to_string()),
                         false => Ending::Released,
                     };
-                    let fate = decide(&policy, &claim.counters, ending, now, 0.0);
-                    Settlement::new(claim, owner, None, fate)
+                    let transition = decide(&policy, &claim.counters, ending, now, 0.0);
+                    Settlement::new(claim, owner, None, transition)
                 }
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
             }

@@ -19,7 +19,7 @@ use crate::run::pool::PoolPlan;
 use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::NodeContext;
 
-/// How often a node says that it serves the pool, and learns who else does.
+/// How often a node reports that it serves the pool, and reads which other nodes do.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
@@ -43,9 +43,12 @@ pub(crate) async fn run(
         };
         match guarded(assigner.run()).await {
             Ok(clean) => return clean,
-            // Its seats went with it; their leases are ours, and are taken again.
+            // The panic also ended the slot holders. Their leases still belong to this node, and
+            // are acquired again.
             Err(panic) => {
-                tracing::error!(queue = %plan.spec.queue, panic, "a pool broke and is started again");
+                tracing::error!(
+                    queue = %plan.spec.queue, panic, "a pool panicked and is restarted"
+                );
                 tokio::time::sleep(HEARTBEAT).await;
             }
         }
@@ -56,12 +59,12 @@ struct SlotAssigner {
     spec: Arc<PoolSpec>,
     node: NodeContext,
     phase: watch::Receiver<ShutdownPhase>,
-    /// What the pool is like, as of the last meeting.
+    /// The state of the pool as of the last heartbeat; `None` before the first.
     view: Option<watch::Sender<Arc<PoolView>>>,
-    /// The slots that are ours, or shall be.
+    /// The slots that this node holds or shall hold.
     holders: HashMap<u16, watch::Sender<Leave>>,
     tasks: JoinSet<(u16, bool)>,
-    /// SlotSet that have come through `handle_init`.
+    /// The number of slots whose `handle_init` has succeeded.
     ready: Arc<AtomicUsize>,
     announced: bool,
     clean: bool,
@@ -92,7 +95,8 @@ impl SlotAssigner {
         }
     }
 
-    /// Meets the others, and sees to it that we have the slots that are ours.
+    /// Reports this node to the pool and reads the pool's state. Then starts holders for the slots
+    /// that this node shall hold, and makes the holders of all other slots leave.
     async fn heartbeat(&mut self, name: &str) {
         let broker = self.node.client.broker();
         let view = match broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Join).await {
@@ -105,17 +109,20 @@ impl SlotAssigner {
                 return;
             }
             Err(error) => {
-                tracing::warn!(queue = %self.spec.queue, %error, "who serves the pool is not known");
+                tracing::warn!(
+                    queue = %self.spec.queue, %error, "the nodes of the pool could not be read"
+                );
                 return;
             }
         };
         let mine = self.mine(name, &view);
-        // The job of a slot that another node waits for must be quick; nobody waits for a stop.
-        let order = if view.stopped { Leave::Drain } else { Leave::HandOver };
+        // Another node waits for a slot that moves, so its job must be quick. No node waits for the
+        // slots of a stopped pool.
+        let leave_mode = if view.stopped { Leave::Drain } else { Leave::HandOver };
         for (index, leave) in &self.holders {
             if !mine.contains(index) {
                 leave.send_if_modified(|leave| {
-                    (*leave == Leave::No).then(|| *leave = order).is_some()
+                    (*leave == Leave::No).then(|| *leave = leave_mode).is_some()
                 });
             }
         }
@@ -132,14 +139,14 @@ impl SlotAssigner {
                 self.start_holder(*index);
             }
         }
-        // `handle_pool_ready` is for the slots of this process, once.
+        // `handle_pool_ready` is called once, when the slots of this process are ready.
         if !self.announced && !mine.is_empty() && self.ready.load(Ordering::Relaxed) >= mine.len() {
             self.announced = true;
             self.spec.announce_ready().await;
         }
     }
 
-    /// The slots that this node shall have.
+    /// Returns the slots that this node shall hold.
     fn mine(&self, name: &str, view: &PoolView) -> Vec<u16> {
         if view.stopped {
             return vec![];
@@ -170,7 +177,7 @@ impl SlotAssigner {
             view: view.subscribe(),
             leave: leave.subscribe(),
             ready: Arc::clone(&self.ready),
-            // Those of the slot are heard once it is ours.
+            // A placeholder: the holder subscribes to the slot's commands once it has the lease.
             commands: watch::channel(KnownCommands::default()).1,
         };
         self.tasks.spawn(async move { (index, holder_task.run().await) });
@@ -184,8 +191,9 @@ impl SlotAssigner {
                 self.clean &= clean;
             }
             Err(error) => {
-                // Which one it was is not said; those that run keep their leases, ours is retaken.
-                tracing::error!(queue = %self.spec.queue, %error, "a slot broke");
+                // The error does not name the slot. Running holders keep their leases; the lease of
+                // the slot that panicked is acquired again.
+                tracing::error!(queue = %self.spec.queue, %error, "a slot panicked");
                 self.holders.retain(|_, leave| leave.receiver_count() > 0);
             }
         }
@@ -199,18 +207,23 @@ impl SlotAssigner {
         }
     }
 
-    /// On the way out: the others hear of it first, then the slots go one by one.
+    /// Leaves the pool at shutdown: tells the other nodes first, then releases the slots one by
+    /// one.
     async fn leave(mut self, name: &str, mut phase: ShutdownPhase) -> bool {
         let broker = self.node.client.broker();
         if let Err(error) =
             broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Leave).await
         {
-            tracing::warn!(queue = %self.spec.queue, %error, "the others will notice that we left");
+            tracing::warn!(
+                queue = %self.spec.queue, %error,
+                "could not leave the pool, other nodes will notice"
+            );
         }
         loop {
-            let order = if phase == ShutdownPhase::Release { Leave::Now } else { Leave::Drain };
+            let leave_mode =
+                if phase == ShutdownPhase::Release { Leave::Now } else { Leave::Drain };
             for leave in self.holders.values() {
-                leave.send_replace(order);
+                leave.send_replace(leave_mode);
             }
             tokio::select! {
                 ended = self.tasks.join_next() => match ended {

@@ -1,4 +1,4 @@
-//! One slot of an addressed pool in this process: its state, and when it is to be let go.
+//! One slot of an addressed pool in this process: its state, and when it is to be released.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,29 +14,31 @@ use crate::run::mailbox::{Mailbox, Work};
 use crate::run::pool_spec::PoolSpec;
 use crate::services::node_context::NodeContext;
 
-/// Whether the slot shall be let go.
+/// Whether and how the slot shall be released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Leave {
+    /// The slot stays.
     No,
-    /// It belongs to another node by now: its job may finish if it is quick.
+    /// Another node shall hold the slot: the slot's job may finish within `handover_timeout`.
     HandOver,
-    /// The node stops: its job may finish.
+    /// The node or the pool stops: the slot's job may finish.
     Drain,
-    /// Its job is cancelled and handed back.
+    /// The slot's job is interrupted and released.
     Now,
 }
 
 /// How the service of a slot ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldEnd {
-    /// It was let go in order.
+    /// The slot was left in order.
     Left,
-    /// A job has stopped it.
+    /// A job has stopped the slot.
     Stopped,
-    /// Somebody else has it.
+    /// Another node holds the slot, or may take it.
     Lost,
 }
 
+/// Acquires, serves and releases one slot of an addressed pool in this process.
 pub(super) struct SlotHolder {
     pub(super) slot: Partition,
     pub(super) spec: Arc<PoolSpec>,
@@ -44,11 +46,11 @@ pub(super) struct SlotHolder {
     pub(super) view: watch::Receiver<Arc<PoolView>>,
     pub(super) leave: watch::Receiver<Leave>,
     pub(super) ready: Arc<AtomicUsize>,
-    /// What operators ordered for the slot.
+    /// The operators' commands for the slot.
     pub(super) commands: watch::Receiver<KnownCommands>,
 }
 
-/// What runs the slot's jobs.
+/// The running slot: its mailbox, the sender of its work, and its task.
 pub(super) struct SlotRunner {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) inbox: mpsc::Sender<Work>,
@@ -64,12 +66,12 @@ impl SlotHolder {
         *self.leave.borrow() != Leave::No
     }
 
-    /// True when this node was declared dead since it took the slot.
+    /// Returns true when this node was declared dead since it acquired the slot.
     pub(super) fn is_lost(&self, lease: &SlotLease) -> bool {
         self.node.identity.borrow().name != lease.node
     }
 
-    /// Lets a moment pass, unless something changes.
+    /// Waits for this time, or until something changes.
     pub(super) async fn pause(&mut self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}

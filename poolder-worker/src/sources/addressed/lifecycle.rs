@@ -15,7 +15,8 @@ use crate::run::slot::Slot;
 use crate::services::spawn::spawn_owned;
 
 impl SlotHolder {
-    /// Serves the slot until it is to be let go; false when its handler could not be stopped.
+    /// Acquires the slot, serves it until it is to be released, and releases it; false when its
+    /// handler could not be stopped.
     pub(super) async fn run(mut self) -> bool {
         let Some(lease) = self.acquire().await else { return true };
         tracing::info!(slot = %self.slot, term = lease.term, "this node serves the slot");
@@ -28,7 +29,8 @@ impl SlotHolder {
         self.node.services.remove(&self.slot);
         stop_tasks.cancel();
         while tasks.join_next().await.is_some() {}
-        // A handler that still runs keeps its lease: it is taken over when this process is gone.
+        // While its handler still runs the slot keeps its lease; another node takes it over when
+        // this process is gone.
         if clean && end != HoldEnd::Lost {
             self.release(&lease, end == HoldEnd::Stopped).await;
         }
@@ -54,14 +56,14 @@ impl SlotHolder {
             self.how_it_ended(lease)
         };
         let SlotRunner { inbox, .. } = &mut runner;
-        // The slot ends with handle_stop when its mailbox goes.
+        // The slot calls `handle_stop` and ends when the sender of its work is dropped.
         let (closed, _) = mpsc::channel(1);
         *inbox = closed;
         let ended = async { while runner.tasks.join_next().await.is_some() {} };
         (end, tokio::time::timeout(LAST_CALL, ended).await.is_ok())
     }
 
-    /// Waits for `handle_init`; false when the slot is to be let go before.
+    /// Waits until `handle_init` has succeeded; false when the slot is to be released before.
     async fn until_ready(&mut self, runner: &SlotRunner, lease: &SlotLease) -> bool {
         loop {
             if runner.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))

@@ -1,5 +1,5 @@
-//! What the service of a slot remembers from turn to turn: what it has claimed and what it has yet
-//! to settle.
+//! The state that the service of a slot keeps between polls: the entries that it has claimed, and
+//! those that it has yet to settle.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,45 +10,51 @@ use tokio::time::Instant;
 
 use crate::process::limits::FIRST_PAUSE;
 
-/// What is done waits no longer than this for more to be settled with, and only jobs that are
-/// quicker are claimed several at a time.
+/// Only jobs faster than this are claimed several at a time. The completions of such jobs wait no
+/// longer than this to be settled together.
 const QUICK: Duration = Duration::from_millis(2);
 
-/// Which jobs of a slot must not start before another's end is settled.
+/// Which jobs of a slot must not start before the completion of an earlier job is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OrderGuarantee {
-    /// None.
+    /// No jobs.
     Unordered,
-    /// Those of its key.
+    /// Jobs of the same key.
     PerKey,
-    /// All.
+    /// All jobs.
     Strict,
 }
 
 pub(super) struct SlotProgress {
     order: OrderGuarantee,
-    /// Claimed, and run one by one: more than one only while they take no time.
+    /// Claimed entries, which are run one by one. More than one only while jobs take next to no
+    /// time.
     pub(super) claimed: VecDeque<Entry>,
-    /// Done, but not settled yet; and their keys, where the order of those counts.
+    /// Entries that are done, but not settled yet.
     pub(super) done: Vec<EntryId>,
     pub(super) lane: Lane,
+    /// The keys of the jobs that are done, where the order of keys counts.
     keys: Vec<u64>,
-    /// When the last turn was, and how many jobs it could claim.
+    /// When the last poll was answered.
     pub(super) turned: Instant,
+    /// How many jobs the last poll could claim.
     batch: usize,
-    /// What was claimed last took next to no time.
+    /// True when the jobs that were claimed last took next to no time.
     quick: bool,
-    /// A reply was lost: we may hold what we do not know.
+    /// True after a lost reply: this node may hold entries that it does not know.
     pub(super) look: bool,
-    /// The last ids of the lanes, while all that came since they were told was claimed here.
+    /// The last ids of the front and the normal lane, as long as all entries added since the server
+    /// reported them were claimed here.
     last: Option<[EntryId; 2]>,
     pub(super) pause: Duration,
     pub(super) wait: Option<SlotWait>,
-    /// The generation, and since when it is known here.
+    /// The pool's generation, and since when it is known here.
     pub(super) generation: (u64, Instant),
+    /// True once the slot was reported as drained in this generation.
     pub(super) drained: bool,
-    /// Nothing waited for its time when it was last looked at.
+    /// True when the last check found no job in `due`.
     pub(super) nothing_due: bool,
+    /// True once the slot was reported as retired in this generation.
     pub(super) retired: bool,
 }
 
@@ -74,7 +80,8 @@ impl SlotProgress {
         }
     }
 
-    /// How many jobs to claim: twice as many as before while that took next to no time.
+    /// Returns how many jobs to claim: twice as many as before, at most [`PollRequest::MOST`],
+    /// while jobs take next to no time, otherwise one.
     pub(super) fn next_batch(&mut self) -> usize {
         self.batch = match self.quick && self.order != OrderGuarantee::Strict {
             true => (self.batch * 2).clamp(1, PollRequest::MOST),
@@ -83,8 +90,8 @@ impl SlotProgress {
         self.batch
     }
 
-    /// The next job, unless what is done must be settled first: a crash must never lead back
-    /// behind a job of the same key that has started.
+    /// Returns the next entry, unless entries that are done must be settled first: otherwise a
+    /// crash could run an earlier job of the same key again after this job has started.
     pub(super) fn next(&mut self) -> Option<Entry> {
         match self.claimed.front() {
             Some(Entry::Job(claim)) if self.waits(claim) => None,
@@ -102,34 +109,35 @@ impl SlotProgress {
         }
     }
 
-    /// The key to note when this job is done.
+    /// Returns the key to note when this job is done; `None` when the order of keys does not count.
     pub(super) fn key(&self, claim: &Claim) -> Option<u64> {
         (self.order == OrderGuarantee::PerKey).then(|| claim.envelope.key())
     }
 
-    /// A job is done, and is settled later.
+    /// Notes that a job is done; it is settled later.
     pub(super) fn note_done(&mut self, lane: Lane, entry: EntryId, key: Option<u64>) {
-        // One turn claims from one lane.
+        // All entries of one poll come from one lane.
         self.lane = lane;
         self.done.push(entry);
         self.keys.extend(key);
         self.quick = self.turned.elapsed() < QUICK;
     }
 
-    /// What was done is settled.
+    /// Notes that the entries that were done are settled.
     pub(super) fn settled(&mut self) {
         self.done.clear();
         self.keys.clear();
         self.turned = Instant::now();
     }
 
-    /// True while what is done may wait for more.
+    /// Returns true while the entries that are done may wait for more to be settled with.
     pub(super) fn goes_on(&self) -> bool {
         let early = self.done.len() < PollRequest::MOST && self.quick;
         !self.claimed.is_empty() && (self.done.is_empty() || early)
     }
 
-    /// These were claimed, and are all that was there up to them.
+    /// Records newly claimed entries. They are contiguous: no older entry of this lane is
+    /// unclaimed.
     pub(super) fn note_claimed(&mut self, entries: Vec<Entry>) {
         if let (Some(last), Some(newest)) = (&mut self.last, entries.last()) {
             let (lane, id) = match newest {
@@ -141,20 +149,21 @@ impl SlotProgress {
         (self.claimed, self.quick) = (entries.into(), false);
     }
 
-    /// True when the server need not find out the last ids.
+    /// Returns true when the server need not report the last ids.
     pub(super) fn knows_last(&self) -> bool {
         self.last.is_some() && !self.look
     }
 
-    /// Nothing is there; the ids after which something new comes.
-    pub(super) fn empty(&mut self, told: Option<[EntryId; 2]>) -> [EntryId; 2] {
-        if told.is_some() {
-            self.last = told;
+    /// Notes that the lanes are empty. Returns the last ids of the lanes, after which new entries
+    /// come.
+    pub(super) fn empty(&mut self, last_ids: Option<[EntryId; 2]>) -> [EntryId; 2] {
+        if last_ids.is_some() {
+            self.last = last_ids;
         }
         self.last.clone().unwrap_or_else(|| ["0-0".into(), "0-0".into()])
     }
 
-    /// What is in the lanes is not known any more.
+    /// Notes that the contents of the lanes are no longer known.
     pub(super) fn doubt(&mut self) {
         (self.look, self.last) = (true, None);
     }

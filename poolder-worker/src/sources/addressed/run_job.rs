@@ -1,4 +1,5 @@
-//! One job of a slot: run, interrupted when its time here is over, cancelled when somebody says so.
+//! Runs one job of a slot: interrupts it when the slot has to leave this node, and cancels it when
+//! operators have cancelled it.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::run::mailbox::{SlotEvent, Work};
 use crate::run::settle::unstarted;
 
 impl SlotHolder {
-    /// Runs a job, unless it must not be run here; nothing comes back when it is not ours any more.
+    /// Runs a job, unless it must not be run here. Returns `None` when the node has lost the job.
     pub(super) async fn run_job(
         &mut self,
         runner: &SlotRunner,
@@ -49,10 +50,11 @@ impl SlotHolder {
             let settlement = unstarted(work, Ending::Cancelled, &clock);
             return Some(settlement.under_lease(lease, self.spec.retry_placement));
         }
-        let _alone = match suspect {
-            true => match self.alone(lease).await {
+        let _permit = match suspect {
+            true => match self.suspect_permit(lease).await {
                 Some(permit) => {
-                    // Not before: one that only waits must not be blamed for what another does.
+                    // Noted only now: a suspect that only waits must not be blamed for a crash that
+                    // another one causes.
                     let broker = self.node.client.broker();
                     match broker.begin_suspect(lease, &work.claim.entry).await {
                         Ok(true) => Some(permit),
@@ -70,24 +72,28 @@ impl SlotHolder {
         self.until_finished(runner, lease, &cx).await
     }
 
-    /// True when somebody ordered the job to stop, or never to run.
+    /// Returns true when the job was cancelled.
     async fn is_cancelled(&mut self, cx: &Context) -> bool {
         if !self.commands.borrow_and_update().may_cancel(cx.id()) {
             return false;
         }
-        // An order does not tell one job from another of the same id; ids are not given twice here.
+        // A cancellation does not distinguish jobs of the same id; ids are not reused in an
+        // addressed pool.
         let broker = self.node.client.broker();
         match broker.check_cancelled(&self.slot, &[(cx.id(), None)]).await {
             Ok(verdicts) => verdicts.first() == Some(&true),
             Err(error) => {
-                tracing::warn!(slot = %self.slot, %error, "whether it was cancelled is not known");
+                tracing::warn!(
+                    slot = %self.slot, %error, "could not check whether the job was cancelled"
+                );
                 false
             }
         }
     }
 
-    /// Waits until no other suspect runs in this node.
-    async fn alone(&mut self, lease: &SlotLease) -> Option<OwnedSemaphorePermit> {
+    /// Waits until no other suspect runs in this node; `None` when the slot is to be released
+    /// before.
+    async fn suspect_permit(&mut self, lease: &SlotLease) -> Option<OwnedSemaphorePermit> {
         loop {
             if self.is_leaving() || self.is_lost(lease) {
                 return None;
@@ -101,7 +107,7 @@ impl SlotHolder {
         }
     }
 
-    /// Waits until the job has ended, and interrupts it when its time here is over.
+    /// Waits until the job has ended, and interrupts it when the slot has to leave this node.
     async fn until_finished(
         &mut self,
         runner: &SlotRunner,
@@ -112,11 +118,12 @@ impl SlotHolder {
         loop {
             for event in runner.mailbox.drain_events() {
                 if let SlotEvent::Finished(_, _, settlement) = event {
-                    // Whatever it came to in the end, the order to cancel it is spent.
-                    let ordered = cx.interruption() == Some(Interruption::Cancelled);
+                    // A settlement under the lease removes the cancellation as well, however the
+                    // attempt ended.
+                    let cancelled = cx.interruption() == Some(Interruption::Cancelled);
                     let retry = self.spec.retry_placement;
                     return settlement
-                        .map(|it| if ordered { it.under_lease(lease, retry) } else { it });
+                        .map(|it| if cancelled { it.under_lease(lease, retry) } else { it });
                 }
             }
             if self.is_lost(lease) {
@@ -148,7 +155,7 @@ impl SlotHolder {
     }
 }
 
-/// Ends at that time; never without one.
+/// Ends at this time; never ends without one.
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,

@@ -1,4 +1,4 @@
-//! The service of a slot: claim, run, settle, one at a time and in order.
+//! The service of a slot: claims, runs and settles its jobs, one at a time and in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use super::holder::{HoldEnd, SlotHolder, SlotRunner};
 use super::progress::{OrderGuarantee, SlotProgress};
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
-/// While others drain, they are asked after this often.
-const DRAINING: Duration = Duration::from_millis(250);
-/// Producers know of a resize after this time at the latest.
-const KNOWN: Duration = Duration::from_secs(10);
+/// How often the slot polls while other slots drain.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
+/// All producers know of a resize after this time at the latest.
+const RESIZE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 impl SlotHolder {
-    /// Serves the slot until it is to be let go, or is lost.
+    /// Serves the slot until it is to be released, or is lost.
     pub(super) async fn serve(&mut self, runner: &SlotRunner, lease: &SlotLease) -> HoldEnd {
         let mut progress = SlotProgress::new(match (self.spec.mode, self.spec.retry_placement) {
             (Mode::Phash, _) => OrderGuarantee::PerKey,
@@ -37,7 +37,7 @@ impl SlotHolder {
             let leaving = self.is_leaving() || stopped;
             let permitted = self.permits();
             if !progress.claimed.is_empty() && (leaving || !permitted) {
-                if let Err(end) = self.hand_back(lease, &mut progress, vec![]).await {
+                if let Err(end) = self.release_claimed(lease, &mut progress, vec![]).await {
                     return end;
                 }
             } else if let Some(entry) = progress.next() {
@@ -62,14 +62,14 @@ impl SlotHolder {
                 }
                 continue;
             }
-            let most = if claim { progress.next_batch() } else { 0 };
-            let Some(turned) = self.turn(lease, &view, &mut progress, most).await else { continue };
-            match turned {
+            let batch = if claim { progress.next_batch() } else { 0 };
+            let Some(poll) = self.poll(lease, &view, &mut progress, batch).await else { continue };
+            match poll {
                 SlotPoll::Lost => return HoldEnd::Lost,
                 SlotPoll::Idle => {}
-                // It is let go: who starts it again finds it free.
+                // The slot is released, so that it is free when operators start it again.
                 SlotPoll::Stopped => {
-                    return match self.hand_back(lease, &mut progress, vec![]).await {
+                    return match self.release_claimed(lease, &mut progress, vec![]).await {
                         Ok(()) => HoldEnd::Left,
                         Err(end) => end,
                     };
@@ -80,10 +80,10 @@ impl SlotHolder {
                 SlotPoll::Hold(wait) => self.pause(wait).await,
                 SlotPoll::Wait => {
                     self.report_drained(&mut progress).await;
-                    self.pause(DRAINING).await;
+                    self.pause(DRAIN_INTERVAL).await;
                 }
-                SlotPoll::Empty(told) => {
-                    let after = progress.empty(told);
+                SlotPoll::Empty(last_ids) => {
+                    let after = progress.empty(last_ids);
                     self.report_drained(&mut progress).await;
                     if !self.report_retired(&mut progress).await {
                         self.wait(&mut progress, &after).await;
@@ -93,7 +93,7 @@ impl SlotHolder {
         }
     }
 
-    /// True while this node may start jobs of the slot.
+    /// Returns true while this node may start jobs of the slot.
     fn permits(&mut self) -> bool {
         self.node.identity.borrow_and_update().claims
             && self.node.liveness.is_acknowledged()
@@ -101,16 +101,16 @@ impl SlotHolder {
             && self.commands.borrow_and_update().permits_claims()
     }
 
-    /// Settles what is done, and claims up to so many; nothing comes back when the server could
-    /// not be asked.
-    async fn turn(
+    /// Settles the entries that are done, and claims up to `claim` entries. Returns `None` when the
+    /// request failed.
+    async fn poll(
         &mut self,
         lease: &SlotLease,
         view: &PoolView,
         progress: &mut SlotProgress,
         claim: usize,
     ) -> Option<SlotPoll> {
-        let order = PollRequest {
+        let request = PollRequest {
             complete: &progress.done,
             lane: progress.lane,
             claim,
@@ -119,18 +119,18 @@ impl SlotHolder {
             open: view.open,
             known: progress.knows_last(),
         };
-        let passed = match claim {
+        let permit = match claim {
             0 => None,
             _ => self.node.poll_limiter.pass(progress.turned).await,
         };
-        let turned = self.node.client.broker().poll_slot(lease, &order).await;
-        drop(passed);
-        let turned = match turned {
-            Ok(turned) => turned,
+        let reply = self.node.client.broker().poll_slot(lease, &request).await;
+        drop(permit);
+        let reply = match reply {
+            Ok(reply) => reply,
             Err(error) => {
                 tracing::warn!(
                     slot = %self.slot, %error, retry_in = ?progress.pause,
-                    "the server could not be asked"
+                    "the poll failed"
                 );
                 progress.doubt();
                 self.pause(progress.pause).await;
@@ -138,18 +138,18 @@ impl SlotHolder {
                 return None;
             }
         };
-        if turned.completed < progress.done.len() {
-            tracing::debug!(slot = %self.slot, "settled before: its reply was lost");
+        if reply.completed < progress.done.len() {
+            tracing::debug!(slot = %self.slot, "settled before: an earlier reply was lost");
         }
         progress.settled();
         progress.pause = FIRST_PAUSE;
-        if claim > 0 && !matches!(turned.turn, SlotPoll::Found(_)) {
+        if claim > 0 && !matches!(reply.turn, SlotPoll::Found(_)) {
             progress.look = false;
         }
-        Some(turned.turn)
+        Some(reply.turn)
     }
 
-    /// Settles what is done, however long it takes.
+    /// Settles the entries that are done, and repeats the request until the server answers.
     async fn flush(
         &mut self,
         lease: &SlotLease,
@@ -157,16 +157,16 @@ impl SlotHolder {
     ) -> Result<(), HoldEnd> {
         while !progress.done.is_empty() {
             let view = Arc::clone(&self.view.borrow());
-            let turn = self.turn(lease, &view, progress, 0).await;
-            if matches!(turn, Some(SlotPoll::Lost)) || self.is_lost(lease) {
+            let poll = self.poll(lease, &view, progress, 0).await;
+            if matches!(poll, Some(SlotPoll::Lost)) || self.is_lost(lease) {
                 return Err(HoldEnd::Lost);
             }
         }
         Ok(())
     }
 
-    /// Runs what was claimed, or finds out that it cannot be run; and settles it, unless the next
-    /// turn can do that on the way.
+    /// Runs a claimed entry, or finds that it cannot be run; then settles it, unless the next poll
+    /// can settle it on the way.
     async fn work(
         &mut self,
         runner: &SlotRunner,
@@ -178,7 +178,7 @@ impl SlotHolder {
             Entry::Undecodable(found) => {
                 tracing::error!(
                     slot = %self.slot, entry = %found.entry, reason = %found.reason,
-                    "an entry cannot be read, it goes to the dead as it is"
+                    "an entry cannot be decoded, it is buried as it is"
                 );
                 (Some(Settlement::bury_undecodable(found, Arc::clone(&lease.node))), None)
             }
@@ -187,27 +187,27 @@ impl SlotHolder {
                 (self.run_job(runner, lease, claim).await, key)
             }
         };
-        // Without a settlement the job is not ours any more.
+        // Without a settlement the node has lost the job.
         let Some(settlement) = settlement else { return Err(HoldEnd::Lost) };
         if settlement.is_plain_completion() {
             let (lane, entry) = settlement.entry();
             progress.note_done(lane, entry.clone(), key);
             return Ok(());
         }
-        // What came before it in the slot has its end before it goes anywhere.
+        // Earlier jobs of the slot are settled before this job moves anywhere.
         self.flush(lease, progress).await?;
         let waits = matches!(settlement.transition(), Transition::Later { .. });
         let holds = waits && self.spec.retry_placement == RetryPlacement::BlockSlot;
         if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
-            // What was claimed behind it stays behind it.
-            return self.hand_back(lease, progress, vec![settlement]).await;
+            // The entries that were claimed behind this job stay behind it.
+            return self.release_claimed(lease, progress, vec![settlement]).await;
         }
         self.settle(lease, vec![settlement]).await
     }
 
-    /// Settles those that are given, and puts what was claimed, but has not been started, back in
-    /// front behind them, in its order and in the same step.
-    async fn hand_back(
+    /// Applies the given settlements, and puts the claimed entries that have not been started back
+    /// in front, behind the settled jobs, in their order and in the same step.
+    async fn release_claimed(
         &mut self,
         lease: &SlotLease,
         progress: &mut SlotProgress,
@@ -221,22 +221,23 @@ impl SlotHolder {
                 Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
                 Entry::Job(claim) => {
                     let policy = self.spec.policy(&claim.envelope);
-                    let fate = decide(&policy, &claim.counters, Ending::Released, now, 0.0);
-                    Settlement::new(claim, owner, None, fate)
+                    let transition = decide(&policy, &claim.counters, Ending::Released, now, 0.0);
+                    Settlement::new(claim, owner, None, transition)
                 }
             });
         }
         self.settle(lease, settlements).await
     }
 
-    /// Settles until there is an answer.
+    /// Applies settlements, and repeats those that failed until the server has answered all of
+    /// them.
     async fn settle(
         &mut self,
         lease: &SlotLease,
         settlements: Vec<Settlement>,
     ) -> Result<(), HoldEnd> {
-        let bent = |it: Settlement| it.under_lease(lease, self.spec.retry_placement);
-        let mut batch: Vec<Settlement> = settlements.into_iter().map(bent).collect();
+        let leased = |it: Settlement| it.under_lease(lease, self.spec.retry_placement);
+        let mut batch: Vec<Settlement> = settlements.into_iter().map(leased).collect();
         let broker = self.node.client.broker().clone();
         let mut pause = FIRST_PAUSE;
         while !batch.is_empty() {
@@ -252,8 +253,8 @@ impl SlotHolder {
                         );
                         failed.push(settlement);
                     }
-                    // Settled before, its reply lost; or the slot is somebody else's, as the next
-                    // turn will tell.
+                    // Either it was settled before and the reply was lost, or another node holds
+                    // the slot, which the next poll will show.
                     Settled::Fenced | Settled::Epoch => tracing::warn!(
                         slot = %self.slot, job = %settlement.job_id(),
                         "settled before, or taken over: this settlement changed nothing"
@@ -282,24 +283,24 @@ impl SlotHolder {
         }
     }
 
-    /// Waits until something comes, or the time of a wait is over.
+    /// Waits until an entry comes, or the time of a wait is over.
     async fn wait(&mut self, progress: &mut SlotProgress, after: &[EntryId; 2]) {
-        let mut line = match progress.wait.take() {
-            Some(line) => line,
+        let mut connection = match progress.wait.take() {
+            Some(connection) => connection,
             None => match SlotWait::open(self.node.client.broker(), &self.slot).await {
-                Ok(line) => line,
+                Ok(connection) => connection,
                 Err(error) => {
                     tracing::warn!(slot = %self.slot, %error, "the slot cannot wait for jobs");
                     return self.pause(LONGEST_PAUSE).await;
                 }
             },
         };
-        // It claims nothing: a line that is dropped while it waits loses nothing.
+        // The wait claims nothing: a connection that is dropped while it waits loses no entry.
         tokio::select! {
-            waited = line.wait(after) => match waited {
-                Ok(_) => progress.wait = Some(line),
+            waited = connection.wait(after) => match waited {
+                Ok(_) => progress.wait = Some(connection),
                 Err(error) => {
-                    tracing::warn!(slot = %self.slot, %error, "the wait for jobs broke off");
+                    tracing::warn!(slot = %self.slot, %error, "the wait for jobs failed");
                     self.pause(FIRST_PAUSE).await;
                 }
             },
@@ -310,7 +311,7 @@ impl SlotHolder {
         }
     }
 
-    /// Tells the pool that nothing from before the last resize is left here.
+    /// Reports to the pool that no job from before the last resize is left in this slot.
     async fn report_drained(&self, progress: &mut SlotProgress) {
         if progress.drained || self.view.borrow().open {
             return;
@@ -318,16 +319,18 @@ impl SlotHolder {
         let (broker, generation) = (self.node.client.broker(), progress.generation.0);
         match broker.report_slot(&self.slot, generation, Report::Drained).await {
             Ok(()) => progress.drained = true,
-            Err(error) => tracing::warn!(slot = %self.slot, %error, "not reported as drained yet"),
+            Err(error) => {
+                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as drained yet")
+            }
         }
     }
 
-    /// Tells the pool that a slot beyond its size is empty for good. True when another turn must
-    /// show first that nothing came due in between.
+    /// Reports to the pool that a slot beyond its size is empty for good. Returns true when another
+    /// poll must show first that no job came due in between.
     async fn report_retired(&self, progress: &mut SlotProgress) -> bool {
         let view = Arc::clone(&self.view.borrow());
         let beyond = self.slot.index >= view.size && view.open && !progress.retired;
-        if !beyond || progress.generation.1.elapsed() < KNOWN {
+        if !beyond || progress.generation.1.elapsed() < RESIZE_KNOWN_AFTER {
             return false;
         }
         let broker = self.node.client.broker();
@@ -339,7 +342,9 @@ impl SlotHolder {
         progress.nothing_due = false;
         match broker.report_slot(&self.slot, progress.generation.0, Report::Retired).await {
             Ok(()) => progress.retired = true,
-            Err(error) => tracing::warn!(slot = %self.slot, %error, "not reported as empty yet"),
+            Err(error) => {
+                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as empty yet")
+            }
         }
         false
     }

@@ -1,5 +1,5 @@
-//! What the claimer does about orders: while the partition is paused it starts nothing, and a job
-//! that was cancelled does not start, or is told to stop.
+//! Applies the operators' commands to a claimer: while the partition is paused it starts no job; a
+//! cancelled job does not start, or is interrupted.
 
 use std::collections::HashSet;
 
@@ -14,20 +14,21 @@ use crate::run::mailbox::EntryKey;
 use crate::run::settle::unstarted;
 
 impl Claimer {
-    /// Follows the orders that are known.
+    /// Applies the commands that are known.
     pub(super) async fn apply_commands(&mut self, connection: &mut ClaimerConnection) {
         let paused = {
             let commands = self.setup.commands.borrow();
             if commands.known() != self.applied {
                 self.applied = commands.known();
-                let doubtful =
+                let maybe_cancelled =
                     self.held.iter().filter(|(_, held)| commands.may_cancel(held.cx.id()));
-                self.to_check = doubtful.map(|(key, _)| key.clone()).collect();
+                self.to_check = maybe_cancelled.map(|(key, _)| key.clone()).collect();
             }
             commands.is_paused()
         };
         if paused {
-            // What has not started waits with the others; what came in while the pause began too.
+            // Jobs that have not started go back to the queue, and so do jobs claimed while the
+            // pause began.
             self.reclaim_offered();
             for work in std::mem::take(&mut self.waiting) {
                 self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
@@ -38,7 +39,8 @@ impl Claimer {
             return;
         }
         if let Err(error) = self.check_cancelled().await {
-            // They are asked about again; one that starts meanwhile is told to stop then.
+            // The same jobs are checked again later; a job that starts meanwhile is interrupted
+            // then.
             self.back_off(&error.to_string());
         }
     }
@@ -70,7 +72,7 @@ impl Claimer {
         if cancelled.is_empty() {
             return Ok(());
         }
-        // What waits for a slot has no handler that could end it.
+        // A job that waits for a slot has no handler that could end it.
         self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
             if cancelled.contains(&(work.claim.lane, work.claim.entry.clone())) {

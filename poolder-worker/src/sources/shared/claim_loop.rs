@@ -1,5 +1,5 @@
-//! The loop of a claimer: it takes as many jobs as there are free slots, never more, hands them over,
-//! and settles those that have ended, in the same round trip as the next claim.
+//! The loop of a claimer: it claims as many jobs as there are free slots, never more, gives them to
+//! the slots, and settles the jobs that have ended, in the same round trip as the next claim.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,16 +17,17 @@ use crate::process::limits::FIRST_PAUSE;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::slot_set::SlotSet;
 
-/// While slots work jobs off one after the other, the rest of the jobs wait no longer than this
-/// for one of them to be done, before every free slot gets one.
+/// While awake slots work off the offered jobs, the claimer waits no longer than this for an event
+/// before it gives every free slot a job.
 const MAX_INLINE_WAIT: Duration = Duration::from_millis(2);
 
-/// A claim that the server had not finished when its line broke lands no later than this: the
-/// time it may block, and a margin.
+/// A claim that the server had not finished when its connection broke takes effect no later than
+/// this: the time that it may block, and a margin.
 const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
 impl Claimer {
-    /// Works until the node stops and nothing is held any more, or `HandBack` has passed its time.
+    /// Works until the node stops and nothing is held any more. In [`ShutdownPhase::Release`]
+    /// running jobs are interrupted.
     pub(crate) async fn run(mut self) -> SlotSet {
         let mut connection = ClaimerConnection::closed();
         let mut name = self.setup.identity.borrow().name.clone();
@@ -53,12 +54,13 @@ impl Claimer {
             }
             self.apply_commands(&mut connection).await;
             if self.dispatch() {
-                // SlotSet work these off without waiting for anything, and ring when they are done
-                // or one waits after all: what ends meanwhile is settled in one go.
+                // The awake slots work off these jobs. They notify the claimer when they are done,
+                // or when a handler waits after all; jobs that end meanwhile are settled together.
                 let patience = Instant::now() + MAX_INLINE_WAIT;
                 self.until_something(patience).await;
                 if Instant::now() >= patience {
-                    // A handler that blocks or computes says nothing of it.
+                    // A handler that blocks its thread or computes does not report this, so it
+                    // counts as waiting.
                     self.setup.slots.mailbox.handler_waits();
                 }
             } else {
@@ -67,9 +69,9 @@ impl Claimer {
         }
     }
 
-    /// Removes our consumers, so that deploys do not pile them up. One that holds something after
-    /// all, since a claim landed that we never heard of, is left to the rescuers, and so is one
-    /// that the server did not let us remove.
+    /// Removes this node's consumers, so that deploys do not accumulate them. A consumer that still
+    /// holds entries, since a claim took effect without a reply, is left to the rescuers, and so is
+    /// one that the server did not remove.
     async fn leave(&mut self, name: &NodeName) {
         let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
         let mut tries = 3;
@@ -78,13 +80,15 @@ impl Claimer {
                 match broker.remove_consumer(partition, lane, name).await {
                     Ok(true) => {}
                     Ok(false) => self.setup.slots.consumers_left = true,
-                    // A connection that broke long ago says so when it is used again.
+                    // A connection that broke long ago is noticed only when it is used again.
                     Err(error) if error.is_unknown() && tries > 0 => {
                         tries -= 1;
                         continue;
                     }
                     Err(error) => {
-                        tracing::debug!(%partition, %lane, %error, "a consumer stays");
+                        tracing::debug!(
+                            %partition, %lane, %error, "a consumer could not be removed"
+                        );
                         self.setup.slots.consumers_left = true;
                     }
                 }
@@ -93,7 +97,7 @@ impl Claimer {
         }
     }
 
-    /// Does the next thing: opens the line, adopts, settles and claims, or waits.
+    /// Takes the next step: opens the connection, adopts, settles and claims, or waits.
     async fn step(&mut self, connection: &mut ClaimerConnection, name: &NodeName) {
         let now = Instant::now();
         let must_settle = !self.settling.is_empty();
@@ -104,11 +108,12 @@ impl Claimer {
                 self.until_something(self.not_before).await;
             }
             ConnectionState::Closed => self.open(connection, name).await,
-            // What it claims would bear the old history, and be settled one by one for ever.
+            // Claims over this connection would carry the old history, so that each of them would
+            // need a careful settlement, one by one, as long as the connection is used.
             ConnectionState::Open(_) if std::mem::take(&mut self.outdated) => {
                 tracing::info!(
                     partition = %self.setup.partition,
-                    "the server has another history: the line to it is opened anew"
+                    "the server has another history: the connection is reopened"
                 );
             }
             ConnectionState::Open(mut open) => {
@@ -125,7 +130,8 @@ impl Claimer {
                 }
             }
             ConnectionState::Waiting { wait, info } if must_settle && now >= self.not_before => {
-                // The wait goes on meanwhile; its connection is not ours to use.
+                // The wait goes on meanwhile and occupies its connection, so this settlement uses
+                // another one.
                 let without_suspects = !info.suspects;
                 connection.state = ConnectionState::Waiting { wait, info };
                 let batch = std::mem::take(&mut self.settling);
@@ -134,7 +140,8 @@ impl Claimer {
                 let results = broker.settle(partition, limits, &batch).await;
                 self.apply_settled(batch, results);
                 if without_suspects && self.suspects_welcome() {
-                    // The suspect that ran is settled; the wait began without an eye on the next.
+                    // The suspect that ran is settled, but the wait began without the suspect lane:
+                    // it is ended, so that the next wait includes it.
                     connection.unblock(&self.setup.client).await;
                 }
             }
@@ -151,7 +158,8 @@ impl Claimer {
                 self.pause = FIRST_PAUSE;
                 (self.history, self.outdated) = (open.history(), false);
                 connection.state = ConnectionState::Open(Box::new(open));
-                // A reply may have been lost with the line before; and a claim may yet land.
+                // A reply may have been lost with the previous connection, and a late claim may
+                // still take effect.
                 connection.adopt_at = Some(Instant::now());
                 connection.late = Some(Instant::now() + LATE_CLAIMS);
             }
@@ -159,8 +167,9 @@ impl Claimer {
         }
     }
 
-    /// Takes in what the server thinks we hold and we know nothing of. On its own, such a finding
-    /// is believed after a lost reply only; else when two audits agree.
+    /// Adopts pending entries of this consumer that are missing from `held`. After a claim whose
+    /// reply was lost they are adopted at once; otherwise only if two successive audits list them,
+    /// as a settlement may be in flight.
     async fn adopt(
         &mut self,
         connection: &mut ClaimerConnection,
@@ -182,7 +191,7 @@ impl Claimer {
             }
             tracing::info!(
                 partition = %self.setup.partition, %lane, jobs = unknown.len(),
-                "adopting jobs whose claim was answered into the void"
+                "adopting jobs whose claim reply was lost"
             );
             let claimed = open.adopt(lane, &unknown).await?;
             self.take_claims(claimed, name, open.history().as_ref());
@@ -238,7 +247,8 @@ impl Claimer {
                         self.take_claims(claimed, name, open.history().as_ref());
                         connection.state = ConnectionState::Open(open);
                     }
-                    // The claim alone failed; the line is opened anew and adopts, to be sure.
+                    // Only the claim failed. The connection is reopened, and adopts entries in case
+                    // the claim took effect.
                     Err(error) => self.back_off(&error.to_string()),
                 }
             }
@@ -257,8 +267,8 @@ impl Claimer {
         name: &NodeName,
     ) {
         let setup = &mut self.setup;
-        let came = tokio::select! {
-            came = &mut wait => Some(came),
+        let waited = tokio::select! {
+            waited = &mut wait => Some(waited),
             () = setup.slots.mailbox.notified() => None,
             _ = setup.phase.changed() => None,
             _ = setup.target.changed() => None,
@@ -266,7 +276,7 @@ impl Claimer {
             _ = setup.commands.changed() => None,
             () = tokio::time::sleep_until(self.not_before), if !self.settling.is_empty() => None,
         };
-        match came {
+        match waited {
             None => connection.state = ConnectionState::Waiting { wait, info },
             Some((open, Ok(claimed))) => {
                 claimed.jobs.iter().for_each(|claim| self.lanes.note_jobs(claim.lane));
@@ -278,13 +288,14 @@ impl Claimer {
         }
     }
 
-    /// True when a suspect could start right away.
+    /// Returns true when a suspect could start at once.
     fn suspects_welcome(&self) -> bool {
         self.setup.suspects.available_permits() > 0
             && !self.held.keys().any(|(lane, _)| lane.is_suspect())
     }
 
-    /// Waits for a slot, a change of phase or name, or the time.
+    /// Waits for an event of a slot, a change of phase, target, name or commands, or the given
+    /// time.
     async fn until_something(&mut self, time: Instant) {
         let setup = &mut self.setup;
         let timed = time > Instant::now();

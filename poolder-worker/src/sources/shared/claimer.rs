@@ -1,5 +1,5 @@
-//! The claimer of a partition: the jobs it holds, those that wait for a slot, and those that wait to
-//! be settled.
+//! The claimer of a partition: the jobs it holds, those that wait for a slot, and those that wait
+//! to be settled.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settle::unstarted;
 use crate::run::slot_set::{SlotSet, TargetSize};
 
-/// What a claimer is made of.
+/// The parts of a new claimer.
 pub(crate) struct ClaimerSetup {
     pub(crate) client: Client,
     pub(crate) partition: Partition,
@@ -30,10 +30,10 @@ pub(crate) struct ClaimerSetup {
     pub(crate) slots: SlotSet,
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
-    /// One suspect runs in a node at a time.
+    /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
-    /// How many slots there shall be.
+    /// The number of slots that the pool shall have.
     pub(crate) target: watch::Receiver<TargetSize>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) commands: watch::Receiver<KnownCommands>,
@@ -41,29 +41,30 @@ pub(crate) struct ClaimerSetup {
 
 pub(crate) struct Claimer {
     pub(super) setup: ClaimerSetup,
-    /// Everything the server thinks we hold, until a settlement is answered for.
+    /// All entries that are pending for this consumer on the server, until the server has answered
+    /// their settlement.
     pub(super) held: HashMap<EntryKey, Held>,
-    /// Claimed beyond the free slots; these start first.
+    /// Jobs claimed in excess of the free slots; they start before newly claimed ones.
     pub(super) waiting: VecDeque<Work>,
     pub(super) free: Vec<usize>,
-    /// How many threads the runtime has.
+    /// The number of threads of the runtime.
     pub(super) threads: usize,
     ready: usize,
     pub(super) settling: Vec<Settlement>,
-    /// The history that the line saw when it was opened …
+    /// The server history that the connection saw when it was opened.
     pub(super) history: Option<Arc<str>>,
-    /// … and whether the server has another one by now.
+    /// True when the server has another history by now.
     pub(super) outdated: bool,
-    /// The orders that were followed last …
+    /// The commands that were applied last.
     pub(super) applied: Option<Commands>,
-    /// … and held jobs of which the server must be asked whether they were cancelled.
+    /// Held jobs for which the server must be asked whether they were cancelled.
     pub(super) to_check: Vec<EntryKey>,
     pub(super) lanes: Lanes,
     pub(super) pause: Duration,
     pub(super) not_before: Instant,
 }
 
-/// A claim, and how to reach its handler.
+/// A claimed entry, with the context through which its handler is interrupted.
 pub(super) struct Held {
     pub(super) cx: Context,
     pub(super) suspect: Option<OwnedSemaphorePermit>,
@@ -89,7 +90,7 @@ impl Claimer {
         }
     }
 
-    /// True while new jobs may be taken.
+    /// Returns true while the claimer may claim new jobs.
     pub(super) fn may_claim(&self) -> bool {
         *self.setup.phase.borrow() == ShutdownPhase::Run
             && self.setup.identity.borrow().claims
@@ -97,7 +98,7 @@ impl Claimer {
             && self.setup.liveness.is_acknowledged()
     }
 
-    /// Picks up what the slots have laid down.
+    /// Processes the events of the slots.
     pub(super) async fn collect(&mut self) {
         let target = *self.setup.target.borrow_and_update();
         if self.setup.slots.follow(target) {
@@ -130,7 +131,7 @@ impl Claimer {
             self.held.remove(key);
             return;
         };
-        // The next suspect need not wait for the answer to this one.
+        // The next suspect need not wait for the server's answer to this settlement.
         if key.0.is_suspect()
             && let Some(held) = self.held.get_mut(key)
         {
@@ -139,7 +140,7 @@ impl Claimer {
         self.settling.push(settlement);
     }
 
-    /// Takes in what a claim brought.
+    /// Takes over the entries of a claim.
     pub(super) fn take_claims(
         &mut self,
         claimed: Claimed,
@@ -153,16 +154,17 @@ impl Claimer {
             }
             tracing::error!(
                 partition = %self.setup.partition, entry = %found.entry, reason = %found.reason,
-                "an entry cannot be read, it goes to the dead as it is"
+                "an entry cannot be decoded, it is buried as it is"
             );
-            let cx = self.context_of_nothing();
+            let cx = self.context_of_undecodable();
             self.held.insert(key, Held { cx, suspect: None });
             self.settling.push(Settlement::bury_undecodable(found, owner.clone()));
         }
         let commands = self.setup.commands.borrow().clone();
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
-            // The same entry again: its group was lost and made anew. It is running already.
+            // The same entry was claimed again, since its group was lost and created again. It is
+            // held already.
             let std::collections::hash_map::Entry::Vacant(place) = self.held.entry(key) else {
                 continue;
             };
@@ -188,8 +190,9 @@ impl Claimer {
         }
     }
 
-    /// An unreadable entry has no handler, but is held until its burial is answered for.
-    fn context_of_nothing(&self) -> Context {
+    /// Returns a context for an undecodable entry. It has no handler, but it is held until the
+    /// server has answered its burial.
+    fn context_of_undecodable(&self) -> Context {
         Context::new(About {
             id: poolder_core::JobId::from_bytes([0; 16]),
             kind: "".into(),
@@ -203,7 +206,8 @@ impl Claimer {
         })
     }
 
-    /// Learns what became of settlements; what was not answered for is settled again.
+    /// Processes the results of settlements. A settlement that the server did not answer is
+    /// repeated.
     pub(super) fn apply_settled(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
         let mut failed = None;
         for (settlement, result) in batch.into_iter().zip(results) {
@@ -214,7 +218,7 @@ impl Claimer {
             tracing::trace!(
                 target: "poolder::settled", job = %settlement.job_id(),
                 applied = matches!(result, Settled::Applied),
-                completes = settlement.transition().completes(), "a settlement was answered for"
+                completes = settlement.transition().completes(), "the server answered a settlement"
             );
             match result {
                 Settled::Applied => {
@@ -234,7 +238,7 @@ impl Claimer {
                     );
                     self.held.remove(&key);
                 }
-                // Believed without another look.
+                // The mutation `verification` leaves out the careful settlement.
                 Settled::Epoch if mutated("verification") => {
                     self.held.remove(&key);
                 }
@@ -254,24 +258,25 @@ impl Claimer {
         }
     }
 
-    /// After a failure: says so, and lets a moment pass, longer each time.
+    /// Logs a failure and delays the next request, longer after each further failure.
     pub(super) fn back_off(&mut self, error: &str) {
         tracing::warn!(
             partition = %self.setup.partition, error, retry_in = ?self.pause,
-            held = self.held.len(), "the server could not be asked, going on by myself"
+            held = self.held.len(), "a request to the server failed, running jobs go on"
         );
         self.not_before = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// Jobs that no slot has come for wait here again.
+    /// Moves offered jobs that no slot has taken back in front of the waiting jobs.
     pub(super) fn reclaim_offered(&mut self) {
         let mut jobs = self.setup.slots.mailbox.reclaim();
         jobs.append(&mut self.waiting);
         self.waiting = jobs;
     }
 
-    /// On the way out: what did not start goes back at once; in the second phase, all of it.
+    /// At shutdown, releases the jobs that have not started; in [`ShutdownPhase::Release`] also
+    /// interrupts all running jobs.
     pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
         self.reclaim_offered();
         for work in std::mem::take(&mut self.waiting) {
@@ -282,7 +287,7 @@ impl Claimer {
         }
     }
 
-    /// The node was declared dead: others run what we held.
+    /// Drops all claims of the old name: the node was declared dead, and other nodes run its jobs.
     pub(super) fn abandon_claims(&mut self, old: &str, new: &str) {
         tracing::error!(
             partition = %self.setup.partition, old, new, jobs = self.held.len(),
@@ -296,7 +301,7 @@ impl Claimer {
     }
 }
 
-/// What the handler of a claim is told.
+/// Returns the context for the handler of a claim.
 fn context(setup: &ClaimerSetup, claim: &Claim, timeout: Option<Duration>) -> Context {
     Context::new(About {
         id: claim.job_id(),

@@ -11,21 +11,22 @@ use tokio::time::Instant;
 use crate::run::erased::BoxFuture;
 use crate::run::mailbox::EntryKey;
 
-/// How often the claimer compares what it holds with what the server thinks it holds.
+/// How often the claimer compares `held` with its pending entries on the server.
 pub(super) const AUDIT: Duration = Duration::from_secs(30);
-/// And how often while it holds nothing and claims nothing.
+/// How often the claimer compares them while it holds and claims nothing.
 pub(super) const IDLE_AUDIT: Duration = Duration::from_secs(5 * 60);
 
 pub(super) type Wait = BoxFuture<'static, (ClaimConnection, Result<Claimed, Error>)>;
 
 pub(super) struct ClaimerConnection {
     pub(super) state: ConnectionState,
-    /// When to look for claims whose reply was lost …
+    /// When to look for claims whose reply was lost.
     pub(super) adopt_at: Option<Instant>,
-    /// … and again, for those that landed late.
+    /// When to look again, for claims that took effect late.
     pub(super) late: Option<Instant>,
     pub(super) audit_at: Instant,
-    /// Seen at the last audit only: a claim may have been settled while we looked.
+    /// Entries missing from `held` at the last audit only. Their settlements may have been in
+    /// flight during the audit.
     pub(super) doubtful: HashSet<EntryKey>,
 }
 
@@ -35,11 +36,11 @@ pub(super) enum ConnectionState {
     Waiting { wait: Wait, info: WaitInfo },
 }
 
-/// What is to be known of a wait while it goes on.
+/// Facts about a wait that is going on.
 pub(super) struct WaitInfo {
     pub(super) id: Option<ConnectionId>,
     pub(super) unblocked: bool,
-    /// It brings suspects, too.
+    /// True when the wait includes the suspect lane.
     pub(super) suspects: bool,
 }
 
@@ -59,14 +60,14 @@ impl ClaimerConnection {
         matches!(self.state, ConnectionState::Waiting { .. })
     }
 
-    /// From a claim on, audits are frequent again.
+    /// Makes audits frequent again after a claim.
     pub(super) fn audit_soon(&mut self, claimed: &Claimed) {
         if !claimed.is_empty() {
             self.audit_at = self.audit_at.min(Instant::now() + AUDIT);
         }
     }
 
-    /// Ends a wait early, once.
+    /// Ends a wait early. Each wait is ended once only.
     pub(super) async fn unblock(&mut self, client: &Client) {
         if let ConnectionState::Waiting { info: WaitInfo { id: Some(id), unblocked, .. }, .. } =
             &mut self.state
@@ -76,7 +77,7 @@ impl ClaimerConnection {
         }
     }
 
-    /// Drops the connection. What a wait may still bring lands under a name that is dead.
+    /// Drops the connection. Jobs that a wait may still claim are claimed under a dead name.
     pub(super) async fn close(&mut self, client: &Client) {
         self.unblock(client).await;
         self.state = ConnectionState::Closed;
@@ -84,8 +85,8 @@ impl ClaimerConnection {
     }
 }
 
-/// Starts to wait for a job of any lane, or of any but that of the suspects. The connection comes
-/// back with the job.
+/// Starts to wait for a job of any lane; with `suspects` false, the suspect lane is left out. The
+/// future returns the connection together with the job.
 pub(super) fn start_wait(mut open: Box<ClaimConnection>, suspects: bool) -> Wait {
     let lanes: Vec<Lane> =
         Lane::ALL.into_iter().filter(|lane| suspects || !lane.is_suspect()).collect();

@@ -1,4 +1,5 @@
-//! How many jobs to claim, which of them goes to which free slot, and how many slots are woken.
+//! Decides how many jobs to claim, which of them goes to which free slot, and how many slots are
+//! woken.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use poolder_core::policy::decide::Ending;
 use super::claimer::Claimer;
 use crate::run::settle::unstarted;
 
-/// No more jobs are claimed in one read: a reply has to fit into memory, and what was claimed at
-/// once is removed at once, by one script, when it has ended together.
+/// Limits how many jobs one read claims: a reply has to fit into memory, and a claimed range that
+/// has ended together is removed by one script call.
 const MAX_CLAIM: usize = 250;
 
 impl Claimer {
-    /// How many jobs to claim: one per free slot that has nothing waiting for it.
+    /// Returns how many jobs to claim: one per free slot that has no job waiting for it.
     pub(super) fn wanted(&self) -> usize {
         if !self.may_claim() {
             return 0;
@@ -22,9 +23,9 @@ impl Claimer {
         self.free.len().saturating_sub(given).min(MAX_CLAIM)
     }
 
-    /// True when all but a few of the jobs held have ended, and these are about to: other threads
-    /// run them, and no handler has waited. What was claimed at once is removed most cheaply at
-    /// once.
+    /// Returns true if settling should be delayed for a moment: fewer jobs than runtime threads
+    /// still run and no handler has waited, so the rest will end soon. A claimed range is removed
+    /// most cheaply as a whole.
     pub(super) fn should_delay_settling(&self) -> bool {
         let running = self.held.len().saturating_sub(self.settling.len());
         (1..self.threads).contains(&running)
@@ -32,10 +33,11 @@ impl Claimer {
             && !self.setup.slots.mailbox.has_waiting_handler()
     }
 
-    /// Gives waiting jobs to free slots; a suspect only when no other runs in this node. While
-    /// handlers end without waiting for anything, no more slots are woken than there are threads
-    /// to run them: these do the work of the others. True when jobs were left for them to do so,
-    /// even if they are through by now: then there are words to pick up first.
+    /// Gives waiting jobs to free slots; a suspect only when no other suspect runs in this node.
+    /// While handlers end without waiting, no more slots are woken than the runtime has threads;
+    /// the awake slots also run the jobs of the slots that sleep. Returns true when jobs were
+    /// offered to awake slots, even if these have run them by now: the events have to be processed
+    /// first.
     pub(super) fn dispatch(&mut self) -> bool {
         let mut left_before = self.setup.slots.mailbox.offered();
         if self.waiting.is_empty() && left_before == 0 {
@@ -53,8 +55,9 @@ impl Claimer {
             if work.claim.lane.is_suspect() {
                 let permit = Arc::clone(&self.setup.suspects).try_acquire_owned();
                 let Some(permit) = permit.ok().filter(|_| room) else {
-                    // One that cannot start goes back at once: were it still held when the node
-                    // dies of another job, it would be buried for what it did not do.
+                    // A suspect that cannot start is released at once: if the node died of another
+                    // job while it held this suspect, it would be buried for a crash that it did
+                    // not cause.
                     self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
                     continue;
                 };
@@ -72,10 +75,11 @@ impl Claimer {
             given.extend(self.free.pop().map(|slot| (slot, work)));
         }
         let leaves = left_before + left.len() > 0;
-        // First, so that a slot that is woken and done before the next line finds them.
+        // Offered first, so that a slot that is woken and done before the next statement finds
+        // these jobs.
         self.setup.slots.mailbox.offer(left);
         for (slot, work) in given {
-            // A slot that said it was free has room; one that is gone is not used again.
+            // A slot that reported to be free has room; a slot that is gone is not used again.
             if let Some(work) = self.setup.slots.give(slot, work) {
                 kept.push_back(work);
             }

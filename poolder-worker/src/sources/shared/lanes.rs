@@ -1,4 +1,4 @@
-//! Which lane to claim from next.
+//! Decides which lane to claim from next.
 
 use std::time::Duration;
 
@@ -6,63 +6,65 @@ use poolder_core::Lane;
 use poolder_core::broker::Depths;
 use tokio::time::Instant;
 
-/// One claim in so many reads the lanes from the bottom, so that `low` never starves.
+/// One in this many claims tries the lanes in reverse order, so that `low` never starves.
 const BOTTOM_UP: u64 = 16;
 
-/// While a lane has jobs, what is known of the others may be this old: a better job that comes
-/// meanwhile waits that much longer behind those that take no time at all.
-const FRESH: Duration = Duration::from_millis(3);
+/// How long the depths of the lanes stay valid while a lane has jobs. A job that arrives in a
+/// better lane meanwhile waits up to this much longer, behind jobs that take next to no time.
+const DEPTHS_VALIDITY: Duration = Duration::from_millis(3);
 
-/// What is known of the lanes.
+/// The depths of the lanes, as far as they are known.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     depths: Depths,
-    /// Until when these will do; no longer than there are jobs to claim.
+    /// Until when `depths` is valid; `None` when the server must be asked again, as after a claim
+    /// that emptied a lane.
     fresh_until: Option<Instant>,
     last: Lane,
-    turn: u64,
+    picks: u64,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self { depths: [0; 5], fresh_until: None, last: Lane::Normal, turn: 0 }
+        Self { depths: [0; 5], fresh_until: None, last: Lane::Normal, picks: 0 }
     }
 }
 
 impl Lanes {
-    /// The lane to claim from: the best that has jobs. `None` when all seem empty.
+    /// Returns the lane to claim from: the best one that has jobs; `None` when all seem empty.
     pub(crate) fn pick(&mut self, suspects: bool) -> Option<Lane> {
         let usable =
             |lane: &Lane| self.depths[lane.index()] > 0 && (suspects || !lane.is_suspect());
-        let found = if (self.turn + 1).is_multiple_of(BOTTOM_UP) {
+        let found = if (self.picks + 1).is_multiple_of(BOTTOM_UP) {
             Lane::ALL.into_iter().rev().find(usable)
         } else {
             Lane::ALL.into_iter().find(usable)
         };
         if let Some(lane) = found {
-            self.turn += 1;
+            self.picks += 1;
             self.last = lane;
         }
         found
     }
 
-    /// The lane that had jobs last: worth a look when a round trip is made anyway.
+    /// Returns the lane that had jobs last, to claim from when a round trip is made anyway. It is
+    /// never the suspect lane.
     pub(crate) fn likely(&self) -> Lane {
         if self.last.is_suspect() { Lane::Normal } else { self.last }
     }
 
-    /// Takes over what the server said before the claim.
+    /// Takes over the depths that the server reported before the claim.
     pub(crate) fn learn(&mut self, depths: Depths) {
         self.depths = depths;
-        self.fresh_until = Some(Instant::now() + FRESH);
+        self.fresh_until = Some(Instant::now() + DEPTHS_VALIDITY);
     }
 
-    /// True when the server must be asked again.
+    /// Returns true when the server must be asked for the depths again.
     pub(crate) fn are_stale(&self) -> bool {
         self.fresh_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// A claim of up to `wanted` jobs brought `got`.
+    /// Notes that a claim of up to `wanted` jobs returned `got` jobs.
     pub(crate) fn claimed(&mut self, lane: Lane, wanted: usize, got: usize) {
         if got < wanted {
             self.fresh_until = None;
@@ -74,7 +76,7 @@ impl Lanes {
         }
     }
 
-    /// Jobs came from this lane, so that more may be there.
+    /// Notes that jobs came from this lane, so that it may have more.
     pub(crate) fn note_jobs(&mut self, lane: Lane) {
         self.depths[lane.index()] = self.depths[lane.index()].max(1);
     }
@@ -103,7 +105,7 @@ mod tests {
         let mut lanes = Lanes::default();
         lanes.learn([0, 3, 0, 0, 0]);
         assert_eq!((lanes.pick(false), lanes.pick(true)), (None, Some(Lane::Suspect)));
-        assert_eq!(lanes.likely(), Lane::Normal, "suspects are never claimed on speculation");
+        assert_eq!(lanes.likely(), Lane::Normal, "suspects are never claimed without known depths");
     }
 
     #[test]
@@ -112,9 +114,9 @@ mod tests {
         lanes.learn([0, 0, 0, 10, 0]);
         lanes.claimed(Lane::Normal, 10, 10);
         assert_eq!(lanes.pick(true), Some(Lane::Normal));
-        assert!(!lanes.are_stale(), "there is more where that came from");
+        assert!(!lanes.are_stale(), "the lane may have more jobs");
         lanes.claimed(Lane::Normal, 10, 3);
         assert_eq!(lanes.pick(true), None);
-        assert!(lanes.are_stale(), "the others are to be looked at");
+        assert!(lanes.are_stale(), "the depths of the other lanes must be read");
     }
 }

@@ -16,10 +16,11 @@ use crate::run::slot_set::{SlotSet, TargetSize};
 use crate::services::node_context::NodeContext;
 use crate::services::spawn::spawn_all;
 
-/// A pool that broke is started again after this pause.
+/// How long to wait before a claimer that panicked is restarted.
 const RESTART: Duration = Duration::from_secs(1);
 
-/// Runs a shared pool until its phase ends it.
+/// Runs a shared pool until its phase ends it. Returns false when a slot did not end or consumers
+/// stay behind.
 pub(crate) async fn run_shared(
     plan: PoolPlan,
     node: NodeContext,
@@ -61,7 +62,7 @@ pub(crate) async fn run_shared(
         match slots {
             Ok(slots) => break slots.stop(LAST_CALL).await,
             Err(error) => {
-                tracing::error!(queue = %spec.queue, %error, "a pool broke and is started again");
+                tracing::error!(queue = %spec.queue, %error, "a pool panicked and is restarted");
                 tokio::time::sleep(RESTART).await;
             }
         }
