@@ -320,7 +320,7 @@ impl SlotHolder {
         match broker.report_slot(&self.slot, generation, Report::Drained).await {
             Ok(()) => progress.drained = true,
             Err(error) => {
-                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as drained yet")
+                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as drained yet");
             }
         }
     }
@@ -343,7 +343,7 @@ impl SlotHolder {
         match broker.report_slot(&self.slot, progress.generation.0, Report::Retired).await {
             Ok(()) => progress.retired = true,
             Err(error) => {
-                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as empty yet")
+                tracing::warn!(slot = %self.slot, %error, "the slot is not reported as empty yet");
             }
         }
         false
