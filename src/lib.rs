@@ -53,8 +53,8 @@ pub use poolder_client::{
 };
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,
-    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, Receipt, RetryPlacement,
-    ScheduleInfo, SealedBatch, SlotView, Stored,
+    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt,
+    RetryPlacement, ScheduleInfo, SealedBatch, SlotView, Stored, When,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};

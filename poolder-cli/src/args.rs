@@ -59,7 +59,7 @@ impl Common {
             config = config.namespace(name);
         }
         let client = Client::new(config)?;
-        client.broker().ping().await?;
+        client.ping().await?;
         Ok(client)
     }
 }

@@ -34,7 +34,7 @@ impl Client {
     /// to do.
     pub async fn from_env() -> Result<Self, Error> {
         let client = Self::new(Config::from_env())?;
-        client.broker.ping().await?;
+        client.ping().await?;
         Ok(client)
     }
 
@@ -44,7 +44,7 @@ impl Client {
     /// As [`Client::from_env`].
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let client = Self::new(Config::new(url))?;
-        client.broker.ping().await?;
+        client.ping().await?;
         Ok(client)
     }
 
@@ -88,7 +88,18 @@ impl Client {
         Ok(BatcherHandle::new(Arc::clone(shared)))
     }
 
-    /// Returns the connection to Redis, for code that builds directly on it.
+    /// Checks that the server answers.
+    ///
+    /// # Errors
+    /// Returns an error when the server cannot be reached or refuses the connection, in a sentence
+    /// that says what to do.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.broker.ping().await
+    }
+
+    /// Returns the handle to Redis that the crates of the project share; no part of the public
+    /// interface.
+    #[doc(hidden)]
     #[must_use]
     pub fn broker(&self) -> &Broker {
         &self.broker

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use poolder::{Config, Format, JobId, Lane, Policy, QueueName, Timestamp};
 use poolder_core::broker::{
-    Broker, ClaimConnection, DeadLimits, Durability, NewJob, NodeName, Settled, Settlement, Stored,
-    When,
+    Broker, ClaimConnection, DeadLimits, Durability, NodeName, PreparedJob, Settled, Settlement,
+    Stored, When,
 };
 use poolder_core::policy::decide::{Ending, Return, Transition, Wait, decide};
 use poolder_core::{Claim, Counters, Entry, Envelope, Partition};
@@ -108,7 +108,7 @@ struct Machine {
     partition: Partition,
     lines: Vec<ClaimConnection>,
     claims: Vec<Held>,
-    jobs: Vec<NewJob>,
+    jobs: Vec<PreparedJob>,
     reference: Reference,
     waits: u32,
     /// No script was asked for since the server forgot them.
@@ -207,7 +207,7 @@ impl Machine {
         let envelope = Envelope::build(id, "k", 1, &policy, Format::Json, write).unwrap();
         let idempotent = Some(HOUR);
         let (partition, durability) = (self.partition.clone(), Durability::default());
-        let new = NewJob { partition, lane, when, envelope, idempotent, durability };
+        let new = PreparedJob { partition, lane, when, envelope, idempotent, durability };
         let stored = self.broker.enqueue(&new).await.unwrap().stored;
         self.jobs.push(new);
         self.reference.store(place);

@@ -89,6 +89,19 @@ fn redis_is_spoken_in_the_broker_only() {
 }
 
 #[test]
+fn the_facade_does_not_expose_the_broker() {
+    let facade = read(&root().join("src/lib.rs"));
+    let names =
+        |name: &&str| facade.split(|c: char| !c.is_alphanumeric()).any(|word| word == *name);
+    let exposed = ["Broker", "Settlement", "Claim", "NodeName"].into_iter().filter(names);
+    none(&exposed.map(|name| format!("src/lib.rs exports {name}")).collect::<Vec<_>>());
+    let client = read(&root().join("poolder-client/src/client.rs"));
+    let (before, _) = client.split_once("pub fn broker(").expect("Client::broker");
+    let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+    assert!(attributes.contains("#[doc(hidden)]"), "Client::broker is not part of the interface");
+}
+
+#[test]
 fn keys_are_spelled_in_one_file() {
     let mut wrong = vec![];
     for folder in PUBLISHED {

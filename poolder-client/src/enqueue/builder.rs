@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use poolder_core::broker::{Durability, NewJob, Receipt, When};
+use poolder_core::broker::{Durability, PreparedJob, Receipt, When};
 use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
 
 use crate::client::Client;
@@ -61,7 +61,7 @@ impl Client {
     /// one result per job, in order; a job that could not be prepared keeps its error.
     pub async fn enqueue_prepared(
         &self,
-        prepared: Vec<Result<NewJob, Error>>,
+        prepared: Vec<Result<PreparedJob, Error>>,
     ) -> Vec<Result<Receipt, Error>> {
         let mut good = Vec::with_capacity(prepared.len());
         let mut places = Vec::with_capacity(prepared.len());
@@ -173,7 +173,7 @@ impl<'c, J: Job> Enqueue<'c, J> {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal queue, kind, lane or policy, [`Error::is_too_large`]
     /// for a payload above 1 MiB, [`Error::is_codec`] when the payload cannot be serialized.
-    pub fn prepare(&self) -> Result<NewJob, Error> {
+    pub fn prepare(&self) -> Result<PreparedJob, Error> {
         if matches!(self.lane, Lane::Front | Lane::Suspect) {
             return Err(Error::invalid(format!(
                 "lane {} is Poolder's own: use high, normal or low",
@@ -195,7 +195,7 @@ impl<'c, J: Job> Enqueue<'c, J> {
         }
         self.durability.check()?;
         let Self { lane, when, idempotent, durability, .. } = *self;
-        Ok(NewJob { lane, when, idempotent, durability, ..plain(envelope, queue) })
+        Ok(PreparedJob { lane, when, idempotent, durability, ..plain(envelope, queue) })
     }
 }
 

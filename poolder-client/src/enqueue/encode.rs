@@ -1,6 +1,6 @@
 //! Builds the stored form of a job.
 
-use poolder_core::broker::{Durability, NewJob, When};
+use poolder_core::broker::{Durability, PreparedJob, When};
 use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
 
 /// Payload size in bytes above which a warning is logged: Redis holds payloads in memory, twice
@@ -26,8 +26,8 @@ pub(crate) fn encode<J: Job>(
 }
 
 /// Returns a new job with the default options.
-pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> NewJob {
-    NewJob {
+pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> PreparedJob {
+    PreparedJob {
         partition: Partition::first(queue),
         lane: Lane::Normal,
         when: When::Now,

@@ -1,7 +1,7 @@
 //! The schedules of a queue, for operators and for code that changes schedules at run time.
 
 use poolder_core::broker::{
-    Declaration, Declared, Durability, NewJob, Receipt, ScheduleInfo, When,
+    Declaration, Declared, Durability, PreparedJob, Receipt, ScheduleInfo, When,
 };
 use poolder_core::{
     Error, JobId, Partition, QueueName, Schedule, Status, Timestamp, check_schedule_name,
@@ -213,7 +213,7 @@ impl Schedules {
         let envelope = info.job_of_now(JobId::generate())?;
         let (partition, lane) = (self.partition.clone(), info.schedule.lane);
         let (when, durability) = (When::Now, Durability::Memory);
-        let new = NewJob { partition, lane, when, envelope, idempotent: None, durability };
+        let new = PreparedJob { partition, lane, when, envelope, idempotent: None, durability };
         self.client.broker().enqueue(&new).await
     }
 

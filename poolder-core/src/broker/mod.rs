@@ -47,7 +47,7 @@ pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeName};
 pub use jobs::claim::{ClaimConnection, Claimed, ConnectionId, Exchange};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
-pub use jobs::enqueue::{NewJob, Receipt, Stored, When};
+pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };

@@ -45,7 +45,7 @@ pub async fn run(run: Run) -> ! {
 async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
     let order = &run.order;
     let client = Client::new(Config::new(&order.url))?;
-    client.broker().ping().await?;
+    client.ping().await?;
     let meter = Meter::new(order.jobs);
     let slots = order.concurrency;
     match order.work {

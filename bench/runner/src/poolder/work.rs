@@ -12,7 +12,7 @@ const BULK: u64 = 1000;
 
 /// Opens the connection and registers the queue, so that neither is measured.
 pub(super) async fn warm_up(client: &Client) {
-    let _ = client.broker().ping().await;
+    let _ = client.ping().await;
 }
 
 /// `concurrency` callers, one job at a time each.

@@ -22,7 +22,7 @@ const MAX_RESENDS: u32 = 4;
 
 /// A job to be stored in a queue.
 #[derive(Debug, Clone)]
-pub struct NewJob {
+pub struct PreparedJob {
     /// The partition that stores the job.
     pub partition: Partition,
     /// The lane in which the job waits once it is ready.
@@ -99,7 +99,7 @@ impl Broker {
     /// when the reply was lost, or the durability was not confirmed: the job may be stored, and
     /// [`Error::job_id`] returns its id. An idempotent job is sent again up to 4 times before
     /// either error is returned.
-    pub async fn enqueue(&self, new: &NewJob) -> Result<Receipt, Error> {
+    pub async fn enqueue(&self, new: &PreparedJob) -> Result<Receipt, Error> {
         let keys = self.keys(&new.partition);
         let cmd = command(new, &keys);
         let mut sent = 0;
@@ -126,7 +126,7 @@ impl Broker {
     /// Stores many jobs in pipelines of at most 500. Returns one result per job, in order. When a
     /// pipeline fails, the jobs in it get the error of the pipeline, for example an unknown outcome
     /// after a lost connection, and the later jobs are not sent and get [`Error::is_refused`].
-    pub async fn enqueue_many(&self, jobs: &[NewJob]) -> Vec<Result<Receipt, Error>> {
+    pub async fn enqueue_many(&self, jobs: &[PreparedJob]) -> Vec<Result<Receipt, Error>> {
         let mut results = Vec::with_capacity(jobs.len());
         let mut rest = jobs;
         while !rest.is_empty() {
@@ -185,7 +185,7 @@ impl Broker {
 
 /// Returns the same error for each of the jobs.
 fn same_error<'a>(
-    jobs: &'a [NewJob],
+    jobs: &'a [PreparedJob],
     error: &Error,
 ) -> impl Iterator<Item = Result<Receipt, Error>> + use<'a> {
     let (text, unknown) = (error.to_string(), error.is_unknown());
@@ -195,7 +195,7 @@ fn same_error<'a>(
     })
 }
 
-impl NewJob {
+impl PreparedJob {
     /// Returns whether a single `XADD` stores the job.
     fn is_plain(&self) -> bool {
         self.when == When::Now && self.idempotent.is_none()
@@ -223,7 +223,7 @@ impl NewJob {
     }
 }
 
-fn command(new: &NewJob, keys: &PartitionKeys) -> Cmd {
+fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
     let lane = keys.lane(new.lane);
     if new.is_plain() {
         let mut cmd = Cmd::with_capacity(5, lane.len() + new.envelope.as_bytes().len() + 8);
@@ -252,7 +252,7 @@ fn command(new: &NewJob, keys: &PartitionKeys) -> Cmd {
 
 /// Returns how many of the jobs go into the next pipeline. All have the durability of the first job
 /// and, beyond [`Durability::Memory`], its partition, since one wait confirms them all.
-fn bulk_len(jobs: &[NewJob]) -> usize {
+fn bulk_len(jobs: &[PreparedJob]) -> usize {
     let mut bytes = 0;
     let fits = jobs.iter().take(BULK_JOBS).take_while(|new| {
         bytes += new.envelope.as_bytes().len();

@@ -54,7 +54,7 @@ async fn main() {
             ];
             // what a restart or a failover does to the script cache
             tokio::time::sleep(Duration::from_millis(100)).await;
-            c.broker().ping().await.unwrap();
+            c.ping().await.unwrap();
             println!("flush");
             wait_line();
             for r in c.enqueue_prepared(jobs).await {
