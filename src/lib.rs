@@ -29,10 +29,10 @@
 //! }
 //! ```
 //!
-//! This package only puts together what lives in `poolder-core`, `poolder-client`,
-//! `poolder-worker` and `poolder-macros`.
+//! This package only re-exports the items of `poolder-core`, `poolder-client`, `poolder-worker`
+//! and `poolder-macros`.
 
-/// What most programs need: `use poolder::prelude::*;`.
+/// The items that most programs need: `use poolder::prelude::*;`.
 pub mod prelude {
     pub use poolder_client::Client;
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
@@ -72,7 +72,7 @@ pub use poolder_worker::{
     Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn, worker_fn,
 };
 
-/// What macros write into a user's code; no part of the public interface.
+/// Items that the macros name in a user's code; no part of the public interface.
 #[doc(hidden)]
 pub use poolder_core::__private;
 

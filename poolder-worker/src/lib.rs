@@ -2,7 +2,7 @@
 //!
 //! The folders are layers. Each imports only those above it in this table.
 //!
-//! | folder | what it holds |
+//! | folder | contents |
 //! |---|---|
 //! | `process` | the state of this process: liveness, commands of operators, limits |
 //! | `run` | workers, slots and pools: one attempt at a job, from decoding to its settlement |
@@ -10,11 +10,11 @@
 //! | `sources` | the three ways in which a job reaches `run`: shared, addressed, broadcast |
 //! | `node` | composition: a node, the pools it runs, its handle and its shutdown |
 //! | `batcher` | a pool whose jobs are batches of gathered entries |
-//! | `scheduler` | code whose jobs recur, and schedules declared in code |
+//! | `scheduler` | recurring jobs and their code, and schedules declared in code |
 //! | `tasker` | bounded concurrency inside one process, without Redis; imports `run` only |
 //!
-//! `batcher`, `scheduler` and `tasker` do not import one another. Users take all of this from the
-//! `poolder` facade.
+//! `batcher`, `scheduler` and `tasker` do not import one another. Users import these types from
+//! the `poolder` facade.
 
 mod batcher;
 mod node;

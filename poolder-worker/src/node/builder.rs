@@ -1,4 +1,4 @@
-//! The process: what it starts, what it watches, and the order in which it stops.
+//! A node: its builder, its start, and the order of its shutdown.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -27,7 +27,7 @@ use crate::services::spawn::spawn_listener;
 pub struct Node;
 
 impl Node {
-    /// Starts to describe a node.
+    /// Returns a builder for a node whose pools claim jobs through `client`.
     ///
     /// ```no_run
     /// # use poolder_worker::{worker_fn, Context, Node, Pool, Result};
@@ -54,9 +54,9 @@ impl Node {
     }
 }
 
-/// Something that a node can be given: a pool, or what builds on one.
+/// A part that a node can be built from: a pool, or a type that adds pools and hooks.
 pub trait Component {
-    /// Adds it to the node.
+    /// Adds this component to the node.
     fn install(self, node: NodeBuilder) -> NodeBuilder;
 }
 
@@ -68,7 +68,7 @@ impl Component for Pool {
 
 type BeforeStart = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// A node that is being described.
+/// Builds a node: its pools, its hooks and its limits.
 #[must_use = "a node runs when run() is awaited"]
 pub struct NodeBuilder {
     client: Client,
@@ -90,21 +90,23 @@ impl std::fmt::Debug for NodeBuilder {
 }
 
 impl NodeBuilder {
-    /// Adds a component: a [`Pool`], or what the macros build.
-    #[expect(clippy::should_implement_trait, reason = "nobody adds nodes with +")]
+    /// Adds a component: a [`Pool`], a [`Batcher`](crate::Batcher), a
+    /// [`Scheduler`](crate::Scheduler), a [`Crontab`](crate::Crontab), or a type that a macro has
+    /// made a component.
+    #[expect(clippy::should_implement_trait, reason = "adding a component is not arithmetic")]
     pub fn add(self, component: impl Component) -> Self {
         component.install(self)
     }
 
-    /// Adds a pool. A queue has one pool in a process.
+    /// Adds a pool. A node can have one pool per queue.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pools.push(pool);
         self
     }
 
-    /// Does something when the server was found fit, before the first job is claimed: declares
-    /// schedules, or checks a database. While the server does not answer it is tried again; any
-    /// other error ends the node.
+    /// Adds a hook that runs after the server has passed its checks and before the first job is
+    /// claimed: to declare schedules, or to check a database. While the server does not answer,
+    /// the checks and all hooks are repeated; any other error ends the node.
     pub fn before_start<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(Client) -> R + Send + Sync + 'static,
@@ -114,34 +116,37 @@ impl NodeBuilder {
         self
     }
 
-    /// How long running jobs may take to finish once the node is told to stop; then they are
-    /// cancelled and handed back. Default 25 s: keep it below what your supervisor grants.
+    /// Sets how long running jobs may take to finish once the node stops. Jobs that still run then
+    /// are cancelled and released. Default 25 s: keep it below the time that your supervisor
+    /// grants.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// How many dead jobs are kept per queue, and how long. Default 10,000 and 90 days.
+    /// Limits the dead jobs that are kept per queue, by their count and their age. Default 10,000
+    /// and 90 days.
     pub fn keep_dead(mut self, count: u64, age: Duration) -> Self {
         self.limits = DeadLimits { count, age };
         self
     }
 
-    /// A handle by which the pools of the node can be changed while it runs. A node that has one
-    /// may start without any pool.
+    /// Returns a handle that changes the pools of the node while it runs. A node with a handle may
+    /// start without a pool.
     #[must_use]
     pub fn handle(&mut self) -> NodeHandle {
         self.requests.get_or_insert_with(NodeHandle::new).0.clone()
     }
 
-    /// Runs until SIGTERM or SIGINT, then stops in order. A second signal exits at once.
+    /// Runs the node until SIGTERM or SIGINT, then shuts it down as [`NodeBuilder::run_until`]
+    /// does. A second signal exits the process at once, with code 130.
     ///
     /// # Errors
-    /// As [`NodeBuilder::run_until`].
+    /// Returns the errors of [`NodeBuilder::run_until`].
     pub async fn run(self) -> Result<(), Error> {
         let stop = async {
             signal().await;
-            tracing::info!("told to stop: finishing what runs; a second signal exits at once");
+            tracing::info!("signal received: finishing running jobs; a second signal exits at once");
             tokio::spawn(async {
                 signal().await;
                 std::process::exit(130);
@@ -150,14 +155,14 @@ impl NodeBuilder {
         self.run_until(stop).await
     }
 
-    /// Runs until the future ends, then stops in order: no more claims, running jobs finish within
-    /// the shutdown timeout, the rest is cancelled and handed back, leases are resigned, the node
-    /// leaves the roster.
+    /// Runs the node until `stop` ends, then shuts it down in order: the node claims no more jobs,
+    /// running jobs finish within the shutdown timeout, jobs that still run are cancelled and
+    /// released, leases are resigned, and the node leaves the roster.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a node that cannot work as described, [`Error::is_auth`] and
-    /// [`Error::is_unsupported`] for a server that will not have it. An unreachable server is no
-    /// error: the node waits for it.
+    /// [`Error::is_invalid`] for a node that cannot work as built, [`Error::is_auth`] when the
+    /// server refuses the login, [`Error::is_unsupported`] when the server cannot be used. An
+    /// unreachable server is no error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let plans = plan(self.pools, self.requests.is_some())?;
         tokio::pin!(stop);
@@ -167,14 +172,16 @@ impl NodeBuilder {
         }
         let mut running = Running::start(self.client, self.limits, self.shutdown_timeout, plans)?;
         let mut requests = self.requests.map(|(_, requests)| requests);
-        let order = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
+        let next = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
             Some(requests) => requests.recv().await,
             None => std::future::pending().await,
         };
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(order) = order(&mut requests) => order.carry_out(&mut running.pools).await,
+                Some(request) = next(&mut requests) => {
+                    request.carry_out(&mut running.pools).await;
+                }
             }
         }
         running.stop().await;
@@ -241,23 +248,24 @@ impl Running {
         Ok(Self { pools, services, stop_services, heartbeat })
     }
 
-    /// The order of shutdown.
+    /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when
+    /// its pools have released everything.
     async fn stop(mut self) {
         let clean = self.pools.stop_all().await;
         self.stop_services.cancel();
         while self.services.join_next().await.is_some() {}
         if !clean {
             tracing::error!(
-                "not everything could be given back: a handler blocks its thread, the server is \
-                 away, or it gave us jobs that we never heard of; the roster keeps this node, so \
-                 that its jobs are rescued as soon as it is declared dead"
+                "not all jobs could be released: a handler blocks its thread, the server does not \
+                 answer, or the reply to a claim was lost; the node stays in the roster, so that \
+                 its jobs are rescued once it is declared dead"
             );
         }
         self.heartbeat.stop(clean).await;
     }
 }
 
-/// Shows that the runtime runs, once a second.
+/// Records once a second that the runtime still polls its tasks.
 async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         liveness.tick();
@@ -268,13 +276,15 @@ async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
     }
 }
 
-/// Operation operators are told of this node, apart from its pools.
+/// Returns the process's entry for the roster, without its start time and its pools, which the
+/// heartbeat fills in.
 fn about() -> NodeInfo {
     let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
     NodeInfo { pid, version, started: 0, pools: vec![] }
 }
 
-/// Waits for a server that answers and is fit, and does what must be done before the start.
+/// Checks the server, admits the pools and runs the hooks. While the server does not answer, all of
+/// this is repeated after 0.5 s, then after twice as long each time, up to 5 s.
 async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
     let mut wait = Duration::from_millis(500);
     loop {
@@ -292,7 +302,7 @@ async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> 
 
 async fn check(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
     let findings = client.broker().check_server().await?;
-    tracing::info!(server = findings.server, "the server is fit");
+    tracing::info!(server = findings.server, "the server has passed its checks");
     for warning in findings.warnings {
         tracing::warn!("{warning}");
     }
@@ -305,7 +315,7 @@ async fn check(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Re
     Ok(())
 }
 
-/// Ends at the first SIGTERM or SIGINT.
+/// Waits for a SIGTERM or SIGINT.
 async fn signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
@@ -320,7 +330,7 @@ async fn signal() {
         }
     }
     if let Err(error) = interrupt.await {
-        tracing::error!(%error, "signals cannot be heard; stop the process another way");
+        tracing::error!(%error, "no handler for signals could be installed; stop the process another way");
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Operation can be asked of a running node.
+//! Requests to a running node: to change its pools, or to list them.
 
 use poolder_core::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -6,14 +6,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::pools::{PoolStatus, Pools, admit};
 use crate::run::pool::Pool;
 
-/// Asks a running node to change its pools. Made by
+/// Changes the pools of a running node. Made by
 /// [`NodeBuilder::handle`](crate::NodeBuilder::handle); cheap to clone.
 #[derive(Debug, Clone)]
 pub struct NodeHandle {
     requests: mpsc::Sender<NodeRequest>,
 }
 
-/// A change, and where to say what became of it.
+/// An operation on the pools of a node, and the channel for its result.
 pub(crate) struct NodeRequest {
     operation: Operation,
     answer: oneshot::Sender<Result<Vec<PoolStatus>, Error>>,
@@ -37,49 +37,53 @@ impl NodeHandle {
     /// Adds a pool and starts it.
     ///
     /// # Errors
-    /// Those of [`NodeBuilder::run_until`](crate::NodeBuilder::run_until) for such a pool; and
-    /// [`Error::is_gone`], as for all that follows, when the node has stopped.
+    /// Returns the errors that [`NodeBuilder::run_until`](crate::NodeBuilder::run_until) returns
+    /// for such a pool. This and all other methods return [`Error::is_gone`] when the node has
+    /// stopped.
     pub async fn add(&self, pool: Pool) -> Result<(), Error> {
         self.ask(Operation::Add(Box::new(pool))).await.map(|_| ())
     }
 
-    /// Removes a pool: it claims no more, and finishes what it runs within the shutdown timeout.
-    /// An addressed pool goes on in the other processes.
+    /// Removes a pool from this node: the pool claims no more jobs, and finishes its running jobs
+    /// within the shutdown timeout. An addressed pool goes on in the other processes.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none.
+    /// [`Error::is_gone`] when the node has no pool for this queue.
     pub async fn remove(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Remove(queue.to_owned())).await.map(|_| ())
     }
 
-    /// Gives a pool another size: a shared or broadcast one in this process, an addressed one in
-    /// the fleet. SlotSet that are too many finish their jobs, and an addressed one its backlog.
+    /// Changes the number of slots of a pool: of a shared or broadcast pool in this process, of an
+    /// addressed pool in the fleet. Slots beyond the new size finish their jobs; addressed slots
+    /// finish their backlog, too.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none, [`Error::is_invalid`] for a size of 0 or above
-    /// 10,000, [`Error::is_refused`] while an addressed pool is still being resized.
+    /// [`Error::is_gone`] when the node has no pool for this queue, [`Error::is_invalid`] for a
+    /// size of 0 or above 10,000, [`Error::is_refused`] while an earlier resize of an addressed
+    /// pool is still under way.
     pub async fn resize(&self, queue: &str, size: usize) -> Result<(), Error> {
         self.ask(Operation::Resize(queue.to_owned(), size)).await.map(|_| ())
     }
 
-    /// Stops a pool: it finishes what it runs and takes no more, an addressed one in the whole
-    /// fleet.
+    /// Stops a pool, an addressed pool in the whole fleet: its slots finish their running jobs and
+    /// take no more.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none.
+    /// [`Error::is_gone`] when the node has no pool for this queue.
     pub async fn stop(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Stop(queue.to_owned())).await.map(|_| ())
     }
 
-    /// Starts a pool again that was stopped, and slots that jobs have stopped.
+    /// Starts a stopped pool again, after its running jobs have finished, or the slots of a running
+    /// pool that jobs have stopped.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when there is none.
+    /// [`Error::is_gone`] when the node has no pool for this queue.
     pub async fn start(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Start(queue.to_owned())).await.map(|_| ())
     }
 
-    /// The pools of the node.
+    /// Returns the pools of the node.
     ///
     /// # Errors
     /// [`Error::is_gone`] when the node has stopped.
@@ -96,7 +100,7 @@ impl NodeHandle {
 }
 
 impl NodeRequest {
-    /// Does it, and answers.
+    /// Carries the operation out and sends its result.
     pub(crate) async fn carry_out(self, pools: &mut Pools) {
         let Self { operation, answer } = self;
         let result = match operation {
@@ -108,7 +112,7 @@ impl NodeRequest {
             Operation::List => Ok(()),
         };
         pools.publish_sizes();
-        // Who asked may have gone.
+        // The caller may have stopped waiting for the result.
         let _ = answer.send(result.map(|()| pools.list()));
     }
 }

@@ -1,5 +1,5 @@
-//! The layer that puts a node together: describes it, starts and stops its pools and services, and
-//! changes its pools while it runs. Imports all layers below.
+//! Composition of a node: its builder, the start and stop of its pools and services, and changes to
+//! its pools while it runs. Imports `process`, `run`, `services` and `sources`.
 
 pub(crate) mod builder;
 pub(crate) mod handle;

@@ -1,4 +1,4 @@
-//! The pools of a running node: started, stopped, resized, added and removed one by one.
+//! The pools of a running node: starts, stops, resizes, adds and removes each of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,10 +22,11 @@ use crate::sources::shared::serve::run_shared;
 pub(crate) struct Pools {
     node: NodeContext,
     timeout: Duration,
-    /// Operation operators are told.
+    /// The pools and their sizes for the roster, which shows them to operators.
     published: watch::Sender<PoolSizes>,
     running: BTreeMap<QueueName, RunningPool>,
-    /// Those that were removed and still finish.
+    /// Removed pools that still finish their jobs; each task returns false when its pool could not
+    /// release everything.
     leaving: JoinSet<bool>,
 }
 
@@ -34,11 +35,12 @@ pub(crate) struct Pools {
 pub struct PoolStatus {
     /// The queue.
     pub queue: String,
-    /// How its jobs find their slots.
+    /// The way in which jobs are assigned to slots.
     pub mode: Mode,
-    /// Its size, as the node was told.
+    /// The number of slots that was set in this node, by the pool or by the last resize here.
     pub size: usize,
-    /// False when it was stopped.
+    /// False when the pool was stopped in this node. Stopping an addressed pool in the fleet does
+    /// not change it.
     pub running: bool,
 }
 
@@ -51,7 +53,7 @@ impl Pools {
         Self { node, timeout, published, running: BTreeMap::new(), leaving: JoinSet::new() }
     }
 
-    /// Lets operators see what there is now; with the next sign of life they do.
+    /// Publishes the pools and their sizes to operators, with the next heartbeat.
     pub(crate) fn publish_sizes(&self) {
         let sizes = self.running.values().map(|pool| pool.plan.size_by_queue()).collect();
         self.published.send_if_modified(|published| {
@@ -65,7 +67,7 @@ impl Pools {
         &self.node.client
     }
 
-    /// Starts a pool that was admitted.
+    /// Starts a pool that [`admit`] has accepted.
     pub(crate) fn start(&mut self, plan: PoolPlan) -> Result<(), Error> {
         let queue = plan.spec.queue.clone();
         if self.running.get(&queue).is_some_and(|pool| !pool.ended.is_finished()) {
@@ -86,7 +88,7 @@ impl Pools {
         Ok(())
     }
 
-    /// Takes a pool away: it finishes what it runs in its own time.
+    /// Removes a pool. Its running jobs finish in the background, within the shutdown timeout.
     pub(crate) fn remove(&mut self, queue: &str) -> Result<(), Error> {
         let pool = self.take(queue)?;
         let timeout = self.timeout;
@@ -94,7 +96,7 @@ impl Pools {
         Ok(())
     }
 
-    /// Gives a pool another size, live.
+    /// Changes the number of slots of a running pool.
     pub(crate) async fn resize(&mut self, queue: &str, size: usize) -> Result<(), Error> {
         let client = self.node.client.clone();
         let pool = self.find(queue)?;
@@ -108,7 +110,7 @@ impl Pools {
         Ok(())
     }
 
-    /// Stops a pool: an addressed one in the whole fleet.
+    /// Stops a pool; an addressed pool stops in the whole fleet.
     pub(crate) async fn stop(&mut self, queue: &str) -> Result<(), Error> {
         let broker = self.node.client.broker().clone();
         let pool = self.find(queue)?;
@@ -119,7 +121,7 @@ impl Pools {
         Ok(())
     }
 
-    /// Starts again what was stopped: the pool, or slots of it.
+    /// Starts a stopped pool again, or the stopped slots of a running pool.
     pub(crate) async fn start_again(&mut self, queue: &str) -> Result<(), Error> {
         let client = self.node.client.clone();
         let pool = self.find(queue)?;
@@ -130,7 +132,7 @@ impl Pools {
             pool.target.send_modify(|target| target.round += 1);
             return Ok(());
         }
-        // It may still be finishing what it ran.
+        // The stopped pool may still be finishing its running jobs.
         let (plan, ended) = (pool.plan.clone(), &mut pool.ended);
         if !ended.is_finished() {
             let _ = ended.await;
@@ -148,7 +150,8 @@ impl Pools {
         self.running.values().map(status).collect()
     }
 
-    /// Stops all of them; false when a handler could not be stopped.
+    /// Stops all pools, the removed ones included. Returns false when a pool could not release
+    /// everything, for example since a handler does not end.
     pub(crate) async fn stop_all(mut self) -> bool {
         let all = std::mem::take(&mut self.running).into_values().collect();
         let mut clean = wind_down(all, self.timeout).await;
@@ -174,7 +177,8 @@ impl Pools {
     }
 }
 
-/// Registers a pool where that is needed, and refuses one that does not fit what is registered.
+/// Registers an addressed or broadcast pool on the server, and adds the pool to its sets. Refuses a
+/// pool whose mode or size differs from the registered one.
 pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error> {
     let (broker, spec) = (client.broker(), &plan.spec);
     if spec.mode == Mode::Shared {
