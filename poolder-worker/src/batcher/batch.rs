@@ -1,4 +1,4 @@
-//! A batch as its handler sees it: entries that come in chunks, and marks for those that failed.
+//! The batch that a handler gets: it reads the entries in chunks and marks those that failed.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -11,21 +11,22 @@ use super::chunk::chunk_len;
 use super::marks::{Mark, Marks};
 use crate::run::context::Context;
 
-/// Entries that were sealed together. They are read from the server as they are asked for, up to
-/// 500 or about 1 MiB at a time, so that a large batch is in memory only where the handler keeps
-/// it.
+/// The entries of a sealed batch. The batch reads them from the server when the handler asks for
+/// them, up to 500 or about 1 MiB at a time, so that a large batch fills the memory only when the
+/// handler keeps all entries.
 ///
-/// Entries have an index, from 0, in the order in which they are handed out: that of their pushes,
-/// or the other way round for a batcher in reverse. An entry that cannot be read as a `T` is not
-/// handed out; it is buried alone, with the reason.
+/// Each entry has an index, from 0, in the order in which the batch returns the entries: the order
+/// of their pushes, or the opposite order for a batcher with [`reverse`](super::Batcher::reverse).
+/// The batch does not return an entry that cannot be decoded as a `T`: such an entry is buried
+/// alone, with the reason.
 pub struct Batch<T> {
     cx: Context,
     about: BatchPayload,
     reverse: bool,
     len: u64,
-    /// The index of the next entry to be handed out.
+    /// The index of the entry that [`Batch::next`] returns next.
     next: u64,
-    /// Entries from `next` on.
+    /// Entries that were read from the server and not yet returned; the first has the index `next`.
     read: VecDeque<Vec<u8>>,
     marks: Marks,
     entry: PhantomData<fn() -> T>,
@@ -42,57 +43,57 @@ impl<T: BatchEntry> Batch<T> {
         Ok(Self { cx, about, reverse, len, next: 0, read, marks, entry: PhantomData })
     }
 
-    /// The batch's id, which is that of its job. What is left of it after entries were done keeps
-    /// it: see [`Batch::key`] for what names the entries.
+    /// Returns the id of the batch, which is the id of its job. The id stays the same when some
+    /// entries are done and the rest is tried again; [`Batch::key`] changes then.
     #[must_use]
     pub fn id(&self) -> JobId {
         self.cx.id()
     }
 
-    /// Names exactly these entries: the same in every attempt at them, and another one once some of
-    /// them are done and the rest is tried again. Note it where the entries go, in the same
-    /// transaction, to load them once.
+    /// Returns a key for exactly these entries. It is the same in every attempt at them, and
+    /// changes when some of them are done and the rest is tried again. To load the entries only
+    /// once, store the key with them, in the same transaction.
     #[must_use]
     pub fn key(&self) -> String {
-        // What is left of a batch is always less.
+        // The length tells the attempts apart: each rest of a batch is shorter than the batch.
         format!("{}:{}", self.cx.id(), self.len)
     }
 
-    /// The group whose entries these are; empty for none.
+    /// Returns the group of the entries; empty when they have none.
     #[must_use]
     pub fn group(&self) -> &str {
         &self.about.group
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::try_from(self.len).unwrap_or(usize::MAX)
     }
 
-    /// True when there are none. A batch that comes to a handler has one at least.
+    /// Returns true when there are no entries. A batch that is given to a handler has at least one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// When the first entry came, by the server's clock.
+    /// Returns the time at which the first entry was pushed, by the server's clock.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         Timestamp::from_millis(self.about.since)
     }
 
-    /// When it was sealed, by the server's clock.
+    /// Returns the time at which the batch was sealed, by the server's clock.
     #[must_use]
     pub fn sealed(&self) -> Timestamp {
         Timestamp::from_millis(self.about.sealed)
     }
 
-    /// The next entry and its index; `None` after the last.
+    /// Returns the next entry and its index; `None` after the last.
     ///
     /// # Errors
-    /// Whatever keeps the server from answering; [`Error::is_gone`] when the batch was settled
-    /// elsewhere, because this node lost it.
+    /// Returns an error when the server does not answer or refuses the command;
+    /// [`Error::is_gone`] when this node has lost the batch and another node has settled it.
     pub async fn next(&mut self) -> Result<Option<(usize, T)>, Error> {
         while self.next < self.len {
             if self.read.is_empty() {
@@ -106,7 +107,7 @@ impl<T: BatchEntry> Batch<T> {
                 Err(error) => {
                     tracing::error!(
                         batch = %self.id(), kind = self.cx.kind(), index, %error,
-                        "an entry cannot be read, it is buried alone"
+                        "an entry cannot be decoded and is buried alone"
                     );
                     self.marks.set(index, Mark::Unreadable, error.to_string());
                 }
@@ -115,7 +116,7 @@ impl<T: BatchEntry> Batch<T> {
         Ok(None)
     }
 
-    /// The next entries, at most so many, with their indexes; none after the last.
+    /// Returns up to `most` further entries with their indexes; none after the last.
     ///
     /// # Errors
     /// As [`Batch::next`].
@@ -130,7 +131,7 @@ impl<T: BatchEntry> Batch<T> {
         Ok(chunk)
     }
 
-    /// All entries that were not handed out yet, with their indexes.
+    /// Returns all entries that were not returned yet, with their indexes.
     ///
     /// # Errors
     /// As [`Batch::next`].
@@ -138,38 +139,39 @@ impl<T: BatchEntry> Batch<T> {
         self.next_chunk(usize::MAX).await
     }
 
-    /// Marks an entry that failed: when the handler returns that it is done, this entry and others
-    /// so marked go on alone, as the policy says, and what is not marked is done with.
+    /// Marks an entry to be tried again. When the handler then returns `Done`, the batch goes on
+    /// with the entries that are marked so, as the policy says, and unmarked entries are done.
     pub fn retry(&mut self, index: usize, reason: impl Into<String>) {
         self.mark(index, Mark::Retry, reason.into());
     }
 
-    /// Marks an entry that is not to be tried again: when the handler returns that it is done,
-    /// this entry and others so marked become a dead batch of their own, which can be revived.
+    /// Marks an entry that must not be tried again. When the handler then returns `Done`, the
+    /// entries that are marked so become a separate dead batch, which can be revived.
     pub fn bury(&mut self, index: usize, reason: impl Into<String>) {
         self.mark(index, Mark::Bury, reason.into());
     }
 
-    /// Counts what was not handed out as done. Without this, entries that the handler never read
-    /// are tried again.
+    /// Counts the entries that were not returned yet as done. Without this call, entries that the
+    /// handler never read are tried again.
     pub fn skip_rest(&mut self) {
         self.next = self.len;
         self.read.clear();
     }
 
-    /// The marks, and how many entries there are and were handed out.
+    /// Returns the marks, by position in the sealed list, and the number of entries. Entries that
+    /// the handler never read are marked to be tried again.
     pub(super) fn into_marks(mut self) -> (Marks, u64) {
         for index in self.next..self.len {
             self.marks.set(index, Mark::Retry, "the handler did not read it".into());
         }
         if self.reverse {
-            self.marks.turn_round(self.len);
+            self.marks.reverse(self.len);
         }
         (self.marks, self.len)
     }
 
     fn mark(&mut self, index: usize, mark: Mark, reason: String) {
-        // There is nothing to be done about an entry that there is not.
+        // The handler may pass an index that no entry has; such a mark has no effect.
         if (index as u64) < self.len {
             self.marks.set(index as u64, mark, reason);
         }

@@ -1,4 +1,4 @@
-//! A batcher as a part of a node.
+//! The builder of a batcher, which is a component of a node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::run::pool::Pool;
 
 /// Runs the batches of one batcher; added to a node with [`NodeBuilder::add`].
 ///
-/// Entries come from [`Client::batcher`] on any host. They gather in Redis until there are
-/// [`limit`](Self::limit) of them, or the first has waited for the [`timeout`](Self::timeout);
-/// then they are one job, which one slot of one node runs.
+/// Producers on any host push entries through [`Client::batcher`]. The entries gather in Redis
+/// until there are [`limit`](Self::limit) of them, or the first has waited for the
+/// [`timeout`](Self::timeout); then they become one job, which one slot of one node runs.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -56,8 +56,8 @@ pub struct Batcher<W> {
 type AddMiddleware = Box<dyn FnOnce(Pool) -> Pool + Send>;
 
 impl<W: BatchWorker> Batcher<W> {
-    /// A batcher of this name: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. It has a queue of
-    /// its own, of the same name, unless [`queue`](Self::queue) names another.
+    /// Makes a batcher of this name: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. The batcher
+    /// uses the queue of the same name, unless [`queue`](Self::queue) sets another.
     #[must_use]
     pub fn new(name: impl Into<String>, worker: W) -> Self {
         Self {
@@ -71,64 +71,67 @@ impl<W: BatchWorker> Batcher<W> {
         }
     }
 
-    /// Another queue than the one of its own name. It has no other pool in this process.
+    /// Sets another queue than the one with the batcher's name. The node can have no other pool for
+    /// that queue.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = Some(queue.into());
         self
     }
 
-    /// The most entries in a batch: 1 to 1,000,000. Default 100.
+    /// Sets the maximum number of entries in a batch: 1 to 1,000,000. Default 100.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.options.limit = limit;
         self
     }
 
-    /// The longest time from a batch's first entry until it is sealed. Default 10 s.
+    /// Sets the longest time from the first entry of a batch until the batch is sealed. Default
+    /// 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Seals by limit, size or flush only, however long that takes.
+    /// Removes the timeout: a batch is sealed only by its limit, its size in bytes, or a flush.
     #[must_use]
     pub fn no_timeout(mut self) -> Self {
         self.options.timeout = None;
         self
     }
 
-    /// The most bytes of entries in a batch, as they are stored. Default: no limit.
+    /// Sets the maximum size of the entries of a batch in bytes, as they are stored. Default: no
+    /// limit.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.options.max_bytes = Some(bytes);
         self
     }
 
-    /// The most entries that wait, filling or sealed: more are refused, or wait for room. Default:
-    /// no limit.
+    /// Sets the maximum number of waiting entries, in filling and in sealed batches together. A
+    /// push beyond it is refused, or waits for room. Default: no limit.
     #[must_use]
     pub fn max_waiting(mut self, entries: u64) -> Self {
         self.options.max_waiting = Some(entries);
         self
     }
 
-    /// The most groups that gather entries at once. Default 10,000.
+    /// Sets the maximum number of groups that gather entries at once. Default 10,000.
     #[must_use]
     pub fn max_groups(mut self, groups: u32) -> Self {
         self.options.max_groups = groups;
         self
     }
 
-    /// True to hand out the last entry first. Default false.
+    /// Sets whether a batch returns its last entry first. Default false.
     #[must_use]
     pub fn reverse(mut self, reverse: bool) -> Self {
         self.options.reverse = reverse;
         self
     }
 
-    /// How often a batch is tried in all, 1 or more, and the wait in between.
+    /// Sets the number of attempts at a batch, 1 or more, and the wait between them.
     #[must_use]
     pub fn retry(mut self, count: u32, backoff: Backoff) -> Self {
         let policy = std::mem::take(&mut self.options.policy);
@@ -136,37 +139,38 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// The policy of the batch job, where [`retry`](Self::retry) does not say enough.
+    /// Sets the whole policy of the batch job, of which [`retry`](Self::retry) sets a part.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = policy;
         self
     }
 
-    /// Counts the changes of all that is above, from 0. Options are stored with the first node:
-    /// other options under the same revision are an error, a higher revision replaces them.
+    /// Sets the revision of the options above, from 0. The first node stores its options: a node
+    /// with other options and the same revision fails, and a higher revision replaces them.
     #[must_use]
     pub fn revision(mut self, revision: u32) -> Self {
         self.options.revision = revision;
         self
     }
 
-    /// All of what is above at once.
+    /// Sets all options above at once.
     #[must_use]
     pub fn with_options(mut self, options: BatchOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// The number of slots in this process: so many batches run at once. Default 1.
+    /// Sets the number of slots in this process, which is the number of batches that can run at
+    /// once. Default 1.
     #[must_use]
     pub fn size(mut self, size: usize) -> Self {
         self.size = size;
         self
     }
 
-    /// Calls [`BatchWorker::handle_hibernate`] when a slot has had no batch for this time; longer
-    /// than the timeout. Default: never.
+    /// Sets the idle time after which a slot calls [`BatchWorker::handle_hibernate`]; it must be
+    /// longer than the timeout. Default: never.
     #[must_use]
     pub fn hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = Some(idle);
@@ -180,16 +184,16 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// What pushers and nodes must agree about.
+    /// Returns the options, which must be the same in producers and nodes.
     #[must_use]
     pub fn options(&self) -> &BatchOptions {
         &self.options
     }
 
-    /// A handle for pushing that declares these options with its first push.
+    /// Returns a handle for pushing entries. Its first push declares these options.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a name that cannot be.
+    /// [`Error::is_invalid`] for an illegal name.
     pub fn handle(&self, client: &Client) -> Result<BatcherHandle<W::Entry>, Error> {
         let handle = client.batcher_on(self.queue_name(), &self.name)?;
         handle.declare_later(self.options.clone());
@@ -219,7 +223,7 @@ impl<W: BatchWorker> Component for Batcher<W> {
         let pool = Pool::new(self.queue_name()).size(self.size);
         let home = match self.check() {
             Ok(home) => home,
-            // A builder does not fail; the node does, when it starts.
+            // This method cannot fail: the hook returns the error when the node starts.
             Err(error) => {
                 return node.before_start(move |_| std::future::ready(Err(error.repeated()))).pool(
                     pool.dyn_worker(Box::new(BatchSlot::new(self.worker, "invalid", false))),
@@ -247,7 +251,7 @@ async fn declare(client: Client, declared: Arc<(BatcherHome, BatchOptions)>) -> 
             batcher = home.name(),
             stored = stored.revision,
             here = options.revision,
-            "a later revision of this batcher's options is stored and holds; deploy it here too"
+            "a later revision of this batcher's options is stored and in force; deploy it here too"
         );
     }
     Ok(())

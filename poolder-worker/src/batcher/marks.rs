@@ -1,4 +1,4 @@
-//! Which entries of a batch failed, and setting them apart for the settlement to find.
+//! Marks for entries that failed, and the copies of these entries that the settlement uses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,25 +9,26 @@ use poolder_core::{Cause, Error, Failure, JobId};
 use super::chunk::chunk_len;
 use crate::run::context::Context;
 
-/// How often setting entries apart is begun anew when a reply was lost.
-const TRIES: u32 = 3;
+/// The number of attempts to set entries aside. A lost reply leaves open which entries were copied,
+/// so each attempt starts with an empty list.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// What shall become of an entry that is not done.
+/// The fate of an entry that is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// It is tried again.
+    /// The entry is tried again.
     Retry,
-    /// It dies: the handler says so.
+    /// The entry is buried, as the handler has asked.
     Bury,
-    /// It dies: it is not of the type.
+    /// The entry is buried, as it cannot be decoded.
     Unreadable,
 }
 
-/// Places in a sealed list, each with a mark and the reason.
+/// The marks and their reasons, by the index of the entry.
 #[derive(Debug, Default)]
 pub(super) struct Marks(BTreeMap<u64, (Mark, String)>);
 
-/// The failure of a batch of which entries are left.
+/// The failure of a batch some of whose entries are to be tried again.
 #[derive(Debug)]
 struct Left {
     entries: usize,
@@ -40,14 +41,14 @@ impl Marks {
         self.0.insert(index, (mark, reason));
     }
 
-    /// From the order in which entries are handed out to that of the list.
-    pub(super) fn turn_round(&mut self, len: u64) {
+    /// Maps the indexes of a batcher in reverse to positions in the sealed list.
+    pub(super) fn reverse(&mut self, len: u64) {
         let marks = std::mem::take(&mut self.0);
         self.0 = marks.into_iter().map(|(index, mark)| (len - 1 - index, mark)).collect();
     }
 
-    /// Sets the marked entries apart, and says in which effects they are found. Fails when entries
-    /// are to be tried again.
+    /// Copies the marked entries aside, and returns the effects by which the settlement takes them
+    /// over. The result is an error when entries are to be tried again, or could not be copied.
     pub(super) async fn into_effects(
         self,
         cx: &Context,
@@ -70,7 +71,7 @@ impl Marks {
         if again.is_empty() {
             return (effects, Ok(()));
         }
-        // With all entries marked, the list is already what is left.
+        // When all entries are to be tried again, the sealed list stays as it is.
         if (again.len() as u64) < len {
             let part = part(cx, "left");
             if let Err(error) = set_aside(cx, about, &part, &again).await {
@@ -83,26 +84,27 @@ impl Marks {
     }
 }
 
-/// A name that no other attempt has.
+/// Returns a name for a list of entries set aside. No other attempt uses the same name.
 fn part(cx: &Context, what: &str) -> String {
     format!("{what}-{}-{}", cx.fence(), cx.attempt())
 }
 
 type Marked = (u64, (Mark, String));
 
-/// Copies the marked entries into a list of their own, a chunk at a time, in their order.
+/// Copies the marked entries into the list `part`, in their order and chunk by chunk. Starts again
+/// after a lost or refused command.
 async fn set_aside(
     cx: &Context,
     about: &BatchPayload,
     part: &str,
     marked: &[Marked],
 ) -> Result<(), Error> {
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
-        tries += 1;
+        attempts += 1;
         match copy(cx, about, part, marked).await {
-            Err(error) if tries < TRIES && (error.is_unknown() || error.is_refused()) => {
-                tracing::warn!(batch = %cx.id(), %error, "setting entries apart, begun anew");
+            Err(error) if attempts < MAX_ATTEMPTS && (error.is_unknown() || error.is_refused()) => {
+                tracing::warn!(batch = %cx.id(), %error, "failed entries could not be set aside; trying again");
             }
             result => return result,
         }
@@ -137,7 +139,8 @@ async fn copy(
     Ok(())
 }
 
-/// The reasons of as many entries as fit into a record.
+/// Returns the reasons of the first entries, as far as they fit into a failure record, and the
+/// number of the others.
 fn reasons(marked: &[Marked]) -> String {
     let mut text = String::new();
     for (at, (index, (_, reason))) in marked.iter().enumerate() {
@@ -176,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_handed_out_is_the_first_of_the_list() {
+    fn the_last_returned_is_the_first_of_the_list() {
         let mut marks = Marks::default();
         marks.set(0, Mark::Retry, "a".into());
         marks.set(3, Mark::Bury, "b".into());
-        marks.turn_round(10);
+        marks.reverse(10);
         assert_eq!(marks.0.keys().copied().collect::<Vec<_>>(), [6, 9]);
     }
 }

@@ -1,14 +1,14 @@
-//! Batchers: a pool whose jobs are batches of entries that gathered in Redis. Imports `run` and
+//! Batchers: pools whose jobs are batches of entries, which gather in Redis. Imports `run` and
 //! `node`.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `builder` | a batcher as a part of a node |
-//! | `worker` | the trait users implement |
-//! | `batch` | a batch as its handler sees it |
-//! | `chunk` | how many entries are read or copied at once |
-//! | `marks` | which entries failed, and the effects that set them apart |
-//! | `slot` | the worker that turns a batch job into a batch, and marks into effects |
+//! | `builder` | the builder of a batcher, which is a component of a node |
+//! | `worker` | the trait that users implement |
+//! | `batch` | the batch that a handler gets |
+//! | `chunk` | the number of entries that are read or copied at once |
+//! | `marks` | marks for entries that failed, and the effects that set these entries aside |
+//! | `slot` | the worker that makes a batch of a batch job, and effects of its marks |
 
 mod batch;
 mod builder;

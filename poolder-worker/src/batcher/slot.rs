@@ -1,4 +1,4 @@
-//! A batch job in a slot: from the job to the batch, and from its marks to effects.
+//! The worker for batch jobs: it makes a batch of the job, and effects of the marks in the batch.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,14 +22,15 @@ pub(super) struct BatchSlot<W> {
 
 impl<W> BatchSlot<W> {
     pub(super) fn new(worker: W, kind: &str, reverse: bool) -> Self {
-        Self { worker, kinds: kept(kind), reverse }
+        Self { worker, kinds: leaked_kinds(kind), reverse }
     }
 }
 
-/// A kind for as long as the process lives: there are no more of them than batchers.
-fn kept(kind: &str) -> &'static [&'static str] {
-    static KEPT: Mutex<BTreeSet<&'static [&'static str]>> = Mutex::new(BTreeSet::new());
-    let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+/// Returns a `'static` copy of a kind. Copies are never freed, and reused for the same kind: there
+/// are no more of them than batchers.
+fn leaked_kinds(kind: &str) -> &'static [&'static str] {
+    static LEAKED: Mutex<BTreeSet<&'static [&'static str]>> = Mutex::new(BTreeSet::new());
+    let mut all = LEAKED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all.iter().find(|known| known[0] == kind) {
         return known;
     }
@@ -39,7 +40,7 @@ fn kept(kind: &str) -> &'static [&'static str] {
     kinds
 }
 
-/// The list of a batch job is not there.
+/// The failure of a batch job whose list of entries does not exist.
 #[derive(Debug)]
 struct NoEntries;
 
@@ -60,7 +61,7 @@ impl<W: BatchWorker> BatchSlot<W> {
             return Err(NoEntries.into());
         }
         let outcome = self.worker.handle_batch(&mut batch, cx.clone()).await?;
-        // A batch that is put off or cancelled is so as a whole.
+        // A batch that is snoozed or cancelled is so as a whole: its marks have no effect.
         if !matches!(outcome, Outcome::Done | Outcome::DoneWith(_)) {
             return Ok(outcome);
         }
@@ -75,7 +76,8 @@ impl<W: BatchWorker> BatchSlot<W> {
             return Verdict::Halt;
         }
         let verdict = self.worker.handle_error(cx.clone(), error).await;
-        // What is left is another list, which the settlement makes.
+        // The entries to try again are in another list, which only the settlement puts in place: an
+        // attempt in this slot without a settlement would read the old list.
         if verdict == Verdict::RetryNow && cx.has_effects() {
             return Verdict::Backoff(Duration::ZERO);
         }

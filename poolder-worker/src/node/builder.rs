@@ -146,7 +146,9 @@ impl NodeBuilder {
     pub async fn run(self) -> Result<(), Error> {
         let stop = async {
             signal().await;
-            tracing::info!("signal received: finishing running jobs; a second signal exits at once");
+            tracing::info!(
+                "signal received: finishing running jobs; a second signal exits at once"
+            );
             tokio::spawn(async {
                 signal().await;
                 std::process::exit(130);
