@@ -55,7 +55,7 @@ impl<T: BatchEntry> Batch<T> {
     /// once, store the key with them, in the same transaction.
     #[must_use]
     pub fn key(&self) -> String {
-        // The length tells the attempts apart: each rest of a batch is shorter than the batch.
+        // The entries that are tried again are always fewer, so that the length makes keys differ.
         format!("{}:{}", self.cx.id(), self.len)
     }
 

@@ -104,7 +104,7 @@ async fn set_aside(
         attempts += 1;
         match copy(cx, about, part, marked).await {
             Err(error) if attempts < MAX_ATTEMPTS && (error.is_unknown() || error.is_refused()) => {
-                tracing::warn!(batch = %cx.id(), %error, "failed entries could not be set aside; trying again");
+                tracing::warn!(batch = %cx.id(), %error, "setting entries aside again");
             }
             result => return result,
         }

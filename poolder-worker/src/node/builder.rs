@@ -332,7 +332,7 @@ async fn signal() {
         }
     }
     if let Err(error) = interrupt.await {
-        tracing::error!(%error, "no handler for signals could be installed; stop the process another way");
+        tracing::error!(%error, "signals cannot be received; stop the process another way");
         std::future::pending::<()>().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Does what a job says shall become of schedules. Everything here may be done twice: a node that
-//! dies after it and before the job is settled lets the job run again.
+//! Applies the [`Then`] of a job to the schedules. All of this may be done twice: when a node dies
+//! after it and before the job is settled, the job runs again.
 
 use poolder_client::Schedules;
 use poolder_core::broker::ScheduleInfo;
@@ -20,7 +20,7 @@ pub(super) async fn apply<P: Periodic>(
         return Ok(());
     }
     let schedules = cx.client().schedules(cx.queue())?;
-    // A job that was run by hand speaks for the schedule of its name.
+    // A job without a tick was not enqueued by a schedule: it changes the schedule of its name.
     let own = match cx.tick() {
         Some(tick) => tick.schedule().to_owned(),
         None => schedule_name::<P>(job),
@@ -34,11 +34,11 @@ pub(super) async fn apply<P: Periodic>(
             });
             match change.await {
                 Err(error) if error.is_gone() => {
-                    tracing::warn!(schedule = own, "it was removed, and has no timing to set");
+                    tracing::warn!(schedule = own, "no timing set: the schedule was removed");
                 }
                 changed => {
                     let info = changed?;
-                    tracing::info!(schedule = own, timing = %info.schedule.timing, "set");
+                    tracing::info!(schedule = own, timing = %info.schedule.timing, "timing set");
                 }
             }
         }
@@ -56,7 +56,7 @@ pub(super) async fn apply<P: Periodic>(
                     stop(&schedules, &info.name).await?;
                 } else {
                     schedules.remove(&info.name).await?;
-                    tracing::info!(schedule = info.name, "removed");
+                    tracing::info!(schedule = info.name, "schedule removed");
                 }
             }
         }
@@ -70,7 +70,8 @@ pub(super) async fn apply<P: Periodic>(
     Ok(())
 }
 
-/// Gives a job a schedule with this timing, and lets it tick unless an operator has paused it.
+/// Gives a job a schedule with this timing, and activates the schedule unless an operator has
+/// paused it.
 async fn create<P: Periodic>(
     schedules: &Schedules,
     defaults: &Defaults,
@@ -82,11 +83,12 @@ async fn create<P: Periodic>(
     let before = schedules.get(&name).await?.filter(|info| info.owner.as_deref() == Some(P::NAME));
     let status = before.map(|info| info.status);
     if status == Some(Status::Undeclared) {
-        // What is left of an earlier deploy would be disabled again when the next node starts.
+        // The schedule is declared by an earlier deploy, and would be disabled again when the next
+        // node starts.
         schedules.remove(&name).await?;
     }
     if status.is_some_and(|status| status != Status::Undeclared) {
-        // Only its timing: others may be changing the rest.
+        // Changes only the timing, as another client may be changing the rest.
         let change = schedules.change(&name, |schedule| {
             schedule.timing = timing.clone();
             Ok(())
@@ -103,17 +105,17 @@ async fn create<P: Periodic>(
     } else {
         schedules.put_for(&name, Some(P::NAME), &anew).await?;
     }
-    tracing::info!(schedule = name, %timing, "created");
+    tracing::info!(schedule = name, %timing, "schedule created");
     Ok(())
 }
 
-/// Stops a schedule that ticks; a pause of an operator stays a pause.
+/// Stops an active schedule. A schedule that an operator has paused stays paused.
 async fn stop(schedules: &Schedules, name: &str) -> Result<(), Error> {
     match schedules.set_status_from(name, Status::Active, Status::Stopped).await {
         Err(error) if error.is_gone() => Ok(()),
         stopped => {
             if stopped?.status == Status::Stopped {
-                tracing::info!(schedule = name, "stopped");
+                tracing::info!(schedule = name, "schedule stopped");
             }
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! A scheduler as a part of a node.
+//! The builder of a scheduler, which is a component of a node.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,13 +15,14 @@ use super::ticker::Ticker;
 use crate::node::builder::{Component, NodeBuilder};
 use crate::run::pool::Pool;
 
-/// Beside one slot for each declared job, for those that are made at run time.
+/// The number of slots for jobs whose schedules are created at run time; each declared job has a
+/// slot as well.
 const SPARE_SLOTS: usize = 4;
 
-/// Jobs that recur, and the code that runs them: a component of a node.
+/// Recurring jobs, and the code that runs them: a component of a node.
 ///
-/// The schedules are declared when a node starts. A job has one schedule, whatever the number of
-/// nodes; each of its ticks runs on one of them.
+/// The node declares the schedules when it starts. A job has one schedule, however many nodes
+/// declare it, and each tick of the schedule runs on one of them.
 pub struct Scheduler<P> {
     periodic: P,
     queue: Option<String>,
@@ -35,7 +36,7 @@ pub struct Scheduler<P> {
 type Change = Box<dyn FnOnce(&mut Schedule) -> Result<(), Error> + Send>;
 
 impl<P: Periodic> Scheduler<P> {
-    /// A scheduler without jobs yet.
+    /// Makes a scheduler without jobs.
     #[must_use]
     pub fn new(periodic: P) -> Self {
         let defaults = Defaults {
@@ -57,8 +58,8 @@ impl<P: Periodic> Scheduler<P> {
         }
     }
 
-    /// Adds a job: its name, and when it runs, by a cron expression or after an interval (a text
-    /// such as `"90s"`, a `Duration`, or milliseconds). A job has one schedule.
+    /// Adds a job by its name, with a timing: a cron expression, or an interval (a text such as
+    /// `"90s"`, a `Duration`, or milliseconds). A job has one schedule.
     #[must_use]
     pub fn job(
         mut self,
@@ -70,7 +71,7 @@ impl<P: Periodic> Scheduler<P> {
         self
     }
 
-    /// Changes the schedule of a job in more than its timing.
+    /// Changes any setting of a job's schedule.
     ///
     /// ```
     /// # use poolder_worker::{Context, Periodic, Result, Scheduler, Then};
@@ -97,87 +98,91 @@ impl<P: Periodic> Scheduler<P> {
         self
     }
 
-    /// How its jobs are retried unless [`Scheduler::policy`] says otherwise: 5 attempts with 1, 2, 4
-    /// and 8 seconds in between, for what recurs anyway need not be retried for days.
+    /// Returns the policy of the jobs unless [`Scheduler::policy`] sets another: 5 attempts, with
+    /// 1, 2, 4 and 8 seconds between them. A recurring job runs again anyway, so it need not be
+    /// retried for days.
     #[must_use]
     pub fn default_policy() -> Policy {
         let (base, cap) = (Duration::from_secs(1), Duration::from_secs(60));
         Policy::default().attempts(5).backoff(Backoff::Exponential { base, cap })
     }
 
-    /// The queue of its jobs. Default: its name. A queue has one pool in a node, and this is one.
+    /// Sets the queue of the jobs. Default: the name of the scheduler. The scheduler is a pool for
+    /// that queue, and a node can have one pool per queue.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = Some(queue.into());
         self
     }
 
-    /// The number of slots in this process. Default: one for each declared job and four more, so
-    /// that a job that hangs holds up no other.
+    /// Sets the number of slots in this process. Default: one for each declared job and four more,
+    /// so that a job that hangs does not delay the others.
     #[must_use]
     pub fn size(mut self, size: usize) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// The name of the deploy that is recorded with its schedules. Default: `POOLDER_DEPLOY`, else
-    /// the time at which the program was built.
+    /// Sets the name of the deploy that is recorded with the schedules. Default: the environment
+    /// variable `POOLDER_DEPLOY`, else the time at which the program was built.
     #[must_use]
     pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
         self.deploy = Some(deploy.into());
         self
     }
 
-    /// The time zone of its cron expressions. Default UTC.
+    /// Sets the time zone of the cron expressions. Default UTC.
     #[must_use]
     pub fn zone(mut self, zone: impl Into<String>) -> Self {
         self.defaults.zone = Some(zone.into());
         self
     }
 
-    /// The lane of its jobs. Default [`Lane::Normal`].
+    /// Sets the lane of the jobs. Default [`Lane::Normal`].
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.defaults.lane = lane;
         self
     }
 
-    /// How its jobs are retried. Default [`Scheduler::default_policy`].
+    /// Sets the policy by which the jobs are retried. Default [`Scheduler::default_policy`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.defaults.policy = policy;
         self
     }
 
-    /// What happens to ticks that nobody was there to publish. Default [`Missed::One`].
+    /// Sets the policy for ticks that no leader could publish in time. Default [`Missed::One`].
     #[must_use]
     pub fn missed(mut self, missed: Missed) -> Self {
         self.defaults.missed = missed;
         self
     }
 
-    /// What happens when a tick comes while the job of an earlier one is under way. Default
-    /// [`Overlap::Skip`]: a job does not run beside itself.
+    /// Sets the policy for a tick that comes while the job of an earlier tick is under way. Default
+    /// [`Overlap::Skip`]: a job does not run concurrently with itself.
     #[must_use]
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.defaults.overlap = overlap;
         self
     }
 
-    /// Lets each schedule tick up to this much later, always by the same time. Default zero.
+    /// Delays the ticks of each schedule by up to this much. The delay differs between schedules
+    /// and is always the same for one schedule. Default zero.
     #[must_use]
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.defaults.jitter = jitter;
         self
     }
 
-    /// What it declares when a node starts: to look at, or for a test.
+    /// Returns the declarations that a node makes when it starts: for inspection and tests.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for whatever cannot be.
+    /// [`Error::is_invalid`] for an illegal name, timing or schedule, and for an adjustment of a
+    /// job that was not added.
     pub fn declarations(self) -> Result<Vec<Declaration>, Error> {
         let queue = QueueName::new(self.queue.as_deref().unwrap_or(P::NAME))?;
-        // A scheduler is also a queue: its name must be fit for one.
+        // The name of a scheduler is its default queue, so it must be a legal queue name.
         QueueName::new(P::NAME)?;
         let at = |job: &str, error: Error| {
             Error::invalid(format!("scheduler {:?}, job {job:?}: {error}", P::NAME))
@@ -224,7 +229,7 @@ impl<P: Periodic> Component for Scheduler<P> {
     }
 }
 
-/// A hook that declares schedules when a node starts.
+/// Returns a hook that declares the schedules when a node starts.
 pub(super) fn declaring(
     owner: String,
     deploy: String,
@@ -251,7 +256,8 @@ pub(super) fn declaring(
     }
 }
 
-/// The name of this deploy.
+/// Returns the name of this deploy: `POOLDER_DEPLOY`, else the modification time of the program's
+/// file.
 pub(super) fn this_deploy() -> String {
     if let Some(deploy) = std::env::var("POOLDER_DEPLOY").ok().filter(|name| !name.is_empty()) {
         return deploy;

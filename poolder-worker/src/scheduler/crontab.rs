@@ -1,4 +1,4 @@
-//! Schedules, declared in code, of jobs that other workers run.
+//! Schedules that are declared in code, for jobs of any workers.
 
 use poolder_core::broker::Declaration;
 use poolder_core::{Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing};
@@ -8,7 +8,7 @@ use crate::node::builder::{Component, NodeBuilder};
 
 /// Schedules of jobs of any types, declared in code: a component of a node.
 ///
-/// Each entry enqueues a job of its own into the queue of its type, where a pool of this or of
+/// Each entry enqueues its job into the queue of the job's type, where a pool of this node or of
 /// another node runs it.
 ///
 /// ```
@@ -34,23 +34,23 @@ pub struct Crontab {
 }
 
 impl Crontab {
-    /// A table without entries. Its name is the owner of its schedules: those that this table
-    /// declared before, and now does not, are disabled.
+    /// Makes a table without entries. Its name is the owner of its schedules: schedules that the
+    /// table has declared before, and does not declare now, are disabled.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { owner: name.into(), deploy: None, entries: Ok(vec![]) }
     }
 
-    /// The name of the deploy that is recorded with its schedules. Default: `POOLDER_DEPLOY`, else
-    /// the time at which the program was built.
+    /// Sets the name of the deploy that is recorded with the schedules. Default: the environment
+    /// variable `POOLDER_DEPLOY`, else the time at which the program was built.
     #[must_use]
     pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
         self.deploy = Some(deploy.into());
         self
     }
 
-    /// Adds a schedule: its name, unique in the queue, when it ticks, and the job that each tick
-    /// enqueues.
+    /// Adds a schedule: its name, which is unique in the queue, its timing, and the job that each
+    /// tick enqueues.
     #[must_use]
     pub fn entry<J: Job>(
         self,
@@ -61,8 +61,8 @@ impl Crontab {
         self.entry_with(name, timing, job, |_| Ok(()))
     }
 
-    /// Adds a schedule that differs from the defaults in more than its timing.
-    #[expect(clippy::needless_pass_by_value, reason = "a job is given away, as everywhere")]
+    /// Adds a schedule and changes any of its settings.
+    #[expect(clippy::needless_pass_by_value, reason = "jobs are passed by value in the whole API")]
     #[must_use]
     pub fn entry_with<J: Job>(
         mut self,
@@ -72,7 +72,7 @@ impl Crontab {
         change: impl FnOnce(&mut Schedule) -> Result<(), Error>,
     ) -> Self {
         let (name, timing) = (name.into(), timing.try_into().map_err(Into::into));
-        // The first mistake is the one that is reported when the node starts.
+        // Only the first error is kept; the node reports it when it starts.
         if let Ok(entries) = &mut self.entries {
             match declaration(&name, timing, &job, change) {
                 Ok(declaration) => entries.push(declaration),

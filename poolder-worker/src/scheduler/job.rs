@@ -1,4 +1,4 @@
-//! A job of a scheduler: its payload, the name of its schedule, and the defaults of that schedule.
+//! A job of a scheduler: its payload, and the name and the defaults of its schedule.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::periodic::Periodic;
 
-/// A job of a scheduler: its name.
+/// The job type of a scheduler. The payload is the name of the job.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Named<P> {
@@ -30,8 +30,7 @@ impl<P: Periodic> Job for Named<P> {
     const QUEUE: &'static str = P::NAME;
 }
 
-/// How the schedules of a scheduler are, unless one says otherwise; those too that are made at run
-/// time.
+/// The default settings of a scheduler's schedules, those included that are created at run time.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
     pub(super) zone: Option<String>,
@@ -43,7 +42,7 @@ pub(super) struct Defaults {
 }
 
 impl Defaults {
-    /// The schedule of a job.
+    /// Returns a schedule with these settings for a job.
     pub(super) fn schedule<P: Periodic>(
         &self,
         job: &str,
@@ -65,7 +64,7 @@ impl Defaults {
     }
 }
 
-/// The name of the schedule of a job.
+/// Returns the name of the schedule of a job.
 pub(super) fn schedule_name<P: Periodic>(job: &str) -> String {
     format!("{}.{job}", P::NAME)
 }

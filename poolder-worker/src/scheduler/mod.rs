@@ -1,15 +1,14 @@
-//! Schedulers: code whose jobs recur, and whose jobs may change when they do. Imports `run` and
-//! `node`.
+//! Schedulers: recurring jobs, which may change their own schedules. Imports `run` and `node`.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `periodic` | the trait users implement |
-//! | `builder` | a scheduler as a part of a node: which jobs, when, and how |
+//! | `periodic` | the trait that users implement |
+//! | `builder` | the builder of a scheduler: its jobs, their timings and settings |
 //! | `job` | a job of a scheduler: its payload, the name and the defaults of its schedule |
-//! | `ticker` | the worker that runs its jobs |
-//! | `then` | the answers by which a job changes its schedule |
-//! | `apply` | the execution of such an answer |
-//! | `crontab` | schedules of jobs that other workers run |
+//! | `ticker` | the worker that runs the jobs |
+//! | `then` | the return values by which a job changes its schedule |
+//! | `apply` | the execution of such a return value |
+//! | `crontab` | schedules for jobs of any workers |
 
 mod apply;
 mod builder;

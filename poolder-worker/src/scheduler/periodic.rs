@@ -1,4 +1,4 @@
-//! The trait of code whose jobs recur.
+//! The trait for user code that runs recurring jobs.
 
 use std::future::Future;
 
@@ -8,10 +8,11 @@ use super::then::Then;
 use crate::run::context::Context;
 use crate::run::worker::Result;
 
-/// Code whose jobs recur. Each slot owns a clone and gives it one job at a time; after a panic the
+/// Runs recurring jobs. Each slot owns a clone and gives it one job at a time; after a panic the
 /// slot gets a fresh clone.
 ///
-/// `#[poolder::scheduler]` writes this for a type whose async methods are the jobs. By hand:
+/// `#[poolder::scheduler]` implements this trait for a type whose async methods are the jobs. By
+/// hand:
 ///
 /// ```
 /// use poolder_worker::{Context, Periodic, Result, Scheduler, Then};
@@ -39,22 +40,23 @@ use crate::run::worker::Result;
 /// # let _ = component;
 /// ```
 pub trait Periodic: Clone + Send + 'static {
-    /// The scheduler's name: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. It is the queue of its
-    /// jobs unless another is set, their kind, and the first part of its schedules' names:
-    /// `cleaning.sweep`.
+    /// The name of the scheduler: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. It is the queue
+    /// of the jobs unless another is set, the kind of the jobs, and the first part of the names of
+    /// the schedules: `cleaning.sweep`.
     const NAME: &'static str;
 
-    /// Opens what the slot needs, before its first job and after a panic. When it fails the slot
-    /// reports it and tries again, later each time, up to half a minute.
+    /// Opens the resources of the slot, before its first job and after a panic. When it fails, the
+    /// slot logs the error and tries again, with longer waits up to 30 s.
     fn handle_init(&mut self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
-    /// Runs a job, known by its name, and says what shall become of its schedule. At least once:
-    /// make it safe to repeat. [`Context::tick`] says for which time it was planned.
+    /// Runs the job of this name, and returns what happens to its schedule. It may run more than
+    /// once for the same tick: make it safe to repeat. [`Context::tick`] returns the time for which
+    /// the job was planned.
     fn handle_job(&mut self, job: &str, cx: Context) -> impl Future<Output = Result<Then>> + Send;
 
-    /// Says what shall become of a failed attempt. Default: as the policy says.
+    /// Decides what happens after a failed attempt. Default: as the policy says.
     fn handle_error(
         &mut self,
         job: &str,
@@ -65,7 +67,7 @@ pub trait Periodic: Clone + Send + 'static {
         async { Verdict::Policy }
     }
 
-    /// Closes what the slot holds, when the node goes down.
+    /// Closes the resources of the slot, when the slot or the node stops.
     fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }

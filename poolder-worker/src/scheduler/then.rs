@@ -1,44 +1,44 @@
-//! What a job says shall become of its schedule.
+//! The return values by which a job changes its schedule.
 
 use poolder_core::{BoxError, Error, Timing};
 
 use crate::run::worker::Result;
 
-/// What shall become of the schedule, once its job has ended well.
+/// The change to the schedules of a scheduler when one of its jobs has succeeded.
 ///
-/// It happens before the job is settled: when a node dies in between, the job runs again and says
-/// it again.
+/// The change is made before the job is settled: when the node dies in between, the job runs again
+/// and the change is made again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Then {
-    /// It goes on.
+    /// The schedule goes on unchanged.
     #[default]
     Continue,
-    /// It goes on with this timing, from now on: [`Then::set`].
+    /// The schedule goes on with this timing, from now on: [`Then::set`].
     Set(Timing),
-    /// Another job of the scheduler gets a schedule, or this timing if it has one:
-    /// [`Then::create`].
+    /// This job of the scheduler gets a schedule with this timing, or its schedule gets this
+    /// timing: [`Then::create`].
     Create(String, Timing),
-    /// These jobs have schedules, and no others of the scheduler: [`Then::replace`].
+    /// The scheduler has schedules for these jobs and for no others: [`Then::replace`].
     Replace(Vec<(String, Timing)>),
-    /// It stops, until an operator resumes it or code declares it anew.
+    /// The schedule stops, until an operator resumes it or a changed declaration replaces it.
     Stop,
     /// All schedules of the scheduler stop.
     StopAll,
 }
 
 impl Then {
-    /// Goes on with another timing: a cron expression, or an interval.
+    /// Returns [`Then::Set`] with a cron expression or an interval.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a timing that cannot be.
+    /// [`Error::is_invalid`] for an illegal timing.
     pub fn set(timing: impl TryInto<Timing, Error: Into<Error>>) -> Result<Self, Error> {
         timing.try_into().map(Self::Set).map_err(Into::into)
     }
 
-    /// Gives another job of the scheduler a schedule.
+    /// Returns [`Then::Create`] for a job of the scheduler.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a timing that cannot be.
+    /// [`Error::is_invalid`] for an illegal timing.
     pub fn create(
         job: impl Into<String>,
         timing: impl TryInto<Timing, Error: Into<Error>>,
@@ -46,11 +46,12 @@ impl Then {
         Ok(Self::Create(job.into(), timing.try_into().map_err(Into::into)?))
     }
 
-    /// Replaces the set: these jobs have schedules, and no others. Those that were declared in code
-    /// stop, those that were made at run time are removed.
+    /// Returns [`Then::Replace`]: these jobs get schedules. Of the other schedules of the
+    /// scheduler, those that were declared in code stop, and those that were created at run time
+    /// are removed.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a timing that cannot be.
+    /// [`Error::is_invalid`] for an illegal timing.
     pub fn replace<N, T>(set: impl IntoIterator<Item = (N, T)>) -> Result<Self, Error>
     where
         N: Into<String>,
@@ -61,12 +62,12 @@ impl Then {
     }
 }
 
-/// What a method of a scheduler may return: nothing, a [`Then`], or a result of either.
+/// The return types of a scheduler's methods: nothing, a [`Then`], or a result of either.
 pub trait IntoThen {
-    /// What it means.
+    /// Converts the return value; nothing means [`Then::Continue`].
     ///
     /// # Errors
-    /// The job's own: its attempt has failed.
+    /// Returns the error of the method, which fails the attempt.
     fn into_then(self) -> Result<Then>;
 }
 
