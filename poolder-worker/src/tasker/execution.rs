@@ -1,4 +1,4 @@
-//! One piece of work, seen from both sides.
+//! One piece of work: the handle of its caller, and the sender of its result.
 
 use std::fmt;
 use std::future::Future;
@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::wait_queue::Piece;
 use crate::run::guard::guarded;
 
-/// Why a piece of work has no result.
+/// The reason why a piece of work has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interrupted {
-    /// It panicked, with this message.
+    /// The work panicked, with this message.
     Panicked(String),
-    /// It was cancelled, or its tasker was stopped.
+    /// The work was cancelled, or its tasker was stopped.
     Cancelled,
-    /// It had not ended in time.
+    /// The work had not ended before the timeout.
     TimedOut,
 }
 
@@ -35,8 +35,8 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// A piece of work that a [`Tasker`](super::Tasker) has taken: await it for its result. Dropping
-/// it lets the work go on.
+/// The handle of a piece of work that a [`Tasker`](super::Tasker) has accepted: await it for the
+/// result. The work goes on when the handle is dropped.
 #[derive(Debug)]
 pub struct Execution<T> {
     result: oneshot::Receiver<Result<T, Interrupted>>,
@@ -44,13 +44,13 @@ pub struct Execution<T> {
 }
 
 impl<T> Execution<T> {
-    /// Cancels it: a future is dropped where it stands, what still waits never starts. A blocking
-    /// closure that has started runs to its end, and its result is thrown away.
+    /// Cancels the work: a running future is dropped, and waiting work never starts. A blocking
+    /// closure that has started runs to its end, and its result is discarded.
     pub fn cancel(&self) {
         self.cancellation.cancel();
     }
 
-    /// True when it has ended, so that awaiting it does not wait.
+    /// Returns true when the work has ended, so that awaiting the handle does not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         !self.result.is_empty() || self.result.is_terminated()
@@ -61,12 +61,13 @@ impl<T> Future for Execution<T> {
     type Output = Result<T, Interrupted>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A teller that went without a word belonged to a runtime that has shut down.
-        Pin::new(&mut self.result).poll(cx).map(|told| told.unwrap_or(Err(Interrupted::Cancelled)))
+        // The recorder is dropped without a result only when its runtime shuts down.
+        let received = Pin::new(&mut self.result).poll(cx);
+        received.map(|result| result.unwrap_or(Err(Interrupted::Cancelled)))
     }
 }
 
-/// The other side of an [`Execution`].
+/// Sends the result of a piece of work to its [`Execution`].
 pub(super) struct Recorder<T> {
     result: oneshot::Sender<Result<T, Interrupted>>,
     cancellation: CancellationToken,
@@ -74,12 +75,12 @@ pub(super) struct Recorder<T> {
 
 impl<T> Recorder<T> {
     pub(super) fn record(self, result: Result<T, Interrupted>) {
-        // Nobody may be waiting any more.
+        // The caller may have dropped the execution.
         let _ = self.result.send(result);
     }
 }
 
-/// Both sides; the work is also cancelled with `stop`.
+/// Returns the recorder and the execution of a new piece of work, which `stop` cancels, too.
 pub(super) fn pair<T>(stop: &CancellationToken) -> (Recorder<T>, Execution<T>) {
     let cancellation = stop.child_token();
     let (sender, result) = oneshot::channel();
@@ -87,7 +88,7 @@ pub(super) fn pair<T>(stop: &CancellationToken) -> (Recorder<T>, Execution<T>) {
     (recorder, Execution { result, cancellation })
 }
 
-/// Work that is a future; `done` gets its result.
+/// Makes a piece of work of a future; `done` gets the result.
 pub(super) fn steady<F, T, D>(future: F, recorder: Recorder<T>, done: D) -> Piece
 where
     F: Future + Send + 'static,
@@ -106,7 +107,7 @@ where
     })
 }
 
-/// Work that blocks its thread.
+/// Makes a piece of work of a closure that blocks its thread.
 pub(super) fn blocking<T, F>(closure: F, recorder: Recorder<T>) -> Piece
 where
     F: FnOnce() -> T + Send + 'static,
@@ -119,7 +120,7 @@ where
         }
         let run = async move { closure() };
         let runtime = tokio::runtime::Handle::current();
-        // The guard makes a panic a message here as well.
+        // As for futures, the guard turns a panic into its message.
         let mut ended = tokio::task::spawn_blocking(move || runtime.block_on(guarded(run)));
         tokio::select! {
             biased;
@@ -129,7 +130,7 @@ where
             }),
             () = cancellation.cancelled() => {
                 recorder.record(Err(Interrupted::Cancelled));
-                // It still runs, and counts until it has really ended.
+                // The closure still runs, and counts against the limit until it ends.
                 let _ = ended.await;
             }
         }

@@ -1,13 +1,14 @@
-//! Use a [`Tasker`] for work that may die with this process; use a job for work that must not.
+//! Use a [`Tasker`] for work that may be lost with this process, and a job for all other work.
 //!
-//! A tasker runs futures and blocking closures of this process, so many at a time and no more. It
-//! knows nothing of Redis: what waits in it is gone with the process, and no other process helps.
-//! What must survive a crash, be retried, or run elsewhere is a job. Imports `run::guard` only.
+//! A tasker runs futures and blocking closures in this process, up to a limit at a time. It does
+//! not use Redis: its waiting work is lost with the process, and no other process takes it over.
+//! Work that must survive a crash, be retried, or run on another host belongs into a job. Imports
+//! `run::guard` only.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `execution` | one piece of work: its result, its cancellation |
-//! | `queue` | what waits, and the hands that take from it |
+//! | `wait_queue` | the waiting work, and the workers that run it |
 
 mod execution;
 mod wait_queue;
@@ -24,13 +25,13 @@ pub use execution::{Execution, Interrupted};
 use execution::{blocking, pair, steady};
 use wait_queue::{Piece, WaitQueue};
 
-/// What to do with work that comes while the queue is full.
+/// The behaviour for new work while the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
-    /// Wait for room.
+    /// The caller waits for room.
     #[default]
     Wait,
-    /// Refuse it: the error says [`Error::is_refused`].
+    /// The work is refused, with an error for which [`Error::is_refused`] is true.
     Reject,
 }
 
@@ -59,7 +60,7 @@ pub struct Tasker {
 }
 
 impl Tasker {
-    /// Starts to describe a tasker. The name is for logs.
+    /// Returns a builder for a tasker. The name is for logs and errors.
     pub fn builder(name: impl Into<String>) -> TaskerBuilder {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         TaskerBuilder {
@@ -71,12 +72,12 @@ impl Tasker {
         }
     }
 
-    /// Hands over a future. It starts as soon as fewer than `limit` others run, in the order of
+    /// Runs a future. It starts when fewer than `limit` pieces of work run, in the order of
     /// arrival, whether or not its [`Execution`] is awaited.
     ///
     /// # Errors
-    /// [`Error::is_refused`] when the queue is full and the tasker is to reject,
-    /// [`Error::is_gone`] when it was stopped.
+    /// [`Error::is_refused`] when the queue is full and the tasker uses [`WhenFull::Reject`],
+    /// [`Error::is_gone`] when the tasker was stopped.
     pub async fn execute<F>(&self, future: F) -> Result<Execution<F::Output>, Error>
     where
         F: Future + Send + 'static,
@@ -89,8 +90,8 @@ impl Tasker {
         .await
     }
 
-    /// Hands over a closure that blocks its thread. It runs on a thread for such work and counts
-    /// against `limit` until it has really ended; cancelling it only stops the waiting.
+    /// Runs a closure that blocks its thread. It runs on a thread for blocking work and counts
+    /// against `limit` until it ends. Cancelling it ends the wait for its result, not the closure.
     ///
     /// # Errors
     /// As [`Tasker::execute`].
@@ -106,8 +107,8 @@ impl Tasker {
         .await
     }
 
-    /// Hands over a future and what to do with its result, for which nobody waits then. A panic
-    /// of the callback is logged.
+    /// Runs a future, and calls `callback` with its result, so that the caller need not wait for
+    /// it. A panic of the callback is logged.
     ///
     /// # Errors
     /// As [`Tasker::execute`].
@@ -131,8 +132,9 @@ impl Tasker {
         .await
     }
 
-    /// Waits for all of them, but no longer than `timeout`. The results come in the order of the
-    /// executions; what has not ended by then is cancelled, as [`Interrupted::TimedOut`].
+    /// Waits for all executions, at most for `timeout`. Returns the results in the order of the
+    /// executions. Work that has not ended by then is cancelled, and its result is
+    /// [`Interrupted::TimedOut`].
     pub async fn await_all<T>(
         &self,
         executions: impl IntoIterator<Item = Execution<T>>,
@@ -156,14 +158,15 @@ impl Tasker {
         results
     }
 
-    /// How many pieces of work run, and how many wait.
+    /// Returns the number of running and the number of waiting pieces of work.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         self.queue.load()
     }
 
-    /// Takes nothing more, lets what runs and waits finish within `timeout`, and cancels the rest.
-    /// False when a blocking closure is still running then, which nobody can stop.
+    /// Stops the tasker: it accepts no more work, lets running and waiting work finish within
+    /// `timeout`, and cancels the rest. Returns false when work still runs 1 s later: a blocking
+    /// closure, which cannot be stopped.
     pub async fn stop(&self, timeout: Duration) -> bool {
         self.queue.close();
         if tokio::time::timeout(timeout, self.queue.empty()).await.is_ok() {
@@ -184,9 +187,9 @@ impl Tasker {
     }
 }
 
-/// A tasker that is being described.
+/// Builds a [`Tasker`].
 #[derive(Debug)]
-#[must_use = "a tasker is there when build() was called"]
+#[must_use = "the tasker is made by build()"]
 pub struct TaskerBuilder {
     name: String,
     limit: usize,
@@ -196,32 +199,32 @@ pub struct TaskerBuilder {
 }
 
 impl TaskerBuilder {
-    /// How many run at a time. Default: one per core.
+    /// Sets how many pieces of work run at a time. Default: one per core.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// How many may wait. Default 1,024.
+    /// Sets how many pieces of work may wait. Default 1,024.
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue;
         self
     }
 
-    /// What happens when the queue is full. Default: wait for room.
+    /// Sets the behaviour for new work while the queue is full. Default: the caller waits for room.
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// After this long without work the tasker gives back what it holds, and takes it again with
-    /// the next piece. Default: never.
+    /// Sets the idle time after which the tasker ends its tasks and frees its memory; new work
+    /// starts them again. Default: never.
     pub fn hibernate_after(mut self, idle: Duration) -> Self {
         self.hibernate_after = Some(idle);
         self
     }
 
-    /// Makes the tasker. Nothing runs before the first piece of work.
+    /// Makes the tasker. It starts no task before the first piece of work.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a limit or a queue of 0.

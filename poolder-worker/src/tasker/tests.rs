@@ -21,7 +21,7 @@ async fn no_more_than_the_limit_run_and_results_keep_their_order() {
         let (running, most) = (Arc::clone(&running), Arc::clone(&most));
         let work = async move {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            // Later ones end sooner.
+            // Within each five, later work ends sooner.
             tokio::time::sleep(Duration::from_millis(((100 - i) % 5) as u64)).await;
             running.fetch_sub(1, Ordering::SeqCst);
             i
@@ -35,7 +35,7 @@ async fn no_more_than_the_limit_run_and_results_keep_their_order() {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_error_and_harms_nobody_else() {
+async fn a_panic_is_an_error_and_harms_no_other_work() {
     let tasker = tasker(1);
     let bad = tasker.execute(async { panic!("no {}", "good") }).await.unwrap();
     let worse = tasker.execute_blocking(|| -> u8 { panic!("bad") }).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_full_queue_rejects_or_waits() {
     assert_eq!(third.await.unwrap(), Ok(true));
 }
 
-/// Lets a permit be used up.
+/// Uses up a permit, so that it does not return to its semaphore.
 trait Forget {
     fn forget_one(permit: tokio::sync::OwnedSemaphorePermit);
 }
@@ -101,7 +101,7 @@ async fn what_is_cancelled_ends_and_what_waits_never_starts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn await_all_gives_up_in_time_and_frees_the_hands() {
+async fn await_all_gives_up_in_time_and_frees_the_workers() {
     let tasker = tasker(2);
     let stuck = tasker.execute(std::future::pending::<u8>()).await.unwrap();
     let quick = tasker.execute(async { 1 }).await.unwrap();
@@ -113,21 +113,21 @@ async fn await_all_gives_up_in_time_and_frees_the_hands() {
 #[tokio::test]
 async fn a_callback_gets_the_result_or_what_went_wrong() {
     let tasker = tasker(2);
-    let (tell, told) = oneshot::channel();
-    let done = tasker.callback(async { 7 }, |result| drop(tell.send(result))).await.unwrap();
-    assert_eq!(told.await.unwrap(), Ok(7));
+    let (sender, result) = oneshot::channel();
+    let done = tasker.callback(async { 7 }, |result| drop(sender.send(result))).await.unwrap();
+    assert_eq!(result.await.unwrap(), Ok(7));
     done.await.unwrap();
-    let (tell, told) = oneshot::channel();
+    let (sender, result) = oneshot::channel();
     let work = async { panic!("no") };
-    tasker.callback(work, |result: Result<(), _>| drop(tell.send(result))).await.unwrap();
-    assert_eq!(told.await.unwrap(), Err(Interrupted::Panicked("no".into())));
+    tasker.callback(work, |result: Result<(), _>| drop(sender.send(result))).await.unwrap();
+    assert_eq!(result.await.unwrap(), Err(Interrupted::Panicked("no".into())));
     let after = tasker.callback(async {}, |_| panic!("in the callback")).await.unwrap();
-    assert_eq!(after.await, Ok(()), "the hand lives on");
+    assert_eq!(after.await, Ok(()), "the worker lives on");
     assert_eq!(tasker.execute(async { 3 }).await.unwrap().await, Ok(3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn hands_go_when_idle_and_come_back() {
+async fn workers_end_when_idle_and_start_again() {
     let tasker =
         Tasker::builder("t").limit(4).hibernate_after(Duration::from_secs(60)).build().unwrap();
     let metrics = tokio::runtime::Handle::current().metrics();

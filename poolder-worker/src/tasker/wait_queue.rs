@@ -1,4 +1,5 @@
-//! What waits, and the hands that take from it: as many as there is work for, up to the limit.
+//! The waiting work, and the workers (tokio tasks) that run it: one for each piece of work, up to
+//! the limit.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 /// A piece of work that catches its own panics.
 pub(super) type Piece = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The queue of a tasker, shared by its clones and its workers.
 pub(super) struct WaitQueue {
     name: String,
     limit: usize,
     hibernate_after: Option<Duration>,
     state: Mutex<QueueState>,
-    /// Room for what waits.
+    /// One permit for each further piece of work that may wait.
     room: Arc<Semaphore>,
-    /// Something was put in while a hand was idle, or no more will come.
-    bell: Notify,
-    /// A hand has ended a piece of work.
+    /// Wakes idle workers: a piece of work was added, or the queue was closed.
+    wake: Notify,
+    /// Notified when a worker has ended a piece of work.
     ended: Notify,
     cancellation: CancellationToken,
 }
@@ -30,8 +32,9 @@ pub(super) struct WaitQueue {
 #[derive(Default)]
 struct QueueState {
     waiting: VecDeque<(Piece, OwnedSemaphorePermit)>,
-    /// Hands that there are, and those of them that work.
+    /// The number of workers, idle or busy.
     workers: usize,
+    /// The number of workers that run a piece of work.
     busy: usize,
     closed: bool,
 }
@@ -49,7 +52,7 @@ impl WaitQueue {
             hibernate_after,
             state: Mutex::default(),
             room: Arc::new(Semaphore::new(queue.min(Semaphore::MAX_PERMITS))),
-            bell: Notify::new(),
+            wake: Notify::new(),
             ended: Notify::new(),
             cancellation: CancellationToken::new(),
         })
@@ -59,7 +62,8 @@ impl WaitQueue {
         &self.cancellation
     }
 
-    /// Room for one more piece that waits.
+    /// Reserves room for one more waiting piece of work. A full queue is an error unless `wait` is
+    /// set.
     pub(super) async fn room(&self, wait: bool) -> Result<OwnedSemaphorePermit, Error> {
         let room = Arc::clone(&self.room);
         if wait {
@@ -68,7 +72,7 @@ impl WaitQueue {
         room.try_acquire_owned().map_err(|error| match error {
             tokio::sync::TryAcquireError::Closed => self.gone(),
             tokio::sync::TryAcquireError::NoPermits => Error::refused(format!(
-                "the queue of tasker {:?} is full: try later, give it a longer one, or let it wait",
+                "the queue of tasker {:?} is full: try later, make it longer, or let callers wait",
                 self.name
             )),
         })
@@ -90,7 +94,7 @@ impl WaitQueue {
             tokio::spawn(Arc::clone(this).work());
         } else {
             drop(state);
-            this.bell.notify_one();
+            this.wake.notify_one();
         }
         Ok(())
     }
@@ -100,19 +104,19 @@ impl WaitQueue {
         (state.busy, state.waiting.len())
     }
 
-    /// Takes nothing more.
+    /// Closes the queue: it accepts no more work, and idle workers end.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.room.close();
-        self.bell.notify_waiters();
+        self.wake.notify_waiters();
     }
 
-    /// Cancels what runs; what waits is told the same when a hand comes to it.
+    /// Cancels all work. Waiting work ends as cancelled as soon as a worker takes it.
     pub(super) fn cancel_all(&self) {
         self.cancellation.cancel();
     }
 
-    /// Waits until nothing runs or waits.
+    /// Waits until no work runs or waits.
     pub(super) async fn empty(&self) {
         loop {
             let ended = self.ended.notified();
@@ -125,14 +129,15 @@ impl WaitQueue {
         }
     }
 
-    /// One hand: takes the next piece, until none has come for long enough.
+    /// Runs a worker: takes one piece of work after the other, until the queue is closed and empty,
+    /// or no work has come for `hibernate_after`.
     async fn work(self: Arc<Self>) {
         loop {
-            let bell = self.bell.notified();
-            tokio::pin!(bell);
-            bell.as_mut().enable();
+            let woken = self.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
             if let Some((piece, room)) = self.take() {
-                // It no longer waits.
+                // The piece no longer waits, so another one may.
                 drop(room);
                 piece.await;
                 self.state().busy -= 1;
@@ -140,7 +145,7 @@ impl WaitQueue {
                 continue;
             }
             let idle = self.hibernate_after.unwrap_or(Duration::MAX);
-            if tokio::time::timeout(idle, bell).await.is_err() && self.leave() {
+            if tokio::time::timeout(idle, woken).await.is_err() && self.leave() {
                 return;
             }
             let closed = self.state().closed;
@@ -157,7 +162,8 @@ impl WaitQueue {
         Some(next)
     }
 
-    /// Ends a hand, unless there is work after all. The last one gives the memory back.
+    /// Removes an idle worker; false when work is waiting after all. The last worker frees the
+    /// memory of the queue.
     fn leave(&self) -> bool {
         let mut state = self.state();
         if !state.waiting.is_empty() {
@@ -166,13 +172,13 @@ impl WaitQueue {
         state.workers -= 1;
         if state.workers == 0 {
             state.waiting = VecDeque::new();
-            tracing::debug!(tasker = self.name, "hibernates");
+            tracing::debug!(tasker = self.name, "the tasker hibernates");
         }
         true
     }
 
     fn gone(&self) -> Error {
-        Error::gone(format!("tasker {:?} was stopped, it takes nothing more", self.name))
+        Error::gone(format!("tasker {:?} was stopped and accepts no more work", self.name))
     }
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
@@ -182,7 +188,7 @@ impl WaitQueue {
 
 impl std::fmt::Debug for WaitQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Line")
+        f.debug_struct("WaitQueue")
             .field("name", &self.name)
             .field("limit", &self.limit)
             .field("load", &self.load())
