@@ -1,7 +1,7 @@
-//! Lists of `name = value`, as in `#[job(kind = "mail", attempts = 5)]`.
+//! Reads lists of `name = value`, as in `#[job(kind = "mail", attempts = 5)]`.
 //!
-//! What a name may be is checked here, once for all macros; what a value may be is for the module
-//! that knows its meaning, with the help of [`text`] and [`integer`].
+//! This module checks the names, for all macros. The module that uses a value checks the value,
+//! with the help of [`text`] and [`integer`].
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -13,15 +13,15 @@ use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
 
 use crate::errors::Errors;
 
-/// Which names an attribute takes, and what to say about some that it does not.
+/// The names that an attribute takes, and the errors for some names that it does not take.
 pub(crate) struct Known<'a> {
-    /// The allowed names, in the order in which they are listed to the user.
+    /// The allowed names, in their order in errors.
     pub(crate) names: &'a [&'a str],
-    /// Names that are allowed elsewhere, each with the sentence that says where.
+    /// Names that are allowed elsewhere, each with an error that says where.
     pub(crate) elsewhere: &'a [(&'a str, &'a str)],
 }
 
-/// One `name = value`.
+/// One item `name = value`.
 pub(crate) struct Attribute {
     /// The name.
     pub(crate) name: Ident,
@@ -52,19 +52,19 @@ impl Attributes {
         found
     }
 
-    /// Reads a list that stands by itself, as that of an attribute macro does.
+    /// Reads the list of an attribute macro.
     pub(crate) fn of_list(list: TokenStream, known: &Known<'_>, errors: &mut Errors) -> Self {
         let mut found = Self(vec![]);
         found.extend(list, known, errors);
         found
     }
 
-    /// The attribute of that name.
+    /// Returns the attribute of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Attribute> {
         self.0.iter().find(|attribute| attribute.name == name)
     }
 
-    /// Adds a list. A bad item costs an error and nothing else: those around it are read.
+    /// Adds the items of a list. A bad item is reported, and the items around it are still read.
     fn extend(&mut self, list: TokenStream, known: &Known<'_>, errors: &mut Errors) {
         for item in split(list) {
             let Some(attribute) = errors.catch(parse_item.parse2(item)) else { continue };
@@ -84,7 +84,7 @@ impl Attributes {
     }
 }
 
-/// Cuts at the commas of the outermost level.
+/// Splits a list at the commas of its outermost level. Empty items are left out.
 pub(crate) fn split(list: TokenStream) -> Vec<TokenStream> {
     let mut items = vec![vec![]];
     for token in list {
@@ -97,8 +97,8 @@ pub(crate) fn split(list: TokenStream) -> Vec<TokenStream> {
     items.into_iter().filter(|item| !item.is_empty()).map(TokenStream::from_iter).collect()
 }
 
-/// Takes the items of the form `name(…)` out of a list: what stands in their parentheses, and the
-/// rest of the list.
+/// Takes the items of the form `name(…)` out of a list. Returns the rest of the list, and for each
+/// such item its name and the content of its parentheses.
 pub(crate) fn take_nested(
     list: TokenStream,
     name: &str,
@@ -121,7 +121,7 @@ pub(crate) fn take_nested(
     (rest, nested)
 }
 
-/// Reads a list in which any name may stand, with or without a value.
+/// Reads a list that takes any names, with or without a value.
 pub(crate) fn read_open(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Option<Expr>)> {
     let mut found = vec![];
     for item in split(list) {
@@ -154,7 +154,7 @@ fn parse_item(input: ParseStream<'_>) -> syn::Result<Attribute> {
     Ok(Attribute { name, value })
 }
 
-/// What a `macro_rules!` macro passes on as one expression stands in an invisible group.
+/// Removes the invisible group around an expression that a `macro_rules!` macro passes on.
 fn ungroup(expr: Expr) -> Expr {
     match expr {
         Expr::Group(group) => ungroup(*group.expr),
@@ -162,7 +162,7 @@ fn ungroup(expr: Expr) -> Expr {
     }
 }
 
-/// A text in quotes.
+/// Returns the value when it is a text in quotes. `expected` begins the error.
 pub(crate) fn text(value: &Expr, expected: impl Display) -> syn::Result<&LitStr> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
@@ -170,7 +170,7 @@ pub(crate) fn text(value: &Expr, expected: impl Display) -> syn::Result<&LitStr>
     }
 }
 
-/// A whole number from `min` to `max`.
+/// Reads a whole number from `min` to `max`.
 pub(crate) fn integer<T>(attribute: &Attribute, min: T, max: T) -> syn::Result<T>
 where
     T: FromStr<Err: Display> + PartialOrd + Display + Copy,

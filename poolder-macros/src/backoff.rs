@@ -1,4 +1,4 @@
-//! The wait between attempts, as an attribute's value.
+//! Reads the wait between attempts from the value of an attribute.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,11 +6,11 @@ use syn::{Error, Expr, ExprCall, ExprPath};
 
 use crate::duration::{self, Millis};
 
-/// How a backoff is written, for the end of a sentence.
+/// The forms of a backoff, as the end of a sentence in an error.
 const FORMS: &str = "a time such as \"10s\", a list such as [\"1s\", \"10s\", \"1m\"], polynomial, \
     fixed(\"10s\"), exponential(\"1s\", \"1h\") or linear(\"10s\", \"10m\")";
 
-/// The longest list; `poolder-core` refuses longer ones.
+/// The maximum length of a list; `poolder-core` refuses longer lists.
 const MAX_LIST: usize = 64;
 
 /// The wait after the n-th failed attempt.
@@ -24,7 +24,7 @@ pub(crate) enum Backoff {
 }
 
 impl Backoff {
-    /// Reads a backoff; `name` is the attribute's, for the message.
+    /// Reads a backoff. `name` is the name of the attribute, for the error.
     pub(crate) fn read(name: &str, value: &Expr) -> syn::Result<Self> {
         match value {
             Expr::Lit(_) => duration::read(name, value).map(Self::Fixed),
@@ -71,7 +71,7 @@ impl Backoff {
         }
     }
 
-    /// The expression that makes it.
+    /// Returns an expression that makes this backoff.
     pub(crate) fn tokens(&self, private: &TokenStream) -> TokenStream {
         let backoff = quote!(#private::Backoff);
         match self {
@@ -96,7 +96,7 @@ impl Backoff {
     }
 }
 
-/// The two times of a form that grows up to a cap.
+/// Returns the first time and the cap of a growing backoff. `first` names the first time in errors.
 fn growing(
     call: &ExprCall,
     times: &[Millis],

@@ -1,4 +1,5 @@
-//! `#[batcher(…)]`: from a worker's type and its attributes to a component of a node.
+//! `#[batcher(…)]`: makes a batcher, which is a component of a node, of a worker's type and the
+//! attributes.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -28,12 +29,12 @@ const KNOWN: Known<'static> = Known {
     elsewhere: &[("retry", r#"write `retry(count = 3, backoff = "1s")`"#)],
 };
 
-/// The timeout when none is given; `poolder-core` has the same.
+/// The default timeout; the same as in `poolder-core`.
 const DEFAULT_TIMEOUT: Millis = Millis(10_000);
 const MAX_LIMIT: u32 = 1_000_000;
 const MAX_SIZE: usize = 10_000;
 
-/// What the macro has understood.
+/// The attributes, checked.
 struct BatcherType {
     krate: Path,
     name: String,
@@ -44,7 +45,7 @@ struct BatcherType {
     hibernate_after: Option<Millis>,
 }
 
-/// Writes the type as it stands and what makes it a component, or all errors at once.
+/// Returns the type unchanged, with the code that makes it a component, or with all errors.
 pub(crate) fn expand(list: TokenStream, item: &ItemStruct) -> TokenStream {
     let mut errors = Errors::default();
     let batcher = read(list, &mut errors);
@@ -60,7 +61,7 @@ pub(crate) fn expand(list: TokenStream, item: &ItemStruct) -> TokenStream {
             quote!(#item #component)
         }
         Err(errors) => {
-            // Without the type there would be errors about that, too.
+            // Without the type, the compiler would report errors about the missing type, too.
             let errors = errors.into_compile_error();
             quote!(#item #errors)
         }
@@ -125,7 +126,7 @@ fn read(list: TokenStream, errors: &mut Errors) -> Option<BatcherType> {
 }
 
 struct Times {
-    /// The inner `None` is said: infinity.
+    /// The outer `None` stands for no attribute, the inner `None` for `"infinity"`.
     timeout: Option<Option<Millis>>,
     hibernate_after: Option<Millis>,
 }
@@ -138,7 +139,7 @@ fn read_times(attributes: &Attributes, errors: &mut Errors) -> Times {
     let timeout = time("timeout", "0 would seal every entry by itself: write `limit = 1`");
     let hibernate_after = time("hibernate_after", "0 would let it never be awake").flatten();
     if let (Some(attribute), Some(idle)) = (attributes.get("hibernate_after"), hibernate_after) {
-        // A timeout that could not be read is an error already.
+        // A timeout that could not be read is reported already.
         let known = timeout.is_some() || attributes.get("timeout").is_none();
         let longest = timeout.unwrap_or(Some(DEFAULT_TIMEOUT)).filter(|_| known);
         if longest.is_some_and(|timeout| idle <= timeout) {
@@ -198,8 +199,8 @@ fn write(batcher: &BatcherType, item: &ItemStruct) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #ident {
-            /// What pushers and nodes agree about.
-            #[allow(clippy::needless_update, reason = "all may be given")]
+            /// Returns the options, which must be the same in producers and nodes.
+            #[allow(clippy::needless_update, reason = "the attributes may set all fields")]
             #vis fn options() -> #krate::BatchOptions {
                 #krate::BatchOptions {
                     #(#options,)*
@@ -208,14 +209,14 @@ fn write(batcher: &BatcherType, item: &ItemStruct) -> TokenStream {
                 }
             }
 
-            /// The batcher that this worker runs, to change what the attributes do not say.
+            /// Returns the builder of the batcher, for settings that the attributes do not have.
             #vis fn batcher(self) -> #krate::Batcher<Self> {
                 #krate::Batcher::new(#name, self) #queue .with_options(Self::options())
                     #size #hibernate
             }
 
-            /// A handle for pushing, from any host.
-            #[allow(dead_code, reason = "a node need not push")]
+            /// Returns a handle for pushing entries from any host.
+            #[allow(dead_code, reason = "a node may never push")]
             #vis fn handle(
                 client: &#krate::Client,
             ) -> ::core::result::Result<#handle, #krate::Error> {

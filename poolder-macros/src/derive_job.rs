@@ -1,4 +1,4 @@
-//! `#[derive(Job)]`: from a type and its attributes to the kinds it stands for.
+//! `#[derive(Job)]`: reads the kinds of a type from the type and its attributes.
 
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
@@ -37,29 +37,29 @@ const ON_VARIANT: Known<'static> = Known {
     ],
 };
 
-/// What the derive has understood.
+/// The attributes of the type, checked.
 pub(crate) struct JobType {
-    /// The crate to which generated code refers.
+    /// The path of the crate that the generated code uses.
     pub(crate) krate: Path,
     /// The queue, unless it is the default one.
     pub(crate) queue: Option<String>,
     /// The version, unless it is the default one.
     pub(crate) version: Option<u16>,
-    /// The kinds: those of an enum's variants, in their order, or a struct's only one.
+    /// The kinds: one per variant of an enum, in their order, or the one kind of a struct.
     pub(crate) kinds: Vec<Kind>,
 }
 
 /// One kind.
 pub(crate) struct Kind {
-    /// Its name.
+    /// The name of the kind.
     pub(crate) name: String,
-    /// How its jobs are tried.
+    /// The policy of its jobs.
     pub(crate) policy: Policy,
-    /// The variant, for an enum.
+    /// The variant of an enum; `None` for a struct.
     pub(crate) variant: Option<Ident>,
 }
 
-/// Writes the implementation, or all errors at once.
+/// Returns the implementation of `Job`, or all errors at once.
 pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut errors = Errors::default();
     let job = read(input, &mut errors);
@@ -100,7 +100,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
     JobType { krate: krate.unwrap_or_else(|| parse_quote!(::poolder)), queue, version, kinds }
 }
 
-/// The kinds of an enum.
+/// Reads the kinds of an enum.
 fn read_variants(
     input: &DeriveInput,
     data: &DataEnum,
@@ -117,7 +117,7 @@ fn read_variants(
         refuse_on_fields(fields, errors);
         let attributes = Attributes::of(attrs, "job", &ON_VARIANT, errors);
         let policy = Policy::read(&attributes, errors).or(base);
-        // Without a legal prefix, which was reported already, a variant may still have its own.
+        // An illegal prefix was reported already. A variant with its own kind is still checked.
         if prefix.is_none() && attributes.get("kind").is_none() {
             continue;
         }
@@ -135,7 +135,7 @@ fn read_variants(
     kinds
 }
 
-/// The kind that the attribute says, or else the default one.
+/// Returns the kind from the attribute, or the default kind.
 fn kind_of(
     attributes: &Attributes,
     ident: &Ident,
@@ -151,7 +151,8 @@ fn kind_of(
     errors.catch(checked)
 }
 
-/// Fields have no attributes, and one that is overlooked would mislead.
+/// Reports attributes on fields: fields take none, and an ignored attribute would mislead its
+/// author.
 fn refuse_on_fields(fields: &Fields, errors: &mut Errors) {
     let is_job = |attribute: &&Attribute| attribute.path().is_ident("job");
     for attribute in fields.iter().flat_map(|field| field.attrs.iter()).filter(is_job) {

@@ -1,48 +1,49 @@
-//! Times: a whole number of milliseconds, or a text such as `"1m 30s"`.
+//! Reads times: a whole number of milliseconds, or a text such as `"1m 30s"`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Expr, ExprLit, Lit};
 
-/// How a time is written, as part of a sentence.
+/// The forms of a time, as part of a sentence in an error.
 const FORMS: &str = r#"whole milliseconds, or a text like "500ms", "1s", "1m 30s", "2h" or "1d""#;
 
-/// Milliseconds.
+/// A time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(pub(crate) u64);
 
 impl Millis {
-    /// True for no time at all.
+    /// Returns true for 0 ms.
     pub(crate) fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The expression that makes a `Duration` of it.
+    /// Returns an expression that makes a `Duration` of this time.
     pub(crate) fn tokens(self) -> TokenStream {
         let Self(ms) = self;
         quote!(::core::time::Duration::from_millis(#ms))
     }
 }
 
-/// Reads a time; `name` is the attribute's, for the message.
+/// Reads a time. `name` is the name of the attribute, for the error.
 pub(crate) fn read(name: &str, value: &Expr) -> syn::Result<Millis> {
     read_any(value).map_err(|why| Error::new_spanned(value, format!("`{name}` takes {FORMS}{why}")))
 }
 
-/// Reads a time above 0, or `None` from `"none"`; `zero` says why 0 makes no sense.
+/// Reads a time above 0, or `None` from `"none"`. `zero` is the reason in the error for 0.
 pub(crate) fn read_limit(name: &str, value: &Expr, zero: &str) -> syn::Result<Option<Millis>> {
     read_or(name, value, "none", zero)
 }
 
-/// The same with another word for no limit.
+/// Reads a time above 0, or `None` from the text `unlimited`. `zero` is the reason in the error for
+/// 0.
 pub(crate) fn read_or(
     name: &str,
     value: &Expr,
-    word: &str,
+    unlimited: &str,
     zero: &str,
 ) -> syn::Result<Option<Millis>> {
     if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value
-        && text.value() == word
+        && text.value() == unlimited
     {
         return Ok(None);
     }
@@ -51,12 +52,13 @@ pub(crate) fn read_or(
         other => other,
     };
     read.map(Some).map_err(|why| {
-        let message = format!("`{name}` takes {FORMS}, or {word:?} for no limit{why}");
+        let message = format!("`{name}` takes {FORMS}, or {unlimited:?} for no limit{why}");
         Error::new_spanned(value, message)
     })
 }
 
-/// A time, or what is wrong with it where that can be said, to follow the sentence.
+/// Reads a time. The error is a reason that follows a sentence, or empty when the value has none of
+/// the forms.
 fn read_any(value: &Expr) -> Result<Millis, String> {
     let read = match value {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => match number.suffix() {
@@ -64,14 +66,14 @@ fn read_any(value: &Expr) -> Result<Millis, String> {
             suffix => Err(format!("put it in quotes: \"{}{suffix}\"", number.base10_digits())),
         },
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => parse(&text.value()),
-        // The parts of a value that a `macro_rules!` macro has put together.
+        // An expression that a `macro_rules!` macro passes on stands in an invisible group.
         Expr::Group(group) => return read_any(&group.expr),
         _ => return Err(String::new()),
     };
     read.map(Millis).map_err(|why| format!(": {why}"))
 }
 
-/// The milliseconds in the text, or what is wrong with it.
+/// Returns the milliseconds in a text, or the reason why the text is no time.
 fn parse(text: &str) -> Result<u64, String> {
     poolder_cron::span(text).map(millis)
 }

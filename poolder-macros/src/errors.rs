@@ -1,4 +1,4 @@
-//! A collector of errors, so that one build reports all that is wrong.
+//! A collector of errors, so that one build reports all of them.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use syn::Error;
 pub(crate) struct Errors(Option<Error>);
 
 impl Errors {
-    /// Adds one.
+    /// Adds an error.
     pub(crate) fn push(&mut self, error: Error) {
         match &mut self.0 {
             Some(errors) => errors.combine(error),
@@ -18,17 +18,17 @@ impl Errors {
         }
     }
 
-    /// Adds one that underlines the tokens.
+    /// Adds an error that underlines `tokens`.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(Error::new_spanned(tokens, message));
     }
 
-    /// The value, or `None` and one error more.
+    /// Returns the value of `result`, or adds its error and returns `None`.
     pub(crate) fn catch<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Fails with all that were added.
+    /// Fails with all errors that were added, if any.
     pub(crate) fn finish(self) -> syn::Result<()> {
         self.0.map_or(Ok(()), Err)
     }

@@ -1,4 +1,4 @@
-//! The code that `#[derive(Job)]` writes.
+//! The code that `#[derive(Job)]` generates.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,7 +6,7 @@ use syn::{DeriveInput, GenericParam, parse_quote};
 
 use crate::derive_job::{JobType, Kind};
 
-/// The implementation of `Job`.
+/// Returns the implementation of `Job`.
 pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     let krate = &job.krate;
     let private = quote!(#krate::__private);
@@ -16,7 +16,8 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     let is_generic =
         generics.params.iter().any(|param| !matches!(param, GenericParam::Lifetime(_)));
     let assertion = if is_generic {
-        // Whether such a type can be stored depends on its parameters: it is a job where it can.
+        // Whether serde can store a generic type depends on its parameters: the type is a job for
+        // those parameters for which it can be stored.
         generics.make_where_clause().predicates.push(parse_quote! {
             Self: #private::Serialize + #private::DeserializeOwned
                 + ::core::marker::Send + 'static
@@ -37,7 +38,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
         #assertion
 
         #[automatically_derived]
-        #[allow(deprecated, reason = "what is deprecated is still a kind")]
+        #[allow(deprecated, reason = "a deprecated variant is still a kind")]
         impl #impl_generics #private::Job for #ident #type_generics #where_clause {
             const KINDS: &'static [&'static str] = &[#(#names),*];
             #queue
@@ -48,7 +49,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     }
 }
 
-/// The method `policy`, unless it is the default one for all kinds.
+/// Returns the method `policy`, or `None` when all kinds have the default policy.
 fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     if kinds.iter().all(|kind| kind.policy.is_default()) {
         return None;
@@ -71,7 +72,7 @@ fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     })
 }
 
-/// The methods that tell variants apart.
+/// Returns the methods of an enum, which distinguish its variants; `None` for a struct.
 fn of_an_enum(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     if kinds.iter().any(|kind| kind.variant.is_none()) {
         return None;
@@ -96,11 +97,12 @@ fn of_an_enum(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     })
 }
 
-/// A constant that cannot be built, and says why, for a type that serde cannot store.
+/// Returns a constant that fails to build, with a readable message, for a type that serde cannot
+/// store.
 ///
-/// The compiler says so too, but by the names of traits. Of two constants of one name it takes
-/// that of the type itself where its bounds hold, and else that of the trait. The names are ones
-/// that no job has.
+/// The compiler reports such a type as well, but only by the names of traits. Of two constants of
+/// the same name, the compiler uses the one of the type itself when its bounds hold, and else the
+/// one of the trait. No job has the names used here.
 fn assertion(input: &DeriveInput, private: &TokenStream) -> TokenStream {
     let ident = &input.ident;
     let message = format!(

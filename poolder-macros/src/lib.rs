@@ -1,4 +1,4 @@
-//! The macros of Poolder. Users take them from the `poolder` facade.
+//! The macros of Poolder. Users import them from the `poolder` facade.
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemImpl, ItemStruct, parse_macro_input};
@@ -17,11 +17,11 @@ mod retry;
 mod scheduler;
 mod serde_attributes;
 
-/// Makes a struct or an enum a `Job`: a value that can be enqueued and run.
+/// Implements `Job` for a struct or an enum, whose values can then be enqueued and run.
 ///
 /// The type must also derive `serde::Serialize` and `serde::Deserialize`, and be `Send`. It owns
-/// its data, so it has no lifetime parameters; type parameters are fine, and all types that they
-/// make share one kind.
+/// its data, so it has no lifetime parameters. It may have type parameters; all types that are made
+/// with them share one kind.
 ///
 /// ```
 /// # extern crate poolder_core as poolder;
@@ -44,25 +44,26 @@ mod serde_attributes;
 ///
 /// # Attributes of the type
 ///
-/// Each is written `#[job(name = value, …)]`, at most once; all may be left out. Values are
-/// literals. The compiler reports all mistakes of a type at once.
+/// Each attribute is written `#[job(name = value, …)]`, at most once; all may be left out. Values
+/// are literals. The compiler reports all errors in a type at once.
 ///
 /// | name | value | default |
 /// |---|---|---|
 /// | `kind` | the name under which the job is stored: 1 to 128 ASCII letters, digits, `_`, `-`, `.`, `:` or `/` | the type's name in snake case: `SendMail` is `send_mail` |
-/// | `queue` | the queue it goes to: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | `default` |
-/// | `version` | the version of the payload's shape, 1 to 65535; a worker leaves a job of a newer version than its own to others | 1 |
+/// | `queue` | the queue of the job: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | `default` |
+/// | `version` | the version of the payload's shape, 1 to 65535; a worker does not run jobs of a newer version than its own; they wait for another worker | 1 |
 /// | `attempts` | attempts in all, the first included: 1 or more | 25 |
 /// | `backoff` | the wait between attempts, see below | `polynomial` |
 /// | `timeout` | the longest time for one attempt, or `"none"` for no limit | `"30m"` |
 /// | `retry_for` | no attempt starts later than this after the first failure, or `"none"` | `"none"` |
-/// | `crashes` | the crash of its node that buries the job: 2 or more | 3 |
-/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+/// | `crashes` | the number of crashes of its node at which the job is buried: 2 or more | 3 |
+/// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
 /// # Times
 ///
-/// A whole number is milliseconds. A text has numbers with units, each unit once and the largest
-/// first: `"500ms"`, `"1s"`, `"1m 30s"`, `"2h"`, `"1d"`. The longest is 100 years, `"36500d"`.
+/// A whole number is a time in milliseconds. A text has numbers with units, each unit once and the
+/// largest first: `"500ms"`, `"1s"`, `"1m 30s"`, `"2h"`, `"1d"`. The longest is 100 years,
+/// `"36500d"`.
 ///
 /// # Backoff
 ///
@@ -71,20 +72,20 @@ mod serde_attributes;
 /// | value | wait |
 /// |---|---|
 /// | `"10s"` or `fixed("10s")` | always the same |
-/// | `["1s", "10s", "1m"]` | one by one, and the last again and again; 1 to 64 waits |
+/// | `["1s", "10s", "1m"]` | each wait of the list once, in order, then the last one for all further failures; 1 to 64 waits |
 /// | `linear("10s", "10m")` | n times the first time, at most the second |
 /// | `exponential("1s", "1h")` | the first time, doubled with each failure, at most the second; up to 10 % more or less |
 /// | `polynomial` | n⁴ + 15 seconds, at most a day; up to 10 % more or less |
 ///
 /// # Enums
 ///
-/// Every variant of an enum is a kind of its own: `<prefix>.<variant>`, where the prefix is the
-/// enum's `kind`, and the variant's name stands in snake case. So one worker serves several kinds.
-/// Only the variant's content is stored. In JSON it is `null` for a unit variant, the value for
-/// one with a single field, an array for more, and an object for named fields.
+/// Each variant of an enum is a separate kind: `<prefix>.<variant>`, where the prefix is the `kind`
+/// of the enum and the name of the variant is in snake case. So one worker can serve several kinds.
+/// Only the content of the variant is stored. In JSON it is `null` for a unit variant, the value
+/// for a single field, an array for several fields, and an object for named fields.
 ///
-/// A variant may have `kind` (the whole name, without the prefix), `attempts`, `backoff`,
-/// `timeout`, `retry_for` and `crashes` of its own. What it leaves out is the enum's.
+/// A variant may have its own `kind` (the whole name, without the prefix), `attempts`, `backoff`,
+/// `timeout`, `retry_for` and `crashes`. For all others, the values of the enum hold.
 ///
 /// ```
 /// # extern crate poolder_core as poolder;
@@ -108,15 +109,15 @@ mod serde_attributes;
 ///
 /// Serde must see a plain enum: `tag`, `content`, `untagged`, `from`, `try_from` and `into` are
 /// errors on it, and so are `skip`, `skip_deserializing` and `untagged` on a variant. Renaming by
-/// serde changes no kind. A kind that is no longer made, but may still wait in the queue, can keep
-/// its variant with `#[serde(skip_serializing)]`.
+/// serde changes no kind. For a kind that is no longer enqueued, but may still wait in the queue,
+/// keep its variant with `#[serde(skip_serializing)]`.
 #[proc_macro_derive(Job, attributes(job))]
 pub fn derive_job(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive_job::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes a type that implements `BatchWorker` a batcher, which a node is given with `.add(…)`.
+/// Makes a batcher of a type that implements `BatchWorker`; add it to a node with `.add(…)`.
 ///
 /// ```ignore
 /// use poolder::prelude::*;
@@ -153,35 +154,35 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
-/// Each is written `name = value`, at most once; all but `name` may be left out. Values are
-/// literals, and times are written as for `derive(Job)`: milliseconds, or a text like `"10s"`.
+/// Each attribute is written `name = value`, at most once; all but `name` may be left out. Values
+/// are literals, and times are written as for `derive(Job)`: milliseconds, or a text like `"10s"`.
 ///
 /// | name | value | default |
 /// |---|---|---|
-/// | `name` | under which entries are pushed: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
-/// | `queue` | the queue of its jobs | a queue of the batcher's name |
-/// | `limit` | the most entries in a batch: 1 to 1,000,000 | 100 |
-/// | `timeout` | the longest time from a batch's first entry until it is sealed, or `"infinity"` | `"10s"` |
-/// | `max_bytes` | the most bytes of entries in a batch | no limit |
-/// | `max_waiting` | the most entries that wait, filling or sealed | no limit |
-/// | `max_groups` | the most groups that gather entries at once | 10,000 |
-/// | `reverse` | true to hand out the last entry first | false |
+/// | `name` | the name under which entries are pushed: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
+/// | `queue` | the queue of the batch jobs | the queue with the name of the batcher |
+/// | `limit` | the maximum number of entries in a batch: 1 to 1,000,000 | 100 |
+/// | `timeout` | the longest time from the first entry of a batch until the batch is sealed, or `"infinity"` | `"10s"` |
+/// | `max_bytes` | the maximum size of the entries of a batch, in bytes | no limit |
+/// | `max_waiting` | the maximum number of waiting entries, in filling and sealed batches together | no limit |
+/// | `max_groups` | the maximum number of groups that gather entries at once | 10,000 |
+/// | `reverse` | true when a batch returns its last entry first | false |
 /// | `retry` | `retry(count = 3, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 25 attempts, `polynomial` |
-/// | `revision` | counts the changes of all of the above, from 0 | 0 |
-/// | `size` | batches that run at once in this process | 1 |
-/// | `hibernate_after` | calls `handle_hibernate` after this time without a batch, longer than the timeout; or `"infinity"` | `"infinity"` |
-/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+/// | `revision` | the revision of the attributes above, from 0; raise it when one of them changes | 0 |
+/// | `size` | the number of batches that can run at once in this process | 1 |
+/// | `hibernate_after` | the idle time after which a slot calls `handle_hibernate`, longer than the timeout, or `"infinity"` | `"infinity"` |
+/// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
-/// The type gets three functions: `options()`, `batcher(self)`, the builder with all of this in it,
-/// and `handle(&client)`, for pushing.
+/// The type gets three functions: `options()`, `batcher(self)`, which returns the builder with all
+/// of these settings, and `handle(&client)`, which returns a handle for pushing.
 #[proc_macro_attribute]
 pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemStruct);
     batcher::expand(list.into(), &item).into()
 }
 
-/// Makes a type whose async methods are recurring jobs a scheduler, which a node is given with
-/// `.add(…)`. It stands on an `impl` block of the type, which must be `Clone`.
+/// Makes a scheduler of a type whose async methods are recurring jobs; add it to a node with
+/// `.add(…)`. The attribute is written on an `impl` block of the type, which must be `Clone`.
 ///
 /// ```ignore
 /// use poolder::prelude::*;
@@ -223,47 +224,48 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Methods
 ///
-/// A job is an `async` method with `&mut self`, `&self` or no receiver, and the `Context` if it
-/// wants it. It returns nothing, a `Then`, or a `Result` of either. A job that has no method is run
-/// by `handle_job(&mut self, job: &str, cx: Context)`, if there is one, which returns the same;
-/// so are those that are made at run time. `handle_init(&mut self) -> Result<()>`,
+/// A job is an `async` method with `&mut self`, `&self` or no receiver, and optionally a `Context`.
+/// It returns nothing, a `Then`, or a `Result` of either. A job without a method is run by
+/// `handle_job(&mut self, job: &str, cx: Context)`, if the block has it, which returns the same; so
+/// is a job whose schedule is created at run time. `handle_init(&mut self) -> Result<()>`,
 /// `handle_error(&mut self, job: &str, cx: Context, error: &BoxError) -> Verdict` and
-/// `handle_stop(&mut self)` are those of the trait `Periodic`.
+/// `handle_stop(&mut self)` override the methods of the trait `Periodic`.
 ///
 /// # Attributes
 ///
-/// Each at most once; all but `name` and `jobs` may be left out. Values are literals, and times are
-/// written as for `derive(Job)`. Expressions, intervals and zones are checked when the program is
-/// compiled.
+/// Each attribute is written at most once; all but `name` and `jobs` may be left out. Values are
+/// literals, and times are written as for `derive(Job)`. Expressions, intervals and zones are
+/// checked when the program is compiled.
 ///
 /// | name | value | default |
 /// |---|---|---|
-/// | `name` | its name: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
-/// | `jobs` | `jobs(prune = "*/15 * * * * *", tidy = "90s", poll = 5000, later)`: each with a cron expression of five, six or seven fields, or an interval; one without a value gets its schedule at run time | |
-/// | `queue` | the queue of its jobs | a queue of its name |
-/// | `size` | jobs that run at once in this process | one per job and 4 |
-/// | `zone` | the time zone of its cron expressions, by its IANA name | `"UTC"` |
+/// | `name` | the name of the scheduler: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
+/// | `jobs` | `jobs(prune = "*/15 * * * * *", tidy = "90s", poll = 5000, later)`: each with a cron expression of five, six or seven fields, or an interval; a job without a value gets its schedule at run time | |
+/// | `queue` | the queue of the jobs | the queue with the name of the scheduler |
+/// | `size` | the number of jobs that can run at once in this process | one per job with a timing, and 4 |
+/// | `zone` | the time zone of the cron expressions, by its IANA name | `"UTC"` |
 /// | `retry` | `retry(count = 5, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 5 attempts, `exponential("1s", "1m")` |
 /// | `timeout` | the longest time for one attempt, or `"none"` | `"30m"` |
-/// | `missed` | ticks that nobody was there to publish: `"skip"`, `"one"` or `all(100, "1h")`: at most so many, within that time | `"one"` |
-/// | `overlap` | a tick while an earlier job is under way: `"allow"`, `"skip"` or `"queue_one"` | `"skip"` |
-/// | `jitter` | each schedule ticks up to this much later, always by the same time | 0 |
-/// | `lane` | `"high"`, `"normal"` or `"low"` | `"normal"` |
-/// | `deploy` | the name of the deploy that is recorded with its schedules | `POOLDER_DEPLOY`, else when the program was built |
-/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+/// | `missed` | the policy for ticks that no leader could publish in time: `"skip"`, `"one"`, or `all(100, "1h")` for at most 100 ticks, none more than 1 h late | `"one"` |
+/// | `overlap` | the policy for a tick while an earlier job is under way: `"allow"`, `"skip"` or `"queue_one"` | `"skip"` |
+/// | `jitter` | the maximum delay of the ticks; it differs between schedules and is always the same for one schedule | 0 |
+/// | `lane` | the lane of the jobs: `"high"`, `"normal"` or `"low"` | `"normal"` |
+/// | `deploy` | the name of the deploy that is recorded with the schedules | `POOLDER_DEPLOY`, else the time at which the program was built |
+/// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
-/// The type gets a function `scheduler(self)`, the builder with all of this in it.
+/// The type gets a function `scheduler(self)`, which returns the builder with all of these
+/// settings.
 #[proc_macro_attribute]
 pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemImpl);
     scheduler::expand(list.into(), &item).into()
 }
 
-/// Makes the worker that it stands on a pool: a component for `Node::builder(client).add(MyPool)`,
-/// with `MyPool::on(&client)` for those who give it work.
+/// Makes a pool of a worker: a component for `Node::builder(client).add(MyPool)`, and
+/// `MyPool::on(&client)` for its producers.
 ///
-/// It stands on the `impl Worker for …`, and only calls what `Pool` offers: `MyPool::pool(self)`
-/// is that pool.
+/// The attribute is written on the `impl Worker for …`. The generated code uses only the builder
+/// `Pool`, which `MyPool::pool(self)` returns.
 ///
 /// ```ignore
 /// #[poolder::pool(
@@ -285,15 +287,15 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | argument | value | default |
 /// |---|---|---|
 /// | `name` | the queue that the pool serves: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | must be given |
-/// | `size` | slots, 1 to 10000: of the whole fleet in an addressed mode, of each process otherwise | four per core; must be given in an addressed mode |
-/// | `mode` | `"shared"`, `"round_robin"`, `"random"`, `"monotonic"`, `"phash"` or `"broadcast"` | `"shared"` |
-/// | `retry(…)` | for jobs that bring no policy: `count` (attempts in all), `backoff`, `timeout`, `retry_for`, `crashes` as with `derive(Job)` | as with `derive(Job)` |
+/// | `size` | the number of slots, 1 to 10000: in the whole fleet in an addressed mode, in each process otherwise | four per core; must be given in an addressed mode |
+/// | `mode` | the way in which jobs are assigned to slots: `"shared"`, `"round_robin"`, `"random"`, `"monotonic"`, `"phash"` or `"broadcast"` | `"shared"` |
+/// | `retry(…)` | the policy for jobs that have none: `count` (attempts in all), `backoff`, `timeout`, `retry_for`, `crashes` as with `derive(Job)` | as with `derive(Job)` |
 /// | `callbacks(…)` | names of functions, or `name = path::to::function`: each takes the arguments of an outcome and returns a future of a `Result<()>` | none |
-/// | `hibernate_after` | the idle time after which a slot lets go of its worker, or `"none"` | `"none"` |
-/// | `handover_timeout` | how long a job may go on when its slot moves; addressed modes only | `"3s"` |
-/// | `retry_placement` | where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
+/// | `hibernate_after` | the idle time after which a slot drops its worker, or `"none"` | `"none"` |
+/// | `handover_timeout` | how long a job may go on when its slot moves to another process; addressed modes only | `"3s"` |
+/// | `retry_placement` | the place where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
 /// | `join_set` | the set of pools that the pool joins | none |
-/// | `crate` | the path of the crate `poolder`, for those who re-export it | `"::poolder"` |
+/// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 #[proc_macro_attribute]
 pub fn pool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     pool::expand(arguments.into(), item.into())

@@ -1,4 +1,4 @@
-//! Names: what a kind and a queue may be called, and what a type is called by default.
+//! Names: the rules for kinds, queues, batchers and schedulers, and the default kind of a type.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -6,8 +6,9 @@ use syn::{Error, Ident, Path};
 
 use crate::attributes::{Attribute, text};
 
-/// A sort of name: how it is called, how long it may be, and which characters it may have besides
-/// ASCII letters and digits. `poolder-core` checks the same at run time; the tests compare them.
+/// The rule for a sort of name: its designation and an example for errors, its maximum length, and
+/// the characters allowed besides ASCII letters and digits. `poolder-core` checks the same at run
+/// time; a test compares both.
 pub(crate) struct Rule {
     what: &'static str,
     example: &'static str,
@@ -15,24 +16,25 @@ pub(crate) struct Rule {
     extra: &'static [char],
 }
 
-/// The kind of a job.
+/// The rule for the kind of a job.
 pub(crate) const KIND: Rule =
     Rule { what: "kind", example: "email.welcome", max: 128, extra: &['_', '-', '.', ':', '/'] };
 
-/// The name of a queue.
+/// The rule for the name of a queue.
 pub(crate) const QUEUE: Rule =
     Rule { what: "queue name", example: "mail", max: 64, extra: &['_', '-', '.'] };
 
-/// The name of a batcher.
+/// The rule for the name of a batcher.
 pub(crate) const BATCHER: Rule =
     Rule { what: "batcher name", example: "rows", max: 64, extra: &['_', '-', '.'] };
 
-/// The name of a scheduler, which is the kind of its jobs, and their queue unless it has another.
+/// The rule for the name of a scheduler. The name is the kind of its jobs, and their queue unless
+/// another is set.
 pub(crate) const SCHEDULER: Rule =
     Rule { what: "scheduler name", example: "myjobs", max: 64, extra: &['_', '-', '.'] };
 
 impl Rule {
-    /// Checks a name that stands at the span.
+    /// Checks a name; `span` is its position for the error.
     pub(crate) fn check(&self, name: &str, span: Span) -> syn::Result<()> {
         let Self { what, max, extra, .. } = self;
         let why = if name.is_empty() {
@@ -72,19 +74,20 @@ impl Rule {
     }
 }
 
-/// Reads the path of the crate to which generated code refers.
+/// Reads the path of the crate that the generated code uses.
 pub(crate) fn read_crate(attribute: &Attribute) -> syn::Result<Path> {
     let expected = "`crate` takes the path of a crate such as \"::poolder\"";
     let text = text(&attribute.value, expected)?;
     text.parse_with(Path::parse_mod_style).map_err(|_| Error::new(text.span(), expected))
 }
 
-/// A type's or variant's name in snake case: `SendSMS2Users` is `send_sms2_users`.
+/// Returns the name of a type or variant in snake case: `SendSMS2Users` is `send_sms2_users`.
 pub(crate) fn snake_case(ident: &Ident) -> String {
     let name: Vec<char> = ident.unraw().to_string().chars().collect();
     let mut snake = String::new();
     for (i, &c) in name.iter().enumerate() {
-        // A capital starts a word, save within an acronym, whose last capital may start the next.
+        // A capital starts a word, except within an acronym. The last capital of an acronym starts
+        // a word when a small letter follows.
         let after_capital = i > 0 && name[i - 1].is_uppercase();
         let before_small = name.get(i + 1).is_some_and(|next| next.is_lowercase());
         if c.is_uppercase() && i > 0 && name[i - 1] != '_' && (!after_capital || before_small) {

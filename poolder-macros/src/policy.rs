@@ -1,4 +1,4 @@
-//! The attributes that make a job's policy: attempts, backoff, timeout, retry_for and crashes.
+//! Reads the policy of a job from the attributes attempts, backoff, timeout, retry_for and crashes.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,24 +8,24 @@ use crate::backoff::Backoff;
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
 
-/// What the attributes say; the rest is the default's.
+/// The values of the attributes; `None` stands for the default.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Policy {
     attempts: Option<u32>,
     backoff: Option<Backoff>,
-    /// The inner `None` is said: no limit.
+    /// The inner `None` stands for no limit, as in `retry_for`.
     timeout: Option<Option<Millis>>,
     retry_for: Option<Option<Millis>>,
     crashes: Option<u32>,
 }
 
 impl Policy {
-    /// Reads the attributes that are there.
+    /// Reads the attributes that are given.
     pub(crate) fn read(attributes: &Attributes, errors: &mut Errors) -> Self {
         Self::read_counting(attributes, "attempts", errors)
     }
 
-    /// The same where the attempts have another name.
+    /// Reads the attributes that are given; `count` is the name of the attribute for the attempts.
     pub(crate) fn read_counting(
         attributes: &Attributes,
         count: &'static str,
@@ -48,7 +48,7 @@ impl Policy {
         Self { attempts, backoff, timeout, retry_for, crashes }
     }
 
-    /// This policy, with the base's values where it has none.
+    /// Returns this policy, completed with the values of `base`.
     pub(crate) fn or(self, base: &Self) -> Self {
         Self {
             attempts: self.attempts.or(base.attempts),
@@ -59,12 +59,12 @@ impl Policy {
         }
     }
 
-    /// True when it says nothing.
+    /// Returns true when no attribute was given.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The expression that makes it.
+    /// Returns an expression that makes this policy.
     pub(crate) fn tokens(&self, private: &TokenStream) -> TokenStream {
         let attempts = self.attempts.map(|attempts| quote!(.attempts(#attempts)));
         let backoff = self.backoff.as_ref().map(|backoff| {
@@ -79,7 +79,7 @@ impl Policy {
             }
         });
         let retry_for = self.retry_for.map(|window| match window {
-            // The default has none, so there is nothing to take away.
+            // The default policy has no such limit, so no call is needed.
             None => TokenStream::new(),
             Some(window) => {
                 let window = window.tokens();

@@ -1,4 +1,4 @@
-//! `#[pool]`: from a worker and a few words to a pool that a node can be given.
+//! `#[pool(…)]`: makes a pool, which is a component of a node, of a worker and the arguments.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::names;
 use crate::policy::Policy;
 
-/// The modes, and the variants of `Mode` that they are.
+/// The names of the modes, each with its variant of `Mode`.
 const MODES: [(&str, &str); 6] = [
     ("shared", "Shared"),
     ("round_robin", "RoundRobin"),
@@ -21,7 +21,7 @@ const MODES: [(&str, &str); 6] = [
     ("broadcast", "Broadcast"),
 ];
 
-/// Where a retry waits, and the variants of `RetryPlacement` that they are.
+/// The places where a retry can wait, each with its variant of `RetryPlacement`.
 const PLACEMENTS: [(&str, &str); 2] = [("block_slot", "BlockSlot"), ("reschedule", "Reschedule")];
 
 const MAX_SIZE: u16 = 10_000;
@@ -53,7 +53,7 @@ const RETRY: Known<'static> = Known {
     )],
 };
 
-/// What the attribute has understood.
+/// The arguments of the attribute, checked.
 struct PoolType {
     krate: Path,
     name: String,
@@ -67,7 +67,7 @@ struct PoolType {
     join_set: Option<String>,
 }
 
-/// Writes the pool, or all errors at once.
+/// Returns the code of the pool, or all errors at once.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let mut errors = Errors::default();
     let worker = errors.catch(syn::parse2::<ItemImpl>(item.clone()).map_err(|_| {
@@ -80,12 +80,12 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     errors.finish()?;
     match (worker, pool) {
         (Some(worker), Some(pool)) => Ok(write(worker, &pool)),
-        // There was an error then.
+        // Cannot happen: a missing part is an error, which `finish` has returned.
         _ => Ok(item),
     }
 }
 
-/// What must stand in the block.
+/// Checks the items of the `impl Worker` block.
 fn check(worker: &ItemImpl, errors: &mut Errors) {
     let of_worker = worker
         .trait_
@@ -205,7 +205,7 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
     })
 }
 
-/// `name(…)`.
+/// Returns the name and the content of an item of the form `name(…)`.
 fn as_list(item: &TokenStream) -> Option<(Ident, TokenStream)> {
     let mut tokens = item.clone().into_iter();
     match (tokens.next(), tokens.next(), tokens.next()) {
@@ -218,7 +218,8 @@ fn as_list(item: &TokenStream) -> Option<(Ident, TokenStream)> {
     }
 }
 
-/// `event, push = path::to::function`: a name alone is that of a function, too.
+/// Reads callbacks such as `event, push = path::to::function`. A name without a path is also the
+/// name of the function.
 fn read_callbacks(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Path)> {
     let mut callbacks: Vec<(Ident, Path)> = vec![];
     for item in split(list) {
@@ -247,7 +248,7 @@ fn read_callbacks(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Path)> 
     callbacks
 }
 
-/// The variant of a word.
+/// Returns the variant that `words` gives for the value of the attribute.
 fn one_of(name: &str, value: &Expr, words: &[(&str, &str)]) -> syn::Result<Ident> {
     let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
     let expected = format!("`{name}` takes one of {}", known.join(", "));
@@ -299,7 +300,7 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
         #worker
 
         impl #generics #ty #clause {
-            /// The pool, with this worker.
+            /// Returns the pool with this worker.
             #[must_use]
             pub fn pool(self) -> #krate::Pool {
                 #krate::Pool::new(#name)
@@ -308,7 +309,7 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
                     .worker(self)
             }
 
-            /// The pool, as producers see it.
+            /// Returns a client of the pool, for producers.
             #[must_use]
             pub fn on(
                 client: &#krate::Client,

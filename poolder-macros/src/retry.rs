@@ -1,4 +1,4 @@
-//! `retry(count = …, backoff = …)`, as batchers and schedulers take it.
+//! Reads `retry(count = …, backoff = …)` for batchers and schedulers.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -9,7 +9,7 @@ use crate::errors::Errors;
 
 const KNOWN: Known<'static> = Known { names: &["count", "backoff"], elsewhere: &[] };
 
-/// Reads it, of which there may be one, as calls on a `Policy`; none when it is not there.
+/// Reads the list, which may be given once, as calls on a `Policy`; `None` when it is not given.
 pub(crate) fn read(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Option<TokenStream> {
     let mut nested = nested.into_iter();
     let (_, list) = nested.next()?;

@@ -1,4 +1,5 @@
-//! `#[scheduler(…)]`: from an `impl` block and a list of timings to a component of a node.
+//! `#[scheduler(…)]`: makes a scheduler, which is a component of a node, of an `impl` block and a
+//! list of timings.
 
 mod methods;
 mod write;
@@ -30,12 +31,12 @@ const KNOWN: Known<'static> = Known {
 const MAX_SIZE: usize = 10_000;
 const MAX_MISSED: u32 = 10_000;
 
-/// What the macro has understood.
+/// The attributes, checked.
 struct SchedulerType {
     krate: Path,
     name: String,
     jobs: Vec<ScheduledJob>,
-    /// Calls of the builder, one after the other.
+    /// Calls on the builder, in order.
     settings: Vec<TokenStream>,
     /// Calls on the default policy.
     policy: Vec<TokenStream>,
@@ -45,11 +46,11 @@ struct SchedulerType {
 struct ScheduledJob {
     ident: Ident,
     name: String,
-    /// As the core reads it again; `None` for a job without a schedule.
+    /// The timing as a text that `poolder-core` can parse; `None` for a job without a schedule.
     timing: Option<String>,
 }
 
-/// Writes the block as it stands and what makes its type a component, or all errors at once.
+/// Returns the block unchanged, with the code that makes its type a component, or with all errors.
 pub(crate) fn expand(list: TokenStream, item: &ItemImpl) -> TokenStream {
     let mut errors = Errors::default();
     let scheduler = read(list, &mut errors);
@@ -64,7 +65,7 @@ pub(crate) fn expand(list: TokenStream, item: &ItemImpl) -> TokenStream {
             quote!(#item #component)
         }
         Err(errors) => {
-            // Without the block there would be errors about that, too.
+            // Without the block, the compiler would report errors about missing methods, too.
             let errors = errors.into_compile_error();
             quote!(#item #errors)
         }
@@ -91,7 +92,7 @@ fn read(list: TokenStream, errors: &mut Errors) -> Option<SchedulerType> {
     Some(SchedulerType { krate, name: name?, jobs, settings, policy })
 }
 
-/// Reads `jobs(…)`, of which there is one.
+/// Reads `jobs(…)`, which must be given once.
 fn read_jobs(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Vec<ScheduledJob> {
     let mut nested = nested.into_iter();
     let Some((at, list)) = nested.next() else {
@@ -109,7 +110,7 @@ fn read_jobs(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Vec<Sche
             errors.at(&ident, format!("job `{name}` is given twice: a job has one schedule"));
             continue;
         }
-        // A bad timing costs an error, and not another one about a job that is not there.
+        // A bad timing is reported; the job is kept, so that no second error says it is missing.
         let timing = value.and_then(|value| errors.catch(read_timing(&name, &value)));
         jobs.push(ScheduledJob { ident, name, timing });
     }
@@ -119,7 +120,7 @@ fn read_jobs(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Vec<Sche
     jobs
 }
 
-/// A cron expression, or an interval.
+/// Reads a timing: a cron expression, or an interval.
 fn read_timing(job: &str, value: &Expr) -> syn::Result<String> {
     let read = match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value().parse::<Timing>(),
@@ -186,11 +187,11 @@ fn read_settings(attributes: &Attributes, krate: &Path, errors: &mut Errors) -> 
     settings
 }
 
-/// `"skip"`, `"one"` or `all(100, "1h")`.
+/// Reads the policy for missed ticks: `"skip"`, `"one"` or `all(100, "1h")`.
 fn read_missed(krate: &Path, value: &Expr) -> syn::Result<TokenStream> {
     let missed = quote!(#krate::Missed);
     let forms = || {
-        let message = r#"`missed` takes "skip", "one", or all(100, "1h"): at most so many ticks, and none that is later"#;
+        let message = r#"`missed` takes "skip", "one", or all(100, "1h"): at most 100 ticks, and none more than 1h late"#;
         Error::new_spanned(value, message)
     };
     match value {
@@ -217,7 +218,7 @@ fn read_missed(krate: &Path, value: &Expr) -> syn::Result<TokenStream> {
     }
 }
 
-/// The variant for one of some words.
+/// Returns the variant that `words` gives for the value of the attribute.
 fn one_of(attribute: &Attribute, words: &[(&str, &str)]) -> syn::Result<Ident> {
     let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
     let expected = format!("`{}` takes one of {}", attribute.name, known.join(", "));
@@ -229,7 +230,8 @@ fn one_of(attribute: &Attribute, words: &[(&str, &str)]) -> syn::Result<Ident> {
         .ok_or_else(|| Error::new(text.span(), expected))
 }
 
-/// Reads `timeout`, and `retry(count = …, backoff = …)`, of which there may be one.
+/// Reads `timeout` and `retry(count = …, backoff = …)`, each given at most once, as calls on a
+/// policy.
 fn read_policy(
     attributes: &Attributes,
     nested: Vec<(Ident, TokenStream)>,

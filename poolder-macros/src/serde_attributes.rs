@@ -1,15 +1,15 @@
-//! What `#[serde(…)]` may not say on an enum whose variants are kinds.
+//! Serde attributes that are errors on an enum whose variants are kinds.
 //!
-//! Poolder stores the kind and the variant's content, and tells serde by its place which variant
-//! to read. So serde must see a plain enum, and count its variants as they are written: it leaves
-//! out those that it skips.
+//! Poolder stores the kind and the content of a variant, and tells serde the variant to read by its
+//! index. So serde must see a plain enum, and must number the variants as they are written; it does
+//! not number variants that it skips.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, DataEnum, DeriveInput, Meta, Token};
 
 use crate::errors::Errors;
 
-/// Those that make another representation of the enum.
+/// Attributes that change the representation of the enum.
 const ON_ENUM: [&str; 8] = [
     "tag",
     "content",
@@ -21,10 +21,10 @@ const ON_ENUM: [&str; 8] = [
     "field_identifier",
 ];
 
-/// Those that take a variant out of the count, or out of the plain representation.
+/// Attributes that exclude a variant from the numbering, or from the plain representation.
 const ON_VARIANT: [&str; 3] = ["skip", "skip_deserializing", "untagged"];
 
-/// Reports what stands in the way.
+/// Reports each such attribute of the enum and its variants.
 pub(crate) fn check(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
     for (meta, name) in forbidden(&input.attrs, &ON_ENUM) {
         let message = format!(
@@ -45,11 +45,11 @@ pub(crate) fn check(input: &DeriveInput, data: &DataEnum, errors: &mut Errors) {
     }
 }
 
-/// The items of `#[serde(…)]` that have one of these names.
+/// Returns the items of `#[serde(…)]` that have one of these names.
 fn forbidden(attributes: &[Attribute], names: &[&'static str]) -> Vec<(Meta, &'static str)> {
     let mut found = vec![];
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
-        // What serde cannot read either, its own derive reports.
+        // The derives of serde report lists that cannot be parsed.
         let items = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
         for meta in items.into_iter().flatten() {
             if let Some(name) = names.iter().find(|name| meta.path().is_ident(name)) {

@@ -1,4 +1,4 @@
-//! The methods of the block: which jobs they run, and how they are called.
+//! The methods of the `impl` block: the jobs that they run, and the code that calls them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,17 +7,21 @@ use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Signature};
 use super::ScheduledJob;
 use crate::errors::Errors;
 
-/// Those that the trait has too.
+/// The methods that override those of the trait `Periodic`.
 const HANDLERS: [&str; 4] = ["handle_init", "handle_job", "handle_error", "handle_stop"];
 
-/// What the macro knows about the block.
+/// The methods of the block, checked.
 pub(super) struct Methods {
-    /// The call of each job's method, in the order of the list; `None` where `handle_job` stands in.
+    /// The call of each job's method, in the order of the list; `None` when `handle_job` runs the
+    /// job.
     pub(super) jobs: Vec<Option<TokenStream>>,
-    /// Which of [`HANDLERS`] are there.
+    /// True when the block has `handle_init`.
     pub(super) init: bool,
+    /// True when the block has `handle_job`.
     pub(super) job: bool,
+    /// True when the block has `handle_error`.
     pub(super) error: bool,
+    /// True when the block has `handle_stop`.
     pub(super) stop: bool,
 }
 
@@ -73,7 +77,7 @@ impl Methods {
     }
 }
 
-/// How a job's method is called.
+/// Returns the call of a job's method.
 fn call(signature: &Signature, errors: &mut Errors) -> Option<TokenStream> {
     let name = &signature.ident;
     let shape = || {

@@ -1,4 +1,4 @@
-//! The code that `#[scheduler]` writes: no more than the builder can do.
+//! The code that `#[scheduler]` generates. It uses nothing but the public builder.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -90,7 +90,7 @@ pub(super) fn component(
 
         #[automatically_derived]
         impl #ident {
-            /// The scheduler of these jobs, to change what the attributes do not say.
+            /// Returns the builder of the scheduler, for settings that the attributes do not have.
             pub fn scheduler(self) -> #krate::Scheduler<Self> {
                 #krate::Scheduler::new(self) #(#scheduled)* #(#settings)* #policy
             }
