@@ -1,4 +1,4 @@
-//! What all commands share.
+//! The command line: its commands, and the options that they share.
 
 use clap::{Parser, Subcommand};
 use poolder_client::Client;
@@ -7,10 +7,10 @@ use poolder_core::broker::Config;
 
 use crate::schedule::Verb;
 
-/// Looks after the queues of Poolder.
+/// Manages the queues of Poolder.
 ///
-/// The server is the one of --redis, else of POOLDER_REDIS_URL, else of REDIS_URL, else the local
-/// one. Exits with 0 when it was done, 1 when it could not be done, 2 when it was not understood.
+/// Connects to the server of --redis, else of POOLDER_REDIS_URL, else of REDIS_URL, else to the
+/// local one. Exits with 0 on success, 1 on failure, 2 on a wrong command line.
 #[derive(Debug, Parser)]
 #[command(name = "poolder", version)]
 pub(crate) struct Args {
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     pub(crate) noun: Noun,
 }
 
-/// What a command is about.
+/// The subjects of commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
     /// Jobs that recur: add, change, pause, resume, remove, run, list and preview schedules.
@@ -30,23 +30,24 @@ pub(crate) enum Noun {
     },
 }
 
-/// Where the server is, and how the answer shall look.
+/// The options for the server and the form of the output.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// The server: redis://user:password@host:6379/0. A password belongs into
-    /// POOLDER_REDIS_URL instead: others may see this line.
+    /// The server: redis://user:password@host:6379/0. Put a password into POOLDER_REDIS_URL
+    /// instead: other users of the host can see command lines.
     #[arg(long, global = true, value_name = "URL")]
     redis: Option<String>,
     /// The first part of every key [default: POOLDER_NAMESPACE, else poolder].
     #[arg(long, global = true, value_name = "NAME")]
     namespace: Option<String>,
-    /// Answer in JSON, for programs.
+    /// Write the output in JSON, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 
 impl Common {
-    /// Connects, so that a server that is not there is said once and clearly.
+    /// Connects and pings the server, so that an unreachable server is reported before the command
+    /// starts.
     pub(crate) async fn client(&self) -> Result<Client, Error> {
         let mut config = Config::from_env();
         if let Some(url) = &self.redis {
@@ -65,7 +66,7 @@ impl Common {
 }
 
 impl std::fmt::Debug for Common {
-    /// The URL may hold a password.
+    /// Leaves the URL out, since it may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Common").field("namespace", &self.namespace).finish_non_exhaustive()
     }

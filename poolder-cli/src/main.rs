@@ -1,10 +1,10 @@
-//! The `poolder` program: what an operator does from a terminal.
+//! The `poolder` program, by which operators manage Poolder from a terminal.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `args` | what all commands share: the connection, the form of the output |
-//! | `show` | tables for people, JSON for programs |
-//! | `schedule` | the commands about schedules; other nouns will stand beside it |
+//! | `args` | the options that all commands share: the connection, the form of the output |
+//! | `show` | output as tables and as JSON |
+//! | `schedule` | the commands about schedules |
 
 mod args;
 mod schedule;
@@ -21,11 +21,11 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&format!("no runtime: {error}")),
+        Err(error) => return failed(&format!("the runtime cannot start: {error}")),
     };
     match runtime.block_on(run(&args)) {
         Ok(output) => {
-            // Whoever reads may have seen enough: `poolder … | head` is no failure.
+            // The reader may have closed the pipe: `poolder … | head` is no failure.
             let _ = std::io::Write::write_all(&mut std::io::stdout(), output.as_bytes());
             ExitCode::SUCCESS
         }
@@ -39,7 +39,7 @@ async fn run(args: &Args) -> Result<String, Error> {
     }
 }
 
-/// One line, whatever the server or a library has said.
+/// Prints an error as one line, even when its text has line breaks.
 fn failed(reason: &str) -> ExitCode {
     let words: Vec<&str> = reason.split_whitespace().collect();
     eprintln!("poolder: {}", words.join(" "));

@@ -1,8 +1,8 @@
-//! `poolder schedule …`
+//! The commands `poolder schedule …`.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `options` | a schedule as the command line describes it |
+//! | `options` | the options that describe a schedule |
 //! | `act` | add, change, pause, resume, remove, run |
 //! | `look` | list and preview |
 
@@ -16,91 +16,92 @@ use poolder_core::Error;
 use crate::args::Common;
 use options::{Options, When};
 
-/// What to do.
+/// The commands about schedules.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Add a schedule for a job of any kind.
     Add {
         #[command(flatten)]
         target: Target,
-        /// The kind of its job, as the workers know it.
+        /// The kind of the job, as its worker declares it.
         #[arg(long)]
         kind: String,
         #[command(flatten)]
         options: Options,
-        /// Replace the one of this name, if there is one; it keeps its history and a pause.
+        /// Replace a schedule of this name, if there is one; its history and a pause are kept.
         #[arg(long)]
         replace: bool,
     },
-    /// Change what is said here, and leave the rest as it is.
+    /// Change the given settings of a schedule, and leave the others as they are.
     Change {
         #[command(flatten)]
         target: Target,
-        /// Another kind for its job.
+        /// Another kind for the job.
         #[arg(long)]
         kind: Option<String>,
         #[command(flatten)]
         options: Options,
-        /// It may tick at once.
+        /// Remove the start: the schedule may tick at once.
         #[arg(long, conflicts_with = "start")]
         no_start: bool,
-        /// It ticks for ever.
+        /// Remove the end: the schedule ticks without end.
         #[arg(long, conflicts_with = "end")]
         no_end: bool,
     },
-    /// Let it rest until it is resumed.
+    /// Pause a schedule until it is resumed.
     Pause {
         #[command(flatten)]
         target: Target,
     },
-    /// Let it tick again, from now on.
+    /// Let a paused or stopped schedule tick again, from now on.
     Resume {
         #[command(flatten)]
         target: Target,
     },
-    /// Remove it. One that code declares comes back when a node starts: pause it instead.
+    /// Remove a schedule. A schedule that code declares comes back when a node starts: pause it
+    /// instead.
     Remove {
         #[command(flatten)]
         target: Target,
     },
-    /// Enqueue its job once more, now.
+    /// Enqueue the job of a schedule once more, now.
     Run {
         #[command(flatten)]
         target: Target,
     },
-    /// Show all schedules, with their last and next runs, and who leads their queues.
+    /// Show all schedules with their last and next runs, and the leaders of their queues.
     List {
-        /// Only those of this queue.
+        /// Show only the schedules of this queue.
         #[arg(long)]
         queue: Option<String>,
     },
-    /// Show the next ticks: of a schedule, or of an expression alone, which needs no server.
+    /// Show the next ticks of a schedule, or of a given timing, which needs no server.
     Preview {
-        /// The schedule.
+        /// The name of the schedule.
         #[arg(required_unless_present_any = ["cron", "every"], conflicts_with_all = ["cron", "every"])]
         name: Option<String>,
-        /// Its queue.
+        /// The queue of the schedule.
         #[arg(long, requires = "name")]
         queue: Option<String>,
         #[command(flatten)]
         when: When,
-        /// How many ticks.
+        /// The number of ticks to show.
         #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
         count: u16,
     },
 }
 
-/// Which schedule.
+/// The schedule that a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// Its name, unique in its queue.
+    /// The name of the schedule, unique in its queue.
     name: String,
-    /// The queue that it feeds.
+    /// The queue into which the schedule enqueues jobs.
     #[arg(long)]
     queue: String,
 }
 
-/// Does it; returns what is to be said.
+/// Runs the command and returns its output.
 pub(crate) async fn run(common: &Common, verb: &Verb) -> Result<String, Error> {
     match verb {
         Verb::Add { target, kind, options, replace } => {

@@ -1,4 +1,4 @@
-//! Tables for people, JSON for programs.
+//! Output: tables for people, JSON for programs.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use chrono::{DateTime, SecondsFormat};
 use poolder_core::Timestamp;
 use serde_json::Value;
 
-/// What stands where there is nothing.
+/// The text for a missing value in a table.
 pub(crate) const NOTHING: &str = "-";
 
-/// A table with aligned columns; what is missing at the end of a row stays empty.
+/// Returns a table with aligned columns. Cells that are missing at the end of a row stay empty.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));
@@ -32,12 +32,12 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// JSON as a program takes it, and as a person can read it too.
+/// Returns indented JSON, which people can read, too.
 pub(crate) fn json(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// A moment as RFC 3339 has it, in UTC, to the millisecond.
+/// Returns a moment in the form of RFC 3339, in UTC, to the millisecond.
 pub(crate) fn moment(at: Timestamp) -> String {
     match DateTime::from_timestamp_millis(at.millis()) {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -45,7 +45,7 @@ pub(crate) fn moment(at: Timestamp) -> String {
     }
 }
 
-/// A moment to the second, in UTC; a dash when there is none.
+/// Returns a moment to the second, in UTC; a dash for `None`.
 pub(crate) fn second(at: Option<Timestamp>) -> String {
     let time = at.and_then(|at| DateTime::from_timestamp_millis(at.millis()));
     time.map_or(NOTHING.into(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))

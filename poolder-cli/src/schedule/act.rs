@@ -1,4 +1,4 @@
-//! Adding, changing, pausing, resuming, removing and running a schedule.
+//! The commands that act on a schedule: add, change, pause, resume, remove and run.
 
 use poolder_client::Schedules;
 use poolder_core::Error;
@@ -10,7 +10,7 @@ use super::{Options, Target};
 use crate::args::Common;
 use crate::show;
 
-/// What a change may say that a new schedule need not.
+/// The options of `change` that `Options` does not have.
 pub(super) struct Change<'a> {
     pub(super) kind: Option<&'a str>,
     pub(super) no_start: bool,
@@ -24,7 +24,7 @@ pub(super) async fn add(
     options: &Options,
     replace: bool,
 ) -> Result<String, Error> {
-    // What is wrong with it is said without a server, too.
+    // Checked before the connection, so that bad options are reported without a server.
     let schedule = options.schedule(kind)?;
     schedule.check()?;
     let schedules = schedules(common, target).await?;
@@ -37,7 +37,7 @@ pub(super) async fn add(
         )));
     }
     let info = schedules.put(&target.name, &schedule).await?;
-    Ok(said(common, if before.is_some() { "replaced" } else { "added" }, target, &info))
+    Ok(done(common, if before.is_some() { "replaced" } else { "added" }, target, &info))
 }
 
 pub(super) async fn change(
@@ -47,7 +47,7 @@ pub(super) async fn change(
     options: &Options,
 ) -> Result<String, Error> {
     if options.is_empty() && change.kind.is_none() && !change.no_start && !change.no_end {
-        return Err(Error::invalid("nothing to change: say what, such as --every 90s"));
+        return Err(Error::invalid("nothing to change: give an option such as --every 90s"));
     }
     let schedules = schedules(common, target).await?;
     let changed = schedules.change(&target.name, |schedule| {
@@ -61,24 +61,24 @@ pub(super) async fn change(
         Ok(())
     });
     let info = changed.await.map_err(advised)?;
-    Ok(said(common, "changed", target, &info))
+    Ok(done(common, "changed", target, &info))
 }
 
 pub(super) async fn pause(common: &Common, target: &Target) -> Result<String, Error> {
     let schedules = schedules(common, target).await?;
     let info = schedules.pause(&target.name).await.map_err(advised)?;
-    Ok(said(common, "paused", target, &info))
+    Ok(done(common, "paused", target, &info))
 }
 
 pub(super) async fn resume(common: &Common, target: &Target) -> Result<String, Error> {
     let schedules = schedules(common, target).await?;
     let info = schedules.resume(&target.name).await.map_err(advised)?;
-    Ok(said(common, "resumed", target, &info))
+    Ok(done(common, "resumed", target, &info))
 }
 
 pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, Error> {
     let schedules = schedules(common, target).await?;
-    // Read first, to say what it was.
+    // Read before the removal, since the output names the owner of the schedule.
     let before = schedules.get(&target.name).await;
     if !schedules.remove(&target.name).await? {
         let none = format!("queue {} has no schedule {:?}", target.queue, target.name);
@@ -91,7 +91,7 @@ pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, E
     }
     let mut text = format!("removed {} of queue {}\n", target.name, target.queue);
     if let Some(owner) = declared.and_then(|info| info.owner) {
-        text += &format!("{owner} declares it: it comes back when a node of it starts\n");
+        text += &format!("{owner} declares it: it comes back when a node with {owner} starts\n");
     }
     Ok(text)
 }
@@ -111,12 +111,12 @@ pub(super) async fn run(common: &Common, target: &Target) -> Result<String, Erro
 }
 
 async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Error> {
-    // A name that cannot be needs no server.
+    // Checked before the connection, so that an illegal name is reported without a server.
     poolder_core::check_schedule_name(&target.name)?;
     common.client().await?.schedules(&target.queue)
 }
 
-/// Says where to look when a schedule is not there.
+/// Adds advice to the error for a schedule that does not exist.
 pub(super) fn advised(error: Error) -> Error {
     if !error.is_gone() {
         return error;
@@ -124,10 +124,11 @@ pub(super) fn advised(error: Error) -> Error {
     Error::gone(format!("{error}: `poolder schedule list` shows all"))
 }
 
-fn said(common: &Common, done: &str, target: &Target, info: &ScheduleInfo) -> String {
+/// Returns the output of a command that has changed a schedule.
+fn done(common: &Common, action: &str, target: &Target, info: &ScheduleInfo) -> String {
     if common.json {
         let mut value = as_json(info, None);
-        value["done"] = done.into();
+        value["done"] = action.into();
         return show::json(&value);
     }
     let (name, queue, timing) = (&target.name, &target.queue, &info.schedule.timing);
@@ -135,5 +136,5 @@ fn said(common: &Common, done: &str, target: &Target, info: &ScheduleInfo) -> St
         Some(at) => format!("next at {}", info.schedule.zone.show(at.millis())),
         None => format!("no next tick ({})", info.status),
     };
-    format!("{done} {name} of queue {queue}: {timing}, {when}\n")
+    format!("{action} {name} of queue {queue}: {timing}, {when}\n")
 }

@@ -1,4 +1,4 @@
-//! Looking at schedules, and at ticks that will come.
+//! The commands that show schedules and their next ticks: list and preview.
 
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
@@ -22,7 +22,8 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String,
         let all = schedules.list().await?;
         let count = schedules.count().await?;
         if count > all.len() as u64 {
-            // Changed meanwhile, or stored by a newer version.
+            // The schedules have changed between the two calls, or a newer version of Poolder has
+            // stored some of them.
             eprintln!(
                 "poolder: queue {queue} has {count} schedules, {} of them can be read",
                 all.len()
@@ -36,7 +37,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String,
         values.extend(all.iter().map(|info| as_json(info, leader.as_ref())));
         leaders.push(match leader {
             Some(leader) => format!("{queue} is led by {}, term {}\n", leader.node, leader.term),
-            None => format!("nobody leads {queue}: it does not tick until a node serves it\n"),
+            None => format!("{queue} has no leader: it does not tick until a node serves it\n"),
         });
     }
     if common.json {
@@ -58,10 +59,10 @@ pub(super) async fn preview(
     count: usize,
 ) -> Result<String, Error> {
     if when.zone.is_some() {
-        return Err(Error::invalid("a schedule has its own zone: leave --zone away"));
+        return Err(Error::invalid("a schedule has its own zone: leave --zone out"));
     }
     let queue = queue.ok_or_else(|| {
-        Error::invalid(format!("which queue has the schedule {name:?}? Say it with --queue"))
+        Error::invalid(format!("the queue of schedule {name:?} is missing: give it with --queue"))
     })?;
     let schedules = common.client().await?.schedules(queue)?;
     let Some(info) = schedules.get(name).await? else {
@@ -72,10 +73,10 @@ pub(super) async fn preview(
     Ok(ticks_of(common, &ticks, info.schedule.zone))
 }
 
-/// The ticks of a timing that is stored nowhere, from now on.
+/// Returns the next ticks of a timing from the command line. This needs no server.
 pub(super) fn expression(common: &Common, when: &When, count: usize) -> Result<String, Error> {
     let Some(timing) = when.timing()? else {
-        return Err(Error::invalid("say what to preview: a name, --cron or --every"));
+        return Err(Error::invalid("nothing to preview: give a name, --cron or --every"));
     };
     let zone = when.zone.unwrap_or_default();
     let now = Timestamp::now().millis();
@@ -112,7 +113,7 @@ fn row(queue: &str, info: &ScheduleInfo) -> Vec<String> {
     ]
 }
 
-/// All that is known of a schedule.
+/// Returns a schedule and its state as JSON.
 pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value {
     let schedule = &info.schedule;
     let moment = |at: Option<Timestamp>| at.map(show::moment);

@@ -1,4 +1,4 @@
-//! A schedule as the command line describes it.
+//! The options that describe a schedule on the command line.
 
 use std::io::Read;
 use std::time::Duration;
@@ -10,10 +10,11 @@ use poolder_core::{
     Zone,
 };
 
-/// The most that is read from a file: far more than the job of a schedule may have.
-const MOST: u64 = 1 << 20;
+/// The maximum number of bytes that are read as a payload, far more than the job of a schedule may
+/// have.
+const MAX_INPUT: u64 = 1 << 20;
 
-/// When it ticks.
+/// The timing of a schedule.
 #[derive(Debug, Args)]
 pub(crate) struct When {
     /// A cron expression: "30 7 * * Mon-Fri", "*/15 * * * * *", "@daily".
@@ -27,31 +28,31 @@ pub(crate) struct When {
     pub(crate) zone: Option<Zone>,
 }
 
-/// All that may be said about a schedule but its job's kind.
+/// The settings of a schedule, except the kind of its job.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     when: When,
-    /// The payload of its job in JSON; @FILE reads a file, - standard input [default: null].
+    /// The payload of the job in JSON; @FILE reads a file, - standard input [default: null].
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     /// The version of the payload's shape [default: 1].
     #[arg(long)]
     version_of_payload: Option<u16>,
-    /// How often a job is tried before it is dead [default: 25].
+    /// The number of attempts before a job is dead [default: 25].
     #[arg(long)]
     attempts: Option<u32>,
-    /// The lane in which its jobs wait [default: normal].
+    /// The lane in which the jobs wait [default: normal].
     #[arg(long)]
     lane: Option<LaneName>,
-    /// Ticks that nobody was there to publish: skip, one, or all:MOST:WITHIN such as all:7:1d
-    /// [default: one].
+    /// The policy for ticks that no leader could publish in time: skip, one, or all:MOST:WITHIN
+    /// such as all:7:1d [default: one].
     #[arg(long, value_name = "POLICY", value_parser = missed)]
     missed: Option<Missed>,
-    /// A tick while the job of an earlier one is under way [default: allow].
+    /// The policy for a tick while the job of an earlier tick is under way [default: allow].
     #[arg(long)]
     overlap: Option<OverlapName>,
-    /// Tick up to this much later, always by the same time [default: 0s].
+    /// The maximum delay of the ticks; it is always the same for one schedule [default: 0s].
     #[arg(long, value_name = "TIME", value_parser = poolder_cron::span)]
     jitter: Option<Duration>,
     /// No tick before this moment: 2026-12-01T08:00:00Z.
@@ -71,16 +72,16 @@ enum LaneName {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum OverlapName {
-    /// Its job is enqueued all the same.
+    /// Enqueue the job all the same.
     Allow,
-    /// It is dropped.
+    /// Drop the tick.
     Skip,
-    /// Its job is enqueued as soon as the earlier one has ended; one waits at most.
+    /// Enqueue the job as soon as the earlier job has ended; at most one waits.
     QueueOne,
 }
 
 impl When {
-    /// The timing, if one was given.
+    /// Returns the timing, if one was given.
     pub(crate) fn timing(&self) -> Result<Option<Timing>, Error> {
         match (&self.cron, &self.every) {
             (None, None) => Ok(None),
@@ -100,10 +101,10 @@ impl When {
 }
 
 impl Options {
-    /// A schedule for a job of that kind.
+    /// Makes a schedule for a job of this kind.
     pub(crate) fn schedule(&self, kind: &str) -> Result<Schedule, Error> {
         let Some(timing) = self.when.timing()? else {
-            return Err(Error::invalid("it says not when to tick: add --cron or --every"));
+            return Err(Error::invalid("the timing is missing: add --cron or --every"));
         };
         let job = self.job(kind, self.version_of_payload.unwrap_or(1), Policy::default())?;
         let mut schedule = Schedule::new(timing, job);
@@ -111,7 +112,7 @@ impl Options {
         Ok(schedule)
     }
 
-    /// Changes what was given, and nothing else.
+    /// Changes the settings that were given, and no others.
     pub(crate) fn change(&self, schedule: &mut Schedule, kind: Option<&str>) -> Result<(), Error> {
         if let Some(timing) = self.when.timing()? {
             schedule.timing = timing;
@@ -123,7 +124,7 @@ impl Options {
             schedule.job = self.job(kind.unwrap_or(job.kind()), version, job.policy())?;
         } else if kind_or_version {
             return Err(Error::invalid(
-                "another kind or version has another payload: say it with --payload",
+                "another kind or version needs another payload: give it with --payload",
             ));
         } else if let Some(attempts) = self.attempts {
             schedule.job = job.with_policy(&job.policy().attempts(attempts))?;
@@ -132,7 +133,7 @@ impl Options {
         Ok(())
     }
 
-    /// True when nothing was given.
+    /// Returns true when no setting was given.
     pub(crate) fn is_empty(&self) -> bool {
         let Self { when, payload, version_of_payload, attempts, lane, missed, overlap, .. } = self;
         let when = when.cron.is_some() || when.every.is_some() || when.zone.is_some();
@@ -153,7 +154,7 @@ impl Options {
         })
     }
 
-    /// The payload, known to be JSON.
+    /// Returns the payload as a text that was checked to be JSON.
     fn payload(&self) -> Result<String, Error> {
         let text = match self.payload.as_deref() {
             None => "null".to_owned(),
@@ -174,7 +175,8 @@ impl Options {
                 "the payload is not JSON: {error}; write it such as '{{\"user\":7}}'"
             ))
         })?;
-        // As it was written: order and large numbers stay.
+        // The text is kept as written: parsed JSON would lose the order of fields and large
+        // numbers.
         Ok(text.trim().to_owned())
     }
 
@@ -206,7 +208,7 @@ impl Options {
 fn read(name: &str, source: impl Read) -> Result<String, Error> {
     let mut text = String::new();
     source
-        .take(MOST)
+        .take(MAX_INPUT)
         .read_to_string(&mut text)
         .map_err(|error| Error::invalid(format!("{name} cannot be read: {error}")))?;
     Ok(text)
