@@ -1,9 +1,9 @@
 //! Cron expressions: crontab(5) with optional seconds and years, on top of the `cron` crate.
 //!
-//! The crate does the calendar, always in a calendar of its own without clock changes; what it
-//! takes for weekdays, how it joins days and what it does when clocks change is not what crontab
-//! users expect, so fields are read and translated here, and wall clock times are mapped to
-//! instants by [`Zone`](crate::Zone).
+//! The `cron` crate computes dates, always in UTC, where clocks do not change. It differs from
+//! crontab(5) in the numbers of weekdays, in the combination of day of month and weekday, and when
+//! clocks change. So this module parses the fields and translates them, and
+//! [`Zone`](crate::Zone) maps wall clock times to instants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,41 +14,43 @@ use crate::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, YEAR};
 use crate::zone::{Instants, Zone};
 use crate::{Invalid, shown};
 
-/// A longer text is no expression.
+/// The maximum length of an expression in bytes.
 const MAX_LENGTH: usize = 512;
 
-/// No schedule skips more wall clock times than a day of seconds holds, which is what the longest
-/// gap known has swallowed.
+/// The maximum number of wall clock times that a search tries. It is above the 86,400 seconds of a
+/// day, since the longest known gap has skipped a whole day.
 const MAX_STEPS: usize = 100_000;
 
-/// A cron expression of five, six (seconds first) or seven fields (years last), or `@hourly` and
-/// the like.
+/// A cron expression of five, six (seconds first) or seven fields (years last), or a macro such as
+/// `@hourly`.
 ///
 /// Names and numbers are those of crontab(5): weekdays run from 0 to 7, and both 0 and 7 are
-/// Sunday; where day of month and weekday are both restricted, either suffices.
+/// Sunday. When day of month and weekday are both restricted, a day matches if either matches.
 #[derive(Clone)]
 pub struct Expression {
     text: String,
-    /// Usually one; two when a day may match by its number or by its weekday.
+    /// One schedule, or two when a day may match by its day of month or by its weekday.
     parts: Vec<cron::Schedule>,
-    /// Hour and minute are given: it is about wall clock times, not about the passing of time.
+    /// True when neither hour nor minute begins with `*`: the expression then stands for wall clock
+    /// times, and not for a time that passes.
     fixed: bool,
 }
 
 impl Expression {
-    /// The first moment after `after_ms` at which it fires, or `None` when it never does again
-    /// (its years end in 2100 at the latest).
+    /// Returns the first moment after `after_ms` at which the expression fires, or `None` when it
+    /// never fires again (no expression fires after 2100).
     ///
-    /// With fixed hour and minute it follows the wall clock: a time that is skipped when clocks
-    /// are put forward fires at the first moment that exists, one that comes twice fires the first
-    /// time. With `*` in the hour or minute it fires at each moment that matches.
+    /// With a fixed hour and minute the expression follows the wall clock: a time that is skipped
+    /// when clocks are put forward fires at the first moment that exists, and a time that comes
+    /// twice fires the first time. With `*` in the hour or minute it fires at each moment that
+    /// matches.
     #[must_use]
     pub fn next(&self, zone: Zone, after_ms: i64) -> Option<i64> {
         let after = after_ms.div_euclid(1000);
         let local = zone.local(after)?;
         let onwards = self.walk(zone, local, |instant| instant > after);
         let best = match zone.instants(local) {
-            // The clock will be put back to before this time, and show some times again.
+            // The clock will be put back to before `local`, and will show some times again.
             Instants::Twice(first, _) if first == after && !self.fixed => {
                 [onwards, self.second_showing(zone, local, after)].into_iter().flatten().min()
             }
@@ -57,7 +59,7 @@ impl Expression {
         best.map(|seconds| seconds * 1000)
     }
 
-    /// The first instant that passes, walking the wall clock on from `local`, exclusive.
+    /// Returns the first matching instant that passes the test, at a wall clock time after `local`.
     fn walk(&self, zone: Zone, local: NaiveDateTime, passes: impl Fn(i64) -> bool) -> Option<i64> {
         for candidate in self.candidates(local).take(MAX_STEPS) {
             let found = match zone.instants(candidate) {
@@ -76,7 +78,8 @@ impl Expression {
         None
     }
 
-    /// The first match when a repeated time, of which `inside` is a part, is shown again.
+    /// Returns the first matching instant after `after` at which the clock shows a time of a fold
+    /// again; `inside` is a time in that fold.
     fn second_showing(&self, zone: Zone, inside: NaiveDateTime, after: i64) -> Option<i64> {
         let start = zone.fold_start(inside)?.checked_sub_signed(TimeDelta::seconds(1))?;
         for candidate in self.candidates(start).take(MAX_STEPS) {
@@ -89,13 +92,14 @@ impl Expression {
         None
     }
 
-    /// Matching wall clock times after that one, ascending.
+    /// Returns the matching wall clock times after `local`, ascending.
     fn candidates(&self, local: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
         let mut at: Option<DateTime<Utc>> = Some(local.and_utc());
         std::iter::from_fn(move || {
             let after = at?;
             let next = self.parts.iter().filter_map(|part| part.after(&after).next()).min();
-            // A step that does not go forward would be a fault of the crate: better to end.
+            // A step that does not go forward would be a bug in the `cron` crate; it ends the
+            // search.
             at = next.filter(|next| *next > after);
             at.map(|at| at.naive_utc())
         })
@@ -115,18 +119,18 @@ impl FromStr for Expression {
         let fields = fields(text).map_err(|error| wrong(&error))?;
         let [second, minute, hour, day, month, weekday, year] = &fields;
         let part = |day: &Field, weekday: &Field| {
-            let spelled = [
-                second.spelled(&SECOND),
-                minute.spelled(&MINUTE),
-                hour.spelled(&HOUR),
-                day.spelled(&DAY),
-                month.spelled(&MONTH),
-                weekday.spelled(&WEEKDAY),
-                year.spelled(&YEAR),
+            let translated = [
+                second.translated(&SECOND),
+                minute.translated(&MINUTE),
+                hour.translated(&HOUR),
+                day.translated(&DAY),
+                month.translated(&MONTH),
+                weekday.translated(&WEEKDAY),
+                year.translated(&YEAR),
             ];
-            spelled.join(" ").parse::<cron::Schedule>().map_err(|error| wrong(&error))
+            translated.join(" ").parse::<cron::Schedule>().map_err(|error| wrong(&error))
         };
-        // crontab(5): where neither begins with a star, a day matches by either.
+        // crontab(5): when neither field begins with a star, a day matches by either of them.
         let parts = if day.star || weekday.star {
             vec![part(day, weekday)?]
         } else {
@@ -134,7 +138,7 @@ impl FromStr for Expression {
         };
         let fixed = !minute.star && !hour.star;
         let expression = Self { text: text.trim().to_owned(), parts, fixed };
-        // Whatever the zone, a date that the calendar does not have never comes.
+        // A date that the calendar does not have never comes, in any zone.
         let start = DateTime::from_timestamp(0, 0).unwrap_or_default().naive_utc();
         if expression.candidates(start).next().is_none() {
             let why = "it never fires, since no year has such a day";
@@ -144,7 +148,7 @@ impl FromStr for Expression {
     }
 }
 
-/// Reads the fields, with those that were left out.
+/// Reads the fields of an expression, and fills in the fields that were left out.
 fn fields(text: &str) -> Result<[Field; 7], String> {
     let zero = || Field::only(0);
     let one = || Field::only(1);

@@ -1,14 +1,14 @@
-//! One field of an expression: which of its numbers are meant.
+//! One field of a cron expression: the numbers that it matches.
 
 use crate::{Invalid, shown};
 
-/// What a field may be.
+/// The rules for a field.
 pub(crate) struct Kind {
-    /// Its name, for messages.
+    /// The name of the field, for errors.
     pub(crate) name: &'static str,
     pub(crate) min: u32,
     pub(crate) max: u32,
-    /// Names for numbers, the first for `min`.
+    /// The names of the numbers, the first for `min`.
     pub(crate) names: &'static [&'static str],
 }
 
@@ -35,7 +35,7 @@ pub(crate) const MONTH: Kind = Kind {
         "december",
     ],
 };
-/// As crontab(5) counts them: 0 and 7 are Sunday, 1 is Monday.
+/// The weekdays as crontab(5) counts them: 0 and 7 are Sunday, 1 is Monday.
 pub(crate) const WEEKDAY: Kind = Kind {
     name: "weekday",
     min: 0,
@@ -44,21 +44,23 @@ pub(crate) const WEEKDAY: Kind = Kind {
 };
 pub(crate) const YEAR: Kind = Kind { name: "year", min: 1970, max: 2100, names: &[] };
 
-/// A field that was read.
+/// A parsed field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
-    /// The numbers that are meant, ascending; `None` for all of them.
+    /// The numbers that the field matches, ascending; `None` for all numbers.
     pub(crate) numbers: Option<Vec<u32>>,
-    /// It begins with `*`: in the eyes of cron it restricts nothing.
+    /// True when the field begins with `*`: cron then counts it as unrestricted.
     pub(crate) star: bool,
 }
 
 impl Field {
-    /// The field of a macro such as `@daily`, or of an expression that leaves it out.
+    /// Makes a field that matches one number: for a macro such as `@daily`, or for a field that is
+    /// left out.
     pub(crate) fn only(number: u32) -> Self {
         Self { numbers: Some(vec![number]), star: false }
     }
 
+    /// Makes a field that matches all numbers.
     pub(crate) fn any() -> Self {
         Self { numbers: None, star: true }
     }
@@ -73,7 +75,7 @@ impl Field {
             kind.read_part(part, &mut set)?;
         }
         if kind.name == WEEKDAY.name {
-            // 7 is another name of 0.
+            // Both 0 and 7 are Sunday.
             set.iter_mut().for_each(|day| *day %= 7);
         }
         set.sort_unstable();
@@ -81,8 +83,8 @@ impl Field {
         Ok(Self { numbers: Some(set), star: text.starts_with('*') })
     }
 
-    /// The field in the words of the `cron` crate, whose weekdays have other numbers.
-    pub(crate) fn spelled(&self, kind: &Kind) -> String {
+    /// Returns the field as a text for the `cron` crate, whose weekdays have other numbers.
+    pub(crate) fn translated(&self, kind: &Kind) -> String {
         let Some(numbers) = &self.numbers else { return "*".into() };
         let number = |n: &u32| match WEEKDAY.names.get(*n as usize) {
             Some(name) if kind.name == WEEKDAY.name => name[..3].to_owned(),
@@ -93,7 +95,7 @@ impl Field {
 }
 
 impl Kind {
-    /// Reads one part of a list: a number, a name, a range, each with or without a step.
+    /// Reads one part of a list: a number, a name or a range, with or without a step.
     fn read_part(&self, part: &str, set: &mut Vec<u32>) -> Result<(), Invalid> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(self.read_step(step)?)),
@@ -117,7 +119,7 @@ impl Kind {
                 }
                 (from, to)
             }
-            // As in Quartz and the `cron` crate: every step-th from there on.
+            // As in Quartz and the `cron` crate, `5/2` means every second number from 5 on.
             None if step.is_some() => (self.read_number(range)?, self.last()),
             None => {
                 let number = self.read_number(range)?;
@@ -128,7 +130,7 @@ impl Kind {
         Ok(())
     }
 
-    /// The highest number that is not another name for a lower one.
+    /// Returns the highest number: for weekdays 6, since 7 is Sunday like 0.
     fn last(&self) -> u32 {
         if self.name == WEEKDAY.name { 6 } else { self.max }
     }

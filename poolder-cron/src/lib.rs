@@ -1,8 +1,9 @@
-//! When recurring things happen: cron expressions, intervals and time zones as Poolder means them.
+//! Timings of recurring jobs: cron expressions, intervals and time zones.
 //!
-//! A crate of its own because two need the same answer: `poolder-core`, which works out the ticks
-//! of stored schedules, and `poolder-macros`, which refuses a bad expression at compile time. It
-//! is pure: no clock, no I/O. Moments are milliseconds since 1970 UTC.
+//! This is a separate crate, since two crates need the same results: `poolder-core`, which computes
+//! the ticks of stored schedules, and `poolder-macros`, which refuses a bad expression at compile
+//! time. All functions are pure: they use no clock and no I/O. Moments are milliseconds since 1970
+//! UTC.
 //!
 //! ```
 //! use poolder_cron::{Timing, Zone};
@@ -30,7 +31,8 @@ pub use span::{MAX_SPAN, span};
 pub use timing::{MIN_INTERVAL, Timing};
 pub use zone::Zone;
 
-/// What is wrong with a text, in a sentence that says what to do.
+/// The error for a text or an interval that is refused: a sentence with the reason and what to use
+/// instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(String);
 
@@ -48,7 +50,7 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// A user's text as it may be shown in a message: not too long.
+/// Returns the first 80 characters of a user's text, for an error.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -1,18 +1,19 @@
-//! Lengths of time as texts: `"500ms"`, `"1m 30s"`, `"1d"`.
+//! Parses lengths of time: `"500ms"`, `"1m 30s"`, `"1d"`.
 
 use std::time::Duration;
 
-/// The units, the largest first, with their milliseconds.
+/// The units and their milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// A hundred years: far enough for every use, and safe to add to any timestamp.
+/// The longest length of time, 100 years: long enough for every use, and safe to add to any
+/// timestamp.
 pub const MAX_SPAN: Duration = Duration::from_secs(36_500 * 86_400);
 
-/// The length of time in the text: numbers with units, each unit once and the largest first.
+/// Parses a length of time: numbers with units, each unit once and the largest first.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence.
+/// Returns the reason why the text is no length of time, worded as the end of a sentence.
 pub fn span(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -56,7 +57,7 @@ fn too_long() -> String {
     "this is longer than 100 years (36500d)".to_owned()
 }
 
-/// Splits after the characters that pass.
+/// Splits the text after its first characters that pass the test.
 fn cut(text: &str, passes: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !passes(c)).unwrap_or(text.len()))
 }

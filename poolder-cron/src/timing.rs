@@ -1,4 +1,4 @@
-//! When a schedule fires: by an expression, or again and again after the same time.
+//! The timing of a schedule: a cron expression, or an interval.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,26 +6,27 @@ use std::time::Duration;
 
 use crate::{Expression, Invalid, MAX_SPAN, Zone, shown, span};
 
-/// The shortest interval: what is needed more often is not a job of its own each time.
+/// The shortest interval. Work that is needed more often should not be a separate job each time.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// When a schedule fires.
+/// The timing of a schedule.
 ///
 /// A text that starts with a digit and is a length of time (`"90s"`, `"1h 30m"`), or `@every`
 /// before one, is an interval; every other text is a cron expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
-    /// By the calendar.
+    /// The schedule fires at the moments that match a cron expression.
     Cron(Expression),
-    /// Every so often, counted from an origin.
+    /// The schedule fires at this interval, counted from an origin.
     Every(Duration),
 }
 
 impl Timing {
-    /// An interval.
+    /// Makes an interval. A fraction of a millisecond is cut off.
     ///
     /// # Errors
-    /// When it is shorter than [`MIN_INTERVAL`] or longer than [`MAX_SPAN`].
+    /// Returns an error when the interval is shorter than [`MIN_INTERVAL`] or longer than
+    /// [`MAX_SPAN`].
     pub fn every(interval: Duration) -> Result<Self, Invalid> {
         if interval < MIN_INTERVAL {
             return Err(Invalid::new(format!(
@@ -40,8 +41,8 @@ impl Timing {
         Ok(Self::Every(Duration::from_millis(millis)))
     }
 
-    /// The first moment after `after_ms` at which it fires. An interval counts from `origin_ms`,
-    /// and the origin itself is no tick of it.
+    /// Returns the first moment after `after_ms` at which the timing fires. An interval counts from
+    /// `origin_ms`, and does not fire at the origin itself.
     #[must_use]
     pub fn next(&self, zone: Zone, origin_ms: i64, after_ms: i64) -> Option<i64> {
         match self {
@@ -113,7 +114,7 @@ impl TryFrom<Duration> for Timing {
 impl TryFrom<u64> for Timing {
     type Error = Invalid;
 
-    /// An interval in milliseconds.
+    /// Makes an interval of this many milliseconds.
     fn try_from(millis: u64) -> Result<Self, Invalid> {
         Self::every(Duration::from_millis(millis))
     }
@@ -124,7 +125,7 @@ impl fmt::Display for Timing {
         match self {
             Self::Cron(expression) => expression.fmt(f),
             Self::Every(interval) => {
-                // In the largest unit that has no remainder.
+                // Shown in the largest unit that leaves no remainder.
                 let ms = interval.as_millis();
                 let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
                 match units.into_iter().find(|(unit, _)| ms >= *unit && ms % unit == 0) {

@@ -1,4 +1,4 @@
-//! Time zones: which instants a wall clock time stands for.
+//! Time zones: the mapping between wall clock times and instants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,25 +12,26 @@ use crate::Invalid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Zone(Tz);
 
-/// Longer gaps and folds than a day do not exist; the search is bounded by this.
-const LONGEST: TimeDelta = TimeDelta::hours(26);
+/// Bounds the search for the edge of a gap or fold. No known gap or fold is longer than a day.
+const MAX_CLOCK_CHANGE: TimeDelta = TimeDelta::hours(26);
 
-/// What a wall clock time stands for, in seconds since 1970 UTC.
+/// The instants at which clocks show a wall clock time, in seconds since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Instants {
-    /// The clock was put forward over it.
+    /// There is none: the clock was put forward past the time.
     Gap,
-    /// It is shown once.
+    /// There is one.
     Once(i64),
-    /// The clock was put back over it, so that it is shown twice.
+    /// There are two, since the clock was put back to before the time.
     Twice(i64, i64),
 }
 
 impl Zone {
-    /// Universal time.
+    /// Coordinated universal time.
     pub const UTC: Self = Self(Tz::UTC);
 
-    /// The offset from UTC at a moment, as people write it: `+02:00`.
+    /// Returns the offset from UTC at a moment, such as `+02:00`. The text is empty for a moment
+    /// out of range.
     #[must_use]
     pub fn offset(self, at_ms: i64) -> String {
         let local =
@@ -38,7 +39,7 @@ impl Zone {
         local.map_or_else(String::new, |local| local.offset().fix().to_string())
     }
 
-    /// A moment as the zone's clocks show it: `2026-03-29 03:00:00 CEST`.
+    /// Returns a moment as the zone's clocks show it: `2026-03-29 03:00:00 CEST`.
     #[must_use]
     pub fn show(self, at_ms: i64) -> String {
         let local =
@@ -53,18 +54,18 @@ impl Zone {
         )
     }
 
-    /// All names that are known.
+    /// Returns the names of all known zones.
     pub fn names() -> impl Iterator<Item = &'static str> {
         chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
     }
 
-    /// What the clocks show at an instant in seconds.
+    /// Returns the wall clock time at an instant in seconds; `None` when it is out of range.
     pub(crate) fn local(self, seconds: i64) -> Option<NaiveDateTime> {
         chrono::DateTime::from_timestamp(seconds, 0)
             .map(|at| at.with_timezone(&self.0).naive_local())
     }
 
-    /// The instants at which the clocks show this.
+    /// Returns the instants at which the clocks show a wall clock time.
     pub(crate) fn instants(self, local: NaiveDateTime) -> Instants {
         match self.0.from_local_datetime(&local) {
             chrono::LocalResult::None => Instants::Gap,
@@ -76,19 +77,20 @@ impl Zone {
         }
     }
 
-    /// The first wall clock time after a gap, given one inside it.
+    /// Returns the first wall clock time after a gap, given a time inside the gap.
     pub(crate) fn gap_end(self, inside: NaiveDateTime) -> Option<NaiveDateTime> {
         self.edge(inside, 1, |at| at != Instants::Gap)
     }
 
-    /// The first wall clock time that is shown twice, given one that is.
+    /// Returns the first wall clock time of a fold, given a time inside the fold. All times of a
+    /// fold are shown twice.
     pub(crate) fn fold_start(self, inside: NaiveDateTime) -> Option<NaiveDateTime> {
         let before = self.edge(inside, -1, |at| !matches!(at, Instants::Twice(..)))?;
         before.checked_add_signed(TimeDelta::seconds(1))
     }
 
-    /// The nearest second in that direction for which the test passes: a change of the clock has
-    /// one edge on each side.
+    /// Returns the nearest second in the given direction that passes the test, by bisection: a gap
+    /// or fold has one edge on each side.
     fn edge(
         self,
         inside: NaiveDateTime,
@@ -101,7 +103,7 @@ impl Zone {
         let mut far = 900;
         while !passes(self.instants(at(far)?)) {
             far *= 2;
-            if far > 2 * LONGEST.num_seconds() {
+            if far > 2 * MAX_CLOCK_CHANGE.num_seconds() {
                 return None;
             }
         }
@@ -123,7 +125,7 @@ impl Default for Zone {
 impl FromStr for Zone {
     type Err = Invalid;
 
-    /// Takes a name of the IANA database, in any case.
+    /// Parses a name of the IANA database; upper and lower case are the same.
     fn from_str(name: &str) -> Result<Self, Invalid> {
         if let Ok(zone) = name.parse() {
             return Ok(Self(zone));
