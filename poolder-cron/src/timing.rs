@@ -36,7 +36,7 @@ impl Timing {
         if interval > MAX_SPAN {
             return Err(Invalid::new("an interval above 100 years is too long"));
         }
-        // Ticks are counted in whole milliseconds.
+        // Ticks count whole milliseconds.
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         Ok(Self::Every(Duration::from_millis(millis)))
     }

@@ -41,15 +41,15 @@ const ON_VARIANT: Known<'static> = Known {
 pub(crate) struct JobType {
     /// The path of the crate that the generated code uses.
     pub(crate) krate: Path,
-    /// The queue, unless it is the default one.
+    /// The queue; `None` for the default queue.
     pub(crate) queue: Option<String>,
-    /// The version, unless it is the default one.
+    /// The version; `None` for the default version.
     pub(crate) version: Option<u16>,
     /// The kinds: one per variant of an enum, in their order, or the one kind of a struct.
     pub(crate) kinds: Vec<Kind>,
 }
 
-/// One kind.
+/// A kind of the type.
 pub(crate) struct Kind {
     /// The name of the kind.
     pub(crate) name: String,
