@@ -4,6 +4,7 @@
 mod documents;
 mod imports;
 mod layers;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
