@@ -1,5 +1,5 @@
-//! How much of a large batch is in memory on its way in and out, in bytes of the heap. A binary of
-//! its own: nothing else may allocate meanwhile.
+//! Measures how much of a large batch is in memory while it is pushed and while it is handled, in
+//! bytes of the heap. A binary with one test: another test would allocate at the same time.
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,24 +13,25 @@ use tokio::sync::mpsc;
 #[global_allocator]
 static HEAP: cap::Cap<System> = cap::Cap::new(System, usize::MAX);
 
-/// The most bytes there were when an entry was written or read.
+/// The most bytes allocated at a moment when an entry was serialized or deserialized.
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 const ENTRIES: usize = 100_000;
-/// The bytes of a text, and of all.
+/// The size of one text in bytes. `ALL` is the size of all texts.
 const SIZE: usize = 200;
 const ALL: usize = ENTRIES * SIZE;
-/// Some chunks, in whatever forms, and what the client and the node have besides.
+/// Room for a few chunks in each of their forms, and for what the client and the node allocate
+/// besides.
 const FEW_CHUNKS: usize = ALL / 10;
 
-/// An entry that looks at the heap whenever it is written or read.
+/// An entry that records the size of the heap whenever it is serialized or deserialized.
 struct Text(String);
 
 fn look() {
     PEAK.fetch_max(HEAP.allocated(), Ordering::SeqCst);
 }
 
-/// The heap as it is, from which the next peak counts.
+/// Resets the peak to the bytes allocated now, and returns them.
 fn start() -> usize {
     let now = HEAP.allocated();
     PEAK.store(now, Ordering::SeqCst);
@@ -52,14 +53,14 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// What a handler needed at most, and what it had in the end.
+/// The bytes a handler allocated at its peak, and those it kept at its end.
 #[derive(Debug)]
 struct Needed {
     most: usize,
     kept: usize,
 }
 
-/// Reads the batch one by one in the first attempt, and all at once in the second.
+/// Reads the entries one by one in the first attempt, and all at once in the second.
 #[derive(Clone)]
 struct Weigher(mpsc::Sender<Needed>);
 

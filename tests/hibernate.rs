@@ -1,5 +1,5 @@
-//! What a hibernating pool gives back, in bytes of the heap. A binary of its own: nothing else may
-//! allocate meanwhile.
+//! Checks that a hibernating pool frees the memory of its workers, in bytes of the heap. A binary
+//! with one test: another test would allocate at the same time.
 
 use std::alloc::System;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const HOARD: usize = 1 << 20;
 #[job(kind = "hoard", queue = "q")]
 struct Hoard;
 
-/// Keeps a megabyte per slot.
+/// A worker that keeps a megabyte per slot.
 #[derive(Clone, Default)]
 struct Hoarder {
     hoard: Vec<u8>,
@@ -39,7 +39,7 @@ impl Worker for Hoarder {
 
     async fn handle_job(&mut self, _: Hoard, _: Context) -> Result<Outcome> {
         self.hoard.resize(HOARD, 1);
-        // Long enough that all slots get some.
+        // Long enough that every slot gets some of the jobs.
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.done.fetch_add(1, Ordering::SeqCst);
         Ok(Done)
@@ -59,7 +59,7 @@ async fn until(what: &str, mut met: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), asking).await.expect(what);
 }
 
-/// The heap once it has come to rest: the least of some looks.
+/// Returns the bytes of the heap at rest: the least of 50 measurements within half a second.
 async fn resting() -> usize {
     let mut least = usize::MAX;
     for _ in 0..50 {
@@ -84,7 +84,7 @@ async fn a_pool_that_hibernates_gives_back_what_its_workers_held() {
     });
     let node = tokio::spawn(node);
     until("the slots are up", || inits.load(Ordering::SeqCst) == SLOTS).await;
-    // Connections, names and pools of threads are there from the first job on.
+    // One job first: connections, names and thread pools are allocated with it and stay.
     client.enqueue(Hoard).await.unwrap();
     let asleep = || inits.load(Ordering::SeqCst) == hibernates.load(Ordering::SeqCst);
     until("the first is done", || done.load(Ordering::SeqCst) == 1).await;

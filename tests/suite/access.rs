@@ -1,4 +1,4 @@
-//! The access rules of `docs/access.md`: enough for each user, and no more.
+//! The access rules of `docs/access.md` allow each user all its work, and no more.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use crate::harness::{Number, Space, eventually, start};
 
 const GUIDE: &str = include_str!("../../docs/access.md");
 
-/// The rules of a user, as the guide has them.
+/// Returns the rules of a user as `docs/access.md` lists them.
 fn rules(user: &str) -> Vec<&'static str> {
     let line = GUIDE.lines().find_map(|line| line.strip_prefix(&format!("{user}: ")));
     line.unwrap_or_else(|| panic!("the guide has no rules for {user}")).split(' ').collect()
 }
 
-/// Makes the user, and a space of its own connections; all share the namespace.
+/// Creates the user, and returns a space that connects as this user. All users of a test share one
+/// namespace.
 fn user(server: &Server, name: &str, sets: &[&str], test: &str) -> Space {
     let mut words = vec!["ACL", "SETUSER", name, "on", ">secret"];
     let namespace = format!("{test}:*");
@@ -82,8 +83,8 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide_and_nothing_else
     let words: Vec<&str> = denied.lines().collect();
     let of = |user: &str| {
         let denials = words.windows(4).filter(|w| w[0] == "object" && w[2..] == ["username", user]);
-        // Telling the server the client's name is a courtesy.
-        denials.map(|w| w[1]).filter(|what| !what.starts_with("client")).collect::<Vec<_>>()
+        // CLIENT SETINFO and CLIENT SETNAME are optional: clients go on when they are denied.
+        denials.map(|w| w[1]).filter(|denied| !denied.starts_with("client")).collect::<Vec<_>>()
     };
     assert!(!of("reader").is_empty(), "{denied}");
     assert_eq!(of("worker"), Vec::<&str>::new(), "the worker lacks something");

@@ -1,4 +1,4 @@
-//! Addressed pools: slots of the fleet, each in one process at a time.
+//! Addressed pools: the slots of the fleet are numbered, and each runs in one process at a time.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -19,7 +19,7 @@ fn slot(queue: &str, index: u16) -> Partition {
     Partition { queue: QueueName::new(queue).unwrap(), index }
 }
 
-/// Waits until every slot has a holder, and each lives at one of that many nodes.
+/// Waits until every slot has a holder, and the holders belong to exactly `nodes` nodes.
 async fn settled(pool: &PoolClient<Number>, nodes: usize) -> Vec<SlotView> {
     let mut slots = vec![];
     let found = async {
@@ -78,8 +78,8 @@ async fn each_mode_finds_its_slots_and_a_slot_can_be_addressed() {
         let left = pool.slots().await.unwrap();
         assert!(left.iter().all(|slot| slot.node.is_none() && slot.backlog == 0), "{left:?}");
     }
-    let nobody = space.client.pool::<Number>("nobody").cast(Number(1)).await.unwrap_err();
-    assert!(nobody.is_gone() && nobody.to_string().contains("start a node"), "{nobody}");
+    let absent = space.client.pool::<Number>("absent").cast(Number(1)).await.unwrap_err();
+    assert!(absent.is_gone() && absent.to_string().contains("start a node"), "{absent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,7 @@ async fn a_node_that_stops_takes_its_consumers_along() {
     within(told.recv()).await.unwrap();
     assert_eq!(space.consumers("q").await.len(), 1);
     node.stop().await;
-    assert_eq!(space.consumers("q").await.len(), 0, "nobody is left to remove it");
+    assert_eq!(space.consumers("q").await.len(), 0, "no node is left to remove it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn a_pool_of_another_size_or_mode_is_refused_and_runs_nothing() {
         assert!(error.is_invalid() && error.to_string().contains(why), "{error}");
         assert!(told.recv().await.is_none(), "nothing was run");
     }
-    // Who was resized while it ran accepts the new size, and for a deploy the old one.
+    // After a resize at run time a node may declare the new size or, during a deploy, the old one.
     pool.resize(5).await.unwrap();
     for size in [4, 5] {
         let (mut again, _told) = node("q", size, Mode::RoundRobin);
@@ -192,7 +192,7 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     };
     let zombie = take("a", None).await.unwrap();
     let first = claim(&zombie, order).await;
-    assert!(take("b", None).await.is_none(), "nobody takes it from the living");
+    assert!(take("b", None).await.is_none(), "b takes nothing from a living holder");
     let lease = take("b", Some("a")).await.unwrap();
     assert!(lease.term > zombie.term);
 
@@ -218,13 +218,13 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     assert_eq!((space.count("q", "completed").await, space.ready("q").await), (0, 1));
     assert!(!broker.release_slot(&zombie, false).await.unwrap());
 
-    // What b claims, with its reply lost, it finds again.
+    // The entry is pending for a: its settlement under the lease of b is refused.
     let batch = settle(first.clone(), &lease, Transition::Complete);
     let not_ours = broker.settle(&place, Default::default(), &batch).await;
     assert!(matches!(not_ours[0], Settled::Fenced), "a holds the entry: {not_ours:?}");
 }
 
-/// Fails once, then is done; tells when it starts.
+/// A worker that fails the first attempt of job 1. Sends each number when it starts.
 #[derive(Clone)]
 struct Once {
     tell: mpsc::Sender<u64>,
@@ -282,10 +282,10 @@ async fn what_a_dead_holder_had_claimed_runs_first_and_in_order() {
     for i in 1..7 {
         pool.cast(Number(i)).await.unwrap();
     }
-    // It claimed four, and died.
+    // A node named ghost claims four of the six jobs, and dies.
     let (place, ghost) = (slot("q", 0), "ghost".into());
     let AcquireReply::Ours(lease) = broker.acquire_slot(&place, &ghost, None).await.unwrap() else {
-        panic!("nobody else is there")
+        panic!("no other node holds it")
     };
     let order = PollRequest { claim: 4, generation: 1, open: true, ..PollRequest::default() };
     let SlotPoll::Claimed(four) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
@@ -300,18 +300,18 @@ async fn what_a_dead_holder_had_claimed_runs_first_and_in_order() {
     let (tell, mut told) = mpsc::channel(16);
     let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(100)));
     let build = Pool::new("q").size(1).mode(Mode::Phash).policy(policy);
-    // The first one fails once: those behind it in front must not overtake.
+    // Job 1 fails once: jobs 2 to 4, which were claimed with it, must not overtake it.
     let node = start(space.node().pool(build.worker(Once { tell, failed: Arc::default() })));
     for number in [1, 1, 2, 3, 4, 5, 6] {
         assert_eq!(within(told.recv()).await.unwrap(), number);
     }
     space.until_count("q", "completed", 6).await;
-    // Any of the four may have been the one that ran: nobody is blamed.
+    // Any of the four may have been running when the node died, so no crash is counted.
     assert_eq!((space.count("q", "rescued").await, space.count("q", "handed_back").await), (0, 4));
     node.stop().await;
 }
 
-/// Replies, and counts in its state.
+/// A worker that counts its calls in its state and replies with the count.
 #[derive(Clone, Default)]
 struct Counter(u64);
 
@@ -383,7 +383,7 @@ async fn jobs_stop_slots_and_pools_in_the_whole_fleet_and_they_start_again() {
     two.stop().await;
 }
 
-/// Runs until it is told to stop, and tells when it starts.
+/// A worker that runs job 1 until it is cancelled. Sends each number when it starts.
 #[derive(Clone)]
 struct Held(mpsc::Sender<u64>);
 
@@ -416,7 +416,8 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     assert_eq!(within(told.recv()).await.unwrap(), 3, "the one that waited never starts");
     let slot = slot("q", 1);
     space.client.broker().pause(&slot).await.unwrap();
-    // Hints come before the truth is asked for: a job that slips in between is run as well.
+    // The pause is only a hint until the slot polls the server next: a job cast before that would
+    // still run.
     tokio::time::sleep(Duration::from_millis(500)).await;
     pool.slot(1).cast(Number(4)).await.unwrap();
     pool.slot(0).cast(Number(5)).await.unwrap();
@@ -446,7 +447,7 @@ async fn a_stopped_slot_finishes_its_job_and_takes_no_other_until_it_is_started(
     assert!(busy.inspect().await.unwrap().running.is_some(), "its job goes on");
     space.client.cancel(running).await.unwrap();
     for slot in [&busy, &idle] {
-        eventually("nobody serves it", || async {
+        eventually("no node serves it", || async {
             let view = slot.inspect().await.unwrap();
             view.stopped && view.node.is_none() && view.running.is_none() && view.backlog == 1
         })
@@ -460,7 +461,7 @@ async fn a_stopped_slot_finishes_its_job_and_takes_no_other_until_it_is_started(
     node.stop().await;
 }
 
-/// Cannot start.
+/// A worker whose init always fails.
 #[derive(Clone)]
 struct Broken;
 
@@ -491,7 +492,7 @@ async fn slots_that_cannot_start_run_nothing_and_let_the_node_stop() {
     assert_eq!((view.backlog, view.node, view.running), (1, None, None));
 }
 
-/// Blocks its thread.
+/// A worker that blocks its thread.
 #[derive(Clone)]
 struct Blocks(std::sync::mpsc::Sender<()>);
 
@@ -500,7 +501,7 @@ impl Worker for Blocks {
 
     async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
         self.0.send(())?;
-        // Far longer than it takes to be declared dead.
+        // Far longer than the silence after which a node is declared dead.
         std::thread::sleep(Duration::from_secs(20));
         Ok(Done)
     }
@@ -513,7 +514,7 @@ fn a_handler_that_blocks_its_thread_keeps_its_leases() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let pool = Pool::new("q").size(4).mode(Mode::RoundRobin).worker(Blocks(tell));
     let node = space.node().pool(pool);
-    // The only thread of its runtime.
+    // The handler blocks the only thread of the node's runtime.
     let blocked = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(node.run_until(async {
@@ -539,7 +540,7 @@ fn a_handler_that_blocks_its_thread_keeps_its_leases() {
         .await;
         let held = pool.slot(index).inspect().await.unwrap();
         let term = before[usize::from(index)].term;
-        assert!(held.term <= term + 1, "nobody took it while it was blocked: {held:?}");
+        assert!(held.term <= term + 1, "no other node took it while it was blocked: {held:?}");
         assert!(other.try_recv().is_err(), "the job ran once");
         let _ = stop.send(());
         node.stop().await;

@@ -19,19 +19,19 @@ use crate::harness::Space;
 /// The name of the batcher in tests that need only one.
 const NAME: &str = "rows";
 
-/// A batcher's way in, with these options stored.
+/// Stores these options for the batcher, and returns a handle to push with.
 async fn declared(space: &Space, options: BatchOptions) -> BatcherHandle<u64> {
     let handle = space.client.batcher::<u64>(NAME).unwrap();
     handle.declare(options).await.unwrap();
     handle
 }
 
-/// Options that seal by limit only.
+/// Options that seal a list only when it reaches `limit` entries.
 fn limit(limit: u32) -> BatchOptions {
     BatchOptions { limit, timeout: None, ..BatchOptions::default() }
 }
 
-/// What a handler saw.
+/// A batch as a handler saw it.
 #[derive(Debug, PartialEq, Eq, Clone)]
 struct Seen {
     id: poolder::JobId,
@@ -40,7 +40,7 @@ struct Seen {
     entries: Vec<u64>,
 }
 
-/// A worker that tells what it saw, and does as the script says with each batch.
+/// A batch worker that calls `act` with each batch, and sends what it saw of the batch.
 #[derive(Clone)]
 struct Teller<F> {
     tell: mpsc::Sender<Seen>,
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// A batcher that does as `act` says, and what it sees.
+/// Returns a batcher that calls `act` with each batch, and the receiver of the batches it has seen.
 fn batcher<F>(act: F) -> (Batcher<Teller<F>>, mpsc::Receiver<Seen>)
 where
     F: Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone + Send + 'static,
@@ -72,7 +72,7 @@ where
     (Batcher::new(NAME, Teller { tell, act }).no_timeout(), told)
 }
 
-/// One that is always done.
+/// Returns a batcher whose handler always completes the batch.
 #[expect(clippy::type_complexity, reason = "a worker with any function that is always done")]
 fn doer() -> (
     Batcher<Teller<impl Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone>>,
@@ -81,7 +81,7 @@ fn doer() -> (
     batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Ok(Done))
 }
 
-/// The sealed lists of a space, by their keys.
+/// Returns the keys of the sealed lists of a space.
 async fn sealed_lists(space: &Space) -> Vec<String> {
     let pattern = space.key(NAME, "batch:sealed:*");
     let mut lists: Vec<String> = space.redis(redis::cmd("KEYS").arg(pattern)).await;
@@ -89,13 +89,13 @@ async fn sealed_lists(space: &Space) -> Vec<String> {
     lists
 }
 
-/// How many entries wait, as it is stored: it must never fall below 0.
+/// Returns the stored number of waiting entries, which must never fall below 0.
 async fn waiting(space: &Space) -> i64 {
     let key = space.key(NAME, &format!("batch:about:{NAME}"));
     space.redis(redis::cmd("HGET").arg(key).arg("waiting")).await
 }
 
-/// Waits until a handler has seen a batch.
+/// Waits until a handler has seen a batch, and returns it.
 async fn next(told: &mut mpsc::Receiver<Seen>) -> Seen {
     crate::harness::within(told.recv()).await.expect("the batcher is gone")
 }

@@ -1,4 +1,4 @@
-//! Handlers that block their thread say nothing of it; the others start all the same.
+//! Handlers that block their thread without announcing it: other jobs start all the same.
 
 use poolder::prelude::*;
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ async fn all_slots_run_at_once_though_each_blocks_its_thread() {
         let (tell, gone) = (tell.clone(), gone.clone());
         async move {
             tell.send(job.0).await?;
-            // Each waits for its turn to be let go, and holds its thread meanwhile.
+            // Each handler blocks its thread until it receives a message.
             tokio::task::block_in_place(|| gone.lock().unwrap().recv())?;
             Ok(Done)
         }

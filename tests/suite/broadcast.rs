@@ -1,4 +1,4 @@
-//! Broadcast pools: every living slot runs its copy.
+//! Broadcast pools: every living slot runs a copy of the job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Number, Running, Space, eventually, start, within};
 
-/// Tells what it got; fails the first time for odd numbers.
+/// A worker that sends each number it runs, and fails the first attempt of odd ones.
 #[derive(Clone)]
 struct Copy {
     tell: mpsc::Sender<u64>,
@@ -47,7 +47,8 @@ async fn node(space: &Space, size: u64) -> (Running, mpsc::Receiver<u64>) {
     (node, told)
 }
 
-/// A broadcast that every slot gets: nodes hear what is cast once their reader is there.
+/// Casts jobs until every node has received one: a node receives broadcasts once its reader is
+/// connected.
 async fn until_heard(space: &Space, heard: &mut [(&mut mpsc::Receiver<u64>, u64)]) {
     let pool = space.client.pool::<Number>("q");
     for (told, size) in heard {
@@ -83,7 +84,7 @@ async fn every_living_slot_runs_its_copy_and_who_joins_later_does_not_see_older_
     for (told, size) in [(&mut first, 2), (&mut second, 3)] {
         let got = drain(told, 1_000, size).await;
         let count = |number| got.iter().filter(|other| **other == number).count() as u64;
-        // The odd one failed once in each slot, and was tried again in place.
+        // The odd number failed once in each slot, and was retried in the same slot.
         assert_eq!((count(10), count(11), count(12)), (size, 2 * size, size), "{got:?}");
     }
     let (three, mut late) = node(&space, 1).await;
@@ -99,7 +100,7 @@ async fn every_living_slot_runs_its_copy_and_who_joins_later_does_not_see_older_
     three.stop().await;
     assert!(space.count("q", "broadcast_delivered").await >= 5 * 4 + 3);
     assert_eq!(space.count("q", "broadcast_missed").await, 0);
-    // Nothing is claimed, so that nothing is left behind.
+    // Broadcast readers use no consumer group: no pending entry can be left behind.
     let mut groups = redis::cmd("XINFO");
     groups.arg("GROUPS").arg(format!("{}:{{q}}:broadcast", space.name()));
     let groups: Vec<redis::Value> = space.redis(&mut groups).await;

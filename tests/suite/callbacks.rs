@@ -1,4 +1,4 @@
-//! What a worker is asked and told, and what its outcomes do beside ending the job.
+//! The callbacks of a worker, and what its outcomes do besides ending the job.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
 
-/// A worker that follows the number: tells every callback that it gets.
+/// A worker that records every callback, and whose outcome depends on the number of the job.
 #[derive(Clone)]
 struct Diary {
     tell: mpsc::Sender<String>,
     state: u64,
     inits: Arc<AtomicUsize>,
-    /// `handle_init` fails that often.
+    /// The number of times that `handle_init` fails before it succeeds.
     broken: usize,
 }
 
@@ -45,7 +45,7 @@ impl Worker for Diary {
         self.tell.send(format!("job {} {} {}", job.0, cx.attempt(), self.state)).await?;
         match job.0 {
             1 => Ok(Outcome::callback("push", &("lobby", "Hello!"))?.and_callback("event", &7_u64)?),
-            2 => Ok(Outcome::callback("nobody", &())?),
+            2 => Ok(Outcome::callback("absent", &())?),
             3 => Ok(StopSlot),
             4 => Ok(StopPool),
             5 => Err("always".into()),
@@ -104,7 +104,7 @@ async fn callbacks_run_before_the_job_is_settled_and_their_failure_is_the_attemp
             move |(channel, text): (String, String)| {
                 let (tell, key, url) = (tell.clone(), key.clone(), url.clone());
                 async move {
-                    // The job is still there while its callbacks run.
+                    // The job still exists while its callbacks run.
                     let redis = redis::Client::open(url)?;
                     let mut connection = redis.get_multiplexed_async_connection().await?;
                     let here: u64 =
@@ -134,7 +134,7 @@ async fn callbacks_run_before_the_job_is_settled_and_their_failure_is_the_attemp
         assert_eq!(told(&mut diary).await, line);
     }
     assert_eq!(within(pushed.recv()).await.unwrap(), "lobby Hello! 1");
-    // A failed callback is a `Failure`, which this worker halts.
+    // A failed callback is a `Failure`, for which this worker answers with `Halt`.
     space.until_count("q", "buried", 1).await;
     assert!(space.dead("q").await[0].contains("callback \"event\" failed: the bus is down"));
     client.enqueue(Number(1)).await.unwrap();
@@ -143,12 +143,12 @@ async fn callbacks_run_before_the_job_is_settled_and_their_failure_is_the_attemp
     space.until_count("q", "completed", 1).await;
     client.enqueue(Number(2)).await.unwrap();
     space.until_count("q", "buried", 2).await;
-    let unknown = "Pool::callback(\"nobody\", …); it has [\"event\", \"push\"]";
+    let unknown = "Pool::callback(\"absent\", …); it has [\"event\", \"push\"]";
     assert!(space.dead("q").await.iter().any(|dead| dead.contains(unknown)));
     node.stop().await;
 }
 
-/// A worker that says which callbacks it uses.
+/// A worker that declares the callbacks it uses.
 #[derive(Clone)]
 struct Declares;
 
@@ -162,7 +162,7 @@ impl Worker for Declares {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_declared_callback_that_nobody_registered_keeps_the_node_from_starting() {
+async fn a_declared_callback_that_is_not_registered_keeps_the_node_from_starting() {
     let space = Space::new("undeclared");
     let node = space.node().pool(Pool::new("q").worker(Declares));
     let error = within(node.run_until(std::future::pending())).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Cancelling a job wherever it is.
+//! Cancelling a job, in whatever state it is.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ fn by_id(job: JobId) -> Handle {
     Handle::new(QueueName::new("q").unwrap(), job)
 }
 
-/// Notes an order as one that nobody hears of, because the hint was lost.
-async fn order_unheard(space: &Space, receipt: &Receipt) {
+/// Stores a cancellation without the hint that announces it, as if the hint were lost.
+async fn store_cancellation_without_hint(space: &Space, receipt: &Receipt) {
     let millis = match receipt.stored {
         Stored::Due(at) => (at + 7 * DAY).millis(),
         _ => space.overview("q").await.now.millis(),
@@ -66,7 +66,7 @@ async fn a_running_handler_is_told_why_and_its_job_ends_as_cancelled() {
         async move {
             tell.send(None).await?;
             if job.0 == 2 {
-                // Does not care; it is dropped.
+                // Ignores the cancellation, so that its future is dropped.
                 std::future::pending::<()>().await;
             }
             cx.cancelled().await;
@@ -102,7 +102,7 @@ async fn a_job_that_runs_in_another_process_is_cancelled_by_its_id() {
     let mut process = Process::start(&space, 2);
     let held = space.client.enqueue(Number(HELD)).await.unwrap();
     process.started(1).await;
-    // Only the id is known, as from a log.
+    // Only the id is known, as when it was found in a log.
     let what = space.client.cancel(by_id(held.job)).await.unwrap();
     assert_eq!(what, Cancellation::Stopping);
     space.until_count("q", "cancelled", 1).await;
@@ -111,7 +111,7 @@ async fn a_job_that_runs_in_another_process_is_cancelled_by_its_id() {
 }
 
 #[tokio::test]
-async fn an_order_that_races_with_a_retry_or_a_snooze_wins() {
+async fn a_cancellation_that_races_with_a_retry_or_a_snooze_wins() {
     let space = Space::new("race");
     let (tell, mut told) = mpsc::channel(10);
     let (go, gone) = watch::channel(0);
@@ -127,7 +127,7 @@ async fn an_order_that_races_with_a_retry_or_a_snooze_wins() {
     for number in [1, 2] {
         let receipt = space.client.enqueue(Number(number)).keep_completion(DAY).await.unwrap();
         within(told.recv()).await.unwrap();
-        order_unheard(&space, &receipt).await;
+        store_cancellation_without_hint(&space, &receipt).await;
         go.send_replace(number);
         let end = space.client.await_result::<u64>(&receipt, crate::harness::PATIENCE).await;
         assert!(end.unwrap_err().is_cancelled());
@@ -139,7 +139,7 @@ async fn an_order_that_races_with_a_retry_or_a_snooze_wins() {
 }
 
 #[tokio::test]
-async fn an_order_holds_when_the_node_of_the_job_has_died() {
+async fn a_cancellation_holds_when_the_node_of_the_job_has_died() {
     let space = Space::new("died");
     let mut doomed = Process::start(&space, 2);
     let cancelled = space.client.enqueue(Number(HELD)).await.unwrap();
@@ -147,7 +147,7 @@ async fn an_order_holds_when_the_node_of_the_job_has_died() {
     doomed.started(2).await;
     doomed.signal("KILL").await;
     let what = space.client.cancel(&cancelled).await.unwrap();
-    assert_eq!(what, Cancellation::Stopping, "nobody knows yet that the node is dead");
+    assert_eq!(what, Cancellation::Stopping, "the node is not yet known to be dead");
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
     assert_eq!(within(told.recv()).await.unwrap().0, HELD + 1, "the other one is rescued");
@@ -159,13 +159,13 @@ async fn an_order_holds_when_the_node_of_the_job_has_died() {
 }
 
 #[tokio::test]
-async fn a_job_whose_order_came_before_its_claim_does_not_start() {
+async fn a_job_whose_cancellation_came_before_its_claim_does_not_start() {
     let space = Space::new("claim");
     let client = &space.client;
     let waits = client.enqueue(Number(1)).await.unwrap();
     let due = client.enqueue(Number(2)).after(Duration::from_millis(300)).await.unwrap();
     for receipt in [&waits, &due] {
-        order_unheard(&space, receipt).await;
+        store_cancellation_without_hint(&space, receipt).await;
     }
     let meta = space.key("q", "meta");
     space.redis::<u64>(redis::cmd("HINCRBY").arg(meta).arg("orders").arg(1)).await;
@@ -188,14 +188,16 @@ async fn a_later_job_of_the_same_own_id_is_not_meant() {
     assert_eq!(client.cancel(&first).await.unwrap(), Cancellation::Removed);
     assert_eq!(client.cancel(by_id(first.job)).await.unwrap(), Cancellation::Noted);
     assert_eq!(space.overview("q").await.pending_cancels, 1);
-    // The server's clock has to move on by a millisecond.
+    // The server's clock must advance by a millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(name().await.unwrap().job, first.job);
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     assert_eq!(within(told.recv()).await.unwrap().1.id(), first.job);
-    eventually("the order is spent", || async { space.overview("q").await.pending_cancels == 0 })
-        .await;
+    eventually("the cancellation is used up", || async {
+        space.overview("q").await.pending_cancels == 0
+    })
+    .await;
     node.stop().await;
 }
 
@@ -206,7 +208,7 @@ async fn a_storm_of_cancels_ends_every_job_once_although_hints_are_lost() {
     let space = Space::on(server.url(), "storm");
     let worker = worker_fn(|job: Number, cx: Context| async move {
         match job.0 % 4 {
-            // It ends by being cancelled, or never.
+            // These handlers end only when they are cancelled.
             0 => {
                 cx.cancelled().await;
                 Err("I was told to stop".into())

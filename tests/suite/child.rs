@@ -1,4 +1,5 @@
-//! Nodes in processes of their own, which can be killed: the test binary runs itself again.
+//! Nodes in child processes, which tests can kill. The child is the test binary itself, started
+//! again.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use crate::harness::{Number, Space, within};
 const SLOTS: &str = "POOLDER_SUITE_CHILD_SLOTS";
 const MODE: &str = "POOLDER_SUITE_CHILD_MODE";
 
-/// This number ends the process that runs it.
+/// The job that ends the process that runs it.
 pub(crate) const KILLER: u64 = 13;
-/// Numbers from here on are held until they are cancelled.
+/// Jobs from this number on run until they are cancelled.
 pub(crate) const HELD: u64 = 1_000;
-/// Numbers from here on take three seconds.
+/// Jobs from this number on take three seconds.
 pub(crate) const SLOW: u64 = 2_000;
 
-/// This program once more, for the body of one test, in the same space.
+/// Returns a command that runs the body of one test in this binary, in the same namespace.
 pub(crate) fn itself(test: &str, space: &Space) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -31,20 +32,20 @@ pub(crate) fn itself(test: &str, space: &Space) -> Command {
     command
 }
 
-/// Sends a signal by its name to a child that runs.
+/// Sends a signal, named without `SIG`, to a running child.
 pub(crate) async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("it runs").to_string();
     let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
     assert!(status.unwrap().success(), "kill -{name} {pid}");
 }
 
-/// A node in another process.
+/// A node in a child process.
 pub(crate) struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What a child says of a job that it starts.
+/// A job that a child has started, as the child reports it.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) number: u64,
@@ -53,12 +54,12 @@ pub(crate) struct Start {
 }
 
 impl Process {
-    /// Starts one that serves the queue `q` of the space.
+    /// Starts a node that serves the queue `q` of the space with a shared pool.
     pub(crate) fn start(space: &Space, slots: usize) -> Self {
         Self::in_mode(space, slots, Mode::Shared)
     }
 
-    /// Starts one that serves a pool of that mode.
+    /// Starts a node that serves the queue `q` with a pool of this mode.
     pub(crate) fn in_mode(space: &Space, slots: usize, mode: Mode) -> Self {
         let mut child = itself("child::node", space)
             .env(SLOTS, slots.to_string())
@@ -70,7 +71,7 @@ impl Process {
         Self { child, lines }
     }
 
-    /// The next job that it starts; `None` when the process has ended.
+    /// Returns the next job that the node starts; `None` when the process has ended.
     pub(crate) async fn next(&mut self) -> Option<Start> {
         while let Some(line) = within(self.lines.next_line()).await.unwrap() {
             if let Some(words) = line.strip_prefix("start ") {
@@ -82,7 +83,7 @@ impl Process {
         None
     }
 
-    /// The next `count` jobs that it starts.
+    /// Returns the next `count` jobs that the node starts.
     pub(crate) async fn started(&mut self, count: usize) -> Vec<Start> {
         let mut starts = vec![];
         while starts.len() < count {
@@ -91,23 +92,23 @@ impl Process {
         starts
     }
 
-    /// The number of the process, while it runs.
+    /// Returns the process id. The process must be running.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// Sends a signal by its name.
+    /// Sends a signal, named without `SIG`.
     pub(crate) async fn signal(&self, name: &str) {
         signal(&self.child, name).await;
     }
 
-    /// Waits until it has ended; true if it ended well.
+    /// Waits until the process has ended. Returns true if it succeeded.
     pub(crate) async fn ended(&mut self) -> bool {
         within(self.child.wait()).await.unwrap().success()
     }
 }
 
-/// The body of a child; a test that has nothing to do when it runs as one.
+/// The body of a child process. Returns at once when it runs as a test.
 #[tokio::test]
 async fn node() {
     let Some(slots) = std::env::var(SLOTS).ok().and_then(|slots| slots.parse().ok()) else {

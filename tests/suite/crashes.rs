@@ -1,5 +1,5 @@
-//! Nodes that are killed, paused or stopped: their jobs run elsewhere, and nothing is counted
-//! wrongly.
+//! Nodes that are killed, paused or stopped: their jobs run on other nodes, and every crash is
+//! counted against the right job.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn a_node_that_was_paused_past_its_lease_changes_nothing_and_comes_back_re
     space.until_count("q", "completed", 3).await;
     node.stop().await;
 
-    // Its handlers finish long after their jobs were done elsewhere.
+    // Its handlers finish long after other nodes have completed their jobs.
     paused.signal("CONT").await;
     eventually("it stands in the roster under a new name", || async {
         let now: Vec<String> = space.redis(&mut roster.clone()).await;
@@ -72,7 +72,7 @@ async fn a_node_that_was_paused_past_its_lease_changes_nothing_and_comes_back_re
 }
 
 #[tokio::test]
-async fn a_node_that_is_told_to_stop_hands_its_jobs_to_others_and_counts_nothing() {
+async fn a_node_that_stops_releases_its_jobs_and_counts_nothing() {
     let space = Space::new("sigterm");
     let mut leaving = Process::start(&space, 5);
     space.client.enqueue_many((HELD..HELD + 5).map(Number)).await;
@@ -126,11 +126,11 @@ async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_ord
     let pool = space.client.pool::<Number>("q");
     let mut node = Process::in_mode(&space, 2, Mode::Phash);
     eventually("registered", || async { pool.size().await.is_ok() }).await;
-    // Both slots have work: one that of the key, the other that of its neighbours.
+    // Both slots have work: slot 0 the jobs of the key, slot 1 jobs without a key.
     for number in [1, KILLER, 2, 3] {
         pool.slot(0).cast(Number(number)).key("key").await.unwrap();
     }
-    // One of them runs whenever the node dies, and soon looks as bad as the culprit.
+    // The slow job runs whenever the node dies, and soon has as many crashes as the culprit.
     for number in [SLOW, 21, 22] {
         pool.slot(1).cast(Number(number)).await.unwrap();
     }
@@ -173,7 +173,7 @@ async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_ord
 }
 
 #[tokio::test]
-async fn a_server_that_was_away_makes_nobody_dead() {
+async fn a_server_that_was_away_gets_no_node_declared_dead() {
     let server = poolder_devserver::Server::start().unwrap_or_else(|error| panic!("{error}"));
     let space = Space::on(server.url(), "away");
     let mut nodes = vec![];
@@ -188,14 +188,14 @@ async fn a_server_that_was_away_makes_nobody_dead() {
     })
     .await;
     server.pause().unwrap();
-    // Time is the subject: longer than the silence after which a node is named.
+    // Longer than the silence of 8 s after which a node is named in the replies to heartbeats.
     tokio::time::sleep(Duration::from_secs(11)).await;
     server.resume().unwrap();
     let beats = async || -> Vec<(String, f64)> {
         let mut all = redis::cmd("ZRANGE");
         space.redis(all.arg(&roster).arg(0).arg(-1).arg("WITHSCORES")).await
     };
-    // Everybody has given three signs of life since: whoever was to be declared dead is so now.
+    // After three more heartbeats of every node, any node that could be declared dead would be.
     let mut rounds = 0;
     let mut last = beats().await;
     while rounds < 3 {

@@ -1,4 +1,4 @@
-//! Ways to enqueue, and what a handler learns of its job.
+//! The ways to enqueue a job, and what its handler can read about it.
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
@@ -21,7 +21,7 @@ async fn a_job_runs_once_and_knows_itself() {
     assert_eq!((cx.attempt(), cx.fence(), cx.is_cancelled()), (1, 1, false));
     assert!(cx.deadline().is_some(), "half an hour by default");
     space.until_count("q", "completed", 1).await;
-    assert_eq!(space.ready("q").await, 0, "what is done is deleted");
+    assert_eq!(space.ready("q").await, 0, "the completed job is deleted");
     node.stop().await;
     assert!(told.try_recv().is_err(), "once");
 }
@@ -63,7 +63,7 @@ async fn many_jobs_have_one_result_each_and_all_run() {
     assert_eq!(space.ready("q").await, 0);
 }
 
-/// They travel together, several hundred at a time.
+/// Concurrent enqueues travel in one pipeline of up to several hundred commands.
 #[tokio::test]
 async fn callers_at_once_have_their_own_answers_in_their_order() {
     let space = Space::new("at-once");
@@ -150,7 +150,7 @@ async fn an_own_id_names_the_job_and_idempotent_makes_repetitions_one() {
     assert_eq!(later().await.unwrap().stored, Stored::Already, "one that waits is not replaced");
     assert_eq!(space.due("q").await, 1);
 
-    // The receipt outlives the job: done is done, within the window.
+    // The receipt outlives the job: within the window an enqueue with the same id stores nothing.
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     within(told.recv()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of a job when its attempt has ended: retries, verdicts, snoozes, cancels, deaths.
+//! Ends of a job's attempt: retries, verdicts, snoozes, cancellations, deaths.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::harness::{Number, Space, start, within};
 
 const SOON: Duration = Duration::from_millis(50);
 
-/// A policy that fails fast.
+/// A policy with short backoffs.
 fn quick(attempts: u32) -> Policy {
     Policy::default().attempts(attempts).backoff(Backoff::Fixed(SOON))
 }
@@ -41,7 +41,7 @@ async fn a_failing_job_waits_between_its_attempts_and_then_dies_with_its_reason(
     assert!(told.try_recv().is_err());
 }
 
-/// Answers its failures as the number of the job says.
+/// A worker whose verdict on a failure depends on the number of the job.
 #[derive(Clone)]
 struct Judge {
     state: u32,
@@ -78,7 +78,7 @@ async fn the_worker_judges_its_errors() {
     let mut expect = async |job, attempt, state| {
         assert_eq!(within(told.recv()).await.unwrap(), (job, attempt, state));
     };
-    // At once, in the same slot, with the state that handle_error left.
+    // Retried at once, in the same slot, with the state that `handle_error` left.
     space.client.enqueue(Number(1)).await.unwrap();
     for attempt in 1..=3 {
         expect(1, attempt, 10 * (attempt - 1)).await;
@@ -97,7 +97,7 @@ async fn the_worker_judges_its_errors() {
     expect(3, 1, 20).await;
     space.until_count("q", "buried", 1).await;
 
-    // The last attempt is the last, whatever the verdict.
+    // The last attempt is the last one, whatever the verdict.
     space.client.enqueue(Number(1)).policy(quick(2)).await.unwrap();
     expect(1, 1, 20).await;
     expect(1, 2, 30).await;
@@ -148,7 +148,7 @@ async fn a_timeout_and_a_panic_are_failures_with_reasons_of_their_own() {
     let late = quick(1).timeout(Duration::from_millis(100));
     space.client.enqueue(Number(1)).policy(late).await.unwrap();
     space.client.enqueue(Number(2)).policy(quick(1)).await.unwrap();
-    // The only slot has survived both.
+    // The only slot has survived the timeout and the panic.
     space.client.enqueue(Number(3)).await.unwrap();
     space.until_count("q", "completed", 1).await;
     space.until_count("q", "buried", 2).await;

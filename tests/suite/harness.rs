@@ -1,4 +1,4 @@
-//! What tests share: a namespace each, nodes in this process, and patience.
+//! Helpers of all tests: a namespace for each test, nodes in this process, and time limits.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,22 +12,22 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Longer than anything takes that works; a test that waits so long has failed.
+/// The time after which a test fails: longer than any correct operation takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A stream entry as any client reads it: its id, and its fields in order.
 pub(crate) type RawEntry = (String, Vec<(String, Vec<u8>)>);
 
-/// A namespace of one test.
+/// The namespace of one test.
 pub(crate) struct Space {
     url: String,
     name: String,
-    /// Its client.
+    /// A client of this namespace.
     pub(crate) client: Client,
 }
 
 impl Space {
-    /// On the server that all tests share.
+    /// Returns a namespace on the server that all tests share.
     pub(crate) fn new(test: &str) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
@@ -37,57 +37,58 @@ impl Space {
         Self::on(server.url(), test)
     }
 
-    /// On that server.
+    /// Returns a namespace on the server at `url`.
     pub(crate) fn on(url: impl Into<String>, test: &str) -> Self {
         Self::named(url.into(), poolder_devserver::namespace(test))
     }
 
-    /// On that server, under that name.
+    /// Returns the namespace `name` on the server at `url`.
     pub(crate) fn named(url: String, name: String) -> Self {
         let client = Client::new(Config::new(&url).namespace(&name)).unwrap();
         Self { url, name, client }
     }
 
-    /// The same for a task of its own.
+    /// Returns the same namespace with another client, for a task that needs an owned `Space`.
     pub(crate) fn beside(other: &Self, client: Client) -> Self {
         Self { url: other.url.clone(), name: other.name.clone(), client }
     }
 
-    /// The namespace.
+    /// Returns the name of the namespace.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where the server is.
+    /// Returns the URL of the server.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// A key of partition 0 of a queue, spelled by hand: the spelling is public.
+    /// Returns a key of partition 0 of a queue. Written here by hand because the key format is
+    /// public.
     pub(crate) fn key(&self, queue: &str, rest: &str) -> String {
         format!("{}:{{{queue}.0}}:{rest}", self.name)
     }
 
-    /// A node to be started by [`start`].
+    /// Returns the builder of a node for [`start`].
     pub(crate) fn node(&self) -> NodeBuilder {
         Node::builder(self.client.clone())
     }
 
-    /// Sends a command, as a client that knows nothing of Poolder would.
+    /// Sends a command as a plain Redis client.
     pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
         let client = redis::Client::open(self.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         command.query_async(&mut connection).await.unwrap()
     }
 
-    /// A line by which a node of that name would claim.
-    pub(crate) async fn line(&self, queue: &str, consumer: &str) -> ClaimConnection {
+    /// Opens a connection that claims as the consumer `consumer`.
+    pub(crate) async fn connection(&self, queue: &str, consumer: &str) -> ClaimConnection {
         let partition = Partition::first(QueueName::new(queue).unwrap());
         let limits = DeadLimits::default();
         ClaimConnection::open(self.client.broker(), &partition, consumer, limits).await.unwrap()
     }
 
-    /// The consumers of a queue's normal lane.
+    /// Returns the consumers of a queue's normal lane.
     pub(crate) async fn consumers(&self, queue: &str) -> Vec<String> {
         let mut ask = redis::cmd("XINFO");
         ask.arg("CONSUMERS").arg(self.key(queue, "ready:normal")).arg("workers");
@@ -95,7 +96,7 @@ impl Space {
         about.into_iter().map(|it| redis::from_redis_value(it["name"].clone()).unwrap()).collect()
     }
 
-    /// A queue at this moment; asks again while the server does not answer.
+    /// Returns the counts of a queue. Repeats the request while the server does not answer.
     pub(crate) async fn overview(&self, queue: &str) -> QueueView {
         let asking = async {
             loop {
@@ -111,23 +112,23 @@ impl Space {
         within(asking).await
     }
 
-    /// A counter of a queue.
+    /// Returns a counter of a queue.
     pub(crate) async fn count(&self, queue: &str, counter: &str) -> u64 {
         self.overview(queue).await.counter(counter)
     }
 
-    /// How many jobs wait or run in the ready lanes of a queue.
+    /// Returns how many jobs wait or run in the ready lanes of a queue.
     pub(crate) async fn ready(&self, queue: &str) -> u64 {
         let view = self.overview(queue).await;
         view.ready() + view.running()
     }
 
-    /// How many jobs of a queue wait for their time.
+    /// Returns how many jobs of a queue wait for their time.
     pub(crate) async fn due(&self, queue: &str) -> u64 {
         self.overview(queue).await.due
     }
 
-    /// What the dead of a queue died of, and what they were.
+    /// Returns the dead jobs of a queue: their reasons and their stored forms.
     pub(crate) async fn dead(&self, queue: &str) -> Vec<String> {
         let page = self.client.inspect(queue).unwrap().dead(None, 500).await.unwrap();
         let show = |job: &JobView| {
@@ -152,7 +153,7 @@ pub(crate) struct Running {
     task: JoinHandle<Result<(), poolder::Error>>,
 }
 
-/// Starts a node.
+/// Starts a node in this process.
 pub(crate) fn start(node: NodeBuilder) -> Running {
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(node.run_until(async {
@@ -162,19 +163,19 @@ pub(crate) fn start(node: NodeBuilder) -> Running {
 }
 
 impl Running {
-    /// Stops it as a signal would, and waits until it has gone.
+    /// Stops the node as a signal would, and waits until it has ended.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         within(self.task).await.unwrap().unwrap();
     }
 }
 
-/// Awaits something that must happen.
+/// Awaits a future; panics after [`PATIENCE`].
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it did not happen in time")
 }
 
-/// Asks again and again, for what sends no event.
+/// Repeats a condition until it is true, for changes that send no event; panics after [`PATIENCE`].
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let asking = async {
         while !ask().await {
@@ -189,7 +190,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: im
 #[job(kind = "number", queue = "q")]
 pub(crate) struct Number(pub(crate) u64);
 
-/// A worker that tells what it got and is done.
+/// Returns a worker that sends each job it gets and completes it.
 pub(crate) fn teller() -> (impl Worker<Job = Number>, mpsc::Receiver<(u64, Context)>) {
     let (tell, told) = mpsc::channel(100_000);
     let worker = worker_fn(move |job: Number, cx: Context| {

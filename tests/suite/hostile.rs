@@ -1,5 +1,5 @@
-//! Redis full of rubbish: whatever lies where Poolder reads, the node goes on, and no job that can
-//! be read is lost or held up.
+//! Redis holds rubbish: wherever Poolder reads it, the node goes on, and no readable job is lost or
+//! held up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::{Number, RawEntry, Space, eventually, start, teller, within};
 
-/// What nobody wrote who knows the format.
+/// Values that no correct client writes.
 const RUBBISH: &[&[u8]] = &[
     b"",
     b"\x00",
@@ -33,9 +33,9 @@ async fn rubbish_among_waiting_jobs_holds_up_none_of_them_and_is_kept_among_the_
         space.redis::<u64>(redis::cmd("HSET").arg(&bodies).arg(id).arg(*body)).await;
         space.redis::<u64>(redis::cmd("ZADD").arg(&due).arg(id).arg(id)).await;
     }
-    // A time for which there is no job, and times that are none.
+    // Times of jobs that do not exist, and scores that are no valid times.
     for score in ["1", "-inf", "1e300", "+inf", "2.5"] {
-        let member = format!("nobody {score}");
+        let member = format!("absent {score}");
         space.redis::<u64>(redis::cmd("ZADD").arg(&due).arg(score).arg(member)).await;
     }
     let (worker, mut told) = teller();
@@ -49,7 +49,7 @@ async fn rubbish_among_waiting_jobs_holds_up_none_of_them_and_is_kept_among_the_
     for body in RUBBISH {
         let kept =
             |record: &Vec<u8>| body.is_empty() || record.windows(body.len()).any(|w| w == *body);
-        // A readable head was taken off; what followed it is kept.
+        // A readable envelope head was removed; the bytes after it are kept.
         let split = |record: &Vec<u8>| {
             body.len() > 3 && record.windows(body.len() - 3).any(|w| w == &body[3..])
         };
@@ -69,7 +69,8 @@ async fn whatever_waits_for_its_time_is_run_or_buried_but_never_stays_or_vanishe
     let client = redis::Client::open(space.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let body = prop::collection::vec(any::<u8>(), 0..64);
-    // The first bytes decide: lanes and lengths that nearly fit are tried more often.
+    // The first bytes decide how an entry is read: lanes and lengths that are nearly valid are
+    // tried more often.
     let near = (0..7_u8, 0..2_u8, 0..80_u8, body.clone())
         .prop_map(|(lane, high, low, rest)| [vec![lane, high, low], rest].concat());
     let strategy = prop::collection::vec(prop_oneof![body, near], 200);
@@ -93,7 +94,7 @@ async fn a_body_that_nothing_waits_for_does_not_stand_in_for_a_job() {
     let job = || space.client.enqueue(Number(7)).id("seven").after(Duration::from_millis(1));
     let id = job().await.unwrap().job;
     let due = space.key("q", "due");
-    // What a script leaves behind that was cut short.
+    // The state that an interrupted script leaves behind: a body without a due time.
     space.redis::<u64>(redis::cmd("DEL").arg(&due)).await;
     assert_eq!(job().await.unwrap().job, id);
     let (worker, mut told) = teller();
@@ -138,7 +139,7 @@ async fn rubbish_in_the_roster_keeps_no_node_from_working() {
         let mut about = redis::cmd("HSET");
         space.redis::<u64>(about.arg(roster("about")).arg(*name).arg(b"\xc1{".as_slice())).await;
     }
-    // As if just declared dead: such marks are told with every beat.
+    // Marked as just declared dead: every heartbeat returns such marks.
     for name in names {
         let mut add = redis::cmd("ZADD");
         space.redis::<u64>(add.arg(roster("marks")).arg("4102444800000").arg(name)).await;
@@ -147,7 +148,7 @@ async fn rubbish_in_the_roster_keeps_no_node_from_working() {
     let node = start(space.node().pool(Pool::new("q").worker(worker)));
     space.client.enqueue(Number(1)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().0, 1);
-    eventually("what is no name is gone", || async {
+    eventually("names that are not text are gone", || async {
         let mut score = redis::cmd("ZSCORE");
         score.arg(roster("nodes")).arg(b"\xff\xfe".as_slice());
         space.redis::<Option<f64>>(&mut score).await.is_none()
@@ -187,7 +188,7 @@ async fn a_node_that_died_before_the_clock_was_set_back_is_found_dead() {
     let mut claim = redis::cmd("XREADGROUP");
     claim.arg("GROUP").arg("workers").arg("gone").arg("COUNT").arg(1);
     space.redis::<redis::Value>(claim.arg("STREAMS").arg(&key).arg(">")).await;
-    // Its last beat lies an hour ahead of the clock.
+    // The last heartbeat of this node lies an hour ahead of the server's clock.
     let ahead = poolder::Timestamp::now() + Duration::from_secs(3600);
     let nodes = format!("{}:{{roster}}:nodes", space.name());
     let mut add = redis::cmd("ZADD");
@@ -229,7 +230,7 @@ async fn counters_that_are_no_numbers_hold_up_nothing() {
     node.stop().await;
     assert_eq!(space.count("q", "completed").await, 4, "counted from nothing again");
     assert_eq!(space.count("q", "retried").await, 1);
-    // Not even a key of another type.
+    // Even a key of another type must not stop the node.
     space.redis::<()>(redis::cmd("SET").arg(&stats).arg("mine")).await;
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").worker(worker)));
@@ -280,7 +281,7 @@ async fn an_entry_that_could_be_run_but_never_settled_is_buried_instead() {
         add.arg(&key).arg("*").arg(before.0).arg(before.1).arg("j").arg(&envelope);
         space.redis::<String>(&mut add).await;
     }
-    // Held by a dead node: the rescue must end, too.
+    // Pending for a dead node, so that the rescue of this entry must end, too.
     let mut create = redis::cmd("XGROUP");
     create.arg("CREATE").arg(&key).arg("workers").arg("0");
     space.redis::<()>(&mut create).await;
@@ -356,7 +357,7 @@ async fn a_suspect_that_cannot_start_goes_back_and_is_not_blamed_for_its_neighbo
     let node = space.node();
     let node = node.pool(Pool::new("q").size(2).worker(first));
     let node = start(node.pool(Pool::new("other").size(2).worker(second)));
-    // Both wait at all their lanes.
+    // Both pools wait with an empty claim on all their lanes.
     eventually("both pools wait", || async {
         let clients: String = space.redis(redis::cmd("CLIENT").arg("LIST")).await;
         clients.lines().filter(|line| line.contains("cmd=xreadgroup")).count() >= 2

@@ -1,4 +1,4 @@
-//! What an operator sees, and puts right.
+//! Everything an operator can inspect and repair.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -13,22 +13,26 @@ use crate::harness::{Number, RawEntry, Running, Space, eventually, start, teller
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lets numbers from 100 on die, those from 50 on fail, and the rest run until it is told.
-fn theatre(space: &Space, slots: usize) -> (Running, mpsc::Receiver<u64>, watch::Sender<bool>) {
+/// Starts a node whose handler fails numbers from 50 on, and blocks on the others until the
+/// returned sender is set to true.
+fn blocking_node(
+    space: &Space,
+    slots: usize,
+) -> (Running, mpsc::Receiver<u64>, watch::Sender<bool>) {
     let (tell, told) = mpsc::channel(100);
-    let (curtain, fallen) = watch::channel(false);
+    let (release, released) = watch::channel(false);
     let worker = worker_fn(move |job: Number, _: Context| {
-        let (tell, mut fallen) = (tell.clone(), fallen.clone());
+        let (tell, mut released) = (tell.clone(), released.clone());
         async move {
             tell.send(job.0).await?;
             if job.0 >= 50 {
                 return Err(format!("no luck with {}", job.0).into());
             }
-            fallen.wait_for(|fallen| *fallen).await?;
+            released.wait_for(|released| *released).await?;
             Ok(Done)
         }
     });
-    (start(space.node().pool(Pool::new("q").size(slots).worker(worker))), told, curtain)
+    (start(space.node().pool(Pool::new("q").size(slots).worker(worker))), told, release)
 }
 
 fn once() -> Policy {
@@ -39,7 +43,7 @@ fn numbers(page: &Page) -> Vec<u64> {
     page.jobs.iter().map(|job| job.payload_json().unwrap().as_u64().unwrap()).collect()
 }
 
-/// All jobs of a listing, page by page.
+/// Returns all jobs of a listing, page by page.
 async fn all<'a, F>(mut next: impl FnMut(Option<poolder::Cursor>) -> F) -> Vec<JobView>
 where
     F: Future<Output = Result<Page, poolder::Error>> + 'a,
@@ -49,7 +53,7 @@ where
         let page = next(cursor).await.unwrap();
         jobs.extend(page.jobs);
         match page.next {
-            // As a command line would bring it back.
+            // As a command line would pass the cursor back.
             Some(next) => cursor = Some(next.to_string().parse().unwrap()),
             None => return jobs,
         }
@@ -63,7 +67,7 @@ async fn a_queue_is_seen_at_one_moment() {
     let empty = space.overview("q").await;
     assert_eq!((empty.ready(), empty.oldest(), empty.due, &empty.leader), (0, None, 0, &None));
 
-    let (node, mut told, curtain) = theatre(&space, 1);
+    let (node, mut told, release) = blocking_node(&space, 1);
     client.enqueue(Number(60)).await.unwrap();
     space.until_count("q", "retried", 1).await;
     client.enqueue(Number(100)).policy(once()).await.unwrap();
@@ -99,7 +103,7 @@ async fn a_queue_is_seen_at_one_moment() {
     let queues = client.queues().await.unwrap();
     assert_eq!(queues.iter().map(poolder::QueueName::as_str).collect::<Vec<_>>(), ["q"]);
 
-    curtain.send_replace(true);
+    release.send_replace(true);
     node.stop().await;
     assert_eq!(space.overview("q").await.leader, None, "it has resigned");
 }
@@ -109,14 +113,14 @@ async fn jobs_are_listed_page_by_page_wherever_they_are() {
     let space = Space::new("pages");
     let client = &space.client;
     let queue = client.inspect("q").unwrap();
-    // Two run, and are not among those that wait in the same lane.
+    // Two jobs run; they are not listed among those that wait in the same lane.
     client.enqueue_many((1..=2).map(Number)).await;
-    let (node, mut told, curtain) = theatre(&space, 2);
+    let (node, mut told, release) = blocking_node(&space, 2);
     for _ in 0..2 {
         within(told.recv()).await.unwrap();
     }
     client.enqueue_many((3..=7).map(Number)).await;
-    // Many of one time: a page may end between them.
+    // Many jobs share one due time: a page may end between them.
     let at = SystemTime::now() + DAY;
     for number in 10..15 {
         client.enqueue(Number(number)).at(at).lane(Lane::Low).await.unwrap();
@@ -160,7 +164,7 @@ async fn jobs_are_listed_page_by_page_wherever_they_are() {
     for error in [queue.due(cursor, 1).await, queue.ready(Lane::Low, cursor, 1).await] {
         assert!(error.unwrap_err().is_invalid(), "a cursor of another listing");
     }
-    curtain.send_replace(true);
+    release.send_replace(true);
     node.stop().await;
 }
 
@@ -169,7 +173,7 @@ async fn one_job_is_found_by_its_handle_or_its_id_alone() {
     let space = Space::new("find");
     let client = &space.client;
     let queue = client.inspect("q").unwrap();
-    let (node, mut told, curtain) = theatre(&space, 1);
+    let (node, mut told, release) = blocking_node(&space, 1);
     let dead = client.enqueue(Number(100)).policy(once()).await.unwrap();
     let retrying = client.enqueue(Number(60)).await.unwrap();
     space.until_count("q", "buried", 1).await;
@@ -206,7 +210,7 @@ async fn one_job_is_found_by_its_handle_or_its_id_alone() {
     assert!(queue.job(queue.handle(poolder::JobId::generate())).await.unwrap().is_none());
     let other = client.inspect("other").unwrap();
     assert!(other.job(&dead).await.unwrap_err().is_invalid(), "it is another queue's");
-    curtain.send_replace(true);
+    release.send_replace(true);
     queue.drain().await.unwrap();
     node.stop().await;
 }
@@ -232,7 +236,7 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     queue.delete(&third).await.unwrap();
     assert_eq!(space.count("q", "deleted").await, 2);
 
-    let (node, mut told, curtain) = theatre(&space, 1);
+    let (node, mut told, release) = blocking_node(&space, 1);
     queue.run_now(queue.handle(ready.job)).await.unwrap();
     assert_eq!(within(told.recv()).await, Some(1));
     let job = queue.job(queue.handle(ready.job)).await.unwrap().unwrap();
@@ -245,8 +249,9 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     ] {
         assert!(error.unwrap_err().is_gone(), "it runs");
     }
-    // A retry is hurried: the wait for the second attempt is at least 15 s, its number stays.
-    curtain.send_replace(true);
+    // The wait for the second attempt is at least 15 s: it is cut short, and the attempt stays the
+    // second.
+    release.send_replace(true);
     let retrying = client.enqueue(Number(60)).await.unwrap();
     assert_eq!(within(told.recv()).await, Some(60));
     space.until_count("q", "retried", 1).await;
@@ -360,7 +365,7 @@ async fn draining_deletes_what_waits_and_leaves_the_rest() {
     let client = &space.client;
     let queue: Inspector<'_> = client.inspect("q").unwrap();
     client.enqueue(Number(1)).await.unwrap();
-    let (node, mut told, curtain) = theatre(&space, 1);
+    let (node, mut told, release) = blocking_node(&space, 1);
     assert_eq!(within(told.recv()).await, Some(1));
     for lane in [Lane::High, Lane::Normal, Lane::Low] {
         for number in 2..6 {
@@ -368,27 +373,27 @@ async fn draining_deletes_what_waits_and_leaves_the_rest() {
         }
     }
     client.enqueue_many((0..1_050).map(Number)).await;
-    // More of one time than a step deletes.
+    // More jobs with one due time than a single step deletes.
     let at = SystemTime::now() + DAY;
     let due = (0..1_050).map(|number| client.enqueue(Number(number)).at(at).prepare());
     assert!(client.enqueue_prepared(due.collect()).await.iter().all(Result::is_ok));
     assert_eq!(queue.drain().await.unwrap(), 12 + 2 * 1_050);
     let view = space.overview("q").await;
     assert_eq!((view.ready(), view.running(), view.due), (0, 1, 0));
-    curtain.send_replace(true);
+    release.send_replace(true);
     space.until_count("q", "completed", 1).await;
     node.stop().await;
 }
 
 #[tokio::test]
-async fn running_jobs_whose_entries_somebody_deleted_are_left_out() {
+async fn running_jobs_whose_entries_were_deleted_are_left_out() {
     let space = Space::new("vanished");
     let client = &space.client;
     let queue: Inspector<'_> = client.inspect("q").unwrap();
     for number in 1..=3 {
         client.enqueue(Number(number)).await.unwrap();
     }
-    let (node, mut told, curtain) = theatre(&space, 3);
+    let (node, mut told, release) = blocking_node(&space, 3);
     for _ in 0..3 {
         within(told.recv()).await;
     }
@@ -398,10 +403,10 @@ async fn running_jobs_whose_entries_somebody_deleted_are_left_out() {
     for (id, _) in &entries[..2] {
         assert_eq!(space.redis::<u64>(redis::cmd("XDEL").arg(&key).arg(id)).await, 1);
     }
-    // A page of one meets nothing but a deleted entry, twice.
+    // A page of size one may hold only a deleted entry, here twice in a row.
     let page = queue.running(None, 1).await.unwrap();
     assert_eq!(numbers(&page), [3]);
     assert!(queue.running(page.next.as_ref(), 1).await.unwrap().jobs.is_empty());
-    curtain.send_replace(true);
+    release.send_replace(true);
     node.stop().await;
 }

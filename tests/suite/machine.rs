@@ -24,13 +24,13 @@ use crate::harness::RawEntry;
 use reference::{Place, Reference, Snapshot};
 
 const CONSUMERS: [&str; 3] = ["a", "b", "c"];
-/// Times for which jobs are enqueued: far ahead, so that nobody's clock interferes.
+/// The earliest time of delayed jobs, in ms: so far ahead that no real clock reaches it.
 const LATER: i64 = 4_000_000_000_000;
-/// How long a job waits that goes back to `due`: behind all of those.
-const AGES: Duration = Duration::from_secs(300 * 365 * 24 * 60 * 60);
+/// The delay of a job that goes back to `due`: longer than all times after [`LATER`].
+const RETRY_DELAY: Duration = Duration::from_secs(300 * 365 * 24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A step; what it applies to is picked among what there is.
+/// A step. Its target is chosen among the jobs and claims that exist when it runs.
 #[derive(Debug, Clone)]
 enum Step {
     Enqueue(usize),
@@ -50,7 +50,7 @@ enum Step {
     FlushScripts,
 }
 
-/// What becomes of a claim.
+/// The settlement of a claim.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Complete,
@@ -94,14 +94,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// A claim that was made once; it may have been settled, or taken back, since.
+/// A claim that was made at some time; it may have been settled or taken over since.
 #[derive(Clone)]
 struct Held {
     claim: Claim,
     consumer: usize,
 }
 
-/// The broker, and what it is compared with.
+/// The broker, and the reference it is compared with.
 struct Machine {
     broker: Broker,
     raw: redis::aio::MultiplexedConnection,
@@ -111,7 +111,7 @@ struct Machine {
     jobs: Vec<PreparedJob>,
     reference: Reference,
     waits: u32,
-    /// No script was asked for since the server forgot them.
+    /// True while no script has been called since the server forgot its scripts.
     flushed: bool,
 }
 
@@ -190,7 +190,7 @@ impl Machine {
                 redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut self.raw).await.unwrap();
                 self.flushed = true;
             }
-            // There is nothing yet that it could apply to.
+            // Nothing exists yet to apply these steps to.
             Step::EnqueueAgain(_) | Step::Settle { .. } | Step::SettleAsAnother { .. } => {}
         }
         Ok(())
@@ -227,9 +227,10 @@ impl Machine {
         prop_assert!(claimed.undecodable.is_empty());
         let before = self.reference.depths();
         let expected = self.reference.claim(consumer, lane, count);
-        // Where the script had to be loaded first, the claim was faster than the question.
-        let asked_late = std::mem::take(&mut self.flushed);
-        prop_assert_eq!(depths, if asked_late { self.reference.depths() } else { before });
+        // A script that must be loaded first runs after the claim, so that its depths already
+        // include the claim.
+        let script_was_loaded = std::mem::take(&mut self.flushed);
+        prop_assert_eq!(depths, if script_was_loaded { self.reference.depths() } else { before });
         let brought: Vec<usize> = claimed.jobs.iter().map(number_of).collect();
         prop_assert_eq!(brought, expected);
         for claim in claimed.jobs {
@@ -241,7 +242,7 @@ impl Machine {
         Ok(())
     }
 
-    /// What to ask of the broker, and what of the reference.
+    /// Returns the transition for the broker, and the matching place for the reference.
     fn transition(&mut self, claim: &Claim, how: How) -> (Transition, Place) {
         let mut counters = claim.counters.clone();
         counters.deliveries += 1;
@@ -253,9 +254,9 @@ impl Machine {
             How::Cancel => (Transition::Cancel("why".into()), Place::Gone("cancelled")),
             How::Retry => {
                 self.waits += 1;
-                let delay = AGES + HOUR * self.waits;
+                let delay = RETRY_DELAY + HOUR * self.waits;
                 counters.failures += 1;
-                // The exact time is the server's affair; the order is known.
+                // The server chooses the exact time; only the order is known here.
                 let place = Place::Due(LATER * 2 + i64::from(self.waits), counters.lane().index());
                 (Transition::Later { delay, counters, why: Wait::Retry }, place)
             }
@@ -295,7 +296,8 @@ impl Machine {
         }
     }
 
-    /// Completes everything a consumer ever claimed in one pipeline, what was settled before too.
+    /// Settles in one pipeline every claim that a consumer ever made, those that are settled
+    /// already, too.
     async fn settle_together(&mut self, consumer: usize) -> Result<(), TestCaseError> {
         let history = self.lines[consumer].history();
         let name: NodeName = CONSUMERS[consumer].into();
@@ -379,12 +381,12 @@ fn number_of(claim: &Claim) -> usize {
     usize::try_from(u128::from_be_bytes(*claim.job_id().as_bytes())).unwrap()
 }
 
-/// Failures, crashes, deliveries.
+/// Returns failures, crashes and deliveries.
 fn numbers(counters: &Counters) -> [u64; 3] {
     [counters.failures.into(), counters.crashes.into(), counters.deliveries]
 }
 
-/// The same of a job after its claim has ended so.
+/// Returns failures, crashes and deliveries of a job after this settlement of its claim.
 fn numbers_after(claim: &Claim, fate: &Transition) -> [u64; 3] {
     match fate {
         Transition::Later { counters, .. }
@@ -394,7 +396,7 @@ fn numbers_after(claim: &Claim, fate: &Transition) -> [u64; 3] {
     }
 }
 
-/// What is in Redis, read as a stranger would.
+/// Reads the contents of Redis without the code under test.
 impl Machine {
     async fn snapshot(&mut self) -> Snapshot {
         let mut lanes = vec![];
@@ -439,7 +441,7 @@ impl Machine {
         let entries: Vec<RawEntry> = all.query_async(&mut self.raw).await.unwrap();
         let mut pending = redis::cmd("XPENDING");
         pending.arg(&key).arg("workers").arg("-").arg("+").arg(1000);
-        // Without a group nothing is pending.
+        // Without a group no entry is pending.
         let pending: Vec<(String, String, u64, u64)> =
             pending.query_async(&mut self.raw).await.unwrap_or_default();
         let holder = |id: &str| {

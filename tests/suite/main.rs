@@ -1,5 +1,6 @@
-//! The suite: what Poolder promises, against a real server. Every test has a namespace of its own
-//! and all run in parallel; those that stop, flush or reconfigure a server start their own.
+//! The suite checks the promises of Poolder against a real server. Every test has its own
+//! namespace, and all tests run in parallel. Tests that stop, flush or reconfigure a server start
+//! their own.
 
 mod access;
 mod addressed;
@@ -9,6 +10,7 @@ mod broadcast;
 mod callbacks;
 mod cancel;
 mod child;
+mod claimed_ranges;
 mod crashes;
 mod durability;
 mod enqueue;
@@ -28,7 +30,6 @@ mod results;
 mod rubbish;
 mod schedulers;
 mod schedules;
-mod stretches;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

@@ -1,4 +1,4 @@
-//! Order by key: one process is killed and one added on the way, and every key stays in order.
+//! Order by key: while jobs run, one process is killed and one is added. Every key stays in order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const KEYS: u64 = 100;
 const JOBS: u64 = 200;
 const SLOTS: u16 = 12;
 
-/// A step of a key.
+/// A job of a key, numbered from 0.
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "step", queue = "q")]
 pub(crate) struct Step {
@@ -23,13 +23,13 @@ pub(crate) struct Step {
     pub(crate) number: u64,
 }
 
-/// Writes each start to the key's log, with its fence.
+/// A worker that appends each start to the log of the key, with its fence.
 #[derive(Clone)]
 pub(crate) struct Scribe {
     client: redis::Client,
     connection: Option<redis::aio::MultiplexedConnection>,
     name: String,
-    /// One job in so many fails the first time.
+    /// One job in `fails` fails the first time.
     fails: u64,
 }
 
@@ -60,7 +60,7 @@ impl Worker for Scribe {
     }
 }
 
-/// The log of a key: numbers and fences.
+/// Returns the log of a key: numbers and fences.
 pub(crate) async fn log(space: &Space, key: u64) -> Vec<(u64, u64)> {
     let mut read = redis::cmd("LRANGE");
     read.arg(format!("{}:log:{key}", space.name())).arg(0).arg(-1);
@@ -72,7 +72,7 @@ pub(crate) async fn log(space: &Space, key: u64) -> Vec<(u64, u64)> {
     lines.iter().map(words).collect()
 }
 
-/// What is recorded as completed, slot by slot.
+/// Returns the sum of the completed counters of all slots.
 pub(crate) async fn completed(space: &Space, slots: u16) -> u64 {
     let mut sum = 0;
     for slot in 0..slots {
@@ -83,7 +83,7 @@ pub(crate) async fn completed(space: &Space, slots: u16) -> u64 {
     sum
 }
 
-/// Casts the steps of every key, each key's in order, many keys at once.
+/// Casts the jobs of every key, each key's in order, many keys at once.
 pub(crate) async fn cast_all(space: &Space, keys: u64, numbers: std::ops::Range<u64>) {
     let tasks: Vec<_> = (0..keys)
         .map(|key| {
@@ -100,7 +100,7 @@ pub(crate) async fn cast_all(space: &Space, keys: u64, numbers: std::ops::Range<
     }
 }
 
-/// No gap and no step back: a job may start again, but only before its successor does.
+/// Checks that no number is skipped and that none starts again once its successor has started.
 pub(crate) fn assert_in_order(key: u64, log: &[(u64, u64)], jobs: u64) {
     let mut next = 0;
     for (at, (number, _)) in log.iter().enumerate() {
@@ -117,7 +117,7 @@ fn child(space: &Space) -> Child {
     itself("ordering::node", space).env(CHILD, "1").spawn().unwrap()
 }
 
-/// The body of a child; a test that has nothing to do when it runs as one.
+/// The body of a child process. Returns at once when it runs as a test.
 #[tokio::test]
 async fn node() {
     if std::env::var(CHILD).is_err() {
@@ -147,7 +147,7 @@ async fn every_key_stays_in_order_while_processes_come_and_are_killed() {
     cast_all(&space, KEYS, 0..JOBS / 2).await;
     let quarter = KEYS * JOBS / 4;
     eventually("some are done", || async { completed(&space, SLOTS).await >= quarter }).await;
-    // While it runs jobs, which is what a crash is about.
+    // Casts go on while a process with running jobs is killed.
     let casting = {
         let client = space.client.clone();
         let space = Space::beside(&space, client);
@@ -167,7 +167,7 @@ async fn every_key_stays_in_order_while_processes_come_and_are_killed() {
     assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
     let slots = pool.slots().await.unwrap();
     assert!(slots.iter().all(|slot| slot.backlog == 0 && slot.running.is_none()), "{slots:?}");
-    // Each key failed twice on purpose; a crash adds at most one start per slot of the dead.
+    // Each key fails twice on purpose; a crash adds at most one start per slot of the killed node.
     let extra: u64 = starts.iter().map(|(extra, keys)| extra * keys).sum();
     assert!((KEYS * 2..=KEYS * 2 + u64::from(SLOTS)).contains(&extra), "{starts:?}");
 }
@@ -196,7 +196,8 @@ async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_l
     for key in 0..keys {
         let mut highest = 0;
         let mut in_time = log(&space, key).await;
-        // What it started before it knew: others have been there, with a higher fence.
+        // Drops the starts of a holder that had lost its lease unnoticed: the new holder had
+        // already started jobs with a higher fence.
         in_time.retain(|(_, fence)| {
             highest = highest.max(*fence);
             *fence == highest
@@ -206,7 +207,7 @@ async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_l
     assert_eq!(completed(&space, SLOTS).await, all, "no completion is recorded twice");
 }
 
-/// Tells how many jobs were left in the slot's stream when each job started.
+/// A worker that sends, at the start of each job, how many jobs the slot's stream still holds.
 #[derive(Clone)]
 struct Witness {
     client: redis::Client,
@@ -218,7 +219,7 @@ impl Worker for Witness {
     type Job = Step;
 
     async fn handle_job(&mut self, job: Step, _: Context) -> Result<Outcome> {
-        // Without a wait in between, so that the slot takes its jobs for quick ones.
+        // Blocking calls without an await, so that the slot treats its jobs as quick ones.
         let mut connection = self.client.get_connection()?;
         let left: u64 = redis::cmd("XLEN").arg(&self.stream).query(&mut connection)?;
         self.tell.try_send((job.number, left))?;
@@ -246,11 +247,11 @@ async fn a_job_starts_only_once_the_one_before_it_of_its_key_is_settled() {
     for number in 0..jobs {
         let (started, left) = crate::harness::within(told.recv()).await.unwrap();
         assert_eq!(started, number);
-        // What came up to the one before it of its key has left the stream.
+        // All jobs up to the previous one of the same key have left the stream.
         let unsettled = left - (jobs - number);
         assert!(unsettled < keys, "{number} starts while {unsettled} before it are not settled");
         together = together.max(unsettled);
     }
-    assert!(together > 0, "jobs of several keys share a turn");
+    assert!(together > 0, "jobs of several keys share a poll");
     node.stop().await;
 }

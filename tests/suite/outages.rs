@@ -1,4 +1,5 @@
-//! Bad days of the server: cut connections, a restart, a flush, a lost group, a wrong type.
+//! Outages and damage of the server: cut connections, a restart, a flush, a lost group, a key of a
+//! wrong type.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +25,7 @@ async fn cut_connections_lose_nothing_and_complete_nothing_twice() {
         tokio::spawn(async move {
             for number in 0..2_000 {
                 let job = || client.enqueue(Number(number)).id(number.to_string()).idempotent(hour);
-                // Idempotent jobs are sent again by themselves, a few times.
+                // The client itself repeats idempotent enqueues a few times.
                 while let Err(error) = job().await {
                     assert!(error.is_unknown() || error.is_refused(), "{error}");
                 }
@@ -130,7 +131,7 @@ async fn a_group_that_is_lost_while_jobs_run_costs_no_job() {
 
 #[tokio::test]
 async fn a_server_that_comes_late_is_waited_for_and_a_wrong_one_is_named() {
-    let unreachable = Space::on("redis://127.0.0.1:1/", "nobody");
+    let unreachable = Space::on("redis://127.0.0.1:1/", "no-server");
     let error = unreachable.client.enqueue(Number(1)).await.unwrap_err();
     assert!(error.is_refused() && error.to_string().contains("POOLDER_REDIS_URL"), "{error}");
     let (worker, _told) = teller();
@@ -195,7 +196,8 @@ async fn a_key_of_another_type_is_an_error_and_loses_nothing() {
 
 #[tokio::test]
 async fn what_never_left_is_refused_and_not_unknown() {
-    // Somebody who takes connections and hangs up, like a proxy whose server is down.
+    // A listener that accepts connections and closes them at once, like a proxy whose server is
+    // down.
     let door = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("redis://{}/", door.local_addr().unwrap());
     let hanging_up = tokio::spawn(async move { while door.accept().await.is_ok() {} });
@@ -207,7 +209,7 @@ async fn what_never_left_is_refused_and_not_unknown() {
     hanging_up.abort();
 }
 
-/// How often the server was asked for entries one by one, as only careful settlements ask.
+/// Returns how often entries were read with XRANGE: only settlements that check each entry do that.
 fn careful(server: &Server) -> u64 {
     let stats = server.command(&["INFO", "commandstats"]).unwrap();
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xrange:calls="));
@@ -229,7 +231,7 @@ async fn after_another_history_only_what_was_claimed_before_is_settled_carefully
             Ok(Done)
         }
     });
-    // One slot, which is busy: its line is open, and asks for nothing.
+    // One busy slot: the connection of its claimer is open but idle.
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     space.client.enqueue(Number(0)).await.unwrap();
     assert_eq!(within(told.recv()).await, Some(0));

@@ -1,4 +1,4 @@
-//! Pausing a queue in the whole fleet, and letting it go on.
+//! Pausing a queue in the whole fleet, and resuming it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::harness::{Number, Space, eventually, start, teller, within};
 
 #[tokio::test]
 async fn a_paused_queue_finishes_what_runs_starts_nothing_and_goes_on_when_told() {
-    // A server of its own tells how many claims wait.
+    // A server of this test alone, so that the blocked claims can be counted.
     let server = poolder_devserver::Server::builder().start().unwrap();
     let space = Space::on(server.url(), "pause");
     let (tell, mut told) = mpsc::channel(100);
@@ -34,12 +34,12 @@ async fn a_paused_queue_finishes_what_runs_starts_nothing_and_goes_on_when_told(
     assert!(client.pause("q").await.unwrap());
     assert!(!client.pause("q").await.unwrap(), "it is paused already");
     assert!(space.overview("q").await.paused.is_some());
-    eventually("nobody waits for more", || async { blocked(&space).await == 0 }).await;
+    eventually("no claim waits", || async { blocked(&space).await == 0 }).await;
     go.send_replace(true);
     space.until_count("q", "completed", 1).await;
     client.enqueue(Number(2)).await.unwrap();
     client.enqueue(Number(3)).after(Duration::from_millis(50)).await.unwrap();
-    eventually("what was due waits in its lane", || async {
+    eventually("the due job waits in its lane", || async {
         let view = space.overview("q").await;
         (view.ready(), view.running(), view.due) == (2, 0, 0)
     })
@@ -57,7 +57,7 @@ async fn a_paused_queue_finishes_what_runs_starts_nothing_and_goes_on_when_told(
     }
 }
 
-/// How many claims wait at the server.
+/// Returns how many clients the server keeps waiting for a job.
 async fn blocked(space: &Space) -> usize {
     let info: String = space.redis(redis::cmd("INFO").arg("clients")).await;
     let line = info.lines().find_map(|line| line.strip_prefix("blocked_clients:")).unwrap();
@@ -82,7 +82,7 @@ async fn a_node_that_starts_on_a_paused_queue_claims_nothing_until_it_is_resumed
     assert_eq!((view.ready(), view.running()), (1, 0));
     assert!(told.try_recv().is_err());
 
-    // Resumed by somebody whose hint is lost: asking finds it out.
+    // Resumed without a hint: the node finds it out by asking the server.
     let meta = space.key("q", "meta");
     space.redis::<u64>(redis::cmd("HDEL").arg(meta).arg("paused")).await;
     assert_eq!(within(told.recv()).await.unwrap().0, 1);

@@ -1,4 +1,4 @@
-//! Entries that were not written by this version of Poolder: plain ones, foreign ones, garbage.
+//! Entries that this version of Poolder did not write: plain ones, foreign ones, garbage.
 
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ async fn a_plain_entry_is_a_job() {
     space.redis::<String>(&mut add("41")).await;
     assert_eq!(within(told.recv()).await.unwrap().0, 41);
     space.until_count("q", "completed", 1).await;
-    // Broken JSON is a failed attempt like any other: a deploy may bring the type that fits.
+    // Broken JSON is a failed attempt like any other: a later deploy may have the type that fits.
     space.redis::<String>(&mut add("{41")).await;
     space.until_count("q", "retried", 1).await;
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 1));
@@ -48,7 +48,7 @@ async fn an_entry_that_is_no_job_goes_to_the_dead_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_kind_or_version_that_nobody_here_knows_waits_for_a_node_that_does() {
+async fn a_kind_or_version_that_this_node_does_not_know_waits_for_one_that_does() {
     #[derive(Serialize, Deserialize, Job)]
     #[job(kind = "number", queue = "q", version = 2)]
     struct Newer(u64);

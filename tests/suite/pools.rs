@@ -1,4 +1,4 @@
-//! Pools and nodes: readiness, middleware, what cannot be started, and an orderly stop.
+//! Pools and nodes: readiness, middleware, pools that cannot start, and an orderly stop.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ async fn a_node_that_cannot_work_as_described_says_why_and_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_jobs_finish_and_hands_back_what_does_not() {
+async fn a_stop_lets_jobs_finish_and_releases_those_that_do_not() {
     let space = Space::new("stop");
     let (tell, mut told) = mpsc::channel(10);
     let worker = worker_fn(move |job: Number, cx: Context| {
@@ -124,11 +124,11 @@ async fn a_stop_lets_jobs_finish_and_hands_back_what_does_not() {
     seen.sort_unstable();
     assert_eq!(seen, [(1, 1, 1), (2, 1, 1)]);
     first.stop().await;
-    assert_eq!(space.count("q", "completed").await, 1, "what can finish in time does");
+    assert_eq!(space.count("q", "completed").await, 1, "the job that can finish in time does");
     assert_eq!(space.count("q", "handed_back").await, 1);
     let front = space.key("q", "ready:front");
     assert_eq!(space.redis::<u64>(redis::cmd("XLEN").arg(&front)).await, 1, "back in front");
-    // Nothing is left of the node.
+    // The node has left nothing in the roster.
     let nodes = format!("{}:{{roster}}:nodes", space.name());
     assert_eq!(space.redis::<u64>(redis::cmd("ZCARD").arg(nodes)).await, 0);
 
@@ -137,8 +137,8 @@ async fn a_stop_lets_jobs_finish_and_hands_back_what_does_not() {
     second.stop().await;
 }
 
-/// Slots whose handlers end at once go on with the next job by themselves; that must not keep jobs
-/// that wait for something from running side by side.
+/// Slots whose handlers end at once take the next job without a wake-up. Jobs that wait must still
+/// run side by side.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_that_wait_run_side_by_side_however_quick_those_before_them_were() {
     #[derive(Clone)]
@@ -146,7 +146,7 @@ async fn jobs_that_wait_run_side_by_side_however_quick_those_before_them_were() 
     impl Worker for Meeting {
         type Job = Number;
         async fn handle_job(&mut self, Number(n): Number, _: Context) -> Result<Outcome> {
-            // Ten quick ones, then eight that wait for each other, and again.
+            // Ten quick jobs, then eight that wait for each other, three times.
             if n % 18 >= 10 {
                 self.0.wait().await;
             }

@@ -25,7 +25,7 @@ async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
     let (keys, jobs) = (20, 150);
     for (part, size) in (0..).zip([3_u16, 9, 2]) {
         if part > 0 {
-            // With a backlog that was stored for another size.
+            // The backlog was stored for another size.
             pool.resize(size).await.unwrap();
             assert_eq!(pool.size().await.unwrap(), size);
         }
@@ -43,7 +43,7 @@ async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
         assert_in_key_order(&space, key, jobs).await;
     }
     assert_eq!(completed(&space, 9).await, all);
-    // Slots beyond the size go once nothing can reach them any more.
+    // Slots beyond the size retire once no job can reach them.
     eventually("the others retire", || async {
         let view = pool.inspect().await.unwrap();
         view.tail == 2
@@ -54,7 +54,8 @@ async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
     }
 }
 
-/// As in [`assert_in_order`], but a key that moved is in another slot, whose terms are its own.
+/// Like [`assert_in_order`], without fences: a key that moved is in another slot, whose terms count
+/// separately.
 async fn assert_in_key_order(space: &Space, key: u64, jobs: u64) {
     let log: Vec<_> = log(space, key).await.into_iter().map(|(number, _)| (number, 0)).collect();
     assert_in_order(key, &log, jobs);
@@ -69,7 +70,7 @@ async fn a_resize_is_seen_by_every_producer_and_new_slots_are_picked() {
     let node = start(node);
     let pool = space.client.pool::<Number>("q");
     eventually("registered", || async { pool.size().await.is_ok() }).await;
-    // Another producer, which does not hear of it.
+    // Another producer, which receives no hint of the resize.
     let other = poolder::Config::new(space.url()).namespace(space.name());
     let other = poolder::Client::new(other).unwrap().pool::<Number>("q");
     assert_eq!(other.size().await.unwrap(), 2);
@@ -103,11 +104,11 @@ async fn a_holder_that_has_not_heard_of_a_resize_runs_only_what_was_stored_befor
     pool.slot(0).cast(Number(1)).await.unwrap();
     let (place, node) = (Partition { queue, index: 0 }, "holder".into());
     let AcquireReply::Ours(lease) = broker.acquire_slot(&place, &node, None).await.unwrap() else {
-        panic!("nobody else is there")
+        panic!("no other node holds it")
     };
     pool.resize(1).await.unwrap();
     pool.slot(0).cast(Number(2)).await.unwrap();
-    // To the holder the pool is still what it was, and open.
+    // The holder still polls for the old generation of an open pool.
     let order = PollRequest { claim: 16, generation: 1, open: true, ..PollRequest::default() };
     let SlotPoll::Claimed(before) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
         panic!("one is from before")

@@ -1,4 +1,4 @@
-//! Results, waiting for them, calls and progress.
+//! Results, waiters, calls and progress.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
 
-/// Ends in every way there is, by the number of its job.
+/// Starts a node whose handler ends in every possible way, chosen by the number of the job.
 fn variety(space: &Space) -> Running {
     let worker = worker_fn(|job: Number, _: Context| async move {
         match job.0 {
@@ -28,7 +28,7 @@ async fn a_call_returns_what_the_handler_did_or_says_at_once_why_not() {
     let space = Space::new("call");
     let node = variety(&space);
     let client = &space.client;
-    // None of these waits for its time to run out.
+    // Far longer than these waits take: none of them may end by its time limit.
     let patience = PATIENCE * 10;
     let doubled: u64 =
         within(client.call(Number(21)).timeout(patience).into_future()).await.unwrap();
@@ -85,7 +85,7 @@ async fn the_result_of_any_job_is_kept_and_its_death_ends_a_wait() {
     let node = variety(&space);
     let (one, other, death) = within(async { tokio::join!(several(), several(), death) }).await;
     assert_eq!((one.unwrap(), other.unwrap()), (16, 16));
-    assert!(death.unwrap_err().is_dead(), "although nobody asked for a record");
+    assert!(death.unwrap_err().is_dead(), "although no enqueue asked for a record");
     let key = space.key("q", &format!("result:{}", receipt.job));
     let left: u64 = space.redis(redis::cmd("TTL").arg(key)).await;
     assert!((86_000..=86_400).contains(&left), "{left} s");
@@ -93,7 +93,7 @@ async fn the_result_of_any_job_is_kept_and_its_death_ends_a_wait() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_job_that_is_taken_away_hears_of_it() {
+async fn a_waiter_hears_that_its_job_was_taken_away() {
     let space = Space::new("taken");
     let client = &space.client;
     let day = Duration::from_secs(24 * 60 * 60);
@@ -115,7 +115,7 @@ async fn whoever_waits_for_a_job_that_is_taken_away_hears_of_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_published_for_jobs_that_nobody_waits_for() {
+async fn nothing_is_published_for_jobs_without_a_waiter() {
     let space = Space::new("quiet");
     let client = redis::Client::open(space.url()).unwrap();
     let mut pubsub = client.get_async_pubsub().await.unwrap();

@@ -1,5 +1,5 @@
-//! Rubbish where schedules, batches and addressed pools keep their records: whatever lies there,
-//! what can be read goes on.
+//! Rubbish in the records of schedules, batches and addressed pools: readable records beside it
+//! keep working.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn rubbish_among_schedules_keeps_no_other_from_ticking() {
         space.redis::<u64>(redis::cmd("HSET").arg(&states).arg(&name).arg(*word)).await;
         space.redis::<u64>(redis::cmd("ZADD").arg(&next).arg(at).arg(&name)).await;
     }
-    // A state and a name that look right to a script.
+    // States and names that a script accepts but a node cannot read.
     let sound = space.client.schedule("sound", "0 0 1 1 *", Number(1)).await.unwrap();
     let record: Vec<u8> = space.redis(redis::cmd("HGET").arg(&records).arg("sound")).await;
     let digits = "99999999999999999999999999 1 0 0 0 -";
@@ -32,9 +32,9 @@ async fn rubbish_among_schedules_keeps_no_other_from_ticking() {
         space.redis::<u64>(redis::cmd("HSET").arg(&states).arg(name).arg(state)).await;
         space.redis::<u64>(redis::cmd("ZADD").arg(&next).arg(1).arg(name)).await;
     }
-    // A record that nothing is known of, and a time without a record.
+    // A record without a state, and a time without a record.
     space.redis::<u64>(redis::cmd("HSET").arg(&records).arg("alone").arg("x")).await;
-    space.redis::<u64>(redis::cmd("ZADD").arg(&next).arg("-inf").arg("nobody")).await;
+    space.redis::<u64>(redis::cmd("ZADD").arg(&next).arg("-inf").arg("absent")).await;
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").worker(worker)));
     space.client.schedule("good", Duration::from_millis(50), Number(7)).await.unwrap();
@@ -43,11 +43,11 @@ async fn rubbish_among_schedules_keeps_no_other_from_ticking() {
     }
     node.stop().await;
     let left: Vec<Vec<u8>> = space.redis(redis::cmd("ZRANGE").arg(&next).arg(0).arg(-1)).await;
-    assert_eq!(left.len(), 2, "what cannot tick is not due for ever: {left:?}");
+    assert_eq!(left.len(), 2, "schedules that cannot tick leave the due set: {left:?}");
 }
 
 #[tokio::test]
-async fn rubbish_about_a_slot_and_its_members_keeps_nobody_from_taking_it() {
+async fn rubbish_about_a_slot_and_its_members_keeps_no_node_from_taking_it() {
     let cases: [&[(&str, &str)]; 4] = [
         &[("holder", "x"), ("term", "many"), ("until", "soon")],
         &[("holder", "x"), ("term", "1"), ("until", "nan")],
@@ -93,7 +93,7 @@ async fn rubbish_among_batches_keeps_no_other_from_being_sealed() {
     let space = Space::new("rubbish-batch");
     let due = space.key("rows", "due");
     let timers = ["timer:batch:seal:", "timer:batch:seal:rows:x:", "timer:batch:seal:rows:5:g"];
-    for timer in timers.into_iter().chain(["timer:batch:seal:nobody:7:", "timer:of:nobody"]) {
+    for timer in timers.into_iter().chain(["timer:batch:seal:absent:7:", "timer:of:absent"]) {
         space.redis::<u64>(redis::cmd("ZADD").arg(&due).arg("1").arg(timer)).await;
     }
     for (at, word) in WORDS.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Schedulers: code whose jobs recur and change their own schedules; what a deploy declares, and
-//! what of run-time changes stays.
+//! Schedulers: recurring jobs that change their own schedules. Checks what a deploy declares, and
+//! which changes at run time survive the next deploy.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
 
-/// What the jobs of a test say, and what they are told.
+/// A scheduler that sends every callback it gets, and whose handlers return the outcomes set in
+/// `thens`.
 #[derive(Clone)]
 struct MyJobs {
     told: mpsc::Sender<String>,
@@ -111,7 +112,7 @@ async fn until_status(schedules: &Schedules, name: &str, status: Status) {
 async fn jobs_run_by_their_method_or_by_handle_job_and_fail_as_handle_error_says() {
     let space = Space::new("methods");
     let (jobs, mut heard) = my_jobs();
-    // The job that hangs need not be waited for.
+    // The hanging job is abandoned: the shutdown does not wait for it.
     let node = start(space.node().add(jobs).shutdown_timeout(Duration::from_millis(100)));
     until_told(&mut heard, "prune").await;
     let schedules = space.client.schedules("myjobs").unwrap();
@@ -138,13 +139,13 @@ async fn jobs_run_by_their_method_or_by_handle_job_and_fail_as_handle_error_says
     }
     space.until_count("myjobs", "buried", 1).await;
 
-    // One that hangs holds up no other.
+    // A hanging job holds up no other.
     schedules.run_now("myjobs.hangs").await.unwrap();
     until_told(&mut heard, "hangs").await;
     for _ in 0..2 {
         until_told(&mut heard, "prune").await;
     }
-    // A job may also be enqueued by any client.
+    // Any client may enqueue such a job, too.
     let mut add = redis::cmd("XADD");
     add.arg(space.key("myjobs", "ready:normal")).arg("*");
     add.arg("kind").arg("myjobs").arg("payload").arg(r#"{"job":"whatever"}"#);
@@ -163,7 +164,7 @@ async fn what_a_job_returns_changes_schedules() {
         let schedules = schedules.clone();
         async move { schedules.run_now(&format!("myjobs.{job}")).await.unwrap() }
     };
-    // An earlier deploy has left something behind.
+    // An earlier deploy has left a schedule behind.
     let mut old = jobs.clone().scheduler().job("old", "6h").declarations().unwrap();
     old.retain(|declaration| declaration.name == "myjobs.old");
     space.client.declare_schedules("myjobs", "0", &old).await.unwrap();
@@ -179,7 +180,7 @@ async fn what_a_job_returns_changes_schedules() {
         .await;
     }
 
-    // What cannot be fails the attempt, and changes nothing.
+    // An impossible change fails the attempt, and changes nothing.
     let before = schedules.list().await.unwrap().len();
     for (then, why) in [
         (Then::create("x y", "1h"), "\"myjobs.x y\" is not allowed"),
@@ -203,7 +204,7 @@ async fn what_a_job_returns_changes_schedules() {
     );
     assert!(all.iter().all(|info| info.status != Status::Stopped));
 
-    // For what no code declares any more, as for a job that never had one.
+    // A job may give a schedule to a name that the code no longer declares, or never did.
     told("five_seconds", Then::create("old", "* * * * * *").unwrap()).await;
     until_told(&mut heard, "handle_job old true").await;
     assert!(!schedules.get("myjobs.old").await.unwrap().unwrap().is_declared());
@@ -214,7 +215,7 @@ async fn what_a_job_returns_changes_schedules() {
     assert!(!fresh.is_declared() && fresh.owner.as_deref() == Some("myjobs"));
     assert_eq!(fresh.schedule.zone.to_string(), "Europe/Berlin", "the defaults are the same");
 
-    // The set is replaced: what was made at run time goes, what code has declared stops.
+    // The set is replaced: schedules made at run time are removed, declared ones are stopped.
     let set = [("prune", "* * * * * *"), ("spare", "3h")];
     told("five_seconds", Then::replace(set).unwrap()).await;
     until_status(&schedules, "myjobs.other", Status::Stopped).await;
@@ -227,7 +228,7 @@ async fn what_a_job_returns_changes_schedules() {
     let prune = schedules.get("myjobs.prune").await.unwrap().unwrap();
     assert_eq!(prune.status, Status::Active);
 
-    // One that was stopped is started by giving it a schedule again.
+    // Giving a stopped job a schedule starts it again.
     told("five_seconds", Then::create("five_seconds", "4h").unwrap()).await;
     until_status(&schedules, "myjobs.five_seconds", Status::Active).await;
     assert_eq!(timing(&schedules, "myjobs.five_seconds").await, "4h");
@@ -243,7 +244,7 @@ async fn what_a_job_returns_changes_schedules() {
     assert!(all.iter().all(|info| info.status != Status::Active && info.next.is_none()));
     node.stop().await;
 
-    // The same code starts nothing that was stopped, and forgets no change.
+    // A restart of the same code starts no stopped schedule, and keeps every change.
     let (jobs, _heard) = my_jobs();
     let node = start(space.node().add(jobs));
     eventually("the node serves", || async { space.ready("myjobs").await == 0 }).await;
@@ -292,7 +293,7 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     schedules.change("b", set_timing("7h")).await.unwrap();
     schedules.pause("c").await.unwrap();
 
-    // The code says something new of b and c, and nothing of a.
+    // The code changes b and c, and leaves a as it was.
     let set = [("a", "1h"), ("b", "20h"), ("c", "30h")];
     assert_eq!(declare(client, "2", &set).await, declared(0, 2, 1, 0));
     assert_eq!(timing(&schedules, "a").await, "7h", "the operator's change stays");
@@ -301,8 +302,8 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     assert_eq!((c.schedule.timing.to_string(), c.status), ("30h".into(), Status::Paused));
     assert_eq!(c.deploy.as_deref(), Some("2"));
 
-    // What the code does not declare any more is disabled; what others made is not touched, and
-    // what an operator paused rests until he resumes it.
+    // Schedules that the code no longer declares are disabled. Those of clients stay, and those
+    // that an operator paused stay paused until they are resumed.
     assert_eq!(declare(client, "3", &[("a", "1h")]).await, declared(0, 0, 1, 1));
     for (name, status) in
         [("b", Status::Undeclared), ("c", Status::Paused), ("mine", Status::Active)]
@@ -318,14 +319,14 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     assert_eq!(schedules.get("b").await.unwrap().unwrap().status, Status::Active);
     assert_eq!(schedules.get("c").await.unwrap().unwrap().status, Status::Paused);
 
-    // A schedule that a client made becomes the code's when the code declares it.
+    // A schedule that a client made belongs to the code once the code declares it.
     assert_eq!(declare(client, "5", &[("mine", "6h")]).await, declared(0, 1, 0, 2));
     assert_eq!(timing(&schedules, "mine").await, "6h");
     let others = [client.schedule("mine", "1h", Number(1)).prepare().unwrap()];
     let error = client.declare_schedules("other", "1", &others).await.unwrap_err();
     assert!(error.to_string().contains("belongs to scheduler \"code\""), "{error}");
 
-    // Moved to another queue, it is disabled where it was.
+    // A schedule that moves to another queue is disabled in the old one.
     let moved = client.schedule("mine", "6h", Number(1)).queue("elsewhere").prepare().unwrap();
     let done = client.declare_schedules("code", "6", &[moved]).await.unwrap();
     assert_eq!(done, declared(1, 0, 0, 1));
@@ -350,10 +351,10 @@ async fn the_deploy_that_declares_last_has_the_last_word() {
     let newer = ["a 2h active 2", "fresh 2h active 2", "gone 1h undeclared 1"];
     declare(client, "2", &new).await;
     assert_eq!(shown().await, newer);
-    // A node of the old deploy starts late: the trap of which the guide speaks …
+    // A node of the old deploy starts late: the trap that `docs/scheduling.md` describes.
     declare(client, "1", &old).await;
     assert_eq!(shown().await, ["a 1h active 1", "fresh 2h undeclared 2", "gone 1h active 1"]);
-    // … and its way out: one more start of a new one.
+    // The remedy: a node of the new deploy starts once more.
     declare(client, "2", &new).await;
     assert_eq!(shown().await, newer);
 }
@@ -426,9 +427,9 @@ async fn a_node_with_a_schedule_that_cannot_be_does_not_start_and_says_why() {
     let error = ends(Box::pin(node.run_until(std::future::pending()))).await;
     assert!(error.contains("job \"wrong\"") && error.contains("hour: 25"), "{error}");
     let (jobs, _heard) = my_jobs();
-    let node = space.node().add(jobs.scheduler().adjust("nobody", |_| Ok(())));
+    let node = space.node().add(jobs.scheduler().adjust("absent", |_| Ok(())));
     let error = ends(Box::pin(node.run_until(std::future::pending()))).await;
-    assert!(error.contains("\"nobody\": it is adjusted, but was never added"), "{error}");
+    assert!(error.contains("\"absent\": it is adjusted, but was never added"), "{error}");
 }
 
 type NodeResult = std::pin::Pin<Box<dyn Future<Output = std::result::Result<(), poolder::Error>>>>;

@@ -1,5 +1,5 @@
-//! Schedules: when they tick, that each tick is published once, and that no change is lost.
-//! Time is given to the server where it can be, so that hours pass in moments.
+//! Schedules: they tick at the right times, each tick is published once, and no change is lost.
+//! Where possible the test passes the time to the server, so that hours take moments.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ impl Space {
         self.client.schedules("q").unwrap()
     }
 
-    /// Publishes all that is due at that moment; returns how many jobs were enqueued.
+    /// Publishes all ticks that are due at `now`. Returns how many jobs were enqueued.
     async fn publish(&self, now: Timestamp) -> u64 {
         publish(&self.client, now).await
     }
@@ -28,7 +28,7 @@ impl Space {
         self.schedules().get(name).await.unwrap().expect("it is there")
     }
 
-    /// The ids of the jobs in the normal lane.
+    /// Returns the ids of the jobs in the normal lane.
     async fn jobs(&self) -> Vec<Vec<u8>> {
         type Entry = (String, Vec<(String, Vec<u8>)>);
         let mut cmd = redis::cmd("XRANGE");
@@ -55,7 +55,7 @@ async fn a_schedule_ticks_and_each_job_knows_its_time() {
     let space = Space::new("ticks");
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    // However busy the machine is, none is dropped.
+    // However busy the machine is, no tick is dropped.
     let missed = Missed::All { most: 1_000, within: HOUR };
     let info = space.client.schedule("fast", "100ms", Number(7)).missed(missed).await.unwrap();
     assert_eq!((info.status, info.runs, info.last_job), (Status::Active, 0, None));
@@ -70,7 +70,7 @@ async fn a_schedule_ticks_and_each_job_knows_its_time() {
     let info = space.info("fast").await;
     assert!(info.runs >= 10 && info.last_run.is_some() && info.last_job.is_some(), "{info:?}");
     assert!(info.next.is_some_and(|next| next > last));
-    // A change is heard of at once, however far the next tick was.
+    // A change takes effect at once, however far ahead the next tick was.
     space.client.schedule("slow", HOUR, Number(8)).await.unwrap();
     space.schedules().remove("fast").await.unwrap();
     space.client.schedule("slow", "100ms", Number(8)).await.unwrap();
@@ -94,7 +94,7 @@ async fn leaders_that_publish_at_once_publish_each_tick_once() {
         leaders.push(tokio::spawn(async move {
             let mut jobs = 0;
             for second in 1..=200 {
-                // They do not agree on the time either.
+                // The leaders do not agree on the time either.
                 jobs += publish(&client, first + SECOND * (second + leader % 2)).await;
             }
             jobs
@@ -141,14 +141,14 @@ async fn ticks_keep_to_the_bounds_the_delay_and_the_lane_of_their_schedule() {
     let bounded = bounded.start(start).end(start + SECOND * 600).jitter(SECOND * 50);
     let info = bounded.zone("Asia/Kathmandu").missed(missed).await.unwrap();
     let first = info.next.unwrap();
-    // Up to 50 s after a full minute, always by the same time.
+    // The jitter: up to 50 s after a full minute, the same in every tick.
     let nominal = Timestamp::from_millis(4_000_000_020_000);
     let late = first.since(nominal);
     assert!(first >= nominal && late < SECOND * 50 && late > Duration::ZERO, "{info:?}");
     assert_eq!(space.publish(first - Duration::from_millis(1)).await, 0);
     assert_eq!(space.publish(first).await, 1);
     assert_eq!(space.publish(first + SECOND * 60).await, 1);
-    // The last minute within its end is the tenth; others go on.
+    // The tenth minute is the last before the end of the schedule; other schedules go on.
     space.client.schedule("other", "1m", Number(2)).start(first + HOUR).await.unwrap();
     assert_eq!(space.publish(first + SECOND * 1_000).await, 8);
     let info = space.info("s").await;
@@ -158,7 +158,8 @@ async fn ticks_keep_to_the_bounds_the_delay_and_the_lane_of_their_schedule() {
     assert_eq!((low.jobs.len(), space.jobs().await.len()), (10, 1));
 }
 
-/// A schedule of 1 s whose job is claimed by the returned node, which holds it until told.
+/// Adds a schedule of 1 s and starts a node that claims its job. The handler ends with the outcome
+/// that the test sends.
 async fn held(
     space: &Space,
     overlap: Overlap,
@@ -177,7 +178,7 @@ async fn held(
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
-    // It starts far from now: only the test publishes its ticks.
+    // The schedule starts a day from now, so that only the test publishes its ticks.
     let start = Timestamp::now() + HOUR * 24;
     let policy = Policy::default().attempts(2).backoff(Backoff::Fixed(HOUR));
     let schedule = space.client.schedule("s", SECOND, Number(1)).start(start).policy(policy);
@@ -196,7 +197,7 @@ async fn a_job_that_is_under_way_lets_ticks_be_skipped_until_it_has_ended() {
     assert!(space.info("s").await.running);
     assert_eq!(space.publish(first + SECOND * 5).await, 0);
 
-    // Between two attempts it is under way too.
+    // A job that waits for its retry counts as under way, too.
     answer.send(Cancel("fail".into())).await.unwrap();
     eventually("it waits for its retry", || async { space.due("q").await == 1 }).await;
     assert_eq!(space.publish(first + SECOND * 6).await, 0);
@@ -208,7 +209,7 @@ async fn a_job_that_is_under_way_lets_ticks_be_skipped_until_it_has_ended() {
     assert_eq!((cx.id(), cx.attempt()), (id, 2));
     assert_eq!(space.publish(first + SECOND * 7).await, 0, "it runs again, as another entry");
 
-    // Its second failure buries it: the next tick runs.
+    // The second failure buries the job: the next tick runs.
     answer.send(Cancel("fail".into())).await.unwrap();
     space.until_count("q", "buried", 1).await;
     assert!(!space.info("s").await.running);
@@ -227,7 +228,8 @@ async fn a_job_that_is_under_way_lets_ticks_be_skipped_until_it_has_ended() {
     assert!(!space.info("s").await.running);
     assert_eq!(space.info("s").await.missed, 7);
 
-    // One that is cancelled from outside, while it waits for its retry or while it fails.
+    // The job is cancelled from outside and then fails: it is not retried, and is no longer under
+    // way.
     assert_eq!(space.publish(first + SECOND * 11).await, 1);
     let cx = within(told.recv()).await.unwrap();
     space.client.cancel(poolder::Handle::new("q".parse().unwrap(), cx.id())).await.unwrap();
@@ -264,7 +266,7 @@ async fn one_tick_waits_for_the_job_under_way_and_runs_at_once_when_it_has_ended
 }
 
 #[tokio::test]
-async fn a_job_that_was_removed_by_hand_does_not_hold_its_schedule_for_ever() {
+async fn a_job_that_was_removed_by_hand_does_not_hold_up_its_schedule() {
     let space = Space::new("by-hand");
     for (name, overlap) in [("skip", Overlap::Skip), ("queue", Overlap::QueueOne)] {
         space.client.schedule(name, SECOND, Number(1)).overlap(overlap).await.unwrap();
@@ -274,7 +276,7 @@ async fn a_job_that_was_removed_by_hand_does_not_hold_its_schedule_for_ever() {
     assert_eq!(space.publish(first + SECOND * 4).await, 1, "one waits, one is skipped");
     space.redis::<()>(redis::cmd("DEL").arg(space.key("q", "ready:normal"))).await;
     space.publish(first + SECOND * 6).await;
-    // That of `skip` runs; what waited in `queue` runs, and the new one waits.
+    // The next tick of `skip` runs. In `queue` the waiting tick runs, and the new one waits.
     assert_eq!(space.jobs().await.len(), 2);
     assert!(space.info("queue").await.queued && space.info("skip").await.running);
 }
@@ -354,7 +356,7 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
         preview.windows(2).map(|two| two[1].since(two[0]).as_secs() / 3_600).collect();
     assert_eq!(days, BTreeSet::from([23, 24, 25]), "a year has both changes of the clock");
 
-    // A change of its times counts from now; its history stays.
+    // New times count from now; the history stays.
     let receipt = schedules.run_now("a").await.unwrap();
     assert_eq!(space.jobs().await, [receipt.job.as_bytes()]);
     let before = space.info("a").await;
@@ -368,7 +370,7 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
 
     let paused = schedules.pause("a").await.unwrap();
     assert_eq!((paused.status, paused.next), (Status::Paused, None));
-    // Who saw it tick a moment ago, and stops it, does not undo the pause.
+    // A stop that is conditional on a running schedule does not replace a pause.
     let stopped = schedules.set_status_from("a", Status::Active, Status::Stopped).await.unwrap();
     assert_eq!(stopped.status, Status::Paused);
     assert_eq!(space.publish(after.last + HOUR).await, 0);
@@ -385,7 +387,7 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
     ] {
         assert!(error.is_gone() && error.to_string().contains("no schedule \"a\""), "{error}");
     }
-    // A page at a time, all of many.
+    // All schedules of many, a page at a time.
     let many: Vec<String> = (0..250).map(|n| format!("many-{n:03}")).collect();
     for name in &many {
         space.client.schedule(name.as_str(), HOUR, Number(1)).await.unwrap();
@@ -422,10 +424,10 @@ async fn what_cannot_be_is_refused_with_the_reason_and_the_others_go_on() {
     }
     assert_eq!(space.schedules().count().await.unwrap(), 0, "nothing was stored");
 
-    // A kind that nobody runs, and a schedule that this version cannot read.
+    // A kind that no worker runs, and a schedule that this version cannot read.
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    space.client.schedule("nobody", "50ms", crate::harness::Unserved(1)).await.unwrap();
+    space.client.schedule("unserved", "50ms", crate::harness::Unserved(1)).await.unwrap();
     space.client.schedule("newer", "50ms", Number(2)).await.unwrap();
     let mut spoil = redis::cmd("HSET");
     spoil.arg(space.key("q", "schedules")).arg("newer").arg("\u{0}\u{3}abc");
@@ -445,8 +447,8 @@ async fn what_cannot_be_is_refused_with_the_reason_and_the_others_go_on() {
 
 #[tokio::test]
 async fn only_the_clock_of_the_server_counts() {
-    // The clocks of nodes and clients have no way in: what a process thinks the time to be would
-    // show in the first tick and in what counts as decided.
+    // A wrong clock of a node or client would show in the first tick and in the time up to which
+    // ticks are decided.
     let space = Space::new("clock");
     let (seconds, _): (i64, i64) = space.redis(&mut redis::cmd("TIME")).await;
     let info = space.client.schedule("s", HOUR, Number(1)).await.unwrap();
@@ -484,7 +486,7 @@ async fn schedules_tick_all_over_a_cluster_and_while_their_slot_moves() {
     let from = owner.expect("it holds the schedules of `q`");
     let next = (from + 1) % 3;
     cluster.move_slot(slot, &cluster.nodes()[from], &cluster.nodes()[next]).unwrap();
-    // Of each of the six, ten ticks after the move.
+    // Ten ticks after the move, of each of the six schedules.
     let now = space.info("allow").await.now;
     let mut seen = std::collections::BTreeMap::new();
     while seen.values().filter(|count| **count >= 10).count() < 6 {

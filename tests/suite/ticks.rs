@@ -1,6 +1,6 @@
-//! Ticks while leaders are killed, paused and told to go, and while the server restarts: each is
-//! published once, and none is left out. The torture does the same for longer, with more faults:
-//! `cargo xtask torture --profile schedules`.
+//! Ticks while leaders are killed, paused and terminated, and while the server restarts: each tick
+//! is published once, and none is left out. The torture does the same for longer and with more
+//! faults: `cargo xtask torture --profile schedules`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,18 +17,18 @@ use crate::harness::{Number, PATIENCE, Space, eventually, start, teller, within}
 
 const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
 
-/// What happens to a run.
+/// A fault during a run.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// The leader dies on the spot.
+    /// The leader is killed.
     Kill,
-    /// The leader is told to go.
+    /// The leader receives SIGTERM.
     Term,
-    /// The server dies and comes back.
+    /// The server is killed and started again.
     Restart,
 }
 
-/// A node in another process, which notes in Redis which tick it ran.
+/// The body of a child process: a node that records in Redis which ticks it ran.
 #[tokio::test]
 async fn node() {
     if std::env::var_os(CHILD).is_none() {
@@ -68,7 +68,7 @@ fn notes(namespace: &str) -> String {
     format!("{namespace}:notes")
 }
 
-/// Starts a node, whose clock is set when there is a shim.
+/// Starts a node process, with its own clock if the shim could be built.
 fn spawn(space: &Space, clock: Option<&Clock>) -> Child {
     let mut command = itself("ticks::node", space);
     if let Some(Clock { shim, file }) = clock {
@@ -84,7 +84,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// `None` where there is no C compiler to build it with.
+    /// Builds the shim. Returns `None` where there is no C compiler.
     fn ahead(folder: &std::path::Path, minutes: i64) -> Option<Self> {
         let (shim, file) = (folder.join("skew.so"), folder.join(format!("skew{minutes}")));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/torture/shim/skew.c");
@@ -122,7 +122,7 @@ impl<'a> Fleet<'a> {
         self.space.client.schedules("q").unwrap().get("s").await.ok()?
     }
 
-    /// Waits for that many more ticks.
+    /// Waits for `more` further ticks.
     async fn until_ticks(&self, more: u64) {
         let before = self.info().await.map_or(0, |info| info.runs);
         eventually("more ticks", || async {
@@ -131,13 +131,13 @@ impl<'a> Fleet<'a> {
         .await;
     }
 
-    /// Waits until some node leads, and returns its place.
+    /// Waits until a node leads, and returns its index.
     async fn leader(&mut self) -> usize {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "nobody leads");
+            assert!(Instant::now() < deadline, "no node leads");
             let leader = self.space.overview("q").await.leader;
-            // host:pid:unique
+            // The name of a node is host:pid:unique.
             let pid = leader.and_then(|leader| leader.node.split(':').nth(1)?.parse().ok());
             if let Some(at) = self.nodes.iter().position(|node| node.id() == pid) {
                 return at;
@@ -165,7 +165,8 @@ impl<'a> Fleet<'a> {
         self.until_ticks(2).await;
     }
 
-    /// Ends the schedule, waits for its jobs, and holds what was noted against what should be.
+    /// Ends the schedule, waits for its jobs, and compares the recorded ticks with the expected
+    /// ones.
     async fn conclude(self) {
         let schedules = self.space.client.schedules("q").unwrap();
         schedules.pause("s").await.unwrap();
@@ -176,7 +177,7 @@ impl<'a> Fleet<'a> {
         let mut all = redis::cmd("LRANGE");
         all.arg(notes(self.space.name())).arg(0).arg(-1);
         let notes: Vec<i64> = self.space.redis(&mut all).await;
-        // A job may run twice, when its node dies; its tick is one.
+        // A job may run twice when its node dies; it belongs to one tick all the same.
         let ran: BTreeSet<i64> = notes.into_iter().collect();
         let step = i64::try_from(self.every.as_millis()).unwrap();
         let expected: Vec<i64> = (1..=i64::try_from(info.runs).unwrap())
@@ -221,7 +222,7 @@ async fn nodes_whose_clocks_are_five_minutes_apart_publish_the_same_ticks() {
     };
     let clocks = clocks.into_iter().map(Some).collect();
     let mut fleet = Fleet::start(&space, clocks, Duration::from_millis(200)).await;
-    // Each of them leads for a while, and goes.
+    // Every node leads for a while, and is terminated.
     let mut led = BTreeSet::new();
     while led.len() < 2 {
         let leader = fleet.leader().await;
@@ -240,7 +241,7 @@ async fn nodes_whose_clocks_are_five_minutes_apart_publish_the_same_ticks() {
 
 #[tokio::test]
 async fn who_leads_is_seen_by_the_inspector_and_in_the_logs() {
-    /// What was logged.
+    /// The log of the node.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
     impl std::io::Write for Log {
@@ -256,7 +257,7 @@ async fn who_leads_is_seen_by_the_inspector_and_in_the_logs() {
     let log = Log::default();
     let writer = log.clone();
     let seen = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-    // The services of a node run on the thread of a test.
+    // The services of a node run on the thread of the test.
     let _logging = tracing::subscriber::set_default(seen.finish());
     let (worker, _told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));

@@ -1,4 +1,4 @@
-//! Encrypted connections, where the server program was built with TLS.
+//! Encrypted connections, if the server program was built with TLS.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use poolder_devserver::Server;
 
 use crate::harness::{Number, Space, start, teller, within};
 
-/// Makes a certificate for 127.0.0.1 that is its own authority. False without `openssl`.
+/// Makes a self-signed certificate for 127.0.0.1. Returns false without `openssl`.
 fn certificate(dir: &Path) -> bool {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"])
@@ -43,7 +43,7 @@ async fn a_job_walks_over_an_encrypted_connection() {
         }
     }
     let Some((_server, port)) = server else {
-        // Not every build of a server can: `cargo xtask compat` names one that does.
+        // Not every server program is built with TLS: `cargo xtask compat` names one that is.
         eprintln!("skipped: this server program was built without TLS");
         return;
     };

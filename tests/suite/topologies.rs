@@ -1,4 +1,4 @@
-//! Sentinel and Cluster: the same promises where the server is several.
+//! Sentinel and Cluster: the same promises with several servers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
 
-/// Takes numbers until all that were stored have come.
+/// Receives numbers until all stored ones have arrived.
 async fn all_of(stored: &BTreeSet<u64>, told: &mut mpsc::Receiver<(u64, Context)>) {
     let mut seen = BTreeSet::new();
     while !stored.is_subset(&seen) {
@@ -17,7 +17,7 @@ async fn all_of(stored: &BTreeSet<u64>, told: &mut mpsc::Receiver<(u64, Context)
     }
 }
 
-/// Enqueues again and again until it is stored for certain.
+/// Repeats an enqueue until it is certainly stored.
 async fn surely(client: &Client, number: u64) {
     let hour = Duration::from_secs(3600);
     let job = || client.enqueue(Number(number)).id(number.to_string()).idempotent(hour);
@@ -56,7 +56,7 @@ async fn queues_live_all_over_a_cluster_and_while_their_slots_move() {
     assert!(results.iter().all(Result::is_ok), "one call, many slots: {results:?}");
     all_of(&stored, &mut told).await;
 
-    // The slot of `q` goes round while jobs come and go.
+    // The Redis slot of `q` moves from server to server while jobs are enqueued and run.
     let slot: u16 = cluster.nodes()[0]
         .command(&["CLUSTER", "KEYSLOT", &space.key("q", "due")])
         .unwrap()
@@ -99,7 +99,7 @@ async fn a_failover_is_followed_and_what_was_replicated_is_not_lost() {
             surely(&space.client, number).await;
             stored.insert(number);
             if number % 100 == 50 {
-                // What came before is on the replica, as an enqueue that waits for it would be.
+                // Earlier jobs are on the replica, as if their enqueues had waited for it.
                 servers.servers()[round as usize].command(&["WAIT", "1", "5000"]).unwrap();
                 servers.fail_over().unwrap();
             }
@@ -218,7 +218,7 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
     durable(1).await.unwrap();
     durable(2).await.unwrap();
     once().await.unwrap();
-    // Half-way: a key that is not there is asked for at the other.
+    // In the middle of the move: the source answers ASK for a key that it no longer has.
     let (slot, ours, theirs) = (
         slot.to_string(),
         from.command(&["CLUSTER", "MYID"]).unwrap(),
@@ -236,12 +236,14 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
             from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).unwrap();
         }
     }
-    // One that does not know the script is asked again: without that, it would say where to go.
+    // A server that does not know the script refuses it with NOSCRIPT. The client must load it and
+    // ask again with ASKING; a plain repetition would be answered with MOVED.
     to.command(&["SCRIPT", "FLUSH"]).unwrap();
     once().await.unwrap();
     let errors = to.command(&["INFO", "errorstats"]).unwrap();
     assert!(errors.contains("errorstat_NOSCRIPT") && !errors.contains("MOVED"), "{errors}");
-    // A script that names a key nobody has must wait for the end of the move; one key need not.
+    // A script with several keys, one of them missing, must wait for the end of the move. A script
+    // with one key need not.
     durable(3).await.unwrap();
     space.client.enqueue(Number(4)).queue("q").await.unwrap();
     for node in [to, from] {

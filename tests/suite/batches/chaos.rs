@@ -1,7 +1,7 @@
-//! Pushers and workers in processes of their own are killed while they work. Every acknowledged
-//! entry is in exactly one completed batch, in its pusher's order, and no batch is too large.
+//! Pushing and working processes are killed while they work. Every acknowledged entry must be in
+//! exactly one completed batch, in the order of its pusher, and no batch may be too large.
 //!
-//! `POOLDER_CHAOS_ENTRIES` makes the run longer than it is by default.
+//! `POOLDER_CHAOS_ENTRIES` sets the number of entries, for a run longer than the default.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, IntoFuture, poll_fn};
@@ -22,11 +22,11 @@ use crate::harness::{Space, eventually};
 
 const ROLE: &str = "POOLDER_SUITE_BATCH_ROLE";
 const LIMIT: usize = 100;
-/// Pushers at a time, and workers.
+/// The number of pushing processes at a time, and of working ones.
 const PUSHERS: u64 = 4;
 const WORKERS: usize = 2;
 
-/// Who pushed it, and as what number.
+/// The pusher of an entry, and the number of the entry in the order of that pusher.
 type Numbered = (u64, u64);
 
 fn batcher(worker: Ledger) -> Batcher<Ledger> {
@@ -34,7 +34,7 @@ fn batcher(worker: Ledger) -> Batcher<Ledger> {
     Batcher::new(NAME, worker).limit(limit).timeout(Duration::from_millis(500)).size(4)
 }
 
-/// Writes down what it is given, under the batch's id.
+/// Appends each batch, keyed by its id, to a ledger in Redis.
 #[derive(Clone)]
 struct Ledger {
     redis: Option<redis::aio::MultiplexedConnection>,
@@ -65,13 +65,13 @@ impl BatchWorker for Ledger {
                 let _: i64 = redis::cmd("INCR").arg(changed).query_async(redis).await?;
             }
         }
-        // Long enough to be killed with it in hand.
+        // Long enough that processes are killed while they hold a batch.
         tokio::time::sleep(Duration::from_millis(20)).await;
         Ok(Done)
     }
 }
 
-/// The body of a child; a test that has nothing to do when it runs as one.
+/// The body of a child process. Returns at once when it runs as a test.
 #[tokio::test(flavor = "multi_thread")]
 async fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -82,8 +82,8 @@ async fn child() {
     }
 }
 
-/// Pushes one number after the other, 64 in flight or many at once, and says what was
-/// acknowledged.
+/// Pushes one number after the other, as 64 single pushes in flight or in bulks of 250, and prints
+/// how many have been acknowledged.
 async fn push_until_killed(client: &Client, pusher: u64) -> Result<(), BoxError> {
     let rows = batcher(Ledger { redis: None }).handle(client)?;
     let mut next = 0;
@@ -102,7 +102,7 @@ async fn push_until_killed(client: &Client, pusher: u64) -> Result<(), BoxError>
     }
 }
 
-/// All of them at once; what comes first is pushed first.
+/// Polls all pushes at once, in the order of `entries`: the first entry is pushed first.
 async fn in_order<T: BatchEntry>(
     rows: &BatcherHandle<T>,
     entries: impl Iterator<Item = T>,
@@ -126,7 +126,7 @@ async fn in_order<T: BatchEntry>(
     pushing.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-/// A process, and the task that listens to it.
+/// Starts a child process, and a task that forwards its output.
 fn start(space: &Space, role: &str, told: &mpsc::Sender<String>) -> Child {
     let mut command = itself("batches::chaos::child", space);
     let mut child = command.env(ROLE, role).stdout(Stdio::piped()).spawn().unwrap();
@@ -156,7 +156,7 @@ async fn every_acknowledged_entry_is_in_one_completed_batch() {
     let mut killed = 0;
     loop {
         let line = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
-        let line = line.expect("nobody pushes any more").unwrap();
+        let line = line.expect("a pusher still runs").unwrap();
         let words: Vec<&str> = line.split(' ').collect();
         if let ["acknowledged", pusher, count] = words[..] {
             acknowledged.insert(pusher.parse().unwrap(), count.parse().unwrap());
@@ -165,7 +165,7 @@ async fn every_acknowledged_entry_is_in_one_completed_batch() {
         if sum >= wanted {
             break;
         }
-        // One is killed after each tenth, in turn a pusher and a worker.
+        // After each tenth of the entries one process is killed, alternately a pusher and a worker.
         if sum * 10 / wanted > killed {
             let at = usize::try_from(killed / 2).unwrap();
             if killed % 2 == 0 {
@@ -210,10 +210,10 @@ async fn every_acknowledged_entry_is_in_one_completed_batch() {
     check(&acknowledged, ledger.into_values());
 }
 
-/// Checks what was done against what was acknowledged.
+/// Checks the completed batches against the acknowledged entries.
 fn check(acknowledged: &BTreeMap<u64, u64>, batches: impl Iterator<Item = String>) {
     let mut seen = BTreeSet::<Numbered>::new();
-    // For each pusher, the first and last number in each batch.
+    // For each pusher, the first and the last number in each batch.
     let mut spans = BTreeMap::<u64, Vec<(u64, u64)>>::new();
     for batch in batches {
         let entries: Vec<Numbered> = batch
@@ -235,7 +235,7 @@ fn check(acknowledged: &BTreeMap<u64, u64>, batches: impl Iterator<Item = String
     }
     for (who, count) in acknowledged {
         let lost = (0..*count).find(|at| !seen.contains(&(*who, *at)));
-        assert_eq!(lost, None, "of {count} that pusher {who} was told are stored");
+        assert_eq!(lost, None, "of {count} acknowledged entries of pusher {who} are stored");
     }
     for (who, mut spans) in spans {
         spans.sort_unstable();

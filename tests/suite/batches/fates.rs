@@ -1,4 +1,4 @@
-//! What becomes of a batch: done, in part, tried again, dead with its entries, revived, dropped.
+//! Ends of a batch: completed, completed in part, retried, dead with its entries, revived, dropped.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn entries_that_failed_go_on_alone_and_others_are_done() {
         batcher(|batch: &mut Batch<u64>, all: &[(usize, u64)], cx: &Context| {
             for (index, entry) in all {
                 match entry % 10 {
-                    // Those that end in 3 fail twice, those in 7 for good.
+                    // Entries that end in 3 fail twice, those that end in 7 fail for good.
                     3 if cx.attempt() < 3 => batch.retry(*index, "not yet"),
                     7 => batch.bury(*index, "never"),
                     _ => {}
@@ -81,7 +81,8 @@ async fn an_entry_that_cannot_be_read_is_buried_alone() {
     rows.push_many(0..3).await.all().unwrap();
     text.push("no number".into()).await.unwrap();
     rows.push_many([4, 5, 6, 7]).await.all().unwrap();
-    // Of no type at all: nothing, a byte that means nothing, and a list that has no end.
+    // Entries that decode as no type: no bytes, an unused byte, and an array that claims more
+    // elements than follow.
     let rubbish = [&b""[..], b"\xc1", b"\xdd\xff\xff\xff\xff"];
     let list = space.key(NAME, &format!("batch:fill:{NAME}:"));
     for (at, rubbish) in (5..).zip(rubbish) {
@@ -125,7 +126,7 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
     assert_eq!(revived, 1);
     assert_eq!(next(&mut told).await.entries, [0, 1, 2]);
     eventually("gone", || async { sealed_lists(&space).await.is_empty() }).await;
-    assert_eq!(waiting(&space).await, 0, "what did not count is not taken off");
+    assert_eq!(waiting(&space).await, 0, "an entry that was not counted is not subtracted");
     assert!(rows.sealed(10).await.unwrap().is_empty());
     node.stop().await;
 }
@@ -306,9 +307,9 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
     node.stop().await;
 }
 
-/// Claims what is ready, as a node called `me` would.
+/// Claims ready jobs as a node named `me`.
 pub(super) async fn claim(space: &Space, count: usize) -> (ClaimConnection, Vec<Claim>) {
-    let mut line = space.line(NAME, "me").await;
+    let mut line = space.connection(NAME, "me").await;
     let claimed = line.exchange(&[], Some((Lane::Normal, count)), true).await.unwrap().claimed;
     (line, claimed.unwrap().jobs)
 }
@@ -320,7 +321,7 @@ async fn a_claim_that_is_lost_does_not_take_its_neighbours_lists_along() {
     rows.push_many(0..6).await.all().unwrap();
     let (mut line, jobs) = claim(&space, 3).await;
     let lists = sealed_lists(&space).await;
-    // The first was taken back meanwhile.
+    // Another consumer has claimed the first job in the meantime.
     let lane = space.key(NAME, "ready:normal");
     let mut steal = redis::cmd("XCLAIM");
     steal.arg(&lane).arg("workers").arg("other").arg(0).arg(jobs[0].entry.as_ref());
@@ -365,7 +366,7 @@ async fn what_an_operator_removes_takes_its_entries_along() {
     assert_eq!(rows.sealed(10).await.unwrap().len(), 1);
 }
 
-/// Does what the leader does once a minute.
+/// Deletes old dead jobs, as the leader does once a minute.
 async fn prune(space: &Space, age: Duration) -> u64 {
     let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
     let limits = DeadLimits { count: 3, age };

@@ -1,4 +1,4 @@
-//! The macro builds what the builder offers.
+//! The macro builds the same batcher as the builder.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Bad days of the server, for those who push and for those who work.
+//! Outages of the server, as pushers and workers see them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use crate::harness::{Space, eventually, start, within};
 
 const WINDOW: Duration = Duration::from_secs(3_600);
 
-/// How often each number was in a batch that was not tried again.
+/// How often each number was in a batch and was not put back for a retry.
 type Counts = Arc<Mutex<BTreeMap<u64, u32>>>;
 
-/// A handler that fails every seventh entry once, and counts those it is done with.
+/// Returns a handler that fails every seventh entry once, and counts the entries that succeed.
 fn counting(
     counts: &Counts,
 ) -> impl Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone + Send + 'static
@@ -76,7 +76,7 @@ async fn cut_connections_lose_no_entry_and_store_none_twice() {
     let missing: Vec<u64> =
         (0..400).chain(1_000..2_500).filter(|number| !counts.contains_key(number)).collect();
     assert_eq!(missing, [0; 0]);
-    // An attempt may be repeated when its settlement was lost, but no entry is stored twice.
+    // An attempt may run again when its settlement was lost, but no entry is stored twice.
     assert_eq!(rows.sums().await.unwrap().sealed_entries, 1_900);
     node.stop().await;
     drain.abort();

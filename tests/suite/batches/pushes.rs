@@ -1,4 +1,4 @@
-//! Entries into a filling list: order, coalescing, groups, limits, tokens.
+//! Pushes into an open list: order, coalescing, groups, limits, tokens.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{NAME, SHORT, declared, limit};
 use crate::harness::{Space, eventually};
 
-/// The same batcher as another process sees it, which knows its name and no more.
+/// A handle to the same batcher in another process, which knows the name but not the options.
 fn from_another_host(space: &Space) -> BatcherHandle<u64> {
     let config = Config::new(space.url()).namespace(space.name());
     Client::new(config).unwrap().batcher(NAME).unwrap()
@@ -91,7 +91,7 @@ async fn pushes_that_meet_keep_their_order_and_are_all_answered() {
 
 #[tokio::test]
 async fn pushes_that_meet_travel_together() {
-    // What a server has done is counted for all who use it.
+    // A server started for this test: its command statistics count every client.
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     let space = Space::on(server.url(), "batch-together");
     let rows = declared(&space, limit(1_000_000)).await;
@@ -212,7 +212,7 @@ async fn only_so_many_entries_wait_and_a_push_can_wait_for_room() {
     assert_eq!((bulk.stored, bulk.sealed), (10, 2));
     let error = rows.push(1).await.unwrap_err();
     assert!(error.is_full() && error.is_refused() && !error.is_unknown(), "{error}");
-    assert!(rows.push(1).wait(SHORT).await.unwrap_err().is_full(), "nobody makes room");
+    assert!(rows.push(1).wait(SHORT).await.unwrap_err().is_full(), "no handler makes room");
     let bulk = rows.push_many(1..3).wait(SHORT).await;
     assert!(bulk.stored == 0 && bulk.error.is_some_and(|error| error.is_full()));
 
@@ -246,7 +246,8 @@ async fn a_push_under_a_token_is_one_however_often_it_is_made() {
     rows.push(2).idempotent(window).await.unwrap();
     let sums = rows.sums().await.unwrap();
     assert_eq!((sums.waiting, sums.sealed), (1_003, 3));
-    // A token for one entry is not that of a part of many.
+    // The token of one entry differs from the token of a part of a bulk push, even if it is spelled
+    // the same.
     rows.push(3).token("load-1:0", window).await.unwrap();
     rows.push(3).token("load-1", window).await.unwrap();
     assert_eq!(rows.sums().await.unwrap().waiting, 1_005);
@@ -293,7 +294,7 @@ async fn options_are_agreed_upon() {
     rows.declare(limit(5)).await.unwrap();
     rows.push(1).await.unwrap();
 
-    // Another process, which knows the options by now.
+    // Another process, which has taken the options from the server.
     let theirs = from_another_host(&space);
     theirs.push(2).await.unwrap();
     let error = theirs.declare(limit(3)).await.unwrap_err();
@@ -302,7 +303,7 @@ async fn options_are_agreed_upon() {
     assert!(text.contains("give them revision 1"), "{text}");
     theirs.declare(BatchOptions { revision: 1, ..limit(3) }).await.unwrap();
 
-    // The first one goes on by what is stored now, and may not take it back.
+    // The first handle follows the options stored now, and cannot restore its older ones.
     rows.push(3).await.unwrap();
     assert_eq!(rows.sealed(9).await.unwrap().len(), 1, "three are full now");
     assert_eq!(rows.declare(limit(5)).await.unwrap().limit, 3);

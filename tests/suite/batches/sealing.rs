@@ -1,4 +1,4 @@
-//! When a list is sealed: by limit, time, size or order, and only the one that was meant.
+//! Sealing by limit, by time, by size and by request, each of exactly the list that was meant.
 
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ async fn a_timer_of_another_generation_does_nothing() {
     let [timer] = &timers[..] else { panic!("{timers:?}") };
     rows.flush().await.unwrap().unwrap();
     assert_eq!(space.due(NAME).await, 0, "a flush takes the timer along");
-    // It comes back, as from a snapshot or a slow promoter, when the next list fills.
+    // The timer of the sealed list reappears while the next list fills, as after the restore of a
+    // snapshot or with a slow promoter.
     rows.push(2).await.unwrap();
     let _: i64 = space.redis(redis::cmd("ZADD").arg(&due).arg(1).arg(timer)).await;
     let strange = "timer:of-a-later-version:x";
@@ -75,7 +76,7 @@ async fn a_timer_of_another_generation_does_nothing() {
     .await;
     assert_eq!(rows.len().await.unwrap(), 1, "the second list was not meant");
     let later: f64 = space.redis(redis::cmd("ZSCORE").arg(&due).arg(strange)).await;
-    assert!(later > 1.0, "what is not understood is kept for who does");
+    assert!(later > 1.0, "a timer of a later version stays for the nodes that know it");
     node.stop().await;
 }
 
@@ -97,7 +98,7 @@ async fn without_a_timeout_only_limit_and_flush_seal() {
 async fn a_list_that_is_there_is_never_written_over() {
     let space = Space::new("batch-collide");
     let rows = declared(&space, limit(2)).await;
-    // Job ids are drawn by chance: only by hand does one meet a list of its name.
+    // Job ids are random: only a test can make the key of a sealed list collide.
     let ids: Vec<JobId> = (0..3).map(|_| JobId::generate()).collect();
     let sealed = |id: &JobId| space.key(NAME, &format!("batch:sealed:{id}"));
     for taken in &ids[..2] {
@@ -122,7 +123,8 @@ async fn a_list_that_is_there_is_never_written_over() {
             (stored, batches)
         }
     };
-    // Entries that fill a batch by themselves, and such as fill one that gathers.
+    // First a push whose entries fill a batch alone, then one that fills a batch together with
+    // waiting entries.
     assert_eq!(push(ids[..2].to_vec(), vec![1, 2]).await, (0, 0), "the rest is for another call");
     assert_eq!(push(ids.clone(), vec![1, 2, 3]).await, (3, 1));
     assert_eq!(push(ids.clone(), vec![4]).await, (1, 0), "stored, and sealed by the next call");

@@ -1,4 +1,4 @@
-//! The counters of a batcher: each thing that happens is counted once, as what it was.
+//! The counters of a batcher: each event is counted once, under its kind.
 
 use poolder::prelude::*;
 use poolder::{BatchOptions, BatcherTotals};
@@ -13,10 +13,10 @@ async fn seals_are_counted_by_their_reason() {
     // A text of 97 characters takes 99 bytes.
     let options = BatchOptions { max_bytes: Some(300), timeout: Some(SHORT), ..limit(5) };
     text.declare(options.clone()).await.unwrap();
-    // Two full ones in one call, of which nothing gathers, and one that gathers first.
+    // Two full batches in one call, of which no entry is gathered, and one that is gathered first.
     text.push_many((0..12).map(|n| n.to_string())).await.all().unwrap();
     text.push_many((0..3).map(|n| n.to_string())).await.all().unwrap();
-    // Three fit, the fourth is one too many.
+    // Three texts fit the limit of bytes, a fourth exceeds it.
     text.push_many((0..4).map(|_| "x".repeat(97))).await.all().unwrap();
     text.flush().await.unwrap().unwrap();
     text.push("popped".into()).await.unwrap();
@@ -46,7 +46,7 @@ async fn seals_are_counted_by_their_reason() {
 #[tokio::test]
 async fn batches_and_entries_are_counted_by_their_fate() {
     let space = Space::new("batch-totals-fates");
-    // Of the first batch one entry dies and one is tried again; the second fails for good.
+    // In the first batch one entry is buried and one retried; the second batch fails for good.
     let (batcher, mut told) =
         batcher(|batch: &mut Batch<u64>, entries: &[(usize, u64)], cx: &Context| {
             if entries.iter().any(|(_, entry)| *entry >= 100) {

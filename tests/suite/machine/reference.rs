@@ -1,13 +1,13 @@
-//! What should be in Redis, as simply as it can be said.
+//! The expected contents of Redis, in the simplest possible form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where a settlement puts a job, and the counter that it adds to.
+/// The destination of a settled job, and the counter that the settlement increments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// To the end of that lane.
+    /// The end of this lane.
     Lane(usize, &'static str),
-    /// Until that time, then to the end of that lane.
+    /// Waits until this time, in ms, then goes to the end of this lane.
     Due(i64, usize),
     Dead,
     Gone(&'static str),
@@ -17,12 +17,12 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 struct Slot {
     job: usize,
-    /// Its id, once somebody has claimed it.
+    /// The id of the entry, once a consumer has claimed it.
     entry: Option<String>,
     holder: Option<usize>,
 }
 
-/// A partition.
+/// The expected state of a partition.
 #[derive(Debug)]
 pub(super) struct Reference {
     lanes: [Vec<Slot>; 5],
@@ -37,16 +37,16 @@ pub(super) struct Reference {
     last_holder: String,
 }
 
-/// All of it in a form that can be compared.
+/// The state of a partition in a form that can be compared.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    /// Jobs of each lane, in order, and who holds them.
+    /// The jobs of each lane, in order, with the consumers that hold them.
     pub(super) lanes: Vec<Vec<(usize, Option<usize>)>>,
     pub(super) due: Vec<usize>,
     pub(super) bodies: usize,
     pub(super) dead: BTreeSet<usize>,
     pub(super) dead_bodies: usize,
-    /// Jobs that wait for their next attempt.
+    /// The number of jobs that wait for their next attempt.
     pub(super) retrying: u64,
     pub(super) counts: BTreeMap<String, u64>,
 }
@@ -68,7 +68,7 @@ impl Default for Reference {
 }
 
 impl Reference {
-    /// A new job.
+    /// Adds a new job.
     pub(super) fn store(&mut self, place: Place) {
         let job = self.numbers.len();
         self.numbers.push([0; 3]);
@@ -100,12 +100,13 @@ impl Reference {
         *self.counts.entry(counter.to_owned()).or_default() += 1;
     }
 
-    /// How many jobs of each lane nobody holds.
+    /// Returns how many jobs of each lane no consumer holds.
     pub(super) fn depths(&self) -> [usize; 5] {
         self.lanes.each_ref().map(|lane| lane.iter().filter(|slot| slot.holder.is_none()).count())
     }
 
-    /// Jobs that a claim brings. A group that is missing is made by it, and it brings nothing.
+    /// Claims up to `count` jobs. If the group is missing, the claim only creates it and returns no
+    /// jobs.
     pub(super) fn claim(&mut self, consumer: usize, lane: usize, count: usize) -> Vec<usize> {
         if !std::mem::replace(&mut self.groups[lane], true) {
             self.groups = [true; 5];
@@ -132,14 +133,14 @@ impl Reference {
         self.groups[lane]
     }
 
-    /// Everything of the lane is there for whoever comes.
+    /// Makes every entry of the lane unclaimed.
     pub(super) fn destroy_group(&mut self, lane: usize) {
         self.groups[lane] = false;
         self.lanes[lane].iter_mut().for_each(|slot| slot.holder = None);
     }
 
-    /// Ends a claim: true when it is applied, nothing when the server cannot tell whose it is.
-    /// `fast` completions go to whoever finds the entry there.
+    /// Ends a claim. Returns true when the settlement applies, `None` when the server cannot tell
+    /// who holds the entry. `fast` completions do not check the holder: the entry must only exist.
     pub(super) fn settle(
         &mut self,
         claim: (usize, &str),
@@ -163,7 +164,7 @@ impl Reference {
         Some(true)
     }
 
-    /// Moves what is due; returns how many.
+    /// Moves due jobs to their lanes. Returns how many.
     pub(super) fn promote(&mut self, now: i64) -> u64 {
         let later = self.due.split_off(&(now.saturating_add(1), 0));
         let ripe = std::mem::replace(&mut self.due, later);
@@ -181,7 +182,7 @@ impl Reference {
         std::mem::take(&mut self.dead).len() as u64
     }
 
-    /// Whether the lease is that node's then, its term, and its holder.
+    /// Returns whether `node` holds the lease afterwards, the term, and the holder.
     pub(super) fn lead(&mut self, node: &str, dead: Option<&str>) -> (bool, u64, &str) {
         let holder = self.holder.clone();
         match holder.as_deref() {
