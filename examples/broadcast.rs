@@ -1,4 +1,4 @@
-//! Broadcast: every process drops an entry of its cache when somebody changes it.
+//! Broadcast: when an entry is invalidated, every process removes it from its own cache.
 //!
 //! Needs a Redis: `POOLDER_REDIS_URL=redis://… cargo run --example broadcast`.
 
@@ -16,7 +16,7 @@ struct Invalidate {
     key: String,
 }
 
-/// The cache of a process.
+/// The cache of a process, shared by the slots of that process.
 #[derive(Clone)]
 struct Cache {
     entries: Arc<Mutex<HashMap<String, String>>>,
@@ -33,7 +33,7 @@ impl Cache {
     }
 }
 
-// One slot per process is enough: they share the cache.
+// One slot per process is enough, because all slots of a process share its cache.
 #[poolder::pool(name = "invalidations", size = 1, mode = "broadcast")]
 impl Worker for Cache {
     type Job = Invalidate;
@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
     let namespace = format!("broadcast-{}", std::process::id());
     let client = Client::new(Config::from_env().namespace(namespace))?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    // Three nodes, which would be processes on three hosts.
+    // Three nodes in one process stand for three processes on three hosts.
     let (mut caches, mut nodes) = (vec![], vec![]);
     for _ in 0..3 {
         let (cache, mut stopped) = (Cache::full(), stopped.clone());
@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
         caches.push(cache);
     }
     let pool = Cache::on(&client);
-    // Who joins later does not hear of older ones: say it until all have heard.
+    // A node receives only broadcasts cast after it has started. So `a` is cast until all have it.
     while caches.iter().any(|cache| cache.has("a")) {
         let _ = pool.cast(Invalidate { key: "a".into() }).await;
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,6 +1,6 @@
 //! The smallest program: a job, an enqueue, a worker. It ends when the job has run.
 //!
-//! `cargo run --example hello`, with a Redis or Valkey on this machine or in `POOLDER_REDIS_URL`.
+//! Needs a Redis or Valkey on this machine or in `POOLDER_REDIS_URL`: `cargo run --example hello`.
 
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};

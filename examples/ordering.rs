@@ -1,5 +1,5 @@
-//! Order by key: what happens to one account happens in the order in which it was cast, one at a
-//! time, while other accounts go on beside it.
+//! Order by key: the changes of one account run one at a time, in the order in which they were
+//! cast. Other accounts run beside it.
 //!
 //! Needs a Redis: `POOLDER_REDIS_URL=redis://… cargo run --example ordering`.
 
@@ -18,13 +18,14 @@ struct Change {
     number: u32,
 }
 
-/// Writes down what happened, in the order in which it did.
+/// Records the changes of each account in the order in which they ran.
 #[derive(Clone, Default)]
 struct Accounts {
     happened: Arc<Mutex<BTreeMap<u64, Vec<u32>>>>,
 }
 
-// A failed change holds its slot, and with it the account, until it has been tried again.
+// A failed change blocks its slot until its retry, so that no later change of the account overtakes
+// it.
 #[poolder::pool(
     name = "accounts",
     size = 4,
@@ -39,12 +40,12 @@ impl Worker for Accounts {
         if job.number == 5 && cx.attempt() == 1 {
             return Err("the database was busy".into());
         }
-        // Later ones are quicker, and still do not overtake.
+        // Later changes take less time, and still do not overtake.
         tokio::time::sleep(Duration::from_millis(u64::from(10 - job.number))).await;
         let mut happened = self.happened.lock().map_err(|_| "a handler panicked")?;
         happened.entry(job.account).or_default().push(job.number);
-        // A write to a database would carry cx.fence(): lower ones come from a process that lost
-        // the slot without noticing.
+        // A handler that writes to a database passes cx.fence() along. The database refuses a write
+        // with a lower fence: it comes from a process that lost the slot without noticing.
         Ok(Done)
     }
 }

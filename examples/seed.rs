@@ -1,5 +1,5 @@
-//! The README of Elixir's Poolder, line by line: a pool of workers, its installation, its use,
-//! scheduled jobs, a batcher, and the tasker.
+//! The examples in the README of Elixir's Poolder, one by one: a pool of workers, its installation
+//! and use, scheduled jobs, a batcher, and the tasker.
 //!
 //! Needs a Redis: `POOLDER_REDIS_URL=redis://… cargo run --example seed`.
 
@@ -10,8 +10,8 @@ use poolder::prelude::*;
 use poolder::{BoxError, Config};
 use serde::{Deserialize, Serialize};
 
-/// What a job may be: `{:push, …}`, `{:hardwork, …}`, `{:hardwork, …, :notify}`, `:stop_worker`,
-/// `:stop_pool`.
+/// The jobs of the pool. In Elixir: `{:push, …}`, `{:hardwork, …}`, `{:hardwork, …, :notify}`,
+/// `:stop_worker`, `:stop_pool`.
 #[derive(Serialize, Deserialize, Debug, Clone, Job)]
 #[job(queue = "mypool")]
 enum Work {
@@ -22,21 +22,21 @@ enum Work {
     StopPool,
 }
 
-/// The state of a worker; each slot has its own.
+/// The state of a worker. Each slot has its own.
 #[derive(Debug, Clone, Default)]
 struct MyPool {
     key: u32,
 }
 
 #[poolder::pool(
-    // pool unique name
+    // the unique name of the pool
     name = "mypool",
-    // number of workers
+    // the number of workers
     size = 10,
     retry(count = 5, backoff = "1s"),
     // "shared" | "round_robin" | "random" | "monotonic" | "phash" | "broadcast"
     mode = "round_robin",
-    // list of custom callbacks
+    // the callbacks that outcomes may name
     callbacks(event = event_bus::notify, push = pubsub::broadcast, cast = websocket::cast)
 )]
 impl Worker for MyPool {
@@ -70,7 +70,7 @@ impl Worker for MyPool {
         }
     }
 
-    /// For `MyPool::on(&client).call(…)`, which waits for the reply.
+    /// Answers `MyPool::on(&client).call(…)`, which waits for the reply.
     async fn handle_call(&mut self, job: Work, _: Context) -> Result<Outcome> {
         Ok(Outcome::result(&format!("{job:?}, with key {}", self.key))?)
     }
@@ -78,23 +78,23 @@ impl Worker for MyPool {
     async fn handle_error(&mut self, _: Work, cx: Context, error: &BoxError) -> Verdict {
         println!("Error: {error}");
         match cx.attempt() {
-            // retry immediately and update state
+            // retry immediately, and update the state
             1 => {
                 self.key = 5;
                 Verdict::RetryNow
             }
-            // backoff for a moment
+            // retry after a short wait
             2 => Verdict::Backoff(Duration::from_millis(50)),
             // stop retrying
             4 => Verdict::Halt,
-            // retry immediately without updating state
+            // retry immediately without updating the state
             _ => Verdict::RetryNow,
         }
     }
 }
 
 impl MyPool {
-    /// Does something heavy. What is unlucky fails twice.
+    /// Does some work. The message "unlucky" fails twice.
     fn heavy_work(&self, message: &str, cx: &Context) -> Result<String> {
         if message == "unlucky" && cx.attempt() < 3 {
             return Err(format!("attempt {} went wrong", cx.attempt()).into());
@@ -103,7 +103,7 @@ impl MyPool {
     }
 }
 
-/// Scheduled jobs: cron style or interval style.
+/// Scheduled jobs, by cron expression or by interval.
 #[derive(Debug, Clone, Default)]
 struct MyJobs;
 
@@ -121,8 +121,8 @@ impl MyJobs {
         println!("Updating");
     }
 
-    // Then::set("2h") changes the interval of this one, Then::create(name, "0 0 0 * * *") makes a
-    // new one, Then::Stop stops this one, Then::StopAll stops all, Then::Go goes on.
+    // Then::set("2h") changes the interval of this job, Then::create(name, "0 0 0 * * *") adds a
+    // schedule, Then::Stop stops this job, Then::StopAll stops all, and Then::Go changes nothing.
     async fn five_seconds(&mut self) -> Result<Then> {
         println!("Five seconds, or a little less");
         TICKED.fetch_add(1, Ordering::SeqCst);
@@ -135,10 +135,10 @@ impl MyJobs {
     }
 }
 
-/// How often the interval has ticked.
+/// The number of ticks of `five_seconds`.
 static TICKED: AtomicU64 = AtomicU64::new(0);
 
-/// What a batcher takes in: `:yellow`, `5`, `"Amsterdam"`, a list.
+/// The entries of the batcher. In Elixir: `:yellow`, `5`, `"Amsterdam"`, a list.
 #[derive(Serialize, Deserialize, Debug, Clone)]
 enum Entry {
     Colour(String),
@@ -148,17 +148,17 @@ enum Entry {
 }
 
 #[poolder::batcher(
-    // batcher unique name
+    // the unique name of the batcher
     name = "mybatcher",
-    // batch size
+    // the largest number of entries in a batch
     limit = 100,
-    // the longest time before a batch is sent for processing, or "infinity"
+    // the longest time before a batch is processed, or "infinity"
     timeout = "10s",
-    // the last entry first
+    // true hands out the last entry first
     reverse = false,
     // retry options
     retry(count = 3, backoff = "1s"),
-    // hibernate after this time, or "infinity"
+    // the idle time before a slot hibernates, or "infinity"
     hibernate_after = "10m"
 )]
 #[derive(Debug, Clone, Default)]
@@ -183,10 +183,10 @@ impl BatchWorker for MyBatcher {
     }
 }
 
-/// How many entries came in batches.
+/// The number of entries that came in batches.
 static BATCHED: AtomicU64 = AtomicU64::new(0);
 
-/// How many callbacks have come.
+/// The number of callbacks that ran.
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
 mod event_bus {
@@ -227,11 +227,11 @@ mod websocket {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // A namespace of its own, so that the example can be run again and again.
+    // A new namespace, so that every run starts empty.
     let namespace = format!("seed-{}", std::process::id());
     let client = Client::new(Config::from_env().namespace(namespace))?;
 
-    // Pool installation: what breaks is restarted, one for one.
+    // Pool installation: a worker that panics is replaced by a fresh one, the others go on.
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let node =
         Node::builder(client.clone()).add(MyPool::default()).add(MyJobs).add(MyBatcher).run_until(
@@ -245,15 +245,15 @@ async fn main() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // cast to a worker that the mode picks
+    // cast to a worker chosen by the mode
     let message = "Hello Worker!".to_owned();
     pool.cast(Work::Push { channel: "lobby".into(), message: message.clone() }).await?;
 
-    // cast to specific worker
+    // cast to a specific worker
     pool.slot(5).cast(Work::HardworkNotify { message: message.clone() }).await?;
     pool.slot(5).cast(Work::HardworkNotify { message: "unlucky".into() }).await?;
 
-    // get pool size
+    // get the size of the pool
     for i in 0..pool.size().await? {
         pool.slot(i).cast(Work::Hardwork { message: message.clone() }).await?;
     }
@@ -261,12 +261,12 @@ async fn main() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // call a worker and wait for its reply: its state was updated by handle_error
+    // call a worker and wait for its reply: handle_error has updated its state
     let reply: String = pool.slot(5).call(Work::StopWorker).await?;
     println!("reply: {reply}");
     assert!(reply.ends_with("with key 5"), "{reply}");
 
-    // stop one worker, stop them all, start them again
+    // stop one worker, stop all workers, start them again
     pool.slot(2).cast(Work::StopWorker).await?;
     pool.slot(0).cast(Work::StopPool).await?;
     while pool.slots().await?.iter().any(|slot| slot.node.is_some()) {
@@ -277,12 +277,12 @@ async fn main() -> Result<()> {
     let _: String = pool.slot(2).call(Work::StopPool).await?;
     println!("and started again");
 
-    // Scheduled jobs tick by themselves
+    // scheduled jobs tick without any enqueue
     while TICKED.load(Ordering::SeqCst) < 1 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // push entries, and force processing though the batch is not full
+    // push entries, and process them although the batch is not full
     let batcher = MyBatcher::handle(&client)?;
     batcher.push(Entry::Colour("yellow".into())).await?;
     batcher.push(Entry::Number(5)).await?;
@@ -293,7 +293,7 @@ async fn main() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // Tasker
+    // run futures in this process with limited concurrency
     let tasker =
         Tasker::builder("mytasker").limit(2).hibernate_after(Duration::from_secs(60)).build()?;
     let mut executions = vec![];

@@ -1,5 +1,5 @@
-//! Bounded concurrency inside one process, without Redis: a Tasker. What must survive a crash, be
-//! retried, or run on another host is a job instead.
+//! Bounded concurrency inside one process, without Redis: a Tasker. Use a job instead for work that
+//! must survive a crash, be retried, or run on another host.
 //!
 //! Run it with `cargo run --example tasker`.
 
@@ -13,7 +13,7 @@ async fn main() -> Result<()> {
     let tasker =
         Tasker::builder("mytasker").limit(2).hibernate_after(Duration::from_secs(60)).build()?;
 
-    // A hundred futures, two at a time; the results come in the order of the executions.
+    // A hundred futures, two at a time. The results are in the order of the `execute` calls.
     let mut executions = vec![];
     for i in 1..=100_u32 {
         executions.push(tasker.execute(async move { i * i }).await?);
@@ -27,17 +27,17 @@ async fn main() -> Result<()> {
     let length = tasker.execute_blocking(|| std::fs::read("Cargo.toml").map(|it| it.len())).await?;
     println!("Cargo.toml has {:?} bytes", length.await?.ok());
 
-    // A panic is an error, and harms nobody else.
+    // A panic becomes the error of its execution. The tasker and other executions go on.
     let broken = tasker.execute(async { panic!("no good") }).await?;
     let broken: Result<(), Interrupted> = broken.await;
     println!("{}", broken.unwrap_err());
 
-    // Nobody waits for this one: its callback gets the result.
+    // The callback gets the result when the future has ended; the caller need not wait for it.
     let told =
         tasker.callback(async { 6 * 7 }, |result| println!("called back: {result:?}")).await?;
     told.await?;
 
-    // A full queue can refuse instead of letting the caller wait.
+    // A full queue can refuse an execution instead of letting the caller wait.
     let small = Tasker::builder("small").limit(1).queue(1).when_full(WhenFull::Reject).build()?;
     let (start, started) = tokio::sync::oneshot::channel();
     let endless = async {

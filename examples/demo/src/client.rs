@@ -10,11 +10,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use crate::jobs::{CountFile, WINDOW};
 use crate::measure::file_key;
 
-/// So many jobs go to the server at a time.
+/// The number of jobs sent to the server in one call.
 const BATCH: usize = 250;
 
-/// Enqueues the files whose paths come in on standard input, each ended by a zero byte: the only
-/// byte that no path holds.
+/// Enqueues a job for each file. The paths come in on standard input, each ended by a zero byte,
+/// the only byte that a path cannot contain.
 pub(crate) async fn run() -> Result<()> {
     let client = Client::from_env().await?;
     let mut paths = BufReader::new(tokio::io::stdin()).split(0);
@@ -28,8 +28,8 @@ pub(crate) async fn run() -> Result<()> {
     enqueue(&client, batch).await
 }
 
-/// Many jobs in one go, with a result for each. The id makes a repetition the same job: a client
-/// that dies half way can simply be started again.
+/// Enqueues many jobs in one call, and checks the result of each. Job ids come from the paths and
+/// enqueues are idempotent: a client that dies half way can be started again.
 async fn enqueue(client: &Client, paths: Vec<OsString>) -> Result<()> {
     let jobs = paths.into_iter().map(|path| {
         let id = file_key(Path::new(&path));

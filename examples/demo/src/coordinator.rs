@@ -1,4 +1,4 @@
-//! The process that the user starts: from finding the files to the verdict.
+//! The process that the user starts. It finds the files, runs the demo and checks the result.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,17 +17,18 @@ use crate::space::Space;
 use crate::stage::{Played, Stage};
 use crate::tally::Tally;
 
-/// Runs the demo. Ctrl-C, SIGTERM and a terminal that closes end it at any time, and nothing stays
-/// behind.
+/// Runs the demo. Ctrl-C, SIGTERM and a closed terminal end it at any time. No process and no key
+/// is left behind.
 pub(crate) async fn run(dir: Option<PathBuf>) -> Result<ExitCode> {
     let space = Space::fresh();
     let mut stop = std::pin::pin!(told_to_stop()?);
-    // When this future is dropped, so are the processes that it started, and that kills them.
+    // Dropping this future kills the processes it has started.
     let result = tokio::select! {
         result = demo(dir, &space) => Some(result),
         () = &mut stop => None,
     };
-    // At Ctrl-C the server may go before we have heard of it: that is no error to speak of.
+    // At Ctrl-C a private server may end before the signal arrives here, which makes the demo fail.
+    // If a signal follows within 300 ms, that error is not reported.
     let moment = Duration::from_millis(300);
     let stopped = match &result {
         Some(Ok(_)) => false,
@@ -35,11 +36,12 @@ pub(crate) async fn run(dir: Option<PathBuf>) -> Result<ExitCode> {
         None => true,
     };
     if stopped {
-        // A private server is gone by now; from any other we take what is ours.
+        // A private server has ended by now; on any other server the keys of the demo are removed.
         let _ = tokio::time::timeout(Duration::from_secs(2), space.clear()).await;
-        // Not eprintln!, which would panic: the terminal may be what went away.
+        // Not eprintln!, which panics when standard error is closed, as it is after the terminal
+        // closed.
         let _ = writeln!(std::io::stderr(), "demo: stopped; the other processes are gone");
-        // Without waiting for a thread that may still be counting.
+        // Exits at once instead of waiting for a blocking thread that may still count files.
         std::process::exit(130);
     }
     let cleared = space.clear().await;
@@ -61,12 +63,12 @@ fn told_to_stop() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// The whole demo; true if the result is right.
+/// Runs the demo on `dir`. Returns true if the result is right.
 async fn demo(dir: Option<PathBuf>, space: &Space) -> Result<bool> {
     let shown = dir.as_ref().map(|dir| dir.display().to_string());
     let found = tokio::task::spawn_blocking(move || files::find(dir.as_deref())).await??;
     introduce(shown.as_deref(), &found);
-    // Only to be told early, and well, when there is no server.
+    // Connects only to report a missing server early and clearly.
     Client::from_env().await?;
 
     let files = Arc::new(found.files);
@@ -112,7 +114,7 @@ fn introduce(dir: Option<&str>, found: &Found) {
     }
 }
 
-/// What must not have happened, whatever the totals say.
+/// Returns the events that must not happen, even if the totals are right.
 fn complaints(played: &Played) -> Vec<String> {
     let mut found = vec![];
     let progress = &played.progress;
@@ -133,7 +135,7 @@ fn complaints(played: &Played) -> Vec<String> {
 fn summary(played: &Played) -> String {
     let Played { progress, rate, started, again } = played;
     let settled = progress.settled();
-    // An attempt that failed and was repeated is another matter than a job that ran twice.
+    // A retry after a failure is no second run of a completed job.
     let retried = progress.files.retried + progress.totals.retried;
     let twice = started.saturating_sub(settled + retried);
     let speed = match rate {

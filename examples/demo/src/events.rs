@@ -1,18 +1,19 @@
-//! What workers tell the coordinator: lines on their standard output, such as `files started`.
+//! The events that workers report to the coordinator, as lines on standard output such as `files
+//! started`.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened to a job in a worker.
+/// An event in the life of a job, as its worker reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// An attempt started.
     Started,
-    /// It ended.
+    /// The attempt ended.
     Ended,
-    /// It did its work and is not let go of.
+    /// The job did its work and is kept running on purpose.
     Kept,
-    /// Its effect had been there before.
+    /// The effect of the job was already there, from an earlier attempt.
     Again,
 }
 
@@ -23,50 +24,51 @@ const NAMES: [(&str, Event); 4] = [
     ("again", Event::Again),
 ];
 
-/// Tells the coordinator.
+/// Reports an event to the coordinator.
 pub(crate) fn tell(queue: &str, event: Event) {
     let name = NAMES.iter().find(|(_, one)| *one == event).map_or("", |(name, _)| name);
-    // If nobody listens any more, our input has ended as well, and that stops us in order.
+    // A closed pipe means that the coordinator has ended. Then standard input ends as well, which
+    // stops this process in an orderly way.
     let _ = writeln!(std::io::stdout().lock(), "{queue} {name}");
 }
 
-/// What a worker has told of one queue.
+/// The numbers of events reported for one queue.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct QueueEvents {
     started: AtomicU64,
     ended: AtomicU64,
     kept: AtomicU64,
     again: AtomicU64,
 }
 
-/// What a worker has told.
+/// The numbers of events reported by one worker.
 #[derive(Debug, Default)]
-pub(crate) struct Diary {
-    pub(crate) files: Told,
-    pub(crate) totals: Told,
+pub(crate) struct WorkerEvents {
+    pub(crate) files: QueueEvents,
+    pub(crate) totals: QueueEvents,
 }
 
-impl Diary {
-    /// Takes in a line; false if it is not understood.
+impl WorkerEvents {
+    /// Counts the event in a line. Returns false if the line is not an event.
     pub(crate) fn note(&self, line: &str) -> bool {
         let Some((queue, name)) = line.split_once(' ') else { return false };
-        let told = match queue {
+        let counts = match queue {
             "files" => &self.files,
             "totals" => &self.totals,
             _ => return false,
         };
         let Some((_, event)) = NAMES.iter().find(|(one, _)| *one == name) else { return false };
-        told.counter(*event).fetch_add(1, Ordering::Relaxed);
+        counts.counter(*event).fetch_add(1, Ordering::Relaxed);
         true
     }
 }
 
-impl Told {
+impl QueueEvents {
     pub(crate) fn count(&self, event: Event) -> u64 {
         self.counter(event).load(Ordering::Relaxed)
     }
 
-    /// Attempts that have not ended.
+    /// Returns the number of attempts that have started and not ended.
     pub(crate) fn running(&self) -> u64 {
         self.count(Event::Started).saturating_sub(self.count(Event::Ended))
     }
@@ -83,14 +85,14 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use super::{Diary, Event};
+    use super::{Event, WorkerEvents};
 
     #[test]
-    fn what_is_told_is_understood() {
-        let diary = Diary::default();
-        assert!(diary.note("files started") && diary.note("files started"));
-        assert!(diary.note("files ended") && diary.note("totals again"));
-        assert!(!diary.note("files vanished") && !diary.note("mail started") && !diary.note(""));
-        assert_eq!((diary.files.running(), diary.totals.count(Event::Again)), (1, 1));
+    fn lines_are_counted_as_events() {
+        let events = WorkerEvents::default();
+        assert!(events.note("files started") && events.note("files started"));
+        assert!(events.note("files ended") && events.note("totals again"));
+        assert!(!events.note("files vanished") && !events.note("mail started") && !events.note(""));
+        assert_eq!((events.files.running(), events.totals.count(Event::Again)), (1, 1));
     }
 }

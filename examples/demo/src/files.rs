@@ -1,4 +1,4 @@
-//! Which files there are to count.
+//! Finds the files to count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,30 +10,30 @@ use std::process::Command;
 use poolder::prelude::Result;
 use serde::Deserialize;
 
-/// From this many files on, no further directory is looked into; the demo is to end today.
-const MOST: usize = 100_000;
-/// Larger files are left out: one of them would take longer than all others.
-const LARGEST: u64 = 64 * 1024 * 1024;
+/// The number of files from which on no further directory is read, so that the demo ends soon.
+const MAX_FILES: usize = 100_000;
+/// The largest file that is counted, in bytes. A larger one would take longer than all others.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What was found.
+/// The files found, and those left out.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// The files, in order.
+    /// The files, sorted by path.
     pub(crate) files: Vec<PathBuf>,
-    /// Reason → how much was left out for it, and the first of it.
+    /// Reason → the number of entries left out for it, and the path of the first.
     pub(crate) left_out: BTreeMap<String, (u64, PathBuf)>,
 }
 
 /// Finds every file under `dir`, or in the sources of the workspace's dependencies.
 ///
 /// # Errors
-/// The directory cannot be read, or holds no file; a sentence that says which.
+/// Returns an error that names the directory if it cannot be read or holds no file.
 pub(crate) fn find(dir: Option<&Path>) -> Result<Found> {
     let mut found = Found::default();
     match dir {
         Some(dir) => {
             let shown = dir.display();
-            // Absolute, because that is what is handed to other processes.
+            // Absolute, because other processes get the path.
             let root = dir.canonicalize().map_err(|error| format!("{shown}: {error}"))?;
             if !root.is_dir() {
                 return Err(format!("{shown} is not a directory").into());
@@ -56,20 +56,20 @@ pub(crate) fn find(dir: Option<&Path>) -> Result<Found> {
     Ok(found)
 }
 
-/// The extension of a file's name, for the table.
+/// Returns the extension of a file's name, for the table.
 pub(crate) fn extension(path: &Path) -> String {
     path.extension().map_or_else(|| "(none)".into(), |name| name.to_string_lossy().into_owned())
 }
 
 impl Found {
-    /// Without recursion: a tree may be deeper than the stack. Stays on one file system, so that it
-    /// does not get lost in /proc.
+    /// Walks a directory tree without recursion, because a tree may be deeper than the stack. Stays
+    /// on one file system, and so out of /proc.
     fn walk(&mut self, root: &Path) {
         let device = device(root);
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
-            if self.files.len() >= MOST {
-                let reason = format!("not looked into, {MOST} files being enough");
+            if self.files.len() >= MAX_FILES {
+                let reason = format!("not looked into, {MAX_FILES} files being enough");
                 self.leave_out(reason, folder);
                 continue;
             }
@@ -91,8 +91,8 @@ impl Found {
                         }
                     }
                     Ok(kind) if kind.is_file() => self.take(entry.path()),
-                    // A link leads to what is counted elsewhere, or out of the tree; a pipe to
-                    // nowhere.
+                    // A symbolic link leads to a file that is counted elsewhere or lies outside the
+                    // tree. A pipe or device has no content to count.
                     Ok(_) => self.leave_out("neither file nor directory".into(), entry.path()),
                     Err(error) => self.leave_out(unreadable(&error), entry.path()),
                 }
@@ -101,10 +101,10 @@ impl Found {
     }
 
     fn take(&mut self, path: PathBuf) {
-        // Opened, because permissions alone do not tell whether it can be.
+        // Opens the file: its permissions alone do not tell whether that works.
         match File::open(&path).and_then(|file| file.metadata()) {
-            Ok(about) if about.len() > LARGEST => {
-                self.leave_out(format!("larger than {} MiB", LARGEST >> 20), path);
+            Ok(about) if about.len() > MAX_BYTES => {
+                self.leave_out(format!("larger than {} MiB", MAX_BYTES >> 20), path);
             }
             Ok(_) => self.files.push(path),
             Err(error) => self.leave_out(unreadable(&error), path),
@@ -124,7 +124,7 @@ fn unreadable(error: &io::Error) -> String {
     format!("can not be read ({})", error.kind())
 }
 
-/// Where cargo has put the sources of the packages that this workspace is built from.
+/// Returns the directories of the packages that this workspace depends on.
 fn dependencies() -> Result<BTreeSet<PathBuf>> {
     #[derive(Deserialize)]
     struct Metadata {
@@ -133,7 +133,7 @@ fn dependencies() -> Result<BTreeSet<PathBuf>> {
     #[derive(Deserialize)]
     struct Package {
         manifest_path: PathBuf,
-        /// None for what is our own.
+        /// `None` for the packages of this workspace.
         source: Option<String>,
     }
 
@@ -141,7 +141,7 @@ fn dependencies() -> Result<BTreeSet<PathBuf>> {
     let about = String::from_utf8_lossy(&about);
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));
     let mut words = vec!["metadata", "--format-version", "1", "--locked"];
-    // Without it cargo would fetch the packages of all other systems too.
+    // Without this option cargo would download the packages of all other systems, too.
     words.extend(host.iter().flat_map(|host| ["--filter-platform", host]));
     let metadata: Metadata = serde_json::from_slice(&cargo(&words)?)?;
     let foreign = metadata.packages.into_iter().filter(|package| package.source.is_some());

@@ -1,13 +1,13 @@
-//! The two jobs and what runs them.
+//! The two jobs and their handlers.
 //!
 //! A job runs *at least* once. It runs again when its process dies after the work and before the
-//! server has heard of it, and in this demo that happens, on purpose. So each handler is safe to
-//! repeat:
+//! server has recorded the completion. This demo makes that happen on purpose. So each handler is
+//! safe to repeat:
 //!
-//! - the first stage only reads, and enqueues the second under an id of its own, *idempotently*:
-//!   however often a file is measured, one second-stage job comes of it;
-//! - the second stage *sets* what it knows of the file instead of adding to a sum ([`Tally`]): to
-//!   set the same value twice is to set it once.
+//! - the first stage only reads, and enqueues the second under a fixed id, *idempotently*: however
+//!   often a file is measured, its second-stage job is stored once;
+//! - the second stage *sets* the figures of the file instead of adding them to a sum ([`Tally`]):
+//!   setting the same value twice has the effect of setting it once.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -22,14 +22,14 @@ use crate::files::extension;
 use crate::measure::{Figures, file_key, measure};
 use crate::tally::Tally;
 
-/// For this long a repeated enqueue with the same id is the same job: longer than anything here
-/// could come late.
+/// The time during which a repeated enqueue with the same id stores nothing: longer than any
+/// repetition in this demo can be late.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// First stage: read, hash and count one file.
 ///
-/// It carries the name of the file, not its content: payloads live in Redis's memory. An
-/// [`OsString`] because a file's name need not be UTF-8.
+/// The job carries the path of the file, not its content, because payloads live in Redis's memory.
+/// The path is an [`OsString`] because it need not be UTF-8.
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "demo.count_file", queue = "files", attempts = 3, backoff = "1s", timeout = "1m")]
 pub(crate) struct CountFile {
@@ -41,7 +41,7 @@ pub(crate) struct CountFile {
 #[job(kind = "demo.add_up", queue = "totals", attempts = 10, timeout = "30s")]
 #[job(backoff = exponential("100ms", "10s"))]
 pub(crate) struct AddUp {
-    /// Names the file in the totals: see [`file_key`].
+    /// The key of the file in the totals: see [`file_key`].
     pub(crate) file: String,
     pub(crate) extension: String,
     pub(crate) figures: Figures,
@@ -51,11 +51,13 @@ pub(crate) struct AddUp {
 pub(crate) async fn count_file(job: CountFile, cx: Context) -> Result<Outcome> {
     let path = PathBuf::from(job.path);
     let (file, extension) = (file_key(&path), extension(&path));
-    // Reading and hashing block; the runtime's own threads have heartbeats and settlements to do.
+    // Reading and hashing block the thread. The runtime needs its own threads for heartbeats and
+    // settlements.
     let measured = tokio::task::spawn_blocking(move || measure(&path)).await?;
     let figures = match measured {
         Ok(figures) => figures,
-        // To try again would not bring it back. Any other error is retried as the job says above.
+        // A retry cannot bring a missing file back. Other errors are retried as the job's
+        // attributes say.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Cancel("the file is gone".into()));
         }
@@ -66,7 +68,7 @@ pub(crate) async fn count_file(job: CountFile, cx: Context) -> Result<Outcome> {
     Ok(Done)
 }
 
-/// Runs [`AddUp`]. Each slot owns a clone with a connection of its own, so nothing needs a lock.
+/// Runs [`AddUp`]. Each slot owns a clone with its own connection, so that no lock is needed.
 #[derive(Clone, Default)]
 pub(crate) struct AddUpWorker {
     tally: Option<Tally>,
@@ -85,7 +87,8 @@ impl Worker for AddUpWorker {
             Some(tally) => tally,
             None => Tally::from_env().await?,
         };
-        // After an error the connection is not put back: the next attempt opens another.
+        // After an error `tally` is dropped with its connection, and the next attempt opens a new
+        // one.
         let is_first = tally.set(&job).await?;
         self.tally = Some(tally);
         if !is_first {

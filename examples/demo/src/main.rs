@@ -1,7 +1,7 @@
-//! Real files, real processes, one of them killed, and every file counted once.
+//! Counts real files in real processes, kills one of them, and checks that every file counts once.
 //!
-//! `cargo xtask demo [DIR]` builds this program and runs it with a private server. By itself it is
-//! one process; it starts itself again for the others:
+//! `cargo xtask demo [DIR]` builds this program and runs it with a private server. The program is
+//! one process at first, and starts itself again for the others:
 //!
 //! - the **coordinator** ([`coordinator`], [`stage`]) finds the files, starts the processes, kills
 //!   one of them, draws the screen and checks the result;
@@ -9,8 +9,8 @@
 //! - the **workers** ([`worker`]) run the jobs ([`jobs`]): the first stage measures a file
 //!   ([`measure`]), the second adds it to the totals of its extension ([`tally`]).
 //!
-//! To learn how Poolder is used, read `jobs`, `tally`, `client` and `worker`; the rest is stage
-//! machinery.
+//! To learn how Poolder is used, read `jobs`, `tally`, `client` and `worker`. The other modules
+//! only run the demo.
 
 mod client;
 mod coordinator;
@@ -31,7 +31,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// In which role the program starts itself again; not for users.
+/// The environment variable that tells a child process its role. Users do not set it.
 const ROLE: &str = "POOLDER_DEMO_ROLE";
 
 const HELP: &str = "\

@@ -1,4 +1,4 @@
-//! What is to be known about a file; no queue in sight.
+//! Measures a file. This module does not use a queue.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What one file, or many of them, amount to.
+/// The measurements of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Figures {
     pub(crate) bytes: u64,
-    /// Runs of bytes that are not ASCII white space.
+    /// The number of runs of bytes that are not ASCII white space.
     pub(crate) words: u64,
-    /// SHA-256 of the content, in hex.
+    /// The SHA-256 of the content, in hex.
     pub(crate) hash: String,
 }
 
-/// Reads a file, hashes it and counts its words, in pieces: it never holds the whole file.
+/// Reads a file in pieces, hashes it and counts its words. Never holds the whole file in memory.
 pub(crate) fn measure(path: &Path) -> io::Result<Figures> {
     let mut file = File::open(path)?;
     let (mut bytes, mut words, mut in_word) = (0, 0, false);
@@ -43,7 +43,7 @@ pub(crate) fn measure(path: &Path) -> io::Result<Figures> {
     Ok(Figures { bytes, words, hash: hex(&hash.finalize()) })
 }
 
-/// A name for the file that is short, and text whatever the path is: the SHA-256 of its path.
+/// Returns a short key for a file, the SHA-256 of its path. It is text whatever bytes the path has.
 pub(crate) fn file_key(path: &Path) -> String {
     hex(&Sha256::digest(path.as_os_str().as_bytes()))
 }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_file_is_measured_across_the_borders_of_its_pieces() {
         let path = std::env::temp_dir().join(format!("poolder-demo-{}", std::process::id()));
-        // Longer than a piece, so that a word lies across the border of two.
+        // Longer than one piece, so that a word crosses the border of two pieces.
         let text = "  one two\n".repeat(10_000) + "\tthree";
         std::fs::write(&path, &text).expect("a file in the temporary directory");
         let figures = measure(&path);

@@ -1,5 +1,6 @@
-//! The other processes. Each is started with its standard input open; when that ends, because we
-//! are done or dead, it stops. So nothing outlives the demo, however it ends.
+//! The client and worker processes. Each is started with a pipe as its standard input, and stops
+//! when that pipe is closed, because the coordinator is done or has died. So no process outlives
+//! the demo.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -13,17 +14,17 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 
 use crate::ROLE;
-use crate::events::Diary;
+use crate::events::WorkerEvents;
 use crate::screen::Voice;
 use crate::space::Space;
 
-/// A worker that was told to stop and has not after this time is killed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time that a worker has to stop. After that it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A worker process.
 pub(crate) struct WorkerProcess {
     pub(crate) name: String,
-    pub(crate) diary: Arc<Diary>,
+    pub(crate) events: Arc<WorkerEvents>,
     child: Child,
     input: Option<ChildStdin>,
     readers: JoinSet<()>,
@@ -34,25 +35,25 @@ impl WorkerProcess {
         let name = format!("worker {number}");
         let role = if doomed { "doomed worker" } else { "worker" };
         let mut child = command(space, role)?.stdout(Stdio::piped()).spawn()?;
-        let diary = Arc::new(Diary::default());
+        let events = Arc::new(WorkerEvents::default());
         let mut readers = JoinSet::new();
-        let (notes, unknown, who) = (Arc::clone(&diary), voice.clone(), name.clone());
+        let (counts, unknown, sender) = (Arc::clone(&events), voice.clone(), name.clone());
         readers.spawn(read(child.stdout.take(), move |line| {
-            if !notes.note(&line) {
-                unknown.say(format!("{who} says: {line}"));
+            if !counts.note(&line) {
+                unknown.say(format!("{sender} says: {line}"));
             }
         }));
         readers.spawn(pass_on(child.stderr.take(), voice.clone(), name.clone()));
         let input = child.stdin.take();
-        Ok(Self { name, diary, child, input, readers })
+        Ok(Self { name, events, child, input, readers })
     }
 
-    /// Its process number; 0 once it has ended.
+    /// Returns the process id; 0 once the process has ended.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 
-    /// An error if it has ended by itself.
+    /// Returns an error if the process has ended by itself.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             Some(status) => Err(format!("{} ended early: {status}", self.name).into()),
@@ -60,23 +61,23 @@ impl WorkerProcess {
         }
     }
 
-    /// Ends it with SIGKILL: it can clean up nothing. Returns when it is gone and all that it has
-    /// told is known.
+    /// Kills the process with SIGKILL, so that it cannot clean up. Returns when the process has
+    /// ended and all events that it has reported are counted.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         self.child.kill().await?;
         while self.readers.join_next().await.is_some() {}
         Ok(())
     }
 
-    /// Tells it to finish and to leave in order.
+    /// Closes the standard input of the process, which makes it finish its jobs and stop.
     pub(crate) fn release(&mut self) {
         self.input = None;
     }
 
-    /// Waits until it has left. Returns when all that it has told is known.
+    /// Waits until the process has ended and all events that it has reported are counted.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         self.release();
-        match tokio::time::timeout(PATIENCE, self.child.wait()).await {
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(status) => expect_success(&self.name, status?)?,
             Err(_) => self.child.kill().await?,
         }
@@ -85,7 +86,7 @@ impl WorkerProcess {
     }
 }
 
-/// Starts a client process and tells it the files; ends when it has enqueued them all.
+/// Starts a client process and passes it the files. Returns when the client has enqueued them all.
 pub(crate) async fn enqueue(space: Space, voice: Voice, files: Arc<Vec<PathBuf>>) -> Result<()> {
     let mut child = command(&space, "client")?.spawn()?;
     let errors = pass_on(child.stderr.take(), voice, "client".into());
@@ -103,13 +104,13 @@ pub(crate) async fn enqueue(space: Space, voice: Voice, files: Arc<Vec<PathBuf>>
         Result::Ok(())
     };
     let (written, ()) = tokio::join!(write, errors);
-    // Why it ended says more than that it could not be written to.
+    // The exit status says more than the write error that it causes.
     expect_success("the client", child.wait().await?)?;
     written
 }
 
-/// This program in another role. Away from the terminal's process group: at Ctrl-C the coordinator
-/// decides what becomes of the others.
+/// Returns a command that runs this program in another role. The process gets its own process
+/// group: at Ctrl-C only the coordinator receives the signal, and decides when the others end.
 fn command(space: &Space, role: &str) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command

@@ -1,4 +1,4 @@
-//! How far the queues are, by the server's own counters.
+//! The progress of both queues, read from the counters that Poolder keeps in Redis.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use crate::space::Space;
 pub(crate) struct Counters {
     pub(crate) completed: u64,
     pub(crate) cancelled: u64,
-    /// Jobs that died: out of attempts, or taken for killers.
+    /// Jobs that died: out of attempts, or after too many crashes of their processes.
     pub(crate) buried: u64,
-    /// Attempts that failed and are repeated.
+    /// Attempts that failed and were retried.
     pub(crate) retried: u64,
-    /// Times that a job was taken from a dead node.
+    /// Jobs taken over from dead nodes.
     pub(crate) rescued: u64,
 }
 
 impl Counters {
-    /// Jobs whose fate is decided.
+    /// Returns the number of jobs that have ended.
     pub(crate) fn settled(&self) -> u64 {
         self.completed + self.cancelled + self.buried
     }
@@ -43,13 +43,13 @@ impl Progress {
         self.files.rescued + self.totals.rescued
     }
 
-    /// True when every file has gone through both stages.
+    /// Returns true when every file has gone through both stages.
     pub(crate) fn is_complete(&self, files: u64) -> bool {
         self.files.settled() >= files && self.totals.settled() >= self.files.completed
     }
 }
 
-/// Reads the counters.
+/// A reader of the counters.
 pub(crate) struct Gauge {
     connection: MultiplexedConnection,
     keys: [String; 2],
@@ -77,8 +77,8 @@ fn counters(values: [Option<u64>; 5]) -> Counters {
     Counters { completed, cancelled, buried, retried, rescued }
 }
 
-/// Jobs per second, over the time in which there was something to do: waiting for the news that a
-/// node is dead says nothing about speed.
+/// Measures jobs per second over the time in which jobs ended. The wait until a node is declared
+/// dead says nothing about speed and does not count.
 pub(crate) struct Meter {
     last: (Instant, u64),
     busy: Duration,
@@ -89,7 +89,7 @@ impl Meter {
         Self { last: (Instant::now(), 0), busy: Duration::ZERO }
     }
 
-    /// Takes in how many jobs are settled by now.
+    /// Records that `settled` jobs have ended by now.
     pub(crate) fn note(&mut self, settled: u64) {
         let (at, before) = std::mem::replace(&mut self.last, (Instant::now(), settled));
         if settled > before {
@@ -97,7 +97,7 @@ impl Meter {
         }
     }
 
-    /// Whole jobs per second so far; none as long as there is little to go by.
+    /// Returns whole jobs per second; `None` until half a second of work has been measured.
     pub(crate) fn rate(&self) -> Option<u64> {
         let millis = u64::try_from(self.busy.as_millis()).unwrap_or(u64::MAX);
         (millis >= 500).then(|| self.last.1 * 1_000 / millis)

@@ -1,4 +1,4 @@
-//! The table, and whether it is right.
+//! The table of totals, and the check against a plain count.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,9 +10,9 @@ use crate::files::extension;
 use crate::measure::{Figures, file_key, measure};
 use crate::tally::Counted;
 
-/// The table has a line of its own for so many extensions.
+/// The number of extensions with a line of their own in the table.
 const LINES: usize = 12;
-/// So many differences are shown.
+/// The number of differences that are printed.
 const SHOWN: usize = 5;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +22,7 @@ struct Sum {
     words: u64,
 }
 
-/// Counts the same files without any queue: one process, one after the other.
+/// Counts the same files in one process, one after the other, without a queue.
 pub(crate) fn plain_count(files: &[impl AsRef<Path>]) -> Result<Counted> {
     let mut counted = Counted::new();
     for path in files.iter().map(AsRef::as_ref) {
@@ -32,7 +32,7 @@ pub(crate) fn plain_count(files: &[impl AsRef<Path>]) -> Result<Counted> {
     Ok(counted)
 }
 
-/// Everything in which the two counts are not the same, file by file.
+/// Returns the differences between the two counts, file by file.
 pub(crate) fn differences(
     files: &[impl AsRef<Path>],
     queue: &Counted,
@@ -68,7 +68,7 @@ fn tell(counted: Option<&(String, Figures)>) -> String {
     )
 }
 
-/// The totals per extension, those with the most files first.
+/// Returns the table of totals per extension, those with the most files first.
 pub(crate) fn table(counted: &Counted) -> String {
     let mut sums = BTreeMap::<&str, Sum>::new();
     for (extension, figures) in counted.values() {
@@ -83,7 +83,7 @@ pub(crate) fn table(counted: &Counted) -> String {
     sums.sort_by(|(_, a), (_, b)| b.files.cmp(&a.files).then(b.bytes.cmp(&a.bytes)));
     let mut all = Sum::default();
     sums.iter().for_each(|(_, sum)| all.add(*sum));
-    // A line "other" for a single one would say less in the same space.
+    // A line "other" for a single extension would take as much space as that extension's own line.
     if sums.len() > LINES + 1 {
         let rest = sums.split_off(LINES);
         let mut other = Sum::default();
@@ -111,7 +111,7 @@ fn row(name: &str, files: &str, bytes: &str, words: &str) -> String {
     format!("{name:16} {files:>10} {bytes:>16} {words:>14}\n")
 }
 
-/// An extension is whatever follows the last dot, which may be anything.
+/// Shortens an extension, which is any text after the last dot, to 16 printable characters.
 fn shorten(name: &str) -> String {
     let mut short: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if let Some((at, _)) = short.char_indices().nth(16) {

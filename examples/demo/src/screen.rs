@@ -1,5 +1,5 @@
-//! What is seen while it runs: bars at a terminal, plain lines elsewhere. All of it goes to
-//! standard error; standard output is for the result.
+//! The progress display: bars at a terminal, plain lines elsewhere. Both go to standard error,
+//! because standard output is for the result.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -9,18 +9,18 @@ use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::progress::Progress;
 
-/// Without a terminal, a line this often.
+/// The time between two lines when there is no terminal.
 const PERIOD: Duration = Duration::from_secs(2);
 const STAGES: [&str; 2] = ["read, hash, count", "add up"];
 
-/// Says a line, above the bars if there are any. Cheap to clone.
+/// Prints lines, above the bars if there are any. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Voice(Option<MultiProgress>);
 
 impl Voice {
     pub(crate) fn say(&self, line: impl Display) {
         match &self.0 {
-            // A terminal that went away is no reason to stop.
+            // A closed terminal does not stop the demo.
             Some(bars) => drop(bars.println(line.to_string())),
             None => eprintln!("{line}"),
         }
@@ -39,7 +39,7 @@ struct Bars {
     status: ProgressBar,
 }
 
-/// What was shown last.
+/// The last line printed.
 #[derive(Default)]
 struct Shown {
     at: Option<Instant>,
@@ -48,7 +48,7 @@ struct Shown {
 }
 
 impl Screen {
-    /// For so many files.
+    /// Creates the display for this number of files.
     pub(crate) fn new(files: u64) -> Self {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if !std::io::stderr().is_terminal() || is_dumb {
@@ -76,7 +76,7 @@ impl Screen {
         self.voice.say(line);
     }
 
-    /// Shows how far both stages are, how fast, and what is being waited for.
+    /// Shows the progress and speed of both stages, and the current status.
     pub(crate) fn show(
         &mut self,
         progress: &Progress,
@@ -117,7 +117,7 @@ impl Screen {
         }
     }
 
-    /// Leaves the bars as they are, and takes the status away.
+    /// Leaves the bars on the screen and removes the status.
     pub(crate) fn close(&mut self) {
         if let Some(bars) = self.bars.take() {
             bars.status.finish_and_clear();
@@ -131,7 +131,7 @@ fn speed(rate: Option<u64>) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates above are right; if one were not, the default would still show something.
+    // The templates are valid; if one were not, the default style would be used.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("█▉▊▋▌▍▎▏ ")

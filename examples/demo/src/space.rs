@@ -1,4 +1,4 @@
-//! Where the demo lives: a server, and a namespace of its own on it.
+//! The server of the demo, and the namespace of this run.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +9,8 @@ use redis::aio::MultiplexedConnection;
 const URL: &str = "POOLDER_REDIS_URL";
 const NAMESPACE: &str = "POOLDER_NAMESPACE";
 
-/// Redis answers in less than a millisecond, but this machine may have much else to do: the
-/// client's own limit of half a second would be too little.
+/// The limit for an answer. Redis answers in less than a millisecond, but a busy machine may take
+/// longer than the client's default of half a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A namespace on a server.
@@ -21,14 +21,14 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    /// A new one, on the server of the environment: nothing that is already there is touched.
+    /// Returns a new namespace on the server of the environment. Existing keys are not touched.
     pub(crate) fn fresh() -> Self {
         let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let namespace = format!("demo-{}-{}", std::process::id(), since_1970.as_millis());
         Self { url: url(), namespace }
     }
 
-    /// The one that [`Space::environment`] handed down.
+    /// Returns the namespace that the parent process passed on with [`Space::environment`].
     pub(crate) fn from_env() -> Result<Self> {
         Ok(Self { url: url(), namespace: std::env::var(NAMESPACE)? })
     }
@@ -37,12 +37,12 @@ impl Space {
         &self.namespace
     }
 
-    /// What a process of this demo has to have in its environment; `Client::from_env` reads it.
+    /// Returns the environment of the demo's processes. `Client::from_env` reads it.
     pub(crate) fn environment(&self) -> [(&'static str, &str); 2] {
         [(URL, &self.url), (NAMESPACE, &self.namespace)]
     }
 
-    /// A connection of the example's own.
+    /// Opens a connection of the example, besides those of Poolder's client.
     pub(crate) async fn connect(&self) -> Result<MultiplexedConnection> {
         let client = redis::Client::open(self.url.as_str())?;
         let patient = AsyncConnectionConfig::new()
@@ -51,7 +51,7 @@ impl Space {
         Ok(client.get_multiplexed_async_connection_with_config(&patient).await?)
     }
 
-    /// Removes all keys of the namespace: on a server that is not private they would stay.
+    /// Removes all keys of the namespace. On a server that is not private they would remain.
     pub(crate) async fn clear(&self) -> Result<()> {
         let clear = async {
             let mut connection = self.connect().await?;
@@ -78,7 +78,7 @@ impl Space {
     }
 }
 
-/// As `Client::from_env` finds it.
+/// Returns the URL of the server, with the same default as `Client::from_env`.
 fn url() -> String {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let url = set(URL).or_else(|| set("REDIS_URL"));

@@ -1,4 +1,5 @@
-//! The play: a client and three workers; one is killed, another steps in, its jobs are rescued.
+//! Runs the demo: a client enqueues, three workers run jobs, one is killed, a fourth replaces it,
+//! and the jobs of the dead worker are rescued.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,34 +16,35 @@ use crate::progress::{Gauge, Meter, Progress};
 use crate::screen::Screen;
 use crate::space::Space;
 
-/// The counters are read this often.
+/// The interval at which the counters are read.
 const TICK: Duration = Duration::from_millis(100);
-/// The kill does not wait longer than this: jobs that are kept too long time out.
+/// The longest time before the kill: jobs kept longer would reach their timeout.
 const LATEST_KILL: Duration = Duration::from_secs(5);
-/// When nothing has moved for so long, something is wrong.
+/// The time without progress after which the demo gives up.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// What is to be said when it is over.
+/// The figures of a finished run.
 pub(crate) struct Played {
     pub(crate) progress: Progress,
     /// Jobs per second while there was work.
     pub(crate) rate: Option<u64>,
-    /// Attempts that were started, in all workers.
+    /// Attempts started, in all workers.
     pub(crate) started: u64,
-    /// Second-stage jobs that had been added up before.
+    /// Second-stage jobs whose file had already been added to the totals.
     pub(crate) again: u64,
 }
 
-/// Where in the play we are.
-enum Act {
-    /// Only the worker that will be killed is there, so that it surely gets a job.
+/// The phase of a run.
+enum Phase {
+    /// Only the worker that will be killed runs, so that it certainly gets jobs.
     Alone,
-    /// Three workers share the work, since then.
+    /// Three workers share the work, since this time.
     Together(Instant),
-    /// One is dead since then, and holds jobs that nobody else may run yet. So many were rescued
-    /// when we last looked: the two queues are seen to one after the other.
-    Bereaved(Instant, u64),
-    /// Its jobs were given to others.
+    /// One worker has been dead since this time, and other workers may not run its jobs yet. The
+    /// number is that of the jobs rescued at the last look: the leaders rescue one queue after the
+    /// other.
+    OneKilled(Instant, u64),
+    /// The jobs of the dead worker have been rescued.
     Rescued,
 }
 
@@ -54,7 +56,7 @@ pub(crate) struct Stage<'s> {
     gauge: Gauge,
     doomed: WorkerProcess,
     workers: Vec<WorkerProcess>,
-    act: Act,
+    phase: Phase,
     progress: Progress,
     meters: [Meter; 3],
 }
@@ -76,13 +78,13 @@ impl<'s> Stage<'s> {
             gauge,
             doomed,
             workers: vec![],
-            act: Act::Alone,
+            phase: Phase::Alone,
             progress: Progress::default(),
             meters,
         })
     }
 
-    /// Plays to the end: every job's fate is decided, all workers have stopped in order.
+    /// Runs until all jobs have ended and all workers have stopped.
     pub(crate) async fn play(mut self) -> Result<Played> {
         self.say_that_it_starts(&self.doomed);
         let mut client = JoinSet::new();
@@ -103,13 +105,13 @@ impl<'s> Stage<'s> {
                 let seconds = STALLED.as_secs();
                 return Err(format!("nothing has moved for {seconds} s: giving up").into());
             }
-            self.act().await?;
+            self.advance().await?;
             self.show();
         }
         self.close().await
     }
 
-    /// Reads the counters; true if one of them has changed.
+    /// Reads the counters. Returns true if one of them has changed.
     async fn look(&mut self) -> Result<bool> {
         self.workers.iter_mut().try_for_each(WorkerProcess::check)?;
         let before = std::mem::replace(&mut self.progress, self.gauge.read().await?);
@@ -120,25 +122,25 @@ impl<'s> Stage<'s> {
         Ok(before != self.progress)
     }
 
-    /// Goes on to the next act when it is time.
-    async fn act(&mut self) -> Result<()> {
-        match self.act {
-            Act::Alone => {
+    /// Enters the next phase when it is time.
+    async fn advance(&mut self) -> Result<()> {
+        match self.phase {
+            Phase::Alone => {
                 self.doomed.check()?;
-                if self.doomed.diary.files.count(Event::Started) > 0 {
+                if self.doomed.events.files.count(Event::Started) > 0 {
                     self.start(2)?;
                     self.start(3)?;
-                    self.act = Act::Together(Instant::now());
+                    self.phase = Phase::Together(Instant::now());
                 }
             }
-            Act::Together(since) => {
+            Phase::Together(since) => {
                 self.doomed.check()?;
                 if self.is_time_to_kill(since) {
                     let pid = self.doomed.pid();
                     self.doomed.kill().await?;
-                    let diary = &self.doomed.diary;
-                    let held = diary.files.running() + diary.totals.running();
-                    self.act = Act::Bereaved(Instant::now(), 0);
+                    let events = &self.doomed.events;
+                    let held = events.files.running() + events.totals.running();
+                    self.phase = Phase::OneKilled(Instant::now(), 0);
                     self.screen.say(format!(
                         "worker 1 (process {pid}) is killed with SIGKILL in the middle of {held} \
                          jobs"
@@ -146,30 +148,30 @@ impl<'s> Stage<'s> {
                     self.start(4)?;
                 }
             }
-            Act::Bereaved(since, before) => {
+            Phase::OneKilled(since, before) => {
                 let rescued = self.progress.rescued();
                 if rescued > before && !self.progress.is_complete(self.count) {
-                    self.act = Act::Bereaved(since, rescued);
+                    self.phase = Phase::OneKilled(since, rescued);
                 } else if rescued > 0 {
                     let seconds = since.elapsed().as_secs_f32();
                     self.screen.say(format!(
                         "{rescued} jobs of the dead worker are rescued, {seconds:.1} s after the \
                          kill"
                     ));
-                    self.act = Act::Rescued;
+                    self.phase = Phase::Rescued;
                 }
             }
-            Act::Rescued => {}
+            Phase::Rescued => {}
         }
         Ok(())
     }
 
-    /// A quarter of the way, or when the others have left nothing else to do, or after a while; and
-    /// never before the worker has something to lose.
+    /// Returns true after a quarter of the files, when the other workers have nothing else to do,
+    /// or after [`LATEST_KILL`], but never before the worker keeps a job.
     fn is_time_to_kill(&self, since: Instant) -> bool {
-        let (told, settled) = (&self.doomed.diary.files, self.progress.files.settled());
-        let is_far = settled >= self.count / 4 || settled + told.running() >= self.count;
-        told.count(Event::Kept) > 0 && (is_far || since.elapsed() > LATEST_KILL)
+        let (events, settled) = (&self.doomed.events.files, self.progress.files.settled());
+        let is_far = settled >= self.count / 4 || settled + events.running() >= self.count;
+        events.count(Event::Kept) > 0 && (is_far || since.elapsed() > LATEST_KILL)
     }
 
     fn start(&mut self, number: u32) -> Result<()> {
@@ -184,13 +186,13 @@ impl<'s> Stage<'s> {
     }
 
     fn show(&mut self) {
-        let status = match self.act {
-            Act::Alone => "worker 1 starts, the client enqueues",
-            Act::Together(_) => "three workers at work; one of them will be killed",
-            Act::Bereaved(..) => {
+        let status = match self.phase {
+            Phase::Alone => "worker 1 starts, the client enqueues",
+            Phase::Together(_) => "three workers at work; one of them will be killed",
+            Phase::OneKilled(..) => {
                 "waiting for the dead worker's jobs: after about 10 s of silence it counts as dead"
             }
-            Act::Rescued => "three workers finish",
+            Phase::Rescued => "three workers finish",
         };
         let [files, totals, _] = &self.meters;
         self.screen.show(&self.progress, [files.rate(), totals.rate()], status);
@@ -201,13 +203,13 @@ impl<'s> Stage<'s> {
         for worker in &mut self.workers {
             worker.stop().await?;
         }
-        let diaries = self.workers.iter().chain([&self.doomed]).map(|worker| &worker.diary);
+        let all_events = self.workers.iter().chain([&self.doomed]).map(|worker| &worker.events);
         let (mut started, mut again) = (0, 0);
-        for diary in diaries {
-            started += diary.files.count(Event::Started) + diary.totals.count(Event::Started);
-            again += diary.totals.count(Event::Again);
+        for events in all_events {
+            started += events.files.count(Event::Started) + events.totals.count(Event::Started);
+            again += events.totals.count(Event::Again);
         }
-        // Read once more: the last jobs were still running when the others were done.
+        // A last look: jobs may have ended since the loop did.
         let progress = self.gauge.read().await?;
         let [_, _, all] = &self.meters;
         Ok(Played { progress, rate: all.rate(), started, again })

@@ -1,9 +1,9 @@
-//! The totals, in the same Redis but by a client of the example's own: an application's database
-//! that happens to be Redis.
+//! The totals, which this example keeps in the same Redis with its own client, as an application
+//! would keep its data in a database.
 //!
 //! `HINCRBY totals:rs words 120` would be shorter, and wrong: a job that runs twice would be
-//! counted twice. So nothing is added while jobs run. Each file *sets* its own field, which is the
-//! same however often it is done, and the sum is made when it is read:
+//! counted twice. So nothing is added while jobs run. Each file *sets* its own field, which has the
+//! same effect however often it is done, and the sum is computed when the totals are read:
 //!
 //! ```text
 //! HSET <namespace>:totals:rs <file> "<bytes> <words> <hash>"
@@ -29,7 +29,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// The totals of the demo that this process belongs to.
+    /// Returns the totals of the demo that this process belongs to.
     pub(crate) async fn from_env() -> Result<Self> {
         Self::of(&Space::from_env()?).await
     }
@@ -39,7 +39,7 @@ impl Tally {
         Ok(Self { connection, prefix: format!("{}:totals", space.namespace()) })
     }
 
-    /// Sets what is known of a file; false if it had been set before.
+    /// Sets the figures of a file. Returns false if they had been set before.
     pub(crate) async fn set(&mut self, file: &AddUp) -> Result<bool> {
         let AddUp { file, extension, figures } = file;
         let Figures { bytes, words, hash } = figures;
@@ -53,7 +53,7 @@ impl Tally {
         Ok(is_first)
     }
 
-    /// Everything that was set.
+    /// Returns all files that were set.
     pub(crate) async fn read(&mut self) -> Result<Counted> {
         let mut counted = Counted::new();
         let extensions: Vec<String> =

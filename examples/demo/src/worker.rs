@@ -11,15 +11,15 @@ use crate::jobs::{AddUpWorker, count_file};
 
 /// Slots per pool and process.
 const SLOTS: usize = 8;
-/// So many jobs of each pool the doomed worker does not let go of.
+/// The number of jobs per pool that the doomed worker keeps running until it is killed.
 const KEPT: u32 = 4;
 
-/// A worker that was told to stop is gone after this time, in order or not: if the coordinator died,
-/// so did a private server, and a node would wait for it to come back.
-const LAST_MOMENT: Duration = Duration::from_secs(5);
+/// The time after which a stopping worker exits in any case. If the coordinator has died, a private
+/// server has died with it, and the node would wait for the server to return.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs jobs until standard input ends, which it does when the coordinator is done, or dead.
-/// (A service of its own would say `.run()`, and stop at SIGTERM or Ctrl-C.)
+/// Runs jobs until standard input ends, because the coordinator is done or has died. A service
+/// would call `.run()` instead, which stops at SIGTERM or Ctrl-C.
 pub(crate) async fn run(doomed: bool) -> Result<()> {
     let pool = |name: &str| {
         let pool = Pool::new(name).size(SLOTS).middleware(Report);
@@ -36,15 +36,15 @@ pub(crate) async fn run(doomed: bool) -> Result<()> {
 
 async fn end_of_input() {
     let mut byte = [0];
-    // An error is an end, too.
+    // A read error counts as the end of the input, too.
     while tokio::io::stdin().read(&mut byte).await.is_ok_and(|length| length > 0) {}
     tokio::spawn(async {
-        tokio::time::sleep(LAST_MOMENT).await;
+        tokio::time::sleep(EXIT_TIMEOUT).await;
         std::process::exit(1);
     });
 }
 
-/// Tells the coordinator of every attempt. Middleware wraps all workers of a pool.
+/// Reports every attempt to the coordinator. A middleware wraps all workers of a pool.
 struct Report;
 
 impl Middleware for Report {
@@ -56,9 +56,9 @@ impl Middleware for Report {
     }
 }
 
-/// Makes the demo certain instead of lucky. The first jobs of the doomed worker do all of their
-/// work, and then do not end: their effects are in Redis, the news that they are done is not. So
-/// the kill always meets a process that holds jobs, and at the worst moment there is.
+/// Keeps the first jobs of the doomed worker running after they have done all their work. Their
+/// effects are in Redis, their completions are not. So the kill always hits a process that holds
+/// jobs, at the worst moment.
 #[derive(Default)]
 struct KeepSome {
     kept: AtomicU32,

@@ -1,6 +1,6 @@
-//! Rows that come from anywhere are loaded into SQLite a thousand at a time, each batch in one
-//! transaction, once, however often it is tried. Run it: `cargo run --release`, in this folder;
-//! a number after `--` says how many rows. It starts a private Redis unless `POOLDER_REDIS_URL`
+//! Loads rows into SQLite a thousand at a time. Each batch is one transaction that takes effect
+//! once, however often the batch is tried. Run it in this folder with `cargo run --release`; a
+//! number after `--` sets the number of rows. It starts a private Redis unless `POOLDER_REDIS_URL`
 //! names one.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ struct Loader {
     connection: Option<Connection>,
 }
 
-/// Each slot opens a connection of its own.
+/// Each slot opens its own connection.
 impl Clone for Loader {
     fn clone(&self) -> Self {
         Self { database: self.database.clone(), connection: None }
@@ -48,9 +48,10 @@ impl BatchWorker for Loader {
             }
         }
         let connection = self.connection.as_mut().ok_or("no connection")?;
-        // SQLite blocks: tokio moves what else this thread has to do.
+        // SQLite blocks the thread: tokio moves the other tasks of this thread to another one.
         tokio::task::block_in_place(|| load(connection, &batch.key(), &rows))?;
-        // What a crash between the commit and the settlement looks like to the next attempt.
+        // Imitates a crash between the commit and the settlement: the next attempt finds the rows
+        // loaded.
         if cx.attempt() == 1 && cx.id().as_bytes()[15] % 10 == 0 {
             return Err("the reply to the commit was lost".into());
         }
@@ -58,7 +59,8 @@ impl BatchWorker for Loader {
     }
 }
 
-/// Loads the rows and notes the batch in the same transaction; a batch that is noted was loaded.
+/// Inserts the rows and records the key of the batch in the same transaction. A batch whose key is
+/// recorded has been loaded and is not loaded again.
 fn load(connection: &mut Connection, batch: &str, rows: &[(usize, Row)]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let note = "INSERT OR IGNORE INTO batches (key) VALUES (?1)";
@@ -74,7 +76,7 @@ fn load(connection: &mut Connection, batch: &str, rows: &[(usize, Row)]) -> rusq
 fn open(database: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(database)?;
     connection.busy_timeout(Duration::from_secs(10))?;
-    // The plain durable settings: every commit is on the disk.
+    // SQLite's default settings are durable: every commit is on disk.
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, city TEXT, degrees REAL);
          CREATE TABLE IF NOT EXISTS batches (key TEXT PRIMARY KEY);",
@@ -87,7 +89,7 @@ fn row(id: u64) -> Row {
     Row { id, city: format!("city {}", id % 977), degrees }
 }
 
-/// Rows per second when each is a transaction of its own, without any queue in front.
+/// Returns rows per second when each row is a transaction, without a queue.
 fn one_by_one(database: &Path, count: u64) -> rusqlite::Result<f64> {
     let connection = open(database)?;
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The web side: it knows the client and the type of the job, and no worker.
+//! The web server. It knows the client and the job type, but no worker.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::jobs::Welcome;
 
-/// The routes. The client is cheap to clone: all clones share one connection.
+/// Returns the routes. The client is cheap to clone: all clones share one connection.
 pub(crate) fn router(client: Client) -> Router {
     Router::new().route("/users", post(create_user)).with_state(client)
 }
@@ -21,7 +21,8 @@ struct NewUser {
     name: String,
 }
 
-/// Accepts a user and answers at once; the welcome goes out later, whatever happens to us.
+/// Accepts a user and answers at once. The welcome is sent later by a worker, even if this process
+/// ends.
 async fn create_user(State(client): State<Client>, Json(user): Json<NewUser>) -> Response {
     match client.enqueue(Welcome { name: user.name }).await {
         Ok(receipt) => {
@@ -32,7 +33,8 @@ async fn create_user(State(client): State<Client>, Json(user): Json<NewUser>) ->
         Err(error) if error.is_invalid() => {
             (StatusCode::BAD_REQUEST, error.to_string()).into_response()
         }
-        // Refused: nothing was stored. Unknown: it may be; the caller decides whether to repeat.
+        // Refused: the job was not stored. Unknown: it may have been. The caller decides whether to
+        // repeat.
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Welcome {
     pub(crate) name: String,
 }
 
-/// Runs welcomes; tells when one is done, if somebody listens.
+/// Returns the pool that sends welcomes. After each one it sends a message on `tell`, if given.
 pub(crate) fn pool(tell: Option<mpsc::Sender<()>>) -> Pool {
     let welcome = worker_fn(move |job: Welcome, cx: Context| {
         let tell = tell.clone();

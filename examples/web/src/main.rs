@@ -1,7 +1,7 @@
-//! A web service that answers at once and leaves the work to others.
+//! A web service that answers at once and leaves the work to worker processes.
 //!
 //! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues;
-//! - `web worker` runs the jobs, in as many processes as you like;
+//! - `web worker` runs the jobs, in any number of processes;
 //! - `web try` does both in one process, sends itself a request, and ends.
 
 mod handlers;
@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Serves, works, and sends one request.
+/// Runs server and worker in this process, and sends one request.
 async fn try_it(client: Client) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
