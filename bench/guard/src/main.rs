@@ -1,9 +1,9 @@
-//! Does one thing a number of times, for callgrind to count the instructions: twice, with
-//! different numbers, so that the difference is what the thing costs and start and end are not in
-//! it. One thread, and a server of our own in a process of its own whose replies are always the
-//! same: the same source gives the same count, on a busy machine as on a quiet one.
+//! Repeats one operation, so that callgrind can count the instructions. The guard runs twice with
+//! different counts: the difference is the cost of the operation, without start and end of the
+//! process. It uses one thread, and a scripted server in another process whose replies are always
+//! the same. So the same source gives the same count, on a busy machine as on a quiet one.
 //!
-//! `bench-guard serve PATH` is that server; `bench-guard PATH WHAT COUNT` counts.
+//! `bench-guard serve PATH` is that server; `bench-guard PATH WHAT COUNT` runs the operation.
 
 mod script;
 
@@ -17,7 +17,7 @@ use poolder_core::policy::decide::Transition;
 use poolder_core::{Lane, Partition, QueueName};
 use serde::{Deserialize, Serialize};
 
-/// How many jobs a claim brings.
+/// The number of jobs that a claim brings.
 const BATCH: usize = 64;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +37,8 @@ fn main() -> std::result::Result<(), AnyError> {
     match words.as_slice() {
         [serve, path] if serve == "serve" => runtime.block_on(script::serve(path)),
         [path, what, count] => runtime.block_on(async {
-            // A command that the scripted server does not know must not end in a wait for ever.
+            // The scripted server may not know a new command, and then the operation would wait
+            // without end.
             let work = work(path, what, count.parse()?);
             tokio::time::timeout(Duration::from_secs(60), work).await?
         }),
@@ -84,7 +85,7 @@ fn job(n: usize) -> Bench {
     Bench(Payload::new(n as u64, 100))
 }
 
-/// Claims so many jobs, 64 at a time, and settles each batch with the next claim if asked to.
+/// Claims `count` jobs, 64 at a time. With `settle`, each claim also settles the jobs before it.
 async fn claims(client: &Client, count: usize, settle: bool) -> std::result::Result<(), AnyError> {
     let partition = Partition::first(QueueName::new("bench")?);
     let limits = DeadLimits::default();

@@ -7,7 +7,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::job;
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub async fn serve(path: &str) -> Result<(), crate::AnyError> {
     let listener = UnixListener::bind(path)?;
     println!("ready");
@@ -18,7 +18,7 @@ pub async fn serve(path: &str) -> Result<(), crate::AnyError> {
     }
 }
 
-/// A job as it is stored.
+/// Returns a job in its stored form.
 fn envelope() -> Result<Vec<u8>, poolder::Error> {
     use poolder::{Job, Policy};
     let (id, job) = (poolder::JobId::from_bytes([7; 16]), job(7));
@@ -40,7 +40,8 @@ async fn talk(stream: UnixStream, envelope: Vec<u8>) -> io::Result<()> {
     loop {
         let words = command(&mut input).await?;
         answer(&words, &envelope, &mut claimed, &mut out);
-        // A pipeline's replies go out together, so that they arrive in the same pieces each time.
+        // The replies of a pipeline go out together, so that they arrive in the same pieces each
+        // time.
         if input.buffer().is_empty() {
             output.write_all(&out).await?;
             out.clear();
@@ -85,12 +86,12 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
         ),
         ("CLIENT", "ID") => out.extend(b":7\r\n"),
         ("CONFIG", _) | ("XPENDING", _) | ("ZRANGE", _) => out.extend(b"*0\r\n"),
-        // Nothing was ordered.
+        // No cancellations are stored.
         ("HMGET", _) => {
             out.extend(format!("*{}\r\n", words.len() - 2).as_bytes());
             (2..words.len()).for_each(|_| out.extend(b"$-1\r\n"));
         }
-        // All that is asked for is there.
+        // All commands in question exist.
         ("COMMAND", "INFO") => {
             out.extend(format!("*{}\r\n", words.len() - 2).as_bytes());
             (2..words.len()).for_each(|_| out.extend(b"*1\r\n$1\r\nx\r\n"));
@@ -125,17 +126,17 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
     }
 }
 
-/// Scripts are told apart by their numbers of keys and arguments, as their headers have them.
+/// Tells scripts apart by their numbers of keys and arguments, which their headers list.
 fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
     let keys: usize =
         words.get(2).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok()).unwrap_or(0);
     let named = |at: usize, name: &[u8]| words.get(at).is_some_and(|key| key.ends_with(name));
     match keys {
-        // complete.lua: all are done, and a thousand wait in the fourth lane …
+        // complete.lua: all jobs are completed, and a thousand wait in the fourth lane.
         7 => out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n"),
-        // … where anybody wants to know it.
+        // complete.lua without depths, when the client does not ask for them.
         2 if words.len() > 8 => out.extend(b"*1\r\n$2\r\nOK\r\n"),
-        // leader_elect.lua: somebody else leads, so that no other duty is done here.
+        // leader_elect.lua: another node leads, so that this one has no duties of a leader.
         2 if named(3, b":leader") => out.extend(b"*3\r\n:0\r\n:1\r\n$5\r\nother\r\n"),
         // pool_join.lua: no addressed pool has this name.
         2 if named(4, b":members") => {

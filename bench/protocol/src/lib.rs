@@ -1,10 +1,10 @@
-//! What the runner and a contender say to each other.
+//! The protocol between the runner and a contender.
 //!
-//! A contender is a process of its own, so that its CPU time can be told from the runner's. It is
+//! A contender is a separate process, so that its CPU time can be told from the runner's. It is
 //! started with an [`Order`] as JSON in its only argument, prepares (connects, fills a backlog) and
-//! prints `ready`; the runner notes what the server has done so far and writes `go`; the contender
-//! works and prints `done` and a [`Report`] as JSON; the runner notes the server's figures again
-//! and ends the process. What a contender cannot do it answers with `not-run` and the reason.
+//! prints `ready`. The runner records the server's figures and writes `go`. The contender works and
+//! prints `done` and a [`Report`] as JSON. The runner records the server's figures again and ends
+//! the process. A contender that does not support the work answers with `not-run` and the reason.
 
 mod meter;
 pub mod peer;
@@ -15,46 +15,48 @@ use serde::{Deserialize, Serialize};
 
 pub use meter::{Lateness, Meter, Stopwatch};
 
-/// What to do.
+/// The work to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
     /// Enqueue `jobs` one at a time, `concurrency` callers at once.
     Enqueue,
-    /// Enqueue `jobs` by whatever bulk call there is.
+    /// Enqueue `jobs` with the contender's bulk call.
     Bulk,
     /// Store `backlog` jobs first, then work on `jobs` of them with `concurrency` slots.
     Drain,
-    /// Callers that enqueue one at a time, and a worker, at once; `concurrency` of each.
+    /// Enqueue one at a time and work at the same time, with `concurrency` callers and
+    /// `concurrency` slots.
     Both,
-    /// The same, enqueueing in bulk.
+    /// As `Both`, enqueueing in bulk.
     BothBulk,
     /// One job every 20 ms on an idle system.
     Pickup,
-    /// `jobs` enqueued one after another, each due `delay_ms` later; `backlog` more wait for long.
+    /// Enqueue `jobs` one after another, each due `delay_ms` later; `backlog` more wait for long.
     Delayed,
-    /// `jobs` that are all due at the same moment.
+    /// Enqueue `jobs` that are all due at the same moment.
     DelayedAtOnce,
-    /// As `Drain`, every job fails once and is retried as soon as the contender allows.
+    /// As `Drain`, but every job fails once and is retried as soon as the contender allows.
     Retry,
-    /// A worker of `queues` queues without a job, for `seconds`.
+    /// Run a worker of `queues` queues without a job, for `seconds`.
     Idle,
-    /// `backlog` schedules that tick each second, spread over it, for `seconds`.
+    /// Run `backlog` schedules that tick each second, spread over it, for `seconds`.
     Ticks,
-    /// The same, all at one instant.
+    /// As `Ticks`, but all schedules tick at one instant.
     TicksAtOnce,
-    /// As `Ticks`, beside a leader that is told to go, or killed when `running` is 1.
+    /// As `Ticks`, beside a leader that is stopped, or killed when `running` is 1.
     Takeover,
-    /// A worker of a queue with `backlog` schedules of which none ticks, for `seconds`; it leads,
-    /// unless `running` is 1.
+    /// Run a worker of a queue with `backlog` schedules of which none ticks, for `seconds`. The
+    /// worker leads, unless `running` is 1.
     Schedules,
-    /// Store `jobs` ready jobs before `ready`, for the memory they take. Nothing runs.
+    /// Store `jobs` ready jobs before `ready`, to measure the memory they take. Nothing runs.
     StoreReady,
-    /// The same with jobs that are due in a day.
+    /// As `StoreReady`, with jobs that are due in a day.
     StoreDelayed,
-    /// Push `jobs` entries into a batcher of that `limit` one at a time, `concurrency` callers.
+    /// Push `jobs` entries into a batcher of this `limit` one at a time, with `concurrency`
+    /// callers.
     Push,
-    /// The same in bulk.
+    /// As `Push`, in bulk.
     PushBulk,
     /// Seal `jobs` lists of `backlog` entries each, one after another.
     Seal,
@@ -62,45 +64,45 @@ pub enum Work {
     Timeout,
 }
 
-/// What a contender is asked to do.
+/// The instructions for a contender.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
-    /// What to do.
+    /// The work to measure.
     pub work: Work,
-    /// The server. It is empty and private.
+    /// The URL of the server, which is empty and private.
     pub url: String,
-    /// How many jobs.
+    /// The number of jobs.
     pub jobs: u64,
-    /// How many slots, or callers at once.
+    /// The number of slots, or of concurrent callers.
     pub concurrency: usize,
-    /// The size of a payload in bytes, about.
+    /// The approximate size of a payload in bytes.
     pub payload: usize,
-    /// How long a handler takes, in ms; 0 returns at once.
+    /// The time that a handler takes, in ms; 0 returns at once.
     pub handler_ms: u64,
-    /// How many jobs are stored beforehand.
+    /// The number of jobs stored beforehand.
     pub backlog: u64,
-    /// How far ahead delayed jobs are due, in ms.
+    /// The delay of delayed jobs, in ms.
     pub delay_ms: u64,
-    /// How many jobs run beside, for as long as it takes.
+    /// The number of jobs that run beside the measured ones and do not end.
     pub running: usize,
-    /// How many queues.
+    /// The number of queues.
     pub queues: usize,
-    /// For how long, where it is not the jobs that end it.
+    /// The duration in s, for work that does not end with its jobs.
     pub seconds: u64,
-    /// How many entries a batch has.
+    /// The number of entries in a batch.
     pub limit: u32,
-    /// Which of several processes this is; the first one fills.
+    /// The index of this process among several; process 0 fills the backlog.
     pub process: usize,
 }
 
-/// What a contender measured itself.
+/// The figures that a contender measured itself.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// How many jobs.
+    /// The number of jobs.
     pub jobs: u64,
-    /// From the first job to the last.
+    /// The time from the first job to the last, in s.
     pub seconds: f64,
-    /// Latencies in ms, where the work is about them.
+    /// Latencies in ms, for work that measures them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
 }
@@ -114,18 +116,18 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// A contender's end of the conversation.
+/// The contender's side of the protocol.
 #[derive(Debug)]
 pub struct Run {
-    /// What it is asked to do.
+    /// The instructions for this run.
     pub order: Order,
 }
 
 impl Run {
-    /// Reads the order from the command line's last argument.
+    /// Reads the order from the last argument of the command line.
     ///
     /// # Panics
-    /// Without one: nobody but the runner starts a contender.
+    /// Panics without a valid order: only the runner starts a contender.
     #[must_use]
     pub fn begin() -> Self {
         let argument = std::env::args().next_back().unwrap_or_default();
@@ -133,20 +135,20 @@ impl Run {
         Self { order }
     }
 
-    /// Says that all is prepared, and waits for the start.
+    /// Reports that all is prepared, and waits for the start.
     pub fn ready(&self) {
         say("ready");
         hear("go");
     }
 
-    /// Reports, waits for the end, and ends the process.
+    /// Sends the report, waits for the end of the run, and exits.
     pub fn done(&self, report: &Report) -> ! {
         say(&format!("done {}", serde_json::to_string(report).unwrap_or_default()));
         hear("stop");
         std::process::exit(0)
     }
 
-    /// Says why there is nothing to measure, and ends the process.
+    /// Reports why the work cannot be measured, and exits.
     pub fn not_run(&self, reason: &str) -> ! {
         say(&format!("not-run {}", reason.replace('\n', " ")));
         std::process::exit(0)
@@ -155,7 +157,7 @@ impl Run {
 
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    // A runner that is gone hears nothing, and `hear` ends the process.
+    // A write error is ignored: when the runner has ended, `hear` exits.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
@@ -167,7 +169,8 @@ fn hear(wanted: &str) {
     }
 }
 
-/// A payload's text: the same for everybody, about that many bytes once it is written.
+/// Returns the text of a payload, the same for all contenders. Encoded, the payload has about
+/// `payload` bytes.
 #[must_use]
 pub fn text(payload: usize) -> String {
     const FILLING: &str = "Poolder carries a job ";
@@ -177,17 +180,17 @@ pub fn text(payload: usize) -> String {
     text
 }
 
-/// The job that every contender of serde's world carries.
+/// The job of every contender written in Rust.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Payload {
-    /// Which one it is.
+    /// The number of the job.
     pub n: u64,
-    /// Filling.
+    /// Text that fills the payload to its size.
     pub data: String,
 }
 
 impl Payload {
-    /// The n-th job of that size.
+    /// Returns job `n`, with a payload of about `payload` bytes.
     #[must_use]
     pub fn new(n: u64, payload: usize) -> Self {
         Self { n, data: text(payload) }

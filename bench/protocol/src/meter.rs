@@ -1,4 +1,4 @@
-//! Counting and timing inside a contender.
+//! Counts and times jobs inside a contender.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{Latency, Report};
 
-/// Counts jobs up to a target, and takes the time from the first to the last.
+/// Counts jobs up to a target, and measures the time from the first to the last.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Inner>);
 
@@ -23,7 +23,7 @@ struct Inner {
 }
 
 impl Meter {
-    /// A meter for that many jobs.
+    /// Creates a meter for `target` jobs.
     #[must_use]
     pub fn new(target: u64) -> Self {
         let (count, reached) = (AtomicU64::new(0), Notify::new());
@@ -36,12 +36,12 @@ impl Meter {
         let _ = self.0.first.set(Instant::now());
     }
 
-    /// One job is done.
+    /// Counts one finished job.
     pub fn hit(&self) {
         self.hits(1);
     }
 
-    /// Many jobs are done.
+    /// Counts `jobs` finished jobs.
     pub fn hits(&self, jobs: u64) {
         let before = self.0.count.fetch_add(jobs, Ordering::Relaxed);
         if before == 0 {
@@ -53,20 +53,20 @@ impl Meter {
         }
     }
 
-    /// How many jobs were counted.
+    /// Returns the number of jobs counted.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
     }
 
-    /// Waits for the target.
+    /// Waits until the target is reached.
     pub async fn reached(&self) {
         while self.0.last.get().is_none() {
             self.0.reached.notified().await;
         }
     }
 
-    /// What was counted, and the time it took.
+    /// Returns the count, and the time it took.
     #[must_use]
     pub fn report(&self) -> Report {
         let now = Instant::now();
@@ -77,7 +77,7 @@ impl Meter {
     }
 }
 
-/// Times from the moment a job was sent to the moment it started.
+/// Measures the time from sending a job to its start.
 #[derive(Debug, Clone)]
 pub struct Stopwatch(Arc<Mutex<Times>>);
 
@@ -88,14 +88,14 @@ struct Times {
 }
 
 impl Stopwatch {
-    /// A watch for jobs numbered from 0.
+    /// Creates a stopwatch for jobs numbered from 0.
     #[must_use]
     pub fn new(jobs: u64) -> Self {
         let sent = vec![None; usize::try_from(jobs).unwrap_or_default()];
         Self(Arc::new(Mutex::new(Times { sent, histogram: histogram() })))
     }
 
-    /// The job is sent now.
+    /// Records that the job is sent now.
     pub fn sends(&self, job: u64) {
         self.with(|times| {
             if let Some(sent) = times.sent.get_mut(usize::try_from(job).unwrap_or(usize::MAX)) {
@@ -104,7 +104,7 @@ impl Stopwatch {
         });
     }
 
-    /// The job has started.
+    /// Records that the job has started.
     pub fn started(&self, job: u64) {
         let now = Instant::now();
         self.with(|times| {
@@ -115,7 +115,7 @@ impl Stopwatch {
         });
     }
 
-    /// The percentiles.
+    /// Returns the percentiles.
     #[must_use]
     pub fn latency(&self) -> Latency {
         self.with(|times| percentiles(&times.histogram))
@@ -126,8 +126,8 @@ impl Stopwatch {
     }
 }
 
-/// How much later than due jobs started. Jobs that start early count as on time here, and are
-/// counted apart.
+/// Measures how much later than due jobs start. Jobs that start early count as on time, and are
+/// also counted separately.
 #[derive(Debug, Clone)]
 pub struct Lateness(Arc<Mutex<(Histogram<u64>, u64)>>);
 
@@ -138,7 +138,7 @@ impl Default for Lateness {
 }
 
 impl Lateness {
-    /// A job that was due then, in ms since 1970, starts now.
+    /// Records that a job due at `due_ms`, in ms since 1970, starts now.
     pub fn started(&self, due_ms: u64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let due = Duration::from_millis(due_ms);
@@ -152,20 +152,20 @@ impl Lateness {
         }
     }
 
-    /// The percentiles.
+    /// Returns the percentiles.
     #[must_use]
     pub fn latency(&self) -> Latency {
         percentiles(&self.0.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// How many started before they were due.
+    /// Returns how many jobs started before they were due.
     #[must_use]
     pub fn early(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
-/// Up to an hour, in µs, to three digits.
+/// A histogram of up to an hour, in µs, to three digits.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("the bounds are legal")
 }

@@ -1,4 +1,4 @@
-//! What a peer in Rust must offer, and how the works are made of it: the same for all of them.
+//! The interface that a peer in Rust implements, and the works built on it, the same for all peers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{Lateness, Meter, Order, Payload, Report, Run, Stopwatch, Work};
 
-/// Whatever goes wrong in a peer.
+/// Any error of a peer.
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is done with each job: nothing but counting.
+/// The handler of each job, which only counts.
 pub type Handler = Arc<dyn Fn(Payload) + Send + Sync>;
 
 /// A queue under the benchmark.
@@ -17,7 +17,7 @@ pub trait Peer: Clone + Send + Sync + 'static {
     /// Enqueues one job.
     fn enqueue(&self, job: Payload) -> impl Future<Output = Result<(), AnyError>> + Send;
 
-    /// Enqueues many, by the peer's bulk call where it has one.
+    /// Enqueues many jobs, with the peer's bulk call where it has one.
     fn enqueue_many(&self, jobs: Vec<Payload>)
     -> impl Future<Output = Result<(), AnyError>> + Send;
 
@@ -28,11 +28,11 @@ pub trait Peer: Clone + Send + Sync + 'static {
         delay: Duration,
     ) -> impl Future<Output = Result<(), AnyError>> + Send;
 
-    /// Starts a worker with so many slots; it runs until the process ends.
+    /// Starts a worker with `concurrency` slots, which runs until the process ends.
     fn work(&self, concurrency: usize, handler: Handler);
 }
 
-/// How many jobs one bulk call is given.
+/// The number of jobs in one bulk call.
 const BULK: u64 = 1000;
 
 /// Runs the order with a peer.

@@ -20,7 +20,7 @@ cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out 
   --record        as --check, and makes what it finds the baseline
 ";
 
-/// What was asked for.
+/// The parsed command line.
 #[derive(Debug)]
 pub struct Args {
     pub quick: bool,
@@ -36,7 +36,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the command line; `--help` and `--list` answer and end.
+    /// Parses the command line. `--help` and `--list` print their answer and exit.
     pub fn parse() -> Result<Self, String> {
         let mut args = Self {
             quick: false,

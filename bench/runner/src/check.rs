@@ -1,4 +1,5 @@
-//! Instructions per job against a baseline: what a clock cannot tell on a busy machine.
+//! Compares instructions per job with a baseline: a measure that does not depend on how busy the
+//! machine is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use crate::args::Args;
 
 type AnyError = Box<dyn std::error::Error>;
 
-/// What is counted, with the two numbers of times whose difference is taken. The first is large
-/// enough for buffers to have grown.
+/// The operations counted, each with two numbers of repetitions whose difference is taken. The
+/// first is large enough for buffers to have grown.
 const COUNTED: [(&str, u64, u64); 5] = [
     ("enqueue", 640, 2560),
     ("bulk", 1000, 4000),
@@ -21,16 +22,17 @@ const COUNTED: [(&str, u64, u64); 5] = [
     ("run", 1280, 7680),
 ];
 
-/// Timers fire as the clock says, so that some runs take a few more; the least of these counts.
+/// The number of runs. Timers fire by the clock, so that some runs take more instructions; the
+/// least counts.
 const TRIES: usize = 3;
 
-/// How much worse fails.
+/// The share by which a count may exceed the baseline.
 const TOLERANCE: f64 = 0.05;
 
-/// Instructions per job by what was counted, by toolchain.
+/// Toolchain → operation → instructions per job.
 type Baseline = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// Counts, compares, and records if asked to.
+/// Counts and compares. Records the counts as the new baseline if the command line says so.
 pub fn run(args: &Args) -> Result<(), AnyError> {
     valgrind(args.install)?;
     let guard = build()?;
@@ -97,7 +99,7 @@ fn count(guard: &Path) -> Result<BTreeMap<String, u64>, AnyError> {
     counted
 }
 
-/// How many instructions the guard needs, by callgrind's count.
+/// Returns the instructions of one run of the guard, as callgrind counts them.
 fn instructions(guard: &Path, socket: &Path, what: &str, times: u64) -> Result<u64, AnyError> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -113,7 +115,7 @@ fn instructions(guard: &Path, socket: &Path, what: &str, times: u64) -> Result<u
     }
 }
 
-/// Builds the guard beside ourselves.
+/// Builds the guard next to this program.
 fn build() -> Result<PathBuf, AnyError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -126,7 +128,7 @@ fn build() -> Result<PathBuf, AnyError> {
     Ok(std::env::current_exe()?.with_file_name("bench-guard"))
 }
 
-/// Looks for valgrind, and installs it where that is allowed.
+/// Finds valgrind, and installs it if `install` allows that.
 fn valgrind(install: Install) -> Result<(), AnyError> {
     let there = || Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok();
     if there() {
@@ -151,7 +153,8 @@ fn valgrind(install: Install) -> Result<(), AnyError> {
         .into())
 }
 
-/// The compiler and the machine's kind: both decide the count.
+/// Returns the version of the compiler and the kind of the machine, both of which influence the
+/// count.
 fn toolchain() -> String {
     let output = Command::new("rustc").arg("-vV").output();
     let text = output

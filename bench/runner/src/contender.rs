@@ -1,4 +1,5 @@
-//! Who is measured: each in a process of its own, which is told what to do and timed from outside.
+//! The contenders. Each runs in a process of its own, which gets its instructions from the runner
+//! and is timed from outside.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,28 +13,28 @@ use crate::figures::{Figures, figures};
 use crate::rows::Row;
 use crate::server::Server;
 
-/// How long a contender may take to prepare, and to work, before it counts as stuck.
+/// The time limit for preparing, and for the work. A contender that exceeds it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// One that is measured.
+/// A queue that is measured.
 #[derive(Debug)]
 pub struct Contender {
     pub name: String,
-    /// How it is started; or why it cannot be.
+    /// The command that starts it, or the reason why it cannot run.
     pub program: Result<Vec<String>, String>,
 }
 
-/// Everyone who was asked for, raw and Poolder first.
+/// Returns all contenders that the command line asks for, raw and Poolder first.
 pub fn all(args: &Args) -> Vec<Contender> {
     wanted(["raw", "poolder"].map(|name| inside(name, &[name])), args)
 }
 
-/// Poolder once for each mode of a pool, the shared one first.
+/// Returns Poolder once for each mode of a pool, the shared one first.
 pub fn modes(args: &Args) -> Vec<Contender> {
     wanted(crate::poolder::addressed::MODES.map(|name| inside(name, &["mode", name])), args)
 }
 
-/// This program, with those arguments.
+/// Returns a contender inside this program, started with these arguments.
 fn inside(name: &str, arguments: &[&str]) -> Contender {
     let own = std::env::current_exe().map(|path| path.display().to_string());
     let program = own
@@ -75,8 +76,8 @@ impl Contender {
         Ok(figures(&report, &before, &after, cpu))
     }
 
-    /// Several processes cannot know when all is done: the stream is watched, from the first job
-    /// that is gone to the last.
+    /// Watches the stream from its first completed job to its last, because none of several
+    /// processes knows when all jobs are done.
     fn watch(&self, row: &Row, server: &Server) -> Result<Report, String> {
         let stream = if self.name == "raw" { crate::raw::STREAM } else { crate::poolder::STREAM };
         let (jobs, deadline) = (row.order.backlog, Instant::now() + PATIENCE);
@@ -88,7 +89,7 @@ impl Contender {
             }
             if let (0, Some((start, jobs))) = (left, first) {
                 let seconds = start.elapsed().as_secs_f64();
-                // Those that were gone when the clock started are not counted for the rate.
+                // Jobs completed before the clock started do not count for the rate.
                 let seconds = seconds * row.order.backlog as f64 / (jobs.max(1)) as f64;
                 return Ok(Report { jobs: row.order.backlog, seconds, latency: None });
             }
@@ -100,7 +101,7 @@ impl Contender {
     }
 }
 
-/// A started contender. It ends when this is dropped.
+/// A running contender. Dropping this kills it.
 struct Process {
     child: Child,
     input: ChildStdin,
@@ -135,7 +136,7 @@ impl Process {
         writeln!(self.input, "{word}").map_err(|error| format!("it is gone: {error}"))
     }
 
-    /// Waits for a line that starts with the word, and returns what follows it.
+    /// Waits for a line that starts with `word`, and returns the rest of the line.
     fn expect(&mut self, word: &str) -> Result<String, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -158,7 +159,7 @@ impl Process {
         serde_json::from_str(&text).map_err(|error| format!("{error} in {text}"))
     }
 
-    /// CPU time of all its threads, in µs.
+    /// Returns the CPU time of all its threads, in µs.
     fn cpu_us(&self) -> f64 {
         let dir = format!("/proc/{}/task", self.child.id());
         let Ok(tasks) = std::fs::read_dir(dir) else { return 0.0 };

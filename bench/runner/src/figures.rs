@@ -1,4 +1,4 @@
-//! What is measured, and how many rounds become one figure.
+//! The figures of a measurement, and how those of several rounds become one.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use bench_protocol::Report;
 
 use crate::server::Sample;
 
-/// Figures by name, of one measurement.
+/// The figures of one measurement, by name.
 pub type Figures = BTreeMap<&'static str, f64>;
 
 pub const JOBS_S: &str = "jobs_s";
@@ -20,11 +20,11 @@ pub const P90: &str = "p90_ms";
 pub const P99: &str = "p99_ms";
 pub const MAX: &str = "max_ms";
 pub const IDLE: &str = "commands_s";
-/// CPU without a job, in thousandths of a core.
+/// CPU time of the server without a job, in thousandths of a core.
 pub const IDLE_REDIS: &str = "redis_ms_s";
 pub const IDLE_CLIENT: &str = "client_ms_s";
 
-/// Works out the figures of one measurement.
+/// Computes the figures of one measurement.
 pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64) -> Figures {
     let mut figures = Figures::new();
     if let Some(latency) = report.latency {
@@ -53,7 +53,7 @@ pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64)
     figures
 }
 
-/// The middle of several rounds, and how far they lie apart.
+/// The median of several rounds, and their spread.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Spread {
     pub median: f64,
@@ -61,7 +61,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// Brings rounds together; `None` without any.
+/// Computes the spread over the rounds; `None` if no round has the figure.
 pub fn spread(rounds: &[Figures], name: &str) -> Option<Spread> {
     let mut values: Vec<f64> = rounds.iter().filter_map(|round| round.get(name).copied()).collect();
     values.sort_by(f64::total_cmp);

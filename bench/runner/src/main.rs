@@ -1,6 +1,6 @@
 //! Measures Poolder against a raw Redis loop and its peers, interleaved, in one run.
 //!
-//! `cargo xtask bench` builds and starts it; `--help` says what it can do.
+//! `cargo xtask bench` builds and starts it; `--help` lists its options.
 
 mod args;
 mod check;
@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use args::Args;
 use figures::Figures;
 
-/// Figures of every round, by row and contender.
+/// The figures of every round, by row and contender.
 pub type Results = BTreeMap<(usize, String), Vec<Figures>>;
-/// Why something could not be measured, by row and contender.
+/// The reasons why contenders were not measured, by row and contender.
 pub type NotRun = BTreeMap<(usize, String), String>;
 
 type AnyError = Box<dyn std::error::Error>;
@@ -42,7 +42,8 @@ fn main() -> Result<(), AnyError> {
     }
 }
 
-/// What `#[tokio::main]` gives a user; one thread only with `BENCH_THREADS=1`.
+/// Returns the runtime that `#[tokio::main]` would create; one with a single thread for
+/// `BENCH_THREADS=1`.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match std::env::var("BENCH_THREADS").as_deref() {
         Ok("1") => tokio::runtime::Builder::new_current_thread(),
@@ -72,9 +73,9 @@ fn bench(args: &Args) -> Result<(), AnyError> {
                 continue;
             }
             eprint!("\rround {}/{}  {:<60}", round + 1, args.rounds, row.title);
-            for turn in 0..contenders.len() {
-                // Nobody is always the first after the others.
-                let contender = &contenders[(turn + round) % contenders.len()];
+            for position in 0..contenders.len() {
+                // Each round starts with another contender, so that none always runs first.
+                let contender = &contenders[(position + round) % contenders.len()];
                 let place = (at, contender.name.clone());
                 if !row.is_for(contender) || not_run.contains_key(&place) {
                     continue;

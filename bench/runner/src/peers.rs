@@ -1,5 +1,5 @@
-//! The peers, each built by itself: one that does not compile, or whose language is not here, is
-//! not run, and says so.
+//! The peers. Each is built separately: one that does not compile, or whose language is not
+//! installed, is reported as not run.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,9 +9,9 @@ use crate::contender::Contender;
 /// The peers in Rust, by the directory under `bench/peers`.
 const RUST: [&str; 4] = ["oxana", "apalis", "sidekiq", "broccoli"];
 
-/// What becomes of a job when its worker is killed, read in the sources of the peers.
+/// The fate of a job whose worker is killed, according to the sources of the peers.
 pub const KILLED: [(&str, &str); 8] = [
-    ("raw", "kept, claimed again by whoever asks"),
+    ("raw", "kept, claimed again by any consumer that asks"),
     ("poolder", "kept, runs elsewhere within 12 s"),
     ("oxana 2.5.0", "kept, runs elsewhere when the heartbeat is stale; no limit on crashes"),
     ("apalis-redis 1.0.0", "kept, orphans are enqueued again"),
@@ -21,7 +21,7 @@ pub const KILLED: [(&str, &str); 8] = [
     ("asynq 0.26", "kept, found by the recoverer"),
 ];
 
-/// Builds the peers that were asked for; all, when none was named.
+/// Builds the peers named in `wanted`, or all if it is empty.
 pub fn all(wanted: &[String]) -> Vec<Contender> {
     let asked = |name: &&str| wanted.is_empty() || wanted.iter().any(|one| one == name);
     let mut peers: Vec<Contender> = RUST
@@ -70,7 +70,7 @@ fn asynq() -> Result<Vec<String>, String> {
     Ok(vec![dir.join("asynq-peer").display().to_string()])
 }
 
-/// Runs a command; what it complained about last is the reason when it fails.
+/// Runs a command. If it fails, the last line of its standard error is the reason.
 fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output();

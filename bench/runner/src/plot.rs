@@ -74,7 +74,7 @@ const PLOTS: [Plot; 6] = [
     },
 ];
 
-/// Writes the plots for which there is something to show.
+/// Writes the plots for which there are figures.
 pub fn write(summary: &Summary, dir: &Path) -> std::io::Result<Vec<&'static str>> {
     let mut written = vec![];
     for plot in &PLOTS {
@@ -102,7 +102,7 @@ fn draw(plot: &Plot, summary: &Summary) -> Option<String> {
             .iter()
             .filter_map(|(name, _)| Some((name.as_str(), line.median(name, plot.figure)?)))
             .collect();
-        // A raw loop alone says nothing.
+        // A plot of the raw loop alone compares nothing.
         if bars.iter().any(|(name, _)| *name == "poolder") {
             groups.push((line.title.as_str(), bars));
         }

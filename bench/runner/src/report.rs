@@ -1,4 +1,4 @@
-//! What a run found, and how it is kept: JSON for machines, a page for people.
+//! The results of a run, written as JSON for programs and as a page for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::table::{COLUMNS, number};
 use crate::{NotRun, Results};
 
-/// What a run found.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub server: String,
@@ -25,7 +25,7 @@ pub struct Summary {
     pub lines: Vec<Line>,
 }
 
-/// What was found in one row.
+/// The results of one row.
 #[derive(Debug, Serialize)]
 pub struct Line {
     pub name: String,
@@ -38,7 +38,7 @@ pub struct Line {
     pub budgets: Vec<Judged>,
 }
 
-/// A budget, and whether it holds.
+/// A budget, and whether it is met.
 #[derive(Debug, Serialize)]
 pub struct Judged {
     pub what: String,
@@ -47,7 +47,7 @@ pub struct Judged {
 }
 
 impl Summary {
-    /// Brings the rounds together.
+    /// Summarizes the rounds.
     pub fn new(
         rows: &[Row],
         contenders: &[Contender],
@@ -95,13 +95,13 @@ impl Summary {
 }
 
 impl Line {
-    /// A figure's median.
+    /// Returns the median of a figure.
     pub fn median(&self, contender: &str, figure: &str) -> Option<f64> {
         let (_, figures) = self.contenders.iter().find(|(name, _)| name == contender)?;
         figures.get(figure).map(|spread| spread.median)
     }
 
-    /// A figure as a multiple of the baseline's.
+    /// Returns a figure as a multiple of the baseline's.
     pub fn ratio(&self, contender: &str, figure: &str) -> Option<f64> {
         let base = self.median(self.baseline, figure).filter(|base| *base > 0.0)?;
         let value = self.median(contender, figure).filter(|_| contender != self.baseline)?;

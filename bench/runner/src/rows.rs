@@ -1,4 +1,4 @@
-//! What is measured, and what it may cost.
+//! The rows of the benchmark, and their budgets.
 
 mod batches;
 
@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::contender::Contender;
 use crate::figures::{BYTES, CLIENT_US, IDLE, JOBS_S, MAX, P50, P99, REDIS_US};
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub name: String,
@@ -21,39 +21,39 @@ pub struct Row {
     quick: bool,
 }
 
-/// Who takes part.
+/// The contenders of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     /// Poolder and the raw loop.
     Pair,
-    /// These and the peers.
+    /// Poolder, the raw loop and the peers.
     Everyone,
     /// Poolder's pools, once in each mode.
     Modes,
 }
 
-/// What Poolder must reach.
+/// A limit on one of Poolder's figures.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     pub figure: &'static str,
     pub bound: Bound,
 }
 
-/// How it is bound.
+/// The kind of a limit.
 #[derive(Debug, Clone, Copy)]
 pub enum Bound {
-    /// This share of the raw loop's figure of the same run, or more.
+    /// At least this share of the raw loop's figure in the same run.
     AtLeastRaw(f64),
-    /// This multiple of it, or less.
+    /// At most this multiple of the raw loop's figure in the same run.
     AtMostRaw(f64),
-    /// This, or less.
+    /// At most this value.
     AtMost(f64),
-    /// This share of the shared pool's figure of the same run, or more, in every mode.
+    /// In every mode at least this share of the shared pool's figure in the same run.
     EachAtLeastShared(f64),
 }
 
 impl Row {
-    /// True when the contender takes part.
+    /// Returns true when the contender takes part.
     pub fn is_for(&self, contender: &Contender) -> bool {
         let is_mode = crate::poolder::addressed::MODES.contains(&contender.name.as_str());
         match self.who {
@@ -63,7 +63,7 @@ impl Row {
         }
     }
 
-    /// Whose figures the others' are multiples of.
+    /// Returns the name of the contender with which the others are compared.
     pub fn baseline(&self) -> &'static str {
         if self.who == Who::Modes { "shared" } else { "raw" }
     }
@@ -133,7 +133,8 @@ fn drain(name: &str, title: &str, jobs: u64) -> Row {
     row(name, title, Work::Drain, jobs).with(|order| order.backlog = jobs)
 }
 
-/// Lateness of ticks, and what schedules cost who leads and who stands by.
+/// The rows about the lateness of ticks, and about the cost of schedules for leaders and other
+/// nodes.
 fn schedules() -> Vec<Row> {
     let ticks = |name: &str, title: &str, work| {
         row(name, title, work, 1)
@@ -177,7 +178,7 @@ fn schedules() -> Vec<Row> {
     rows
 }
 
-/// Every row.
+/// Returns every row.
 fn all() -> Vec<Row> {
     use Bound::{AtLeastRaw, AtMost, AtMostRaw, EachAtLeastShared};
     let mut rows = vec![
@@ -316,12 +317,12 @@ fn all() -> Vec<Row> {
     rows
 }
 
-/// The names of all rows.
+/// Returns the names of all rows.
 pub fn names() -> Vec<String> {
     all().into_iter().map(|row| row.name).collect()
 }
 
-/// The rows that were asked for.
+/// Returns the rows that the command line asks for.
 pub fn selected(args: &Args) -> Vec<Row> {
     let wanted = |row: &Row| {
         let named = args.only.iter().any(|only| row.name.starts_with(only.as_str()));

@@ -1,4 +1,4 @@
-//! The private server of a run, and what it says about itself.
+//! The private server of a run, and its own figures.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ pub struct Server {
     pub version: String,
 }
 
-/// The server's own figures at one moment.
+/// The server's figures at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sample {
     /// CPU time in µs, user and system.
     pub cpu_us: f64,
-    /// Calls of all commands, those inside scripts counted.
+    /// Calls of all commands, including those inside scripts.
     pub commands: f64,
-    /// How often it read from a connection.
+    /// The number of reads from connections.
     pub reads: f64,
     /// Bytes in use.
     pub memory: f64,
@@ -28,7 +28,7 @@ pub struct Sample {
 type AnyError = Box<dyn std::error::Error>;
 
 impl Server {
-    /// Starts it on a free port, without persistence. TCP, as in most fleets.
+    /// Starts the server on a free port, without persistence. Uses TCP, as most fleets do.
     pub fn start(install: Install) -> Result<Self, AnyError> {
         let process = poolder_devserver::Server::builder().tcp().install(install).start()?;
         let url = process.tcp_url().ok_or("the server has no port")?;
@@ -41,17 +41,17 @@ impl Server {
         Ok(server)
     }
 
-    /// One line about it.
+    /// Describes the server in one line.
     pub fn describe(&self) -> String {
         format!("{} without persistence, over TCP on this machine", self.version)
     }
 
-    /// Empties it.
+    /// Deletes all keys.
     pub fn flush(&self) -> redis::RedisResult<()> {
         redis::cmd("FLUSHALL").arg("SYNC").exec(&mut self.connect()?)
     }
 
-    /// What it has done so far.
+    /// Reads the server's figures.
     pub fn sample(&self) -> redis::RedisResult<Sample> {
         let info = self.info("everything")?;
         let number =
@@ -69,7 +69,7 @@ impl Server {
         })
     }
 
-    /// How many entries a stream has.
+    /// Returns the number of entries in a stream.
     pub fn entries(&self, stream: &str) -> redis::RedisResult<u64> {
         redis::cmd("XLEN").arg(stream).query(&mut self.connect()?)
     }

@@ -1,4 +1,4 @@
-//! The table on the terminal.
+//! Prints the table on the terminal.
 
 use crate::figures::{
     BYTES, CLIENT_US, COMMANDS, IDLE, IDLE_CLIENT, IDLE_REDIS, JOBS_S, MAX, P50, P99, REDIS_US,
@@ -22,7 +22,7 @@ pub const COLUMNS: [(&str, &str, usize); 12] = [
     (IDLE_CLIENT, "client CPU ms/s", 2),
 ];
 
-/// Prints everything that was measured.
+/// Prints all results.
 pub fn print(summary: &Summary) {
     for line in &summary.lines {
         println!("\n{} ({})", line.title, line.name);
@@ -56,7 +56,7 @@ pub fn print(summary: &Summary) {
     }
 }
 
-/// The budgets of a line, and whether they hold.
+/// Returns the budgets of a line, each with whether it is met.
 pub fn verdicts(line: &Line) -> Vec<String> {
     line.budgets
         .iter()
@@ -67,7 +67,7 @@ pub fn verdicts(line: &Line) -> Vec<String> {
         .collect()
 }
 
-/// A number with thousands set apart.
+/// Formats a number with separators between thousands.
 pub fn number(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), None), |(w, r)| (w, Some(r)));

@@ -1,5 +1,5 @@
-//! The same jobs in a pool of each mode, 64 slots in one process: what it costs that each job goes
-//! to a certain slot, beside the shared pool.
+//! Measures the same jobs in a pool of each mode, with 64 slots in one process: the cost of
+//! addressing jobs to slots, compared with the shared pool.
 
 use std::time::Duration;
 
@@ -9,14 +9,15 @@ use poolder::{Client, Config, Error, Job, Mode, Pool, PoolClient, QueueName};
 use super::work::{self, Measured};
 use super::{Bench, start};
 
-/// What is measured, the shared pool first: the others are its multiples.
+/// The modes. The shared pool is the first, and the others are given as multiples of it.
 pub const MODES: [&str; 6] = ["shared", "round_robin", "random", "monotonic", "phash", "broadcast"];
-/// Casts on their way at once.
+/// Concurrent casts.
 const CALLERS: u64 = 64;
-/// A slot misses what comes while a thousand copies wait for it.
+/// The number of broadcasts cast before the slots have run them. A slot misses broadcasts once a
+/// thousand copies wait for it.
 const BROADCASTS_AHEAD: u64 = 400;
 
-/// Runs the order in a pool of that mode.
+/// Runs the order in a pool of this mode.
 pub async fn run(run: Run, mode: &str) -> ! {
     match attempt(&run, mode).await {
         Ok(report) => run.done(&report),
@@ -30,7 +31,7 @@ async fn attempt(run: &Run, mode: &str) -> Result<Report, Error> {
     let meter = Meter::new(order.jobs);
     let worker = Measured::new(order, &meter);
     let pool = Pool::new(Bench::QUEUE).size(order.concurrency).mode(mode).worker(worker);
-    // A producer of its own, as it would be in another process.
+    // A separate client for the producer, as in another process.
     let producer = Client::new(Config::new(&order.url))?;
     let caster = producer.pool::<Bench>(Bench::QUEUE);
     let backlog = order.work == Work::Drain && mode != Mode::Broadcast;
@@ -63,7 +64,7 @@ fn slots(order: &Order) -> u16 {
     u16::try_from(order.concurrency).unwrap_or(u16::MAX)
 }
 
-/// Casts them one at a time, by many callers at once.
+/// Casts jobs from many concurrent callers, each one job at a time.
 async fn cast_all(pool: &PoolClient<Bench>, order: &Order) -> Result<(), Error> {
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
@@ -81,7 +82,7 @@ async fn cast_all(pool: &PoolClient<Bench>, order: &Order) -> Result<(), Error> 
     Ok(())
 }
 
-/// One entry is one delivery to each slot.
+/// Broadcasts jobs: one cast is one delivery to each slot.
 async fn broadcast(pool: &PoolClient<Bench>, order: &Order, meter: &Meter) -> Result<(), Error> {
     let slots = order.concurrency as u64;
     for n in 0..order.jobs.div_ceil(slots) {

@@ -1,4 +1,4 @@
-//! Entries for a batcher.
+//! Measures batchers.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use poolder::{
 };
 
 const NAME: &str = "bench";
-/// How many entries one bulk call is given.
+/// The number of entries in one bulk call.
 const BULK: u64 = 50_000;
-/// Longer than any run.
+/// A timeout longer than any run.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Does what the order says of batchers.
+/// Runs the order.
 pub(super) async fn run(client: &Client, run: &Run, meter: &Meter) -> Result<Report, Error> {
     let order = &run.order;
     match order.work {
@@ -50,14 +50,14 @@ pub(super) async fn run(client: &Client, run: &Run, meter: &Meter) -> Result<Rep
     Ok(meter.report())
 }
 
-/// A handle that has pushed nothing yet.
+/// Returns a handle whose options are stored, and which has not pushed yet.
 async fn declared(client: &Client, limit: u32) -> Result<BatcherHandle<Payload>, Error> {
     let handle = client.batcher(NAME)?;
     handle.declare(BatchOptions { limit, timeout: Some(LONG), ..BatchOptions::default() }).await?;
     Ok(handle)
 }
 
-/// `concurrency` callers, one entry at a time each.
+/// Pushes from `concurrency` callers, each one entry at a time.
 async fn one_by_one(
     handle: &BatcherHandle<Payload>,
     order: &Order,
@@ -83,7 +83,7 @@ async fn one_by_one(
     Ok(())
 }
 
-/// One caller that gives many entries at a time.
+/// Pushes from one caller, many entries in each call.
 async fn in_bulk(
     handle: &BatcherHandle<Payload>,
     order: &Order,
@@ -102,7 +102,7 @@ async fn in_bulk(
     Ok(())
 }
 
-/// Notes how late batches start after the time at which they were to be sealed.
+/// A batch worker that records how late each batch starts after its timeout.
 #[derive(Clone)]
 struct Late {
     late: Lateness,
@@ -122,7 +122,7 @@ impl BatchWorker for Late {
     }
 }
 
-/// A batch of one entry in a group of its own, every 5 ms.
+/// Pushes one entry every 5 ms, each into its own group, so that each becomes a batch by timeout.
 async fn timeouts(client: &Client, run: &Run, meter: &Meter) -> Result<Report, Error> {
     let (order, late) = (&run.order, Lateness::default());
     let worker = Late { late: late.clone(), timeout_ms: order.delay_ms, meter: meter.clone() };
@@ -136,7 +136,7 @@ async fn timeouts(client: &Client, run: &Run, meter: &Meter) -> Result<Report, E
             eprintln!("the node ended: {error}");
         }
     });
-    // The first lease is taken meanwhile.
+    // Time for the node to take its first lease.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     run.ready();
     for n in 0..order.jobs {

@@ -1,4 +1,4 @@
-//! Poolder, as a user would set it up.
+//! Runs Poolder as an application would set it up.
 
 pub mod addressed;
 mod batches;
@@ -12,7 +12,7 @@ use poolder::{Client, Config, Context, Error, Job, Node, Outcome, Pool, Result, 
 use serde::{Deserialize, Serialize};
 use work::Measured;
 
-/// Where the jobs wait.
+/// The stream in which the jobs wait.
 pub const STREAM: &str = "poolder:{bench.0}:ready:normal";
 
 /// The job that is measured.
@@ -25,7 +25,7 @@ impl Job for Bench {
     const QUEUE: &'static str = "bench";
 }
 
-/// A job that runs beside, and does not end.
+/// A job that runs beside the measured ones and does not end.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hold;
 
@@ -88,7 +88,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             run.ready();
             meter.start();
             let sent = Meter::new(order.jobs);
-            // A producer of its own, as it would be in another process.
+            // A separate client for the producer, as in another process.
             let producer = Client::new(Config::new(&order.url))?;
             if order.work == Work::BothBulk {
                 work::bulk(&producer, order, order.jobs, &sent).await?;
@@ -150,7 +150,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
     Ok(meter.report())
 }
 
-/// Starts a node; it ends with the process.
+/// Starts a node, which ends with the process.
 fn start(client: &Client, pool: Pool) {
     let node = Node::builder(client.clone()).pool(pool);
     tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! Schedules: how late their jobs start, and what many of them cost who leads and who does not.
+//! Measures schedules: how late their jobs start, and the cost of many schedules for a leader and
+//! for a node that does not lead.
 
 use std::io::{BufRead, BufReader, sink, stdin};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +13,8 @@ use super::Bench;
 /// A schedule that does not tick while it is measured.
 const YEARLY: &str = "0 0 1 1 *";
 
-/// Schedules of one second each, or all at the same instant of each second: how late jobs start.
+/// Measures how late jobs start, with schedules of one second each, either spread over the second
+/// or all at one instant.
 pub async fn lateness(run: &Run, client: &Client) -> std::result::Result<Report, Error> {
     let order = &run.order;
     let late = Lateness::default();
@@ -25,31 +27,31 @@ pub async fn lateness(run: &Run, client: &Client) -> std::result::Result<Report,
     Ok(Report { latency: Some(late.latency()), ..meter.report() })
 }
 
-/// A node of a queue with many schedules of which none ticks. With `running`, another process
-/// leads, and this one stands by.
+/// Measures a node of a queue with many schedules of which none ticks. With `running`, another
+/// process leads, and this node only stands by.
 pub async fn cost(run: &Run, client: &Client) -> std::result::Result<Report, Error> {
     let order = &run.order;
     if order.process > 0 {
-        // The leader beside the one that is measured.
+        // In the other process: the leader.
         lead(order, client).await?;
         println!("leads");
-        // The contender was killed, or is done.
+        // The end of standard input: the contender was killed, or is done.
         let ended = tokio::task::spawn_blocking(|| std::io::copy(&mut stdin(), &mut sink()));
         let _ = ended.await;
         std::process::exit(0);
     }
     let _leader = if order.running > 0 { Some(Leader::start(order)?) } else { None };
     lead(order, client).await?;
-    // What was added has been looked at, and connections are open.
+    // By now the node has read the new schedules and opened its connections.
     tokio::time::sleep(Duration::from_secs(6)).await;
     run.ready();
     tokio::time::sleep(Duration::from_secs(order.seconds)).await;
     Ok(Report { seconds: order.seconds as f64, ..Report::default() })
 }
 
-/// As `lateness`, beside a leader in another process that is killed, with `running`, or told to go:
-/// how late the ticks are that it did not publish. Those jobs that the leader ran itself are not
-/// seen.
+/// As [`lateness`], beside a leader in another process that is killed with `running`, and stopped
+/// without. Measures how late the ticks are that this leader did not publish. Jobs that the leader
+/// ran itself are not measured.
 pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report, Error> {
     let order = &run.order;
     let late = Lateness::default();
@@ -80,7 +82,7 @@ pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report,
     Ok(Report { jobs: meter.count(), seconds: order.seconds as f64, latency: Some(late.latency()) })
 }
 
-/// Notes how late each tick's job starts.
+/// Returns the pool that records how late each tick's job starts.
 fn pool(order: &Order, late: &Lateness, meter: &Meter) -> Pool {
     let (seen, count) = (late.clone(), meter.clone());
     let handler = move |_: Bench, cx: Context| {
@@ -92,13 +94,13 @@ fn pool(order: &Order, late: &Lateness, meter: &Meter) -> Pool {
     Pool::new("bench").size(order.concurrency).worker(worker_fn(handler))
 }
 
-/// Adds the schedules that tick each second; none ticks before the clock starts.
+/// Adds the schedules that tick each second. None ticks before the measurement starts.
 async fn add_ticking(order: &Order, client: &Client) -> std::result::Result<(), Error> {
     let instant = order.work == Work::TicksAtOnce;
     let start = Timestamp::now() + Duration::from_secs(3);
     for n in 0..order.backlog {
         let timing = if instant { "* * * * * *" } else { "1s" };
-        // Spread evenly over the second.
+        // Spreads the schedules evenly over the second.
         let offset = if instant { 0 } else { n * 1_000 / order.backlog };
         client
             .schedule(format!("s{n}"), timing, Bench(Payload::new(n, order.payload)))
@@ -116,7 +118,7 @@ async fn until_led(client: &Client) -> std::result::Result<(), Error> {
     Ok(())
 }
 
-/// Starts a node, waits until somebody leads, and adds the schedules unless they are there.
+/// Starts a node, waits until a node leads, and adds the schedules unless they exist.
 async fn lead(order: &Order, client: &Client) -> std::result::Result<(), Error> {
     let handler = |_: Bench, _: Context| std::future::ready(Result::Ok(Outcome::Done));
     let pool = Pool::new("bench").size(order.concurrency).worker(worker_fn(handler));
@@ -129,8 +131,8 @@ async fn lead(order: &Order, client: &Client) -> std::result::Result<(), Error> 
     Ok(())
 }
 
-/// Another process of this program. It ends when this is dropped, and with the contender, whose
-/// end closes its input.
+/// Another process of this program. It is killed when this is dropped. It also stops when the
+/// contender ends, because that closes its standard input.
 struct Leader(Child);
 
 impl Leader {

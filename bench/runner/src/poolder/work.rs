@@ -1,4 +1,4 @@
-//! What Poolder is asked to do, call by call.
+//! Measures enqueueing and working.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use poolder::{Backoff, Client, Context, Error, Outcome, Policy, Pool, Result, Wo
 
 use super::{Bench, Hold};
 
-/// How many jobs one bulk call is given.
+/// The number of jobs in one bulk call.
 const BULK: u64 = 1000;
 
 /// Opens the connection and registers the queue, so that neither is measured.
@@ -15,7 +15,7 @@ pub(super) async fn warm_up(client: &Client) {
     let _ = client.ping().await;
 }
 
-/// `concurrency` callers, one job at a time each.
+/// Enqueues from `concurrency` callers, each one job at a time.
 pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) -> Result<(), Error> {
     meter.start();
     let callers = order.concurrency as u64;
@@ -37,7 +37,7 @@ pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) ->
     Ok(())
 }
 
-/// One caller that gives many jobs at a time.
+/// Enqueues from one caller, many jobs in each call.
 pub(super) async fn bulk(
     client: &Client,
     order: &Order,
@@ -58,7 +58,7 @@ pub(super) async fn bulk(
     Ok(())
 }
 
-/// The backlog. Jobs that shall be retried say so themselves.
+/// Stores the backlog. Jobs that are to be retried have a policy of their own.
 pub(super) async fn fill(client: &Client, order: &Order) -> Result<(), Error> {
     if order.work != Work::Retry {
         return bulk(client, order, order.backlog, &Meter::new(u64::MAX)).await;
@@ -79,7 +79,7 @@ pub(super) async fn fill(client: &Client, order: &Order) -> Result<(), Error> {
     Ok(())
 }
 
-/// Jobs that are due in a day.
+/// Stores jobs that are due in a day.
 pub(super) async fn store_delayed(client: &Client, order: &Order, jobs: u64) -> Result<(), Error> {
     let day = Duration::from_secs(24 * 60 * 60);
     let mut sent = 0;
@@ -95,7 +95,7 @@ pub(super) async fn store_delayed(client: &Client, order: &Order, jobs: u64) -> 
     Ok(())
 }
 
-/// One job every 20 ms.
+/// Enqueues one job every 20 ms.
 pub(super) async fn every_20_ms(
     client: &Client,
     order: &Order,
@@ -109,7 +109,8 @@ pub(super) async fn every_20_ms(
     Ok(())
 }
 
-/// Jobs whose number is the moment they are due: each so far ahead, or all at one instant.
+/// Enqueues jobs whose number is the time they are due: each after the same delay, or all at one
+/// instant.
 pub(super) async fn delayed(client: &Client, order: &Order) -> Result<(), Error> {
     let delay = Duration::from_millis(order.delay_ms);
     let instant = SystemTime::now() + delay;
@@ -127,7 +128,7 @@ pub(super) async fn delayed(client: &Client, order: &Order) -> Result<(), Error>
     Ok(())
 }
 
-/// Lets that many jobs run beside in a node of their own, for ever.
+/// Runs `jobs` jobs that do not end, in a second node.
 pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
     for result in client.enqueue_many((0..jobs).map(|_| Hold)).await {
         result?;
@@ -143,8 +144,8 @@ pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until the last settlement is stored, so that it is measured too. Those that run beside
-/// stay.
+/// Waits until the last settlement is stored, so that it is measured too. Jobs that run beside the
+/// measured ones remain.
 pub(super) async fn settled(url: &str, running: usize) {
     let stream = super::STREAM;
     let Ok(client) = redis::Client::open(url) else { return };

@@ -1,14 +1,14 @@
-//! `RPUSH`, one entry at a time and many, and a rename beside an `XADD`: what a list costs.
+//! The cost of a list: `RPUSH` of one entry and of many, and a rename beside an `XADD`.
 
 use bench_protocol::{Meter, Order, Report, Run, Stopwatch, Work, text};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, RedisResult};
 
 const LIST: &str = "raw:list";
-/// How many entries one command carries, as many as one of Poolder's calls.
+/// The number of entries in one command, the same as in one of Poolder's calls.
 const CHUNK: u64 = 500;
 
-/// Does what the order says of batchers; nothing where a loop has no such thing.
+/// Runs the order; returns `None` for work that a raw loop cannot do.
 pub(super) async fn run(
     connection: &MultiplexedConnection,
     run: &Run,
@@ -49,7 +49,7 @@ pub(super) async fn run(
     Ok(Some(meter.report()))
 }
 
-/// As long as Poolder's entry, and written as cheaply as can be.
+/// Returns an entry of the same length as Poolder's, formatted as cheaply as possible.
 fn entry(n: u64, text: &str) -> String {
     format!("{n:024}{text}")
 }

@@ -1,4 +1,4 @@
-//! `XREADGROUP`, and `XACK` + `XDEL` of what it brought last, in one round trip.
+//! Consumes with `XREADGROUP`, and `XACK` + `XDEL` of the previous jobs, in one round trip.
 
 use bench_protocol::{Meter, Order, Stopwatch};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -6,7 +6,7 @@ use redis::{Cmd, RedisResult, Value};
 
 use super::{GROUP, STREAM};
 
-/// Takes and settles batches of `concurrency` until `jobs` are done.
+/// Claims and settles batches of `concurrency` jobs until `jobs` are done.
 pub(super) async fn drain(
     mut connection: MultiplexedConnection,
     order: &Order,
@@ -34,7 +34,7 @@ pub(super) async fn drain(
     }
 }
 
-/// The same, on a task of its own.
+/// As [`drain`], with an owned connection, for a task.
 pub(super) async fn drain_owned(
     connection: MultiplexedConnection,
     order: Order,
@@ -49,7 +49,7 @@ pub(super) async fn hold(connection: &mut MultiplexedConnection, order: &Order) 
     Ok(())
 }
 
-/// Waits for single jobs.
+/// Claims single jobs as they arrive.
 pub(super) async fn pick_up(mut connection: MultiplexedConnection, watch: Stopwatch, meter: Meter) {
     let mut n = 0;
     loop {
@@ -88,7 +88,7 @@ fn read(consumer: &str, count: u64, block: Option<u64>) -> Cmd {
     cmd
 }
 
-/// The ids in a reply; the jobs themselves are looked at by nobody.
+/// Returns the ids in a reply. The jobs themselves are not decoded.
 fn entries(reply: Value) -> Vec<Vec<u8>> {
     let list = |value| match value {
         Value::Array(items) => items,

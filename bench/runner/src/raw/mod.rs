@@ -1,5 +1,5 @@
-//! The ceiling: what a loop over Redis streams does that knows nothing of jobs, loses none on a
-//! kill, and sends nothing that it need not. `XADD`; `XACK` + `XDEL` + `XREADGROUP` of a whole
+//! The ceiling: a loop over Redis streams that knows nothing of jobs, loses none when it is killed,
+//! and sends no more than it must. It uses `XADD`, and `XACK` + `XDEL` + `XREADGROUP` of a whole
 //! batch in one round trip.
 
 mod batches;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use bench_protocol::{Meter, Report, Run, Stopwatch, Work};
 use redis::aio::MultiplexedConnection;
 
-/// Where the jobs wait.
+/// The stream in which the jobs wait.
 pub const STREAM: &str = "raw";
 const GROUP: &str = "g";
 

@@ -1,4 +1,4 @@
-//! `XADD`, one at a time and in pipelines.
+//! Produces with `XADD`, one at a time and in pipelines.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use redis::{Cmd, RedisResult};
 
 use super::STREAM;
 
-/// How many commands a pipeline carries: more makes no difference any more.
+/// The number of commands in a pipeline; larger pipelines are not faster.
 const PIPELINE: u64 = 64;
 
 fn xadd(n: u64, payload: &str) -> Cmd {
     let mut cmd = Cmd::with_capacity(5, payload.len() + 64);
-    // The number makes it as long as everybody else's job, which has one.
+    // The number pads the entry to the length of the other contenders' jobs, which carry one.
     cmd.arg("XADD").arg(STREAM).arg("*").arg("p").arg(format!("{n:024}{payload}"));
     cmd
 }
 
-/// `concurrency` callers on one connection.
+/// Enqueues from `concurrency` callers on one connection.
 pub(super) async fn one_by_one(
     connection: &MultiplexedConnection,
     order: &Order,
@@ -45,7 +45,7 @@ pub(super) async fn one_by_one(
     Ok(())
 }
 
-/// One caller with pipelines.
+/// Enqueues from one caller, in pipelines.
 pub(super) async fn bulk(
     connection: &MultiplexedConnection,
     order: &Order,
@@ -68,7 +68,7 @@ pub(super) async fn bulk(
     Ok(())
 }
 
-/// One job every 20 ms.
+/// Enqueues one job every 20 ms.
 pub(super) async fn every_20_ms(
     connection: &mut MultiplexedConnection,
     order: &Order,

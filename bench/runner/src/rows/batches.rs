@@ -1,11 +1,11 @@
-//! What gathering entries may cost.
+//! The rows about batchers, and their budgets.
 
 use bench_protocol::Work;
 
 use super::{Bound, Row, row};
 use crate::figures::{JOBS_S, P50, P99};
 
-/// The rows of batchers. A job is an entry in them, or a batch where it is about sealing.
+/// Returns the rows of batchers. A job is an entry in them, or a batch in the rows about sealing.
 pub(super) fn all() -> Vec<Row> {
     let mut rows = vec![
         row("batch-push-64", "push entries one at a time, 64 in flight", Work::Push, 200_000)
@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Row> {
                 .quick(),
         );
     }
-    // The same bound for every length: it does not grow.
+    // The same limit for every length: the cost must not grow with the batch.
     for (entries, batches) in [(100, 200), (1_000, 200), (10_000, 100), (100_000, 20)] {
         let (name, title) =
             (format!("batch-seal-{entries}"), format!("seal a list of {entries} entries"));
