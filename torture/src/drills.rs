@@ -215,7 +215,7 @@ impl Drill {
                 }
             }
             Self::LateTurn => {
-                let loss = Loss { command: "slot_turn", after: 3, what: Lost::Time, cut: true };
+                let loss = Loss { command: "slot_poll", after: 3, what: Lost::Time, cut: true };
                 let lose = Fault::Lose { victim: 0, of_producer: false, loss };
                 // Whoever sent it goes, and others take its slots before it arrives.
                 let term = |victim| Fault::Term { victim, away: Duration::ZERO };

@@ -112,13 +112,13 @@ const OF_NODES: &[&str] = &[
     "move",
     "XREADGROUP",
     "XREADGROUP",
-    "beat",
+    "node_beat",
     "promote",
-    "lease",
+    "leader_elect",
     "tick",
     "push",
-    "slot_turn",
-    "slot_take",
+    "slot_poll",
+    "slot_acquire",
 ];
 /// What a producer sends.
 const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue", "push", "slot_cast"];
