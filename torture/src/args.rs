@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The command line of the torture.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use poolder_devserver::Fsync;
 
 use crate::plan::Profile;
 
-/// How to call this program.
+/// The help text.
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]
                [--profile standalone|sentinel|cluster|schedules|batches]
@@ -20,27 +20,27 @@ The profile cluster is 30,000 jobs and 280 faults in 5 minutes; schedules is one
 nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes. The ledger is kept in
 DIR (target/torture) when something was wrong, or with --keep.";
 
-/// What to do.
+/// The task that the command line selects.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Task {
-    /// A long run.
+    /// A long run with jobs of every kind.
     Storm(Storm),
-    /// One about ticks.
+    /// A long run of a schedule.
     Schedules(Storm),
-    /// One about batches.
+    /// A long run of a batcher.
     Batches(Storm),
-    /// A short one with a fixed seed.
+    /// A short run with a fixed seed.
     Smoke(PathBuf),
-    /// Every guard removed, one at a time; or only these.
+    /// The drills of all guards, or of the guards in this list.
     Mutations(PathBuf, Vec<String>),
-    /// How soon the jobs of a node that goes run elsewhere.
+    /// Measures how soon the jobs of a killed or stopped node run on another.
     Recovery(PathBuf),
-    /// How soon the slots of a pool find their nodes.
+    /// Measures how soon the slots of a pool find their nodes.
     Rebalance(PathBuf),
     Help,
 }
 
-/// A long run.
+/// The settings of a long run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Storm {
     pub(crate) profile: Profile,
@@ -53,18 +53,19 @@ pub(crate) struct Storm {
     pub(crate) keep: bool,
 }
 
-/// What to make of the line, and the minutes, jobs and faults that are usual then.
+/// The constructor of a task, with its default minutes, jobs and faults.
 type About = (fn(Storm) -> Task, f64, u64, u64);
 
 impl Storm {
-    /// The seed, drawn from the clock if none was asked for, and how long faults strike.
+    /// Returns the seed, which comes from the clock if the command line has none, and the time
+    /// during which faults strike.
     pub(crate) fn draw(&self) -> (u64, Duration) {
         let seed = self.seed.unwrap_or_else(|| crate::ledger::now() % 1_000_000);
         (seed, Duration::from_secs_f64(self.minutes * 60.0))
     }
 }
 
-/// Reads the words after the program's name.
+/// Parses the words after the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {
     let mut storm = Storm {
         profile: Profile::Standalone,

@@ -1,5 +1,5 @@
-//! What runs beside the plain jobs of a run: a schedule, a batcher and a pool that keeps the order
-//! of keys. Each has a queue, a ledger's records and a checker of its own.
+//! The load beside the plain jobs of a run: a schedule, a batcher and a pool that keeps the order
+//! of keys. Each has its own queue, records in the ledger, and checker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use poolder::{Client, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::checker::{Fault, Verdict};
-use crate::child::{Common, Orders};
+use crate::child::{Common, Instructions};
 use crate::final_state::FinalState;
 use crate::job;
 use crate::ledger::Ledger;
 use crate::servers::Stand;
 use crate::{batches, keys, ticks};
 
-/// What runs.
+/// The parts of the load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Beside {
     pub(crate) ticks: Option<ticks::Ticks>,
     pub(crate) batches: Option<batches::Batches>,
     pub(crate) keys: Option<keys::Keys>,
-    /// Faults of a node hit the one that leads the schedule's partition.
+    /// Faults of nodes hit the leader of the schedule's partition.
     pub(crate) aim_at_leader: bool,
 }
 
 impl Beside {
-    /// A modest share of everything, for a run of this length.
+    /// Returns a small load of every kind, for a run of this length.
     pub(crate) fn a_little(span: Duration) -> Self {
         let seconds = span.as_secs().max(1);
         Self {
@@ -37,7 +37,8 @@ impl Beside {
         }
     }
 
-    /// All partitions of a run, `queue.0`: those of the plain jobs, in so many queues, first.
+    /// Returns all partitions of a run, written `queue.0`: first those of the plain jobs, which use
+    /// `queues` queues.
     pub(crate) fn partitions(&self, queues: usize) -> Vec<String> {
         let plain = (0..queues as u64).map(|number| format!("{}.0", job::queue(number)));
         let mut all: Vec<String> = plain.collect();
@@ -49,23 +50,23 @@ impl Beside {
         all
     }
 
-    /// Those who push and cast, each for a process of its own.
+    /// Returns the instructions of the processes that push and cast.
     pub(crate) fn producers(
         &self,
         common: impl Fn(String) -> Common,
         span: Duration,
-    ) -> Vec<Orders> {
+    ) -> Vec<Instructions> {
         let mut all = vec![];
         if let Some(batches) = &self.batches {
             all.extend((0..batches.pushers).map(|index| {
                 let common = common(format!("pusher-{index}"));
-                Orders::Pusher(batches.pusher(common, index, span))
+                Instructions::Pusher(batches.pusher(common, index, span))
             }));
         }
         if let Some(keys) = &self.keys {
             all.extend((0..keys.casters).map(|index| {
                 let common = common(format!("caster-{index}"));
-                Orders::Caster(keys.caster(common, index, span))
+                Instructions::Caster(keys.caster(common, index, span))
             }));
         }
         all
@@ -82,7 +83,7 @@ impl Beside {
         ticks.begin(stand, &client(stand, namespace)?, ledger).await
     }
 
-    /// Ends the schedule, once it has ticked as often as it shall, and notes how it stood.
+    /// Ends the schedule once it has ticked as often as planned, and records its final counters.
     pub(crate) async fn conclude(
         &self,
         stand: &Stand,
@@ -93,7 +94,7 @@ impl Beside {
         ticks.conclude(&client(stand, namespace)?, ledger).await
     }
 
-    /// Checks all of it, and adds what was found.
+    /// Checks all parts, and adds the results to the verdict.
     pub(crate) fn check(
         &self,
         folder: &Path,

@@ -1,5 +1,5 @@
-//! Short runs of one scene each, in which one guard is all that stands between a fault and a
-//! violation. Without it the drill must fail; with it, it must not.
+//! Short runs of one scene each, in which a single guard prevents a violation after a fault. The
+//! drill must fail without the guard, and succeed with it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,46 +17,47 @@ use crate::storm::Setup;
 use crate::ticks::Ticks;
 use crate::{rollback, runs};
 
-/// A scene.
+/// The scene of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Drill {
-    /// A node is stopped, loses its jobs, and finishes them when it wakes up.
+    /// A node is paused, loses its jobs, and finishes them after it wakes up.
     Zombie,
-    /// The groups are lost: nodes get what others hold.
+    /// The consumer groups are lost: nodes claim entries that other nodes hold.
     GivenTwice,
-    /// The server is killed while jobs run, so that they end in another history.
+    /// The server is killed while jobs run, so that they end in another history of the server.
     Restart,
     /// The replies to claims are lost.
     LostClaims,
     /// A job kills its process each time.
     Killer,
-    /// What a script wants to write to is of another type for a while.
+    /// The key that a script writes to has another type for a while.
     Spoiled,
     /// The replies to idempotent enqueues are lost.
     LostReceipts,
-    /// A tick's request arrives when the leader has long gone on without it.
+    /// The request of a tick arrives long after the leader has continued without it.
     LateTick,
-    /// The request of a slot's holder arrives when it is gone and another holds the slot.
-    LateTurn,
-    /// The server forgets what it said last, and gives another job the id of one that runs; the
-    /// other job is claimed by another node …
+    /// The poll of a slot's holder arrives after the holder has left and another node holds the
+    /// slot.
+    LatePoll,
+    /// The server forgets its last writes, and another job gets the id of a running one. Another
+    /// node claims the other job.
     Rollback,
-    /// … or by the same.
+    /// As `Rollback`, but the same node claims the other job.
     RollbackAlone,
 }
 
-/// A guard that can be removed, what it does, and the drill that misses it.
+/// A guard that can be removed, its description, and the drill that fails without it.
 pub(crate) struct Mutation {
     pub(crate) name: &'static str,
     pub(crate) guard: &'static str,
     pub(crate) drill: Drill,
 }
 
-/// All of them.
+/// All guards.
 pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "fence-complete",
-        guard: "a completion counts only what was still ours",
+        guard: "a completion counts only jobs that the consumer still holds",
         drill: Drill::Zombie,
     },
     Mutation {
@@ -101,8 +102,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "slot-term",
-        guard: "a turn of an addressed slot checks the lease and its term",
-        drill: Drill::LateTurn,
+        guard: "a poll of an addressed slot checks the lease and its term",
+        drill: Drill::LatePoll,
     },
     Mutation {
         name: "idempotent-resend",
@@ -112,7 +113,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
 ];
 
 impl Drill {
-    /// Runs it with this guard left out; none for "".
+    /// Runs the drill without the guard `mutation`; with all guards if it is empty.
     pub(crate) async fn run(self, mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
         let nodes = match self {
             Self::Rollback => 2,
@@ -214,10 +215,11 @@ impl Drill {
                     ..alone
                 }
             }
-            Self::LateTurn => {
+            Self::LatePoll => {
                 let loss = Loss { command: "slot_poll", after: 3, what: Lost::Time, cut: true };
                 let lose = Fault::Lose { victim: 0, of_producer: false, loss };
-                // Whoever sent it goes, and others take its slots before it arrives.
+                // The sender of the poll stops, and other nodes take its slots before the poll
+                // arrives.
                 let term = |victim| Fault::Term { victim, away: Duration::ZERO };
                 let mut plan: Vec<Planned> = (0..4).map(|_| at(4_000, lose.clone())).collect();
                 plan.extend((0..3).map(|node| at(5_000 + 500 * node, term(node))));
@@ -232,7 +234,7 @@ impl Drill {
                     ..alone
                 }
             }
-            // They are not made of planned faults.
+            // These drills do not consist of planned faults.
             Self::Rollback | Self::RollbackAlone => usual,
         }
     }

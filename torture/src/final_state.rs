@@ -1,5 +1,5 @@
-//! What Redis holds when everything is over. Keys are spelled by hand here: their spelling is part
-//! of what is checked.
+//! Reads the contents of Redis at the end of a run. Keys are written by hand here, because the key
+//! format is one of the things checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use crate::job::is_plain;
 
 const LANES: [&str; 5] = ["front", "suspect", "high", "normal", "low"];
 
-/// The last state.
+/// The contents of Redis at the end of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct FinalState {
-    /// The counters of the plain jobs, summed up over their queues.
+    /// The counters of the plain jobs, summed over their queues.
     pub(crate) stats: BTreeMap<String, u64>,
-    /// Those of the other partitions.
+    /// The counters of the other partitions.
     pub(crate) beside: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Jobs that have a result.
+    /// The ids of jobs that have a result.
     pub(crate) results: BTreeSet<String>,
-    /// Jobs among the dead, and why they died.
+    /// The ids of dead jobs, and the reasons of their deaths.
     pub(crate) dead: BTreeMap<String, String>,
-    /// What should not be there any more, one line each.
+    /// Data that should no longer exist, one line each.
     pub(crate) leftovers: Vec<String>,
 }
 
@@ -31,29 +31,29 @@ impl FinalState {
         self.stats.get(name).copied().unwrap_or(0)
     }
 
-    /// A counter of another partition.
+    /// Returns a counter of another partition.
     pub(crate) fn stat_of(&self, partition: &str, name: &str) -> u64 {
         self.beside.get(partition).and_then(|stats| stats.get(name)).copied().unwrap_or(0)
     }
 
-    /// A counter, summed up over the partitions whose names begin so.
+    /// Returns a counter, summed over the partitions whose names start with `beginning`.
     pub(crate) fn sum_of(&self, beginning: &str, name: &str) -> u64 {
         let of = self.beside.keys().filter(|partition| partition.starts_with(beginning));
         of.map(|partition| self.stat_of(partition, name)).sum()
     }
 }
 
-/// Which server has what.
+/// The servers that hold the keys of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
-    /// The URL of the server that has the roster.
+    /// The URL of the server that holds the roster.
     pub(crate) roster: String,
-    /// The partitions, `queue.0`, each with the URL of the server that has it.
+    /// The partitions, written `queue.0`, each with the URL of its server.
     pub(crate) partitions: Vec<(String, String)>,
 }
 
 impl Places {
-    /// All servers that have something, each once.
+    /// Returns the servers that hold any key, each once.
     fn servers(&self) -> BTreeSet<&str> {
         let partitions = self.partitions.iter().map(|(_, url)| url.as_str());
         partitions.chain([self.roster.as_str()]).collect()
@@ -73,7 +73,7 @@ impl Keys {
 }
 
 async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
-    // Nothing is wrong with a server that is slow on a busy machine.
+    // A server may be slow on a busy machine.
     let patience = Some(std::time::Duration::from_secs(20));
     let settings = redis::AsyncConnectionConfig::new()
         .set_connection_timeout(patience)
@@ -81,7 +81,7 @@ async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
     redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&settings).await
 }
 
-/// True when no job is ready, running or waiting.
+/// Returns true when no job is ready, running or waiting.
 pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool, String> {
     let ask = async {
         let mut left = 0;
@@ -97,7 +97,8 @@ pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool,
     ask.await.map_err(|error| error.to_string())
 }
 
-/// True when these processes stand in the roster and nobody else, and all consumers are theirs.
+/// Returns true when the roster lists exactly these processes, and every consumer belongs to one of
+/// them.
 pub(crate) async fn is_tidy(
     places: &Places,
     namespace: &str,
@@ -108,7 +109,7 @@ pub(crate) async fn is_tidy(
             .await?
             .zrange(format!("{namespace}:{{roster}}:nodes"), 0, -1)
             .await?;
-        // One that was killed a moment ago stands there, too.
+        // The roster may still list a process that was killed a moment ago.
         let living = |name: &String| process_of(name).is_some_and(|pid| pids.contains(&pid));
         let mut tidy = roster.len() == pids.len() && roster.iter().all(living);
         for (partition, url) in &places.partitions {
@@ -125,7 +126,7 @@ pub(crate) async fn is_tidy(
     ask.await.map_err(|error| error.to_string())
 }
 
-/// The consumers of a stream; none of one that was never used.
+/// Returns the consumers of a stream; none for a stream that does not exist.
 async fn consumers(redis: &mut MultiplexedConnection, stream: &str) -> Vec<String> {
     let mut ask = redis::cmd("XINFO");
     ask.arg("CONSUMERS").arg(stream).arg("workers");
@@ -138,23 +139,23 @@ async fn consumers(redis: &mut MultiplexedConnection, stream: &str) -> Vec<Strin
     found.iter().map(name).collect()
 }
 
-/// The process that leads a partition.
+/// Returns the process that leads a partition.
 pub(crate) async fn leader(places: &Places, namespace: &str, partition: &str) -> Option<u32> {
     let (_, url) = places.partitions.iter().find(|(name, _)| name == partition)?;
     let ask = async {
         let key = Keys::new(namespace, partition).of("leader");
         connect(url).await?.get::<_, Option<String>>(key).await
     };
-    // Before the name stands the term.
+    // The value is the term, followed by the name of the node.
     process_of(&ask.await.ok()??)
 }
 
-/// The process of a node whose name is host:pid:random.
+/// Returns the process of a node whose name is host:pid:random.
 fn process_of(name: &str) -> Option<u32> {
     name.split(':').nth(1)?.parse().ok()
 }
 
-/// Reads it.
+/// Reads the contents.
 pub(crate) async fn read(places: &Places, namespace: &str) -> Result<FinalState, String> {
     let ask = async {
         let (mut state, mut every) = (FinalState::default(), vec![]);
@@ -195,17 +196,17 @@ async fn dead(
         state.leftovers.push(format!("{listed} dead are listed in {}, {kept} are kept", keys.0));
     }
     if !records.is_empty() && !is_plain(partition) {
-        // Only plain jobs are ever to die.
+        // Only plain jobs may die.
         state.leftovers.push(format!("{} dead in {}", records.len(), keys.0));
     }
     for (id, record) in records {
-        state.dead.insert(spell(&id), String::from_utf8_lossy(&record).into_owned());
+        state.dead.insert(written(&id), String::from_utf8_lossy(&record).into_owned());
     }
     Ok(())
 }
 
-/// A job id as everybody else shows it.
-fn spell(id: &[u8]) -> String {
+/// Returns a job id in its usual written form.
+fn written(id: &[u8]) -> String {
     match <[u8; 16]>::try_from(id) {
         Ok(bytes) => JobId::from_bytes(bytes).to_string(),
         Err(_) => String::from_utf8_lossy(id).into_owned(),
@@ -263,7 +264,7 @@ async fn keys_left(
     Ok(())
 }
 
-/// Everybody has left.
+/// Checks that the roster is empty.
 async fn roster(
     redis: &mut MultiplexedConnection,
     namespace: &str,
@@ -282,18 +283,18 @@ async fn roster(
     Ok(())
 }
 
-/// Nothing of a partition is held, or said to be in it.
+/// Checks that no slot of a partition is held, and that its batcher counts no waiting entry.
 async fn held(
     redis: &mut MultiplexedConnection,
     keys: &Keys,
     state: &mut FinalState,
 ) -> redis::RedisResult<()> {
-    // Of schedules that are gone only the count of all revisions stays.
+    // After all schedules are removed only the count of their revisions stays.
     let schedules: u64 = redis.hlen(keys.of("schedules:state")).await?;
     if schedules > 1 {
         state.leftovers.push(format!("{schedules} fields in {}", keys.of("schedules:state")));
     }
-    // That of an addressed slot; a leader's key is gone when it has resigned.
+    // The lease of an addressed slot. The key of a leader is deleted when it resigns.
     let holder: Option<String> = redis.hget(keys.of("lease"), "holder").await?;
     if holder.is_some_and(|holder| !holder.is_empty()) {
         state.leftovers.push(format!("the lease of a slot, {}", keys.of("lease")));
@@ -306,13 +307,14 @@ async fn held(
     Ok(())
 }
 
-/// Keys of a partition that expire.
+/// Returns true for keys of a partition that expire.
 fn is_receipt(rest: &str) -> bool {
     rest.starts_with("sent:") || rest.starts_with("batch:token:")
 }
 
-/// Keys of a partition that stay, each of them bounded: nothing about what gathers, what is sealed
-/// or what recurs, and no leader. The schedules' state is the count of their revisions.
+/// Returns true for keys of a partition that may stay, each of bounded size. Open and sealed
+/// batches, schedules and leaders must be gone; the only field of the schedules' state is the count
+/// of revisions.
 fn is_kept(rest: &str) -> bool {
     ["stats", "lease", "meta", "dead", "dead:bodies", "batch:about:batches", "schedules:state"]
         .contains(&rest)

@@ -1,71 +1,71 @@
-//! The job of a run, and what each of them shall do: a function of the seed and its number.
+//! The job of a run. Seed and number determine its end and its duration.
 
 use poolder::Job;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 
-/// The queue of a run.
+/// The name of the first queue of a run.
 pub(crate) const QUEUE: &str = "storm";
 
-/// A queue's name: the first is [`QUEUE`].
+/// Returns the name of a queue; that of queue 0 is [`QUEUE`].
 pub(crate) fn queue(number: u64) -> String {
     if number == 0 { QUEUE.to_owned() } else { format!("{QUEUE}-{number}") }
 }
 
-/// True for a partition, `queue.0`, of one of these queues.
+/// Returns true for a partition, written `queue.0`, of one of these queues.
 pub(crate) fn is_plain(partition: &str) -> bool {
     partition.starts_with(QUEUE)
 }
 
-/// One job.
+/// A job of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Job)]
 #[job(kind = "torture.step", queue = "storm", attempts = 4, backoff = "300ms", timeout = "60s")]
 pub(crate) struct Step {
-    /// Its number, unique in a run.
+    /// The number of the job, unique in a run.
     pub(crate) seq: u64,
-    /// How it ends.
+    /// The end of the job.
     pub(crate) act: Act,
-    /// How long it takes.
+    /// The time that the job takes, in ms.
     pub(crate) millis: u64,
 }
 
-/// How a job ends.
+/// The end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Act {
-    /// It is done.
+    /// The job succeeds.
     Done,
-    /// It is done and has a result.
+    /// The job succeeds and has a result.
     Result,
-    /// It fails so many times, then is done.
+    /// The job fails this many times, then succeeds.
     Fail(u32),
-    /// It panics once, then is done.
+    /// The job panics once, then succeeds.
     Panic,
-    /// It waits once, then is done.
+    /// The job snoozes once, then succeeds.
     Snooze,
-    /// It cancels itself.
+    /// The job cancels itself.
     Cancel,
-    /// It fails always, and is buried after its attempts.
+    /// The job always fails, and is buried after its attempts.
     Doomed,
-    /// It kills its process each time, and is buried for it.
+    /// The job kills its process each time, and is buried for that.
     Killer,
 }
 
 impl Act {
-    /// True when the job ends by being completed.
+    /// Returns true when the job is completed in the end.
     pub(crate) fn completes(self) -> bool {
         !matches!(self, Self::Cancel | Self::Doomed | Self::Killer)
     }
 
-    /// True when it ends among the dead.
+    /// Returns true when the job dies in the end.
     pub(crate) fn dies(self) -> bool {
         matches!(self, Self::Doomed | Self::Killer)
     }
 }
 
-/// The job with this number, taking `millis` on average. One in `killers` kills its process; none
-/// for 0.
+/// Returns the job with this number, which takes `millis` on average. One in `killers` jobs kills
+/// its process; none if that is 0.
 pub(crate) fn step(seed: u64, seq: u64, millis: u64, killers: u64) -> Step {
     let mut random = Random::new(seed ^ seq.wrapping_mul(0xD6E8_FEB8_6659_FD93), 2);
     let act = match random.between(0, 999) {

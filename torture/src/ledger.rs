@@ -1,7 +1,7 @@
 //! The ledger: append-only files outside Redis, one per process. Every record is one line of JSON
 //! and one `write`, so that a killed process leaves whole records.
 //!
-//! What the checker knows of a run, it knows from here and from the last state of Redis.
+//! The checker knows a run only from the ledger and the final contents of Redis.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -16,46 +16,47 @@ use crate::job::Act;
 /// A line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
-    /// When, in ms since 1970 by this machine's clock, which does not jump.
+    /// The time in ms since 1970, by this machine's clock, which does not jump.
     pub(crate) at: u64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub(crate) record: Record,
 }
 
-/// What can happen. New kinds of work add their own records here.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(crate) enum Record {
-    /// A process started; its incarnation is in the name (`node-2.7`).
+    /// A process started. The name contains its incarnation (`node-2.7`).
     Up { name: String, pid: u32 },
     /// A producer is about to enqueue a job.
     Invoke { seq: u64, act: Act, how: How },
-    /// What became of that.
+    /// The outcome of an enqueue.
     Stored { seq: u64, outcome: Outcome, job: Option<String> },
     /// A handler begins.
     Start { run: u64, seq: u64, job: String, attempt: u32, fence: u64 },
     /// A handler ends.
     End { run: u64, how: Ended },
-    /// A settlement was answered for.
+    /// The server has replied to a settlement.
     Settled { job: String, applied: bool, completes: bool },
     /// A fault begins.
     Fault { id: u64, kind: String, target: String },
-    /// It is over; `note` says what came of it.
+    /// A fault is over; `note` holds its result.
     Over { id: u64, note: String },
-    /// A process ended that nobody had killed: a job did.
+    /// A process ended without a planned kill: a job has killed it.
     Died { target: String },
-    /// A schedule was added: its first tick and interval in ms, and how often it shall tick.
+    /// A schedule was added: its first tick and interval in ms, and the number of its ticks.
     Scheduled { first: i64, every: i64, count: Option<u64> },
-    /// How it stood in the end: last tick, jobs published, ticks dropped.
+    /// The final state of the schedule: last tick, jobs published, ticks dropped.
     Concluded { last: i64, runs: u64, missed: u64 },
     /// A handler begins with the job of a tick.
     Tick { run: u64, tick: i64, job: String },
-    /// A pusher is about to push entries, `from` the first number.
+    /// Pusher `who` is about to push entries, of which `from` is the first number.
     Push { who: u64, from: u64, count: u64, token: bool },
-    /// What became of that: so many are stored, so many more may be, the rest is not.
+    /// The outcome of a push: from number `from` on, `stored` entries are stored and the next
+    /// `unknown` may be. The rest is not stored.
     Pushed { who: u64, from: u64, stored: u64, unknown: u64 },
-    /// A handler begins with a batch: what is in it, and the entries that it will leave.
+    /// A handler begins with a batch: the entries in it, and those that it will leave.
     Batch {
         run: u64,
         job: String,
@@ -65,25 +66,25 @@ pub(crate) enum Record {
     },
     /// A step of a key is about to be cast.
     Cast { key: u64, number: u64 },
-    /// What became of that.
+    /// The outcome of a cast.
     CastEnded { key: u64, number: u64, outcome: Outcome },
     /// A handler begins with a step of a key.
-    SlotPoll { run: u64, key: u64, number: u64, job: String, fence: u64 },
+    KeyStep { run: u64, key: u64, number: u64, job: String, fence: u64 },
 }
 
-/// How a job is enqueued.
+/// The way in which a job is enqueued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum How {
-    /// With a single command, not repeated by anybody.
+    /// With a single command that is not repeated.
     Plain,
-    /// Together with others, not repeated by anybody.
+    /// In bulk, not repeated.
     Bulk,
-    /// For later, not repeated by anybody.
+    /// With a delay, not repeated.
     Later,
-    /// By a name of its own, repeated until it is known to be stored.
+    /// With a fixed id, repeated until it is known to be stored.
     Idempotent,
-    /// The same, for later.
+    /// With a fixed id and a delay, repeated until it is known to be stored.
     IdempotentLater,
 }
 
@@ -93,35 +94,35 @@ impl How {
     }
 }
 
-/// What the server said to an enqueue.
+/// The outcome of an enqueue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// It is stored.
+    /// The job is stored.
     Ok,
-    /// It certainly is not.
+    /// The job is certainly not stored.
     Failed,
-    /// Nobody knows.
+    /// The job may or may not be stored.
     Unknown,
 }
 
-/// How a handler ended.
+/// The end of a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ended {
-    /// As the job wanted; it is to be removed.
+    /// The handler ended as the job specifies, and the job is to be removed.
     Done,
-    /// With an error or a panic of its own.
+    /// The handler returned its own error or panicked.
     Failed,
-    /// It asked to wait.
+    /// The handler snoozed the job.
     Snoozed,
-    /// It was told to stop, and did.
-    Told,
-    /// It was dropped where it stood.
+    /// The handler was cancelled and returned.
+    Cancelled,
+    /// The handler was dropped while it ran.
     Dropped,
 }
 
-/// Milliseconds since 1970.
+/// Returns the time in ms since 1970.
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -140,7 +141,8 @@ impl Ledger {
         Ok(Self { file: Arc::new(file) })
     }
 
-    /// Writes a record. A process that cannot must not go on: what it did would be missing.
+    /// Writes a record. Ends the process if that fails, because its later actions would be missing
+    /// from the ledger.
     pub(crate) fn write(&self, record: Record) {
         let line = Line { at: now(), record };
         let written = serde_json::to_string(&line)
@@ -153,7 +155,7 @@ impl Ledger {
     }
 }
 
-/// Reads a file of the ledger. Only its last line may be torn.
+/// Reads a file of the ledger. Only its last line may be incomplete.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
     let mut lines = vec![];
     let mut torn: Option<String> = None;
@@ -174,8 +176,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Reads the files of a folder, one after another in the order of their names, which come with
-/// what they hold.
+/// Reads the files of a folder in the order of their names. Yields the name and the lines of each
+/// file.
 pub(crate) fn read_all(
     folder: &Path,
 ) -> Result<impl Iterator<Item = Result<(String, Vec<Line>), String>>, String> {
@@ -193,7 +195,7 @@ pub(crate) fn read_all(
     }))
 }
 
-/// Makes the folder, without anything that an earlier run has left there.
+/// Creates the folder, and removes the files of an earlier run.
 pub(crate) fn empty(folder: &Path) -> Result<(), String> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|error| error.to_string())?;

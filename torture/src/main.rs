@@ -1,24 +1,24 @@
-//! Torments Poolder and checks what it promises: `cargo xtask torture`.
+//! Runs Poolder under faults and checks its promises: `cargo xtask torture`.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `plan` | which fault strikes when; pure, from a seed |
-//! | `job` | what each job shall do; pure, from a seed |
+//! | `plan` | the faults and their times, derived from a seed alone |
+//! | `job` | what each job does, derived from a seed alone |
 //! | `ledger` | append-only files outside Redis |
-//! | `proxy` | loses, delays, chops and cuts what goes between a process and its server |
+//! | `proxy` | loses, delays, splits and cuts the traffic between a process and its server |
 //! | `servers` | the private server, and its clock |
-//! | `reshard` | what happens to a cluster: slots move, primaries are replaced |
-//! | `processes`, `child` | nodes and producers in processes of their own |
+//! | `reshard` | faults of a cluster: slots move, primaries are replaced |
+//! | `processes`, `child` | nodes and producers in child processes |
 //! | `strike` | carries out a fault |
 //! | `storm` | a run: faults, calm, drain, end |
-//! | `final_state` | what Redis holds in the end |
-//! | `checker` | reads ledger and final state, and nothing else |
-//! | `report` | a table, and JSON |
-//! | `runs`, `profiles` | the runs that have names |
-//! | `recovery` | how soon the jobs of a node that goes run elsewhere |
-//! | `rebalance` | how soon the slots of a pool find their nodes |
-//! | `beside` | what runs besides the plain jobs: `ticks`, `batches`, `keys` |
-//! | `drills`, `rollback`, `mutations` | one guard left out at a time: somebody must notice |
+//! | `final_state` | the contents of Redis at the end |
+//! | `checker` | checks a run from ledger and final state alone |
+//! | `report` | the report of a run, as a table and as JSON |
+//! | `runs`, `profiles` | the named runs |
+//! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
+//! | `rebalance` | measures how soon the slots of a pool find their nodes |
+//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys` |
+//! | `drills`, `rollback`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
 mod batches;
@@ -71,8 +71,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does it, unless a signal comes first: then everything that was started is dropped, and with it
-/// ends.
+/// Runs the task until it ends or a signal arrives. A signal drops everything that was started,
+/// which ends all child processes.
 fn command(task: Task) -> Result<bool, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! Every guard removed, one at a time: the drill that misses it must go red, and must be green
+//! Removes every guard, one at a time. The drill of the guard must fail without it, and succeed
 //! with all guards in place.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use crate::checker::Verdict;
 use crate::drills::{Drill, MUTATIONS};
 
-/// Drills mostly wait, so that several can run at a time.
+/// The number of drills that run at a time. Drills mostly wait.
 const AT_ONCE: usize = 3;
 
-/// Runs the drills of these mutations, or of all, each with and without its guard.
+/// Runs the drills of these guards, or of all, each with and without its guard.
 pub(crate) async fn run(out: &Path, names: &[String]) -> Result<bool, String> {
     if !cfg!(poolder_mutations) {
         return Err(

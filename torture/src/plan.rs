@@ -1,4 +1,5 @@
-//! The plan of a run: which fault strikes when. Pure: it follows from the seed and the numbers.
+//! The plan of a run: its faults and their times, which follow from the seed and the settings
+//! alone.
 
 use std::time::Duration;
 
@@ -7,33 +8,33 @@ use crate::random::Random;
 use crate::reshard::{self, Upheaval};
 use crate::servers::FailOver;
 
-/// One fault, when its time comes.
+/// A fault and its time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
-    /// Since the faults began.
+    /// The time since the first possible fault.
     pub(crate) at: Duration,
-    /// What happens.
+    /// The fault.
     pub(crate) fault: Fault,
 }
 
-/// What can happen. Which process it hits is decided when the time has come, since processes come
-/// and go; that choice is the plan's, too, as a number.
+/// A fault. The process it hits is chosen when it strikes, since processes come and go; the plan
+/// fixes the choice by the number `victim`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fault {
     /// A node is killed, and another started in its place.
     Kill { victim: u64, away: Duration },
     /// A producer is killed, and another started in its place.
     KillProducer { victim: u64, away: Duration },
-    /// A node is stopped in its tracks for longer than it takes to be declared dead.
+    /// A node is paused for longer than it takes to be declared dead.
     Freeze { victim: u64, lasting: Duration },
-    /// A node is told to stop, and another started in its place.
+    /// A node is stopped with SIGTERM, and another started in its place.
     Term { victim: u64, away: Duration },
-    /// A node is cut off from the server for longer than it takes to be declared dead, while it
-    /// goes on running its jobs.
+    /// A node is cut off from the server for longer than it takes to be declared dead, while its
+    /// jobs go on.
     Isolate { victim: u64, lasting: Duration },
     /// The server is killed and started again from its append-only file.
     KillServer { away: Duration },
-    /// The server answers nobody for a while.
+    /// The server answers no client for a while.
     PauseServer { lasting: Duration },
     /// The server forgets all scripts.
     FlushScripts,
@@ -45,23 +46,23 @@ pub(crate) enum Fault {
     Lose { victim: u64, of_producer: bool, loss: Loss },
     /// The clock of the server jumps.
     Jump { millis: i64 },
-    /// Everything between a node and the server takes longer.
+    /// The traffic between a node and the server is delayed.
     Delay { victim: u64, by: Duration, lasting: Duration },
-    /// Every byte between a node and the server is a packet of its own.
+    /// Every byte between a node and the server is sent as a packet of its own.
     Dribble { victim: u64, lasting: Duration },
-    /// The connections of a node end in one direction.
+    /// The connections of a node are closed in one direction.
     HalfClose { victim: u64 },
     /// The connections of a node are cut.
     Cut { victim: u64 },
     /// The replica becomes the primary.
     FailOver(FailOver),
-    /// Something happens to the cluster.
+    /// A change of the cluster.
     Cluster(Upheaval),
-    /// Somebody puts a value of another type where waiting jobs are kept. Drills only.
+    /// The key of waiting jobs gets a value of another type. Only in drills.
     Spoil { lasting: Duration },
 }
 
-/// The kinds, and how many of a thousand faults they are.
+/// The kinds, and the share of each in thousandths of all faults.
 const SHARES: &[(&str, u64)] = &[
     ("SIGKILL of a node", 330),
     ("SIGSTOP past the lease", 166),
@@ -82,7 +83,8 @@ const SHARES: &[(&str, u64)] = &[
     ("connections cut", 8),
 ];
 
-/// The same behind Sentinels, where no proxy can stand: clients are told where to go.
+/// The kinds and shares behind Sentinels. There is no proxy, because Sentinels give clients the
+/// addresses of the servers.
 const WITH_SENTINELS: &[(&str, u64)] = &[
     ("failover by order", 170),
     ("primary killed, and back", 90),
@@ -94,7 +96,7 @@ const WITH_SENTINELS: &[(&str, u64)] = &[
     ("scripts flushed", 60),
 ];
 
-/// What holds the queue.
+/// The servers that hold the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// One server.
@@ -105,7 +107,7 @@ pub(crate) enum Profile {
     Cluster,
 }
 
-/// What a node sends that is worth losing.
+/// The commands and scripts of a node whose loss is worth testing.
 const OF_NODES: &[&str] = &[
     "complete",
     "complete",
@@ -120,10 +122,10 @@ const OF_NODES: &[&str] = &[
     "slot_poll",
     "slot_acquire",
 ];
-/// What a producer sends.
+/// The commands and scripts of a producer whose loss is worth testing.
 const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue", "push", "slot_cast"];
 
-/// Draws up the plan: `faults` of them in their shares, spread over `span` in random order.
+/// Draws a plan of `faults` faults according to their shares, spread over `span` in random order.
 pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 1);
     let mut kinds = shares(profile, faults);
@@ -149,7 +151,8 @@ pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> 
     plan
 }
 
-/// So many of each kind that they sum up to `faults`, the largest remainders rounded up.
+/// Returns the kinds of `faults` faults according to their shares, with the largest remainders
+/// rounded up.
 fn shares(profile: Profile, faults: u64) -> Vec<&'static str> {
     let shares = match profile {
         Profile::Standalone => SHARES,
@@ -189,7 +192,8 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
         "groups destroyed" => Fault::DestroyGroups,
         "memory exhausted" => Fault::Exhaust { lasting: millis(500, 4_000) },
         "clock jumped" => {
-            // Forward further than back: back delays what is due, and the end must come in time.
+            // The clock jumps further forward than back, because a jump back delays due jobs, and
+            // the run must end in time.
             let millis = i64::try_from(random.between(500, 60_000)).unwrap_or(0);
             Fault::Jump { millis: if random.percent(50) { millis } else { -millis / 4 } }
         }
@@ -211,7 +215,7 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
 }
 
 impl Fault {
-    /// The same, of that node.
+    /// Returns the same fault with this node as its victim.
     pub(crate) fn aimed_at(mut self, node: u64) -> Self {
         if let Self::Kill { victim, .. } | Self::Freeze { victim, .. } | Self::Term { victim, .. } =
             &mut self
@@ -221,7 +225,7 @@ impl Fault {
         self
     }
 
-    /// The kind, as reports name it.
+    /// Returns the kind, as reports name it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Kill { .. } => "SIGKILL of a node",

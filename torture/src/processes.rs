@@ -1,5 +1,5 @@
-//! The processes that are tormented: each with a proxy of its own between it and the server, and
-//! started again when it ends too early.
+//! The processes that faults hit. Each has its own proxy between it and the server, and is started
+//! again when it ends too early.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -9,31 +9,32 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::Mutex;
 
-use crate::child::{self, Orders};
+use crate::child::{self, Instructions};
 use crate::ledger::{Ledger, Record};
 use crate::proxy::Proxy;
 
-/// A process, or a succession of processes under one name.
+/// A process, or a succession of processes with one name.
 pub(crate) struct Member {
-    orders: Orders,
+    instructions: Instructions,
     child: Option<Child>,
-    /// The end of it tells the process that we are gone. Waiting for a child would close it.
+    /// The standard input of the process, whose end tells the process that the torture has ended.
+    /// It is held here because waiting for a child would close it.
     lifeline: Option<ChildStdin>,
     state: State,
 }
 
-/// What is to become of a member.
+/// The intended state of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is to run, and is started again when it ends.
+    /// The process is to run, and is started again when it ends.
     Wanted,
-    /// It ended well, having done its share.
+    /// The process has ended successfully after all its work.
     Finished,
-    /// It is not to be started again.
+    /// The process is not started again.
     Dismissed,
 }
 
-/// A handle: the name and the proxy are there also while a fault holds the member.
+/// A handle to a member. Name and proxy stay available while a fault holds the member.
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) name: Arc<str>,
@@ -42,26 +43,29 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Starts the first process of that name. Where there is a proxy, it is told to go there.
-    pub(crate) fn start(mut orders: Orders, proxy: Option<Proxy>) -> Result<Self, String> {
-        let common = orders.common();
+    /// Starts the first process of this name. With a proxy, the process connects to the proxy.
+    pub(crate) fn start(
+        mut instructions: Instructions,
+        proxy: Option<Proxy>,
+    ) -> Result<Self, String> {
+        let common = instructions.common();
         if let Some(proxy) = &proxy {
             common.url = proxy.url();
         }
         common.incarnation = 0;
         let name = common.name.as_str().into();
-        let mut member = Member { orders, child: None, lifeline: None, state: State::Wanted };
+        let mut member = Member { instructions, child: None, lifeline: None, state: State::Wanted };
         member.spawn()?;
         Ok(Self { name, proxy: proxy.map(Arc::new), member: Arc::new(Mutex::new(member)) })
     }
 
-    /// Its proxy.
+    /// Returns the proxy of the member.
     pub(crate) fn proxy(&self) -> Result<&Proxy, String> {
         self.proxy.as_deref().ok_or_else(|| format!("{} has no proxy", self.name))
     }
 
-    /// Starts it again whenever it ends too early, and notes that, until it has finished or is
-    /// dismissed.
+    /// Starts the process again whenever it ends too early, and records that, until it has finished
+    /// or is dismissed.
     pub(crate) async fn keep(self, ledger: Ledger) -> Result<(), String> {
         loop {
             {
@@ -70,7 +74,7 @@ impl Handle {
                     return Ok(());
                 }
                 if let Some(ended) = member.ended()? {
-                    if ended.success() && !matches!(member.orders, Orders::Worker(_)) {
+                    if ended.success() && !matches!(member.instructions, Instructions::Worker(_)) {
                         member.state = State::Finished;
                         return Ok(());
                     }
@@ -78,7 +82,7 @@ impl Handle {
                     member.spawn()?;
                 }
             }
-            // Nothing tells of the end of a child that somebody else may signal meanwhile.
+            // Polling, because a fault may need the member, and its lock, at any time.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -87,14 +91,14 @@ impl Handle {
 impl Member {
     /// Starts the next process of this name.
     pub(crate) fn spawn(&mut self) -> Result<(), String> {
-        let common = self.orders.common();
+        let common = self.instructions.common();
         common.incarnation += 1;
         let mutation = common.mutation.clone();
         let program = program()?;
-        let words = serde_json::to_string(&self.orders).map_err(|error| error.to_string())?;
+        let words = serde_json::to_string(&self.instructions).map_err(|error| error.to_string())?;
         let mut command = Command::new(&program);
-        // A group of its own: Ctrl-C at a terminal is for us, who then clean up; and a stopped
-        // process whose parent dies is woken and ended by the system.
+        // A process group of its own: Ctrl-C at a terminal reaches only the torture, which then
+        // cleans up. If the torture dies, the system wakes and ends paused processes.
         command.arg(child::WORD).arg(words).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).env("POOLDER_MUTATION", mutation);
         let mut child =
@@ -104,7 +108,7 @@ impl Member {
         Ok(())
     }
 
-    /// How the process ended, if it has.
+    /// Returns the exit status of the process, if it has ended.
     fn ended(&mut self) -> Result<Option<std::process::ExitStatus>, String> {
         match &mut self.child {
             Some(child) => child.try_wait().map_err(|error| error.to_string()),
@@ -112,29 +116,29 @@ impl Member {
         }
     }
 
-    /// True when there is a process to torment.
+    /// Returns true when there is a process that a fault can hit.
     pub(crate) fn is_up(&mut self) -> bool {
         self.state == State::Wanted && self.child.is_some() && matches!(self.ended(), Ok(None))
     }
 
-    /// The number of the process, while it runs.
+    /// Returns the process id while the process runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().and_then(Child::id)
     }
 
-    /// True when it has done its share.
+    /// Returns true when the process has finished its work.
     pub(crate) fn is_finished(&self) -> bool {
         self.state == State::Finished
     }
 
-    /// Sends a signal by its name.
+    /// Sends a signal, named without `SIG`.
     pub(crate) async fn signal(&self, name: &str) -> Result<(), String> {
-        // As long as the child was not waited for, its number belongs to nobody else.
+        // The process id is not reused before the child has been waited for.
         let Some(pid) = self.pid() else { return Ok(()) };
         signal(pid, name).await
     }
 
-    /// Kills it and waits for its end.
+    /// Kills the process and waits for its end.
     pub(crate) async fn kill(&mut self) -> Result<(), String> {
         if let Some(mut child) = self.child.take() {
             child.kill().await.map_err(|error| error.to_string())?;
@@ -142,7 +146,7 @@ impl Member {
         Ok(())
     }
 
-    /// Waits for its end; true when it came in time.
+    /// Waits for the end of the process. Returns true if it ended within `limit`.
     pub(crate) async fn await_end(&mut self, limit: Duration) -> bool {
         let Some(child) = &mut self.child else { return true };
         let in_time = tokio::time::timeout(limit, child.wait()).await.is_ok();
@@ -152,13 +156,13 @@ impl Member {
         in_time
     }
 
-    /// It is not started again.
+    /// Stops the process from being started again.
     pub(crate) fn dismiss(&mut self) {
         self.state = State::Dismissed;
     }
 }
 
-/// Sends a signal by its name to a process.
+/// Sends a signal, named without `SIG`, to a process.
 pub(crate) async fn signal(pid: u32, name: &str) -> Result<(), String> {
     let mut kill = Command::new("kill");
     kill.args([&format!("-{name}"), &pid.to_string()]);
@@ -169,7 +173,8 @@ pub(crate) async fn signal(pid: u32, name: &str) -> Result<(), String> {
     }
 }
 
-/// This very program: a build that replaces its file must not change a run that is under way.
+/// Returns the path of the running program itself, so that a build that replaces the file does not
+/// change this run.
 pub(crate) fn program() -> Result<PathBuf, String> {
     if cfg!(target_os = "linux") {
         return Ok("/proc/self/exe".into());

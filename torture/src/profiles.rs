@@ -1,4 +1,4 @@
-//! Runs about one thing: `--profile schedules` and `--profile batches`.
+//! Runs with one kind of load: `--profile schedules` and `--profile batches`.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::runs::begin;
 use crate::storm::Setup;
 use crate::ticks::{self, Ticks};
 
-/// Three nodes, and a schedule of which no tick may be left out. `jobs` are the ticks.
+/// Runs three nodes and a schedule of which no tick may be left out. `jobs` is the number of ticks.
 pub(crate) async fn schedules(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
-    // It ticks as long as faults strike, and at most once a second.
+    // The schedule ticks as long as faults strike, at most once a second.
     let every = u64::try_from(span.as_millis()).unwrap_or(u64::MAX) / asked.jobs.max(1);
     let beside = Beside {
         ticks: Some(Ticks { every: every.max(10), count: Some(asked.jobs) }),
@@ -24,7 +24,8 @@ pub(crate) async fn schedules(asked: Storm) -> Result<bool, String> {
     begin("schedules", &Setup { beside, ..setup }, asked.keep).await
 }
 
-/// Four who push, four nodes, and faults of all of them and of the server. `jobs` are the entries.
+/// Runs four pushers and four nodes, with faults of both and of the server. `jobs` is the number of
+/// entries.
 pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
     let batches = Batches { entries: asked.jobs, pushers: 4, limit: 500, bulk: 200 };
@@ -34,7 +35,7 @@ pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     begin("batches", &Setup { beside, ..setup }, asked.keep).await
 }
 
-/// A run without plain jobs.
+/// Returns the setup of a run without plain jobs.
 fn setup(
     name: &str,
     asked: &Storm,

@@ -1,12 +1,12 @@
 //! Random numbers that follow from a seed (splitmix64), so that a run can be repeated.
 
-/// A source of numbers.
+/// A generator of random numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The source for one purpose of a run; sources of different purposes do not disturb each
-    /// other.
+    /// Creates the generator for one purpose of a run. Generators of different purposes are
+    /// independent of each other.
     pub(crate) fn new(seed: u64, purpose: u64) -> Self {
         let mut random = Self(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         random.next();
@@ -21,18 +21,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high.saturating_sub(low) + 1)
     }
 
-    /// One of them.
+    /// Returns one of the elements.
     pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         let last = of.len().saturating_sub(1) as u64;
         of[usize::try_from(self.between(0, last)).unwrap_or(0)]
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with this probability, in percent.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.between(0, 99) < percent
     }

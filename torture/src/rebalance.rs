@@ -1,6 +1,6 @@
-//! How soon the slots of an addressed pool find their nodes when one joins, leaves or is killed,
-//! how few move, and that a handler which blocks its thread for a minute keeps its slot:
-//! `--rebalance`.
+//! Measures how soon the slots of an addressed pool find their nodes when a node joins, leaves or
+//! is killed, and how few slots move. Also checks that a handler which blocks its thread for a
+//! minute keeps its slot: `--rebalance`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,35 +13,35 @@ use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
 use crate::processes::{program, signal};
-use crate::scene::{Stage, row, told, until};
+use crate::scene::{Stage, error_text, row, until};
 
-/// The word by which the program knows that it is one of the nodes.
+/// The first argument of a process that runs as one of the nodes.
 pub(crate) const WORD: &str = "rebalance-node";
-const QUEUE: &str = "seats";
+const QUEUE: &str = "rebalance";
 const SLOTS: u16 = 64;
-/// Nodes before one joins.
+/// The number of nodes before another joins.
 const NODES: usize = 3;
-/// How long a handler blocks its thread.
+/// The time for which a handler blocks its thread.
 const BLOCK: Duration = Duration::from_secs(60);
 
-/// A job that sleeps, or keeps its thread.
+/// A job that sleeps, or blocks its thread.
 #[derive(Serialize, Deserialize, Job)]
-#[job(kind = "seat.turn", queue = "seats")]
-struct SlotPoll {
+#[job(kind = "rebalance.sleep", queue = "rebalance")]
+struct Sleep {
     millis: u64,
     blocks: bool,
 }
 
-type Told<T> = Result<T, String>;
+type Fallible<T> = Result<T, String>;
 
-/// Runs as a node: its words are the server, the namespace, and the number of threads.
-pub(crate) fn node(words: &[String]) -> Told<()> {
+/// Runs as a node. The arguments are the server, the namespace, and the number of threads.
+pub(crate) fn node(words: &[String]) -> Fallible<()> {
     let [url, namespace, threads] = words else { return Err("three words".into()) };
     let mut runtime = match threads.as_str() {
         "1" => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    let worker = worker_fn(|job: SlotPoll, _: Context| async move {
+    let worker = worker_fn(|job: Sleep, _: Context| async move {
         let time = Duration::from_millis(job.millis);
         if job.blocks {
             std::thread::sleep(time);
@@ -51,23 +51,24 @@ pub(crate) fn node(words: &[String]) -> Told<()> {
         Ok(Done)
     });
     let pool = Pool::new(QUEUE).size(SLOTS.into()).mode(Mode::Phash).worker(worker);
-    let client = Client::new(Config::new(url).namespace(namespace)).map_err(told)?;
+    let client = Client::new(Config::new(url).namespace(namespace)).map_err(error_text)?;
     let running = async { Node::builder(client).pool(pool).run().await };
-    runtime.enable_all().build().map_err(told)?.block_on(running).map_err(told)
+    runtime.enable_all().build().map_err(error_text)?.block_on(running).map_err(error_text)
 }
 
-/// What is timed, and in how many s it must be over.
+/// The scenes, each with its time limit in s.
 const SCENES: [(&str, f64); 3] =
     [("a fourth node starts", 5.0), ("SIGTERM of a node", 5.0), ("SIGKILL of a node", 15.0)];
 
-/// Plays all scenes so many times; true when each kept to its target, and no slot moved in vain.
-pub(crate) async fn run(out: &Path, rounds: usize) -> Told<bool> {
+/// Runs all scenes `rounds` times. Returns true when every scene kept its time limit and every slot
+/// with a new lease also has a new node.
+pub(crate) async fn run(out: &Path, rounds: usize) -> Fallible<bool> {
     let mut times: [Vec<f64>; 3] = Default::default();
     let mut moved: [Vec<usize>; 3] = Default::default();
     let mut good = true;
     for round in 0..rounds {
         let fleet = Fleet::start(out, &format!("rebalance-{round}")).await?;
-        let mut nodes = (0..NODES).map(|_| fleet.node(2)).collect::<Told<Vec<_>>>()?;
+        let mut nodes = (0..NODES).map(|_| fleet.node(2)).collect::<Fallible<Vec<_>>>()?;
         let mut before = fleet.settled(NODES, None).await?;
         let casting = tokio::spawn(cast(fleet.pool.clone()));
         for scene in 0..SCENES.len() {
@@ -112,71 +113,80 @@ pub(crate) async fn run(out: &Path, rounds: usize) -> Told<bool> {
     Ok(good && kept == "its slot stays, the job runs once")
 }
 
-/// A node of one thread runs a job that keeps it, while another node stands by.
-async fn blocked(out: &Path) -> Told<&'static str> {
+/// Runs a job that blocks the only thread of its node, while another node could take the slot.
+async fn blocked(out: &Path) -> Fallible<&'static str> {
     let fleet = Fleet::start(out, "rebalance-blocked").await?;
     let _blocked = fleet.node(1)?;
     let before = fleet.settled(1, None).await?;
     let millis = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
     let slot = fleet.pool.slot(0);
-    slot.cast(SlotPoll { millis, blocks: true }).await.map_err(told)?;
-    until("the job starts", async || Ok(slot.inspect().await.map_err(told)?.running.is_some()))
-        .await?;
+    slot.cast(Sleep { millis, blocks: true }).await.map_err(error_text)?;
+    until("the job starts", async || {
+        Ok(slot.inspect().await.map_err(error_text)?.running.is_some())
+    })
+    .await?;
     let _other = fleet.node(2)?;
     let term = before[0].term;
     let mut stays = true;
     until("the job ends", async || {
-        let view = slot.inspect().await.map_err(told)?;
+        let view = slot.inspect().await.map_err(error_text)?;
         stays &= view.term == term || view.running.is_none();
         Ok(view.running.is_none())
     })
     .await?;
-    let stats = fleet.stage.client.inspect(QUEUE).map_err(told)?.overview().await.map_err(told)?;
+    let stats = fleet
+        .stage
+        .client
+        .inspect(QUEUE)
+        .map_err(error_text)?
+        .overview()
+        .await
+        .map_err(error_text)?;
     Ok(match (stays, stats.counter("completed"), stats.counter("rescued")) {
         (true, 1, 0) => "its slot stays, the job runs once",
-        _ => "FAILED: somebody else took its slot",
+        _ => "FAILED: another node took its slot",
     })
 }
 
-/// Jobs for all slots, one after another, until it is aborted.
-async fn cast(pool: PoolClient<SlotPoll>) {
+/// Casts jobs for all slots until the task is aborted.
+async fn cast(pool: PoolClient<Sleep>) {
     for n in 0_u64.. {
-        // What cannot be stored is not what is measured.
-        let _ = pool.cast(SlotPoll { millis: 30, blocks: false }).key(n.to_string()).await;
+        // A failed cast is ignored: only the slots are measured.
+        let _ = pool.cast(Sleep { millis: 30, blocks: false }).key(n.to_string()).await;
         tokio::time::sleep(Duration::from_millis(4)).await;
     }
 }
 
 struct Fleet {
     stage: Stage,
-    pool: PoolClient<SlotPoll>,
+    pool: PoolClient<Sleep>,
 }
 
 impl Fleet {
-    async fn start(out: &Path, name: &str) -> Told<Self> {
+    async fn start(out: &Path, name: &str) -> Fallible<Self> {
         let stage = Stage::set(&out.join(name)).await?;
-        let pool = stage.client.pool::<SlotPoll>(QUEUE);
+        let pool = stage.client.pool::<Sleep>(QUEUE);
         Ok(Self { stage, pool })
     }
 
-    fn node(&self, threads: usize) -> Told<Child> {
+    fn node(&self, threads: usize) -> Fallible<Child> {
         let mut command = Command::new(program()?);
         command.args([WORD, &self.stage.url, &self.stage.namespace, &threads.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-        command.spawn().map_err(told)
+        command.spawn().map_err(error_text)
     }
 
-    /// Waits until that many nodes serve the pool, and each slot lives at the one where it belongs.
-    /// A process that was killed stays in the list for a while, though nothing of it is left.
-    async fn settled(&self, nodes: usize, killed: Option<u32>) -> Told<Vec<SlotView>> {
-        // Where it is in a node's name.
+    /// Waits until `nodes` nodes serve the pool, and each slot is held by the node to which it
+    /// belongs. The pool may list a killed process for a while, which is ignored.
+    async fn settled(&self, nodes: usize, killed: Option<u32>) -> Fallible<Vec<SlotView>> {
+        // The process id as it stands in a node's name.
         let killed = killed.map(|pid| format!(":{pid}:"));
         let mut slots = vec![];
         until("every slot finds its node", async || {
             let Ok(mut view) = self.pool.inspect().await else { return Ok(false) };
             view.members.retain(|name| killed.as_ref().is_none_or(|pid| !name.contains(pid)));
-            slots = self.pool.slots().await.map_err(told)?;
-            let queue = QueueName::new(QUEUE).map_err(told)?;
+            slots = self.pool.slots().await.map_err(error_text)?;
+            let queue = QueueName::new(QUEUE).map_err(error_text)?;
             let homes: BTreeMap<u16, Option<&str>> = (0..SLOTS)
                 .map(|index| {
                     let place = Partition { queue: queue.clone(), index };
@@ -192,6 +202,6 @@ impl Fleet {
     }
 }
 
-fn pid(child: &Child) -> Told<u32> {
+fn pid(child: &Child) -> Fallible<u32> {
     child.id().ok_or("it has ended".into())
 }

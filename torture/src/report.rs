@@ -1,4 +1,4 @@
-//! What people and programs are shown of a run.
+//! The report of a run, for people and for programs.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::checker::Verdict;
 use crate::storm::{Aftermath, Setup};
 
-/// A run and its findings.
+/// A run and its results.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
     pub(crate) name: String,
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) slots: usize,
     pub(crate) faults_planned: usize,
     pub(crate) faults_happened: usize,
-    /// In ms; none when the work did not end in time.
+    /// In ms; `None` when the work did not end in time.
     pub(crate) drained: Option<u64>,
     pub(crate) verdict: Verdict,
 }
@@ -48,7 +48,7 @@ impl Report {
         }
     }
 
-    /// A table for people, in Markdown.
+    /// Returns a table in Markdown.
     pub(crate) fn table(&self) -> String {
         let Self { verdict, .. } = self;
         let mut text = String::new();
@@ -117,10 +117,11 @@ impl Report {
             ("left behind", violations(&["left behind"]).to_string()),
         ];
         let _ = writeln!(text, "| {} | |\n|---|---|", self.name);
-        // A run about something else has no jobs to tell of.
+        // A run without plain jobs omits their rows.
         let always = ["seed", "server", "fleet", "time", "faults", "drained after calm"];
-        let told = |name: &str| verdict.jobs > 0 || always.contains(&name) || name == "left behind";
-        let rows = rows.into_iter().filter(|(name, _)| told(name));
+        let shown =
+            |name: &str| verdict.jobs > 0 || always.contains(&name) || name == "left behind";
+        let rows = rows.into_iter().filter(|(name, _)| shown(name));
         let beside = verdict.beside.iter().map(|(name, value)| (name.as_str(), value.clone()));
         for (name, value) in rows.chain(beside) {
             let _ = writeln!(text, "| {name} | {value} |");

@@ -1,5 +1,5 @@
-//! What happens to a cluster: slots with the queues and the roster move while jobs run, and the
-//! primaries that have them are replaced.
+//! Changes of a cluster: slots with the queues and the roster move while jobs run, and the
+//! primaries that hold them are replaced.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::job::queue;
 use crate::random::Random;
 use crate::servers::FailOver;
 
-/// Among so many queues jobs are dealt out, each of them in a slot of its own.
+/// The number of queues over which jobs are distributed, each in a Redis slot of its own.
 pub(crate) const QUEUES: usize = 3;
 
-/// How long the nodes may take to agree on a new primary.
+/// The time within which the nodes must agree on a new primary.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
 
-/// The kinds of a plan, and how many of each there are in the default one of 280.
+/// The kinds of faults, and the number of each in the default plan of 280.
 pub(crate) const SHARES: &[(&str, u64)] = &[
     ("slot moved", 211),
     ("failover by order", 9),
@@ -28,16 +28,16 @@ pub(crate) const SHARES: &[(&str, u64)] = &[
     ("scripts flushed", 4),
 ];
 
-/// One of these events. Which slot it hits is a number: one of the queues or the roster.
+/// A change of the cluster. `which` selects the slot of one of the queues or of the roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upheaval {
-    /// The slot goes to another primary, keys and all.
+    /// The slot moves to another primary, with its keys.
     Move { which: u64, to: u64 },
-    /// The primary that has the slot is replaced by its replica: elected or unasked.
+    /// The primary that holds the slot is replaced by its replica, by an election or without one.
     FailOver { which: u64, way: FailOver, unasked: bool },
 }
 
-/// Draws one; none for a kind that is not special to clusters.
+/// Draws a change; `None` for a kind that is not specific to clusters.
 pub(crate) fn upheaval(kind: &str, random: &mut Random) -> Option<crate::plan::Fault> {
     let way = match kind {
         "slot moved" => None,
@@ -54,7 +54,7 @@ pub(crate) fn upheaval(kind: &str, random: &mut Random) -> Option<crate::plan::F
 }
 
 impl Upheaval {
-    /// As reports name it.
+    /// Returns the kind, as reports name it.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Move { .. } => "slot moved",
@@ -64,8 +64,8 @@ impl Upheaval {
         }
     }
 
-    /// Lets it happen, and returns when the cluster has come to terms; none when it did not
-    /// happen.
+    /// Carries out the change, and returns when the cluster has agreed on it; `None` when it did
+    /// not come about.
     pub(crate) fn happen(
         self,
         cluster: &Cluster,
@@ -82,13 +82,13 @@ impl Upheaval {
         let owner = cluster.owner(slot)?;
         match self {
             Self::Move { to, .. } => {
-                // The owners of the thirds: whoever else is a primary now.
+                // The other primaries, whichever servers are primaries now.
                 let others = primaries(cluster, owner)?;
                 let Some(to) = others.get(usize::try_from(to).unwrap_or(0) % others.len().max(1))
                 else {
                     return Ok(None);
                 };
-                // A move is for a cluster that is whole.
+                // A slot moves only while the receiving primary has its replica.
                 cluster.replica_of(to)?;
                 cluster.reshard(slot, owner, to)?;
                 cluster.owner(slot)?;
@@ -116,7 +116,7 @@ impl Upheaval {
                         taken?;
                     }
                 }
-                // The old one may believe for a moment that it still leads.
+                // The old primary may believe for a moment that it still is one.
                 cluster.replica_of(replica)?;
                 let end = Instant::now() + AGREED_WITHIN;
                 while cluster.owner(slot)?.port() != replica.port() {
@@ -131,7 +131,7 @@ impl Upheaval {
     }
 }
 
-/// The primaries besides this one, in the order of the nodes.
+/// Returns the other primaries, in the order of the nodes.
 fn primaries<'a>(
     cluster: &'a Cluster,
     but: &poolder_devserver::Server,

@@ -1,5 +1,5 @@
-//! The drill that no planned fault can stage: the server comes back from an older file, as after
-//! a failover, and gives the id of an entry that is still being worked on to another job.
+//! The drill that no planned fault can produce: the server restarts from an older file, as after a
+//! failover, and the id of an entry whose job still runs is given to another job.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::beside::Beside;
 use crate::checker::{History, Verdict};
-use crate::child::{Common, Orders, Worker};
+use crate::child::{Common, Instructions, Worker};
 use crate::job::{Act, QUEUE, Step};
 use crate::ledger::Ended;
 use crate::processes::Handle;
@@ -20,12 +20,12 @@ use crate::proxy::{Proxy, Rules};
 use crate::servers::Stand;
 
 const NAMESPACE: &str = "rollback";
-/// The job that the server forgets while it runs, and the one that gets its id.
+/// The job that the server forgets while it runs, and the job that gets its id.
 const FORGOTTEN: u64 = 1;
 const OTHER: u64 = 2;
 
-/// Stages it with one node, which then claims the other job as well, or with two. The other job
-/// must be done in the end.
+/// Runs the drill with one node, which then also claims the other job, or with two. The other job
+/// must be completed in the end.
 pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let stand = Stand::start(Fsync::Always, &folder)?;
@@ -42,10 +42,13 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
             mutation: mutation.into(),
             queues: 1,
         };
-        // A node that is alone has a slot to spare for the other job.
-        let orders =
+        // A single node needs a second slot for the other job.
+        let instructions =
             Worker { common, slots: 3 - nodes, shutdown_millis: 5_000, beside: Beside::default() };
-        Handle::start(Orders::Worker(orders), Some(proxy.map_err(|error| error.to_string())?))
+        Handle::start(
+            Instructions::Worker(instructions),
+            Some(proxy.map_err(|error| error.to_string())?),
+        )
     };
     let first = node(0).await?;
     let scene = Scene::new(&stand).await?;
@@ -76,7 +79,7 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
     if let Some(second) = &second {
         until("the other job runs", || Ok(starts(&folder, OTHER)? > 0)).await?;
         until("the first job ends", || ended(&folder, FORGOTTEN)).await?;
-        // Its settlement is on its way. Time for it to arrive is the subject.
+        // Time for the first job's settlement to arrive, which is the subject of the drill.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         second.member.lock().await.kill().await?;
     }
@@ -88,7 +91,7 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
     Ok(verdict)
 }
 
-/// The server, as somebody sees it who comes without a proxy.
+/// Direct access to the server, without a proxy.
 struct Scene {
     client: Client,
     redis: MultiplexedConnection,
@@ -111,7 +114,7 @@ impl Scene {
         format!("{NAMESPACE}:{{{queue}.0}}:ready:normal")
     }
 
-    /// Waits until a node waits for jobs.
+    /// Waits until a node has become a consumer of the queue.
     async fn until_ready(&self) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -123,13 +126,13 @@ impl Scene {
                 return Ok(());
             }
             if begun.elapsed() > PATIENCE {
-                return Err("the node never asked for a job".into());
+                return Err("the node never claimed a job".into());
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// The only entry of a queue: its id and its fields.
+    /// Returns the only entry of a queue: its id and its fields.
     async fn entry(&self, queue: &str) -> Result<(String, Vec<Vec<u8>>), String> {
         let mut range = redis::cmd("XRANGE");
         range.arg(self.stream(queue)).arg("-").arg("+");

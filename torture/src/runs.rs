@@ -1,4 +1,4 @@
-//! The runs that have names: the storm and the smoke.
+//! The named runs: the storm and the smoke test.
 
 use std::fs;
 use std::path::Path;
@@ -18,19 +18,19 @@ use crate::storm::{self, Setup};
 const NODES: usize = 8;
 const SLOTS: usize = 4;
 const PRODUCERS: u64 = 3;
-/// In a cluster each of the queues has one slot of a node.
+/// In a cluster each queue has one slot of a node.
 const CLUSTER_SLOTS: usize = crate::reshard::QUEUES;
-/// How long the work may take to end once faults are off.
+/// The time in which the work must end once faults are off.
 const DRAIN: Duration = Duration::from_secs(60);
-/// The seed of the smoke.
+/// The seed of the smoke test.
 const SMOKE_SEED: u64 = 20_26;
 
-/// A long run.
+/// Runs a long run.
 pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
-    // Jobs keep nearly half of the slots busy, so that most faults hit somebody at work. Nodes that
-    // are away, retries and repetitions take nearly all of the rest. Behind Sentinels nothing can
-    // be settled for most of the time: what has piled up must be done within the time to drain.
+    // Jobs keep nearly half of the slots busy, so that most faults hit a busy node. Killed and
+    // paused nodes, retries and repetitions take nearly all of the rest. Behind Sentinels no job
+    // can be settled for most of the time, and the backlog must be done within the time to drain.
     let share = match asked.profile {
         Profile::Standalone => 0.45,
         Profile::Sentinel => 0.1,
@@ -39,7 +39,7 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     let slots = if asked.profile == Profile::Cluster { CLUSTER_SLOTS } else { SLOTS };
     let busy = share * span.as_secs_f64() * 1e3 * (NODES * slots) as f64;
     let millis = (busy / asked.jobs as f64).clamp(1.0, 300.0);
-    // Each has to wait for a replica, so that bulk, which does not, has no place there.
+    // Each enqueue must wait for a replica. Bulk does not wait, so it is left out.
     let ways = match asked.profile {
         Profile::Standalone => vec![],
         Profile::Sentinel | Profile::Cluster => {
@@ -60,7 +60,8 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
         ways,
         acts: vec![],
         mutation: String::new(),
-        // Where a replica may take over no promise is made for them: they do not wait for it.
+        // Other load does not wait for replicas. Nothing is promised for it where a replica may
+        // take over.
         beside: match asked.profile {
             Profile::Standalone => Beside::a_little(span),
             Profile::Sentinel | Profile::Cluster => Beside::default(),
@@ -72,7 +73,7 @@ pub(crate) async fn storm(asked: Storm) -> Result<bool, String> {
     begin("storm", &setup, asked.keep).await
 }
 
-/// A short run for CI: the same, smaller, with a fixed seed.
+/// Runs a short storm for CI: smaller, with a fixed seed.
 pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
     let span = Duration::from_secs(25);
     let setup = Setup {
@@ -97,14 +98,14 @@ pub(crate) async fn smoke(out: &Path) -> Result<bool, String> {
     finish("smoke", &setup, false).await
 }
 
-/// Says what is to come, then does it.
+/// Announces the run, then runs it.
 pub(crate) async fn begin(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
     let (seed, faults) = (setup.seed, setup.plan.len());
     println!("torture: seed {seed}, {faults} faults in {} s", setup.span.as_secs());
     finish(name, setup, keep).await
 }
 
-/// Runs it, checks it, shows the findings; the ledger stays when something was wrong.
+/// Runs and checks the run, and prints the results. The ledger is kept when a check failed.
 async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
     let report = run(name, setup).await?;
     println!("{}", report.table());
@@ -121,7 +122,7 @@ async fn finish(name: &str, setup: &Setup, keep: bool) -> Result<bool, String> {
     Ok(good)
 }
 
-/// Runs and checks.
+/// Runs and checks the run.
 pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
     ledger::empty(&setup.folder)?;
     let after = storm::run(setup).await?;
@@ -136,7 +137,8 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
     Ok(Report::new(name, setup, &after, verdict))
 }
 
-/// True when the server was killed while its file was behind: it had told so itself.
+/// Returns true when the server was killed while its file was behind, as the server itself had
+/// reported.
 fn fell_behind(history: &History) -> bool {
     let delayed = |note: &str| note.strip_prefix("aof_delayed_fsync ")?.parse::<u64>().ok();
     history

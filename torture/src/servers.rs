@@ -1,5 +1,5 @@
 //! The server of a run: private, on the loopback interface, with an append-only file, and with a
-//! clock that can be set where a C compiler is at hand.
+//! clock that can be set where a C compiler is available.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use poolder_devserver::{Cluster, Fsync, Sentinel, Server};
 
 use crate::final_state::Places;
 
-/// A healthy server answers sooner, also on a busy machine.
+/// The time limit for a reply: a healthy server answers sooner, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Sentinels wait for ten seconds between two failovers.
+/// The time limit of a failover. Sentinels wait for ten seconds between two failovers.
 const FAIL_OVER: Duration = Duration::from_secs(60);
 
-/// What holds the queue.
+/// The servers that hold the queue.
 pub(crate) struct Stand {
     place: Place,
     clock: Option<Clock>,
@@ -25,20 +25,20 @@ pub(crate) struct Stand {
 
 enum Place {
     One(Box<Server>),
-    /// A primary and a replica, and three who watch them.
+    /// A primary and a replica, watched by three Sentinels.
     Pair(Box<Sentinel>),
     /// Three primaries and their replicas.
     Cluster(Box<Cluster>),
 }
 
-/// The clock that the server sees: ours, shifted.
+/// The clock of the server: the machine's clock plus a shift.
 struct Clock {
     file: PathBuf,
     shift: Mutex<i64>,
 }
 
 impl Stand {
-    /// Starts a server; `folder` is where the library that shifts its clock is built.
+    /// Starts a server. The library that shifts its clock is built in `folder`.
     pub(crate) fn start(fsync: Fsync, folder: &Path) -> Result<Self, String> {
         let mut builder = Server::builder().tcp().aof(fsync).arg("maxmemory-policy", "noeviction");
         let clock = match build_clock(folder) {
@@ -55,8 +55,8 @@ impl Stand {
         Ok(Self { place: Place::One(Box::new(server)), clock })
     }
 
-    /// Starts a primary and a replica that Sentinels watch; without a replica in step the primary
-    /// takes nothing.
+    /// Starts a primary and a replica that Sentinels watch. The primary refuses writes without a
+    /// replica in sync.
     pub(crate) fn start_pair(fsync: Fsync) -> Result<Self, String> {
         let pair = Sentinel::start_with(3, |server| {
             server
@@ -69,7 +69,7 @@ impl Stand {
         Ok(Self { place: Place::Pair(pair), clock: None })
     }
 
-    /// Starts a cluster; without a replica in step a primary takes nothing.
+    /// Starts a cluster. A primary refuses writes without a replica in sync.
     pub(crate) fn start_cluster(fsync: Fsync) -> Result<Self, String> {
         let cluster = Cluster::start_with(3, 1, |node| {
             node.aof(fsync)
@@ -81,7 +81,7 @@ impl Stand {
         Ok(Self { place: Place::Cluster(cluster), clock: None })
     }
 
-    /// The cluster.
+    /// Returns the cluster.
     pub(crate) fn cluster(&self) -> Result<&Cluster, String> {
         match &self.place {
             Place::Cluster(cluster) => Ok(cluster),
@@ -89,12 +89,13 @@ impl Stand {
         }
     }
 
-    /// Among how many queues the jobs are dealt out: in a cluster they live in slots of their own.
+    /// Returns the number of queues over which jobs are distributed: one, or in a cluster several,
+    /// each in a Redis slot of its own.
     pub(crate) fn queues(&self) -> usize {
         if self.cluster().is_ok() { crate::reshard::QUEUES } else { 1 }
     }
 
-    /// Where the roster and these partitions are at the moment.
+    /// Returns the servers that hold the roster and these partitions now.
     pub(crate) fn places(&self, namespace: &str, partitions: &[String]) -> Result<Places, String> {
         let at = |tag: &str| {
             let Ok(cluster) = self.cluster() else { return self.url() };
@@ -108,7 +109,7 @@ impl Stand {
         Ok(Places { roster: at("roster")?, partitions: partitions? })
     }
 
-    /// Sends a command to all servers that may be asked.
+    /// Sends a command to every server of a cluster, otherwise to the server itself.
     pub(crate) fn everywhere(&self, words: &[&str]) -> Result<String, String> {
         let Ok(cluster) = self.cluster() else { return self.command(words) };
         for node in cluster.nodes() {
@@ -117,7 +118,7 @@ impl Stand {
         Ok(String::new())
     }
 
-    /// The server that takes jobs at the moment.
+    /// Returns the server that accepts jobs now.
     pub(crate) fn server(&self) -> Result<&Server, String> {
         match &self.place {
             Place::One(server) => Ok(server),
@@ -126,20 +127,20 @@ impl Stand {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub(crate) fn address(&self) -> Result<SocketAddr, String> {
         let url = self.url()?;
         let address = url.trim_start_matches("redis://").trim_end_matches('/').parse();
         address.map_err(|error| format!("{url}: {error}"))
     }
 
-    /// Its URL, for those who come without a proxy.
+    /// Returns the URL of the server, for clients that do not use a proxy.
     pub(crate) fn url(&self) -> Result<String, String> {
         self.server()?.tcp_url().ok_or("the server has no port".into())
     }
 
-    /// The URL for processes, where no proxy can stand in between: clients are told by Sentinels
-    /// where to go.
+    /// Returns the URL for processes where a proxy is impossible, because Sentinels or the cluster
+    /// give clients the addresses of the servers; `None` for a single server.
     pub(crate) fn direct_url(&self) -> Option<String> {
         match &self.place {
             Place::One(_) => None,
@@ -148,19 +149,19 @@ impl Stand {
         }
     }
 
-    /// Sends a command past all proxies.
+    /// Sends a command directly to the server, past all proxies.
     pub(crate) fn command(&self, words: &[&str]) -> Result<String, String> {
         self.server()?.command_within(PATIENCE, words).map_err(|error| error.to_string())
     }
 
-    /// A field of `INFO`.
+    /// Returns a field of `INFO`.
     pub(crate) fn info(&self, field: &str) -> Option<String> {
         let info = self.command(&["INFO", "everything"]).ok()?;
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         line.map(|value| value.trim().to_owned())
     }
 
-    /// Sets its clock forward or back; false where that cannot be done.
+    /// Shifts the clock of the server by `millis`. Returns false where the clock cannot be shifted.
     pub(crate) fn jump(&self, millis: i64) -> Result<bool, String> {
         let Some(clock) = &self.clock else { return Ok(false) };
         let mut shift = clock.shift.lock().map_err(|error| error.to_string())?;
@@ -169,8 +170,9 @@ impl Stand {
         Ok(true)
     }
 
-    /// Makes the replica the primary: by order, or by taking the primary away, which returns when
-    /// the other has taken over. Ends when the old one follows; false when Sentinels gave it up.
+    /// Makes the replica the primary: by command, or by killing or pausing the primary until the
+    /// other takes over. Returns when the old primary replicates again; false when the Sentinels
+    /// gave up the failover.
     pub(crate) fn fail_over(&self, way: FailOver) -> Result<bool, String> {
         let text = |error: poolder_devserver::Error| error.to_string();
         let Place::Pair(pair) = &self.place else { return Err("there is no replica".into()) };
@@ -192,7 +194,8 @@ impl Stand {
             }
         };
         let in_step = wait(|| {
-            // Whichever of them follows; Sentinels cut the connections of one whose role changes.
+            // Either server may be the replica. Sentinels cut the connections of a server whose
+            // role changes.
             pair.servers().iter().any(|server| {
                 let about = server.command_within(PATIENCE, &["INFO", "replication"]);
                 about.is_ok_and(|about| about.contains("master_link_status:up"))
@@ -202,18 +205,18 @@ impl Stand {
     }
 }
 
-/// How a primary is replaced.
+/// The way in which a primary is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailOver {
-    /// Sentinels are told to.
+    /// By a command to the Sentinels.
     Ordered,
-    /// It is killed, and returns.
+    /// The primary is killed, and restarted.
     Killed,
-    /// It is stopped in its tracks, and returns believing that it still leads.
+    /// The primary is paused, and resumes in the belief that it still is the primary.
     Paused,
 }
 
-/// Waits for what the servers do among themselves; false when it does not come.
+/// Waits for a change among the servers. Returns false when it does not come within [`FAIL_OVER`].
 fn wait(done: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !done() {
@@ -228,14 +231,14 @@ fn wait(done: impl Fn() -> bool) -> bool {
 impl Clock {
     fn write(&self, shift: i64) -> std::io::Result<()> {
         use std::io::Write;
-        // The file is mapped: it must be changed in place.
+        // The file is mapped into memory: it must be changed in place.
         let mut file = fs::OpenOptions::new().write(true).open(&self.file)?;
         file.write_all(&shift.to_ne_bytes())
     }
 }
 
 fn build_clock(folder: &Path) -> Result<(PathBuf, Clock), String> {
-    // The server finds both from a folder of its own.
+    // Absolute, because the server runs in another folder.
     let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     let (source, library) = (folder.join("skew.c"), folder.join("skew.so"));
     fs::write(&source, include_str!("../shim/skew.c")).map_err(|error| error.to_string())?;
@@ -256,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_servers_clock_jumps_and_ours_does_not() {
-        // Relative, as the usual one is.
+        // A relative folder, like the default one.
         let folder = PathBuf::from(format!("target/skew-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let stand = Stand::start(Fsync::Always, &folder).unwrap();
@@ -265,7 +268,7 @@ mod tests {
             reply.lines().next().and_then(|seconds| seconds.parse::<i64>().ok()).unwrap()
         };
         let before = time();
-        // A server may look at the clock only now and then.
+        // The server may cache its clock for a while.
         let ahead = |seconds: i64| {
             let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
             while !(seconds - 5..seconds + 60).contains(&(time() - before)) {

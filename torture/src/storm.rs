@@ -1,4 +1,5 @@
-//! A run: processes at work, faults as planned; then faults off, and the work must end in time.
+//! A run: processes work while planned faults strike. Then faults are off, and the work must end in
+//! time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,68 +11,68 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::beside::Beside;
-use crate::child::{Common, Orders, Producer, Worker};
+use crate::child::{Common, Instructions, Producer, Worker};
 use crate::final_state::{self, FinalState};
 use crate::job::Act;
 use crate::ledger::{How, Ledger};
 use crate::plan::{Planned, Profile};
 use crate::processes::Handle;
-use crate::proxy::{Proxy, Rules, Weather};
+use crate::proxy::{Conditions, Proxy, Rules};
 use crate::servers::Stand;
 use crate::strike::Field;
 
-/// A producer's numbers begin at a multiple of this.
+/// The distance between the first job numbers of two producers.
 pub(crate) const SHARE: u64 = 100_000_000;
 
-/// Longer than it takes to declare a node dead, and to look at all consumers once.
+/// Longer than it takes to declare a node dead and to check all consumers once.
 const TIDY: Duration = Duration::from_secs(45);
 
-/// What a run is made of.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) profile: Profile,
     pub(crate) seed: u64,
-    /// How long faults strike.
+    /// The time during which faults strike.
     pub(crate) span: Duration,
     pub(crate) plan: Vec<Planned>,
     pub(crate) jobs: u64,
     pub(crate) nodes: usize,
     pub(crate) slots: usize,
     pub(crate) producers: u64,
-    /// How long a job takes, on average.
+    /// The average time of a job, in ms.
     pub(crate) millis: u64,
-    /// One in so many jobs kills its process; 0 for none.
+    /// One in this many jobs kills its process; 0 for none.
     pub(crate) killers: u64,
     /// The ways to enqueue; empty for all of them.
     pub(crate) ways: Vec<How>,
-    /// What jobs do; empty for everything.
+    /// The ends of jobs; empty for all of them.
     pub(crate) acts: Vec<Act>,
     /// The guard that the processes leave out; empty for none.
     pub(crate) mutation: String,
-    /// What runs besides.
+    /// The load beside the plain jobs.
     pub(crate) beside: Beside,
     pub(crate) fsync: Fsync,
-    /// When the work must have ended, counted from the last fault and the last enqueue.
+    /// The time in which the work must end, counted from the last fault and the last enqueue.
     pub(crate) drain: Duration,
     /// The folder of the ledger.
     pub(crate) folder: PathBuf,
 }
 
-/// What came of it, besides the ledger.
+/// The results of a run besides the ledger.
 #[derive(Debug)]
 pub(crate) struct Aftermath {
     pub(crate) server: String,
     pub(crate) planned: usize,
     pub(crate) happened: usize,
-    /// How long the work took to end; none when it did not.
+    /// The time that the work took to end; `None` when it did not end.
     pub(crate) drained: Option<Duration>,
-    /// Nodes that did not end when they were told to.
+    /// The number of nodes that did not end after SIGTERM.
     pub(crate) stuck: usize,
     pub(crate) state: FinalState,
     pub(crate) took: Duration,
 }
 
-/// Runs it. Whatever it started is gone when the future is dropped.
+/// Carries out the run. Dropping the future ends every process that the run has started.
 pub(crate) async fn run(setup: &Setup) -> Result<Aftermath, String> {
     let begun = Instant::now();
     let (field, keepers) = build(setup).await?;
@@ -123,22 +124,22 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     for index in 0..setup.nodes {
         let common = common(format!("node-{index}"));
         let proxy = proxy(&common.name, &stand, &node_losses).await?;
-        // Some hand back what they cannot finish at once, others drain.
+        // Some nodes release their unfinished jobs almost at once, others drain for up to 5 s.
         let shutdown_millis = if index % 2 == 0 { 30 } else { 5_000 };
         let (slots, beside) = (setup.slots, setup.beside.clone());
-        let orders = Worker { common, slots, shutdown_millis, beside };
-        nodes.push(Handle::start(Orders::Worker(orders), proxy)?);
+        let instructions = Worker { common, slots, shutdown_millis, beside };
+        nodes.push(Handle::start(Instructions::Worker(instructions), proxy)?);
     }
     for index in 0..setup.producers {
         let common = common(format!("producer-{index}"));
         let proxy = proxy(&common.name, &stand, &producer_losses).await?;
         let count = setup.jobs / setup.producers + u64::from(index < setup.jobs % setup.producers);
-        let orders = Producer {
+        let instructions = Producer {
             common,
             seed: setup.seed,
             first: index * SHARE,
             count,
-            // A little faster than needed, to be done before the faults are.
+            // A little faster than needed, so that enqueueing ends before the faults do.
             rate: count as f64 / (setup.span.as_secs_f64() * 0.9).max(1.0),
             millis: setup.millis,
             killers: setup.killers,
@@ -146,11 +147,11 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
             acts: setup.acts.clone(),
             replicas: u32::from(setup.profile != Profile::Standalone),
         };
-        producers.push(Handle::start(Orders::Producer(orders), proxy)?);
+        producers.push(Handle::start(Instructions::Producer(instructions), proxy)?);
     }
-    for mut orders in setup.beside.producers(common, setup.span) {
-        let proxy = proxy(&orders.common().name, &stand, &producer_losses).await?;
-        producers.push(Handle::start(orders, proxy)?);
+    for mut instructions in setup.beside.producers(common, setup.span) {
+        let proxy = proxy(&instructions.common().name, &stand, &producer_losses).await?;
+        producers.push(Handle::start(instructions, proxy)?);
     }
     setup.beside.begin(&stand, &namespace, &ledger).await?;
     for handle in nodes.iter().chain(&producers) {
@@ -173,7 +174,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
     Ok((field, keepers))
 }
 
-/// A proxy for a process, where one can stand.
+/// Starts a proxy for a process, where a proxy is possible.
 async fn proxy(name: &str, stand: &Stand, rules: &Arc<Rules>) -> Result<Option<Proxy>, String> {
     if stand.direct_url().is_some() {
         return Ok(None);
@@ -182,7 +183,7 @@ async fn proxy(name: &str, stand: &Stand, rules: &Arc<Rules>) -> Result<Option<P
     proxy.map(Some).map_err(|error| error.to_string())
 }
 
-/// Lets every fault strike when its time comes, and waits until all are over.
+/// Lets every fault strike at its time, and waits until all are over.
 async fn faults(setup: &Setup, field: &Arc<Field>, keepers: &mut Keepers) -> Result<usize, String> {
     let begun = tokio::time::Instant::now();
     let mut strikes = JoinSet::new();
@@ -210,7 +211,7 @@ async fn faults(setup: &Setup, field: &Arc<Field>, keepers: &mut Keepers) -> Res
     Ok(happened)
 }
 
-/// A keeper that fails ends the run.
+/// Ends the run if a keeper has failed.
 fn kept(keepers: &mut Keepers) -> Result<(), String> {
     while let Some(kept) = keepers.try_join_next() {
         kept.map_err(|error| error.to_string())??;
@@ -218,24 +219,24 @@ fn kept(keepers: &mut Keepers) -> Result<(), String> {
     Ok(())
 }
 
-/// Faults are off.
+/// Turns all faults off.
 fn calm(field: &Field) {
     field.node_losses.forgive();
     field.producer_losses.forgive();
     for handle in field.nodes.iter().chain(&field.producers) {
         if let Ok(proxy) = handle.proxy() {
-            proxy.set(weather_of_a_nice_day);
+            proxy.set(clear_conditions);
         }
     }
 }
 
-fn weather_of_a_nice_day(weather: &mut Weather) {
-    weather.delay = Duration::ZERO;
-    weather.dribble = false;
-    weather.frozen = false;
+fn clear_conditions(conditions: &mut Conditions) {
+    conditions.delay = Duration::ZERO;
+    conditions.dribble = false;
+    conditions.frozen = false;
 }
 
-/// Waits until the producers are done and the queue is empty; none if that takes too long.
+/// Waits until the producers are done and the queue is empty; `None` if that takes too long.
 async fn drain(
     setup: &Setup,
     field: &Field,
@@ -261,7 +262,7 @@ async fn drain(
     setup.beside.conclude(stand, namespace, ledger).await?;
     let begun = Instant::now();
     while begun.elapsed() < setup.drain {
-        // A server that has just got another role may hang up once more.
+        // A server whose role has just changed may close the connection once more.
         if is_drained(field).await.unwrap_or(false) {
             let drained = begun.elapsed();
             tidy(field).await;
@@ -273,7 +274,7 @@ async fn drain(
     Ok(None)
 }
 
-/// Gives the living time to clean up after the dead: only they can.
+/// Waits until living nodes have cleaned up after the dead ones: only nodes do that.
 async fn tidy(field: &Field) {
     let begun = Instant::now();
     while begun.elapsed() < TIDY && !is_tidy(field).await.unwrap_or(false) {
@@ -293,7 +294,7 @@ async fn is_tidy(field: &Field) -> Result<bool, String> {
     final_state::is_tidy(&field.places().await?, &field.namespace, &pids).await
 }
 
-/// Tells every node to stop; returns how many had to be killed.
+/// Stops every node. Returns the number of nodes that had to be killed.
 async fn dismiss(field: &Field) -> Result<usize, String> {
     for node in &field.nodes {
         let mut member = node.member.lock().await;

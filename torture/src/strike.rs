@@ -1,4 +1,4 @@
-//! Carrying out one fault of the plan.
+//! Carries out a single fault of the plan.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use crate::processes::{Handle, Member};
 use crate::proxy::Rules;
 use crate::servers::Stand;
 
-/// A loss for which nothing came by within this time did not happen.
-const COMES_BY: Duration = Duration::from_secs(20);
+/// The time after which a loss is given up, because no matching command was sent.
+const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is noted of a fault that did not come about.
-const NOT: &str = "did not happen";
+/// The note of a fault that did not come about.
+const DID_NOT_HAPPEN: &str = "did not happen";
 
-/// Everything that can be struck.
+/// The servers and processes that faults can hit.
 pub(crate) struct Field {
     pub(crate) stand: Arc<Stand>,
     pub(crate) namespace: String,
@@ -30,15 +30,15 @@ pub(crate) struct Field {
     pub(crate) producers: Vec<Handle>,
     pub(crate) node_losses: Arc<Rules>,
     pub(crate) producer_losses: Arc<Rules>,
-    /// So many nodes may be away at a time.
+    /// Limits the number of nodes that are away at a time.
     pub(crate) room: Semaphore,
-    /// One fault of the server at a time.
+    /// Limits faults of the server to one at a time.
     pub(crate) server: Mutex<()>,
     pub(crate) faults: AtomicU64,
 }
 
 impl Field {
-    /// Carries out a fault and notes it; says whether it happened.
+    /// Carries out a fault and records it. Returns whether it came about.
     pub(crate) async fn strike(&self, fault: Fault) -> Result<bool, String> {
         let kind = fault.kind();
         match fault {
@@ -78,27 +78,27 @@ impl Field {
                     return Ok(false);
                 };
                 let id = self.begin(kind, &handle.name);
-                handle.proxy()?.set(|weather| weather.frozen = true);
+                handle.proxy()?.set(|conditions| conditions.frozen = true);
                 tokio::time::sleep(lasting).await;
-                handle.proxy()?.set(|weather| weather.frozen = false);
+                handle.proxy()?.set(|conditions| conditions.frozen = false);
                 self.over(id, "");
                 Ok(true)
             }
             Fault::Delay { victim, by, lasting } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy()?.set(|weather| weather.delay = by);
+                handle.proxy()?.set(|conditions| conditions.delay = by);
                 tokio::time::sleep(lasting).await;
-                handle.proxy()?.set(|weather| weather.delay = Duration::ZERO);
+                handle.proxy()?.set(|conditions| conditions.delay = Duration::ZERO);
                 self.over(id, "");
                 Ok(true)
             }
             Fault::Dribble { victim, lasting } => {
                 let handle = one(&self.nodes, victim);
                 let id = self.begin(kind, &handle.name);
-                handle.proxy()?.set(|weather| weather.dribble = true);
+                handle.proxy()?.set(|conditions| conditions.dribble = true);
                 tokio::time::sleep(lasting).await;
-                handle.proxy()?.set(|weather| weather.dribble = false);
+                handle.proxy()?.set(|conditions| conditions.dribble = false);
                 self.over(id, "");
                 Ok(true)
             }
@@ -120,7 +120,7 @@ impl Field {
                 let rules = if of_producer { &self.producer_losses } else { &self.node_losses };
                 let id = self.faults.fetch_add(1, Ordering::Relaxed);
                 let note = format!("{} {}", loss.command, if loss.cut { "and cut" } else { "" });
-                match tokio::time::timeout(COMES_BY, rules.lose(loss)).await {
+                match tokio::time::timeout(LOSS_TIMEOUT, rules.lose(loss)).await {
                     Ok(Ok(target)) => {
                         self.ledger.write(Record::Fault { id, kind: kind.into(), target });
                         self.over(id, note.trim());
@@ -133,7 +133,7 @@ impl Field {
         }
     }
 
-    /// The same fault, of the node that leads the partition of the schedule.
+    /// Returns the same fault, aimed at the leader of the schedule's partition.
     pub(crate) async fn at_leader(&self, fault: Fault) -> Fault {
         let Ok(places) = self.places().await else { return fault };
         let partition = format!("{}.0", crate::ticks::QUEUE);
@@ -178,7 +178,7 @@ impl Field {
                 let streams = ["front", "suspect", "high", "normal", "low"].map(stream);
                 let destroy = move |stand: &Stand| {
                     for stream in &streams {
-                        // A lane that nobody ever used has none.
+                        // A lane that was never used has no group.
                         let _ = stand.command(&["XGROUP", "DESTROY", stream, "workers"]);
                     }
                     Ok(String::new())
@@ -203,7 +203,7 @@ impl Field {
                 Duration::ZERO,
                 Box::new(move |stand: &Stand| {
                     let happened = stand.fail_over(way)?;
-                    Ok(if happened { String::new() } else { NOT.into() })
+                    Ok(if happened { String::new() } else { DID_NOT_HAPPEN.into() })
                 }),
                 Box::new(|_| Ok(String::new())),
             ),
@@ -211,14 +211,14 @@ impl Field {
                 let namespace = self.namespace.clone();
                 let happen = move |stand: &Stand| {
                     let note = upheaval.happen(stand.cluster()?, &namespace)?;
-                    Ok(note.unwrap_or_else(|| NOT.into()))
+                    Ok(note.unwrap_or_else(|| DID_NOT_HAPPEN.into()))
                 };
                 (Duration::ZERO, Box::new(happen), Box::new(|_| Ok(String::new())))
             }
             Fault::Jump { millis } => {
                 let jump = move |stand: &Stand| {
                     let jumped = stand.jump(millis)?;
-                    Ok(if jumped { format!("{millis} ms") } else { NOT.into() })
+                    Ok(if jumped { format!("{millis} ms") } else { DID_NOT_HAPPEN.into() })
                 };
                 (Duration::ZERO, Box::new(jump), Box::new(|_| Ok(String::new())))
             }
@@ -233,7 +233,7 @@ impl Field {
         tokio::time::sleep(lasting).await;
         run(end).await.map_err(|error| error.to_string())??;
         self.over(id, &note);
-        Ok(note != NOT)
+        Ok(note != DID_NOT_HAPPEN)
     }
 
     async fn kill(
@@ -253,7 +253,7 @@ impl Field {
         Ok(true)
     }
 
-    /// Where things are at the moment.
+    /// Returns the servers that hold the keys now.
     pub(crate) async fn places(&self) -> Result<Places, String> {
         let (stand, namespace) = (Arc::clone(&self.stand), self.namespace.clone());
         let partitions = self.partitions.clone();
@@ -282,7 +282,8 @@ fn one(of: &[Handle], victim: u64) -> &Handle {
     &of[usize::try_from(victim).unwrap_or(0) % of.len()]
 }
 
-/// Takes the victim, or the next that no other fault holds; none when nobody is left.
+/// Locks the victim, or the next member that no other fault holds; `None` when all members have
+/// finished.
 async fn take(of: &[Handle], victim: u64) -> Option<(Handle, OwnedMutexGuard<Member>)> {
     let first = usize::try_from(victim).unwrap_or(0) % of.len();
     loop {
@@ -300,7 +301,7 @@ async fn take(of: &[Handle], victim: u64) -> Option<(Handle, OwnedMutexGuard<Mem
         if !busy {
             return None;
         }
-        // The holders of the others do not tell when they are done.
+        // Polling: the release of one of many locks cannot be awaited.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

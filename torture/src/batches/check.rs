@@ -1,4 +1,4 @@
-//! Each entry that is known to be stored is in one completed batch, in its place.
+//! Checks that each entry known to be stored is in exactly one completed batch, in its place.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,27 +8,27 @@ use crate::checker::{Fault, Verdict};
 use crate::final_state::FinalState;
 use crate::ledger::{self, Ended, Line, Record};
 
-/// What is known of the entries.
+/// The records of a run about entries and batches.
 #[derive(Debug, Default)]
 pub(crate) struct Chronicle {
-    /// By pusher: what it was told of each of its entries.
-    pushed: BTreeMap<u64, Vec<Told>>,
-    /// By batch.
+    /// By pusher: what is known of each of its entries.
+    pushed: BTreeMap<u64, Vec<Pushed>>,
+    /// The runs of each batch, by job id.
     batches: BTreeMap<String, Seen>,
     completions: BTreeMap<String, u32>,
 }
 
-/// What a pusher was told of an entry.
+/// The outcome of pushing an entry, as its pusher knows it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    /// It was not tried, or refused.
+enum Pushed {
+    /// The entry was not tried, or refused.
     #[default]
     Nothing,
     Unknown,
     Stored,
 }
 
-/// A batch, as handlers saw it.
+/// A batch, as its handlers saw it.
 #[derive(Debug, Default)]
 struct Seen {
     sealed: i64,
@@ -37,9 +37,9 @@ struct Seen {
 
 #[derive(Debug, Default)]
 struct Run {
-    /// Pusher, first number, how many.
+    /// Ranges of entries: pusher, first number, and count.
     ranges: Vec<(u64, u64, u64)>,
-    /// Entries that it did not do.
+    /// Entries that the handler left for a retry.
     left: Vec<Entry>,
     done: bool,
 }
@@ -58,16 +58,16 @@ impl Run {
     }
 }
 
-/// Where an entry was found.
+/// The place where an entry was found.
 #[derive(Debug, Default, Clone, Copy)]
 struct Found {
-    /// The batch, counted from 1; 0 for none.
+    /// The number of the batch, counted from 1; 0 for none.
     batch: usize,
     done: bool,
 }
 
 impl Chronicle {
-    /// Reads it out of the ledger.
+    /// Reads the records from the ledger.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut chronicle = Self::default();
         for file in ledger::read_all(folder)? {
@@ -76,12 +76,12 @@ impl Chronicle {
         Ok(chronicle)
     }
 
-    fn tell(&mut self, who: u64, from: u64, count: u64, told: Told) {
+    fn record(&mut self, who: u64, from: u64, count: u64, outcome: Pushed) {
         let known = self.pushed.entry(who).or_default();
         let end = usize::try_from(from + count).unwrap_or(0);
-        known.resize(known.len().max(end), Told::Nothing);
+        known.resize(known.len().max(end), Pushed::Nothing);
         for entry in &mut known[usize::try_from(from).unwrap_or(0)..end] {
-            *entry = (*entry).max_of(told);
+            *entry = (*entry).max_of(outcome);
         }
     }
 
@@ -93,8 +93,8 @@ impl Chronicle {
                 Record::Push { who, from, count, .. } => open = Some((who, from, count)),
                 Record::Pushed { who, from, stored, unknown } => {
                     open = None;
-                    self.tell(who, from, stored, Told::Stored);
-                    self.tell(who, from + stored, unknown, Told::Unknown);
+                    self.record(who, from, stored, Pushed::Stored);
+                    self.record(who, from + stored, unknown, Pushed::Unknown);
                 }
                 Record::Batch { run, job, sealed, ranges, left } => {
                     let seen = self.batches.entry(job.clone()).or_default();
@@ -116,13 +116,13 @@ impl Chronicle {
                 _ => {}
             }
         }
-        // The process ended with these on their way.
+        // The process ended while this push was under way.
         if let Some((who, from, count)) = open {
-            self.tell(who, from, count, Told::Unknown);
+            self.record(who, from, count, Pushed::Unknown);
         }
     }
 
-    /// Holds what was in the batches against what was pushed.
+    /// Compares the entries in the batches with those pushed.
     pub(crate) fn check(
         &self,
         about: &Batches,
@@ -135,23 +135,23 @@ impl Chronicle {
             self.look(number + 1, job, seen, about, &mut found, verdict);
         }
         let (mut stored, mut unknown_there, mut unknown_not) = (0_u64, 0_u64, 0_u64);
-        for (who, told) in &self.pushed {
+        for (who, known) in &self.pushed {
             let none = vec![];
             let found = found.get(who).unwrap_or(&none);
-            for (number, told) in told.iter().enumerate() {
+            for (number, outcome) in known.iter().enumerate() {
                 let found = found.get(number).copied().unwrap_or_default();
-                match told {
-                    Told::Stored if found.batch == 0 => {
+                match outcome {
+                    Pushed::Stored if found.batch == 0 => {
                         verdict.violate("entries lost", format!("{number} of pusher {who}"));
                     }
-                    Told::Stored => stored += 1,
-                    Told::Unknown if found.batch == 0 => unknown_not += 1,
-                    Told::Unknown => unknown_there += 1,
-                    Told::Nothing if found.batch > 0 => {
+                    Pushed::Stored => stored += 1,
+                    Pushed::Unknown if found.batch == 0 => unknown_not += 1,
+                    Pushed::Unknown => unknown_there += 1,
+                    Pushed::Nothing if found.batch > 0 => {
                         let text = format!("{number} of pusher {who}, which had been refused");
                         verdict.violate("entries out of thin air", text);
                     }
-                    Told::Nothing => {
+                    Pushed::Nothing => {
                         verdict.violate("entries never pushed", format!("{number} of {who}"));
                     }
                 }
@@ -162,9 +162,9 @@ impl Chronicle {
             }
         }
         for (who, found) in &found {
-            let told = self.pushed.get(who).map_or(0, Vec::len);
-            for number in (told..found.len()).filter(|number| found[*number].batch > 0) {
-                let text = format!("{number} of pusher {who}, which nobody pushed");
+            let known = self.pushed.get(who).map_or(0, Vec::len);
+            for number in (known..found.len()).filter(|number| found[*number].batch > 0) {
+                let text = format!("{number} of pusher {who}, which was never pushed");
                 verdict.violate("entries out of thin air", text);
             }
         }
@@ -187,7 +187,7 @@ impl Chronicle {
         verdict.row("batches", format!("{completed} completed in {runs} runs"));
     }
 
-    /// Notes where the entries of a batch are.
+    /// Records the batch of each entry.
     fn look(
         &self,
         batch: usize,
@@ -220,19 +220,19 @@ impl Chronicle {
         }
     }
 
-    /// What is known to be stored stands in the order in which it was pushed: within a batch, and
-    /// no batch holds what lies between what another holds.
+    /// Checks that entries known to be stored keep the order in which they were pushed: within a
+    /// batch, and between batches, whose ranges of one pusher must not overlap.
     fn order(&self, faults: &[Fault], verdict: &mut Verdict) {
         let jumped = faults.iter().any(|fault| fault.kind == "clock jumped");
-        // By pusher: first and last number of a batch, and when it was sealed.
+        // By pusher: the first and last number of each batch, and the time of its sealing.
         let mut spans: BTreeMap<u64, Vec<(u64, u64, i64)>> = BTreeMap::new();
         for (job, seen) in &self.batches {
-            // Later runs may hold only what an earlier one left.
+            // Later runs may hold only the entries that an earlier one left.
             let Some(whole) = seen.runs.iter().max_by_key(|run| run.len()) else { continue };
             let mut ends: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
             for (who, number) in whole.entries() {
-                if self.told(who, number) != Told::Stored {
-                    // Nobody knows when it arrived.
+                if self.outcome(who, number) != Pushed::Stored {
+                    // The time at which this entry arrived is unknown.
                     continue;
                 }
                 let (_, last) = ends.entry(who).or_insert((number, number));
@@ -258,20 +258,20 @@ impl Chronicle {
         }
     }
 
-    fn told(&self, who: u64, number: u64) -> Told {
+    fn outcome(&self, who: u64, number: u64) -> Pushed {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        self.pushed.get(&who).and_then(|told| told.get(index)).copied().unwrap_or_default()
+        self.pushed.get(&who).and_then(|known| known.get(index)).copied().unwrap_or_default()
     }
 }
 
-impl Told {
-    /// The better of what two calls told.
+impl Pushed {
+    /// Returns the more certain of two outcomes, `Stored` above `Unknown` above `Nothing`.
     fn max_of(self, other: Self) -> Self {
         if self == Self::Stored || other == Self::Nothing { self } else { other }
     }
 }
 
-/// An entry that a run holds twice.
+/// Returns an entry that a run holds twice.
 fn twice(run: &Run) -> Option<Entry> {
     let mut ranges = run.ranges.clone();
     ranges.sort_unstable();
@@ -295,7 +295,8 @@ mod tests {
         ]
     }
 
-    /// Six entries of one pusher in two batches; the last push is of unknown outcome.
+    /// Checks six entries of one pusher in two batches, of which the last push has an unknown
+    /// outcome. Returns the violations.
     fn findings(completed: u64, change: Change<'_>) -> Vec<String> {
         let mut records = vec![
             Record::Push { who: 0, from: 0, count: 4, token: false },

@@ -1,4 +1,4 @@
-//! A batcher whose entries are numbered by those who push them, so that each can be found again in
+//! A batcher whose entries are numbered by their pushers, so that each entry can be found again in
 //! one batch, and in its place.
 
 pub(crate) mod check;
@@ -21,54 +21,54 @@ use crate::ledger::{Ended, Record};
 /// The queue and the name of the batcher.
 pub(crate) const QUEUE: &str = "batches";
 
-/// An entry: who pushed it, and its number there, from 0.
+/// An entry: its pusher, and its number there, from 0.
 pub(crate) type Entry = (u64, u64);
 
 /// The batcher and its load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Batches {
-    /// In all.
+    /// The number of entries of all pushers.
     pub(crate) entries: u64,
     pub(crate) pushers: u64,
-    /// The most in a batch.
+    /// The largest number of entries in a batch.
     pub(crate) limit: u32,
-    /// So many go together at most.
+    /// The largest number of entries in one push.
     pub(crate) bulk: u64,
 }
 
-/// The orders of one who pushes.
+/// The instructions of a pusher.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pusher {
     pub(crate) common: Common,
     pub(crate) index: u64,
     pub(crate) count: u64,
-    /// So many a second.
+    /// The number of entries per second.
     pub(crate) rate: f64,
     pub(crate) bulk: u64,
     pub(crate) limit: u32,
 }
 
 impl Batches {
-    /// With so many pushers.
+    /// Returns the batcher with this number of pushers, and no entries.
     pub(crate) fn of(pushers: u64) -> Self {
         Self { entries: 0, pushers, limit: 40, bulk: 60 }
     }
 
     pub(super) fn pusher(&self, common: Common, index: u64, span: Duration) -> Pusher {
         let count = self.entries / self.pushers + u64::from(index < self.entries % self.pushers);
-        // A little faster than needed, to be done before the faults are.
+        // A little faster than needed, so that pushing ends before the faults do.
         let rate = count as f64 / (span.as_secs_f64() * 0.85).max(1.0);
         Pusher { common, index, count, rate, bulk: self.bulk, limit: self.limit }
     }
 
-    /// What a node runs.
+    /// Returns the batcher that a node runs.
     pub(crate) fn batcher(&self, book: Arc<Book>) -> Batcher<Rows> {
         Batcher::new(QUEUE, Rows { book }).with_options(options(self.limit)).size(2)
     }
 }
 
 fn options(limit: u32) -> BatchOptions {
-    // Who dies with its node is not to be buried for it: here nodes die often.
+    // Nodes die often here: a batch must not be buried because its nodes have died.
     let policy = Policy::default().attempts(20).crashes(50);
     BatchOptions {
         limit,
@@ -78,7 +78,7 @@ fn options(limit: u32) -> BatchOptions {
     }
 }
 
-/// Notes what is in a batch. Some entries fail once, and some batches.
+/// Records the entries of each batch. Some entries and some batches fail once.
 #[derive(Clone)]
 pub(crate) struct Rows {
     book: Arc<Book>,

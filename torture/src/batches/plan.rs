@@ -1,4 +1,4 @@
-//! The faults of a run that is about batches: pushers and nodes are killed, and the server is.
+//! The faults of a run of batches: kills of pushers, nodes and the server, and lost commands.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use crate::plan::{Fault, Planned};
 use crate::proxy::{Loss, Lost};
 use crate::random::Random;
 
-/// What is worth losing.
+/// The commands and scripts whose loss is worth testing.
 const OF_PUSHERS: &[&str] = &["push"];
 const OF_NODES: &[&str] = &["push", "complete", "move", "XREADGROUP", "promote"];
 
-/// Draws up the plan: `faults` of them, spread over `span`.
+/// Draws a plan of `faults` faults, spread over `span`.
 pub(crate) fn draw(seed: u64, faults: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 6);
     let step = u64::try_from(span.as_millis()).unwrap_or(u64::MAX) / faults.max(1);

@@ -1,28 +1,30 @@
-//! Why a job ran more than once.
+//! Explains why a job ran more than once.
 
 use std::collections::HashMap;
 
 use super::history::{Execution, Fault, History, Job, Move};
 
-/// Clocks of processes are one, but a note may be written a moment after what it notes.
+/// The tolerance in ms. All processes share one clock, but a record may be written a moment after
+/// its event.
 const SLACK: u64 = 500;
-/// A node that was told that it is dead stops its handlers for what happened this long before.
+/// The age in ms of the oldest fault that explains a cancelled handler: a node that finds out that
+/// it was declared dead cancels its handlers for it.
 const MEMORY: u64 = 60_000;
 
-/// A repetition, and what explains it.
+/// A repeated run, and its explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Duplicate {
     pub(crate) seq: u64,
-    /// The kind of the fault, if one explains it.
+    /// The kind of the fault that explains the run, if any.
     pub(crate) because: Option<String>,
-    /// From the fault to the next start, in ms: how long the job was away.
+    /// The time in ms from the fault to the repeated run.
     pub(crate) away: Option<u64>,
-    /// A process was killed, and the server was there all the time until the job ran again: what
-    /// recovery is promised for.
+    /// A process was killed, and the server was reachable until the job ran again. Recovery times
+    /// are promised for this case only.
     pub(crate) calm: bool,
 }
 
-/// The repetitions of a job that it did not ask for itself.
+/// Returns the repeated runs that the job did not cause itself by a failure or a snooze.
 pub(crate) fn duplicates(seq: u64, job: &Job, faults: &[Fault]) -> Vec<Duplicate> {
     job.executions
         .windows(2)
@@ -31,7 +33,7 @@ pub(crate) fn duplicates(seq: u64, job: &Job, faults: &[Fault]) -> Vec<Duplicate
         .collect()
 }
 
-/// The job failed or snoozed, and came again as it should.
+/// Returns true when the first run failed or snoozed, and the second is its proper successor.
 fn asked_for(first: &Execution, second: &Execution) -> bool {
     use crate::ledger::Ended;
     match first.how {
@@ -41,18 +43,19 @@ fn asked_for(first: &Execution, second: &Execution) -> bool {
     }
 }
 
-/// A fault that can make a job run again struck the node that ran it, or the server, between the
-/// one start and the other. What the network does, and a server that is away, must not.
+/// Finds a fault between the two starts that can make a job run again: one of the node of the first
+/// run, or of the server. Network faults and an unreachable server must not make a job run again.
 fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) -> Duplicate {
     let until = second.from + SLACK;
-    let told =
-        matches!(first.how, Some(crate::ledger::Ended::Told | crate::ledger::Ended::Dropped));
-    let since = first.from.saturating_sub(if told { MEMORY } else { SLACK });
+    let stopped =
+        matches!(first.how, Some(crate::ledger::Ended::Cancelled | crate::ledger::Ended::Dropped));
+    let since = first.from.saturating_sub(if stopped { MEMORY } else { SLACK });
     let explains = |fault: &&Fault| {
         fault.from <= until
             && fault.to >= since
             && match fault.kind.as_str() {
-                // Or the other had the job first, and was stopped before it could begin.
+                // Or the second node had claimed the job first, and was stopped before it could
+                // begin.
                 "SIGSTOP past the lease" | "node cut off past the lease" => {
                     fault.target == first.node
                         || (fault.target == second.node && fault.from <= first.from)
@@ -60,16 +63,16 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
                 "SIGKILL of a node" | "SIGTERM of a node" | "killed by a job" => {
                     fault.target == first.node
                 }
-                // All nodes may read again what others hold.
+                // Every node may claim again the entries that other nodes hold.
                 "groups destroyed" => true,
-                // What the new primary had not heard of yet did not happen.
+                // The new primary may lack the last writes of the old one.
                 "failover by order" | "primary killed, and back" | "primary paused, and back" => {
                     true
                 }
                 _ => false,
             }
     };
-    // The last is the likeliest.
+    // The last fault is the most likely one.
     let found = faults.iter().rfind(explains);
     let struck = found.map(|fault| fault.from.max(first.from));
     let killed =
@@ -82,8 +85,8 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
     }
 }
 
-/// True when the server was away, or another became it, at some time in between. A process that
-/// does not reach it is another matter: the job is not its any more.
+/// Returns true when the server was unreachable or replaced at some time in between. A process that
+/// is cut off from the server does not count: it has lost the job anyway.
 fn was_out(faults: &[Fault], from: u64, to: u64) -> bool {
     let outage = |fault: &Fault| {
         matches!(
@@ -101,7 +104,7 @@ fn was_out(faults: &[Fault], from: u64, to: u64) -> bool {
     faults.iter().any(|fault| outage(fault) && within(fault))
 }
 
-/// True for a run under which its process ended, or was as good as dead.
+/// Returns true for a run whose process was killed or counted as dead before the run ended.
 pub(crate) fn was_cut_off(run: &Execution, faults: &[Fault]) -> bool {
     let until = run.to.unwrap_or(u64::MAX).min(run.from + MEMORY) + SLACK;
     faults.iter().any(|fault| {
@@ -118,8 +121,8 @@ pub(crate) fn was_cut_off(run: &Execution, faults: &[Fault]) -> bool {
     })
 }
 
-/// Moves by somebody whose claim had been given to another: a delivery that was given out twice,
-/// as after the loss of a group, belongs to the one who has it last.
+/// Returns the moves by nodes that no longer owned the claim. If an entry was delivered twice, as
+/// after the loss of a group, it belongs to the consumer that received it last.
 pub(crate) fn usurped(history: &History) -> Vec<&Move> {
     let mut by_id: HashMap<&str, Vec<&Execution>> = HashMap::new();
     for execution in history.jobs.values().flat_map(|job| &job.executions) {
@@ -133,7 +136,8 @@ pub(crate) fn usurped(history: &History) -> Vec<&Move> {
             run.node != one.node
                 && run.fence == own.fence
                 && run.from > own.from
-                // It was at work already, not just given what we had put back.
+                // The other node already ran the job before this node moved it. So the run did not
+                // begin because of the move.
                 && run.from + SLACK < one.at
         })
     };

@@ -1,4 +1,4 @@
-//! The ledger, put in order: what became of each job, and when each fault was.
+//! The sorted contents of the ledger: the history of each job, and the times of faults.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -6,22 +6,22 @@ use std::path::Path;
 use crate::job::Act;
 use crate::ledger::{self, Ended, How, Line, Outcome, Record};
 
-/// Everything that is known of a run.
+/// All records of a run about jobs and faults.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// By number.
+    /// The jobs, by number.
     pub(crate) jobs: BTreeMap<u64, Job>,
-    /// By begin.
+    /// The faults, by start.
     pub(crate) faults: Vec<Fault>,
-    /// By job id: how often nodes saw a completion applied.
+    /// Job id → the number of completions that nodes saw applied.
     pub(crate) completions: HashMap<String, u32>,
-    /// Settlements that were refused, since somebody else had the job.
+    /// The number of settlements refused because another consumer held the job.
     pub(crate) fenced: u64,
-    /// Settlements that were applied and moved the job elsewhere.
+    /// The settlements that were applied and moved the job to another place.
     pub(crate) moves: Vec<Move>,
 }
 
-/// A settlement that put a job elsewhere.
+/// A settlement that moved a job to another place.
 #[derive(Debug, Clone)]
 pub(crate) struct Move {
     pub(crate) node: String,
@@ -36,16 +36,16 @@ pub(crate) struct Job {
     pub(crate) how: Option<How>,
     pub(crate) ok: u32,
     pub(crate) unknown: u32,
-    /// Ids under which it was stored, as far as producers were told.
+    /// The ids under which the job was stored, as far as producers know them.
     pub(crate) ids: Vec<String>,
-    /// By start.
+    /// The runs, by start.
     pub(crate) executions: Vec<Execution>,
 }
 
 /// A handler's run.
 #[derive(Debug, Clone)]
 pub(crate) struct Execution {
-    /// `node-2`: whichever process ran under that name.
+    /// The name of the process without its incarnation, such as `node-2`.
     pub(crate) node: String,
     pub(crate) job: String,
     pub(crate) attempt: u32,
@@ -80,7 +80,7 @@ impl History {
     /// Adds the file of one process.
     pub(crate) fn add(&mut self, process: &str, lines: Vec<Line>) {
         let node = process.split('.').next().unwrap_or_default();
-        // By run: the job's number and which of its executions it is.
+        // Run → the number of its job, and the index of the execution.
         let mut runs: HashMap<u64, (u64, usize)> = HashMap::new();
         let mut faults: HashMap<u64, usize> = HashMap::new();
         let mut open: HashMap<u64, ()> = HashMap::new();
@@ -153,18 +153,18 @@ impl History {
                     let note = String::new();
                     self.faults.push(Fault { kind, target, from: at, to: at, note });
                 }
-                // Of what runs beside; it has checkers of its own.
+                // Records about other load, which has its own checkers.
                 _ => {}
             }
         }
-        // The process ended with these on their way. Whoever came after it notes the same, which
-        // does no harm: at most one of them was stored without anybody's knowing.
+        // The process ended while these enqueues were under way. The next process records the same
+        // again, which does no harm: the count is only an upper bound of the jobs stored.
         for seq in open.into_keys() {
             self.jobs.entry(seq).or_default().unknown += 1;
         }
     }
 
-    /// Orders what came from several files.
+    /// Sorts the records of all files by time.
     pub(crate) fn order(&mut self) {
         self.faults.sort_by_key(|fault| fault.from);
         for job in self.jobs.values_mut() {

@@ -1,4 +1,4 @@
-//! The checker: reads the ledger and the last state of Redis, and nothing else.
+//! The checker: checks a run from the ledger and the final contents of Redis alone.
 
 mod executions;
 mod history;

@@ -1,4 +1,4 @@
-//! The checker must be able to fail: ledgers by hand, each with one thing wrong.
+//! The checker must be able to fail: ledgers written by hand, each with a single error.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::ledger::{Ended, How, Line, Outcome, Record};
 
 const SLOTS: Allowances = Allowances { slots: 8, losses: false, rollbacks: false };
 
-/// A ledger in the making.
+/// A ledger under construction.
 #[derive(Default)]
 struct Book {
     files: BTreeMap<&'static str, Vec<Line>>,
@@ -29,7 +29,7 @@ impl Book {
         self.note("producer-0.1", 2, Record::Stored { seq, outcome, job })
     }
 
-    /// A run on a node, from one time to another, under the job's own id.
+    /// Adds a run on a node, from one time to another, under the job's own id.
     fn run(&mut self, node: &'static str, seq: u64, from: u64, end: Option<Ended>) -> &mut Self {
         self.run_as(node, seq, &format!("j{seq}"), (1, 1), from, end)
     }
@@ -100,7 +100,7 @@ fn what_was_stored_and_never_ran_is_lost() {
     book.stored(2, Act::Done, How::Plain, Outcome::Ok).is_wrong("lost");
     let mut book = one_done();
     let verdict = book.stored(2, Act::Done, How::Plain, Outcome::Unknown).check();
-    assert!(verdict.is_good(), "nobody promised anything: {:?}", verdict.examples);
+    assert!(verdict.is_good(), "its outcome was unknown: {:?}", verdict.examples);
     assert_eq!(verdict.unknown_absent, 1);
     let mut book = one_done();
     book.note("producer-0.1", 5, Record::Invoke { seq: 2, act: Act::Done, how: How::Plain });

@@ -1,4 +1,4 @@
-//! What a run has shown.
+//! The results of a run.
 
 use std::collections::BTreeMap;
 
@@ -9,52 +9,53 @@ use super::history::{Fault, History, Job};
 use crate::final_state::FinalState;
 use crate::ledger::Ended;
 
-/// Only so many examples of a violation are spelled out.
+/// The number of examples of a violation that are printed.
 const EXAMPLES: usize = 10;
 
-/// The findings.
+/// The results of a run.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Verdict {
-    /// Jobs that producers tried to enqueue.
+    /// The number of jobs that producers tried to enqueue.
     pub(crate) jobs: u64,
-    /// … that the server said it had stored.
+    /// Those whose enqueue the server confirmed.
     pub(crate) ok: u64,
-    /// … of which nobody knew, and which had been stored.
+    /// Those of unknown outcome that had been stored.
     pub(crate) unknown_stored: u64,
-    /// … of which nobody knew, and which had not.
+    /// Those of unknown outcome that had not been stored.
     pub(crate) unknown_absent: u64,
-    /// Runs of handlers.
+    /// The number of handler runs.
     pub(crate) executions: u64,
-    /// Completions that the server counted, and how many there must be.
+    /// The completions that the server counted, and the number there must be.
     pub(crate) completed: u64,
     pub(crate) expected: u64,
     pub(crate) buried: u64,
-    /// Jobs that were never confirmed, and ran: a failover may have taken back that they did.
+    /// Jobs that were never confirmed, and ran. A failover may have undone their settlement.
     pub(crate) uncertain: u64,
-    /// Jobs that did nothing wrong, but ran in three processes that ended: nobody can tell.
+    /// Innocent jobs buried because they ran in three processes that were killed: the server cannot
+    /// tell them from killers.
     pub(crate) unlucky: u64,
     pub(crate) cancelled: u64,
-    /// Late settlements that were refused.
+    /// The number of late settlements that were refused.
     pub(crate) fenced: u64,
-    /// Runs that repeated another without the job's asking, by what explains them.
+    /// The repeated runs that the job did not cause itself, by the fault that explains them.
     pub(crate) duplicates: BTreeMap<String, u64>,
     pub(crate) duplicate_executions: u64,
-    /// From a fault to the next start of the job that it hit, in ms.
+    /// The time in ms from a fault to the next start of a job that it hit.
     pub(crate) recovery_p50: u64,
     pub(crate) recovery_p99: u64,
     pub(crate) recovery_max: u64,
-    /// The same of kills while the server was there until the job ran again, and how many.
+    /// The same times for kills during which the server was reachable, and their number.
     pub(crate) calm_recovery_p50: u64,
     pub(crate) calm_recovery_p99: u64,
     pub(crate) calm_recovery_max: u64,
     pub(crate) calm_recoveries: u64,
-    /// Faults by kind.
+    /// Faults, by kind.
     pub(crate) faults: BTreeMap<String, u64>,
-    /// What must not be: kind and number; empty for a good run.
+    /// Violations: kind and number; empty for a good run.
     pub(crate) violations: BTreeMap<String, u64>,
-    /// Some of them.
+    /// Some examples of violations.
     pub(crate) examples: Vec<String>,
-    /// What was found out about what ran beside the jobs.
+    /// The results of the other load, as rows of the table.
     pub(crate) beside: Vec<(String, String)>,
 }
 
@@ -63,12 +64,12 @@ impl Verdict {
         self.violations.is_empty()
     }
 
-    /// Notes something for the table.
+    /// Adds a row to the table.
     pub(crate) fn row(&mut self, name: &str, value: String) {
         self.beside.push((name.to_owned(), value));
     }
 
-    /// Notes something that must not be.
+    /// Records a violation.
     pub(crate) fn violate(&mut self, what: &str, mut example: String) {
         let count = self.violations.entry(what.to_owned()).or_default();
         *count += 1;
@@ -79,21 +80,21 @@ impl Verdict {
     }
 }
 
-/// What is allowed besides.
+/// Deviations that are allowed in this run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Allowances {
-    /// Slots in all: a fault can repeat no more runs than that.
+    /// The number of slots of all nodes: a fault repeats at most this many runs.
     pub(crate) slots: u64,
     /// The server's file was behind when it was killed, so that jobs may be missing.
     pub(crate) losses: bool,
-    /// A failover may take back what a node was told was applied; the sums must still be right.
+    /// A failover may undo settlements that a node saw applied. The sums must still be right.
     pub(crate) rollbacks: bool,
 }
 
 /// Checks a run.
 pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) -> Verdict {
     let mut verdict = Verdict { fenced: history.fenced, ..Verdict::default() };
-    // Some cannot happen where the run is, or did not come about.
+    // Some faults are impossible in this run or did not come about.
     for fault in history.faults.iter().filter(|fault| fault.note != "did not happen") {
         *verdict.faults.entry(fault.kind.clone()).or_default() += 1;
     }
@@ -111,7 +112,7 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
         verdict.expected += exists * u64::from(completes);
         dying += exists * u64::from(dies);
         cancelling += exists * u64::from(act == Some(crate::job::Act::Cancel));
-        // Never confirmed, and perhaps forgotten with the primary that ran it.
+        // Never confirmed, and possibly lost with the primary on which it ran.
         let forgotten = allowed.rollbacks && job.ok == 0;
         verdict.uncertain += exists * u64::from(forgotten);
         if !unlucky && !forgotten {
@@ -149,7 +150,7 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     verdict
 }
 
-/// Median, 99th percentile and maximum; 0 of nothing.
+/// Returns the median, the 99th percentile and the maximum; 0 if there are no times.
 fn spread(mut times: Vec<u64>) -> (u64, u64, u64) {
     times.sort_unstable();
     let at = |percent: usize| {
@@ -159,7 +160,7 @@ fn spread(mut times: Vec<u64>) -> (u64, u64, u64) {
     (at(50), at(99), at(100))
 }
 
-/// How many jobs there were under this number: those that ran, each under an id of its own.
+/// Returns how many jobs existed under this number, counted by the ids of its runs.
 fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) -> u64 {
     let mut ids: Vec<&str> = job.executions.iter().map(|run| run.job.as_str()).collect();
     ids.sort_unstable();
@@ -167,7 +168,7 @@ fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) ->
     let there = ids.len() as u64;
     verdict.ok += u64::from(job.ok > 0);
     if job.ok > 0 {
-        // Stored, so it must have run.
+        // A stored job must have run.
         let missing = job.ids.iter().all(|id| !ids.contains(&id.as_str()));
         if there == 0 || missing {
             if !allowed.losses {
@@ -180,7 +181,7 @@ fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) ->
         verdict.unknown_absent += u64::from(there == 0);
     }
     let idempotent = job.how.is_some_and(crate::ledger::How::is_idempotent);
-    // Each try of which nobody knew may have stored one more; a refused one must not have.
+    // Each try of unknown outcome may have stored one more job; a refused one must not have.
     let most = if idempotent { 1 } else { u64::from(job.ok) + u64::from(job.unknown) };
     if there > most {
         let text = format!("job {seq} ({:?}) ran under {there} ids, {most} at most", job.how);
@@ -189,8 +190,8 @@ fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) ->
     there
 }
 
-/// True for a job among the dead that three processes really ended under: to whoever looks from
-/// outside that is what a killer looks like.
+/// Returns true for an innocent job that is dead because three of its processes were killed. Seen
+/// from outside it looks like a job that kills its process.
 fn unlucky(job: &Job, state: &FinalState, faults: &[Fault]) -> bool {
     let innocent = job.act.is_some_and(crate::job::Act::completes);
     let buried = job.executions.iter().any(|run| state.dead.contains_key(&run.job));
@@ -198,11 +199,11 @@ fn unlucky(job: &Job, state: &FinalState, faults: &[Fault]) -> bool {
     innocent && buried && crashes >= 3
 }
 
-/// Every job that ran must have come to its end.
+/// Checks that every job that ran has come to its end.
 fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
     let Some(act) = job.act else {
         if !job.executions.is_empty() {
-            verdict.violate("unheard of", format!("job {seq} ran, nobody enqueued it"));
+            verdict.violate("unheard of", format!("job {seq} ran, but was never enqueued"));
         }
         return;
     };
@@ -214,7 +215,7 @@ fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
             verdict.violate("should be dead", format!("job {seq} ({act:?})"));
         }
         if act == crate::job::Act::Killer && job.executions.len() > 3 + 2 {
-            // Two more for runs that a fault cut short before the job could kill anybody.
+            // Two more for runs that a fault ended before the job could kill its process.
             let text = format!("job {seq} ran {} times", job.executions.len());
             verdict.violate("a killer was let loose too often", text);
         }
@@ -257,7 +258,7 @@ fn note(duplicate: Duplicate, job: &Job, verdict: &mut Verdict, recoveries: &mut
     }
 }
 
-/// Every job is settled for good exactly once.
+/// Checks that every job is finally settled exactly once.
 fn totals(verdict: &mut Verdict, dying: u64, cancelling: u64, allowed: Allowances) {
     let sums = [
         ("completions", verdict.completed, verdict.expected),

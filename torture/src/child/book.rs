@@ -1,11 +1,11 @@
-//! A process's notes on what its handlers do.
+//! The records of a process about its handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ledger::{Ended, Ledger, Record};
 
-/// Numbers the runs of a process, and notes them.
+/// Numbers the handler runs of a process, and writes their records.
 pub(crate) struct Book {
     ledger: Ledger,
     runs: AtomicU64,
@@ -16,7 +16,7 @@ impl Book {
         Self { ledger, runs: AtomicU64::new(1) }
     }
 
-    /// The number of a run about to begin.
+    /// Returns the number of a run about to begin.
     pub(crate) fn next(&self) -> u64 {
         self.runs.fetch_add(1, Ordering::Relaxed)
     }
@@ -26,7 +26,7 @@ impl Book {
     }
 }
 
-/// Notes how a run ended, also when it was dropped where it stood.
+/// Records the end of a run, even if its future is dropped.
 pub(crate) struct Page {
     book: Arc<Book>,
     run: u64,
@@ -34,12 +34,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The page of a run that has begun.
+    /// Starts the record of a run that has begun.
     pub(crate) fn new(book: Arc<Book>, run: u64) -> Self {
         Self { book, run, how: Ended::Dropped }
     }
 
-    /// It ends now, in this way.
+    /// Sets the way in which the run ends; it is written when this is dropped.
     pub(crate) fn end(&mut self, how: Ended) {
         self.how = how;
     }

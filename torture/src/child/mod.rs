@@ -1,5 +1,5 @@
-//! What runs in the processes that are tormented: this program again, told by one word of JSON
-//! what it is.
+//! The child processes that faults hit: this program again, with its instructions as JSON in an
+//! argument.
 
 mod book;
 mod producer;
@@ -15,81 +15,81 @@ pub(crate) use book::{Book, Page};
 use crate::beside::Beside;
 use crate::{batches, keys};
 
-/// The word by which the program knows that it is a child.
+/// The first argument of a child process.
 pub(crate) const WORD: &str = "child";
 
-/// What a child is to be.
+/// The instructions of a child process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Orders {
+pub(crate) enum Instructions {
     /// A node with one pool.
     Worker(Worker),
     /// A program that enqueues.
     Producer(Producer),
-    /// One that pushes entries of batches.
+    /// A program that pushes entries of batches.
     Pusher(batches::Pusher),
-    /// One that casts jobs of keys.
+    /// A program that casts jobs of keys.
     Caster(keys::Caster),
 }
 
-/// A node's orders.
+/// The instructions of a node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Worker {
     pub(crate) common: Common,
     pub(crate) slots: usize,
-    /// How long it may drain before it hands its jobs back.
+    /// The time in ms that the node may drain before it releases its jobs.
     pub(crate) shutdown_millis: u64,
-    /// What it serves besides.
+    /// The other load that the node serves.
     pub(crate) beside: Beside,
 }
 
-/// A producer's orders.
+/// The instructions of a producer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Producer {
     pub(crate) common: Common,
     pub(crate) seed: u64,
-    /// Its jobs have the numbers from here on …
+    /// The number of its first job.
     pub(crate) first: u64,
-    /// … so many of them.
+    /// The number of its jobs.
     pub(crate) count: u64,
-    /// So many a second.
+    /// The number of jobs per second.
     pub(crate) rate: f64,
-    /// How long a job takes, on average.
+    /// The average time of a job, in ms.
     pub(crate) millis: u64,
-    /// One in so many jobs kills its process.
+    /// One in this many jobs kills its process.
     pub(crate) killers: u64,
     /// The ways to enqueue; empty for all of them.
     pub(crate) ways: Vec<crate::ledger::How>,
-    /// What jobs do; empty for everything.
+    /// The ends of jobs; empty for all of them.
     pub(crate) acts: Vec<crate::job::Act>,
-    /// So many replicas must have a job before it counts as stored.
+    /// The number of replicas that must have a job before it counts as stored.
     pub(crate) replicas: u32,
 }
 
-/// What every child must know.
+/// The settings that every child needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Common {
     pub(crate) url: String,
     pub(crate) namespace: String,
     /// The folder of the ledger.
     pub(crate) ledger: PathBuf,
-    /// `node-2`, `producer-1`.
+    /// The name without the incarnation, such as `node-2` or `producer-1`.
     pub(crate) name: String,
-    /// Which process of that name it is, from 1.
+    /// The number of processes started under this name, this one included.
     pub(crate) incarnation: u32,
     /// The guard that is left out; empty for none.
     pub(crate) mutation: String,
-    /// Among so many queues the jobs are dealt out.
+    /// The number of queues over which the jobs are distributed.
     pub(crate) queues: usize,
 }
 
 impl Common {
-    /// The name of this process.
+    /// Returns the name of this process, with its incarnation.
     pub(crate) fn full_name(&self) -> String {
         format!("{}.{}", self.name, self.incarnation)
     }
 
-    /// Its file of the ledger.
+    /// Returns the ledger file of this process.
     pub(crate) fn file(&self) -> PathBuf {
         self.ledger.join(format!("{}.jsonl", self.full_name()))
     }
@@ -99,21 +99,22 @@ impl Common {
     }
 }
 
-impl Orders {
-    /// What every child must know.
+impl Instructions {
+    /// Returns the settings that every child needs.
     pub(crate) fn common(&mut self) -> &mut Common {
         match self {
-            Self::Worker(orders) => &mut orders.common,
-            Self::Producer(orders) => &mut orders.common,
-            Self::Pusher(orders) => &mut orders.common,
-            Self::Caster(orders) => &mut orders.common,
+            Self::Worker(instructions) => &mut instructions.common,
+            Self::Producer(instructions) => &mut instructions.common,
+            Self::Pusher(instructions) => &mut instructions.common,
+            Self::Caster(instructions) => &mut instructions.common,
         }
     }
 }
 
-/// Runs as what the JSON says.
-pub(crate) fn run(orders: &str) -> Result<(), String> {
-    let orders: Orders = serde_json::from_str(orders).map_err(|error| error.to_string())?;
+/// Runs as the JSON says.
+pub(crate) fn run(instructions: &str) -> Result<(), String> {
+    let instructions: Instructions =
+        serde_json::from_str(instructions).map_err(|error| error.to_string())?;
     end_with_parent();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -121,16 +122,16 @@ pub(crate) fn run(orders: &str) -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        match orders {
-            Orders::Worker(orders) => worker::run(orders).await,
-            Orders::Producer(orders) => producer::run(orders).await,
-            Orders::Pusher(orders) => batches::run(orders).await,
-            Orders::Caster(orders) => keys::run(orders).await,
+        match instructions {
+            Instructions::Worker(instructions) => worker::run(instructions).await,
+            Instructions::Producer(instructions) => producer::run(instructions).await,
+            Instructions::Pusher(instructions) => batches::run(instructions).await,
+            Instructions::Caster(instructions) => keys::run(instructions).await,
         }
     })
 }
 
-/// Whoever started us holds the other end of our standard input for as long as it lives.
+/// Ends this process when its parent ends: the parent holds the other end of standard input.
 fn end_with_parent() {
     std::thread::spawn(|| {
         let mut rest = vec![];

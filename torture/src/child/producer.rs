@@ -1,5 +1,5 @@
-//! A program that enqueues its share of the jobs, notes what it is told about each, and when it
-//! was killed goes on where its ledger ends.
+//! A program that enqueues its share of the jobs and records the outcome of each. After a kill, the
+//! next process continues where the ledger ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,60 +10,63 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Producer as Orders;
+use super::Producer as Instructions;
 use crate::job::{Step, queue, step};
 use crate::ledger::{self, How, Ledger, Outcome, Record};
 use crate::random::Random;
 
-/// So many enqueues are on their way at a time.
+/// The number of concurrent enqueues.
 const IN_FLIGHT: usize = 32;
-/// So many go together in bulk.
+/// The number of jobs in one bulk call.
 const BULK: u64 = 20;
-/// Within this time a repetition is the same job; clocks jump, and runs are shorter.
+/// The time within which a repetition is the same job. Longer than any run plus the jumps of the
+/// clock.
 const WINDOW: Duration = Duration::from_secs(12 * 60 * 60);
-/// Between two tries.
+/// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(orders: Orders) -> Result<(), String> {
-    let before = history(&orders).map_err(|error| error.to_string())?;
-    let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
-    ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
-    let client = orders.common.client().map_err(|error| error.to_string())?;
-    let shop = Arc::new(Shop { client, ledger, orders });
+pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
+    let before = history(&instructions).map_err(|error| error.to_string())?;
+    let ledger = Ledger::open(&instructions.common.file()).map_err(|error| error.to_string())?;
+    ledger.write(Record::Up { name: instructions.common.full_name(), pid: std::process::id() });
+    let client = instructions.common.client().map_err(|error| error.to_string())?;
+    let enqueues = Arc::new(Enqueues { client, ledger, instructions });
     let begun = Instant::now();
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut jobs = JoinSet::new();
     for (seq, past) in &before {
         if past.is_open() {
-            // What was on its way when the process before was killed.
-            shop.note(*seq, Outcome::Unknown, None);
+            // This enqueue was under way when the previous process was killed.
+            enqueues.note(*seq, Outcome::Unknown, None);
         }
         if past.must_repeat() {
-            let (shop, seq, how) = (Arc::clone(&shop), *seq, past.how);
-            jobs.spawn(async move { shop.one(seq, how).await });
+            let (enqueues, seq, how) = (Arc::clone(&enqueues), *seq, past.how);
+            jobs.spawn(async move { enqueues.one(seq, how).await });
         }
     }
-    let (first, count) = (shop.orders.first, shop.orders.count);
+    let (first, count) = (enqueues.instructions.first, enqueues.instructions.count);
     let mut next = before.keys().next_back().map_or(first, |last| last + 1);
     for seq in (first..next).filter(|seq| !before.contains_key(seq)) {
-        // Its turn had come, but the process before was killed before it said so.
-        let (shop, how) = (Arc::clone(&shop), shop.way(seq));
+        // The previous process was killed before it recorded that it had started this job.
+        let (enqueues, how) = (Arc::clone(&enqueues), enqueues.way(seq));
         let how = if how == How::Bulk { How::Plain } else { how };
-        jobs.spawn(async move { shop.one(seq, how).await });
+        jobs.spawn(async move { enqueues.one(seq, how).await });
     }
     let resumed = next;
     while next < first + count {
-        let due = Duration::from_secs_f64((next - resumed) as f64 / shop.orders.rate.max(0.001));
+        let due = Duration::from_secs_f64(
+            (next - resumed) as f64 / enqueues.instructions.rate.max(0.001),
+        );
         tokio::time::sleep_until(begun + due).await;
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let how = shop.way(next);
+        let how = enqueues.way(next);
         let some = if how == How::Bulk { BULK.min(first + count - next) } else { 1 };
-        let (shop, seq) = (Arc::clone(&shop), next);
+        let (enqueues, seq) = (Arc::clone(&enqueues), next);
         jobs.spawn(async move {
             if how == How::Bulk {
-                shop.bulk(seq, some).await;
+                enqueues.bulk(seq, some).await;
             } else {
-                shop.one(seq, how).await;
+                enqueues.one(seq, how).await;
             }
             drop(permit);
         });
@@ -74,11 +77,11 @@ pub(super) async fn run(orders: Orders) -> Result<(), String> {
     Ok(())
 }
 
-/// What the processes before this one have noted of a job.
+/// The records of earlier processes about a job.
 #[derive(Debug, Clone, Copy)]
 struct Past {
     how: How,
-    /// The outcome of the last try, if it was noted.
+    /// The outcome of the last try, if it was recorded.
     last: Option<Outcome>,
 }
 
@@ -87,7 +90,8 @@ impl Past {
         self.last.is_none()
     }
 
-    /// The promise of an idempotent enqueue holds across processes; what was refused was not done.
+    /// Returns true for a refused job, and for an idempotent one of unknown outcome: its id holds
+    /// across processes.
     fn must_repeat(self) -> bool {
         match self.last {
             Some(Outcome::Ok) => false,
@@ -97,11 +101,11 @@ impl Past {
     }
 }
 
-fn history(orders: &Orders) -> std::io::Result<BTreeMap<u64, Past>> {
+fn history(instructions: &Instructions) -> std::io::Result<BTreeMap<u64, Past>> {
     let mut known = BTreeMap::new();
-    for incarnation in 1..orders.common.incarnation {
-        let common = super::Common { incarnation, ..orders.common.clone() };
-        // One that was killed at once has no file.
+    for incarnation in 1..instructions.common.incarnation {
+        let common = super::Common { incarnation, ..instructions.common.clone() };
+        // A process that was killed at once has no file.
         let Ok(lines) = ledger::read(&common.file()) else { continue };
         for line in lines {
             match line.record {
@@ -120,29 +124,29 @@ fn history(orders: &Orders) -> std::io::Result<BTreeMap<u64, Past>> {
     Ok(known)
 }
 
-struct Shop {
+struct Enqueues {
     client: Client,
     ledger: Ledger,
-    orders: Orders,
+    instructions: Instructions,
 }
 
-impl Shop {
+impl Enqueues {
     fn job(&self, seq: u64) -> Step {
-        let Orders { seed, millis, killers, acts, .. } = &self.orders;
+        let Instructions { seed, millis, killers, acts, .. } = &self.instructions;
         let mut job = step(*seed, seq, *millis, *killers);
         if !acts.is_empty() {
-            // Drills know what their jobs do, and for how long.
+            // Drills determine the ends of jobs and how long they take.
             job.act = Random::new(*seed ^ seq, 4).pick(acts);
             job.millis = *millis;
         }
         job
     }
 
-    /// How a job is enqueued: a function of its number.
+    /// Returns the way in which a job is enqueued, which follows from its number.
     fn way(&self, seq: u64) -> How {
-        let mut random = Random::new(self.orders.seed ^ seq.rotate_left(17), 3);
-        if !self.orders.ways.is_empty() {
-            return random.pick(&self.orders.ways);
+        let mut random = Random::new(self.instructions.seed ^ seq.rotate_left(17), 3);
+        if !self.instructions.ways.is_empty() {
+            return random.pick(&self.instructions.ways);
         }
         match random.between(0, 99) {
             0..50 => How::Plain,
@@ -165,18 +169,18 @@ impl Shop {
         self.ledger.write(Record::Stored { seq, outcome, job });
     }
 
-    /// Enqueues one job, again and again while that cannot make it two.
+    /// Enqueues one job, and repeats that as long as a repetition cannot store it twice.
     async fn one(&self, seq: u64, how: How) {
         loop {
             let job = self.job(seq);
             self.ledger.write(Record::Invoke { seq, act: job.act, how });
             let mut enqueue = self.client.enqueue(job).lane(Self::lane(seq));
-            enqueue = enqueue.queue(queue(seq % self.orders.common.queues.max(1) as u64));
+            enqueue = enqueue.queue(queue(seq % self.instructions.common.queues.max(1) as u64));
             if matches!(how, How::Later | How::IdempotentLater) {
                 enqueue = enqueue.after(Duration::from_millis(100 + seq % 30 * 100));
             }
-            if self.orders.replicas > 0 {
-                enqueue = enqueue.durability(Durability::replicated(self.orders.replicas));
+            if self.instructions.replicas > 0 {
+                enqueue = enqueue.durability(Durability::replicated(self.instructions.replicas));
             }
             if how.is_idempotent() {
                 enqueue = enqueue.id(format!("job-{seq}")).idempotent(WINDOW);
@@ -210,8 +214,8 @@ impl Shop {
             Err(error) if error.is_unknown() => (Outcome::Unknown, error.job_id()),
             Err(error) if error.is_refused() => (Outcome::Failed, error.job_id()),
             Err(error) => {
-                // Neither: nobody promised anything, so that it may or may not be there.
-                eprintln!("torture: {}: job {seq}: {error}", self.orders.common.full_name());
+                // Neither refused nor unknown: the job may or may not be stored.
+                eprintln!("torture: {}: job {seq}: {error}", self.instructions.common.full_name());
                 (Outcome::Unknown, error.job_id())
             }
         };

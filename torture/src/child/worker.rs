@@ -1,5 +1,5 @@
-//! A node whose handlers note in the ledger that they begin and end, and whose settlements are
-//! noted as they are answered for.
+//! A node whose handlers record their begin and end in the ledger, and whose settlements are
+//! recorded when the server has replied.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use poolder::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::{Book, Page, Worker as Orders};
+use super::{Book, Page, Worker as Instructions};
 use crate::beside::Beside;
 use crate::job::{Act, Step, queue};
 use crate::ledger::{Ended, Ledger, Record};
 use crate::ticks;
 
-pub(super) async fn run(orders: Orders) -> Result<(), String> {
-    let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
-    ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
+pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
+    let ledger = Ledger::open(&instructions.common.file()).map_err(|error| error.to_string())?;
+    ledger.write(Record::Up { name: instructions.common.full_name(), pid: std::process::id() });
     listen(ledger.clone());
-    let client = orders.common.client().map_err(|error| error.to_string())?;
+    let client = instructions.common.client().map_err(|error| error.to_string())?;
     let book = Arc::new(Book::new(ledger));
     let steps = Arc::clone(&book);
     let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&steps), job, cx));
     let mut node =
-        Node::builder(client).shutdown_timeout(Duration::from_millis(orders.shutdown_millis));
-    let queues = orders.common.queues.max(1);
+        Node::builder(client).shutdown_timeout(Duration::from_millis(instructions.shutdown_millis));
+    let queues = instructions.common.queues.max(1);
     for number in 0..queues {
-        let pool = Pool::new(queue(number as u64)).size((orders.slots / queues).max(1));
+        let pool = Pool::new(queue(number as u64)).size((instructions.slots / queues).max(1));
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches, keys, .. } = orders.beside;
+    let Beside { ticks, batches, keys, .. } = instructions.beside;
     if ticks.is_some() {
         node = node.pool(ticks::pool(Arc::clone(&book)));
     }
@@ -48,12 +48,12 @@ async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
     book.write(Record::Start { run, seq: job.seq, job: id, attempt, fence });
     let mut page = Page::new(book, run);
     let pause = tokio::time::sleep(Duration::from_millis(job.millis));
-    // Half of the handlers stop when they are told to, the others finish if they can.
+    // Half of the handlers return when they are cancelled, the others finish if they can.
     if job.seq.is_multiple_of(2) {
         tokio::select! {
             () = pause => {}
             () = cx.cancelled() => {
-                page.end(Ended::Told);
+                page.end(Ended::Cancelled);
                 return Err("told to stop".into());
             }
         }
@@ -77,7 +77,7 @@ async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
     outcome
 }
 
-/// Shows logs on standard error if `POOLDER_LOG` asks for it, and notes settlements.
+/// Shows logs on standard error if `POOLDER_LOG` asks for it, and records settlements.
 fn listen(ledger: Ledger) {
     use tracing_subscriber::{EnvFilter, Layer};
     std::panic::set_hook(Box::new(|_| {}));
@@ -91,28 +91,28 @@ fn listen(ledger: Ledger) {
     let _ = tracing::subscriber::set_global_default(all);
 }
 
-/// Where the worker tells what became of settlements.
+/// The tracing target under which a node reports the results of settlements.
 const SETTLED: &str = "poolder::settled";
 
 struct Settlements(Ledger);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Settlements {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
-        let mut told = Told::default();
-        event.record(&mut told);
-        let Told { job, applied, completes } = told;
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let Fields { job, applied, completes } = fields;
         self.0.write(Record::Settled { job, applied, completes });
     }
 }
 
 #[derive(Default)]
-struct Told {
+struct Fields {
     job: String,
     applied: bool,
     completes: bool,
 }
 
-impl Visit for Told {
+impl Visit for Fields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         match field.name() {
             "applied" => self.applied = value,

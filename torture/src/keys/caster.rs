@@ -1,5 +1,5 @@
-//! A program that casts the steps of its keys, each key's in order and many keys at once, notes
-//! what it is told of each, and when it was killed goes on where its ledger ends.
+//! A program that casts the steps of its keys, each key's in order and many keys at once, and
+//! records the outcome of each. After a kill, the next process continues where the ledger ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,35 +8,36 @@ use std::time::Duration;
 use poolder::PoolClient;
 use tokio::task::JoinSet;
 
-use super::{Caster, SlotPoll};
+use super::{Caster, KeyStep};
 use crate::ledger::{self, Ledger, Outcome, Record};
 
-/// Between two tries.
+/// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(crate) async fn run(orders: Caster) -> Result<(), String> {
-    let past = past(&orders);
-    let ledger = Ledger::open(&orders.common.file()).map_err(|error| error.to_string())?;
-    ledger.write(Record::Up { name: orders.common.full_name(), pid: std::process::id() });
-    let client = orders.common.client().map_err(|error| error.to_string())?;
-    let shop = Arc::new(Shop { pool: client.pool::<SlotPoll>(super::QUEUE), ledger, orders });
+pub(crate) async fn run(instructions: Caster) -> Result<(), String> {
+    let past = past(&instructions);
+    let ledger = Ledger::open(&instructions.common.file()).map_err(|error| error.to_string())?;
+    ledger.write(Record::Up { name: instructions.common.full_name(), pid: std::process::id() });
+    let client = instructions.common.client().map_err(|error| error.to_string())?;
+    let casts =
+        Arc::new(Casts { pool: client.pool::<KeyStep>(super::QUEUE), ledger, instructions });
     let mut keys = JoinSet::new();
-    for key in shop.orders.keys.clone() {
+    for key in casts.instructions.keys.clone() {
         let first = match past.get(&key) {
-            // What was on its way when the process before was killed.
+            // This cast was under way when the previous process was killed.
             Some((number, None)) => {
-                shop.note(key, *number, Outcome::Unknown);
+                casts.note(key, *number, Outcome::Unknown);
                 number + 1
             }
             Some((number, Some(Outcome::Failed))) => *number,
             Some((number, Some(_))) => number + 1,
             None => 0,
         };
-        let shop = Arc::clone(&shop);
+        let casts = Arc::clone(&casts);
         keys.spawn(async move {
-            for number in first..shop.orders.jobs {
-                shop.cast(key, number).await;
-                tokio::time::sleep(Duration::from_millis(shop.orders.pause)).await;
+            for number in first..casts.instructions.jobs {
+                casts.cast(key, number).await;
+                tokio::time::sleep(Duration::from_millis(casts.instructions.pause)).await;
             }
         });
     }
@@ -44,12 +45,12 @@ pub(crate) async fn run(orders: Caster) -> Result<(), String> {
     Ok(())
 }
 
-/// By key, what the processes before this one tried last, and what they were told.
-fn past(orders: &Caster) -> BTreeMap<u64, (u64, Option<Outcome>)> {
+/// Returns, by key, the last step that earlier processes tried, and its recorded outcome.
+fn past(instructions: &Caster) -> BTreeMap<u64, (u64, Option<Outcome>)> {
     let mut known = BTreeMap::new();
-    for incarnation in 1..orders.common.incarnation {
-        let common = crate::child::Common { incarnation, ..orders.common.clone() };
-        // One that was killed at once has no file.
+    for incarnation in 1..instructions.common.incarnation {
+        let common = crate::child::Common { incarnation, ..instructions.common.clone() };
+        // A process that was killed at once has no file.
         let Ok(lines) = ledger::read(&common.file()) else { continue };
         for line in lines {
             match line.record {
@@ -64,29 +65,29 @@ fn past(orders: &Caster) -> BTreeMap<u64, (u64, Option<Outcome>)> {
     known
 }
 
-struct Shop {
-    pool: PoolClient<SlotPoll>,
+struct Casts {
+    pool: PoolClient<KeyStep>,
     ledger: Ledger,
-    orders: Caster,
+    instructions: Caster,
 }
 
-impl Shop {
+impl Casts {
     fn note(&self, key: u64, number: u64, outcome: Outcome) {
         self.ledger.write(Record::CastEnded { key, number, outcome });
     }
 
-    /// Casts a job, again and again while that cannot make it two.
+    /// Casts a job, and repeats that as long as a repetition cannot store it twice.
     async fn cast(&self, key: u64, number: u64) {
         loop {
             self.ledger.write(Record::Cast { key, number });
-            let cast = self.pool.cast(SlotPoll { key, number }).key(format!("key {key}")).await;
+            let cast = self.pool.cast(KeyStep { key, number }).key(format!("key {key}")).await;
             let outcome = match cast {
                 Ok(_) => Outcome::Ok,
                 // No node has registered the pool yet.
                 Err(error) if error.is_refused() || error.is_gone() => Outcome::Failed,
                 Err(error) => {
                     if !error.is_unknown() {
-                        let name = self.orders.common.full_name();
+                        let name = self.instructions.common.full_name();
                         eprintln!("torture: {name}: step {number} of key {key}: {error}");
                     }
                     Outcome::Unknown

@@ -1,5 +1,5 @@
-//! The steps of each key started and ended one at a time, in the order in which they were cast,
-//! without a gap.
+//! Checks that the steps of each key started and ended one at a time, in the order in which they
+//! were cast, without a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::checker::Verdict;
 use crate::final_state::FinalState;
 use crate::ledger::{self, Ended, Line, Outcome, Record};
 
-/// What is known of the keys.
+/// The records of a run about keys.
 #[derive(Debug, Default)]
 pub(crate) struct Chronicle {
     keys: BTreeMap<u64, Key>,
@@ -16,7 +16,7 @@ pub(crate) struct Chronicle {
 
 #[derive(Debug, Default)]
 struct Key {
-    /// By number: the best that its caster was told.
+    /// By number: the best outcome that its caster has recorded.
     cast: BTreeMap<u64, Outcome>,
     runs: Vec<Run>,
 }
@@ -33,7 +33,7 @@ struct Run {
 }
 
 impl Chronicle {
-    /// Reads it out of the ledger.
+    /// Reads the records from the ledger.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut chronicle = Self::default();
         for file in ledger::read_all(folder)? {
@@ -53,10 +53,12 @@ impl Chronicle {
         let mut runs: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
         for Line { at, record } in lines {
             match record {
-                // As long as nothing else is noted, nobody knows.
-                Record::Cast { key, number } => self.tell(key, number, Outcome::Unknown, false),
-                Record::CastEnded { key, number, outcome } => self.tell(key, number, outcome, true),
-                Record::SlotPoll { run, key, number, job, fence } => {
+                // Without a later record the outcome is unknown.
+                Record::Cast { key, number } => self.record(key, number, Outcome::Unknown, false),
+                Record::CastEnded { key, number, outcome } => {
+                    self.record(key, number, outcome, true)
+                }
+                Record::KeyStep { run, key, number, job, fence } => {
                     let known = self.keys.entry(key).or_default();
                     runs.insert(run, (key, known.runs.len()));
                     known.runs.push(Run { number, job, fence, from: at, to: None, done: false });
@@ -74,16 +76,16 @@ impl Chronicle {
         }
     }
 
-    fn tell(&mut self, key: u64, number: u64, outcome: Outcome, ended: bool) {
+    fn record(&mut self, key: u64, number: u64, outcome: Outcome, ended: bool) {
         let known = self.keys.entry(key).or_default().cast.entry(number);
         let known = known.or_insert(outcome);
-        // What was told once holds, unless it was refused and tried again.
+        // A recorded outcome stays, unless the step was refused and tried again.
         if *known != Outcome::Ok && (ended || *known == Outcome::Failed) {
             *known = outcome;
         }
     }
 
-    /// Holds every key's runs against its casts.
+    /// Compares every key's runs with its casts.
     pub(crate) fn check(&self, state: &FinalState, verdict: &mut Verdict) {
         let (mut jobs, mut stored, mut late) = (BTreeSet::new(), 0_u64, 0_usize);
         for (key, known) in &self.keys {
@@ -127,8 +129,8 @@ impl Chronicle {
 }
 
 impl Key {
-    /// The runs of those who held the lease when they began, by start: whoever was paused past it
-    /// may still run something, under a lower fence than others before it.
+    /// Returns, by start, the runs whose node held the lease when they began. A node that was
+    /// paused past its lease may still run jobs, under a lower fence than runs before it.
     fn holders(&self) -> Vec<Run> {
         let mut highest = 0;
         let mut runs = self.runs.clone();
@@ -146,21 +148,24 @@ impl Key {
             .filter(|(_, outcome)| **outcome == Outcome::Ok)
             .map(|(number, _)| *number)
             .collect();
-        // Holder by holder, each by start. `place` counts those known to be stored that began.
+        // By holder, and for each holder by start. `place` counts the steps known to be stored that
+        // have begun.
         let mut runs: Vec<&Run> = self.runs.iter().collect();
         runs.sort_by_key(|run| run.fence);
         let (mut place, mut before) = (0, None::<&Run>);
         for run in runs {
             let same = before.is_none_or(|last| last.fence == run.fence);
-            // Another holder's predecessor may not have noticed yet.
+            // The run of another holder may overlap: that node may not have noticed the loss of its
+            // lease.
             let last = before.replace(run).filter(|last| last.fence == run.fence);
             if let Some(last) = last.filter(|last| last.to.is_some_and(|to| to > run.from)) {
                 let text = format!("steps {} and {} of key {key}", last.number, run.number);
                 verdict.violate("steps at the same time", text);
             }
-            // Of what is not known to be stored nobody knows when it arrived.
+            // The place of a step is unknown unless it is known to be stored.
             let Ok(at) = known.binary_search(&run.number) else { continue };
-            // A step may begin again, and a new holder with what its predecessor did not settle.
+            // A step may begin again, and a new holder may begin with steps that its predecessor
+            // did not settle.
             let fits = at == place || at + 1 == place || (at < place && !same);
             if !fits {
                 let wanted = known.get(place);
@@ -178,10 +183,10 @@ mod tests {
 
     type Change<'a> = &'a dyn Fn(&mut Vec<Line>);
 
-    fn turn(run: u64, number: u64, fence: u64, from: u64, to: u64) -> [Line; 2] {
+    fn step(run: u64, number: u64, fence: u64, from: u64, to: u64) -> [Line; 2] {
         let job = format!("job {number}");
         [
-            Line { at: from, record: Record::SlotPoll { run, key: 1, number, job, fence } },
+            Line { at: from, record: Record::KeyStep { run, key: 1, number, job, fence } },
             Line { at: to, record: Record::End { run, how: Ended::Done } },
         ]
     }
@@ -192,12 +197,13 @@ mod tests {
         [Line { at: 1, record }, Line { at: 1, record: ended }]
     }
 
-    /// Three steps of a key, the second of unknown outcome; `completed` of them were.
+    /// Checks three steps of a key, the second of unknown outcome; `completed` of them were
+    /// completed. Returns the violations.
     fn findings(completed: u64, change: Change<'_>) -> Vec<String> {
         let outcomes = [Outcome::Ok, Outcome::Unknown, Outcome::Ok];
         let mut lines: Vec<Line> = (0..).zip(outcomes).flat_map(|(n, o)| cast(n, o)).collect();
         for number in 0..3 {
-            lines.extend(turn(number, number, 1, 10 + number * 10, 15 + number * 10));
+            lines.extend(step(number, number, 1, 10 + number * 10, 15 + number * 10));
         }
         change(&mut lines);
         let mut chronicle = Chronicle::default();
@@ -222,21 +228,21 @@ mod tests {
         has(2, &|lines| drop(lines.drain(6..8)), "steps lost");
         has(3, &|lines| lines[6].at = 40, "steps out of order");
         has(3, &|lines| lines[9].at = 32, "steps at the same time");
-        has(3, &|lines| lines.extend(turn(9, 0, 1, 50, 55)), "steps out of order");
-        has(3, &|lines| lines.extend(turn(9, 7, 1, 50, 55)), "steps lost");
+        has(3, &|lines| lines.extend(step(9, 0, 1, 50, 55)), "steps out of order");
+        has(3, &|lines| lines.extend(step(9, 7, 1, 50, 55)), "steps lost");
         has(
             4,
             &|lines| {
                 lines.extend(cast(3, Outcome::Failed));
-                lines.extend(turn(9, 3, 1, 50, 55));
+                lines.extend(step(9, 3, 1, 50, 55));
             },
             "steps out of thin air",
         );
-        // The last was done by one that had lost its lease, and by nobody else.
+        // The last step was completed only by a node that had lost its lease.
         let usurped = |lines: &mut Vec<Line>| {
             lines.drain(10..);
-            lines.extend(turn(7, 0, 2, 28, 29));
-            lines.extend(turn(8, 2, 1, 40, 45));
+            lines.extend(step(7, 0, 2, 28, 29));
+            lines.extend(step(8, 2, 1, 40, 45));
         };
         has(3, &usurped, "steps lost");
     }
@@ -244,8 +250,8 @@ mod tests {
     #[test]
     fn who_lost_the_lease_may_run_late_and_a_step_may_begin_again() {
         let late = |lines: &mut Vec<Line>| {
-            lines.extend(turn(8, 2, 2, 36, 38));
-            lines.extend(turn(9, 1, 1, 40, 45));
+            lines.extend(step(8, 2, 2, 36, 38));
+            lines.extend(step(9, 1, 1, 40, 45));
         };
         assert!(findings(3, &late).is_empty());
     }

@@ -21,34 +21,34 @@ pub(crate) const QUEUE: &str = "keys";
 /// The pool and its load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Keys {
-    /// Per caster.
+    /// The number of keys per caster.
     pub(crate) keys: u64,
-    /// Per key.
+    /// The number of jobs per key.
     pub(crate) jobs: u64,
     pub(crate) casters: u64,
     pub(crate) slots: u16,
 }
 
-/// The orders of one who casts.
+/// The instructions of a caster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Caster {
     pub(crate) common: Common,
     pub(crate) keys: std::ops::Range<u64>,
     pub(crate) jobs: u64,
-    /// Between two casts of a key, in ms.
+    /// The time between two casts of a key, in ms.
     pub(crate) pause: u64,
 }
 
 /// A step of a key.
 #[derive(Debug, Clone, Serialize, Deserialize, Job)]
-#[job(kind = "torture.turn", queue = "keys", attempts = 20, backoff = "50ms", crashes = 50)]
-struct SlotPoll {
+#[job(kind = "torture.key_step", queue = "keys", attempts = 20, backoff = "50ms", crashes = 50)]
+struct KeyStep {
     key: u64,
     number: u64,
 }
 
 impl Keys {
-    /// With so many casters.
+    /// Returns the pool with this number of casters, and no jobs.
     pub(crate) fn of(casters: u64) -> Self {
         Self { keys: 10, jobs: 0, casters, slots: 6 }
     }
@@ -56,18 +56,18 @@ impl Keys {
     pub(super) fn caster(&self, common: Common, index: u64, span: Duration) -> Caster {
         let keys = index * self.keys..(index + 1) * self.keys;
         let span = u64::try_from(span.as_millis()).unwrap_or(0);
-        // A little faster than needed, to be done before the faults are.
+        // A little faster than needed, so that casting ends before the faults do.
         Caster { common, keys, jobs: self.jobs, pause: span * 8 / 10 / self.jobs.max(1) }
     }
 
-    /// What a node runs.
+    /// Returns the pool that a node runs.
     pub(crate) fn pool(&self, book: Arc<Book>) -> Pool {
-        let worker = worker_fn(move |job: SlotPoll, cx: Context| {
+        let worker = worker_fn(move |job: KeyStep, cx: Context| {
             let book = Arc::clone(&book);
             async move {
-                let (run, SlotPoll { key, number }) = (book.next(), job);
+                let (run, KeyStep { key, number }) = (book.next(), job);
                 let (job, fence) = (cx.id().to_string(), cx.fence());
-                book.write(Record::SlotPoll { run, key, number, job, fence });
+                book.write(Record::KeyStep { run, key, number, job, fence });
                 let mut page = Page::new(book, run);
                 tokio::time::sleep(Duration::from_millis(5 + number % 20)).await;
                 if number % 50 == 7 && cx.attempt() == 1 {

@@ -1,4 +1,4 @@
-//! One client's connection, carried to the server and back.
+//! Carries one client's connection to the server and back.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use super::Weather;
+use super::Conditions;
 use super::resp::{self, Parsed};
 use super::rules::{Lost, Rules, Strike, loaded_script};
 
@@ -17,24 +17,24 @@ const CHUNK: usize = 16 * 1024;
 /// Longer than any client waits for a reply.
 const LATE: std::time::Duration = std::time::Duration::from_secs(9);
 
-/// Commands that wait for their replies.
+/// The commands without a reply so far, in order.
 type Waiting = Arc<Mutex<VecDeque<Awaited>>>;
 
 #[derive(Debug)]
 struct Awaited {
-    /// The script that the command loads.
+    /// The name of the script that the command loads.
     loads: Option<String>,
-    /// Its reply gets lost.
+    /// The loss that will hit the reply.
     strike: Option<Strike>,
 }
 
-/// How a direction ends.
+/// The end of one direction.
 enum End {
-    /// A side has closed.
+    /// One side has closed.
     Closed,
-    /// A loss that cuts.
+    /// A loss that cuts the connection.
     Cut,
-    /// A loss after which nothing comes any more, while the connection stays.
+    /// A loss after which no more data comes, while the connection stays open.
     Silent,
 }
 
@@ -44,19 +44,19 @@ pub(super) async fn carry(
     server: TcpStream,
     name: &str,
     rules: Arc<Rules>,
-    mut weather: watch::Receiver<Weather>,
+    mut conditions: watch::Receiver<Conditions>,
 ) {
     let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
-    let born = *weather.borrow_and_update();
+    let born = *conditions.borrow_and_update();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let waiting = Waiting::default();
     let there =
-        there(from_client, to_server, name, Arc::clone(&rules), Arc::clone(&waiting), &weather);
-    let back = back(from_server, to_client, name, rules, waiting, &weather, born.halves);
-    let mut cuts = weather.clone();
+        there(from_client, to_server, name, Arc::clone(&rules), Arc::clone(&waiting), &conditions);
+    let back = back(from_server, to_client, name, rules, waiting, &conditions, born.halves);
+    let mut cuts = conditions.clone();
     let cut = async move {
-        // Losing the sender means that the proxy is gone.
+        // An error means that the proxy was dropped, which also ends the connection.
         let _ = cuts.wait_for(|now| now.cuts > born.cuts).await;
     };
     tokio::pin!(there, back);
@@ -64,7 +64,7 @@ pub(super) async fn carry(
         () = cut => {}
         end = &mut there => match end {
             Ok(End::Silent) => { let _ = back.await; }
-            // The client may still read what is on its way.
+            // The client may still read replies that are under way.
             Ok(End::Closed) => { let _ = back.await; }
             Ok(End::Cut) | Err(_) => {}
         },
@@ -72,16 +72,16 @@ pub(super) async fn carry(
     }
 }
 
-/// From the client to the server.
+/// Carries data from the client to the server.
 async fn there(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     name: &str,
     rules: Arc<Rules>,
     waiting: Waiting,
-    weather: &watch::Receiver<Weather>,
+    conditions: &watch::Receiver<Conditions>,
 ) -> io::Result<End> {
-    let mut weather = weather.clone();
+    let mut conditions = conditions.clone();
     let (mut chunk, mut buffer) = (vec![0; CHUNK], Vec::new());
     let mut foreign = false;
     loop {
@@ -91,7 +91,7 @@ async fn there(
             return Ok(End::Closed);
         }
         if foreign {
-            send(&mut to, &chunk[..len], &mut weather).await?;
+            send(&mut to, &chunk[..len], &mut conditions).await?;
             continue;
         }
         buffer.extend_from_slice(&chunk[..len]);
@@ -108,17 +108,17 @@ async fn there(
                 }
             };
             let mut awaited = Awaited { loads: loaded_script(&command), strike: None };
-            if let Some(strike) = rules.pool_heartbeat(&command) {
+            if let Some(strike) = rules.next_strike(&command) {
                 if strike.what == Lost::Request {
                     end = Some(if strike.cut { End::Cut } else { End::Silent });
                     let _ = strike.happened.send(name.to_owned());
                     break;
                 }
                 if strike.what == Lost::Time {
-                    // It goes its way alone, long after the client has given up.
+                    // The command arrives alone, long after the client has given up.
                     let late = buffer[passed..passed + command.len].to_vec();
                     let _ = strike.happened.send(name.to_owned());
-                    send(&mut to, &buffer[..passed], &mut weather).await?;
+                    send(&mut to, &buffer[..passed], &mut conditions).await?;
                     tokio::time::sleep(LATE).await;
                     to.write_all(&late).await?;
                     return Ok(End::Cut);
@@ -128,12 +128,12 @@ async fn there(
             waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(awaited);
             passed += command.len;
         }
-        send(&mut to, &buffer[..passed], &mut weather).await?;
+        send(&mut to, &buffer[..passed], &mut conditions).await?;
         buffer.drain(..passed);
         match end {
             None => {}
             Some(End::Silent) => {
-                // What the client sends from here on is swallowed, too.
+                // Later data of the client is dropped, too.
                 while from.read(&mut chunk).await? > 0 {}
                 return Ok(End::Closed);
             }
@@ -142,23 +142,23 @@ async fn there(
     }
 }
 
-/// From the server to the client.
+/// Carries data from the server to the client.
 async fn back(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     name: &str,
     rules: Arc<Rules>,
     waiting: Waiting,
-    weather: &watch::Receiver<Weather>,
+    conditions: &watch::Receiver<Conditions>,
     born: u64,
 ) -> io::Result<End> {
-    let mut weather = weather.clone();
+    let mut conditions = conditions.clone();
     let (mut chunk, mut buffer) = (vec![0; CHUNK], Vec::new());
     let mut foreign = false;
     loop {
         let len = tokio::select! {
             len = from.read(&mut chunk) => len?,
-            _ = half(weather.clone(), born) => {
+            _ = half(conditions.clone(), born) => {
                 to.shutdown().await?;
                 while from.read(&mut chunk).await? > 0 {}
                 return Ok(End::Closed);
@@ -169,7 +169,7 @@ async fn back(
             return Ok(End::Closed);
         }
         if foreign {
-            send(&mut to, &chunk[..len], &mut weather).await?;
+            send(&mut to, &chunk[..len], &mut conditions).await?;
             continue;
         }
         buffer.extend_from_slice(&chunk[..len]);
@@ -190,7 +190,7 @@ async fn back(
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
             };
             let Some(awaited) = answered else {
-                // Messages of a subscription answer nothing.
+                // Messages of a subscription are not replies to a command.
                 passed += len;
                 continue;
             };
@@ -206,7 +206,7 @@ async fn back(
             }
             passed += len;
         }
-        send(&mut to, &buffer[..passed], &mut weather).await?;
+        send(&mut to, &buffer[..passed], &mut conditions).await?;
         buffer.drain(..passed);
         match end {
             None => {}
@@ -219,21 +219,21 @@ async fn back(
     }
 }
 
-/// Ends when clients are told that no more comes.
-async fn half(mut weather: watch::Receiver<Weather>, born: u64) {
-    if weather.wait_for(|now| now.halves > born).await.is_err() {
+/// Returns when the connections are to be closed towards the client.
+async fn half(mut conditions: watch::Receiver<Conditions>, born: u64) {
+    if conditions.wait_for(|now| now.halves > born).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Passes bytes on as the weather allows.
+/// Passes bytes on under the current conditions.
 async fn send(
     to: &mut OwnedWriteHalf,
     bytes: &[u8],
-    weather: &mut watch::Receiver<Weather>,
+    conditions: &mut watch::Receiver<Conditions>,
 ) -> io::Result<()> {
     let gone = |_| io::Error::from(io::ErrorKind::ConnectionAborted);
-    let now = *weather.wait_for(|now| !now.frozen).await.map_err(gone)?;
+    let now = *conditions.wait_for(|now| !now.frozen).await.map_err(gone)?;
     if !now.delay.is_zero() {
         tokio::time::sleep(now.delay).await;
     }

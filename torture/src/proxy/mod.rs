@@ -1,6 +1,6 @@
-//! A TCP proxy of our own between a process and its server: it can lose a request or the reply to
-//! a named command, hold traffic back, chop it into single bytes, close half a connection, cut all
-//! of them, or let nothing through. One proxy per process, so that a fault has one victim.
+//! A TCP proxy between a process and its server. It can lose the request or the reply of a named
+//! command, delay traffic, split it into single bytes, close half of a connection, cut all of them,
+//! or let nothing through. Each process has its own proxy, so that a fault has one victim.
 
 mod link;
 mod resp;
@@ -16,31 +16,31 @@ use tokio::task::JoinHandle;
 
 pub(crate) use rules::{Loss, Lost, Rules};
 
-/// What traffic has to bear.
+/// The conditions of the network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Weather {
-    /// Each chunk waits this long.
+pub(crate) struct Conditions {
+    /// The delay of each chunk.
     pub(crate) delay: Duration,
-    /// Every byte is a packet of its own.
+    /// Every byte is sent as a packet of its own.
     pub(crate) dribble: bool,
-    /// Nothing gets through; connections stay.
+    /// Nothing gets through; connections stay open.
     pub(crate) frozen: bool,
-    /// Connections opened in an earlier one are cut.
+    /// Connections opened under a lower number are cut.
     cuts: u64,
-    /// Connections opened in an earlier one are closed towards the client.
+    /// Connections opened under a lower number are closed towards the client.
     halves: u64,
 }
 
 /// A running proxy. Dropping it closes every connection.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    conditions: watch::Sender<Conditions>,
     accepting: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Listens on a free port of the loopback interface and connects to `upstream`. `name` is told
-    /// to those who wait for a loss.
+    /// Listens on a free port of the loopback interface and connects to `upstream`. A loss reports
+    /// `name` as the proxy where it happened.
     pub(crate) async fn start(
         name: &str,
         upstream: SocketAddr,
@@ -48,29 +48,29 @@ impl Proxy {
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let (weather, forecast) = watch::channel(Weather::default());
-        let accepting = tokio::spawn(accept(listener, upstream, name.into(), rules, forecast));
-        Ok(Self { address, weather, accepting })
+        let (conditions, receiver) = watch::channel(Conditions::default());
+        let accepting = tokio::spawn(accept(listener, upstream, name.into(), rules, receiver));
+        Ok(Self { address, conditions, accepting })
     }
 
-    /// The URL for clients.
+    /// Returns the URL for clients.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}/", self.address)
     }
 
-    /// Changes the weather.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Weather)) {
-        self.weather.send_modify(change);
+    /// Changes the conditions.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Conditions)) {
+        self.conditions.send_modify(change);
     }
 
     /// Cuts every connection.
     pub(crate) fn cut(&self) {
-        self.set(|weather| weather.cuts += 1);
+        self.set(|conditions| conditions.cuts += 1);
     }
 
-    /// Tells every client that no more replies come, but still takes what it sends.
+    /// Closes every connection towards the client, while data from the client is still accepted.
     pub(crate) fn half_close(&self) {
-        self.set(|weather| weather.halves += 1);
+        self.set(|conditions| conditions.halves += 1);
     }
 }
 
@@ -86,19 +86,19 @@ async fn accept(
     upstream: SocketAddr,
     name: Arc<str>,
     rules: Arc<Rules>,
-    weather: watch::Receiver<Weather>,
+    conditions: watch::Receiver<Conditions>,
 ) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
-            // Out of file handles for a moment.
+            // The process has no free file handle at the moment.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let (name, rules, weather) = (Arc::clone(&name), Arc::clone(&rules), weather.clone());
+        let (name, rules, conditions) = (Arc::clone(&name), Arc::clone(&rules), conditions.clone());
         tokio::spawn(async move {
-            // A server that is down refuses; so do we, by hanging up.
+            // A server that is down refuses connections. The proxy can only close them.
             if let Ok(server) = TcpStream::connect(upstream).await {
-                link::carry(client, server, &name, rules, weather).await;
+                link::carry(client, server, &name, rules, conditions).await;
             }
         });
     }

@@ -1,6 +1,7 @@
-//! As much of the Redis protocol as a proxy has to understand: where a command or a reply ends.
+//! The part of the Redis protocol that a proxy needs: the ends of commands and replies.
 
-/// Nothing that is ours nests deeper; what does is passed on unread.
+/// The largest depth of nested replies. Poolder's replies nest less; data nested deeper is passed
+/// on unread.
 const DEPTH: usize = 16;
 
 /// A command at the beginning of a buffer.
@@ -14,17 +15,17 @@ pub(crate) struct Command {
     pub(crate) arguments: Vec<Vec<u8>>,
 }
 
-/// What stands at the beginning of a buffer.
+/// The result of parsing the beginning of a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed<T> {
     Whole(T),
     /// More bytes are needed.
     Part,
-    /// Not what was expected.
+    /// The bytes are not of the expected form.
     Foreign,
 }
 
-/// Reads a command in the form that clients send: an array of strings.
+/// Parses a command in the form that clients send: an array of strings.
 pub(crate) fn command(buffer: &[u8]) -> Parsed<Command> {
     let Some((head, mut at)) = line(buffer, 0) else { return Parsed::Part };
     let Some(count) = number(head, b'*') else { return Parsed::Foreign };
@@ -46,8 +47,8 @@ pub(crate) fn command(buffer: &[u8]) -> Parsed<Command> {
     Parsed::Whole(Command { len: at, name, arguments: words.collect() })
 }
 
-/// The length of the reply at the beginning of a buffer, and whether it is a push message, which
-/// answers nothing.
+/// Returns the length of the reply at the beginning of a buffer, and whether it is a push message,
+/// which is no reply to a command.
 pub(crate) fn reply(buffer: &[u8]) -> Parsed<(usize, bool)> {
     let pushed = buffer.first() == Some(&b'>');
     match end(buffer, 0, 0) {
@@ -73,7 +74,7 @@ fn end(buffer: &[u8], at: usize, depth: usize) -> Parsed<usize> {
         }
         b'*' | b'~' | b'>' => count.map(|count| count.max(0)),
         b'%' => count.map(|count| count.max(0) * 2),
-        // Attributes stand before the reply that they describe.
+        // Attributes precede the reply that they describe.
         b'|' => count.map(|count| count.max(0) * 2 + 1),
         _ => return Parsed::Foreign,
     };
@@ -88,7 +89,7 @@ fn end(buffer: &[u8], at: usize, depth: usize) -> Parsed<usize> {
     Parsed::Whole(at)
 }
 
-/// The line that begins at `at`, and where the next one begins.
+/// Returns the line that begins at `at`, and where the next one begins.
 fn line(buffer: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = buffer.get(at..)?;
     let end = rest.windows(2).position(|pair| pair == b"\r\n")?;

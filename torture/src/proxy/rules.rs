@@ -1,4 +1,4 @@
-//! What is to be lost, and which script hides behind a hash.
+//! The commands to lose, and the names of scripts by their hashes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,31 +7,32 @@ use tokio::sync::oneshot;
 
 use super::resp::Command;
 
-/// What the network does to a command.
+/// The part of a command that is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lost {
-    /// The server never hears of it.
+    /// The server never receives the request.
     Request,
-    /// The server obeys, its reply gets lost.
+    /// The server executes the command, and its reply is lost.
     Reply,
-    /// The client gives up, and much later the server obeys.
+    /// The client gives up, and the server executes the command much later.
     Time,
 }
 
-/// One loss to come.
+/// A loss that is to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loss {
-    /// A command's name in capitals, or a script's in small letters.
+    /// The name of a command in capitals, or of a script in small letters.
     pub(crate) command: &'static str,
-    /// So many of them pass first.
+    /// The number of matching commands that pass first.
     pub(crate) after: u32,
-    /// What is lost.
+    /// The part that is lost.
     pub(crate) what: Lost,
-    /// The connection is cut at once; else it stays silent until the client gives up.
+    /// True cuts the connection at once; false leaves it silent until the client gives up.
     pub(crate) cut: bool,
 }
 
-/// The losses to come. Several proxies may share them: whoever comes by first is struck.
+/// The losses that are to happen. Several proxies may share them: the first matching command of any
+/// proxy is hit.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     inner: Mutex<Inner>,
@@ -40,11 +41,11 @@ pub(crate) struct Rules {
 #[derive(Debug, Default)]
 struct Inner {
     pending: Vec<(Loss, oneshot::Sender<String>)>,
-    /// Hash of a script → its name, learned from `SCRIPT LOAD`.
+    /// Hash of a script → its name, taken from `SCRIPT LOAD`.
     scripts: HashMap<Vec<u8>, String>,
 }
 
-/// A loss that strikes now.
+/// A loss that hits a command now.
 #[derive(Debug)]
 pub(super) struct Strike {
     pub(super) what: Lost,
@@ -53,26 +54,26 @@ pub(super) struct Strike {
 }
 
 impl Rules {
-    /// Loses something the next time the command comes by; the receiver learns through which
-    /// proxy.
+    /// Loses part of the next matching command. The receiver gets the name of the proxy where that
+    /// happened.
     pub(crate) fn lose(&self, loss: Loss) -> oneshot::Receiver<String> {
         let (happened, seen) = oneshot::channel();
         self.lock().pending.push((loss, happened));
         seen
     }
 
-    /// Takes back losses that have not happened.
+    /// Cancels the losses that have not happened.
     pub(crate) fn forgive(&self) {
         self.lock().pending.clear();
     }
 
-    /// A script has this hash.
+    /// Records the name of the script with this hash.
     pub(super) fn learn(&self, hash: &[u8], name: &str) {
         self.lock().scripts.insert(hash.to_vec(), name.to_owned());
     }
 
-    /// A command comes by; does a loss strike it?
-    pub(super) fn pool_heartbeat(&self, command: &Command) -> Option<Strike> {
+    /// Returns the loss that hits this command, if any.
+    pub(super) fn next_strike(&self, command: &Command) -> Option<Strike> {
         let mut inner = self.lock();
         if inner.pending.is_empty() {
             return None;
@@ -94,7 +95,7 @@ impl Rules {
     }
 }
 
-/// The name of the script that this command loads.
+/// Returns the name of the script that this command loads.
 pub(super) fn loaded_script(command: &Command) -> Option<String> {
     let [verb, text] = command.arguments.as_slice() else { return None };
     if command.name != "SCRIPT" || !verb.eq_ignore_ascii_case(b"LOAD") {

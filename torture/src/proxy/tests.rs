@@ -21,7 +21,7 @@ async fn connect(client: &redis::Client) -> redis::aio::MultiplexedConnection {
 }
 
 #[tokio::test]
-async fn a_lost_reply_was_obeyed_and_a_lost_request_was_not() {
+async fn a_command_whose_reply_is_lost_ran_and_a_lost_command_did_not() {
     let (server, _proxy, rules, client) = through().await;
     for (what, cut, sum) in [
         (Lost::Reply, true, "1"),
@@ -63,15 +63,16 @@ async fn the_nth_is_lost_and_scripts_have_names() {
 }
 
 #[tokio::test]
-async fn weather_slows_chops_freezes_halves_and_cuts() {
+async fn a_proxy_slows_chops_freezes_halves_and_cuts() {
     let (_server, proxy, _, client) = through().await;
     let mut connection = connect(&client).await;
     let ping = redis::cmd("PING");
-    proxy.set(|weather| weather.dribble = true);
+    proxy.set(|conditions| conditions.dribble = true);
     assert!(ping.query_async::<String>(&mut connection).await.is_ok());
-    proxy.set(|weather| *weather = Weather { dribble: false, frozen: true, ..*weather });
+    proxy
+        .set(|conditions| *conditions = Conditions { dribble: false, frozen: true, ..*conditions });
     assert!(ping.query_async::<String>(&mut connection).await.unwrap_err().is_timeout());
-    proxy.set(|weather| weather.frozen = false);
+    proxy.set(|conditions| conditions.frozen = false);
     let mut connection = connect(&client).await;
     assert!(ping.query_async::<String>(&mut connection).await.is_ok());
     proxy.half_close();

@@ -1,4 +1,4 @@
-//! Each tick was published once, and none was left out.
+//! Checks that each tick was published once, and that none was left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,19 +7,20 @@ use crate::checker::{Fault, Verdict};
 use crate::final_state::FinalState;
 use crate::ledger::{self, Ended, Line, Record};
 
-/// A fault may be felt for so long, in ms: until the next leader has taken over and caught up.
+/// The time in ms for which a fault may delay ticks: until the next leader has taken over and
+/// caught up.
 const FELT: u64 = 24_000;
 
-/// What is known of the ticks.
+/// The records of a run about ticks.
 #[derive(Debug, Default)]
 pub(crate) struct Chronicle {
-    /// First tick, interval and number, as they were asked for.
+    /// First tick, interval and number of ticks, as the schedule was added.
     asked: Option<(i64, i64, Option<u64>)>,
     /// Last tick, jobs and missed ticks, as the server counted them.
-    stood: Option<(i64, u64, u64)>,
-    /// By tick.
+    concluded: Option<(i64, u64, u64)>,
+    /// The ticks, by their time.
     ticks: BTreeMap<i64, Tick>,
-    /// By job: how often nodes saw a completion applied.
+    /// Job id → the number of completions that nodes saw applied.
     completions: BTreeMap<String, u32>,
 }
 
@@ -28,12 +29,12 @@ struct Tick {
     jobs: BTreeSet<String>,
     starts: u64,
     done: u64,
-    /// Of its first start, by this machine's clock.
+    /// The time of its first start, by this machine's clock.
     at: u64,
 }
 
 impl Chronicle {
-    /// Reads it out of the ledger.
+    /// Reads the records from the ledger.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let mut chronicle = Self::default();
         for file in ledger::read_all(folder)? {
@@ -49,7 +50,9 @@ impl Chronicle {
                 Record::Scheduled { first, every, count } => {
                     self.asked = Some((first, every, count));
                 }
-                Record::Concluded { last, runs, missed } => self.stood = Some((last, runs, missed)),
+                Record::Concluded { last, runs, missed } => {
+                    self.concluded = Some((last, runs, missed))
+                }
                 Record::Tick { run, tick, job } => {
                     runs.insert(run, tick);
                     let known = self.ticks.entry(tick).or_default();
@@ -70,9 +73,10 @@ impl Chronicle {
         }
     }
 
-    /// Holds what ran against what should have.
+    /// Compares the ticks that ran with the expected ones.
     pub(crate) fn check(&self, state: &FinalState, faults: &[Fault], verdict: &mut Verdict) {
-        let (Some((first, every, count)), Some((last, runs, missed))) = (self.asked, self.stood)
+        let (Some((first, every, count)), Some((last, runs, missed))) =
+            (self.asked, self.concluded)
         else {
             verdict.violate("no schedule", "it was not added, or not looked at in the end".into());
             return;
@@ -127,12 +131,12 @@ impl Chronicle {
                 |fault: &Fault| fault.from <= tick.at && begun <= fault.to.saturating_add(FELT);
             if faults.iter().any(hit) { felt.push(late) } else { calm.push(late) }
         }
-        verdict.row("lateness of ticks without a fault", spell(calm));
-        verdict.row("… within 24 s of one", spell(felt));
+        verdict.row("lateness of ticks without a fault", percentiles(calm));
+        verdict.row("… within 24 s of one", percentiles(felt));
     }
 
-    /// From a tick's time to its job's start, in ms. The server's clock differs from ours by what
-    /// it jumped so far.
+    /// Returns the time from a tick to the start of its job, in ms. The server's clock differs from
+    /// this machine's by the sum of its jumps so far.
     fn lateness(&self, at: i64, tick: &Tick, faults: &[Fault]) -> i64 {
         let jumped = |fault: &Fault| {
             let ours = fault.kind == "clock jumped" && fault.from <= tick.at;
@@ -144,7 +148,7 @@ impl Chronicle {
     }
 }
 
-fn spell(mut late: Vec<i64>) -> String {
+fn percentiles(mut late: Vec<i64>) -> String {
     late.sort_unstable();
     if late.is_empty() {
         return "none".into();

@@ -16,18 +16,19 @@ use crate::child::{Book, Page};
 use crate::ledger::{Ended, Ledger, Record};
 use crate::servers::Stand;
 
-/// The queue it feeds.
+/// The queue of the ticks.
 pub(crate) const QUEUE: &str = "ticks";
 const NAME: &str = "second";
-/// Clocks may jump back by a quarter of a minute some times, and each outage takes its time.
+/// The time limit for the last ticks: the clock may jump back several times by up to a quarter of a
+/// minute, and each outage delays them.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ticks {
-    /// In ms.
+    /// The interval in ms.
     pub(crate) every: u64,
-    /// It ticks so often; none to tick until the faults are over.
+    /// The number of ticks; `None` ticks until the faults are over.
     pub(crate) count: Option<u64>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Ticks {
 #[job(kind = "torture.tick", queue = "ticks", attempts = 20, backoff = "200ms", crashes = 50)]
 struct Beat;
 
-/// The pool that runs them.
+/// Returns the pool that runs the jobs.
 pub(crate) fn pool(book: Arc<Book>) -> Pool {
     let worker = worker_fn(move |_: Beat, cx: Context| {
         let book = Arc::clone(&book);
@@ -54,7 +55,7 @@ pub(crate) fn pool(book: Arc<Book>) -> Pool {
 }
 
 impl Ticks {
-    /// Adds the schedule, to begin in a moment.
+    /// Adds the schedule, which starts in 5 s.
     pub(super) async fn begin(
         &self,
         stand: &Stand,
@@ -80,7 +81,7 @@ impl Ticks {
         Ok(())
     }
 
-    /// Waits until it has ticked often enough, ends it, and notes how it stood.
+    /// Waits until the schedule has ticked often enough, ends it, and records its final counters.
     pub(super) async fn conclude(&self, client: &Client, ledger: &Ledger) -> Result<(), String> {
         let text = |error: poolder::Error| error.to_string();
         let schedules = client.schedules(QUEUE).map_err(text)?;

@@ -1,5 +1,5 @@
-//! The faults of a run that is about ticks: they hit the leader, one after the other, each given the
-//! time to be got over.
+//! The faults of a run of ticks. They hit the leader one after the other, each with time to
+//! recover.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::plan::{Fault, Planned};
 use crate::proxy::{Loss, Lost};
 use crate::random::Random;
 
-/// Nothing happens at first, so that lateness without faults is known.
+/// The time without faults at the beginning, which shows the normal lateness.
 const QUIET: Duration = Duration::from_secs(90);
-/// The longest of them, and the time until somebody else leads.
+/// The time between two faults, in ms: the longest fault, and the time until another node leads.
 const STASH: u64 = 24_000;
 
-/// Draws up the plan, of faults that fit into `span`.
+/// Draws a plan of the faults that fit into `span`.
 pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 5);
     let (mut plan, mut at, mut owed, mut place) = (vec![], QUIET, 0, 0_usize);
@@ -23,13 +23,13 @@ pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
             0 => Fault::Kill { victim, away: millis(100, 2_000) },
             1 => Fault::Freeze { victim, lasting: millis(16_000, 20_000) },
             2 => Fault::KillServer { away: millis(100, 1_500) },
-            // What was sent long ago arrives when somebody else has gone on.
+            // A tick request that was sent long ago arrives after another leader has continued.
             3 => {
                 let loss = Loss { command: "tick", after: 0, what: Lost::Time, cut: true };
                 Fault::Lose { victim, of_producer: false, loss }
             }
             4 => Fault::Kill { victim, away: millis(100, 2_000) },
-            // What it jumped it jumps back next time, so that the sum is none.
+            // Every second jump takes back the one before it, so that their sum is 0.
             5 => {
                 let jump = i64::try_from(random.between(2_000, 20_000)).unwrap_or(0);
                 let jump = if owed == 0 { jump } else { -owed };
