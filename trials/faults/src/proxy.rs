@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A TCP proxy whose target, and willingness, can be changed.
+/// A TCP proxy whose target and behaviour can be changed.
 pub struct Proxy {
     pub port: u16,
     pub target: Arc<AtomicUsize>,
     /// New connections are accepted and never answered.
     pub hang_new: Arc<AtomicBool>,
     pub accepted: Arc<AtomicU64>,
-    /// How long each piece is kept back, in ms, one way.
+    /// The delay of each chunk in ms, in each direction.
     pub delay: Arc<AtomicU64>,
-    /// Bytes a second, each way and connection; 0 for as many as come.
+    /// The limit in bytes per second, for each direction and connection; 0 for none.
     pub rate: Arc<AtomicU64>,
     cut: Arc<Mutex<Vec<TcpStream>>>,
 }

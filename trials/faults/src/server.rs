@@ -59,12 +59,12 @@ impl Server {
         self.inner.dir()
     }
 
-    /// Stops it in its tracks: connections stay, nothing answers.
+    /// Pauses the process: connections stay open, and nothing answers.
     pub fn pause(&self) {
         self.inner.pause().unwrap();
     }
 
-    /// Lets a paused server go on.
+    /// Resumes a paused server.
     pub fn resume(&self) {
         self.inner.resume().unwrap();
     }

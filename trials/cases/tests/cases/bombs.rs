@@ -21,7 +21,7 @@ async fn tasker_bombs() {
     for how in [
         "panic_any(Bomb)",
         "future with a bomb, cancelled",
-        "output is a bomb nobody takes",
+        "output is a bomb that is never taken",
         "blocking panic_any(Bomb)",
     ] {
         let t = Tasker::builder("t").limit(1).build().unwrap();
@@ -59,7 +59,7 @@ async fn tasker_bombs() {
                 e.cancel();
                 tokio::time::sleep(ms(300)).await;
             }
-            "output is a bomb nobody takes" => {
+            "output is a bomb that is never taken" => {
                 let e = t
                     .execute(async {
                         tokio::time::sleep(ms(100)).await;

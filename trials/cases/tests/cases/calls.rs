@@ -97,7 +97,7 @@ async fn call_without_limit() {
     println!("   after stop {}", space.brief("q").await);
 }
 
-/// What waiting costs.
+/// The cost of waiting, in commands.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_waiters() {
     let space = Space::new("waiters");

@@ -1,4 +1,4 @@
-//! Orders to cancel, and jobs that are enqueued later under the same id.
+//! Cancellations, and jobs that are enqueued later under the same id.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::*;
 
-/// An order to cancel that found nothing must not hit a job enqueued later under the same own id
+/// A cancellation that found no job must not hit a job enqueued later under the same own id
 /// (docs/operating.md): now, delayed, and one that fails once.
 #[tokio::test(flavor = "multi_thread")]
-async fn old_cancel_orders() {
+async fn old_cancellations() {
     for how in [
         "now",
         "after 400ms",
@@ -88,9 +88,9 @@ async fn old_cancel_orders() {
     }
 }
 
-/// Cancel orders, delayed, in other lanes.
+/// Cancellations of delayed jobs, and in other lanes.
 #[tokio::test(flavor = "multi_thread")]
-async fn old_orders_in_lanes() {
+async fn old_cancellations_in_lanes() {
     for lane in [Lane::High, Lane::Low] {
         let space = Space::new("lane");
         let ran = Arc::new(AtomicU64::new(0));
@@ -109,7 +109,7 @@ async fn old_orders_in_lanes() {
     }
 }
 
-/// The hold, with the smallest means: phash, one slot, one failing job, cancelled.
+/// A held key in the smallest setting: phash, one slot, one failing job, cancelled.
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_after_cancel_smallest() {
     #[derive(Serialize, Deserialize, Debug, Clone, Job)]

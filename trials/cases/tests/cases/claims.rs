@@ -1,4 +1,4 @@
-//! Claims: of strangers, and beside one that cannot be settled.
+//! Claims beside foreign consumers, and beside a settlement that is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

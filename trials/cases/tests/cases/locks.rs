@@ -215,7 +215,7 @@ async fn revive_beside_overlap() {
 
 /// redis#15626 / redisson#7089 / msm#402: a receipt with a window that overflows.
 #[tokio::test(flavor = "multi_thread")]
-async fn idempotent_for_ever() {
+async fn idempotent_forever() {
     for (label, window) in [
         ("MAX", Duration::MAX),
         ("u64 ms/2", Duration::from_millis(u64::MAX / 2)),

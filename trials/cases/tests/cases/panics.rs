@@ -104,7 +104,7 @@ impl Worker for W {
             }
             "handle_error panics" => Err("x".into()),
             "callback panics" => Ok(Outcome::callback("boom", &1_u8)?),
-            "callback is not registered" => Ok(Outcome::callback("nobody", &1_u8)?),
+            "callback is not registered" => Ok(Outcome::callback("absent", &1_u8)?),
             "middleware panics" | "middleware drops next" | "middleware hangs" => Ok(Done),
             "init panics after a panic" => panic!("first"),
             "overflow" => {

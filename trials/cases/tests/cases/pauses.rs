@@ -69,7 +69,7 @@ async fn pause_everything() {
     }
 }
 
-/// What the documents say of run_now for jobs that a hold keeps.
+/// run_now answers as the documents say when a pause holds the jobs.
 #[tokio::test(flavor = "multi_thread")]
 async fn broadcast_pause_says_so() {
     let space = Space::new("bpause");

@@ -228,7 +228,7 @@ async fn weekday_seven_with_a_step() {
         };
         report(&format!("schedule {e:?}: Sundays or a refusal"), r.is_err(), text);
     }
-    // What the macros read at compile time: newcomer/misuse/m34_weekday_seven.rs.
+    // The macros parse this expression at compile time: newcomer/misuse/m34_weekday_seven.rs.
     let read = "0 0 * * 7/2".parse::<poolder_cron::Timing>();
     report("schedule \"0 0 * * 7/2\": refused by the macro", read.is_err(), format!("{read:?}"));
 }

@@ -211,7 +211,7 @@ async fn settings_at_the_edge() {
 
 /// weaviate#10179: a retry loop without a pause. On a runtime of one thread.
 #[test]
-fn retry_now_for_ever() {
+fn retry_now_forever() {
     for (label, threads) in [("current_thread", 0), ("2 threads", 2)] {
         let (tell, told) = std::sync::mpsc::channel();
         let runs = Arc::new(AtomicU64::new(0));

@@ -33,7 +33,7 @@ async fn lost_claims_behind_a_thousand_that_run() {
     assert!(until_seen(30, &seen, 1200).await.is_some());
     let lane = "t:{q.0}:ready:normal";
     let me = c.nodes().await.unwrap()[0].name.clone();
-    // A claim whose reply was lost: given to this node, which never hears of it.
+    // A claim whose reply was lost: the entries are assigned to this node, which never receives them.
     c.pause("q").await.unwrap();
     tokio::time::sleep(secs(1)).await;
     for n in 2000..2005 {
@@ -42,7 +42,7 @@ async fn lost_claims_behind_a_thousand_that_run() {
     let got = s.cmd(&["XREADGROUP", "GROUP", "workers", &me, "COUNT", "10", "STREAMS", lane, ">"]);
     c.resume("q").await.unwrap();
     say(t, format!("given to {me} behind its back: {} lines", got.lines().count()));
-    // What the claimer does after a lost reply: its line breaks, it opens another and adopts.
+    // After a lost reply the claimer's connection breaks: it opens another and adopts the jobs.
     s.cmd(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     let took = until(100, || async { (2000..2005).all(|n| seen.has(n)) }).await;
     say(

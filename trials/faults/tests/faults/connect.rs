@@ -202,7 +202,7 @@ fn a_client_outlives_the_runtime_that_used_it_first() {
 
 /// redis-py #2624, #2665: cancelled callers must not disturb others or get their replies mixed up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelled_enqueues_disturb_nobody() {
+async fn cancelled_enqueues_disturb_no_other() {
     let t = "cancel_enqueue";
     let s = Server::start(&[]);
     let c = client(&s.url());

@@ -105,7 +105,7 @@ impl Running {
         t.elapsed()
     }
 }
-/// Waits until it is so; the time it took, or none.
+/// Waits until the condition holds. Returns the time it took, or `None`.
 pub(crate) async fn until<F: Future<Output = bool>>(
     longest: u64,
     mut ask: impl FnMut() -> F,

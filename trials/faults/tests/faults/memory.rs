@@ -33,7 +33,7 @@ async fn oom_node_starts_on_a_full_server_and_drains_it() {
     let c = client(&s.url());
     let (stored, e) = fill(&c, &"x".repeat(10_000)).await;
     say(t, format!("{stored} jobs stored, then: {}", what(&e)));
-    // What other users of the server need meanwhile; stays above the limit until something is freed.
+    // Stands for the memory of other users: usage stays above the limit until something is freed.
     assert!(e.is_refused());
     let seen = Seen::default();
     let node = start(

@@ -64,7 +64,7 @@ async fn delays_at_the_end_of_the_range() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snooze_for_ever() {
+async fn a_snooze_of_the_longest_duration() {
     let t = "snooze_max";
     let s = Server::start(&[]);
     let c = client(&s.url());
@@ -100,9 +100,9 @@ async fn a_snooze_for_ever() {
     assert!(seen.of(1) == 1 && took.is_some() && busy < quiet * 5 + 200);
 }
 
-/// sidekiq-unique-jobs #964 (units of a ttl), "for ever" given as the largest duration.
+/// sidekiq-unique-jobs #964 (units of a ttl): the largest duration as a window without an end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idempotent_for_ever() {
+async fn idempotent_forever() {
     let t = "idempotent_max";
     let s = Server::start(&[]);
     let c = client(&s.url());
@@ -135,7 +135,7 @@ async fn idempotent_for_ever() {
     let push = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
     let push2 = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
     let blen = b.len().await;
-    say(t, format!("push under a token for ever: {push:?}, again {push2:?}; entries {blen:?}"));
+    say(t, format!("push under a token of the largest window: {push:?}, again {push2:?}; entries {blen:?}"));
     let stored: u32 = len.parse().unwrap();
     assert!(
         (first.is_ok() && stored == 1) || (first.is_err() && stored == 0),
@@ -149,7 +149,7 @@ async fn idempotent_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ends_kept_for_ever() {
+async fn completions_kept_forever() {
     let t = "keep_completion_max";
     let s = Server::start(&[]);
     let c = client(&s.url());

@@ -99,5 +99,5 @@ async fn callers_that_give_up_leave_no_subscriptions() {
         ),
     );
     waiter.abort();
-    assert!(later <= 5, "subscriptions pile up while anybody waits");
+    assert!(later <= 5, "subscriptions pile up while a caller waits");
 }

@@ -1,4 +1,4 @@
-//! What an application meets at the edges: another size, another limit, a full server, a misspelt
+//! Cases at the edges of an application: another size, another limit, a full server, a misspelt
 //! name, a large bulk. POOLDER_REDIS_URL names a private Redis.
 use poolder::{Config, JobId, prelude::*};
 use serde::{Deserialize, Serialize};

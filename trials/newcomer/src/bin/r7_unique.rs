@@ -1,5 +1,5 @@
-//! "At most one of this id queued or running" cannot be said: own id alone doubles, idempotent outlives
-//! the job, also one that was cancelled or died, and there is no way to let go of the window.
+//! "At most one of this id queued or running" cannot be expressed: an own id alone allows two, and
+//! idempotent outlives the job, even a cancelled or dead one. The window cannot be released.
 use poolder::{Config, JobId, prelude::*};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
