@@ -1,4 +1,4 @@
-//! The real program against a real server.
+//! Runs the real program against a real server.
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use poolder_core::broker::Config;
 use poolder_core::{Lane, Overlap, Partition};
 use serde_json::Value;
 
-/// The program, in a namespace of its own.
+/// The program, in its own namespace.
 struct Program {
     url: String,
     namespace: String,
@@ -39,7 +39,7 @@ impl Program {
         serde_json::from_str(&self.ok(&[words, &["--json"]].concat())).unwrap()
     }
 
-    /// What it says when it fails.
+    /// Runs the program, which must fail with this exit code, and returns its standard error.
     fn fails(&self, code: i32, words: &[&str]) -> String {
         let output = self.run(words);
         let said = text(&output.stderr);
@@ -95,12 +95,12 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     assert_eq!(info.schedule.job.raw_job().payload, br#"{"list":3}"#);
     assert_eq!(info.schedule.job.policy().attempts, 3);
     assert_eq!(info.schedule.overlap, Overlap::QueueOne);
-    // Not by accident.
+    // Without `--replace` an existing schedule is not replaced.
     let said = program.fails(1, &[&on("add")[..], &all].concat());
     assert!(said.contains("--replace"), "{said}");
     program.ok(&[&on("add")[..], &all, &["--replace"]].concat());
 
-    // Somebody leads, and publishes a tick.
+    // A node leads, and publishes a tick.
     let partition = Partition::first("mail".parse().unwrap());
     let ttl = Duration::from_secs(60);
     client.broker().lead(&partition, "host:1:a", ttl, None).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     assert_eq!(one["leader"]["node"], "host:1:a");
     assert!(one["last_run"].is_string() && one["next"].is_string(), "{one}");
 
-    // A change changes what it says, and nothing else.
+    // The command changes only the fields that it names.
     program
         .ok(&[&on("change")[..], &["--every", "90s", "--overlap", "skip", "--no-start"]].concat());
     let info = schedules.get("digest").await.unwrap().unwrap();
@@ -192,7 +192,7 @@ fn bad_input_is_refused_in_one_line_that_says_what_to_do() {
     assert!(program.fails(1, &named).contains("128"));
     let kind = ["schedule", "add", "n", "--queue", "q", "--kind", "", "--every", "1m"];
     assert!(program.fails(1, &kind).contains("kind"));
-    // What the command line itself does not allow.
+    // Mistakes that the parser of the command line refuses.
     let zone = ["schedule", "preview", "--cron", "@daily", "--zone", "Mars/Olympus"];
     assert!(program.fails(2, &zone).contains("Mars/Olympus"));
     program.fails(2, &["schedule", "add", "n"]);

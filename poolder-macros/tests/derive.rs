@@ -1,5 +1,5 @@
-//! What `#[derive(Job)]` writes. The default path is `::poolder`, which is here another name of
-//! the core.
+//! The code that `#[derive(Job)]` generates. The default path is `::poolder`, which in this test is
+//! another name of the core.
 
 extern crate poolder_core as poolder;
 
@@ -19,7 +19,7 @@ fn read<T: Job>(kind: &str, format: Format, payload: &[u8]) -> Result<T, Error> 
     T::decode(RawJob { kind, version: T::VERSION, format, payload })
 }
 
-/// Stores and reads the job; then reads the same from the JSON of a plain entry.
+/// Stores and reads the job, then reads the same job from the JSON of a plain entry.
 fn round_trip<T: Job + PartialEq + std::fmt::Debug>(job: &T, kind: &str, json: &str) {
     assert_eq!(job.kind(), kind);
     assert!(job.policy().check().is_ok());
@@ -71,7 +71,7 @@ fn a_struct_has_what_its_attributes_say() {
 fn each_backoff_is_written() {
     macro_rules! backoff {
         ($($name:ident, $value:expr => $expected:expr;)*) => {$(
-            // The value passes a macro, as it may in user code.
+            // Passes the value through a macro, as user code may.
             #[derive(Serialize, Deserialize, Job)]
             #[job(backoff = $value)]
             struct $name;
@@ -235,7 +235,7 @@ fn a_kind_of_another_type_is_refused() {
     }
 }
 
-/// Reads its variants in another order than it declares them.
+/// An enum whose `Deserialize` swaps its variants.
 #[derive(Serialize, Job, Debug, PartialEq)]
 enum Crossed {
     One,
@@ -257,8 +257,8 @@ fn a_variant_is_never_taken_for_another() {
     assert!(error.to_string().contains("was read as another kind of"), "{error}");
 }
 
-/// What the refusal of `#[serde(skip)]` rests on: serde does not count a skipped variant when it
-/// reads. Should it count them some day, this fails, and they need not be refused any more.
+/// The refusal of `#[serde(skip)]` rests on this: serde does not count a skipped variant when it
+/// reads. If serde ever counts them, this test fails, and the refusal can be dropped.
 #[test]
 fn serde_does_not_count_skipped_variants() {
     #[derive(Serialize, Deserialize, Debug, PartialEq)]
