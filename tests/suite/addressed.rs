@@ -416,8 +416,7 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     assert_eq!(within(told.recv()).await.unwrap(), 3, "the one that waited never starts");
     let slot = slot("q", 1);
     space.client.broker().pause(&slot).await.unwrap();
-    // The pause is only a hint until the slot polls the server next: a job cast before that would
-    // still run.
+    // Time for the node to ask the server about the pause: a job cast before that would still run.
     tokio::time::sleep(Duration::from_millis(500)).await;
     pool.slot(1).cast(Number(4)).await.unwrap();
     pool.slot(0).cast(Number(5)).await.unwrap();

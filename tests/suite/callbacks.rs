@@ -13,7 +13,7 @@ use crate::harness::{Number, Space, eventually, start, teller, within};
 
 /// A worker that records every callback, and whose outcome depends on the number of the job.
 #[derive(Clone)]
-struct Diary {
+struct Recorder {
     tell: mpsc::Sender<String>,
     state: u64,
     inits: Arc<AtomicUsize>,
@@ -21,12 +21,12 @@ struct Diary {
     broken: usize,
 }
 
-fn diary() -> (Diary, mpsc::Receiver<String>) {
+fn recorder() -> (Recorder, mpsc::Receiver<String>) {
     let (tell, told) = mpsc::channel(1_000);
-    (Diary { tell, state: 0, inits: Arc::default(), broken: 0 }, told)
+    (Recorder { tell, state: 0, inits: Arc::default(), broken: 0 }, told)
 }
 
-impl Worker for Diary {
+impl Worker for Recorder {
     type Job = Number;
 
     async fn handle_init(&mut self) -> Result<()> {
@@ -90,7 +90,7 @@ async fn told(told: &mut mpsc::Receiver<String>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn callbacks_run_before_the_job_is_settled_and_their_failure_is_the_attempts() {
     let space = Space::new("callbacks");
-    let (worker, mut diary) = diary();
+    let (worker, mut recorder) = recorder();
     let (tell, mut pushed) = mpsc::channel(16);
     let (client, fails) = (space.client.clone(), Arc::new(AtomicU64::new(1)));
     let key = space.key("q", "ready:normal");
@@ -131,7 +131,7 @@ async fn callbacks_run_before_the_job_is_settled_and_their_failure_is_the_attemp
     let node = start(space.node().pool(pool));
     let mut expected = ["init", "ready", "job 1 1 0", "error 1"].into_iter();
     for line in expected.by_ref() {
-        assert_eq!(told(&mut diary).await, line);
+        assert_eq!(told(&mut recorder).await, line);
     }
     assert_eq!(within(pushed.recv()).await.unwrap(), "lobby Hello! 1");
     // A failed callback is a `Failure`, for which this worker answers with `Halt`.
@@ -172,14 +172,14 @@ async fn a_declared_callback_that_is_not_registered_keeps_the_node_from_starting
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_of_five_is_five_attempts_and_the_state_is_kept() {
     let space = Space::new("five");
-    let (worker, mut diary) = diary();
+    let (worker, mut recorder) = recorder();
     let policy = Policy::default().attempts(5).backoff(Backoff::Fixed(Duration::from_millis(10)));
     let node = start(space.node().pool(Pool::new("q").size(1).policy(policy).worker(worker)));
     space.client.enqueue(Number(5)).await.unwrap();
     space.until_count("q", "buried", 1).await;
     node.stop().await;
     let mut lines = vec![];
-    while let Some(line) = diary.recv().await {
+    while let Some(line) = recorder.recv().await {
         lines.push(line);
     }
     let expected = [
@@ -203,29 +203,33 @@ async fn retry_of_five_is_five_attempts_and_the_state_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_stops_its_slot_or_its_pool_and_both_start_again() {
     let space = Space::new("stops");
-    let (worker, mut diary) = diary();
+    let (worker, mut recorder) = recorder();
     let mut node = space.node().pool(Pool::new("q").size(2).worker(worker));
     let handle = node.handle();
     let node = start(node);
     for line in ["init", "init", "ready"] {
-        assert_eq!(told(&mut diary).await, line);
+        assert_eq!(told(&mut recorder).await, line);
     }
     for _ in 0..2 {
         space.client.enqueue(Number(3)).await.unwrap();
-        assert_eq!(told(&mut diary).await, "job 3 1 0");
-        assert_eq!(told(&mut diary).await, "stop");
+        assert_eq!(told(&mut recorder).await, "job 3 1 0");
+        assert_eq!(told(&mut recorder).await, "stop");
     }
     space.until_count("q", "completed", 2).await;
     space.client.enqueue(Number(0)).await.unwrap();
     assert!(handle.pools().await.unwrap()[0].running);
     assert_eq!(space.ready("q").await, 1, "no slot is left to claim it");
     handle.start("q").await.unwrap();
-    let mut lines = vec![told(&mut diary).await, told(&mut diary).await, told(&mut diary).await];
+    let mut lines =
+        vec![told(&mut recorder).await, told(&mut recorder).await, told(&mut recorder).await];
     lines.sort();
     assert_eq!(lines, ["init", "init", "job 0 1 0"]);
     space.client.enqueue(Number(4)).await.unwrap();
-    assert_eq!(told(&mut diary).await, "job 4 1 0");
-    assert_eq!((told(&mut diary).await, told(&mut diary).await), ("stop".into(), "stop".into()));
+    assert_eq!(told(&mut recorder).await, "job 4 1 0");
+    assert_eq!(
+        (told(&mut recorder).await, told(&mut recorder).await),
+        ("stop".into(), "stop".into())
+    );
     eventually("stopped", || async { !handle.pools().await.unwrap()[0].running }).await;
     space.client.enqueue(Number(0)).await.unwrap();
     handle.start("q").await.unwrap();
@@ -236,32 +240,32 @@ async fn a_job_stops_its_slot_or_its_pool_and_both_start_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_cannot_start_takes_nothing_and_tries_again() {
     let space = Space::new("init");
-    let (mut worker, mut diary) = diary();
+    let (mut worker, mut recorder) = recorder();
     worker.broken = 2;
     let inits = Arc::clone(&worker.inits);
     space.client.enqueue(Number(0)).await.unwrap();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    assert_eq!(told(&mut diary).await, "init");
+    assert_eq!(told(&mut recorder).await, "init");
     assert_eq!(inits.load(Ordering::SeqCst), 3);
-    assert_eq!(told(&mut diary).await, "ready");
-    assert_eq!(told(&mut diary).await, "job 0 1 0");
+    assert_eq!(told(&mut recorder).await, "ready");
+    assert_eq!(told(&mut recorder).await, "job 0 1 0");
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_slot_hibernates_and_wakes_for_the_next_job() {
     let space = Space::new("hibernate");
-    let (worker, mut diary) = diary();
+    let (worker, mut recorder) = recorder();
     let pool = Pool::new("q").size(1).hibernate_after(Duration::from_millis(50)).worker(worker);
     let node = start(space.node().pool(pool));
     for round in 0..3 {
-        assert_eq!(told(&mut diary).await, "init");
+        assert_eq!(told(&mut recorder).await, "init");
         if round == 0 {
-            assert_eq!(told(&mut diary).await, "ready");
+            assert_eq!(told(&mut recorder).await, "ready");
         } else {
-            assert_eq!(told(&mut diary).await, format!("job {} 1 0", 10 + round));
+            assert_eq!(told(&mut recorder).await, format!("job {} 1 0", 10 + round));
         }
-        assert_eq!(told(&mut diary).await, "hibernate 0");
+        assert_eq!(told(&mut recorder).await, "hibernate 0");
         space.client.enqueue(Number(11 + round)).await.unwrap();
     }
     space.until_count("q", "completed", 3).await;
@@ -335,7 +339,7 @@ async fn pools_come_and_go_and_change_their_size_while_the_node_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_of_a_shared_pool_is_answered_by_handle_call() {
     let space = Space::new("shared-call");
-    let (worker, _diary) = diary();
+    let (worker, _diary) = recorder();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     for round in 1..=3 {
         let reply: (u64, u64) = within(space.client.call(Number(21)).into_future()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Nodes that are killed, paused or stopped: their jobs run on other nodes, and every crash is
-//! counted against the right job.
+//! Nodes that are killed, paused or stopped: their jobs run on other nodes, and attempts and crashes
+//! are counted correctly.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

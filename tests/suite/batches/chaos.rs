@@ -34,7 +34,8 @@ fn batcher(worker: Ledger) -> Batcher<Ledger> {
     Batcher::new(NAME, worker).limit(limit).timeout(Duration::from_millis(500)).size(4)
 }
 
-/// Appends each batch, keyed by its id, to a ledger in Redis.
+/// Stores the entries of each batch in a Redis hash, under the id of the batch. Other entries under
+/// the same id count as a change.
 #[derive(Clone)]
 struct Ledger {
     redis: Option<redis::aio::MultiplexedConnection>,

@@ -246,8 +246,8 @@ async fn a_push_under_a_token_is_one_however_often_it_is_made() {
     rows.push(2).idempotent(window).await.unwrap();
     let sums = rows.sums().await.unwrap();
     assert_eq!((sums.waiting, sums.sealed), (1_003, 3));
-    // The token of one entry differs from the token of a part of a bulk push, even if it is spelled
-    // the same.
+    // The token of one entry differs from the token of a part of a bulk push, even if both have the
+    // same text.
     rows.push(3).token("load-1:0", window).await.unwrap();
     rows.push(3).token("load-1", window).await.unwrap();
     assert_eq!(rows.sums().await.unwrap().waiting, 1_005);

@@ -1,4 +1,4 @@
-//! Sealing by limit, by time, by size and by request, each of exactly the list that was meant.
+//! Sealing by limit, by time, by size and by request: only the intended list is sealed.
 
 use std::time::Duration;
 

@@ -17,11 +17,11 @@ const EXAMPLES: usize = 10;
 pub(crate) struct Verdict {
     /// The number of jobs that producers tried to enqueue.
     pub(crate) jobs: u64,
-    /// Those whose enqueue the server confirmed.
+    /// The jobs whose enqueue the server confirmed.
     pub(crate) ok: u64,
-    /// Those of unknown outcome that had been stored.
+    /// The jobs of unknown outcome that had been stored.
     pub(crate) unknown_stored: u64,
-    /// Those of unknown outcome that had not been stored.
+    /// The jobs of unknown outcome that had not been stored.
     pub(crate) unknown_absent: u64,
     /// The number of handler runs.
     pub(crate) executions: u64,

@@ -135,7 +135,12 @@ async fn idempotent_forever() {
     let push = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
     let push2 = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
     let blen = b.len().await;
-    say(t, format!("push under a token of the largest window: {push:?}, again {push2:?}; entries {blen:?}"));
+    say(
+        t,
+        format!(
+            "push under a token of the largest window: {push:?}, again {push2:?}; entries {blen:?}"
+        ),
+    );
     let stored: u32 = len.parse().unwrap();
     assert!(
         (first.is_ok() && stored == 1) || (first.is_err() && stored == 0),
