@@ -239,3 +239,32 @@ impl Drill {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{OF_NODES, OF_PRODUCERS};
+
+    /// A loss that names no script of the broker would never strike, and a drill would prove
+    /// nothing.
+    #[test]
+    fn every_script_that_is_lost_exists() {
+        let lost = |fault: &Fault| match fault {
+            Fault::Lose { loss, .. } => Some(loss.command),
+            _ => None,
+        };
+        let drills = MUTATIONS.iter().flat_map(|mutation| {
+            let setup = mutation.drill.setup("", PathBuf::new());
+            setup.plan.into_iter().filter_map(|planned| lost(&planned.fault)).collect::<Vec<_>>()
+        });
+        let planned = OF_NODES.iter().chain(OF_PRODUCERS).copied();
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let scripts = root.join("../poolder-core/src/broker/scripts");
+        let folders: Vec<PathBuf> =
+            std::fs::read_dir(scripts).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for name in drills.chain(planned).filter(|name| name.chars().any(char::is_lowercase)) {
+            let file = format!("{name}.lua");
+            assert!(folders.iter().any(|folder| folder.join(&file).exists()), "there is no {file}");
+        }
+    }
+}

@@ -108,7 +108,7 @@ pub(crate) enum Profile {
 }
 
 /// The commands and scripts of a node whose loss is worth testing.
-const OF_NODES: &[&str] = &[
+pub(crate) const OF_NODES: &[&str] = &[
     "complete",
     "complete",
     "move",
@@ -123,7 +123,7 @@ const OF_NODES: &[&str] = &[
     "slot_acquire",
 ];
 /// The commands and scripts of a producer whose loss is worth testing.
-const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue", "push", "slot_cast"];
+pub(crate) const OF_PRODUCERS: &[&str] = &["XADD", "enqueue", "enqueue", "push", "slot_cast"];
 
 /// Draws a plan of `faults` faults according to their shares, spread over `span` in random order.
 pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> Vec<Planned> {

@@ -1,4 +1,4 @@
-# Which scripts still work at maxmemory, on Redis 7.0 and Valkey 9? And: does a write that is not denyoom in front mend beat.lua?
+# Which scripts still work at maxmemory, on Redis 7.0 and Valkey 9? And: does a write that is not denyoom in front mend node_beat.lua?
 from lib import *
 VK=VALKEY
 for B in filter(shutil.which,('redis-server',VK)):

@@ -19,7 +19,12 @@ struct Row {
     degrees: f64,
 }
 
-#[poolder::batcher(name = "rows", limit = 1_000, timeout = "1s", retry(count = 3, backoff = "100ms"))]
+#[poolder::batcher(
+    name = "rows",
+    limit = 1_000,
+    timeout = "1s",
+    retry(count = 3, backoff = "100ms")
+)]
 struct Loader {
     database: PathBuf,
     connection: Option<Connection>,
@@ -52,7 +57,7 @@ impl BatchWorker for Loader {
         tokio::task::block_in_place(|| load(connection, &batch.key(), &rows))?;
         // Imitates a crash between the commit and the settlement: the next attempt finds the rows
         // loaded.
-        if cx.attempt() == 1 && cx.id().as_bytes()[15] % 10 == 0 {
+        if cx.attempt() == 1 && cx.id().as_bytes()[15].is_multiple_of(10) {
             return Err("the reply to the commit was lost".into());
         }
         Ok(Done)
@@ -133,7 +138,8 @@ async fn main() -> Result<()> {
 
     let check = open(&database)?;
     let sum = |what: &str| check.query_row(what, [], |row| row.get::<_, u64>(0));
-    let (loaded, batches) = (sum("SELECT count(*) FROM rows")?, sum("SELECT count(*) FROM batches")?);
+    let (loaded, batches) =
+        (sum("SELECT count(*) FROM rows")?, sum("SELECT count(*) FROM batches")?);
     let buried: u64 = rows.sealed(1_000).await?.iter().map(|batch| batch.len).sum();
     println!("{loaded} rows in {batches} batches, {buried} buried: they had no temperature");
     assert_eq!(loaded + buried, count, "each row is there once");

@@ -56,7 +56,7 @@ impl Chronicle {
                 // Without a later record the outcome is unknown.
                 Record::Cast { key, number } => self.record(key, number, Outcome::Unknown, false),
                 Record::CastEnded { key, number, outcome } => {
-                    self.record(key, number, outcome, true)
+                    self.record(key, number, outcome, true);
                 }
                 Record::KeyStep { run, key, number, job, fence } => {
                     let known = self.keys.entry(key).or_default();

@@ -51,7 +51,7 @@ impl Chronicle {
                     self.asked = Some((first, every, count));
                 }
                 Record::Concluded { last, runs, missed } => {
-                    self.concluded = Some((last, runs, missed))
+                    self.concluded = Some((last, runs, missed));
                 }
                 Record::Tick { run, tick, job } => {
                     runs.insert(run, tick);
