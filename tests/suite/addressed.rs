@@ -183,7 +183,7 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
         }
     };
     let claim = async |lease: &SlotLease, order| {
-        let SlotPoll::Claimed(mut entries) = broker.poll_slot(lease, &order).await.unwrap().turn
+        let SlotPoll::Claimed(mut entries) = broker.poll_slot(lease, &order).await.unwrap().result
         else {
             panic!("there is a job");
         };
@@ -214,7 +214,7 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     }
     let complete = std::slice::from_ref(&first.entry);
     let late = broker.poll_slot(&zombie, &PollRequest { complete, ..order }).await.unwrap();
-    assert!(matches!(late.turn, SlotPoll::Lost) && late.completed == 0);
+    assert!(matches!(late.result, SlotPoll::Lost) && late.completed == 0);
     assert_eq!((space.count("q", "completed").await, space.ready("q").await), (0, 1));
     assert!(!broker.release_slot(&zombie, false).await.unwrap());
 
@@ -288,7 +288,7 @@ async fn what_a_dead_holder_had_claimed_runs_first_and_in_order() {
         panic!("no other node holds it")
     };
     let order = PollRequest { claim: 4, generation: 1, open: true, ..PollRequest::default() };
-    let SlotPoll::Claimed(four) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
+    let SlotPoll::Claimed(four) = broker.poll_slot(&lease, &order).await.unwrap().result else {
         panic!("there are six")
     };
     assert_eq!(four.len(), 4);

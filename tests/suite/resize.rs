@@ -110,12 +110,12 @@ async fn a_holder_that_has_not_heard_of_a_resize_runs_only_what_was_stored_befor
     pool.slot(0).cast(Number(2)).await.unwrap();
     // The holder still polls for the old generation of an open pool.
     let order = PollRequest { claim: 16, generation: 1, open: true, ..PollRequest::default() };
-    let SlotPoll::Claimed(before) = broker.poll_slot(&lease, &order).await.unwrap().turn else {
+    let SlotPoll::Claimed(before) = broker.poll_slot(&lease, &order).await.unwrap().result else {
         panic!("one is from before")
     };
     let [Entry::Job(first)] = &before[..] else { panic!("{before:?}") };
     let complete = std::slice::from_ref(&first.entry);
     let order = PollRequest { complete, lane: Lane::Normal, ..order };
     let after = broker.poll_slot(&lease, &order).await.unwrap();
-    assert!(matches!((after.completed, &after.turn), (1, SlotPoll::Wait)), "{after:?}");
+    assert!(matches!((after.completed, &after.result), (1, SlotPoll::Wait)), "{after:?}");
 }

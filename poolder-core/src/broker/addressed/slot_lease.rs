@@ -28,11 +28,11 @@ pub enum AcquireReply {
 /// A request of a slot's holder: jobs to complete, and jobs to claim.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PollRequest<'a> {
-    /// The entries of jobs to complete, at most [`PollRequest::MOST`].
+    /// The entries of jobs to complete, at most [`PollRequest::MAX_JOBS`].
     pub complete: &'a [EntryId],
     /// The lane of all entries in `complete`: one poll claims from one lane only.
     pub lane: Lane,
-    /// The most jobs to claim, up to [`PollRequest::MOST`]. Must be 0 while the caller holds jobs
+    /// The most jobs to claim, up to [`PollRequest::MAX_JOBS`]. Must be 0 while the caller holds jobs
     /// that it has not run: a poll with `look` would return these jobs again. From the front lane,
     /// at most one job is claimed.
     pub claim: usize,
@@ -49,7 +49,7 @@ pub struct PollRequest<'a> {
 
 impl PollRequest<'_> {
     /// The most jobs that one poll completes, and the most that it claims.
-    pub const MOST: usize = 16;
+    pub const MAX_JOBS: usize = 16;
 }
 
 /// The reply to a [`PollRequest`].
@@ -59,7 +59,7 @@ pub struct PollReply {
     /// completed.
     pub completed: usize,
     /// The next step of the slot.
-    pub turn: SlotPoll,
+    pub result: SlotPoll,
 }
 
 /// The next step of a slot, as a poll found it.
@@ -160,7 +160,7 @@ impl Broker {
     pub async fn poll_slot(
         &self,
         lease: &SlotLease,
-        order: &PollRequest<'_>,
+        request: &PollRequest<'_>,
     ) -> Result<PollReply, Error> {
         let keys = self.keys(&lease.slot);
         let lanes = [keys.lane(Lane::Front), keys.lane(Lane::Normal)];
@@ -168,20 +168,20 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::SLOT_POLL, own);
         cmd.arg(lease.node.as_ref()).arg(lease.term);
         let flag = |set: bool| if set { "1" } else { "" };
-        cmd.arg(order.claim.min(PollRequest::MOST)).arg(flag(order.look));
-        cmd.arg(order.generation).arg(flag(order.open)).arg(flag(order.known));
-        cmd.arg(if order.lane == Lane::Front { "2" } else { "3" });
-        for entry in order.complete {
+        cmd.arg(request.claim.min(PollRequest::MAX_JOBS)).arg(flag(request.look));
+        cmd.arg(request.generation).arg(flag(request.open)).arg(flag(request.known));
+        cmd.arg(if request.lane == Lane::Front { "2" } else { "3" });
+        for entry in request.complete {
             cmd.arg(entry.as_ref());
         }
         let mut reply = reply::array(self.script(&scripts::SLOT_POLL, &cmd).await?)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();
         let verdict = reply::text(next())?;
         if verdict == "LOST" {
-            return Ok(PollReply { completed: 0, turn: SlotPoll::Lost });
+            return Ok(PollReply { completed: 0, result: SlotPoll::Lost });
         }
         let completed = usize::try_from(reply::int(next())?).unwrap_or(0);
-        let turn = match verdict.as_str() {
+        let result = match verdict.as_str() {
             "JOB" | "FOUND" => {
                 let lane = if reply::int(next())? == 2 { Lane::Front } else { Lane::Normal };
                 let stream = keys.lane(lane);
@@ -195,13 +195,13 @@ impl Broker {
             }
             "STOP" => SlotPoll::Stopped,
             "WAIT" => SlotPoll::Wait,
-            "EMPTY" if order.known => SlotPoll::Empty(None),
+            "EMPTY" if request.known => SlotPoll::Empty(None),
             "EMPTY" => {
                 SlotPoll::Empty(Some([reply::text(next())?.into(), reply::text(next())?.into()]))
             }
             _ => SlotPoll::Idle,
         };
-        Ok(PollReply { completed, turn })
+        Ok(PollReply { completed, result })
     }
 }
 

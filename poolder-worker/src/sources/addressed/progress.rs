@@ -36,7 +36,7 @@ pub(super) struct SlotProgress {
     /// The keys of the jobs that are done, where the order of keys counts.
     keys: Vec<u64>,
     /// When the last poll was answered.
-    pub(super) turned: Instant,
+    pub(super) polled_at: Instant,
     /// How many jobs the last poll could claim.
     batch: usize,
     /// True when the jobs that were claimed last took next to no time.
@@ -66,7 +66,7 @@ impl SlotProgress {
             done: vec![],
             lane: Lane::Normal,
             keys: vec![],
-            turned: Instant::now(),
+            polled_at: Instant::now(),
             batch: 0,
             quick: false,
             look: false,
@@ -80,11 +80,11 @@ impl SlotProgress {
         }
     }
 
-    /// Returns how many jobs to claim: twice as many as before, at most [`PollRequest::MOST`],
+    /// Returns how many jobs to claim: twice as many as before, at most [`PollRequest::MAX_JOBS`],
     /// while jobs take next to no time, otherwise one.
     pub(super) fn next_batch(&mut self) -> usize {
         self.batch = match self.quick && self.order != OrderGuarantee::Strict {
-            true => (self.batch * 2).clamp(1, PollRequest::MOST),
+            true => (self.batch * 2).clamp(1, PollRequest::MAX_JOBS),
             false => 1,
         };
         self.batch
@@ -120,19 +120,19 @@ impl SlotProgress {
         self.lane = lane;
         self.done.push(entry);
         self.keys.extend(key);
-        self.quick = self.turned.elapsed() < QUICK;
+        self.quick = self.polled_at.elapsed() < QUICK;
     }
 
     /// Notes that the entries that were done are settled.
     pub(super) fn settled(&mut self) {
         self.done.clear();
         self.keys.clear();
-        self.turned = Instant::now();
+        self.polled_at = Instant::now();
     }
 
     /// Returns true while the entries that are done may wait for more to be settled with.
     pub(super) fn goes_on(&self) -> bool {
-        let early = self.done.len() < PollRequest::MOST && self.quick;
+        let early = self.done.len() < PollRequest::MAX_JOBS && self.quick;
         !self.claimed.is_empty() && (self.done.is_empty() || early)
     }
 

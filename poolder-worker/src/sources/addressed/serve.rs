@@ -121,7 +121,7 @@ impl SlotHolder {
         };
         let permit = match claim {
             0 => None,
-            _ => self.node.poll_limiter.pass(progress.turned).await,
+            _ => self.node.poll_limiter.pass(progress.polled_at).await,
         };
         let reply = self.node.client.broker().poll_slot(lease, &request).await;
         drop(permit);
@@ -143,10 +143,10 @@ impl SlotHolder {
         }
         progress.settled();
         progress.pause = FIRST_PAUSE;
-        if claim > 0 && !matches!(reply.turn, SlotPoll::Found(_)) {
+        if claim > 0 && !matches!(reply.result, SlotPoll::Found(_)) {
             progress.look = false;
         }
-        Some(reply.turn)
+        Some(reply.result)
     }
 
     /// Settles the entries that are done, and repeats the request until the server answers.
