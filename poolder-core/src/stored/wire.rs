@@ -105,9 +105,9 @@ pub struct Undecodable {
     /// The id of the entry.
     pub entry: EntryId,
     /// The joined names and values of the fields.
-    pub(crate) raw: Vec<u8>,
+    pub raw: Vec<u8>,
     /// The job id under which the entry is kept among the dead.
-    pub(crate) id: JobId,
+    pub id: JobId,
     /// The reason why the entry cannot be read.
     pub reason: Failure,
 }

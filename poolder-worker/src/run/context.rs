@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::Effect;
-use poolder_core::{Error, JobId, Partition, Tick};
+use poolder_core::{Claim, Error, JobId, Partition, Tick};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -56,6 +56,29 @@ pub(crate) struct About {
     pub(crate) call: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) client: Client,
+}
+
+impl About {
+    /// Returns the parts that a claim gives. The fence is that of the claim; an addressed slot
+    /// replaces it by the term of its lease.
+    pub(crate) fn of_claim(
+        claim: &Claim,
+        partition: &Partition,
+        timeout: Option<Duration>,
+        client: &Client,
+    ) -> Self {
+        Self {
+            id: claim.job_id(),
+            kind: claim.envelope.kind().into(),
+            partition: partition.clone(),
+            attempt: claim.attempt(),
+            fence: claim.fence(),
+            tick: claim.envelope.tick().cloned(),
+            call: claim.envelope.is_call(),
+            timeout,
+            client: client.clone(),
+        }
+    }
 }
 
 impl Context {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_core::broker::{BroadcastReader, NodeName};
 use poolder_core::policy::decide::Transition;
-use poolder_core::{Claim, Entry};
+use poolder_core::{Claim, Entry, Partition};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -234,17 +234,11 @@ impl BroadcastRunner {
         let policy = self.spec.policy(&claim.envelope);
         self.node.liveness.allow(policy.timeout);
         loop {
-            let cx = Context::new(About {
-                id: claim.job_id(),
-                kind: claim.envelope.kind().into(),
-                partition: poolder_core::Partition::first(self.spec.queue.clone()),
-                attempt: claim.attempt(),
-                fence: claim.fence(),
-                call: false,
-                tick: None,
-                timeout: policy.timeout,
-                client: self.node.client.clone(),
-            });
+            let (client, partition) = (&self.node.client, self.spec.queue.clone());
+            let partition = Partition::first(partition);
+            let about = About::of_claim(&claim, &partition, policy.timeout, client);
+            // A copy has no reply, and no schedule waits for it.
+            let cx = Context::new(About { call: false, tick: None, ..about });
             let owner: NodeName = self.node.identity.borrow().name.clone();
             let work = Work { claim: claim.clone(), cx: cx.clone(), owner, history: None };
             if inbox.send(work).await.is_err() {

@@ -24,17 +24,9 @@ impl SlotHolder {
     ) -> Option<Settlement> {
         let policy = self.spec.policy(&claim.envelope);
         self.node.liveness.allow(policy.timeout);
-        let cx = Context::new(About {
-            id: claim.job_id(),
-            kind: claim.envelope.kind().into(),
-            partition: self.slot.clone(),
-            attempt: claim.attempt(),
-            fence: lease.term,
-            call: claim.envelope.is_call(),
-            tick: claim.envelope.tick().cloned(),
-            timeout: policy.timeout,
-            client: self.node.client.clone(),
-        });
+        let client = &self.node.client;
+        let about = About::of_claim(&claim, &self.slot, policy.timeout, client);
+        let cx = Context::new(About { fence: lease.term, ..about });
         let clock = Arc::clone(&self.node.clock);
         let suspect = claim.counters.is_suspect();
         let (kind, version) = (claim.envelope.kind().to_owned(), claim.envelope.version());

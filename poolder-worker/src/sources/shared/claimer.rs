@@ -1,26 +1,30 @@
-//! The claimer of a partition: the jobs it holds, those that wait for a slot, and those that wait
-//! to be settled.
+//! The claimer of a partition: decides how many jobs to claim, gives claimed jobs to free slots,
+//! and collects their settlements.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{Claimed, Commands, DeadLimits, NodeName, Settled, Settlement};
-use poolder_core::mutation::mutated;
-use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{Claim, Partition};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use poolder_core::broker::{Claimed, DeadLimits, NodeName, Settled, Settlement};
+use poolder_core::policy::decide::Ending;
+use poolder_core::{Error, Partition};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::assign::assign;
+use super::held::HeldJobs;
 use super::lanes::Lanes;
+use super::settlements::PendingSettlements;
 use crate::process::commands::KnownCommands;
-use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::liveness::{Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::run::context::{About, Context, Interruption};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settle::unstarted;
 use crate::run::slot_set::{SlotSet, TargetSize};
+
+/// Limits how many jobs one read claims: a reply has to fit into memory, and a claimed range that
+/// has ended together is removed by one script call.
+const MAX_CLAIM: usize = 250;
 
 /// The parts of a new claimer.
 pub(crate) struct ClaimerSetup {
@@ -39,54 +43,28 @@ pub(crate) struct ClaimerSetup {
     pub(crate) commands: watch::Receiver<KnownCommands>,
 }
 
-pub(crate) struct Claimer {
+/// The jobs and slots of a claimer. [`ClaimLoop`](super::claim_loop::ClaimLoop) has its connection.
+pub(super) struct Claimer {
     pub(super) setup: ClaimerSetup,
-    /// All entries that are pending for this consumer on the server, until the server has answered
-    /// their settlement.
-    pub(super) held: HashMap<EntryKey, Held>,
-    /// Jobs claimed in excess of the free slots; they start before newly claimed ones.
-    pub(super) waiting: VecDeque<Work>,
-    pub(super) free: Vec<usize>,
-    /// The number of threads of the runtime.
-    pub(super) threads: usize,
-    ready: usize,
-    pub(super) settling: Vec<Settlement>,
-    /// The server history that the connection saw when it was opened.
-    pub(super) history: Option<Arc<str>>,
-    /// True when the server has another history by now.
-    pub(super) outdated: bool,
-    /// The commands that were applied last.
-    pub(super) applied: Option<Commands>,
-    /// Held jobs for which the server must be asked whether they were cancelled.
-    pub(super) to_check: Vec<EntryKey>,
+    pub(super) held: HeldJobs,
+    pub(super) settlements: PendingSettlements,
     pub(super) lanes: Lanes,
-    pub(super) pause: Duration,
-    pub(super) not_before: Instant,
-}
-
-/// A claimed entry, with the context through which its handler is interrupted.
-pub(super) struct Held {
-    pub(super) cx: Context,
-    pub(super) suspect: Option<OwnedSemaphorePermit>,
+    free: Vec<usize>,
+    /// The number of threads of the runtime.
+    threads: usize,
+    ready: usize,
 }
 
 impl Claimer {
-    pub(crate) fn new(setup: ClaimerSetup) -> Self {
+    pub(super) fn new(setup: ClaimerSetup) -> Self {
         Self {
+            held: HeldJobs::default(),
+            settlements: PendingSettlements::new(setup.partition.clone()),
+            lanes: Lanes::default(),
             setup,
-            held: HashMap::new(),
-            waiting: VecDeque::new(),
             free: vec![],
             threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
-            settling: vec![],
-            history: None,
-            outdated: false,
-            applied: None,
-            to_check: vec![],
-            lanes: Lanes::default(),
-            pause: FIRST_PAUSE,
-            not_before: Instant::now(),
         }
     }
 
@@ -96,6 +74,30 @@ impl Claimer {
             && self.setup.identity.borrow().claims
             && self.setup.commands.borrow().permits_claims()
             && self.setup.liveness.is_acknowledged()
+    }
+
+    /// Returns how many jobs to claim: one per free slot that has no job waiting for it.
+    pub(super) fn wanted(&self) -> usize {
+        if !self.may_claim() {
+            return 0;
+        }
+        let given = self.held.waiting() + self.setup.slots.mailbox.offered();
+        self.free.len().saturating_sub(given).min(MAX_CLAIM)
+    }
+
+    /// Returns true when a suspect could start at once.
+    pub(super) fn suspects_welcome(&self) -> bool {
+        self.setup.suspects.available_permits() > 0 && !self.held.has_suspect()
+    }
+
+    /// Returns true if settling should be delayed for a moment: fewer jobs than runtime threads
+    /// still run and no handler has waited, so the rest will end soon. A claimed range is removed
+    /// most cheaply as a whole.
+    pub(super) fn should_delay_settling(&self) -> bool {
+        let running = self.held.len().saturating_sub(self.settlements.len());
+        (1..self.threads).contains(&running)
+            && !self.settlements.is_empty()
+            && !self.setup.slots.mailbox.has_waiting_handler()
     }
 
     /// Processes the events of the slots.
@@ -127,17 +129,11 @@ impl Claimer {
     }
 
     fn finished(&mut self, key: &EntryKey, settlement: Option<Settlement>) {
-        let Some(settlement) = settlement else {
-            self.held.remove(key);
-            return;
-        };
-        // The next suspect need not wait for the server's answer to this settlement.
-        if key.0.is_suspect()
-            && let Some(held) = self.held.get_mut(key)
-        {
-            held.suspect = None;
+        let Some(settlement) = settlement else { return self.held.remove(key) };
+        if key.0.is_suspect() {
+            self.held.end_suspect(key);
         }
-        self.settling.push(settlement);
+        self.settlements.push(settlement);
     }
 
     /// Takes over the entries of a claim.
@@ -148,142 +144,151 @@ impl Claimer {
         history: Option<&Arc<str>>,
     ) {
         for found in claimed.undecodable {
-            let key = (found.lane, found.entry.clone());
-            if self.held.contains_key(&key) {
-                continue;
+            if self.held.hold_undecodable((found.lane, found.entry.clone())) {
+                tracing::error!(
+                    partition = %self.setup.partition, entry = %found.entry,
+                    reason = %found.reason, "an entry cannot be decoded, it is buried as it is"
+                );
+                self.settlements.push(Settlement::bury_undecodable(found, owner.clone()));
             }
-            tracing::error!(
-                partition = %self.setup.partition, entry = %found.entry, reason = %found.reason,
-                "an entry cannot be decoded, it is buried as it is"
-            );
-            let cx = self.context_of_undecodable();
-            self.held.insert(key, Held { cx, suspect: None });
-            self.settling.push(Settlement::bury_undecodable(found, owner.clone()));
         }
         let commands = self.setup.commands.borrow().clone();
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
             // The same entry was claimed again, since its group was lost and created again. It is
             // held already.
-            let std::collections::hash_map::Entry::Vacant(place) = self.held.entry(key) else {
+            if self.held.contains(&key) {
                 continue;
-            };
-            let known = self.setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
-            let policy = self.setup.slots.policy(&claim.envelope);
-            self.setup.liveness.allow(policy.timeout);
-            let cx = context(&self.setup, &claim, policy.timeout);
-            if commands.may_cancel(claim.job_id()) {
-                self.to_check.push(place.key().clone());
             }
-            place.insert(Held { cx: cx.clone(), suspect: None });
+            let setup = &self.setup;
+            let known = setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
+            let policy = setup.slots.policy(&claim.envelope);
+            setup.liveness.allow(policy.timeout);
+            let about = About::of_claim(&claim, &setup.partition, policy.timeout, &setup.client);
+            let cx = Context::new(about);
+            self.held.hold(key, cx.clone(), commands.may_cancel(claim.job_id()));
             let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
             if known {
-                self.waiting.push_back(work);
+                self.held.wait(work);
             } else {
                 tracing::error!(
                     job = %work.claim.job_id(), kind = work.claim.envelope.kind(),
-                    version = work.claim.envelope.version(), partition = %self.setup.partition,
+                    version = work.claim.envelope.version(), partition = %setup.partition,
                     "no worker here for this kind and version, the job waits for another node"
                 );
-                self.settling.push(unstarted(work, Ending::UnknownKind, &self.setup.clock));
+                self.settle_unstarted([work], &Ending::UnknownKind);
             }
         }
     }
 
-    /// Returns a context for an undecodable entry. It has no handler, but it is held until the
-    /// server has answered its burial.
-    fn context_of_undecodable(&self) -> Context {
-        Context::new(About {
-            id: poolder_core::JobId::from_bytes([0; 16]),
-            kind: "".into(),
-            partition: self.setup.partition.clone(),
-            attempt: 0,
-            fence: 0,
-            tick: None,
-            call: false,
-            timeout: None,
-            client: self.setup.client.clone(),
-        })
+    /// Gives waiting jobs to free slots; a suspect only when no other suspect runs in this node.
+    /// While handlers end without waiting, no more slots are woken than the runtime has threads;
+    /// the awake slots also run the jobs of the slots that sleep. Returns true when jobs were
+    /// offered to awake slots, even if these have run them by now: the events have to be processed
+    /// first.
+    pub(super) fn dispatch(&mut self) -> bool {
+        let mut offered = self.setup.slots.mailbox.offered();
+        if self.held.waiting() == 0 && offered == 0 {
+            return false;
+        }
+        let mut woken = self.threads;
+        if self.setup.slots.mailbox.take_waited() {
+            (woken, offered) = (usize::MAX, 0);
+            self.reclaim_offered();
+        }
+        let waiting = self.held.take_waiting();
+        let Self { setup, held, free, .. } = self;
+        let is_suspect = |work: &Work| work.claim.lane.is_suspect();
+        let start_suspect = |work: &Work| {
+            let permit = Arc::clone(&setup.suspects).try_acquire_owned().ok();
+            let key = (work.claim.lane, work.claim.entry.clone());
+            permit.map(|permit| held.start_suspect(&key, permit)).is_some()
+        };
+        let mut assigned = assign(waiting, free, offered, woken, is_suspect, start_suspect);
+        let offers = offered + assigned.offered.len() > 0;
+        // Offered first, so that a slot that is woken and done before the next statement finds
+        // these jobs.
+        self.setup.slots.mailbox.offer(assigned.offered);
+        for (slot, work) in assigned.given {
+            // A slot that reported to be free has room; a slot that is gone is not used again.
+            assigned.kept.extend(self.setup.slots.give(slot, work));
+        }
+        self.held.put_back(assigned.kept);
+        self.settle_unstarted(assigned.released, &Ending::Released);
+        offers
     }
 
-    /// Processes the results of settlements. A settlement that the server did not answer is
-    /// repeated.
+    /// Notes the commands that are known. Returns true when the partition is paused: then no job
+    /// starts.
+    pub(super) fn apply_pause(&mut self) -> bool {
+        let paused = {
+            let commands = self.setup.commands.borrow();
+            self.held.note_commands(&commands);
+            commands.is_paused()
+        };
+        if paused {
+            // Jobs that have not started go back to the queue, and so do jobs claimed while the
+            // pause began.
+            self.release_waiting();
+        }
+        paused
+    }
+
+    /// Asks which of the held jobs were cancelled: a cancelled job does not start, or is
+    /// interrupted.
+    pub(super) async fn apply_cancellations(&mut self) {
+        if self.held.has_to_check()
+            && Instant::now() >= self.settlements.not_before()
+            && let Err(error) = self.check_cancelled().await
+        {
+            // The same jobs are checked again later; a job that starts meanwhile is interrupted
+            // then.
+            self.back_off(&error.to_string());
+        }
+    }
+
+    async fn check_cancelled(&mut self) -> Result<(), Error> {
+        let jobs = self.held.jobs_to_check();
+        let jobs: Vec<_> = jobs.iter().map(|(job, entry)| (*job, entry.as_deref())).collect();
+        let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
+        let verdicts = broker.check_cancelled(partition, &jobs).await?;
+        let cancelled = self.held.interrupt_cancelled(&verdicts);
+        if cancelled.is_empty() {
+            return Ok(());
+        }
+        for (_, job) in &cancelled {
+            tracing::info!(partition = %self.setup.partition, %job, "the job was cancelled");
+        }
+        self.reclaim_offered();
+        let cancelled: HashSet<EntryKey> = cancelled.into_iter().map(|(key, _)| key).collect();
+        let unstarted = self.held.take_waiting_of(&cancelled);
+        self.settle_unstarted(unstarted, &Ending::Cancelled);
+        Ok(())
+    }
+
+    /// Processes the answers to a batch of settlements.
     pub(super) fn apply_settled(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
-        let mut failed = None;
-        for (settlement, result) in batch.into_iter().zip(results) {
-            let key = {
-                let (lane, entry) = settlement.entry();
-                (lane, entry.clone())
-            };
-            tracing::trace!(
-                target: "poolder::settled", job = %settlement.job_id(),
-                applied = matches!(result, Settled::Applied),
-                completes = settlement.transition().completes(), "the server answered a settlement"
-            );
-            match result {
-                Settled::Applied => {
-                    if let Transition::Bury { counters } = settlement.transition() {
-                        let reason = counters.last_failure.as_ref().map(ToString::to_string);
-                        tracing::error!(
-                            partition = %self.setup.partition, job = %settlement.job_id(),
-                            reason = reason.as_deref().unwrap_or_default(), "a job died"
-                        );
-                    }
-                    self.held.remove(&key);
-                }
-                Settled::Fenced => {
-                    tracing::warn!(
-                        partition = %self.setup.partition, job = %settlement.job_id(),
-                        "settled before, or taken back: this settlement changed nothing"
-                    );
-                    self.held.remove(&key);
-                }
-                // The mutation `verification` leaves out the careful settlement.
-                Settled::Epoch if mutated("verification") => {
-                    self.held.remove(&key);
-                }
-                Settled::Epoch => {
-                    self.outdated |= settlement.history() == self.history.as_deref();
-                    self.settling.push(settlement.carefully());
-                }
-                Settled::Failed(error) => {
-                    failed = Some(error);
-                    self.settling.push(settlement);
-                }
-            }
-        }
-        match failed {
-            Some(error) => self.back_off(&error.to_string()),
-            None => self.pause = FIRST_PAUSE,
+        let answers = self.settlements.answer(batch, results);
+        answers.ended.iter().for_each(|key| self.held.remove(key));
+        if let Some(error) = answers.failed {
+            self.back_off(&error);
         }
     }
 
     /// Logs a failure and delays the next request, longer after each further failure.
     pub(super) fn back_off(&mut self, error: &str) {
         tracing::warn!(
-            partition = %self.setup.partition, error, retry_in = ?self.pause,
+            partition = %self.setup.partition, error, retry_in = ?self.settlements.back_off(),
             held = self.held.len(), "a request to the server failed, running jobs go on"
         );
-        self.not_before = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-    }
-
-    /// Moves offered jobs that no slot has taken back in front of the waiting jobs.
-    pub(super) fn reclaim_offered(&mut self) {
-        let mut jobs = self.setup.slots.mailbox.reclaim();
-        jobs.append(&mut self.waiting);
-        self.waiting = jobs;
     }
 
     /// At shutdown, releases the jobs that have not started; in [`ShutdownPhase::Release`] also
     /// interrupts all running jobs.
     pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
-        self.reclaim_offered();
-        for work in std::mem::take(&mut self.waiting) {
-            self.settling.push(unstarted(work, Ending::Released, &self.setup.clock));
-        }
+        self.release_waiting();
         if phase == ShutdownPhase::Release {
-            self.held.values().for_each(|held| held.cx.interrupt(Interruption::Shutdown));
+            self.held.interrupt_all(Interruption::Shutdown);
         }
     }
 
@@ -294,24 +299,38 @@ impl Claimer {
             "this node was declared dead; it stops what it held and goes on under a new name"
         );
         self.reclaim_offered();
-        for work in std::mem::take(&mut self.waiting) {
-            self.held.remove(&(work.claim.lane, work.claim.entry));
-        }
-        self.held.values().for_each(|held| held.cx.interrupt(Interruption::Lost));
+        self.held.abandon();
     }
-}
 
-/// Returns the context for the handler of a claim.
-fn context(setup: &ClaimerSetup, claim: &Claim, timeout: Option<Duration>) -> Context {
-    Context::new(About {
-        id: claim.job_id(),
-        kind: claim.envelope.kind().into(),
-        partition: setup.partition.clone(),
-        attempt: claim.attempt(),
-        fence: claim.fence(),
-        call: claim.envelope.is_call(),
-        tick: claim.envelope.tick().cloned(),
-        timeout,
-        client: setup.client.clone(),
-    })
+    /// Waits for an event of a slot, a change of phase, target, name or commands, or the given
+    /// time.
+    pub(super) async fn until_something(&mut self, time: Instant) {
+        let setup = &mut self.setup;
+        let timed = time > Instant::now();
+        tokio::select! {
+            () = setup.slots.mailbox.notified() => {}
+            _ = setup.phase.changed() => {}
+            _ = setup.target.changed() => {}
+            _ = setup.identity.changed() => {}
+            _ = setup.commands.changed() => {}
+            () = tokio::time::sleep_until(time), if timed => {}
+        }
+    }
+
+    fn release_waiting(&mut self) {
+        self.reclaim_offered();
+        let waiting = self.held.take_waiting();
+        self.settle_unstarted(waiting, &Ending::Released);
+    }
+
+    /// Moves offered jobs that no slot has taken back in front of the waiting jobs.
+    fn reclaim_offered(&mut self) {
+        self.held.put_back(self.setup.slots.mailbox.reclaim());
+    }
+
+    fn settle_unstarted(&mut self, jobs: impl IntoIterator<Item = Work>, ending: &Ending) {
+        for work in jobs {
+            self.settlements.push(unstarted(work, ending.clone(), &self.setup.clock));
+        }
+    }
 }

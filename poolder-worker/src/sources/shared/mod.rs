@@ -5,17 +5,19 @@
 //! | file | what it does |
 //! |---|---|
 //! | `serve` | runs a shared pool: its services, its slots and their claimer |
-//! | `claim_loop` | runs a claimer: claims, dispatches, settles, waits |
-//! | `claimer` | holds the jobs of a claimer, and processes claims and results of settlements |
+//! | `claim_loop` | runs a claimer: connects, claims, settles, waits |
+//! | `claimer` | gives claimed jobs to slots, collects settlements, applies pause and cancel |
 //! | `connection` | holds the connection of a claimer: closed, open, or waiting |
-//! | `dispatch` | decides how many jobs to claim, and gives them to free slots |
+//! | `held` | holds the claimed jobs |
+//! | `assign` | decides which waiting job goes to which free slot |
+//! | `settlements` | holds the settlements to send, and says when |
 //! | `lanes` | decides which lane to claim from |
-//! | `apply_commands` | applies pause and cancel |
 
-mod apply_commands;
+mod assign;
 mod claim_loop;
 mod claimer;
 mod connection;
-mod dispatch;
+mod held;
 mod lanes;
 pub(crate) mod serve;
+mod settlements;

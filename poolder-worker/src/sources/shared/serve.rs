@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::claimer::{Claimer, ClaimerSetup};
+use super::claim_loop::ClaimLoop;
+use super::claimer::ClaimerSetup;
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::mailbox::Mailbox;
@@ -52,7 +53,7 @@ pub(crate) async fn run_shared(
             identity: node.identity.clone(),
             commands: commands.clone(),
         };
-        let mut claimer = tokio::spawn(Claimer::new(setup).run());
+        let mut claimer = tokio::spawn(ClaimLoop::new(setup).run());
         let slots = loop {
             tokio::select! {
                 slots = &mut claimer => break slots,
