@@ -10,13 +10,13 @@ use crate::random::Random;
 /// The time without faults at the beginning, which shows the normal lateness.
 const QUIET: Duration = Duration::from_secs(90);
 /// The time between two faults, in ms: the longest fault, and the time until another node leads.
-const STASH: u64 = 24_000;
+const BETWEEN_FAULTS: u64 = 24_000;
 
 /// Draws a plan of the faults that fit into `span`.
 pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
     let mut random = Random::new(seed, 5);
     let (mut plan, mut at, mut owed, mut place) = (vec![], QUIET, 0, 0_usize);
-    while at + Duration::from_millis(STASH) < span {
+    while at + Duration::from_millis(BETWEEN_FAULTS) < span {
         let mut millis = |low, high| Duration::from_millis(random.between(low, high));
         let victim = 0;
         let fault = match place % 7 {
@@ -39,7 +39,7 @@ pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
             _ => Fault::Term { victim, away: millis(0, 1_000) },
         };
         plan.push(Planned { at, fault });
-        at += Duration::from_millis(STASH) + Duration::from_millis(random.between(0, 2_000));
+        at += Duration::from_millis(BETWEEN_FAULTS) + Duration::from_millis(random.between(0, 2_000));
         place += 1;
     }
     plan
