@@ -14,8 +14,8 @@
 //! | [`Completion`] | the end of a job, recorded for a waiting caller |
 //! | [`view`] | queues and jobs as an operator sees them |
 //! | [`Schedule`], [`Timing`], [`Missed`], [`Overlap`] | recurring jobs |
-//! | [`decide`](decide::decide) | the next step of a job whose claim has ended |
-//! | [`pick`](dispatch::pick) | the slot of an addressed pool that a job goes to |
+//! | [`decide`](policy::decide::decide) | the next step of a job whose claim has ended |
+//! | [`pick`](policy::dispatch::pick) | the slot of an addressed pool that a job goes to |
 //!
 //! [`broker`] has one file per operation. Users import all of this from the `poolder` facade.
 

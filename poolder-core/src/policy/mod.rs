@@ -1,7 +1,7 @@
 //! Decisions: the next step of a job whose claim has ended, and the slot of an addressed pool that
 //! a job goes to.
 //!
-//! Pure; imports [`job`](crate::job) only.
+//! Pure; imports `job` only.
 
 mod counters;
 pub mod decide;

@@ -39,7 +39,8 @@ pub(crate) fn draw(seed: u64, span: Duration) -> Vec<Planned> {
             _ => Fault::Term { victim, away: millis(0, 1_000) },
         };
         plan.push(Planned { at, fault });
-        at += Duration::from_millis(BETWEEN_FAULTS) + Duration::from_millis(random.between(0, 2_000));
+        at +=
+            Duration::from_millis(BETWEEN_FAULTS) + Duration::from_millis(random.between(0, 2_000));
         place += 1;
     }
     plan
