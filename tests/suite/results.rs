@@ -63,7 +63,7 @@ async fn a_call_that_is_given_up_goes_on_and_its_result_can_be_had() {
     let space = Space::new("late");
     let call = space.client.call::<_, u64>(Number(5)).timeout(Duration::from_millis(100));
     let error = within(call.into_future()).await.unwrap_err();
-    assert!(error.is_timeout() && error.to_string().contains("goes on"), "{error}");
+    assert!(error.is_timeout() && error.to_string().contains("continues"), "{error}");
     let handle = Handle::new(QueueName::new("q").unwrap(), error.job_id().unwrap());
     assert_eq!(space.client.result::<u64>(&handle).await.unwrap(), None);
     let node = variety(&space);
