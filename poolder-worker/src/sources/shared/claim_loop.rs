@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use poolder_core::broker::{ClaimConnection, NodeName};
+use poolder_client::Client;
+use poolder_core::broker::{ClaimConnection, DeadLimits, NodeName};
 use poolder_core::mutation::mutated;
-use poolder_core::{Error, Lane};
+use poolder_core::{Error, Lane, Partition};
 use tokio::time::Instant;
 
 use super::claimer::{Claimer, ClaimerSetup};
@@ -26,6 +27,9 @@ const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
 /// A claimer with its connection.
 pub(super) struct ClaimLoop {
+    client: Client,
+    partition: Partition,
+    limits: DeadLimits,
     claimer: Claimer,
     connection: ClaimerConnection,
     /// The consumer's name: that of the node, which changes when the node was declared dead.
@@ -34,8 +38,10 @@ pub(super) struct ClaimLoop {
 
 impl ClaimLoop {
     pub(super) fn new(setup: ClaimerSetup) -> Self {
-        let name = setup.identity.borrow().name.clone();
-        Self { claimer: Claimer::new(setup), connection: ClaimerConnection::closed(), name }
+        let (client, partition) = (setup.client.clone(), setup.partition.clone());
+        let (limits, name) = (setup.limits, setup.identity.borrow().name.clone());
+        let (claimer, connection) = (Claimer::new(setup), ClaimerConnection::closed());
+        Self { client, partition, limits, claimer, connection, name }
     }
 
     /// Works until the node stops and nothing is held any more. In [`ShutdownPhase::Release`]
@@ -51,7 +57,7 @@ impl ClaimLoop {
             if name != self.name {
                 self.claimer.abandon_claims(&self.name, &name);
                 self.name = name;
-                self.connection.close(&self.claimer.setup.client).await;
+                self.connection.close(&self.client).await;
             }
             let phase = *self.claimer.setup.phase.borrow_and_update();
             if phase != ShutdownPhase::Run {
@@ -84,15 +90,14 @@ impl ClaimLoop {
 
     /// Ends a wait for jobs early.
     async fn unblock(&mut self) {
-        self.connection.unblock(&self.claimer.setup.client).await;
+        self.connection.unblock(&self.client).await;
     }
 
     /// Removes this node's consumers, so that deploys do not accumulate them. A consumer that still
     /// holds entries, since a claim took effect without a reply, is left to the rescuers, and so is
     /// one that the server did not remove.
     async fn leave(&mut self) {
-        let (broker, partition) =
-            (self.claimer.setup.client.broker(), &self.claimer.setup.partition);
+        let (broker, partition) = (self.client.broker(), &self.partition);
         let mut tries = 3;
         for lane in Lane::ALL {
             loop {
@@ -132,7 +137,7 @@ impl ClaimLoop {
             // need a careful settlement, one by one, as long as the connection is used.
             ConnectionState::Open(_) if self.claimer.settlements.take_outdated() => {
                 tracing::info!(
-                    partition = %self.claimer.setup.partition,
+                    partition = %self.partition,
                     "the server has another history: the connection is reopened"
                 );
             }
@@ -159,15 +164,13 @@ impl ClaimLoop {
                 let without_suspects = !info.suspects;
                 self.connection.state = ConnectionState::Waiting { wait, info };
                 let batch = self.claimer.settlements.take();
-                let (partition, limits) =
-                    (&self.claimer.setup.partition, self.claimer.setup.limits);
-                let broker = self.claimer.setup.client.broker();
-                let results = broker.settle(partition, limits, &batch).await;
+                let broker = self.client.broker();
+                let results = broker.settle(&self.partition, self.limits, &batch).await;
                 self.claimer.apply_settled(batch, results);
                 if without_suspects && self.claimer.suspects_welcome() {
                     // The suspect that ran is settled, but the wait began without the suspect lane:
                     // it is ended, so that the next wait includes it.
-                    self.connection.unblock(&self.claimer.setup.client).await;
+                    self.unblock().await;
                 }
             }
             ConnectionState::Waiting { wait, info } => {
@@ -177,15 +180,8 @@ impl ClaimLoop {
     }
 
     async fn open(&mut self) {
-        let (client, limits) = (&self.claimer.setup.client, self.claimer.setup.limits);
-        match ClaimConnection::open(
-            client.broker(),
-            &self.claimer.setup.partition,
-            &self.name,
-            limits,
-        )
-        .await
-        {
+        let broker = self.client.broker();
+        match ClaimConnection::open(broker, &self.partition, &self.name, self.limits).await {
             Ok(open) => {
                 self.claimer.settlements.connected(open.history());
                 self.connection.state = ConnectionState::Open(Box::new(open));
@@ -217,7 +213,7 @@ impl ClaimLoop {
                 continue;
             }
             tracing::info!(
-                partition = %self.claimer.setup.partition, %lane, jobs = unknown.len(),
+                partition = %self.partition, %lane, jobs = unknown.len(),
                 "adopting jobs whose claim reply was lost"
             );
             let claimed = open.adopt(lane, &unknown).await?;
@@ -282,7 +278,8 @@ impl ClaimLoop {
     }
 
     async fn wait_on(&mut self, mut wait: Wait, info: WaitInfo) {
-        let setup = &mut self.claimer.setup;
+        let Claimer { setup, settlements, .. } = &mut self.claimer;
+        let (must_settle, not_before) = (!settlements.is_empty(), settlements.not_before());
         let waited = tokio::select! {
             waited = &mut wait => Some(waited),
             () = setup.slots.mailbox.notified() => None,
@@ -290,7 +287,7 @@ impl ClaimLoop {
             _ = setup.target.changed() => None,
             _ = setup.identity.changed() => None,
             _ = setup.commands.changed() => None,
-            () = tokio::time::sleep_until(self.claimer.settlements.not_before()), if !self.claimer.settlements.is_empty() => None,
+            () = tokio::time::sleep_until(not_before), if must_settle => None,
         };
         match waited {
             None => self.connection.state = ConnectionState::Waiting { wait, info },
