@@ -11,7 +11,8 @@ use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::holder::{Leave, SlotHolder};
+use super::holder::SlotHolder;
+use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::guard::guarded;
@@ -170,8 +171,8 @@ impl SlotAssigner {
     fn start_holder(&mut self, index: u16) {
         let Some(view) = &self.view else { return };
         let leave = watch::Sender::new(Leave::No);
-        let holder_task = SlotHolder {
-            slot: Partition { queue: self.spec.queue.clone(), index },
+        let slot = SlotContext {
+            partition: Partition { queue: self.spec.queue.clone(), index },
             spec: Arc::clone(&self.spec),
             node: self.node.clone(),
             view: view.subscribe(),
@@ -180,7 +181,7 @@ impl SlotAssigner {
             // A placeholder: the holder subscribes to the slot's commands once it has the lease.
             commands: watch::channel(KnownCommands::default()).1,
         };
-        self.tasks.spawn(async move { (index, holder_task.run().await) });
+        self.tasks.spawn(async move { (index, SlotHolder { slot }.run().await) });
         self.holders.insert(index, leave);
     }
 

@@ -1,84 +1,92 @@
-//! One slot of an addressed pool in this process: its state, and when it is to be released.
+//! Holds one slot of an addressed pool in this process: acquires, serves and releases it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use poolder_core::Partition;
-use poolder_core::broker::{PoolView, SlotLease};
-use tokio::sync::{mpsc, watch};
+use poolder_core::broker::SlotLease;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::process::commands::KnownCommands;
-use crate::run::mailbox::{Mailbox, Work};
-use crate::run::pool_spec::PoolSpec;
-use crate::services::node_context::NodeContext;
+use super::acquire::{acquire, release};
+use super::rescue::rescue;
+use super::serve::SlotService;
+use super::slot_context::{HoldEnd, SlotContext, SlotRunner};
+use crate::process::limits::LAST_CALL;
+use crate::run::mailbox::{Mailbox, SlotEvent};
+use crate::run::slot::Slot;
+use crate::services::spawn::spawn_owned;
 
-/// Whether and how the slot shall be released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Leave {
-    /// The slot stays.
-    No,
-    /// Another node shall hold the slot: the slot's job may finish within `handover_timeout`.
-    HandOver,
-    /// The node or the pool stops: the slot's job may finish.
-    Drain,
-    /// The slot's job is interrupted and released.
-    Now,
-}
-
-/// How the service of a slot ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HoldEnd {
-    /// The slot was left in order.
-    Left,
-    /// A job has stopped the slot.
-    Stopped,
-    /// Another node holds the slot, or may take it.
-    Lost,
-}
-
-/// Acquires, serves and releases one slot of an addressed pool in this process.
+/// The task that holds one slot.
 pub(super) struct SlotHolder {
-    pub(super) slot: Partition,
-    pub(super) spec: Arc<PoolSpec>,
-    pub(super) node: NodeContext,
-    pub(super) view: watch::Receiver<Arc<PoolView>>,
-    pub(super) leave: watch::Receiver<Leave>,
-    pub(super) ready: Arc<AtomicUsize>,
-    /// The operators' commands for the slot.
-    pub(super) commands: watch::Receiver<KnownCommands>,
-}
-
-/// The running slot: its mailbox, the sender of its work, and its task.
-pub(super) struct SlotRunner {
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) inbox: mpsc::Sender<Work>,
-    pub(super) tasks: JoinSet<()>,
+    pub(super) slot: SlotContext,
 }
 
 impl SlotHolder {
-    pub(super) fn how_it_ended(&self, lease: &SlotLease) -> HoldEnd {
-        if self.is_lost(lease) { HoldEnd::Lost } else { HoldEnd::Left }
+    /// Acquires the slot, serves it until it is to be released, and releases it; false when its
+    /// handler could not be stopped.
+    pub(super) async fn run(mut self) -> bool {
+        let Some(lease) = acquire(&mut self.slot).await else { return true };
+        tracing::info!(slot = %self.slot.partition, term = lease.term, "this node serves the slot");
+        let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
+        let services = self.slot.node.service_context(&self.slot.partition, true);
+        self.slot.commands = services.commands.subscribe();
+        spawn_owned(&mut tasks, &services, &stop_tasks);
+        self.slot.node.services.add(services);
+        let (end, clean) = self.hold(&lease).await;
+        self.slot.node.services.remove(&self.slot.partition);
+        stop_tasks.cancel();
+        while tasks.join_next().await.is_some() {}
+        // While its handler still runs the slot keeps its lease; another node takes it over when
+        // this process is gone.
+        if clean && end != HoldEnd::Lost {
+            release(&self.slot, &lease, end == HoldEnd::Stopped).await;
+        }
+        tracing::info!(slot = %self.slot.partition, ?end, "this node no longer serves the slot");
+        clean
     }
 
-    pub(super) fn is_leaving(&self) -> bool {
-        *self.leave.borrow() != Leave::No
+    async fn hold(&mut self, lease: &SlotLease) -> (HoldEnd, bool) {
+        if !rescue(&mut self.slot, lease).await {
+            return (self.slot.how_it_ended(lease), true);
+        }
+        let mut tasks = JoinSet::new();
+        let mailbox = Arc::new(Mailbox::default());
+        let index = usize::from(self.slot.partition.index);
+        let inbox =
+            Slot::spawn(index, &self.slot.spec, &mailbox, &self.slot.node.clock, &mut tasks);
+        let mut runner = SlotRunner { mailbox, inbox, tasks };
+        let end = if self.until_ready(&runner, lease).await {
+            self.slot.ready.fetch_add(1, Ordering::Relaxed);
+            let end = SlotService::new(&mut self.slot, &runner, lease).run().await;
+            self.slot.ready.fetch_sub(1, Ordering::Relaxed);
+            end
+        } else {
+            self.slot.how_it_ended(lease)
+        };
+        let SlotRunner { inbox, .. } = &mut runner;
+        // The slot calls `handle_stop` and ends when the sender of its work is dropped.
+        let (closed, _) = mpsc::channel(1);
+        *inbox = closed;
+        let ended = async { while runner.tasks.join_next().await.is_some() {} };
+        (end, tokio::time::timeout(LAST_CALL, ended).await.is_ok())
     }
 
-    /// Returns true when this node was declared dead since it acquired the slot.
-    pub(super) fn is_lost(&self, lease: &SlotLease) -> bool {
-        self.node.identity.borrow().name != lease.node
-    }
-
-    /// Waits for this time, or until something changes.
-    pub(super) async fn pause(&mut self, time: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(time) => {}
-            _ = self.leave.changed() => {}
-            _ = self.view.changed() => {}
-            _ = self.commands.changed() => {}
-            _ = self.node.identity.changed() => {}
+    /// Waits until `handle_init` has succeeded; false when the slot is to be released before.
+    async fn until_ready(&mut self, runner: &SlotRunner, lease: &SlotLease) -> bool {
+        loop {
+            if runner.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))
+            {
+                return true;
+            }
+            if self.slot.is_leaving() || self.slot.is_lost(lease) {
+                return false;
+            }
+            tokio::select! {
+                () = runner.mailbox.notified() => {}
+                _ = self.slot.leave.changed() => {}
+                _ = self.slot.node.identity.changed() => {}
+            }
         }
     }
 }

@@ -4,17 +4,19 @@
 //! | file | what it does |
 //! |---|---|
 //! | `assign` | decides which slots this node shall hold, by rendezvous hashing over the nodes that serve the pool |
-//! | `lifecycle` | acquires a slot, serves it, releases it |
-//! | `holder` | holds the state of one slot, and when it is to be released |
-//! | `acquire` | takes the lease of a slot, and rescues the jobs that its last holder left |
+//! | `holder` | holds a slot: acquires it, serves it, releases it |
 //! | `serve` | claims, runs and settles jobs, one at a time |
 //! | `progress` | remembers which jobs are claimed and done, and which must be settled before the next starts |
 //! | `run_job` | runs one job, interrupts it, cancels it |
+//! | `acquire` | acquires and releases the lease of a slot |
+//! | `rescue` | takes back the jobs that the last holder left |
+//! | `slot_context` | the facts about a slot that all of these share, and when it is to be released |
 
 mod acquire;
 pub(crate) mod assign;
 mod holder;
-mod lifecycle;
 mod progress;
+mod rescue;
 mod run_job;
 mod serve;
+mod slot_context;

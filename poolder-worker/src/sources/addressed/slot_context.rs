@@ -1,0 +1,87 @@
+//! One slot of an addressed pool in this process: the facts that acquiring, serving and releasing it
+//! share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use poolder_core::Partition;
+use poolder_core::broker::{PoolView, SlotLease};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::process::commands::KnownCommands;
+use crate::run::mailbox::{Mailbox, Work};
+use crate::run::pool_spec::PoolSpec;
+use crate::services::node_context::NodeContext;
+
+/// Whether and how the slot shall be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leave {
+    /// The slot stays.
+    No,
+    /// Another node shall hold the slot: the slot's job may finish within `handover_timeout`.
+    HandOver,
+    /// The node or the pool stops: the slot's job may finish.
+    Drain,
+    /// The slot's job is interrupted and released.
+    Now,
+}
+
+/// How the service of a slot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HoldEnd {
+    /// The slot was left in order.
+    Left,
+    /// A job has stopped the slot.
+    Stopped,
+    /// Another node holds the slot, or may take it.
+    Lost,
+}
+
+/// A slot that this node shall hold, and what may end that.
+pub(super) struct SlotContext {
+    pub(super) partition: Partition,
+    pub(super) spec: Arc<PoolSpec>,
+    pub(super) node: NodeContext,
+    pub(super) view: watch::Receiver<Arc<PoolView>>,
+    pub(super) leave: watch::Receiver<Leave>,
+    pub(super) ready: Arc<AtomicUsize>,
+    /// The operators' commands for the slot.
+    pub(super) commands: watch::Receiver<KnownCommands>,
+}
+
+/// The running slot: its mailbox, the sender of its work, and its task.
+pub(super) struct SlotRunner {
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) inbox: mpsc::Sender<Work>,
+    pub(super) tasks: JoinSet<()>,
+}
+
+impl SlotContext {
+    /// Returns how the service ended that was left before a job could run.
+    pub(super) fn how_it_ended(&self, lease: &SlotLease) -> HoldEnd {
+        if self.is_lost(lease) { HoldEnd::Lost } else { HoldEnd::Left }
+    }
+
+    /// Returns true when the slot shall be released.
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.leave.borrow() != Leave::No
+    }
+
+    /// Returns true when this node was declared dead since it acquired the slot.
+    pub(super) fn is_lost(&self, lease: &SlotLease) -> bool {
+        self.node.identity.borrow().name != lease.node
+    }
+
+    /// Waits for this time, or until something changes.
+    pub(super) async fn pause(&mut self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            _ = self.leave.changed() => {}
+            _ = self.view.changed() => {}
+            _ = self.commands.changed() => {}
+            _ = self.node.identity.changed() => {}
+        }
+    }
+}
