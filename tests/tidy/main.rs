@@ -1,5 +1,5 @@
-//! The house rules that a compiler does not know: who may import whom, where keys and Redis
-//! commands may stand, how long a file may be, what a script must say about itself.
+//! The house rules that a compiler does not check: packages and layers import one way, keys and
+//! Redis commands stand in their places, files are short, scripts are documented and bounded.
 
 mod documents;
 mod imports;
@@ -9,7 +9,7 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which packages of ours each package may be built on. Edges point one way.
+/// The packages of the project that each package may depend on.
 const EDGES: &[(&str, &[&str])] = &[
     ("poolder-cron", &[]),
     ("poolder-core", &["poolder-cron"]),
@@ -23,7 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("model", &["poolder-core"]),
 ];
 
-/// Packages that are published, and therefore keep Redis behind the broker.
+/// The published packages, in which only the broker speaks Redis.
 const PUBLISHED: &[&str] = &[
     "src",
     "poolder-cron/src",
@@ -36,7 +36,7 @@ const PUBLISHED: &[&str] = &[
 
 const LONGEST: usize = 400;
 
-/// What only the key schema may spell.
+/// Parts of keys that only the key schema may contain.
 const KEY_PARTS: &[&str] =
     &[":ready:", ":due\"", ":bodies\"", ":lease\"", ":leader\"", ":stats\"", ":meta\"", "{roster}"];
 
@@ -119,8 +119,8 @@ fn keys_are_spelled_in_one_file() {
     none(&wrong);
 }
 
-/// The only files that look at this host's clock. Everything else asks the server, so that two
-/// nodes whose clocks are minutes apart agree on what is due.
+/// The only files that read the host's clock. All others ask the server, so that two nodes whose
+/// clocks are minutes apart agree on which jobs are due.
 const CLOCKS: &[(&str, &str)] = &[
     ("poolder-core/src/job/time.rs", "defines it"),
     ("poolder-worker/src/process/liveness.rs", "measures how far the server's clock is from it"),
@@ -132,7 +132,7 @@ const CLOCKS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn nobody_reads_the_clock_of_this_host() {
+fn only_these_files_read_the_clock_of_the_host() {
     let mut wrong = vec![];
     for folder in PUBLISHED {
         for file in sources(&root().join(folder)) {
@@ -200,12 +200,12 @@ fn every_script_says_what_it_takes_and_is_bounded() {
     none(&wrong);
 }
 
-/// True when the command that begins on this line has a `LIMIT` there or on the next.
+/// Returns true when the command that begins on this line has a `LIMIT` there or on the next.
 fn limited(text: &str, number: usize) -> bool {
     text.lines().skip(number - 1).take(2).any(|line| line.contains("'LIMIT'"))
 }
 
-/// The names under `[dependencies]`.
+/// Returns the names under `[dependencies]`.
 fn dependencies(manifest: &str) -> Vec<String> {
     let lines =
         manifest.lines().map(str::trim).skip_while(|line| *line != "[dependencies]").skip(1);
@@ -217,7 +217,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// Lines of a file that are neither comments nor part of its tests, with their numbers.
+/// Returns the lines of a file that are neither comments nor part of its tests, with their numbers.
 fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = read(file);
     (1..)
@@ -232,7 +232,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files(folder, "rs")
 }
 
-/// All files with that ending, below a folder; what cargo or npm made is not ours.
+/// Returns all files with this ending below a folder, except those that cargo or npm made.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = vec![];
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! What one item says of itself: the names that a `use` brings in, whether it is for tests alone.
+//! Facts about one item: the names that a `use` brings in, and whether it is for tests only.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use syn::{Attribute, Item, ItemUse, Meta, UseTree};
 /// A path, segment by segment.
 pub(super) type Segments = Vec<String>;
 
-/// What one `use` brings in.
+/// One name that a `use` brings in.
 pub(super) struct Leaf {
     pub(super) path: Segments,
     /// None for a glob.

@@ -6,18 +6,18 @@ use syn::Item;
 
 use super::items::{Segments, attributes, is_for_tests, leaves, words};
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Found {
     Module(usize),
     /// An item that this module defines.
     Item(usize),
-    /// What another crate defines.
+    /// An item of another crate.
     Foreign,
     Missing,
 }
 
-/// What a name stands for in a module.
+/// The meaning of a name in a module.
 enum Name {
     Module(usize),
     /// An item that this module defines.
@@ -40,7 +40,7 @@ struct Module {
 /// All modules of a crate that are not for tests alone; the root is the first.
 pub(super) struct Modules {
     all: Vec<Module>,
-    /// What kept a part of the crate from being read.
+    /// The reasons why parts of the crate could not be read.
     pub(super) problems: Vec<String>,
 }
 
@@ -202,7 +202,7 @@ impl Modules {
                 ("self", _) => here,
                 ("super", Some(parent)) => Found::Module(parent),
                 (name, _) => match self.look_up(module, name, rest.peek().is_some(), under_way) {
-                    // What a path begins with is a name of this crate or another crate.
+                    // A path begins with a name of this crate or with another crate.
                     Found::Missing if at == 0 => return Found::Foreign,
                     found => found,
                 },

@@ -55,7 +55,7 @@ fn a_private_import_of_a_child_is_an_arrow_and_a_re_export_is_none() {
         arrows(&[("lib.rs", "mod a;"), ("a.rs", "mod c; use c::C;"), child]),
         ["a.rs > a/c.rs"]
     );
-    // What is re-exported from elsewhere has been taken from there.
+    // An item that is re-exported from elsewhere was imported from there.
     let files = [("lib.rs", "mod a; mod b;"), ("a.rs", "pub use crate::b::B;")];
     assert_eq!(arrows(&[files[0], files[1], ("b.rs", "pub struct B;")]), ["a.rs > b.rs"]);
 }

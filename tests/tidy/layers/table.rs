@@ -87,7 +87,7 @@ const BELOW_SOURCES: &[&str] = first(BELOW_KINDS, 3);
 
 const CLIENT: &[Layer] = &[
     Layer { name: "state", holds: &["state"], imports: &[] },
-    // What the handles of a batcher share is kept by the client, and therefore below it.
+    // The client keeps the state that the handles of a batcher share, which is therefore below it.
     Layer { name: "batcher", holds: &["batcher"], imports: &[] },
     Layer { name: "client", holds: &["client"], imports: &["state", "batcher"] },
     Layer { name: "results", holds: &["results"], imports: &["state", "client"] },
