@@ -277,9 +277,11 @@ impl Claimer {
 
     /// Logs a failure and delays the next request, longer after each further failure.
     pub(super) fn back_off(&mut self, error: &str) {
+        // Outside of the log line, whose fields are not evaluated where the level is switched off.
+        let retry_in = self.settlements.back_off();
         tracing::warn!(
-            partition = %self.setup.partition, error, retry_in = ?self.settlements.back_off(),
-            held = self.held.len(), "a request to the server failed, running jobs go on"
+            partition = %self.setup.partition, error, ?retry_in, held = self.held.len(),
+            "a request to the server failed, running jobs go on"
         );
     }
 
