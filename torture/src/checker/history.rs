@@ -15,8 +15,10 @@ pub(crate) struct History {
     pub(crate) faults: Vec<Fault>,
     /// Job id → the number of completions that nodes saw applied.
     pub(crate) completions: HashMap<String, u32>,
-    /// The number of settlements refused because another consumer held the job.
+    /// The number of settlements that were not applied.
     pub(crate) fenced: u64,
+    /// Node and job id → how often the node's settlement of the job was not applied.
+    pub(crate) refusals: HashMap<(String, String), u32>,
     /// The settlements that were applied and moved the job to another place.
     pub(crate) moves: Vec<Move>,
 }
@@ -129,6 +131,10 @@ impl History {
                     }
                 }
                 Record::Settled { job, applied, completes } => {
+                    if !applied {
+                        let key = (node.to_owned(), job.clone());
+                        *self.refusals.entry(key).or_default() += 1;
+                    }
                     if applied && !completes {
                         self.moves.push(Move { node: node.to_owned(), job: job.clone(), at });
                     }

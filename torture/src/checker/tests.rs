@@ -262,3 +262,30 @@ fn a_recovery_counts_as_calm_only_while_the_server_was_there() {
     assert_eq!(killed(Some(("server killed", 12_000, 13_000))), (0, 0));
     assert_eq!(killed(Some(("failover by order", 12_000, 13_000))), (0, 0));
 }
+
+#[test]
+fn a_node_that_repeats_a_refused_settlement_without_a_pause_is_wrong() {
+    let refused = |times| {
+        let mut book = Book::default();
+        book.stored(1, Act::Done, How::Plain, Outcome::Ok).run(
+            "node-0.1",
+            1,
+            10,
+            Some(Ended::Done),
+        );
+        for at in 0..times {
+            let job = "j1".to_owned();
+            book.note(
+                "node-0.1",
+                30 + at,
+                Record::Settled { job, applied: false, completes: true },
+            );
+        }
+        let job = "j1".to_owned();
+        book.note("node-0.1", 9_000, Record::Settled { job, applied: true, completes: true });
+        book.count("completed", 1);
+        book
+    };
+    assert!(refused(20).check().is_good());
+    refused(500).is_wrong("settled again and again without a pause");
+}

@@ -91,6 +91,10 @@ pub(crate) struct Allowances {
     pub(crate) rollbacks: bool,
 }
 
+/// A node settles a job no more often than this without success: with growing pauses of up to two
+/// seconds that takes minutes, far more than an outage.
+const MAX_REFUSALS: u32 = 100;
+
 /// Checks a run.
 pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) -> Verdict {
     let mut verdict = Verdict { fenced: history.fenced, ..Verdict::default() };
@@ -138,6 +142,11 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     if verdict.duplicate_executions > allowed.slots * faults {
         let text = format!("{} with {faults} faults", verdict.duplicate_executions);
         verdict.violate("more repetitions than slots × faults", text);
+    }
+    let hurried = history.refusals.iter().filter(|(_, count)| **count > MAX_REFUSALS);
+    for ((node, job), count) in hurried {
+        let text = format!("job {job} on {node}: {count} times");
+        verdict.violate("settled again and again without a pause", text);
     }
     for leftover in &state.leftovers {
         verdict.violate("left behind", leftover.clone());
