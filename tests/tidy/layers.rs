@@ -1,7 +1,7 @@
 //! Layers inside the published crates: which files may import which.
 //!
-//! [`table`] says which layers there are. A file that imports against the table belongs elsewhere,
-//! or what it imports does; the exceptions are the arrows that existed before the table.
+//! [`table`] lists the layers. A file that imports against the table belongs to another layer, or
+//! the imported item does. There are no exceptions, and no files import each other in a circle.
 
 mod table;
 
@@ -17,10 +17,6 @@ use table::CRATES;
 struct Crate {
     name: &'static str,
     layers: &'static [Layer],
-    /// Arrows from file to file that exist although the table does not allow them.
-    exceptions: &'static [(&'static str, &'static str)],
-    /// How many files are part of a circle.
-    in_circles: usize,
 }
 
 struct Layer {
@@ -120,42 +116,27 @@ fn every_file_has_one_layer() {
 fn imports_follow_the_table() {
     let mut wrong = vec![];
     for (member, imports) in READ.iter() {
-        let (name, upward) = (member.name, member.upward(imports));
-        for (from, to, path) in &upward {
-            if !member.exceptions.contains(&(*from, *to)) {
-                let (above, below) = (member.layer_name(to), member.layer_name(from));
-                wrong.push(format!(
-                    "{name}/src/{from} imports `{path}` of {to}: the layer `{below}` may not \
-                     import `{above}`. Move what it needs to a lower layer, or move the file up"
-                ));
-            }
-        }
-        for (from, to) in member.exceptions {
-            if !upward.iter().any(|arrow| (arrow.0, arrow.1) == (*from, *to)) {
-                wrong.push(format!(
-                    "{name}: {from} no longer imports {to} against the table: strike the exception"
-                ));
-            }
+        let name = member.name;
+        for (from, to, path) in member.upward(imports) {
+            let (above, below) = (member.layer_name(to), member.layer_name(from));
+            wrong.push(format!(
+                "{name}/src/{from} imports `{path}` of {to}: the layer `{below}` may not import \
+                 `{above}`. Move the imported item to a lower layer, or move the file up"
+            ));
         }
     }
     none(&wrong);
 }
 
 #[test]
-fn circles_only_shrink() {
+fn no_files_import_each_other_in_a_circle() {
     let mut wrong = vec![];
     for (member, imports) in READ.iter() {
-        let circles = imports.circles();
-        let found: usize = circles.iter().map(Vec::len).sum();
-        let (name, known) = (member.name, member.in_circles);
-        if found > known {
+        for circle in imports.circles() {
             wrong.push(format!(
-                "{name} has {found} files in circles, up from {known}: move what both sides need \
-                 to a file below them. The circles: {circles:#?}"
-            ));
-        } else if found < known {
-            wrong.push(format!(
-                "{name} has {found} files in circles, down from {known}: write {found} in the table"
+                "{} has a circle: {}. Move the items that both sides need to a file below them",
+                member.name,
+                circle.join(", ")
             ));
         }
     }

@@ -3,9 +3,9 @@
 use super::{Crate, Layer};
 
 pub(super) const CRATES: &[Crate] = &[
-    Crate { name: "poolder-core", layers: CORE, exceptions: &[], in_circles: 0 },
-    Crate { name: "poolder-worker", layers: WORKER, exceptions: &[], in_circles: 0 },
-    Crate { name: "poolder-client", layers: CLIENT, exceptions: &[], in_circles: 0 },
+    Crate { name: "poolder-core", layers: CORE },
+    Crate { name: "poolder-worker", layers: WORKER },
+    Crate { name: "poolder-client", layers: CLIENT },
 ];
 
 const CORE: &[Layer] = &[
