@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use poolder_core::broker::Cancellation;
+use poolder_core::policy::Pauses;
 use poolder_core::{Completion, Error, Handle, State};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -80,7 +81,7 @@ impl Client {
         handle: &Handle,
         mut waiter: Waiter,
     ) -> Result<Completion, Error> {
-        let mut poll = FIRST_POLL_INTERVAL;
+        let mut polls = Pauses::new(FIRST_POLL_INTERVAL, POLL_INTERVAL);
         loop {
             let ended = std::sync::Arc::clone(&waiter.ended);
             let ended = ended.notified();
@@ -96,7 +97,7 @@ impl Client {
                 }
                 Err(error) => return Err(error.with_job(handle.job)),
             }
-            poll = if subscribed { POLL_INTERVAL } else { (poll * 2).min(POLL_INTERVAL) };
+            let poll = if subscribed { POLL_INTERVAL } else { polls.after_failure() };
             tokio::select! {
                 () = &mut ended => {}
                 () = tokio::time::sleep(poll) => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{ListEnd, PushCall, PushVerdict, PushedEntries, Token};
+use poolder_core::policy::Pauses;
 use poolder_core::{Error, JobId};
 use tokio::time::Instant;
 
@@ -156,14 +157,15 @@ impl<'h, T: BatchEntry> IntoFuture for Push<'h, T, One<T>> {
 /// Waits between attempts to push to a full batcher, up to a deadline.
 pub(super) struct Patience {
     until: Instant,
-    pause: Duration,
+    pauses: Pauses,
 }
 
 impl Patience {
     pub(super) fn new(time: Duration) -> Self {
         let now = Instant::now();
         let until = now.checked_add(time).unwrap_or(now + Duration::from_secs(86_400 * 365));
-        Self { until, pause: Duration::from_millis(20) }
+        let pauses = Pauses::new(Duration::from_millis(20), Duration::from_millis(500));
+        Self { until, pauses }
     }
 
     /// Sleeps before the next attempt, longer each time, up to half a second. Returns `error` when
@@ -173,8 +175,7 @@ impl Patience {
         if left.is_zero() {
             return Err(error);
         }
-        tokio::time::sleep(self.pause.min(left)).await;
-        self.pause = (self.pause * 2).min(Duration::from_millis(500));
+        tokio::time::sleep(self.pauses.after_failure().min(left)).await;
         Ok(())
     }
 }

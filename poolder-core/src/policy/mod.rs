@@ -6,5 +6,7 @@
 mod counters;
 pub mod decide;
 pub mod dispatch;
+mod pauses;
 
 pub use counters::Counters;
+pub use pauses::Pauses;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
+use poolder_core::policy::Pauses;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -288,14 +289,14 @@ fn about() -> NodeInfo {
 /// Checks the server, admits the pools and runs the hooks. While the server does not answer, all of
 /// this is repeated after 0.5 s, then after twice as long each time, up to 5 s.
 async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
-    let mut wait = Duration::from_millis(500);
+    let mut waits = Pauses::new(Duration::from_millis(500), Duration::from_secs(5));
     loop {
         match check(client, hooks, plans).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_refused() || error.is_unknown() => {
+                let wait = waits.after_failure();
                 tracing::warn!(%error, retry_in = ?wait, "waiting for the server");
                 tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(5));
             }
             Err(error) => return Err(error),
         }

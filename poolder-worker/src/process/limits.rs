@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use poolder_core::policy::Pauses;
+
 /// Limits how long interrupted handlers may still run before the process exits without them.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 
@@ -10,3 +12,8 @@ pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two retries of a failed request to the server.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Returns the pauses between the tries of a request to the server.
+pub(crate) const fn request_pauses() -> Pauses {
+    Pauses::new(FIRST_PAUSE, LONGEST_PAUSE)
+}

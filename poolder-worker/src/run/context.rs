@@ -59,8 +59,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Returns the parts that a claim gives. The fence is that of the claim; an addressed slot
-    /// replaces it by the term of its lease.
+    /// Returns the parts that a claim gives.
     pub(crate) fn of_claim(
         claim: &Claim,
         partition: &Partition,
@@ -248,5 +247,13 @@ impl fmt::Debug for Context {
             .field("kind", &self.inner.kind)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
+    }
+}
+
+/// Ends when the deadline has passed; never ends without a deadline.
+pub(crate) async fn past(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }

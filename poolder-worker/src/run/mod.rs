@@ -3,13 +3,15 @@
 
 pub(crate) mod callbacks;
 pub(crate) mod context;
+pub(crate) mod engine;
 pub(crate) mod erased;
+pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod mailbox;
 pub(crate) mod middleware;
 pub(crate) mod pool;
 pub(crate) mod pool_spec;
-pub(crate) mod settle;
+pub(crate) mod single_slot;
 pub(crate) mod slot;
 pub(crate) mod slot_set;
 pub(crate) mod worker;

@@ -37,9 +37,9 @@ pub(crate) struct PoolSpec {
 }
 
 impl PoolSpec {
-    /// Returns true when a worker of this pool can run jobs of this kind and version.
-    pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
-        self.kinds.get(kind).is_some_and(|at| version <= self.versions[*at])
+    /// Returns true when a worker of this pool can run the job: it knows the kind and the version.
+    pub(crate) fn can_run(&self, envelope: &Envelope) -> bool {
+        self.kinds.get(envelope.kind()).is_some_and(|at| envelope.version() <= self.versions[*at])
     }
 
     /// Returns the policy of a job: its own, or the pool's when its own is the default one.

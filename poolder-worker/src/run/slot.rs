@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
-use poolder_core::policy::decide::{Ending, Transition, decide};
-use poolder_core::{Cause, Failure, Outcome, Policy, Timestamp};
+use poolder_core::policy::Pauses;
+use poolder_core::policy::decide::{Ending, Transition};
+use poolder_core::{BoxError, Cause, Failure, Outcome, Policy};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::context::{Context, Interruption};
+use super::context::{Context, Interruption, past};
+use super::engine::Engine;
 use super::erased::DynWorker;
+use super::events::{JobEvent, emit};
 use super::guard::guarded;
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
-use super::pool_spec::PoolSpec;
-use super::settle::{failure_of, given_up, jitter};
-use crate::process::liveness::ServerClock;
 
 /// How long an interrupted handler may still run before its future is dropped.
 const GRACE: Duration = Duration::from_millis(250);
@@ -30,14 +30,14 @@ const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// yield after 128 steps of a task.
 const MAX_JOBS_IN_A_ROW: u32 = 16;
 
-/// The longest wait between two calls of a failing `handle_init`.
+/// The first and the longest wait between two calls of a failing `handle_init`.
+const FIRST_INIT_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Slot {
     index: usize,
-    spec: Arc<PoolSpec>,
+    engine: Arc<Engine>,
     mailbox: Arc<Mailbox>,
-    clock: Arc<ServerClock>,
     /// One clone of each worker; empty while the slot hibernates.
     workers: Vec<Box<dyn DynWorker>>,
     /// Set when the outcome of the current job stops the slot or the pool.
@@ -55,25 +55,15 @@ impl Slot {
     /// Starts a slot and returns the sender of its work. The slot ends when the sender is dropped.
     pub(crate) fn spawn(
         index: usize,
-        spec: &Arc<PoolSpec>,
+        engine: &Arc<Engine>,
         mailbox: &Arc<Mailbox>,
-        clock: &Arc<ServerClock>,
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
         let (inbox, work) = mpsc::channel(1);
-        let slot = Self::new(index, Arc::clone(spec), Arc::clone(mailbox), Arc::clone(clock));
-        tasks.spawn(slot.run(work));
+        let (engine, mailbox) = (Arc::clone(engine), Arc::clone(mailbox));
+        let workers = engine.spec.all_fresh();
+        tasks.spawn(Self { index, engine, mailbox, workers, stopping: None }.run(work));
         inbox
-    }
-
-    fn new(
-        index: usize,
-        spec: Arc<PoolSpec>,
-        mailbox: Arc<Mailbox>,
-        clock: Arc<ServerClock>,
-    ) -> Self {
-        let workers = spec.all_fresh();
-        Self { index, spec, mailbox, clock, workers, stopping: None }
     }
 
     /// Runs work until the pool drops the sender, or a job stops the slot.
@@ -91,7 +81,7 @@ impl Slot {
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
-                        queue = %self.spec.queue, slot = self.index, "a job stops the slot"
+                        queue = %self.engine.spec.queue, slot = self.index, "a job stops the slot"
                     );
                     // Closed before the event is pushed, so that the claimer no longer counts on
                     // this slot.
@@ -104,8 +94,8 @@ impl Slot {
                     mailbox.finish(self.index, key, settlement)
                 };
                 if stopping == Some(Scope::Pool) {
-                    tracing::info!(queue = %self.spec.queue, "a job stops the pool");
-                    self.spec.stop.notify_one();
+                    tracing::info!(queue = %self.engine.spec.queue, "a job stops the pool");
+                    self.engine.spec.stop.notify_one();
                 }
                 // Other tasks run in between, however many jobs are left. The slot yields here
                 // before the runtime forces it to yield inside an attempt, which would look as if
@@ -120,7 +110,7 @@ impl Slot {
         for worker in &mut self.workers {
             if let Err(panic) = guarded(worker.stop()).await {
                 tracing::error!(
-                    queue = %self.spec.queue, slot = self.index, panic, "handle_stop panicked"
+                    queue = %self.engine.spec.queue, slot = self.index, panic, "handle_stop panicked"
                 );
             }
         }
@@ -129,7 +119,7 @@ impl Slot {
     /// Returns the next job; `None` when the sender was dropped. After `hibernate_after` without a
     /// job, the workers hibernate.
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
-        if let Some(idle) = self.spec.hibernate_after.filter(|_| !self.workers.is_empty()) {
+        if let Some(idle) = self.engine.spec.hibernate_after.filter(|_| !self.workers.is_empty()) {
             match tokio::time::timeout(idle, work.recv()).await {
                 Ok(next) => return next,
                 Err(_) => self.hibernate().await,
@@ -142,7 +132,7 @@ impl Slot {
         for mut worker in std::mem::take(&mut self.workers) {
             if let Err(panic) = guarded(worker.hibernate()).await {
                 tracing::error!(
-                    queue = %self.spec.queue, slot = self.index, panic, "handle_hibernate panicked"
+                    queue = %self.engine.spec.queue, slot = self.index, panic, "handle_hibernate panicked"
                 );
             }
         }
@@ -151,22 +141,18 @@ impl Slot {
     /// Runs the job until its settlement is decided: more than once when it is to run again at
     /// once. Returns `None` when the node has lost the job meanwhile.
     async fn attempt(&mut self, work: Work) -> Option<Settlement> {
-        let Work { claim, mut cx, owner, history } = work;
-        let policy = self.spec.policy(&claim.envelope);
-        let mut counters = claim.counters.clone();
-        if self.workers.is_empty() && !self.wake(&cx).await {
-            let transition =
-                decide(&policy, &counters, given_up(cx.interruption()?)?, self.clock.now(), 0.0);
-            return Some(Settlement::new(claim, owner, history, transition));
+        if self.workers.is_empty() && !self.wake(&work.cx).await {
+            let ending = given_up(work.cx.interruption()?)?;
+            return Some(self.engine.unstarted(work, ending));
         }
+        let Work { claim, mut cx, owner, history } = work;
+        let policy = self.engine.spec.policy(&claim.envelope);
+        let mut counters = claim.counters.clone();
         loop {
+            emit(cx.partition(), JobEvent::Started(&cx));
             let ending = self.run_once(&claim, &policy, &cx).await?;
-            // Only the transition of a failed attempt depends on the time and on jitter.
-            let (now, jitter) = match ending {
-                Ending::Failed(..) => (self.clock.now(), jitter()),
-                _ => (Timestamp::from_millis(0), 0.0),
-            };
-            let transition = decide(&policy, &counters, ending, now, jitter);
+            emit(cx.partition(), JobEvent::Ended(&cx, &ending));
+            let transition = self.engine.decide(&policy, &counters, ending);
             let Transition::RunAgain(next) = transition else {
                 let settlement = Settlement::new(claim, owner, history, transition);
                 let effects = cx.take_effects();
@@ -187,7 +173,7 @@ impl Slot {
         policy: &Policy,
         cx: &Context,
     ) -> Option<Ending> {
-        let spec = Arc::clone(&self.spec);
+        let spec = Arc::clone(&self.engine.spec);
         let Some(at) = spec.kinds.get(claim.envelope.kind()).copied() else {
             return Some(Ending::UnknownKind);
         };
@@ -232,10 +218,7 @@ impl Slot {
                 poolder_core::Verdict::Policy
             }
         };
-        tracing::warn!(
-            job = %cx.id(), kind = cx.kind(), queue = %self.spec.queue, attempt = cx.attempt(),
-            %failure, ?verdict, "an attempt failed"
-        );
+        emit(cx.partition(), JobEvent::Failed(cx, &failure, verdict));
         Some(Ending::Failed(failure, verdict))
     }
 
@@ -252,7 +235,7 @@ impl Slot {
     /// Creates and initializes workers after hibernation; false when the job was interrupted
     /// meanwhile.
     async fn wake(&mut self, cx: &Context) -> bool {
-        self.workers = self.spec.all_fresh();
+        self.workers = self.engine.spec.all_fresh();
         let cx = cx.clone();
         let awake = self.init_all(async move { cx.cancelled().await }).await;
         if !awake {
@@ -267,17 +250,17 @@ impl Slot {
     async fn init_all(&mut self, unwanted: impl Future<Output = ()>) -> bool {
         tokio::pin!(unwanted);
         for at in 0..self.workers.len() {
-            let mut wait = Duration::from_millis(500);
+            let mut waits = Pauses::new(FIRST_INIT_WAIT, LONGEST_INIT_WAIT);
             while let Err(error) = self.init(at).await {
+                let wait = waits.after_failure();
                 tracing::error!(
-                    queue = %self.spec.queue, slot = self.index, error, retry_in = ?wait,
+                    queue = %self.engine.spec.queue, slot = self.index, error, retry_in = ?wait,
                     "handle_init failed, the slot takes no job yet"
                 );
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = &mut unwanted => return false,
                 }
-                wait = (wait * 2).min(LONGEST_INIT_WAIT);
             }
         }
         true
@@ -294,10 +277,10 @@ impl Slot {
     /// Replaces a panicked worker, whose state may be inconsistent, with a fresh one. An error of
     /// its `handle_init` is only logged.
     async fn replace(&mut self, at: usize) {
-        self.workers[at] = self.spec.fresh(at);
+        self.workers[at] = self.engine.spec.fresh(at);
         if let Err(error) = self.init(at).await {
             tracing::error!(
-                queue = %self.spec.queue, slot = self.index, error,
+                queue = %self.engine.spec.queue, slot = self.index, error,
                 "handle_init failed after a panic"
             );
         }
@@ -325,18 +308,27 @@ async fn closed(work: &mpsc::Receiver<Work>) {
     }
 }
 
-/// Ends when the deadline has passed; never ends without a deadline.
-async fn past(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Ends when the handler was interrupted and its grace period has passed.
 async fn interrupted(cx: &Context) -> Interruption {
     cx.cancelled().await;
     let why = cx.interruption().unwrap_or(Interruption::Shutdown);
     tokio::time::sleep(if why == Interruption::Cancelled { CANCEL_GRACE } else { GRACE }).await;
     why
+}
+
+/// Returns how an interrupted attempt ends; `None` when the node has lost the job.
+fn given_up(why: Interruption) -> Option<Ending> {
+    match why {
+        Interruption::Shutdown => Some(Ending::Released),
+        Interruption::Lost => None,
+        Interruption::Cancelled => Some(Ending::Cancelled),
+    }
+}
+
+/// Returns the failure that a handler gave as its error, or makes one of the error's text.
+fn failure_of(error: &BoxError) -> Failure {
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.clone(),
+        None => Failure::new(Cause::Error, error.to_string()),
+    }
 }

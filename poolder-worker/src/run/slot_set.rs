@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder_core::{Envelope, Policy};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::engine::Engine;
 use super::mailbox::{Mailbox, Work};
-use super::pool_spec::PoolSpec;
 use super::slot::Slot;
-use crate::process::liveness::ServerClock;
 
 /// The size that a pool shall have. A new `round` restarts the slots that jobs have stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +20,8 @@ pub(crate) struct TargetSize {
 
 /// The slots of a pool in this process, as its claimer sees them.
 pub(crate) struct SlotSet {
-    spec: Arc<PoolSpec>,
+    engine: Arc<Engine>,
     pub(crate) mailbox: Arc<Mailbox>,
-    clock: Arc<ServerClock>,
     first_size: usize,
     target: TargetSize,
     /// The senders of the slots' work, by slot number. A number is never reused, so that a slot
@@ -39,16 +36,10 @@ pub(crate) struct SlotSet {
 
 impl SlotSet {
     /// Starts as many slots as the target size says.
-    pub(crate) fn start(
-        spec: &Arc<PoolSpec>,
-        target: TargetSize,
-        mailbox: &Arc<Mailbox>,
-        clock: &Arc<ServerClock>,
-    ) -> Self {
+    pub(crate) fn start(engine: &Arc<Engine>, target: TargetSize) -> Self {
         let mut slots = Self {
-            spec: Arc::clone(spec),
-            mailbox: Arc::clone(mailbox),
-            clock: Arc::clone(clock),
+            engine: Arc::clone(engine),
+            mailbox: Arc::default(),
             first_size: target.size,
             target,
             inboxes: BTreeMap::new(),
@@ -85,8 +76,7 @@ impl SlotSet {
             self.inboxes.pop_last();
         }
         while self.inboxes.len() < size {
-            let inbox =
-                Slot::spawn(self.next, &self.spec, &self.mailbox, &self.clock, &mut self.tasks);
+            let inbox = Slot::spawn(self.next, &self.engine, &self.mailbox, &mut self.tasks);
             self.inboxes.insert(self.next, inbox);
             self.next += 1;
         }
@@ -97,14 +87,6 @@ impl SlotSet {
         self.inboxes.get(&slot).is_some_and(|inbox| !inbox.is_closed())
     }
 
-    pub(crate) fn can_run(&self, kind: &str, version: u16) -> bool {
-        self.spec.can_run(kind, version)
-    }
-
-    pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
-        self.spec.policy(envelope)
-    }
-
     /// Gives work to a slot that reported to be free; returns the work when the slot is gone.
     pub(crate) fn give(&self, slot: usize, work: Work) -> Option<Work> {
         let Some(inbox) = self.inboxes.get(&slot) else { return Some(work) };
@@ -112,7 +94,7 @@ impl SlotSet {
     }
 
     pub(crate) async fn announce_ready(&mut self) {
-        self.spec.announce_ready().await;
+        self.engine.spec.announce_ready().await;
     }
 
     /// Closes the slots' channels and waits for the slots to end. Returns false when a slot did not

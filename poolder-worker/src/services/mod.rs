@@ -8,6 +8,7 @@
 //! | `leader_task` | repeats a task while this node leads |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
+//! | `take_back` | moves the jobs that a consumer holds back to their lanes |
 //! | `scheduler` | publishes the ticks of schedules; leader only |
 //! | `pruner` | removes dead jobs and cancellations that are too old; leader only |
 //! | `command_watcher` | reads which partitions are paused and which jobs are cancelled |
@@ -28,3 +29,4 @@ mod rescuer;
 mod scheduler;
 pub(crate) mod service_context;
 pub(crate) mod spawn;
+pub(crate) mod take_back;

@@ -11,6 +11,8 @@ use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::poll_limit::PollLimiter;
+use crate::run::engine::Engine;
+use crate::run::pool_spec::PoolSpec;
 
 /// The values that all pools of a node share.
 #[derive(Clone)]
@@ -28,14 +30,29 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeContext {
-    /// Returns the context of a partition's services. An `owned` partition is led from the start by
-    /// this node; otherwise a leader is elected.
-    pub(crate) fn service_context(&self, partition: &Partition, owned: bool) -> ServiceContext {
+    /// Returns the engine that runs the jobs of a pool in this node.
+    pub(crate) fn engine(&self, spec: &Arc<PoolSpec>) -> Arc<Engine> {
+        Arc::new(Engine {
+            spec: Arc::clone(spec),
+            client: self.client.clone(),
+            clock: Arc::clone(&self.clock),
+            liveness: Arc::clone(&self.liveness),
+        })
+    }
+
+    /// Returns the context of the services of a partition of a pool. An `owned` partition is led
+    /// from the start by this node; otherwise a leader is elected.
+    pub(crate) fn service_context(
+        &self,
+        partition: &Partition,
+        engine: &Arc<Engine>,
+        owned: bool,
+    ) -> ServiceContext {
         ServiceContext {
             broker: self.client.broker().clone(),
             partition: partition.clone(),
             limits: self.limits,
-            clock: Arc::clone(&self.clock),
+            engine: Arc::clone(engine),
             identity: self.identity.clone(),
             dead: self.dead.clone(),
             leads: Arc::new(watch::Sender::new(owned)),

@@ -10,7 +10,7 @@ pub(super) async fn run(cx: ServiceContext) {
     loop {
         cx.until_leading().await;
         loop {
-            let now = cx.clock.now();
+            let now = cx.engine.clock.now();
             match cx.broker.prune_dead(&cx.partition, cx.limits, now).await {
                 Ok(0) => break,
                 Ok(jobs) => {

@@ -8,7 +8,8 @@ use poolder_core::broker::{Broker, DeadLimits};
 use tokio::sync::{Notify, watch};
 
 use crate::process::commands::KnownCommands;
-use crate::process::liveness::{DeadNodes, NodeIdentity, ServerClock};
+use crate::process::liveness::{DeadNodes, NodeIdentity};
+use crate::run::engine::Engine;
 
 /// The values that the background services of a partition share.
 #[derive(Clone)]
@@ -16,7 +17,7 @@ pub(crate) struct ServiceContext {
     pub(crate) broker: Broker,
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
-    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
     /// True while this node leads the partition.

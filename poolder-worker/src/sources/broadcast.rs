@@ -11,13 +11,14 @@ use poolder_core::{Claim, Entry, Partition};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::process::limits::{FIRST_PAUSE, LAST_CALL, LONGEST_PAUSE};
-use crate::process::liveness::ShutdownPhase;
-use crate::run::context::{About, Context, Interruption};
-use crate::run::mailbox::{Mailbox, SlotEvent, Work};
+use crate::process::limits::{LAST_CALL, request_pauses};
+use crate::process::liveness::{NodeIdentity, ShutdownPhase};
+use crate::run::context::{Context, Interruption};
+use crate::run::engine::{Engine, Guard, Origin};
+use crate::run::events::{JobEvent, emit};
 use crate::run::pool::PoolPlan;
 use crate::run::pool_spec::PoolSpec;
-use crate::run::slot::Slot;
+use crate::run::single_slot::SingleSlot;
 use crate::run::slot_set::TargetSize;
 use crate::services::node_context::NodeContext;
 
@@ -45,16 +46,17 @@ pub(crate) async fn run_broadcast(
     let (spec, counts) = (Arc::clone(&plan.spec), Arc::new(BroadcastCounts::default()));
     let mut phases = phase.subscribe();
     let mut slots = BroadcastRunners {
-        spec: Arc::clone(&spec),
-        node: node.clone(),
+        engine: node.engine(&spec),
+        partition: plan.partition(),
+        identity: node.identity.clone(),
         counts: Arc::clone(&counts),
         phase: phase.subscribe(),
         inboxes: vec![],
         tasks: JoinSet::new(),
     };
     let mut last = None;
-    let (mut open_reader, mut pause, mut report_at) =
-        (None, FIRST_PAUSE, tokio::time::Instant::now() + REPORT_INTERVAL);
+    let (mut open_reader, mut pauses, mut report_at) =
+        (None, request_pauses(), tokio::time::Instant::now() + REPORT_INTERVAL);
     while *phases.borrow_and_update() == ShutdownPhase::Run {
         slots.resize(target.borrow_and_update().size);
         let mut reader: BroadcastReader = match open_reader.take() {
@@ -64,8 +66,7 @@ pub(crate) async fn run_broadcast(
                     Ok(reader) => reader,
                     Err(error) => {
                         tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        tokio::time::sleep(pauses.after_failure()).await;
                         continue;
                     }
                 }
@@ -90,7 +91,7 @@ pub(crate) async fn run_broadcast(
             // A dropped read has not moved the position, but its connection is not used again.
             None => {}
             Some(Ok(copies)) => {
-                pause = FIRST_PAUSE;
+                pauses.after_success();
                 if copies.missed > 0 {
                     counts.miss(&spec, copies.missed, "they were trimmed before they were read");
                 }
@@ -100,8 +101,7 @@ pub(crate) async fn run_broadcast(
             }
             Some(Err(error)) => {
                 tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(pauses.after_failure()).await;
             }
         }
     }
@@ -138,8 +138,9 @@ impl BroadcastCounts {
 
 /// The slots, each with the copies that wait for it.
 struct BroadcastRunners {
-    spec: Arc<PoolSpec>,
-    node: NodeContext,
+    engine: Arc<Engine>,
+    partition: Partition,
+    identity: watch::Receiver<NodeIdentity>,
     counts: Arc<BroadcastCounts>,
     phase: watch::Receiver<ShutdownPhase>,
     inboxes: Vec<mpsc::Sender<Claim>>,
@@ -154,8 +155,9 @@ impl BroadcastRunners {
             let (inbox, copies) = mpsc::channel(MAX_WAITING);
             let runner = BroadcastRunner {
                 index: self.inboxes.len(),
-                spec: Arc::clone(&self.spec),
-                node: self.node.clone(),
+                engine: Arc::clone(&self.engine),
+                partition: self.partition.clone(),
+                identity: self.identity.clone(),
                 counts: Arc::clone(&self.counts),
                 phase: self.phase.clone(),
             };
@@ -166,20 +168,21 @@ impl BroadcastRunners {
 
     /// Gives every slot its copy.
     fn deliver(&self, entry: Entry) {
+        let spec = &self.engine.spec;
         let claim = match entry {
             Entry::Job(claim) => claim,
             Entry::Undecodable(found) => {
                 let why = found.reason.to_string();
-                return self.counts.miss(&self.spec, self.inboxes.len() as u64, &why);
+                return self.counts.miss(spec, self.inboxes.len() as u64, &why);
             }
         };
-        if !self.spec.can_run(claim.envelope.kind(), claim.envelope.version()) {
+        if !spec.can_run(&claim.envelope) {
             let why = format!("no worker here for kind {:?}", claim.envelope.kind());
-            return self.counts.miss(&self.spec, self.inboxes.len() as u64, &why);
+            return self.counts.miss(spec, self.inboxes.len() as u64, &why);
         }
         for inbox in &self.inboxes {
             if let Err(mpsc::error::TrySendError::Full(_)) = inbox.try_send(claim.clone()) {
-                self.counts.miss(&self.spec, 1, "a slot has a thousand copies waiting");
+                self.counts.miss(spec, 1, "a slot has a thousand copies waiting");
             }
         }
     }
@@ -203,48 +206,35 @@ impl BroadcastRunners {
 /// One slot of a broadcast pool.
 struct BroadcastRunner {
     index: usize,
-    spec: Arc<PoolSpec>,
-    node: NodeContext,
+    engine: Arc<Engine>,
+    partition: Partition,
+    identity: watch::Receiver<NodeIdentity>,
     counts: Arc<BroadcastCounts>,
     phase: watch::Receiver<ShutdownPhase>,
 }
 
 impl BroadcastRunner {
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
-        let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
-        let inbox = Slot::spawn(self.index, &self.spec, &mailbox, &self.node.clock, &mut tasks);
+        let slot = SingleSlot::start(self.index, &self.engine);
         while let Some(claim) = copies.recv().await {
-            if *self.phase.borrow() == ShutdownPhase::Release
-                || !self.copy(&inbox, &mailbox, claim).await
-            {
+            if *self.phase.borrow() == ShutdownPhase::Release || !self.copy(&slot, claim).await {
                 break;
             }
         }
-        drop(inbox);
-        while tasks.join_next().await.is_some() {}
+        slot.stop(LAST_CALL).await;
     }
 
     /// Runs a copy until its transition is final; false when the slot was stopped.
-    async fn copy(
-        &mut self,
-        inbox: &mpsc::Sender<Work>,
-        mailbox: &Mailbox,
-        mut claim: Claim,
-    ) -> bool {
-        let policy = self.spec.policy(&claim.envelope);
-        self.node.liveness.allow(policy.timeout);
+    async fn copy(&mut self, slot: &SingleSlot, mut claim: Claim) -> bool {
         loop {
-            let (client, partition) = (&self.node.client, self.spec.queue.clone());
-            let partition = Partition::first(partition);
-            let about = About::of_claim(&claim, &partition, policy.timeout, client);
-            // A copy has no reply, and no schedule waits for it.
-            let cx = Context::new(About { call: false, tick: None, ..about });
-            let owner: NodeName = self.node.identity.borrow().name.clone();
-            let work = Work { claim: claim.clone(), cx: cx.clone(), owner, history: None };
-            if inbox.send(work).await.is_err() {
+            let owner: NodeName = self.identity.borrow().name.clone();
+            let origin = Origin { partition: &self.partition, owner: &owner, guard: Guard::Copy };
+            let work = self.engine.prepare(origin, claim.clone());
+            let cx = work.cx.clone();
+            if slot.give(work).is_some() {
                 return false;
             }
-            let Some(transition) = self.finished(mailbox, &cx).await else { return true };
+            let Some(transition) = self.ended(slot, &cx).await else { return true };
             match transition {
                 Transition::Later { delay, counters, .. } => {
                     claim.counters = counters;
@@ -254,11 +244,7 @@ impl BroadcastRunner {
                     }
                 }
                 Transition::Bury { counters } => {
-                    let reason = counters.last_failure.as_ref().map(ToString::to_string);
-                    tracing::error!(
-                        queue = %self.spec.queue, slot = self.index, job = %claim.job_id(),
-                        reason = reason.as_deref().unwrap_or_default(), "a broadcast copy died"
-                    );
+                    emit(&self.partition, JobEvent::Died(claim.job_id(), &counters));
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
@@ -271,21 +257,18 @@ impl BroadcastRunner {
         }
     }
 
-    async fn finished(&mut self, mailbox: &Mailbox, cx: &Context) -> Option<Transition> {
-        loop {
-            for event in mailbox.drain_events() {
-                if let SlotEvent::Finished(_, _, settlement) = event {
-                    return settlement.map(|settlement| settlement.transition().clone());
-                }
+    /// Waits until the copy has ended, and interrupts it when the node no longer waits for it.
+    async fn ended(&mut self, slot: &SingleSlot, cx: &Context) -> Option<Transition> {
+        let ended = slot.ended();
+        tokio::pin!(ended);
+        let settlement = tokio::select! {
+            settlement = &mut ended => settlement,
+            () = reaches(&mut self.phase, ShutdownPhase::Release) => {
+                cx.interrupt(Interruption::Shutdown);
+                ended.await
             }
-            tokio::select! {
-                () = mailbox.notified() => {}
-                () = reaches(&mut self.phase, ShutdownPhase::Release) => {
-                    cx.interrupt(Interruption::Shutdown);
-                    mailbox.notified().await;
-                }
-            }
-        }
+        };
+        settlement.map(|settlement| settlement.transition().clone())
     }
 }
 

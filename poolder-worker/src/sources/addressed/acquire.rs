@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use poolder_core::broker::{AcquireReply, Membership, SlotLease};
 
 use super::slot_context::SlotContext;
-use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::process::limits::{LONGEST_PAUSE, request_pauses};
 
 /// How often to try to acquire a slot that another node still holds.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
@@ -70,15 +70,15 @@ async fn is_gone(slot: &SlotContext, holder: &str, absent: &mut Option<(String, 
 /// Releases the slot.
 pub(super) async fn release(slot: &SlotContext, lease: &SlotLease, stop: bool) {
     let broker = slot.node.client.broker().clone();
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = request_pauses();
     // No other node takes the slot while this node is in the roster, so a failed release is
     // repeated.
     while let Err(error) = broker.release_slot(lease, stop).await {
         tracing::warn!(slot = %slot.partition, %error, "the slot could not be released yet");
+        let pause = pauses.after_failure();
         tokio::time::sleep(pause).await;
         if pause >= LONGEST_PAUSE {
             return;
         }
-        pause *= 2;
     }
 }

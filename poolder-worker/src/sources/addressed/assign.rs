@@ -15,6 +15,7 @@ use super::holder::SlotHolder;
 use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::ShutdownPhase;
+use crate::run::engine::Engine;
 use crate::run::guard::guarded;
 use crate::run::pool::PoolPlan;
 use crate::run::pool_spec::PoolSpec;
@@ -33,6 +34,7 @@ pub(crate) async fn run(
     loop {
         let assigner = SlotAssigner {
             spec: Arc::clone(&plan.spec),
+            engine: node.engine(&plan.spec),
             node: node.clone(),
             phase: phase.subscribe(),
             view: None,
@@ -58,6 +60,7 @@ pub(crate) async fn run(
 
 struct SlotAssigner {
     spec: Arc<PoolSpec>,
+    engine: Arc<Engine>,
     node: NodeContext,
     phase: watch::Receiver<ShutdownPhase>,
     /// The state of the pool as of the last heartbeat; `None` before the first.
@@ -173,7 +176,7 @@ impl SlotAssigner {
         let leave = watch::Sender::new(Leave::No);
         let slot = SlotContext {
             partition: Partition { queue: self.spec.queue.clone(), index },
-            spec: Arc::clone(&self.spec),
+            engine: Arc::clone(&self.engine),
             node: self.node.clone(),
             view: view.subscribe(),
             leave: leave.subscribe(),

@@ -1,20 +1,17 @@
 //! Holds one slot of an addressed pool in this process: acquires, serves and releases it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use poolder_core::broker::SlotLease;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::acquire::{acquire, release};
 use super::rescue::rescue;
 use super::serve::SlotService;
-use super::slot_context::{HoldEnd, SlotContext, SlotRunner};
+use super::slot_context::{HoldEnd, SlotContext};
 use crate::process::limits::LAST_CALL;
-use crate::run::mailbox::{Mailbox, SlotEvent};
-use crate::run::slot::Slot;
+use crate::run::single_slot::SingleSlot;
 use crate::services::spawn::spawn_owned;
 
 /// The task that holds one slot.
@@ -29,7 +26,8 @@ impl SlotHolder {
         let Some(lease) = acquire(&mut self.slot).await else { return true };
         tracing::info!(slot = %self.slot.partition, term = lease.term, "this node serves the slot");
         let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
-        let services = self.slot.node.service_context(&self.slot.partition, true);
+        let services =
+            self.slot.node.service_context(&self.slot.partition, &self.slot.engine, true);
         self.slot.commands = services.commands.subscribe();
         spawn_owned(&mut tasks, &services, &stop_tasks);
         self.slot.node.services.add(services);
@@ -50,12 +48,7 @@ impl SlotHolder {
         if !rescue(&mut self.slot, lease).await {
             return (self.slot.how_it_ended(lease), true);
         }
-        let mut tasks = JoinSet::new();
-        let mailbox = Arc::new(Mailbox::default());
-        let index = usize::from(self.slot.partition.index);
-        let inbox =
-            Slot::spawn(index, &self.slot.spec, &mailbox, &self.slot.node.clock, &mut tasks);
-        let mut runner = SlotRunner { mailbox, inbox, tasks };
+        let runner = SingleSlot::start(self.slot.partition.index.into(), &self.slot.engine);
         let end = if self.until_ready(&runner, lease).await {
             self.slot.ready.fetch_add(1, Ordering::Relaxed);
             let end = SlotService::new(&mut self.slot, &runner, lease).run().await;
@@ -64,26 +57,19 @@ impl SlotHolder {
         } else {
             self.slot.how_it_ended(lease)
         };
-        let SlotRunner { inbox, .. } = &mut runner;
-        // The slot calls `handle_stop` and ends when the sender of its work is dropped.
-        let (closed, _) = mpsc::channel(1);
-        *inbox = closed;
-        let ended = async { while runner.tasks.join_next().await.is_some() {} };
-        (end, tokio::time::timeout(LAST_CALL, ended).await.is_ok())
+        (end, runner.stop(LAST_CALL).await)
     }
 
     /// Waits until `handle_init` has succeeded; false when the slot is to be released before.
-    async fn until_ready(&mut self, runner: &SlotRunner, lease: &SlotLease) -> bool {
+    async fn until_ready(&mut self, runner: &SingleSlot, lease: &SlotLease) -> bool {
+        let ready = runner.ready();
+        tokio::pin!(ready);
         loop {
-            if runner.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_)))
-            {
-                return true;
-            }
             if self.slot.is_leaving() || self.slot.is_lost(lease) {
                 return false;
             }
             tokio::select! {
-                () = runner.mailbox.notified() => {}
+                () = &mut ready => return true,
                 _ = self.slot.leave.changed() => {}
                 _ = self.slot.node.identity.changed() => {}
             }

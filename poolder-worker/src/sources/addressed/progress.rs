@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use poolder_core::broker::{PollRequest, SlotWait};
+use poolder_core::policy::Pauses;
 use poolder_core::{Claim, Entry, EntryId, Lane};
 use tokio::time::Instant;
 
-use crate::process::limits::FIRST_PAUSE;
+use crate::process::limits::request_pauses;
 
 /// Only jobs faster than this are claimed several at a time. The completions of such jobs wait no
 /// longer than this to be settled together.
@@ -46,7 +47,7 @@ pub(super) struct SlotProgress {
     /// The last ids of the front and the normal lane, as long as all entries added since the server
     /// reported them were claimed here.
     last: Option<[EntryId; 2]>,
-    pub(super) pause: Duration,
+    pub(super) pauses: Pauses,
     pub(super) wait: Option<SlotWait>,
     /// The pool's generation, and since when it is known here.
     pub(super) generation: (u64, Instant),
@@ -71,7 +72,7 @@ impl SlotProgress {
             quick: false,
             look: false,
             last: None,
-            pause: FIRST_PAUSE,
+            pauses: request_pauses(),
             wait: None,
             generation: (0, Instant::now()),
             drained: false,

@@ -9,37 +9,28 @@ use poolder_core::policy::decide::Ending;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::slot_context::{Leave, SlotContext, SlotRunner};
-use crate::run::context::{About, Context, Interruption};
-use crate::run::mailbox::{SlotEvent, Work};
-use crate::run::settle::unstarted;
+use super::slot_context::{Leave, SlotContext};
+use crate::run::context::{Context, Interruption, past};
+use crate::run::engine::Admission;
+use crate::run::events::{JobEvent, emit};
+use crate::run::single_slot::SingleSlot;
 
 /// Runs a job, unless it must not be run here. Returns `None` when the node has lost the job.
 pub(super) async fn run_job(
     slot: &mut SlotContext,
-    runner: &SlotRunner,
+    runner: &SingleSlot,
     lease: &SlotLease,
     claim: Claim,
 ) -> Option<Settlement> {
-    let policy = slot.spec.policy(&claim.envelope);
-    slot.node.liveness.allow(policy.timeout);
-    let client = &slot.node.client;
-    let about = About::of_claim(&claim, &slot.partition, policy.timeout, client);
-    let cx = Context::new(About { fence: lease.term, ..about });
-    let clock = Arc::clone(&slot.node.clock);
     let suspect = claim.counters.is_suspect();
-    let (kind, version) = (claim.envelope.kind().to_owned(), claim.envelope.version());
-    let work = Work { claim, cx: cx.clone(), owner: Arc::clone(&lease.node), history: None };
-    if !slot.spec.can_run(&kind, version) {
-        tracing::error!(
-            slot = %slot.partition, job = %cx.id(), kind, version,
-            "no worker here for this kind and version, the job waits for another node"
-        );
-        return Some(unstarted(work, Ending::UnknownKind, &clock));
-    }
+    let work = match slot.engine.admit(slot.origin(lease), claim) {
+        Admission::Run(work) => work,
+        Admission::Settle(settlement) => return Some(settlement),
+    };
+    let (engine, cx) = (Arc::clone(&slot.engine), work.cx.clone());
     if is_cancelled(slot, &cx).await {
-        let settlement = unstarted(work, Ending::Cancelled, &clock);
-        return Some(settlement.under_lease(lease, slot.spec.retry_placement));
+        let settlement = engine.unstarted(work, Ending::Cancelled);
+        return Some(settlement.under_lease(lease, slot.engine.spec.retry_placement));
     }
     let _permit = match suspect {
         true => match suspect_permit(slot, lease).await {
@@ -50,15 +41,15 @@ pub(super) async fn run_job(
                 match broker.begin_suspect(lease, &work.claim.entry).await {
                     Ok(true) => Some(permit),
                     Ok(false) => return None,
-                    Err(_) => return Some(unstarted(work, Ending::Released, &clock)),
+                    Err(_) => return Some(engine.unstarted(work, Ending::Released)),
                 }
             }
-            None => return Some(unstarted(work, Ending::Released, &clock)),
+            None => return Some(engine.unstarted(work, Ending::Released)),
         },
         false => None,
     };
-    if let Err(refused) = runner.inbox.try_send(work) {
-        return Some(unstarted(refused.into_inner(), Ending::Released, &clock));
+    if let Some(refused) = runner.give(work) {
+        return Some(engine.unstarted(refused, Ending::Released));
     }
     until_finished(slot, runner, lease, &cx).await
 }
@@ -101,54 +92,46 @@ async fn suspect_permit(slot: &mut SlotContext, lease: &SlotLease) -> Option<Own
 /// Waits until the job has ended, and interrupts it when the slot has to leave this node.
 async fn until_finished(
     slot: &mut SlotContext,
-    runner: &SlotRunner,
+    runner: &SingleSlot,
     lease: &SlotLease,
     cx: &Context,
 ) -> Option<Settlement> {
     let mut deadline: Option<Instant> = None;
+    let ended = runner.ended();
+    tokio::pin!(ended);
     loop {
-        for event in runner.mailbox.drain_events() {
-            if let SlotEvent::Finished(_, _, settlement) = event {
-                // A settlement under the lease removes the cancellation as well, however the
-                // attempt ended.
-                let cancelled = cx.interruption() == Some(Interruption::Cancelled);
-                let retry = slot.spec.retry_placement;
-                return settlement
-                    .map(|it| if cancelled { it.under_lease(lease, retry) } else { it });
-            }
-        }
         if slot.is_lost(lease) {
             cx.interrupt(Interruption::Lost);
         }
         match *slot.leave.borrow_and_update() {
             Leave::No => {}
             Leave::HandOver => {
-                deadline.get_or_insert(Instant::now() + slot.spec.handover_timeout);
+                deadline.get_or_insert(Instant::now() + slot.engine.spec.handover_timeout);
             }
             Leave::Drain => deadline = None,
             Leave::Now => cx.interrupt(Interruption::Shutdown),
         }
         tokio::select! {
-            () = runner.mailbox.notified() => {}
+            settlement = &mut ended => {
+                // A settlement under the lease removes the cancellation as well, however the
+                // attempt ended.
+                let cancelled = cx.interruption() == Some(Interruption::Cancelled);
+                let retry = slot.engine.spec.retry_placement;
+                return settlement
+                    .map(|it| if cancelled { it.under_lease(lease, retry) } else { it });
+            }
             _ = slot.leave.changed() => {}
             _ = slot.node.identity.changed() => {}
             _ = slot.commands.changed() => {
                 if is_cancelled(slot, cx).await {
+                    emit(&slot.partition, JobEvent::Cancelled(cx.id()));
                     cx.interrupt(Interruption::Cancelled);
                 }
             }
-            () = until(deadline) => {
+            () = past(deadline) => {
                 cx.interrupt(Interruption::Shutdown);
                 deadline = None;
             }
         }
-    }
-}
-
-/// Ends at this time; never ends without one.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

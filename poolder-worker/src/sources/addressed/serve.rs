@@ -7,15 +7,17 @@ use poolder_core::broker::{
     PollRequest, PoolView, Report, RetryPlacement, Settled, Settlement, SlotLease, SlotPoll,
     SlotWait,
 };
-use poolder_core::policy::decide::{Ending, Transition, decide};
+use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 
 use super::progress::{OrderGuarantee, SlotProgress};
 use super::run_job::run_job;
-use super::slot_context::{HoldEnd, SlotContext, SlotRunner};
-use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::slot_context::{HoldEnd, SlotContext};
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE, request_pauses};
+use crate::run::events::answered;
+use crate::run::single_slot::SingleSlot;
 
 /// How often the slot polls while other slots drain.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
@@ -25,7 +27,7 @@ const RESIZE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 /// Serves a slot under a lease.
 pub(super) struct SlotService<'a> {
     slot: &'a mut SlotContext,
-    runner: &'a SlotRunner,
+    runner: &'a SingleSlot,
     lease: &'a SlotLease,
     progress: SlotProgress,
 }
@@ -33,14 +35,15 @@ pub(super) struct SlotService<'a> {
 impl<'a> SlotService<'a> {
     pub(super) fn new(
         slot: &'a mut SlotContext,
-        runner: &'a SlotRunner,
+        runner: &'a SingleSlot,
         lease: &'a SlotLease,
     ) -> Self {
-        let progress = SlotProgress::new(match (slot.spec.mode, slot.spec.retry_placement) {
-            (Mode::Phash, _) => OrderGuarantee::PerKey,
-            (_, RetryPlacement::BlockSlot) => OrderGuarantee::Strict,
-            (_, RetryPlacement::Reschedule) => OrderGuarantee::Unordered,
-        });
+        let progress =
+            SlotProgress::new(match (slot.engine.spec.mode, slot.engine.spec.retry_placement) {
+                (Mode::Phash, _) => OrderGuarantee::PerKey,
+                (_, RetryPlacement::BlockSlot) => OrderGuarantee::Strict,
+                (_, RetryPlacement::Reschedule) => OrderGuarantee::Unordered,
+            });
         Self { slot, runner, lease, progress }
     }
 
@@ -50,7 +53,7 @@ impl<'a> SlotService<'a> {
             if self.slot.is_lost(self.lease) {
                 return HoldEnd::Lost;
             }
-            let stopped = self.runner.inbox.is_closed();
+            let stopped = self.runner.is_stopped();
             let leaving = self.slot.is_leaving() || stopped;
             let permitted = self.permits();
             if !self.progress.claimed.is_empty() && (leaving || !permitted) {
@@ -139,13 +142,12 @@ impl<'a> SlotService<'a> {
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
+                let pause = self.progress.pauses.after_failure();
                 tracing::warn!(
-                    slot = %self.slot.partition, %error, retry_in = ?self.progress.pause,
-                    "the poll failed"
+                    slot = %self.slot.partition, %error, retry_in = ?pause, "the poll failed"
                 );
                 self.progress.doubt();
-                self.slot.pause(self.progress.pause).await;
-                self.progress.pause = (self.progress.pause * 2).min(LONGEST_PAUSE);
+                self.slot.pause(pause).await;
                 return None;
             }
         };
@@ -153,7 +155,7 @@ impl<'a> SlotService<'a> {
             tracing::debug!(slot = %self.slot.partition, "settled before: an earlier reply was lost");
         }
         self.progress.settled();
-        self.progress.pause = FIRST_PAUSE;
+        self.progress.pauses.after_success();
         if claim > 0 && !matches!(reply.result, SlotPoll::Found(_)) {
             self.progress.look = false;
         }
@@ -177,11 +179,7 @@ impl<'a> SlotService<'a> {
     async fn work(&mut self, entry: Entry) -> Result<(), HoldEnd> {
         let (settlement, key) = match entry {
             Entry::Undecodable(found) => {
-                tracing::error!(
-                    slot = %self.slot.partition, entry = %found.entry, reason = %found.reason,
-                    "an entry cannot be decoded, it is buried as it is"
-                );
-                (Some(Settlement::bury_undecodable(found, Arc::clone(&self.lease.node))), None)
+                (Some(self.slot.engine.bury(self.slot.origin(self.lease), found)), None)
             }
             Entry::Job(claim) => {
                 let key = self.progress.key(&claim);
@@ -198,7 +196,7 @@ impl<'a> SlotService<'a> {
         // Earlier jobs of the slot are settled before this job moves anywhere.
         self.flush().await?;
         let waits = matches!(settlement.transition(), Transition::Later { .. });
-        let holds = waits && self.slot.spec.retry_placement == RetryPlacement::BlockSlot;
+        let holds = waits && self.slot.engine.spec.retry_placement == RetryPlacement::BlockSlot;
         if holds || matches!(settlement.transition(), Transition::Ready { .. }) {
             // The entries that were claimed behind this job stay behind it.
             return self.release_claimed(vec![settlement]).await;
@@ -210,69 +208,46 @@ impl<'a> SlotService<'a> {
     /// in front, behind the settled jobs, in their order and in the same step.
     async fn release_claimed(&mut self, mut settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
         self.flush().await?;
-        let now = self.slot.node.clock.now();
-        for entry in std::mem::take(&mut self.progress.claimed) {
-            let owner = Arc::clone(&self.lease.node);
-            settlements.push(match entry {
-                Entry::Undecodable(found) => Settlement::bury_undecodable(found, owner),
-                Entry::Job(claim) => {
-                    let policy = self.slot.spec.policy(&claim.envelope);
-                    let transition = decide(&policy, &claim.counters, Ending::Released, now, 0.0);
-                    Settlement::new(claim, owner, None, transition)
-                }
-            });
-        }
+        let unstarted = std::mem::take(&mut self.progress.claimed);
+        let (engine, origin) = (&self.slot.engine, self.slot.origin(self.lease));
+        settlements.extend(engine.settle_held(origin, unstarted, |_| Ending::Released));
         self.settle(settlements).await
     }
 
     /// Applies settlements, and repeats those that failed until the server has answered all of
     /// them.
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
-        let leased = |it: Settlement| it.under_lease(self.lease, self.slot.spec.retry_placement);
+        let leased =
+            |it: Settlement| it.under_lease(self.lease, self.slot.engine.spec.retry_placement);
         let mut batch: Vec<Settlement> = settlements.into_iter().map(leased).collect();
         let broker = self.slot.node.client.broker().clone();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = request_pauses();
         while !batch.is_empty() {
-            let results = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
-            let mut failed = vec![];
-            for (settlement, result) in batch.into_iter().zip(results) {
-                match result {
-                    Settled::Applied => self.note_death(&settlement),
-                    Settled::Failed(error) => {
-                        tracing::warn!(
-                            slot = %self.slot.partition, %error, retry_in = ?pause,
-                            "a job could not be settled yet"
-                        );
-                        failed.push(settlement);
-                    }
-                    // Either it was settled before and the reply was lost, or another node holds
-                    // the slot, which the next poll will show.
-                    Settled::Fenced | Settled::Epoch => tracing::warn!(
-                        slot = %self.slot.partition, job = %settlement.job_id(),
-                        "settled before, or taken over: this settlement changed nothing"
-                    ),
-                }
-            }
-            batch = failed;
-            if !batch.is_empty() {
+            let answers = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
+            let mut failed = None;
+            // A settlement that changed nothing was settled before and its reply was lost, or
+            // another node holds the slot, which the next poll will show.
+            let mut answers = answers.into_iter();
+            batch.retain(|settlement| {
+                let Some(answer) = answers.next() else { return true };
+                answered(&self.slot.partition, settlement, &answer);
+                let Settled::Failed(error) = answer else { return false };
+                failed = Some(error);
+                true
+            });
+            if let Some(error) = failed {
                 if self.slot.is_lost(self.lease) {
                     return Err(HoldEnd::Lost);
                 }
+                let pause = pauses.after_failure();
+                tracing::warn!(
+                    slot = %self.slot.partition, %error, jobs = batch.len(), retry_in = ?pause,
+                    "jobs could not be settled yet"
+                );
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
         Ok(())
-    }
-
-    fn note_death(&self, settlement: &Settlement) {
-        if let Transition::Bury { counters } = settlement.transition() {
-            let reason = counters.last_failure.as_ref().map(ToString::to_string);
-            tracing::error!(
-                slot = %self.slot.partition, job = %settlement.job_id(),
-                reason = reason.as_deref().unwrap_or_default(), "a job died"
-            );
-        }
     }
 
     /// Waits until an entry comes, or the time of a wait is over.

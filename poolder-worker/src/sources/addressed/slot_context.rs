@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use poolder_core::Partition;
 use poolder_core::broker::{PoolView, SlotLease};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use crate::process::commands::KnownCommands;
-use crate::run::mailbox::{Mailbox, Work};
-use crate::run::pool_spec::PoolSpec;
+use crate::run::engine::{Engine, Guard, Origin};
 use crate::services::node_context::NodeContext;
 
 /// Whether and how the slot shall be released.
@@ -42,7 +40,7 @@ pub(super) enum HoldEnd {
 /// A slot that this node shall hold, and what may end that.
 pub(super) struct SlotContext {
     pub(super) partition: Partition,
-    pub(super) spec: Arc<PoolSpec>,
+    pub(super) engine: Arc<Engine>,
     pub(super) node: NodeContext,
     pub(super) view: watch::Receiver<Arc<PoolView>>,
     pub(super) leave: watch::Receiver<Leave>,
@@ -51,14 +49,13 @@ pub(super) struct SlotContext {
     pub(super) commands: watch::Receiver<KnownCommands>,
 }
 
-/// The running slot: its mailbox, the sender of its work, and its task.
-pub(super) struct SlotRunner {
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) inbox: mpsc::Sender<Work>,
-    pub(super) tasks: JoinSet<()>,
-}
-
 impl SlotContext {
+    /// Returns the origin of the jobs that are claimed under the lease.
+    pub(super) fn origin<'a>(&'a self, lease: &'a SlotLease) -> Origin<'a> {
+        let guard = Guard::Lease(lease.term);
+        Origin { partition: &self.partition, owner: &lease.node, guard }
+    }
+
     /// Returns how the service ended that was left before a job could run.
     pub(super) fn how_it_ended(&self, lease: &SlotLease) -> HoldEnd {
         if self.is_lost(lease) { HoldEnd::Lost } else { HoldEnd::Left }

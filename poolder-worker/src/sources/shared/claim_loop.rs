@@ -38,7 +38,7 @@ pub(super) struct ClaimLoop {
 
 impl ClaimLoop {
     pub(super) fn new(setup: ClaimerSetup) -> Self {
-        let (client, partition) = (setup.client.clone(), setup.partition.clone());
+        let (client, partition) = (setup.engine.client.clone(), setup.partition.clone());
         let (limits, name) = (setup.limits, setup.identity.borrow().name.clone());
         let (claimer, connection) = (Claimer::new(setup), ClaimerConnection::closed());
         Self { client, partition, limits, claimer, connection, name }

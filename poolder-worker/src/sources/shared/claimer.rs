@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use poolder_client::Client;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Settled, Settlement};
 use poolder_core::policy::decide::Ending;
 use poolder_core::{Error, Partition};
@@ -16,10 +15,11 @@ use super::held::HeldJobs;
 use super::lanes::Lanes;
 use super::settlements::PendingSettlements;
 use crate::process::commands::KnownCommands;
-use crate::process::liveness::{Liveness, NodeIdentity, ServerClock, ShutdownPhase};
-use crate::run::context::{About, Context, Interruption};
+use crate::process::liveness::{NodeIdentity, ShutdownPhase};
+use crate::run::context::Interruption;
+use crate::run::engine::{Admission, Engine, Guard, Origin};
+use crate::run::events::{JobEvent, emit};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
-use crate::run::settle::unstarted;
 use crate::run::slot_set::{SlotSet, TargetSize};
 
 /// Limits how many jobs one read claims: a reply has to fit into memory, and a claimed range that
@@ -28,12 +28,10 @@ const MAX_CLAIM: usize = 250;
 
 /// The parts of a new claimer.
 pub(crate) struct ClaimerSetup {
-    pub(crate) client: Client,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) partition: Partition,
     pub(crate) limits: DeadLimits,
     pub(crate) slots: SlotSet,
-    pub(crate) clock: Arc<ServerClock>,
-    pub(crate) liveness: Arc<Liveness>,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
@@ -73,7 +71,7 @@ impl Claimer {
         *self.setup.phase.borrow() == ShutdownPhase::Run
             && self.setup.identity.borrow().claims
             && self.setup.commands.borrow().permits_claims()
-            && self.setup.liveness.is_acknowledged()
+            && self.setup.engine.liveness.is_acknowledged()
     }
 
     /// Returns how many jobs to claim: one per free slot that has no job waiting for it.
@@ -143,40 +141,31 @@ impl Claimer {
         owner: &NodeName,
         history: Option<&Arc<str>>,
     ) {
+        let Self { setup, held, settlements, .. } = self;
+        let engine = &setup.engine;
+        let origin = Origin { partition: &setup.partition, owner, guard: Guard::Claim(history) };
         for found in claimed.undecodable {
-            if self.held.hold_undecodable((found.lane, found.entry.clone())) {
-                tracing::error!(
-                    partition = %self.setup.partition, entry = %found.entry,
-                    reason = %found.reason, "an entry cannot be decoded, it is buried as it is"
-                );
-                self.settlements.push(Settlement::bury_undecodable(found, owner.clone()));
+            if held.hold_settled((found.lane, found.entry.clone())) {
+                settlements.push(engine.bury(origin, found));
             }
         }
-        let commands = self.setup.commands.borrow().clone();
+        let commands = setup.commands.borrow().clone();
         for claim in claimed.jobs {
             let key = (claim.lane, claim.entry.clone());
             // The same entry was claimed again, since its group was lost and created again. It is
             // held already.
-            if self.held.contains(&key) {
+            if held.contains(&key) {
                 continue;
             }
-            let setup = &self.setup;
-            let known = setup.slots.can_run(claim.envelope.kind(), claim.envelope.version());
-            let policy = setup.slots.policy(&claim.envelope);
-            setup.liveness.allow(policy.timeout);
-            let about = About::of_claim(&claim, &setup.partition, policy.timeout, &setup.client);
-            let cx = Context::new(about);
-            self.held.hold(key, cx.clone(), commands.may_cancel(claim.job_id()));
-            let work = Work { claim, cx, owner: owner.clone(), history: history.cloned() };
-            if known {
-                self.held.wait(work);
-            } else {
-                tracing::error!(
-                    job = %work.claim.job_id(), kind = work.claim.envelope.kind(),
-                    version = work.claim.envelope.version(), partition = %setup.partition,
-                    "no worker here for this kind and version, the job waits for another node"
-                );
-                self.settle_unstarted([work], &Ending::UnknownKind);
+            match engine.admit(origin, claim) {
+                Admission::Run(work) => {
+                    held.hold(key, work.cx.clone(), commands.may_cancel(work.claim.job_id()));
+                    held.wait(work);
+                }
+                Admission::Settle(settlement) => {
+                    held.hold_settled(key);
+                    settlements.push(settlement);
+                }
             }
         }
     }
@@ -250,14 +239,14 @@ impl Claimer {
     async fn check_cancelled(&mut self) -> Result<(), Error> {
         let jobs = self.held.jobs_to_check();
         let jobs: Vec<_> = jobs.iter().map(|(job, entry)| (*job, entry.as_deref())).collect();
-        let (broker, partition) = (self.setup.client.broker(), &self.setup.partition);
+        let (broker, partition) = (self.setup.engine.client.broker(), &self.setup.partition);
         let verdicts = broker.check_cancelled(partition, &jobs).await?;
         let cancelled = self.held.interrupt_cancelled(&verdicts);
         if cancelled.is_empty() {
             return Ok(());
         }
         for (_, job) in &cancelled {
-            tracing::info!(partition = %self.setup.partition, %job, "the job was cancelled");
+            emit(&self.setup.partition, JobEvent::Cancelled(*job));
         }
         self.reclaim_offered();
         let cancelled: HashSet<EntryKey> = cancelled.into_iter().map(|(key, _)| key).collect();
@@ -332,7 +321,7 @@ impl Claimer {
 
     fn settle_unstarted(&mut self, jobs: impl IntoIterator<Item = Work>, ending: &Ending) {
         for work in jobs {
-            self.settlements.push(unstarted(work, ending.clone(), &self.setup.clock));
+            self.settlements.push(self.setup.engine.unstarted(work, ending.clone()));
         }
     }
 }

@@ -28,8 +28,7 @@ pub(super) struct HeldJobs {
 /// A claimed entry.
 #[derive(Default)]
 struct Held {
-    /// The context through which the handler is interrupted; `None` for an entry that cannot be
-    /// decoded, which has no handler.
+    /// The context through which the handler is interrupted; `None` for an entry that no slot runs.
     cx: Option<Context>,
     suspect: Option<OwnedSemaphorePermit>,
 }
@@ -53,9 +52,9 @@ impl HeldJobs {
         self.held.keys().any(|(lane, _)| lane.is_suspect())
     }
 
-    /// Holds an entry that cannot be decoded until its burial is answered. Returns false when the
+    /// Holds an entry that no slot will run until its settlement is answered. Returns false when the
     /// entry is held already.
-    pub(super) fn hold_undecodable(&mut self, key: EntryKey) -> bool {
+    pub(super) fn hold_settled(&mut self, key: EntryKey) -> bool {
         let is_new = !self.held.contains_key(&key);
         if is_new {
             self.held.insert(key, Held::default());
@@ -223,8 +222,8 @@ mod tests {
     #[test]
     fn an_entry_is_held_once_until_it_is_removed() {
         let mut held = HeldJobs::default();
-        assert!(held.hold_undecodable(key("1-0")));
-        assert!(!held.hold_undecodable(key("1-0")));
+        assert!(held.hold_settled(key("1-0")));
+        assert!(!held.hold_settled(key("1-0")));
         held.hold(key("2-0"), context(), false);
         assert_eq!((held.len(), held.contains(&key("2-0"))), (2, true));
         held.remove(&key("1-0"));
@@ -235,7 +234,7 @@ mod tests {
     #[test]
     fn jobs_that_may_have_been_cancelled_are_asked_about_once_per_command() {
         let (mut held, cx, other) = (HeldJobs::default(), context(), context());
-        held.hold_undecodable(key("0-1"));
+        held.hold_settled(key("0-1"));
         held.hold(key("1-0"), cx.clone(), false);
         held.hold(key("2-0"), other.clone(), false);
         assert!(!held.has_to_check());

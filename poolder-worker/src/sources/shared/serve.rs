@@ -11,7 +11,6 @@ use super::claim_loop::ClaimLoop;
 use super::claimer::ClaimerSetup;
 use crate::process::limits::LAST_CALL;
 use crate::process::liveness::ShutdownPhase;
-use crate::run::mailbox::Mailbox;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::{SlotSet, TargetSize};
 use crate::services::node_context::NodeContext;
@@ -28,25 +27,18 @@ pub(crate) async fn run_shared(
     phase: watch::Sender<ShutdownPhase>,
     target: watch::Receiver<TargetSize>,
 ) -> bool {
-    let (spec, partition) = (&plan.spec, plan.partition());
+    let (spec, partition, engine) = (&plan.spec, plan.partition(), node.engine(&plan.spec));
     let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
-    let services = node.service_context(&partition, false);
+    let services = node.service_context(&partition, &engine, false);
     spawn_all(&mut tasks, &services, &stop_tasks);
     let commands = services.commands.subscribe();
     node.services.add(services);
     let clean = loop {
         let setup = ClaimerSetup {
-            client: node.client.clone(),
+            slots: SlotSet::start(&engine, *target.borrow()),
+            engine: Arc::clone(&engine),
             partition: partition.clone(),
             limits: node.limits,
-            slots: SlotSet::start(
-                spec,
-                *target.borrow(),
-                &Arc::new(Mailbox::default()),
-                &node.clock,
-            ),
-            clock: Arc::clone(&node.clock),
-            liveness: Arc::clone(&node.liveness),
             suspects: Arc::clone(&node.suspects),
             phase: phase.subscribe(),
             target: target.clone(),

@@ -6,10 +6,11 @@ use std::time::Duration;
 use poolder_core::Partition;
 use poolder_core::broker::{Settled, Settlement};
 use poolder_core::mutation::mutated;
-use poolder_core::policy::decide::Transition;
+use poolder_core::policy::Pauses;
 use tokio::time::Instant;
 
-use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::process::limits::request_pauses;
+use crate::run::events::answered;
 use crate::run::mailbox::EntryKey;
 
 /// Settlements that the server has not answered, and the pause after a failed request.
@@ -20,7 +21,7 @@ pub(super) struct PendingSettlements {
     history: Option<Arc<str>>,
     /// True when the server has another history by now.
     outdated: bool,
-    pause: Duration,
+    pauses: Pauses,
     not_before: Instant,
 }
 
@@ -40,7 +41,7 @@ impl PendingSettlements {
             settlements: vec![],
             history: None,
             outdated: false,
-            pause: FIRST_PAUSE,
+            pauses: request_pauses(),
             not_before: Instant::now(),
         }
     }
@@ -74,7 +75,7 @@ impl PendingSettlements {
 
     /// Notes that a connection was opened, and the server history that it saw.
     pub(super) fn connected(&mut self, history: Option<Arc<str>>) {
-        self.pause = FIRST_PAUSE;
+        self.pauses.after_success();
         (self.history, self.outdated) = (history, false);
     }
 
@@ -85,9 +86,8 @@ impl PendingSettlements {
 
     /// Delays the next request, longer after each further failure. Returns the delay.
     pub(super) fn back_off(&mut self) -> Duration {
-        let pause = self.pause;
+        let pause = self.pauses.after_failure();
         self.not_before = Instant::now() + pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
         pause
     }
 
@@ -100,23 +100,9 @@ impl PendingSettlements {
                 let (lane, entry) = settlement.entry();
                 (lane, entry.clone())
             };
-            tracing::trace!(
-                target: "poolder::settled", job = %settlement.job_id(),
-                applied = matches!(result, Settled::Applied),
-                completes = settlement.transition().completes(), "the server answered a settlement"
-            );
+            answered(&self.partition, &settlement, &result);
             match result {
-                Settled::Applied => {
-                    self.log_death(&settlement);
-                    answers.ended.push(key);
-                }
-                Settled::Fenced => {
-                    tracing::warn!(
-                        partition = %self.partition, job = %settlement.job_id(),
-                        "settled before, or taken back: this settlement changed nothing"
-                    );
-                    answers.ended.push(key);
-                }
+                Settled::Applied | Settled::Fenced => answers.ended.push(key),
                 // The mutation `verification` leaves out the careful settlement.
                 Settled::Epoch if mutated("verification") => answers.ended.push(key),
                 Settled::Epoch => {
@@ -130,18 +116,9 @@ impl PendingSettlements {
             }
         }
         if answers.failed.is_none() {
-            self.pause = FIRST_PAUSE;
+            self.pauses.after_success();
         }
         answers
-    }
-
-    fn log_death(&self, settlement: &Settlement) {
-        let Transition::Bury { counters } = settlement.transition() else { return };
-        let reason = counters.last_failure.as_ref().map(ToString::to_string);
-        tracing::error!(
-            partition = %self.partition, job = %settlement.job_id(),
-            reason = reason.as_deref().unwrap_or_default(), "a job died"
-        );
     }
 }
 
@@ -150,6 +127,7 @@ mod tests {
     use poolder_core::{Cause, Error, Failure, JobId, Lane, QueueName, Undecodable};
 
     use super::*;
+    use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
     fn pending() -> PendingSettlements {
         PendingSettlements::new(Partition::first(QueueName::new("q").unwrap()))

@@ -1,0 +1,150 @@
+//! The run engine: the part of running a job that is the same for every source. It checks claimed
+//! entries, makes their contexts, and decides how claims end. A source says where its entries come
+//! from, when a job may start, and under which guard its end is settled.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use poolder_client::Client;
+use poolder_core::broker::{NodeName, Settlement};
+use poolder_core::policy::decide::{Ending, Transition, decide};
+use poolder_core::{Claim, Counters, Entry, Partition, Policy, Timestamp, Undecodable};
+
+use super::context::{About, Context};
+use super::events::{JobEvent, emit};
+use super::mailbox::Work;
+use super::pool_spec::PoolSpec;
+use crate::process::liveness::{Liveness, ServerClock};
+
+/// Runs the jobs of one pool in this process, whatever their source.
+pub(crate) struct Engine {
+    pub(crate) spec: Arc<PoolSpec>,
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) liveness: Arc<Liveness>,
+}
+
+/// The place from which entries come, and the right that this node has on them.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) partition: &'a Partition,
+    /// The consumer that holds the entries.
+    pub(crate) owner: &'a NodeName,
+    pub(crate) guard: Guard<'a>,
+}
+
+/// The guard under which the end of a job is settled.
+#[derive(Clone, Copy)]
+pub(crate) enum Guard<'a> {
+    /// The claim of the owner. In the given server history, counts prove ownership; without one the
+    /// owner of each entry is checked.
+    Claim(Option<&'a Arc<str>>),
+    /// The lease of a slot. Its term, which grows with every holder, is the fence of all jobs: the
+    /// deliveries of one job need not show that the slot had another holder meanwhile.
+    Lease(u64),
+    /// None: the job is a copy of a broadcast, which the server does not keep. It has no reply, and
+    /// no schedule waits for it.
+    Copy,
+}
+
+/// What is to be done with a claimed job.
+pub(crate) enum Admission {
+    /// A slot runs the job.
+    Run(Work),
+    /// The job does not run here; its claim is to be settled.
+    Settle(Settlement),
+}
+
+impl Origin<'_> {
+    fn history(&self) -> Option<Arc<str>> {
+        match self.guard {
+            Guard::Claim(history) => history.cloned(),
+            Guard::Lease(_) | Guard::Copy => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Prepares a claimed job for a slot, or settles one that no worker here can run.
+    pub(crate) fn admit(&self, origin: Origin<'_>, claim: Claim) -> Admission {
+        if self.spec.can_run(&claim.envelope) {
+            return Admission::Run(self.prepare(origin, claim));
+        }
+        emit(origin.partition, JobEvent::UnknownKind(&claim));
+        Admission::Settle(self.settle_unstarted(origin, claim, Ending::UnknownKind))
+    }
+
+    /// Prepares a claimed job for a slot.
+    pub(crate) fn prepare(&self, origin: Origin<'_>, claim: Claim) -> Work {
+        emit(origin.partition, JobEvent::Claimed(&claim));
+        let timeout = self.spec.policy(&claim.envelope).timeout;
+        self.liveness.allow(timeout);
+        let about = About::of_claim(&claim, origin.partition, timeout, &self.client);
+        let cx = Context::new(match origin.guard {
+            Guard::Claim(_) => about,
+            Guard::Lease(term) => About { fence: term, ..about },
+            Guard::Copy => About { call: false, tick: None, ..about },
+        });
+        Work { claim, cx, owner: origin.owner.clone(), history: origin.history() }
+    }
+
+    /// Returns the settlement that buries an entry which cannot be decoded.
+    pub(crate) fn bury(&self, origin: Origin<'_>, found: Undecodable) -> Settlement {
+        emit(origin.partition, JobEvent::Undecodable(&found));
+        Settlement::bury_undecodable(found, origin.owner.clone())
+    }
+
+    /// Returns the settlement of a job that was prepared, but that no slot has started.
+    pub(crate) fn unstarted(&self, work: Work, ending: Ending) -> Settlement {
+        let policy = self.spec.policy(&work.claim.envelope);
+        let transition = self.decide(&policy, &work.claim.counters, ending);
+        Settlement::new(work.claim, work.owner, work.history, transition)
+    }
+
+    /// Returns the settlements of entries that no slot of this node runs; `ending` tells how the
+    /// claim of each job has ended.
+    pub(crate) fn settle_held(
+        &self,
+        origin: Origin<'_>,
+        entries: impl IntoIterator<Item = Entry>,
+        ending: impl Fn(&Claim) -> Ending,
+    ) -> Vec<Settlement> {
+        let settle = |entry| match entry {
+            Entry::Undecodable(found) => self.bury(origin, found),
+            Entry::Job(claim) => {
+                let ending = ending(&claim);
+                self.settle_unstarted(origin, claim, ending)
+            }
+        };
+        entries.into_iter().map(settle).collect()
+    }
+
+    /// Decides about a job whose claim has ended. `policy` is the one that holds for it in this
+    /// pool.
+    pub(super) fn decide(
+        &self,
+        policy: &Policy,
+        counters: &Counters,
+        ending: Ending,
+    ) -> Transition {
+        // Only the transition of a failed attempt depends on the time and on jitter.
+        let (now, jitter) = match ending {
+            Ending::Failed(..) => (self.clock.now(), jitter()),
+            _ => (Timestamp::from_millis(0), 0.0),
+        };
+        decide(policy, counters, ending, now, jitter)
+    }
+
+    fn settle_unstarted(&self, origin: Origin<'_>, claim: Claim, ending: Ending) -> Settlement {
+        let policy = self.spec.policy(&claim.envelope);
+        let transition = self.decide(&policy, &claim.counters, ending);
+        Settlement::new(claim, origin.owner.clone(), origin.history(), transition)
+    }
+}
+
+/// Returns a random number from −1 to 1. The keys of the standard library's hash are random enough
+/// to spread retries.
+fn jitter() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX) * 2.0 - 1.0
+}

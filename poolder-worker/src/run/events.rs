@@ -1,0 +1,93 @@
+//! The events in the life of a job on this node. Every source reports them here and nowhere else:
+//! logs are written here, and all else that follows jobs hangs here.
+
+use poolder_core::broker::{Settled, Settlement};
+use poolder_core::policy::decide::{Ending, Transition};
+use poolder_core::{Claim, Counters, Failure, JobId, Partition, Undecodable, Verdict};
+
+use super::context::Context;
+
+/// The log target of the events that every job has, at level `trace`.
+const TARGET: &str = "poolder::job";
+
+/// An event in the life of a job on this node.
+#[derive(Clone, Copy)]
+pub(crate) enum JobEvent<'a> {
+    /// The job was claimed, and this node can run it.
+    Claimed(&'a Claim),
+    /// The job was claimed, but no worker here runs its kind or version.
+    UnknownKind(&'a Claim),
+    /// The entry was claimed, but cannot be decoded. It is buried as it is.
+    Undecodable(&'a Undecodable),
+    /// An attempt starts.
+    Started(&'a Context),
+    /// An attempt failed; `handle_error` returned the verdict.
+    Failed(&'a Context, &'a Failure, Verdict),
+    /// The last attempt of this claim has ended.
+    Ended(&'a Context, &'a Ending),
+    /// Operators have cancelled the job before its end was settled.
+    Cancelled(JobId),
+    /// The job was taken back from a dead node.
+    Rescued(JobId, &'a str),
+    /// The job has died: its counters have the reason.
+    Died(JobId, &'a Counters),
+}
+
+/// Reports an event of a job of this partition.
+pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
+    match event {
+        JobEvent::Claimed(claim) => tracing::trace!(
+            target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
+            attempt = claim.attempt(), "claimed"
+        ),
+        JobEvent::UnknownKind(claim) => tracing::error!(
+            %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
+            version = claim.envelope.version(),
+            "no worker here for this kind and version, the job waits for another node"
+        ),
+        JobEvent::Undecodable(found) => tracing::error!(
+            %partition, entry = %found.entry, reason = %found.reason,
+            "an entry cannot be decoded, it is buried as it is"
+        ),
+        JobEvent::Started(cx) => tracing::trace!(
+            target: TARGET, %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(),
+            "started"
+        ),
+        JobEvent::Failed(cx, failure, verdict) => tracing::warn!(
+            %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(), %failure,
+            ?verdict, "an attempt failed"
+        ),
+        JobEvent::Ended(cx, ending) => tracing::trace!(
+            target: TARGET, %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(),
+            ?ending, "ended"
+        ),
+        JobEvent::Cancelled(job) => tracing::info!(%partition, %job, "the job was cancelled"),
+        JobEvent::Rescued(job, node) => tracing::info!(%partition, %job, node, "rescued"),
+        JobEvent::Died(job, counters) => {
+            let reason = counters.last_failure.as_ref().map(ToString::to_string);
+            let reason = reason.as_deref().unwrap_or_default();
+            tracing::error!(%partition, %job, reason, "a job died");
+        }
+    }
+}
+
+/// Reports the server's answer to a settlement.
+pub(crate) fn answered(partition: &Partition, settlement: &Settlement, answer: &Settled) {
+    let job = settlement.job_id();
+    tracing::trace!(
+        target: "poolder::settled", %job, applied = matches!(answer, Settled::Applied),
+        completes = settlement.transition().completes(), "the server answered a settlement"
+    );
+    match answer {
+        Settled::Applied => {
+            if let Transition::Bury { counters } = settlement.transition() {
+                emit(partition, JobEvent::Died(job, counters));
+            }
+        }
+        Settled::Fenced => tracing::warn!(
+            %partition, %job, "settled before, or taken back: this settlement changed nothing"
+        ),
+        // The settlement is sent again.
+        Settled::Epoch | Settled::Failed(_) => {}
+    }
+}
