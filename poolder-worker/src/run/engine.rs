@@ -47,7 +47,7 @@ pub(crate) enum Guard<'a> {
     Copy,
 }
 
-/// What is to be done with a claimed job.
+/// The next step of a claimed job.
 pub(crate) enum Admission {
     /// A slot runs the job.
     Run(Work),

@@ -10,9 +10,10 @@ use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane, Partition};
 use tokio::time::Instant;
 
+use super::claim_step::{self, ClaimFacts, ClaimStep, ConnectionFact};
 use super::claimer::{Claimer, ClaimerSetup};
 use super::connection::{
-    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, Wait, WaitInfo, start_wait,
+    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, start_wait,
 };
 use crate::process::liveness::ShutdownPhase;
 use crate::run::slot_set::SlotSet;
@@ -123,59 +124,68 @@ impl ClaimLoop {
 
     /// Takes the next step: opens the connection, adopts, settles and claims, or waits.
     async fn step(&mut self) {
-        let now = Instant::now();
-        let must_settle = !self.claimer.settlements.is_empty();
-        match std::mem::replace(&mut self.connection.state, ConnectionState::Closed) {
-            ConnectionState::Closed
-                if now < self.claimer.settlements.not_before()
-                    || !(self.claimer.may_claim() || must_settle) =>
-            {
-                self.claimer.until_something(self.claimer.settlements.not_before()).await;
-            }
-            ConnectionState::Closed => self.open().await,
-            // Claims over this connection would carry the old history, so that each of them would
-            // need a careful settlement, one by one, as long as the connection is used.
-            ConnectionState::Open(_) if self.claimer.settlements.take_outdated() => {
+        let facts = self.facts();
+        match claim_step::next(&facts, &mut self.claimer.lanes) {
+            ClaimStep::Pause(until) => self.claimer.until_something(until).await,
+            ClaimStep::Open => self.open().await,
+            ClaimStep::Close => {
+                self.connection.state = ConnectionState::Closed;
                 tracing::info!(
                     partition = %self.partition,
                     "the server has another history: the connection is reopened"
                 );
             }
-            ConnectionState::Open(mut open) => {
-                if self.connection.adopt_at.is_some_and(|at| at <= now)
-                    || self.connection.audit_at <= now
-                {
-                    match self.adopt(&mut open).await {
-                        Ok(()) => self.connection.state = ConnectionState::Open(open),
-                        Err(error) => self.claimer.back_off(&error.to_string()),
-                    }
-                } else if must_settle && now < self.claimer.settlements.not_before() {
-                    self.connection.state = ConnectionState::Open(open);
-                    self.claimer.until_something(self.claimer.settlements.not_before()).await;
-                } else {
-                    self.settle_and_claim(open).await;
+            ClaimStep::Adopt => {
+                let Some(mut open) = self.connection.take_open() else { return };
+                match self.adopt(&mut open).await {
+                    Ok(()) => self.connection.state = ConnectionState::Open(open),
+                    Err(error) => self.claimer.back_off(&error.to_string()),
                 }
             }
-            ConnectionState::Waiting { wait, info }
-                if must_settle && now >= self.claimer.settlements.not_before() =>
-            {
-                // The wait goes on meanwhile and occupies its connection, so this settlement uses
-                // another one.
-                let without_suspects = !info.suspects;
-                self.connection.state = ConnectionState::Waiting { wait, info };
-                let batch = self.claimer.settlements.take();
-                let broker = self.client.broker();
-                let results = broker.settle(&self.partition, self.limits, &batch).await;
-                self.claimer.apply_settled(batch, results);
-                if without_suspects && self.claimer.suspects_welcome() {
-                    // The suspect that ran is settled, but the wait began without the suspect lane:
-                    // it is ended, so that the next wait includes it.
-                    self.unblock().await;
-                }
+            ClaimStep::Exchange(claim) => {
+                let Some(open) = self.connection.take_open() else { return };
+                self.exchange(open, claim).await;
             }
-            ConnectionState::Waiting { wait, info } => {
-                self.wait_on(wait, info).await;
+            ClaimStep::Block { suspects } => {
+                let Some(open) = self.connection.take_open() else { return };
+                let info = WaitInfo { id: open.id(), unblocked: false, suspects };
+                self.connection.state =
+                    ConnectionState::Waiting { wait: start_wait(open, suspects), info };
             }
+            ClaimStep::SettleBeside => self.settle_beside().await,
+            ClaimStep::Listen => self.listen().await,
+        }
+    }
+
+    fn facts(&self) -> ClaimFacts {
+        let Self { claimer, connection, .. } = self;
+        ClaimFacts {
+            now: Instant::now(),
+            connection: match connection.state {
+                ConnectionState::Closed => ConnectionFact::Closed,
+                ConnectionState::Open(_) => ConnectionFact::Open,
+                ConnectionState::Waiting { .. } => ConnectionFact::Waiting,
+            },
+            may_claim: claimer.may_claim(),
+            must_settle: !claimer.settlements.is_empty(),
+            not_before: claimer.settlements.not_before(),
+            outdated: claimer.settlements.is_outdated(),
+            adopt_at: connection.adopt_at,
+            audit_at: connection.audit_at,
+            wanted: claimer.wanted(),
+            suspects: claimer.suspects_welcome(),
+        }
+    }
+
+    /// Settles over another connection, while this one waits for a job.
+    async fn settle_beside(&mut self) {
+        let batch = self.claimer.settlements.take();
+        let results = self.client.broker().settle(&self.partition, self.limits, &batch).await;
+        self.claimer.apply_settled(batch, results);
+        if self.connection.waits_without_suspects() && self.claimer.suspects_welcome() {
+            // The suspect that ran is settled, but the wait began without the suspect lane: it is
+            // ended, so that the next wait includes it.
+            self.unblock().await;
         }
     }
 
@@ -228,27 +238,8 @@ impl ClaimLoop {
         Ok(())
     }
 
-    /// Settles and claims in one round trip, or starts to wait when there is nothing to do.
-    async fn settle_and_claim(&mut self, mut open: Box<ClaimConnection>) {
-        let wanted = self.claimer.wanted();
-        let suspects = self.claimer.suspects_welcome();
-        let picked = if wanted > 0 { self.claimer.lanes.pick(suspects) } else { None };
-        if picked.is_none() && self.claimer.settlements.is_empty() {
-            if wanted == 0 {
-                self.connection.state = ConnectionState::Open(open);
-                let until = self.connection.adopt_at.unwrap_or(self.connection.audit_at);
-                self.claimer.until_something(until).await;
-            } else {
-                let info = WaitInfo { id: open.id(), unblocked: false, suspects };
-                self.connection.state =
-                    ConnectionState::Waiting { wait: start_wait(open, suspects), info };
-            }
-            return;
-        }
-        let claim = (wanted > 0).then(|| {
-            let lane = picked.unwrap_or_else(|| self.claimer.lanes.likely());
-            (lane, if lane.is_suspect() { 1 } else { wanted })
-        });
+    /// Settles and claims in one round trip.
+    async fn exchange(&mut self, mut open: Box<ClaimConnection>, claim: Option<(Lane, usize)>) {
         let batch = self.claimer.settlements.take();
         match open.exchange(&batch, claim, self.claimer.lanes.are_stale()).await {
             Ok(exchange) => {
@@ -277,7 +268,10 @@ impl ClaimLoop {
         }
     }
 
-    async fn wait_on(&mut self, mut wait: Wait, info: WaitInfo) {
+    /// Goes on waiting for a job, until an event needs the claimer.
+    async fn listen(&mut self) {
+        let state = std::mem::replace(&mut self.connection.state, ConnectionState::Closed);
+        let ConnectionState::Waiting { mut wait, info } = state else { return };
         let Claimer { setup, settlements, .. } = &mut self.claimer;
         let (must_settle, not_before) = (!settlements.is_empty(), settlements.not_before());
         let waited = tokio::select! {

@@ -60,6 +60,22 @@ impl ClaimerConnection {
         matches!(self.state, ConnectionState::Waiting { .. })
     }
 
+    /// Takes the connection while it is open, and leaves it closed.
+    pub(super) fn take_open(&mut self) -> Option<Box<ClaimConnection>> {
+        match std::mem::replace(&mut self.state, ConnectionState::Closed) {
+            ConnectionState::Open(open) => Some(open),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// Returns true while a wait goes on that leaves out the suspect lane.
+    pub(super) fn waits_without_suspects(&self) -> bool {
+        matches!(&self.state, ConnectionState::Waiting { info, .. } if !info.suspects)
+    }
+
     /// Makes audits frequent again after a claim.
     pub(super) fn audit_soon(&mut self, claimed: &Claimed) {
         if !claimed.is_empty() {

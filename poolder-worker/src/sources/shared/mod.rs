@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `serve` | runs a shared pool: its services, its slots and their claimer |
 //! | `claim_loop` | runs a claimer: connects, claims, settles, waits |
+//! | `claim_step` | decides what a claimer does next |
 //! | `claimer` | gives claimed jobs to slots, collects settlements, applies pause and cancel |
 //! | `connection` | holds the connection of a claimer: closed, open, or waiting |
 //! | `held` | holds the claimed jobs |
@@ -15,6 +16,7 @@
 
 mod assign;
 mod claim_loop;
+mod claim_step;
 mod claimer;
 mod connection;
 mod held;

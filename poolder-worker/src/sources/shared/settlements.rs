@@ -79,9 +79,9 @@ impl PendingSettlements {
         (self.history, self.outdated) = (history, false);
     }
 
-    /// Returns true, once, when the server has another history than the connection saw.
-    pub(super) fn take_outdated(&mut self) -> bool {
-        std::mem::take(&mut self.outdated)
+    /// Returns true when the server has another history than the connection saw.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// Delays the next request, longer after each further failure. Returns the delay.
@@ -169,7 +169,9 @@ mod tests {
         assert!(answers.ended.is_empty() && answers.failed.is_none());
         assert_eq!(pending.take().pop().unwrap().history(), None);
         // Without a known history the connection and the settlement have seen the same one.
-        assert!(pending.take_outdated() && !pending.take_outdated());
+        assert!(pending.is_outdated());
+        pending.connected(None);
+        assert!(!pending.is_outdated());
     }
 
     #[tokio::test(start_paused = true)]
