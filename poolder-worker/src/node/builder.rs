@@ -17,6 +17,7 @@ use super::handle::{NodeHandle, NodeRequest};
 use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::run::erased::BoxFuture;
+use crate::run::panic_place;
 use crate::run::pool::{Pool, PoolPlan};
 use crate::services::heartbeat::Heartbeat;
 use crate::services::node_context::NodeContext;
@@ -167,6 +168,7 @@ impl NodeBuilder {
     /// server refuses the login, [`Error::is_unsupported`] when the server cannot be used. An
     /// unreachable server is no error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        panic_place::install();
         let plans = plan(self.pools, self.requests.is_some())?;
         tokio::pin!(stop);
         tokio::select! {

@@ -8,7 +8,7 @@ use poolder_core::{BoxError, Callback, Cause, Error, Failure};
 use serde::de::DeserializeOwned;
 
 use super::erased::BoxFuture;
-use super::guard::guarded;
+use super::guard::{discard, guarded, text_of};
 use super::worker::Result;
 
 type Sink = Arc<dyn Fn(&Callback) -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -60,10 +60,11 @@ impl Sinks {
                 return Err(Failure::new(Cause::Error, self.missing(queue, &callback.name)).into());
             };
             let name = &callback.name;
-            match guarded(async { sink(callback).await }).await {
+            match guarded(|| sink(callback)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    let text = format!("callback {name:?} failed: {error}");
+                    let text = format!("callback {name:?} failed: {}", text_of(error.as_ref()));
+                    discard(error);
                     return Err(Failure::new(Cause::Error, text).into());
                 }
                 Err(panic) => {

@@ -56,7 +56,7 @@ impl<'a> Next<'a> {
         self.boxed(cx)
     }
 
-    fn boxed(self, cx: Context) -> BoxFuture<'a, Result<Outcome>> {
+    pub(super) fn boxed(self, cx: Context) -> BoxFuture<'a, Result<Outcome>> {
         match self.chain.split_first() {
             Some((first, rest)) => first.call(cx, Next { chain: rest, ..self }),
             None => self.worker.run(self.raw, cx),

@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 
 use super::callbacks::Sinks;
 use super::erased::DynWorker;
-use super::guard::guarded;
+use super::guard::{caught, discard, guarded, within};
 use super::middleware::DynMiddleware;
+use super::slot_workers::CALLBACK_DEADLINE;
 
 /// Settings and worker prototypes of a pool, shared by its slots.
 pub(crate) struct PoolSpec {
@@ -51,22 +52,33 @@ impl PoolSpec {
         }
     }
 
-    /// Returns a fresh clone of the prototype at this index.
-    pub(crate) fn fresh(&self, at: usize) -> Box<dyn DynWorker> {
-        self.prototypes.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh()
-    }
-
-    /// Returns a fresh clone of every prototype.
-    pub(crate) fn all_fresh(&self) -> Vec<Box<dyn DynWorker>> {
-        (0..self.versions.len()).map(|at| self.fresh(at)).collect()
+    /// Returns a fresh clone of the prototype at this index, or the message of a panic of its
+    /// `Clone`.
+    pub(super) fn fresh(&self, at: usize) -> Result<Box<dyn DynWorker>, String> {
+        caught(|| self.prototypes.lock().unwrap_or_else(PoisonError::into_inner)[at].fresh())
     }
 
     /// Calls `handle_pool_ready` on a fresh clone of every worker. Called when all slots are ready.
     pub(crate) async fn announce_ready(&self) {
-        for mut worker in self.all_fresh() {
-            if let Err(panic) = guarded(worker.pool_ready()).await {
-                tracing::error!(queue = %self.queue, panic, "handle_pool_ready panicked");
+        for at in 0..self.versions.len() {
+            let mut worker = match self.fresh(at) {
+                Ok(worker) => worker,
+                Err(panic) => {
+                    tracing::error!(queue = %self.queue, panic, "the Clone of a worker panicked");
+                    continue;
+                }
+            };
+            if let Err(why) = within(CALLBACK_DEADLINE, guarded(|| worker.pool_ready())).await {
+                tracing::error!(queue = %self.queue, why, "handle_pool_ready has failed");
             }
+            discard(worker);
         }
+    }
+}
+
+impl Drop for PoolSpec {
+    fn drop(&mut self) {
+        let prototypes = self.prototypes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        prototypes.drain(..).for_each(discard);
     }
 }

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
-use poolder_core::policy::Pauses;
 use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{BoxError, Cause, Failure, Outcome, Policy};
+use poolder_core::{BoxError, Cause, Failure, Outcome, Policy, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::context::{Context, Interruption, past};
 use super::engine::Engine;
-use super::erased::DynWorker;
 use super::events::{JobEvent, emit};
-use super::guard::guarded;
+use super::guard::{discard, guarded, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
+use super::slot_workers::SlotWorkers;
 
 /// How long an interrupted handler may still run before its future is dropped.
 const GRACE: Duration = Duration::from_millis(250);
@@ -30,18 +29,18 @@ const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// yield after 128 steps of a task.
 const MAX_JOBS_IN_A_ROW: u32 = 16;
 
-/// The first and the longest wait between two calls of a failing `handle_init`.
-const FIRST_INIT_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_INIT_WAIT: Duration = Duration::from_secs(30);
-
+/// One slot: it runs one job at a time.
 pub(crate) struct Slot {
-    index: usize,
     engine: Arc<Engine>,
     mailbox: Arc<Mailbox>,
-    /// One clone of each worker; empty while the slot hibernates.
-    workers: Vec<Box<dyn DynWorker>>,
+    workers: SlotWorkers,
+    /// The job that runs.
+    current: Option<Work>,
     /// Set when the outcome of the current job stops the slot or the pool.
     stopping: Option<Scope>,
+    index: usize,
+    /// True once the mailbox knows that the slot is ready.
+    announced: bool,
 }
 
 /// The extent of a stop that the outcome of a job asks for.
@@ -60,24 +59,53 @@ impl Slot {
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
         let (inbox, work) = mpsc::channel(1);
-        let (engine, mailbox) = (Arc::clone(engine), Arc::clone(mailbox));
-        let workers = engine.spec.all_fresh();
-        tasks.spawn(Self { index, engine, mailbox, workers, stopping: None }.run(work));
+        let slot = Self {
+            engine: Arc::clone(engine),
+            mailbox: Arc::clone(mailbox),
+            workers: SlotWorkers::new(Arc::clone(&engine.spec), index),
+            current: None,
+            stopping: None,
+            index,
+            announced: false,
+        };
+        tasks.spawn(slot.run(work));
         inbox
     }
 
-    /// Runs work until the pool drops the sender, or a job stops the slot.
+    /// Runs work until the pool drops the sender, or a job stops the slot. User code is guarded
+    /// where it is called; should a panic come through all the same, the job of the slot fails, and
+    /// the slot goes on with new workers.
     async fn run(mut self, mut work: mpsc::Receiver<Work>) {
-        if !self.init_all(closed(&work)).await {
+        while let Err(panic) = guarded(|| Box::pin(self.serve(&mut work))).await {
+            tracing::error!(
+                queue = %self.engine.spec.queue, slot = self.index, panic,
+                "a slot panicked and is restarted"
+            );
+            self.workers.spoil_all();
+            if let Some(work) = self.current.take() {
+                let key = (work.claim.lane, work.claim.entry.clone());
+                let ending = Ending::Failed(Failure::new(Cause::Panic, panic), Verdict::Policy);
+                let settlement = self.engine.unstarted(work, ending);
+                self.mailbox.push_event(SlotEvent::Finished(self.index, key, Some(settlement)));
+            }
+        }
+    }
+
+    async fn serve(&mut self, work: &mut mpsc::Receiver<Work>) {
+        if !self.workers.fill(closed(work)).await {
             return;
         }
         let mailbox = Arc::clone(&self.mailbox);
-        mailbox.push_event(SlotEvent::Idle(self.index));
-        while let Some(first) = self.next(&mut work).await {
+        if !std::mem::replace(&mut self.announced, true) {
+            mailbox.push_event(SlotEvent::Idle(self.index));
+        }
+        while let Some(first) = self.next(work).await {
             let (mut next, mut in_a_row) = (Some(first), 0);
             while let Some(job) = next {
                 let key = (job.claim.lane, job.claim.entry.clone());
-                let settlement = report_waiting(self.attempt(job), &mailbox).await;
+                self.current = Some(job);
+                let settlement = report_waiting(self.attempt(), &mailbox).await;
+                self.current = None;
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
@@ -107,53 +135,44 @@ impl Slot {
                 }
             }
         }
-        for worker in &mut self.workers {
-            if let Err(panic) = guarded(worker.stop()).await {
-                tracing::error!(
-                    queue = %self.engine.spec.queue, slot = self.index, panic, "handle_stop panicked"
-                );
-            }
-        }
+        self.workers.stop().await;
     }
 
     /// Returns the next job; `None` when the sender was dropped. After `hibernate_after` without a
     /// job, the workers hibernate.
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
-        if let Some(idle) = self.engine.spec.hibernate_after.filter(|_| !self.workers.is_empty()) {
+        let idle = self.engine.spec.hibernate_after;
+        if let Some(idle) = idle.filter(|_| !self.workers.are_hibernating()) {
             match tokio::time::timeout(idle, work.recv()).await {
                 Ok(next) => return next,
-                Err(_) => self.hibernate().await,
+                Err(_) => self.workers.hibernate().await,
             }
         }
         work.recv().await
     }
 
-    async fn hibernate(&mut self) {
-        for mut worker in std::mem::take(&mut self.workers) {
-            if let Err(panic) = guarded(worker.hibernate()).await {
-                tracing::error!(
-                    queue = %self.engine.spec.queue, slot = self.index, panic, "handle_hibernate panicked"
-                );
+    /// Runs the current job until its settlement is decided: more than once when it is to run again
+    /// at once. Returns `None` when the node has lost the job meanwhile.
+    async fn attempt(&mut self) -> Option<Settlement> {
+        let mut cx = self.current.as_ref()?.cx.clone();
+        let (policy, mut counters) = {
+            let claim = &self.current.as_ref()?.claim;
+            (self.engine.spec.policy(&claim.envelope), claim.counters.clone())
+        };
+        if !self.workers.are_ready() {
+            let interrupted = cx.clone();
+            if !self.workers.fill(async move { interrupted.cancelled().await }).await {
+                let ending = given_up(cx.interruption()?)?;
+                return self.current.take().map(|work| self.engine.unstarted(work, ending));
             }
         }
-    }
-
-    /// Runs the job until its settlement is decided: more than once when it is to run again at
-    /// once. Returns `None` when the node has lost the job meanwhile.
-    async fn attempt(&mut self, work: Work) -> Option<Settlement> {
-        if self.workers.is_empty() && !self.wake(&work.cx).await {
-            let ending = given_up(work.cx.interruption()?)?;
-            return Some(self.engine.unstarted(work, ending));
-        }
-        let Work { claim, mut cx, owner, history } = work;
-        let policy = self.engine.spec.policy(&claim.envelope);
-        let mut counters = claim.counters.clone();
         loop {
             emit(cx.partition(), JobEvent::Started(&cx));
-            let ending = self.run_once(&claim, &policy, &cx).await?;
+            let ending = self.run_once(&policy, &cx).await?;
             emit(cx.partition(), JobEvent::Ended(&cx, &ending));
             let transition = self.engine.decide(&policy, &counters, ending);
             let Transition::RunAgain(next) = transition else {
+                let Work { claim, owner, history, .. } = self.current.take()?;
                 let settlement = Settlement::new(claim, owner, history, transition);
                 let effects = cx.take_effects();
                 let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
@@ -161,26 +180,27 @@ impl Slot {
                 let cancelled = cx.interruption() == Some(Interruption::Cancelled);
                 return Some(if cancelled { settlement.carefully() } else { settlement });
             };
-            cx = cx.next_attempt(next.failures + 1, policy.timeout);
+            cx = cx.next_attempt(next.failures.saturating_add(1), policy.timeout);
             counters = next;
+            // A job that fails at once would otherwise leave the thread to no other task.
+            tokio::task::yield_now().await;
         }
     }
 
     /// Runs one attempt; when it fails, asks the worker's `handle_error` for a verdict.
-    async fn run_once(
-        &mut self,
-        claim: &poolder_core::Claim,
-        policy: &Policy,
-        cx: &Context,
-    ) -> Option<Ending> {
-        let spec = Arc::clone(&self.engine.spec);
-        let Some(at) = spec.kinds.get(claim.envelope.kind()).copied() else {
+    async fn run_once(&mut self, policy: &Policy, cx: &Context) -> Option<Ending> {
+        if let Some(why) = cx.interruption() {
+            return given_up(why);
+        }
+        let spec = &self.engine.spec;
+        let raw = self.current.as_ref()?.claim.envelope.raw_job();
+        let Some(at) = spec.kinds.get(raw.kind).copied() else {
             return Some(Ending::UnknownKind);
         };
-        let raw = claim.envelope.raw_job();
-        let next = Next { chain: &spec.chain, worker: self.workers[at].as_mut(), raw };
+        let worker = self.workers.get(at)?;
+        let next = Next { chain: &spec.chain, worker, raw };
         let attempt = async {
-            match guarded(next.run(cx.clone())).await {
+            match guarded(|| next.boxed(cx.clone())).await {
                 Ok(Ok(Outcome::Callbacks(callbacks))) => {
                     let called = spec.sinks.call(spec.queue.as_str(), &callbacks).await;
                     Ok(called.map(|()| Outcome::Done))
@@ -188,34 +208,50 @@ impl Slot {
                 other => other,
             }
         };
-        let error = tokio::select! {
+        let mut half_way = false;
+        let ended = tokio::select! {
             biased;
             result = attempt => match result {
-                Ok(Ok(outcome)) => return Some(Ending::Outcome(self.note(outcome))),
-                Ok(Err(error)) => error,
+                Ok(result) => result,
                 Err(panic) => {
-                    self.replace(at).await;
-                    Failure::new(Cause::Panic, panic).into()
+                    half_way = true;
+                    Err(Failure::new(Cause::Panic, panic).into())
                 }
             },
             () = past(cx.deadline()) => {
+                half_way = true;
                 let limit = policy.timeout.unwrap_or_default();
-                Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into()
+                Err(Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into())
             }
-            why = interrupted(cx) => return given_up(why),
+            why = interrupted(cx) => {
+                self.workers.spoil(at);
+                return given_up(why);
+            }
+        };
+        if half_way {
+            self.workers.spoil(at);
+        }
+        let error = match ended {
+            Ok(outcome) => return Some(Ending::Outcome(self.note(outcome))),
+            Err(error) => error,
         };
         if let Some(why) = cx.interruption() {
             // The handler failed after it was interrupted. This is no failure of the job.
+            discard(error);
             return given_up(why);
         }
         let failure = failure_of(&error);
-        let judge = self.workers[at].judge(raw, cx.clone(), &error);
-        let verdict = match guarded(judge).await {
+        let verdict = tokio::select! {
+            biased;
+            verdict = self.workers.judge(at, raw, cx, &error) => Ok(verdict),
+            why = interrupted(cx) => Err(why),
+        };
+        discard(error);
+        let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(panic) => {
-                tracing::error!(job = %cx.id(), kind = cx.kind(), panic, "handle_error panicked");
-                self.replace(at).await;
-                poolder_core::Verdict::Policy
+            Err(why) => {
+                self.workers.spoil(at);
+                return given_up(why);
             }
         };
         emit(cx.partition(), JobEvent::Failed(cx, &failure, verdict));
@@ -230,60 +266,6 @@ impl Slot {
             _ => {}
         }
         outcome
-    }
-
-    /// Creates and initializes workers after hibernation; false when the job was interrupted
-    /// meanwhile.
-    async fn wake(&mut self, cx: &Context) -> bool {
-        self.workers = self.engine.spec.all_fresh();
-        let cx = cx.clone();
-        let awake = self.init_all(async move { cx.cancelled().await }).await;
-        if !awake {
-            self.workers.clear();
-        }
-        awake
-    }
-
-    /// Calls `handle_init` of every worker. A failing call is repeated, first after 500 ms, then
-    /// after twice the wait each time, up to 30 s. Returns false when `unwanted` ends before all
-    /// calls have succeeded.
-    async fn init_all(&mut self, unwanted: impl Future<Output = ()>) -> bool {
-        tokio::pin!(unwanted);
-        for at in 0..self.workers.len() {
-            let mut waits = Pauses::new(FIRST_INIT_WAIT, LONGEST_INIT_WAIT);
-            while let Err(error) = self.init(at).await {
-                let wait = waits.after_failure();
-                tracing::error!(
-                    queue = %self.engine.spec.queue, slot = self.index, error, retry_in = ?wait,
-                    "handle_init failed, the slot takes no job yet"
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = &mut unwanted => return false,
-                }
-            }
-        }
-        true
-    }
-
-    async fn init(&mut self, at: usize) -> Result<(), String> {
-        match guarded(self.workers[at].init()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(panic) => Err(panic),
-        }
-    }
-
-    /// Replaces a panicked worker, whose state may be inconsistent, with a fresh one. An error of
-    /// its `handle_init` is only logged.
-    async fn replace(&mut self, at: usize) {
-        self.workers[at] = self.engine.spec.fresh(at);
-        if let Err(error) = self.init(at).await {
-            tracing::error!(
-                queue = %self.engine.spec.queue, slot = self.index, error,
-                "handle_init failed after a panic"
-            );
-        }
     }
 }
 
@@ -329,6 +311,6 @@ fn given_up(why: Interruption) -> Option<Ending> {
 fn failure_of(error: &BoxError) -> Failure {
     match error.downcast_ref::<Failure>() {
         Some(failure) => failure.clone(),
-        None => Failure::new(Cause::Error, error.to_string()),
+        None => Failure::new(Cause::Error, text_of(error.as_ref())),
     }
 }

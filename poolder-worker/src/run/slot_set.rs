@@ -93,8 +93,10 @@ impl SlotSet {
         inbox.try_send(work).err().map(mpsc::error::TrySendError::into_inner)
     }
 
-    pub(crate) async fn announce_ready(&mut self) {
-        self.engine.spec.announce_ready().await;
+    /// Calls `handle_pool_ready`, in a task beside the slots.
+    pub(crate) fn announce_ready(&mut self) {
+        let engine = Arc::clone(&self.engine);
+        self.tasks.spawn(async move { engine.spec.announce_ready().await });
     }
 
     /// Closes the slots' channels and waits for the slots to end. Returns false when a slot did not

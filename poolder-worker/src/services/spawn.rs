@@ -66,7 +66,7 @@ fn until<F: Future<Output = ()> + Send + 'static>(
 
 /// Runs a service, and runs it again when it panics.
 async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
-    while let Err(panic) = guarded(service()).await {
+    while let Err(panic) = guarded(|| Box::pin(service())).await {
         tracing::error!(service = name, panic, "a service panicked and is restarted");
         tokio::time::sleep(RESTART).await;
     }

@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::wait_queue::Piece;
-use crate::run::guard::guarded;
+use crate::run::guard::{GuardedDrop, caught, discard, guarded};
 
 /// The reason why a piece of work has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interrupted {
-    /// The work panicked, with this message.
+    /// The work panicked, with this message. It ends with the place of the panic where that is known.
     Panicked(String),
     /// The work was cancelled, or its tasker was stopped.
     Cancelled,
@@ -76,7 +76,9 @@ pub(super) struct Recorder<T> {
 impl<T> Recorder<T> {
     pub(super) fn record(self, result: Result<T, Interrupted>) {
         // The caller may have dropped the execution.
-        let _ = self.result.send(result);
+        if let Err(unwanted) = self.result.send(result) {
+            discard(unwanted);
+        }
     }
 }
 
@@ -96,12 +98,14 @@ where
     T: Send + 'static,
     D: FnOnce(Recorder<T>, Result<F::Output, Interrupted>) + Send + 'static,
 {
+    // Guarded from here on, since work may be dropped before it has started.
+    let future = guarded(|| Box::pin(future));
     Box::pin(async move {
         let cancellation = recorder.cancellation.clone();
         let result = tokio::select! {
             biased;
             () = cancellation.cancelled() => Err(Interrupted::Cancelled),
-            result = guarded(future) => result.map_err(Interrupted::Panicked),
+            result = future => result.map_err(Interrupted::Panicked),
         };
         done(recorder, result);
     })
@@ -113,20 +117,18 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    let closure = GuardedDrop::new(closure);
     Box::pin(async move {
         let cancellation = recorder.cancellation.clone();
         if cancellation.is_cancelled() {
             return recorder.record(Err(Interrupted::Cancelled));
         }
-        let run = async move { closure() };
-        let runtime = tokio::runtime::Handle::current();
-        // As for futures, the guard turns a panic into its message.
-        let mut ended = tokio::task::spawn_blocking(move || runtime.block_on(guarded(run)));
+        let mut ended = tokio::task::spawn_blocking(move || closure.take().map(caught));
         tokio::select! {
             biased;
             result = &mut ended => recorder.record(match result {
-                Ok(result) => result.map_err(Interrupted::Panicked),
-                Err(_) => Err(Interrupted::Cancelled),
+                Ok(Some(result)) => result.map_err(Interrupted::Panicked),
+                Ok(None) | Err(_) => Err(Interrupted::Cancelled),
             }),
             () = cancellation.cancelled() => {
                 recorder.record(Err(Interrupted::Cancelled));

@@ -25,6 +25,8 @@ pub use execution::{Execution, Interrupted};
 use execution::{blocking, pair, steady};
 use wait_queue::{Piece, WaitQueue};
 
+use crate::run::panic_place;
+
 /// The behaviour for new work while the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
@@ -235,6 +237,7 @@ impl TaskerBuilder {
                 "tasker {name:?}: limit {limit} and queue {queue} must both be 1 or more"
             )));
         }
+        panic_place::install();
         Ok(Tasker { queue: WaitQueue::new(name, limit, queue, hibernate_after), when_full })
     }
 }

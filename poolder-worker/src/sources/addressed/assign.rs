@@ -40,11 +40,12 @@ pub(crate) async fn run(
             view: None,
             holders: HashMap::new(),
             tasks: JoinSet::new(),
+            callbacks: JoinSet::new(),
             ready: Arc::default(),
             announced: false,
             clean: true,
         };
-        match guarded(assigner.run()).await {
+        match guarded(|| Box::pin(assigner.run())).await {
             Ok(clean) => return clean,
             // The panic also ended the slot holders. Their leases still belong to this node, and
             // are acquired again.
@@ -68,6 +69,8 @@ struct SlotAssigner {
     /// The slots that this node holds or shall hold.
     holders: HashMap<u16, watch::Sender<Leave>>,
     tasks: JoinSet<(u16, bool)>,
+    /// The call of `handle_pool_ready`.
+    callbacks: JoinSet<()>,
     /// The number of slots whose `handle_init` has succeeded.
     ready: Arc<AtomicUsize>,
     announced: bool,
@@ -146,7 +149,8 @@ impl SlotAssigner {
         // `handle_pool_ready` is called once, when the slots of this process are ready.
         if !self.announced && !mine.is_empty() && self.ready.load(Ordering::Relaxed) >= mine.len() {
             self.announced = true;
-            self.spec.announce_ready().await;
+            let spec = Arc::clone(&self.spec);
+            self.callbacks.spawn(async move { spec.announce_ready().await });
         }
     }
 

@@ -49,10 +49,10 @@ impl ClaimLoop {
     /// running jobs are interrupted.
     pub(super) async fn run(mut self) -> SlotSet {
         loop {
-            self.claimer.collect().await;
+            self.claimer.collect();
             if self.claimer.should_delay_settling() {
                 tokio::task::yield_now().await;
-                self.claimer.collect().await;
+                self.claimer.collect();
             }
             let name = self.claimer.setup.identity.borrow_and_update().name.clone();
             if name != self.name {

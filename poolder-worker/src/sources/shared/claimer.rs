@@ -99,7 +99,7 @@ impl Claimer {
     }
 
     /// Processes the events of the slots.
-    pub(super) async fn collect(&mut self) {
+    pub(super) fn collect(&mut self) {
         let target = *self.setup.target.borrow_and_update();
         if self.setup.slots.follow(target) {
             self.free.retain(|slot| self.setup.slots.is_open(*slot));
@@ -112,7 +112,7 @@ impl Claimer {
                     }
                     self.ready += 1;
                     if self.ready == self.setup.slots.first_size() {
-                        self.setup.slots.announce_ready().await;
+                        self.setup.slots.announce_ready();
                     }
                 }
                 SlotEvent::Finished(slot, key, settlement) => {
