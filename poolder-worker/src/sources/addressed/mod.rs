@@ -7,6 +7,7 @@
 //! | `holder` | holds a slot: acquires it, serves it, releases it |
 //! | `serve` | claims, runs and settles jobs, one at a time |
 //! | `progress` | remembers which jobs are claimed and done, and which must be settled before the next starts |
+//! | `settle` | applies settlements under the lease |
 //! | `run_job` | runs one job, interrupts it, cancels it |
 //! | `acquire` | acquires and releases the lease of a slot |
 //! | `rescue` | takes back the jobs that the last holder left |
@@ -19,4 +20,5 @@ mod progress;
 mod rescue;
 mod run_job;
 mod serve;
+mod settle;
 mod slot_context;

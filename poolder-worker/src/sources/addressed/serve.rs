@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{
-    PollRequest, PoolView, Report, RetryPlacement, Settled, Settlement, SlotLease, SlotPoll,
-    SlotWait,
+    PollRequest, PoolView, Report, RetryPlacement, Settlement, SlotLease, SlotPoll, SlotWait,
 };
 use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::policy::dispatch::Mode;
@@ -15,8 +14,7 @@ use tokio::time::Instant;
 use super::progress::{OrderGuarantee, SlotProgress};
 use super::run_job::run_job;
 use super::slot_context::{HoldEnd, SlotContext};
-use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE, request_pauses};
-use crate::run::events::answered;
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::run::single_slot::SingleSlot;
 
 /// How often the slot polls while other slots drain.
@@ -26,9 +24,9 @@ const RESIZE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
 /// Serves a slot under a lease.
 pub(super) struct SlotService<'a> {
-    slot: &'a mut SlotContext,
+    pub(super) slot: &'a mut SlotContext,
     runner: &'a SingleSlot,
-    lease: &'a SlotLease,
+    pub(super) lease: &'a SlotLease,
     progress: SlotProgress,
 }
 
@@ -212,42 +210,6 @@ impl<'a> SlotService<'a> {
         let (engine, origin) = (&self.slot.engine, self.slot.origin(self.lease));
         settlements.extend(engine.settle_held(origin, unstarted, |_| Ending::Released));
         self.settle(settlements).await
-    }
-
-    /// Applies settlements, and repeats those that failed until the server has answered all of
-    /// them.
-    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
-        let leased =
-            |it: Settlement| it.under_lease(self.lease, self.slot.engine.spec.retry_placement);
-        let mut batch: Vec<Settlement> = settlements.into_iter().map(leased).collect();
-        let broker = self.slot.node.client.broker().clone();
-        let mut pauses = request_pauses();
-        while !batch.is_empty() {
-            let answers = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
-            let mut failed = None;
-            // A settlement that changed nothing was settled before and its reply was lost, or
-            // another node holds the slot, which the next poll will show.
-            let mut answers = answers.into_iter();
-            batch.retain(|settlement| {
-                let Some(answer) = answers.next() else { return true };
-                answered(&self.slot.partition, settlement, &answer);
-                let Settled::Failed(error) = answer else { return false };
-                failed = Some(error);
-                true
-            });
-            if let Some(error) = failed {
-                if self.slot.is_lost(self.lease) {
-                    return Err(HoldEnd::Lost);
-                }
-                let pause = pauses.after_failure();
-                tracing::warn!(
-                    slot = %self.slot.partition, %error, jobs = batch.len(), retry_in = ?pause,
-                    "jobs could not be settled yet"
-                );
-                tokio::time::sleep(pause).await;
-            }
-        }
-        Ok(())
     }
 
     /// Waits until an entry comes, or the time of a wait is over.
