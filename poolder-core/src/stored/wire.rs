@@ -78,6 +78,12 @@ impl ClaimedRange {
 }
 
 impl Claim {
+    /// Creates the claim of an entry that was written by Poolder.
+    #[must_use]
+    pub fn new(lane: Lane, entry: EntryId, envelope: Envelope, counters: Counters) -> Self {
+        Self { lane, entry, envelope, counters, plain: None, range: None }
+    }
+
     /// Returns the id of the job.
     #[must_use]
     pub fn job_id(&self) -> JobId {
@@ -125,7 +131,7 @@ pub enum Entry {
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
-            Entry::Job(Claim { lane, entry, envelope, counters, plain, range: None })
+            Entry::Job(Claim { plain, ..Claim::new(lane, entry, envelope, counters) })
         }
         Err(error) => Entry::Undecodable(Undecodable {
             lane,

@@ -5,8 +5,13 @@
 //! |---|---|
 //! | `assign` | decides which slots this node shall hold, by rendezvous hashing over the nodes that serve the pool |
 //! | `holder` | holds a slot: acquires it, serves it, releases it |
-//! | `serve` | claims, runs and settles jobs, one at a time |
-//! | `progress` | remembers which jobs are claimed and done, and which must be settled before the next starts |
+//! | `serve` | takes the steps of a slot: claims, runs and settles jobs, one at a time |
+//! | `step` | lists the steps, and the facts that decide the next one |
+//! | `progress` | decides the next step; asks neither the server nor a clock |
+//! | `pending` | remembers which jobs are claimed and done, and which must be settled before the next starts |
+//! | `pacing` | says how many jobs a poll claims, and how long to pause after a failed one |
+//! | `known_lanes` | remembers the last ids of the lanes, and whether this node may hold unknown entries |
+//! | `drain_reports` | says when to report the progress of a slot after a resize |
 //! | `settle` | applies settlements under the lease |
 //! | `run_job` | runs one job, interrupts it, cancels it |
 //! | `acquire` | acquires and releases the lease of a slot |
@@ -15,10 +20,15 @@
 
 mod acquire;
 pub(crate) mod assign;
+mod drain_reports;
 mod holder;
+mod known_lanes;
+mod pacing;
+mod pending;
 mod progress;
 mod rescue;
 mod run_job;
 mod serve;
 mod settle;
 mod slot_context;
+mod step;

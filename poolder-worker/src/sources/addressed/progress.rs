@@ -1,171 +1,196 @@
-//! The state that the service of a slot keeps between polls: the entries that it has claimed, and
-//! those that it has yet to settle.
+//! The state machine of a slot: decides the next step from the results of the steps before. It
+//! neither reads a clock nor asks the server.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use poolder_core::broker::{PollRequest, SlotWait};
-use poolder_core::policy::Pauses;
-use poolder_core::{Claim, Entry, EntryId, Lane};
+use poolder_core::broker::{PollRequest, Report, RetryPlacement, Settlement, SlotPoll};
+use poolder_core::policy::dispatch::Mode;
 use tokio::time::Instant;
 
-use crate::process::limits::request_pauses;
+use super::drain_reports::DrainReports;
+use super::known_lanes::KnownLanes;
+use super::pacing::Pacing;
+use super::pending::{OrderGuarantee, Pending};
+use super::slot_context::HoldEnd;
+use super::step::{SlotFacts, SlotStep};
+use crate::process::limits::LONGEST_PAUSE;
 
-/// Only jobs faster than this are claimed several at a time. The completions of such jobs wait no
-/// longer than this to be settled together.
-const QUICK: Duration = Duration::from_millis(2);
+/// How often the slot polls while other slots drain.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Which jobs of a slot must not start before the completion of an earlier job is settled.
+/// The reason why the last poll claimed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OrderGuarantee {
-    /// No jobs.
-    Unordered,
-    /// Jobs of the same key.
-    PerKey,
-    /// All jobs.
-    Strict,
+enum Standstill {
+    /// The job at the front waits this long for its next attempt.
+    Hold(Duration),
+    /// Other slots have yet to run the jobs from before the last resize.
+    Resize,
+    /// The lanes are empty.
+    Empty,
 }
 
+/// The state of a slot between its steps.
+#[derive(Debug)]
 pub(super) struct SlotProgress {
-    order: OrderGuarantee,
-    /// Claimed entries, which are run one by one. More than one only while jobs take next to no
-    /// time.
-    pub(super) claimed: VecDeque<Entry>,
-    /// Entries that are done, but not settled yet.
-    pub(super) done: Vec<EntryId>,
-    pub(super) lane: Lane,
-    /// The keys of the jobs that are done, where the order of keys counts.
-    keys: Vec<u64>,
-    /// When the last poll was answered.
-    pub(super) polled_at: Instant,
-    /// How many jobs the last poll could claim.
-    batch: usize,
-    /// True when the jobs that were claimed last took next to no time.
-    quick: bool,
-    /// True after a lost reply: this node may hold entries that it does not know.
-    pub(super) look: bool,
-    /// The last ids of the front and the normal lane, as long as all entries added since the server
-    /// reported them were claimed here.
-    last: Option<[EntryId; 2]>,
-    pub(super) pauses: Pauses,
-    pub(super) wait: Option<SlotWait>,
-    /// The pool's generation, and since when it is known here.
-    pub(super) generation: (u64, Instant),
-    /// True once the slot was reported as drained in this generation.
-    pub(super) drained: bool,
-    /// True when the last check found no job in `due`.
-    pub(super) nothing_due: bool,
-    /// True once the slot was reported as retired in this generation.
-    pub(super) retired: bool,
+    pending: Pending,
+    pacing: Pacing,
+    lanes: KnownLanes,
+    reports: DrainReports,
+    /// The reason why the last poll claimed nothing, until the slot has acted on it.
+    standstill: Option<Standstill>,
+    /// True once the server has replied that operators have stopped the slot.
+    stopped: bool,
+    /// True once the server has replied that this node no longer holds the slot.
+    lost: bool,
 }
 
 impl SlotProgress {
-    pub(super) fn new(order: OrderGuarantee) -> Self {
+    pub(super) fn new(mode: Mode, placement: RetryPlacement, now: Instant) -> Self {
+        let order = OrderGuarantee::of(mode, placement);
+        let most = if order == OrderGuarantee::Strict { 1 } else { PollRequest::MAX_JOBS };
         Self {
-            order,
-            claimed: VecDeque::new(),
-            done: vec![],
-            lane: Lane::Normal,
-            keys: vec![],
-            polled_at: Instant::now(),
-            batch: 0,
-            quick: false,
-            look: false,
-            last: None,
-            pauses: request_pauses(),
-            wait: None,
-            generation: (0, Instant::now()),
-            drained: false,
-            nothing_due: false,
-            retired: false,
+            pending: Pending::new(order, placement),
+            pacing: Pacing::new(most, now),
+            lanes: KnownLanes::default(),
+            reports: DrainReports::new(now),
+            standstill: None,
+            stopped: false,
+            lost: false,
         }
     }
 
-    /// Returns how many jobs to claim: twice as many as before, at most [`PollRequest::MAX_JOBS`],
-    /// while jobs take next to no time, otherwise one.
-    pub(super) fn next_batch(&mut self) -> usize {
-        self.batch = match self.quick && self.order != OrderGuarantee::Strict {
-            true => (self.batch * 2).clamp(1, PollRequest::MAX_JOBS),
-            false => 1,
-        };
-        self.batch
-    }
-
-    /// Returns the next entry, unless entries that are done must be settled first: otherwise a
-    /// crash could run an earlier job of the same key again after this job has started.
-    pub(super) fn next(&mut self) -> Option<Entry> {
-        match self.claimed.front() {
-            Some(Entry::Job(claim)) if self.waits(claim) => None,
-            _ => self.claimed.pop_front(),
+    /// Returns the next step. Report its result before the next call.
+    pub(super) fn next(&mut self, facts: &SlotFacts) -> SlotStep {
+        if self.lost || facts.lost {
+            return SlotStep::End(HoldEnd::Lost);
         }
-    }
-
-    fn waits(&self, claim: &Claim) -> bool {
-        match self.order {
-            OrderGuarantee::Unordered => false,
-            OrderGuarantee::PerKey => {
-                !self.keys.is_empty() && self.keys.contains(&claim.envelope.key())
+        if self.reports.follow(facts) {
+            self.standstill = None;
+        }
+        if let Some(pause) = self.pacing.take_pause() {
+            return SlotStep::Pause(pause);
+        }
+        let leaving = facts.leaving || facts.stopped || self.stopped;
+        let may_start = facts.permitted && !leaving;
+        if let Some(step) = self.pending.next(may_start, self.pacing.is_quick()) {
+            return step;
+        }
+        if may_start {
+            return self.next_claim(facts);
+        }
+        let (done, _) = self.pending.done();
+        match (done.is_empty(), leaving) {
+            (false, _) => SlotStep::Poll { claim: 0 },
+            (true, true) if facts.stopped => SlotStep::End(HoldEnd::Stopped),
+            // A slot that operators have stopped is left, so that it is free when they start it
+            // again.
+            (true, true) => SlotStep::End(HoldEnd::Left),
+            (true, false) => {
+                self.stand_still(None);
+                SlotStep::Pause(LONGEST_PAUSE)
             }
-            OrderGuarantee::Strict => !self.done.is_empty(),
         }
     }
 
-    /// Returns the key to note when this job is done; `None` when the order of keys does not count.
-    pub(super) fn key(&self, claim: &Claim) -> Option<u64> {
-        (self.order == OrderGuarantee::PerKey).then(|| claim.envelope.key())
-    }
-
-    /// Notes that a job is done; it is settled later.
-    pub(super) fn note_done(&mut self, lane: Lane, entry: EntryId, key: Option<u64>) {
-        // All entries of one poll come from one lane.
-        self.lane = lane;
-        self.done.push(entry);
-        self.keys.extend(key);
-        self.quick = self.polled_at.elapsed() < QUICK;
-    }
-
-    /// Notes that the entries that were done are settled.
-    pub(super) fn settled(&mut self) {
-        self.done.clear();
-        self.keys.clear();
-        self.polled_at = Instant::now();
-    }
-
-    /// Returns true while the entries that are done may wait for more to be settled with.
-    pub(super) fn goes_on(&self) -> bool {
-        let early = self.done.len() < PollRequest::MAX_JOBS && self.quick;
-        !self.claimed.is_empty() && (self.done.is_empty() || early)
-    }
-
-    /// Records newly claimed entries. They are contiguous: no older entry of this lane is
-    /// unclaimed.
-    pub(super) fn note_claimed(&mut self, entries: Vec<Entry>) {
-        if let (Some(last), Some(newest)) = (&mut self.last, entries.last()) {
-            let (lane, id) = match newest {
-                Entry::Job(claim) => (claim.lane, &claim.entry),
-                Entry::Undecodable(found) => (found.lane, &found.entry),
-            };
-            last[usize::from(lane != Lane::Front)] = EntryId::clone(id);
+    /// Returns the next step of a slot that holds no claimed entry and may claim.
+    fn next_claim(&mut self, facts: &SlotFacts) -> SlotStep {
+        let Some(standstill) = self.standstill else {
+            return SlotStep::Poll { claim: self.pacing.next_batch() };
+        };
+        let report = match standstill {
+            Standstill::Hold(_) => None,
+            Standstill::Resize => self.reports.next(facts, false),
+            Standstill::Empty => self.reports.next(facts, true),
+        };
+        if let Some(report) = report {
+            return report;
         }
-        (self.claimed, self.quick) = (entries.into(), false);
-    }
-
-    /// Returns true when the server need not report the last ids.
-    pub(super) fn knows_last(&self) -> bool {
-        self.last.is_some() && !self.look
-    }
-
-    /// Notes that the lanes are empty. Returns the last ids of the lanes, after which new entries
-    /// come.
-    pub(super) fn empty(&mut self, last_ids: Option<[EntryId; 2]>) -> [EntryId; 2] {
-        if last_ids.is_some() {
-            self.last = last_ids;
+        self.standstill = None;
+        match standstill {
+            Standstill::Hold(time) => SlotStep::Pause(time),
+            Standstill::Resize => SlotStep::Pause(DRAIN_INTERVAL),
+            Standstill::Empty => SlotStep::Wait(self.lanes.last()),
         }
-        self.last.clone().unwrap_or_else(|| ["0-0".into(), "0-0".into()])
     }
 
-    /// Notes that the contents of the lanes are no longer known.
-    pub(super) fn doubt(&mut self) {
-        (self.look, self.last) = (true, None);
+    /// Returns the request of [`SlotStep::Poll`].
+    pub(super) fn request(&self, claim: usize) -> PollRequest<'_> {
+        let ((complete, lane), (generation, open)) =
+            (self.pending.done(), self.reports.generation());
+        let (look, known) = (self.lanes.look(), self.lanes.knows_last());
+        PollRequest { complete, lane, claim, look, generation, open, known }
+    }
+
+    /// Returns when the last poll was answered.
+    pub(super) fn polled_at(&self) -> Instant {
+        self.pacing.polled_at()
+    }
+
+    /// Records the reply to [`SlotStep::Poll`].
+    pub(super) fn polled(&mut self, claim: usize, reply: SlotPoll, now: Instant) {
+        self.pending.settled();
+        self.pacing.answered(now);
+        if claim > 0 && !matches!(reply, SlotPoll::Found(_)) {
+            self.lanes.found_all();
+        }
+        let standstill = match reply {
+            SlotPoll::Hold(time) => Some(Standstill::Hold(time)),
+            SlotPoll::Wait => Some(Standstill::Resize),
+            SlotPoll::Empty(last) => {
+                self.lanes.empty(last);
+                Some(Standstill::Empty)
+            }
+            SlotPoll::Claimed(entries) | SlotPoll::Found(entries) => {
+                self.lanes.claimed(&entries);
+                self.pacing.claimed();
+                self.pending.claimed(entries);
+                None
+            }
+            SlotPoll::Idle => None,
+            SlotPoll::Stopped => {
+                self.stopped = true;
+                None
+            }
+            SlotPoll::Lost => {
+                self.lost = true;
+                None
+            }
+        };
+        self.stand_still(standstill);
+    }
+
+    /// Records that [`SlotStep::Poll`] failed, or its reply was lost. Returns the pause before the next
+    /// poll.
+    pub(super) fn poll_failed(&mut self) -> Duration {
+        self.lanes.doubt();
+        self.stand_still(None);
+        self.pacing.failed()
+    }
+
+    /// Records the end of [`SlotStep::Run`]: the settlement of the entry.
+    pub(super) fn ran(&mut self, settlement: Settlement, now: Instant) {
+        if self.pending.ended(settlement) {
+            self.pacing.completed(now);
+        }
+    }
+
+    /// Records that the server has accepted a [`SlotStep::Report`].
+    pub(super) fn reported(&mut self, report: Report) {
+        self.reports.reported(report);
+    }
+
+    /// Records the result of [`SlotStep::CountDue`]; false also when the server did not answer.
+    pub(super) fn counted(&mut self, nothing_due: bool) {
+        if self.reports.counted(nothing_due) {
+            self.standstill = None;
+        }
+    }
+
+    fn stand_still(&mut self, reason: Option<Standstill>) {
+        self.standstill = reason;
+        self.reports.polled(reason == Some(Standstill::Empty));
     }
 }
+
+#[cfg(test)]
+mod tests;
