@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::job::Error;
+use crate::job::{Error, LONGEST};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// waits between them.
 ///
 /// A policy that differs from the default is stored with the job, so that any node can settle a job
-/// whose code it does not have.
+/// whose code it does not have. Durations of more than ten years count as ten years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -173,7 +173,7 @@ impl Backoff {
 }
 
 fn spread(wait: Duration, jitter: f64) -> Duration {
-    wait.mul_f64(1.0 + 0.1 * jitter.clamp(-1.0, 1.0))
+    wait.min(LONGEST).mul_f64(1.0 + 0.1 * jitter.clamp(-1.0, 1.0))
 }
 
 #[cfg(test)]
@@ -204,6 +204,13 @@ mod tests {
         let list = Backoff::List(vec![s(1), s(5)]);
         assert_eq!([1, 2, 3].map(|n| seconds(&list, n)), [1, 5, 5]);
         assert_eq!(Backoff::Fixed(s(7)).delay(3, 1.0), s(7));
+    }
+
+    #[test]
+    fn the_longest_wait_can_be_varied() {
+        let most = Duration::MAX;
+        let backoff = Backoff::Exponential { base: most, cap: most };
+        assert!(backoff.delay(u32::MAX, 1.0) <= LONGEST.mul_f64(1.1));
     }
 
     #[test]

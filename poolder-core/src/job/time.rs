@@ -46,8 +46,8 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => Self(clamped_millis(after)),
-            Err(before) => Self(-clamped_millis(before.duration())),
+            Ok(after) => Self(millis(after)),
+            Err(before) => Self(-millis(before.duration())),
         }
     }
 }
@@ -63,7 +63,7 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(clamped_millis(later)))
+        Self(self.0.saturating_add(millis(later)))
     }
 }
 
@@ -71,7 +71,7 @@ impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, earlier: Duration) -> Self {
-        Self(self.0.saturating_sub(clamped_millis(earlier)))
+        Self(self.0.saturating_sub(millis(earlier)))
     }
 }
 
@@ -81,8 +81,39 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Returns the milliseconds of a duration, limited to `i64::MAX` (292 million years), the largest
-/// number that Redis takes.
+/// The longest duration that is stored, sent to the server or believed when it is read: ten years of
+/// 365 days. A longer one counts as ten years, so that a time computed from it never overflows.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// Returns the milliseconds of a duration, at most those of [`LONGEST`].
 pub(crate) fn clamped_millis(duration: Duration) -> i64 {
+    millis(duration.min(LONGEST))
+}
+
+/// Returns the duration of a stored number of milliseconds, at most [`LONGEST`].
+pub(crate) fn clamped_duration(millis: u64) -> Duration {
+    Duration::from_millis(millis).min(LONGEST)
+}
+
+/// Returns the milliseconds of a duration, at most `i64::MAX` (292 million years). A time since 1970
+/// is longer than [`LONGEST`].
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_years_are_the_longest_duration_but_not_the_latest_time() {
+        let ten_years = 315_360_000_000;
+        assert_eq!(clamped_millis(Duration::MAX), ten_years);
+        assert_eq!(clamped_duration(u64::MAX), LONGEST);
+        assert_eq!(clamped_millis(clamped_duration(ten_years.unsigned_abs())), ten_years);
+        assert_eq!(clamped_millis(Duration::from_millis(7)), 7);
+        let late = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(Timestamp::from(SystemTime::from(late)), late);
+        assert_eq!((late + Duration::MAX).millis(), i64::MAX);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::job::{Timestamp, clamped_millis};
+use crate::job::{LONGEST, Timestamp};
 use crate::schedule::spec::{Missed, Schedule};
 
 /// The most ticks that are collected in one step of `newest`. The shortest interval of
@@ -41,7 +41,7 @@ impl Schedule {
     ) -> TickPlan {
         let delay = self.delay(spread);
         // A tick is due when the schedule's delay has passed since its time.
-        let horizon = Timestamp::from_millis(now.millis().saturating_sub(clamped_millis(delay)));
+        let horizon = now - delay;
         let next = |last| self.next(origin, last).map(|tick| tick + delay);
         let Some(latest) = self.latest(origin, last, horizon) else {
             return TickPlan { run: vec![], last, missed: 0, next: next(last) };
@@ -50,8 +50,8 @@ impl Schedule {
             Missed::Skip if horizon.since(latest) > Missed::GRACE => vec![],
             Missed::Skip | Missed::One => vec![latest],
             Missed::All { most, within } => {
-                let oldest = horizon.millis().saturating_sub(clamped_millis(within));
-                let after = last.max(Timestamp::from_millis(oldest.saturating_sub(1)));
+                let oldest = horizon - within;
+                let after = last.max(Timestamp::from_millis(oldest.millis().saturating_sub(1)));
                 self.newest(origin, after, horizon, most as usize)
             }
         };
@@ -72,8 +72,7 @@ impl Schedule {
         spread: f64,
     ) -> impl Iterator<Item = Timestamp> {
         let delay = self.delay(spread);
-        let mut last =
-            Some(Timestamp::from_millis(after.millis().saturating_sub(clamped_millis(delay))));
+        let mut last = Some(after - delay);
         std::iter::from_fn(move || {
             last = self.next(origin, last?);
             last.map(|tick| tick + delay)
@@ -81,7 +80,7 @@ impl Schedule {
     }
 
     fn delay(&self, spread: f64) -> Duration {
-        let delay = self.jitter.mul_f64(spread.clamp(0.0, 1.0));
+        let delay = self.jitter.min(LONGEST).mul_f64(spread.clamp(0.0, 1.0));
         // Ticks have whole milliseconds.
         Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
     }

@@ -8,12 +8,11 @@
 //! The state is text, because only scripts write it.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::job::{Error, JobId, Lane, Timestamp, clamped_millis};
+use crate::job::{Error, JobId, Lane, Timestamp, clamped_duration, clamped_millis};
 use crate::schedule::spec::{Missed, Overlap, Schedule};
 use crate::stored::Envelope;
 
@@ -154,7 +153,7 @@ impl Record {
             lane: lane.ok_or_else(|| corrupt(&"its lane is unknown"))?,
             missed: stored.missed,
             overlap: stored.overlap,
-            jitter: Duration::from_millis(stored.jitter.max(0).unsigned_abs()),
+            jitter: clamped_duration(stored.jitter.max(0).unsigned_abs()),
             start: stored.start.map(Timestamp::from_millis),
             end: stored.end.map(Timestamp::from_millis),
         };
@@ -224,6 +223,8 @@ impl StoredState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::job::{Format, Policy};
 
     fn record() -> Record {

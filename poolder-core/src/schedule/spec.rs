@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder_cron::{MAX_SPAN, Timing, Zone};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Error, Lane, Timestamp, check_name, clamped_millis};
+use crate::job::{Error, Lane, Timestamp, check_name};
 use crate::stored::Envelope;
 
 /// A recurring job. The queue is that under which the schedule is stored; the policy is part of the
@@ -153,7 +153,7 @@ impl Schedule {
             let start = start.millis();
             // The origin itself is not a tick, but the start is one.
             if let Timing::Every(interval) = self.timing {
-                origin = start.saturating_sub(clamped_millis(interval));
+                origin = (Timestamp::from_millis(start) - interval).millis();
             }
             after = after.max(start.saturating_sub(1));
         }

@@ -11,23 +11,22 @@
 //! ...            payload
 //! ```
 //! Only settings that differ from the defaults are written as options, so that most jobs have none.
+//! Options of later versions are kept, byte for byte, by every change of an envelope.
 
 mod change;
+mod options;
 
 use std::ops::Range;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, RawJob, check_kind};
 
-use crate::job::{
-    Backoff, Error, Format, JobId, MAX_PAYLOAD, Policy, RawJob, Tick, check_kind, clamped_millis,
-};
+use options::MAX_OPTIONS;
+pub(crate) use options::Options;
 
 const LAYOUT: u8 = 1;
 const HAS_OPTIONS: u8 = 1;
 const IS_JSON: u8 = 2;
 const FIXED: usize = 19;
-const MAX_OPTIONS: usize = 4096;
 
 /// The stored form of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,58 +38,12 @@ pub struct Envelope {
     options: Option<Box<Options>>,
 }
 
-/// The settings of a job besides its kind and payload. `None` stands for the default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Options {
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    version: Option<u16>,
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
-    backoff: Option<StoredBackoff>,
-    /// The timeout in milliseconds; 0 for no timeout.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<u64>,
-    /// The time for retries after the first failure, in milliseconds.
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
-    retry_for: Option<u64>,
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    crashes: Option<u32>,
-    /// The retention of the completion record in milliseconds; `None` writes none.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    completion_kept: Option<u64>,
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    tick: Option<Tick>,
-    /// `Some(true)` when a caller waits for the reply.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    call: Option<bool>,
-    /// The hash of the key by which the slot of the job was picked; `None` when the key is the
-    /// payload.
-    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
-    key: Option<u64>,
-}
-
-/// A backoff in milliseconds. The default backoff is never stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum StoredBackoff {
-    #[serde(rename = "e")]
-    Exponential(u64, u64),
-    #[serde(rename = "l")]
-    Linear(u64, u64),
-    #[serde(rename = "f")]
-    Fixed(u64),
-    #[serde(rename = "s")]
-    List(Vec<u64>),
-    #[serde(rename = "p")]
-    Polynomial,
-}
-
 impl Envelope {
     /// Builds the stored form of a job; `write` appends the payload.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal kind or policy, [`Error::is_too_large`] for a payload
-    /// above [`MAX_PAYLOAD`], and any error of `write`.
+    /// [`Error::is_invalid`] for an illegal kind or policy and for options above 4,096 bytes,
+    /// [`Error::is_too_large`] for a payload above [`MAX_PAYLOAD`], and any error of `write`.
     pub fn build(
         id: JobId,
         kind: &str,
@@ -110,15 +63,7 @@ impl Envelope {
         if format == Format::Json {
             raw[1] |= IS_JSON;
         }
-        let stored = options != Options::default();
-        if stored {
-            raw[1] |= HAS_OPTIONS;
-            let bytes = rmp_serde::to_vec_named(&options)
-                .map_err(|error| Error::codec(format!("the options cannot be stored: {error}")))?;
-            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            raw.extend(length.to_be_bytes());
-            raw.extend(bytes);
-        }
+        let stored = options.append(kind, &mut raw)?;
         let payload = raw.len();
         write(&mut raw)?;
         let size = raw.len() - payload;
@@ -177,10 +122,8 @@ impl Envelope {
                 .get(payload + 2..payload + 2 + length)
                 .ok_or_else(|| corrupt("its options are cut short"))?;
             payload += 2 + length;
-            let mut reader = rmp_serde::Deserializer::new(stored);
-            reader.set_max_depth(8);
-            let read = Options::deserialize(&mut reader)
-                .map_err(|error| corrupt(&format!("its options: {error}")))?;
+            let read =
+                Options::read(stored).map_err(|error| corrupt(&format!("its options: {error}")))?;
             options = Some(Box::new(read));
         }
         Ok(Self { id: JobId::from_bytes(id), kind, payload, options, raw: std::mem::take(raw) })
@@ -222,6 +165,14 @@ impl Envelope {
         self.options.as_ref().and_then(|options| options.version).unwrap_or(1)
     }
 
+    /// Returns the first option that a node must understand to run the job, and that this version
+    /// does not know: its name begins with an upper-case letter. A node hands such a job back
+    /// uncounted, as it does with a job of an unknown kind. `None` for a job that any node may run.
+    #[must_use]
+    pub fn unknown_requirement(&self) -> Option<&str> {
+        self.options.as_ref()?.requirement()
+    }
+
     /// Returns the policy of the job; the default policy when the stored one is not allowed.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -235,68 +186,12 @@ impl Envelope {
     }
 }
 
-impl Options {
-    pub(crate) fn of(version: u16, policy: &Policy) -> Self {
-        let usual = Policy::default();
-        let millis = |duration: Duration| clamped_millis(duration).unsigned_abs();
-        Self {
-            version: (version != 1).then_some(version),
-            attempts: (policy.attempts != usual.attempts).then_some(policy.attempts),
-            backoff: (policy.backoff != usual.backoff).then(|| match &policy.backoff {
-                Backoff::Polynomial => StoredBackoff::Polynomial,
-                Backoff::Exponential { base, cap } => {
-                    StoredBackoff::Exponential(millis(*base), millis(*cap))
-                }
-                Backoff::Linear { step, cap } => StoredBackoff::Linear(millis(*step), millis(*cap)),
-                Backoff::Fixed(wait) => StoredBackoff::Fixed(millis(*wait)),
-                Backoff::List(waits) => {
-                    StoredBackoff::List(waits.iter().map(|wait| millis(*wait)).collect())
-                }
-            }),
-            timeout: (policy.timeout != usual.timeout)
-                .then(|| policy.timeout.map_or(0, |timeout| millis(timeout).max(1))),
-            retry_for: policy.retry_for.map(millis),
-            crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
-            completion_kept: None,
-            tick: None,
-            call: None,
-            key: None,
-        }
-    }
-
-    pub(crate) fn policy(&self) -> Policy {
-        let usual = Policy::default();
-        let ms = Duration::from_millis;
-        let read = Policy {
-            attempts: self.attempts.unwrap_or(usual.attempts),
-            backoff: match self.backoff.clone() {
-                None | Some(StoredBackoff::Polynomial) => Backoff::Polynomial,
-                Some(StoredBackoff::Exponential(base, cap)) => {
-                    Backoff::Exponential { base: ms(base), cap: ms(cap) }
-                }
-                Some(StoredBackoff::Linear(step, cap)) => {
-                    Backoff::Linear { step: ms(step), cap: ms(cap) }
-                }
-                Some(StoredBackoff::Fixed(wait)) => Backoff::Fixed(ms(wait)),
-                Some(StoredBackoff::List(waits)) => {
-                    Backoff::List(waits.into_iter().map(ms).collect())
-                }
-            },
-            timeout: match self.timeout {
-                None => usual.timeout,
-                Some(0) => None,
-                Some(timeout) => Some(ms(timeout)),
-            },
-            retry_for: self.retry_for.map(ms),
-            crashes: self.crashes.unwrap_or(usual.crashes),
-        };
-        if read.check().is_ok() { read } else { usual }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::job::Backoff;
 
     fn build(kind: &str, version: u16, policy: &Policy, payload: &[u8]) -> Envelope {
         let write = |out: &mut Vec<u8>| {

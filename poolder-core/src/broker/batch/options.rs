@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::BatcherHome;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Format, JobId, Policy, clamped_millis};
+use crate::job::{Error, Format, JobId, Policy, clamped_duration, clamped_millis};
 use crate::stored::{Envelope, Options};
 
 /// The largest allowed limit; more entries need more batches.
@@ -120,7 +120,7 @@ impl BatchOptions {
         let stored: StoredOptions = serde_json::from_str(&text).map_err(|error| {
             Error::protocol(format!("the stored options of a batcher cannot be read: {error}"))
         })?;
-        let millis = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let millis = |ms: i64| clamped_duration(u64::try_from(ms).unwrap_or(0));
         let options = Self {
             limit: stored.limit,
             timeout: stored.timeout_ms.map(millis),

@@ -1,11 +1,14 @@
 //! Changes of envelopes: for a caller that waits for the end or the reply, for a key, for an
-//! operator's edit, and for the ticks of a schedule.
+//! operator's edit, and for the ticks of a schedule. Every change keeps the options that this version
+//! does not know.
 
 use std::time::Duration;
 
-use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_millis};
+use crate::job::{
+    Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_duration, clamped_millis,
+};
 use crate::policy::dispatch::hash;
-use crate::stored::envelope::{Envelope, FIXED, HAS_OPTIONS, IS_JSON, Options};
+use crate::stored::envelope::{Envelope, FIXED, IS_JSON, Options};
 
 /// The position of the job id in the stored form.
 const ID: std::ops::Range<usize> = 2..18;
@@ -15,7 +18,7 @@ impl Envelope {
     /// the job.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when the options of the job cannot be stored.
+    /// [`Error::is_invalid`] when the options of the job then take more than 4,096 bytes.
     pub fn calling(self) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.call = Some(true);
@@ -31,7 +34,7 @@ impl Envelope {
     /// Sets the hash of the key by which the slot of the job is picked.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when the options of the job cannot be stored.
+    /// [`Error::is_invalid`] when the options of the job then take more than 4,096 bytes.
     pub fn keyed(self, key: u64) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.key = Some(key);
@@ -49,7 +52,8 @@ impl Envelope {
     /// Requests a completion record, which is written however the job ends and kept for this time.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a time below 1 ms.
+    /// [`Error::is_invalid`] for a time below 1 ms, and when the options of the job then take more
+    /// than 4,096 bytes.
     pub fn keeping_completion(self, kept: Duration) -> Result<Self, Error> {
         let kept = clamped_millis(kept).unsigned_abs();
         if kept == 0 {
@@ -79,20 +83,18 @@ impl Envelope {
     /// Copies the job with another policy.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a policy that is not allowed.
+    /// [`Error::is_invalid`] for a policy that is not allowed, and when the options of the job then
+    /// take more than 4,096 bytes.
     pub fn with_policy(&self, policy: &Policy) -> Result<Self, Error> {
         policy.check()?;
-        let old = self.options.as_deref().cloned().unwrap_or_default();
-        let new = Options::of(self.version(), policy);
-        let Options { completion_kept, tick, call, key, .. } = old;
-        let options = Options { completion_kept, tick, call, key, ..new };
+        let options = self.options.as_deref().cloned().unwrap_or_default().with_policy(policy);
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
     /// Copies the job under another id, for the tick of a schedule.
     ///
     /// # Errors
-    /// [`Error::is_codec`] when the tick cannot be serialized.
+    /// [`Error::is_invalid`] when the options of the job then take more than 4,096 bytes.
     pub(crate) fn for_tick(&self, id: JobId, tick: Tick) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.tick = Some(tick);
@@ -110,7 +112,7 @@ impl Envelope {
     /// Returns the retention of the completion record; `None` when none is written.
     #[must_use]
     pub fn completion_kept(&self) -> Option<Duration> {
-        self.options.as_ref().and_then(|options| options.completion_kept).map(Duration::from_millis)
+        self.options.as_ref().and_then(|options| options.completion_kept).map(clamped_duration)
     }
 
     fn is_json(&self) -> bool {
@@ -122,14 +124,7 @@ impl Envelope {
         raw.extend(&self.raw[..FIXED]);
         raw.extend(&self.raw[self.kind.clone()]);
         raw[1] = if json { IS_JSON } else { 0 };
-        let stored = options != Options::default();
-        if stored {
-            raw[1] |= HAS_OPTIONS;
-            let bytes = rmp_serde::to_vec_named(&options)
-                .map_err(|error| Error::codec(format!("the options cannot be stored: {error}")))?;
-            raw.extend(u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
-            raw.extend(bytes);
-        }
+        let stored = options.append(self.kind(), &mut raw).map_err(|it| it.with_job(self.id))?;
         let start = raw.len();
         raw.extend(payload);
         Ok(Self {
@@ -146,6 +141,7 @@ impl Envelope {
 mod tests {
     use super::*;
     use crate::job::Timestamp;
+    use crate::stored::envelope::options::tests::with_entries;
 
     fn job(policy: &Policy) -> Envelope {
         let write = |out: &mut Vec<u8>| {
@@ -207,5 +203,45 @@ mod tests {
         assert_eq!(read.raw_job().payload, br#"{"u":8}"#);
         let huge = vec![0; MAX_PAYLOAD + 1];
         assert!(edited.with_payload(Format::Json, &huge).is_err_and(|e| e.is_too_large()));
+    }
+
+    #[test]
+    fn every_change_keeps_options_of_a_later_version() {
+        // Wide forms, which this version would write shorter, and a map, bytes and an extension.
+        let entries: [&[u8]; 3] =
+            [b"\xd9\x02zz\xcd\0\x07", b"\xa1Z\x81\xa1h\xc4\x01x", b"\xa1y\xd4\x05\x09"];
+        let unknown = entries.concat();
+        let old = with_entries(&Policy::default().attempts(3), &entries);
+        let tick = Tick::new("nightly", Timestamp::from_millis(5), true);
+        let changed = [
+            old.clone().calling(),
+            old.clone().keyed(7),
+            old.clone().keeping_completion(Duration::from_secs(9)),
+            old.with_payload(Format::Json, b"{}"),
+            old.with_policy(&Policy::default()),
+            old.for_tick(JobId::generate(), tick),
+        ];
+        for new in changed.map(Result::unwrap) {
+            let read = Envelope::parse(new.as_bytes().to_vec()).unwrap();
+            assert_eq!(read, new);
+            assert!(new.as_bytes()[..new.payload].ends_with(&unknown), "{new:?}");
+            assert_eq!(new.unknown_requirement(), Some("Z"));
+        }
+    }
+
+    #[test]
+    fn options_above_the_cap_are_refused_with_size_and_advice() {
+        let large = [&b"\xa1h\xda\x0f\xf5"[..], &[b'x'; 0xff5]].concat();
+        let full = with_entries(&Policy::default(), &[&large]);
+        let tick = Tick::new(&"n".repeat(128), Timestamp::from_millis(5), true);
+        for error in [
+            full.for_tick(JobId::generate(), tick).unwrap_err(),
+            full.with_policy(&Policy::default().attempts(3).no_timeout()).unwrap_err(),
+            full.keyed(u64::MAX).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(error.is_invalid() && text.contains("the most is 4096"), "{text}");
+            assert!(text.contains("the option \"h\" alone takes 4090"), "{text}");
+        }
     }
 }

@@ -1,0 +1,329 @@
+//! The options of an envelope: the settings of a job besides its kind and payload.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::packed::{Form, Items, MAX_DEPTH, Unknown};
+use crate::job::{Backoff, Error, Policy, Tick, clamped_duration, clamped_millis};
+use crate::stored::envelope::HAS_OPTIONS;
+
+/// The most bytes that the options of a job take, when they are written and when they are read.
+pub(crate) const MAX_OPTIONS: usize = 4096;
+
+/// The options that this version knows: the name of each, and its meaning for an error.
+pub(crate) const KNOWN: [(&str, &str); 10] = [
+    ("v", "the version"),
+    ("a", "the number of attempts"),
+    ("b", "the backoff"),
+    ("t", "the timeout"),
+    ("w", "the time for retries"),
+    ("c", "the number of crashes"),
+    ("e", "the retention of the completion record"),
+    ("s", "the tick of the schedule"),
+    ("r", "the call"),
+    ("k", "the key"),
+];
+
+/// The settings of a job besides its kind and payload. `None` stands for the default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Options {
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<u16>,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    backoff: Option<StoredBackoff>,
+    /// The timeout in milliseconds; 0 for no timeout.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    timeout: Option<u64>,
+    /// The time for retries after the first failure, in milliseconds.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    retry_for: Option<u64>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    crashes: Option<u32>,
+    /// The retention of the completion record in milliseconds; `None` writes none.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub(super) completion_kept: Option<u64>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub(super) tick: Option<Tick>,
+    /// `Some(true)` when a caller waits for the reply.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(super) call: Option<bool>,
+    /// The hash of the key by which the slot of the job was picked; `None` when the key is the
+    /// payload.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<u64>,
+    /// The entries of later versions.
+    #[serde(skip)]
+    unknown: Unknown,
+    /// The name of the first entry of `unknown` that a node must understand to run the job.
+    #[serde(skip)]
+    requirement: Option<String>,
+}
+
+/// A backoff in milliseconds. The default backoff is never stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum StoredBackoff {
+    #[serde(rename = "e")]
+    Exponential(u64, u64),
+    #[serde(rename = "l")]
+    Linear(u64, u64),
+    #[serde(rename = "f")]
+    Fixed(u64),
+    #[serde(rename = "s")]
+    List(Vec<u64>),
+    #[serde(rename = "p")]
+    Polynomial,
+}
+
+impl Options {
+    pub(crate) fn of(version: u16, policy: &Policy) -> Self {
+        let usual = Policy::default();
+        let millis = |duration: Duration| clamped_millis(duration).unsigned_abs();
+        Self {
+            version: (version != 1).then_some(version),
+            attempts: (policy.attempts != usual.attempts).then_some(policy.attempts),
+            backoff: (policy.backoff != usual.backoff).then(|| match &policy.backoff {
+                Backoff::Polynomial => StoredBackoff::Polynomial,
+                Backoff::Exponential { base, cap } => {
+                    StoredBackoff::Exponential(millis(*base), millis(*cap))
+                }
+                Backoff::Linear { step, cap } => StoredBackoff::Linear(millis(*step), millis(*cap)),
+                Backoff::Fixed(wait) => StoredBackoff::Fixed(millis(*wait)),
+                Backoff::List(waits) => {
+                    StoredBackoff::List(waits.iter().map(|wait| millis(*wait)).collect())
+                }
+            }),
+            timeout: (policy.timeout != usual.timeout)
+                .then(|| policy.timeout.map_or(0, |timeout| millis(timeout).max(1))),
+            retry_for: policy.retry_for.map(millis),
+            crashes: (policy.crashes != usual.crashes).then_some(policy.crashes),
+            ..Self::default()
+        }
+    }
+
+    /// Replaces the policy, and keeps everything else.
+    pub(super) fn with_policy(self, policy: &Policy) -> Self {
+        let Self { attempts, backoff, timeout, retry_for, crashes, .. } = Self::of(1, policy);
+        Self { attempts, backoff, timeout, retry_for, crashes, ..self }
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        let usual = Policy::default();
+        let ms = clamped_duration;
+        let read = Policy {
+            attempts: self.attempts.unwrap_or(usual.attempts),
+            backoff: match self.backoff.clone() {
+                None | Some(StoredBackoff::Polynomial) => Backoff::Polynomial,
+                Some(StoredBackoff::Exponential(base, cap)) => {
+                    Backoff::Exponential { base: ms(base), cap: ms(cap) }
+                }
+                Some(StoredBackoff::Linear(step, cap)) => {
+                    Backoff::Linear { step: ms(step), cap: ms(cap) }
+                }
+                Some(StoredBackoff::Fixed(wait)) => Backoff::Fixed(ms(wait)),
+                Some(StoredBackoff::List(waits)) => {
+                    Backoff::List(waits.into_iter().map(ms).collect())
+                }
+            },
+            timeout: match self.timeout {
+                None => usual.timeout,
+                Some(0) => None,
+                Some(timeout) => Some(ms(timeout)),
+            },
+            retry_for: self.retry_for.map(ms),
+            crashes: self.crashes.unwrap_or(usual.crashes),
+        };
+        if read.check().is_ok() { read } else { usual }
+    }
+
+    /// Returns the name of the first unknown option that a node must understand.
+    pub(super) fn requirement(&self) -> Option<&str> {
+        self.requirement.as_deref()
+    }
+
+    /// Appends the length and the bytes of the options to an envelope, and sets its flag. Options
+    /// that are all at their defaults are not stored; returns whether they are.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for more than [`MAX_OPTIONS`] bytes.
+    pub(super) fn append(&self, kind: &str, envelope: &mut Vec<u8>) -> Result<bool, Error> {
+        if *self == Self::default() {
+            return Ok(false);
+        }
+        let map = self.encode()?;
+        let length = u16::try_from(map.len()).unwrap_or(u16::MAX);
+        if map.len() > MAX_OPTIONS {
+            let (name, size) = largest(&map);
+            return Err(Error::invalid(format!(
+                "the options of the job of kind {kind:?} take {} bytes, the most is {MAX_OPTIONS}, \
+                 and {name} alone takes {size}: make it shorter, or put the data into the payload",
+                map.len()
+            )));
+        }
+        envelope[1] |= HAS_OPTIONS;
+        envelope.extend(length.to_be_bytes());
+        envelope.extend(map);
+        Ok(true)
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, Error> {
+        let fail = |error: &dyn std::fmt::Display| {
+            Error::codec(format!("the options cannot be stored: {error}"))
+        };
+        let known = rmp_serde::to_vec_named(self).map_err(|error| fail(&error))?;
+        if self.unknown.count == 0 {
+            return Ok(known);
+        }
+        let entries = Items::new(Form::Map, &known).map_err(|error| fail(&error))?;
+        let mut map = Vec::with_capacity(known.len() + self.unknown.bytes.len() + 2);
+        Form::Map.write_header(entries.left() / 2 + self.unknown.count, &mut map);
+        map.extend(entries.rest());
+        map.extend(&self.unknown.bytes);
+        Ok(map)
+    }
+
+    /// Reads a stored map of options.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when the bytes are not a map, when a key is not text, when a known entry
+    /// is of another type or occurs twice, and when a value is nested too deeply.
+    pub(super) fn read(map: &[u8]) -> Result<Self, Error> {
+        let mut entries = Items::new(Form::Map, map)?;
+        let mut reader = rmp_serde::Deserializer::new(map);
+        reader.set_max_depth(MAX_DEPTH);
+        let mut read =
+            Self::deserialize(&mut reader).map_err(|error| Error::codec(error.to_string()))?;
+        while entries.left() > 0 {
+            let (key, entry) = entries.entry()?;
+            if KNOWN.iter().any(|(known, _)| *known == key) {
+                continue;
+            }
+            if read.requirement.is_none() && key.starts_with(|c: char| c.is_ascii_uppercase()) {
+                read.requirement = Some(key.to_owned());
+            }
+            read.unknown.push(entry);
+        }
+        entries.end()?;
+        Ok(read)
+    }
+}
+
+/// Returns the description of the largest entry of a map of options, and its size in bytes.
+fn largest(map: &[u8]) -> (String, usize) {
+    let mut largest = (String::new(), 0);
+    let Ok(mut entries) = Items::new(Form::Map, map) else { return largest };
+    while let Ok((key, entry)) = entries.entry() {
+        if entry.len() > largest.1 {
+            let known = KNOWN.iter().find(|(known, _)| *known == key);
+            let name = known.map_or_else(|| format!("the option {key:?}"), |it| it.1.to_owned());
+            largest = (name, entry.len());
+        }
+    }
+    largest
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::job::{Format, JobId};
+    use crate::stored::Envelope;
+
+    /// Returns an envelope with the options of `policy` and these entries of a later version.
+    pub(crate) fn with_entries(policy: &Policy, entries: &[&[u8]]) -> Envelope {
+        let mut options = Options::of(1, policy);
+        entries.iter().for_each(|entry| options.unknown.push(entry));
+        let mut raw = [&[1, 0][..], &[7; 16], &[4], b"kind"].concat();
+        let map = options.encode().unwrap();
+        raw[1] |= HAS_OPTIONS;
+        raw.extend(u16::try_from(map.len()).unwrap().to_be_bytes());
+        raw.extend(map);
+        raw.extend(b"\x81\xa1u\x07");
+        Envelope::parse(raw).unwrap()
+    }
+
+    #[test]
+    fn known_names_are_those_that_are_written() {
+        let full = Options {
+            version: Some(2),
+            attempts: Some(1),
+            backoff: Some(StoredBackoff::Fixed(1)),
+            timeout: Some(1),
+            retry_for: Some(1),
+            crashes: Some(2),
+            completion_kept: Some(1),
+            tick: Some(Tick::new("n", crate::job::Timestamp::from_millis(1), true)),
+            call: Some(true),
+            key: Some(1),
+            ..Options::default()
+        };
+        let map = full.encode().unwrap();
+        let mut entries = Items::new(Form::Map, &map).unwrap();
+        let written: Vec<&str> = (0..KNOWN.len()).map(|_| entries.entry().unwrap().0).collect();
+        assert!(entries.end().is_ok());
+        assert_eq!(written, KNOWN.map(|(name, _)| name));
+        assert_eq!(Options::read(&map).unwrap(), full);
+    }
+
+    #[test]
+    fn an_option_that_begins_with_a_capital_must_be_understood() {
+        let of = |entries: &[&[u8]]| with_entries(&Policy::default(), entries);
+        assert_eq!(of(&[b"\xa2zz\x01"]).unknown_requirement(), None);
+        assert_eq!(
+            of(&[b"\xa2zz\x01", b"\xa1Z\xc0", b"\xa1U\x07"]).unknown_requirement(),
+            Some("Z")
+        );
+        assert_eq!(of(&[b"\xa1F\x91\x01"]).unknown_requirement(), Some("F"));
+    }
+
+    #[test]
+    fn options_that_are_no_map_of_named_settings_are_corrupt() {
+        let bad: [&[u8]; 8] = [
+            b"",
+            b"\x91\x01",
+            b"\x82\xa1a\x05\xa1a\x06",
+            b"\x81\x01\x05",
+            b"\x81\xc4\x01a\x05",
+            b"\x81\xa1a\x05\x00",
+            b"\xdf\xff\xff\xff\xff\xa1a\x05",
+            b"\x81\xa1z\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0",
+        ];
+        for map in bad {
+            assert!(Options::read(map).is_err_and(|error| error.is_codec()), "{map:?}");
+        }
+    }
+
+    #[test]
+    fn durations_that_another_writer_stored_are_ten_years_at_most() {
+        let most = clamped_millis(Duration::MAX).unsigned_abs();
+        let forged = Options {
+            backoff: Some(StoredBackoff::Exponential(u64::MAX, u64::MAX)),
+            timeout: Some(u64::MAX),
+            retry_for: Some(u64::MAX),
+            ..Options::default()
+        };
+        let ten_years = Duration::from_millis(most);
+        let policy = Policy::default()
+            .backoff(Backoff::Exponential { base: ten_years, cap: ten_years })
+            .timeout(ten_years)
+            .retry_for(ten_years);
+        assert_eq!(forged.policy(), policy);
+        let asked = Policy::default()
+            .backoff(Backoff::Exponential { base: Duration::MAX, cap: Duration::MAX })
+            .timeout(Duration::MAX)
+            .retry_for(Duration::MAX);
+        assert_eq!(Options::of(1, &asked).timeout, Some(most));
+        assert_eq!(Options::of(1, &asked).policy(), policy);
+    }
+
+    #[test]
+    fn the_longest_list_of_waits_fits() {
+        let policy = Policy::default().backoff(Backoff::List(vec![Duration::MAX; 64]));
+        assert!(policy.check().is_ok());
+        let write = |_: &mut Vec<u8>| Ok(());
+        let id = JobId::from_bytes([7; 16]);
+        let envelope = Envelope::build(id, "k", 9, &policy, Format::Json, write).unwrap();
+        assert!(envelope.as_bytes().len() < 700);
+    }
+}
