@@ -173,7 +173,8 @@ impl Backoff {
 }
 
 fn spread(wait: Duration, jitter: f64) -> Duration {
-    wait.min(LONGEST).mul_f64(1.0 + 0.1 * jitter.clamp(-1.0, 1.0))
+    let jitter = if jitter.is_nan() { 0.0 } else { jitter.clamp(-1.0, 1.0) };
+    wait.min(LONGEST).mul_f64(1.0 + 0.1 * jitter)
 }
 
 #[cfg(test)]
@@ -211,6 +212,7 @@ mod tests {
         let most = Duration::MAX;
         let backoff = Backoff::Exponential { base: most, cap: most };
         assert!(backoff.delay(u32::MAX, 1.0) <= LONGEST.mul_f64(1.1));
+        assert_eq!(backoff.delay(1, f64::NAN), LONGEST, "no jitter");
     }
 
     #[test]

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_millis(250);
 /// [`GRACE`], since no shutdown waits for it.
 const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
+/// How long `handle_hibernate` may go on when the next job has arrived.
+const HIBERNATE_GRACE: Duration = Duration::from_secs(1);
+
 /// A slot runs this many jobs in a row before it yields to other tasks. The runtime itself forces a
 /// yield after 128 steps of a task.
 const MAX_JOBS_IN_A_ROW: u32 = 16;
@@ -143,9 +146,24 @@ impl Slot {
     async fn next(&mut self, work: &mut mpsc::Receiver<Work>) -> Option<Work> {
         let idle = self.engine.spec.hibernate_after;
         if let Some(idle) = idle.filter(|_| !self.workers.are_hibernating()) {
-            match tokio::time::timeout(idle, work.recv()).await {
-                Ok(next) => return next,
-                Err(_) => self.workers.hibernate().await,
+            if let Ok(next) = tokio::time::timeout(idle, work.recv()).await {
+                return next;
+            }
+            let arrived = {
+                let hibernate = self.workers.hibernate();
+                tokio::pin!(hibernate);
+                tokio::select! {
+                    () = &mut hibernate => None,
+                    next = work.recv() => {
+                        // The job waits for the callbacks of all workers together.
+                        let _ = tokio::time::timeout(HIBERNATE_GRACE, hibernate).await;
+                        Some(next)
+                    }
+                }
+            };
+            self.workers.discard_all();
+            if let Some(next) = arrived {
+                return next;
             }
         }
         work.recv().await

@@ -137,6 +137,11 @@ impl SlotWorkers {
         self.workers.iter_mut().for_each(|entry| entry.spoiled = true);
     }
 
+    /// Drops all workers.
+    pub(super) fn discard_all(&mut self) {
+        self.workers.iter_mut().for_each(|entry| discard(std::mem::take(entry)));
+    }
+
     /// Calls `handle_hibernate` of each worker and drops it.
     pub(super) async fn hibernate(&mut self) {
         for at in 0..self.workers.len() {

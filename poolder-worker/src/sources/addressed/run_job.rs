@@ -106,7 +106,8 @@ async fn until_finished(
         match *slot.leave.borrow_and_update() {
             Leave::No => {}
             Leave::HandOver => {
-                deadline.get_or_insert(Instant::now() + slot.engine.spec.handover_timeout);
+                let longest = slot.engine.spec.handover_timeout;
+                deadline = deadline.or_else(|| Instant::now().checked_add(longest));
             }
             Leave::Drain => deadline = None,
             Leave::Now => cx.interrupt(Interruption::Shutdown),
