@@ -14,6 +14,7 @@ use super::context::{About, Context};
 use super::events::{JobEvent, emit};
 use super::mailbox::Work;
 use super::pool_spec::PoolSpec;
+use super::unknown_kinds::UnknownKinds;
 use crate::process::liveness::{Liveness, ServerClock};
 
 /// Runs the jobs of one pool in this process, whatever their source.
@@ -22,6 +23,7 @@ pub(crate) struct Engine {
     pub(crate) client: Client,
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
+    unknown_kinds: UnknownKinds,
 }
 
 /// The place from which entries come, and the right that this node has on them.
@@ -65,12 +67,28 @@ impl Origin<'_> {
 }
 
 impl Engine {
+    pub(crate) fn new(
+        spec: &Arc<PoolSpec>,
+        client: &Client,
+        clock: &Arc<ServerClock>,
+        liveness: &Arc<Liveness>,
+    ) -> Self {
+        Self {
+            spec: Arc::clone(spec),
+            client: client.clone(),
+            clock: Arc::clone(clock),
+            liveness: Arc::clone(liveness),
+            unknown_kinds: UnknownKinds::default(),
+        }
+    }
+
     /// Prepares a claimed job for a slot, or settles one that no worker here can run.
     pub(crate) fn admit(&self, origin: Origin<'_>, claim: Claim) -> Admission {
         if self.spec.can_run(&claim.envelope) {
             return Admission::Run(self.prepare(origin, claim));
         }
         emit(origin.partition, JobEvent::UnknownKind(&claim));
+        self.unknown_kinds.note(origin.partition, &claim.envelope);
         Admission::Settle(self.settle_unstarted(origin, claim, Ending::UnknownKind))
     }
 

@@ -7,7 +7,7 @@ use poolder_core::{Claim, Counters, Failure, JobId, Partition, Undecodable, Verd
 
 use super::context::Context;
 
-/// The log target of the events that every job has, at level `trace`.
+/// The log target of events that may be as many as jobs, at the levels `trace` and `debug`.
 const TARGET: &str = "poolder::job";
 
 /// An event in the life of a job on this node.
@@ -15,7 +15,8 @@ const TARGET: &str = "poolder::job";
 pub(crate) enum JobEvent<'a> {
     /// The job was claimed, and this node can run it.
     Claimed(&'a Claim),
-    /// The job was claimed, but no worker here runs its kind or version.
+    /// The job was claimed, but no worker here runs its kind or version. The engine also counts
+    /// these jobs and warns once a minute.
     UnknownKind(&'a Claim),
     /// The entry was claimed, but cannot be decoded. It is buried as it is.
     Undecodable(&'a Undecodable),
@@ -40,10 +41,9 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
             target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
             attempt = claim.attempt(), "claimed"
         ),
-        JobEvent::UnknownKind(claim) => tracing::error!(
-            %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
-            version = claim.envelope.version(),
-            "no worker here for this kind and version, the job waits for another node"
+        JobEvent::UnknownKind(claim) => tracing::debug!(
+            target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
+            version = claim.envelope.version(), "no worker here for this kind and version"
         ),
         JobEvent::Undecodable(found) => tracing::error!(
             %partition, entry = %found.entry, reason = %found.reason,

@@ -16,4 +16,5 @@ pub(crate) mod single_slot;
 pub(crate) mod slot;
 pub(crate) mod slot_set;
 mod slot_workers;
+mod unknown_kinds;
 pub(crate) mod worker;

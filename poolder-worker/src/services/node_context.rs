@@ -32,12 +32,7 @@ pub(crate) struct NodeContext {
 impl NodeContext {
     /// Returns the engine that runs the jobs of a pool in this node.
     pub(crate) fn engine(&self, spec: &Arc<PoolSpec>) -> Arc<Engine> {
-        Arc::new(Engine {
-            spec: Arc::clone(spec),
-            client: self.client.clone(),
-            clock: Arc::clone(&self.clock),
-            liveness: Arc::clone(&self.liveness),
-        })
+        Arc::new(Engine::new(spec, &self.client, &self.clock, &self.liveness))
     }
 
     /// Returns the context of the services of a partition of a pool. An `owned` partition is led

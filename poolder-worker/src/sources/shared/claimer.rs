@@ -14,6 +14,7 @@ use super::assign::assign;
 use super::held::HeldJobs;
 use super::lanes::Lanes;
 use super::settlements::PendingSettlements;
+use super::skipped::SkippedJobs;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
 use crate::run::context::Interruption;
@@ -48,6 +49,7 @@ pub(super) struct Claimer {
     pub(super) settlements: PendingSettlements,
     pub(super) lanes: Lanes,
     free: Vec<usize>,
+    skipped: SkippedJobs,
     /// The number of threads of the runtime.
     threads: usize,
     ready: usize,
@@ -61,6 +63,7 @@ impl Claimer {
             lanes: Lanes::default(),
             setup,
             free: vec![],
+            skipped: SkippedJobs::default(),
             threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
         }
@@ -80,7 +83,7 @@ impl Claimer {
             return 0;
         }
         let given = self.held.waiting() + self.setup.slots.mailbox.offered();
-        self.free.len().saturating_sub(given).min(MAX_CLAIM)
+        self.skipped.wanted(self.free.len().saturating_sub(given), MAX_CLAIM)
     }
 
     /// Returns true when a suspect could start at once.
@@ -141,8 +144,8 @@ impl Claimer {
         owner: &NodeName,
         history: Option<&Arc<str>>,
     ) {
-        let Self { setup, held, settlements, .. } = self;
-        let engine = &setup.engine;
+        let Self { setup, held, settlements, free, .. } = self;
+        let (engine, mut known, mut unknown) = (&setup.engine, 0, 0);
         let origin = Origin { partition: &setup.partition, owner, guard: Guard::Claim(history) };
         for found in claimed.undecodable {
             if held.hold_settled((found.lane, found.entry.clone())) {
@@ -161,13 +164,22 @@ impl Claimer {
                 Admission::Run(work) => {
                     held.hold(key, work.cx.clone(), commands.may_cancel(work.claim.job_id()));
                     held.wait(work);
+                    known += 1;
                 }
                 Admission::Settle(settlement) => {
                     held.hold_settled(key);
                     settlements.push(settlement);
+                    unknown += 1;
                 }
             }
         }
+        if self.skipped.went_beyond() && known > 0 {
+            // Jobs that were claimed beyond the free slots are for other nodes.
+            let room = free.len().saturating_sub(setup.slots.mailbox.offered());
+            let beyond = held.take_beyond(room);
+            self.settle_unstarted(beyond, &Ending::Released);
+        }
+        self.skipped.note(known, unknown, MAX_CLAIM);
     }
 
     /// Gives waiting jobs to free slots; a suspect only when no other suspect runs in this node.

@@ -85,6 +85,11 @@ impl HeldJobs {
         std::mem::take(&mut self.waiting)
     }
 
+    /// Takes the jobs that wait behind the first `room` ones.
+    pub(super) fn take_beyond(&mut self, room: usize) -> VecDeque<Work> {
+        self.waiting.split_off(room.min(self.waiting.len()))
+    }
+
     /// Puts jobs that have not started in front of those that wait.
     pub(super) fn put_back(&mut self, mut jobs: VecDeque<Work>) {
         jobs.append(&mut self.waiting);

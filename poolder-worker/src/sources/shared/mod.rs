@@ -13,6 +13,7 @@
 //! | `assign` | decides which waiting job goes to which free slot |
 //! | `settlements` | holds the settlements to send, and says when |
 //! | `lanes` | decides which lane to claim from |
+//! | `skipped` | claims more while claims bring only kinds that no worker here knows |
 
 mod assign;
 mod claim_loop;
@@ -23,3 +24,4 @@ mod held;
 mod lanes;
 pub(crate) mod serve;
 mod settlements;
+mod skipped;
