@@ -59,10 +59,10 @@ pub use poolder_core::broker::{
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure, Format,
-    Handle, Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place, Policy,
-    QueueName, RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict, Zone,
-    payload,
+    Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure,
+    Format, Handle, Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place,
+    Policy, QueueName, RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict,
+    Zone, payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, pool, scheduler};

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use poolder_core::policy::decide::{Ending, Transition, decide};
-use poolder_core::{Counters, Lane, Policy, Timestamp};
+use poolder_core::{Counters, Facts, Lane, Policy, Timestamp};
 
 use crate::guards::{Guard, Guards};
 
@@ -110,7 +110,12 @@ pub fn fate_of_crashed(crashes: u8) -> Fate {
         std::array::from_fn(|crashes| {
             let counters = counters_after(crashes);
             let ending = Ending::Crashed("a node".into());
-            match decide(&Policy::default(), &counters, ending, Timestamp::from_millis(0), 0.0) {
+            match decide(
+                &Policy::default(),
+                &counters,
+                ending,
+                Facts::at(Timestamp::from_millis(0)),
+            ) {
                 Transition::Ready { lane, counters, .. } => {
                     let crashes = u8::try_from(counters.crashes).unwrap_or(u8::MAX);
                     assert_eq!(lane == Lane::Suspect, is_suspect(crashes));

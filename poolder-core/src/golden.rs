@@ -4,11 +4,16 @@
 //! `POOLDER_WRITE_GOLDEN=1 cargo test -p poolder-core golden` rewrites the files. Use it only for
 //! an intended new form: a layout version added beside the old one, never in its place.
 
+mod old_reader;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{Backoff, Cause, Failure, Format, JobId, Lane, Policy, Timestamp};
-use crate::policy::Counters;
+use crate::job::{
+    Backoff, Cause, EntryId, Failure, Format, Handle, JobId, Lane, Place, Policy, QueueName,
+    Timestamp,
+};
+use crate::policy::{Counters, Facts};
 use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
 
 /// Returns the name of each file and the bytes that this version writes.
@@ -21,6 +26,10 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.json", json_envelope().as_bytes().to_vec()),
         ("counters.fresh", Counters::starting_in(Lane::Low).encode()),
         ("counters.full", full_counters().encode()),
+        ("counters.attempts", counters_with_attempts().encode()),
+        ("counters.later", later_counters().encode()),
+        ("envelope.later", later_envelope().as_bytes().to_vec()),
+        ("handles", handles().into_bytes()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
         ("dead.job", [death(false), head(Lane::Normal, &full_counters()), full].concat()),
@@ -61,13 +70,53 @@ fn json_envelope() -> Envelope {
     .unwrap()
 }
 
+/// Returns counters as a version wrote them that did not keep attempts.
 fn full_counters() -> Counters {
     let failure = Failure::new(Cause::Timeout, "took longer than 30s");
-    let mut counters = Counters::starting_in(Lane::High)
-        .failed(failure, Timestamp::from_millis(1_700_000_000_123))
-        .returned();
-    (counters.failures, counters.crashes, counters.deliveries) = (300, 2, 1 << 40);
-    counters
+    let high = u8::try_from(Lane::High.index()).unwrap();
+    let stored = (300, 2, 1_u64 << 40, 1_700_000_000_123_i64, high, Some(failure));
+    Counters::decode(&rmp_serde::to_vec(&stored).unwrap()).unwrap()
+}
+
+/// Returns the counters of a job that failed 16 times: its attempts are the first and last seven.
+fn counters_with_attempts() -> Counters {
+    (0..16).fold(full_counters(), |counters, number| {
+        let now = Timestamp::from_millis(1_700_000_000_200 + number);
+        let took = Duration::from_millis(90 + number.unsigned_abs());
+        let facts = Facts { now, took, node: "a1b2c3d4e5f6:17:0123456789ab", jitter: 0.0 };
+        counters.failed(Failure::new(Cause::Error, format!("user {number} not found")), facts)
+    })
+}
+
+/// Returns counters to which a later version added an entry of the map and an eighth element, and
+/// which have failed again since.
+fn later_counters() -> Counters {
+    let mut stored = full_counters().encode();
+    stored[0] = 0x98;
+    stored.extend(b"\x81\xa2zz\xcd\0\x07\x92\xc3\xa3new");
+    let facts = Facts::at(Timestamp::from_millis(1_700_000_000_456));
+    Counters::decode(&stored).unwrap().failed(Failure::new(Cause::Error, "no"), facts)
+}
+
+/// Returns an envelope to which a later version added options that may be ignored and one that must
+/// be understood.
+fn later_envelope() -> Envelope {
+    let mut raw = [&[1, 1][..], &[0xfe; 16], b"\x04mail"].concat();
+    let options = b"\x84\xa1a\x05\xa2zz\xcd\0\x07\xa1Z\x81\xa1n\xc4\x01x\xa1t\x00";
+    raw.extend(u16::try_from(options.len()).unwrap().to_be_bytes());
+    raw.extend(options);
+    Envelope::parse(raw).unwrap().with_payload(Format::Json, b"{\"user\":7}").unwrap()
+}
+
+/// Returns every form of a handle, one per line.
+fn handles() -> String {
+    let new = Handle::new(QueueName::new("a.b").unwrap(), JobId::from_bytes([0xfe; 16]));
+    let at = Timestamp::from_millis(1_700_000_000_123);
+    let entry: EntryId = "1700000000123-7".into();
+    let lanes = Lane::ALL.map(|lane| Some(Place::Entry(lane, entry.clone())));
+    let places = [None, Some(Place::Due(at)), Some(Place::Dead)].into_iter().chain(lanes);
+    let handles = places.map(|place| Handle { place, ..new.clone() });
+    handles.map(|handle| format!("{handle}\n")).collect()
 }
 
 fn death(raw: bool) -> Vec<u8> {
@@ -128,10 +177,20 @@ fn golden_files_are_read_as_what_they_were() {
 }
 
 #[test]
-fn counters_of_a_later_version_are_read_without_what_it_appended() {
-    let mut later = full_counters().encode();
-    assert_eq!(later[0], 0x96, "an array of six");
-    later[0] = 0x97;
-    later.extend(b"\x92\xc3\xa3new");
-    assert_eq!(Counters::decode(&later).unwrap(), full_counters());
+fn golden_files_of_later_versions_are_kept_whole() {
+    let frozen = |name: &str| std::fs::read(folder().join(format!("{name}.bin"))).unwrap();
+    let counters = Counters::decode(&frozen("counters.later")).unwrap();
+    assert_eq!((&counters, counters.failures), (&later_counters(), 301));
+    assert_eq!(counters.encode(), frozen("counters.later"));
+    let attempts = Counters::decode(&frozen("counters.attempts")).unwrap().attempts();
+    let numbers: Vec<i64> = attempts.iter().map(|it| it.at.millis() - 1_700_000_000_200).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15]);
+    assert!(attempts.iter().all(|it| it.fingerprint == attempts[0].fingerprint));
+    assert_eq!(attempts[0].node, "a1b2c3d4e5f6:17:01234567");
+    let envelope = Envelope::parse(frozen("envelope.later")).unwrap();
+    assert_eq!((envelope.policy().attempts, envelope.unknown_requirement()), (5, Some("Z")));
+    let text = String::from_utf8(frozen("handles")).unwrap();
+    for line in text.lines() {
+        assert_eq!(line.parse::<Handle>().unwrap().to_string(), line);
+    }
 }

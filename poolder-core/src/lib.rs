@@ -9,7 +9,7 @@
 //! | [`QueueName`], [`Lane`], [`Partition`] | the places where jobs wait |
 //! | [`Policy`], [`Backoff`] | the rules by which a failed job runs again |
 //! | [`Outcome`], [`Verdict`], [`Failure`] | the results of an attempt |
-//! | [`Envelope`], [`Counters`] | the stored form, and a job's history |
+//! | [`Envelope`], [`Counters`], [`Attempt`] | the stored form, and a job's history |
 //! | [`Handle`] | a job's id and the place to look for it |
 //! | [`Completion`] | the end of a job, recorded for a waiting caller |
 //! | [`view`] | queues and jobs as an operator sees them |
@@ -37,7 +37,7 @@ pub use job::{
     MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Tick, Timestamp,
     Verdict, batcher_of, check_kind, payload,
 };
-pub use policy::Counters;
+pub use policy::{Attempt, Counters, Facts};
 pub use poolder_cron::{Timing, Zone};
 pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
 pub use stored::{Claim, Completion, Entry, Envelope, Undecodable, variant};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
+use poolder::{Cause, Timestamp};
 
 use crate::child::{HELD, KILLER, Process, SLOW};
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -117,6 +118,11 @@ async fn a_job_that_kills_its_process_is_buried_alone() {
     assert_eq!(space.count("q", "buried").await, 1);
     let dead = space.dead("q").await.join("\n");
     assert!(dead.contains("(crash 3)"), "{dead:?}");
+    let page = space.client.inspect("q").unwrap().dead(None, 10).await.unwrap();
+    let attempts = page.jobs[0].attempts();
+    assert!(attempts.len() == 3 && attempts.iter().all(|it| it.cause == Cause::Crash));
+    assert!(attempts.iter().all(|it| it.at > Timestamp::from_millis(0) && !it.node.is_empty()));
+    assert_eq!(attempts[0].fingerprint, attempts[2].fingerprint, "whatever the node");
     assert_eq!(space.count("q", "completed").await, innocents);
 }
 

@@ -15,7 +15,7 @@ use poolder_core::broker::{
     Stored, When,
 };
 use poolder_core::policy::decide::{Ending, Return, Transition, Wait, decide};
-use poolder_core::{Claim, Counters, Entry, Envelope, Partition};
+use poolder_core::{Claim, Counters, Entry, Envelope, Facts, Partition};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -337,7 +337,8 @@ impl Machine {
                 };
                 let ending = Ending::Crashed(name.to_string());
                 let now = Timestamp::from_millis(0);
-                let fate = decide(&claim.envelope.policy(), &claim.counters, ending, now, 0.0);
+                let fate =
+                    decide(&claim.envelope.policy(), &claim.counters, ending, Facts::at(now));
                 let place = match &fate {
                     Transition::Ready { lane, .. } => Place::Lane(lane.index(), "rescued"),
                     Transition::Bury { .. } => Place::Dead,

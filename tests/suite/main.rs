@@ -34,3 +34,4 @@ mod ticks;
 #[cfg(feature = "tls")]
 mod tls;
 mod topologies;
+mod wire;

@@ -58,6 +58,16 @@ impl Form {
     }
 }
 
+/// An entry of a stored map.
+pub(crate) struct MapEntry<'a> {
+    /// The key, which must be text.
+    pub(crate) key: &'a str,
+    /// The bytes of the value.
+    pub(crate) value: &'a [u8],
+    /// The bytes of the key and the value.
+    pub(crate) bytes: &'a [u8],
+}
+
 /// Reads the items of a stored array or map one by one.
 pub(crate) struct Items<'a> {
     reader: Deserializer<ReadReader<&'a [u8]>>,
@@ -96,6 +106,11 @@ impl<'a> Items<'a> {
         T::deserialize(&mut self.reader).map_err(|error| Error::codec(error.to_string()))
     }
 
+    /// Reads the next item as a value; the default when no item is left.
+    pub(crate) fn take_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Error> {
+        if self.left == 0 { Ok(T::default()) } else { self.take() }
+    }
+
     /// Returns the bytes of the next item, and passes over it.
     pub(crate) fn skip(&mut self) -> Result<&'a [u8], Error> {
         let before = self.rest();
@@ -103,13 +118,12 @@ impl<'a> Items<'a> {
         Ok(&before[..before.len() - self.rest().len()])
     }
 
-    /// Reads the next entry of a map: its key, which must be text, and the bytes of the whole
-    /// entry.
-    pub(crate) fn entry(&mut self) -> Result<(&'a str, &'a [u8]), Error> {
+    /// Reads the next entry of a map.
+    pub(crate) fn entry(&mut self) -> Result<MapEntry<'a>, Error> {
         let before = self.rest();
         let key = text(self.skip()?).ok_or_else(|| Error::codec("a key is not text"))?;
-        self.skip()?;
-        Ok((key, &before[..before.len() - self.rest().len()]))
+        let value = self.skip()?;
+        Ok(MapEntry { key, value, bytes: &before[..before.len() - self.rest().len()] })
     }
 
     /// Checks that nothing is left.
@@ -190,8 +204,12 @@ mod tests {
 
     #[test]
     fn keys_are_text_and_nothing_may_be_cut_short_or_too_deep() {
-        let entry = |bytes: &'static [u8]| Items::new(Form::Map, bytes).unwrap().entry();
-        assert_eq!(entry(b"\x81\xa1a\x07").unwrap(), ("a", &b"\xa1a\x07"[..]));
+        let entry = |bytes: &'static [u8]| {
+            let entry = Items::new(Form::Map, bytes).unwrap().entry()?;
+            Ok::<_, Error>((entry.key, entry.value, entry.bytes))
+        };
+        assert_eq!(entry(b"\x81\xa1a\x07").unwrap(), ("a", &b"\x07"[..], &b"\xa1a\x07"[..]));
+        assert_eq!(entry(b"\x81\xd9\x01a\x07").unwrap().0, "a");
         for bad in [&b"\x81\x01\x07"[..], b"\x81\xc4\x01a\x07", b"\x81\xa1\xff\x07", b"\x81\xa1a"] {
             assert!(entry(bad).is_err_and(|error| error.is_codec()), "{bad:?}");
         }

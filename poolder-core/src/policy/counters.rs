@@ -1,12 +1,19 @@
 //! The counters of a job: its failures, crashes and deliveries. Counters are stored beside the
 //! envelope; a job enqueued straight into a lane has none until it is moved.
 
-use std::fmt;
+use serde::Serialize;
 
-use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserializer as _, Serialize};
-
+use crate::job::packed::{Form, Items};
 use crate::job::{Cause, Error, Failure, Lane, Timestamp};
+use crate::policy::attempt::{Attempt, Facts};
+use crate::policy::history::History;
+
+/// The number of elements that every version writes.
+const ELEMENTS: usize = 6;
+
+/// The most elements of an array with a header of one byte. The number of failures must be byte 5
+/// of a head, because `move.lua` reads it there.
+const MAX_ELEMENTS: usize = 15;
 
 /// The history of a job, in numbers. A job enqueued straight into a lane has no stored counters
 /// until it is moved.
@@ -24,6 +31,9 @@ pub struct Counters {
     home: u8,
     /// The last failure, shown to operators.
     pub last_failure: Option<Failure>,
+    /// The attempts so far, and the counters of later versions; `None` when there are none.
+    #[serde(skip)]
+    history: Option<Box<History>>,
 }
 
 impl Counters {
@@ -61,6 +71,13 @@ impl Counters {
         (self.first_failed != 0).then(|| Timestamp::from_millis(self.first_failed))
     }
 
+    /// Returns the attempts that failed or crashed, the first one first: the first seven and the last
+    /// seven. A revived job keeps them.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.history.as_ref().map(|history| history.attempts()).unwrap_or_default()
+    }
+
     /// Returns the reason for burying a job with this history: its last failure.
     #[must_use]
     pub(crate) fn reason(&self) -> Failure {
@@ -84,67 +101,68 @@ impl Counters {
 
     /// Returns the history after a failed attempt.
     #[must_use]
-    pub(crate) fn failed(&self, failure: Failure, now: Timestamp) -> Self {
+    pub(crate) fn failed(&self, failure: Failure, facts: Facts<'_>) -> Self {
         let mut next = self.clone();
         next.failures = next.failures.saturating_add(1);
         if next.first_failed == 0 {
-            next.first_failed = now.millis();
+            next.first_failed = facts.now.millis();
         }
-        next.last_failure = Some(failure);
+        next.note(failure, facts);
         next
     }
 
     /// Returns the history after the node that ran the job died.
     #[must_use]
-    pub(crate) fn crashed(&self, failure: Failure) -> Self {
+    pub(crate) fn crashed(&self, failure: Failure, facts: Facts<'_>) -> Self {
         let mut next = self.returned();
         next.crashes = next.crashes.saturating_add(1);
-        next.last_failure = Some(failure);
+        next.note(failure, facts);
         next
+    }
+
+    fn note(&mut self, failure: Failure, facts: Facts<'_>) {
+        self.history.get_or_insert_default().add(&Attempt::new(&failure, facts));
+        self.last_failure = Some(failure);
     }
 
     /// Returns the stored form: a MessagePack array, to which later versions may append.
     pub(crate) fn encode(&self) -> Vec<u8> {
         // Writing numbers and short strings into a Vec cannot fail.
-        rmp_serde::to_vec(self).unwrap_or_default()
+        let counters = rmp_serde::to_vec(self).unwrap_or_default();
+        let Some(history) = &self.history else { return counters };
+        let mut array = Vec::with_capacity(counters.len() + 128);
+        Form::Array.write_header(ELEMENTS + history.len(), &mut array);
+        array.extend(counters.get(1..).unwrap_or_default());
+        history.write(&mut array);
+        array
     }
 
-    /// Reads the stored form.
+    /// Reads the stored form. Elements that an earlier version did not write get their default;
+    /// those that a later version appended are kept.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = rmp_serde::Deserializer::new(bytes);
-        reader.set_max_depth(8);
-        let mut read = reader.deserialize_seq(CountersVisitor).map_err(|error| {
-            Error::codec(format!("the stored counters cannot be read: {error}"))
-        })?;
-        // Another writer may not have cut the message; cut, the counters fit their length field
-        // when they are written again.
-        read.last_failure = read.last_failure.map(|f| Failure::new(f.cause, f.message));
-        Ok(read)
-    }
-}
-
-/// Reads the array of any version: elements that an earlier version did not write get their
-/// default, elements that a later version appended are skipped.
-struct CountersVisitor;
-
-impl<'de> Visitor<'de> for CountersVisitor {
-    type Value = Counters;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of counters")
+        Self::read(bytes)
+            .map_err(|error| Error::codec(format!("the stored counters cannot be read: {error}")))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Counters, A::Error> {
-        let missing = |index| A::Error::invalid_length(index, &self);
-        let read = Counters {
-            failures: array.next_element()?.ok_or_else(|| missing(0))?,
-            crashes: array.next_element()?.ok_or_else(|| missing(1))?,
-            deliveries: array.next_element()?.ok_or_else(|| missing(2))?,
-            first_failed: array.next_element()?.unwrap_or_default(),
-            home: array.next_element()?.unwrap_or_default(),
-            last_failure: array.next_element()?.unwrap_or_default(),
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let mut items = Items::new(Form::Array, bytes)?;
+        if items.left() > MAX_ELEMENTS {
+            return Err(Error::codec(format!("there are more than {MAX_ELEMENTS}")));
+        }
+        let read = Self {
+            failures: items.take()?,
+            crashes: items.take()?,
+            deliveries: items.take()?,
+            first_failed: items.take_or_default()?,
+            home: items.take_or_default()?,
+            // Another writer may not have cut the message; cut, the counters fit their length field
+            // when they are written again.
+            last_failure: items
+                .take_or_default::<Option<Failure>>()?
+                .map(|failure| Failure::new(failure.cause, failure.message)),
+            history: History::read(&mut items)?,
         };
-        while array.next_element::<IgnoredAny>()?.is_some() {}
+        items.end()?;
         Ok(read)
     }
 }
@@ -156,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_stored_is_read_back_and_garbage_is_an_error() {
         let counters = Counters::starting_in(Lane::Low)
-            .failed(Failure::new(Cause::Timeout, "too slow"), Timestamp::from_millis(5))
+            .failed(Failure::new(Cause::Timeout, "too slow"), Facts::at(Timestamp::from_millis(5)))
             .returned();
         let bytes = counters.encode();
         assert_eq!(Counters::decode(&bytes).unwrap(), counters);
@@ -169,9 +187,55 @@ mod tests {
     #[test]
     fn two_crashes_make_a_suspect() {
         let crash = || Failure::new(Cause::Crash, "node a");
-        let once = Counters::starting_in(Lane::High).crashed(crash());
-        let twice = once.crashed(crash());
+        let facts = Facts::at(Timestamp::from_millis(5));
+        let once = Counters::starting_in(Lane::High).crashed(crash(), facts);
+        let twice = once.crashed(crash(), facts);
         assert_eq!((once.lane(), twice.lane()), (Lane::High, Lane::Suspect));
         assert_eq!((twice.home(), twice.deliveries, twice.failures), (Lane::High, 2, 0));
+    }
+
+    #[test]
+    fn counters_of_a_later_version_survive_every_change() {
+        let failure = || Failure::new(Cause::Error, "no");
+        let facts = Facts::at(Timestamp::from_millis(5));
+        let (entry, element) = (&b"\xa2zz\xcd\0\x07"[..], &b"\x92\xc3\xa3new"[..]);
+        let mut stored = Counters::starting_in(Lane::Low).encode();
+        stored[0] = 0x98;
+        stored.extend([b"\x81", entry, element].concat());
+        let later = Counters::decode(&stored).unwrap();
+        assert_eq!(later.encode(), stored);
+        for next in [
+            later.failed(failure(), facts),
+            later.crashed(failure(), facts),
+            later.returned(),
+            later.revived(),
+        ] {
+            let bytes = next.encode();
+            assert!(bytes.ends_with(&[entry, element].concat()), "{next:?}");
+            assert_eq!(Counters::decode(&bytes).unwrap(), next);
+        }
+    }
+
+    #[test]
+    fn a_job_that_never_failed_stores_no_attempts() {
+        let counters = Counters::starting_in(Lane::High).returned().revived();
+        assert_eq!(counters.encode()[0], 0x96);
+        assert!(counters.attempts().is_empty());
+    }
+
+    #[test]
+    fn the_failures_are_the_second_byte_however_much_is_stored() {
+        let mut counters = Counters::default();
+        let mut stored = counters.encode();
+        stored[0] = 0x9f;
+        stored.extend([&[0x80][..], &[0xc0; 8]].concat());
+        counters = Counters::decode(&stored).unwrap();
+        assert_eq!(counters.encode()[..2], [0x9f, 0]);
+        counters = counters.failed(Failure::new(Cause::Error, "no"), Facts::at(Timestamp::now()));
+        assert_eq!(counters.encode()[..2], [0x9f, 1]);
+        assert_eq!(counters.revived().encode()[..2], [0x9f, 0]);
+        stored.splice(..1, [0xdc, 0, 16]);
+        stored.push(0xc0);
+        assert!(Counters::decode(&stored).is_err_and(|error| error.is_codec()));
     }
 }

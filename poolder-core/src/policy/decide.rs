@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::job::{Cause, Failure, Lane, Outcome, Policy, Timestamp, Verdict};
+use crate::job::{Cause, Failure, Lane, Outcome, Policy, Verdict};
 use crate::mutation::mutated;
-use crate::policy::Counters;
+use crate::policy::{Counters, Facts};
 
 /// The reason recorded for a job that was cancelled by a request.
 pub(crate) const CANCELLED_ON_REQUEST: &str = "cancelled on request";
@@ -101,15 +101,13 @@ pub enum Return {
     Release,
 }
 
-/// Returns the next step of a job whose claim ended at `now`. `jitter` is a random number from
-/// −1 to 1, which varies the backoff.
+/// Returns the next step of a job whose claim has ended in this way, under these circumstances.
 #[must_use]
 pub fn decide(
     policy: &Policy,
     counters: &Counters,
     ending: Ending,
-    now: Timestamp,
-    jitter: f64,
+    facts: Facts<'_>,
 ) -> Transition {
     match ending {
         // The slot has run the callbacks and noted that it or its pool stops: the job is done.
@@ -123,7 +121,7 @@ pub fn decide(
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
         }
         Ending::Failed(failure, verdict) => {
-            failed(policy, &counters.failed(failure, now), verdict, now, jitter)
+            failed(policy, &counters.failed(failure, facts), verdict, facts)
         }
         Ending::UnknownKind => Transition::Later {
             delay: unknown_kind_delay(counters.deliveries),
@@ -140,7 +138,8 @@ pub fn decide(
             let was_suspect = counters.is_suspect();
             let crash = counters.crashes.saturating_add(1);
             let message = format!("node {node} died while it ran (crash {crash})");
-            let counters = counters.crashed(Failure::new(Cause::Crash, message));
+            let counters = counters
+                .crashed(Failure::new(Cause::Crash, message), Facts { node: &node, ..facts });
             if was_suspect && crash >= policy.crashes && !mutated("crash-limit") {
                 return Transition::Bury { counters };
             }
@@ -150,23 +149,17 @@ pub fn decide(
     }
 }
 
-fn failed(
-    policy: &Policy,
-    counters: &Counters,
-    verdict: Verdict,
-    now: Timestamp,
-    jitter: f64,
-) -> Transition {
+fn failed(policy: &Policy, counters: &Counters, verdict: Verdict, facts: Facts<'_>) -> Transition {
     let delay = match verdict {
         Verdict::Halt => return Transition::Bury { counters: counters.returned() },
         Verdict::RetryNow => Duration::ZERO,
         Verdict::Backoff(delay) => delay,
-        Verdict::Policy => policy.backoff.delay(counters.failures, jitter),
+        Verdict::Policy => policy.backoff.delay(counters.failures, facts.jitter),
     };
     let too_late = policy
         .retry_for
         .zip(counters.first_failed())
-        .is_some_and(|(window, first)| now + delay > first + window);
+        .is_some_and(|(window, first)| facts.now + delay > first + window);
     if counters.failures >= policy.attempts || too_late {
         return Transition::Bury { counters: counters.returned() };
     }
@@ -187,11 +180,12 @@ fn unknown_kind_delay(deliveries: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn run(policy: &Policy, counters: &Counters, ending: Ending) -> Transition {
-        decide(policy, counters, ending, NOW, 0.0)
+        decide(policy, counters, ending, Facts::at(NOW))
     }
 
     fn error(verdict: Verdict) -> Ending {
@@ -251,7 +245,7 @@ mod tests {
             panic!("10 s after the first failure is in time");
         };
         let later = NOW + Duration::from_secs(10);
-        let fate = decide(&policy, &counters, error(Verdict::Policy), later, 0.0);
+        let fate = decide(&policy, &counters, error(Verdict::Policy), Facts::at(later));
         assert!(matches!(fate, Transition::Bury { .. }), "{fate:?}");
     }
 
@@ -316,5 +310,37 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(counters.failures, 0);
+    }
+
+    #[test]
+    fn every_failure_and_crash_is_noted_with_its_node_and_duration() {
+        let took = Duration::from_millis(90);
+        let facts = Facts { now: NOW, took, node: "n1", jitter: 0.0 };
+        let Transition::Later { counters, .. } =
+            decide(&Policy::default(), &fresh(), error(Verdict::Policy), facts)
+        else {
+            panic!("it waits");
+        };
+        let crash = Ending::Crashed("n2".into());
+        let Transition::Ready { counters, .. } =
+            decide(&Policy::default(), &counters, crash, Facts::at(NOW))
+        else {
+            panic!("a rescued job is ready");
+        };
+        let attempts = counters.attempts();
+        let seen: Vec<_> =
+            attempts.iter().map(|it| (it.cause, it.node.as_str(), it.took, it.at)).collect();
+        let none = Duration::ZERO;
+        assert_eq!(seen, [(Cause::Error, "n1", took, NOW), (Cause::Crash, "n2", none, NOW)]);
+        assert_ne!(attempts[0].fingerprint, attempts[1].fingerprint);
+    }
+
+    #[test]
+    fn times_at_the_end_of_time_do_not_overflow() {
+        let policy = Policy::default().retry_for(Duration::MAX);
+        let end = Facts::at(Timestamp::from_millis(i64::MAX));
+        let wait = error(Verdict::Backoff(Duration::MAX));
+        let fate = decide(&policy, &fresh(), wait, end);
+        assert!(matches!(fate, Transition::Later { .. }), "{fate:?}");
     }
 }

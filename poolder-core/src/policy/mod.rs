@@ -3,10 +3,14 @@
 //!
 //! Pure; imports `job` only.
 
+mod attempt;
 mod counters;
 pub mod decide;
 pub mod dispatch;
+mod fingerprint;
+mod history;
 mod pauses;
 
+pub use attempt::{Attempt, Facts};
 pub use counters::Counters;
 pub use pauses::Pauses;

@@ -20,11 +20,10 @@ use std::ops::Range;
 
 use crate::job::{Error, Format, JobId, MAX_PAYLOAD, Policy, RawJob, check_kind};
 
-use options::MAX_OPTIONS;
 pub(crate) use options::Options;
+use options::{HAS_OPTIONS, MAX_OPTIONS};
 
 const LAYOUT: u8 = 1;
-const HAS_OPTIONS: u8 = 1;
 const IS_JSON: u8 = 2;
 const FIXED: usize = 19;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::job::{
     Error, Failure, Handle, JobId, Lane, Partition, Policy, RawJob, State, Timestamp,
 };
-use crate::policy::Counters;
+use crate::policy::{Attempt, Counters};
 use crate::stored::Envelope;
 
 pub(crate) use cursor::After;
@@ -167,6 +167,13 @@ impl JobView {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref().or(self.counters.last_failure.as_ref())
+    }
+
+    /// Returns the attempts that failed or crashed, the first one first: the first seven and the last
+    /// seven. A revived job keeps them.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.counters.attempts()
     }
 
     /// Returns the stored payload; `None` for an entry that is not a job.

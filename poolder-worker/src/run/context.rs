@@ -16,6 +16,7 @@ use tokio::time::Instant;
 pub struct Context {
     inner: Arc<Inner>,
     attempt: u32,
+    started: Instant,
     deadline: Option<Instant>,
 }
 
@@ -83,12 +84,13 @@ impl About {
 impl Context {
     pub(crate) fn new(about: About) -> Self {
         let About { id, kind, partition, attempt, fence, call, tick, timeout, client } = about;
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let started = Instant::now();
+        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
         let effects = Mutex::default();
         let inner =
             Inner { id, kind, partition, fence, call, tick, client, cancelled, wake, effects };
-        Self { inner: Arc::new(inner), attempt, deadline }
+        Self { inner: Arc::new(inner), attempt, started, deadline }
     }
 
     /// Returns the job's id.
@@ -188,6 +190,11 @@ impl Context {
         &self.inner.client
     }
 
+    /// Returns the time since the attempt was prepared.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     pub(crate) fn partition(&self) -> &Partition {
         &self.inner.partition
     }
@@ -212,8 +219,9 @@ impl Context {
     /// Returns the context of the same job's next attempt, in the same slot. The claimer can still
     /// interrupt it through the first context, since both share the signal.
     pub(crate) fn next_attempt(&self, attempt: u32, timeout: Option<Duration>) -> Self {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        Self { inner: Arc::clone(&self.inner), attempt, deadline }
+        let started = Instant::now();
+        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
+        Self { inner: Arc::clone(&self.inner), attempt, started, deadline }
     }
 
     pub(crate) fn interrupt(&self, why: Interruption) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use poolder_client::Client;
 use poolder_core::broker::{NodeName, Settlement};
 use poolder_core::policy::decide::{Ending, Transition, decide};
-use poolder_core::{Claim, Counters, Entry, Partition, Policy, Timestamp, Undecodable};
+use poolder_core::{Claim, Counters, Entry, Facts, Partition, Policy, Timestamp, Undecodable};
 
 use super::context::{About, Context};
 use super::events::{JobEvent, emit};
@@ -115,7 +115,7 @@ impl Engine {
     /// Returns the settlement of a job that was prepared, but that no slot has started.
     pub(crate) fn unstarted(&self, work: Work, ending: Ending) -> Settlement {
         let policy = self.spec.policy(&work.claim.envelope);
-        let transition = self.decide(&policy, &work.claim.counters, ending);
+        let transition = self.decide(&policy, &work.claim.counters, ending, None);
         Settlement::new(work.claim, work.owner, work.history, transition)
     }
 
@@ -138,24 +138,29 @@ impl Engine {
     }
 
     /// Decides about a job whose claim has ended. `policy` is the one that holds for it in this
-    /// pool.
+    /// pool; `ran` is the node and the context of the attempt, `None` when no attempt has ended here.
     pub(super) fn decide(
         &self,
         policy: &Policy,
         counters: &Counters,
         ending: Ending,
+        ran: Option<(&NodeName, &Context)>,
     ) -> Transition {
-        // Only the transition of a failed attempt depends on the time and on jitter.
-        let (now, jitter) = match ending {
-            Ending::Failed(..) => (self.clock.now(), jitter()),
-            _ => (Timestamp::from_millis(0), 0.0),
+        // Only the transition of an attempt that failed or crashed depends on the time, and only
+        // that of a failed one on jitter.
+        let facts = match (&ending, ran) {
+            (Ending::Failed(..), Some((node, cx))) => {
+                Facts { now: self.clock.now(), took: cx.elapsed(), node, jitter: jitter() }
+            }
+            (Ending::Failed(..) | Ending::Crashed(_), _) => Facts::at(self.clock.now()),
+            _ => Facts::at(Timestamp::from_millis(0)),
         };
-        decide(policy, counters, ending, now, jitter)
+        decide(policy, counters, ending, facts)
     }
 
     fn settle_unstarted(&self, origin: Origin<'_>, claim: Claim, ending: Ending) -> Settlement {
         let policy = self.spec.policy(&claim.envelope);
-        let transition = self.decide(&policy, &claim.counters, ending);
+        let transition = self.decide(&policy, &claim.counters, ending, None);
         Settlement::new(claim, origin.owner.clone(), origin.history(), transition)
     }
 }

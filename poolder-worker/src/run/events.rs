@@ -15,8 +15,9 @@ const TARGET: &str = "poolder::job";
 pub(crate) enum JobEvent<'a> {
     /// The job was claimed, and this node can run it.
     Claimed(&'a Claim),
-    /// The job was claimed, but no worker here runs its kind or version. The engine also counts
-    /// these jobs and warns once a minute.
+    /// The job was claimed, but no worker here runs its kind or version, or this version of Poolder
+    /// does not know an option that must be understood. The engine also counts these jobs and warns
+    /// once a minute.
     UnknownKind(&'a Claim),
     /// The entry was claimed, but cannot be decoded. It is buried as it is.
     Undecodable(&'a Undecodable),
@@ -43,7 +44,8 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
         ),
         JobEvent::UnknownKind(claim) => tracing::debug!(
             target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
-            version = claim.envelope.version(), "no worker here for this kind and version"
+            version = claim.envelope.version(), option = claim.envelope.unknown_requirement(),
+            "no worker here for this kind and version, or an unknown option"
         ),
         JobEvent::Undecodable(found) => tracing::error!(
             %partition, entry = %found.entry, reason = %found.reason,

@@ -38,9 +38,11 @@ pub(crate) struct PoolSpec {
 }
 
 impl PoolSpec {
-    /// Returns true when a worker of this pool can run the job: it knows the kind and the version.
+    /// Returns true when a worker of this pool can run the job: it knows the kind and the version,
+    /// and this version of Poolder knows every option that must be understood.
     pub(crate) fn can_run(&self, envelope: &Envelope) -> bool {
         self.kinds.get(envelope.kind()).is_some_and(|at| envelope.version() <= self.versions[*at])
+            && envelope.unknown_requirement().is_none()
     }
 
     /// Returns the policy of a job: its own, or the pool's when its own is the default one.

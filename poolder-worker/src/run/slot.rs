@@ -188,7 +188,8 @@ impl Slot {
             emit(cx.partition(), JobEvent::Started(&cx));
             let ending = self.run_once(&policy, &cx).await?;
             emit(cx.partition(), JobEvent::Ended(&cx, &ending));
-            let transition = self.engine.decide(&policy, &counters, ending);
+            let node = &self.current.as_ref()?.owner;
+            let transition = self.engine.decide(&policy, &counters, ending, Some((node, &cx)));
             let Transition::RunAgain(next) = transition else {
                 let Work { claim, owner, history, .. } = self.current.take()?;
                 let settlement = Settlement::new(claim, owner, history, transition);

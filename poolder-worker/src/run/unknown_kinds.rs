@@ -33,7 +33,11 @@ impl UnknownKinds {
     /// Counts a job. Logs the counts when the last line is a minute old.
     pub(super) fn note(&self, partition: &Partition, envelope: &Envelope) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.count(envelope.kind(), envelope.version());
+        let kind = match envelope.unknown_requirement() {
+            Some(option) => &format!("{} with the unknown option {option}", envelope.kind()),
+            None => envelope.kind(),
+        };
+        state.count(kind, envelope.version());
         let Some(kinds) = state.summary(Instant::now()) else { return };
         drop(state);
         tracing::warn!(

@@ -177,7 +177,10 @@ impl BroadcastRunners {
             }
         };
         if !spec.can_run(&claim.envelope) {
-            let why = format!("no worker here for kind {:?}", claim.envelope.kind());
+            let why = match claim.envelope.unknown_requirement() {
+                Some(option) => format!("this version of Poolder does not know option {option:?}"),
+                None => format!("no worker here for kind {:?}", claim.envelope.kind()),
+            };
             return self.counts.miss(spec, self.inboxes.len() as u64, &why);
         }
         for inbox in &self.inboxes {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::packed::{Form, Items, MAX_DEPTH, Unknown};
+use crate::job::packed::{Form, Items, MAX_DEPTH, MapEntry, Unknown};
 use crate::job::{Backoff, Error, Policy, Tick, clamped_duration, clamped_millis};
-use crate::stored::envelope::HAS_OPTIONS;
+
+/// The flag of an envelope with options.
+pub(super) const HAS_OPTIONS: u8 = 1;
 
 /// The most bytes that the options of a job take, when they are written and when they are read.
-pub(crate) const MAX_OPTIONS: usize = 4096;
+pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
 pub(crate) const KNOWN: [(&str, &str); 10] = [
@@ -196,14 +198,14 @@ impl Options {
         let mut read =
             Self::deserialize(&mut reader).map_err(|error| Error::codec(error.to_string()))?;
         while entries.left() > 0 {
-            let (key, entry) = entries.entry()?;
+            let MapEntry { key, bytes, .. } = entries.entry()?;
             if KNOWN.iter().any(|(known, _)| *known == key) {
                 continue;
             }
             if read.requirement.is_none() && key.starts_with(|c: char| c.is_ascii_uppercase()) {
                 read.requirement = Some(key.to_owned());
             }
-            read.unknown.push(entry);
+            read.unknown.push(bytes);
         }
         entries.end()?;
         Ok(read)
@@ -214,11 +216,11 @@ impl Options {
 fn largest(map: &[u8]) -> (String, usize) {
     let mut largest = (String::new(), 0);
     let Ok(mut entries) = Items::new(Form::Map, map) else { return largest };
-    while let Ok((key, entry)) = entries.entry() {
-        if entry.len() > largest.1 {
+    while let Ok(MapEntry { key, bytes, .. }) = entries.entry() {
+        if bytes.len() > largest.1 {
             let known = KNOWN.iter().find(|(known, _)| *known == key);
             let name = known.map_or_else(|| format!("the option {key:?}"), |it| it.1.to_owned());
-            largest = (name, entry.len());
+            largest = (name, bytes.len());
         }
     }
     largest
@@ -260,7 +262,7 @@ pub(crate) mod tests {
         };
         let map = full.encode().unwrap();
         let mut entries = Items::new(Form::Map, &map).unwrap();
-        let written: Vec<&str> = (0..KNOWN.len()).map(|_| entries.entry().unwrap().0).collect();
+        let written: Vec<&str> = (0..KNOWN.len()).map(|_| entries.entry().unwrap().key).collect();
         assert!(entries.end().is_ok());
         assert_eq!(written, KNOWN.map(|(name, _)| name));
         assert_eq!(Options::read(&map).unwrap(), full);

@@ -1,7 +1,7 @@
 use poolder_core::policy::decide::{Ending, decide};
 use poolder_core::{
-    Cause, Counters, Envelope, Failure, Format, Handle, RawJob, Timestamp, Timing, Verdict, Zone,
-    payload,
+    Cause, Counters, Envelope, Facts, Failure, Format, Handle, RawJob, Timestamp, Timing, Verdict,
+    Zone, payload,
 };
 use std::panic::catch_unwind;
 use std::time::Duration;
@@ -144,14 +144,15 @@ fn main() {
                             Timestamp::from_millis(0),
                             Timestamp::from_millis(i64::MAX),
                         ] {
+                            let took = std::time::Duration::MAX;
+                            let facts = Facts { now, took, node: "n", jitter: j };
                             let _ = decide(
                                 &p,
                                 &c,
                                 Ending::Failed(Failure::new(Cause::Error, "x"), v),
-                                now,
-                                j,
+                                facts,
                             );
-                            let _ = decide(&p, &c, Ending::Crashed("n".into()), now, j);
+                            let _ = decide(&p, &c, Ending::Crashed("n".into()), facts);
                         }
                     }
                 }
