@@ -83,16 +83,24 @@ impl FromStr for Handle {
         let mut parts = text.split('/');
         let (partition, job) = parts.next().zip(parts.next()).ok_or_else(wrong)?;
         let (queue, index) = partition.rsplit_once('.').ok_or_else(wrong)?;
-        let index = index.parse().map_err(|_| wrong())?;
+        let index = canonical(index).ok_or_else(|| match is_of_newer_version(index) {
+            true => Error::invalid(format!(
+                "{text:?} names partition {index:?}, a form that this version does not know: a \
+                 newer version of Poolder wrote the handle"
+            )),
+            false => wrong(),
+        })?;
         let partition = Partition { queue: QueueName::new(queue)?, index };
         let place = match (parts.next(), parts.next()) {
             (None, _) => None,
             (Some("dead"), None) => Some(Place::Dead),
             (Some("due"), Some(at)) => {
-                Some(Place::Due(Timestamp::from_millis(at.parse().map_err(|_| wrong())?)))
+                Some(Place::Due(Timestamp::from_millis(canonical(at).ok_or_else(wrong)?)))
             }
             (Some(lane), Some(entry)) => {
                 let found = Lane::ALL.into_iter().find(|known| known.as_str() == lane);
+                let numbers = entry.split_once('-').ok_or_else(wrong)?;
+                canonical::<u64>(numbers.0).zip(canonical::<u64>(numbers.1)).ok_or_else(wrong)?;
                 Some(Place::Entry(found.ok_or_else(wrong)?, entry.into()))
             }
             (Some(_), None) => return Err(wrong()),
@@ -102,6 +110,21 @@ impl FromStr for Handle {
             Some(_) => Err(wrong()),
         }
     }
+}
+
+/// Reads a number in its only form: `+1`, `01` and `-0` are refused.
+fn canonical<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number: &T| number.to_string() == text)
+}
+
+/// Returns true for the index of a partition with the suffix that is reserved for later versions: a
+/// lower-case letter, then more letters and digits.
+fn is_of_newer_version(index: &str) -> bool {
+    let suffix = index.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = &index[..index.len() - suffix.len()];
+    canonical::<u16>(number).is_some()
+        && suffix.starts_with(|c: char| c.is_ascii_lowercase())
+        && suffix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -115,7 +138,7 @@ mod tests {
         let places = [
             None,
             Some(Place::Dead),
-            Some(Place::Due(Timestamp::from_millis(5))),
+            Some(Place::Due(Timestamp::from_millis(-5))),
             Some(Place::Entry(Lane::High, "7-0".into())),
         ];
         for place in places {
@@ -124,6 +147,51 @@ mod tests {
         }
         for bad in ["", "mail.0", "mail/x", "mail.x/y", "mail.0/0/normal", "a.0/b/c/d/e"] {
             assert!(bad.parse::<Handle>().is_err_and(|error| error.is_invalid()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_handle_has_one_form() {
+        let id = JobId::from_bytes([0xab; 16]);
+        let good = format!("mail.0/{id}");
+        assert!(good.parse::<Handle>().is_ok());
+        assert!(format!("{good}/normal/7-0").parse::<Handle>().is_ok());
+        let bad = [
+            format!("mail.+1/{id}"),
+            format!("mail.01/{id}"),
+            format!("mail. 1/{id}"),
+            format!("mail.70000/{id}"),
+            format!("mail./{id}"),
+            format!("mail.0/{}", id.to_string().to_uppercase()),
+            format!("mail.0/{}", id.to_string().replace('-', "")),
+            format!("mail.0/urn:uuid:{id}"),
+            format!("mail.0/{{{id}}}"),
+            format!("{good}b"),
+            format!("{good}/due/+5"),
+            format!("{good}/due/-0"),
+            format!("{good}/normal/7"),
+            format!("{good}/normal/07-0"),
+            format!("{good}/normal/7-x"),
+            format!("{good}/"),
+        ];
+        for text in bad {
+            assert!(text.parse::<Handle>().is_err_and(|error| error.is_invalid()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_partition_of_a_newer_version_is_refused_by_its_name() {
+        let id = JobId::from_bytes([9; 16]);
+        let why = |index: &str| {
+            let error = format!("mail.{index}/{id}").parse::<Handle>().unwrap_err();
+            assert!(error.is_invalid());
+            error.to_string()
+        };
+        for index in ["0b", "12a7", "3z"] {
+            assert!(why(index).contains("a newer version of Poolder wrote"), "{}", why(index));
+        }
+        for index in ["b", "01b", "0B", "0_", "0b-", "70000b"] {
+            assert!(why(index).contains("is not a handle"), "{}", why(index));
         }
     }
 }

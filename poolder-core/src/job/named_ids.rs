@@ -34,10 +34,15 @@ impl JobId {
 impl FromStr for JobId {
     type Err = Error;
 
+    /// Reads an id in its only form: lower-case hexadecimal digits in five groups.
     fn from_str(text: &str) -> Result<Self, Error> {
-        Uuid::parse_str(text)
-            .map(Self)
-            .map_err(|error| Error::invalid(format!("{text:?} is not a job id: {error}")))
+        let id = Uuid::parse_str(text).ok().map(Self).filter(|id| id.to_string() == text);
+        id.ok_or_else(|| {
+            Error::invalid(format!(
+                "{text:?} is not a job id: use the form 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b, in \
+                 lower case"
+            ))
+        })
     }
 }
 
