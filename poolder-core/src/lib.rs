@@ -27,6 +27,8 @@ mod hostile;
 mod job;
 #[doc(hidden)]
 pub mod mutation;
+#[cfg(test)]
+mod page;
 pub mod policy;
 mod schedule;
 mod stored;

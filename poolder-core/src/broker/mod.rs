@@ -21,7 +21,7 @@ mod batch;
 mod connection;
 mod fleet;
 mod jobs;
-mod keys;
+pub(crate) mod keys;
 mod maintenance;
 mod schedule;
 mod scripts;

@@ -165,8 +165,9 @@ impl Envelope {
     }
 
     /// Returns the first option that a node must understand to run the job, and that this version
-    /// does not know: its name begins with an upper-case letter. A node hands such a job back
-    /// uncounted, as it does with a job of an unknown kind. `None` for a job that any node may run.
+    /// does not know: its name begins with an upper-case letter. Such a job waits for another node,
+    /// and no attempt is counted, as for a job of an unknown kind. `None` for a job that needs no
+    /// such option.
     #[must_use]
     pub fn unknown_requirement(&self) -> Option<&str> {
         self.options.as_ref()?.requirement()

@@ -5,6 +5,8 @@
 
 mod completion;
 mod envelope;
+#[cfg(test)]
+pub(crate) mod table;
 pub mod variant;
 mod wire;
 

@@ -227,6 +227,7 @@ fn with_length(bytes: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stored::table::FIELDS;
 
     fn entry(fields: &[(&str, &[u8])]) -> Entry {
         let fields = fields.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.to_vec())).collect();
@@ -275,5 +276,13 @@ mod tests {
             let Entry::Undecodable(found) = entry(fields) else { panic!("{fields:?}") };
             assert!(found.reason.message.contains(why), "{why}: {}", found.reason);
         }
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_table() {
+        let names: Vec<&str> = FIELDS.iter().map(|row| row.0).collect();
+        assert_eq!(names, [JOB, COUNTERS, "kind", "payload", "n"]);
+        let script = include_str!("../broker/scripts/addressed/broadcast.lua");
+        assert!(script.contains("'*', 'j', ARGV[1], 'n', number)"));
     }
 }

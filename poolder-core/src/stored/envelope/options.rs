@@ -14,7 +14,7 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-pub(crate) const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 10] = [
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -231,6 +231,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::job::{Format, JobId};
     use crate::stored::Envelope;
+    use crate::stored::table::{OPTIONS, RESERVED};
 
     /// Returns an envelope with the options of `policy` and these entries of a later version.
     pub(crate) fn with_entries(policy: &Policy, entries: &[&[u8]]) -> Envelope {
@@ -265,6 +266,8 @@ pub(crate) mod tests {
         let written: Vec<&str> = (0..KNOWN.len()).map(|_| entries.entry().unwrap().key).collect();
         assert!(entries.end().is_ok());
         assert_eq!(written, KNOWN.map(|(name, _)| name));
+        let rows = OPTIONS.iter().filter(|row| row.3 != RESERVED).map(|row| row.0);
+        assert_eq!(written, rows.collect::<Vec<_>>());
         assert_eq!(Options::read(&map).unwrap(), full);
     }
 
