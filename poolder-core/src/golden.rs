@@ -23,6 +23,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("envelope.plain", plain.clone()),
         ("envelope.full", full.clone()),
+        ("envelope.default_policy", default_policy_envelope().as_bytes().to_vec()),
         ("envelope.json", json_envelope().as_bytes().to_vec()),
         ("counters.fresh", Counters::starting_in(Lane::Low).encode()),
         ("counters.full", full_counters().encode()),
@@ -42,7 +43,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
 
 fn plain_envelope() -> Envelope {
     let id = JobId::from_bytes(*b"0123456789abcdef");
-    Envelope::build(id, "email.welcome", 1, &Policy::default(), Format::MessagePack, |out| {
+    Envelope::build(id, "email.welcome", 1, None, Format::MessagePack, |out| {
         out.extend(b"\x81\xa4user\x07");
         Ok(())
     })
@@ -58,12 +59,18 @@ fn full_envelope() -> Envelope {
         .retry_for(seconds(3600))
         .crashes(4);
     let id = JobId::from_bytes([0xfe; 16]);
-    Envelope::build(id, "a/b:c", 3, &policy, Format::MessagePack, |_| Ok(())).unwrap()
+    Envelope::build(id, "a/b:c", 3, Some(&policy), Format::MessagePack, |_| Ok(())).unwrap()
+}
+
+/// A job that asks for the default policy, which it has also in a pool with another policy.
+fn default_policy_envelope() -> Envelope {
+    let (id, policy) = (JobId::from_bytes([0x11; 16]), Policy::default());
+    Envelope::build(id, "k", 1, Some(&policy), Format::MessagePack, |_| Ok(())).unwrap()
 }
 
 fn json_envelope() -> Envelope {
     let id = JobId::of_plain_entry("a stream", "1700000000000-0");
-    Envelope::build(id, "mail", 1, &Policy::default().no_timeout(), Format::Json, |out| {
+    Envelope::build(id, "mail", 1, Some(&Policy::default().no_timeout()), Format::Json, |out| {
         out.extend(b"{\"user\":7}");
         Ok(())
     })

@@ -49,24 +49,31 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     }
 }
 
-/// Returns the method `policy`, or `None` when all kinds have the default policy.
+/// Returns the method `policy`, or `None` when no kind has a policy.
 fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     if kinds.iter().all(|kind| kind.policy.is_default()) {
         return None;
     }
+    let own = |kind: &Kind| match kind.policy.is_default() {
+        true => quote!(::core::option::Option::None),
+        false => {
+            let policy = kind.policy.tokens(private);
+            quote!(::core::option::Option::Some(#policy))
+        }
+    };
     let all_alike = kinds.windows(2).all(|pair| pair[0].policy == pair[1].policy);
     let body = match kinds {
-        [first, ..] if all_alike => first.policy.tokens(private),
+        [first, ..] if all_alike => own(first),
         _ => {
-            let arms = kinds.iter().map(|Kind { variant, policy, .. }| {
-                let policy = policy.tokens(private);
+            let arms = kinds.iter().map(|kind| {
+                let (variant, policy) = (&kind.variant, own(kind));
                 quote!(Self::#variant { .. } => #policy,)
             });
             quote!(match self { #(#arms)* })
         }
     };
     Some(quote! {
-        fn policy(&self) -> #private::Policy {
+        fn policy(&self) -> ::core::option::Option<#private::Policy> {
             #body
         }
     })

@@ -39,7 +39,7 @@ mod serde_attributes;
 /// let job = Welcome { user: 7 };
 /// assert_eq!(job.kind(), "email.welcome");
 /// assert_eq!(Welcome::QUEUE, "mail");
-/// assert_eq!(job.policy().attempts, 5);
+/// assert_eq!(job.policy().unwrap().attempts, 5);
 /// ```
 ///
 /// # Attributes of the type
@@ -103,8 +103,8 @@ mod serde_attributes;
 /// }
 ///
 /// assert_eq!(Media::KINDS, ["media.resize", "media.encode", "cleanup"]);
-/// assert_eq!(Media::Encode(7).policy().attempts, 3);
-/// assert_eq!(Media::Purge.policy().attempts, 1);
+/// assert_eq!(Media::Encode(7).policy().unwrap().attempts, 3);
+/// assert_eq!(Media::Purge.policy().unwrap().attempts, 1);
 /// ```
 ///
 /// Serde must see a plain enum: `tag`, `content`, `untagged`, `from`, `try_from` and `into` are

@@ -204,7 +204,7 @@ impl Machine {
             Ok(())
         };
         let policy = Policy::default();
-        let envelope = Envelope::build(id, "k", 1, &policy, Format::Json, write).unwrap();
+        let envelope = Envelope::build(id, "k", 1, Some(&policy), Format::Json, write).unwrap();
         let idempotent = Some(HOUR);
         let (partition, durability) = (self.partition.clone(), Durability::default());
         let new = PreparedJob { partition, lane, when, envelope, idempotent, durability };

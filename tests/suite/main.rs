@@ -24,6 +24,7 @@ mod ordering;
 mod outages;
 mod pause;
 mod plain;
+mod policies;
 mod pools;
 mod resize;
 mod results;

@@ -19,7 +19,7 @@ const IGNORABLE: &[u8] = b"\xa2zz\xcd\x00\x07";
 async fn add(space: &Space, number: u64, policy: &Policy, options: &[&[u8]]) -> JobId {
     let id = JobId::generate();
     let write = |out: &mut Vec<u8>| payload::encode(&Number(number), out);
-    let built = Envelope::build(id, "number", 1, policy, Format::MessagePack, write).unwrap();
+    let built = Envelope::build(id, "number", 1, Some(policy), Format::MessagePack, write).unwrap();
     let mut raw = built.as_bytes().to_vec();
     let at = 19 + "number".len();
     let known = if raw[1] & 1 == 0 {

@@ -106,7 +106,7 @@ impl Options {
         let Some(timing) = self.when.timing()? else {
             return Err(Error::invalid("the timing is missing: add --cron or --every"));
         };
-        let job = self.job(kind, self.version_of_payload.unwrap_or(1), Policy::default())?;
+        let job = self.job(kind, self.version_of_payload.unwrap_or(1), None)?;
         let mut schedule = Schedule::new(timing, job);
         self.apply(&mut schedule);
         Ok(schedule)
@@ -121,7 +121,7 @@ impl Options {
         let kind_or_version = kind.is_some() || self.version_of_payload.is_some();
         if self.payload.is_some() {
             let version = self.version_of_payload.unwrap_or(job.version());
-            schedule.job = self.job(kind.unwrap_or(job.kind()), version, job.policy())?;
+            schedule.job = self.job(kind.unwrap_or(job.kind()), version, job.own_policy())?;
         } else if kind_or_version {
             return Err(Error::invalid(
                 "another kind or version needs another payload: give it with --payload",
@@ -142,13 +142,13 @@ impl Options {
         !(when || job || times || lane.is_some() || missed.is_some() || overlap.is_some())
     }
 
-    fn job(&self, kind: &str, version: u16, policy: Policy) -> Result<Envelope, Error> {
+    fn job(&self, kind: &str, version: u16, policy: Option<Policy>) -> Result<Envelope, Error> {
         let text = self.payload()?;
         let policy = match self.attempts {
-            Some(attempts) => policy.attempts(attempts),
+            Some(attempts) => Some(policy.unwrap_or_default().attempts(attempts)),
             None => policy,
         };
-        Envelope::build(JobId::generate(), kind, version, &policy, Format::Json, |out| {
+        Envelope::build(JobId::generate(), kind, version, policy.as_ref(), Format::Json, |out| {
             out.extend(text.as_bytes());
             Ok(())
         })

@@ -185,8 +185,8 @@ impl<'c, J: Job> Enqueue<'c, J> {
             Some(name) => JobId::named(&queue, name),
             None => JobId::generate(),
         };
-        let policy = self.policy.clone().unwrap_or_else(|| self.job.policy());
-        let mut envelope = encode(&self.job, id, &queue, &policy)?;
+        let policy = self.policy.clone().or_else(|| self.job.policy());
+        let mut envelope = encode(&self.job, id, &queue, policy.as_ref())?;
         if let Some(kept) = self.completion_kept {
             envelope = envelope.keeping_completion(kept)?;
         }

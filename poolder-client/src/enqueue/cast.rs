@@ -29,7 +29,7 @@ const RECORD_MARGIN: Duration = Duration::from_secs(60);
 pub(super) struct Target {
     pub(super) client: Client,
     pub(super) queue: String,
-    /// The policy of jobs whose own policy is the default one.
+    /// The policy of jobs without one of their own.
     pub(super) policy: Option<Policy>,
     /// True for a shared pool, whose slots cannot be addressed: jobs are enqueued.
     pub(super) shared: bool,
@@ -114,12 +114,8 @@ impl<J: Job> Cast<J> {
     fn serialize(self, call: Option<Duration>) -> Result<Sending, Error> {
         let Self { pool, job, to, key, when } = self;
         let (queue, id) = (pool.name()?, JobId::generate());
-        let own = job.policy();
-        let policy = match &pool.policy {
-            Some(policy) if own == Policy::default() => policy.clone(),
-            _ => own,
-        };
-        let mut envelope = encode(&job, id, &queue, &policy)?;
+        let policy = job.policy().or_else(|| pool.policy.clone());
+        let mut envelope = encode(&job, id, &queue, policy.as_ref())?;
         // The slot uses the hash to keep the jobs of one key in order.
         if let Some(key) = &key {
             envelope = envelope.keyed(hash(key))?;

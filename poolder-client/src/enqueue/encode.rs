@@ -12,7 +12,7 @@ pub(crate) fn encode<J: Job>(
     job: &J,
     id: JobId,
     queue: &QueueName,
-    policy: &poolder_core::Policy,
+    policy: Option<&poolder_core::Policy>,
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;

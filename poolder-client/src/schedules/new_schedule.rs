@@ -55,7 +55,7 @@ impl Client {
     ) -> NewSchedule<'_> {
         let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
             let queue = QueueName::new(J::QUEUE)?;
-            let job = encode(&job, JobId::generate(), &queue, &job.policy())?;
+            let job = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
             Ok(Schedule::new(timing, job))
         });
         NewSchedule { client: self, name: name.into(), queue: J::QUEUE.into(), schedule }

@@ -39,9 +39,10 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
         Self::KINDS[0]
     }
 
-    /// Returns the attempts, backoff and timeout of this value. Default: [`Policy::default`].
-    fn policy(&self) -> Policy {
-        Policy::default()
+    /// Returns the attempts, backoff and timeout of this value. Default `None`: those of the pool
+    /// that runs the job, or else [`Policy::default`].
+    fn policy(&self) -> Option<Policy> {
+        None
     }
 
     /// Appends the payload to `out`. Default: MessagePack with field names, so that fields may be

@@ -162,7 +162,8 @@ mod tests {
 
     fn schedule(timing: &str, missed: Missed) -> Schedule {
         let policy = Policy::default();
-        let job = Envelope::build(JobId::generate(), "k", 1, &policy, Format::Json, |_| Ok(()));
+        let job =
+            Envelope::build(JobId::generate(), "k", 1, Some(&policy), Format::Json, |_| Ok(()));
         Schedule { missed, ..Schedule::new(timing.parse().unwrap(), job.unwrap()) }
     }
 

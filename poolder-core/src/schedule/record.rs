@@ -233,7 +233,8 @@ mod tests {
             out.extend(b"data");
             Ok(())
         };
-        let job = Envelope::build(JobId::generate(), "k", 2, &policy, Format::MessagePack, write);
+        let job =
+            Envelope::build(JobId::generate(), "k", 2, Some(&policy), Format::MessagePack, write);
         let mut schedule = Schedule::new("0 9 * * Mon".parse().unwrap(), job.unwrap());
         schedule.zone = "Europe/Berlin".parse().unwrap();
         schedule.missed = Missed::All { most: 5, within: Duration::from_secs(60) };

@@ -38,7 +38,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Builds the stored form of a job; `write` appends the payload.
+    /// Builds the stored form of a job; `write` appends the payload. Without a policy the job has
+    /// that of the pool which runs it.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal kind or policy and for options above 4,096 bytes,
@@ -47,12 +48,12 @@ impl Envelope {
         id: JobId,
         kind: &str,
         version: u16,
-        policy: &Policy,
+        policy: Option<&Policy>,
         format: Format,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         check_kind(kind)?;
-        policy.check()?;
+        policy.map_or(Ok(()), Policy::check)?;
         let options = Options::of(version, policy);
         let mut raw = Vec::with_capacity(128);
         raw.extend([LAYOUT, 0]);
@@ -173,10 +174,17 @@ impl Envelope {
         self.options.as_ref()?.requirement()
     }
 
-    /// Returns the policy of the job; the default policy when the stored one is not allowed.
+    /// Returns the policy that is stored with the job; `None` for a job without one, and when the
+    /// stored one is not allowed.
+    #[must_use]
+    pub fn own_policy(&self) -> Option<Policy> {
+        self.options.as_ref()?.policy()
+    }
+
+    /// Returns the policy that is stored with the job, or else the default policy.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        self.options.as_ref().map_or_else(Policy::default, |options| options.policy())
+        self.own_policy().unwrap_or_default()
     }
 
     /// Returns the size of the payload in bytes.
@@ -199,6 +207,7 @@ mod tests {
             Ok(())
         };
         let id = JobId::from_bytes([7; 16]);
+        let policy = (*policy != Policy::default()).then_some(policy);
         Envelope::build(id, kind, version, policy, Format::MessagePack, write).unwrap()
     }
 
@@ -240,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_asks_for_the_default_policy_says_so() {
+        let build = |policy| {
+            let id = JobId::from_bytes([7; 16]);
+            Envelope::build(id, "k", 1, policy, Format::Json, |_| Ok(())).unwrap()
+        };
+        let (asked, silent) = (build(Some(&Policy::default())), build(None));
+        let read = Envelope::parse(asked.as_bytes().to_vec()).unwrap();
+        assert_eq!(read.own_policy(), Some(Policy::default()));
+        assert_eq!((silent.own_policy(), silent.policy()), (None, Policy::default()));
+        let changed = silent.with_policy(&Policy::default()).unwrap();
+        assert_eq!(changed.own_policy(), Some(Policy::default()));
+    }
+
+    #[test]
     fn corrupt_envelopes_are_refused_without_a_panic() {
         let good = build("kind", 2, &Policy::default().attempts(1), b"x").as_bytes().to_vec();
         for cut in 0..good.len() - 1 {
@@ -259,8 +282,8 @@ mod tests {
             Ok(())
         };
         let id = JobId::generate();
-        let error = Envelope::build(id, "big", 1, &Policy::default(), Format::Json, write)
-            .expect_err("above the cap");
+        let error =
+            Envelope::build(id, "big", 1, None, Format::Json, write).expect_err("above the cap");
         assert!(error.is_too_large() && error.job_id() == Some(id));
         assert!(error.to_string().contains("enqueue a reference"), "{error}");
     }

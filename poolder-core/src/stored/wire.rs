@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, Policy};
+use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
@@ -170,7 +170,7 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
         out.extend(payload);
         Ok(())
     };
-    let envelope = Envelope::build(id, kind, 1, &Policy::default(), Format::Json, write)?;
+    let envelope = Envelope::build(id, kind, 1, None, Format::Json, write)?;
     Ok((envelope, counters, Some(joined(fields))))
 }
 

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 use super::panic_place;
 
+/// The longest time that a callback other than `handle_init` may take.
+pub(super) const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
+
 /// Calls user code, and returns a panic as its message. The caller must discard values that the
 /// code borrowed mutably: a panic may leave them half changed.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {

@@ -11,9 +11,8 @@ use tokio::sync::Notify;
 
 use super::callbacks::Sinks;
 use super::erased::DynWorker;
-use super::guard::{caught, discard, guarded, within};
+use super::guard::{CALLBACK_DEADLINE, caught, discard, guarded, within};
 use super::middleware::DynMiddleware;
-use super::slot_workers::CALLBACK_DEADLINE;
 
 /// Settings and worker prototypes of a pool, shared by its slots.
 pub(crate) struct PoolSpec {
@@ -23,7 +22,7 @@ pub(crate) struct PoolSpec {
     pub(crate) versions: Vec<u16>,
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
     pub(crate) sinks: Sinks,
-    /// The policy of jobs whose own policy is the default one.
+    /// The policy of jobs without one of their own.
     pub(crate) policy: Option<Policy>,
     /// Where a job waits for its next attempt, in an addressed pool.
     pub(crate) retry_placement: RetryPlacement,
@@ -45,13 +44,10 @@ impl PoolSpec {
             && envelope.unknown_requirement().is_none()
     }
 
-    /// Returns the policy of a job: its own, or the pool's when its own is the default one.
+    /// Returns the policy that holds for a job: its own, or else that of the pool, or else the
+    /// default one.
     pub(crate) fn policy(&self, envelope: &Envelope) -> Policy {
-        let own = envelope.policy();
-        match &self.policy {
-            Some(policy) if own == Policy::default() => policy.clone(),
-            _ => own,
-        }
+        envelope.own_policy().or_else(|| self.policy.clone()).unwrap_or_default()
     }
 
     /// Returns a fresh clone of the prototype at this index, or the message of a panic of its

@@ -10,13 +10,11 @@ use poolder_core::{BoxError, RawJob, Verdict};
 
 use super::context::Context;
 use super::erased::DynWorker;
-use super::guard::{discard, guarded, text_of, within};
+use super::guard::{CALLBACK_DEADLINE, discard, guarded, text_of, within};
 use super::pool_spec::PoolSpec;
 
 /// The longest time that `handle_init` may take.
 const INIT_DEADLINE: Duration = Duration::from_secs(5 * 60);
-/// The longest time that any other callback may take.
-pub(super) const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The first and the longest wait between two calls of a failing `handle_init`.
 const FIRST_INIT_WAIT: Duration = Duration::from_millis(500);

@@ -95,7 +95,8 @@ fn declaration<J: Job>(
 ) -> Result<Declaration, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
-    let job = Envelope::build(id, job.kind(), J::VERSION, &job.policy(), format, write)?;
+    let policy = job.policy();
+    let job = Envelope::build(id, job.kind(), J::VERSION, policy.as_ref(), format, write)?;
     let mut schedule = Schedule::new(timing?, job);
     change(&mut schedule)?;
     schedule.check()?;

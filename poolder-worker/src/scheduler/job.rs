@@ -51,7 +51,7 @@ impl Defaults {
         let named = Named::<P>::new(job);
         let write = |out: &mut Vec<u8>| named.encode(out);
         let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
-        let job = Envelope::build(id, P::NAME, 1, &self.policy, format, write)?;
+        let job = Envelope::build(id, P::NAME, 1, Some(&self.policy), format, write)?;
         let mut schedule = Schedule::new(timing, job);
         if let Some(zone) = &self.zone {
             schedule.zone = zone.parse()?;

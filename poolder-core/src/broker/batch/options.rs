@@ -102,6 +102,11 @@ impl BatchOptions {
         self.policy.check()
     }
 
+    /// Returns the policy to store; `None` for the default one.
+    fn own_policy(&self) -> Option<&Policy> {
+        (self.policy != Policy::default()).then_some(&self.policy)
+    }
+
     fn stored(&self) -> StoredOptions {
         StoredOptions {
             limit: self.limit,
@@ -110,7 +115,7 @@ impl BatchOptions {
             max_waiting: self.max_waiting,
             max_groups: self.max_groups,
             reverse: self.reverse,
-            job: Options::of(1, &self.policy),
+            job: Options::of(1, self.own_policy()),
         }
     }
 
@@ -128,7 +133,7 @@ impl BatchOptions {
             max_waiting: stored.max_waiting,
             max_groups: stored.max_groups,
             reverse: stored.reverse,
-            policy: stored.job.policy(),
+            policy: stored.job.policy().unwrap_or_default(),
             revision,
         };
         // Scripts use these numbers unchecked.
@@ -182,7 +187,7 @@ impl Broker {
             no_id,
             &home.kind(),
             1,
-            &options.policy,
+            options.own_policy(),
             Format::MessagePack,
             no_payload,
         )?;

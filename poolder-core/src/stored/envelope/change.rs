@@ -149,6 +149,7 @@ mod tests {
             Ok(())
         };
         let id = JobId::from_bytes([7; 16]);
+        let policy = (*policy != Policy::default()).then_some(policy);
         Envelope::build(id, "kind", 1, policy, Format::MessagePack, write).unwrap()
     }
 

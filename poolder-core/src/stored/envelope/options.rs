@@ -80,12 +80,19 @@ enum StoredBackoff {
 }
 
 impl Options {
-    pub(crate) fn of(version: u16, policy: &Policy) -> Self {
+    pub(crate) fn of(version: u16, policy: Option<&Policy>) -> Self {
+        let version = (version != 1).then_some(version);
+        Self { version, ..policy.map(Self::of_policy).unwrap_or_default() }
+    }
+
+    /// Stores the parts of a policy that differ from the default. Of a policy that is the default
+    /// one, the number of attempts is stored: a job with a policy of its own has at least one part.
+    fn of_policy(policy: &Policy) -> Self {
         let usual = Policy::default();
         let millis = |duration: Duration| clamped_millis(duration).unsigned_abs();
         Self {
-            version: (version != 1).then_some(version),
-            attempts: (policy.attempts != usual.attempts).then_some(policy.attempts),
+            attempts: (policy.attempts != usual.attempts || *policy == usual)
+                .then_some(policy.attempts),
             backoff: (policy.backoff != usual.backoff).then(|| match &policy.backoff {
                 Backoff::Polynomial => StoredBackoff::Polynomial,
                 Backoff::Exponential { base, cap } => {
@@ -107,11 +114,18 @@ impl Options {
 
     /// Replaces the policy, and keeps everything else.
     pub(super) fn with_policy(self, policy: &Policy) -> Self {
-        let Self { attempts, backoff, timeout, retry_for, crashes, .. } = Self::of(1, policy);
+        let Self { attempts, backoff, timeout, retry_for, crashes, .. } = Self::of_policy(policy);
         Self { attempts, backoff, timeout, retry_for, crashes, ..self }
     }
 
-    pub(crate) fn policy(&self) -> Policy {
+    /// Returns the stored policy; `None` when no part of one is stored, and when it is not allowed.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        let Self { attempts, backoff, timeout, retry_for, crashes, .. } = self;
+        let limits = [attempts, crashes].into_iter().any(Option::is_some);
+        let times = [timeout, retry_for].into_iter().any(Option::is_some);
+        if !(limits || times || backoff.is_some()) {
+            return None;
+        }
         let usual = Policy::default();
         let ms = clamped_duration;
         let read = Policy {
@@ -137,7 +151,7 @@ impl Options {
             retry_for: self.retry_for.map(ms),
             crashes: self.crashes.unwrap_or(usual.crashes),
         };
-        if read.check().is_ok() { read } else { usual }
+        read.check().is_ok().then_some(read)
     }
 
     /// Returns the name of the first unknown option that a node must understand.
@@ -235,7 +249,7 @@ pub(crate) mod tests {
 
     /// Returns an envelope with the options of `policy` and these entries of a later version.
     pub(crate) fn with_entries(policy: &Policy, entries: &[&[u8]]) -> Envelope {
-        let mut options = Options::of(1, policy);
+        let mut options = Options::of(1, (*policy != Policy::default()).then_some(policy));
         entries.iter().for_each(|entry| options.unknown.push(entry));
         let mut raw = [&[1, 0][..], &[7; 16], &[4], b"kind"].concat();
         let map = options.encode().unwrap();
@@ -313,13 +327,13 @@ pub(crate) mod tests {
             .backoff(Backoff::Exponential { base: ten_years, cap: ten_years })
             .timeout(ten_years)
             .retry_for(ten_years);
-        assert_eq!(forged.policy(), policy);
+        assert_eq!(forged.policy().as_ref(), Some(&policy));
         let asked = Policy::default()
             .backoff(Backoff::Exponential { base: Duration::MAX, cap: Duration::MAX })
             .timeout(Duration::MAX)
             .retry_for(Duration::MAX);
-        assert_eq!(Options::of(1, &asked).timeout, Some(most));
-        assert_eq!(Options::of(1, &asked).policy(), policy);
+        assert_eq!(Options::of(1, Some(&asked)).timeout, Some(most));
+        assert_eq!(Options::of(1, Some(&asked)).policy(), Some(policy));
     }
 
     #[test]
@@ -328,7 +342,7 @@ pub(crate) mod tests {
         assert!(policy.check().is_ok());
         let write = |_: &mut Vec<u8>| Ok(());
         let id = JobId::from_bytes([7; 16]);
-        let envelope = Envelope::build(id, "k", 9, &policy, Format::Json, write).unwrap();
+        let envelope = Envelope::build(id, "k", 9, Some(&policy), Format::Json, write).unwrap();
         assert!(envelope.as_bytes().len() < 700);
     }
 }

@@ -74,7 +74,7 @@ fn cut_short() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Format, JobId, Policy};
+    use crate::job::{Format, JobId};
     use crate::stored::head;
 
     fn envelope() -> Envelope {
@@ -83,7 +83,7 @@ mod tests {
             Ok(())
         };
         let id = JobId::from_bytes([7; 16]);
-        Envelope::build(id, "k", 1, &Policy::default(), Format::Json, write).unwrap()
+        Envelope::build(id, "k", 1, None, Format::Json, write).unwrap()
     }
 
     #[test]

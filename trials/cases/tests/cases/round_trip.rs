@@ -18,8 +18,8 @@ struct P<T> {
 impl<T: Serialize + DeserializeOwned + Send + 'static> Job for P<T> {
     const KINDS: &'static [&'static str] = &["p"];
     const QUEUE: &'static str = "p";
-    fn policy(&self) -> Policy {
-        Policy::default().attempts(1)
+    fn policy(&self) -> Option<Policy> {
+        Some(Policy::default().attempts(1))
     }
 }
 

@@ -35,7 +35,7 @@ fn id(number: u64) -> EntryId {
 fn job(number: u64, key: u64) -> Entry {
     let write = |_: &mut Vec<u8>| Ok(());
     let (job, policy) = (JobId::from_bytes([7; 16]), Policy::default());
-    let envelope = Envelope::build(job, "k", 0, &policy, Format::MessagePack, write);
+    let envelope = Envelope::build(job, "k", 0, Some(&policy), Format::MessagePack, write);
     let envelope = envelope.and_then(|it| it.keyed(key)).unwrap();
     Entry::Job(Claim::new(Lane::Normal, id(number), envelope, Counters::default()))
 }
