@@ -8,7 +8,7 @@ pub(super) struct KnownLanes {
     /// True after a lost reply: this node may hold entries that it does not know.
     look: bool,
     /// The last ids of the front and the normal lane, as long as all entries added since the server
-    /// reported them were claimed here.
+    /// reported them were claimed here; `None` after a lost reply.
     last: Option<[EntryId; 2]>,
 }
 
@@ -20,7 +20,7 @@ impl KnownLanes {
 
     /// Returns true when the server need not report the last ids.
     pub(super) fn knows_last(&self) -> bool {
-        self.last.is_some() && !self.look
+        self.last.is_some()
     }
 
     /// Returns the last ids of the lanes, after which new entries come.
