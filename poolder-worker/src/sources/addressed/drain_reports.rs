@@ -78,7 +78,7 @@ impl DrainReports {
             (!self.drained).then_some(SlotStep::Report(Report::Drained, self.generation))
         } else if !empty || !facts.beyond || self.retired || !known {
             None
-        } else if self.nothing_due {
+        } else if std::mem::take(&mut self.nothing_due) {
             Some(SlotStep::Report(Report::Retired, self.generation))
         } else {
             Some(SlotStep::CountDue)

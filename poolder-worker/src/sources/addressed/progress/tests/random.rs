@@ -18,6 +18,8 @@ use crate::sources::addressed::step::SlotStep;
 /// The steps that a slot may take without a wait when the facts do not change and it claims
 /// nothing: settle, settle a job, release, settle; poll, count, poll, report.
 const STEPS_WITHOUT_WAIT: usize = 8;
+/// The steps that a claimed entry may take in addition: run, settle the entries before, settle.
+const STEPS_OF_AN_ENTRY: usize = 3;
 
 /// The circumstances of one step.
 #[derive(Debug, Clone)]
@@ -200,7 +202,7 @@ impl Model {
             }
             SlotStep::Poll { claim } => self.poll(claim, turn)?,
             SlotStep::Pause(_) | SlotStep::Wait(_) => {
-                self.patience = STEPS_WITHOUT_WAIT;
+                self.patience = STEPS_WITHOUT_WAIT + STEPS_OF_AN_ENTRY * self.claimed.len();
                 self.trail.clear();
             }
             SlotStep::Report(report, generation) => self.report(report, generation, turn)?,
@@ -304,7 +306,7 @@ impl Model {
                 Entry::Undecodable(_) => 0,
             };
             self.claimed.extend(entries.iter().map(|entry| (number_of(entry), key(entry))));
-            self.patience += 3 * entries.len() + STEPS_WITHOUT_WAIT;
+            self.patience += STEPS_WITHOUT_WAIT + STEPS_OF_AN_ENTRY * entries.len();
         }
         match reply {
             SlotPoll::Empty(_) => self.trail.push("empty"),
