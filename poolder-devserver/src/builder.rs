@@ -32,6 +32,8 @@ pub struct Builder {
     aof: Option<Fsync>,
     arguments: Vec<(String, String)>,
     environment: Vec<(String, OsString)>,
+    /// The program that runs the server program, and its own arguments; empty for none.
+    runner: Vec<OsString>,
     tcp: bool,
     /// The first lines of the Sentinel's configuration file, in which the Sentinel also keeps its
     /// state.
@@ -60,6 +62,15 @@ impl Builder {
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs the server program through another program, for example `["valgrind"]`, which gets the
+    /// server's command line after these words. The other program must pass signals on, or become
+    /// the server. A container cannot be run this way.
+    #[must_use]
+    pub fn under(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.runner = words.into_iter().map(Into::into).collect();
         self
     }
 
@@ -124,7 +135,8 @@ impl Builder {
             Launch::Program(program) => {
                 let port = if self.tcp { Some(free_port()?) } else { None };
                 let socket = dir.join(tempdir::SOCKET);
-                let mut words = program.command(dir, &self.environment).map_err(failed)?;
+                let mut words =
+                    program.command(dir, &self.environment, &self.runner).map_err(failed)?;
                 if let Some(config) = &self.sentinel {
                     let file = dir.join("sentinel.conf");
                     std::fs::write(&file, config).map_err(failed)?;
@@ -139,6 +151,9 @@ impl Builder {
                 words.extend(self.settings(dir));
                 let supervisor = Supervisor::spawn(dir, None, &words).map_err(failed)?;
                 Ok((supervisor, port, Address::Unix(socket)))
+            }
+            Launch::Docker(_) if !self.runner.is_empty() => {
+                Err(Error::failed(format!("{found} cannot be run through another program")))
             }
             // A container cannot share a socket file on every system, but it can share a port.
             Launch::Docker(image) => {

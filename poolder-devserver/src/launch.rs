@@ -74,11 +74,13 @@ impl Program {
     }
 
     /// Returns the command line that starts the program, for a shell's `"$@"`. If the program needs
-    /// an alias, a symbolic link is made in `dir`.
+    /// an alias, a symbolic link is made in `dir`. `runner` is the program that runs this one, with
+    /// its own arguments; empty for none.
     pub(crate) fn command(
         &self,
         dir: &Path,
         environment: &[(String, OsString)],
+        runner: &[OsString],
     ) -> io::Result<Vec<OsString>> {
         let libraries = self.library_path().map(|value| ("LD_LIBRARY_PATH".to_owned(), value));
         let mut words: Vec<OsString> = libraries
@@ -93,6 +95,7 @@ impl Program {
         if !words.is_empty() {
             words.insert(0, OsString::from("env"));
         }
+        words.extend_from_slice(runner);
         match self.alias {
             // A shell cannot choose argv[0], but a symbolic link sets it.
             Some(alias) => {
@@ -149,6 +152,7 @@ pub(crate) fn docker_command(
 #[cfg(test)]
 mod tests {
     use super::{Program, docker_command};
+    use std::ffi::OsString;
     use std::path::{Path, PathBuf};
 
     #[test]
@@ -161,15 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_stands_before_the_program() {
+    fn the_environment_and_the_runner_stand_before_the_program() {
         let program = Program::at(PathBuf::from("/opt/my-own-build"));
-        let line = |environment: &[(String, std::ffi::OsString)]| {
-            let words = program.command(Path::new("/tmp/d"), environment).expect("no link to make");
+        let line = |environment: &[(String, OsString)], runner: &[OsString]| {
+            let words = program.command(Path::new("/tmp/d"), environment, runner);
+            let words = words.expect("no link to make");
             words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(line(&[]), ["/opt/my-own-build"]);
+        assert_eq!(line(&[], &[]), ["/opt/my-own-build"]);
         let one = [("A".to_owned(), "b c".into())];
-        assert_eq!(line(&one), ["env", "A=b c", "/opt/my-own-build"]);
+        assert_eq!(line(&one, &[]), ["env", "A=b c", "/opt/my-own-build"]);
+        let runner = ["valgrind".into(), "-q".into()];
+        assert_eq!(line(&one, &runner), ["env", "A=b c", "valgrind", "-q", "/opt/my-own-build"]);
     }
 
     #[test]
