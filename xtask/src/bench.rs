@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the benchmark, which is a separate workspace, and runs it.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, ExitStatus};
 
 use poolder_devserver::Install;
 
@@ -11,30 +11,40 @@ use crate::cargo;
 /// Path of the benchmark's manifest, relative to the workspace's root.
 pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
+/// The benchmark's exit codes, defined in bench/runner/src/check/mod.rs.
+const WORSE: i32 = 2;
+const NO_VALGRIND: i32 = 3;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    bench(&arguments.before, arguments.install())
+    bench(&arguments.before, arguments.install()).map(cargo::exit_code)
 }
 
-/// Compares the instructions per job with the baseline. On a machine without valgrind, where it is
-/// not installed either, prints that the comparison was not run, and succeeds.
+/// Runs the benchmark's own tests, and compares the instructions per job with the baseline. On a machine without valgrind, where it is
+/// not installed either, the benchmark prints that nothing was compared, and this succeeds.
 pub(crate) fn check(install: Install) -> Result<(), String> {
-    if bench(&["--check".into()], install)? == ExitCode::SUCCESS {
-        return Ok(());
+    for (verb, failure) in
+        [("build", "the benchmark does not compile"), ("test", "the benchmark's own tests failed")]
+    {
+        let mut command = cargo::cargo();
+        command.args([verb, "--release", "--locked", "--quiet", "--manifest-path", MANIFEST]);
+        command.args(["--package", "bench-runner", "--package", "bench-guard"]);
+        if !cargo::status(&mut command)?.success() {
+            return Err(failure.into());
+        }
     }
-    let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    if valgrind.is_err() {
-        println!("NOT RUN: instructions could not be counted without valgrind");
-        return Ok(());
+    match bench(&["--check".into()], install)?.code() {
+        Some(0 | NO_VALGRIND) => Ok(()),
+        Some(WORSE) => Err("a job costs more instructions than it did".into()),
+        _ => Err("the instructions per job could not be counted".into()),
     }
-    Err("a job costs more instructions than it did".into())
 }
 
-fn bench(words: &[OsString], install: Install) -> Result<ExitCode, String> {
+fn bench(words: &[OsString], install: Install) -> Result<ExitStatus, String> {
     let mut command = cargo::cargo();
     command.args(["run", "--release", "--locked", "--quiet", "--manifest-path", MANIFEST]);
     command.args(["--package", "bench-runner", "--"]).args(words);
     if install == Install::Yes {
         command.arg("--yes");
     }
-    Ok(cargo::exit_code(cargo::status(&mut command)?))
+    cargo::status(&mut command)
 }

@@ -5,32 +5,17 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::job;
+use crate::job::envelope;
 
 /// Serves until the process is killed.
 pub async fn serve(path: &str) -> Result<(), crate::AnyError> {
     let listener = UnixListener::bind(path)?;
     println!("ready");
-    let entry = envelope()?;
+    let entry = envelope(7)?.as_bytes().to_vec();
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(talk(stream, entry.clone()));
     }
-}
-
-/// Returns a job in its stored form.
-fn envelope() -> Result<Vec<u8>, poolder::Error> {
-    use poolder::{Job, Policy};
-    let (id, job) = (poolder::JobId::from_bytes([7; 16]), job(7));
-    let envelope = poolder_core::Envelope::build(
-        id,
-        job.kind(),
-        1,
-        &Policy::default(),
-        poolder::Format::MessagePack,
-        |out| job.encode(out),
-    )?;
-    Ok(envelope.as_bytes().to_vec())
 }
 
 async fn talk(stream: UnixStream, envelope: Vec<u8>) -> io::Result<()> {

@@ -15,8 +15,10 @@ cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out 
   --scale X       multiplies the number of jobs
   --out DIR       writes results.json, README.md and plots there; docs/benchmarks is the place
   --yes           install what is missing without asking
-  --check         counts instructions per job instead, and compares them with the baseline of
-                  this toolchain in bench/baseline.json; fails when one is over 5 % worse
+  --check         counts instructions per job instead, of client and server, and compares them
+                  with the baselines of this toolchain and of this server in
+                  bench/baseline.json; fails when one is over 2 % worse (the client's
+                  `run`: 5 %)
   --record        as --check, and makes what it finds the baseline
 ";
 

@@ -16,6 +16,7 @@ mod server;
 mod table;
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 
 use args::Args;
 use figures::Figures;
@@ -27,7 +28,7 @@ pub type NotRun = BTreeMap<(usize, String), String>;
 
 type AnyError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), AnyError> {
+fn main() -> Result<ExitCode, AnyError> {
     match std::env::args().nth(1).as_deref() {
         Some("raw") => runtime()?.block_on(raw::run(bench_protocol::Run::begin())),
         Some("poolder") => runtime()?.block_on(poolder::run(bench_protocol::Run::begin())),
@@ -37,7 +38,10 @@ fn main() -> Result<(), AnyError> {
         }
         _ => {
             let args = Args::parse()?;
-            if args.check { check::run(&args) } else { bench(&args) }
+            if args.check {
+                return check::run(&args);
+            }
+            bench(&args).map(|()| ExitCode::SUCCESS)
         }
     }
 }

@@ -33,11 +33,7 @@ impl Server {
         let process = poolder_devserver::Server::builder().tcp().install(install).start()?;
         let url = process.tcp_url().ok_or("the server has no port")?;
         let mut server = Self { _process: process, url, version: String::new() };
-        let info = server.info("server")?;
-        let version = field(&info, "valkey_version").map(|version| format!("Valkey {version}"));
-        let version =
-            version.or_else(|| field(&info, "redis_version").map(|v| format!("Redis {v}")));
-        server.version = version.unwrap_or_default();
+        server.version = version(&server.info("server")?).unwrap_or_default();
         Ok(server)
     }
 
@@ -83,6 +79,13 @@ impl Server {
     }
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// Returns the engine and its version from the section `server` of `INFO`.
+pub fn version(info: &str) -> Option<String> {
+    let version = |engine, name| field(info, name).map(|version| format!("{engine} {version}"));
+    version("Valkey", "valkey_version").or_else(|| version("Redis", "redis_version"))
+}
+
+/// Returns a field of `INFO`.
+pub fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }

@@ -1,0 +1,28 @@
+//! The job of every operation.
+
+use bench_protocol::Payload;
+use poolder::{Format, Job, JobId, Policy};
+use poolder_core::Envelope;
+use serde::{Deserialize, Serialize};
+
+/// A job with a number and 100 bytes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bench(Payload);
+
+impl Job for Bench {
+    const KINDS: &'static [&'static str] = &["bench.job"];
+    const QUEUE: &'static str = "bench";
+}
+
+/// Returns the job of a number.
+pub fn job(n: usize) -> Bench {
+    Bench(Payload::new(n as u64, 100))
+}
+
+/// Returns the job of a number in its stored form. The number is its id, too.
+pub fn envelope(n: usize) -> Result<Envelope, poolder::Error> {
+    let (id, job) = (JobId::from_bytes((n as u128).to_be_bytes()), job(n));
+    let encode = |out: &mut Vec<u8>| job.encode(out);
+    Envelope::build(id, job.kind(), 1, &Policy::default(), Format::MessagePack, encode)
+}
