@@ -31,6 +31,7 @@ mod results;
 mod rubbish;
 mod schedulers;
 mod schedules;
+mod scripts;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

@@ -91,8 +91,8 @@ scripts! {
     }
 }
 
-/// Returns the commands that load every script. The script cache of the server is empty after a
-/// restart and on a promoted replica, and `EVALSHA` inside a pipeline has no fallback.
+/// Returns the commands that load every script. Calls of a script that the server does not have are
+/// sent again by [`request`](super::connection::request).
 pub(crate) fn load_all() -> redis::Pipeline {
     let mut pipe = redis::pipe();
     for (file, text) in SOURCES {

@@ -49,7 +49,7 @@ impl Broker {
         let [stream, counter] = self.inner.keys.broadcast(queue);
         let mut cmd = scripts::call(&scripts::BROADCAST, [stream.as_str(), counter.as_str()]);
         cmd.arg(envelope.as_bytes()).arg(STREAM_LENGTH);
-        let reply = self.script(&scripts::BROADCAST, &cmd).await;
+        let reply = self.command(&cmd).await;
         let id = reply.and_then(reply::text).map_err(|error| error.with_job(envelope.id()))?;
         Ok(id.into())
     }

@@ -79,7 +79,7 @@ impl Broker {
         let keys = self.home(queue);
         let mut cmd = scripts::call(&scripts::POOL_DEFINE, [keys.meta.as_str()]);
         cmd.arg(mode.as_str()).arg(if mode == Mode::Broadcast { 0 } else { size });
-        let reply = self.script(&scripts::POOL_DEFINE, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         let [verdict, found, slots] = reply::items::<3>(reply)?;
         let (found, slots) = (reply::text(found)?, reply::int(slots)?);
         match reply::text(verdict)?.as_str() {
@@ -124,7 +124,7 @@ impl Broker {
         let mut cmd =
             scripts::call(&scripts::POOL_JOIN, [keys.meta.as_str(), keys.members.as_str()]);
         cmd.arg(node).arg(action).arg(clamped_millis(MEMBER_TIMEOUT));
-        let [meta, members] = reply::items::<2>(self.script(&scripts::POOL_JOIN, &cmd).await?)?;
+        let [meta, members] = reply::items::<2>(self.command(&cmd).await?)?;
         let meta: [Value; 7] = reply::items(meta)?;
         let mut fields = vec![];
         for field in meta {
@@ -165,7 +165,7 @@ impl Broker {
         let own = [keys.meta.as_str(), keys.drained.as_str(), keys.retired.as_str()];
         let mut cmd = scripts::call(&scripts::POOL_RESIZE, own);
         cmd.arg(size);
-        let reply = reply::array(self.script(&scripts::POOL_RESIZE, &cmd).await?)?;
+        let reply = reply::array(self.command(&cmd).await?)?;
         let mut reply = reply.into_iter();
         let verdict = reply::text(reply.next().unwrap_or_default())?;
         let number = reply.next().map_or(Ok(0), reply::int)?;
@@ -196,7 +196,7 @@ impl Broker {
         };
         let mut cmd = scripts::call(&scripts::POOL_REPORT, [&keys.meta, set.as_str()]);
         cmd.arg(generation).arg(slot.index).arg(name);
-        self.script(&scripts::POOL_REPORT, &cmd).await.map(|_| ())
+        self.command(&cmd).await.map(|_| ())
     }
 
     /// Stops all slots of an addressed pool, or starts them again.
@@ -242,7 +242,7 @@ impl Broker {
         let own = [keys.lease.as_str(), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
         cmd.arg(generation).arg(envelope.as_bytes());
-        let reply = self.script(&scripts::SLOT_CAST, &cmd).await;
+        let reply = self.command(&cmd).await;
         reply.and_then(cast_reply).map_err(|error| error.with_job(envelope.id()))
     }
 

@@ -103,7 +103,7 @@ impl Broker {
         let own = [keys.lease.as_str(), keys.lane(Lane::Front), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_ACQUIRE, own);
         cmd.arg(node.as_ref()).arg(gone.unwrap_or_default());
-        let reply = self.script(&scripts::SLOT_ACQUIRE, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         let [verdict, term, holder] = reply::items::<3>(reply)?;
         let term = u64::try_from(reply::int(term)?).unwrap_or(0);
         Ok(match reply::int(verdict)? {
@@ -123,7 +123,7 @@ impl Broker {
         let own = [keys.lease.as_str(), keys.lane(Lane::Front), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_RELEASE, own);
         cmd.arg(lease.node.as_ref()).arg(lease.term).arg(if stop { "1" } else { "" });
-        Ok(reply::int(self.script(&scripts::SLOT_RELEASE, &cmd).await?)? == 1)
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 
     /// Records that a suspect begins: if this node dies, [`Broker::begun`] shows that the suspect
@@ -136,7 +136,7 @@ impl Broker {
         let keys = self.keys(&lease.slot);
         let mut cmd = scripts::call(&scripts::SLOT_BEGIN, [keys.lease.as_str()]);
         cmd.arg(lease.node.as_ref()).arg(lease.term).arg(entry);
-        Ok(reply::int(self.script(&scripts::SLOT_BEGIN, &cmd).await?)? == 1)
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 
     /// Returns the entry of the last suspect that began in the slot.
@@ -174,7 +174,7 @@ impl Broker {
         for entry in request.complete {
             cmd.arg(entry.as_ref());
         }
-        let mut reply = reply::array(self.script(&scripts::SLOT_POLL, &cmd).await?)?.into_iter();
+        let mut reply = reply::array(self.command(&cmd).await?)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();
         let verdict = reply::text(next())?;
         if verdict == "LOST" {

@@ -132,6 +132,6 @@ impl Broker {
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MAX_CANCELLATIONS).arg(u8::from(store_anyway));
         cmd.arg(u8::from(handle.job.generated_at().is_some()));
-        reply::text(self.script(&scripts::CANCEL, &cmd).await?)
+        reply::text(self.command(&cmd).await?)
     }
 }

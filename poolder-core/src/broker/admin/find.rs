@@ -139,7 +139,7 @@ impl Broker {
         while left > 0 {
             let mut cmd = scripts::call(&scripts::SEARCH, [keys.lane(lane)]);
             cmd.arg(handle.job.as_bytes()).arg(&from).arg(last).arg(among).arg(MAX_STEP.min(left));
-            let reply = self.script(&scripts::SEARCH, &cmd).await?;
+            let reply = self.command(&cmd).await?;
             let [found, next, seen] = reply::items::<3>(reply)?;
             let found = reply::text(found)?;
             if !found.is_empty() {

@@ -34,7 +34,7 @@ impl Broker {
         };
         let mut cmd = scripts::call(&scripts::LIST_READY, [keys.lane(lane)]);
         cmd.arg(after).arg(most.clamp(1, MAX_JOBS));
-        let reply = self.ask(keys.lane(lane), &scripts::LIST_READY, &cmd).await?;
+        let reply = self.ask(keys.lane(lane), &cmd).await?;
         let mut last = None;
         let mut jobs = vec![];
         for (id, fields) in reply::entries(reply)? {
@@ -69,7 +69,7 @@ impl Broker {
         while let Some(lane) = next {
             let mut cmd = scripts::call(&scripts::LIST_RUNNING, [keys.lane(lane)]);
             cmd.arg(&entry).arg(most.clamp(1, MAX_JOBS));
-            let reply = self.ask(keys.lane(lane), &scripts::LIST_RUNNING, &cmd).await?;
+            let reply = self.ask(keys.lane(lane), &cmd).await?;
             let [last, held] = reply::items::<2>(reply)?;
             entry = reply::text(last)?;
             if entry.is_empty() {
@@ -149,7 +149,7 @@ impl Broker {
             _ => None,
         };
         let (mut jobs, mut any) = (vec![], false);
-        for item in reply::array(self.ask(keys[0], &scripts::LIST_BY_TIME, &cmd).await?)? {
+        for item in reply::array(self.ask(keys[0], &cmd).await?)? {
             let [id, at, body] = reply::items::<3>(item)?;
             let (id, at, body) = (reply::bytes(id)?, reply::int(at)?, reply::bytes(body)?);
             any = true;

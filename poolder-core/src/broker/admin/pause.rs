@@ -27,6 +27,6 @@ impl Broker {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::PAUSE, [keys.meta.as_str()]);
         cmd.arg(paused).arg(&keys.control);
-        Ok(reply::int(self.script(&scripts::PAUSE, &cmd).await?)? == 1)
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 }

@@ -48,7 +48,7 @@ impl Broker {
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
         let lanes = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
         let cmd = scripts::call(&scripts::OVERVIEW, lanes);
-        let reply = self.script(&scripts::OVERVIEW, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         let [now, lanes, due, next, dead, cancels, paused, leader, stats] =
             reply::items::<9>(reply)?;
         let mut counters = BTreeMap::new();

@@ -63,7 +63,7 @@ impl Broker {
                 cmd.arg(view.id().as_bytes()).arg(entry);
                 cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
             }
-            let each = reply::bytes(self.script(&scripts::REMOVE, &cmd).await?)?;
+            let each = reply::bytes(self.command(&cmd).await?)?;
             deleted.extend((0..some.len()).map(|at| each.get(at) == Some(&b'1')));
         }
         Ok(deleted)

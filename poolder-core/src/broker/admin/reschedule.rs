@@ -55,6 +55,6 @@ impl Broker {
         cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
         cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());
         cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
-        Ok(reply::int(self.script(&scripts::RESCHEDULE, &cmd).await?)? == 1)
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 }

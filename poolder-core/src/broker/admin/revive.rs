@@ -106,7 +106,7 @@ impl Broker {
             cmd.arg(view.id().as_bytes()).arg(view.at.millis());
             cmd.arg(head(counters.home(), &counters)).arg(envelope.as_bytes());
         }
-        let each = reply::bytes(self.script(&scripts::REVIVE, &cmd).await?)?;
+        let each = reply::bytes(self.command(&cmd).await?)?;
         Ok((0..jobs.len()).map(|at| each.get(at) == Some(&b'1')).collect())
     }
 }

@@ -96,7 +96,7 @@ impl Broker {
             None => cmd.arg(""),
         };
         cmd.arg(index).arg(format!("popped {}", JobId::generate()));
-        let [verdict, entry, of] = reply::items::<3>(self.script(&scripts::POP, &cmd).await?)?;
+        let [verdict, entry, of] = reply::items::<3>(self.command(&cmd).await?)?;
         let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
         match reply::text(verdict)?.as_str() {
             "OK" => {

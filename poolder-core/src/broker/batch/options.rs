@@ -195,7 +195,7 @@ impl Broker {
         let batcher = keys.batcher(home.name());
         let mut cmd = scripts::call(&scripts::BATCHER_DECLARE, [batcher.as_str()]);
         cmd.arg(options.revision).arg(json_text(options)).arg(&form[..2]).arg(&form[18..]);
-        let reply = self.script(&scripts::BATCHER_DECLARE, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         let [verdict, revision, stored] = reply::items::<3>(reply)?;
         let stored = BatchOptions::from_stored(revision, stored)?;
         if reply::text(verdict)? != "OTHER" {

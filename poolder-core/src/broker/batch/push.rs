@@ -111,7 +111,7 @@ impl Broker {
         group: &str,
     ) -> Result<Option<JobId>, Error> {
         let cmd = seal(home, group, "any", &self.keys(home.partition()));
-        let reply = self.script(&scripts::PUSH, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         let [verdict, _, sealed, job] = reply::items::<4>(reply)?;
         if reply::text(verdict)? == "UNDECLARED" {
             return Err(undeclared(home));

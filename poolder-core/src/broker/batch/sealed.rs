@@ -99,7 +99,7 @@ impl Broker {
         let key = self.keys(partition).batch_rest(job, part);
         let mut cmd = scripts::call(&scripts::STASH, [key.as_str()]);
         cmd.arg(clamped_millis(SET_ASIDE_RETENTION)).arg(entries);
-        self.script(&scripts::STASH, &cmd).await.map(|_| ())
+        self.command(&cmd).await.map(|_| ())
     }
 
     /// Removes the sealed lists of these jobs, which no longer exist. Skips jobs that are not batch

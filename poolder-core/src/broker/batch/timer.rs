@@ -77,7 +77,7 @@ impl Broker {
         }
         let mut cmd = scripts::call(&scripts::TIMER_POSTPONE, [self.keys(partition).due.as_str()]);
         cmd.arg(60_000).arg(timers);
-        self.script(&scripts::TIMER_POSTPONE, &cmd).await.map(|_: Value| ())
+        self.command(&cmd).await.map(|_: Value| ())
     }
 }
 

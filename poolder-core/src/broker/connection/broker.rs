@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+use redis::{Cmd, Pipeline, RedisError, Value};
 
 use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
+use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
 use crate::job::{Error, Partition};
@@ -93,21 +94,10 @@ impl Broker {
     }
 
     pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        self.inner.send(None, cmd).await.map_err(|error| self.classify(error))
+        self.inner.send(cmd).await.map_err(|error| self.classify(error))
     }
 
-    pub(in crate::broker) async fn script(
-        &self,
-        script: &Script,
-        cmd: &Cmd,
-    ) -> Result<Value, Error> {
-        self.inner.send(Some(script), cmd).await.map_err(|error| self.classify(error))
-    }
-
-    pub(in crate::broker) async fn pipeline(
-        &self,
-        pipe: &Pipeline,
-    ) -> Result<Vec<RedisResult<Value>>, Error> {
+    pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
         self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
     }
 
@@ -115,25 +105,13 @@ impl Broker {
     /// key, so that the script does not delay hot commands. When the key has moved to another
     /// server or is moving, the script is sent again on the shared connection, which follows the
     /// key.
-    pub(in crate::broker) async fn ask(
-        &self,
-        key: &str,
-        script: &Script,
-        cmd: &Cmd,
-    ) -> Result<Value, Error> {
+    pub(in crate::broker) async fn ask(&self, key: &str, cmd: &Cmd) -> Result<Value, Error> {
         let mut connection = self.alone(key).await?;
-        let reply = match cmd.query_async(&mut connection).await {
-            Err(error) if failure::is_noscript(&error) => {
-                match script.load_async(&mut connection).await {
-                    Ok(_) => cmd.query_async(&mut connection).await,
-                    Err(error) => Err(error),
-                }
-            }
-            reply => reply,
-        };
-        match reply {
+        let mut pipe = redis::pipe();
+        pipe.add_command(cmd.clone());
+        match only(Request::new(&pipe).send(&mut connection).await) {
             Err(error) if matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) => {
-                self.script(script, cmd).await
+                self.command(cmd).await
             }
             reply => reply.map_err(|error| self.classify(error)),
         }

@@ -5,14 +5,11 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::job::Error;
 
-/// Error codes of commands that the server did not execute.
+/// Error codes of commands that the server did not execute. `WRONGTYPE` and `NOGROUP` may also come
+/// from a command inside of a script, which may have written before.
 const NOT_EXECUTED: &[&str] = &[
     "LOADING",
     "MASTERDOWN",
-    "READONLY",
-    "NOREPLICAS",
-    "OOM",
-    "MISCONF",
     "BUSY",
     "NOSCRIPT",
     "MOVED",
@@ -24,6 +21,11 @@ const NOT_EXECUTED: &[&str] = &[
     "WRONGTYPE",
     "EXECABORT",
 ];
+
+/// Error codes of a server that accepts no writes at the moment. A script with such an error has
+/// written nothing: its first write fails, since the server is the same during the whole script. A
+/// server that has run out of memory while a script ran lets the script go on to its end.
+const NO_WRITES: &[&str] = &["READONLY", "NOREPLICAS", "OOM", "MISCONF"];
 
 /// Texts of errors about missing permissions inside a script. The second is that of Redis 6.2.
 const SCRIPT_DENIED: &[&str] = &["ACL failure in script", "The user executing the script can't"];
@@ -66,6 +68,9 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         ErrorKind::Io => {
             Error::unknown(format!("the reply of Redis at {address} was lost: {text}"))
         }
+        _ if is_inside_script(&error) => Error::unknown(format!(
+            "a script failed in Redis at {address}, and may have written something before: {text}"
+        )),
         _ => Error::protocol(format!("Redis at {address}: {text}")),
     };
     ours.with_source(error)
@@ -75,24 +80,59 @@ fn describe(error: &RedisError) -> String {
     error.to_string()
 }
 
-/// Returns whether the server certainly did not execute the command.
+/// Returns whether the server certainly did not execute the command, or no write of the script.
 pub(crate) fn not_executed(error: &RedisError) -> bool {
-    error.is_connection_refusal() || error.code().is_some_and(|code| NOT_EXECUTED.contains(&code))
+    error.is_connection_refusal()
+        || code(error).is_some_and(|code| {
+            NO_WRITES.contains(&code) || (NOT_EXECUTED.contains(&code) && !is_inside_script(error))
+        })
+}
+
+/// The beginning of an error inside of a script in Redis 6.2:
+/// `Error running script (call to f_<hash>): @user_script:3: WRONGTYPE Operation against …`, and
+/// for conditions that the script engine itself checks
+/// `Error running script (call to f_<hash>): @user_script:3: @user_script: 3: -OOM command …`.
+const SCRIPT_PREFIX: &str = "Error running script";
+/// A part of the end of an error inside of a script in Redis 7 and Valkey:
+/// `WRONGTYPE Operation against … script: <hash>, on @user_script:3.`; Valkey 9 leaves the hash out.
+const SCRIPT_SUFFIX: &str = "on @user_script:";
+
+/// Returns whether a script had begun when the error happened.
+fn is_inside_script(error: &RedisError) -> bool {
+    let text = error.detail().unwrap_or_default();
+    text.starts_with(SCRIPT_PREFIX) || text.contains(SCRIPT_SUFFIX)
+}
+
+/// Returns the code of an error. Redis 6.2 has the code `ERR` for all errors inside of scripts; the
+/// code is then taken from the text.
+pub(in crate::broker) fn code(error: &RedisError) -> Option<&str> {
+    let inside = error.detail().filter(|text| text.starts_with(SCRIPT_PREFIX));
+    let in_text = inside.and_then(|text| {
+        let words = text.split(": ").filter_map(|part| part.split(' ').next());
+        let is_code = |word: &&str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase());
+        words.map(|word| word.trim_start_matches('-')).find(is_code)
+    });
+    in_text.or_else(|| error.code())
 }
 
 /// Converts an error from before the command was sent, so that [`not_executed`] holds for an I/O
 /// error of any kind.
 pub(crate) fn unsent(error: RedisError) -> RedisError {
+    refusal(error, "the connection did not open")
+}
+
+/// Converts an error of loading the scripts, like [`unsent`]: the server did not have the script of
+/// the command, and did not execute the command.
+pub(in crate::broker) fn unloaded(error: RedisError) -> RedisError {
+    refusal(error, "the server does not have the script, and did not load it")
+}
+
+fn refusal(error: RedisError, why: &str) -> RedisError {
     if !error.is_io_error() || error.is_connection_refusal() {
         return error;
     }
-    let text = format!("the connection did not open: {error}");
+    let text = format!("{why}: {error}");
     std::io::Error::new(std::io::ErrorKind::ConnectionRefused, text).into()
-}
-
-/// Returns whether the script must be loaded first.
-pub(crate) fn is_noscript(error: &RedisError) -> bool {
-    error.code() == Some("NOSCRIPT")
 }
 
 /// Returns whether the stream or its group is missing, or was removed during a blocking read.
@@ -108,7 +148,7 @@ pub(crate) fn is_nogroup(error: &RedisError) -> bool {
 pub(crate) fn spoils_connection(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || (error.is_io_error() && !error.is_timeout())
-        || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "MOVED"))
+        || matches!(code(error), Some("READONLY" | "MASTERDOWN" | "MOVED"))
 }
 
 #[cfg(test)]
@@ -121,5 +161,92 @@ mod tests {
         assert!(classify(cut(), "there").is_unknown());
         let error = classify(unsent(cut()), "there");
         assert!(error.is_refused() && error.to_string().contains("did not open"), "{error}");
+    }
+    /// Returns the error of a reply, as the client reads it.
+    fn error(reply: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("{reply}\r\n").as_bytes()).unwrap();
+        crate::broker::connection::reply::checked(value).unwrap_err()
+    }
+
+    const SHA: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+
+    /// The text of an error inside of a script in Valkey 9, Redis 7.0, and Redis 6.2: `by_engine`
+    /// if the script engine found it before it called the command.
+    fn inside(text: &str, by_engine: bool) -> [String; 3] {
+        let old = if by_engine { format!("@user_script: 3: -{text}") } else { text.to_owned() };
+        [
+            format!("-{text} script: on @user_script:3."),
+            format!("-{text} script: {SHA}, on @user_script:3."),
+            format!("-ERR Error running script (call to f_{SHA}): @user_script:3: {old}"),
+        ]
+    }
+
+    #[test]
+    fn a_command_that_was_not_executed_is_refused() {
+        for reply in [
+            "-WRONGTYPE Operation against a key holding the wrong kind of value",
+            "-OOM command not allowed when used memory > 'maxmemory'.",
+            "-READONLY You can't write against a read only replica.",
+            "-NOREPLICAS Not enough good replicas to write.",
+            "-NOSCRIPT No matching script. Please use EVAL.",
+            "-NOSCRIPT No matching script.",
+            "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            "-LOADING Redis is loading the dataset in memory",
+            "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            "-NOGROUP No such key 'k' or consumer group 'workers' in XREADGROUP with GROUP option",
+        ] {
+            assert!(classify(error(reply), "there").is_refused(), "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_may_have_written_before_its_error_is_unknown() {
+        for text in [
+            "WRONGTYPE Operation against a key holding the wrong kind of value",
+            "NOGROUP No such key 'k' or consumer group 'workers'",
+            "ERR value is not an integer or out of range",
+            "ERR user_script:3: Script attempted to access nonexistent global variable 'x'",
+        ] {
+            for reply in inside(text, false) {
+                let error = classify(error(&reply), "there");
+                assert!(error.is_unknown() && !error.is_refused(), "{reply}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_whose_first_write_was_not_accepted_is_refused() {
+        for text in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "READONLY You can't write against a read only replica.",
+            "NOREPLICAS Not enough good replicas to write.",
+            "MISCONF Errors writing to the AOF file: No space left on device",
+        ] {
+            for reply in inside(text, true) {
+                assert!(classify(error(&reply), "there").is_refused(), "{reply}");
+            }
+        }
+        let [.., old] = inside("READONLY You can't write against a read only replica.", true);
+        assert!(spoils_connection(&error(&old)), "a primary that was demoted is left");
+    }
+
+    #[test]
+    fn a_script_without_a_permission_is_neither_refused_nor_unknown() {
+        let valkey = "ERR ACL failure in script: User default has no permissions to run the 'set' \
+                      command";
+        let redis = "ERR The user executing the script can't run this command or subcommand";
+        let old = redis.trim_start_matches("ERR ");
+        for reply in [
+            "-NOPERM User default has no permissions to run the 'set' command".to_owned(),
+            format!("-{valkey} script: on @user_script:3."),
+            format!("-{valkey} script: {SHA}, on @user_script:3."),
+            format!("-{redis} script: {SHA}, on @user_script:3."),
+            format!(
+                "-ERR Error running script (call to f_{SHA}): @user_script:3: @user_script: 3: {old}"
+            ),
+        ] {
+            let error = classify(error(&reply), "there");
+            assert!(error.is_auth() && !error.is_refused() && !error.is_unknown(), "{reply}");
+        }
     }
 }

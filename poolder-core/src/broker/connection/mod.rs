@@ -9,6 +9,7 @@ pub(super) mod config;
 pub(super) mod endpoint;
 pub(super) mod failure;
 pub(super) mod reply;
+pub(super) mod request;
 pub(super) mod routing;
 pub(super) mod send;
 pub(super) mod shared;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{RedisError, RedisResult, Value};
+use redis::{RedisResult, Value};
 
 use crate::job::{EntryId, Error, Fields, Timestamp};
 
@@ -17,14 +17,6 @@ pub(crate) fn checked(value: Value) -> RedisResult<Value> {
     match value {
         Value::ServerError(error) => Err(error.into()),
         value => Ok(value),
-    }
-}
-
-/// Returns the error of an error reply, `None` for any other reply.
-pub(crate) fn error(value: &Value) -> Option<RedisError> {
-    match value {
-        Value::ServerError(error) => Some(error.clone().into()),
-        _ => None,
     }
 }
 

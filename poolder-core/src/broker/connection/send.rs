@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::Instant;
 
 use crate::broker::connection::broker::BrokerInner;
 use crate::broker::connection::endpoint::Host;
-use crate::broker::connection::failure::unsent;
+use crate::broker::connection::failure::{code, unsent};
+use crate::broker::connection::request::Replies;
 use crate::broker::connection::routing::slot_of;
 
 /// The time for which a command is sent again while a key moves or a new primary is missing. After
@@ -28,20 +29,13 @@ pub(in crate::broker) enum Redirection {
 }
 
 impl BrokerInner {
-    /// Sends a command. `script` is loaded when the server does not have it.
-    pub(in crate::broker) async fn send(
-        &self,
-        script: Option<&Script>,
-        cmd: &Cmd,
-    ) -> RedisResult<Value> {
+    /// Sends a command.
+    pub(in crate::broker) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
         let slot = self.slot_in(cmd);
         let since = Instant::now();
         loop {
             let sent = match self.route.peer(slot).await {
-                Ok(peer) => match script {
-                    Some(script) => peer.link.script(script, cmd).await,
-                    None => peer.link.command(cmd).await,
-                },
+                Ok(peer) => peer.link.command(cmd).await,
                 Err(error) => Err(unsent(error)),
             };
             let Err(error) = sent else { return sent };
@@ -65,10 +59,7 @@ impl BrokerInner {
 
     /// Sends commands in one pipeline, or in one per slot to a cluster. Returns one reply per
     /// command.
-    pub(in crate::broker) async fn send_all(
-        &self,
-        pipe: &Pipeline,
-    ) -> RedisResult<Vec<RedisResult<Value>>> {
+    pub(in crate::broker) async fn send_all(&self, pipe: &Pipeline) -> RedisResult<Replies> {
         let mut replies = if self.route.is_one() {
             let peer = self.route.peer(None).await.map_err(unsent)?;
             peer.link.pipeline(pipe).await?
@@ -77,13 +68,13 @@ impl BrokerInner {
         };
         for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
             if reply.as_ref().err().is_some_and(|error| self.redirection(error).is_some()) {
-                *reply = self.send(None, cmd).await;
+                *reply = self.send(cmd).await;
             }
         }
         Ok(replies)
     }
 
-    async fn send_by_slot(&self, pipe: &Pipeline) -> Vec<RedisResult<Value>> {
+    async fn send_by_slot(&self, pipe: &Pipeline) -> Replies {
         let slots: Vec<Option<u16>> = pipe.cmd_iter().map(|cmd| self.slot_in(cmd)).collect();
         let mut replies: Vec<Option<RedisResult<Value>>> = slots.iter().map(|_| None).collect();
         let mut distinct = slots.clone();
@@ -123,7 +114,7 @@ impl BrokerInner {
     /// the cached servers when the error shows that they may have changed.
     pub(in crate::broker) fn redirection(&self, error: &RedisError) -> Option<Redirection> {
         self.learn(error);
-        match error.code() {
+        match code(error) {
             Some("MOVED") => Some(Redirection::Elsewhere),
             Some("ASK") => {
                 // The number next to the address is the slot, not the port.
@@ -145,7 +136,7 @@ impl BrokerInner {
     /// Clears the cached servers when an error shows that they may have changed.
     pub(in crate::broker) fn learn(&self, error: &RedisError) {
         let moved =
-            matches!(error.code(), Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"));
+            matches!(code(error), Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"));
         if self.route.may_move() && (moved || error.is_io_error()) {
             self.route.forget();
         }

@@ -7,13 +7,13 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Script, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Mutex;
 
 use crate::broker::connection::auto_pipeline::AutoPipeline;
 use crate::broker::connection::config::Config;
-use crate::broker::connection::failure::{is_noscript, spoils_connection, unsent};
-use crate::broker::connection::reply;
+use crate::broker::connection::failure::{spoils_connection, unsent};
+use crate::broker::connection::request::{Replies, Request, is_noscript, only};
 use crate::broker::scripts;
 
 /// The number of timeouts in a row after which the connection is replaced, since it may be half
@@ -52,67 +52,39 @@ impl SharedConnection {
         let current = self.current().await?;
         let reply = current.auto_pipeline.send(current.connection, cmd).await;
         self.update_health(current.generation, reply.as_ref().err());
-        reply
-    }
-
-    /// Runs a script. Loads the script when the server does not have it.
-    pub(crate) async fn script(&self, script: &Script, cmd: &Cmd) -> RedisResult<Value> {
-        match self.command(cmd).await {
-            Err(error) if is_noscript(&error) => {
-                let mut current = self.current().await?;
-                script.load_async(&mut current.connection).await.map_err(unsent)?;
-                self.command(cmd).await
-            }
+        match reply {
+            // The server did not execute the command. Boxed, so that the future of the usual case
+            // stays small.
+            Err(error) if is_noscript(&error) => Box::pin(self.alone(cmd, false)).await,
             reply => reply,
         }
     }
 
-    /// Sends a pipeline. Returns a value or an error per command. When the server did not have a
-    /// script, all scripts are loaded and only the calls that failed for this reason are sent
-    /// again.
-    pub(crate) async fn pipeline(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
-        let mut replies = self.pipeline_once(pipe).await?;
-        let missing: Vec<usize> = replies
-            .iter()
-            .enumerate()
-            .filter(|(_, reply)| reply.as_ref().err().is_some_and(is_noscript))
-            .map(|(index, _)| index)
-            .collect();
-        if !missing.is_empty() {
-            self.pipeline_once(&scripts::load_all()).await?;
-            let mut resend = redis::pipe();
-            for cmd in pipe.cmd_iter().enumerate().filter(|(i, _)| missing.contains(i)) {
-                resend.add_command(cmd.1.clone());
-            }
-            for (index, reply) in missing.into_iter().zip(self.pipeline_once(&resend).await?) {
-                replies[index] = reply;
-            }
-        }
-        Ok(replies)
+    /// Sends a pipeline. Returns a value or an error per command.
+    pub(crate) async fn pipeline(&self, pipe: &Pipeline) -> RedisResult<Replies> {
+        self.request(Request::new(pipe)).await
     }
 
-    /// Sends a command to the server that its slot is moving to. Each try sends `ASKING` on the
-    /// same connection right before the command.
+    /// Sends a command to the server that its slot is moving to.
     pub(crate) async fn asking(&self, cmd: &Cmd) -> RedisResult<Value> {
-        let mut pipe = redis::pipe();
-        pipe.cmd("ASKING").add_command(cmd.clone());
-        let mut reply = self.pipeline_once(&pipe).await?.pop();
-        if reply.as_ref().is_some_and(|reply| reply.as_ref().is_err_and(is_noscript)) {
-            self.pipeline_once(&scripts::load_all()).await.map_err(unsent)?;
-            reply = self.pipeline_once(&pipe).await?.pop();
-        }
-        reply.unwrap_or(Ok(Value::Nil))
+        self.alone(cmd, true).await
     }
 
-    async fn pipeline_once(&self, pipe: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
+    async fn alone(&self, cmd: &Cmd, asking: bool) -> RedisResult<Value> {
+        let mut pipe = redis::pipe();
+        pipe.add_command(cmd.clone());
+        only(self.request(Request::new(&pipe).asking(asking)).await)
+    }
+
+    async fn request(&self, request: Request<'_>) -> RedisResult<Replies> {
         let mut current = self.current().await?;
-        let replies = current.connection.req_packed_commands(pipe, 0, pipe.len()).await;
+        let replies = request.send(&mut current.connection).await;
         let error = match &replies {
-            Err(error) => Some(error.clone()),
-            Ok(values) => values.iter().find_map(reply::error),
+            Err(error) => Some(error),
+            Ok(replies) => replies.iter().find_map(|reply| reply.as_ref().err()),
         };
-        self.update_health(current.generation, error.as_ref());
-        Ok(replies?.into_iter().map(reply::checked).collect())
+        self.update_health(current.generation, error);
+        replies
     }
 
     async fn current(&self) -> RedisResult<Current> {

@@ -97,7 +97,7 @@ impl Broker {
                 cmd.arg(job.as_bytes());
                 cmd.arg(enqueued.map(|at| at.millis().to_string()).unwrap_or_default());
             }
-            let each = reply::bytes(self.script(&scripts::CHECK_CANCELLED, &cmd).await?)?;
+            let each = reply::bytes(self.command(&cmd).await?)?;
             cancelled.extend((0..chunk.len()).map(|at| each.get(at) == Some(&b'1')));
         }
         Ok(cancelled)
@@ -111,7 +111,7 @@ impl Broker {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::CANCEL_EXPIRE, [keys.cancelled.as_str()]);
         cmd.arg(clamped_millis(CANCELLATION_RETENTION));
-        let removed = reply::int(self.script(&scripts::CANCEL_EXPIRE, &cmd).await?)?;
+        let removed = reply::int(self.command(&cmd).await?)?;
         Ok(u64::try_from(removed).unwrap_or(0))
     }
 }

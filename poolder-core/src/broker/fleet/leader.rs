@@ -37,8 +37,7 @@ impl Broker {
         let mut cmd =
             scripts::call(&scripts::LEADER_ELECT, [keys.leader.as_str(), keys.meta.as_str()]);
         cmd.arg(node).arg(clamped_millis(ttl)).arg(dead.unwrap_or_default());
-        let [ours, term, holder] =
-            reply::items::<3>(self.script(&scripts::LEADER_ELECT, &cmd).await?)?;
+        let [ours, term, holder] = reply::items::<3>(self.command(&cmd).await?)?;
         Ok(Leadership {
             ours: reply::int(ours)? == 1,
             term: u64::try_from(reply::int(term)?).unwrap_or(0),
@@ -77,6 +76,6 @@ impl Broker {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::LEADER_RESIGN, [keys.leader.as_str()]);
         cmd.arg(node).arg(&keys.control);
-        self.script(&scripts::LEADER_RESIGN, &cmd).await.map(|_| ())
+        self.command(&cmd).await.map(|_| ())
     }
 }

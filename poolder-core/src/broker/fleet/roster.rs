@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Cmd, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::broker::connection::reply;
+use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::keys::RosterKeys;
 use crate::broker::{Broker, scripts};
@@ -71,13 +72,10 @@ impl Beater {
     /// # Errors
     /// Returns an error when the server cannot be reached, or does not reply within a second.
     pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
-        let (nodes, marks) = (self.keys.nodes.clone(), self.keys.marks.clone());
-        let reply = self.with_connection(|connection| {
-            let mut call = scripts::NODE_BEAT.prepare_invoke();
-            call.key(&nodes).key(&marks).arg(node);
-            call.arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
-            call.invoke::<Value>(connection)
-        })?;
+        let keys = [self.keys.nodes.as_str(), &self.keys.marks];
+        let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
+        cmd.arg(node).arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
+        let reply = self.script(cmd)?;
         let [verdict, now, silent, dead] = reply::items::<4>(reply)?;
         let mut invalid = vec![];
         let mut list = reply::array(silent)?.into_iter();
@@ -123,13 +121,10 @@ impl Beater {
     /// # Errors
     /// As [`Beater::beat`].
     pub fn mark(&mut self, node: &str, last_beat: &str) -> Result<bool, Error> {
-        let keys = self.keys.clone();
-        let reply = self.with_connection(|connection| {
-            let mut call = scripts::NODE_MARK_DEAD.prepare_invoke();
-            call.key(&keys.nodes).key(&keys.marks).key(&keys.about);
-            call.arg(node).arg(last_beat).arg(clamped_millis(MARK_RETENTION));
-            call.invoke::<Value>(connection)
-        })?;
+        let keys = [self.keys.nodes.as_str(), &self.keys.marks, &self.keys.about];
+        let mut cmd = scripts::call(&scripts::NODE_MARK_DEAD, keys);
+        cmd.arg(node).arg(last_beat).arg(clamped_millis(MARK_RETENTION));
+        let reply = self.script(cmd)?;
         Ok(reply::int(reply)? == 1)
     }
 
@@ -165,6 +160,15 @@ impl Beater {
                 .query::<Value>(connection)
         })
         .map(|_| ())
+    }
+
+    /// Runs a script. Loads the scripts if the server does not have it.
+    fn script(&mut self, cmd: Cmd) -> Result<Value, Error> {
+        self.with_connection(|connection| {
+            let mut pipe = redis::pipe();
+            pipe.add_command(cmd);
+            only(Request::new(&pipe).send_blocking(connection))
+        })
     }
 
     /// Runs commands on the connection, and opens one if there is none. Drops the connection after

@@ -8,8 +8,9 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use crate::broker::connection::config::BLOCK;
-use crate::broker::connection::failure::{is_nogroup, is_noscript, spoils_connection};
+use crate::broker::connection::failure::{is_nogroup, spoils_connection};
 use crate::broker::connection::reply;
+use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::routing::{Peer, slot_of};
 use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
 use crate::broker::jobs::settle::SettlePipeline;
@@ -133,7 +134,8 @@ impl ClaimConnection {
         let mut setup = scripts::load_all();
         let scripts = setup.len();
         setup.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
-        let mut replies = send(&mut connection, &setup)
+        let mut replies = Request::new(&setup)
+            .send(&mut connection)
             .await
             .map_err(|error| broker.classify(error))?
             .split_off(scripts)
@@ -189,10 +191,7 @@ impl ClaimConnection {
         if let Some((lane, count)) = claim {
             pipe.add_command(self.read(&[lane], count, None));
         }
-        let mut replies = self.send(&pipe).await?;
-        if replies.iter().any(|reply| reply.as_ref().err().is_some_and(is_noscript)) {
-            replies = self.resend_with_scripts(&pipe, replies).await?;
-        }
+        let replies = self.send(&pipe).await?;
         let spoiled = |reply: &RedisResult<Value>| {
             reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
         };
@@ -309,26 +308,9 @@ impl ClaimConnection {
         Ok(())
     }
 
-    async fn resend_with_scripts(
-        &mut self,
-        pipe: &Pipeline,
-        mut replies: Vec<RedisResult<Value>>,
-    ) -> Result<Vec<RedisResult<Value>>, Error> {
-        self.send(&scripts::load_all()).await?;
-        for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
-            if reply.as_ref().err().is_some_and(is_noscript) {
-                let mut one = redis::pipe();
-                one.add_command(cmd.clone());
-                if let Some(answer) = self.send(&one).await?.pop() {
-                    *reply = answer;
-                }
-            }
-        }
-        Ok(replies)
-    }
-
-    async fn send(&mut self, pipe: &Pipeline) -> Result<Vec<RedisResult<Value>>, Error> {
-        send(&mut self.connection.0, pipe).await.map_err(|error| self.broker.classify(error))
+    async fn send(&mut self, pipe: &Pipeline) -> Result<Replies, Error> {
+        let sent = Request::new(pipe).send(&mut self.connection.0).await;
+        sent.map_err(|error| self.broker.classify(error))
     }
 }
 
@@ -342,14 +324,6 @@ impl Broker {
             tracing::debug!(%error, "a waiting claim could not be ended early");
         }
     }
-}
-
-async fn send(
-    connection: &mut MultiplexedConnection,
-    pipe: &Pipeline,
-) -> RedisResult<Vec<RedisResult<Value>>> {
-    let replies = connection.req_packed_commands(pipe, 0, pipe.len()).await?;
-    Ok(replies.into_iter().map(reply::checked).collect())
 }
 
 fn replication_id(info: &str) -> Option<&str> {

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use tokio::time::Instant;
 
+use crate::broker::Broker;
 use crate::broker::connection::endpoint::Host;
-use crate::broker::connection::failure::is_noscript;
 use crate::broker::connection::reply;
+use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::send::{PATIENCE, PAUSE, Redirection};
-use crate::broker::{Broker, scripts};
 use crate::job::{Error, clamped_millis};
 
 /// The maximum timeout of a confirmation. The connection has a time limit of at least 10 s per
@@ -129,7 +129,7 @@ impl Durability {
 }
 
 /// One reply per command, and whether the durability of their writes was confirmed.
-type Sent = (Vec<RedisResult<Value>>, Result<(), Error>);
+type Sent = (Replies, Result<(), Error>);
 
 impl Broker {
     /// Sends commands on a separate connection and waits until the durability of their writes is
@@ -169,72 +169,39 @@ impl Broker {
     ) -> Result<Sent, Error> {
         let asking = host.is_some();
         let mut connection = self.alone_at(key, host).await?;
-        let mut all = redis::pipe();
-        for cmd in pipe.cmd_iter() {
-            if asking {
-                all.cmd("ASKING");
-            }
-            all.add_command(cmd.clone());
-        }
-        if let Some(wait) = durability.wait() {
-            if matches!(durability, Durability::Fsynced { .. }) {
-                // A server without support is detected before the job is stored.
-                let mut ask = redis::cmd("WAITAOF");
-                let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
-                supported.and_then(reply::checked).map_err(|error| {
-                    Error::unsupported(format!(
-                        "Redis at {} cannot say when a job is on disk, nothing was stored: \
-                         {error}; Fsynced needs appendonly yes and Redis 7.2 or Valkey",
-                        self.address()
-                    ))
-                })?;
-            }
-            all.add_command(wait);
-        }
-        let load = scripts::load_all();
-        for _ in 0..2 {
-            let sent = connection.req_packed_commands(&all, 0, all.len()).await;
-            let replies = sent.map_err(|error| {
-                // The connection is closed below, since a late reply on it has no receiver.
-                self.classify(error)
-            });
-            let replies = match replies {
-                Ok(replies) => replies,
-                Err(error) => {
-                    drop(deadpool_redis::Connection::take(connection));
-                    return Err(error);
-                }
-            };
-            let mut replies: Vec<_> = replies
-                .into_iter()
-                .enumerate()
-                // With ASKING each command has two replies, and only the second counts. The waiting
-                // command at the end has one.
-                .filter(|(at, _)| !asking || at % 2 == 1 || *at == 2 * pipe.len())
-                .map(|(_, reply)| reply::checked(reply))
-                .collect();
-            if replies.iter().any(|reply| reply.as_ref().is_err_and(is_noscript)) {
-                // Sends all commands again. This relies on all of them being calls of one script,
-                // none of which was then executed.
-                connection
-                    .req_packed_commands(&load, 0, load.len())
-                    .await
-                    .map_err(|error| self.classify(error))?;
-                continue;
-            }
-            let confirmed = match replies.pop() {
-                Some(Ok(reply)) => durability.confirmed(reply),
-                // The commands were executed, even though the confirmation failed.
-                Some(Err(error)) => Err(Error::unknown(format!(
-                    "Redis at {} could not confirm that replicas or disk have it ({error}): a \
-                     failover may lose it; look for it, or enqueue it again idempotently",
+        if matches!(durability, Durability::Fsynced { .. }) {
+            // A server without support is detected before the job is stored.
+            let mut ask = redis::cmd("WAITAOF");
+            let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
+            supported.and_then(reply::checked).map_err(|error| {
+                Error::unsupported(format!(
+                    "Redis at {} cannot say when a job is on disk, nothing was stored: {error}; \
+                     Fsynced needs appendonly yes and Redis 7.2 or Valkey",
                     self.address()
-                ))),
-                None => Err(Error::unknown("the reply to a pipeline was empty")),
-            };
-            return Ok((replies, confirmed));
+                ))
+            })?;
         }
-        Err(Error::refused("the server does not keep loaded scripts"))
+        let wait = durability.wait();
+        let request = Request::new(pipe).asking(asking).confirmed_by(wait.as_ref());
+        let sent = request.send(&mut connection).await;
+        let is_lost =
+            |reply: &RedisResult<Value>| reply.as_ref().is_err_and(RedisError::is_io_error);
+        if sent.as_ref().map_or(true, |replies| replies.iter().any(is_lost)) {
+            // A late reply on this connection has no receiver.
+            drop(deadpool_redis::Connection::take(connection));
+        }
+        let mut replies = sent.map_err(|error| self.classify(error))?;
+        let confirmed = match replies.pop() {
+            Some(Ok(reply)) => durability.confirmed(reply),
+            // The commands were executed, even though the confirmation failed.
+            Some(Err(error)) => Err(Error::unknown(format!(
+                "Redis at {} could not confirm that replicas or disk have it ({error}): a failover \
+                 may lose it; look for it, or enqueue it again idempotently",
+                self.address()
+            ))),
+            None => Err(Error::unknown("the reply to a pipeline was empty")),
+        };
+        Ok((replies, confirmed))
     }
 }
 

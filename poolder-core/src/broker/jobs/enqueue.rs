@@ -104,13 +104,10 @@ impl Broker {
         let cmd = command(new, &keys);
         let mut sent = 0;
         loop {
-            let reply = match (new.durability, new.is_plain()) {
-                (Durability::Memory, true) => self.command(&cmd).await,
-                (Durability::Memory, false) => self.script(&scripts::ENQUEUE, &cmd).await,
+            let reply = match new.durability {
+                Durability::Memory => self.command(&cmd).await,
                 // Boxed, so that the future of the usual case stays small.
-                (durability, _) => {
-                    Box::pin(self.enqueue_durably(&keys.due, durability, &cmd)).await
-                }
+                durability => Box::pin(self.enqueue_durably(&keys.due, durability, &cmd)).await,
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),

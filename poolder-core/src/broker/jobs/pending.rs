@@ -69,6 +69,6 @@ impl Broker {
         gone.iter().for_each(|id| {
             cmd.arg(id.as_ref());
         });
-        self.script(&scripts::ACK_MISSING, &cmd).await.map(|_| ())
+        self.command(&cmd).await.map(|_| ())
     }
 }

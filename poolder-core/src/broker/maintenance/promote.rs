@@ -47,8 +47,7 @@ impl Broker {
         let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
         let mut cmd = scripts::call(&scripts::PROMOTE, all.chain([keys.stats.as_str()]));
         cmd.arg(MAX_JOBS).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
-        let [moved, next, now, timers] =
-            reply::items::<4>(self.script(&scripts::PROMOTE, &cmd).await?)?;
+        let [moved, next, now, timers] = reply::items::<4>(self.command(&cmd).await?)?;
         let next = reply::int(next)?;
         let timers = reply::array(timers)?.into_iter().map(reply::bytes);
         let sealed = self.fire_timers(partition, timers.collect::<Result<_, _>>()?).await?;

@@ -100,7 +100,7 @@ impl Broker {
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::CONSUMER_REMOVE, [keys.lane(lane)]);
         cmd.arg(consumer);
-        let reply = self.script(&scripts::CONSUMER_REMOVE, &cmd).await?;
+        let reply = self.command(&cmd).await?;
         Ok(reply::int(reply)? == 1)
     }
 }

@@ -112,7 +112,7 @@ impl Broker {
         let own = [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued];
         let mut cmd = scripts::call(&scripts::SCHEDULE_DROP, own.map(String::as_str));
         cmd.arg(name);
-        Ok(reply::int(self.script(&scripts::SCHEDULE_DROP, &cmd).await?)? == 1)
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 
     /// Reads a schedule, asks `edit` for the change, and stores the change if no other writer has
@@ -186,7 +186,7 @@ impl Broker {
             .arg(text((*anew || found.is_none()).then(|| now.millis())))
             .arg(MAX_SCHEDULES)
             .arg(&partition_keys.control);
-        let [verdict, _] = reply::items::<2>(self.script(&scripts::SCHEDULE_PUT, &cmd).await?)?;
+        let [verdict, _] = reply::items::<2>(self.command(&cmd).await?)?;
         match text_of(verdict)?.as_str() {
             "ok" => Ok(true),
             "conflict" => Ok(false),

@@ -225,7 +225,7 @@ impl Broker {
             Wanted::Due => cmd.arg(READ),
             Wanted::Named(names) => cmd.arg(0).arg(names),
         };
-        read_look(self.script(&scripts::SCHEDULES, &cmd).await?)
+        read_look(self.command(&cmd).await?)
     }
 }
 

@@ -86,7 +86,7 @@ impl Broker {
         let keys = self.keys(partition);
         let mut jobs = 0;
         for group in groups(&steps) {
-            let reply = self.script(&scripts::TICK, &command(&keys, group)).await?;
+            let reply = self.command(&command(&keys, group)).await?;
             jobs += report(partition, group, reply)?;
         }
         Ok(Publication { due, jobs, next: if due == 0 { head } else { None }, now })
