@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{PoolClient, QueueName, SlotView};
+use poolder::{Config, PoolClient, QueueName, SlotView};
 use poolder_core::broker::{AcquireReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Entry, Partition};
@@ -491,17 +491,19 @@ async fn slots_that_cannot_start_run_nothing_and_let_the_node_stop() {
     assert_eq!((view.backlog, view.node, view.running), (1, None, None));
 }
 
-/// A worker that blocks its thread.
+/// A worker that blocks its thread until the test lets it go on.
 #[derive(Clone)]
-struct Blocks(std::sync::mpsc::Sender<()>);
+struct Blocks {
+    started: std::sync::mpsc::Sender<()>,
+    go_on: Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>,
+}
 
 impl Worker for Blocks {
     type Job = Number;
 
     async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
-        self.0.send(())?;
-        // Far longer than the silence after which a node is declared dead.
-        std::thread::sleep(Duration::from_secs(20));
+        self.started.send(())?;
+        self.go_on.lock().unwrap().recv_timeout(PATIENCE)?;
         Ok(Done)
     }
 }
@@ -509,11 +511,14 @@ impl Worker for Blocks {
 #[test]
 fn a_handler_that_blocks_its_thread_keeps_its_leases() {
     let space = Space::new("blocks");
-    let (tell, told) = std::sync::mpsc::channel();
+    let ((tell, told), (go_on, gone_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let pool = Pool::new("q").size(4).mode(Mode::RoundRobin).worker(Blocks(tell));
-    let node = space.node().pool(pool);
-    // The handler blocks the only thread of the node's runtime.
+    let worker = Blocks { started: tell, go_on: Arc::new(std::sync::Mutex::new(gone_on)) };
+    let pool = Pool::new("q").size(4).mode(Mode::RoundRobin).worker(worker);
+    // The handler blocks the only thread of the node's runtime, and with it the connections that
+    // were opened there, so that nothing else may use this client.
+    let client = Client::new(Config::new(space.url()).namespace(space.name())).unwrap();
+    let node = Node::builder(client).pool(pool);
     let blocked = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(node.run_until(async {
@@ -524,12 +529,35 @@ fn a_handler_that_blocks_its_thread_keeps_its_leases() {
     runtime.block_on(async {
         let pool = space.client.pool::<Number>("q");
         eventually("registered", || async { pool.size().await.is_ok() }).await;
-        let before = settled(&pool, 1).await;
+        let leases = |slots: Vec<SlotView>| -> Vec<(Option<String>, u64)> {
+            slots.into_iter().map(|slot| (slot.node, slot.term)).collect()
+        };
+        let before = leases(settled(&pool, 1).await);
         let receipt = pool.cast(Number(1)).await.unwrap();
         tokio::task::spawn_blocking(move || told.recv_timeout(PATIENCE)).await.unwrap().unwrap();
         let (worker, mut other) = teller();
         let build = Pool::new("q").size(4).mode(Mode::RoundRobin).worker(worker);
         let node = start(space.node().pool(build));
+        // The blocked runtime no longer reports its node to the pool, so that after a while the
+        // node is no member of the pool any more. The other node then wants all of the slots.
+        let holder = before[0].0.clone().unwrap();
+        let members = space.key("q", "members");
+        space.redis::<u64>(redis::cmd("ZREM").arg(members).arg(&holder)).await;
+        eventually("the other node is the only member", || async {
+            let members = pool.inspect().await.unwrap().members;
+            members.len() == 1 && members[0] != holder
+        })
+        .await;
+        // The other node tries to acquire the slots many times between two beats.
+        let roster = format!("{}:{{roster}}:nodes", space.name());
+        let last_beat =
+            async || space.redis::<f64>(redis::cmd("ZSCORE").arg(&roster).arg(&holder)).await;
+        for _ in 0..3 {
+            let last = last_beat().await;
+            eventually("the blocked node beats", || async { last_beat().await > last }).await;
+        }
+        assert_eq!(leases(pool.slots().await.unwrap()), before, "the other node took a slot");
+        go_on.send(()).unwrap();
         let index = receipt.partition.index;
         let counted = space.key("q", "stats").replace(".0}", &format!(".{index}}}"));
         eventually("the job is done", || async {
@@ -537,9 +565,6 @@ fn a_handler_that_blocks_its_thread_keeps_its_leases() {
             space.redis::<Option<u64>>(get.arg(&counted).arg("completed")).await == Some(1)
         })
         .await;
-        let held = pool.slot(index).inspect().await.unwrap();
-        let term = before[usize::from(index)].term;
-        assert!(held.term <= term + 1, "no other node took it while it was blocked: {held:?}");
         assert!(other.try_recv().is_err(), "the job ran once");
         let _ = stop.send(());
         node.stop().await;

@@ -1,11 +1,11 @@
 //! Nodes that are killed, paused or stopped: their jobs run on other nodes, and attempts and crashes
 //! are counted correctly.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
 
 use poolder::prelude::*;
-use poolder::{Cause, Timestamp};
+use poolder::{Cause, Config, Timestamp};
+use poolder_devserver::Server;
 
 use crate::child::{HELD, KILLER, Process, SLOW};
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -178,38 +178,64 @@ async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_ord
     assert!(node.ended().await);
 }
 
+/// Sets the keys that each node may use.
+fn allow(server: &Server, nodes: &[String], keys: &str) {
+    for node in nodes {
+        server.command(&["ACL", "SETUSER", node, "resetkeys", keys]).unwrap();
+    }
+}
+
+/// Returns the users whose heartbeat the server has refused.
+async fn refused_beats(space: &Space, roster: &str) -> BTreeSet<String> {
+    let denials: Vec<HashMap<String, redis::Value>> =
+        space.redis(redis::cmd("ACL").arg("LOG").arg(1_000)).await;
+    let text = |value: &redis::Value| redis::from_redis_value::<String>(value.clone()).unwrap();
+    let of_beats = denials.iter().filter(|denial| text(&denial["object"]) == roster);
+    of_beats.map(|denial| text(&denial["username"])).collect()
+}
+
 #[tokio::test]
-async fn a_server_that_was_away_gets_no_node_declared_dead() {
-    let server = poolder_devserver::Server::start().unwrap_or_else(|error| panic!("{error}"));
+async fn a_fleet_whose_beats_all_failed_gets_no_node_declared_dead() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     let space = Space::on(server.url(), "away");
-    let mut nodes = vec![];
     let (worker, mut told) = teller();
-    for _ in 0..20 {
-        nodes.push(start(space.node().pool(Pool::new("q").size(1).worker(worker.clone()))));
+    let names: Vec<String> = (0..20).map(|number| format!("node{number}")).collect();
+    let mut nodes = vec![];
+    for name in &names {
+        server.command(&["ACL", "SETUSER", name, "on", ">pw", "~*", "&*", "+@all"]).unwrap();
+        let url = format!("{}?user={name}&pass=pw", server.url());
+        let client = Client::new(Config::new(url).namespace(space.name())).unwrap();
+        let pool = Pool::new("q").size(1).worker(worker.clone());
+        nodes.push(start(Node::builder(client).pool(pool)));
     }
     let roster = format!("{}:{{roster}}:nodes", space.name());
     let marks = format!("{}:{{roster}}:marks", space.name());
-    eventually("all nodes are there", || async {
-        space.redis::<u64>(redis::cmd("ZCARD").arg(&roster)).await == 20
-    })
-    .await;
-    server.pause().unwrap();
-    // Longer than the silence of 8 s after which a node is named in the replies to heartbeats.
-    tokio::time::sleep(Duration::from_secs(11)).await;
-    server.resume().unwrap();
     let beats = async || -> Vec<(String, f64)> {
         let mut all = redis::cmd("ZRANGE");
         space.redis(all.arg(&roster).arg(0).arg(-1).arg("WITHSCORES")).await
     };
-    // After three more heartbeats of every node, any node that could be declared dead would be.
-    let mut rounds = 0;
+    eventually("all nodes are there", || async { beats().await.len() == 20 }).await;
+    // No beat is accepted, and soon every node has noticed that.
+    allow(&server, &names, &format!("~{}:{{q.*", space.name()));
+    eventually("a beat of every node is refused", || async {
+        refused_beats(&space, &roster).await.len() == 20
+    })
+    .await;
+    // The outage has lasted longer than the silence of 8 s after which a node is named in the
+    // replies to heartbeats: the last beats are moved into the past.
+    for (node, _) in beats().await {
+        space.redis::<f64>(redis::cmd("ZINCRBY").arg(&roster).arg(-11_000).arg(node)).await;
+    }
     let mut last = beats().await;
-    while rounds < 3 {
-        let now = beats().await;
-        if now.len() == 20 && now.iter().all(|one| !last.contains(one)) {
-            (last, rounds) = (now, rounds + 1);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    allow(&server, &names, "~*");
+    // After three more heartbeats of every node, any node that could be declared dead would be.
+    for _ in 0..3 {
+        let fresh = async || {
+            let now = beats().await;
+            now.len() == 20 && now.iter().all(|one| !last.contains(one))
+        };
+        eventually("every node has sent a beat", &fresh).await;
+        last = beats().await;
     }
     assert_eq!(space.redis::<u64>(redis::cmd("ZCARD").arg(&marks)).await, 0);
     space.client.enqueue(Number(1)).await.unwrap();
