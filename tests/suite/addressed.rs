@@ -414,10 +414,17 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     space.client.cancel(waiting).await.unwrap();
     space.client.cancel(running).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 3, "the one that waited never starts");
+    // A job that is cast before the node knows of the pause would still run. The node knows of the
+    // pause when it knows of the cancellation that follows.
+    let running = pool.slot(1).cast(Number(1)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap(), 1);
     let slot = slot("q", 1);
     space.client.broker().pause(&slot).await.unwrap();
-    // Time for the node to ask the server about the pause: a job cast before that would still run.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    space.client.cancel(running).await.unwrap();
+    eventually("its job has been cancelled", || async {
+        pool.slot(1).inspect().await.unwrap().running.is_none()
+    })
+    .await;
     pool.slot(1).cast(Number(4)).await.unwrap();
     pool.slot(0).cast(Number(5)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 5, "the other slot goes on");

@@ -54,6 +54,7 @@ async fn until_heard(space: &Space, heard: &mut [(&mut mpsc::Receiver<u64>, u64)
     for (told, size) in heard {
         while told.is_empty() {
             pool.cast(Number(0)).await.unwrap();
+            // One copy at a time, so that few are left over.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let _ = size;

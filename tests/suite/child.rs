@@ -42,6 +42,7 @@ pub(crate) async fn signal(child: &Child, name: &str) {
 /// A node in a child process.
 pub(crate) struct Process {
     child: Child,
+    pid: u32,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -68,7 +69,8 @@ impl Process {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        let pid = child.id().unwrap();
+        Self { child, pid, lines }
     }
 
     /// Returns the next job that the node starts; `None` when the process has ended.
@@ -92,9 +94,21 @@ impl Process {
         starts
     }
 
-    /// Returns the process id. The process must be running.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
+        self.pid
+    }
+
+    /// Moves the last beat of this process, which has died, ten seconds into the past, so that the
+    /// other nodes find the process silent at their next beats.
+    pub(crate) async fn age(&self, space: &Space) {
+        let roster = format!("{}:{{roster}}:nodes", space.name());
+        let nodes: Vec<String> =
+            space.redis(redis::cmd("ZRANGE").arg(&roster).arg(0).arg(-1)).await;
+        let its_name = format!(":{}:", self.pid);
+        for node in nodes.iter().filter(|node| node.contains(&its_name)) {
+            space.redis::<f64>(redis::cmd("ZINCRBY").arg(&roster).arg(-10_000).arg(node)).await;
+        }
     }
 
     /// Sends a signal, named without `SIG`.
@@ -128,6 +142,7 @@ async fn node() {
                 cx.cancelled().await;
                 return Err("I was told to stop".into());
             }
+            // Long enough that the jobs beside a killer still run when it kills the process.
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
         Ok(Done)

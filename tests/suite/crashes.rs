@@ -108,6 +108,7 @@ async fn a_job_that_kills_its_process_is_buried_alone() {
             () = space.until_count("q", "buried", 1) => break node,
             ended_well = node.ended() => assert!(!ended_well, "it is killed"),
         }
+        node.age(&space).await;
         deaths += 1;
         assert!(deaths <= 3, "three crashes bury the culprit");
     };
@@ -162,6 +163,7 @@ async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_ord
         }
         if key.last().is_some_and(|last| last.0 == KILLER) {
             assert!(!node.ended().await, "it is killed");
+            node.age(&space).await;
             node = Process::in_mode(&space, 2, Mode::Phash);
         }
     }

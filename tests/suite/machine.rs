@@ -111,8 +111,6 @@ struct Machine {
     jobs: Vec<PreparedJob>,
     reference: Reference,
     waits: u32,
-    /// True while no script has been called since the server forgot its scripts.
-    flushed: bool,
 }
 
 impl Machine {
@@ -126,7 +124,7 @@ impl Machine {
         }
         let (claims, jobs) = (vec![], vec![]);
         let (broker, reference) = (broker.clone(), Reference::default());
-        Self { broker, raw, partition, lines, claims, jobs, reference, waits: 0, flushed: false }
+        Self { broker, raw, partition, lines, claims, jobs, reference, waits: 0 }
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
@@ -188,7 +186,6 @@ impl Machine {
             }
             Step::FlushScripts => {
                 redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut self.raw).await.unwrap();
-                self.flushed = true;
             }
             // Nothing exists yet to apply these steps to.
             Step::EnqueueAgain(_) | Step::Settle { .. } | Step::SettleAsAnother { .. } => {}
@@ -214,6 +211,14 @@ impl Machine {
         stored
     }
 
+    /// Returns how many commands have asked for a missing script.
+    async fn missed(&mut self) -> u64 {
+        let mut info = redis::cmd("INFO");
+        let errors: String = info.arg("errorstats").query_async(&mut self.raw).await.unwrap();
+        let count = |line: &str| line.strip_prefix("errorstat_NOSCRIPT:count=")?.parse().ok();
+        errors.lines().find_map(count).unwrap_or(0)
+    }
+
     async fn claim(
         &mut self,
         consumer: usize,
@@ -221,6 +226,7 @@ impl Machine {
         count: usize,
     ) -> Result<(), TestCaseError> {
         let wanted = Some((Lane::ALL[lane], count));
+        let missed = self.missed().await;
         let exchange = self.lines[consumer].exchange(&[], wanted, true).await.unwrap();
         let depths = exchange.depths.unwrap().map(usize::try_from).map(Result::unwrap);
         let claimed = exchange.claimed.unwrap();
@@ -229,7 +235,7 @@ impl Machine {
         let expected = self.reference.claim(consumer, lane, count);
         // A script that must be loaded first runs after the claim, so that its depths already
         // include the claim.
-        let script_was_loaded = std::mem::take(&mut self.flushed);
+        let script_was_loaded = self.missed().await > missed;
         prop_assert_eq!(depths, if script_was_loaded { self.reference.depths() } else { before });
         let brought: Vec<usize> = claimed.jobs.iter().map(number_of).collect();
         prop_assert_eq!(brought, expected);
@@ -283,7 +289,6 @@ impl Machine {
         let settlement = Settlement::new(held.claim.clone(), name, history, transition);
         let limits = DeadLimits::default();
         let settled = self.broker.settle(&self.partition, limits, &[settlement]).await;
-        self.flushed = false;
         let claim = (held.claim.lane.index(), &*held.claim.entry);
         let expected = self.reference.settle(claim, owner, place, after, fast);
         match (&settled[0], expected) {
@@ -311,7 +316,6 @@ impl Machine {
             })
             .collect();
         let exchange = self.lines[consumer].exchange(&batch, None, true).await.unwrap();
-        self.flushed = false;
         for (held, settled) in mine.iter().zip(exchange.settled) {
             let claim = (held.claim.lane.index(), &*held.claim.entry);
             let after = numbers_after(&held.claim, &Transition::Complete);
@@ -351,7 +355,6 @@ impl Machine {
                 batch.push(Settlement::new(claim, name.clone(), None, fate));
             }
             let limits = DeadLimits::default();
-            self.flushed &= batch.is_empty();
             for settled in self.broker.settle(&self.partition, limits, &batch).await {
                 prop_assert!(matches!(settled, Settled::Applied), "{settled:?}");
             }

@@ -34,6 +34,7 @@ async fn cut_connections_lose_nothing_and_complete_nothing_twice() {
     };
     while !producer.is_finished() {
         server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+        // Some commands succeed between two cuts.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     producer.await.unwrap();

@@ -105,6 +105,7 @@ async fn a_stop_lets_jobs_finish_and_releases_those_that_do_not() {
         async move {
             tell.send((job.0, cx.attempt(), cx.fence())).await?;
             if job.0 == 1 {
+                // The node is told to stop meanwhile, and must not interrupt the job at once.
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 return Ok(Done);
             }

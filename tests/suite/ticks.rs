@@ -142,7 +142,7 @@ impl<'a> Fleet<'a> {
             if let Some(at) = self.nodes.iter().position(|node| node.id() == pid) {
                 return at;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -158,7 +158,8 @@ impl<'a> Fleet<'a> {
             Fault::Restart => {
                 let server = server.expect("a server of its own");
                 server.kill().unwrap();
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                // Three ticks pass during the outage.
+                tokio::time::sleep(3 * self.every).await;
                 server.restart().unwrap();
             }
         }

@@ -151,6 +151,7 @@ async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
     );
     assert_eq!(sealed_lists(&space).await.len(), 3);
     assert_eq!(rows.sealed(10).await.unwrap().len(), 3);
+    // The server's clock must advance by a millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(prune(&space, Duration::ZERO).await, 3, "by age");
     assert_eq!(sealed_lists(&space).await, [""; 0]);

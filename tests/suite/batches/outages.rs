@@ -65,6 +65,7 @@ async fn cut_connections_lose_no_entry_and_store_none_twice() {
     };
     while !pusher.is_finished() {
         server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+        // Some pushes succeed between two cuts.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     within(pusher).await.unwrap();
