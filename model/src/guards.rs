@@ -9,11 +9,11 @@ pub enum Guard {
     Epoch = 1,
     /// `complete.lua` reports a job as completed only if its entry still existed.
     Count = 1 << 1,
-    /// `move.lua` checks that the owner still holds the entry.
+    /// `settle.lua` checks that the owner still holds the entry.
     Owner = 1 << 2,
-    /// `move.lua` checks that the entry contains the expected job.
+    /// `settle.lua` checks that the entry contains the expected job.
     JobId = 1 << 3,
-    /// `move.lua` writes the destination before it removes the source.
+    /// `settle.lua` writes the destination before it removes the source.
     DestinationFirst = 1 << 4,
     /// `ack_missing.lua` checks again that an entry is missing before it acknowledges the claim.
     LookAgain = 1 << 5,

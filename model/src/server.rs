@@ -235,7 +235,7 @@ impl Server {
         answers
     }
 
-    /// Settles one job, as `move.lua` does. `refuses` means that the destination cannot be written:
+    /// Settles one job, as `settle.lua` does. `refuses` means that the destination cannot be written:
     /// its key has another type, or the server is out of memory.
     pub fn relocate(
         &mut self,

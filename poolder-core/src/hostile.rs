@@ -78,7 +78,7 @@ fn survives(claim: &Claim, transition: &Transition) -> Result<(), TestCaseError>
         return Ok(());
     };
     let head = head(counters.lane(), counters);
-    // `promote.lua` and `move.lua` split the head in this way.
+    // `promote.lua` and `settle.lua` split the head in this way.
     let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
     prop_assert_eq!(head.len(), 3 + length);
     prop_assert!(usize::from(head[0]) < Lane::ALL.len());
@@ -120,7 +120,7 @@ proptest! {
     ) {
         match read_entry("s", Lane::Normal, "1-0".into(), fields.clone()) {
             Entry::Job(claim) => {
-                // `move.lua` recognizes an entry written by Poolder by its first field.
+                // `settle.lua` recognizes an entry written by Poolder by its first field.
                 let packed = fields[0].0 == b"j";
                 prop_assert_eq!(packed, claim.plain.is_none());
                 let policy = claim.envelope.policy();

@@ -111,7 +111,7 @@ pub(crate) enum Profile {
 pub(crate) const OF_NODES: &[&str] = &[
     "complete",
     "complete",
-    "move",
+    "settle",
     "XREADGROUP",
     "XREADGROUP",
     "node_beat",

@@ -1,5 +1,6 @@
-//! The Lua scripts. Each is one `.lua` file in the folder of its feature, and is called by the hash
-//! of its text.
+//! The Lua scripts. Each is a `.lua` file in the folder of its feature, and is called by the hash of
+//! its text. The text of a script with parts is that of its own file, then that of each part, so
+//! that each feature has its part of `settle.lua` in its own folder.
 //!
 //! The hash depends on the content only, so that two releases can work on one Redis during a
 //! rolling deploy.
@@ -11,12 +12,14 @@ use redis::{Cmd, Script};
 use crate::mutation::script;
 
 macro_rules! scripts {
-    ($($folder:ident { $($name:ident = $file:literal;)* })*) => {
-        $($(pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(script(path!($folder, $file), text!($folder, $file))));)*)*
+    ($($folder:ident { $($name:ident = $file:literal $(+ [$($part:literal),*])?;)* })*) => {
+        $($(pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(script(path!($folder, $file), text!($folder, $file $(, $($part),*)?)))
+        });)*)*
 
         /// The name and the text of every script, for loading.
-        const SOURCES: &[(&str, &str)] = &[$($((path!($folder, $file), text!($folder, $file)),)*)*];
+        const SOURCES: &[(&str, &str)] =
+            &[$($((path!($folder, $file), text!($folder, $file $(, $($part),*)?)),)*)*];
     };
 }
 
@@ -27,8 +30,11 @@ macro_rules! path {
 }
 
 macro_rules! text {
-    ($folder:ident, $file:literal) => {
-        include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua"))
+    ($folder:ident, $file:literal $(, $part:literal)*) => {
+        concat!(
+            include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua")),
+            $(include_str!(concat!("scripts/", $part, ".lua")),)*
+        )
     };
 }
 
@@ -36,7 +42,10 @@ scripts! {
     jobs {
         ENQUEUE = "enqueue";
         COMPLETE = "complete";
-        MOVE = "move";
+        SETTLE = "settle" + [
+            "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
+            "jobs/settle_each"
+        ];
         ACK_MISSING = "ack_missing";
     }
     maintenance {
@@ -108,4 +117,18 @@ pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>)
     let keys: Vec<&str> = keys.into_iter().collect();
     cmd.arg(keys.len()).arg(keys);
     cmd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::SCRIPT_GUARDS;
+
+    #[test]
+    fn every_guard_that_can_be_left_out_is_still_there_and_once() {
+        for (name, script, guard, _) in SCRIPT_GUARDS {
+            let (_, text) = SOURCES.iter().find(|(path, _)| path == script).unwrap();
+            assert_eq!(text.matches(guard).count(), 1, "{name}: {script}.lua, {guard:?}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub struct Claim {
     pub envelope: Envelope,
     /// The counters of the job before this claim.
     pub counters: Counters,
-    /// The joined text of a plain entry, by which `move.lua` recognizes the entry; `None` for an
+    /// The joined text of a plain entry, by which `settle.lua` recognizes the entry; `None` for an
     /// entry written by Poolder.
     pub(crate) plain: Option<Vec<u8>>,
     /// The range of entries that one read claimed together with this one; `None` for fewer than 8
@@ -153,7 +153,7 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
     };
     match place(JOB) {
         Some(0) => return Ok((Envelope::take(&mut fields[0].1)?, counters, None)),
-        // `move.lua` recognizes an entry written by Poolder by its first field. An entry with `j`
+        // `settle.lua` recognizes an entry written by Poolder by its first field. An entry with `j`
         // elsewhere could be claimed, but never settled.
         Some(_) => return Err(Error::codec("the field \"j\" is not the entry's first")),
         None => {}
@@ -174,7 +174,7 @@ fn try_read(stream: &str, lane: Lane, entry: &str, fields: &mut Fields) -> Resul
     Ok((envelope, counters, Some(joined(fields))))
 }
 
-/// Returns all names and values of an entry, joined by zero bytes, as `move.lua` joins them.
+/// Returns all names and values of an entry, joined by zero bytes, as `settle.lua` joins them.
 fn joined(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let parts: Vec<&[u8]> = fields.iter().flat_map(|(k, v)| [k.as_slice(), v]).collect();
     parts.join(&0)

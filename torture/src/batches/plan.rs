@@ -8,7 +8,7 @@ use crate::random::Random;
 
 /// The commands and scripts whose loss is worth testing.
 const OF_PUSHERS: &[&str] = &["push"];
-const OF_NODES: &[&str] = &["push", "complete", "move", "XREADGROUP", "promote"];
+const OF_NODES: &[&str] = &["push", "complete", "settle", "XREADGROUP", "promote"];
 
 /// Draws a plan of `faults` faults, spread over `span`.
 pub(crate) fn draw(seed: u64, faults: u64, span: Duration) -> Vec<Planned> {

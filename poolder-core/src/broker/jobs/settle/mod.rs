@@ -2,10 +2,14 @@
 //!
 //! Plain completions go many at a time through `complete.lua`. Within the server history in which
 //! the jobs were claimed, the count of acknowledged entries proves ownership. All other
-//! transitions, and completions of another history, go through `move.lua`, which checks the owner
-//! and the job id of each job.
+//! settlements, and completions of another history, go through `settle.lua`, which checks the owner
+//! and the job id of each job. A settlement becomes a list of typed operations (`encode`, `op`),
+//! which the script applies all together, or not at all when the claim is lost.
 
-mod effect;
+mod destination;
+mod encode;
+mod op;
+mod pack;
 mod plan;
 mod settlement;
 

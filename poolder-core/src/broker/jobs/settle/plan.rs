@@ -1,27 +1,26 @@
-//! Groups settlements into commands: completions of one history together, moves of one owner and
-//! one lease together.
+//! Groups settlements into commands: completions of one history together, other settlements
+//! of one owner and one lease together.
 
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::effect;
-use super::settlement::{DeadLimits, Depths, RetryPlacement, Settled, Settlement};
+use super::encode;
+use super::settlement::{DeadLimits, Depths, Settled, Settlement};
 use crate::broker::connection::failure::classify;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::scripts;
-use crate::job::{Error, Lane, clamped_millis};
-use crate::policy::decide::{Return, Transition, Wait};
-use crate::stored::{ClaimedRange, Death, head};
+use crate::job::{Error, Lane};
+use crate::stored::ClaimedRange;
 
 /// The maximum number of jobs in a call of `complete.lua`.
 const MAX_COMPLETIONS: usize = 500;
-/// The maximum number of jobs in a call of `move.lua`.
-const MAX_MOVES: usize = 50;
-/// The approximate maximum number of bytes that a call of `move.lua` copies. A larger single job is
+/// The maximum number of jobs in a call of `settle.lua`.
+const MAX_SETTLEMENTS: usize = 50;
+/// The approximate maximum number of bytes that a call of `settle.lua` copies. A larger single job is
 /// still moved.
-const MAX_MOVE_BYTES: usize = 1 << 20;
+const MAX_SETTLE_BYTES: usize = 1 << 20;
 
 /// The commands of a pipeline that settle claims, as the indices of the settlements in each.
 pub(in crate::broker) struct SettlePipeline {
@@ -51,8 +50,9 @@ impl SettlePipeline {
                 plan.commands.push(group);
                 depths = false;
             }
-            for group in chunks(&of_lane(false), settlements, MAX_MOVES, MAX_MOVE_BYTES) {
-                pipe.add_command(relocate(keys, lane, limits, settlements, &group));
+            for group in chunks(&of_lane(false), settlements, MAX_SETTLEMENTS, MAX_SETTLE_BYTES) {
+                let claims: Vec<_> = group.iter().map(|index| &settlements[*index]).collect();
+                pipe.add_command(encode::settle(keys, lane, limits, &claims));
                 plan.commands.push(group);
             }
         }
@@ -90,7 +90,7 @@ impl SettlePipeline {
     }
 }
 
-/// The reply of `complete.lua` or `move.lua`.
+/// The reply of `complete.lua` or `settle.lua`.
 enum ScriptReply {
     /// Every settlement was applied.
     All,
@@ -126,8 +126,8 @@ fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply
 }
 
 /// Splits the settlements into groups of at most `max_count` settlements and `max_bytes` bytes; a
-/// larger single settlement is a group alone. A group has completions of one history, or moves of
-/// one owner and one lease.
+/// larger single settlement is a group alone. A group has completions of one history, or other
+/// settlements of one owner and one lease.
 fn chunks(
     indices: &[usize],
     settlements: &[Settlement],
@@ -190,114 +190,4 @@ fn whole_range<'a>(settlements: &'a [Settlement], group: &[usize]) -> Option<&'a
     let range = of(group.first()?)?;
     let same = |index: &usize| of(index).is_some_and(|other| Arc::ptr_eq(other, range));
     (range.size == group.len() && group.iter().all(same)).then_some(range.as_ref())
-}
-
-fn relocate(
-    keys: &PartitionKeys,
-    lane: Lane,
-    limits: DeadLimits,
-    settlements: &[Settlement],
-    group: &[usize],
-) -> Cmd {
-    let owner = group.first().map(|index| settlements[*index].owner.as_ref()).unwrap_or_default();
-    let own =
-        [keys.lane(lane), &keys.due, &keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats];
-    let batches = [keys.batches.as_str(), &keys.batches_dropped];
-    let effects: Vec<_> =
-        group.iter().map(|index| effect::encode(&settlements[*index], keys)).collect();
-    let touched: Vec<&str> =
-        effects.iter().flatten().flat_map(|encoded| &encoded.keys).map(String::as_str).collect();
-    let lanes = keys.ready.iter().map(String::as_str);
-    let (cancelled, lease) = (keys.cancelled.as_str(), keys.lease.as_str());
-    let guards = [cancelled].into_iter().chain(batches).chain([lease]);
-    let all = own.into_iter().chain(lanes).chain(guards).chain(touched);
-    let mut cmd = scripts::call(&scripts::MOVE, all);
-    cmd.arg(owner).arg(limits.count).arg(&keys.control);
-    cmd.arg(group.first().and_then(|index| settlements[*index].lease()).unwrap_or_default());
-    for (index, effects) in group.iter().zip(&effects) {
-        let Settlement { subject, transition, addressed, .. } = &settlements[*index];
-        let mut to = Destination::of(transition, lane, owner, subject.raw);
-        if let Some(addressed) = addressed {
-            to.for_addressed_slot(addressed.retry);
-        }
-        cmd.arg(subject.entry.as_ref())
-            .arg(&subject.job)
-            .arg(&subject.plain)
-            .arg(to.name)
-            .arg(to.delay)
-            .arg(to.head)
-            .arg(&subject.body)
-            .arg(to.death)
-            .arg(to.counter)
-            .arg(effects.len());
-        for encoded in effects {
-            cmd.arg(encoded.name).arg(&encoded.value).arg(encoded.millis);
-        }
-    }
-    cmd
-}
-
-impl Destination {
-    /// Changes the lane for an addressed slot, which has only the lanes front and normal. A retry
-    /// that blocks its slot waits in the front lane.
-    fn for_addressed_slot(&mut self, retry: RetryPlacement) {
-        if self.name == "due" && retry == RetryPlacement::BlockSlot {
-            (self.name, self.delay) = ("lane", 0);
-            self.head[0] = FRONT;
-        } else if matches!(self.name, "due" | "dead") {
-            self.head[0] = NORMAL;
-        } else if self.name == "lane" {
-            self.head[0] = FRONT;
-        }
-    }
-}
-
-const FRONT: u8 = Lane::Front as u8;
-const NORMAL: u8 = Lane::Normal as u8;
-
-/// A transition as `move.lua` takes it.
-struct Destination {
-    name: &'static str,
-    counter: &'static str,
-    delay: i64,
-    head: Vec<u8>,
-    death: Vec<u8>,
-}
-
-impl Destination {
-    fn of(transition: &Transition, lane: Lane, node: &str, raw: bool) -> Self {
-        let to = |name, counter| Self { name, counter, delay: 0, head: vec![], death: vec![] };
-        match transition {
-            Transition::Complete | Transition::CompleteWith(_) => to("gone", "completed"),
-            Transition::Cancel(_) => to("gone", "cancelled"),
-            Transition::Later { delay, counters, why } => {
-                let counter = match why {
-                    Wait::Retry => "retried",
-                    Wait::Snooze => "snoozed",
-                    Wait::UnknownKind => "not_for_us",
-                };
-                let head = head(counters.lane(), counters);
-                Self { delay: clamped_millis(*delay), head, ..to("due", counter) }
-            }
-            Transition::Ready { lane, counters, why } => {
-                let counter = match why {
-                    Return::Rescue => "rescued",
-                    Return::Release => "handed_back",
-                };
-                Self { head: head(*lane, counters), ..to("lane", counter) }
-            }
-            Transition::Bury { counters } => {
-                let death = Death::new(counters.reason(), node, raw);
-                let head = head(counters.home(), counters);
-                Self { head, death: death.encode(), ..to("dead", "buried") }
-            }
-            // The slot runs such a job again without a settlement. If a settlement has this
-            // transition all the same, the job goes to the front or stays suspect, with its
-            // counters.
-            Transition::RunAgain(counters) => {
-                let front = if lane == Lane::Suspect { Lane::Suspect } else { Lane::Front };
-                Self { head: head(front, counters), ..to("lane", "retried") }
-            }
-        }
-    }
 }

@@ -30,7 +30,7 @@ pub struct Settlement {
 /// The part of a settlement for addressed queues.
 #[derive(Debug, Clone)]
 pub(super) struct Addressed {
-    /// Term and holder of the lease, as `move.lua` compares them.
+    /// Term and holder of the lease, as `settle.lua` compares them.
     pub(super) lease: String,
     pub(super) retry: RetryPlacement,
 }
@@ -80,8 +80,10 @@ pub(super) struct Subject {
     pub(super) lane: Lane,
     pub(super) entry: EntryId,
     pub(super) job: [u8; 16],
-    pub(super) plain: Vec<u8>,
-    pub(super) body: Vec<u8>,
+    /// The joined text of a plain entry; `None` for an entry written by Poolder.
+    pub(super) plain: Option<Vec<u8>>,
+    /// The bytes to store at the destination; `None` for the envelope of the entry.
+    pub(super) body: Option<Vec<u8>>,
     pub(super) bytes: usize,
     pub(super) raw: bool,
     /// The schedule whose running job this is, if jobs of the schedule must not overlap.
@@ -134,14 +136,10 @@ impl Settlement {
             (claim.envelope.as_bytes().len(), claim.envelope.completion_kept());
         let job = *claim.envelope.id().as_bytes();
         let batcher = batcher_of(claim.envelope.kind()).map(Into::into);
-        let body = match claim.plain {
-            Some(_) => claim.envelope.as_bytes().to_vec(),
-            None => vec![],
-        };
+        let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
-        let Claim { lane, entry, range, .. } = claim;
-        let plain = claim.plain.unwrap_or_default();
+        let Claim { lane, entry, plain, range, .. } = claim;
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, range };
         let (effects, addressed) = (vec![], None);
         Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
@@ -156,9 +154,9 @@ impl Settlement {
             lane: found.lane,
             entry: found.entry,
             job: *found.id.as_bytes(),
-            plain: found.raw.clone(),
+            plain: Some(found.raw.clone()),
             bytes: found.raw.len(),
-            body: found.raw,
+            body: Some(found.raw),
             raw: true,
             alone: None,
             range: None,
@@ -196,7 +194,7 @@ impl Settlement {
             && self.addressed.is_none()
     }
 
-    /// Returns term and holder of the lease on an addressed queue, as `move.lua` compares them.
+    /// Returns term and holder of the lease on an addressed queue, as `settle.lua` compares them.
     pub(super) fn lease(&self) -> Option<&str> {
         self.addressed.as_ref().map(|addressed| addressed.lease.as_str())
     }

@@ -1,0 +1,257 @@
+//! Builds the operations of settlements, and the call of `settle.lua` that applies them.
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::destination::{Destination, counter};
+use super::op::{KeyIndex, SettleOp};
+use super::pack::{Packed, Value};
+use super::settlement::{DeadLimits, Effect, RetryPlacement, Settlement, Subject};
+use crate::broker::keys::{PartitionKeys, ScheduleKeys};
+use crate::broker::scripts;
+use crate::job::{Failure, Lane};
+use crate::policy::Counters;
+use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition};
+use crate::stored::{Completion, Death, head};
+
+/// The retention of a result when the enqueue did not ask for a completion record.
+const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// The number of keys that every call has.
+const COMMON_KEYS: usize = 15;
+
+/// Builds the call that settles claims of one owner on one lane, under the same lease if any.
+pub(super) fn settle(
+    keys: &PartitionKeys,
+    lane: Lane,
+    limits: DeadLimits,
+    settlements: &[&Settlement],
+) -> Cmd {
+    let mut builder = CallBuilder { keys, named: vec![] };
+    let rows: Vec<_> =
+        settlements.iter().map(|settlement| builder.row(settlement, lane).into_bytes()).collect();
+    let first = settlements.first();
+    let all = common_keys(keys, lane).into_iter().chain(builder.named.iter().map(String::as_str));
+    let mut cmd = scripts::call(&scripts::SETTLE, all);
+    cmd.arg(first.map(|first| first.owner.as_ref()).unwrap_or_default())
+        .arg(limits.count)
+        .arg(&keys.control)
+        .arg(first.and_then(|first| first.lease()).unwrap_or_default())
+        .arg(features(settlements))
+        .arg(rows);
+    cmd
+}
+
+/// Returns the features whose operations the script must define. An addressed slot is recognized by
+/// its lease.
+fn features(settlements: &[&Settlement]) -> &'static str {
+    let batch = settlements.iter().any(|settlement| settlement.batcher.is_some());
+    let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
+    match (batch, schedule) {
+        (false, false) => "",
+        (true, false) => "batch",
+        (false, true) => "schedule",
+        (true, true) => "batch schedule",
+    }
+}
+
+fn common_keys(keys: &PartitionKeys, lane: Lane) -> [&str; COMMON_KEYS] {
+    let [front, suspect, high, normal, low] = &keys.ready;
+    [
+        keys.lane(lane),
+        &keys.due,
+        &keys.bodies,
+        &keys.dead,
+        &keys.dead_bodies,
+        &keys.stats,
+        front,
+        suspect,
+        high,
+        normal,
+        low,
+        &keys.cancelled,
+        &keys.batches,
+        &keys.batches_dropped,
+        &keys.lease,
+    ]
+}
+
+/// Builds the operations of a call, and declares the keys that they name.
+struct CallBuilder<'a> {
+    keys: &'a PartitionKeys,
+    named: Vec<String>,
+}
+
+impl CallBuilder<'_> {
+    fn index_of(&mut self, key: String) -> KeyIndex {
+        self.named.push(key);
+        u32::try_from(COMMON_KEYS + self.named.len()).unwrap_or(KeyIndex::MAX)
+    }
+
+    /// Packs a settlement as `settle.lua` takes it.
+    fn row(&mut self, settlement: &Settlement, lane: Lane) -> Packed {
+        let Subject { entry, job, plain, body, .. } = &settlement.subject;
+        let (ops, if_cancelled) = self.operations(settlement, lane);
+        let number_of = |ops: &Vec<_>| Value::Number(i64::try_from(ops.len()).unwrap_or(i64::MAX));
+        let mut row = Packed::default();
+        row.add(&[
+            Value::Bytes(entry.as_bytes()),
+            Value::Bytes(job),
+            Value::Bytes(counter(&settlement.transition).as_bytes()),
+            number_of(&ops),
+            if_cancelled.as_ref().map_or(Value::Nil, number_of),
+            plain.as_deref().map_or(Value::Nil, Value::Bytes),
+            body.as_deref().map_or(Value::Nil, Value::Bytes),
+        ]);
+        ops.iter().chain(if_cancelled.iter().flatten()).for_each(|op| op.pack(&mut row));
+        row
+    }
+
+    /// Returns the operations of a settlement, and those that take their place if the job was
+    /// cancelled meanwhile; `None` when the settlement stands all the same, since it ends the job.
+    /// In their order an error between two operations does no harm: the job is still claimed, and
+    /// the settlement is repeated.
+    fn operations<'a>(
+        &mut self,
+        settlement: &'a Settlement,
+        lane: Lane,
+    ) -> (Vec<SettleOp<'a>>, Option<Vec<SettleOp<'a>>>) {
+        let Settlement { subject, transition, addressed, owner, .. } = settlement;
+        let batcher =
+            settlement.batcher.as_deref().map(|name| self.index_of(self.keys.batcher(name)));
+        let mut ops = vec![];
+        if let Some(batcher) = batcher {
+            self.before_move(settlement, batcher, &mut ops);
+        }
+        let destination = match addressed {
+            Some(addressed) => Destination::in_addressed_slot(transition, addressed.retry),
+            None => Destination::on_shared_queue(transition, lane),
+        };
+        ops.extend(destination.op(owner, subject.raw));
+        ops.extend(hold(settlement));
+        // The operations that follow from the end of the job.
+        let mut ending = vec![];
+        ending.extend(self.schedule_done(settlement));
+        ending.extend(self.record(settlement));
+        if let Some(batcher) = batcher {
+            self.after_move(settlement, batcher, &mut ops, &mut ending);
+        }
+        if transition.ends() {
+            ops.append(&mut ending);
+            (ops, None)
+        } else {
+            (ops, Some(ending))
+        }
+    }
+
+    /// Returns the end of the running job of a schedule whose jobs must not overlap.
+    fn schedule_done<'a>(&mut self, settlement: &'a Settlement) -> Option<SettleOp<'a>> {
+        let schedule = settlement.subject.alone.as_deref()?;
+        let ScheduleKeys { running, queued, .. } = &self.keys.schedules;
+        let (running, queued) = (self.index_of(running.clone()), self.index_of(queued.clone()));
+        Some(SettleOp::ScheduleDone { running, queued, schedule })
+    }
+
+    /// Returns the operation that records the end of the job, if the record is kept.
+    fn record<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
+        let end = match &settlement.transition {
+            Transition::Complete => Completion::Done,
+            Transition::CompleteWith(result) => Completion::DoneWith(result.clone()),
+            Transition::Cancel(reason) => Completion::Cancelled(reason.clone()),
+            Transition::Bury { counters } => Completion::Dead(counters.reason()),
+            // The job goes on, unless it was cancelled meanwhile.
+            Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
+                Completion::Cancelled(CANCELLED_ON_REQUEST.into())
+            }
+        };
+        let mut record = || (self.index_of(self.keys.result(settlement.job_id())), end.encode());
+        match (settlement.completion_kept, &end) {
+            (Some(kept), _) => {
+                let (record, value) = record();
+                Some(SettleOp::KeepCompletion { record, value, kept })
+            }
+            // The enqueue asked for no completion record, so no hint is published.
+            (None, Completion::DoneWith(_)) => {
+                let (record, value) = record();
+                Some(SettleOp::KeepResult { record, value, kept: RESULT_RETENTION })
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// Adds the operations on the entries of a batch that stay with it or are buried, and on the
+    /// list of a batch that is buried.
+    fn before_move(
+        &mut self,
+        settlement: &Settlement,
+        batcher: KeyIndex,
+        ops: &mut Vec<SettleOp<'_>>,
+    ) {
+        let (keys, job) = (self.keys, settlement.job_id());
+        for effect in &settlement.effects {
+            ops.push(match effect {
+                Effect::KeepEntries(part) => SettleOp::BatchKeepRest {
+                    list: self.index_of(keys.batch_sealed(job)),
+                    batcher,
+                    part: self.index_of(keys.batch_rest(job, part)),
+                },
+                Effect::BuryEntries { part, id, failure } => SettleOp::BatchBuryPart {
+                    batcher,
+                    part: self.index_of(keys.batch_rest(job, part)),
+                    list: self.index_of(keys.batch_sealed(*id)),
+                    id: *id,
+                    record: dead_record_of_entries(failure, settlement.owner.as_ref()),
+                },
+            });
+        }
+        if let Transition::Bury { .. } = settlement.transition {
+            let list = self.index_of(keys.batch_sealed(job));
+            ops.push(SettleOp::BatchDead { list, batcher });
+        }
+    }
+
+    /// Adds the operations that end the list of a batch, and count the batch.
+    fn after_move(
+        &mut self,
+        settlement: &Settlement,
+        batcher: KeyIndex,
+        ops: &mut Vec<SettleOp<'_>>,
+        ending: &mut Vec<SettleOp<'_>>,
+    ) {
+        let count = |counter| SettleOp::BatchCount { batcher, counter };
+        let mut done = |completed| {
+            let list = self.index_of(self.keys.batch_sealed(settlement.job_id()));
+            SettleOp::BatchDone { list, batcher, completed }
+        };
+        match &settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => {
+                ending.extend([done(true), count("completed")]);
+            }
+            Transition::Cancel(_) => ending.extend([done(false), count("cancelled")]),
+            Transition::Bury { .. } => ending.push(count("buried")),
+            Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
+                // A batch that was snoozed, rescued or released is not counted.
+                if counter(&settlement.transition) == "retried" {
+                    ops.push(count("retried"));
+                }
+                ending.extend([SettleOp::BatchDropped, count("cancelled")]);
+            }
+        }
+    }
+}
+
+/// Returns the operation that blocks an addressed slot while its front waits for a retry.
+fn hold<'a>(settlement: &Settlement) -> Option<SettleOp<'a>> {
+    let Transition::Later { delay, .. } = settlement.transition else { return None };
+    let blocks = settlement.addressed.as_ref()?.retry == RetryPlacement::BlockSlot;
+    blocks.then_some(SettleOp::HoldSlot { delay })
+}
+
+/// Returns the dead record of entries of a batch, up to the envelope.
+fn dead_record_of_entries(failure: &Failure, node: &str) -> Vec<u8> {
+    let mut counters = Counters::starting_in(Lane::Normal);
+    counters.last_failure = Some(failure.clone());
+    let mut record = Death::new(failure.clone(), node, false).encode();
+    record.extend(head(Lane::Normal, &counters));
+    record
+}

@@ -1,0 +1,109 @@
+//! The operations of `settle.lua`, and the packed form in which the script takes them.
+
+use std::time::Duration;
+
+use super::pack::Value::{Bytes, Flag, Nil, Number};
+use super::pack::{Packed, Value};
+use crate::job::{JobId, clamped_millis};
+
+/// The longest time for which a record is kept. Redis refuses times that its clock cannot hold.
+const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The most values of an operation.
+const MAX_VALUES: usize = 5;
+
+/// The index of a key in KEYS, from 1.
+pub(super) type KeyIndex = u32;
+
+/// One change that a settlement makes, as a handler of `settle.lua` applies it. The headers of the
+/// script's parts describe the operations.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SettleOp<'a> {
+    /// Adds the job to the lane that the head names.
+    ToLane { head: Vec<u8> },
+    /// Puts the job back to the front of its addressed slot.
+    ToSlotFront { head: Vec<u8> },
+    /// Lets the job wait for this time.
+    ToDue { head: Vec<u8>, delay: Duration },
+    /// Buries the job, with this dead record up to the envelope.
+    ToDead { record: Vec<u8> },
+    /// Blocks the claims of the addressed slot for this time.
+    HoldSlot { delay: Duration },
+    /// Stores the result of the handler for a limited time.
+    KeepResult { record: KeyIndex, value: Vec<u8>, kept: Duration },
+    /// Stores the completion record for a limited time, and notifies the waiting callers.
+    KeepCompletion { record: KeyIndex, value: Vec<u8>, kept: Duration },
+    /// Raises a counter of the batcher.
+    BatchCount { batcher: KeyIndex, counter: &'static str },
+    /// Removes the sealed list of the batch.
+    BatchDone { list: KeyIndex, batcher: KeyIndex, completed: bool },
+    /// Stops counting the entries of the sealed list as waiting.
+    BatchDead { list: KeyIndex, batcher: KeyIndex },
+    /// Leaves the sealed list to the pruner.
+    BatchDropped,
+    /// Reduces the sealed list to the entries of a part.
+    BatchKeepRest { list: KeyIndex, batcher: KeyIndex, part: KeyIndex },
+    /// Buries the entries of a part as a dead batch with this id.
+    BatchBuryPart { batcher: KeyIndex, part: KeyIndex, list: KeyIndex, id: JobId, record: Vec<u8> },
+    /// Notes that the running job of the schedule has ended.
+    ScheduleDone { running: KeyIndex, queued: KeyIndex, schedule: &'a str },
+}
+
+impl SettleOp<'_> {
+    /// Packs the operation: the name of its handler, then five values, of which the handler takes
+    /// the first ones.
+    pub(super) fn pack(&self, to: &mut Packed) {
+        let mut add = |name: &str, values: &[Value<'_>]| {
+            to.add(&[Bytes(name.as_bytes())]);
+            to.add(values);
+            to.add(&[Nil; MAX_VALUES][values.len()..]);
+        };
+        let key = |index: &KeyIndex| Number(i64::from(*index));
+        match self {
+            Self::ToLane { head } => add("to_lane", &[Bytes(head)]),
+            Self::ToSlotFront { head } => add("to_slot_front", &[Bytes(head)]),
+            Self::ToDue { head, delay } => {
+                add("to_due", &[Bytes(head), Number(clamped_millis(*delay))]);
+            }
+            Self::ToDead { record } => add("to_dead", &[Bytes(record)]),
+            Self::HoldSlot { delay } => {
+                add("hold_slot", &[Number(clamped_millis(*delay))]);
+            }
+            Self::KeepResult { record, value, kept } => {
+                let kept = Number(kept_millis(*kept));
+                add("keep_result", &[key(record), Bytes(value), kept]);
+            }
+            Self::KeepCompletion { record, value, kept } => {
+                let kept = Number(kept_millis(*kept));
+                add("keep_completion", &[key(record), Bytes(value), kept]);
+            }
+            Self::BatchCount { batcher, counter } => {
+                add("batch_count", &[key(batcher), Bytes(counter.as_bytes())]);
+            }
+            Self::BatchDone { list, batcher, completed } => {
+                add("batch_done", &[key(list), key(batcher), Flag(*completed)]);
+            }
+            Self::BatchDead { list, batcher } => {
+                add("batch_dead", &[key(list), key(batcher)]);
+            }
+            Self::BatchDropped => add("batch_dropped", &[]),
+            Self::BatchKeepRest { list, batcher, part } => {
+                add("batch_keep_rest", &[key(list), key(batcher), key(part)]);
+            }
+            Self::BatchBuryPart { batcher, part, list, id, record } => {
+                let id = Bytes(id.as_bytes());
+                let values = [key(batcher), key(part), key(list), id, Bytes(record)];
+                add("batch_bury_part", &values);
+            }
+            Self::ScheduleDone { running, queued, schedule } => {
+                let name = Bytes(schedule.as_bytes());
+                add("schedule_done", &[key(running), key(queued), name]);
+            }
+        }
+    }
+}
+
+/// Returns the milliseconds for which a record is kept: at least 1, at most ten years.
+fn kept_millis(kept: Duration) -> i64 {
+    clamped_millis(kept.min(LONGEST_KEPT)).max(1)
+}

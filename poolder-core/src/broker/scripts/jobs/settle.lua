@@ -1,0 +1,68 @@
+-- settle.lua: settles claimed jobs one by one. Each job that the owner still holds is changed by
+--   the operations of its settlement, and then leaves its lane. The destination is written before
+--   the source is removed, so that an error in between leaves the job in its lane, still claimed.
+--   This file has what the operations share. The files that `scripts.rs` lists behind it are parts
+--   of the same script: settle_ops.lua has the operations of every job, the files of the features
+--   add theirs to the same table, and settle_each.lua applies them.
+-- KEYS 1 stream of the entries' lane
+--      2 sorted set: job id by due time in ms (`due`)
+--      3 hash: job id to head and envelope of the waiting job (`bodies`)
+--      4 sorted set: job id by time of death in ms (`dead`)
+--      5 hash: job id to record of the dead job (`dead:bodies`)
+--      6 hash of the partition's counters (`stats`)
+--      7-11 streams of all lanes: front, suspect, high, normal, low
+--      12 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
+--      13 hash: batch job id to record of its sealed list (`batch:index`)
+--      14 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+--      15 hash of the slot's lease (`lease`)
+--      16.. other keys of the operations, which name them by their index in KEYS
+-- ARGV 1 owner: the consumer that holds the claims
+--      2 most dead jobs to keep
+--      3 control channel
+--      4 term and holder of the slot's lease, separated by a space ("" on a shared queue)
+--      5 names of the features whose operations the call needs: "batch", "schedule", or both
+--      6.. at most 50 settlements. Each is a row of MessagePack values: entry id, job id, name of
+--        the counter to raise, number of operations, number of operations for a job that was
+--        cancelled meanwhile (nil when the settlement stands all the same), all text of a plain
+--        entry joined by zero bytes (nil for an entry that Poolder wrote), envelope (nil to move the
+--        stored one); then the operations. Each has six values: its name, its own values, nil for
+--        the rest
+-- Returns a string with one digit per job: 1 for settled, 0 for no longer held by the owner
+
+-- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
+local entry, job, body
+
+local clock
+local function now()
+  if not clock then
+    local t = redis.call('TIME')
+    clock = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return clock
+end
+
+-- Raises a counter in a hash. A counter that is not a number starts again: a counting error must
+-- not fail a script that has already moved jobs.
+local function add(hash, name, times)
+  if type(redis.pcall('HINCRBY', hash, name, times)) == 'table' then
+    redis.pcall('HSET', hash, name, times)
+  end
+end
+
+-- Number of dead jobs, once it is known.
+local dead
+
+-- Adds a job to the dead, and drops the oldest one when there are too many. The set is read first,
+-- so that a key of a wrong type does not leave a record without a time.
+local function bury(id, record)
+  dead = dead or redis.call('ZCARD', KEYS[4])
+  redis.call('HSET', KEYS[5], id, record)
+  dead = dead + redis.call('ZADD', KEYS[4], string.format('%.0f', now()), id)
+  if dead > tonumber(ARGV[2]) then
+    local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
+    dead = dead - 1
+    redis.call('HDEL', KEYS[5], oldest)
+    add(KEYS[6], 'dead_dropped', 1)
+    if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end
+  end
+end

@@ -1,0 +1,57 @@
+-- settle_each.lua: a part of settle.lua, the last one. It applies each settlement whose claim still
+--   holds.
+-- KEYS 1, 2, 6, 12 and 15, and ARGV as in settle.lua
+-- Operations: none of its own; it calls those of the other parts
+
+local owner, unpack_values = ARGV[1], cmsgpack.unpack_limit
+local lease_held = true
+if ARGV[4] ~= '' then
+  local l = redis.call('HMGET', KEYS[15], 'holder', 'term')
+  lease_held = (l[2] or '') .. ' ' .. (l[1] or '') == ARGV[4]
+end
+
+-- Returns the envelope of the current entry when the owner holds it and it is the current job; ""
+-- for a plain entry.
+local function held(plain)
+  if not lease_held then return nil end
+  local p = redis.call('XPENDING', KEYS[1], 'workers', entry, entry, 1)[1]
+  if not p or p[2] ~= owner then return nil end
+  local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
+  if not found then return nil end
+  local f = found[2]
+  if plain then return table.concat(f, '\0') == plain and '' or nil end
+  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2] end
+  return nil
+end
+
+-- True when there are cancellations: a cancelled job is removed instead of moved to a lane or to
+-- `due`.
+local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
+local settled = ''
+for n = 6, #ARGV do
+  local row, at, counter, count, count_if_cancelled, plain, envelope = ARGV[n]
+  at, entry, job, counter, count, count_if_cancelled, plain, envelope = unpack_values(row, 7, 0)
+  local stored = held(plain)
+  if stored then
+    body = envelope or stored
+    local cancelled = has_cancellations and redis.call('ZSCORE', KEYS[12], job)
+    if cancelled and count_if_cancelled then
+      for _ = 1, count do at = unpack_values(row, 6, at) end
+      counter, count = 'cancelled', count_if_cancelled
+    end
+    for _ = 1, count do
+      local name, a, b, c, d, e
+      at, name, a, b, c, d, e = unpack_values(row, 6, at)
+      ops[name](a, b, c, d, e)
+    end
+    if cancelled then redis.call('ZREM', KEYS[12], job) end
+    redis.call('XACK', KEYS[1], 'workers', entry)
+    redis.call('XDEL', KEYS[1], entry)
+    add(KEYS[6], counter, 1)
+    settled = settled .. '1'
+  else
+    settled = settled .. '0'
+  end
+end
+if first_due_changed then redis.call('PUBLISH', ARGV[3], 'due') end
+return settled

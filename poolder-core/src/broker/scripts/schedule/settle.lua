@@ -1,0 +1,28 @@
+-- settle.lua: a part of jobs/settle.lua with the operation of a job whose schedule allows one job
+--   at a time.
+-- KEYS 7-11 as in jobs/settle.lua; the values named running and queued are indices of others: the
+--   hashes of the schedules' running and queued jobs
+-- Operations, with their values:
+--   "schedule_done" running, queued, name of the schedule: notes that the running job of the
+--     schedule has ended. A queued job of the schedule is added to its lane and becomes the running
+--     one
+
+if string.find(ARGV[5], 'schedule', 1, true) then
+  function ops.schedule_done(running, queued, name)
+    running, queued = KEYS[running], KEYS[queued]
+    -- A key of a wrong type must not keep the job from its end.
+    local holder = redis.pcall('HGET', running, name)
+    if type(holder) ~= 'string' or string.sub(holder, 1, 16) ~= job then return end
+    local successor = redis.pcall('HGET', queued, name)
+    local lane = type(successor) == 'string' and #successor > 19 and string.byte(successor, 1)
+    if not lane or lane > 4 then
+      redis.call('HDEL', running, name)
+      return
+    end
+    local envelope = string.sub(successor, 2)
+    local added = redis.pcall('XADD', KEYS[7 + lane], '*', 'j', envelope)
+    if type(added) ~= 'string' then return end
+    redis.call('HSET', running, name, string.sub(envelope, 3, 18) .. string.char(lane) .. added)
+    redis.call('HDEL', queued, name)
+  end
+end
