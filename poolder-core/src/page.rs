@@ -124,7 +124,10 @@ fn ids_are_derived_as_the_table_says() {
         assert_eq!(id.as_bytes()[6] >> 4, 5, "{name} is a UUIDv5");
     }
     assert_eq!(JobId::generate().as_bytes()[6] >> 4, 7);
-    assert!(file("src/broker/scripts/jobs/move.lua").contains("redis.sha1hex(job .. id), 1, 16)"));
+    assert!(
+        file("src/broker/scripts/jobs/settle_ops.lua")
+            .contains("redis.sha1hex(job .. entry), 1, 16)")
+    );
     assert!(file("src/broker/scripts/batch/push.lua").contains("'timer:batch:seal:' .. name"));
     let named = derived.map(|(name, ..)| name);
     let others = ["new", "second", "timer:batch:seal:<batcher>:<generation>:<group>"];

@@ -12,7 +12,7 @@ use crate::policy::history::History;
 const ELEMENTS: usize = 6;
 
 /// The most elements of an array with a header of one byte. The number of failures must be byte 5
-/// of a head, because `move.lua` reads it there.
+/// of a head, because `settle.lua` reads it there.
 const MAX_ELEMENTS: usize = 15;
 
 /// The history of a job, in numbers. A job enqueued straight into a lane has no stored counters
