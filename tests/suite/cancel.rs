@@ -148,6 +148,8 @@ async fn a_cancellation_holds_when_the_node_of_the_job_has_died() {
     doomed.signal("KILL").await;
     let what = space.client.cancel(&cancelled).await.unwrap();
     assert_eq!(what, Cancellation::Stopping, "the node is not yet known to be dead");
+    assert!(!doomed.ended().await, "it is killed");
+    doomed.age(&space).await;
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
     assert_eq!(within(told.recv()).await.unwrap().0, HELD + 1, "the other one is rescued");

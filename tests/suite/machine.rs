@@ -7,6 +7,7 @@ mod reference;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use poolder::{Config, Format, JobId, Lane, Policy, QueueName, Timestamp};
@@ -24,10 +25,11 @@ use crate::harness::RawEntry;
 use reference::{Place, Reference, Snapshot};
 
 const CONSUMERS: [&str; 3] = ["a", "b", "c"];
-/// The earliest time of delayed jobs, in ms: so far ahead that no real clock reaches it.
-const LATER: i64 = 4_000_000_000_000;
+/// The earliest time of delayed jobs, in ms: a year ahead, so that the real clock does not reach it.
+static LATER: LazyLock<i64> = LazyLock::new(|| (Timestamp::now() + YEAR).millis());
 /// The delay of a job that goes back to `due`: longer than all times after [`LATER`].
-const RETRY_DELAY: Duration = Duration::from_secs(300 * 365 * 24 * 60 * 60);
+const RETRY_DELAY: Duration = YEAR.saturating_mul(5);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A step. Its target is chosen among the jobs and claims that exist when it runs.
@@ -135,7 +137,7 @@ impl Machine {
                 prop_assert!(matches!(stored, Stored::Ready(_)), "{stored:?}");
             }
             Step::EnqueueLater(lane, at) => {
-                let at = LATER + at;
+                let at = *LATER + at;
                 let when = When::At(Timestamp::from_millis(at));
                 let place = Place::Due(at, Lane::ALL[*lane].index());
                 let stored = self.enqueue(Lane::ALL[*lane], when, place).await;
@@ -158,7 +160,7 @@ impl Machine {
             }
             Step::SettleTogether(consumer) => self.settle_together(*consumer).await?,
             Step::Rescue(consumer) => self.rescue(*consumer).await?,
-            Step::Promote(at) => self.promote(LATER + at).await?,
+            Step::Promote(at) => self.promote(*LATER + at).await?,
             Step::PromoteAll => self.promote(i64::MAX >> 12).await?,
             Step::Prune => {
                 let limits = DeadLimits::default();
@@ -263,7 +265,7 @@ impl Machine {
                 let delay = RETRY_DELAY + HOUR * self.waits;
                 counters.failures += 1;
                 // The server chooses the exact time; only the order is known here.
-                let place = Place::Due(LATER * 2 + i64::from(self.waits), counters.lane().index());
+                let place = Place::Due(*LATER * 2 + i64::from(self.waits), counters.lane().index());
                 (Transition::Later { delay, counters, why: Wait::Retry }, place)
             }
             How::HandBack => {
@@ -366,7 +368,7 @@ impl Machine {
     async fn promote(&mut self, now: i64) -> Result<(), TestCaseError> {
         let as_of = Some(Timestamp::from_millis(now));
         let promotion = self.broker.promote_as_of(&self.partition, as_of).await.unwrap();
-        let all = now > LATER * 2;
+        let all = now > *LATER * 2;
         prop_assert_eq!(promotion.moved, self.reference.promote(if all { i64::MAX } else { now }));
         prop_assert_eq!(promotion.next.is_some(), self.reference.waits());
         Ok(())

@@ -29,6 +29,11 @@ impl JobId {
     pub(crate) fn of_plain_entry(stream: &str, entry: &str) -> Self {
         Self(Uuid::new_v5(&NAMESPACE, format!("{stream}\n{entry}").as_bytes()))
     }
+
+    /// Reads an id as scripts write it: 32 hexadecimal digits without hyphens.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
 }
 
 impl FromStr for JobId {

@@ -215,7 +215,7 @@ impl StoredState {
             runs: count(runs),
             missed: count(missed),
             ran: (ran > 0).then(|| Timestamp::from_millis(ran)),
-            job: parts.next().and_then(|job| job.parse().ok()),
+            job: parts.next().and_then(JobId::from_hex),
         })
     }
 }
