@@ -32,6 +32,7 @@ mod rubbish;
 mod schedulers;
 mod schedules;
 mod scripts;
+mod settlements;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;
