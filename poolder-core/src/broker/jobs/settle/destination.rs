@@ -75,11 +75,10 @@ impl<'a> Destination<'a> {
             Self::Due(delay, lane, counters) => {
                 SettleOp::ToDue { head: head(lane, counters), delay }
             }
-            Self::Dead(lane, counters) => {
-                let mut record = Death::new(counters.reason(), node, raw).encode();
-                record.extend(head(lane, counters));
-                SettleOp::ToDead { record }
-            }
+            Self::Dead(lane, counters) => SettleOp::ToDead {
+                death: Death::new(counters.reason(), node, raw).encode(),
+                head: head(lane, counters),
+            },
         })
     }
 }

@@ -17,6 +17,8 @@ use crate::stored::{Completion, Death, head};
 
 /// The retention of a result when the enqueue did not ask for a completion record.
 const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// The bytes of a settlement with a failure. More are possible.
+const ROW_BYTES: usize = 256;
 /// The number of keys that every call has.
 const COMMON_KEYS: usize = 15;
 
@@ -28,8 +30,13 @@ pub(super) fn settle(
     settlements: &[&Settlement],
 ) -> Cmd {
     let mut builder = CallBuilder { keys, named: vec![] };
-    let rows: Vec<_> =
-        settlements.iter().map(|settlement| builder.row(settlement, lane).into_bytes()).collect();
+    let mut rows = Packed::with_capacity(settlements.len() * ROW_BYTES);
+    let pack = |settlement: &&Settlement| {
+        let start = rows.as_bytes().len();
+        builder.row(settlement, lane, &mut rows);
+        start..rows.as_bytes().len()
+    };
+    let ranges: Vec<_> = settlements.iter().map(pack).collect();
     let first = settlements.first();
     let all = common_keys(keys, lane).into_iter().chain(builder.named.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::SETTLE, all);
@@ -37,8 +44,10 @@ pub(super) fn settle(
         .arg(limits.count)
         .arg(&keys.control)
         .arg(first.and_then(|first| first.lease()).unwrap_or_default())
-        .arg(features(settlements))
-        .arg(rows);
+        .arg(features(settlements));
+    for range in ranges {
+        cmd.arg(&rows.as_bytes()[range]);
+    }
     cmd
 }
 
@@ -89,12 +98,11 @@ impl CallBuilder<'_> {
     }
 
     /// Packs a settlement as `settle.lua` takes it.
-    fn row(&mut self, settlement: &Settlement, lane: Lane) -> Packed {
+    fn row(&mut self, settlement: &Settlement, lane: Lane, to: &mut Packed) {
         let Subject { entry, job, plain, body, .. } = &settlement.subject;
         let (ops, if_cancelled) = self.operations(settlement, lane);
         let number_of = |ops: &Vec<_>| Value::Number(i64::try_from(ops.len()).unwrap_or(i64::MAX));
-        let mut row = Packed::default();
-        row.add(&[
+        to.add(&[
             Value::Bytes(entry.as_bytes()),
             Value::Bytes(job),
             Value::Bytes(counter(&settlement.transition).as_bytes()),
@@ -103,8 +111,7 @@ impl CallBuilder<'_> {
             plain.as_deref().map_or(Value::Nil, Value::Bytes),
             body.as_deref().map_or(Value::Nil, Value::Bytes),
         ]);
-        ops.iter().chain(if_cancelled.iter().flatten()).for_each(|op| op.pack(&mut row));
-        row
+        ops.iter().chain(if_cancelled.iter().flatten()).for_each(|op| op.pack(to));
     }
 
     /// Returns the operations of a settlement, and those that take their place if the job was

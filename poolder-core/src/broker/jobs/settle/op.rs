@@ -25,8 +25,8 @@ pub(super) enum SettleOp<'a> {
     ToSlotFront { head: Vec<u8> },
     /// Lets the job wait for this time.
     ToDue { head: Vec<u8>, delay: Duration },
-    /// Buries the job, with this dead record up to the envelope.
-    ToDead { record: Vec<u8> },
+    /// Buries the job, with this dead record up to the head.
+    ToDead { death: Vec<u8>, head: Vec<u8> },
     /// Blocks the claims of the addressed slot for this time.
     HoldSlot { delay: Duration },
     /// Stores the result of the handler for a limited time.
@@ -65,7 +65,7 @@ impl SettleOp<'_> {
             Self::ToDue { head, delay } => {
                 add("to_due", &[Bytes(head), Number(clamped_millis(*delay))]);
             }
-            Self::ToDead { record } => add("to_dead", &[Bytes(record)]),
+            Self::ToDead { death, head } => add("to_dead", &[Bytes(death), Bytes(head)]),
             Self::HoldSlot { delay } => {
                 add("hold_slot", &[Number(clamped_millis(*delay))]);
             }

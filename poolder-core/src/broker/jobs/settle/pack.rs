@@ -12,13 +12,18 @@ pub(super) enum Value<'a> {
 }
 
 /// Values that are packed one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Packed(Vec<u8>);
 
 impl Packed {
+    /// Returns no values yet, with room for this many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// Returns the packed bytes.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Adds values.
@@ -80,7 +85,7 @@ mod tests {
         let mut packed = Packed(vec![0x90 | 13]);
         packed.add(&numbers);
         packed.add(&others);
-        let read: Vec<serde_json::Value> = rmp_serde::from_slice(&packed.into_bytes()).unwrap();
+        let read: Vec<serde_json::Value> = rmp_serde::from_slice(packed.as_bytes()).unwrap();
         let text = |len: usize, of: &str| serde_json::Value::from(of.repeat(len));
         let expected = serde_json::json!([
             0,

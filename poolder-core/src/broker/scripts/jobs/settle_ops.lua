@@ -4,7 +4,7 @@
 -- Operations, with their values:
 --   "to_lane" head: adds the job to the lane that the head names
 --   "to_due" head, delay in ms: lets the job wait for this time
---   "to_dead" dead record up to the envelope: buries the job
+--   "to_dead" dead record up to the head, head: buries the job
 --   "keep_result" record, result, ms: stores the result for this time
 --   "keep_completion" record, completion, ms: does the same, and notifies the waiting callers on
 --     the channel that has the record's name
@@ -39,7 +39,7 @@ local ops = {
     first_due_changed = first_due_changed or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == id
   end,
 
-  to_dead = function(record) bury(job, record .. body) end,
+  to_dead = function(death, head) bury(job, death .. head .. body) end,
 
   keep_result = keep,
 
