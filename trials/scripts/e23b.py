@@ -30,7 +30,7 @@ for step in range(6000):
         c=R.choice(claims); i=R.choice(c); p=r.xpending_range(lane,'workers',i,i,1) if r.exists(lane) else []
         if p:
             f=r.xrange(lane,i,i)
-            if f: q.run('move',mk,[p[0]['consumer'],100,q.control,'',i,f[0][1][b'j'][2:18],'',R.choice(['lane','due','gone']),0,head(3,deliv=1),'',b'','x',0])
+            if f: q.run('settle',mk,[p[0]['consumer'],100,q.control,'','',settlement(i,f[0][1][b'j'][2:18],'x',*R.choice([[['to_lane',head(3,deliv=1)]],[['to_due',head(3,deliv=1),0]],[]]))])
     elif x<.95:
         a=allids()
         if a: r.xdel(lane,R.choice(a))

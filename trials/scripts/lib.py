@@ -27,14 +27,26 @@ def server(*args, binary=VALKEY, port=None):
         except Exception: time.sleep(0.02)
     r.proc=p; r.port=port; r.dir=d
     return r
+# The files of settle.lua, in the order in which scripts.rs joins them.
+SETTLE=['jobs/settle','jobs/settle_ops','addressed/settle','batch/settle','schedule/settle','jobs/settle_each']
 def lua(name='*'):
     # By its name, wherever in the core it lies.
-    found=sorted(glob.glob(f'{POOLDER}/poolder-core/src/**/{name}.lua',recursive=True))
-    assert found,f'{name}.lua: none below poolder-core/src'
-    return [open(path).read() for path in found]
+    scripts=f'{POOLDER}/poolder-core/src/broker/scripts'
+    parts=[f'{scripts}/{part}.lua' for part in SETTLE]
+    found=sorted(set(glob.glob(f'{scripts}/*/{name}.lua'))-set(parts))
+    texts=[open(path).read() for path in found]
+    if name in ('*','settle'): texts.append(''.join(open(path).read() for path in parts))
+    assert texts,f'{name}.lua: none in {scripts}'
+    return texts
 def src(name):
     text,=lua(name)
     return text
+def settlement(entry,job,counter,*ops,if_cancelled=()):
+    # A settlement as settle.lua takes it; if_cancelled is None where it stands all the same.
+    import msgpack
+    row=[entry,job,counter,len(ops),None if if_cancelled is None else len(if_cancelled),None,None]
+    for op in [*ops,*(if_cancelled or ())]: row+=[*op,*[None]*(6-len(op))]
+    return b''.join(msgpack.packb(value,use_bin_type=False) for value in row)
 class Q:
     def __init__(s,r,queue='q',idx=0,ns='poolder'):
         s.r=r; b=f'{ns}:{{{queue}.{idx}}}'; s.base=b
