@@ -56,6 +56,14 @@ struct Call {
     lease_lost: bool,
 }
 
+impl Call {
+    /// Returns true when the claim of a job, and the lease if there is one, still hold.
+    fn holds(&self, case: &Case) -> bool {
+        let leased = self.slot.is_none() || !self.lease_lost;
+        leased && !case.lost
+    }
+}
+
 fn calls() -> impl Strategy<Value = Call> {
     use End::{Bury, Cancel, Complete, CompleteWith, Release, Retry, RunAgain, Snooze};
     let ends = vec![Complete, CompleteWith, Cancel, Retry, Snooze, Release, RunAgain, Bury];
@@ -109,7 +117,7 @@ impl Facts {
             facts.prepare(u8::try_from(at).unwrap() + 1, SCHEDULES[at], case);
         }
         for (at, case) in call.jobs.iter().enumerate() {
-            if !case.lost && !(call.slot.is_some() && call.lease_lost) {
+            if call.holds(case) {
                 facts.settle(u8::try_from(at).unwrap() + 1, SCHEDULES[at], case, call.slot);
             }
         }
@@ -396,10 +404,9 @@ fn features_that_meet_in_one_settlement_do_not_disturb_each_other() {
             let mut stage = Stage::at(space, &format!("case-{}", number.get())).await;
             let settled = stage.play(&call).await;
             for (settled, case) in settled.iter().zip(&call.jobs) {
-                let lost = case.lost || (call.slot.is_some() && call.lease_lost);
                 match settled {
-                    Settled::Applied => prop_assert!(!lost),
-                    Settled::Fenced => prop_assert!(lost),
+                    Settled::Applied => prop_assert!(call.holds(case)),
+                    Settled::Fenced => prop_assert!(!call.holds(case)),
                     other => return Err(TestCaseError::fail(format!("{other:?}"))),
                 }
             }

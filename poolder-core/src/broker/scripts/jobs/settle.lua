@@ -24,9 +24,9 @@
 --      6.. at most 50 settlements. Each is a row of MessagePack values: entry id, job id, name of
 --        the counter to raise, number of operations, number of operations for a job that was
 --        cancelled meanwhile (nil when the settlement stands all the same), all text of a plain
---        entry joined by zero bytes (nil for an entry that Poolder wrote), envelope (nil to move the
---        stored one); then the operations. Each has six values: its name, its own values, nil for
---        the rest
+--        entry joined by zero bytes (nil for an entry that Poolder wrote), envelope (nil to move
+--        the stored one); then the operations. Each has six values: its name, its own values, nil
+--        for the rest
 -- Returns a string with one digit per job: 1 for settled, 0 for no longer held by the owner
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
@@ -56,8 +56,9 @@ local dead
 -- so that a key of a wrong type does not leave a record without a time.
 local function bury(id, record)
   dead = dead or redis.call('ZCARD', KEYS[4])
+  local time = string.format('%.0f', now())
   redis.call('HSET', KEYS[5], id, record)
-  dead = dead + redis.call('ZADD', KEYS[4], string.format('%.0f', now()), id)
+  dead = dead + redis.call('ZADD', KEYS[4], time, id)
   if dead > tonumber(ARGV[2]) then
     local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
     dead = dead - 1
