@@ -1,7 +1,7 @@
 //! The job of every operation.
 
 use bench_protocol::Payload;
-use poolder::{Format, Job, JobId, Policy};
+use poolder::{Format, Job, JobId};
 use poolder_core::Envelope;
 use serde::{Deserialize, Serialize};
 
@@ -24,5 +24,5 @@ pub fn job(n: usize) -> Bench {
 pub fn envelope(n: usize) -> Result<Envelope, poolder::Error> {
     let (id, job) = (JobId::from_bytes((n as u128).to_be_bytes()), job(n));
     let encode = |out: &mut Vec<u8>| job.encode(out);
-    Envelope::build(id, job.kind(), 1, &Policy::default(), Format::MessagePack, encode)
+    Envelope::build(id, job.kind(), 1, None, Format::MessagePack, encode)
 }

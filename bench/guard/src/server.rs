@@ -9,7 +9,7 @@ use poolder_core::broker::{
     PreparedJob, PushCall, PushVerdict, PushedEntries, SlotPoll, When,
 };
 use poolder_core::policy::decide::{Ending, Transition, decide};
-use poolder_core::{Cause, Claim, Entry, Failure, Lane, Policy, Timestamp, Verdict};
+use poolder_core::{Cause, Claim, Entry, Facts, Failure, Lane, Policy, Timestamp, Verdict};
 
 use crate::consumer::{Consumer, claims, partition};
 use crate::job::envelope;
@@ -90,7 +90,7 @@ async fn retries(client: &Client, count: usize) -> Result<(), AnyError> {
 fn failed(claim: &Claim) -> Transition {
     let failure = Failure::new(Cause::Error, "the service did not answer");
     let ending = Ending::Failed(failure, Verdict::Backoff(Duration::ZERO));
-    decide(&Policy::default(), &claim.counters, ending, Timestamp::from_millis(1), 0.0)
+    decide(&Policy::default(), &claim.counters, ending, Facts::at(Timestamp::from_millis(1)))
 }
 
 /// Serves an addressed slot: each poll completes the jobs of the poll before and claims the next.

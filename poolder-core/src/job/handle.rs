@@ -123,7 +123,6 @@ fn is_of_newer_version(index: &str) -> bool {
     let suffix = index.trim_start_matches(|c: char| c.is_ascii_digit());
     let number = &index[..index.len() - suffix.len()];
     canonical::<u16>(number).is_some()
-        && suffix.starts_with(|c: char| c.is_ascii_lowercase())
         && suffix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 

@@ -113,6 +113,7 @@ mod tests {
             ("took longer than 1.5s", "took longer than #s"),
             ("took longer than 30s", "took longer than #s"),
             ("at 0x7f3a, commit 3f9a2c1", "at #, commit #"),
+            ("a1b2c3 and a1b2c", "# and a#b#c"),
             ("the decade of the facade", "the decade of the facade"),
             ("node a1b2c3d4e5f6:1:0123456789ab died", "node # died"),
             ("an \"unclosed 7", "an \"unclosed #"),
