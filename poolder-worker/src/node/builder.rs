@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{NodeHandle, NodeRequest};
 use super::pools::{Pools, admit, two_pools};
 use crate::process::liveness::{Liveness, ServerClock};
+use crate::process::outages::Outages;
 use crate::run::erased::BoxFuture;
 use crate::run::panic_place;
 use crate::run::pool::{Pool, PoolPlan};
@@ -224,11 +225,13 @@ impl Running {
     ) -> Result<Self, Error> {
         let clock = Arc::new(ServerClock::default());
         let liveness = Arc::new(Liveness::default());
+        let outages = Arc::new(Outages::default());
         let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
             Arc::clone(&liveness),
+            Arc::clone(&outages),
             about(),
             sizes.subscribe(),
         )?;
@@ -238,6 +241,7 @@ impl Running {
             limits,
             clock,
             liveness: Arc::clone(&liveness),
+            outages,
             suspects: Arc::new(Semaphore::new(1)),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),

@@ -4,4 +4,5 @@
 pub(crate) mod commands;
 pub(crate) mod limits;
 pub(crate) mod liveness;
+pub(crate) mod outages;
 pub(crate) mod poll_limit;

@@ -3,10 +3,9 @@
 
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use poolder_core::Error;
-use tokio::time::Instant;
 
 /// An outage is over when no request has failed for this long: longer than a part of the node waits
 /// for a reply and then pauses.
@@ -27,8 +26,8 @@ struct Outage {
 }
 
 impl Outages {
-    /// Reports that a request has failed; `at` names the partition or queue, `request` what was to
-    /// be done. Only the first failure of an outage is a warning. A server that answers with an
+    /// Reports that a request has failed; `at` names the partition or queue, and `request` says what
+    /// has failed. Only the first failure of an outage is a warning. A server that answers with an
     /// error is no outage: each such error is a warning.
     pub(crate) fn failed(&self, at: &dyn Display, request: &str, error: &Error) {
         if !(error.is_refused() || error.is_unknown()) {
@@ -83,8 +82,8 @@ fn end(outage: &mut Option<Outage>, now: Instant) -> Option<Outage> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_outage_is_one_line_at_its_begin_and_one_at_its_end() {
+    #[test]
+    fn an_outage_is_one_line_at_its_begin_and_one_at_its_end() {
         let (mut outage, start) = (None, Instant::now());
         assert_eq!(end(&mut outage, start), None);
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -16,6 +16,7 @@ use super::mailbox::Work;
 use super::pool_spec::PoolSpec;
 use super::unknown_kinds::UnknownKinds;
 use crate::process::liveness::{Liveness, ServerClock};
+use crate::process::outages::Outages;
 
 /// Runs the jobs of one pool in this process, whatever their source.
 pub(crate) struct Engine {
@@ -23,6 +24,7 @@ pub(crate) struct Engine {
     pub(crate) client: Client,
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) outages: Arc<Outages>,
     unknown_kinds: UnknownKinds,
 }
 
@@ -72,12 +74,14 @@ impl Engine {
         client: &Client,
         clock: &Arc<ServerClock>,
         liveness: &Arc<Liveness>,
+        outages: &Arc<Outages>,
     ) -> Self {
         Self {
             spec: Arc::clone(spec),
             client: client.clone(),
             clock: Arc::clone(clock),
             liveness: Arc::clone(liveness),
+            outages: Arc::clone(outages),
             unknown_kinds: UnknownKinds::default(),
         }
     }

@@ -12,6 +12,7 @@ use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
+use crate::process::outages::Outages;
 
 /// The interval between two beats.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -44,6 +45,7 @@ impl Heartbeat {
         broker: &Broker,
         clock: Arc<ServerClock>,
         liveness: Arc<Liveness>,
+        outages: Arc<Outages>,
         info: NodeInfo,
         pools: watch::Receiver<PoolSizes>,
     ) -> Result<Self, Error> {
@@ -57,6 +59,7 @@ impl Heartbeat {
             dead,
             clock,
             liveness,
+            outages,
             info,
             pools,
             introduced: None,
@@ -96,6 +99,7 @@ struct HeartbeatThread {
     dead: watch::Sender<DeadNodes>,
     clock: Arc<ServerClock>,
     liveness: Arc<Liveness>,
+    outages: Arc<Outages>,
     info: NodeInfo,
     pools: watch::Receiver<PoolSizes>,
     introduced: Option<Instant>,
@@ -104,19 +108,14 @@ struct HeartbeatThread {
 
 impl HeartbeatThread {
     fn run(mut self, commands: &Receiver<StopRequest>) {
-        let mut failing = false;
         loop {
             let started = Instant::now();
             let mut period = PERIOD;
             if self.liveness.is_felt() {
                 match self.beat(started) {
-                    Ok(()) => failing = false,
+                    Ok(()) => self.outages.answered(),
                     Err(error) => {
-                        // Logged once per outage: the claimers log the same failure with more
-                        // details.
-                        if !std::mem::replace(&mut failing, true) {
-                            tracing::warn!(%error, "a beat was not acknowledged");
-                        }
+                        self.outages.failed(&"roster", "a beat was not acknowledged", &error);
                         self.suspected = Suspicion::default();
                         period = RETRY_INTERVAL;
                     }

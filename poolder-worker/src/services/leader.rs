@@ -40,9 +40,10 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
                     announce(&cx, leadership.ours, leadership.term, &leadership.holder);
                     holder = leadership.holder;
                 }
-                Err(error) => tracing::warn!(
-                    partition = %cx.partition, %error, "the leadership could not be renewed"
-                ),
+                Err(error) => {
+                    let request = "the leadership could not be renewed";
+                    cx.engine.outages.failed(&cx.partition, request, &error);
+                }
             }
         }
         let leads = identity.claims && trusted > Instant::now();
@@ -63,7 +64,8 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
         announce(&cx, false, 0, &holder);
         let name = cx.identity.borrow().name.clone();
         if let Err(error) = cx.broker.resign(&cx.partition, &name).await {
-            tracing::warn!(partition = %cx.partition, %error, "could not resign, the lease ends by itself");
+            let request = "could not resign, the lease ends by itself";
+            cx.engine.outages.failed(&cx.partition, request, &error);
         }
     }
 }

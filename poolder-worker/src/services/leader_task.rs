@@ -25,7 +25,7 @@ pub(super) async fn run_while_leader<R>(
             Ok(None) => poll,
             Ok(Some(wait)) => wait.min(poll),
             Err(error) => {
-                tracing::warn!(partition = %cx.partition, %error, "{failed}");
+                cx.engine.outages.failed(&cx.partition, failed, &error);
                 POLL
             }
         };

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
+use crate::process::outages::Outages;
 use crate::process::poll_limit::PollLimiter;
 use crate::run::engine::Engine;
 use crate::run::pool_spec::PoolSpec;
@@ -21,6 +22,7 @@ pub(crate) struct NodeContext {
     pub(crate) limits: DeadLimits,
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) outages: Arc<Outages>,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -32,7 +34,7 @@ pub(crate) struct NodeContext {
 impl NodeContext {
     /// Returns the engine that runs the jobs of a pool in this node.
     pub(crate) fn engine(&self, spec: &Arc<PoolSpec>) -> Arc<Engine> {
-        Arc::new(Engine::new(spec, &self.client, &self.clock, &self.liveness))
+        Arc::new(Engine::new(spec, &self.client, &self.clock, &self.liveness, &self.outages))
     }
 
     /// Returns the context of the services of a partition of a pool. An `owned` partition is led

@@ -17,7 +17,8 @@ pub(super) async fn run(cx: ServiceContext) {
                     tracing::info!(partition = %cx.partition, jobs, "pruned old dead jobs");
                 }
                 Err(error) => {
-                    tracing::warn!(partition = %cx.partition, %error, "dead jobs were not pruned");
+                    let request = "dead jobs were not pruned";
+                    cx.engine.outages.failed(&cx.partition, request, &error);
                     break;
                 }
             }
@@ -30,9 +31,8 @@ pub(super) async fn run(cx: ServiceContext) {
                 );
             }
             Err(error) => {
-                tracing::warn!(
-                    partition = %cx.partition, %error, "expired cancellations were not removed"
-                );
+                let request = "expired cancellations were not removed";
+                cx.engine.outages.failed(&cx.partition, request, &error);
             }
         }
         tokio::time::sleep(INTERVAL).await;

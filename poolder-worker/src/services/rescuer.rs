@@ -25,9 +25,7 @@ pub(super) async fn run(mut cx: ServiceContext) {
         let wait = match rescue_all(&cx).await {
             Ok(()) => INTERVAL,
             Err(error) => {
-                tracing::warn!(
-                    partition = %cx.partition, %error, "the rescue failed, trying again"
-                );
+                cx.engine.outages.failed(&cx.partition, "the rescue failed", &error);
                 RETRY_INTERVAL
             }
         };

@@ -65,7 +65,7 @@ pub(crate) async fn run_broadcast(
                 match BroadcastReader::open(node.client.broker(), &spec.queue, last.clone()).await {
                     Ok(reader) => reader,
                     Err(error) => {
-                        tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
+                        node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
                         tokio::time::sleep(pauses.after_failure()).await;
                         continue;
                     }
@@ -100,7 +100,7 @@ pub(crate) async fn run_broadcast(
                 open_reader = Some(reader);
             }
             Some(Err(error)) => {
-                tracing::warn!(queue = %spec.queue, %error, "broadcasts cannot be read");
+                node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
                 tokio::time::sleep(pauses.after_failure()).await;
             }
         }

@@ -37,7 +37,7 @@ pub(super) async fn acquire(slot: &mut SlotContext) -> Option<SlotLease> {
                 }
             }
             Err(error) => {
-                tracing::warn!(slot = %slot.partition, %error, "the slot could not be acquired yet");
+                slot.request_failed("the slot could not be acquired yet", &error);
                 slot.pause(LONGEST_PAUSE).await;
             }
         }
@@ -74,7 +74,7 @@ pub(super) async fn release(slot: &SlotContext, lease: &SlotLease, stop: bool) {
     // No other node takes the slot while this node is in the roster, so a failed release is
     // repeated.
     while let Err(error) = broker.release_slot(lease, stop).await {
-        tracing::warn!(slot = %slot.partition, %error, "the slot could not be released yet");
+        slot.request_failed("the slot could not be released yet", &error);
         let pause = pauses.after_failure();
         tokio::time::sleep(pause).await;
         if pause >= LONGEST_PAUSE {

@@ -116,9 +116,8 @@ impl SlotAssigner {
                 return;
             }
             Err(error) => {
-                tracing::warn!(
-                    queue = %self.spec.queue, %error, "the nodes of the pool could not be read"
-                );
+                let request = "the nodes of the pool could not be read";
+                self.node.outages.failed(&self.spec.queue, request, &error);
                 return;
             }
         };
@@ -210,7 +209,8 @@ impl SlotAssigner {
     async fn stop_pool(&self) {
         let broker = self.node.client.broker();
         while let Err(error) = broker.stop_pool(&self.spec.queue, true).await {
-            tracing::warn!(queue = %self.spec.queue, %error, "the pool could not be stopped yet");
+            let request = "the pool could not be stopped yet";
+            self.node.outages.failed(&self.spec.queue, request, &error);
             tokio::time::sleep(HEARTBEAT).await;
         }
     }
@@ -222,10 +222,8 @@ impl SlotAssigner {
         if let Err(error) =
             broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Leave).await
         {
-            tracing::warn!(
-                queue = %self.spec.queue, %error,
-                "could not leave the pool, other nodes will notice"
-            );
+            let request = "could not leave the pool, other nodes will notice";
+            self.node.outages.failed(&self.spec.queue, request, &error);
         }
         loop {
             let leave_mode =

@@ -62,9 +62,9 @@ impl Pacing {
         self.pauses.after_success();
     }
 
-    /// Records a failed poll. Returns the pause before the next one.
-    pub(super) fn failed(&mut self) -> Duration {
-        *self.retry_in.insert(self.pauses.after_failure())
+    /// Records a failed poll. The next one comes after a pause.
+    pub(super) fn failed(&mut self) {
+        self.retry_in = Some(self.pauses.after_failure());
     }
 
     /// Records that entries were claimed.

@@ -159,12 +159,12 @@ impl SlotProgress {
         self.stand_still(standstill);
     }
 
-    /// Records that [`SlotStep::Poll`] failed, or its reply was lost. Returns the pause before the next
-    /// poll.
-    pub(super) fn poll_failed(&mut self) -> Duration {
+    /// Records that [`SlotStep::Poll`] failed, or its reply was lost. The next poll comes after a
+    /// pause.
+    pub(super) fn poll_failed(&mut self) {
         self.lanes.doubt();
         self.stand_still(None);
-        self.pacing.failed()
+        self.pacing.failed();
     }
 
     /// Records the end of [`SlotStep::Run`]: the settlement of the entry.

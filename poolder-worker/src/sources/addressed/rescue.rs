@@ -15,7 +15,7 @@ pub(super) async fn rescue(slot: &mut SlotContext, lease: &SlotLease) -> bool {
         match rescue_all(slot, lease).await {
             Ok(()) => return true,
             Err(error) => {
-                tracing::warn!(slot = %slot.partition, %error, "the rescue failed, trying again");
+                slot.request_failed("the rescue failed", &error);
                 slot.pause(pauses.after_failure()).await;
             }
         }

@@ -65,9 +65,7 @@ async fn is_cancelled(slot: &mut SlotContext, cx: &Context) -> bool {
     match broker.check_cancelled(&slot.partition, &[(cx.id(), None)]).await {
         Ok(verdicts) => verdicts.first() == Some(&true),
         Err(error) => {
-            tracing::warn!(
-                slot = %slot.partition, %error, "could not check whether the job was cancelled"
-            );
+            slot.request_failed("could not check whether the job was cancelled", &error);
             false
         }
     }

@@ -105,8 +105,8 @@ impl<'a> SlotService<'a> {
                 self.progress.polled(claim, reply.result, Instant::now());
             }
             Err(error) => {
-                let retry_in = self.progress.poll_failed();
-                tracing::warn!(slot = %self.slot.partition, %error, ?retry_in, "the poll failed");
+                self.progress.poll_failed();
+                self.slot.request_failed("the poll failed", &error);
             }
         }
     }
@@ -144,7 +144,7 @@ impl<'a> SlotService<'a> {
                 match SlotWait::open(self.slot.node.client.broker(), &self.slot.partition).await {
                     Ok(connection) => connection,
                     Err(error) => {
-                        tracing::warn!(slot = %self.slot.partition, %error, "the slot cannot wait for jobs");
+                        self.slot.request_failed("the slot cannot wait for jobs", &error);
                         return self.slot.pause(LONGEST_PAUSE).await;
                     }
                 }
@@ -155,7 +155,7 @@ impl<'a> SlotService<'a> {
             waited = connection.wait(after) => match waited {
                 Ok(_) => self.wait = Some(connection),
                 Err(error) => {
-                    tracing::warn!(slot = %self.slot.partition, %error, "the wait for jobs failed");
+                    self.slot.request_failed("the wait for jobs failed", &error);
                     self.slot.pause(FIRST_PAUSE).await;
                 }
             },
@@ -173,7 +173,8 @@ impl<'a> SlotService<'a> {
         match broker.report_slot(&self.slot.partition, generation, report).await {
             Ok(()) => self.progress.reported(report),
             Err(error) => {
-                tracing::warn!(slot = %self.slot.partition, %error, ?report, "the slot's progress is not reported yet");
+                let request = "the slot's progress is not reported yet";
+                self.slot.request_failed(request, &error);
             }
         }
     }

@@ -34,10 +34,7 @@ impl SlotService<'_> {
                     return Err(HoldEnd::Lost);
                 }
                 let pause = pauses.after_failure();
-                tracing::warn!(
-                    slot = %self.slot.partition, %error, jobs = batch.len(), retry_in = ?pause,
-                    "jobs could not be settled yet"
-                );
+                self.slot.request_failed("jobs could not be settled yet", &error);
                 tokio::time::sleep(pause).await;
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use poolder_core::Partition;
 use poolder_core::broker::{PoolView, SlotLease};
+use poolder_core::{Error, Partition};
 use tokio::sync::watch;
 
 use crate::process::commands::KnownCommands;
@@ -54,6 +54,11 @@ impl SlotContext {
     pub(super) fn origin<'a>(&'a self, lease: &'a SlotLease) -> Origin<'a> {
         let guard = Guard::Lease(lease.term);
         Origin { partition: &self.partition, owner: &lease.node, guard }
+    }
+
+    /// Reports that a request for the slot has failed.
+    pub(super) fn request_failed(&self, request: &str, error: &Error) {
+        self.engine.outages.failed(&self.partition, request, error);
     }
 
     /// Returns how the service ended that was left before a job could run.

@@ -139,7 +139,7 @@ impl ClaimLoop {
                 let Some(mut open) = self.connection.take_open() else { return };
                 match self.adopt(&mut open).await {
                     Ok(()) => self.connection.state = ConnectionState::Open(open),
-                    Err(error) => self.claimer.back_off(&error.to_string()),
+                    Err(error) => self.claimer.back_off(&error),
                 }
             }
             ClaimStep::Exchange(claim) => {
@@ -200,7 +200,7 @@ impl ClaimLoop {
                 self.connection.adopt_at = Some(Instant::now());
                 self.connection.late = Some(Instant::now() + LATE_CLAIMS);
             }
-            Err(error) => self.claimer.back_off(&error.to_string()),
+            Err(error) => self.claimer.back_off(&error),
         }
     }
 
@@ -258,12 +258,12 @@ impl ClaimLoop {
                     }
                     // Only the claim failed. The connection is reopened, and adopts entries in case
                     // the claim took effect.
-                    Err(error) => self.claimer.back_off(&error.to_string()),
+                    Err(error) => self.claimer.back_off(&error),
                 }
             }
             Err(error) => {
                 self.claimer.settlements.put_back(batch);
-                self.claimer.back_off(&error.to_string());
+                self.claimer.back_off(&error);
             }
         }
     }
@@ -291,7 +291,7 @@ impl ClaimLoop {
                 self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
                 self.connection.state = ConnectionState::Open(Box::new(open));
             }
-            Some((_, Err(error))) => self.claimer.back_off(&error.to_string()),
+            Some((_, Err(error))) => self.claimer.back_off(&error),
         }
     }
 }

@@ -244,7 +244,7 @@ impl Claimer {
         {
             // The same jobs are checked again later; a job that starts meanwhile is interrupted
             // then.
-            self.back_off(&error.to_string());
+            self.back_off(&error);
         }
     }
 
@@ -276,14 +276,11 @@ impl Claimer {
         }
     }
 
-    /// Logs a failure and delays the next request, longer after each further failure.
-    pub(super) fn back_off(&mut self, error: &str) {
-        // Outside of the log line, whose fields are not evaluated where the level is switched off.
-        let retry_in = self.settlements.back_off();
-        tracing::warn!(
-            partition = %self.setup.partition, error, ?retry_in, held = self.held.len(),
-            "a request to the server failed, running jobs go on"
-        );
+    /// Reports a failure and delays the next request, longer after each further failure.
+    pub(super) fn back_off(&mut self, error: &Error) {
+        let Self { setup, settlements, .. } = self;
+        settlements.back_off();
+        setup.engine.outages.failed(&setup.partition, "jobs are not claimed or settled", error);
     }
 
     /// At shutdown, releases the jobs that have not started; in [`ShutdownPhase::Release`] also

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder_core::Partition;
 use poolder_core::broker::{Settled, Settlement};
 use poolder_core::mutation::mutated;
 use poolder_core::policy::Pauses;
+use poolder_core::{Error, Partition};
 use tokio::time::Instant;
 
 use crate::process::limits::request_pauses;
@@ -31,7 +31,7 @@ pub(super) struct Answers {
     /// Entries that are no longer held.
     pub(super) ended: Vec<EntryKey>,
     /// The error of the last settlement that was not answered.
-    pub(super) failed: Option<String>,
+    pub(super) failed: Option<Error>,
 }
 
 impl PendingSettlements {
@@ -110,7 +110,7 @@ impl PendingSettlements {
                     self.settlements.push(settlement.carefully());
                 }
                 Settled::Failed(error) => {
-                    answers.failed = Some(error.to_string());
+                    answers.failed = Some(error);
                     self.settlements.push(settlement);
                 }
             }
@@ -124,7 +124,7 @@ impl PendingSettlements {
 
 #[cfg(test)]
 mod tests {
-    use poolder_core::{Cause, Error, Failure, JobId, Lane, QueueName, Undecodable};
+    use poolder_core::{Cause, Failure, JobId, Lane, QueueName, Undecodable};
 
     use super::*;
     use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
@@ -155,7 +155,7 @@ mod tests {
         let lost = Settled::Failed(Error::unknown("lost"));
         let answers = pending.answer(batch, vec![Settled::Applied, lost, Settled::Fenced]);
         assert_eq!(keys(&answers), ["1-0", "3-0"]);
-        assert!(answers.failed.is_some_and(|error| error.contains("lost")));
+        assert!(answers.failed.is_some_and(|error| error.to_string().contains("lost")));
         let again = pending.take();
         assert_eq!(again.iter().map(|it| &**it.entry().1).collect::<Vec<_>>(), ["2-0"]);
         pending.put_back(again);
