@@ -48,6 +48,23 @@ async fn cut_connections_lose_nothing_and_complete_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_server_without_room_for_a_client_says_so_in_the_error() {
+    for builder in [Server::builder(), Server::builder().tcp()] {
+        let server = builder.start().unwrap_or_else(|e| panic!("{e}"));
+        let space = Space::on(server.url(), "maxclients");
+        server.command(&["CONFIG", "SET", "maxclients", "1"]).unwrap();
+        // The only place is taken by a connection that stays open.
+        let taken = redis::Client::open(server.url()).unwrap();
+        let mut taken = taken.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("PING").exec_async(&mut taken).await.unwrap();
+        let error = space.client.enqueue(Number(1)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_refused() && text.contains("max number of clients reached"), "{text}");
+        assert!(!text.contains("is the server running"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_restarted_server_finds_its_jobs_again() {
     let server = Server::builder().aof(Fsync::Always).start().unwrap_or_else(|e| panic!("{e}"));
     let space = Space::on(server.url(), "restart");

@@ -8,6 +8,7 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
+use crate::broker::connection::open::open;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
@@ -127,8 +128,7 @@ impl Broker {
         let settings = config.connection_waiting(BLOCK + config.longest_reply());
         let slot = slot_of(key.as_bytes());
         let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
-        let connection = peer.client.get_multiplexed_async_connection_with_config(&settings).await;
-        connection.map_err(|error| self.classify(error))
+        open(&peer.client, &settings).await.map_err(|error| self.classify(error))
     }
 
     /// Takes a connection to the server that has the key from the pool, for long reads. The pool

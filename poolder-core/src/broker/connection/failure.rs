@@ -3,6 +3,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::broker::connection::open::REFUSED;
 use crate::job::Error;
 
 /// Error codes of commands that the server did not execute. `WRONGTYPE` and `NOGROUP` may also come
@@ -56,7 +57,8 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
                  or renamed: {text}"
         )),
         _ if not_executed(&error) => {
-            let advice = if error.is_connection_refusal() {
+            // A server that says why it refuses a connection runs.
+            let advice = if error.is_connection_refusal() && !text.contains(REFUSED) {
                 "; is the server running, and does POOLDER_REDIS_URL name it?"
             } else {
                 ""

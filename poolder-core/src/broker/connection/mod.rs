@@ -8,6 +8,7 @@ pub(super) mod broker;
 pub(super) mod config;
 pub(super) mod endpoint;
 pub(super) mod failure;
+pub(super) mod open;
 pub(super) mod reply;
 pub(super) mod request;
 pub(super) mod routing;

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use crate::broker::connection::auto_pipeline::AutoPipeline;
 use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{spoils_connection, unsent};
+use crate::broker::connection::open::{explained, open};
 use crate::broker::connection::request::{Replies, Request, is_noscript, only};
 use crate::broker::scripts;
 
@@ -95,10 +96,11 @@ impl SharedConnection {
         if let Some(current) = self.peek() {
             return Ok(current);
         }
-        let opened = self.client.get_multiplexed_async_connection_with_config(&self.settings);
-        let mut connection = opened.await.map_err(unsent)?;
+        let mut connection = open(&self.client, &self.settings).await.map_err(unsent)?;
         let load = scripts::load_all();
-        connection.req_packed_commands(&load, 0, load.len()).await.map_err(unsent)?;
+        if let Err(error) = connection.req_packed_commands(&load, 0, load.len()).await {
+            return Err(unsent(explained(&self.client, error).await));
+        }
         let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let current = Current {
             generation: next_generation(),

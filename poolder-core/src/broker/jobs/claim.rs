@@ -9,6 +9,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
+use crate::broker::connection::open::open;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::routing::{Peer, slot_of};
@@ -126,11 +127,8 @@ impl ClaimConnection {
         let keys = broker.keys(partition);
         let slot = Some(slot_of(keys.due.as_bytes()));
         let peer = broker.inner.route.peer(slot).await.map_err(|error| broker.classify(error))?;
-        let mut connection = peer
-            .client
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await
-            .map_err(|error| broker.classify(error))?;
+        let mut connection =
+            open(&peer.client, &settings).await.map_err(|error| broker.classify(error))?;
         let mut setup = scripts::load_all();
         let scripts = setup.len();
         setup.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
