@@ -15,6 +15,7 @@ mod crashes;
 mod durability;
 mod enqueue;
 mod fates;
+mod guards;
 mod harness;
 mod hostile;
 mod inspect;

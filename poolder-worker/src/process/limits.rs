@@ -7,6 +7,9 @@ use poolder_core::policy::Pauses;
 /// Limits how long interrupted handlers may still run before the process exits without them.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 
+/// The pause before a part of the node that panicked is restarted.
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
 /// The pause before the first retry of a failed request to the server. Each further failure doubles
 /// it, up to [`LONGEST_PAUSE`].
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -18,6 +18,7 @@ use super::guard::{discard, guarded, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
+use crate::process::limits::RESTART_PAUSE;
 
 /// How long an interrupted handler may still run before its future is dropped.
 const GRACE: Duration = Duration::from_millis(250);
@@ -91,6 +92,7 @@ impl Slot {
                 let settlement = self.engine.unstarted(work, ending);
                 self.mailbox.push_event(SlotEvent::Finished(self.index, key, Some(settlement)));
             }
+            tokio::time::sleep(RESTART_PAUSE).await;
         }
     }
 

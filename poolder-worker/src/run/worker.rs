@@ -11,7 +11,12 @@ use super::context::Context;
 pub type Result<T, E = BoxError> = std::result::Result<T, E>;
 
 /// Runs jobs of one type. Each slot owns a clone and gives it one job at a time, so that state
-/// needs no lock; after a panic the slot gets a fresh clone.
+/// needs no lock; after a panic, a timeout and an interruption the slot gets a fresh clone. When
+/// `Clone` itself panics then, the slot goes on with the old one.
+///
+/// A panic of any of these functions, of a future that they return, or of a value that is dropped,
+/// fails the attempt or is logged; it ends no slot. A callback that does not return is given up
+/// after 30 seconds.
 ///
 /// ```
 /// use poolder_worker::{Context, Result, Worker};
@@ -43,13 +48,14 @@ pub trait Worker: Clone + Send + 'static {
     const CALLBACKS: &'static [&'static str] = &[];
 
     /// Opens the resources of the slot, before its first job, after hibernation and after a panic.
-    /// When it fails, the slot logs the error and tries again, later each time, up to half a
-    /// minute.
+    /// When it fails, or does not return within 5 minutes, the slot logs the error and tries again,
+    /// later each time, up to half a minute.
     fn handle_init(&mut self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
-    /// Is called once, on a separate clone, when all slots of the pool are ready.
+    /// Is called once, on a separate clone, when all slots of the pool are ready. Jobs do not wait
+    /// for it.
     fn handle_pool_ready(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }
@@ -84,7 +90,8 @@ pub trait Worker: Clone + Send + 'static {
     }
 
     /// Is called when the slot has had no job for the pool's `hibernate_after`. The slot then drops
-    /// `self`; its next job runs on a fresh clone, after [`Worker::handle_init`].
+    /// `self`; its next job runs on a fresh clone, after [`Worker::handle_init`]. A job that arrives
+    /// meanwhile waits for this callback for at most a second.
     fn handle_hibernate(&mut self) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -1,17 +1,14 @@
 //! Starts background services, and restarts a service that panicked.
 
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{command_watcher, leader, listener, promoter, pruner, rescuer, scheduler};
+use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::guarded;
-
-/// How long to wait before a service that panicked is restarted.
-const RESTART: Duration = Duration::from_secs(1);
 
 /// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
 pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &CancellationToken) {
@@ -68,6 +65,6 @@ fn until<F: Future<Output = ()> + Send + 'static>(
 async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
     while let Err(panic) = guarded(|| Box::pin(service())).await {
         tracing::error!(service = name, panic, "a service panicked and is restarted");
-        tokio::time::sleep(RESTART).await;
+        tokio::time::sleep(RESTART_PAUSE).await;
     }
 }

@@ -1,7 +1,6 @@
 //! Runs a shared pool: its services, its slots and their claimer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -9,15 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim_loop::ClaimLoop;
 use super::claimer::ClaimerSetup;
-use crate::process::limits::LAST_CALL;
+use crate::process::limits::{LAST_CALL, RESTART_PAUSE};
 use crate::process::liveness::ShutdownPhase;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::{SlotSet, TargetSize};
 use crate::services::node_context::NodeContext;
 use crate::services::spawn::spawn_all;
-
-/// How long to wait before a claimer that panicked is restarted.
-const RESTART: Duration = Duration::from_secs(1);
 
 /// Runs a shared pool until its phase ends it. Returns false when a slot did not end or consumers
 /// stay behind.
@@ -56,7 +52,7 @@ pub(crate) async fn run_shared(
             Ok(slots) => break slots.stop(LAST_CALL).await,
             Err(error) => {
                 tracing::error!(queue = %spec.queue, %error, "a pool panicked and is restarted");
-                tokio::time::sleep(RESTART).await;
+                tokio::time::sleep(RESTART_PAUSE).await;
             }
         }
     };
