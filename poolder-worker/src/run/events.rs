@@ -73,7 +73,7 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
     }
 }
 
-/// Reports the server's answer to a settlement.
+/// Reports the server's answer to the settlement of a job that this node has claimed.
 pub(crate) fn answered(partition: &Partition, settlement: &Settlement, answer: &Settled) {
     let job = settlement.job_id();
     tracing::trace!(

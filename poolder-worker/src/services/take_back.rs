@@ -2,11 +2,11 @@
 //! the reply of its claim.
 
 use poolder_core::broker::{DeadLimits, LaneConsumer, NodeName, Settled, SlotLease};
-use poolder_core::policy::decide::Ending;
+use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::{Claim, Error, Partition};
 
 use crate::run::engine::{Engine, Guard, Origin};
-use crate::run::events::{JobEvent, answered, emit};
+use crate::run::events::{JobEvent, emit};
 
 /// Takes back the entries of consumers of one partition.
 pub(crate) struct TakeBack<'a> {
@@ -49,11 +49,14 @@ impl TakeBack<'_> {
             }
             let answers = broker.settle(self.partition, self.limits, &batch).await;
             for (settlement, answer) in batch.iter().zip(answers) {
-                answered(self.partition, settlement, &answer);
                 match answer {
                     Settled::Applied => {
                         rescued += 1;
-                        emit(self.partition, JobEvent::Rescued(settlement.job_id(), &owner));
+                        let job = settlement.job_id();
+                        emit(self.partition, JobEvent::Rescued(job, &owner));
+                        if let Transition::Bury { counters } = settlement.transition() {
+                            emit(self.partition, JobEvent::Died(job, counters));
+                        }
                     }
                     Settled::Failed(error) => return Err(error),
                     Settled::Fenced | Settled::Epoch if self.lease.is_some() => {
