@@ -25,6 +25,7 @@ pub use execution::{Execution, Interrupted};
 use execution::{blocking, pair, steady};
 use wait_queue::{Piece, WaitQueue};
 
+use crate::run::guard::caught;
 use crate::run::panic_place;
 
 /// The behaviour for new work while the queue is full.
@@ -123,9 +124,8 @@ impl Tasker {
         self.admit(|stop| {
             let (recorder, execution) = pair(stop);
             let done = |recorder: execution::Recorder<()>, result| {
-                let run = std::panic::AssertUnwindSafe(|| callback(result));
-                if std::panic::catch_unwind(run).is_err() {
-                    tracing::error!("the callback of a tasker panicked");
+                if let Err(panic) = caught(|| callback(result)) {
+                    tracing::error!(panic, "the callback of a tasker panicked");
                 }
                 recorder.record(Ok(()));
             };
