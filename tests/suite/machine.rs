@@ -335,7 +335,7 @@ impl Machine {
             if !self.reference.has_group(lane.index()) {
                 continue;
             }
-            let held = self.broker.held_by(&self.partition, lane, &name).await.unwrap();
+            let held = self.broker.held_by(&self.partition, lane, &name, None).await.unwrap();
             let mut batch = vec![];
             for entry in held {
                 let Entry::Job(claim) = entry else {

@@ -25,6 +25,7 @@ mod ordering;
 mod outages;
 mod pause;
 mod plain;
+mod poisoned;
 mod policies;
 mod pools;
 mod resize;

@@ -127,6 +127,17 @@ pub enum Entry {
     Undecodable(Undecodable),
 }
 
+impl Entry {
+    /// Returns the lane of the entry, and its id.
+    #[must_use]
+    pub fn key(&self) -> (Lane, &EntryId) {
+        match self {
+            Self::Job(claim) => (claim.lane, &claim.entry),
+            Self::Undecodable(found) => (found.lane, &found.entry),
+        }
+    }
+}
+
 /// Reads a stream entry. The job id of a plain entry is derived from `stream` and the entry id.
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
     match try_read(stream, lane, &entry, &mut fields) {

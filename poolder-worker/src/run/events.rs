@@ -1,9 +1,11 @@
 //! The events in the life of a job on this node. Every source reports them here and nowhere else:
 //! logs are written here, and all else that follows jobs hangs here.
 
+use std::time::Duration;
+
 use poolder_core::broker::{Settled, Settlement};
 use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{Claim, Counters, Failure, JobId, Partition, Undecodable, Verdict};
+use poolder_core::{Claim, Counters, Error, Failure, JobId, Partition, Undecodable, Verdict};
 
 use super::context::Context;
 
@@ -33,6 +35,14 @@ pub(crate) enum JobEvent<'a> {
     Rescued(JobId, &'a str),
     /// The job has died: its counters have the reason.
     Died(JobId, &'a Counters),
+    /// The script call of the job's settlement raised this error, and is repeated after this time.
+    NotSettled(JobId, &'a Error, Duration),
+    /// The job is settled without the effects of these names, which raise this error.
+    EffectsLost(JobId, &'a Error, &'a [&'static str]),
+    /// The job is buried, since its settlement raises this error.
+    BuriedUnsettled(JobId, &'a Error),
+    /// The job can be neither settled nor buried.
+    GivenUp(JobId, &'a Error),
 }
 
 /// Reports an event of a job of this partition.
@@ -70,26 +80,50 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
             let reason = reason.as_deref().unwrap_or_default();
             tracing::error!(%partition, %job, reason, "a job died");
         }
+        JobEvent::NotSettled(job, error, retry_in) => tracing::warn!(
+            %partition, %job, %error, ?retry_in, "a job could not be settled yet"
+        ),
+        JobEvent::EffectsLost(job, error, lost) => tracing::error!(
+            %partition, %job, %error, ?lost,
+            "a job cannot be settled together with these effects, it is settled without them"
+        ),
+        JobEvent::BuriedUnsettled(job, error) => tracing::error!(
+            %partition, %job, %error, "a job cannot be settled, it is buried"
+        ),
+        JobEvent::GivenUp(job, error) => tracing::error!(
+            %partition, %job, %error,
+            "a job can be neither settled nor buried, it stays claimed until its consumer is rescued"
+        ),
     }
 }
 
-/// Reports the server's answer to the settlement of a job that this node has claimed.
-pub(crate) fn answered(partition: &Partition, settlement: &Settlement, answer: &Settled) {
+/// Reports the server's answer to a settlement. `own` is true when this node has claimed the job,
+/// and false when it takes the job back from another one.
+pub(crate) fn answered(
+    partition: &Partition,
+    settlement: &Settlement,
+    answer: &Settled,
+    own: bool,
+) {
     let job = settlement.job_id();
-    tracing::trace!(
-        target: "poolder::settled", %job, applied = matches!(answer, Settled::Applied),
-        completes = settlement.transition().completes(), "the server answered a settlement"
-    );
+    if own {
+        tracing::trace!(
+            target: "poolder::settled", %job, applied = matches!(answer, Settled::Applied),
+            completes = settlement.transition().completes(), "the server answered a settlement"
+        );
+    }
     match answer {
         Settled::Applied => {
             if let Transition::Bury { counters } = settlement.transition() {
                 emit(partition, JobEvent::Died(job, counters));
             }
         }
-        Settled::Fenced => tracing::warn!(
+        Settled::Fenced if own => tracing::warn!(
             %partition, %job, "settled before, or taken back: this settlement changed nothing"
         ),
+        // Another leader was faster.
+        Settled::Fenced => {}
         // The settlement is sent again.
-        Settled::Epoch | Settled::Failed(_) => {}
+        Settled::Epoch | Settled::Failed(_) | Settled::Broken(_) => {}
     }
 }

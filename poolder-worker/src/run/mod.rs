@@ -1,6 +1,7 @@
 //! The layer that runs jobs: workers, slots, and the mailbox between slots and their claimer. It
 //! does not know from where the jobs come. Imports `process`.
 
+mod broken;
 pub(crate) mod callbacks;
 pub(crate) mod context;
 pub(crate) mod engine;
@@ -12,6 +13,7 @@ pub(crate) mod middleware;
 pub(crate) mod panic_place;
 pub(crate) mod pool;
 pub(crate) mod pool_spec;
+pub(crate) mod settlements;
 pub(crate) mod single_slot;
 pub(crate) mod slot;
 pub(crate) mod slot_set;

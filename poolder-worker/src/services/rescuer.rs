@@ -36,7 +36,11 @@ pub(super) async fn run(mut cx: ServiceContext) {
     }
 }
 
-/// Checks every consumer once.
+/// Checks every consumer once. One that cannot be rescued does not keep those behind it from being
+/// rescued.
+///
+/// # Errors
+/// Returns the last error of a rescue.
 async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     let own = cx.identity.borrow().name.clone();
     let mut consumers = cx.broker.consumers(&cx.partition).await?;
@@ -50,6 +54,7 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
     let memberships = cx.broker.membership(&names).await?;
     let rescue =
         TakeBack { engine: &cx.engine, partition: &cx.partition, limits: cx.limits, lease: None };
+    let mut rescued = Ok(());
     for consumer in consumers {
         let at = names.iter().position(|name| *name == consumer.name).unwrap_or_default();
         let gone = match memberships.get(at) {
@@ -58,8 +63,8 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
             _ => false,
         };
         if gone {
-            rescue.run(&consumer, |_| true).await?;
+            rescued = rescue.run(&consumer, |_| true).await.and(rescued);
         }
     }
-    Ok(())
+    rescued
 }

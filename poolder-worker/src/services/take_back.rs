@@ -1,12 +1,13 @@
 //! Takes back the entries that a consumer holds and will not settle: its node has died, or has lost
 //! the reply of its claim.
 
-use poolder_core::broker::{DeadLimits, LaneConsumer, NodeName, Settled, SlotLease};
-use poolder_core::policy::decide::{Ending, Transition};
+use poolder_core::broker::{DeadLimits, LaneConsumer, NodeName, Settlement, SlotLease};
+use poolder_core::policy::decide::Ending;
 use poolder_core::{Claim, Error, Partition};
 
 use crate::run::engine::{Engine, Guard, Origin};
 use crate::run::events::{JobEvent, emit};
+use crate::run::settlements::{PendingSettlements, SettleOrder};
 
 /// Takes back the entries of consumers of one partition.
 pub(crate) struct TakeBack<'a> {
@@ -23,7 +24,8 @@ impl TakeBack<'_> {
     /// accepts.
     ///
     /// Each page of entries is moved in one step: a node that found only one of them left would
-    /// take it for the job that ran.
+    /// take it for the job that ran. Only a page with an entry that cannot be moved is moved one by
+    /// one.
     pub(crate) async fn run(
         &self,
         consumer: &LaneConsumer,
@@ -35,42 +37,17 @@ impl TakeBack<'_> {
             true => Ending::Crashed(consumer.name.clone()),
             false => Ending::Released,
         };
-        let mut rescued = 0;
+        let (mut rescued, mut after) = (0, None);
         loop {
-            let held = broker.held_by(self.partition, consumer.lane, &consumer.name).await?;
-            if held.is_empty() {
-                break;
-            }
-            let before = rescued;
-            let mut batch = self.engine.settle_held(origin, held, ending);
-            if let Some(lease) = self.lease {
-                let placement = self.engine.spec.retry_placement;
-                batch = batch.into_iter().map(|it| it.under_lease(lease, placement)).collect();
-            }
-            let answers = broker.settle(self.partition, self.limits, &batch).await;
-            for (settlement, answer) in batch.iter().zip(answers) {
-                match answer {
-                    Settled::Applied => {
-                        rescued += 1;
-                        let job = settlement.job_id();
-                        emit(self.partition, JobEvent::Rescued(job, &owner));
-                        if let Transition::Bury { counters } = settlement.transition() {
-                            emit(self.partition, JobEvent::Died(job, counters));
-                        }
-                    }
-                    Settled::Failed(error) => return Err(error),
-                    Settled::Fenced | Settled::Epoch if self.lease.is_some() => {
-                        return Err(Error::gone("the slot has another holder"));
-                    }
-                    // Another leader was faster.
-                    Settled::Fenced | Settled::Epoch => {}
-                }
-            }
-            // Another leader takes the entries, or they cannot be taken: in both cases the next
-            // listing shows which are left.
-            if rescued == before {
-                break;
-            }
+            let held =
+                broker.held_by(self.partition, consumer.lane, &consumer.name, after.as_ref());
+            let held = held.await?;
+            // Each page begins behind the one before. Entries that another leader takes, or that
+            // cannot be taken, stay behind.
+            let Some(last) = held.last() else { break };
+            after = Some(last.key().1.clone());
+            let batch = self.engine.settle_held(origin, held, ending);
+            rescued += self.settle(batch, &owner).await?;
         }
         if rescued > 0 {
             tracing::warn!(
@@ -82,5 +59,43 @@ impl TakeBack<'_> {
             broker.remove_consumer(self.partition, consumer.lane, &consumer.name).await?;
         }
         Ok(())
+    }
+
+    /// Moves the entries of a page. Returns how many were moved.
+    async fn settle(&self, page: Vec<Settlement>, owner: &NodeName) -> Result<u64, Error> {
+        let order = if self.lease.is_some() { SettleOrder::Kept } else { SettleOrder::Any };
+        let mut pending = PendingSettlements::of_another_node(self.partition.clone(), order);
+        for settlement in page {
+            let placement = self.engine.spec.retry_placement;
+            pending.push(match self.lease {
+                Some(lease) => settlement.under_lease(lease, placement),
+                None => settlement,
+            });
+        }
+        let (broker, mut moved) = (self.engine.client.broker(), 0);
+        loop {
+            let batch = pending.next().await;
+            if batch.is_empty() {
+                return Ok(moved);
+            }
+            let results = broker.settle(self.partition, self.limits, &batch).await;
+            let answers = pending.answer(batch, results);
+            if let Some(error) = answers.failed {
+                return Err(error);
+            }
+            for ended in answers.ended {
+                match (ended.applied, self.lease) {
+                    (true, _) => {
+                        moved += 1;
+                        emit(self.partition, JobEvent::Rescued(ended.job, owner));
+                    }
+                    (false, Some(_)) if !ended.repeated => {
+                        return Err(Error::gone("the slot has another holder"));
+                    }
+                    // Another leader was faster, or the entry was moved before.
+                    (false, _) => {}
+                }
+            }
+        }
     }
 }

@@ -120,7 +120,7 @@ async fn keys_of_wrong_types_leave_the_batch_claimed_and_in_no_other_place() {
     let before = stage.contents().await;
     for transition in [Transition::Complete, bury(&claim)] {
         let settled = stage.settle(&[settlement(&claim, transition)]).await;
-        assert!(matches!(settled[0], Settled::Failed(_)), "{settled:?}");
+        assert!(matches!(settled[0], Settled::Broken(_)), "{settled:?}");
         assert_eq!(stage.contents().await, before);
     }
     // The counters of the batcher do not keep a batch from its end.

@@ -125,7 +125,7 @@ async fn a_key_of_a_wrong_type_leaves_the_job_claimed_and_in_no_other_place() {
         let _: String = stage.set("SET", &[name.as_bytes(), b"mine"]).await;
         let before = stage.contents().await;
         let settled = stage.settle(&[settlement(&claim, transition)]).await;
-        assert!(matches!(settled[0], Settled::Failed(_)), "{key}: {settled:?}");
+        assert!(matches!(settled[0], Settled::Broken(_)), "{key}: {settled:?}");
         assert_eq!(stage.contents().await, before, "{key}");
         let _: u64 = stage.set("DEL", &[name.as_bytes()]).await;
     }

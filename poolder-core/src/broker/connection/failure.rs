@@ -90,6 +90,20 @@ pub(crate) fn not_executed(error: &RedisError) -> bool {
         })
 }
 
+/// Returns whether the script of the command raised the error because of its arguments or of the
+/// stored data, so that the same call will most likely raise it again. False when the server accepts
+/// no writes at the moment, when the consumer group has to be created again, and when an operator
+/// has ended the script.
+pub(in crate::broker) fn is_raised_by_script(error: &RedisError) -> bool {
+    is_inside_script(error)
+        && !not_executed(error)
+        && !is_nogroup(error)
+        && !error.to_string().contains(SCRIPT_KILLED)
+}
+
+/// A part of the error of a script that an operator has ended with `SCRIPT KILL`.
+const SCRIPT_KILLED: &str = "Script killed by user";
+
 /// The beginning of an error inside of a script in Redis 6.2:
 /// `Error running script (call to f_<hash>): @user_script:3: WRONGTYPE Operation against …`, and
 /// for conditions that the script engine itself checks
@@ -214,6 +228,28 @@ mod tests {
                 assert!(error.is_unknown() && !error.is_refused(), "{reply}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn a_script_raises_the_same_error_again_unless_the_server_is_the_reason() {
+        for (text, raised) in [
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", true),
+            ("ERR invalid expire time in 'set' command", true),
+            ("ERR user_script:3: attempt to compare nil with number", true),
+            ("ERR ACL failure in script: User default has no permissions to run 'set'", true),
+            ("NOGROUP No such key 'k' or consumer group 'workers'", false),
+            ("ERR Script killed by user with SCRIPT KILL.", false),
+            ("READONLY You can't write against a read only replica.", false),
+            ("OOM command not allowed when used memory > 'maxmemory'.", false),
+        ] {
+            for reply in inside(text, false) {
+                assert_eq!(is_raised_by_script(&error(&reply)), raised, "{reply}");
+            }
+        }
+        for outside in ["-WRONGTYPE Operation against a key", "-NOPERM no", "-LOADING wait"] {
+            assert!(!is_raised_by_script(&error(outside)), "{outside}");
+        }
+        assert!(!is_raised_by_script(&std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()));
     }
 
     #[test]

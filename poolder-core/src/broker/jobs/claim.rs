@@ -233,7 +233,7 @@ impl ClaimConnection {
     /// As [`ClaimConnection::exchange`].
     pub async fn held(&mut self, lane: Lane) -> Result<Vec<EntryId>, Error> {
         let mut pipe = redis::pipe();
-        pipe.add_command(pending(self.keys.lane(lane), &self.consumer, 1000));
+        pipe.add_command(pending(self.keys.lane(lane), &self.consumer, None, 1000));
         match self.send(&pipe).await?.pop() {
             Some(Ok(reply)) => pending_ids(reply),
             Some(Err(error)) if is_nogroup(&error) => Ok(vec![]),

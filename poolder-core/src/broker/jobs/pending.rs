@@ -8,10 +8,16 @@ use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane};
 use crate::stored::{Entry, read_entry};
 
-/// Builds the `XPENDING` of one consumer.
-pub(in crate::broker) fn pending(stream: &str, consumer: &str, count: usize) -> Cmd {
+/// Builds the `XPENDING` of one consumer; with `after` for the entries behind that one.
+pub(in crate::broker) fn pending(
+    stream: &str,
+    consumer: &str,
+    after: Option<&EntryId>,
+    count: usize,
+) -> Cmd {
     let mut cmd = redis::cmd("XPENDING");
-    cmd.arg(stream).arg(GROUP).arg("-").arg("+").arg(count).arg(consumer);
+    let first = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+    cmd.arg(stream).arg(GROUP).arg(first).arg("+").arg(count).arg(consumer);
     cmd
 }
 

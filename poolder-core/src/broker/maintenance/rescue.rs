@@ -9,7 +9,7 @@ use crate::broker::connection::reply;
 use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Lane, Partition};
+use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::Entry;
 
 /// A consumer of a lane.
@@ -54,8 +54,8 @@ impl Broker {
         Ok(consumers)
     }
 
-    /// Returns up to 50 entries that a consumer holds in a lane. Acknowledges held entries that
-    /// were deleted meanwhile.
+    /// Returns up to 50 entries that a consumer holds in a lane; with `after` those behind that
+    /// entry. Acknowledges held entries that were deleted meanwhile.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
@@ -64,11 +64,12 @@ impl Broker {
         partition: &Partition,
         lane: Lane,
         consumer: &str,
+        after: Option<&EntryId>,
     ) -> Result<Vec<Entry>, Error> {
         let keys = self.keys(partition);
         let stream = keys.lane(lane);
         let mut connection = self.alone(stream).await?;
-        let ids: Value = pending(stream, consumer, 50)
+        let ids: Value = pending(stream, consumer, after, 50)
             .query_async(&mut connection)
             .await
             .map_err(|error| self.classify(error))?;

@@ -37,10 +37,7 @@ impl KnownLanes {
     /// unclaimed.
     pub(super) fn claimed(&mut self, entries: &[Entry]) {
         if let (Some(last), Some(newest)) = (&mut self.last, entries.last()) {
-            let (lane, id) = match newest {
-                Entry::Job(claim) => (claim.lane, &claim.entry),
-                Entry::Undecodable(found) => (found.lane, &found.entry),
-            };
+            let (lane, id) = newest.key();
             last[usize::from(lane != Lane::Front)] = EntryId::clone(id);
         }
     }

@@ -1,8 +1,10 @@
 //! The state machine of a slot: decides the next step from the results of the steps before. It
 //! neither reads a clock nor asks the server.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use poolder_core::Entry;
 use poolder_core::broker::{PollRequest, Report, RetryPlacement, Settlement, SlotPoll};
 use poolder_core::policy::dispatch::Mode;
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use super::pending::{OrderGuarantee, Pending};
 use super::slot_context::HoldEnd;
 use super::step::{SlotFacts, SlotStep};
 use crate::process::limits::LONGEST_PAUSE;
+use crate::run::mailbox::EntryKey;
 
 /// How often the slot polls while other slots drain.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
@@ -36,6 +39,8 @@ pub(super) struct SlotProgress {
     pacing: Pacing,
     lanes: KnownLanes,
     reports: DrainReports,
+    /// Entries that cannot be settled. The server still holds them for this node.
+    given_up: HashSet<EntryKey>,
     /// The reason why the last poll claimed nothing, until the slot has acted on it.
     standstill: Option<Standstill>,
     /// True once the server has replied that operators have stopped the slot.
@@ -53,6 +58,7 @@ impl SlotProgress {
             pacing: Pacing::new(most, now),
             lanes: KnownLanes::default(),
             reports: DrainReports::new(now),
+            given_up: HashSet::new(),
             standstill: None,
             stopped: false,
             lost: false,
@@ -140,6 +146,12 @@ impl SlotProgress {
                 self.lanes.empty(last);
                 Some(Standstill::Empty)
             }
+            // The server reports the oldest entry only: until the lease ends, the slot does not look
+            // for lost claims behind an entry that was given up.
+            SlotPoll::Found(entries) if entries.iter().any(|entry| self.has_given_up(entry)) => {
+                self.lanes.found_all();
+                None
+            }
             SlotPoll::Claimed(entries) | SlotPoll::Found(entries) => {
                 self.lanes.claimed(&entries);
                 self.pacing.claimed();
@@ -172,6 +184,16 @@ impl SlotProgress {
         if self.pending.ended(settlement) {
             self.pacing.completed(now);
         }
+    }
+
+    /// Records entries that cannot be settled. They are not run again under this lease.
+    pub(super) fn gave_up(&mut self, entries: Vec<EntryKey>) {
+        self.given_up.extend(entries);
+    }
+
+    fn has_given_up(&self, entry: &Entry) -> bool {
+        let (lane, entry) = entry.key();
+        self.given_up.contains(&(lane, entry.clone()))
     }
 
     /// Records that the server has accepted a [`SlotStep::Report`].

@@ -19,7 +19,7 @@ pub(super) struct SlotService<'a> {
     pub(super) slot: &'a mut SlotContext,
     runner: &'a SingleSlot,
     pub(super) lease: &'a SlotLease,
-    progress: SlotProgress,
+    pub(super) progress: SlotProgress,
     /// The connection that waits for entries, once the slot has waited.
     wait: Option<SlotWait>,
 }

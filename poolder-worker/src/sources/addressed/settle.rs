@@ -1,43 +1,38 @@
 //! Applies the settlements of a slot under its lease.
 
-use poolder_core::broker::{Settled, Settlement};
+use poolder_core::broker::Settlement;
 
 use super::serve::SlotService;
 use super::slot_context::HoldEnd;
-use crate::process::limits::request_pauses;
-use crate::run::events::answered;
+use crate::run::settlements::{PendingSettlements, SettleOrder};
 
 impl SlotService<'_> {
-    /// Applies settlements, and repeats those that failed until the server has answered all of
-    /// them.
+    /// Applies settlements, in their order, and repeats those that failed until the server has
+    /// answered all of them. Gives up those that cannot be applied.
     pub(super) async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
-        let leased =
-            |it: Settlement| it.under_lease(self.lease, self.slot.engine.spec.retry_placement);
-        let mut batch: Vec<Settlement> = settlements.into_iter().map(leased).collect();
         let broker = self.slot.node.client.broker().clone();
-        let mut pauses = request_pauses();
-        while !batch.is_empty() {
-            let answers = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
-            let mut failed = None;
+        let mut pending = PendingSettlements::new(self.slot.partition.clone(), SettleOrder::Kept);
+        for settlement in settlements {
+            let placement = self.slot.engine.spec.retry_placement;
+            pending.push(settlement.under_lease(self.lease, placement));
+        }
+        loop {
+            let batch = pending.next().await;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let results = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
             // A settlement that changed nothing was settled before and its reply was lost, or
             // another node holds the slot, which the next poll will show.
-            let mut answers = answers.into_iter();
-            batch.retain(|settlement| {
-                let Some(answer) = answers.next() else { return true };
-                answered(&self.slot.partition, settlement, &answer);
-                let Settled::Failed(error) = answer else { return false };
-                failed = Some(error);
-                true
-            });
-            if let Some(error) = failed {
-                if self.slot.is_lost(self.lease) {
-                    return Err(HoldEnd::Lost);
-                }
-                let pause = pauses.after_failure();
+            let answers = pending.answer(batch, results);
+            self.progress.gave_up(answers.given_up);
+            if !pending.is_empty() && self.slot.is_lost(self.lease) {
+                return Err(HoldEnd::Lost);
+            }
+            if let Some(error) = answers.failed {
+                pending.back_off();
                 self.slot.request_failed("jobs could not be settled yet", &error);
-                tokio::time::sleep(pause).await;
             }
         }
-        Ok(())
     }
 }

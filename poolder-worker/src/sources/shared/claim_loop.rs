@@ -16,6 +16,7 @@ use super::connection::{
     AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, start_wait,
 };
 use crate::process::liveness::ShutdownPhase;
+use crate::run::context::past;
 use crate::run::slot_set::SlotSet;
 
 /// While awake slots work off the offered jobs, the claimer waits no longer than this for an event
@@ -159,17 +160,19 @@ impl ClaimLoop {
 
     fn facts(&self) -> ClaimFacts {
         let Self { claimer, connection, .. } = self;
+        let now = Instant::now();
         ClaimFacts {
-            now: Instant::now(),
+            now,
             connection: match connection.state {
                 ConnectionState::Closed => ConnectionFact::Closed,
                 ConnectionState::Open(_) => ConnectionFact::Open,
                 ConnectionState::Waiting { .. } => ConnectionFact::Waiting,
             },
             may_claim: claimer.may_claim(),
-            must_settle: !claimer.settlements.is_empty(),
+            must_settle: claimer.settlements.must_send(now),
             not_before: claimer.settlements.not_before(),
             outdated: claimer.settlements.is_outdated(),
+            retry_at: claimer.settlements.retry_at(),
             adopt_at: connection.adopt_at,
             audit_at: connection.audit_at,
             wanted: claimer.wanted(),
@@ -273,7 +276,10 @@ impl ClaimLoop {
         let state = std::mem::replace(&mut self.connection.state, ConnectionState::Closed);
         let ConnectionState::Waiting { mut wait, info } = state else { return };
         let Claimer { setup, settlements, .. } = &mut self.claimer;
-        let (must_settle, not_before) = (!settlements.is_empty(), settlements.not_before());
+        let settle_at = match settlements.must_send(Instant::now()) {
+            true => Some(settlements.not_before()),
+            false => settlements.retry_at().map(|at| at.max(settlements.not_before())),
+        };
         let waited = tokio::select! {
             waited = &mut wait => Some(waited),
             () = setup.slots.mailbox.notified() => None,
@@ -281,7 +287,7 @@ impl ClaimLoop {
             _ = setup.target.changed() => None,
             _ = setup.identity.changed() => None,
             _ = setup.commands.changed() => None,
-            () = tokio::time::sleep_until(not_before), if must_settle => None,
+            () = past(settle_at) => None,
         };
         match waited {
             None => self.connection.state = ConnectionState::Waiting { wait, info },

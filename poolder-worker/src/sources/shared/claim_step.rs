@@ -43,6 +43,8 @@ pub(super) struct ClaimFacts {
     pub(super) not_before: Instant,
     /// True when the server has another history than the connection saw.
     pub(super) outdated: bool,
+    /// When a settlement is tried again whose call raised an error; `None` when there is none.
+    pub(super) retry_at: Option<Instant>,
     /// When to look for claims whose reply was lost, if at all.
     pub(super) adopt_at: Option<Instant>,
     pub(super) audit_at: Instant,
@@ -67,6 +69,9 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
         ConnectionFact::Closed if may_send && (facts.may_claim || facts.must_settle) => {
             ClaimStep::Open
         }
+        ConnectionFact::Closed if may_send => {
+            ClaimStep::Pause(facts.retry_at.unwrap_or(facts.not_before))
+        }
         ConnectionFact::Closed => ClaimStep::Pause(facts.not_before),
         ConnectionFact::Waiting if facts.must_settle && may_send => ClaimStep::SettleBeside,
         ConnectionFact::Waiting => ClaimStep::Listen,
@@ -84,7 +89,10 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
             if facts.wanted == 0 {
                 return match facts.must_settle {
                     true => ClaimStep::Exchange(None),
-                    false => ClaimStep::Pause(facts.adopt_at.unwrap_or(facts.audit_at)),
+                    false => {
+                        let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
+                        ClaimStep::Pause(facts.retry_at.unwrap_or(adopt_at).min(adopt_at))
+                    }
                 };
             }
             match lanes.pick(facts.suspects) {
@@ -115,6 +123,7 @@ mod tests {
             must_settle: false,
             not_before: now,
             outdated: false,
+            retry_at: None,
             adopt_at: None,
             audit_at: now + Duration::from_secs(30),
             wanted: 8,
@@ -179,6 +188,22 @@ mod tests {
         }
         let over = ClaimFacts { now: later, connection: ConnectionFact::Closed, ..facts };
         assert_eq!(next(&over, &mut lanes([1; 5])), ClaimStep::Open);
+    }
+
+    #[tokio::test]
+    async fn a_settlement_that_is_tried_again_later_ends_a_pause_but_keeps_no_claim_waiting() {
+        let now = Instant::now();
+        let soon = now + Duration::from_millis(50);
+        let facts = ClaimFacts { retry_at: Some(soon), ..idle(now) };
+        let claim = next(&facts, &mut lanes([0, 0, 0, 1, 0]));
+        assert_eq!(claim, ClaimStep::Exchange(Some((Lane::Normal, 8))));
+        let full = ClaimFacts { wanted: 0, ..facts };
+        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Pause(soon));
+        let paused = ClaimFacts { may_claim: false, connection: ConnectionFact::Closed, ..full };
+        assert_eq!(next(&paused, &mut lanes([9; 5])), ClaimStep::Pause(soon));
+        let later = soon + Duration::from_secs(1);
+        let failed = ClaimFacts { not_before: later, ..paused };
+        assert_eq!(next(&failed, &mut lanes([9; 5])), ClaimStep::Pause(later));
     }
 
     #[tokio::test]

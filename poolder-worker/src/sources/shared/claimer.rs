@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::assign::assign;
 use super::held::HeldJobs;
 use super::lanes::Lanes;
-use super::settlements::PendingSettlements;
 use super::skipped::SkippedJobs;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
@@ -21,6 +20,7 @@ use crate::run::context::Interruption;
 use crate::run::engine::{Admission, Engine, Guard, Origin};
 use crate::run::events::{JobEvent, emit};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
+use crate::run::settlements::{PendingSettlements, SettleOrder};
 use crate::run::slot_set::{SlotSet, TargetSize};
 
 /// Limits how many jobs one read claims: a reply has to fit into memory, and a claimed range that
@@ -59,7 +59,7 @@ impl Claimer {
     pub(super) fn new(setup: ClaimerSetup) -> Self {
         Self {
             held: HeldJobs::default(),
-            settlements: PendingSettlements::new(setup.partition.clone()),
+            settlements: PendingSettlements::new(setup.partition.clone(), SettleOrder::Any),
             lanes: Lanes::default(),
             setup,
             free: vec![],
@@ -77,12 +77,14 @@ impl Claimer {
             && self.setup.engine.liveness.is_acknowledged()
     }
 
-    /// Returns how many jobs to claim: one per free slot that has no job waiting for it.
+    /// Returns how many jobs to claim: one per free slot that has no job waiting for it. A job whose
+    /// settlement raises errors counts as in its slot, so that only a few such jobs are held.
     pub(super) fn wanted(&self) -> usize {
         if !self.may_claim() {
             return 0;
         }
-        let given = self.held.waiting() + self.setup.slots.mailbox.offered();
+        let given =
+            self.held.waiting() + self.setup.slots.mailbox.offered() + self.settlements.waiting();
         self.skipped.wanted(self.free.len().saturating_sub(given), MAX_CLAIM)
     }
 
@@ -270,9 +272,10 @@ impl Claimer {
     /// Processes the answers to a batch of settlements.
     pub(super) fn apply_settled(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) {
         let answers = self.settlements.answer(batch, results);
-        answers.ended.iter().for_each(|key| self.held.remove(key));
+        answers.ended.iter().for_each(|ended| self.held.remove(&ended.key));
+        answers.given_up.into_iter().for_each(|key| self.held.give_up(key));
         if let Some(error) = answers.failed {
-            self.back_off(&error);
+            self.back_off(&error.to_string());
         }
     }
 

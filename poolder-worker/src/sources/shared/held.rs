@@ -17,6 +17,9 @@ pub(super) struct HeldJobs {
     /// All entries that are pending for this consumer on the server, until the server has answered
     /// their settlement.
     held: HashMap<EntryKey, Held>,
+    /// Entries that are pending on the server as well, but cannot be settled. They are not held, and
+    /// not taken over again.
+    given_up: HashSet<EntryKey>,
     /// Jobs claimed in excess of the free slots; they start before newly claimed ones.
     waiting: VecDeque<Work>,
     /// The commands that were applied last.
@@ -43,8 +46,9 @@ impl HeldJobs {
         self.held.is_empty()
     }
 
+    /// Returns true when the entry is held, or was given up.
     pub(super) fn contains(&self, key: &EntryKey) -> bool {
-        self.held.contains_key(key)
+        self.held.contains_key(key) || self.given_up.contains(key)
     }
 
     /// Returns true when one of the held jobs is a suspect.
@@ -53,9 +57,9 @@ impl HeldJobs {
     }
 
     /// Holds an entry that no slot will run until its settlement is answered. Returns false when the
-    /// entry is held already.
+    /// entry is held already, or was given up.
     pub(super) fn hold_settled(&mut self, key: EntryKey) -> bool {
-        let is_new = !self.held.contains_key(&key);
+        let is_new = !self.contains(&key);
         if is_new {
             self.held.insert(key, Held::default());
         }
@@ -116,6 +120,12 @@ impl HeldJobs {
         self.held.remove(key);
     }
 
+    /// Stops holding an entry that cannot be settled, until the node has lost it.
+    pub(super) fn give_up(&mut self, key: EntryKey) {
+        self.held.remove(&key);
+        self.given_up.insert(key);
+    }
+
     /// Interrupts the handlers of all held jobs.
     pub(super) fn interrupt_all(&self, why: Interruption) {
         self.held.values().filter_map(|held| held.cx.as_ref()).for_each(|cx| cx.interrupt(why));
@@ -124,6 +134,7 @@ impl HeldJobs {
     /// Stops holding the jobs that have not started, and interrupts the others: the node has lost
     /// all of them.
     pub(super) fn abandon(&mut self) {
+        self.given_up.clear();
         for work in std::mem::take(&mut self.waiting) {
             self.held.remove(&(work.claim.lane, work.claim.entry));
         }
@@ -234,6 +245,18 @@ mod tests {
         held.remove(&key("1-0"));
         held.remove(&key("2-0"));
         assert!(held.is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_was_given_up_is_not_held_and_not_taken_over_again() {
+        let mut held = HeldJobs::default();
+        let suspect = (Lane::Suspect, EntryId::from("1-0"));
+        held.hold(suspect.clone(), context(), false);
+        held.give_up(suspect.clone());
+        assert!(held.is_empty() && !held.has_suspect());
+        assert!(held.contains(&suspect) && !held.hold_settled(suspect.clone()));
+        held.abandon();
+        assert!(!held.contains(&suspect), "it belongs to the old name of the node");
     }
 
     #[test]

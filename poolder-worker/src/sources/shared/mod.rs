@@ -11,7 +11,6 @@
 //! | `connection` | holds the connection of a claimer: closed, open, or waiting |
 //! | `held` | holds the claimed jobs |
 //! | `assign` | decides which waiting job goes to which free slot |
-//! | `settlements` | holds the settlements to send, and says when |
 //! | `lanes` | decides which lane to claim from |
 //! | `skipped` | claims more while claims bring only kinds that no worker here knows |
 
@@ -23,5 +22,4 @@ mod connection;
 mod held;
 mod lanes;
 pub(crate) mod serve;
-mod settlements;
 mod skipped;

@@ -7,7 +7,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::encode;
 use super::settlement::{DeadLimits, Depths, Settled, Settlement};
-use crate::broker::connection::failure::classify;
+use crate::broker::connection::failure::{classify, is_raised_by_script};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::scripts;
@@ -72,6 +72,7 @@ impl SettlePipeline {
         let mut results: Vec<Option<Settled>> = (0..self.total).map(|_| None).collect();
         let mut depths = None;
         for (group, reply) in self.commands.iter().zip(replies.by_ref().take(self.commands.len())) {
+            let raised = reply.as_ref().is_err_and(is_raised_by_script);
             let verdict = reply
                 .map_err(|error| classify(error, address))
                 .and_then(|reply| script_reply(reply, &mut depths));
@@ -81,7 +82,12 @@ impl SettlePipeline {
                     Ok(ScriptReply::Epoch) => Settled::Epoch,
                     Ok(ScriptReply::Each(each)) if each.get(at) == Some(&b'1') => Settled::Applied,
                     Ok(ScriptReply::Each(_)) => Settled::Fenced,
-                    Err(error) => Settled::Failed(Error::unknown(error.to_string())),
+                    Err(error) if !raised => Settled::Failed(Error::unknown(error.to_string())),
+                    // Operators can grant a missing permission, so the caller must tell it apart.
+                    Err(error) if error.is_auth() => {
+                        Settled::Broken(Error::auth(error.to_string()))
+                    }
+                    Err(error) => Settled::Broken(Error::unknown(error.to_string())),
                 });
             }
         }
@@ -126,8 +132,8 @@ fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply
 }
 
 /// Splits the settlements into groups of at most `max_count` settlements and `max_bytes` bytes; a
-/// larger single settlement is a group alone. A group has completions of one history, or other
-/// settlements of one owner and one lease.
+/// larger single settlement is a group alone, and so is an isolated one. A group has completions of
+/// one history, or other settlements of one owner and one lease.
 fn chunks(
     indices: &[usize],
     settlements: &[Settlement],
@@ -143,7 +149,9 @@ fn chunks(
             group.len() < max_count
                 && bytes.saturating_add(next.weight()) <= max_bytes
                 && first.is_some_and(|first| {
-                    first.fast() == next.fast()
+                    !first.isolated
+                        && !next.isolated
+                        && first.fast() == next.fast()
                         && (next.fast().is_some()
                             || (first.owner == next.owner && first.lease() == next.lease()))
                 })

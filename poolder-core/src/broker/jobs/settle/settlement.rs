@@ -25,6 +25,8 @@ pub struct Settlement {
     pub(super) batcher: Option<Box<str>>,
     /// The lease and the placement of retries, on an addressed queue.
     pub(super) addressed: Option<Addressed>,
+    /// True when no other settlement goes in the same script call.
+    pub(super) isolated: bool,
 }
 
 /// The part of a settlement for addressed queues.
@@ -105,6 +107,10 @@ pub enum Settled {
     Epoch,
     /// The settlement was not applied, or its reply was lost: settle again.
     Failed(Error),
+    /// The script of the call raised an error, for this settlement or for another one of the same
+    /// call. Settlements before that one may have been applied. The same call will most likely raise
+    /// the error again: settle each alone, with [`Settlement::isolated`].
+    Broken(Error),
 }
 
 /// The limits for keeping dead jobs. Default 10,000 jobs and 90 days.
@@ -141,8 +147,17 @@ impl Settlement {
         let alone = tick.map(|tick| tick.schedule().into());
         let Claim { lane, entry, plain, range, .. } = claim;
         let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, range };
-        let (effects, addressed) = (vec![], None);
-        Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
+        Self {
+            subject,
+            owner,
+            history,
+            transition,
+            effects: vec![],
+            completion_kept,
+            batcher,
+            addressed: None,
+            isolated: false,
+        }
     }
 
     /// Creates a settlement that buries an unreadable entry unchanged.
@@ -161,10 +176,17 @@ impl Settlement {
             alone: None,
             range: None,
         };
-        let transition = Transition::Bury { counters };
-        let (history, effects, completion_kept, batcher, addressed) =
-            (None, vec![], None, None, None);
-        Self { subject, owner, history, transition, effects, completion_kept, batcher, addressed }
+        Self {
+            subject,
+            owner,
+            history: None,
+            transition: Transition::Bury { counters },
+            effects: vec![],
+            completion_kept: None,
+            batcher: None,
+            addressed: None,
+            isolated: false,
+        }
     }
 
     /// Adds a change that is applied in the same step, if the owner still holds the claim.
@@ -179,6 +201,62 @@ impl Settlement {
     pub fn under_lease(mut self, lease: &SlotLease, retry: RetryPlacement) -> Self {
         let lease = format!("{} {}", lease.term, lease.node);
         self.addressed = Some(Addressed { lease, retry });
+        self
+    }
+
+    /// Makes this a settlement that goes to the server in a call without others: an error of the
+    /// script is then its own.
+    #[must_use]
+    pub fn isolated(mut self) -> Self {
+        self.isolated = true;
+        self
+    }
+
+    /// Returns whether the settlement goes to the server in a call without others.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.isolated
+    }
+
+    /// Returns the names of the changes that are applied together with the transition; none when
+    /// the settlement only moves or removes its job.
+    #[must_use]
+    pub fn effect_names(&self) -> Vec<&'static str> {
+        let result = matches!(self.transition, Transition::CompleteWith(_));
+        let all = [
+            (result, "result"),
+            (self.completion_kept.is_some(), "completion record"),
+            (self.batcher.is_some(), "batch"),
+            (self.subject.alone.is_some(), "schedule"),
+        ];
+        all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
+    }
+
+    /// Leaves out all changes but the transition. The list of a batch, if any, stays in Redis.
+    #[must_use]
+    pub fn without_effects(mut self) -> Self {
+        if let Transition::CompleteWith(_) = self.transition {
+            self.transition = Transition::Complete;
+        }
+        self.effects.clear();
+        (self.completion_kept, self.batcher, self.subject.alone) = (None, None, None);
+        self
+    }
+
+    /// Buries the job for this reason, in place of the transition. The stored envelope is kept.
+    #[must_use]
+    pub fn into_burial(mut self, reason: Failure) -> Self {
+        let mut counters = match self.transition {
+            Transition::Later { counters, .. }
+            | Transition::Ready { counters, .. }
+            | Transition::RunAgain(counters)
+            | Transition::Bury { counters } => counters,
+            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
+                Counters::starting_in(self.subject.lane)
+            }
+        };
+        counters.last_failure = Some(reason);
+        self.transition = Transition::Bury { counters };
         self
     }
 

@@ -1,5 +1,6 @@
 //! The steps of a slot, one situation at a time.
 
+mod given_up;
 mod random;
 mod resized;
 
