@@ -33,6 +33,7 @@ mod results;
 mod rubbish;
 mod schedulers;
 mod schedules;
+mod script_faults;
 mod scripts;
 mod settlements;
 mod ticks;

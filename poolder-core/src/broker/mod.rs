@@ -54,3 +54,5 @@ pub use jobs::settle::{
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::LaneConsumer;
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
+#[doc(hidden)]
+pub use scripts::script_texts;

@@ -100,6 +100,13 @@ scripts! {
     }
 }
 
+/// Returns the name and the text of every script. Tests run the texts with errors in them.
+#[doc(hidden)]
+#[must_use]
+pub const fn script_texts() -> &'static [(&'static str, &'static str)] {
+    SOURCES
+}
+
 /// Returns the commands that load every script. Calls of a script that the server does not have are
 /// sent again by [`request`](super::connection::request).
 pub(crate) fn load_all() -> redis::Pipeline {

@@ -1,5 +1,6 @@
 -- broadcast.lua: stores a job that every living slot of a broadcast pool runs. Entries are numbered
---   consecutively, so that a reader notices the entries that it missed.
+--   consecutively, so that a reader notices the entries that it missed. A number that an error
+--   left without an entry counts as missed.
 -- KEYS 1 broadcast stream  2 counter of its entries
 -- ARGV 1 envelope  2 approximate number of entries to keep
 -- Returns the id of the new entry

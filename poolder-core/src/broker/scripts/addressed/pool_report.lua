@@ -14,11 +14,13 @@ if ARGV[3] == 'drained' and slot >= drain then return 0 end
 if ARGV[3] == 'retired' and (slot < size or slot >= tail) then return 0 end
 redis.call('SADD', KEYS[2], ARGV[2])
 local count = redis.call('SCARD', KEYS[2])
+-- The reports of a generation are used up with its last one; pool_resize.lua removes those that an
+-- error left.
 if ARGV[3] == 'drained' and count >= drain then
   redis.call('HSET', KEYS[1], 'drain', 0)
-  redis.call('DEL', KEYS[2])
+  redis.pcall('DEL', KEYS[2])
 elseif ARGV[3] == 'retired' and count >= tail - size then
   redis.call('HSET', KEYS[1], 'tail', m[4])
-  redis.call('DEL', KEYS[2])
+  redis.pcall('DEL', KEYS[2])
 end
 return 1

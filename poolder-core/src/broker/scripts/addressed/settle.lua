@@ -10,17 +10,22 @@ if ARGV[4] ~= '' then
   local most_fields = 100
 
   function ops.to_slot_front(head)
-    local new_entry = ops.to_lane(head)
-    if KEYS[1] ~= KEYS[7] then return end
-    -- The job comes from the front. Entries that wait there are moved behind it, since a slot runs
-    -- its jobs in order.
-    for _, waiting in ipairs(redis.call('XRANGE', KEYS[7], '-', '+', 'COUNT', 100)) do
-      local id, fields = waiting[1], waiting[2]
-      if id ~= entry and id ~= new_entry and #fields <= most_fields then
-        redis.call('XADD', KEYS[7], '*', unpack(fields)) -- bounded: `most_fields`
-        redis.call('XDEL', KEYS[7], id)
+    -- If the job comes from the front, entries that wait there are moved behind it, since a slot
+    -- runs its jobs in order. All are copied before the first is deleted, so that an error keeps
+    -- their order.
+    local waiting, moved = {}, {}
+    if KEYS[1] == KEYS[7] then waiting = redis.call('XRANGE', KEYS[7], '-', '+', 'COUNT', 100) end
+    ops.to_lane(head)
+    for _, one in ipairs(waiting) do
+      local id, fields = one[1], one[2]
+      if id ~= entry and #fields <= most_fields then
+        added[#added + 1] = redis.call('XADD', KEYS[7], '*', unpack(fields)) -- bounded: see above
+        moved[#moved + 1] = id
       end
     end
+    if #moved > 0 then redis.call('XDEL', KEYS[7], unpack(moved)) end -- bounded: 100 ids
+    -- The copies have become the only ones.
+    added = {added[1]}
   end
 
   function ops.hold_slot(ms)

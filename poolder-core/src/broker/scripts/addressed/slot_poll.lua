@@ -34,12 +34,31 @@ if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 local completed = 0
 if ARGV[9] then
   local lane, done = KEYS[tonumber(ARGV[8])], {}
+  local removed
   for i = 9, #ARGV do
-    if redis.call('XACK', lane, 'workers', ARGV[i]) == 1 then done[#done + 1] = ARGV[i] end
+    removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
+    if removed == 1 then done[#done + 1] = ARGV[i] end
+    if type(removed) == 'table' then break end
   end
-  if #done > 0 then completed = redis.call('XDEL', lane, unpack(done)) end -- bounded: 16 ids
+  if #done > 0 and type(removed) == 'number' then
+    removed = redis.pcall('XDEL', lane, unpack(done)) -- bounded: 16 ids
+  end
+  if type(removed) == 'table' then
+    -- The jobs are claimed again: entries that are not pending would never be found.
+    if #done > 0 then
+      done[#done + 1] = 'FORCE'
+      done[#done + 1] = 'JUSTID'
+      redis.call('XCLAIM', lane, 'workers', ARGV[1], 0, unpack(done)) -- bounded: 16 ids
+    end
+    return removed
+  end
+  completed = #done > 0 and removed or 0
 end
-if completed > 0 then redis.call('HINCRBY', KEYS[4], 'completed', completed) end
+-- A counter that is not a number starts again: a counting error must not fail a script that has
+-- already removed jobs.
+if completed > 0 and type(redis.pcall('HINCRBY', KEYS[4], 'completed', completed)) == 'table' then
+  redis.pcall('HSET', KEYS[4], 'completed', completed)
+end
 if l[5] then return {'STOP', completed} end
 local count = tonumber(ARGV[3])
 if count == 0 then return {'IDLE', completed} end

@@ -5,13 +5,17 @@
 -- Returns 1 when released, 0 when the node does not hold the lease of that term
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'holder', '', 'until', '0')
--- A consumer that still holds entries stays: the next holder finds them under its name.
+-- A consumer that still holds entries stays: the next holder finds them under its name. The lease
+-- ends last, so that a call that failed can be repeated.
 for lane = 2, 3 do
   local pending = redis.pcall('XPENDING', KEYS[lane], 'workers', '-', '+', 1, ARGV[1])
   if not pending.err and #pending == 0 then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[lane], 'workers', ARGV[1])
   end
 end
-if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'stopped', '1') end
+if ARGV[3] == '1' then
+  redis.call('HSET', KEYS[1], 'holder', '', 'until', '0', 'stopped', '1')
+else
+  redis.call('HSET', KEYS[1], 'holder', '', 'until', '0')
+end
 return 1

@@ -28,13 +28,27 @@
 local job = ARGV[1]
 if redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
 
+-- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
+-- script that has already removed a job.
+local function add(name, times)
+  if type(redis.pcall('HINCRBY', KEYS[6], name, times)) == 'table' then
+    redis.pcall('HSET', KEYS[6], name, math.max(times, 0))
+  end
+end
+
+-- The keys of the batch are read before the job is removed, so that one of a wrong type ends the
+-- call.
+local batch = redis.call('HEXISTS', KEYS[9], job) == 1
+if batch then redis.call('SCARD', KEYS[10]) end
+
+-- The job is removed: nothing may fail from here on.
 local function after_removal()
-  redis.call('ZREM', KEYS[5], job)
-  redis.call('HINCRBY', KEYS[6], 'cancelled', 1)
-  if redis.call('HEXISTS', KEYS[9], job) == 1 then redis.call('SADD', KEYS[10], job) end
+  if batch then redis.pcall('SADD', KEYS[10], job) end
+  redis.pcall('ZREM', KEYS[5], job)
+  add('cancelled', 1)
   if ARGV[6] ~= '' then
-    redis.call('SET', KEYS[8], ARGV[5], 'PX', ARGV[6])
-    redis.call('PUBLISH', KEYS[8], 'end')
+    redis.pcall('SET', KEYS[8], ARGV[5], 'PX', ARGV[6])
+    redis.pcall('PUBLISH', KEYS[8], 'end')
   end
   return 'removed'
 end
@@ -48,16 +62,17 @@ local function store_cancellation(answer)
   if due > at then at = due + 604800000 end
   redis.call('ZADD', KEYS[5], string.format('%.0f', at), job)
   redis.call('HINCRBY', KEYS[7], 'orders', 1)
-  redis.call('PUBLISH', ARGV[7], 'orders')
+  redis.pcall('PUBLISH', ARGV[7], 'orders') -- hints may be lost
   return answer
 end
 
 local body = redis.call('HGET', KEYS[3], job)
 if body then
   if ARGV[2] ~= 'due' then return 'again' end
-  redis.call('ZREM', KEYS[2], job)
   redis.call('HDEL', KEYS[3], job)
-  if string.byte(body, 5) ~= 0 then redis.call('HINCRBY', KEYS[6], 'retrying', -1) end
+  -- A time without a body is dropped by promote.lua.
+  redis.pcall('ZREM', KEYS[2], job)
+  if string.byte(body, 5) ~= 0 then add('retrying', -1) end
   return after_removal()
 end
 if ARGV[2] == 'lane' then
@@ -69,6 +84,7 @@ if ARGV[2] == 'lane' then
   if same then
     -- Without a consumer group no entry is claimed.
     local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[3], ARGV[3], 1)
+    if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
     if not held.err and held[1] then return store_cancellation('running') end
     redis.call('XDEL', KEYS[1], ARGV[3])
     return after_removal()

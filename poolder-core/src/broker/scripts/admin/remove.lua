@@ -13,29 +13,55 @@
 -- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
 --   there
 local place, each, key, count, retrying = ARGV[1], {}, 7, 0, 0
+
+-- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
+-- script that has already deleted jobs.
+local function add(name, times)
+  if times ~= 0 and type(redis.pcall('HINCRBY', KEYS[3], name, times)) == 'table' then
+    redis.pcall('HSET', KEYS[3], name, math.max(times, 0))
+  end
+end
+
+-- The keys of batches are read before a job is deleted, so that one of a wrong type ends the call.
+redis.call('SCARD', KEYS[6])
+local failure
 for i = 3, #ARGV, 3 do
   local job, deleted = ARGV[i], 0
-  if place == 'lane' then
+  local batch, body = redis.pcall('HEXISTS', KEYS[5], job), false
+  if type(batch) == 'table' then
+    deleted = batch
+  elseif place == 'lane' then
     local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[i + 1], ARGV[i + 1], 1)
-    if held.err or not held[1] then deleted = redis.call('XDEL', KEYS[1], ARGV[i + 1]) end
+    -- Without a consumer group no entry is claimed.
+    if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then
+      deleted = held
+    elseif held.err or not held[1] then
+      deleted = redis.pcall('XDEL', KEYS[1], ARGV[i + 1])
+    end
   else
-    local body = place == 'due' and redis.call('HGET', KEYS[2], job)
-    if body and string.byte(body, 5) ~= 0 then retrying = retrying + 1 end
-    deleted = redis.call('HDEL', KEYS[2], job)
-    if deleted == 1 then redis.call('ZREM', KEYS[1], job) end
+    body = place == 'due' and redis.pcall('HGET', KEYS[2], job)
+    deleted = type(body) == 'table' and body or redis.pcall('HDEL', KEYS[2], job)
+  end
+  -- An error ends the call; the jobs before it are deleted and counted.
+  if type(deleted) == 'table' then
+    failure = deleted
+    break
   end
   if deleted == 1 then
+    -- A time without a body is dropped by promote.lua, or with the oldest dead.
+    if place ~= 'lane' then redis.pcall('ZREM', KEYS[1], job) end
+    if batch == 1 then redis.pcall('SADD', KEYS[6], job) end
+    redis.pcall('ZREM', KEYS[4], job)
     count = count + 1
-    redis.call('ZREM', KEYS[4], job)
-    if redis.call('HEXISTS', KEYS[5], job) == 1 then redis.call('SADD', KEYS[6], job) end
+    if body and string.byte(body, 5) ~= 0 then retrying = retrying + 1 end
     if ARGV[i + 2] ~= '' and place ~= 'dead' then
-      redis.call('SET', KEYS[key], ARGV[2], 'PX', ARGV[i + 2])
-      redis.call('PUBLISH', KEYS[key], 'end')
+      redis.pcall('SET', KEYS[key], ARGV[2], 'PX', ARGV[i + 2])
+      redis.pcall('PUBLISH', KEYS[key], 'end')
     end
   end
   each[#each + 1] = deleted
   key = key + 1
 end
-if count > 0 then redis.call('HINCRBY', KEYS[3], 'deleted', count) end
-if retrying > 0 then redis.call('HINCRBY', KEYS[3], 'retrying', -retrying) end
-return table.concat(each)
+add('deleted', count)
+add('retrying', 0 - retrying)
+return failure or table.concat(each)

@@ -24,13 +24,28 @@ else
   local id = ARGV[3]
   if #redis.call('XRANGE', KEYS[1], id, id) == 0 then return 0 end
   local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1)
+  -- Without a consumer group no entry is claimed.
+  if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
   if not held.err and held[1] then return 0 end
   -- Another job of this id may wait already: `due` has one place for both.
   if redis.call('HEXISTS', KEYS[3], job) == 1 then return 0 end
   redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])
-  redis.call('ZADD', KEYS[2], at, job)
-  redis.call('XDEL', KEYS[1], id)
-  if string.byte(ARGV[5], 5) ~= 0 then redis.call('HINCRBY', KEYS[4], 'retrying', 1) end
+  local moved = redis.pcall('ZADD', KEYS[2], at, job)
+  if type(moved) == 'number' then
+    moved = redis.pcall('XDEL', KEYS[1], id)
+    if type(moved) == 'table' then redis.call('ZREM', KEYS[2], job) end
+  end
+  if type(moved) == 'table' then
+    -- The job stays in its lane, and nowhere else.
+    redis.call('HDEL', KEYS[3], job)
+    return moved
+  end
+  -- A counter that is not a number starts again: a counting error must not fail the call.
+  if string.byte(ARGV[5], 5) ~= 0
+    and type(redis.pcall('HINCRBY', KEYS[4], 'retrying', 1)) == 'table' then
+    redis.pcall('HSET', KEYS[4], 'retrying', 1)
+  end
 end
-redis.call('PUBLISH', ARGV[7], 'due')
+-- Hints may be lost.
+redis.pcall('PUBLISH', ARGV[7], 'due')
 return 1

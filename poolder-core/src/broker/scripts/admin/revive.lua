@@ -15,11 +15,22 @@ for i = 1, #ARGV, 4 do
   local revived = 0
   if died and tonumber(died) == tonumber(ARGV[i + 1]) then
     local lane = KEYS[3 + string.byte(head, 1)]
-    redis.call('XADD', lane, '*', 'j', ARGV[i + 3], 'c', string.sub(head, 4))
-    redis.call('ZREM', KEYS[1], job)
-    redis.call('HDEL', KEYS[2], job)
     redis.call('DEL', KEYS[key])
-    redis.call('HINCRBY', KEYS[8], 'revived', 1)
+    local added = redis.call('XADD', lane, '*', 'j', ARGV[i + 3], 'c', string.sub(head, 4))
+    local gone = redis.pcall('ZREM', KEYS[1], job)
+    if type(gone) == 'number' then
+      gone = redis.pcall('HDEL', KEYS[2], job)
+      if type(gone) == 'table' then redis.call('ZADD', KEYS[1], died, job) end
+    end
+    if type(gone) == 'table' then
+      -- The job stays dead, and nowhere else.
+      redis.call('XDEL', lane, added)
+      return gone
+    end
+    -- A counter that is not a number starts again: a counting error must not fail the call.
+    if type(redis.pcall('HINCRBY', KEYS[8], 'revived', 1)) == 'table' then
+      redis.pcall('HSET', KEYS[8], 'revived', 1)
+    end
     revived = 1
   end
   each[#each + 1] = revived

@@ -7,10 +7,12 @@
 -- Returns the number of entries that the list had
 local count = redis.call('LLEN', KEYS[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
+-- The list goes before its record, by which a repeated call finds it, and before its entries are
+-- counted, so that they are counted once.
+redis.call('UNLINK', KEYS[1])
 if known and string.sub(known, 1, 1) == '1' then
-  redis.call('HINCRBY', KEYS[2], 'waiting', 0 - count) -- never -0, which Redis 6.2 refuses
+  redis.pcall('HINCRBY', KEYS[2], 'waiting', 0 - count) -- never -0, which Redis 6.2 refuses
 end
 redis.call('HDEL', KEYS[3], ARGV[1])
-redis.call('UNLINK', KEYS[1])
 redis.call('SREM', KEYS[4], ARGV[1])
 return count

@@ -20,16 +20,23 @@ if at >= count then return {'RANGE', count, generation or ''} end
 local entry = redis.call('LINDEX', KEYS[3], at)
 redis.call('LSET', KEYS[3], at, ARGV[5])
 -- The search for the text begins at the nearer end of the list.
-redis.call('LREM', KEYS[3], at * 2 < count and 1 or -1, ARGV[5])
-redis.call('HINCRBY', KEYS[1], 'waiting', -1)
-redis.call('HINCRBY', KEYS[1], 'popped', 1)
+local removed = redis.pcall('LREM', KEYS[3], at * 2 < count and 1 or -1, ARGV[5])
+if type(removed) == 'table' then
+  redis.call('LSET', KEYS[3], at, entry)
+  return removed
+end
+-- The caller must get the entry: nothing may fail from here on. The meta data of an empty list, and
+-- its timer, do no harm.
+redis.pcall('HINCRBY', KEYS[1], 'waiting', -1)
+redis.pcall('HINCRBY', KEYS[1], 'popped', 1)
 if count == 1 then
-  redis.call('HDEL', KEYS[2], ARGV[2])
+  redis.pcall('HDEL', KEYS[2], ARGV[2])
   if generation then
-    redis.call('ZREM', KEYS[4], 'timer:batch:seal:' .. ARGV[1] .. ':' .. generation .. ':' .. ARGV[2])
+    redis.pcall('ZREM', KEYS[4],
+      'timer:batch:seal:' .. ARGV[1] .. ':' .. generation .. ':' .. ARGV[2])
   end
 elseif generation then
-  redis.call('HSET', KEYS[2], ARGV[2],
+  redis.pcall('HSET', KEYS[2], ARGV[2],
     string.format('%s %s %.0f', generation, since, math.max(bytes - #entry, 0)))
 end
 return {'OK', entry, generation or ''}

@@ -35,10 +35,22 @@
 -- is needed, since each command and each formatted number costs about as much as storing five
 -- entries.
 local name, group, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
+-- The commands that take back the writes of this call, the latest last.
+local undo = {}
+local function undo_with(...) undo[#undo + 1] = {...} end
+-- Runs a command. An error ends the call as if it had stored nothing, so that it can be repeated.
+local function run(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  for i = #undo, 1, -1 do redis.call(unpack(undo[i])) end -- bounded: four values each
+  -- Redis 6.2 raises texts only.
+  error(redis.REDIS_VERSION_NUM and reply or reply.err, 0)
+end
+
 local clock, now
 local function read_clock()
   if clock then return end
-  local t = redis.call('TIME')
+  local t = run('TIME')
   clock = t[1] * 1000 + math.floor(t[2] / 1000)
   now = string.format('%.0f', clock)
 end
@@ -84,28 +96,31 @@ local stored_generation = generation
 local used, sealed_entries, job = 0, 0, ''
 local fields, all_free
 local notes, reasons = {}, {}
+-- The generation whose timer ends, since its list is sealed.
+local ended_timer
 
 -- Takes the next job id, for a batch that is sealed now; returns false when none is left. An id
 -- whose sealed list exists already is skipped, since that list belongs to another job.
 local function take_id()
   read_clock()
   if all_free == nil then
-    all_free = ids > 0 and redis.call('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
+    all_free = ids > 0 and run('EXISTS', unpack(KEYS, 8, 7 + ids)) == 0 -- bounded: 502 ids
   end
   repeat
     used = used + 1
     if used > ids then return false end
-  until all_free or redis.call('EXISTS', KEYS[7 + used]) == 0
+  until all_free or run('EXISTS', KEYS[7 + used]) == 0
   job = ARGV[14 + used]
   return true
 end
 
 -- Adds the batch job of the taken id to its lane. Its sealed list is created later in this script.
 local function add_job(entries, size, from, why)
-  fields = fields or redis.call('HMGET', KEYS[1], 'head', 'tail', 'sealed', 'sealed_entries')
+  fields = fields or run('HMGET', KEYS[1], 'head', 'tail', 'sealed', 'sealed_entries')
   local payload = cmsgpack.pack({group = group, entries = entries, bytes = size,
     since = tonumber(from), sealed = clock})
-  redis.call('XADD', KEYS[4], '*', 'j', fields[1] .. job .. fields[2] .. payload)
+  local entry = run('XADD', KEYS[4], '*', 'j', fields[1] .. job .. fields[2] .. payload)
+  undo_with('XDEL', KEYS[4], entry)
   notes[#notes + 1] = job
   notes[#notes + 1] = string.format('1 %d %.0f %s %s %s:%s', entries, size, from, now, name, group)
   sealed_entries = sealed_entries + entries
@@ -115,8 +130,9 @@ end
 local function seal(why)
   if not take_id() then return false end
   add_job(count, bytes, since or now, why)
-  redis.call('RENAMENX', KEYS[3], KEYS[7 + used])
-  if stored_generation then redis.call('ZREM', KEYS[5], timer(stored_generation)) end
+  run('RENAMENX', KEYS[3], KEYS[7 + used])
+  undo_with('RENAMENX', KEYS[7 + used], KEYS[3])
+  ended_timer = stored_generation or ended_timer
   count, bytes, generation, stored_generation = 0, 0, nil, nil
   return true
 end
@@ -143,7 +159,8 @@ while at <= last do
   if whole then
     if not take_id() then break end
     add_job(till - at, size, now, full)
-    redis.call(ARGV[10], KEYS[7 + used], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
+    undo_with('UNLINK', KEYS[7 + used])
+    run(ARGV[10], KEYS[7 + used], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
     at, batches = till, batches + 1
   elseif till > at then
     if not generation then
@@ -151,7 +168,12 @@ while at <= last do
       generation = string.format('%.0f', math.max(clock, tonumber(about[3] or 0) + 1))
       about[3], since = generation, now
     end
-    redis.call(ARGV[10], KEYS[3], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
+    run(ARGV[10], KEYS[3], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
+    if ARGV[10] == 'RPUSH' then
+      undo_with('LTRIM', KEYS[3], 0, at - till - 1)
+    else
+      undo_with('LTRIM', KEYS[3], till - at, -1)
+    end
     count, bytes, at = count + till - at, size, till
   end
   if full and not whole then
@@ -165,7 +187,6 @@ if ARGV[11] ~= '' then
   if count > 0 and (why == 'flush' or ARGV[11] == generation) and seal(why) then
     batches = batches + 1
   end
-  if ARGV[11] ~= 'any' then redis.call('ZREM', KEYS[5], timer(ARGV[11])) end
 end
 
 local changes = {}
@@ -174,31 +195,42 @@ local function set(field, value)
   changes[#changes + 1] = value
 end
 local function add(field, known, more) set(field, (tonumber(known) or 0) + more) end
+local first_due
 if generation and stored > 0 then
-  redis.call('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
+  run('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
+  if meta then undo_with('HSET', KEYS[2], group, meta) else undo_with('HDEL', KEYS[2], group) end
   if not stored_generation then
     set('generation', generation)
     if ARGV[5] ~= '' then
       local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
-      redis.call('ZADD', KEYS[5], due, member)
-      if redis.call('ZRANGE', KEYS[5], 0, 0)[1] == member then
-        redis.call('PUBLISH', ARGV[12], 'due')
-      end
+      run('ZADD', KEYS[5], due, member)
+      undo_with('ZREM', KEYS[5], member)
+      first_due = run('ZRANGE', KEYS[5], 0, 0)[1] == member
     end
   end
 elseif meta and not generation then
-  redis.call('HDEL', KEYS[2], group)
+  run('HDEL', KEYS[2], group)
+  undo_with('HSET', KEYS[2], group, meta)
 end
 if stored > 0 then
   add('waiting', about[2], stored)
   add('pushed', about[4], stored)
-  if ARGV[9] ~= '' then redis.call('SET', KEYS[7], stored, 'PX', ARGV[9]) end
 end
 if batches > 0 then
-  redis.call('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
+  undo_with('HDEL', KEYS[6], unpack(ARGV, 15, 14 + used)) -- bounded: the job ids
+  run('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
   add('sealed', fields[3], batches)
   add('sealed_entries', fields[4], sealed_entries)
 end
-if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
-for why, times in pairs(reasons) do redis.call('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
+if stored > 0 and ARGV[9] ~= '' then
+  undo_with('DEL', KEYS[7])
+  run('SET', KEYS[7], stored, 'PX', ARGV[9])
+end
+if #changes > 0 then run('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
+-- All is stored. A timer without its list does nothing when it is due, hints may be lost, and these
+-- counters are only shown.
+if ended_timer then redis.pcall('ZREM', KEYS[5], timer(ended_timer)) end
+if ARGV[11] ~= '' and ARGV[11] ~= 'any' then redis.pcall('ZREM', KEYS[5], timer(ARGV[11])) end
+if first_due then redis.pcall('PUBLISH', ARGV[12], 'due') end
+for why, times in pairs(reasons) do redis.pcall('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
 return {verdict, stored, batches, job}

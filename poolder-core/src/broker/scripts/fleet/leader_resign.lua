@@ -6,5 +6,5 @@
 local holder = string.match(redis.call('GET', KEYS[1]) or '', '^%d+ (.+)$')
 if holder ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[2], 'lease')
+redis.pcall('PUBLISH', ARGV[2], 'lease')
 return 1

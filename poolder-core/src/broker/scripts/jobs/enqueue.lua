@@ -13,6 +13,7 @@
 --      7 control channel
 -- Returns {"ready", id of the new entry}, {"due", due time in ms}, or {"again", entry id or due
 --   time of the job that was stored before}
+-- A call that failed can be repeated: it finds the receipt or the waiting job, or nothing was stored.
 local window = ARGV[6]
 if window ~= '' then
   local receipt = redis.call('GET', KEYS[4])
@@ -29,17 +30,30 @@ if due and due > now then
   -- A job of this id that waits already stays as it is.
   if redis.call('HSETNX', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3]) == 0 then
     local waits = redis.call('ZSCORE', KEYS[2], ARGV[1])
-    if waits then return {'again', waits} end
+    if waits then
+      -- An earlier call may have failed before it wrote its receipt.
+      if window ~= '' then redis.call('SET', KEYS[4], waits, 'PX', window) end
+      return {'again', waits}
+    end
     -- A body that has no due time is a remnant: no job waits under this id. The new job replaces
     -- it.
     redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3])
   end
   redis.call('ZADD', KEYS[2], where, ARGV[1])
+  if window ~= '' then redis.call('SET', KEYS[4], where, 'PX', window) end
+  -- Hints may be lost.
   if redis.call('ZRANGE', KEYS[2], 0, 0)[1] == ARGV[1] then
-    redis.call('PUBLISH', ARGV[7], 'due')
+    redis.pcall('PUBLISH', ARGV[7], 'due')
   end
 else
   kind, where = 'ready', redis.call('XADD', KEYS[1], '*', 'j', ARGV[3])
+  if window ~= '' then
+    local kept = redis.pcall('SET', KEYS[4], where, 'PX', window)
+    -- Without a receipt a repeated call would store a second job.
+    if kept.err then
+      redis.call('XDEL', KEYS[1], where)
+      return kept
+    end
+  end
 end
-if window ~= '' then redis.call('SET', KEYS[4], where, 'PX', window) end
 return {kind, where}

@@ -1,6 +1,8 @@
 -- settle.lua: settles claimed jobs one by one. Each job that the owner still holds is changed by
 --   the operations of its settlement, and then leaves its lane. The destination is written before
---   the source is removed, so that an error in between leaves the job in its lane, still claimed.
+--   the source is removed. An error in between leaves the job in its lane, still claimed, and takes
+--   back what was added to a lane or to `due`. Among the dead, a repeated settlement replaces the
+--   record. Counters are raised once, when the job can no longer be settled again.
 --   This file has what the operations share. The files that `scripts.rs` lists behind it are parts
 --   of the same script: settle_ops.lua has the operations of every job, the files of the features
 --   add theirs to the same table, and settle_each.lua applies them.
@@ -31,6 +33,11 @@
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body
+-- Entries that the settlement has added to a lane, their lane, and the id under which it has added
+-- the job to `due`: an error takes them back.
+local added, added_to, waits
+-- Counters that are raised when the entry is removed: hash, name and number in turn.
+local counts = {}
 
 local clock
 local function now()
@@ -49,21 +56,29 @@ local function add(hash, name, times)
   end
 end
 
+local function count(hash, name, times)
+  counts[#counts + 1] = hash
+  counts[#counts + 1] = name
+  counts[#counts + 1] = times
+end
+
 -- Number of dead jobs, once it is known.
 local dead
 
 -- Adds a job to the dead, and drops the oldest one when there are too many. The set is read first,
--- so that a key of a wrong type does not leave a record without a time.
+-- so that a key of a wrong type does not leave a record without a time. The time of a dropped job
+-- goes last: without it, no call would find the rest of the job.
 local function bury(id, record)
   dead = dead or redis.call('ZCARD', KEYS[4])
   local time = string.format('%.0f', now())
   redis.call('HSET', KEYS[5], id, record)
   dead = dead + redis.call('ZADD', KEYS[4], time, id)
   if dead > tonumber(ARGV[2]) then
-    local oldest = redis.call('ZPOPMIN', KEYS[4])[1]
-    dead = dead - 1
-    redis.call('HDEL', KEYS[5], oldest)
-    add(KEYS[6], 'dead_dropped', 1)
+    local oldest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
     if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end
+    redis.call('HDEL', KEYS[5], oldest)
+    redis.call('ZREM', KEYS[4], oldest)
+    dead = dead - 1
+    add(KEYS[6], 'dead_dropped', 1)
   end
 end

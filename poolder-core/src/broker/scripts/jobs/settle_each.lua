@@ -28,12 +28,24 @@ end
 -- `due`.
 local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
 local settled = ''
+
+-- Takes back what a settlement that has failed added to a lane or to `due`, since the repeated
+-- settlement adds it again.
+local function take_back()
+  if added then redis.call('XDEL', added_to, unpack(added)) end -- bounded: 101 ids
+  if waits then
+    redis.call('ZREM', KEYS[2], waits)
+    redis.pcall('HDEL', KEYS[3], waits)
+  end
+end
+
 for n = 6, #ARGV do
   local row, at, counter, count, count_if_cancelled, plain, envelope = ARGV[n]
   at, entry, job, counter, count, count_if_cancelled, plain, envelope = unpack_values(row, 7, 0)
   local stored = held(plain)
   if stored then
     body = envelope or stored
+    added, waits = nil, nil
     local cancelled = has_cancellations and redis.call('ZSCORE', KEYS[12], job)
     if cancelled and count_if_cancelled then
       for _ = 1, count do at = unpack_values(row, 6, at) end
@@ -42,16 +54,30 @@ for n = 6, #ARGV do
     for _ = 1, count do
       local name, a, b, c, d, e
       at, name, a, b, c, d, e = unpack_values(row, 6, at)
-      ops[name](a, b, c, d, e)
+      local done, failure = pcall(ops[name], a, b, c, d, e)
+      if not done then
+        take_back()
+        error(failure, 0)
+      end
     end
-    if cancelled then redis.call('ZREM', KEYS[12], job) end
-    redis.call('XACK', KEYS[1], 'workers', entry)
-    redis.call('XDEL', KEYS[1], entry)
+    local removed = redis.pcall('XDEL', KEYS[1], entry)
+    if type(removed) == 'table' then
+      take_back()
+      return removed
+    end
+    -- The job is settled: nothing may fail from here on. A claim without an entry is acknowledged
+    -- by ack_missing.lua, and cancellations end by themselves.
+    redis.pcall('XACK', KEYS[1], 'workers', entry)
+    if cancelled then redis.pcall('ZREM', KEYS[12], job) end
     add(KEYS[6], counter, 1)
+    if #counts > 0 then
+      for i = 1, #counts, 3 do add(counts[i], counts[i + 1], counts[i + 2]) end
+      counts = {}
+    end
     settled = settled .. '1'
   else
     settled = settled .. '0'
   end
 end
-if first_due_changed then redis.call('PUBLISH', ARGV[3], 'due') end
+if first_due_changed then redis.pcall('PUBLISH', ARGV[3], 'due') end
 return settled

@@ -19,8 +19,8 @@ end
 
 local ops = {
   to_lane = function(head)
-    return redis.call('XADD', KEYS[7 + string.byte(head, 1)], '*', 'j', body, 'c',
-      string.sub(head, 4))
+    added_to = KEYS[7 + string.byte(head, 1)]
+    added = {redis.call('XADD', added_to, '*', 'j', body, 'c', string.sub(head, 4))}
   end,
 
   to_due = function(head, delay)
@@ -31,11 +31,11 @@ local ops = {
       id = string.sub(redis.sha1hex(job .. entry), 1, 16)
       redis.call('ZADD', KEYS[2], due, id)
     end
-    -- A time without a body, as an error leaves it here, is dropped by promote.lua.
+    waits = id
     redis.call('HSET', KEYS[3], id, head .. body)
     -- Byte 5 of the head, behind the lane, the length and the array header of the counters, is 0
     -- only if no attempt has failed.
-    if string.byte(head, 5) ~= 0 then add(KEYS[6], 'retrying', 1) end
+    if string.byte(head, 5) ~= 0 then count(KEYS[6], 'retrying', 1) end
     first_due_changed = first_due_changed or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == id
   end,
 
@@ -45,6 +45,7 @@ local ops = {
 
   keep_completion = function(record, completion, ms)
     keep(record, completion, ms)
-    redis.call('PUBLISH', KEYS[record], 'end')
+    -- Hints may be lost.
+    redis.pcall('PUBLISH', KEYS[record], 'end')
   end,
 }

@@ -9,7 +9,8 @@
 --   that are due}
 -- A member of `due` that has a body is a job. A member without a body that is longer than a job id
 -- (16 bytes) is a timer. It stays: the caller runs the script of that timer, which also removes it.
--- A shorter member without a body is a remnant, and is removed.
+-- A shorter member without a body is a remnant, and is removed. A job is first added to its lane. If
+-- its body cannot be removed then, the entry is taken back, so that no job is in both places.
 local now = tonumber(ARGV[2])
 if not now then
   local t = redis.call('TIME')
@@ -25,29 +26,43 @@ local function head(body)
   return KEYS[3 + lane], from, from > 5 and string.byte(body, 5) or 0
 end
 
-local moved, bytes, retried, timers = 0, 0, 0, {}
+-- An error ends the call; the jobs before it are moved and counted.
+local moved, bytes, retried, timers, failure = 0, 0, 0, {}, nil
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
 for _, id in ipairs(ids) do
-  local body = redis.call('HGET', KEYS[2], id)
+  local body = redis.pcall('HGET', KEYS[2], id)
+  if type(body) == 'table' then
+    failure = body
+    break
+  end
   if body then
     bytes = bytes + #body
     if moved > 0 and bytes > 1048576 then break end
     local lane, from, failed = head(body)
     local envelope = string.sub(body, from)
+    local added
     if from > 5 then
-      redis.call('XADD', lane, '*', 'j', envelope, 'c', string.sub(body, 4, from - 1))
+      added = redis.pcall('XADD', lane, '*', 'j', envelope, 'c', string.sub(body, 4, from - 1))
     else
-      redis.call('XADD', lane, '*', 'j', envelope)
+      added = redis.pcall('XADD', lane, '*', 'j', envelope)
     end
-    redis.call('HDEL', KEYS[2], id)
+    failure = type(added) == 'table' and added
+    local gone = failure or redis.pcall('HDEL', KEYS[2], id)
+    if not failure and type(gone) == 'table' then
+      redis.call('XDEL', lane, added)
+      failure = gone
+    end
+    if failure then break end
     moved = moved + 1
     if failed ~= 0 then retried = retried + 1 end
   end
-  if body or #id <= 16 then redis.call('ZREM', KEYS[1], id) else timers[#timers + 1] = id end
+  -- The time of a promoted job becomes a remnant if it cannot be removed.
+  if body or #id <= 16 then redis.pcall('ZREM', KEYS[1], id) else timers[#timers + 1] = id end
 end
 -- A counter that is not a number starts again: a counting error must not stop the promotion.
 if retried > 0 and type(redis.pcall('HINCRBY', KEYS[8], 'retrying', -retried)) == 'table' then
   redis.pcall('HDEL', KEYS[8], 'retrying')
 end
+if failure then return failure end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {moved, tonumber(first[2] or -1), now, timers}

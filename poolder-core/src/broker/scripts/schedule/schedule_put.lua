@@ -21,16 +21,18 @@ if not state then
 end
 if ARGV[5] ~= '' and (not state or tonumber(ARGV[5]) > tonumber(last)) then last = ARGV[5] end
 -- Revisions are never used twice, not even for a schedule that was removed and stored again: the
--- field "" counts them for all schedules.
-revision = redis.call('HINCRBY', KEYS[2], '', 1)
+-- field "" counts them for all schedules. The revision goes last, so that a call that failed can be
+-- repeated.
+revision = (tonumber(redis.call('HGET', KEYS[2], '') or 0) or 0) + 1
 redis.call('HSET', KEYS[1], name, ARGV[3])
-redis.call('HSET', KEYS[2], name, string.format('%.0f', revision) .. ' ' .. last .. rest)
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], name)
 else
   redis.call('ZADD', KEYS[3], ARGV[4], name)
-  if redis.call('ZRANGE', KEYS[3], 0, 0)[1] == name then
-    redis.call('PUBLISH', ARGV[7], 'tick')
-  end
 end
+local counted = string.format('%.0f', revision)
+redis.call('HSET', KEYS[2], '', counted, name, counted .. ' ' .. last .. rest)
+-- Hints may be lost.
+local first = redis.pcall('ZRANGE', KEYS[3], 0, 0)
+if first[1] == name then redis.pcall('PUBLISH', ARGV[7], 'tick') end
 return {'ok', revision}

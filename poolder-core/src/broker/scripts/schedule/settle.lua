@@ -21,8 +21,16 @@ if string.find(ARGV[5], 'schedule', 1, true) then
     end
     local envelope = string.sub(successor, 2)
     local added = redis.pcall('XADD', KEYS[7 + lane], '*', 'j', envelope)
+    -- The next tick finds that the running job has ended, and starts the queued one.
     if type(added) ~= 'string' then return end
-    redis.call('HSET', running, name, string.sub(envelope, 3, 18) .. string.char(lane) .. added)
-    redis.call('HDEL', queued, name)
+    local gone = redis.pcall('HDEL', queued, name)
+    local noted = type(gone) == 'number' and redis.pcall('HSET', running, name,
+      string.sub(envelope, 3, 18) .. string.char(lane) .. added)
+    if type(noted) ~= 'number' then
+      -- The job waits on: otherwise it would be started again.
+      redis.call('HSET', queued, name, successor)
+      redis.call('XDEL', KEYS[7 + lane], added)
+      error('the running job of the schedule cannot be noted')
+    end
   end
 end

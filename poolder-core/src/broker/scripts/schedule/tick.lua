@@ -44,8 +44,17 @@ local function under_way(name)
   return false
 end
 
+-- The commands that take back the ticks of the current schedule, the latest last. Otherwise the
+-- repeated call would publish them again.
+local undo = {}
+
+local function keep_queued(name, before)
+  undo[#undo + 1] = before and {'HSET', KEYS[4], name, before} or {'HDEL', KEYS[4], name}
+end
+
 local function start(name, lane, body, exclusive)
   local entry = redis.call('XADD', KEYS[6 + lane], '*', 'j', body)
+  undo[#undo + 1] = {'XDEL', KEYS[6 + lane], entry}
   if exclusive then
     redis.call('HSET', KEYS[3], name, string.sub(body, 3, 18) .. string.char(lane) .. entry)
   end
@@ -55,55 +64,66 @@ local function id_of(body)
   return string.format(string.rep('%02x', 16), string.byte(body, 3, 18))
 end
 
-local reply = {now}
-local i = 1
-while i <= #ARGV do
+-- Publishes the ticks of the schedule at ARGV[i]. Returns the number of jobs, or -1.
+local function publish(i)
   local name, last, overlap = ARGV[i], ARGV[i + 3], ARGV[i + 6]
   local lane, jobs = tonumber(ARGV[i + 7]), tonumber(ARGV[i + 8])
   local state = redis.call('HGET', KEYS[1], name) or ''
   local revision, before, runs, missed, ran, job =
     string.match(state, '^(%d+) (%-?%d+) (%d+) (%d+) (%d+) (%S+)$')
-  if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then
-    reply[#reply + 1] = -1
-  else
-    missed = missed + ARGV[i + 5]
-    local enqueued = 0
-    for at = i + 9, i + 8 + jobs do
-      local body = ARGV[at]
-      local exclusive = overlap ~= 'allow'
-      if exclusive and under_way(name) then
-        local waits = redis.call('HEXISTS', KEYS[4], name) == 1
-        if overlap == 'queue' then
-          -- The newest job waits; a job that waited before is dropped.
-          redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
-          if waits then missed = missed + 1 else enqueued = enqueued + 1 end
-          job = id_of(body)
-        else
-          missed = missed + 1
-        end
-      else
-        -- The end of the earlier job was not reported here, so its queued successor starts first.
-        local waiting = exclusive and redis.call('HGET', KEYS[4], name)
-        if waiting then
-          start(name, string.byte(waiting, 1), string.sub(waiting, 2), true)
-          redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
-        else
-          start(name, lane, body, exclusive)
-        end
-        enqueued = enqueued + 1
+  if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then return -1 end
+  missed = missed + ARGV[i + 5]
+  local enqueued = 0
+  for at = i + 9, i + 8 + jobs do
+    local body = ARGV[at]
+    local exclusive = overlap ~= 'allow'
+    if exclusive and under_way(name) then
+      if overlap == 'queue' then
+        -- The newest job waits; a job that waited before is dropped.
+        local waits = redis.call('HGET', KEYS[4], name)
+        keep_queued(name, waits)
+        redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
+        if waits then missed = missed + 1 else enqueued = enqueued + 1 end
         job = id_of(body)
+      else
+        missed = missed + 1
       end
-    end
-    if enqueued > 0 then ran = now end
-    redis.call('HSET', KEYS[1], name, table.concat({revision, last,
-      string.format('%.0f', runs + enqueued), string.format('%.0f', missed), ran, job}, ' '))
-    if ARGV[i + 4] == '' then
-      redis.call('ZREM', KEYS[2], name)
     else
-      redis.call('ZADD', KEYS[2], ARGV[i + 4], name)
+      -- The end of the earlier job was not reported here, so its queued successor starts first.
+      local waiting = exclusive and redis.call('HGET', KEYS[4], name)
+      if waiting then
+        start(name, string.byte(waiting, 1), string.sub(waiting, 2), true)
+        keep_queued(name, waiting)
+        redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
+      else
+        start(name, lane, body, exclusive)
+      end
+      enqueued = enqueued + 1
+      job = id_of(body)
     end
-    reply[#reply + 1] = enqueued
   end
-  i = i + 9 + jobs
+  if enqueued > 0 then ran = now end
+  redis.call('HSET', KEYS[1], name, table.concat({revision, last,
+    string.format('%.0f', runs + enqueued), string.format('%.0f', missed), ran, job}, ' '))
+  -- A schedule whose next time cannot be set stays due: the next call sets it.
+  if ARGV[i + 4] == '' then
+    redis.pcall('ZREM', KEYS[2], name)
+  else
+    redis.pcall('ZADD', KEYS[2], ARGV[i + 4], name)
+  end
+  return enqueued
+end
+
+local reply = {now}
+local i = 1
+while i <= #ARGV do
+  undo = {}
+  local done, published = pcall(publish, i)
+  if not done then
+    for at = #undo, 1, -1 do redis.call(unpack(undo[at])) end -- bounded: four values each
+    error(published, 0)
+  end
+  reply[#reply + 1] = published
+  i = i + 9 + tonumber(ARGV[i + 8])
 end
 return reply

@@ -1,0 +1,115 @@
+//! Commands of operators: cancel, reschedule, remove, revive and pause.
+
+use std::time::Duration;
+
+use poolder::Timestamp;
+use poolder_core::broker::When;
+use poolder_core::{Handle, Lane};
+
+use super::inject::Tolerated;
+use super::jobs::{bury, retry, settlement};
+use super::{Lab, envelope, id_of, lane_key, partition};
+
+pub(super) const SCRIPTS: &[&str] =
+    &["admin/cancel", "admin/pause", "admin/reschedule", "admin/revive", "admin/remove"];
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The option of a job whose completion record is kept for an hour.
+const KEPT: &[u8] = b"\x81\xa1e\xce\x00\x36\xee\x80";
+
+/// After a job was removed, no error may hide this from the caller: a record is missing then, or a
+/// time without a body stays, which promotion and pruning remove.
+const REMOVED: Tolerated<'_> =
+    Tolerated { survived: &["batch:dropped", "result:", "due", "dead"], repeated: &[] };
+
+/// A place of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Lane,
+    Due,
+    Retrying,
+    Running,
+    Dead,
+}
+
+fn handle() -> Handle {
+    Handle::new(partition().queue, id_of(1))
+}
+
+impl Lab {
+    /// Stores a job, which is a batch job, at a place.
+    async fn place(&mut self, at: At) {
+        self.reset();
+        let job = envelope(1, "k", KEPT);
+        match at {
+            At::Lane => self.set("XADD", &lane_key(Lane::Normal), &[b"*", b"j", &job]),
+            At::Due => self.enqueue(1, When::In(HOUR), None).await,
+            At::Running | At::Retrying | At::Dead => {
+                let claim = self.claim_one(&job).await;
+                match at {
+                    At::Retrying => self.settle(&[settlement(&claim, retry(&claim))]).await,
+                    At::Dead => self.settle(&[settlement(&claim, bury(&claim))]).await,
+                    _ => {}
+                }
+            }
+        }
+        if at != At::Dead {
+            self.set("ZADD", "cancelled", &[b"1", id_of(2).as_bytes()]);
+        }
+        self.set("HSET", "batch:index", &[id_of(1).as_bytes(), b"1 1 1 1 1 limit:rows"]);
+        self.set("RPUSH", &format!("batch:sealed:{}", id_of(1)), &[b"an entry"]);
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
+    let mut lab = Lab::start();
+    for at in [At::Lane, At::Due, At::Retrying, At::Running] {
+        lab.place(at).await;
+        let fault = lab.snapshot();
+        lab.broker().cancel(&handle()).await.unwrap();
+        lab.inject_but("admin/cancel", &format!("{at:?}"), fault, REMOVED);
+    }
+    for at in [At::Lane, At::Due, At::Retrying, At::Dead] {
+        lab.place(at).await;
+        let fault = lab.snapshot();
+        lab.broker().delete(&handle()).await.unwrap();
+        lab.inject_but("admin/remove", &format!("{at:?}"), fault, REMOVED);
+    }
+    for at in [At::Lane, At::Due, At::Retrying] {
+        lab.place(at).await;
+        let fault = lab.snapshot();
+        let later = Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+        lab.broker().reschedule(&handle(), Some(later)).await.unwrap();
+        lab.inject("admin/reschedule", &format!("{at:?}"), fault);
+    }
+    // A job that was retried, and is back in its lane.
+    lab.place(At::Retrying).await;
+    let later = Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+    lab.broker().promote_as_of(&partition(), Some(later)).await.unwrap();
+    let fault = lab.snapshot();
+    lab.broker().reschedule(&handle(), Some(later)).await.unwrap();
+    lab.inject("admin/reschedule", "retried, in its lane", fault);
+
+    lab.place(At::Dead).await;
+    let fault = lab.snapshot();
+    lab.broker().revive(&handle()).await.unwrap();
+    lab.inject("admin/revive", "one job", fault);
+
+    for paused in [false, true] {
+        lab.reset();
+        if paused {
+            lab.broker().pause(&partition()).await.unwrap();
+        }
+        let fault = lab.snapshot();
+        if paused {
+            lab.broker().resume(&partition()).await.unwrap();
+        } else {
+            lab.broker().pause(&partition()).await.unwrap();
+        }
+        // The number of commands may be raised twice.
+        let but = Tolerated { repeated: &["meta"], ..Tolerated::default() };
+        lab.inject_but("admin/pause", &format!("paused: {paused}"), fault, but);
+    }
+    lab.finish(SCRIPTS);
+}

@@ -1,0 +1,264 @@
+//! Storing, settling, completing and promoting jobs.
+
+use std::time::Duration;
+
+use poolder_core::broker::{
+    ClaimConnection, DeadLimits, Durability, Effect, PreparedJob, Settled, Settlement, When,
+};
+use poolder_core::policy::decide::{Return, Transition, Wait};
+use poolder_core::{Claim, Envelope, Lane};
+
+use super::inject::Tolerated;
+use super::{Lab, envelope, failed, id_of, lane_key, node, partition};
+
+pub(super) const SCRIPTS: &[&str] = &[
+    "jobs/enqueue",
+    "jobs/complete",
+    "jobs/settle",
+    "jobs/ack_missing",
+    "maintenance/promote",
+    "maintenance/consumer_remove",
+];
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The option of a job whose completion record is kept for an hour.
+const KEPT: &[u8] = b"\x81\xa1e\xce\x00\x36\xee\x80";
+/// The option of a job of the schedule `nightly`, which allows one job at a time.
+const NIGHTLY: &[u8] = b"\x81\xa1s\x83\xa1n\xa7nightly\xa1t\x01\xa1a\xc3";
+const NO_OPTIONS: &[u8] = b"\x80";
+const BATCH: &str = "poolder.batch/rows";
+
+impl Lab {
+    pub(super) async fn enqueue(&self, number: u8, when: When, idempotent: Option<Duration>) {
+        let envelope = Envelope::parse(envelope(number, "k", NO_OPTIONS)).unwrap();
+        let durability = Durability::default();
+        let (partition, lane) = (partition(), Lane::Normal);
+        let new = PreparedJob { partition, lane, when, envelope, idempotent, durability };
+        self.broker().enqueue(&new).await.unwrap();
+    }
+
+    /// Adds jobs to a lane and claims them.
+    pub(super) async fn claim(
+        &mut self,
+        lane: Lane,
+        jobs: &[Vec<u8>],
+    ) -> (Vec<Claim>, ClaimConnection) {
+        for job in jobs {
+            self.set("XADD", &lane_key(lane), &[b"*", b"j", job]);
+        }
+        let mut connection = self.space.connection("q", "me").await;
+        let claimed = connection.exchange(&[], Some((lane, jobs.len())), true).await.unwrap();
+        let claimed = claimed.claimed.unwrap().jobs;
+        assert_eq!(claimed.len(), jobs.len());
+        (claimed, connection)
+    }
+
+    pub(super) async fn claim_one(&mut self, job: &[u8]) -> Claim {
+        self.claim(Lane::Normal, &[job.to_vec()]).await.0.remove(0)
+    }
+
+    /// Adds a batch job with a list of three entries, and claims it.
+    async fn claim_batch(&mut self) -> Claim {
+        let id = id_of(1);
+        let list = format!("batch:sealed:{id}");
+        self.set("RPUSH", &list, &[b"entry 1", b"entry 2", b"entry 3"]);
+        self.set("HSET", "batch:index", &[id.as_bytes(), b"1 3 30 1 1 limit:rows"]);
+        self.set("HSET", "batch:about:rows", &[b"waiting", b"10"]);
+        self.claim_one(&envelope(1, BATCH, NO_OPTIONS)).await
+    }
+
+    pub(super) async fn settle(&self, settlements: &[Settlement]) {
+        let limits = DeadLimits { count: 2, ..DeadLimits::default() };
+        let settled = self.broker().settle(&partition(), limits, settlements).await;
+        assert!(settled.iter().all(|one| matches!(one, Settled::Applied)), "{settled:?}");
+    }
+
+    /// Settles a claim with an error at each command.
+    async fn settled(&mut self, case: &str, settlement: Settlement) {
+        // A cancellation of a job that is gone ends by itself.
+        let but = Tolerated { survived: &["cancelled"], ..Tolerated::default() };
+        self.settled_but(case, but, settlement).await;
+    }
+
+    async fn settled_but(&mut self, case: &str, but: Tolerated<'_>, settlement: Settlement) {
+        let fault = self.snapshot();
+        self.settle(&[settlement]).await;
+        self.inject_but("jobs/settle", case, fault, but);
+    }
+}
+
+pub(super) fn settlement(claim: &Claim, transition: Transition) -> Settlement {
+    Settlement::new(claim.clone(), node(), None, transition)
+}
+
+pub(super) fn retry(claim: &Claim) -> Transition {
+    Transition::Later { delay: HOUR, counters: failed(&claim.counters), why: Wait::Retry }
+}
+
+pub(super) fn release(claim: &Claim) -> Transition {
+    let counters = claim.counters.clone();
+    Transition::Ready { lane: Lane::Front, counters, why: Return::Release }
+}
+
+pub(super) fn bury(claim: &Claim) -> Transition {
+    Transition::Bury { counters: failed(&claim.counters) }
+}
+
+/// Checks the settlements of a job that is alone.
+async fn settlements(lab: &mut Lab) {
+    for options in [NO_OPTIONS, KEPT] {
+        for (case, transition) in
+            [("retry", retry as fn(&Claim) -> Transition), ("release", release), ("burial", bury)]
+        {
+            for cancelled in [false, true] {
+                lab.reset();
+                let claim = lab.claim_one(&envelope(1, "k", options)).await;
+                if cancelled {
+                    lab.set("ZADD", "cancelled", &[b"1", id_of(1).as_bytes()]);
+                }
+                let case = format!("{case}, {options:?}, cancelled: {cancelled}");
+                lab.settled(&case, settlement(&claim, transition(&claim))).await;
+            }
+        }
+        lab.reset();
+        let claim = lab.claim_one(&envelope(1, "k", options)).await;
+        lab.settled("result", settlement(&claim, Transition::CompleteWith(b"7".to_vec()))).await;
+    }
+    // A job of the same id waits.
+    lab.reset();
+    let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;
+    lab.enqueue(1, When::In(HOUR * 2), None).await;
+    lab.settled("retry beside a job of its id", settlement(&claim, retry(&claim))).await;
+    // The dead are full: the oldest one is dropped, with its list.
+    lab.reset();
+    for number in [1, 2, 3] {
+        let claim = lab.claim_one(&envelope(number, "k", NO_OPTIONS)).await;
+        if number == 1 {
+            lab.set("HSET", "batch:index", &[id_of(1).as_bytes(), b"0 rows"]);
+            lab.set("RPUSH", &format!("batch:sealed:{}", id_of(1)), &[b"entry"]);
+        }
+        if number < 3 {
+            lab.settle(&[settlement(&claim, bury(&claim))]).await;
+            // Otherwise two jobs may die in the same ms.
+            lab.set("ZADD", "dead", &[&[b'0' + number], id_of(number).as_bytes()]);
+        } else {
+            lab.settled("burial among many", settlement(&claim, bury(&claim))).await;
+        }
+    }
+    lab.reset();
+    let jobs = [1, 2, 3].map(|number| envelope(number, "k", KEPT));
+    let (claims, _connection) = lab.claim(Lane::Normal, &jobs).await;
+    let ends = [retry(&claims[0]), release(&claims[1]), bury(&claims[2])];
+    let fault = lab.snapshot();
+    let all: Vec<_> = claims.iter().zip(ends).map(|(claim, end)| settlement(claim, end)).collect();
+    lab.settle(&all).await;
+    lab.inject("jobs/settle", "three in one call", fault);
+}
+
+#[tokio::test]
+async fn an_error_in_a_script_leaves_each_job_in_a_place() {
+    let mut lab = Lab::start();
+    for (case, when, idempotent) in [
+        ("later", When::In(HOUR), None),
+        ("later with a receipt", When::In(HOUR), Some(HOUR)),
+        ("now with a receipt", When::Now, Some(HOUR)),
+    ] {
+        lab.reset();
+        let fault = lab.snapshot();
+        lab.enqueue(1, when, idempotent).await;
+        lab.inject("jobs/enqueue", case, fault);
+    }
+    settlements(&mut lab).await;
+
+    for older in [false, true] {
+        lab.reset();
+        let first = u8::from(!older);
+        let jobs: Vec<_> = (first..3).map(|number| envelope(number, "k", NO_OPTIONS)).collect();
+        let (mut claims, connection) = lab.claim(Lane::Normal, &jobs).await;
+        if older {
+            claims.remove(0);
+        }
+        let history = connection.history();
+        let complete =
+            |claim: Claim| Settlement::new(claim, node(), history.clone(), Transition::Complete);
+        let all: Vec<_> = claims.into_iter().map(complete).collect();
+        let fault = lab.snapshot();
+        lab.settle(&all).await;
+        lab.inject("jobs/complete", "two jobs", fault);
+    }
+
+    lab.reset();
+    let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;
+    lab.set("XDEL", &lane_key(Lane::Normal), &[claim.entry.as_bytes()]);
+    let fault = lab.snapshot();
+    lab.broker().held_by(&partition(), Lane::Normal, "me").await.unwrap();
+    lab.inject("jobs/ack_missing", "one claim", fault);
+
+    lab.reset();
+    let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;
+    lab.settle(&[settlement(&claim, retry(&claim))]).await;
+    lab.enqueue(2, When::In(HOUR), None).await;
+    lab.set("ZADD", "due", &[b"5", b"remnant"]);
+    let fault = lab.snapshot();
+    let later = poolder::Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+    lab.broker().promote_as_of(&partition(), Some(later)).await.unwrap();
+    // The next promotion removes a time without a body.
+    let but = Tolerated { survived: &["due"], ..Tolerated::default() };
+    lab.inject_but("maintenance/promote", "a new job and a retried one", fault, but);
+
+    lab.reset();
+    let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;
+    lab.settle(&[settlement(&claim, Transition::Complete)]).await;
+    let fault = lab.snapshot();
+    lab.broker().remove_consumer(&partition(), Lane::Normal, "me").await.unwrap();
+    lab.inject("maintenance/consumer_remove", "an idle consumer", fault);
+    lab.finish(SCRIPTS);
+}
+
+#[tokio::test]
+async fn an_error_in_the_settlement_of_a_batch_or_a_schedule_is_mended_as_well() {
+    let mut lab = Lab::start();
+    for (case, transition) in [
+        ("completion", (|_| Transition::Complete) as fn(&Claim) -> Transition),
+        ("cancel", |_| Transition::Cancel("why".into())),
+        ("burial", bury),
+        ("retry", retry),
+    ] {
+        for cancelled in [false, true] {
+            lab.reset();
+            let claim = lab.claim_batch().await;
+            if cancelled {
+                lab.set("ZADD", "cancelled", &[b"1", id_of(1).as_bytes()]);
+            }
+            let case = format!("{case} of a batch, cancelled: {cancelled}");
+            lab.settled(&case, settlement(&claim, transition(&claim))).await;
+        }
+    }
+    lab.reset();
+    let claim = lab.claim_batch().await;
+    for (part, entry) in [("kept", b"entry 1".to_vec()), ("buried", b"entry 2".to_vec())] {
+        lab.broker().set_aside(&partition(), id_of(1), part, &[entry]).await.unwrap();
+    }
+    let failure = poolder::Failure::new(poolder::Cause::Error, "no");
+    let bury_part = Effect::BuryEntries { part: "buried".into(), id: id_of(9), failure };
+    let parts = settlement(&claim, retry(&claim))
+        .with_effect(bury_part)
+        .with_effect(Effect::KeepEntries("kept".into()));
+    lab.settled("parts of a batch", parts).await;
+
+    for queued in [false, true] {
+        lab.reset();
+        let claim = lab.claim_one(&envelope(1, "k", NIGHTLY)).await;
+        let holder = [id_of(1).as_bytes().as_slice(), b"\x03", claim.entry.as_bytes()].concat();
+        lab.set("HSET", "schedules:running", &[b"nightly", &holder]);
+        if queued {
+            let next = [b"\x03".as_slice(), &envelope(2, "k", NIGHTLY)].concat();
+            lab.set("HSET", "schedules:queued", &[b"nightly", &next]);
+        }
+        let case = format!("completion of a schedule's job, queued: {queued}");
+        // Where the end cannot be noted, the next tick finds that the job has ended.
+        let but = Tolerated { survived: &["schedules:", "ready:"], ..Tolerated::default() };
+        lab.settled_but(&case, but, settlement(&claim, Transition::Complete)).await;
+    }
+    lab.finish(&["jobs/settle"]);
+}

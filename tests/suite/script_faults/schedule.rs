@@ -1,0 +1,62 @@
+//! Storing and removing schedules, and publishing their ticks.
+
+use std::time::Duration;
+
+use poolder::{Overlap, Schedule, Timestamp, Timing};
+use poolder_core::Envelope;
+
+use super::{Lab, envelope, partition};
+
+pub(super) const SCRIPTS: &[&str] =
+    &["schedule/schedule_put", "schedule/schedule_drop", "schedule/tick"];
+
+const HOUR: i64 = 3_600_000;
+
+impl Lab {
+    /// Stores the schedule, which ticks every hour. Returns its first tick.
+    async fn schedule(&self, overlap: Overlap) -> Timestamp {
+        let job = Envelope::parse(envelope(1, "k", b"\x80")).unwrap();
+        let timing = Timing::every(Duration::from_secs(3600)).unwrap();
+        let schedule = Schedule { overlap, ..Schedule::new(timing, job) };
+        let info = self.broker().put_schedule(&partition(), "nightly", None, &schedule).await;
+        info.unwrap().next.unwrap()
+    }
+
+    async fn tick(&self, at: Timestamp) {
+        self.broker().publish_ticks_as_of(&partition(), Some(at)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_a_script_of_a_schedule_is_mended() {
+    let mut lab = Lab::start();
+    lab.reset();
+    let fault = lab.snapshot();
+    lab.schedule(Overlap::Allow).await;
+    lab.inject("schedule/schedule_put", "new", fault);
+    let fault = lab.snapshot();
+    lab.schedule(Overlap::Skip).await;
+    lab.inject("schedule/schedule_put", "changed", fault);
+    let fault = lab.snapshot();
+    lab.broker().remove_schedule(&partition(), "nightly").await.unwrap();
+    lab.inject("schedule/schedule_drop", "waits for its tick", fault);
+
+    for overlap in [Overlap::Allow, Overlap::Skip, Overlap::QueueOne] {
+        lab.reset();
+        let first = lab.schedule(overlap).await;
+        for tick in 0..3 {
+            let fault = lab.snapshot();
+            lab.tick(Timestamp::from_millis(first.millis() + tick * HOUR)).await;
+            lab.inject("schedule/tick", &format!("{overlap:?}, tick {tick}"), fault);
+        }
+        // The end of the running job is not noted.
+        lab.set("DEL", "ready:normal", &[]);
+        let fault = lab.snapshot();
+        lab.tick(Timestamp::from_millis(first.millis() + 3 * HOUR)).await;
+        lab.inject("schedule/tick", &format!("{overlap:?}, after a loss"), fault);
+        let fault = lab.snapshot();
+        lab.broker().remove_schedule(&partition(), "nightly").await.unwrap();
+        lab.inject("schedule/schedule_drop", &format!("{overlap:?}"), fault);
+    }
+    lab.finish(SCRIPTS);
+}
