@@ -191,7 +191,7 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;
     lab.set("XDEL", &lane_key(Lane::Normal), &[claim.entry.as_bytes()]);
     let fault = lab.snapshot();
-    lab.broker().held_by(&partition(), Lane::Normal, "me").await.unwrap();
+    lab.broker().held_by(&partition(), Lane::Normal, "me", None).await.unwrap();
     lab.inject("jobs/ack_missing", "one claim", fault);
 
     lab.reset();

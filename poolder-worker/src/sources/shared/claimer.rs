@@ -275,7 +275,7 @@ impl Claimer {
         answers.ended.iter().for_each(|ended| self.held.remove(&ended.key));
         answers.given_up.into_iter().for_each(|key| self.held.give_up(key));
         if let Some(error) = answers.failed {
-            self.back_off(&error.to_string());
+            self.back_off(&error);
         }
     }
 
