@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use poolder_devserver::Fsync;
 
+use crate::bad::Bad;
 use crate::beside::Beside;
 use crate::checker::Verdict;
 use crate::job::Act;
@@ -34,6 +35,12 @@ pub(crate) enum Drill {
     Spoiled,
     /// The replies to idempotent enqueues are lost.
     LostReceipts,
+    /// The `Drop` of futures and errors of handlers panics.
+    Bombs,
+    /// Handlers panic again and again.
+    Panics,
+    /// `handle_error` never returns.
+    Hanging,
     /// The request of a tick arrives long after the leader has continued without it.
     LateTick,
     /// The poll of a slot's holder arrives after the holder has left and another node holds the
@@ -109,6 +116,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "idempotent-resend",
         guard: "a repeated enqueue finds its receipt",
         drill: Drill::LostReceipts,
+    },
+    Mutation {
+        name: "guard-drop",
+        guard: "a panic while a value of a handler is dropped goes no further",
+        drill: Drill::Bombs,
+    },
+    Mutation {
+        name: "replace-worker",
+        guard: "a worker that was dropped half-way is replaced",
+        drill: Drill::Panics,
+    },
+    Mutation {
+        name: "callback-deadline",
+        guard: "a callback has a deadline",
+        drill: Drill::Hanging,
     },
 ];
 
@@ -203,6 +225,19 @@ impl Drill {
                 let plan = (0..5).map(|time| lose(500 + time * 500)).collect();
                 Setup { plan, jobs: 40, millis: 10, ways: vec![How::Idempotent], ..usual }
             }
+            Self::Bombs => Setup {
+                jobs: 12,
+                acts: [Bad::TimeoutBomb, Bad::CancelBomb, Bad::ErrorBomb].map(Act::Bad).to_vec(),
+                ..usual
+            },
+            Self::Panics => Setup { jobs: 40, millis: 20, acts: vec![Act::Panic], ..usual },
+            Self::Hanging => Setup {
+                jobs: 1,
+                acts: vec![Act::Bad(Bad::JudgeHangs)],
+                // A callback has 30 s.
+                drain: Duration::from_secs(45),
+                ..usual
+            },
             Self::LateTick => {
                 let loss = Loss { command: "tick", after: 2, what: Lost::Time, cut: true };
                 Setup {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `plan` | the faults and their times, derived from a seed alone |
 //! | `job` | what each job does, derived from a seed alone |
+//! | `bad` | handlers that misbehave, and what is promised for each |
 //! | `ledger` | append-only files outside Redis |
 //! | `proxy` | loses, delays, splits and cuts the traffic between a process and its server |
 //! | `servers` | the private server, and its clock |
@@ -21,6 +22,7 @@
 //! | `drills`, `rollback`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
+mod bad;
 mod batches;
 mod beside;
 mod checker;

@@ -65,6 +65,7 @@ async fn play(scene: &Scene, folder: &Path) -> Result<Duration, String> {
                 common,
                 slots: JOBS,
                 shutdown_millis: 30,
+                hangs: false,
                 beside: Beside::default(),
             }),
             None,

@@ -43,8 +43,13 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
             queues: 1,
         };
         // A single node needs a second slot for the other job.
-        let instructions =
-            Worker { common, slots: 3 - nodes, shutdown_millis: 5_000, beside: Beside::default() };
+        let instructions = Worker {
+            common,
+            slots: 3 - nodes,
+            shutdown_millis: 5_000,
+            hangs: false,
+            beside: Beside::default(),
+        };
         Handle::start(
             Instructions::Worker(instructions),
             Some(proxy.map_err(|error| error.to_string())?),

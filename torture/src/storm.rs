@@ -127,7 +127,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
         // Some nodes release their unfinished jobs almost at once, others drain for up to 5 s.
         let shutdown_millis = if index % 2 == 0 { 30 } else { 5_000 };
         let (slots, beside) = (setup.slots, setup.beside.clone());
-        let instructions = Worker { common, slots, shutdown_millis, beside };
+        let instructions = Worker { common, slots, shutdown_millis, hangs: true, beside };
         nodes.push(Handle::start(Instructions::Worker(instructions), proxy)?);
     }
     for index in 0..setup.producers {

@@ -11,6 +11,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use poolder_core::mutation::mutated;
+
 use super::panic_place;
 
 /// The longest time that a callback other than `handle_init` may take.
@@ -32,6 +34,9 @@ pub(crate) fn guarded<F: Future + Unpin>(make: impl FnOnce() -> F) -> Guarded<F>
 
 /// Drops a value of the user. A panic of its `Drop` is logged.
 pub(crate) fn discard<T>(value: T) {
+    if mutated("guard-drop") {
+        return drop(value);
+    }
     if let Err(panic) = caught(|| drop(value)) {
         tracing::error!(panic, "dropping a value of a handler panicked");
     }
@@ -43,6 +48,7 @@ pub(crate) async fn within<F: Future + Unpin>(
     longest: Duration,
     callback: Guarded<F>,
 ) -> Result<F::Output, String> {
+    let longest = if mutated("callback-deadline") { Duration::MAX } else { longest };
     match tokio::time::timeout(longest, callback).await {
         Ok(ended) => ended,
         Err(_) => Err(format!("it did not return within {longest:?}")),

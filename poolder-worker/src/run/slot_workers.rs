@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use poolder_core::mutation::mutated;
 use poolder_core::policy::Pauses;
 use poolder_core::{BoxError, RawJob, Verdict};
 
@@ -127,7 +128,7 @@ impl SlotWorkers {
 
     /// Notes that the state of a worker may be inconsistent.
     pub(super) fn spoil(&mut self, at: usize) {
-        self.workers[at].spoiled = true;
+        self.workers[at].spoiled = !mutated("replace-worker");
     }
 
     /// Notes that the state of every worker may be inconsistent.

@@ -21,6 +21,8 @@ pub(crate) struct History {
     pub(crate) refusals: HashMap<(String, String), u32>,
     /// The settlements that were applied and moved the job to another place.
     pub(crate) moves: Vec<Move>,
+    /// The broken promises that processes saw, each with an example.
+    pub(crate) broken: Vec<(String, String)>,
 }
 
 /// A settlement that moved a job to another place.
@@ -158,6 +160,9 @@ impl History {
                     let kind = "killed by a job".to_owned();
                     let note = String::new();
                     self.faults.push(Fault { kind, target, from: at, to: at, note });
+                }
+                Record::Broken { promise, example } => {
+                    self.broken.push((promise, format!("{process}: {example}")));
                 }
                 // Records about other load, which has its own checkers.
                 _ => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Allowances, History, Verdict, check};
+use crate::bad::Bad;
 use crate::final_state::FinalState;
 use crate::job::Act;
 use crate::ledger::{Ended, How, Line, Outcome, Record};
@@ -192,10 +193,40 @@ fn the_guilty_die_and_the_innocent_do_not() {
     book.stored(1, Act::Doomed, How::Plain, Outcome::Ok);
     book.run("node-0.1", 1, 100, Some(Ended::Failed)).is_wrong("should be dead");
     book.state.dead.insert("j1".into(), "never".into());
-    assert!(book.count("buried", 1).check().is_good());
+    book.count("buried", 1).is_wrong("buried after the wrong attempt");
+    for attempt in 2..=4 {
+        let (at, order) = (u64::from(attempt) * 1_000, (attempt, attempt.into()));
+        book.run_as("node-0.1", 1, "j1", order, at, Some(Ended::Failed));
+    }
+    assert!(book.check().is_good());
     let mut book = one_done();
     book.state.dead.insert("j1".into(), "crash".into());
     book.is_wrong("innocent, but buried");
+}
+
+#[test]
+fn a_job_that_cannot_be_read_is_dead_without_a_run() {
+    let mut book = Book::default();
+    book.stored(1, Act::Bad(Bad::Unreadable), How::Plain, Outcome::Ok).is_wrong("lost");
+    book.state.dead.insert("j1".into(), "panic".into());
+    book.is_wrong("never settled");
+    assert!(book.count("buried", 1).check().is_good());
+}
+
+#[test]
+fn a_job_that_is_cancelled_from_outside_need_not_come_to_its_end() {
+    let mut book = Book::default();
+    book.stored(1, Act::Bad(Bad::CancelBomb), How::Plain, Outcome::Ok);
+    book.run("node-0.1", 1, 100, Some(Ended::Dropped)).is_wrong("never settled");
+    assert!(book.count("cancelled", 1).check().is_good());
+}
+
+#[test]
+fn a_broken_promise_that_a_process_saw_is_wrong() {
+    let (promise, example) = ("a half-changed worker was used".to_owned(), "job 1".to_owned());
+    one_done()
+        .note("node-0.1", 300, Record::Broken { promise, example })
+        .is_wrong("a half-changed worker was used");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::executions::{Duplicate, duplicates, usurped, was_cut_off};
 use super::history::{Fault, History, Job};
+use crate::bad::Bad;
 use crate::final_state::FinalState;
+use crate::job::Act;
 use crate::ledger::Ended;
 
 /// The number of examples of a violation that are printed.
@@ -107,20 +109,20 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     for (seq, job) in &history.jobs {
         verdict.jobs += 1;
         verdict.executions += job.executions.len() as u64;
-        let exists = existence(*seq, job, allowed, &mut verdict);
+        let exists = existence(*seq, job, state, allowed, &mut verdict);
         let act = job.act;
         let unlucky = unlucky(job, state, &history.faults);
         verdict.unlucky += u64::from(unlucky);
-        let dies = unlucky || act.is_some_and(crate::job::Act::dies);
-        let completes = !dies && act.is_some_and(crate::job::Act::completes);
+        let dies = unlucky || act.is_some_and(Act::dies);
+        let completes = !dies && act.is_some_and(Act::completes);
         verdict.expected += exists * u64::from(completes);
         dying += exists * u64::from(dies);
-        cancelling += exists * u64::from(act == Some(crate::job::Act::Cancel));
+        cancelling += exists * u64::from(act.is_some_and(Act::is_cancelled));
         // Never confirmed, and possibly lost with the primary on which it ran.
         let forgotten = allowed.rollbacks && job.ok == 0;
         verdict.uncertain += exists * u64::from(forgotten);
         if !unlucky && !forgotten {
-            end(*seq, job, state, &mut verdict);
+            end(*seq, job, state, &history.faults, &mut verdict);
         }
         for duplicate in duplicates(*seq, job, &history.faults) {
             calm.extend(duplicate.away.filter(|_| duplicate.calm));
@@ -148,6 +150,9 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
         let text = format!("job {job} on {node}: {count} times");
         verdict.violate("settled again and again without a pause", text);
     }
+    for (promise, example) in &history.broken {
+        verdict.violate(promise, example.clone());
+    }
     for leftover in &state.leftovers {
         verdict.violate("left behind", leftover.clone());
     }
@@ -169,9 +174,20 @@ fn spread(mut times: Vec<u64>) -> (u64, u64, u64) {
     (at(50), at(99), at(100))
 }
 
-/// Returns how many jobs existed under this number, counted by the ids of its runs.
-fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) -> u64 {
-    let mut ids: Vec<&str> = job.executions.iter().map(|run| run.job.as_str()).collect();
+/// Returns how many jobs existed under this number, counted by the ids of its runs; of a job that
+/// cannot be read, by its ids among the dead.
+fn existence(
+    seq: u64,
+    job: &Job,
+    state: &FinalState,
+    allowed: Allowances,
+    verdict: &mut Verdict,
+) -> u64 {
+    let mut ids: Vec<&str> = if job.act == Some(Act::Bad(Bad::Unreadable)) {
+        job.ids.iter().map(String::as_str).filter(|id| state.dead.contains_key(*id)).collect()
+    } else {
+        job.executions.iter().map(|run| run.job.as_str()).collect()
+    };
     ids.sort_unstable();
     ids.dedup();
     let there = ids.len() as u64;
@@ -202,14 +218,14 @@ fn existence(seq: u64, job: &Job, allowed: Allowances, verdict: &mut Verdict) ->
 /// Returns true for an innocent job that is dead because three of its processes were killed. Seen
 /// from outside it looks like a job that kills its process.
 fn unlucky(job: &Job, state: &FinalState, faults: &[Fault]) -> bool {
-    let innocent = job.act.is_some_and(crate::job::Act::completes);
+    let innocent = job.act.is_some_and(Act::completes);
     let buried = job.executions.iter().any(|run| state.dead.contains_key(&run.job));
     let crashes = job.executions.iter().filter(|run| was_cut_off(run, faults)).count();
     innocent && buried && crashes >= 3
 }
 
 /// Checks that every job that ran has come to its end.
-fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
+fn end(seq: u64, job: &Job, state: &FinalState, faults: &[Fault], verdict: &mut Verdict) {
     let Some(act) = job.act else {
         if !job.executions.is_empty() {
             verdict.violate("unheard of", format!("job {seq} ran, but was never enqueued"));
@@ -223,7 +239,13 @@ fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
         if dead.is_none() {
             verdict.violate("should be dead", format!("job {seq} ({act:?})"));
         }
-        if act == crate::job::Act::Killer && job.executions.len() > 3 + 2 {
+        let ran = job.executions.iter().map(|run| run.attempt).max();
+        let crashes = job.executions.iter().filter(|run| was_cut_off(run, faults)).count();
+        if act.last_attempt().is_some() && ran != act.last_attempt() && crashes < 3 {
+            let text = format!("job {seq} ({act:?}) ended with attempt {ran:?}");
+            verdict.violate("buried after the wrong attempt", text);
+        }
+        if act == Act::Killer && job.executions.len() > 3 + 2 {
             // Two more for runs that a fault ended before the job could kill its process.
             let text = format!("job {seq} ran {} times", job.executions.len());
             verdict.violate("a killer was let loose too often", text);
@@ -233,12 +255,10 @@ fn end(seq: u64, job: &Job, state: &FinalState, verdict: &mut Verdict) {
     if let Some(why) = dead {
         let why: String = why.chars().filter(|c| !c.is_control()).take(160).collect();
         verdict.violate("innocent, but buried", format!("job {seq} ({act:?}): {why}"));
-    } else if !done {
+    } else if !done && !act.is_cancelled() {
         verdict.violate("never finished", format!("job {seq} ({act:?}), last on {}", last.node));
     }
-    if act == crate::job::Act::Result
-        && !job.executions.iter().any(|run| state.results.contains(&run.job))
-    {
+    if act == Act::Result && !job.executions.iter().any(|run| state.results.contains(&run.job)) {
         verdict.violate("no result", format!("job {seq}"));
     }
 }

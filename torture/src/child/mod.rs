@@ -2,6 +2,7 @@
 //! argument.
 
 mod book;
+mod handler;
 mod producer;
 mod worker;
 
@@ -39,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) slots: usize,
     /// The time in ms that the node may drain before it releases its jobs.
     pub(crate) shutdown_millis: u64,
+    /// Callbacks that concern no job sometimes never return.
+    pub(crate) hangs: bool,
     /// The other load that the node serves.
     pub(crate) beside: Beside,
 }

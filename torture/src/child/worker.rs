@@ -1,5 +1,4 @@
-//! A node whose handlers record their begin and end in the ledger, and whose settlements are
-//! recorded when the server has replied.
+//! A node whose settlements are recorded in the ledger when the server has replied.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +7,15 @@ use poolder::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::{Book, Page, Worker as Instructions};
+use super::handler::StepWorker;
+use super::{Book, Worker as Instructions};
 use crate::beside::Beside;
-use crate::job::{Act, Step, queue};
-use crate::ledger::{Ended, Ledger, Record};
+use crate::job::queue;
+use crate::ledger::{Ledger, Record};
 use crate::ticks;
+
+/// The time after which an idle slot hibernates.
+const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     let ledger = Ledger::open(&instructions.common.file()).map_err(|error| error.to_string())?;
@@ -20,13 +23,15 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     listen(ledger.clone());
     let client = instructions.common.client().map_err(|error| error.to_string())?;
     let book = Arc::new(Book::new(ledger));
-    let steps = Arc::clone(&book);
-    let worker = worker_fn(move |job: Step, cx: Context| handle(Arc::clone(&steps), job, cx));
+    let worker = StepWorker::new(Arc::clone(&book), instructions.hangs);
     let mut node =
         Node::builder(client).shutdown_timeout(Duration::from_millis(instructions.shutdown_millis));
     let queues = instructions.common.queues.max(1);
     for number in 0..queues {
-        let pool = Pool::new(queue(number as u64)).size((instructions.slots / queues).max(1));
+        let mut pool = Pool::new(queue(number as u64)).size((instructions.slots / queues).max(1));
+        if instructions.hangs {
+            pool = pool.hibernate_after(HIBERNATE_AFTER);
+        }
         node = node.pool(pool.worker(worker.clone()));
     }
     let Beside { ticks, batches, keys, .. } = instructions.beside;
@@ -42,48 +47,16 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     node.run().await.map_err(|error| error.to_string())
 }
 
-async fn handle(book: Arc<Book>, job: Step, cx: Context) -> Result<Outcome> {
-    let run = book.next();
-    let (id, attempt, fence) = (cx.id().to_string(), cx.attempt(), cx.fence());
-    book.write(Record::Start { run, seq: job.seq, job: id, attempt, fence });
-    let mut page = Page::new(book, run);
-    let pause = tokio::time::sleep(Duration::from_millis(job.millis));
-    // Half of the handlers return when they are cancelled, the others finish if they can.
-    if job.seq.is_multiple_of(2) {
-        tokio::select! {
-            () = pause => {}
-            () = cx.cancelled() => {
-                page.end(Ended::Cancelled);
-                return Err("told to stop".into());
-            }
-        }
-    } else {
-        pause.await;
-    }
-    let (how, outcome) = match job.act {
-        Act::Killer => std::process::abort(),
-        Act::Fail(times) if attempt <= times => (Ended::Failed, Err("not yet".into())),
-        Act::Doomed => (Ended::Failed, Err("never".into())),
-        Act::Panic if attempt == 1 => {
-            page.end(Ended::Failed);
-            panic!("once");
-        }
-        Act::Snooze if fence == 1 => (Ended::Snoozed, Ok(Snooze(Duration::from_millis(200)))),
-        Act::Cancel => (Ended::Done, Ok(Cancel("it says so".into()))),
-        Act::Result => (Ended::Done, Ok(Outcome::DoneWith(job.seq.to_string().into_bytes()))),
-        Act::Done | Act::Fail(_) | Act::Panic | Act::Snooze => (Ended::Done, Ok(Done)),
-    };
-    page.end(how);
-    outcome
-}
-
 /// Shows logs on standard error if `POOLDER_LOG` asks for it, and records settlements.
 fn listen(ledger: Ledger) {
-    use tracing_subscriber::{EnvFilter, Layer};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
     std::panic::set_hook(Box::new(|_| {}));
+    // Handlers that misbehave would fill the terminal with errors.
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     let shown = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_filter(EnvFilter::from_env("POOLDER_LOG"));
+        .with_filter(wanted.with_env_var("POOLDER_LOG").from_env_lossy());
     let noted = Settlements(ledger).with_filter(
         tracing_subscriber::filter::Targets::new().with_target(SETTLED, tracing::Level::TRACE),
     );
