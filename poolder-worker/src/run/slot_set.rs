@@ -99,11 +99,18 @@ impl SlotSet {
         self.tasks.spawn(async move { engine.spec.announce_ready().await });
     }
 
-    /// Closes the slots' channels and waits for the slots to end. Returns false when a slot did not
-    /// end within `longest`, or when consumers of this node stay behind.
+    /// Closes the slots' channels and waits at most `longest` for the slots to end. The claimer has
+    /// settled all their jobs: only a callback of a worker may go on, and is dropped. Returns false
+    /// when consumers of this node stay behind.
     pub(crate) async fn stop(mut self, longest: Duration) -> bool {
         self.inboxes.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(longest, ended).await.is_ok() && !self.consumers_left
+        if tokio::time::timeout(longest, ended).await.is_err() {
+            tracing::error!(
+                queue = %self.engine.spec.queue, waited = ?longest,
+                "a callback did not return while its slot stopped, and is dropped"
+            );
+        }
+        !self.consumers_left
     }
 }
