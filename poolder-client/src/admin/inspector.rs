@@ -63,7 +63,8 @@ impl<'c> Inspector<'c> {
     }
 
     /// Returns a page of the jobs that wait in a lane for a free slot, in the order in which they
-    /// will start. A page has at most `most` jobs, never more than 500, and at most about 1 MiB.
+    /// will start. A page has at most `most` jobs, never more than 500, and at most about 1 MiB. A
+    /// `most` of 0 counts as 1.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a cursor of another listing; also returns an error when the server

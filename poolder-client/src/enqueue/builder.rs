@@ -154,9 +154,9 @@ impl<'c, J: Job> Enqueue<'c, J> {
     }
 
     /// Records the job's completion, also when the job ends without a result, dead or cancelled,
-    /// and keeps the record for this time, so that [`Client::await_result`] returns at once however
-    /// the job ends. Without it only a result is recorded, for 24 hours. Costs a script per job
-    /// when the job is settled.
+    /// and keeps the record for this time, at least 1 ms, so that [`Client::await_result`] returns
+    /// at once however the job ends. Without it only a result is recorded, for 24 hours. Costs a
+    /// script per job when the job is settled.
     pub fn keep_completion(mut self, kept: Duration) -> Self {
         self.completion_kept = Some(kept);
         self
@@ -171,8 +171,9 @@ impl<'c, J: Job> Enqueue<'c, J> {
     /// Checks and serializes the job without sending it, for [`Client::enqueue_prepared`].
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal queue, kind, lane or policy, [`Error::is_too_large`]
-    /// for a payload above 1 MiB, [`Error::is_codec`] when the payload cannot be serialized.
+    /// [`Error::is_invalid`] for an illegal queue, kind, lane, policy or durability, and for a
+    /// completion that is kept for less than 1 ms; [`Error::is_too_large`] for a payload above
+    /// 1 MiB, [`Error::is_codec`] when the payload cannot be serialized.
     pub fn prepare(&self) -> Result<PreparedJob, Error> {
         if matches!(self.lane, Lane::Front | Lane::Suspect) {
             return Err(Error::invalid(format!(

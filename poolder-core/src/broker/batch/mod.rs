@@ -86,6 +86,16 @@ impl BatcherHome {
     }
 }
 
+/// An index that no entry has: a list of Redis has at most 2³² − 1 entries. A later index counts as
+/// this one, since a server refuses those above 2⁶³, and scripts those above 2⁵³.
+const BEYOND: u64 = u32::MAX as u64;
+
+/// Returns the index of the first and the last of `count` entries, at least one, from an index on.
+fn bounds(from: u64, count: usize) -> (u64, u64) {
+    let from = from.min(BEYOND);
+    (from, from + (count.clamp(1, CHUNK) as u64 - 1))
+}
+
 /// Checks the name of a group: empty for no group, else up to 128 ASCII letters, digits or any of
 /// `_-.@/+=,~`.
 ///

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::{BatcherHome, CHUNK};
+use super::{BEYOND, BatcherHome, bounds};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId};
@@ -53,7 +53,7 @@ impl Broker {
     ) -> Result<Gathering, Error> {
         let keys = self.keys(home.partition());
         let fill = keys.batch_fill(home.name(), group);
-        let until = from.saturating_add(count.clamp(1, CHUNK) as u64 - 1);
+        let (from, until) = bounds(from, count);
         let mut pipe = redis::pipe();
         pipe.atomic().cmd("HGET").arg(keys.batch_open(home.name())).arg(group);
         pipe.cmd("LLEN").arg(&fill).cmd("LRANGE").arg(&fill).arg(from).arg(until);
@@ -95,7 +95,7 @@ impl Broker {
             Some(generation) => cmd.arg(generation),
             None => cmd.arg(""),
         };
-        cmd.arg(index).arg(format!("popped {}", JobId::generate()));
+        cmd.arg(index.min(BEYOND)).arg(format!("popped {}", JobId::generate()));
         let [verdict, entry, of] = reply::items::<3>(self.command(&cmd).await?)?;
         let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
         match reply::text(verdict)?.as_str() {

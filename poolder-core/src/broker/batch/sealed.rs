@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{inspect, push};
+use super::{bounds, inspect, push};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition, RawJob, clamped_millis, payload};
@@ -61,7 +61,7 @@ impl Broker {
         from: u64,
         count: usize,
     ) -> Result<Vec<Vec<u8>>, Error> {
-        let last = from.saturating_add(count.max(1) as u64 - 1);
+        let (from, last) = bounds(from, count);
         let mut cmd = redis::cmd("LRANGE");
         cmd.arg(self.keys(partition).batch_sealed(job)).arg(from).arg(last);
         reply::array(self.command(&cmd).await?)?.into_iter().map(reply::bytes).collect()

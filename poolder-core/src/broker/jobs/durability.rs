@@ -158,6 +158,22 @@ impl Broker {
         }
     }
 
+    /// Returns the error of an enqueue whose server was asked whether it supports `WAITAOF`, before
+    /// the job was stored.
+    fn unsynced(&self, error: RedisError) -> Error {
+        let address = self.address();
+        match error.code() {
+            Some("ERR") => Error::unsupported(format!(
+                "Redis at {address} cannot say when a job is on disk, nothing was stored: {error}; \
+                 Fsynced needs appendonly yes and Redis 7.2 or Valkey"
+            )),
+            _ if error.is_io_error() => Error::refused(format!(
+                "Redis at {address} did not answer, nothing was stored: {error}"
+            )),
+            _ => self.classify(error),
+        }
+    }
+
     /// Like [`Broker::durably`], but makes one try: at `host` if a redirection named one, else at
     /// the server that has the key.
     async fn durably_at(
@@ -173,13 +189,7 @@ impl Broker {
             // A server without support is detected before the job is stored.
             let mut ask = redis::cmd("WAITAOF");
             let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
-            supported.and_then(reply::checked).map_err(|error| {
-                Error::unsupported(format!(
-                    "Redis at {} cannot say when a job is on disk, nothing was stored: {error}; \
-                     Fsynced needs appendonly yes and Redis 7.2 or Valkey",
-                    self.address()
-                ))
-            })?;
+            supported.and_then(reply::checked).map_err(|error| self.unsynced(error))?;
         }
         let wait = durability.wait();
         let request = Request::new(pipe).asking(asking).confirmed_by(wait.as_ref());
