@@ -1,5 +1,5 @@
-//! The load beside the plain jobs of a run: a schedule, a batcher and a pool that keeps the order
-//! of keys. Each has its own queue, records in the ledger, and checker.
+//! The load beside the plain jobs of a run: a schedule, a batcher, a pool that keeps the order of
+//! keys, and calls with extreme settings. Each has its own queue, records in the ledger, and checker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::final_state::FinalState;
 use crate::job;
 use crate::ledger::Ledger;
 use crate::servers::Stand;
-use crate::{batches, keys, ticks};
+use crate::{batches, extremes, keys, ticks};
 
 /// The parts of the load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,7 @@ pub(crate) struct Beside {
     pub(crate) ticks: Option<ticks::Ticks>,
     pub(crate) batches: Option<batches::Batches>,
     pub(crate) keys: Option<keys::Keys>,
+    pub(crate) extremes: Option<extremes::Extremes>,
     /// Faults of nodes hit the leader of the schedule's partition.
     pub(crate) aim_at_leader: bool,
 }
@@ -33,6 +34,7 @@ impl Beside {
             ticks: Some(ticks::Ticks { every: 1_000, count: None }),
             batches: Some(batches::Batches { entries: seconds * 100, ..batches::Batches::of(2) }),
             keys: Some(keys::Keys { jobs: seconds / 2 + 5, ..keys::Keys::of(2) }),
+            extremes: Some(extremes::Extremes { calls: seconds * 10 }),
             aim_at_leader: false,
         }
     }
@@ -47,6 +49,7 @@ impl Beside {
         if let Some(keys) = &self.keys {
             all.extend((0..keys.slots).map(|slot| format!("{}.{slot}", keys::QUEUE)));
         }
+        all.extend(self.extremes.iter().flat_map(|_| extremes::Extremes::partitions()));
         all
     }
 
@@ -54,6 +57,7 @@ impl Beside {
     pub(crate) fn producers(
         &self,
         common: impl Fn(String) -> Common,
+        seed: u64,
         span: Duration,
     ) -> Vec<Instructions> {
         let mut all = vec![];
@@ -68,6 +72,10 @@ impl Beside {
                 let common = common(format!("caster-{index}"));
                 Instructions::Caster(keys.caster(common, index, span))
             }));
+        }
+        if let Some(extremes) = &self.extremes {
+            let caller = extremes.caller(common("caller-0".into()), seed, span);
+            all.push(Instructions::Caller(caller));
         }
         all
     }
@@ -110,6 +118,9 @@ impl Beside {
         }
         if self.keys.is_some() {
             keys::check::Chronicle::read(folder)?.check(state, verdict);
+        }
+        if let Some(extremes) = &self.extremes {
+            extremes::check::check(extremes, folder, verdict)?;
         }
         Ok(())
     }

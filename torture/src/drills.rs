@@ -9,6 +9,7 @@ use poolder_devserver::Fsync;
 use crate::bad::Bad;
 use crate::beside::Beside;
 use crate::checker::Verdict;
+use crate::extremes::Extremes;
 use crate::job::Act;
 use crate::keys::Keys;
 use crate::ledger::How;
@@ -41,6 +42,8 @@ pub(crate) enum Drill {
     Panics,
     /// `handle_error` never returns.
     Hanging,
+    /// Calls with extreme settings.
+    Extremes,
     /// The request of a tick arrives long after the leader has continued without it.
     LateTick,
     /// The poll of a slot's holder arrives after the holder has left and another node holds the
@@ -131,6 +134,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "callback-deadline",
         guard: "a callback has a deadline",
         drill: Drill::Hanging,
+    },
+    Mutation {
+        name: "ten-years",
+        guard: "a duration of more than ten years counts as ten years",
+        drill: Drill::Extremes,
     },
 ];
 
@@ -237,6 +245,11 @@ impl Drill {
                 // A callback has 30 s.
                 drain: Duration::from_secs(45),
                 ..usual
+            },
+            Self::Extremes => Setup {
+                span: Duration::from_secs(10),
+                beside: Beside { extremes: Some(Extremes { calls: 200 }), ..Beside::default() },
+                ..alone
             },
             Self::LateTick => {
                 let loss = Loss { command: "tick", after: 2, what: Lost::Time, cut: true };

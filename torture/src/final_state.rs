@@ -7,6 +7,7 @@ use poolder::JobId;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 
+use crate::extremes::Extremes;
 use crate::job::is_plain;
 
 const LANES: [&str; 5] = ["front", "suspect", "high", "normal", "low"];
@@ -195,8 +196,8 @@ async fn dead(
         let (listed, kept) = (listed.len(), records.len());
         state.leftovers.push(format!("{listed} dead are listed in {}, {kept} are kept", keys.0));
     }
-    if !records.is_empty() && !is_plain(partition) {
-        // Only plain jobs may die.
+    if !records.is_empty() && !is_plain(partition) && !Extremes::owns(partition) {
+        // Only plain jobs, and those with extreme settings, may die.
         state.leftovers.push(format!("{} dead in {}", records.len(), keys.0));
     }
     for (id, record) in records {
@@ -250,7 +251,7 @@ async fn keys_left(
     let roster = |rest: &str| format!("{namespace}:{{roster}}:{rest}");
     for key in &found {
         let own = every.iter().find_map(|keys| key.strip_prefix(&keys.0));
-        let kept = own.is_some_and(is_kept);
+        let kept = own.is_some_and(is_kept) || Extremes::keeps(key, namespace);
         if let Some(id) = own.and_then(|rest| rest.strip_prefix("result:")) {
             state.results.insert(id.to_owned());
         } else if own.is_some_and(is_receipt) {
@@ -312,11 +313,12 @@ fn is_receipt(rest: &str) -> bool {
     rest.starts_with("sent:") || rest.starts_with("batch:token:")
 }
 
-/// Returns true for keys of a partition that may stay, each of bounded size. Open and sealed
+/// Returns true for keys of a partition that may stay, each of bounded size: after a resize also the
+/// slots beyond the size of the pool. Open and sealed
 /// batches, schedules and leaders must be gone; the only field of the schedules' state is the count
 /// of revisions.
 fn is_kept(rest: &str) -> bool {
-    ["stats", "lease", "meta", "dead", "dead:bodies", "batch:about:batches", "schedules:state"]
-        .contains(&rest)
+    ["stats", "lease", "meta", "dead", "dead:bodies", "schedules:state", "retired"].contains(&rest)
+        || rest.starts_with("batch:about:")
         || LANES.iter().any(|lane| rest.strip_prefix("ready:") == Some(lane))
 }

@@ -70,6 +70,8 @@ pub(crate) enum Record {
     CastEnded { key: u64, number: u64, outcome: Outcome },
     /// A handler begins with a step of a key.
     KeyStep { run: u64, key: u64, number: u64, job: String, fence: u64 },
+    /// A call with extreme settings is about to be made.
+    Called { number: u64, call: String },
     /// A process saw a broken promise.
     Broken { promise: String, example: String },
 }

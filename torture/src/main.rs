@@ -18,7 +18,7 @@
 //! | `runs`, `profiles` | the named runs |
 //! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
 //! | `rebalance` | measures how soon the slots of a pool find their nodes |
-//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys` |
+//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `extremes` |
 //! | `drills`, `rollback`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
@@ -28,6 +28,7 @@ mod beside;
 mod checker;
 mod child;
 mod drills;
+mod extremes;
 mod final_state;
 mod job;
 mod keys;

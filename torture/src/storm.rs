@@ -149,7 +149,7 @@ async fn build(setup: &Setup) -> Result<(Field, Keepers), String> {
         };
         producers.push(Handle::start(Instructions::Producer(instructions), proxy)?);
     }
-    for mut instructions in setup.beside.producers(common, setup.span) {
+    for mut instructions in setup.beside.producers(common, setup.seed, setup.span) {
         let proxy = proxy(&instructions.common().name, &stand, &producer_losses).await?;
         producers.push(Handle::start(instructions, proxy)?);
     }

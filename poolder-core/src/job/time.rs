@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::mutation::mutated;
+
 /// A point in time, in milliseconds since 1970 UTC.
 ///
 /// ```
@@ -87,7 +89,7 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60
 
 /// Returns the milliseconds of a duration, at most those of [`LONGEST`].
 pub(crate) fn clamped_millis(duration: Duration) -> i64 {
-    millis(duration.min(LONGEST))
+    millis(if mutated("ten-years") { duration } else { duration.min(LONGEST) })
 }
 
 /// Returns the duration of a stored number of milliseconds, at most [`LONGEST`].

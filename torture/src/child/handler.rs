@@ -28,6 +28,8 @@ pub(super) struct StepWorker {
     /// True while a handler runs: still true at the begin of the next one when the worker was
     /// dropped half-way and not replaced.
     half_way: bool,
+    /// The record of a run whose `handle_error` will not return.
+    unjudged: Option<Unfinished>,
 }
 
 /// What all workers of a process share.
@@ -51,7 +53,7 @@ impl StepWorker {
             clone_bombs: AtomicU32::new(0),
             excused: AtomicU32::new(0),
         };
-        Self { process: Arc::new(process), half_way: false }
+        Self { process: Arc::new(process), half_way: false, unjudged: None }
     }
 
     /// Notes the begin of a handler, and that the last one had come to its end.
@@ -84,7 +86,7 @@ impl Clone for StepWorker {
             self.process.excused.fetch_add(1, Relaxed);
             panic!("this clone fails");
         }
-        Self { process: Arc::clone(&self.process), half_way: false }
+        Self { process: Arc::clone(&self.process), half_way: false, unjudged: None }
     }
 }
 
@@ -138,6 +140,8 @@ impl Worker for StepWorker {
         self.begin(&job);
         assert!(job.act != Act::Bad(Bad::JudgePanics), "before the verdict exists");
         async move {
+            // Dropped at the deadline of the callback, or when the node loses the job.
+            let _unjudged = self.unjudged.take();
             let verdict = match job.act {
                 Act::Bad(Bad::JudgeHangs) => pending().await,
                 Act::Bad(Bad::TimeoutBomb | Bad::ErrorBomb) => Verdict::Halt,
@@ -183,19 +187,19 @@ async fn behave(job: &Step, cx: &Context, mut page: Page) -> Result<Outcome> {
 }
 
 impl StepWorker {
-    async fn misbehave(&self, bad: Bad, cx: &Context, mut page: Page) -> Result<Outcome> {
+    async fn misbehave(&mut self, bad: Bad, cx: &Context, mut page: Page) -> Result<Outcome> {
         match bad {
             Bad::TimeoutBomb => {
-                let _bomb = Bomb { cx: cx.clone(), page };
+                let _bomb = Bomb(Unfinished { cx: cx.clone(), page });
                 return pending().await;
             }
             Bad::CancelBomb => {
-                let mut bomb = Bomb { cx: cx.clone(), page };
+                let mut bomb = Bomb(Unfinished { cx: cx.clone(), page });
                 let own = cx.client().inspect(cx.queue())?.handle(cx.id());
                 while cx.client().cancel(&own).await.is_err() {
                     tokio::time::sleep(PAUSE).await;
                 }
-                bomb.page.end(Ended::Done);
+                bomb.0.page.end(Ended::Done);
                 return pending().await;
             }
             Bad::ErrorBomb => {
@@ -212,6 +216,10 @@ impl StepWorker {
         if cx.attempt() > 1 || matches!(bad, Bad::Blocks) {
             page.end(Ended::Done);
             return Ok(Done);
+        }
+        if bad == Bad::JudgeHangs {
+            self.unjudged = Some(Unfinished { cx: cx.clone(), page });
+            return Err("the first time".into());
         }
         page.end(Ended::Failed);
         match bad {
@@ -231,17 +239,26 @@ impl StepWorker {
     }
 }
 
-/// Panics when it is dropped. The run that holds it has failed, unless it was interrupted.
-struct Bomb {
+/// The record of a run that ends when this is dropped: the run has failed, unless it was
+/// interrupted.
+struct Unfinished {
     cx: Context,
     page: Page,
 }
 
-impl Drop for Bomb {
+impl Drop for Unfinished {
     fn drop(&mut self) {
         if self.cx.interruption().is_none() {
             self.page.end(Ended::Failed);
         }
+    }
+}
+
+/// Panics when it is dropped.
+struct Bomb(Unfinished);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
         panic!("the drop of a future panics");
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use book::{Book, Page};
 
 use crate::beside::Beside;
-use crate::{batches, keys};
+use crate::{batches, extremes, keys};
 
 /// The first argument of a child process.
 pub(crate) const WORD: &str = "child";
@@ -31,6 +31,8 @@ pub(crate) enum Instructions {
     Pusher(batches::Pusher),
     /// A program that casts jobs of keys.
     Caster(keys::Caster),
+    /// A program that makes calls with extreme settings.
+    Caller(extremes::Caller),
 }
 
 /// The instructions of a node.
@@ -110,6 +112,7 @@ impl Instructions {
             Self::Producer(instructions) => &mut instructions.common,
             Self::Pusher(instructions) => &mut instructions.common,
             Self::Caster(instructions) => &mut instructions.common,
+            Self::Caller(instructions) => &mut instructions.common,
         }
     }
 }
@@ -130,6 +133,7 @@ pub(crate) fn run(instructions: &str) -> Result<(), String> {
             Instructions::Producer(instructions) => producer::run(instructions).await,
             Instructions::Pusher(instructions) => batches::run(instructions).await,
             Instructions::Caster(instructions) => keys::run(instructions).await,
+            Instructions::Caller(instructions) => extremes::run(instructions).await,
         }
     })
 }

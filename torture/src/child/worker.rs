@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use poolder::NodeBuilder;
 use poolder::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
@@ -10,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::handler::StepWorker;
 use super::{Book, Worker as Instructions};
 use crate::beside::Beside;
+use crate::extremes::Extremes;
 use crate::job::queue;
 use crate::ledger::{Ledger, Record};
 use crate::ticks;
@@ -34,12 +36,15 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         }
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches, keys, .. } = instructions.beside;
+    let Beside { ticks, batches, keys, extremes, .. } = instructions.beside;
     if ticks.is_some() {
         node = node.pool(ticks::pool(Arc::clone(&book)));
     }
     if let Some(batches) = batches {
         node = node.add(batches.batcher(Arc::clone(&book)));
+    }
+    if extremes.is_some() {
+        node = Extremes::pools().fold(node, NodeBuilder::pool).add(Extremes::batcher());
     }
     if let Some(keys) = keys {
         node = node.pool(keys.pool(book));

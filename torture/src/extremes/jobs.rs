@@ -1,0 +1,163 @@
+//! Enqueues and calls with extreme settings, and the end of their jobs.
+
+use std::time::{Duration, Instant};
+
+use poolder::{Durability, Handle, JobId, MAX_PAYLOAD, Policy, QueueName, Receipt, State, Stored};
+
+use super::caller::{Calls, END, PAUSE};
+use super::draw::{Draw, HOUR};
+use super::{JOBS, Odd};
+
+/// The states of a job that waits for its first or another attempt, or makes one.
+const OPEN: &[State] = &[State::Ready, State::Running, State::Retrying];
+
+impl Calls {
+    /// Enqueues a job with drawn settings, and checks its end.
+    pub(super) async fn enqueue(&self, number: u64, mut draw: Draw) {
+        let fails = draw.random.percent(40);
+        let padding = if draw.forbid("payload") { "p".repeat(MAX_PAYLOAD) } else { String::new() };
+        let job = Odd { number, fails, padding };
+        let (queue, lane, name) = (draw.queue(JOBS), draw.lane(), draw.name(number));
+        let policy = draw.policy();
+        let kept = if draw.forbid("kept completion") { Duration::ZERO } else { draw.kept() };
+        let idempotent = draw.random.percent(50).then(|| draw.duration());
+        // A durable enqueue with a time or a window takes the same way as one without.
+        let durability = draw.durability();
+        let (far, absolute) = (draw.random.percent(25), draw.random.percent(50));
+        let (after, at) = (draw.duration_if(far), draw.moment(far));
+        let build = || {
+            let mut enqueue = self.client.enqueue(job.clone()).queue(&queue).lane(lane).id(&name);
+            enqueue = enqueue.policy(policy.clone()).keep_completion(kept).durability(durability);
+            enqueue = if absolute { enqueue.at(at) } else { enqueue.after(after) };
+            match idempotent {
+                Some(window) => enqueue.idempotent(window),
+                None => enqueue,
+            }
+        };
+        let what = format!(
+            "enqueue {number} {lane} {policy:?} kept {kept:?} window {idempotent:?} {durability:?} \
+             {}",
+            if absolute { format!("at {at}") } else { format!("after {after:?}") }
+        );
+        let receipt = self.drawn(&what, &draw, async || build().await).await;
+        let Some(receipt) = receipt else {
+            if let (Some(_), Ok(queue)) = (&draw.forbidden, QueueName::new(&queue)) {
+                self.is_absent(&what, &Handle::new(queue.clone(), JobId::named(&queue, &name)))
+                    .await;
+            }
+            return;
+        };
+        if idempotent.is_some_and(|window| window >= HOUR) && durability == Durability::Memory {
+            let again = self.good(&what, async || build().await).await;
+            if again.is_some_and(|again| again.stored != Stored::Already) {
+                self.broken("an idempotent enqueue was stored twice", what.clone());
+            }
+        }
+        if far {
+            self.waits(&what, &receipt).await;
+        } else {
+            self.ends(&what, &receipt, &policy, fails, kept >= HOUR).await;
+        }
+    }
+
+    /// Calls a job with a drawn timeout.
+    pub(super) async fn call(&self, number: u64, mut draw: Draw) {
+        let job = Odd { number, fails: draw.random.percent(20), padding: String::new() };
+        let (queue, lane, timeout) = (draw.queue(JOBS), draw.lane(), draw.duration());
+        let policy = Policy::default().attempts(1).crashes(50);
+        let build = || {
+            let call = self.client.call::<_, u64>(job.clone()).queue(&queue).lane(lane);
+            call.timeout(timeout).policy(policy.clone())
+        };
+        let what = format!("call {number} {lane} timeout {timeout:?}");
+        if draw.forbidden.is_some() {
+            self.drawn(&what, &draw, async || build().await).await;
+            return;
+        }
+        match self.answer(&what, async || build().await).await {
+            None => {}
+            Some(Ok(result)) if result == number && !job.fails => {}
+            Some(Err(error)) if error.is_dead() && job.fails => {}
+            Some(Err(error)) if error.is_timeout() && timeout < HOUR => {}
+            Some(other) => self.broken("a call ended wrongly", format!("{what}: {other:?}")),
+        }
+    }
+
+    /// Checks that a refused job was not stored.
+    async fn is_absent(&self, what: &str, job: &Handle) {
+        if let Some(Some(state)) = self.good(what, async || self.client.state(job).await).await {
+            self.broken("a refused job was stored", format!("{what}: {state:?}"));
+        }
+    }
+
+    /// Checks that a job waits for a time far away, and deletes it.
+    async fn waits(&self, what: &str, receipt: &Receipt) {
+        let state = self.good(what, async || self.client.state(receipt).await).await;
+        if state.is_some_and(|state| state != Some(State::Scheduled)) {
+            self.broken("a job does not wait for its time", format!("{what}: {state:?}"));
+        }
+        let Ok(queue) = self.client.inspect(JOBS) else { return };
+        // A deletion whose reply was lost finds no job the second time.
+        self.good_or_gone(what, async || queue.delete(receipt).await).await;
+        if let Some(Some(view)) = self.good(what, async || queue.job(receipt).await).await {
+            self.broken("a deleted job is still there", format!("{what}: {:?}", view.state));
+        }
+    }
+
+    /// Checks how a job ends. `recorded` tells that the end is on record for long enough.
+    async fn ends(
+        &self,
+        what: &str,
+        receipt: &Receipt,
+        policy: &Policy,
+        fails: bool,
+        recorded: bool,
+    ) {
+        let wait = policy.backoff.delay(1, 0.0);
+        if !fails {
+            let ends = if recorded { vec![Some(State::Completed)] } else { vec![None] };
+            self.comes_to(what, receipt, &ends).await;
+        } else if policy.attempts == 1 || (policy.attempts == 2 && wait < Duration::from_secs(2)) {
+            if self.comes_to(what, receipt, &[Some(State::Dead)]).await {
+                self.revive(what, receipt).await;
+            }
+        } else {
+            let kept = if wait >= HOUR { &[State::Retrying] } else { OPEN };
+            let kept: Vec<_> = kept.iter().copied().map(Some).collect();
+            if self.comes_to(what, receipt, &kept).await {
+                self.good(what, async || self.client.cancel(receipt).await).await;
+                self.comes_to(what, receipt, &[Some(State::Cancelled), None]).await;
+            }
+        }
+    }
+
+    /// Edits a dead job so that it succeeds, and checks that it does.
+    async fn revive(&self, what: &str, receipt: &Receipt) {
+        let Ok(queue) = self.client.inspect(JOBS) else { return };
+        let payload = serde_json::json!({"number": 1, "fails": false, "padding": ""});
+        let revive = async || queue.edit_and_revive(receipt, &payload).await;
+        // A call whose reply was lost finds no dead job the second time.
+        self.good_or_gone(what, revive).await;
+        self.comes_to(what, receipt, &[Some(State::Completed), None]).await;
+    }
+
+    /// Waits until a job is in one of these states; false when that does not happen, which is
+    /// recorded.
+    async fn comes_to(&self, what: &str, receipt: &Receipt, states: &[Option<State>]) -> bool {
+        let begun = Instant::now();
+        loop {
+            let state = self.good(what, async || self.client.state(receipt).await).await;
+            let Some(state) = state else { return false };
+            // A result is on record even when its job asked for none.
+            if states.contains(&state) || (state == Some(State::Completed) && states == [None]) {
+                return true;
+            }
+            if begun.elapsed() > END {
+                let text = format!("{what}: {state:?} instead of {states:?}");
+                self.broken("a job did not end as promised", text);
+                return false;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
