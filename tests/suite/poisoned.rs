@@ -3,12 +3,13 @@
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poolder::prelude::*;
-use poolder::{JobId, QueueName};
+use poolder::{Config, JobId, QueueName};
 use poolder_core::Partition;
 use poolder_core::broker::{AcquireReply, PollRequest, SlotPoll};
+use poolder_devserver::Server;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::subscriber::DefaultGuard;
 
@@ -35,6 +36,11 @@ impl Logged {
         let writer = log.clone();
         let seen = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
         (log, tracing::subscriber::set_default(seen.finish()))
+    }
+
+    /// Returns how many lines contain this text.
+    fn count(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
     }
 
     /// Returns the errors that contain this text.
@@ -338,4 +344,46 @@ async fn a_slot_is_rescued_in_order_around_an_entry_that_cannot_be_moved() {
     assert_eq!(space.consumers("q").await, ["ghost"]);
     let waits: u64 = space.redis(redis::cmd("XLEN").arg(space.key("q", "ready:front"))).await;
     assert_eq!(waits, 0, "each job was moved once");
+}
+
+#[tokio::test]
+async fn without_a_permission_nothing_is_lost_and_no_more_jobs_are_held_than_there_are_slots() {
+    let (log, _logging) = Logged::begin();
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "poison-permission");
+    server.command(&["ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all"]).unwrap();
+    let url = format!("{}?user=worker&pass=pw", server.url());
+    let client = Client::new(Config::new(url).namespace(space.name())).unwrap();
+    let (worker, mut told) = teller();
+    let node = start(Node::builder(client).pool(Pool::new("q").size(2).worker(worker)));
+    space.client.enqueue(Number(0)).await.unwrap();
+    within(told.recv()).await.unwrap();
+    // The node may no longer publish, which only the ends of jobs with a completion record need.
+    server.command(&["ACL", "SETUSER", "worker", "-publish"]).unwrap();
+    let kept = Duration::from_secs(60);
+    let mut ids = vec![];
+    for number in 1..3 {
+        ids.push(space.client.enqueue(Number(number)).keep_completion(kept).await.unwrap().job);
+        within(told.recv()).await.unwrap();
+    }
+    eventually("both are tried many times", || async {
+        ids.iter().all(|id| log.count(&format!("{id}")) > 6)
+    })
+    .await;
+    space.client.enqueue(Number(3)).await.unwrap();
+    let tries = log.count("could not be settled yet");
+    eventually("they are tried again", || async {
+        log.count("could not be settled yet") > tries + 2
+    })
+    .await;
+    assert!(told.try_recv().is_err(), "no slot is left for another job");
+    server.command(&["ACL", "SETUSER", "worker", "+publish"]).unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().0, 3);
+    space.until_count("q", "completed", 4).await;
+    for id in ids {
+        let key = space.key("q", &format!("result:{id}"));
+        assert!(space.redis::<bool>(redis::cmd("EXISTS").arg(key)).await, "its completion is kept");
+    }
+    assert_eq!(log.errors("settled"), [""; 0]);
+    node.stop().await;
 }
