@@ -39,15 +39,20 @@ impl Calls {
              {}",
             if absolute { format!("at {at}") } else { format!("after {after:?}") }
         );
-        let receipt = self.drawn(&what, &draw, async || build().await).await;
-        let Some(receipt) = receipt else {
+        // Without a window a repetition could store a second job under the same id.
+        let repeats = idempotent.is_some_and(|window| window >= HOUR);
+        let enqueue = async || match build().await {
+            Err(error) if error.is_unknown() && !repeats => Ok(None),
+            other => other.map(Some),
+        };
+        let Some(receipt) = self.drawn(&what, &draw, enqueue).await.flatten() else {
             if let (Some(_), Ok(queue)) = (&draw.forbidden, QueueName::new(&queue)) {
                 self.is_absent(&what, &Handle::new(queue.clone(), JobId::named(&queue, &name)))
                     .await;
             }
             return;
         };
-        if idempotent.is_some_and(|window| window >= HOUR) && durability == Durability::Memory {
+        if repeats && durability == Durability::Memory {
             let again = self.good(&what, async || build().await).await;
             if again.is_some_and(|again| again.stored != Stored::Already) {
                 self.broken("an idempotent enqueue was stored twice", what.clone());

@@ -110,8 +110,8 @@ impl Calls {
             0..3 => {
                 let token = draw.checked_name(number, 100);
                 let push = async || batcher.push(number).wait(patience).token(&token, window).await;
-                self.drawn(&format!("{what} token {token} {window:?}"), &draw, push).await;
-                if window >= HOUR && draw.forbidden.is_none() {
+                let what = format!("{what} token {token} {window:?}");
+                if self.drawn(&what, &draw, push).await.is_some() && window >= HOUR {
                     self.good(&what, push).await;
                 }
             }
