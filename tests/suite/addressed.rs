@@ -224,6 +224,31 @@ async fn a_zombie_is_refused_and_its_fence_is_lower() {
     assert!(matches!(not_ours[0], Settled::Fenced), "a holds the entry: {not_ours:?}");
 }
 
+#[tokio::test]
+async fn a_poll_that_its_holder_has_given_up_claims_nothing_when_it_arrives() {
+    let space = Space::new("latepoll");
+    let broker = space.client.broker();
+    let queue = QueueName::new("q").unwrap();
+    broker.define_pool(&queue, Mode::Phash, 1).await.unwrap();
+    let (place, node) = (slot("q", 0), "a".into());
+    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    let acquire = async || match broker.acquire_slot(&place, &node, None).await.unwrap() {
+        AcquireReply::Ours(lease) => lease,
+        _ => panic!("no other node holds it"),
+    };
+    let lease = acquire().await;
+    let poll = async |lease: &SlotLease, lost| {
+        let request = PollRequest { lost, look: lost > 0, ..request };
+        broker.poll_slot(lease, &request).await.unwrap().result
+    };
+    assert!(matches!(poll(&lease, 1).await, SlotPoll::Empty(_)), "the first poll was lost");
+    space.client.pool::<Number>("q").cast(Number(1)).await.unwrap();
+    assert!(matches!(poll(&lease, 0).await, SlotPoll::Idle), "the first poll arrives late");
+    assert!(matches!(poll(&lease, 1).await, SlotPoll::Claimed(_)));
+    let lease = acquire().await;
+    assert!(matches!(poll(&lease, 0).await, SlotPoll::Empty(_)), "a new lease counts anew");
+}
+
 /// A worker that fails the first attempt of job 1. Sends each number when it starts.
 #[derive(Clone)]
 struct Once {

@@ -45,6 +45,9 @@ pub struct PollRequest<'a> {
     /// True when the caller knows the last ids of both lanes, because it has claimed all jobs
     /// stored since it received them. Finding the ids costs the server more than an empty poll.
     pub known: bool,
+    /// The number of polls under this lease whose reply was lost before. A poll that arrives after
+    /// one with a greater number claims nothing: its sender has given it up.
+    pub lost: u64,
 }
 
 impl PollRequest<'_> {
@@ -69,7 +72,7 @@ pub enum SlotPoll {
     Lost,
     /// The slot was stopped: its holder must start no further job.
     Stopped,
-    /// The request claimed no jobs.
+    /// The request claimed no jobs, or came after a later request of the same holder.
     Idle,
     /// These entries were claimed: run them in this order, or bury them.
     Claimed(Vec<Entry>),
@@ -170,7 +173,7 @@ impl Broker {
         let flag = |set: bool| if set { "1" } else { "" };
         cmd.arg(request.claim.min(PollRequest::MAX_JOBS)).arg(flag(request.look));
         cmd.arg(request.generation).arg(flag(request.open)).arg(flag(request.known));
-        cmd.arg(if request.lane == Lane::Front { "2" } else { "3" });
+        cmd.arg(if request.lane == Lane::Front { "2" } else { "3" }).arg(request.lost);
         for entry in request.complete {
             cmd.arg(entry.as_ref());
         }

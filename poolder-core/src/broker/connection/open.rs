@@ -16,12 +16,24 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Limits the length of the words, in bytes.
 const MAX_WORDS: usize = 200;
 
-/// Opens a connection.
+/// Opens a connection, and checks that the server knows who opens it.
+///
+/// A server that asks for a password closes a connection that sends long commands without one, so
+/// that the error of such a command is lost. Scripts are long commands.
 pub(crate) async fn open(
     client: &Client,
     settings: &AsyncConnectionConfig,
 ) -> RedisResult<MultiplexedConnection> {
-    match client.get_multiplexed_async_connection_with_config(settings).await {
+    let opened = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(settings).await?;
+        match redis::cmd("PING").exec_async(&mut connection).await {
+            Err(error) if error.is_io_error() || error.code() == Some("NOAUTH") => Err(error),
+            // Access rules may deny the command, and a server that loads its data answers with an
+            // error as well.
+            _ => Ok(connection),
+        }
+    };
+    match opened.await {
         Ok(connection) => Ok(connection),
         Err(error) => Err(explained(client, error).await),
     }

@@ -47,6 +47,8 @@ pub(super) struct SlotProgress {
     stopped: bool,
     /// True once the server has replied that this node no longer holds the slot.
     lost: bool,
+    /// The number of polls that failed: any of them may still reach the server.
+    lost_polls: u64,
 }
 
 impl SlotProgress {
@@ -62,6 +64,7 @@ impl SlotProgress {
             standstill: None,
             stopped: false,
             lost: false,
+            lost_polls: 0,
         }
     }
 
@@ -124,7 +127,8 @@ impl SlotProgress {
         let ((complete, lane), (generation, open)) =
             (self.pending.done(), self.reports.generation());
         let (look, known) = (self.lanes.look(), self.lanes.knows_last());
-        PollRequest { complete, lane, claim, look, generation, open, known }
+        let lost = self.lost_polls;
+        PollRequest { complete, lane, claim, look, generation, open, known, lost }
     }
 
     /// Returns when the last poll was answered.
@@ -175,6 +179,7 @@ impl SlotProgress {
     /// pause.
     pub(super) fn poll_failed(&mut self) {
         self.lanes.doubt();
+        self.lost_polls += 1;
         self.stand_still(None);
         self.pacing.failed();
     }

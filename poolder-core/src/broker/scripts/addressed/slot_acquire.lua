@@ -11,7 +11,7 @@ local held = holder ~= '' and till > t[1] * 1000
 if held and holder ~= ARGV[1] and holder ~= ARGV[2] then return {0, term, holder} end
 term = term + 1
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'term', string.format('%.0f', term),
-  'until', '9999999999999')
+  'until', '9999999999999', 'lost', '0')
 for lane = 2, 3 do
   -- The group may exist already: then the error is ignored.
   redis.pcall('XGROUP', 'CREATE', KEYS[lane], 'workers', '0', 'MKSTREAM')

@@ -12,11 +12,13 @@
 --      6 "1" when entries of this generation may run
 --      7 "1" when the node knows the last ids
 --      8 lane of the jobs to complete: "2" for the front, "3" for normal
---      9.. entry ids of the jobs to complete, at most 16
+--      9 number of polls of this lease whose reply was lost before. A poll that arrives after one
+--        with a greater number was given up by the node: it must not claim
+--      10.. entry ids of the jobs to complete, at most 16
 -- Returns {"LOST"} when the node does not hold the lease of that term, else {status, number of jobs
 --   completed, then more values for some of the statuses}:
 --   "STOP": the slot is stopped
---   "IDLE": no job was to be claimed
+--   "IDLE": no job was to be claimed, or the poll is late
 --   "JOB": entries were claimed; with the lane (2 or 3), then for each entry its id, the number of
 --     strings in its fields, and these strings
 --   "FOUND": an entry was pending already; with the same data as "JOB"
@@ -25,17 +27,20 @@
 --     generation than the node
 --   "EMPTY": no job is ready; with the last ids of the front and the normal lane, unless the node
 --     knows them
-local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped')
+local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped', 'lost')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
+local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or 0)
+if lost < seen then return {'IDLE', 0} end
+if lost > seen then redis.call('HSET', KEYS[1], 'lost', ARGV[9]) end
 
 -- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
 -- that is not pending stays: after a failover its id may belong to another job than the one that
 -- was lost.
 local completed = 0
-if ARGV[9] then
+if ARGV[10] then
   local lane, done = KEYS[tonumber(ARGV[8])], {}
   local removed
-  for i = 9, #ARGV do
+  for i = 10, #ARGV do
     removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
     if removed == 1 then done[#done + 1] = ARGV[i] end
     if type(removed) == 'table' then break end
