@@ -29,9 +29,10 @@
 --     knows them
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped', 'lost')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
-local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or 0)
+local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or '') or 0
 if lost < seen then return {'IDLE', 0} end
-if lost > seen then redis.call('HSET', KEYS[1], 'lost', ARGV[9]) end
+-- A full server may refuse this write; then a late poll is not told from others.
+if lost > seen then redis.pcall('HSET', KEYS[1], 'lost', ARGV[9]) end
 
 -- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
 -- that is not pending stays: after a failover its id may belong to another job than the one that
