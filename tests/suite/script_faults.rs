@@ -5,13 +5,12 @@
 //! called, on the same state, with an error at the first, the second and each further command.
 //! After each error
 //!
-//! 1. each job that the script should have kept is in at least one place,
-//! 2. the next step, which is the same call again unless the case names another, leads to the state
-//!    that the script reaches without an error: each job in one place, each receipt and each
-//!    counter as after one call.
+//! 1. each job that the script should have kept is in one place, not in none and not in two,
+//! 2. the same call again leads to the state that the script reaches without an error: each job
+//!    with all its parts, each receipt and each counter as after one call.
 //!
-//! An error that the script survives must leave the same state as well, except for the keys that
-//! the case names.
+//! An error that the script survives must leave that state as well, counters apart. A case names
+//! the other keys that may differ, with the reason.
 //!
 //! A new script joins the cases of its feature, or [`WITHOUT_CASE`] with the reason.
 

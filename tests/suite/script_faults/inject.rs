@@ -106,8 +106,8 @@ impl Lab {
                     format!("{at} {}", name.split_whitespace().next().unwrap())
                 }
             };
-            for job in fault.before.lost_in(&self.state(), &clean) {
-                wrong.push(format!("{end}: {job} is in no place"));
+            for job in fault.before.misplaced_in(&self.state(), &clean) {
+                wrong.push(format!("{end}: {job}"));
             }
             let but = match reply {
                 Ok(_) => [&COUNTERS, but.survived].concat(),

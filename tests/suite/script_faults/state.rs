@@ -142,9 +142,10 @@ impl State {
         self.streams().flat_map(one).collect()
     }
 
-    /// Returns the ids of the jobs, and of the entries of lists, that are in a place.
-    fn present(&self) -> BTreeSet<Bytes> {
-        let mut all = BTreeSet::new();
+    /// Returns the ids of the jobs, the entries of lists, and the names of schedules, each with the
+    /// number of its places.
+    fn places(&self) -> BTreeMap<Bytes, usize> {
+        let mut all: Vec<Bytes> = vec![];
         for (_, stream) in self.streams() {
             for (_, words, _) in &stream.entries {
                 all.extend(words.get(1).and_then(|raw| id_in(raw, 0)));
@@ -169,14 +170,25 @@ impl State {
                 _ => {}
             }
         }
-        all
+        let mut places = BTreeMap::new();
+        for id in all {
+            *places.entry(id).or_default() += 1;
+        }
+        places
     }
 
-    /// Returns the jobs that should have been kept and are in no place.
-    pub(super) fn lost_in(&self, now: &Self, clean: &Self) -> Vec<String> {
-        let (before, now, clean) = (self.present(), now.present(), clean.present());
-        let kept = before.intersection(&clean);
-        kept.filter(|id| !now.contains(*id)).map(|id| shown(id)).collect()
+    /// Returns the jobs that should have been kept and are in no place, and those that are in more
+    /// places than before the call and after an undisturbed one.
+    pub(super) fn misplaced_in(&self, now: &Self, clean: &Self) -> Vec<String> {
+        let (before, now, clean) = (self.places(), now.places(), clean.places());
+        let count =
+            |places: &BTreeMap<Bytes, usize>, id: &Bytes| places.get(id).copied().unwrap_or(0);
+        let lost = before.keys().filter(|id| count(&clean, id) > 0 && count(&now, id) == 0);
+        let lost = lost.map(|id| format!("{} is in no place", shown(id)));
+        let most = |id: &Bytes| count(&before, id).max(count(&clean, id));
+        let twice = now.iter().filter(|(id, places)| **places > most(id).max(1));
+        lost.chain(twice.map(|(id, places)| format!("{} is in {places} places", shown(id))))
+            .collect()
     }
 
     /// Returns everything that belongs to nothing.

@@ -1,8 +1,8 @@
 -- settle.lua: settles claimed jobs one by one. Each job that the owner still holds is changed by
 --   the operations of its settlement, and then leaves its lane. The destination is written before
 --   the source is removed. An error in between leaves the job in its lane, still claimed, and takes
---   back what was added to a lane or to `due`. Among the dead, a repeated settlement replaces the
---   record. Counters are raised once, when the job can no longer be settled again.
+--   back what was added to a lane, to `due` or to the dead. Counters are raised once, when the job
+--   can no longer be settled again.
 --   This file has what the operations share. The files that `scripts.rs` lists behind it are parts
 --   of the same script: settle_ops.lua has the operations of every job, the files of the features
 --   add theirs to the same table, and settle_each.lua applies them.
@@ -33,9 +33,9 @@
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body
--- Entries that the settlement has added to a lane, their lane, and the id under which it has added
--- the job to `due`: an error takes them back.
-local added, added_to, waits
+-- Entries that the settlement has added to a lane, their lane, the id under which it has added the
+-- job to `due`, and whether it has added the job to the dead: an error takes them back.
+local added, added_to, waits, died
 -- Counters that are raised when the entry is removed: hash, name and number in turn.
 local counts = {}
 
@@ -65,14 +65,15 @@ end
 -- Number of dead jobs, once it is known.
 local dead
 
--- Adds a job to the dead, and drops the oldest one when there are too many. The set is read first,
--- so that a key of a wrong type does not leave a record without a time. The time of a dropped job
--- goes last: without it, no call would find the rest of the job.
+-- Adds a job to the dead, and drops the oldest one when there are too many. The time is added first
+-- and removed last: without it, no call would find the record.
 local function bury(id, record)
   dead = dead or redis.call('ZCARD', KEYS[4])
   local time = string.format('%.0f', now())
+  local new = redis.call('ZADD', KEYS[4], time, id)
+  died = died or new == 1 and id == job
   redis.call('HSET', KEYS[5], id, record)
-  dead = dead + redis.call('ZADD', KEYS[4], time, id)
+  dead = dead + new
   if dead > tonumber(ARGV[2]) then
     local oldest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
     if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end

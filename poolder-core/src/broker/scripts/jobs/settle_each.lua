@@ -29,13 +29,17 @@ end
 local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
 local settled = ''
 
--- Takes back what a settlement that has failed added to a lane or to `due`, since the repeated
--- settlement adds it again.
+-- Takes back what a settlement that has failed added to another place: its repetition adds it again,
+-- and a rescue instead of it must not find the job twice.
 local function take_back()
   if added then redis.call('XDEL', added_to, unpack(added)) end -- bounded: 101 ids
   if waits then
     redis.call('ZREM', KEYS[2], waits)
     redis.pcall('HDEL', KEYS[3], waits)
+  end
+  if died then
+    redis.pcall('HDEL', KEYS[5], job)
+    redis.pcall('ZREM', KEYS[4], job)
   end
 end
 
@@ -45,7 +49,7 @@ for n = 6, #ARGV do
   local stored = held(plain)
   if stored then
     body = envelope or stored
-    added, waits = nil, nil
+    added, waits, died = nil, nil, nil
     local cancelled = has_cancellations and redis.call('ZSCORE', KEYS[12], job)
     if cancelled and count_if_cancelled then
       for _ = 1, count do at = unpack_values(row, 6, at) end
