@@ -15,7 +15,7 @@ use super::rules::{Lost, Rules, Strike, loaded_script};
 
 const CHUNK: usize = 16 * 1024;
 /// Longer than any client waits for a reply.
-const LATE: std::time::Duration = std::time::Duration::from_secs(9);
+const LATE: std::time::Duration = std::time::Duration::from_secs(12);
 
 /// The commands without a reply so far, in order.
 type Waiting = Arc<Mutex<VecDeque<Awaited>>>;
