@@ -358,8 +358,8 @@ async fn without_a_permission_nothing_is_lost_and_no_more_jobs_are_held_than_the
     let node = start(Node::builder(client).pool(Pool::new("q").size(2).worker(worker)));
     space.client.enqueue(Number(0)).await.unwrap();
     within(told.recv()).await.unwrap();
-    // The node may no longer publish, which only the ends of jobs with a completion record need.
-    server.command(&["ACL", "SETUSER", "worker", "-publish"]).unwrap();
+    // The node may no longer set keys, which only the ends of jobs with a completion record need.
+    server.command(&["ACL", "SETUSER", "worker", "-set"]).unwrap();
     let kept = Duration::from_secs(60);
     let mut ids = vec![];
     for number in 1..3 {
@@ -377,7 +377,7 @@ async fn without_a_permission_nothing_is_lost_and_no_more_jobs_are_held_than_the
     })
     .await;
     assert!(told.try_recv().is_err(), "no slot is left for another job");
-    server.command(&["ACL", "SETUSER", "worker", "+publish"]).unwrap();
+    server.command(&["ACL", "SETUSER", "worker", "+set"]).unwrap();
     assert_eq!(within(told.recv()).await.unwrap().0, 3);
     space.until_count("q", "completed", 4).await;
     for id in ids {
