@@ -54,7 +54,7 @@ if ARGV[10] then
     if #done > 0 then
       done[#done + 1] = 'FORCE'
       done[#done + 1] = 'JUSTID'
-      redis.call('XCLAIM', lane, 'workers', ARGV[1], 0, unpack(done)) -- bounded: 16 ids
+      redis.pcall('XCLAIM', lane, 'workers', ARGV[1], 0, unpack(done)) -- bounded: 16 ids
     end
     return removed
   end

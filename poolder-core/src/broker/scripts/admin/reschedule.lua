@@ -33,11 +33,11 @@ else
   local moved = redis.pcall('ZADD', KEYS[2], at, job)
   if type(moved) == 'number' then
     moved = redis.pcall('XDEL', KEYS[1], id)
-    if type(moved) == 'table' then redis.call('ZREM', KEYS[2], job) end
+    if type(moved) == 'table' then redis.pcall('ZREM', KEYS[2], job) end
   end
   if type(moved) == 'table' then
     -- The job stays in its lane, and nowhere else.
-    redis.call('HDEL', KEYS[3], job)
+    redis.pcall('HDEL', KEYS[3], job)
     return moved
   end
   -- A counter that is not a number starts again: a counting error must not fail the call.

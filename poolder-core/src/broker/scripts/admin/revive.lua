@@ -20,11 +20,11 @@ for i = 1, #ARGV, 4 do
     local gone = redis.pcall('ZREM', KEYS[1], job)
     if type(gone) == 'number' then
       gone = redis.pcall('HDEL', KEYS[2], job)
-      if type(gone) == 'table' then redis.call('ZADD', KEYS[1], died, job) end
+      if type(gone) == 'table' then redis.pcall('ZADD', KEYS[1], died, job) end
     end
     if type(gone) == 'table' then
       -- The job stays dead, and nowhere else.
-      redis.call('XDEL', lane, added)
+      redis.pcall('XDEL', lane, added)
       return gone
     end
     -- A counter that is not a number starts again: a counting error must not fail the call.

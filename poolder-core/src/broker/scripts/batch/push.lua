@@ -37,12 +37,11 @@
 local name, group, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
 -- The commands that take back the writes of this call, the latest last.
 local undo = {}
-local function undo_with(...) undo[#undo + 1] = {...} end
 -- Runs a command. An error ends the call as if it had stored nothing, so that it can be repeated.
 local function run(...)
   local reply = redis.pcall(...)
   if type(reply) ~= 'table' or not reply.err then return reply end
-  for i = #undo, 1, -1 do redis.call(unpack(undo[i])) end -- bounded: four values each
+  for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end -- bounded: 502 values
   -- Redis 6.2 raises texts only.
   error(redis.REDIS_VERSION_NUM and reply or reply.err, 0)
 end
@@ -120,7 +119,7 @@ local function add_job(entries, size, from, why)
   local payload = cmsgpack.pack({group = group, entries = entries, bytes = size,
     since = tonumber(from), sealed = clock})
   local entry = run('XADD', KEYS[4], '*', 'j', fields[1] .. job .. fields[2] .. payload)
-  undo_with('XDEL', KEYS[4], entry)
+  undo[#undo + 1] = {'XDEL', KEYS[4], entry}
   notes[#notes + 1] = job
   notes[#notes + 1] = string.format('1 %d %.0f %s %s %s:%s', entries, size, from, now, name, group)
   sealed_entries = sealed_entries + entries
@@ -131,7 +130,7 @@ local function seal(why)
   if not take_id() then return false end
   add_job(count, bytes, since or now, why)
   run('RENAMENX', KEYS[3], KEYS[7 + used])
-  undo_with('RENAMENX', KEYS[7 + used], KEYS[3])
+  undo[#undo + 1] = {'RENAMENX', KEYS[7 + used], KEYS[3]}
   ended_timer = stored_generation or ended_timer
   count, bytes, generation, stored_generation = 0, 0, nil, nil
   return true
@@ -159,7 +158,7 @@ while at <= last do
   if whole then
     if not take_id() then break end
     add_job(till - at, size, now, full)
-    undo_with('UNLINK', KEYS[7 + used])
+    undo[#undo + 1] = {'UNLINK', KEYS[7 + used]}
     run(ARGV[10], KEYS[7 + used], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
     at, batches = till, batches + 1
   elseif till > at then
@@ -170,9 +169,9 @@ while at <= last do
     end
     run(ARGV[10], KEYS[3], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
     if ARGV[10] == 'RPUSH' then
-      undo_with('LTRIM', KEYS[3], 0, at - till - 1)
+      undo[#undo + 1] = {'LTRIM', KEYS[3], 0, at - till - 1}
     else
-      undo_with('LTRIM', KEYS[3], till - at, -1)
+      undo[#undo + 1] = {'LTRIM', KEYS[3], till - at, -1}
     end
     count, bytes, at = count + till - at, size, till
   end
@@ -190,41 +189,41 @@ if ARGV[11] ~= '' then
 end
 
 local changes = {}
-local function set(field, value)
-  changes[#changes + 1] = field
-  changes[#changes + 1] = value
+if stored > 0 then
+  changes = {'waiting', (tonumber(about[2]) or 0) + stored,
+    'pushed', (tonumber(about[4]) or 0) + stored}
 end
-local function add(field, known, more) set(field, (tonumber(known) or 0) + more) end
 local first_due
 if generation and stored > 0 then
   run('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
-  if meta then undo_with('HSET', KEYS[2], group, meta) else undo_with('HDEL', KEYS[2], group) end
+  undo[#undo + 1] = meta and {'HSET', KEYS[2], group, meta} or {'HDEL', KEYS[2], group}
   if not stored_generation then
-    set('generation', generation)
+    changes[#changes + 1] = 'generation'
+    changes[#changes + 1] = generation
     if ARGV[5] ~= '' then
       local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
       run('ZADD', KEYS[5], due, member)
-      undo_with('ZREM', KEYS[5], member)
+      undo[#undo + 1] = {'ZREM', KEYS[5], member}
       first_due = run('ZRANGE', KEYS[5], 0, 0)[1] == member
     end
   end
 elseif meta and not generation then
   run('HDEL', KEYS[2], group)
-  undo_with('HSET', KEYS[2], group, meta)
-end
-if stored > 0 then
-  add('waiting', about[2], stored)
-  add('pushed', about[4], stored)
+  undo[#undo + 1] = {'HSET', KEYS[2], group, meta}
 end
 if batches > 0 then
-  undo_with('HDEL', KEYS[6], unpack(ARGV, 15, 14 + used)) -- bounded: the job ids
+  local forget = {'HDEL', KEYS[6]}
+  for i = 1, #notes, 2 do forget[#forget + 1] = notes[i] end
   run('HSET', KEYS[6], unpack(notes)) -- bounded: two for each batch
-  add('sealed', fields[3], batches)
-  add('sealed_entries', fields[4], sealed_entries)
+  undo[#undo + 1] = forget
+  changes[#changes + 1] = 'sealed'
+  changes[#changes + 1] = (tonumber(fields[3]) or 0) + batches
+  changes[#changes + 1] = 'sealed_entries'
+  changes[#changes + 1] = (tonumber(fields[4]) or 0) + sealed_entries
 end
 if stored > 0 and ARGV[9] ~= '' then
-  undo_with('DEL', KEYS[7])
   run('SET', KEYS[7], stored, 'PX', ARGV[9])
+  undo[#undo + 1] = {'DEL', KEYS[7]}
 end
 if #changes > 0 then run('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
 -- All is stored. A timer without its list does nothing when it is due, hints may be lost, and these

@@ -51,7 +51,7 @@ else
     local kept = redis.pcall('SET', KEYS[4], where, 'PX', window)
     -- Without a receipt a repeated call would store a second job.
     if kept.err then
-      redis.call('XDEL', KEYS[1], where)
+      redis.pcall('XDEL', KEYS[1], where)
       return kept
     end
   end

@@ -32,9 +32,9 @@ local settled = ''
 -- Takes back what a settlement that has failed added to another place: its repetition adds it again,
 -- and a rescue instead of it must not find the job twice.
 local function take_back()
-  if added then redis.call('XDEL', added_to, unpack(added)) end -- bounded: 101 ids
+  if added then redis.pcall('XDEL', added_to, unpack(added)) end -- bounded: 101 ids
   if waits then
-    redis.call('ZREM', KEYS[2], waits)
+    redis.pcall('ZREM', KEYS[2], waits)
     redis.pcall('HDEL', KEYS[3], waits)
   end
   if died then

@@ -49,7 +49,7 @@ for _, id in ipairs(ids) do
     failure = type(added) == 'table' and added
     local gone = failure or redis.pcall('HDEL', KEYS[2], id)
     if not failure and type(gone) == 'table' then
-      redis.call('XDEL', lane, added)
+      redis.pcall('XDEL', lane, added)
       failure = gone
     end
     if failure then break end

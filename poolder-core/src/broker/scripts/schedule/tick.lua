@@ -120,7 +120,7 @@ while i <= #ARGV do
   undo = {}
   local done, published = pcall(publish, i)
   if not done then
-    for at = #undo, 1, -1 do redis.call(unpack(undo[at])) end -- bounded: four values each
+    for at = #undo, 1, -1 do redis.pcall(unpack(undo[at])) end -- bounded: four values each
     error(published, 0)
   end
   reply[#reply + 1] = published
