@@ -10,9 +10,8 @@ if ARGV[4] ~= '' then
   local most_fields = 100
 
   function ops.to_slot_front(head)
-    -- If the job comes from the front, entries that wait there are moved behind it, since a slot
-    -- runs its jobs in order. All are copied before the first is deleted, so that an error keeps
-    -- their order.
+    -- Entries that wait in the front are moved behind the job, in order. All are copied before the
+    -- first is deleted.
     local waiting, moved = {}, {}
     if KEYS[1] == KEYS[7] then waiting = redis.call('XRANGE', KEYS[7], '-', '+', 'COUNT', 100) end
     ops.to_lane(head)

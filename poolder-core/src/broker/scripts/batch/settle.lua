@@ -64,7 +64,7 @@ if string.find(ARGV[5], 'batch', 1, true) then
   function ops.batch_bury_part(batcher, part, list, dead_job, record)
     local entries = redis.call('LLEN', KEYS[part])
     if entries == 0 then
-      -- They may be buried already, by this settlement, if an error has ended it before.
+      -- This settlement may have buried them before an error.
       buried[entry] = redis.call('LLEN', KEYS[list])
       return
     end

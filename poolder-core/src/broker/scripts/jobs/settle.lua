@@ -3,9 +3,7 @@
 --   the source is removed. An error in between leaves the job in its lane, still claimed, and takes
 --   back what was added to a lane, to `due` or to the dead. Counters are raised once, when the job
 --   can no longer be settled again.
---   This file has what the operations share. The files that `scripts.rs` lists behind it are parts
---   of the same script: settle_ops.lua has the operations of every job, the files of the features
---   add theirs to the same table, and settle_each.lua applies them.
+--   `scripts.rs` lists the other parts of this script.
 -- KEYS 1 stream of the entries' lane
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -33,10 +31,10 @@
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body
--- Entries that the settlement has added to a lane, their lane, the id under which it has added the
--- job to `due`, and whether it has added the job to the dead: an error takes them back.
+-- Entries added to a lane, the lane, the id added to `due`, and true for a job added to the dead:
+-- an error takes them back.
 local added, added_to, waits, died
--- Counters that are raised when the entry is removed: hash, name and number in turn.
+-- Counters to raise when the entry is removed.
 local counts = {}
 
 local clock

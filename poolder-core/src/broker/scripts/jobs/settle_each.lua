@@ -29,8 +29,7 @@ end
 local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
 local settled = ''
 
--- Takes back what a settlement that has failed added to another place: its repetition adds it again,
--- and a rescue instead of it must not find the job twice.
+-- Takes back a destination, for a repetition or a rescue.
 local function take_back()
   if added then redis.pcall('XDEL', added_to, unpack(added)) end -- bounded: 101 ids
   if waits then
@@ -69,8 +68,7 @@ for n = 6, #ARGV do
       take_back()
       return removed
     end
-    -- The job is settled: nothing may fail from here on. A claim without an entry is acknowledged
-    -- by ack_missing.lua, and cancellations end by themselves.
+    -- Nothing may fail from here on; ack_missing.lua acknowledges a claim without an entry.
     redis.pcall('XACK', KEYS[1], 'workers', entry)
     if cancelled then redis.pcall('ZREM', KEYS[12], job) end
     add(KEYS[6], counter, 1)

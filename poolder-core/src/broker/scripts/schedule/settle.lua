@@ -21,7 +21,6 @@ if string.find(ARGV[5], 'schedule', 1, true) then
     end
     local envelope = string.sub(successor, 2)
     local added = redis.pcall('XADD', KEYS[7 + lane], '*', 'j', envelope)
-    -- The next tick finds that the running job has ended, and starts the queued one.
     if type(added) ~= 'string' then return end
     local gone = redis.pcall('HDEL', queued, name)
     local noted = type(gone) == 'number' and redis.pcall('HSET', running, name,
