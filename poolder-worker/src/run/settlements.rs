@@ -212,7 +212,9 @@ impl PendingSettlements {
                 }
             }
         }
-        self.put_back(again);
+        if !again.is_empty() {
+            self.put_back(again);
+        }
         if answers.failed.is_none() {
             self.pauses.after_success();
         }
