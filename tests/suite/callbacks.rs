@@ -347,3 +347,29 @@ async fn a_call_of_a_shared_pool_is_answered_by_handle_call() {
     }
     node.stop().await;
 }
+
+/// A worker whose `handle_stop` never returns.
+#[derive(Clone)]
+struct Lingers;
+
+impl Worker for Lingers {
+    type Job = Number;
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+
+    async fn handle_stop(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_leaves_the_roster_although_a_handle_stop_never_returns() {
+    let space = Space::new("lingers");
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(Lingers)));
+    space.client.enqueue(Number(1)).await.unwrap();
+    space.until_count("q", "completed", 1).await;
+    node.stop().await;
+    assert!(space.client.nodes().await.unwrap().is_empty());
+}

@@ -29,6 +29,8 @@ async fn entries_gather_in_the_order_of_their_pushes() {
     assert_eq!((list.entries, list.len), (vec![9, 0, 1, 2, 10, 11, 12], 7));
     assert_eq!(rows.len().await.unwrap(), 7);
     assert_eq!(rows.list(5).await.unwrap().entries, [11, 12]);
+    assert!(rows.list(u64::MAX).await.unwrap().entries.is_empty());
+    assert!(rows.pop_at(u64::MAX).await.unwrap_err().is_gone());
 
     let turns = declared(&space, limit(1_000)).await.group("turns").unwrap();
     let (one, two) = (turns.push(1), turns.push_front(2));
