@@ -72,6 +72,8 @@ pub(crate) enum Record {
     KeyStep { run: u64, key: u64, number: u64, job: String, fence: u64 },
     /// A call with extreme settings is about to be made.
     Called { number: u64, call: String },
+    /// A job is about to be enqueued that may be stored, and completed, more than once.
+    Repeatable { job: String },
     /// A process saw a broken promise.
     Broken { promise: String, example: String },
 }

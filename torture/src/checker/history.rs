@@ -1,6 +1,6 @@
 //! The sorted contents of the ledger: the history of each job, and the times of faults.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use crate::job::Act;
@@ -21,6 +21,8 @@ pub(crate) struct History {
     pub(crate) refusals: HashMap<(String, String), u32>,
     /// The settlements that were applied and moved the job to another place.
     pub(crate) moves: Vec<Move>,
+    /// The ids of jobs that may be completed more than once.
+    pub(crate) repeatable: HashSet<String>,
     /// The broken promises that processes saw, each with an example.
     pub(crate) broken: Vec<(String, String)>,
 }
@@ -161,6 +163,7 @@ impl History {
                     let note = String::new();
                     self.faults.push(Fault { kind, target, from: at, to: at, note });
                 }
+                Record::Repeatable { job } => drop(self.repeatable.insert(job)),
                 Record::Broken { promise, example } => {
                     self.broken.push((promise, format!("{process}: {example}")));
                 }

@@ -230,6 +230,17 @@ fn a_broken_promise_that_a_process_saw_is_wrong() {
 }
 
 #[test]
+fn only_a_job_that_may_be_repeated_is_completed_twice() {
+    let mut book = one_done();
+    for at in [200, 300] {
+        let settled = Record::Settled { job: "odd".into(), applied: true, completes: true };
+        book.note("node-0.1", at, settled);
+    }
+    book.is_wrong("completed twice");
+    assert!(book.note("caller-0.1", 1, Record::Repeatable { job: "odd".into() }).check().is_good());
+}
+
+#[test]
 fn three_real_crashes_are_bad_luck_and_two_are_not() {
     let crashed = |times: u64| {
         let mut book = Book::default();

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use poolder::{Client, Error};
+use poolder::{Client, Error, JobId};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::Caller;
@@ -107,6 +107,11 @@ impl Calls {
     pub(super) fn broken(&self, promise: &str, example: impl Into<String>) {
         let (promise, example) = (promise.to_owned(), example.into());
         self.ledger.write(Record::Broken { promise, example });
+    }
+
+    /// Records that a job may be completed more than once.
+    pub(super) fn repeatable(&self, job: JobId) {
+        self.ledger.write(Record::Repeatable { job: job.to_string() });
     }
 
     /// Records the panic of a call.

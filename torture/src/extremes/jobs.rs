@@ -39,8 +39,12 @@ impl Calls {
              {}",
             if absolute { format!("at {at}") } else { format!("after {after:?}") }
         );
-        // Without a window a repetition could store a second job under the same id.
+        // Without a window a repetition could store a second job under the same id. In a short
+        // window the client itself repeats the enqueue after a lost reply, maybe too late.
         let repeats = idempotent.is_some_and(|window| window >= HOUR);
+        if !repeats && let Ok(queue) = QueueName::new(&queue) {
+            self.repeatable(JobId::named(&queue, &name));
+        }
         let enqueue = async || match build().await {
             Err(error) if error.is_unknown() && !repeats => Ok(None),
             other => other.map(Some),
