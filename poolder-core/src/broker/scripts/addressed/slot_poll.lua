@@ -40,13 +40,16 @@ if lost > seen then redis.pcall('HSET', KEYS[1], 'lost', ARGV[9]) end
 local completed = 0
 if ARGV[10] then
   local lane, done = KEYS[tonumber(ARGV[8])], {}
-  local removed
+  local removed = 0
   for i = 10, #ARGV do
     removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
-    if removed == 1 then done[#done + 1] = ARGV[i] end
-    if type(removed) == 'table' then break end
+    if removed == 1 then
+      done[#done + 1] = ARGV[i]
+    elseif removed ~= 0 then
+      break
+    end
   end
-  if #done > 0 and type(removed) == 'number' then
+  if #done > 0 and (removed == 0 or removed == 1) then
     removed = redis.pcall('XDEL', lane, unpack(done)) -- bounded: 16 ids
   end
   if type(removed) == 'table' then
@@ -107,7 +110,10 @@ if ARGV[4] == '1' then
   end
 end
 
-local function last(key)
+-- Defined only for the polls that may need it, since each function costs about a hundredth of a
+-- poll.
+local is_older = l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5])
+local last = (is_older or ARGV[7] ~= '1') and function(key)
   local info = redis.pcall('XINFO', 'STREAM', key)
   if info.err then return '0-0' end
   for i = 1, #info, 2 do
@@ -116,7 +122,7 @@ local function last(key)
   return '0-0'
 end
 
-if l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5]) then
+if is_older then
   -- The edge is the last entry id from before the current generation of the pool.
   redis.call('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
 end

@@ -35,13 +35,28 @@
 -- is needed, since each command and each formatted number costs about as much as storing five
 -- entries.
 local name, group, limit = ARGV[1], ARGV[2], tonumber(ARGV[4])
--- The commands that take back the writes of this call, the latest last.
+-- The steps that take back the writes of this call, the latest last: commands, and the numbers of
+-- entries that were added to the gathering list.
 local undo = {}
+-- Number of entries that were added to the gathering list since it was sealed last, and the data of
+-- the group before this call changed them. Most pushes write nothing else.
+local added, changed_meta = 0, nil
 -- Runs a command. An error ends the call as if it had stored nothing, so that it can be repeated.
 local function run(...)
   local reply = redis.pcall(...)
   if type(reply) ~= 'table' or not reply.err then return reply end
-  for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end -- bounded: 502 values
+  if changed_meta then redis.pcall('HSET', KEYS[2], group, changed_meta) end
+  if changed_meta == false then redis.pcall('HDEL', KEYS[2], group) end
+  undo[#undo + 1] = added
+  for i = #undo, 1, -1 do
+    if type(undo[i]) == 'table' then
+      redis.pcall(unpack(undo[i])) -- bounded: 502 values
+    elseif undo[i] > 0 and ARGV[10] == 'RPUSH' then
+      redis.pcall('LTRIM', KEYS[3], 0, 0 - undo[i] - 1)
+    elseif undo[i] > 0 then
+      redis.pcall('LTRIM', KEYS[3], undo[i], -1)
+    end
+  end
   -- Redis 6.2 raises texts only.
   error(redis.REDIS_VERSION_NUM and reply or reply.err, 0)
 end
@@ -130,7 +145,9 @@ local function seal(why)
   if not take_id() then return false end
   add_job(count, bytes, since or now, why)
   run('RENAMENX', KEYS[3], KEYS[7 + used])
+  undo[#undo + 1] = added
   undo[#undo + 1] = {'RENAMENX', KEYS[7 + used], KEYS[3]}
+  added = 0
   ended_timer = stored_generation or ended_timer
   count, bytes, generation, stored_generation = 0, 0, nil, nil
   return true
@@ -168,11 +185,7 @@ while at <= last do
       about[3], since = generation, now
     end
     run(ARGV[10], KEYS[3], unpack(ARGV, at, till - 1)) -- bounded: 500 entries
-    if ARGV[10] == 'RPUSH' then
-      undo[#undo + 1] = {'LTRIM', KEYS[3], 0, at - till - 1}
-    else
-      undo[#undo + 1] = {'LTRIM', KEYS[3], till - at, -1}
-    end
+    added = added + till - at
     count, bytes, at = count + till - at, size, till
   end
   if full and not whole then
@@ -196,7 +209,7 @@ end
 local first_due
 if generation and stored > 0 then
   run('HSET', KEYS[2], group, string.format('%s %s %.0f', generation, since, bytes))
-  undo[#undo + 1] = meta and {'HSET', KEYS[2], group, meta} or {'HDEL', KEYS[2], group}
+  changed_meta = meta
   if not stored_generation then
     changes[#changes + 1] = 'generation'
     changes[#changes + 1] = generation
@@ -209,7 +222,7 @@ if generation and stored > 0 then
   end
 elseif meta and not generation then
   run('HDEL', KEYS[2], group)
-  undo[#undo + 1] = {'HSET', KEYS[2], group, meta}
+  changed_meta = meta
 end
 if batches > 0 then
   local forget = {'HDEL', KEYS[6]}
