@@ -119,8 +119,9 @@ fn is_inside_script(error: &RedisError) -> bool {
     text.starts_with(SCRIPT_PREFIX) || text.contains(SCRIPT_SUFFIX)
 }
 
-/// Returns the code of an error. Redis 6.2 has the code `ERR` for all errors inside of scripts; the
-/// code is then taken from the text.
+/// Returns the code of an error. Redis 6.2 has the code `ERR` for all errors inside of scripts, and
+/// every server puts it before an error that a script raises again after it has taken its writes
+/// back; the code is then taken from the text.
 pub(in crate::broker) fn code(error: &RedisError) -> Option<&str> {
     let inside = error.detail().filter(|text| text.starts_with(SCRIPT_PREFIX));
     let in_text = inside.and_then(|text| {
@@ -128,7 +129,11 @@ pub(in crate::broker) fn code(error: &RedisError) -> Option<&str> {
         let is_code = |word: &&str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase());
         words.map(|word| word.trim_start_matches('-')).find(is_code)
     });
-    in_text.or_else(|| error.code())
+    let again = error.detail().filter(|text| text.contains(SCRIPT_SUFFIX)).and_then(|text| {
+        let word = text.split(' ').next().unwrap_or_default();
+        (word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())).then_some(word)
+    });
+    in_text.or(again).or_else(|| error.code())
 }
 
 /// Converts an error from before the command was sent, so that [`not_executed`] holds for an I/O
@@ -245,6 +250,16 @@ mod tests {
             for reply in inside(text, false) {
                 assert_eq!(is_raised_by_script(&error(&reply)), raised, "{reply}");
             }
+        }
+        // As a script raises it again after it has taken its writes back.
+        for suffix in ["script: 0123456789abcdef, on @user_script:3.", "script: on @user_script:3."]
+        {
+            let full =
+                format!("-ERR OOM command not allowed when used memory > 'maxmemory'. {suffix}");
+            assert!(!is_raised_by_script(&error(&full)), "{full}");
+            assert!(classify(error(&full), "there").is_refused(), "{full}");
+            let wrong = format!("-ERR WRONGTYPE Operation against a key {suffix}");
+            assert!(is_raised_by_script(&error(&wrong)), "{wrong}");
         }
         for outside in ["-WRONGTYPE Operation against a key", "-NOPERM no", "-LOADING wait"] {
             assert!(!is_raised_by_script(&error(outside)), "{outside}");
