@@ -6,9 +6,6 @@ use super::pack::Value::{Bytes, Flag, Nil, Number};
 use super::pack::{Packed, Value};
 use crate::job::{JobId, clamped_millis};
 
-/// The longest time for which a record is kept. Redis refuses times that its clock cannot hold.
-const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
 /// The most values of an operation.
 const MAX_VALUES: usize = 5;
 
@@ -105,5 +102,5 @@ impl SettleOp<'_> {
 
 /// Returns the milliseconds for which a record is kept: at least 1, at most ten years.
 fn kept_millis(kept: Duration) -> i64 {
-    clamped_millis(kept.min(LONGEST_KEPT)).max(1)
+    clamped_millis(kept).max(1)
 }
