@@ -123,17 +123,12 @@ fn is_inside_script(error: &RedisError) -> bool {
 /// every server puts it before an error that a script raises again after it has taken its writes
 /// back; the code is then taken from the text.
 pub(in crate::broker) fn code(error: &RedisError) -> Option<&str> {
-    let inside = error.detail().filter(|text| text.starts_with(SCRIPT_PREFIX));
-    let in_text = inside.and_then(|text| {
-        let words = text.split(": ").filter_map(|part| part.split(' ').next());
-        let is_code = |word: &&str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase());
-        words.map(|word| word.trim_start_matches('-')).find(is_code)
-    });
-    let again = error.detail().filter(|text| text.contains(SCRIPT_SUFFIX)).and_then(|text| {
-        let word = text.split(' ').next().unwrap_or_default();
-        (word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase())).then_some(word)
-    });
-    in_text.or(again).or_else(|| error.code())
+    let text = error.detail().filter(|_| is_inside_script(error)).unwrap_or_default();
+    // Redis 6.2 has other parts before the error.
+    let parts = if text.starts_with(SCRIPT_PREFIX) { usize::MAX } else { 1 };
+    let words = text.split(": ").take(parts).filter_map(|part| part.split(' ').next());
+    let is_code = |word: &&str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase());
+    words.map(|word| word.trim_start_matches('-')).find(is_code).or_else(|| error.code())
 }
 
 /// Converts an error from before the command was sent, so that [`not_executed`] holds for an I/O
