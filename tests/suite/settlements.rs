@@ -82,6 +82,10 @@ fn envelope(shape: Shape<'_>) -> Envelope {
     raw.extend(kind.as_bytes());
     raw.extend(u16::try_from(options.len()).unwrap().to_be_bytes());
     raw.extend(options);
+    if shape.batch {
+        // The payload ends with the time at which the batch was sealed.
+        raw.extend(b"\x85\xa5group\xa0\xa7entries\x02\xa5bytes\x04\xa5since\x05\xa6sealed");
+    }
     raw.push(shape.number);
     Envelope::parse(raw).unwrap()
 }
@@ -123,7 +127,9 @@ impl Stage {
                 let id = id_of(shape.number);
                 let (a, b) = ([b'a', shape.number], [b'b', shape.number]);
                 let _: u64 = self.set("RPUSH", &[list.as_bytes(), &a, &b]).await;
-                let _: u64 = self.set("HSET", &[index.as_bytes(), id.as_bytes(), b"1 rows"]).await;
+                let record = format!("1 2 4 5 {} rows:", shape.number);
+                let words: [&[u8]; 3] = [index.as_bytes(), id.as_bytes(), record.as_bytes()];
+                let _: u64 = self.set("HSET", &words).await;
                 let _: i64 = self.set("HINCRBY", &[about.as_bytes(), b"waiting", b"2"]).await;
             }
         }

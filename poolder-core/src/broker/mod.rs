@@ -34,9 +34,9 @@ pub use admin::cancel::Cancellation;
 pub use admin::queue::NodeView;
 pub use admin::server_check::Findings;
 pub use batch::{
-    BatchOptions, BatchPayload, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK,
-    CHUNK_BYTES, Gathering, ListEnd, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries,
-    SealedBatch, Token, check_group,
+    BatchOptions, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK, CHUNK_BYTES,
+    Gathering, ListEnd, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries, SealedBatch,
+    Token, check_group,
 };
 pub use connection::broker::Broker;
 pub use connection::config::Config;

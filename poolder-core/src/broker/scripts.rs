@@ -50,6 +50,7 @@ scripts! {
     }
     maintenance {
         PROMOTE = "promote";
+        PRUNE = "prune";
         CONSUMER_REMOVE = "consumer_remove";
     }
     addressed {

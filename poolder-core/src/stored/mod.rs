@@ -3,6 +3,7 @@
 //!
 //! Pure; imports [`job`](crate::job) and [`policy`](crate::policy).
 
+mod batch;
 mod completion;
 mod envelope;
 #[cfg(test)]
@@ -10,6 +11,7 @@ pub(crate) mod table;
 pub mod variant;
 mod wire;
 
+pub use batch::BatchPayload;
 pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use poolder_client::BatchEntry;
-use poolder_core::broker::{BatchPayload, CHUNK};
-use poolder_core::{Error, Format, JobId, RawJob, Timestamp, payload};
+use poolder_core::broker::CHUNK;
+use poolder_core::{BatchPayload, Error, Format, JobId, RawJob, Timestamp, payload};
 
 use super::chunk::chunk_len;
 use super::marks::{Mark, Marks};
@@ -38,7 +38,7 @@ impl<T: BatchEntry> Batch<T> {
         about: BatchPayload,
         reverse: bool,
     ) -> Result<Self, Error> {
-        let len = cx.client().broker().sealed_len(cx.partition(), cx.id()).await?;
+        let len = cx.client().broker().sealed_len(cx.partition(), cx.id(), &about).await?;
         let (read, marks) = (VecDeque::new(), Marks::default());
         Ok(Self { cx, about, reverse, len, next: 0, read, marks, entry: PhantomData })
     }

@@ -1,6 +1,7 @@
 //! The size of the chunks in which the entries of a batch are read and copied.
 
-use poolder_core::broker::{BatchPayload, CHUNK, CHUNK_BYTES};
+use poolder_core::BatchPayload;
+use poolder_core::broker::{CHUNK, CHUNK_BYTES};
 
 /// Returns the number of entries to read at once: about 1 MiB of entries of the average size, and
 /// at most 500.

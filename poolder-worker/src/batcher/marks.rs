@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use poolder_core::broker::{BatchPayload, Effect};
-use poolder_core::{Cause, Error, Failure, JobId};
+use poolder_core::broker::Effect;
+use poolder_core::{BatchPayload, Cause, Error, Failure, JobId};
 
 use super::chunk::chunk_len;
 use crate::run::context::Context;

@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use poolder_core::broker::BatchPayload;
-use poolder_core::{BoxError, Cause, Failure, Outcome, RawJob, Verdict};
+use poolder_core::{BatchPayload, BoxError, Cause, Failure, Outcome, RawJob, Verdict};
 
 use super::batch::Batch;
 use super::worker::BatchWorker;
@@ -40,13 +39,13 @@ fn leaked_kinds(kind: &str) -> &'static [&'static str] {
     kinds
 }
 
-/// The failure of a batch job whose list of entries does not exist.
+/// The failure of a batch job without entries, which no further attempt can find.
 #[derive(Debug)]
-struct NoEntries;
+struct NoEntries(String);
 
 impl fmt::Display for NoEntries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the batch has no entries: its list was removed by hand, or lost by the server")
+        f.write_str(&self.0)
     }
 }
 
@@ -56,9 +55,14 @@ impl<W: BatchWorker> BatchSlot<W> {
     async fn run_batch(&mut self, raw: RawJob<'_>, cx: Context) -> Result<Outcome> {
         let about = BatchPayload::read(raw)
             .map_err(|error| Failure::new(Cause::Payload, error.to_string()))?;
-        let mut batch = Batch::open(cx.clone(), about.clone(), self.reverse).await?;
+        let mut batch = match Batch::open(cx.clone(), about.clone(), self.reverse).await {
+            Err(error) if error.is_invalid() => return Err(NoEntries(error.to_string()).into()),
+            batch => batch?,
+        };
         if batch.is_empty() {
-            return Err(NoEntries.into());
+            let text =
+                "the batch has no entries: its list was removed by hand, or lost by the server";
+            return Err(NoEntries(text.into()).into());
         }
         let outcome = self.worker.handle_batch(&mut batch, cx.clone()).await?;
         // A batch that is snoozed or cancelled is so as a whole: its marks have no effect.

@@ -9,7 +9,7 @@ use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Partition};
 
 use super::{NAME, SHORT, Seen, batcher, declared, doer, limit, next, sealed_lists, waiting};
-use crate::harness::{Space, eventually, start};
+use crate::harness::{RawEntry, Space, eventually, start};
 
 const AT_ONCE: Backoff = Backoff::Fixed(Duration::from_millis(1));
 
@@ -373,4 +373,39 @@ async fn prune(space: &Space, age: Duration) -> u64 {
     let limits = DeadLimits { count: 3, age };
     let now = poolder::Timestamp::now();
     space.client.broker().prune_dead(&partition, limits, now).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_job_that_bears_the_id_of_a_batch_does_not_touch_it() {
+    let space = Space::new("batch-forged");
+    let (batcher, mut told) = batcher(|_, _, _| Ok(Done));
+    let batcher = batcher.limit(3);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many(0..3).await.all().unwrap();
+    let sealed = rows.sealed(1).await.unwrap();
+    // The sealed batch waits behind a job of its kind and id, whose payload says that it was sealed
+    // at another time.
+    let lane = space.key(NAME, "ready:normal");
+    let read = |lane: &str| {
+        let mut cmd = redis::cmd("XRANGE");
+        cmd.arg(lane).arg("-").arg("+");
+        cmd
+    };
+    let entries: Vec<RawEntry> = space.redis(&mut read(&lane)).await;
+    let own = entries[0].1[0].1.clone();
+    let at = own.windows(6).rposition(|part| part == b"sealed").unwrap();
+    let forged = [&own[..at + 6], &[7]].concat();
+    space.redis::<()>(redis::cmd("DEL").arg(&lane)).await;
+    for job in [&forged, &own] {
+        let _: String = space.redis(redis::cmd("XADD").arg(&lane).arg("*").arg("j").arg(job)).await;
+    }
+    let node = start(space.node().add(batcher));
+    assert_eq!(next(&mut told).await.entries, [0, 1, 2]);
+    space.until_count(NAME, "completed", 1).await;
+    let dead = space.dead(NAME).await;
+    assert!(dead.len() == 1 && dead[0].contains("no batcher has made it"), "{dead:?}");
+    assert_eq!(sealed.len(), 1);
+    assert!(sealed_lists(&space).await.is_empty());
+    assert_eq!(waiting(&space).await, 0);
+    node.stop().await;
 }

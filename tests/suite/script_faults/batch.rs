@@ -15,6 +15,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "batch/batch_discard",
     "batch/stash",
     "batch/timer_postpone",
+    "maintenance/prune",
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -126,6 +127,20 @@ async fn an_error_in_a_script_of_a_batcher_is_mended() {
     let now = poolder::Timestamp::from_millis(0);
     lab.broker().prune_dead(&partition(), DeadLimits::default(), now).await.unwrap();
     lab.inject("batch/batch_discard", "a list that counts", fault);
+
+    lab.reset();
+    lab.declare().await;
+    for (number, record) in [(1, b"0 1 5 1 1 rows:"), (2, b"1 1 5 1 1 rows:")] {
+        let id = id_of(number);
+        lab.set("RPUSH", &format!("batch:sealed:{id}"), &[b"entry"]);
+        lab.set("HSET", "batch:index", &[id.as_bytes(), record]);
+        lab.set("HSET", "dead:bodies", &[id.as_bytes(), b"record"]);
+        lab.set("ZADD", "dead", &[b"17", id.as_bytes()]);
+    }
+    let later = poolder::Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+    let fault = lab.snapshot();
+    lab.broker().prune_dead(&partition(), DeadLimits::default(), later).await.unwrap();
+    lab.inject("maintenance/prune", "two dead batches", fault);
 
     lab.reset();
     lab.set("XADD", &lane_key(Lane::Normal), &[b"*", b"j", &envelope(1, "k", b"\x80")]);

@@ -62,9 +62,12 @@ impl Lab {
         let id = id_of(1);
         let list = format!("batch:sealed:{id}");
         self.set("RPUSH", &list, &[b"entry 1", b"entry 2", b"entry 3"]);
-        self.set("HSET", "batch:index", &[id.as_bytes(), b"1 3 30 1 1 limit:rows"]);
+        self.set("HSET", "batch:index", &[id.as_bytes(), b"1 3 30 1 1 rows:"]);
         self.set("HSET", "batch:about:rows", &[b"waiting", b"10"]);
-        self.claim_one(&envelope(1, BATCH, NO_OPTIONS)).await
+        let mut job = envelope(1, BATCH, NO_OPTIONS);
+        job.pop();
+        job.extend(b"\x85\xa5group\xa0\xa7entries\x03\xa5bytes\x1e\xa5since\x01\xa6sealed\x01");
+        self.claim_one(&job).await
     }
 
     pub(super) async fn settle(&self, settlements: &[Settlement]) {
@@ -134,7 +137,7 @@ async fn settlements(lab: &mut Lab) {
     for number in [1, 2, 3] {
         let claim = lab.claim_one(&envelope(number, "k", NO_OPTIONS)).await;
         if number == 1 {
-            lab.set("HSET", "batch:index", &[id_of(1).as_bytes(), b"0 rows"]);
+            lab.set("HSET", "batch:index", &[id_of(1).as_bytes(), b"0 1 5 1 1 rows:"]);
             lab.set("RPUSH", &format!("batch:sealed:{}", id_of(1)), &[b"entry"]);
         }
         if number < 3 {

@@ -1,7 +1,9 @@
 //! The operations on the sealed list of a batch job.
 
-use poolder::{Cause, Failure, JobId, Lane};
-use poolder_core::broker::{Effect, Settled, Settlement};
+use std::time::Duration;
+
+use poolder::{Cause, Failure, JobId, Lane, Timestamp};
+use poolder_core::broker::{DeadLimits, Effect, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 
 use super::{Contents, Shape, Stage, bury, counted, id_of, release, retry, settlement};
@@ -61,7 +63,7 @@ async fn the_end_of_a_batch_ends_its_list() {
     assert_eq!(stage.list(id_of(3)).await.len(), 2, "the list of a dead batch can be revived");
     let index = stage.contents().await["batch:index"].clone();
     let Contents::Hash(index) = index else { panic!("{index:?}") };
-    let only = [(id_of(3).as_bytes().to_vec(), b"0 rows".to_vec())];
+    let only = [(id_of(3).as_bytes().to_vec(), b"0 2 4 5 3 rows:".to_vec())];
     assert_eq!(index, only.into(), "its entries are not counted");
 }
 
@@ -109,6 +111,48 @@ async fn a_part_of_a_batch_is_buried_and_the_rest_is_tried_again() {
     assert_eq!(stage.space.dead("q").await.len(), 1);
     let left: i64 = stage.space.redis(redis::cmd("TTL").arg(stage.sealed(1))).await;
     assert_eq!(left, -1, "the list no longer ends by itself");
+}
+
+#[tokio::test]
+async fn a_job_with_the_id_of_another_batch_leaves_its_list_alone() {
+    let mut stage = Stage::new("op-batch-forged").await;
+    let shapes = [1, 2, 3].map(|number| Shape { number, ..BATCH });
+    let claims = stage.claim_from(Lane::Normal, &shapes).await;
+    // The records tell of batches that were sealed at other times.
+    let index = stage.key("batch:index");
+    for number in [1, 2, 3] {
+        let id = id_of(number);
+        let words: [&[u8]; 3] = [index.as_bytes(), id.as_bytes(), b"1 2 4 5 99 rows:"];
+        let _: u64 = stage.set("HSET", &words).await;
+    }
+    stage.cancel(3).await;
+    stage.apply(settlement(&claims[0], Transition::Complete)).await;
+    stage.apply(settlement(&claims[1], bury(&claims[1]))).await;
+    stage.apply(settlement(&claims[2], retry(&claims[2]))).await;
+    for number in [1, 2, 3] {
+        assert_eq!(stage.list(id_of(number)).await.len(), 2);
+    }
+    assert_eq!(stage.batcher().await["waiting"], 6);
+    assert!(!stage.contents().await.contains_key("batch:dropped"));
+    // The dead job of the same id is pruned, and the list stays.
+    let later = Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+    let limits = DeadLimits { age: Duration::ZERO, ..DeadLimits::default() };
+    let pruned = stage.space.client.broker().prune_dead(&stage.partition, limits, later).await;
+    assert_eq!(pruned.unwrap(), 1);
+    assert_eq!(stage.list(id_of(2)).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_part_that_was_lost_buries_the_whole_batch() {
+    let mut stage = Stage::new("op-parts-lost").await;
+    let claim = stage.claim(BATCH).await;
+    let all = stage.list(id_of(1)).await;
+    stage.apply(bury_entries(settlement(&claim, Transition::Complete), 1)).await;
+    assert_eq!(stage.list(part_of(1)).await, all);
+    assert_eq!(stage.space.dead("q").await.len(), 1);
+    let expected =
+        [("waiting", 0), ("completed_entries", 0), ("entries_buried", 2), ("completed", 1)];
+    assert_eq!(stage.batcher().await, counted(&expected));
 }
 
 #[tokio::test]

@@ -238,7 +238,10 @@ impl Broker {
     }
 
     /// Returns exactly `N` replies, or the first error among them.
-    async fn replies<const N: usize>(&self, pipe: &redis::Pipeline) -> Result<[Value; N], Error> {
+    pub(super) async fn replies<const N: usize>(
+        &self,
+        pipe: &redis::Pipeline,
+    ) -> Result<[Value; N], Error> {
         let replies = self.pipeline(pipe).await?.into_iter();
         let replies: Vec<Value> =
             replies.collect::<Result<_, _>>().map_err(|error| self.classify(error))?;

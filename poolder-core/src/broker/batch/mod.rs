@@ -31,7 +31,6 @@ pub use inspect::{BatchState, BatcherSums, OpenBatch, SealedBatch};
 pub use open::{Gathering, Popped};
 pub use options::BatchOptions;
 pub use push::{ListEnd, PushCall, PushVerdict, PushedEntries, Token};
-pub use sealed::Payload as BatchPayload;
 pub(in crate::broker) use timer::Timer;
 pub use totals::BatcherTotals;
 

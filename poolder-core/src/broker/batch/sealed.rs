@@ -3,50 +3,43 @@
 use std::time::Duration;
 
 use redis::Value;
-use serde::{Deserialize, Serialize};
 
 use super::{bounds, inspect, push};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, JobId, Partition, RawJob, clamped_millis, payload};
+use crate::job::{Error, JobId, Partition, clamped_millis};
+use crate::stored::BatchPayload;
 
 /// How long entries that an attempt has set aside are kept for its settlement.
 const SET_ASIDE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The payload of a batch job, as `push.lua` writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payload {
-    /// The group; empty for none.
-    pub group: String,
-    /// The number of entries when the list was sealed.
-    pub entries: u64,
-    /// The size of the entries in bytes; approximate when one push was split over two batches.
-    pub bytes: u64,
-    /// When the first entry was pushed, in ms since 1970 by the server's clock.
-    pub since: i64,
-    /// When the list was sealed, in ms since 1970 by the server's clock.
-    pub sealed: i64,
-}
-
-impl Payload {
-    /// Reads the payload of a batch job.
-    ///
-    /// # Errors
-    /// [`Error::is_codec`] when the job is not a batch job.
-    pub fn read(raw: RawJob<'_>) -> Result<Self, Error> {
-        payload::decode(raw)
-    }
-}
 
 impl Broker {
     /// Returns the number of entries of a sealed batch.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
-    pub async fn sealed_len(&self, partition: &Partition, job: JobId) -> Result<u64, Error> {
-        let mut cmd = redis::cmd("LLEN");
-        cmd.arg(self.keys(partition).batch_sealed(job));
-        Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
+    /// [`Error::is_invalid`] when the id is that of a batch, and the job is not its job. Also
+    /// returns an error when the server does not answer or refuses the command.
+    pub async fn sealed_len(
+        &self,
+        partition: &Partition,
+        job: JobId,
+        payload: &BatchPayload,
+    ) -> Result<u64, Error> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        pipe.cmd("LLEN").arg(keys.batch_sealed(job));
+        pipe.cmd("HGET").arg(&keys.batches).arg(job.as_bytes());
+        let [len, record] = self.replies::<2>(&pipe).await?;
+        let stamp = format!(" {} ", payload.stamp());
+        if let Value::BulkString(record) = record
+            && !record.windows(stamp.len()).any(|part| part == stamp.as_bytes())
+        {
+            return Err(Error::invalid(
+                "the job has the id of a batch that was sealed for another job: no batcher has \
+                 made it",
+            ));
+        }
+        Ok(u64::try_from(reply::int(len)?).unwrap_or(0))
     }
 
     /// Returns `count` entries of a sealed batch, from the index `from` on; fewer when the list
@@ -116,8 +109,10 @@ impl Broker {
         let mut pipe = redis::pipe();
         for (job, known) in jobs.iter().zip(known) {
             let Value::BulkString(known) = known else { continue };
+            // Another member is no batch job's, and is only taken out of the set.
+            let Ok(id) = push::job_id(job) else { continue };
             let (sealed, batcher) =
-                (keys.batch_sealed(push::job_id(job)?), keys.batcher(&inspect::name_of(&known)));
+                (keys.batch_sealed(id), keys.batcher(&inspect::name_of(&known)));
             let all = [sealed.as_str(), &batcher, &keys.batches, &keys.batches_dropped];
             let mut cmd = scripts::call(&scripts::BATCH_DISCARD, all);
             cmd.arg(job);

@@ -1,8 +1,11 @@
 //! Removes dead jobs that are older than the limit.
 
 use crate::broker::connection::reply;
-use crate::broker::{Broker, DeadLimits};
+use crate::broker::{Broker, DeadLimits, scripts};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
+
+/// The most jobs that one call of the script removes.
+const MAX_JOBS: usize = 100;
 
 impl Broker {
     /// Removes up to 100 dead jobs that are older than the limit, and the entries of the batches
@@ -18,23 +21,12 @@ impl Broker {
         now: Timestamp,
     ) -> Result<u64, Error> {
         let keys = self.keys(partition);
-        self.remove_dropped(partition).await?;
         let oldest = now.millis().saturating_sub(clamped_millis(limits.age));
-        let mut find = redis::cmd("ZRANGEBYSCORE");
-        find.arg(&keys.dead).arg("-inf").arg(oldest).arg("LIMIT").arg(0).arg(100);
-        let ids = reply::array(self.command(&find).await?)?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let ids = ids.into_iter().map(reply::bytes).collect::<Result<Vec<_>, _>>()?;
-        let mut pipe = redis::pipe();
-        // If a later step fails, the next call finds the ids in `batches_dropped`.
-        pipe.atomic().cmd("SADD").arg(&keys.batches_dropped).arg(&ids);
-        pipe.cmd("HDEL").arg(&keys.dead_bodies).arg(&ids);
-        pipe.cmd("ZREM").arg(&keys.dead).arg(&ids);
-        let mut connection = self.alone(&keys.dead).await?;
-        pipe.exec_async(&mut connection).await.map_err(|error| self.classify(error))?;
-        self.remove_sealed(partition, &ids).await?;
-        Ok(ids.len() as u64)
+        let all = [&keys.dead, &keys.dead_bodies, &keys.batches, &keys.batches_dropped];
+        let mut cmd = scripts::call(&scripts::PRUNE, all.map(String::as_str));
+        cmd.arg(oldest).arg(MAX_JOBS);
+        let removed = reply::int(self.command(&cmd).await?)?;
+        self.remove_dropped(partition).await?;
+        Ok(u64::try_from(removed).unwrap_or(0))
     }
 }

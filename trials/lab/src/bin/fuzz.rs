@@ -158,7 +158,7 @@ fn main() {
                 }
                 c.failures = 0;
                 let _ = payload::decode::<Deep>(e.raw_job());
-                let _ = payload::decode::<poolder_core::broker::BatchPayload>(e.raw_job());
+                let _ = payload::decode::<poolder_core::BatchPayload>(e.raw_job());
                 let _ = format!("{e:?}").len();
             }
             for format in [Format::Json, Format::MessagePack] {

@@ -10,7 +10,7 @@ use super::pack::{Packed, Value};
 use super::settlement::{DeadLimits, Effect, RetryPlacement, Settlement, Subject};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
-use crate::job::{Failure, Lane};
+use crate::job::{Failure, JobId, Lane};
 use crate::policy::Counters;
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition};
 use crate::stored::{Completion, Death, head};
@@ -54,7 +54,7 @@ pub(super) fn settle(
 /// Returns the features whose operations the script must define. An addressed slot is recognized by
 /// its lease.
 fn features(settlements: &[&Settlement]) -> &'static str {
-    let batch = settlements.iter().any(|settlement| settlement.batcher.is_some());
+    let batch = settlements.iter().any(|settlement| settlement.batch.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
     match (batch, schedule) {
         (false, false) => "",
@@ -124,11 +124,13 @@ impl CallBuilder<'_> {
         lane: Lane,
     ) -> (Vec<SettleOp<'a>>, Option<Vec<SettleOp<'a>>>) {
         let Settlement { subject, transition, addressed, owner, .. } = settlement;
-        let batcher =
-            settlement.batcher.as_deref().map(|name| self.index_of(self.keys.batcher(name)));
+        let batch = settlement
+            .batch
+            .as_ref()
+            .map(|batch| (self.index_of(self.keys.batcher(&batch.batcher)), batch.stamp.as_str()));
         let mut ops = vec![];
-        if let Some(batcher) = batcher {
-            self.before_move(settlement, batcher, &mut ops);
+        if let Some(batch) = batch {
+            self.before_move(settlement, batch, &mut ops);
         }
         let destination = match addressed {
             Some(addressed) => Destination::in_addressed_slot(transition, addressed.retry),
@@ -140,8 +142,8 @@ impl CallBuilder<'_> {
         let mut ending = vec![];
         ending.extend(self.schedule_done(settlement));
         ending.extend(self.record(settlement));
-        if let Some(batcher) = batcher {
-            self.after_move(settlement, batcher, &mut ops, &mut ending);
+        if let Some(batch) = batch {
+            self.after_move(settlement, batch, &mut ops, &mut ending);
         }
         if transition.ends() {
             ops.append(&mut ending);
@@ -188,11 +190,11 @@ impl CallBuilder<'_> {
 
     /// Adds the operations on the entries of a batch that stay with it or are buried, and on the
     /// list of a batch that is buried.
-    fn before_move(
+    fn before_move<'a>(
         &mut self,
-        settlement: &Settlement,
-        batcher: KeyIndex,
-        ops: &mut Vec<SettleOp<'_>>,
+        settlement: &'a Settlement,
+        (batcher, stamp): (KeyIndex, &'a str),
+        ops: &mut Vec<SettleOp<'a>>,
     ) {
         let (keys, job) = (self.keys, settlement.job_id());
         for effect in &settlement.effects {
@@ -203,32 +205,32 @@ impl CallBuilder<'_> {
                     part: self.index_of(keys.batch_rest(job, part)),
                 },
                 Effect::BuryEntries { part, id, failure } => SettleOp::BatchBuryPart {
+                    list: self.index_of(keys.batch_sealed(job)),
                     batcher,
                     part: self.index_of(keys.batch_rest(job, part)),
-                    list: self.index_of(keys.batch_sealed(*id)),
-                    id: *id,
-                    record: dead_record_of_entries(failure, settlement.owner.as_ref()),
+                    dead_list: self.index_of(keys.batch_sealed(*id)),
+                    dead: dead_entries(*id, failure, settlement.owner.as_ref()),
                 },
             });
         }
         if let Transition::Bury { .. } = settlement.transition {
             let list = self.index_of(keys.batch_sealed(job));
-            ops.push(SettleOp::BatchDead { list, batcher });
+            ops.push(SettleOp::BatchDead { list, batcher, stamp });
         }
     }
 
     /// Adds the operations that end the list of a batch, and count the batch.
-    fn after_move(
+    fn after_move<'a>(
         &mut self,
-        settlement: &Settlement,
-        batcher: KeyIndex,
-        ops: &mut Vec<SettleOp<'_>>,
-        ending: &mut Vec<SettleOp<'_>>,
+        settlement: &'a Settlement,
+        (batcher, stamp): (KeyIndex, &'a str),
+        ops: &mut Vec<SettleOp<'a>>,
+        ending: &mut Vec<SettleOp<'a>>,
     ) {
         let count = |counter| SettleOp::BatchCount { batcher, counter };
         let mut done = |completed| {
             let list = self.index_of(self.keys.batch_sealed(settlement.job_id()));
-            SettleOp::BatchDone { list, batcher, completed }
+            SettleOp::BatchDone { list, batcher, completed, stamp }
         };
         match &settlement.transition {
             Transition::Complete | Transition::CompleteWith(_) => {
@@ -241,7 +243,7 @@ impl CallBuilder<'_> {
                 if counter(&settlement.transition) == "retried" {
                     ops.push(count("retried"));
                 }
-                ending.extend([SettleOp::BatchDropped, count("cancelled")]);
+                ending.extend([SettleOp::BatchDropped { stamp }, count("cancelled")]);
             }
         }
     }
@@ -254,11 +256,12 @@ fn hold<'a>(settlement: &Settlement) -> Option<SettleOp<'a>> {
     blocks.then_some(SettleOp::HoldSlot { delay })
 }
 
-/// Returns the dead record of entries of a batch, up to the envelope.
-fn dead_record_of_entries(failure: &Failure, node: &str) -> Vec<u8> {
+/// Returns the id of the job of buried entries, and its dead record up to the envelope.
+fn dead_entries(id: JobId, failure: &Failure, node: &str) -> Vec<u8> {
     let mut counters = Counters::starting_in(Lane::Normal);
     counters.last_failure = Some(failure.clone());
-    let mut record = Death::new(failure.clone(), node, false).encode();
-    record.extend(head(Lane::Normal, &counters));
-    record
+    let mut dead = id.as_bytes().to_vec();
+    dead.extend(Death::new(failure.clone(), node, false).encode());
+    dead.extend(head(Lane::Normal, &counters));
+    dead
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pack::Value::{Bytes, Flag, Nil, Number};
 use super::pack::{Packed, Value};
-use crate::job::{JobId, clamped_millis};
+use crate::job::clamped_millis;
 
 /// The most values of an operation.
 const MAX_VALUES: usize = 5;
@@ -33,15 +33,22 @@ pub(super) enum SettleOp<'a> {
     /// Raises a counter of the batcher.
     BatchCount { batcher: KeyIndex, counter: &'static str },
     /// Removes the sealed list of the batch.
-    BatchDone { list: KeyIndex, batcher: KeyIndex, completed: bool },
+    BatchDone { list: KeyIndex, batcher: KeyIndex, completed: bool, stamp: &'a str },
     /// Stops counting the entries of the sealed list as waiting.
-    BatchDead { list: KeyIndex, batcher: KeyIndex },
+    BatchDead { list: KeyIndex, batcher: KeyIndex, stamp: &'a str },
     /// Leaves the sealed list to the pruner.
-    BatchDropped,
+    BatchDropped { stamp: &'a str },
     /// Reduces the sealed list to the entries of a part.
     BatchKeepRest { list: KeyIndex, batcher: KeyIndex, part: KeyIndex },
-    /// Buries the entries of a part as a dead batch with this id.
-    BatchBuryPart { batcher: KeyIndex, part: KeyIndex, list: KeyIndex, id: JobId, record: Vec<u8> },
+    /// Buries the entries of a part as a dead batch, given by its id and its record up to the
+    /// envelope.
+    BatchBuryPart {
+        list: KeyIndex,
+        batcher: KeyIndex,
+        part: KeyIndex,
+        dead_list: KeyIndex,
+        dead: Vec<u8>,
+    },
     /// Notes that the running job of the schedule has ended.
     ScheduleDone { running: KeyIndex, queued: KeyIndex, schedule: &'a str },
 }
@@ -77,20 +84,21 @@ impl SettleOp<'_> {
             Self::BatchCount { batcher, counter } => {
                 add("batch_count", &[key(batcher), Bytes(counter.as_bytes())]);
             }
-            Self::BatchDone { list, batcher, completed } => {
-                add("batch_done", &[key(list), key(batcher), Flag(*completed)]);
+            Self::BatchDone { list, batcher, completed, stamp } => {
+                let stamp = Bytes(stamp.as_bytes());
+                add("batch_done", &[key(list), key(batcher), Flag(*completed), stamp]);
             }
-            Self::BatchDead { list, batcher } => {
-                add("batch_dead", &[key(list), key(batcher)]);
+            Self::BatchDead { list, batcher, stamp } => {
+                add("batch_dead", &[key(list), key(batcher), Bytes(stamp.as_bytes())]);
             }
-            Self::BatchDropped => add("batch_dropped", &[]),
+            Self::BatchDropped { stamp } => add("batch_dropped", &[Bytes(stamp.as_bytes())]),
             Self::BatchKeepRest { list, batcher, part } => {
                 add("batch_keep_rest", &[key(list), key(batcher), key(part)]);
             }
-            Self::BatchBuryPart { batcher, part, list, id, record } => {
-                let id = Bytes(id.as_bytes());
-                let values = [key(batcher), key(part), key(list), id, Bytes(record)];
-                add("batch_bury_part", &values);
+            Self::BatchBuryPart { list, batcher, part, dead_list, dead } => {
+                let keys = [list, batcher, part, dead_list].map(key);
+                let [list, batcher, part, dead_list] = keys;
+                add("batch_bury_part", &[list, batcher, part, dead_list, Bytes(dead)]);
             }
             Self::ScheduleDone { running, queued, schedule } => {
                 let name = Bytes(schedule.as_bytes());

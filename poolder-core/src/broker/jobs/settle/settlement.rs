@@ -7,7 +7,7 @@ use crate::broker::NodeName;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, Partition, batcher_of};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
-use crate::stored::{Claim, ClaimedRange, Undecodable};
+use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, Undecodable};
 
 /// The end of a claim, and the transition of its job.
 #[derive(Debug, Clone)]
@@ -21,12 +21,30 @@ pub struct Settlement {
     pub(super) effects: Vec<Effect>,
     /// Retention of the completion record; `None` writes none, except for a result.
     pub(super) completion_kept: Option<Duration>,
-    /// The batcher of a batch job. Its sealed list is settled together with the job.
-    pub(super) batcher: Option<Box<str>>,
+    /// The batch of a batch job. Its sealed list is settled together with the job.
+    pub(super) batch: Option<BatchOf>,
     /// The lease and the placement of retries, on an addressed queue.
     pub(super) addressed: Option<Addressed>,
     /// True when no other settlement goes in the same script call.
     pub(super) isolated: bool,
+}
+
+/// The part of a settlement for batch jobs.
+#[derive(Debug, Clone)]
+pub(super) struct BatchOf {
+    pub(super) batcher: Box<str>,
+    /// [`BatchPayload::stamp`] of the job.
+    pub(super) stamp: String,
+}
+
+impl BatchOf {
+    /// Returns the batch of a batch job; `None` for other jobs, and for one that no batcher has
+    /// made.
+    fn read(envelope: &Envelope) -> Option<Self> {
+        let batcher = batcher_of(envelope.kind())?.into();
+        let stamp = BatchPayload::read(envelope.raw_job()).ok()?.stamp();
+        Some(Self { batcher, stamp })
+    }
 }
 
 /// The part of a settlement for addressed queues.
@@ -141,7 +159,7 @@ impl Settlement {
         let (bytes, completion_kept) =
             (claim.envelope.as_bytes().len(), claim.envelope.completion_kept());
         let job = *claim.envelope.id().as_bytes();
-        let batcher = batcher_of(claim.envelope.kind()).map(Into::into);
+        let batch = BatchOf::read(&claim.envelope);
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
@@ -154,7 +172,7 @@ impl Settlement {
             transition,
             effects: vec![],
             completion_kept,
-            batcher,
+            batch,
             addressed: None,
             isolated: false,
         }
@@ -183,7 +201,7 @@ impl Settlement {
             transition: Transition::Bury { counters },
             effects: vec![],
             completion_kept: None,
-            batcher: None,
+            batch: None,
             addressed: None,
             isolated: false,
         }
@@ -226,7 +244,7 @@ impl Settlement {
         let all = [
             (result, "result"),
             (self.completion_kept.is_some(), "completion record"),
-            (self.batcher.is_some(), "batch"),
+            (self.batch.is_some(), "batch"),
             (self.subject.alone.is_some(), "schedule"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
@@ -239,7 +257,7 @@ impl Settlement {
             self.transition = Transition::Complete;
         }
         self.effects.clear();
-        (self.completion_kept, self.batcher, self.subject.alone) = (None, None, None);
+        (self.completion_kept, self.batch, self.subject.alone) = (None, None, None);
         self
     }
 
@@ -267,7 +285,7 @@ impl Settlement {
         self.transition == Transition::Complete
             && self.effects.is_empty()
             && self.completion_kept.is_none()
-            && self.batcher.is_none()
+            && self.batch.is_none()
             && self.subject.alone.is_none()
             && self.addressed.is_none()
     }

@@ -74,7 +74,9 @@ local function bury(id, record)
   dead = dead + new
   if dead > tonumber(ARGV[2]) then
     local oldest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
-    if redis.call('HEXISTS', KEYS[13], oldest) == 1 then redis.call('SADD', KEYS[14], oldest) end
+    -- The record of a batch that is dead begins with 0.
+    local record = redis.call('HGET', KEYS[13], oldest)
+    if record and string.sub(record, 1, 1) == '0' then redis.call('SADD', KEYS[14], oldest) end
     redis.call('HDEL', KEYS[5], oldest)
     redis.call('ZREM', KEYS[4], oldest)
     dead = dead - 1
