@@ -10,8 +10,9 @@ use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
 use crate::state::pool_cache::PoolCache;
 use crate::state::waiters::Waiters;
 
-/// Largest number of queues, and of batchers, that a client remembers.
-const MAX_REMEMBERED: usize = 1024;
+/// Largest number of queues, and of batchers, that a client remembers. Beyond it any one is
+/// forgotten for each new one, and is registered or declared again at its next use.
+const MAX_REMEMBERED: usize = 16_384;
 
 /// Handle of all queues of a namespace. Cheap to clone, `Send` and `Sync`. All clones share one
 /// connection, which opens on first use and is replaced when it breaks.
@@ -80,7 +81,8 @@ impl Client {
         let home = BatcherHome::new(queue, name)?;
         let mut known = self.batchers.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_REMEMBERED && !known.contains_key(&home) {
-            known.clear();
+            let any = known.keys().next().cloned();
+            any.map(|home| known.remove(&home));
         }
         let shared = known.entry(home).or_insert_with_key(|home| {
             Arc::new(BatcherState::new(self.broker.clone(), home.clone()))
@@ -121,8 +123,10 @@ impl Client {
             return;
         }
         let mut set = self.registered.write().unwrap_or_else(PoisonError::into_inner);
-        if set.len() >= MAX_REMEMBERED {
-            set.clear();
+        if set.len() >= MAX_REMEMBERED
+            && let Some(any) = set.iter().next().cloned()
+        {
+            set.remove(&any);
         }
         set.insert(partition.queue.clone());
     }
