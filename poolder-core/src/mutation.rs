@@ -26,8 +26,8 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
     (
         "fence-complete",
         "jobs/complete",
-        "local gone = redis.call('XDEL', lane, ARGV[i])",
-        "redis.call('XDEL', lane, ARGV[i]) local gone = 1",
+        "gone = redis.pcall('XDEL', lane, ARGV[i])",
+        "redis.call('XDEL', lane, ARGV[i]) gone = 1",
     ),
     (
         "fence-epoch",

@@ -46,8 +46,9 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide_and_nothing_else
             number => Ok(Outcome::result(&number)?),
         }
     });
-    let pool = Pool::new("q").size(2).worker(handler);
-    let node = start(worker.node().pool(pool));
+    let pool = Pool::new("q").size(2).worker(handler.clone());
+    let addressed = Pool::new("addressed").size(1).mode(Mode::RoundRobin).worker(handler);
+    let node = start(worker.node().pool(pool).pool(addressed));
 
     let once = Policy::default().attempts(1);
     producer.enqueue(Number(0)).policy(once).await.unwrap();
@@ -61,6 +62,10 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide_and_nothing_else
     assert!(many.iter().all(Result::is_ok), "{many:?}");
     let reply: u64 = producer.call(Number(42)).await.unwrap();
     assert_eq!(reply, 42);
+    eventually("the pool is defined", || async {
+        producer.pool::<Number>("addressed").cast(Number(21)).await.is_ok()
+    })
+    .await;
 
     eventually("all of it is done, as the reader sees it", || async {
         let view = reader.inspect("q").unwrap().overview().await.unwrap();

@@ -1,5 +1,6 @@
-//! An error at each command of each script that writes. Redis does not take back the writes of a
-//! script that fails in the middle, so a script must leave a state that the next step mends.
+//! An error at each command, and a value of a wrong type at each key, of each script that writes.
+//! Redis does not take back the writes of a script that fails in the middle, so a script must leave
+//! a state that the next step mends.
 //!
 //! A case prepares a state, calls the broker once, and then repeats the script that the broker has
 //! called, on the same state, with an error at the first, the second and each further command.
@@ -8,6 +9,10 @@
 //! 1. each job that the script should have kept is in one place, not in none and not in two,
 //! 2. the same call again leads to the state that the script reaches without an error: each job
 //!    with all its parts, each receipt and each counter as after one call.
+//!
+//! The same holds after a call with a value of a wrong type at one of the keys, and such a call has
+//! changed nothing unless it does several things, each of which is whole. On a full server a call
+//! that fails has changed nothing.
 //!
 //! An error that the script survives must leave that state as well, counters apart. A case names
 //! the other keys that may differ, with the reason.

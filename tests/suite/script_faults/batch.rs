@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder_core::Lane;
 use poolder_core::broker::{BatchOptions, BatcherHome, DeadLimits, ListEnd, PushCall, Token};
 
-use super::inject::Tolerated;
+use super::inject::{NOTHING, Tolerated};
 use super::{Lab, envelope, id_of, lane_key, partition};
 
 pub(super) const SCRIPTS: &[&str] = &[
@@ -21,7 +21,8 @@ pub(super) const SCRIPTS: &[&str] = &[
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A timer whose list is gone seals nothing, and goes when it is due.
-const TIMER: Tolerated<'_> = Tolerated { survived: &["due"], repeated: &[] };
+/// A push skips ids whose lists exist.
+const PUSH: Tolerated<'_> = Tolerated { survived: &["due"], taken: &["batch:sealed:"], ..NOTHING };
 
 fn home() -> BatcherHome {
     BatcherHome::new("q", "rows").unwrap()
@@ -64,14 +65,14 @@ async fn pushes(lab: &mut Lab) {
         }
         let fault = lab.snapshot();
         lab.push(pushed, true).await;
-        lab.inject_but("batch/push", case, fault, TIMER);
+        lab.inject_but("batch/push", case, fault, PUSH);
     }
     lab.reset();
     lab.declare().await;
     lab.push(0..3, false).await;
     let fault = lab.snapshot();
     lab.broker().flush_batch(&home(), "").await.unwrap();
-    lab.inject_but("batch/push", "flush", fault, TIMER);
+    lab.inject_but("batch/push", "flush", fault, PUSH);
 
     lab.reset();
     lab.declare().await;
@@ -79,7 +80,7 @@ async fn pushes(lab: &mut Lab) {
     let later = poolder::Timestamp::from_millis(i64::from(u32::MAX) * 1000);
     let fault = lab.snapshot();
     lab.broker().promote_as_of(&partition(), Some(later)).await.unwrap();
-    lab.inject("batch/push", "timer", fault);
+    lab.inject_but("batch/push", "timer", fault, PUSH);
 
     lab.reset();
     let member = b"timer:batch:seal:rows:17:";
@@ -102,7 +103,7 @@ async fn an_error_in_a_script_of_a_batcher_is_mended() {
         let fault = lab.snapshot();
         lab.broker().pop_entry(&home(), "", None, index).await.unwrap();
         // The caller gets its entry. The list may count too many bytes, or be gone.
-        let but = Tolerated { survived: &["batch:open:", "due"], ..Tolerated::default() };
+        let but = Tolerated { survived: &["batch:open:", "due"], ..NOTHING };
         lab.inject_but("batch/pop", case, fault, but);
     }
     for newer in [false, true] {
@@ -148,7 +149,7 @@ async fn an_error_in_a_script_of_a_batcher_is_mended() {
     let entries = [b"entry".to_vec()];
     lab.broker().set_aside(&partition(), id_of(1), "part", &entries).await.unwrap();
     // After an error the caller begins the list anew.
-    let but = Tolerated { repeated: &["batch:rest:"], ..Tolerated::default() };
+    let but = Tolerated { repeated: &["batch:rest:"], ..NOTHING };
     lab.inject_but("batch/stash", "one entry", fault, but);
 
     lab.reset();

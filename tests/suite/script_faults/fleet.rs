@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder_core::broker::{Beater, NodeInfo};
 use redis::cmd;
 
-use super::inject::Tolerated;
+use super::inject::{NOTHING, Tolerated};
 use super::{Lab, id_of, partition};
 
 pub(super) const SCRIPTS: &[&str] = &[
@@ -49,7 +49,9 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
     lab.ask::<()>(cmd("ZADD").arg(marks).arg(1).arg("an old mark"));
     let fault = lab.snapshot();
     lab.beater(|beater| assert!(beater.mark("me", "17").unwrap())).await;
-    lab.inject("fleet/node_mark_dead", "a silent node", fault);
+    // Old marks and descriptions may stay.
+    let but = Tolerated { survived: &["marks", "about"], ..NOTHING };
+    lab.inject_but("fleet/node_mark_dead", "a silent node", fault, but);
 
     lab.reset();
     for dead in [None, Some("me")] {
@@ -58,7 +60,7 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
         assert!(lab.broker().lead(&partition(), node, TTL, dead).await.unwrap().ours);
         // Terms may be left out, and begin again when they cannot be counted.
         let terms = ["leader", "meta"];
-        let but = Tolerated { survived: &terms, repeated: &terms };
+        let but = Tolerated { survived: &terms, repeated: &terms, ..NOTHING };
         lab.inject_but("fleet/leader_elect", &format!("instead of {dead:?}"), fault, but);
     }
     let fault = lab.snapshot();

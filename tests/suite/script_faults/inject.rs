@@ -1,6 +1,7 @@
-//! Runs one recorded call of a script with an error at each of its commands.
+//! Runs one recorded call of a script with an error at each of its commands, and with a value of a
+//! wrong type at each of its keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use poolder_core::broker::script_texts;
 use redis::{Cmd, Connection, Value, cmd};
@@ -24,6 +25,23 @@ local redis = setmetatable({call = command(true, real.call), pcall = command(fal
   {__index = real})
 local function script()
 ";
+/// Stands before the text of a script, which it runs as a function. Commands that need memory fail.
+const FULL: &str = "\
+local real, reached, needs = redis, false, {}
+for name in string.gmatch('XADD HSET HSETNX HINCRBY ZADD SET RPUSH LPUSH SADD INCR LSET', '%u+') do
+  needs[name] = true
+end
+local function command(run, raises)
+  return function(name, ...)
+    if not needs[name] then return run(name, ...) end
+    if raises then error('OOM') end
+    return {err = 'OOM'}
+  end
+end
+local redis = setmetatable({call = command(real.call, true), pcall = command(real.pcall)},
+  {__index = real})
+local function script()
+";
 const AFTER: &str = "\nend
 local reply = script()
 if type(reply) == 'table' and reply.err then return reply end
@@ -38,13 +56,21 @@ pub(super) struct Fault {
 
 /// Keys that may differ at the end, by the beginnings of their names behind the hash tag. A case
 /// that names some says why.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Tolerated<'a> {
     /// After an error that the script survives; counters may differ in any case.
     pub(super) survived: &'a [&'a str],
     /// After a call that failed and was repeated.
     pub(super) repeated: &'a [&'a str],
+    /// Keys that the script does not touch when they exist, whatever their type.
+    pub(super) taken: &'a [&'a str],
+    /// True when the call does several things, each of which is whole alone: an error leaves those
+    /// before it.
+    pub(super) steps: bool,
 }
+
+pub(super) const NOTHING: Tolerated<'_> =
+    Tolerated { survived: &[], repeated: &[], taken: &[], steps: false };
 
 /// Hashes of counters. A script that has moved a job does not fail because of them.
 const COUNTERS: [&str; 2] = ["stats", "batch:about:"];
@@ -74,7 +100,7 @@ impl Lab {
 
     /// Repeats the last call of `script` since the snapshot, with an error at each command.
     pub(super) fn inject(&mut self, script: &'static str, case: &str, fault: Fault) {
-        self.inject_but(script, case, fault, Tolerated::default());
+        self.inject_but(script, case, fault, NOTHING);
     }
 
     pub(super) fn inject_but(
@@ -106,7 +132,7 @@ impl Lab {
                     format!("{at} {}", name.split_whitespace().next().unwrap())
                 }
             };
-            for job in fault.before.misplaced_in(&self.state(), &clean) {
+            for job in self.state().misplaced_in(&fault.before, &clean) {
                 wrong.push(format!("{end}: {job}"));
             }
             let but = match reply {
@@ -123,7 +149,82 @@ impl Lab {
                 wrong.push(format!("{end}: {difference}"));
             }
         }
+        wrong.extend(self.fill(text, &call, (&fault, &clean), but));
+        let keys: usize = str::from_utf8(&call[0]).unwrap().parse().unwrap();
+        for key in call[1..=keys].iter().collect::<BTreeSet<_>>() {
+            let own = str::from_utf8(key).unwrap().split_once("}:").unwrap().1;
+            if !but.taken.iter().any(|taken| own.starts_with(taken)) {
+                let found = self.mistype(text, &call, key, (&fault, &clean), but);
+                wrong.extend(found.into_iter().map(|text| format!("{own} mistyped, {text}")));
+            }
+        }
         self.wrong.extend(wrong.into_iter().map(|text| format!("{script}, {case}: {text}")));
+    }
+
+    /// Repeats a call with an error at each command that a full server refuses. A call that fails
+    /// must have changed nothing, since its error counts as "not executed".
+    fn fill(
+        &mut self,
+        text: &str,
+        call: &[Vec<u8>],
+        (fault, clean): (&Fault, &State),
+        but: Tolerated<'_>,
+    ) -> Vec<String> {
+        self.restore(fault);
+        let reply = self.run(&format!("{FULL}{text}{AFTER}"), call);
+        let state = self.state();
+        let mut wrong = state.misplaced_in(&fault.before, clean);
+        if reply.is_err() && !but.steps {
+            wrong.extend(state.differences(&fault.before, but.survived));
+        }
+        wrong.into_iter().map(|text| format!("the server is full: {text}")).collect()
+    }
+
+    /// Repeats a call with a value of a wrong type at a key. Unless the call has replaced it, the
+    /// key gets its former value again. A call that failed is repeated. Returns everything that is
+    /// wrong.
+    fn mistype(
+        &mut self,
+        text: &str,
+        call: &[Vec<u8>],
+        key: &[u8],
+        (fault, clean): (&Fault, &State),
+        but: Tolerated<'_>,
+    ) -> Vec<String> {
+        let name = str::from_utf8(key).unwrap().split_once(':').unwrap().1;
+        let own = name.split_once("}:").unwrap().1;
+        self.restore(fault);
+        self.ask::<()>(cmd("DEL").arg(key));
+        let is_set = fault.before.is_set(name) || clean.is_set(name);
+        self.ask::<()>(cmd(if is_set { "SET" } else { "SADD" }).arg(key).arg("wrong"));
+        let mistyped: Vec<u8> = self.ask(cmd("DUMP").arg(key));
+        let reply = self.run(text, call);
+        let untouched = self.ask::<Option<Vec<u8>>>(cmd("DUMP").arg(key)) == Some(mistyped);
+        if untouched {
+            self.ask::<()>(cmd("DEL").arg(key));
+            if let Some((_, left, dump)) = fault.saved.iter().find(|(saved, ..)| saved == key) {
+                self.ask::<()>(cmd("RESTORE").arg(key).arg(left).arg(dump));
+            }
+        }
+        let mut wrong = self.state().misplaced_in(&fault.before, clean);
+        let end = if reply.is_ok() { "survived" } else { "failed" };
+        let but = match reply {
+            Ok(_) if untouched => [&COUNTERS, but.survived, &[own]].concat(),
+            Ok(_) => [&COUNTERS, but.survived].concat(),
+            Err(_) => {
+                if !but.steps {
+                    let changes = self.state().differences(&fault.before, &[]);
+                    wrong.extend(changes.into_iter().map(|change| format!("half done: {change}")));
+                }
+                if let Err(error) = self.run(text, call) {
+                    wrong.push(format!("the repetition fails: {error}"));
+                }
+                but.repeated.to_vec()
+            }
+        };
+        self.acknowledge_missing();
+        wrong.extend(self.state().differences(clean, &but));
+        wrong.into_iter().map(|text| format!("{end}: {text}")).collect()
     }
 
     /// Acknowledges claims without an entry, as every node does when it finds them.

@@ -126,6 +126,10 @@ impl State {
         }
     }
 
+    pub(super) fn is_set(&self, key: &str) -> bool {
+        matches!(self.0.get(key), Some(Contents::Set(_)))
+    }
+
     fn streams(&self) -> impl Iterator<Item = (&String, &Stream)> {
         self.0.iter().filter_map(|(key, contents)| match contents {
             Contents::Stream(stream) => Some((key, stream)),
@@ -177,10 +181,13 @@ impl State {
         places
     }
 
-    /// Returns the jobs that should have been kept and are in no place, and those that are in more
-    /// places than before the call and after an undisturbed one.
-    pub(super) fn misplaced_in(&self, now: &Self, clean: &Self) -> Vec<String> {
-        let (before, now, clean) = (self.places(), now.places(), clean.places());
+    /// Returns the jobs that should have been kept since `before` and are in no place, those that
+    /// are in more places than before the call and after an undisturbed one, and those in places
+    /// where no node finds them.
+    pub(super) fn misplaced_in(&self, before: &Self, clean: &Self) -> Vec<String> {
+        let known = before.unreachable();
+        let unreachable = self.unreachable().into_iter().filter(|entry| !known.contains(entry));
+        let (before, now, clean) = (before.places(), self.places(), clean.places());
         let count =
             |places: &BTreeMap<Bytes, usize>, id: &Bytes| places.get(id).copied().unwrap_or(0);
         let lost = before.keys().filter(|id| count(&clean, id) > 0 && count(&now, id) == 0);
@@ -188,7 +195,21 @@ impl State {
         let most = |id: &Bytes| count(&before, id).max(count(&clean, id));
         let twice = now.iter().filter(|(id, places)| **places > most(id).max(1));
         lost.chain(twice.map(|(id, places)| format!("{} is in {places} places", shown(id))))
+            .chain(unreachable)
             .collect()
+    }
+
+    /// Returns the entries that are not claimed, and that the group will not deliver.
+    fn unreachable(&self) -> Vec<String> {
+        let mut found = vec![];
+        for (key, stream) in self.streams() {
+            for (id, _, owner) in &stream.entries {
+                if owner.is_none() && order(id) <= order(&stream.delivered) {
+                    found.push(format!("{key}: {id} is neither claimed nor will be delivered"));
+                }
+            }
+        }
+        found
     }
 
     /// Returns everything that belongs to nothing.
@@ -207,12 +228,8 @@ impl State {
             for id in &stream.claims_without_entry {
                 orphans.push(format!("{key}: claim of {id} without an entry"));
             }
-            for (id, _, owner) in &stream.entries {
-                if owner.is_none() && order(id) <= order(&stream.delivered) {
-                    orphans.push(format!("{key}: {id} is neither claimed nor will be delivered"));
-                }
-            }
         }
+        orphans.extend(self.unreachable());
         let index = self.hash("{q.0}:batch:index");
         for key in self.0.keys().filter(|key| key.contains(":batch:sealed:")) {
             if !index.keys().any(|id| listed(key, id)) {
@@ -244,7 +261,9 @@ impl State {
     }
 
     fn shown(&self) -> BTreeMap<String, Vec<String>> {
-        self.0.iter().map(|(key, contents)| (shown(key.as_bytes()), contents.shown())).collect()
+        let one = |(key, contents): (&String, &Contents)| (shown(key.as_bytes()), contents.shown());
+        // A stream without entries and consumers is like none.
+        self.0.iter().map(one).filter(|(_, contents)| !contents.is_empty()).collect()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Groups settlements into commands: completions of one history together, other settlements
-//! of one owner and one lease together.
+//! Groups settlements of one owner into commands: completions of one history together, other
+//! settlements of one lease together.
 
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply
 
 /// Splits the settlements into groups of at most `max_count` settlements and `max_bytes` bytes; a
 /// larger single settlement is a group alone, and so is an isolated one. A group has completions of
-/// one history, or other settlements of one owner and one lease.
+/// one history, or other settlements of one lease; all are of one owner.
 fn chunks(
     indices: &[usize],
     settlements: &[Settlement],
@@ -152,8 +152,8 @@ fn chunks(
                     !first.isolated
                         && !next.isolated
                         && first.fast() == next.fast()
-                        && (next.fast().is_some()
-                            || (first.owner == next.owner && first.lease() == next.lease()))
+                        && first.owner == next.owner
+                        && (next.fast().is_some() || first.lease() == next.lease())
                 })
         });
         if !fits {
@@ -175,12 +175,14 @@ fn complete(
     group: &[usize],
     depths: bool,
 ) -> Cmd {
-    let history = group.first().and_then(|index| settlements[*index].fast()).unwrap_or_default();
+    let first = group.first().map(|index| &settlements[*index]);
+    let history = first.and_then(Settlement::fast).unwrap_or_default();
+    let owner = first.map_or("", |settlement| &*settlement.owner);
     let own = [keys.lane(lane), keys.stats.as_str()];
     let asked = if depths { &keys.ready[..] } else { &[] };
     let all = own.into_iter().chain(asked.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
-    cmd.arg(history);
+    cmd.arg(history).arg(owner);
     match whole_range(settlements, group) {
         Some(range) => cmd.arg(range.first.as_ref()).arg(&range.after),
         None => cmd.arg("").arg(""),

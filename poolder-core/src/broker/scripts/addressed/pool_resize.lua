@@ -15,7 +15,13 @@ local in_service = math.max(size, tonumber(m[5] or 0))
 -- only its slots drain.
 drain = m[1] == 'phash' and in_service or 0
 local generation = tonumber(m[3]) + 1
-redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HSET', KEYS[1], 'size', ARGV[1], 'generation', generation, 'drain', drain,
   'tail', math.max(in_service, tonumber(ARGV[1])))
+local gone = redis.pcall('DEL', KEYS[2], KEYS[3])
+if type(gone) == 'table' then
+  -- Reports of the generation before must not count for this one.
+  redis.pcall('HSET', KEYS[1], 'size', m[2], 'generation', m[3], 'drain', m[4] or 0,
+    'tail', m[5] or 0)
+  return gone
+end
 return {'ok', generation}

@@ -8,8 +8,8 @@ if known > tonumber(ARGV[1]) then return 0 end
 if known < tonumber(ARGV[1]) then
   -- The first call of a new generation records the edge: the last entry id from before it.
   local edge = '0-0'
-  local info = redis.pcall('XINFO', 'STREAM', KEYS[2])
-  if not info.err then
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    local info = redis.call('XINFO', 'STREAM', KEYS[2])
     for i = 1, #info, 2 do
       if info[i] == 'last-generated-id' then edge = info[i + 1] end
     end

@@ -114,8 +114,8 @@ end
 -- poll.
 local is_older = l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5])
 local last = (is_older or ARGV[7] ~= '1') and function(key)
-  local info = redis.pcall('XINFO', 'STREAM', key)
-  if info.err then return '0-0' end
+  if redis.call('EXISTS', key) == 0 then return '0-0' end
+  local info = redis.call('XINFO', 'STREAM', key)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then return info[i + 1] end
   end
@@ -124,7 +124,8 @@ end
 
 if is_older then
   -- The edge is the last entry id from before the current generation of the pool.
-  redis.call('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
+  -- A full server may refuse this write. Then the entries wait, and the next poll tries again.
+  redis.pcall('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
 end
 
 -- Settled entries are deleted and no entry is pending here. Therefore every entry that a lane has

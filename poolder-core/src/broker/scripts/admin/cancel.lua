@@ -60,8 +60,9 @@ local function store_cancellation(answer)
   -- A cancellation does not affect a job that is enqueued after it. Therefore a job that is due
   -- later gets a cancellation with a time 7 days after its due time.
   if due > at then at = due + 604800000 end
-  redis.call('ZADD', KEYS[5], string.format('%.0f', at), job)
+  -- The number goes first: one that an error leaves without a command is harmless.
   redis.call('HINCRBY', KEYS[7], 'orders', 1)
+  redis.call('ZADD', KEYS[5], string.format('%.0f', at), job)
   redis.pcall('PUBLISH', ARGV[7], 'orders') -- hints may be lost
   return answer
 end

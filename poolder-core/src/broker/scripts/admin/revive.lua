@@ -9,15 +9,17 @@
 -- Returns a string with one digit per job: 1 for revived, 0 for a job that is no longer dead, or
 --   has died again since the caller has seen it
 local each, key = {}, 9
+-- The records are read before a job is moved, so that a key of a wrong type ends the call.
+redis.call('HLEN', KEYS[2])
 for i = 1, #ARGV, 4 do
   local job, head = ARGV[i], ARGV[i + 2]
   local died = redis.call('ZSCORE', KEYS[1], job)
   local revived = 0
   if died and tonumber(died) == tonumber(ARGV[i + 1]) then
     local lane = KEYS[3 + string.byte(head, 1)]
-    redis.call('DEL', KEYS[key])
     local added = redis.call('XADD', lane, '*', 'j', ARGV[i + 3], 'c', string.sub(head, 4))
-    local gone = redis.pcall('ZREM', KEYS[1], job)
+    local gone = redis.pcall('DEL', KEYS[key])
+    if type(gone) == 'number' then gone = redis.pcall('ZREM', KEYS[1], job) end
     if type(gone) == 'number' then
       gone = redis.pcall('HDEL', KEYS[2], job)
       if type(gone) == 'table' then redis.pcall('ZADD', KEYS[1], died, job) end

@@ -5,8 +5,10 @@
 --      4 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
 -- ARGV 1 id of the batch job
 -- Returns the number of entries that the list had
+-- The keys are read before one is changed, so that a key of a wrong type ends the call.
 local count = redis.call('LLEN', KEYS[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
+redis.call('SCARD', KEYS[4])
 -- The list goes before its record, by which a repeated call finds it, and before its entries are
 -- counted, so that they are counted once.
 redis.call('UNLINK', KEYS[1])

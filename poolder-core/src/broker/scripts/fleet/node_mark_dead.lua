@@ -9,8 +9,9 @@ if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - ARGV[3]))
-redis.call('HDEL', KEYS[3], ARGV[1])
+redis.pcall('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - ARGV[3]))
+-- A description that stays harms less than a mark on a node whose heartbeats still count.
+redis.pcall('HDEL', KEYS[3], ARGV[1])
 -- The last heartbeat goes last: by it a repeated call finds the node.
 redis.call('ZREM', KEYS[1], ARGV[1])
 return 1

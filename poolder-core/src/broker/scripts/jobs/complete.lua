@@ -4,9 +4,10 @@
 --      2 hash of the partition's counters (`stats`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low; only when depths are requested
 -- ARGV 1 replication id of the server history in which the jobs were claimed
---      2 id of the first entry and  3 least id after the last entry, if the entries are all that
+--      2 owner: the consumer that holds the claims
+--      3 id of the first entry and  4 least id after the last entry, if the entries are all that
 --        one read has claimed; else both are ''
---      4.. entry ids, at most 500; none to get only the depths
+--      5.. entry ids, at most 500; none to get only the depths
 -- Returns {verdict, then the number of waiting jobs in each of the lanes of KEYS 3-7}; the verdict
 --   is "OK" (all jobs are completed), "EPOCH" (the server has another history: nothing was changed)
 --   or a string with one digit per entry id: 1 for completed, 0 for no longer held by the caller
@@ -23,7 +24,7 @@ local function is_oldest(first)
     and #redis.call('XRANGE', lane, '-', before, 'COUNT', 1) == 0
 end
 
-local n = #ARGV - 3
+local n = #ARGV - 4
 if n > 0 then
   -- A plain search costs less than a pattern. The text does not match `master_replid2`, the id of
   -- the history before.
@@ -31,23 +32,34 @@ if n > 0 then
   if not string.find(redis.call('INFO', 'replication'), history, 1, true) then
     verdict = 'EPOCH'
   else
-    local done = redis.call('XACK', lane, 'workers', unpack(ARGV, 4)) -- bounded: 500 ids
-    if done == n and ARGV[2] ~= '' and is_oldest(ARGV[2]) then
-      redis.call('XTRIM', lane, 'MINID', '=', ARGV[3])
-    elseif done == n then
-      redis.call('XDEL', lane, unpack(ARGV, 4)) -- bounded: 500 ids
-    else
+    local whole = ARGV[3] ~= '' and is_oldest(ARGV[3])
+    local done = redis.call('XACK', lane, 'workers', unpack(ARGV, 5)) -- bounded: 500 ids
+    local gone
+    if done < n then
       -- Some of the entries are no longer pending. Those that are still in the stream belong to the
       -- caller: their claims, or the whole group, were lost, but no other node has completed the
       -- jobs.
       local each = {}
       done = 0
-      for i = 4, #ARGV do
-        local gone = redis.call('XDEL', lane, ARGV[i])
-        each[i - 3] = gone
+      for i = 5, #ARGV do
+        gone = redis.pcall('XDEL', lane, ARGV[i])
+        if type(gone) == 'table' then break end
+        each[#each + 1] = gone
         done = done + gone
       end
       verdict = table.concat(each)
+    elseif whole then
+      gone = redis.pcall('XTRIM', lane, 'MINID', '=', ARGV[4])
+    else
+      gone = redis.pcall('XDEL', lane, unpack(ARGV, 5)) -- bounded: 500 ids
+    end
+    if type(gone) == 'table' then
+      -- The entries are claimed again: those that are not pending would never be found.
+      local again = {'XCLAIM', lane, 'workers', ARGV[2], 0, unpack(ARGV, 5)} -- bounded: 500 ids
+      again[#again + 1] = 'FORCE'
+      again[#again + 1] = 'JUSTID'
+      redis.pcall(unpack(again)) -- bounded: 507 values
+      return gone
     end
     -- A counter that is not a number is replaced by this count: a counting error must not fail a
     -- script that has already removed jobs.

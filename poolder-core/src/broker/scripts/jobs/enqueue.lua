@@ -39,7 +39,11 @@ if due and due > now then
     -- it.
     redis.call('HSET', KEYS[3], ARGV[1], ARGV[2] .. ARGV[3])
   end
-  redis.call('ZADD', KEYS[2], where, ARGV[1])
+  local waits = redis.pcall('ZADD', KEYS[2], where, ARGV[1])
+  if type(waits) == 'table' then
+    redis.pcall('HDEL', KEYS[3], ARGV[1])
+    return waits
+  end
   if window ~= '' then redis.call('SET', KEYS[4], where, 'PX', window) end
   -- Hints may be lost.
   if redis.call('ZRANGE', KEYS[2], 0, 0)[1] == ARGV[1] then

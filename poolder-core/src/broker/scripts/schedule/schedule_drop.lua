@@ -4,6 +4,9 @@
 --      4 hash: name to running job  5 hash: name to queued job
 -- ARGV 1 name of the schedule
 -- Returns 1 when removed, 0 when there is no such schedule
+-- The keys are read before one is changed: a call that ends at a key of a wrong type must not leave
+-- a schedule that no longer ticks.
+for i = 1, 5 do redis.call(i == 3 and 'ZCARD' or 'HLEN', KEYS[i]) end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[4], ARGV[1])
 redis.call('HDEL', KEYS[5], ARGV[1])

@@ -15,10 +15,10 @@ local state = redis.call('HGET', KEYS[2], name)
 local revision, last, rest = '', 0, ' 0 0 0 -'
 if state then revision, last, rest = string.match(state, '^(%d+) (%-?%d+)( .*)$') end
 if revision ~= ARGV[2] then return {'conflict', revision} end
-if not state then
-  local count = redis.call('HLEN', KEYS[1])
-  if count >= tonumber(ARGV[6]) then return {'full', count} end
-end
+-- The keys are read before one is changed, so that a key of a wrong type ends the call.
+local count = redis.call('HLEN', KEYS[1])
+if not state and count >= tonumber(ARGV[6]) then return {'full', count} end
+redis.call('ZCARD', KEYS[3])
 if ARGV[5] ~= '' and (not state or tonumber(ARGV[5]) > tonumber(last)) then last = ARGV[5] end
 -- Revisions are never used twice, not even for a schedule that was removed and stored again: the
 -- field "" counts them for all schedules. The revision goes last, so that a call that failed can be
