@@ -15,6 +15,7 @@ mod crashes;
 mod durability;
 mod enqueue;
 mod fates;
+mod full_server;
 mod guards;
 mod harness;
 mod hostile;

@@ -17,6 +17,9 @@
 //! An error that the script survives must leave that state as well, counters apart. A case names
 //! the other keys that may differ, with the reason.
 //!
+//! Each call also runs on a server that is out of memory: it works there as well, unless
+//! [`REFUSED_WHEN_FULL`] lists its script.
+//!
 //! A new script joins the cases of its feature, or [`WITHOUT_CASE`] with the reason.
 
 mod addressed;
@@ -47,6 +50,16 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("admin/list_running", "reads"),
     ("admin/list_by_time", "reads"),
     ("admin/search", "reads"),
+];
+
+/// The scripts that a server refuses while it is out of memory, since they add the data of
+/// producers, and their cases that work all the same. Every other script works on a full server.
+const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
+    ("jobs/enqueue", &[]),
+    ("addressed/slot_cast", &[]),
+    ("addressed/broadcast", &[]),
+    ("batch/push", &["flush", "timer", "timer of a batcher that is not declared"]),
+    ("schedule/schedule_put", &["changed", "declared"]),
 ];
 
 /// The scripts that the tests of each feature cover.

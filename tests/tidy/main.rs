@@ -122,6 +122,28 @@ fn keys_are_spelled_in_one_file() {
     none(&wrong);
 }
 
+/// Commands that a server refuses outside of a script while it is out of memory.
+const REFUSED_WHEN_FULL: &[&str] = &[
+    "HINCRBY", "HSET", "HSETNX", "INCR", "LPUSH", "LSET", "MULTI", "RPUSH", "SADD", "SET", "XADD",
+    "XGROUP", "ZADD",
+];
+
+#[test]
+fn a_command_that_a_full_server_refuses_is_in_a_script() {
+    let mut wrong = vec![];
+    for file in sources(&root().join("poolder-core/src/broker")) {
+        for (number, line) in code_lines(&file) {
+            let refused = |name: &&str| line.contains(&format!("cmd(\"{name}\")"));
+            // A full server refuses even reads in a transaction.
+            if REFUSED_WHEN_FULL.iter().any(refused) || line.contains(".atomic()") {
+                let shown = show(&file);
+                wrong.push(format!("{shown}:{number}, use `scripts::write`: {}", line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
 /// The only files that read the host's clock. All others ask the server, so that two nodes whose
 /// clocks are minutes apart agree on which jobs are due.
 const CLOCKS: &[(&str, &str)] = &[

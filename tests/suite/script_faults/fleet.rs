@@ -14,6 +14,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "fleet/leader_elect",
     "fleet/leader_resign",
     "fleet/cancel_expire",
+    "connection/write",
 ];
 
 const TTL: Duration = Duration::from_secs(60);
@@ -42,7 +43,12 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
         lab.beater(|beater| drop(beater.beat("me").unwrap())).await;
         lab.inject("fleet/node_beat", &format!("known: {known}"), fault);
     }
+    let fault = lab.snapshot();
     lab.beater(|beater| beater.introduce("me", &NodeInfo::default()).unwrap()).await;
+    lab.inject("connection/write", "a description", fault);
+    let fault = lab.snapshot();
+    lab.space.connection("q", "me").await;
+    lab.inject("connection/write", "a consumer group", fault);
     let nodes = lab.roster("nodes");
     lab.ask::<()>(cmd("ZADD").arg(nodes).arg(17).arg("me"));
     let marks = lab.roster("marks");

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use poolder_core::broker::script_texts;
 use redis::{Cmd, Connection, Value, cmd};
 
-use super::Lab;
 use super::state::State;
+use super::{Lab, REFUSED_WHEN_FULL};
 
 /// Stands before the text of a script, which it runs as a function. Command number `%` fails.
 const BEFORE: &str = "\
@@ -22,23 +22,6 @@ local function command(raises, run)
   end
 end
 local redis = setmetatable({call = command(true, real.call), pcall = command(false, real.pcall)},
-  {__index = real})
-local function script()
-";
-/// Stands before the text of a script, which it runs as a function. Commands that need memory fail.
-const FULL: &str = "\
-local real, reached, needs = redis, false, {}
-for name in string.gmatch('XADD HSET HSETNX HINCRBY ZADD SET RPUSH LPUSH SADD INCR LSET', '%u+') do
-  needs[name] = true
-end
-local function command(run, raises)
-  return function(name, ...)
-    if not needs[name] then return run(name, ...) end
-    if raises then error('OOM') end
-    return {err = 'OOM'}
-  end
-end
-local redis = setmetatable({call = command(real.call, true), pcall = command(real.pcall)},
   {__index = real})
 local function script()
 ";
@@ -119,6 +102,8 @@ impl Lab {
         let clean = self.state();
         let mut wrong: Vec<_> =
             clean.orphans().iter().map(|orphan| format!("without an error: {orphan}")).collect();
+        self.restore(&fault);
+        wrong.extend(self.wrong_when_full(script, case, text, &call, &clean));
         for at in 1..500 {
             self.restore(&fault);
             let faulty = format!("{}{text}{AFTER}", BEFORE.replace('%', &at.to_string()));
@@ -149,7 +134,6 @@ impl Lab {
                 wrong.push(format!("{end}: {difference}"));
             }
         }
-        wrong.extend(self.fill(text, &call, (&fault, &clean), but));
         let keys: usize = str::from_utf8(&call[0]).unwrap().parse().unwrap();
         for key in call[1..=keys].iter().collect::<BTreeSet<_>>() {
             let own = str::from_utf8(key).unwrap().split_once("}:").unwrap().1;
@@ -161,23 +145,31 @@ impl Lab {
         self.wrong.extend(wrong.into_iter().map(|text| format!("{script}, {case}: {text}")));
     }
 
-    /// Repeats a call with an error at each command that a full server refuses. A call that fails
-    /// must have changed nothing, since its error counts as "not executed".
-    fn fill(
+    /// Runs the call on a server that is out of memory. It must do there what it does on any other,
+    /// unless it adds the data of a producer: then it must be refused, and change nothing.
+    fn wrong_when_full(
         &mut self,
+        script: &str,
+        case: &str,
         text: &str,
         call: &[Vec<u8>],
-        (fault, clean): (&Fault, &State),
-        but: Tolerated<'_>,
+        clean: &State,
     ) -> Vec<String> {
-        self.restore(fault);
-        let reply = self.run(&format!("{FULL}{text}{AFTER}"), call);
-        let state = self.state();
-        let mut wrong = state.misplaced_in(&fault.before, clean);
-        if reply.is_err() && !but.steps {
-            wrong.extend(state.differences(&fault.before, but.survived));
+        let before = self.state();
+        let entry = REFUSED_WHEN_FULL.iter().find(|(name, _)| *name == script);
+        let must_be_refused = entry.is_some_and(|(_, but)| !but.contains(&case));
+        self.ask::<()>(cmd("CONFIG").arg("SET").arg("maxmemory").arg(1));
+        let reply = self.run(text, call);
+        self.ask::<()>(cmd("CONFIG").arg("SET").arg("maxmemory").arg(0));
+        let expected = if must_be_refused { &before } else { clean };
+        let mut wrong = self.state().differences(expected, &[]);
+        match reply {
+            Err(error) if !must_be_refused => wrong.push(format!("fails: {error}")),
+            Err(error) if !error.to_string().contains("OOM") => wrong.push(format!("{error}")),
+            Ok(_) if must_be_refused => wrong.push("is not refused".into()),
+            _ => {}
         }
-        wrong.into_iter().map(|text| format!("the server is full: {text}")).collect()
+        wrong.into_iter().map(|text| format!("on a full server: {text}")).collect()
     }
 
     /// Repeats a call with a value of a wrong type at a key. Unless the call has replaced it, the

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use poolder::{Overlap, Schedule, Timestamp, Timing};
 use poolder_core::Envelope;
+use poolder_core::broker::Declaration;
 
 use super::inject::{NOTHING, Tolerated};
 use super::{Lab, envelope, partition};
@@ -13,12 +14,15 @@ pub(super) const SCRIPTS: &[&str] =
 
 const HOUR: i64 = 3_600_000;
 
+fn nightly() -> Schedule {
+    let job = Envelope::parse(envelope(1, "k", b"\x80")).unwrap();
+    Schedule::new(Timing::every(Duration::from_secs(3600)).unwrap(), job)
+}
+
 impl Lab {
     /// Stores the schedule, which ticks every hour. Returns its first tick.
     async fn schedule(&self, overlap: Overlap) -> Timestamp {
-        let job = Envelope::parse(envelope(1, "k", b"\x80")).unwrap();
-        let timing = Timing::every(Duration::from_secs(3600)).unwrap();
-        let schedule = Schedule { overlap, ..Schedule::new(timing, job) };
+        let schedule = Schedule { overlap, ..nightly() };
         let info = self.broker().put_schedule(&partition(), "nightly", None, &schedule).await;
         info.unwrap().next.unwrap()
     }
@@ -41,6 +45,12 @@ async fn an_error_in_a_script_of_a_schedule_is_mended() {
     let fault = lab.snapshot();
     lab.broker().remove_schedule(&partition(), "nightly").await.unwrap();
     lab.inject("schedule/schedule_drop", "waits for its tick", fault);
+    lab.reset();
+    let fault = lab.snapshot();
+    let declaration =
+        Declaration { queue: partition().queue, name: "nightly".into(), schedule: nightly() };
+    lab.broker().declare_schedules("owner", "deploy", &[declaration]).await.unwrap();
+    lab.inject("schedule/schedule_put", "declared", fault);
 
     for overlap in [Overlap::Allow, Overlap::Skip, Overlap::QueueOne] {
         lab.reset();

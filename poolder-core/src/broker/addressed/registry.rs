@@ -220,8 +220,8 @@ impl Broker {
 
     /// Sets or removes the `stopped` field of a hash.
     async fn flag(&self, key: &str, stopped: bool) -> Result<(), Error> {
-        let mut cmd = redis::cmd(if stopped { "HSET" } else { "HDEL" });
-        cmd.arg(key).arg("stopped");
+        let mut cmd = scripts::write(if stopped { "HSET" } else { "HDEL" }, key);
+        cmd.arg("stopped");
         if stopped {
             cmd.arg("1");
         }

@@ -7,6 +7,9 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId};
 
+/// How often a filling list is read when it changes during each read.
+const MAX_TRIES: u32 = 30;
+
 /// A part of a group's filling list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gathering {
@@ -43,7 +46,7 @@ impl Broker {
     /// on. List and generation are read at one moment.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
+    /// [`Error::is_refused`] when the list changes during every read. Returns an error, too, when the server does not answer or refuses the command.
     pub async fn gathering(
         &self,
         home: &BatcherHome,
@@ -54,13 +57,27 @@ impl Broker {
         let keys = self.keys(home.partition());
         let fill = keys.batch_fill(home.name(), group);
         let (from, until) = bounds(from, count);
+        let open = keys.batch_open(home.name());
+        // No transaction, since a full server refuses those. The data of the group change with each
+        // entry, so that equal data before and after show that nothing came between.
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HGET").arg(keys.batch_open(home.name())).arg(group);
+        pipe.cmd("HGET").arg(&open).arg(group);
         pipe.cmd("LLEN").arg(&fill).cmd("LRANGE").arg(&fill).arg(from).arg(until);
+        pipe.cmd("HGET").arg(&open).arg(group);
         let mut connection = self.alone(&fill).await?;
-        let reply: Value =
-            pipe.query_async(&mut connection).await.map_err(|error| self.classify(error))?;
-        let [meta, len, entries] = reply::items::<3>(reply)?;
+        let mut tries = 0;
+        let (meta, len, entries) = loop {
+            let reply: Value =
+                pipe.query_async(&mut connection).await.map_err(|error| self.classify(error))?;
+            let [before, len, entries, after] = reply::items::<4>(reply)?;
+            if before == after {
+                break (after, len, entries);
+            }
+            tries += 1;
+            if tries == MAX_TRIES {
+                return Err(Error::refused("the batch changed during each read: read it again"));
+            }
+        };
         let generation = match meta {
             Value::Nil => None,
             meta => first_number(&reply::text(meta)?),

@@ -60,6 +60,9 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
             // A server that says why it refuses a connection runs.
             let advice = if error.is_connection_refusal() && !text.contains(REFUSED) {
                 "; is the server running, and does POOLDER_REDIS_URL name it?"
+            } else if code(&error) == Some("OOM") {
+                "; the server is out of memory and takes no new jobs until workers have emptied \
+                 queues, or maxmemory is raised"
             } else {
                 ""
             };

@@ -1,7 +1,7 @@
 //! Pool sets: pools under one common name.
 
-use crate::broker::Broker;
 use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, QueueName, check_name};
 
 /// The maximum number of pools that are listed of a set.
@@ -19,8 +19,9 @@ impl Broker {
         member: bool,
     ) -> Result<(), Error> {
         check_name("pool set", set, 64, "_-.")?;
-        let mut cmd = redis::cmd(if member { "SADD" } else { "SREM" });
-        cmd.arg(self.inner.keys.pool_set(set)).arg(queue.as_str());
+        let command = if member { "SADD" } else { "SREM" };
+        let mut cmd = scripts::write(command, &self.inner.keys.pool_set(set));
+        cmd.arg(queue.as_str());
         self.command(&cmd).await.map(|_| ())
     }
 

@@ -133,14 +133,12 @@ impl Beater {
     /// # Errors
     /// As [`Beater::beat`].
     pub fn introduce(&mut self, node: &str, info: &NodeInfo) -> Result<(), Error> {
-        let key = self.keys.about.clone();
         let about = serde_json::to_string(info).map_err(|error| {
             Error::codec(format!("the description of the node cannot be encoded: {error}"))
         })?;
-        self.with_connection(|connection| {
-            redis::cmd("HSET").arg(key).arg(node).arg(about).query::<Value>(connection)
-        })
-        .map(|_| ())
+        let mut cmd = scripts::write("HSET", &self.keys.about);
+        cmd.arg(node).arg(about);
+        self.script(cmd).map(|_| ())
     }
 
     /// Removes a node from the roster. The node must hold no job and no lease any more.
@@ -260,8 +258,8 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn register_queue(&self, partition: &Partition) -> Result<(), Error> {
-        let mut cmd = redis::cmd("SADD");
-        cmd.arg(&self.roster_keys().queues).arg(partition.queue.as_str());
+        let mut cmd = scripts::write("SADD", &self.roster_keys().queues);
+        cmd.arg(partition.queue.as_str());
         self.command(&cmd).await.map(|_| ())
     }
 }

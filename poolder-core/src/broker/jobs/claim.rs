@@ -293,8 +293,9 @@ impl ClaimConnection {
     async fn create_groups(&mut self) -> Result<(), Error> {
         let mut pipe = redis::pipe();
         for lane in Lane::ALL {
-            let stream = self.keys.lane(lane);
-            pipe.cmd("XGROUP").arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
+            let mut cmd = scripts::write("XGROUP CREATE", self.keys.lane(lane));
+            cmd.arg(GROUP).arg("0").arg("MKSTREAM");
+            pipe.add_command(cmd);
         }
         for reply in self.send(&pipe).await? {
             match reply {

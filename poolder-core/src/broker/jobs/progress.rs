@@ -2,8 +2,8 @@
 
 use redis::Value;
 
-use crate::broker::Broker;
 use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition};
 
 /// The retention of a progress report.
@@ -21,9 +21,8 @@ impl Broker {
         done: u64,
         total: u64,
     ) -> Result<(), Error> {
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(self.keys(partition).progress(job)).arg(format!("{done} {total}"));
-        cmd.arg("EX").arg(RETENTION_SECONDS);
+        let mut cmd = scripts::write("SET", &self.keys(partition).progress(job));
+        cmd.arg(format!("{done} {total}")).arg("EX").arg(RETENTION_SECONDS);
         self.command(&cmd).await.map(|_| ())
     }
 

@@ -185,7 +185,8 @@ impl Broker {
             .arg(text(next.map(Timestamp::millis)))
             .arg(text((*anew || found.is_none()).then(|| now.millis())))
             .arg(MAX_SCHEDULES)
-            .arg(&partition_keys.control);
+            .arg(&partition_keys.control)
+            .arg(if record.declared.is_some() { "1" } else { "" });
         let [verdict, _] = reply::items::<2>(self.command(&cmd).await?)?;
         match text_of(verdict)?.as_str() {
             "ok" => Ok(true),

@@ -10,8 +10,8 @@ use redis::Value;
 
 use super::ScheduleInfo;
 use super::change::{Edit, foreign, replaced};
-use crate::broker::Broker;
 use crate::broker::connection::reply;
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, QueueName, Timestamp, check_name};
 use crate::schedule::{Record, Schedule, Status};
 
@@ -198,8 +198,8 @@ impl Broker {
     /// Stores the queues in which an owner has declared schedules.
     async fn note_queues_of(&self, owner: &str, queues: &BTreeSet<QueueName>) -> Result<(), Error> {
         let list: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
-        let mut cmd = redis::cmd("HSET");
-        cmd.arg(&self.roster_keys().schedulers).arg(owner).arg(list.join(" "));
+        let mut cmd = scripts::write("HSET", &self.roster_keys().schedulers);
+        cmd.arg(owner).arg(list.join(" "));
         self.command(&cmd).await.map(|_| ())
     }
 

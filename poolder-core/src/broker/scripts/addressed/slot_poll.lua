@@ -31,8 +31,11 @@ local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
 local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or '') or 0
 if lost < seen then return {'IDLE', 0} end
--- A full server may refuse this write; then a late poll is not told from others.
-if lost > seen then redis.pcall('HSET', KEYS[1], 'lost', ARGV[9]) end
+if lost > seen then
+  -- PERSIST changes nothing. After it a full server refuses no write.
+  redis.call('PERSIST', KEYS[1])
+  redis.call('HSET', KEYS[1], 'lost', ARGV[9])
+end
 
 -- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
 -- that is not pending stays: after a failover its id may belong to another job than the one that
@@ -123,6 +126,7 @@ local last = (is_older or ARGV[7] ~= '1') and function(key)
 end
 
 if is_older then
+  redis.call('PERSIST', KEYS[1])
   -- The edge is the last entry id from before the current generation of the pool.
   -- A full server may refuse this write. Then the entries wait, and the next poll tries again.
   redis.pcall('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))

@@ -6,7 +6,8 @@
 -- A lease that cannot be read counts as free, and so does one that never expires or expires later
 -- than ten times to live from now: neither garbage nor a clock that was set back leaves a partition
 -- without a leader.
-local lease = redis.pcall('GET', KEYS[1])
+-- GETEX reads like GET, but counts as a write: after it a full server refuses no other.
+local lease = redis.pcall('GETEX', KEYS[1])
 local term, holder
 if type(lease) == 'string' then term, holder = string.match(lease, '^(%d+) (.+)$') end
 if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then

@@ -11,9 +11,10 @@ local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, AR
 for _, id in ipairs(ids) do
   -- The record of a batch that is dead begins with 0: another one belongs to a batch that is not.
   local record = redis.call('HGET', KEYS[3], id)
-  if record and string.sub(record, 1, 1) == '0' then redis.call('SADD', KEYS[4], id) end
-  -- The time goes last: a repetition finds the job by it.
+  -- The record of the job goes first, since a full server refuses no write after a removal. The time
+  -- goes last: a repetition finds the job by it.
   redis.call('HDEL', KEYS[2], id)
+  if record and string.sub(record, 1, 1) == '0' then redis.call('SADD', KEYS[4], id) end
   redis.call('ZREM', KEYS[1], id)
 end
 return #ids

@@ -8,6 +8,7 @@
 --      5 time in ms up to which all ticks are decided ("" to keep the stored one)
 --      6 most schedules of the queue
 --      7 control channel
+--      8 "1" for a schedule that code declares, which is stored on a full server, too
 -- Returns {"ok", new revision}, {"conflict", stored revision ("" for none)} when it is another one
 --   than the caller has read, or {"full", number of schedules}
 local name = ARGV[1]
@@ -19,6 +20,9 @@ if revision ~= ARGV[2] then return {'conflict', revision} end
 local count = redis.call('HLEN', KEYS[1])
 if not state and count >= tonumber(ARGV[6]) then return {'full', count} end
 redis.call('ZCARD', KEYS[3])
+-- PERSIST changes nothing. After it a full server refuses no write: an operator can change the
+-- schedules that exist.
+if state or ARGV[8] == '1' then redis.call('PERSIST', KEYS[1]) end
 if ARGV[5] ~= '' and (not state or tonumber(ARGV[5]) > tonumber(last)) then last = ARGV[5] end
 -- Revisions are never used twice, not even for a schedule that was removed and stored again: the
 -- field "" counts them for all schedules. The revision goes last, so that a call that failed can be
