@@ -12,6 +12,8 @@ use crate::harness::{Number, Space, within};
 
 const SLOTS: &str = "POOLDER_SUITE_CHILD_SLOTS";
 const MODE: &str = "POOLDER_SUITE_CHILD_MODE";
+/// The shutdown timeout of a child in ms.
+const SHUTDOWN: &str = "POOLDER_SUITE_CHILD_SHUTDOWN";
 
 /// The job that ends the process that runs it.
 pub(crate) const KILLER: u64 = 13;
@@ -19,6 +21,8 @@ pub(crate) const KILLER: u64 = 13;
 pub(crate) const HELD: u64 = 1_000;
 /// Jobs from this number on take three seconds.
 pub(crate) const SLOW: u64 = 2_000;
+/// Jobs from this number on block the thread of the node for a minute.
+pub(crate) const BLOCKING: u64 = 3_000;
 
 /// Returns a command that runs the body of one test in this binary, in the same namespace.
 pub(crate) fn itself(test: &str, space: &Space) -> Command {
@@ -62,9 +66,20 @@ impl Process {
 
     /// Starts a node that serves the queue `q` with a pool of this mode.
     pub(crate) fn in_mode(space: &Space, slots: usize, mode: Mode) -> Self {
+        Self::stopping_within(space, slots, mode, Duration::from_millis(300))
+    }
+
+    /// Starts a node with this shutdown timeout.
+    pub(crate) fn stopping_within(
+        space: &Space,
+        slots: usize,
+        mode: Mode,
+        shutdown: Duration,
+    ) -> Self {
         let mut child = itself("child::node", space)
             .env(SLOTS, slots.to_string())
             .env(MODE, mode.as_str())
+            .env(SHUTDOWN, shutdown.as_millis().to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -116,6 +131,22 @@ impl Process {
         signal(&self.child, name).await;
     }
 
+    /// Sends a signal again and again until the process has ended. Returns its exit code.
+    pub(crate) async fn signal_until_it_ends(&mut self, name: &str) -> Option<i32> {
+        let repeating = async {
+            loop {
+                if self.child.id().is_some() {
+                    signal(&self.child, name).await;
+                }
+                let moment = Duration::from_millis(100);
+                if let Ok(status) = tokio::time::timeout(moment, self.child.wait()).await {
+                    return status.unwrap().code();
+                }
+            }
+        };
+        within(repeating).await
+    }
+
     /// Waits until the process has ended. Returns true if it succeeded.
     pub(crate) async fn ended(&mut self) -> bool {
         within(self.child.wait()).await.unwrap().success()
@@ -137,6 +168,7 @@ async fn node() {
         println!("start {} {} {}", job.0, cx.attempt(), cx.fence());
         match job.0 {
             KILLER => std::process::abort(),
+            BLOCKING.. => std::thread::sleep(Duration::from_secs(60)),
             SLOW.. => tokio::time::sleep(Duration::from_secs(3)).await,
             HELD.. => {
                 cx.cancelled().await;
@@ -147,9 +179,10 @@ async fn node() {
         }
         Ok(Done)
     });
+    let shutdown = std::env::var(SHUTDOWN).unwrap().parse().unwrap();
     Node::builder(Client::from_env().await.unwrap())
         .pool(Pool::new("q").size(slots).mode(mode).worker(worker))
-        .shutdown_timeout(Duration::from_millis(300))
+        .shutdown_timeout(Duration::from_millis(shutdown))
         .run()
         .await
         .unwrap();

@@ -37,6 +37,7 @@ mod schedules;
 mod script_faults;
 mod scripts;
 mod settlements;
+mod stops;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

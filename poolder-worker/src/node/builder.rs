@@ -11,10 +11,13 @@ use poolder_core::broker::{DeadLimits, NodeInfo};
 use poolder_core::policy::Pauses;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{NodeHandle, NodeRequest};
 use super::pools::{Pools, admit, two_pools};
+use super::running::ShutdownTimes;
+use super::signals::stop_signal;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::outages::Outages;
 use crate::run::erased::BoxFuture;
@@ -119,9 +122,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets how long running jobs may take to finish once the node stops. Jobs that still run then
-    /// are cancelled and released. Default 25 s: keep it below the time that your supervisor
-    /// grants.
+    /// Sets how long a stop of the node takes at most; one below 6 s may take up to 1.5 s longer.
+    /// Running jobs may finish within three quarters of it, or all of it but 4 s if that is more.
+    /// Those that still run then are cancelled and released. Default 25 s: keep it below the time
+    /// that your supervisor grants.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -142,27 +146,22 @@ impl NodeBuilder {
     }
 
     /// Runs the node until SIGTERM or SIGINT, then shuts it down as [`NodeBuilder::run_until`]
-    /// does. A second signal exits the process at once, with code 130.
+    /// does. A second signal exits the process at once, with code 128 plus its number: 130 for
+    /// SIGINT, 143 for SIGTERM.
     ///
     /// # Errors
     /// Returns the errors of [`NodeBuilder::run_until`].
     pub async fn run(self) -> Result<(), Error> {
-        let stop = async {
-            signal().await;
-            tracing::info!(
-                "signal received: finishing running jobs; a second signal exits at once"
-            );
-            tokio::spawn(async {
-                signal().await;
-                std::process::exit(130);
-            });
-        };
-        self.run_until(stop).await
+        self.run_until(stop_signal()).await
     }
 
-    /// Runs the node until `stop` ends, then shuts it down in order: the node claims no more jobs,
-    /// running jobs finish within the shutdown timeout, jobs that still run are cancelled and
+    /// Runs the node until `stop` ends, then shuts it down in order, within the shutdown timeout:
+    /// the node claims no more jobs, running jobs finish, jobs that still run are cancelled and
     /// released, leases are resigned, and the node leaves the roster.
+    ///
+    /// When the returned future is dropped, as `select!` and a timeout do, the node stops at once:
+    /// handlers are dropped at their next await point, and nothing is released. Other nodes take the
+    /// jobs over once the node has been silent for some ten seconds, as after a crash.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a node that cannot work as built, [`Error::is_auth`] when the
@@ -185,12 +184,13 @@ impl NodeBuilder {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(request) = next(&mut requests) => {
-                    request.carry_out(&mut running.pools).await;
+                Some(request) = next(&mut requests) => tokio::select! {
+                    () = request.carry_out(&mut running.pools) => {}
+                    () = &mut stop => break,
                 }
             }
         }
-        running.stop().await;
+        running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
         Ok(())
     }
 }
@@ -259,9 +259,10 @@ impl Running {
 
     /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when
     /// its pools have released everything.
-    async fn stop(mut self) {
-        let clean = self.pools.stop_all().await;
+    async fn stop(mut self, times: ShutdownTimes) {
+        let clean = self.pools.stop_all(times).await;
         self.stop_services.cancel();
+        // They ask the server nothing more, and end at once.
         while self.services.join_next().await.is_some() {}
         if !clean {
             tracing::error!(
@@ -270,7 +271,7 @@ impl Running {
                  its jobs are rescued once it is declared dead"
             );
         }
-        self.heartbeat.stop(clean).await;
+        self.heartbeat.stop(clean, times.end).await;
     }
 }
 
@@ -322,24 +323,4 @@ async fn check(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Re
         hook(client.clone()).await?;
     }
     Ok(())
-}
-
-/// Waits for a SIGTERM or SIGINT.
-async fn signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if let Err(error) = interrupt.await {
-        tracing::error!(%error, "signals cannot be received; stop the process another way");
-        std::future::pending::<()>().await;
-    }
 }

@@ -34,7 +34,8 @@ impl NodeHandle {
         (Self { requests }, receiver)
     }
 
-    /// Adds a pool and starts it.
+    /// Adds a pool and starts it. After [`NodeHandle::remove`] it begins once the removed pool of the
+    /// queue has finished its running jobs.
     ///
     /// # Errors
     /// Returns the errors that [`NodeBuilder::run_until`](crate::NodeBuilder::run_until) returns
@@ -74,8 +75,8 @@ impl NodeHandle {
         self.ask(Operation::Stop(queue.to_owned())).await.map(|_| ())
     }
 
-    /// Starts a stopped pool again, after its running jobs have finished, or the slots of a running
-    /// pool that jobs have stopped.
+    /// Starts a stopped pool again, or the slots of a running pool that jobs have stopped. A stopped
+    /// pool begins once its running jobs have finished; the call returns before.
     ///
     /// # Errors
     /// [`Error::is_gone`] when the node has no pool for this queue.

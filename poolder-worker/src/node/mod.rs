@@ -5,3 +5,4 @@ pub(crate) mod builder;
 pub(crate) mod handle;
 pub(crate) mod pools;
 mod running;
+mod signals;

@@ -8,9 +8,13 @@ use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, QueueName};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::running::{RunningPool, wind_down};
+use super::running::{RunningPool, ShutdownTimes, patience};
 use crate::process::liveness::ShutdownPhase;
+use crate::run::erased::BoxFuture;
 use crate::run::pool::{PoolPlan, check_size};
 use crate::run::slot_set::TargetSize;
 use crate::services::heartbeat::PoolSizes;
@@ -25,9 +29,16 @@ pub(crate) struct Pools {
     /// The pools and their sizes for the roster, which shows them to operators.
     published: watch::Sender<PoolSizes>,
     running: BTreeMap<QueueName, RunningPool>,
-    /// Removed pools that still finish their jobs; each task returns false when its pool could not
-    /// release everything.
+    /// Removed and stopped pools that still finish their jobs; each task returns false when its pool
+    /// could not release everything.
     leaving: JoinSet<bool>,
+    /// Cancelled when the pools that leave must release their jobs.
+    release: CancellationToken,
+    /// Cancelled when the last pool of a queue has ended: its successor begins only then, since two
+    /// claimers of one node and queue would take each other's jobs.
+    ended: BTreeMap<QueueName, CancellationToken>,
+    /// False once a pool has left that could not release everything.
+    clean: bool,
 }
 
 /// A pool of a running node.
@@ -50,7 +61,16 @@ impl Pools {
         timeout: Duration,
         published: watch::Sender<PoolSizes>,
     ) -> Self {
-        Self { node, timeout, published, running: BTreeMap::new(), leaving: JoinSet::new() }
+        Self {
+            node,
+            timeout,
+            published,
+            running: BTreeMap::new(),
+            leaving: JoinSet::new(),
+            release: CancellationToken::new(),
+            ended: BTreeMap::new(),
+            clean: true,
+        }
     }
 
     /// Publishes the pools and their sizes to operators, with the next heartbeat.
@@ -67,7 +87,8 @@ impl Pools {
         &self.node.client
     }
 
-    /// Starts a pool that [`admit`] has accepted.
+    /// Starts a pool that [`admit`] has accepted. It begins once an earlier pool of its queue has
+    /// ended.
     pub(crate) fn start(&mut self, plan: PoolPlan) -> Result<(), Error> {
         let queue = plan.spec.queue.clone();
         if self.running.get(&queue).is_some_and(|pool| !pool.ended.is_finished()) {
@@ -79,11 +100,22 @@ impl Pools {
         let node = self.node.clone();
         let (phases, targets) = (phase.clone(), target.subscribe());
         let started = plan.clone();
-        let ended = match plan.spec.mode {
-            Mode::Shared => tokio::spawn(run_shared(started, node, phases, targets)),
-            Mode::Broadcast => tokio::spawn(run_broadcast(started, node, phases, targets)),
-            _ => tokio::spawn(assign::run(started, node, phases)),
+        let run: BoxFuture<'static, bool> = match plan.spec.mode {
+            Mode::Shared => Box::pin(run_shared(started, node, phases, targets)),
+            Mode::Broadcast => Box::pin(run_broadcast(started, node, phases, targets)),
+            _ => Box::pin(assign::run(started, node, phases)),
         };
+        self.ended.retain(|_, ended| !ended.is_cancelled());
+        let end = CancellationToken::new();
+        let predecessor = self.ended.insert(queue.clone(), end.clone());
+        let end = end.drop_guard();
+        let ended = AbortOnDropHandle::new(tokio::spawn(async move {
+            let _end = end;
+            if let Some(predecessor) = predecessor {
+                predecessor.cancelled().await;
+            }
+            run.await
+        }));
         self.running.insert(queue, RunningPool { plan, phase, target, ended });
         Ok(())
     }
@@ -91,9 +123,17 @@ impl Pools {
     /// Removes a pool. Its running jobs finish in the background, within the shutdown timeout.
     pub(crate) fn remove(&mut self, queue: &str) -> Result<(), Error> {
         let pool = self.take(queue)?;
-        let timeout = self.timeout;
-        self.leaving.spawn(async move { wind_down(vec![pool], timeout).await });
+        self.leave(pool, Some(patience(self.timeout)));
         Ok(())
+    }
+
+    /// Lets a pool end in the background. Its running jobs may finish within `patience`.
+    fn leave(&mut self, pool: RunningPool, patience: Option<Duration>) {
+        while let Some(left) = self.leaving.try_join_next() {
+            self.clean &= left.unwrap_or(false);
+        }
+        pool.drain();
+        self.leaving.spawn(pool.ended(patience, self.release.clone()));
     }
 
     /// Changes the number of slots of a running pool.
@@ -117,7 +157,7 @@ impl Pools {
         if pool.plan.spec.mode.is_addressed() {
             return broker.stop_pool(&pool.plan.spec.queue, true).await;
         }
-        pool.phase.send_replace(ShutdownPhase::Drain);
+        pool.drain();
         Ok(())
     }
 
@@ -133,10 +173,9 @@ impl Pools {
             return Ok(());
         }
         // The stopped pool may still be finishing its running jobs.
-        let (plan, ended) = (pool.plan.clone(), &mut pool.ended);
-        if !ended.is_finished() {
-            let _ = ended.await;
-        }
+        let stopped = self.take(queue)?;
+        let plan = stopped.plan.clone();
+        self.leave(stopped, None);
         self.start(plan)
     }
 
@@ -151,14 +190,24 @@ impl Pools {
     }
 
     /// Stops all pools, the removed ones included. Returns false when a pool could not release
-    /// everything, for example since a handler does not end.
-    pub(crate) async fn stop_all(mut self) -> bool {
-        let all = std::mem::take(&mut self.running).into_values().collect();
-        let mut clean = wind_down(all, self.timeout).await;
-        while let Some(ended) = self.leaving.join_next().await {
-            clean &= ended.unwrap_or(false);
+    /// everything in time, for example since a handler does not end.
+    pub(super) async fn stop_all(mut self, times: ShutdownTimes) -> bool {
+        for pool in std::mem::take(&mut self.running).into_values() {
+            self.leave(pool, None);
         }
-        clean
+        if timeout_at(times.interrupt, self.all_left()).await.is_err() {
+            self.release.cancel();
+            if timeout_at(times.give_up, self.all_left()).await.is_err() {
+                return false;
+            }
+        }
+        self.clean
+    }
+
+    async fn all_left(&mut self) {
+        while let Some(left) = self.leaving.join_next().await {
+            self.clean &= left.unwrap_or(false);
+        }
     }
 
     fn find(&mut self, queue: &str) -> Result<&mut RunningPool, Error> {

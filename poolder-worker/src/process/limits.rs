@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use poolder_core::policy::Pauses;
 
-/// Limits how long interrupted handlers may still run before the process exits without them.
+/// Limits how long the callbacks of slots that stop may go on before their futures are dropped.
 pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
+/// The same limit once the pool releases its jobs: the shutdown must end in time.
+pub(crate) const RELEASE_CALL: Duration = Duration::from_millis(500);
 
 /// The pause before a part of the node that panicked is restarted.
 pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);

@@ -6,3 +6,4 @@ pub(crate) mod limits;
 pub(crate) mod liveness;
 pub(crate) mod outages;
 pub(crate) mod poll_limit;
+pub(crate) mod watching;

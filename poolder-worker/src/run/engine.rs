@@ -9,13 +9,14 @@ use poolder_client::Client;
 use poolder_core::broker::{NodeName, Settlement};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Counters, Entry, Facts, Partition, Policy, Timestamp, Undecodable};
+use tokio::sync::watch;
 
 use super::context::{About, Context};
 use super::events::{JobEvent, emit};
 use super::mailbox::Work;
 use super::pool_spec::PoolSpec;
 use super::unknown_kinds::UnknownKinds;
-use crate::process::liveness::{Liveness, ServerClock};
+use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
 use crate::process::outages::Outages;
 
 /// Runs the jobs of one pool in this process, whatever their source.
@@ -25,6 +26,9 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) outages: Arc<Outages>,
+    /// The shutdown phase of the pool. Slots read it themselves, so that a claimer that waits for the
+    /// server delays no interruption.
+    pub(crate) phase: watch::Receiver<ShutdownPhase>,
     unknown_kinds: UnknownKinds,
 }
 
@@ -75,6 +79,7 @@ impl Engine {
         clock: &Arc<ServerClock>,
         liveness: &Arc<Liveness>,
         outages: &Arc<Outages>,
+        phase: watch::Receiver<ShutdownPhase>,
     ) -> Self {
         Self {
             spec: Arc::clone(spec),
@@ -82,6 +87,7 @@ impl Engine {
             clock: Arc::clone(clock),
             liveness: Arc::clone(liveness),
             outages: Arc::clone(outages),
+            phase,
             unknown_kinds: UnknownKinds::default(),
         }
     }

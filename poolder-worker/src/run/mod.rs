@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub(crate) mod erased;
 pub(crate) mod events;
 pub(crate) mod guard;
+mod last_call;
 pub(crate) mod mailbox;
 pub(crate) mod middleware;
 pub(crate) mod panic_place;

@@ -1,21 +1,23 @@
 //! A slot with a mailbox of its own, for sources that run one job at a time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use poolder_core::broker::Settlement;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::engine::Engine;
+use super::last_call::{SlotsEnd, end_slots};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::slot::Slot;
+use crate::process::liveness::ShutdownPhase;
 
 /// A slot with a mailbox of its own. The source gives it one job at a time and waits for its end.
 pub(crate) struct SingleSlot {
     mailbox: Arc<Mailbox>,
     inbox: mpsc::Sender<Work>,
     tasks: JoinSet<()>,
+    phase: watch::Receiver<ShutdownPhase>,
 }
 
 impl SingleSlot {
@@ -23,7 +25,7 @@ impl SingleSlot {
     pub(crate) fn start(index: usize, engine: &Arc<Engine>) -> Self {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
         let inbox = Slot::spawn(index, engine, &mailbox, &mut tasks);
-        Self { mailbox, inbox, tasks }
+        Self { mailbox, inbox, tasks, phase: engine.phase.clone() }
     }
 
     /// Returns true once a job has stopped the slot, or the slot could not be initialized.
@@ -55,11 +57,11 @@ impl SingleSlot {
         }
     }
 
-    /// Ends the slot: it calls `handle_stop`. Returns false when it has not ended within `longest`.
-    pub(crate) async fn stop(self, longest: Duration) -> bool {
-        let Self { inbox, mut tasks, .. } = self;
+    /// Ends the slot: it calls `handle_stop`, which is dropped after a while. Returns false when the
+    /// slot still runs, since its worker blocks its thread.
+    pub(crate) async fn stop(self) -> bool {
+        let Self { inbox, mut tasks, phase, .. } = self;
         drop(inbox);
-        let ended = async { while tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(longest, ended).await.is_ok()
+        end_slots(&mut tasks, phase).await != SlotsEnd::Stuck
     }
 }

@@ -19,6 +19,8 @@ use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
 use crate::process::limits::RESTART_PAUSE;
+use crate::process::liveness::ShutdownPhase;
+use crate::process::watching::reaches;
 
 /// How long an interrupted handler may still run before its future is dropped.
 const GRACE: Duration = Duration::from_millis(250);
@@ -180,8 +182,9 @@ impl Slot {
             (self.engine.spec.policy(&claim.envelope), claim.counters.clone())
         };
         if !self.workers.are_ready() {
-            let interrupted = cx.clone();
-            if !self.workers.fill(async move { interrupted.cancelled().await }).await {
+            let engine = &self.engine;
+            let unwanted = async { _ = interruption(&cx, engine).await };
+            if !self.workers.fill(unwanted).await {
                 let ending = given_up(cx.interruption()?)?;
                 return self.current.take().map(|work| self.engine.unstarted(work, ending));
             }
@@ -244,7 +247,7 @@ impl Slot {
                 let limit = policy.timeout.unwrap_or_default();
                 Err(Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into())
             }
-            why = interrupted(cx) => {
+            why = interrupted(cx, &self.engine) => {
                 self.workers.spoil(at);
                 return given_up(why);
             }
@@ -265,7 +268,7 @@ impl Slot {
         let verdict = tokio::select! {
             biased;
             verdict = self.workers.judge(at, raw, cx, &error) => Ok(verdict),
-            why = interrupted(cx) => Err(why),
+            why = interrupted(cx, &self.engine) => Err(why),
         };
         discard(error);
         let verdict = match verdict {
@@ -311,10 +314,20 @@ async fn closed(work: &mpsc::Receiver<Work>) {
     }
 }
 
+/// Ends when the handler was interrupted. Interrupts it when the pool releases its jobs.
+async fn interruption(cx: &Context, engine: &Engine) -> Interruption {
+    let mut phase = engine.phase.clone();
+    tokio::select! {
+        biased;
+        () = cx.cancelled() => {}
+        () = reaches(&mut phase, ShutdownPhase::Release) => cx.interrupt(Interruption::Shutdown),
+    }
+    cx.interruption().unwrap_or(Interruption::Shutdown)
+}
+
 /// Ends when the handler was interrupted and its grace period has passed.
-async fn interrupted(cx: &Context) -> Interruption {
-    cx.cancelled().await;
-    let why = cx.interruption().unwrap_or(Interruption::Shutdown);
+async fn interrupted(cx: &Context, engine: &Engine) -> Interruption {
+    let why = interruption(cx, engine).await;
     tokio::time::sleep(if why == Interruption::Cancelled { CANCEL_GRACE } else { GRACE }).await;
     why
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::engine::Engine;
+use super::last_call::{SlotsEnd, end_slots};
 use super::mailbox::{Mailbox, Work};
 use super::slot::Slot;
 
@@ -99,15 +99,15 @@ impl SlotSet {
         self.tasks.spawn(async move { engine.spec.announce_ready().await });
     }
 
-    /// Closes the slots' channels and waits at most `longest` for the slots to end. The claimer has
-    /// settled all their jobs: only a callback of a worker may go on, and is dropped. Returns false
-    /// when consumers of this node stay behind.
-    pub(crate) async fn stop(mut self, longest: Duration) -> bool {
+    /// Closes the slots' channels and waits for the slots to end. The claimer has settled all their
+    /// jobs: only a callback of a worker may go on, and is dropped after a while. Returns false when
+    /// consumers of this node stay behind.
+    pub(crate) async fn stop(mut self) -> bool {
         self.inboxes.clear();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(longest, ended).await.is_err() {
+        let ended = end_slots(&mut self.tasks, self.engine.phase.clone()).await;
+        if ended != SlotsEnd::Returned {
             tracing::error!(
-                queue = %self.engine.spec.queue, waited = ?longest,
+                queue = %self.engine.spec.queue,
                 "a callback did not return while its slot stopped, and is dropped"
             );
         }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beat, Beater, Broker, NodeInfo, NodeName};
@@ -28,12 +27,11 @@ const INTRODUCTION_INTERVAL: Duration = Duration::from_secs(60);
 /// The pools of the node and the number of slots of each, at the moment.
 pub(crate) type PoolSizes = Vec<(String, usize)>;
 
-/// The handle of the heartbeat's thread.
+/// The handle of the heartbeat's thread. The thread ends when it is dropped.
 pub(crate) struct Heartbeat {
     identity: watch::Receiver<NodeIdentity>,
     dead: watch::Receiver<DeadNodes>,
     stop: Sender<StopRequest>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Asks the thread to end; with true it leaves the roster first.
@@ -65,13 +63,13 @@ impl Heartbeat {
             introduced: None,
             suspected: Suspicion::default(),
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("poolder-heartbeat".into())
             .spawn(move || thread_state.run(&commands))
             .map_err(|error| {
                 Error::invalid(format!("the heartbeat thread cannot be started: {error}"))
             })?;
-        Ok(Self { identity: known_identity, dead: known_dead, stop, thread: Some(thread) })
+        Ok(Self { identity: known_identity, dead: known_dead, stop })
     }
 
     pub(crate) fn identity(&self) -> watch::Receiver<NodeIdentity> {
@@ -82,14 +80,13 @@ impl Heartbeat {
         self.dead.clone()
     }
 
-    /// Ends the thread. With `leave` the node leaves the roster first; it may do so only when it
-    /// holds no jobs any more.
-    pub(crate) async fn stop(mut self, leave: bool) {
+    /// Ends the thread, and waits for its end until the given time. With `leave` the node leaves the
+    /// roster first; it may do so only when it holds no jobs any more.
+    pub(crate) async fn stop(mut self, leave: bool, until: tokio::time::Instant) {
         let _ = self.stop.send(StopRequest(leave));
-        if let Some(thread) = self.thread.take() {
-            // Joining blocks for as long as a beat takes.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        }
+        // The thread owns the sender of the identity.
+        let ended = async { while self.identity.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout_at(until, ended).await;
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::service_context::ServiceContext;
 use crate::process::liveness::DeadNodes;
+use crate::process::watching::changed;
 
 /// How long a lease lasts, by the server's clock.
 const LEASE: Duration = Duration::from_secs(15);
@@ -56,7 +57,7 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
             () = stop.cancelled() => break,
             () = tokio::time::sleep_until(next) => {}
             () = cx.lease.notified() => {}
-            _ = cx.identity.changed() => {}
+            () = changed(&mut cx.identity) => {}
             () = died(&mut cx.dead, &holder) => {}
         }
     }
@@ -87,12 +88,12 @@ async fn ask(
 
 /// Waits until the current leader is declared dead.
 async fn died(dead: &mut watch::Receiver<DeadNodes>, holder: &str) {
-    while dead.changed().await.is_ok() {
+    loop {
+        changed(dead).await;
         if dead.borrow_and_update().contains(holder) {
             return;
         }
     }
-    std::future::pending::<()>().await;
 }
 
 fn announce(cx: &ServiceContext, leads: bool, term: u64, holder: &str) {

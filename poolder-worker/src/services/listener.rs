@@ -7,6 +7,7 @@ use poolder_core::broker::Hint;
 use tokio::sync::watch;
 
 use super::service_context::ServiceContext;
+use crate::process::watching::changed;
 
 /// Several partitions are added or removed at a time: the listener waits this long for the rest of
 /// them before it subscribes again.
@@ -18,9 +19,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
     loop {
         let services = known.borrow_and_update().clone();
         let Some(broker) = services.first().map(|cx| cx.broker.clone()) else {
-            if known.changed().await.is_err() {
-                return;
-            }
+            changed(&mut known).await;
             continue;
         };
         let partitions: Vec<Partition> = services.iter().map(|cx| cx.partition.clone()).collect();
@@ -38,7 +37,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
                         },
                         // Subscribes again, to the partitions that there are after a delay, since
                         // many change at a time.
-                        _ = known.changed() => {
+                        () = changed(&mut known) => {
                             tokio::time::sleep(CHANGE_DELAY).await;
                             break;
                         }
@@ -49,8 +48,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
             Err(error) => tracing::debug!(%error, "hints cannot be received"),
         }
         set_hints(&services, false);
-        let changed = known.has_changed().unwrap_or(true);
-        if !changed {
+        if !known.has_changed().unwrap_or(false) {
             tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }

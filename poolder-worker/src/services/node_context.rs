@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::KnownCommands;
-use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
+use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::process::outages::Outages;
 use crate::process::poll_limit::PollLimiter;
 use crate::run::engine::Engine;
@@ -32,9 +32,14 @@ pub(crate) struct NodeContext {
 }
 
 impl NodeContext {
-    /// Returns the engine that runs the jobs of a pool in this node.
-    pub(crate) fn engine(&self, spec: &Arc<PoolSpec>) -> Arc<Engine> {
-        Arc::new(Engine::new(spec, &self.client, &self.clock, &self.liveness, &self.outages))
+    /// Returns the engine that runs the jobs of a pool in this node; `phase` is that of the pool.
+    pub(crate) fn engine(
+        &self,
+        spec: &Arc<PoolSpec>,
+        phase: watch::Receiver<ShutdownPhase>,
+    ) -> Arc<Engine> {
+        let Self { client, clock, liveness, outages, .. } = self;
+        Arc::new(Engine::new(spec, client, clock, liveness, outages, phase))
     }
 
     /// Returns the context of the services of a partition of a pool. An `owned` partition is led

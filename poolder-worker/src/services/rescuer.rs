@@ -8,6 +8,7 @@ use poolder_core::broker::Membership;
 
 use super::service_context::ServiceContext;
 use super::take_back::TakeBack;
+use crate::process::watching::changed;
 
 /// Consumers are listed whenever a node is marked as dead, and this often: a claim may arrive late
 /// under a dead name.
@@ -31,7 +32,7 @@ pub(super) async fn run(mut cx: ServiceContext) {
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            _ = cx.dead.changed() => {}
+            () = changed(&mut cx.dead) => {}
         }
     }
 }

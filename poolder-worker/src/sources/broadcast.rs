@@ -11,9 +11,9 @@ use poolder_core::{Claim, Entry, Partition};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::process::limits::{LAST_CALL, request_pauses};
+use crate::process::limits::request_pauses;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
-use crate::run::context::{Context, Interruption};
+use crate::process::watching::{changed, reaches};
 use crate::run::engine::{Engine, Guard, Origin};
 use crate::run::events::{JobEvent, emit};
 use crate::run::pool::PoolPlan;
@@ -46,7 +46,7 @@ pub(crate) async fn run_broadcast(
     let (spec, counts) = (Arc::clone(&plan.spec), Arc::new(BroadcastCounts::default()));
     let mut phases = phase.subscribe();
     let mut slots = BroadcastRunners {
-        engine: node.engine(&spec),
+        engine: node.engine(&spec, phase.subscribe()),
         partition: plan.partition(),
         identity: node.identity.clone(),
         counts: Arc::clone(&counts),
@@ -66,7 +66,7 @@ pub(crate) async fn run_broadcast(
                     Ok(reader) => reader,
                     Err(error) => {
                         node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
-                        tokio::time::sleep(pauses.after_failure()).await;
+                        pause(&mut phases, pauses.after_failure()).await;
                         continue;
                     }
                 }
@@ -75,8 +75,8 @@ pub(crate) async fn run_broadcast(
         last = Some(reader.position());
         let read = tokio::select! {
             read = reader.read() => Some(read),
-            _ = phases.changed() => None,
-            _ = target.changed() => None,
+            () = changed(&mut phases) => None,
+            () = changed(&mut target) => None,
             () = spec.stop.notified() => {
                 phase.send_replace(ShutdownPhase::Drain);
                 None
@@ -101,7 +101,7 @@ pub(crate) async fn run_broadcast(
             }
             Some(Err(error)) => {
                 node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
-                tokio::time::sleep(pauses.after_failure()).await;
+                pause(&mut phases, pauses.after_failure()).await;
             }
         }
     }
@@ -144,7 +144,7 @@ struct BroadcastRunners {
     counts: Arc<BroadcastCounts>,
     phase: watch::Receiver<ShutdownPhase>,
     inboxes: Vec<mpsc::Sender<Claim>>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<bool>,
 }
 
 impl BroadcastRunners {
@@ -190,19 +190,14 @@ impl BroadcastRunners {
         }
     }
 
+    /// Waits until every slot has ended; false when one still runs, since it blocks its thread.
     async fn stop(mut self) -> bool {
         self.inboxes.clear();
-        let mut phase = self.phase.clone();
-        loop {
-            tokio::select! {
-                ended = self.tasks.join_next() => if ended.is_none() {
-                    return true;
-                },
-                () = reaches(&mut phase, ShutdownPhase::Release) => break,
-            }
+        let mut clean = true;
+        while let Some(ended) = self.tasks.join_next().await {
+            clean &= ended.unwrap_or(true);
         }
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(LAST_CALL, ended).await.is_ok()
+        clean
     }
 }
 
@@ -217,14 +212,15 @@ struct BroadcastRunner {
 }
 
 impl BroadcastRunner {
-    async fn run(mut self, mut copies: mpsc::Receiver<Claim>) {
+    /// Runs the copies; false when the slot could not be stopped.
+    async fn run(mut self, mut copies: mpsc::Receiver<Claim>) -> bool {
         let slot = SingleSlot::start(self.index, &self.engine);
         while let Some(claim) = copies.recv().await {
             if *self.phase.borrow() == ShutdownPhase::Release || !self.copy(&slot, claim).await {
                 break;
             }
         }
-        slot.stop(LAST_CALL).await;
+        slot.stop().await
     }
 
     /// Runs a copy until its transition is final; false when the slot was stopped.
@@ -233,12 +229,11 @@ impl BroadcastRunner {
             let owner: NodeName = self.identity.borrow().name.clone();
             let origin = Origin { partition: &self.partition, owner: &owner, guard: Guard::Copy };
             let work = self.engine.prepare(origin, claim.clone());
-            let cx = work.cx.clone();
             if slot.give(work).is_some() {
                 return false;
             }
-            let Some(transition) = self.ended(slot, &cx).await else { return true };
-            match transition {
+            let Some(settlement) = slot.ended().await else { return true };
+            match settlement.transition().clone() {
                 Transition::Later { delay, counters, .. } => {
                     claim.counters = counters;
                     tokio::select! {
@@ -259,24 +254,12 @@ impl BroadcastRunner {
             }
         }
     }
-
-    /// Waits until the copy has ended, and interrupts it when the node no longer waits for it.
-    async fn ended(&mut self, slot: &SingleSlot, cx: &Context) -> Option<Transition> {
-        let ended = slot.ended();
-        tokio::pin!(ended);
-        let settlement = tokio::select! {
-            settlement = &mut ended => settlement,
-            () = reaches(&mut self.phase, ShutdownPhase::Release) => {
-                cx.interrupt(Interruption::Shutdown);
-                ended.await
-            }
-        };
-        settlement.map(|settlement| settlement.transition().clone())
-    }
 }
 
-/// Waits until the phase is `at_least` or later, or the pool is gone.
-async fn reaches(phase: &mut watch::Receiver<ShutdownPhase>, at_least: ShutdownPhase) {
-    // The value that the watch lends must not be held across an await.
-    let _ = phase.wait_for(|phase| *phase >= at_least).await.map(drop);
+/// Waits for this time, or until the pool ends.
+async fn pause(phase: &mut watch::Receiver<ShutdownPhase>, time: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = reaches(phase, ShutdownPhase::Drain) => {}
+    }
 }

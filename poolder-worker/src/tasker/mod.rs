@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use execution::{Execution, Interrupted};
 use execution::{blocking, pair, steady};
-use wait_queue::{Piece, WaitQueue};
+use wait_queue::{Piece, QueueOwner, WaitQueue};
 
 use crate::run::guard::caught;
 use crate::run::panic_place;
@@ -39,7 +39,8 @@ pub enum WhenFull {
 }
 
 /// Runs futures and blocking closures in this process, at most `limit` at a time. Cheap to clone;
-/// all clones are the same tasker.
+/// all clones are the same tasker. When the last clone is dropped, the work that was accepted goes
+/// on to its end, and then the tasks of the tasker end.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -58,7 +59,7 @@ pub enum WhenFull {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Tasker {
-    queue: Arc<WaitQueue>,
+    queue: Arc<QueueOwner>,
     when_full: WhenFull,
 }
 

@@ -171,3 +171,31 @@ fn a_tasker_that_could_do_nothing_is_refused() {
     assert!(none.is_invalid() && none.to_string().contains("1 or more"), "{none}");
     assert!(Tasker::builder("t").queue(0).build().is_err());
 }
+
+#[tokio::test]
+async fn a_dropped_tasker_ends_its_work_and_leaves_no_idle_task() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    let tasker = tasker(2);
+    let gate = Arc::new(Semaphore::new(0));
+    let mut executions = vec![];
+    for n in 0..3 {
+        let gate = Arc::clone(&gate);
+        let work = async move { gate.acquire().await.map(|_| n).unwrap() };
+        executions.push(tasker.execute(work).await.unwrap());
+    }
+    drop(tasker.clone());
+    assert!(tasker.execute_blocking(|| 7).await.is_ok(), "a clone is left");
+    drop(tasker);
+    gate.add_permits(1);
+    for (n, execution) in executions.into_iter().enumerate() {
+        assert_eq!(execution.await, Ok(n), "accepted work goes on");
+    }
+    tokio::time::timeout(LONG, async {
+        while metrics.num_alive_tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("idle tasks end with their tasker");
+}

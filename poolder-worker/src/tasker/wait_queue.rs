@@ -14,6 +14,23 @@ use tokio_util::sync::CancellationToken;
 /// A piece of work that catches its own panics.
 pub(super) type Piece = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The share of a tasker's clones in its queue. The queue is closed when the last one is dropped.
+pub(super) struct QueueOwner(Arc<WaitQueue>);
+
+impl Drop for QueueOwner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl std::ops::Deref for QueueOwner {
+    type Target = Arc<WaitQueue>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 /// The queue of a tasker, shared by its clones and its workers.
 pub(super) struct WaitQueue {
     name: String,
@@ -45,8 +62,8 @@ impl WaitQueue {
         limit: usize,
         queue: usize,
         hibernate_after: Option<Duration>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Arc<QueueOwner> {
+        let queue = Self {
             name,
             limit,
             hibernate_after,
@@ -55,7 +72,8 @@ impl WaitQueue {
             wake: Notify::new(),
             ended: Notify::new(),
             cancellation: CancellationToken::new(),
-        })
+        };
+        Arc::new(QueueOwner(Arc::new(queue)))
     }
 
     pub(super) fn cancellation(&self) -> &CancellationToken {
@@ -144,12 +162,13 @@ impl WaitQueue {
                 self.ended.notify_waiters();
                 continue;
             }
-            let idle = self.hibernate_after.unwrap_or(Duration::MAX);
-            if tokio::time::timeout(idle, woken).await.is_err() && self.leave() {
-                return;
-            }
+            // The queue may have been closed while this worker was busy.
             let closed = self.state().closed;
             if closed && self.leave() {
+                return;
+            }
+            let idle = self.hibernate_after.unwrap_or(Duration::MAX);
+            if tokio::time::timeout(idle, woken).await.is_err() && self.leave() {
                 return;
             }
         }
@@ -186,9 +205,9 @@ impl WaitQueue {
     }
 }
 
-impl std::fmt::Debug for WaitQueue {
+impl std::fmt::Debug for QueueOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WaitQueue")
+        f.debug_struct("QueueOwner")
             .field("name", &self.name)
             .field("limit", &self.limit)
             .field("load", &self.load())

@@ -15,6 +15,7 @@ use super::holder::SlotHolder;
 use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::ShutdownPhase;
+use crate::process::watching::{changed, reaches};
 use crate::run::engine::Engine;
 use crate::run::guard::guarded;
 use crate::run::pool::PoolPlan;
@@ -34,7 +35,7 @@ pub(crate) async fn run(
     loop {
         let assigner = SlotAssigner {
             spec: Arc::clone(&plan.spec),
-            engine: node.engine(&plan.spec),
+            engine: node.engine(&plan.spec, phase.subscribe()),
             node: node.clone(),
             phase: phase.subscribe(),
             view: None,
@@ -43,6 +44,7 @@ pub(crate) async fn run(
             callbacks: JoinSet::new(),
             ready: Arc::default(),
             announced: false,
+            must_stop_pool: false,
             clean: true,
         };
         match guarded(|| Box::pin(assigner.run())).await {
@@ -74,6 +76,8 @@ struct SlotAssigner {
     /// The number of slots whose `handle_init` has succeeded.
     ready: Arc<AtomicUsize>,
     announced: bool,
+    /// True when a job has stopped the pool, and the server does not know yet.
+    must_stop_pool: bool,
     clean: bool,
 }
 
@@ -84,20 +88,33 @@ impl SlotAssigner {
             let phase = *self.phase.borrow_and_update();
             let identity = self.node.identity.borrow_and_update().clone();
             if phase != ShutdownPhase::Run {
-                return self.leave(&identity.name, phase).await;
+                return self.leave(&identity.name).await;
             }
             if identity.claims {
                 identity.name.as_ref().clone_into(&mut name);
-                self.heartbeat(&name).await;
+            }
+            let mut phases = self.phase.clone();
+            let requests = async {
+                if self.must_stop_pool {
+                    self.stop_pool().await;
+                }
+                if identity.claims {
+                    self.heartbeat(&name).await;
+                }
+            };
+            tokio::select! {
+                () = requests => {}
+                // A server that does not answer keeps no slot claiming in a shutdown.
+                () = reaches(&mut phases, ShutdownPhase::Drain) => continue,
             }
             let spec = Arc::clone(&self.spec);
             tokio::select! {
                 () = tokio::time::sleep(HEARTBEAT) => {}
-                _ = self.phase.changed() => {}
-                _ = self.node.identity.changed() => {}
-                _ = self.node.dead.changed() => {}
+                () = changed(&mut self.phase) => {}
+                () = changed(&mut self.node.identity) => {}
+                () = changed(&mut self.node.dead) => {}
                 Some(ended) = self.tasks.join_next() => self.note(ended),
-                () = spec.stop.notified() => self.stop_pool().await,
+                () = spec.stop.notified() => self.must_stop_pool = true,
             }
         }
     }
@@ -206,38 +223,37 @@ impl SlotAssigner {
         }
     }
 
-    async fn stop_pool(&self) {
-        let broker = self.node.client.broker();
-        while let Err(error) = broker.stop_pool(&self.spec.queue, true).await {
-            let request = "the pool could not be stopped yet";
-            self.node.outages.failed(&self.spec.queue, request, &error);
-            tokio::time::sleep(HEARTBEAT).await;
+    /// Stops the pool in the fleet; the next heartbeat repeats it if it fails.
+    async fn stop_pool(&mut self) {
+        match self.node.client.broker().stop_pool(&self.spec.queue, true).await {
+            Ok(()) => self.must_stop_pool = false,
+            Err(error) => {
+                let request = "the pool could not be stopped yet";
+                self.node.outages.failed(&self.spec.queue, request, &error);
+            }
         }
     }
 
-    /// Leaves the pool at shutdown: tells the other nodes first, then releases the slots one by
-    /// one.
-    async fn leave(mut self, name: &str, mut phase: ShutdownPhase) -> bool {
-        let broker = self.node.client.broker();
-        if let Err(error) =
-            broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Leave).await
-        {
-            let request = "could not leave the pool, other nodes will notice";
-            self.node.outages.failed(&self.spec.queue, request, &error);
-        }
-        loop {
-            let leave_mode =
-                if phase == ShutdownPhase::Release { Leave::Now } else { Leave::Drain };
+    /// Leaves the pool at shutdown: tells the other nodes, while the slots drain and are released
+    /// one by one.
+    async fn leave(mut self, name: &str) -> bool {
+        let (node, queue) = (self.node.clone(), self.spec.queue.clone());
+        let report = async {
+            let broker = node.client.broker();
+            if let Err(error) = broker.pool_heartbeat(&queue, name, PoolHeartbeat::Leave).await {
+                let request = "could not leave the pool, other nodes will notice";
+                node.outages.failed(&queue, request, &error);
+            }
+        };
+        let drain = async {
             for leave in self.holders.values() {
-                leave.send_replace(leave_mode);
+                leave.send_replace(Leave::Drain);
             }
-            tokio::select! {
-                ended = self.tasks.join_next() => match ended {
-                    Some(ended) => self.note(ended),
-                    None => return self.clean,
-                },
-                _ = self.phase.changed() => phase = *self.phase.borrow_and_update(),
+            while let Some(ended) = self.tasks.join_next().await {
+                self.note(ended);
             }
-        }
+        };
+        tokio::join!(report, drain);
+        self.clean
     }
 }

@@ -10,7 +10,7 @@ use super::acquire::{acquire, release};
 use super::rescue::rescue;
 use super::serve::SlotService;
 use super::slot_context::{HoldEnd, SlotContext};
-use crate::process::limits::LAST_CALL;
+use crate::process::watching::changed;
 use crate::run::single_slot::SingleSlot;
 use crate::services::spawn::spawn_owned;
 
@@ -57,7 +57,7 @@ impl SlotHolder {
         } else {
             self.slot.how_it_ended(lease)
         };
-        (end, runner.stop(LAST_CALL).await)
+        (end, runner.stop().await)
     }
 
     /// Waits until `handle_init` has succeeded; false when the slot is to be released before.
@@ -70,8 +70,8 @@ impl SlotHolder {
             }
             tokio::select! {
                 () = &mut ready => return true,
-                _ = self.slot.leave.changed() => {}
-                _ = self.slot.node.identity.changed() => {}
+                () = changed(&mut self.slot.leave) => {}
+                () = changed(&mut self.slot.node.identity) => {}
             }
         }
     }

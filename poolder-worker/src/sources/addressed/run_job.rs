@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::slot_context::{Leave, SlotContext};
+use crate::process::watching::changed;
 use crate::run::context::{Context, Interruption, past};
 use crate::run::engine::Admission;
 use crate::run::events::{JobEvent, emit};
@@ -81,8 +82,8 @@ async fn suspect_permit(slot: &mut SlotContext, lease: &SlotLease) -> Option<Own
         let suspects = Arc::clone(&slot.node.suspects);
         tokio::select! {
             permit = suspects.acquire_owned() => return permit.ok(),
-            _ = slot.leave.changed() => {}
-            _ = slot.node.identity.changed() => {}
+            () = changed(&mut slot.leave) => {}
+            () = changed(&mut slot.node.identity) => {}
         }
     }
 }
@@ -108,7 +109,6 @@ async fn until_finished(
                 deadline = deadline.or_else(|| Instant::now().checked_add(longest));
             }
             Leave::Drain => deadline = None,
-            Leave::Now => cx.interrupt(Interruption::Shutdown),
         }
         tokio::select! {
             settlement = &mut ended => {
@@ -119,9 +119,9 @@ async fn until_finished(
                 return settlement
                     .map(|it| if cancelled { it.under_lease(lease, retry) } else { it });
             }
-            _ = slot.leave.changed() => {}
-            _ = slot.node.identity.changed() => {}
-            _ = slot.commands.changed() => {
+            () = changed(&mut slot.leave) => {}
+            () = changed(&mut slot.node.identity) => {}
+            () = changed(&mut slot.commands) => {
                 if is_cancelled(slot, cx).await {
                     emit(&slot.partition, JobEvent::Cancelled(cx.id()));
                     cx.interrupt(Interruption::Cancelled);

@@ -12,6 +12,7 @@ use super::run_job::run_job;
 use super::slot_context::{HoldEnd, SlotContext};
 use super::step::{SlotFacts, SlotStep};
 use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::process::watching::changed;
 use crate::run::single_slot::SingleSlot;
 
 /// Serves a slot under a lease.
@@ -159,10 +160,10 @@ impl<'a> SlotService<'a> {
                     self.slot.pause(FIRST_PAUSE).await;
                 }
             },
-            _ = self.slot.leave.changed() => {}
-            _ = self.slot.view.changed() => {}
-            _ = self.slot.commands.changed() => {}
-            _ = self.slot.node.identity.changed() => {}
+            () = changed(&mut self.slot.leave) => {}
+            () = changed(&mut self.slot.view) => {}
+            () = changed(&mut self.slot.commands) => {}
+            () = changed(&mut self.slot.node.identity) => {}
         }
     }
 

@@ -10,6 +10,7 @@ use poolder_core::{Error, Partition};
 use tokio::sync::watch;
 
 use crate::process::commands::KnownCommands;
+use crate::process::watching::changed;
 use crate::run::engine::{Engine, Guard, Origin};
 use crate::services::node_context::NodeContext;
 
@@ -20,10 +21,9 @@ pub(super) enum Leave {
     No,
     /// Another node shall hold the slot: the slot's job may finish within `handover_timeout`.
     HandOver,
-    /// The node or the pool stops: the slot's job may finish.
+    /// The node or the pool stops: the slot's job may finish. The slot itself interrupts one that
+    /// runs for too long.
     Drain,
-    /// The slot's job is interrupted and released.
-    Now,
 }
 
 /// How the service of a slot ended.
@@ -80,10 +80,10 @@ impl SlotContext {
     pub(super) async fn pause(&mut self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            _ = self.leave.changed() => {}
-            _ = self.view.changed() => {}
-            _ = self.commands.changed() => {}
-            _ = self.node.identity.changed() => {}
+            () = changed(&mut self.leave) => {}
+            () = changed(&mut self.view) => {}
+            () = changed(&mut self.commands) => {}
+            () = changed(&mut self.node.identity) => {}
         }
     }
 }

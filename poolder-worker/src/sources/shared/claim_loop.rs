@@ -16,6 +16,7 @@ use super::connection::{
     AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, start_wait,
 };
 use crate::process::liveness::ShutdownPhase;
+use crate::process::watching::changed;
 use crate::run::context::past;
 use crate::run::slot_set::SlotSet;
 
@@ -46,8 +47,8 @@ impl ClaimLoop {
         Self { client, partition, limits, claimer, connection, name }
     }
 
-    /// Works until the node stops and nothing is held any more. In [`ShutdownPhase::Release`]
-    /// running jobs are interrupted.
+    /// Works until the node stops and nothing is held any more. The slots themselves interrupt the
+    /// jobs that run for too long then.
     pub(super) async fn run(mut self) -> SlotSet {
         loop {
             self.claimer.collect();
@@ -63,7 +64,7 @@ impl ClaimLoop {
             }
             let phase = *self.claimer.setup.phase.borrow_and_update();
             if phase != ShutdownPhase::Run {
-                self.claimer.wind_down(phase);
+                self.claimer.release_waiting();
                 self.unblock().await;
                 if self.claimer.held.is_empty() && !self.connection.is_waiting() {
                     self.leave().await;
@@ -96,8 +97,8 @@ impl ClaimLoop {
     }
 
     /// Removes this node's consumers, so that deploys do not accumulate them. A consumer that still
-    /// holds entries, since a claim took effect without a reply, is left to the rescuers, and so is
-    /// one that the server did not remove.
+    /// holds entries, since a claim took effect without a reply, is left to the rescuers, and so are
+    /// all that are left once the server does not remove one.
     async fn leave(&mut self) {
         let (broker, partition) = (self.client.broker(), &self.partition);
         let mut tries = 3;
@@ -116,6 +117,7 @@ impl ClaimLoop {
                             %partition, %lane, %error, "a consumer could not be removed"
                         );
                         self.claimer.setup.slots.consumers_left = true;
+                        return;
                     }
                 }
                 break;
@@ -283,10 +285,10 @@ impl ClaimLoop {
         let waited = tokio::select! {
             waited = &mut wait => Some(waited),
             () = setup.slots.mailbox.notified() => None,
-            _ = setup.phase.changed() => None,
-            _ = setup.target.changed() => None,
-            _ = setup.identity.changed() => None,
-            _ = setup.commands.changed() => None,
+            () = changed(&mut setup.phase) => None,
+            () = changed(&mut setup.target) => None,
+            () = changed(&mut setup.identity) => None,
+            () = changed(&mut setup.commands) => None,
             () = past(settle_at) => None,
         };
         match waited {

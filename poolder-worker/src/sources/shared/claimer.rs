@@ -16,7 +16,7 @@ use super::lanes::Lanes;
 use super::skipped::SkippedJobs;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
-use crate::run::context::Interruption;
+use crate::process::watching::changed;
 use crate::run::engine::{Admission, Engine, Guard, Origin};
 use crate::run::events::{JobEvent, emit};
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
@@ -286,15 +286,6 @@ impl Claimer {
         setup.engine.outages.failed(&setup.partition, "jobs are not claimed or settled", error);
     }
 
-    /// At shutdown, releases the jobs that have not started; in [`ShutdownPhase::Release`] also
-    /// interrupts all running jobs.
-    pub(super) fn wind_down(&mut self, phase: ShutdownPhase) {
-        self.release_waiting();
-        if phase == ShutdownPhase::Release {
-            self.held.interrupt_all(Interruption::Shutdown);
-        }
-    }
-
     /// Drops all claims of the old name: the node was declared dead, and other nodes run its jobs.
     pub(super) fn abandon_claims(&mut self, old: &str, new: &str) {
         tracing::error!(
@@ -312,15 +303,16 @@ impl Claimer {
         let timed = time > Instant::now();
         tokio::select! {
             () = setup.slots.mailbox.notified() => {}
-            _ = setup.phase.changed() => {}
-            _ = setup.target.changed() => {}
-            _ = setup.identity.changed() => {}
-            _ = setup.commands.changed() => {}
+            () = changed(&mut setup.phase) => {}
+            () = changed(&mut setup.target) => {}
+            () = changed(&mut setup.identity) => {}
+            () = changed(&mut setup.commands) => {}
             () = tokio::time::sleep_until(time), if timed => {}
         }
     }
 
-    fn release_waiting(&mut self) {
+    /// Releases the jobs that have not started.
+    pub(super) fn release_waiting(&mut self) {
         self.reclaim_offered();
         let waiting = self.held.take_waiting();
         self.settle_unstarted(waiting, &Ending::Released);

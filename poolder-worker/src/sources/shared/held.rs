@@ -126,11 +126,6 @@ impl HeldJobs {
         self.given_up.insert(key);
     }
 
-    /// Interrupts the handlers of all held jobs.
-    pub(super) fn interrupt_all(&self, why: Interruption) {
-        self.held.values().filter_map(|held| held.cx.as_ref()).for_each(|cx| cx.interrupt(why));
-    }
-
     /// Stops holding the jobs that have not started, and interrupts the others: the node has lost
     /// all of them.
     pub(super) fn abandon(&mut self) {
@@ -138,7 +133,8 @@ impl HeldJobs {
         for work in std::mem::take(&mut self.waiting) {
             self.held.remove(&(work.claim.lane, work.claim.entry));
         }
-        self.interrupt_all(Interruption::Lost);
+        let started = self.held.values().filter_map(|held| held.cx.as_ref());
+        started.for_each(|cx| cx.interrupt(Interruption::Lost));
     }
 
     /// Notes the commands in force; after a change every held job that may have been cancelled has

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::claim_loop::ClaimLoop;
 use super::claimer::ClaimerSetup;
-use crate::process::limits::{LAST_CALL, RESTART_PAUSE};
+use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::{SlotSet, TargetSize};
@@ -23,7 +24,8 @@ pub(crate) async fn run_shared(
     phase: watch::Sender<ShutdownPhase>,
     target: watch::Receiver<TargetSize>,
 ) -> bool {
-    let (spec, partition, engine) = (&plan.spec, plan.partition(), node.engine(&plan.spec));
+    let (spec, partition, engine) =
+        (&plan.spec, plan.partition(), node.engine(&plan.spec, phase.subscribe()));
     let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
     let services = node.service_context(&partition, &engine, false);
     spawn_all(&mut tasks, &services, &stop_tasks);
@@ -41,7 +43,8 @@ pub(crate) async fn run_shared(
             identity: node.identity.clone(),
             commands: commands.clone(),
         };
-        let mut claimer = tokio::spawn(ClaimLoop::new(setup).run());
+        let claimer = tokio::spawn(ClaimLoop::new(setup).run());
+        let mut claimer = AbortOnDropHandle::new(claimer);
         let slots = loop {
             tokio::select! {
                 slots = &mut claimer => break slots,
@@ -49,7 +52,7 @@ pub(crate) async fn run_shared(
             }
         };
         match slots {
-            Ok(slots) => break slots.stop(LAST_CALL).await,
+            Ok(slots) => break slots.stop().await,
             Err(error) => {
                 tracing::error!(queue = %spec.queue, %error, "a pool panicked and is restarted");
                 tokio::time::sleep(RESTART_PAUSE).await;
