@@ -176,7 +176,7 @@ async fn a_request_that_waits_for_the_server_does_not_delay_a_stop() {
     // Requests to this client wait for as long as the server hangs.
     let patient = Config::new(server.url()).namespace("patient");
     let patient = Client::new(patient.response_timeout(Duration::from_secs(120))).unwrap();
-    let space = Space::beside(&Space::named(server.url().into(), "patient".into()), patient);
+    let space = Space::beside(&Space::named(server.url(), "patient".into()), patient);
     let mut node = space.node().shutdown_timeout(Duration::from_secs(1));
     let handle = node.handle();
     let node = start(node);

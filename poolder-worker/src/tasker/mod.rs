@@ -239,7 +239,7 @@ impl TaskerBuilder {
             )));
         }
         panic_place::install();
-        Ok(Tasker { queue: WaitQueue::new(name, limit, queue, hibernate_after), when_full })
+        Ok(Tasker { queue: QueueOwner::new(name, limit, queue, hibernate_after), when_full })
     }
 }
 

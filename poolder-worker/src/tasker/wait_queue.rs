@@ -56,14 +56,14 @@ struct QueueState {
     closed: bool,
 }
 
-impl WaitQueue {
+impl QueueOwner {
     pub(super) fn new(
         name: String,
         limit: usize,
         queue: usize,
         hibernate_after: Option<Duration>,
-    ) -> Arc<QueueOwner> {
-        let queue = Self {
+    ) -> Arc<Self> {
+        let queue = WaitQueue {
             name,
             limit,
             hibernate_after,
@@ -73,9 +73,11 @@ impl WaitQueue {
             ended: Notify::new(),
             cancellation: CancellationToken::new(),
         };
-        Arc::new(QueueOwner(Arc::new(queue)))
+        Arc::new(Self(Arc::new(queue)))
     }
+}
 
+impl WaitQueue {
     pub(super) fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
     }
