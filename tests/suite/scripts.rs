@@ -210,15 +210,18 @@ async fn entries_of_a_batcher_are_stored_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_script_that_failed_in_the_middle_is_unknown_and_one_that_wrote_nothing_is_refused() {
+async fn a_script_that_raises_an_error_is_unknown_and_one_that_wrote_nothing_is_refused() {
     let server = Forgetful::start();
     let space = Space::on(server.0.url(), "scripts-fail");
     let delayed = || space.client.enqueue(Number(1)).after(HOUR);
-    space.redis::<()>(redis::cmd("SET").arg(space.key("bad", "due")).arg("mine")).await;
-    let error = delayed().queue("bad").await.unwrap_err();
+    space.redis::<()>(redis::cmd("SET").arg(space.key("raises", "bodies")).arg("mine")).await;
+    let error = delayed().queue("raises").await.unwrap_err();
     assert!(error.is_unknown() && error.to_string().contains("WRONGTYPE"), "{error}");
-    let bodies = space.key("bad", "bodies");
-    assert_eq!(space.redis::<u64>(redis::cmd("HLEN").arg(bodies)).await, 1, "it has written");
+    space.redis::<()>(redis::cmd("SET").arg(space.key("takes-back", "due")).arg("mine")).await;
+    let error = delayed().queue("takes-back").await.unwrap_err();
+    assert!(error.is_refused() && error.to_string().contains("WRONGTYPE"), "{error}");
+    let bodies = space.key("takes-back", "bodies");
+    assert_eq!(space.redis::<u64>(redis::cmd("HLEN").arg(bodies)).await, 0, "nothing is stored");
     for (setting, on, off) in [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")] {
         server.0.command(&["CONFIG", "SET", setting, on]).unwrap();
         let error = delayed().await.unwrap_err();

@@ -78,7 +78,7 @@ scripts! {
         SLOT_POLL = "slot_poll";
         SLOT_CAST = "slot_cast";
         POOL_DEFINE = "pool_define", when_full;
-        POOL_RESIZE = "pool_resize";
+        POOL_RESIZE = "pool_resize", when_full;
         POOL_REPORT = "pool_report", when_full;
         POOL_JOIN = "pool_join";
         BROADCAST = "broadcast";
@@ -114,7 +114,7 @@ scripts! {
         LIST_BY_TIME = "list_by_time";
         SEARCH = "search";
         RESCHEDULE = "reschedule", when_full;
-        REVIVE = "revive";
+        REVIVE = "revive", when_full;
         REMOVE = "remove";
     }
 }

@@ -7,6 +7,9 @@
 --      4 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
 -- ARGV 1 latest time of death in ms of the jobs to remove  2 most jobs to remove
 -- Returns the number of jobs that were removed
+-- The keys are read before one is changed, so that a key of a wrong type ends the call.
+redis.call('HLEN', KEYS[2])
+redis.call('SCARD', KEYS[4])
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(ids) do
   -- The record of a batch that is dead begins with 0: another one belongs to a batch that is not.
