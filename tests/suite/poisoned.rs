@@ -339,11 +339,58 @@ async fn a_slot_is_rescued_in_order_around_an_entry_that_cannot_be_moved() {
         assert_eq!((found, cx.attempt()), (number, 1));
     }
     until_stat(&space, "completed", 6).await;
-    node.stop().await;
     assert_eq!((log.errors("neither settled nor buried").len(), claimed(&space).await), (1, 1));
-    assert_eq!(space.consumers("q").await, ["ghost"]);
+    assert!(space.consumers("q").await.contains(&"ghost".into()));
     let waits: u64 = space.redis(redis::cmd("XLEN").arg(space.key("q", "ready:front"))).await;
     assert_eq!(waits, 0, "each job was moved once");
+    // The slot tries again, while it is served.
+    let _: u64 = space.redis(redis::cmd("DEL").arg(space.key("q", "dead"))).await;
+    eventually("the ghost holds nothing and is removed", || async {
+        !space.consumers("q").await.contains(&"ghost".into())
+    })
+    .await;
+    assert_eq!((claimed(&space).await, space.dead("q").await.len()), (0, 1));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_slot_rescues_its_jobs_when_the_server_names_the_consumers_only_later() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "unnamed");
+    let (broker, queue) = (space.client.broker(), QueueName::new("q").unwrap());
+    broker.define_pool(&queue, Mode::Phash, 1).await.unwrap();
+    space.client.pool::<Number>("q").cast(Number(1)).await.unwrap();
+    let (place, ghost) = (Partition::first(queue), "ghost".into());
+    let AcquireReply::Ours(lease) = broker.acquire_slot(&place, &ghost, None).await.unwrap() else {
+        panic!("no other node holds it")
+    };
+    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    let claimed = broker.poll_slot(&lease, &request).await.unwrap().result;
+    assert!(matches!(claimed, SlotPoll::Claimed(_)));
+    bury_node(&space, "ghost").await;
+    // A server that has just started, or lacks a permission, does not name them.
+    let rules = ["on", ">pw", "~*", "&*", "+@all", "-xinfo"];
+    server.command(&[&["ACL", "SETUSER", "worker"], &rules[..]].concat()).unwrap();
+    let url = format!("{}?user=worker&pass=pw", server.url());
+    let client = Client::new(Config::new(url).namespace(space.name())).unwrap();
+    let (worker, mut told) = teller();
+    let pool = Pool::new("q").size(1).mode(Mode::Phash).worker(worker);
+    let node = start(Node::builder(client).pool(pool));
+    eventually("the slot was acquired, and its consumers were asked for", || async {
+        let mut holder = redis::cmd("HGET");
+        holder.arg(space.key("q", "lease")).arg("holder");
+        let denied = server.command(&["ACL", "LOG"]).unwrap();
+        space.redis::<String>(&mut holder).await != "ghost" && denied.contains("xinfo")
+    })
+    .await;
+    server.command(&["ACL", "SETUSER", "worker", "+xinfo"]).unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().0, 1);
+    until_stat(&space, "completed", 1).await;
+    eventually("the ghost is removed", || async {
+        !space.consumers("q").await.contains(&"ghost".into())
+    })
+    .await;
+    node.stop().await;
 }
 
 #[tokio::test]

@@ -46,6 +46,17 @@ pub(super) enum NextTry {
     GiveUp(Settlement),
 }
 
+impl NextTry {
+    pub(super) fn settlement(&self) -> &Settlement {
+        match self {
+            Self::Same(it, _)
+            | Self::WithoutEffects(it, _)
+            | Self::Burial(it)
+            | Self::GiveUp(it) => it,
+        }
+    }
+}
+
 impl BrokenSettlements {
     /// Decides about a settlement whose call raised this error.
     pub(super) fn raised(&mut self, settlement: Settlement, error: &Error) -> NextTry {

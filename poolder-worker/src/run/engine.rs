@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::context::{About, Context};
 use super::events::{JobEvent, emit};
+use super::given_up::GivenUpEntries;
 use super::mailbox::Work;
 use super::pool_spec::PoolSpec;
 use super::unknown_kinds::UnknownKinds;
@@ -30,6 +31,8 @@ pub(crate) struct Engine {
     /// server delays no interruption.
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
     unknown_kinds: UnknownKinds,
+    /// The entries that rescues have given up.
+    pub(crate) given_up: Arc<GivenUpEntries>,
 }
 
 /// The place from which entries come, and the right that this node has on them.
@@ -89,6 +92,7 @@ impl Engine {
             outages: Arc::clone(outages),
             phase,
             unknown_kinds: UnknownKinds::default(),
+            given_up: Arc::default(),
         }
     }
 

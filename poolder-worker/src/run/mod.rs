@@ -7,6 +7,7 @@ pub(crate) mod context;
 pub(crate) mod engine;
 pub(crate) mod erased;
 pub(crate) mod events;
+mod given_up;
 pub(crate) mod guard;
 mod last_call;
 pub(crate) mod mailbox;

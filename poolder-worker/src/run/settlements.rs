@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::broken::{BrokenSettlements, NextTry, key_of};
 use super::events::{JobEvent, answered, emit};
+use super::given_up::GivenUpEntries;
 use super::mailbox::EntryKey;
 use crate::process::limits::request_pauses;
 
@@ -19,12 +20,12 @@ use crate::process::limits::request_pauses;
 pub(crate) struct PendingSettlements {
     partition: Partition,
     order: SettleOrder,
-    /// False when another node has claimed the jobs.
-    own: bool,
     settlements: Vec<Settlement>,
     /// Settlements that are tried again at a time.
     waiting: Vec<(Instant, Settlement)>,
     broken: BrokenSettlements,
+    /// The entries that earlier rescues have given up; `None` when this node has claimed the jobs.
+    given_up: Option<Arc<GivenUpEntries>>,
     /// The server history that the connection saw when it was opened.
     history: Option<Arc<str>>,
     /// True when the server has another history by now.
@@ -69,10 +70,10 @@ impl PendingSettlements {
         Self {
             partition,
             order,
-            own: true,
             settlements: vec![],
             waiting: vec![],
             broken: BrokenSettlements::default(),
+            given_up: None,
             history: None,
             outdated: false,
             pauses: request_pauses(),
@@ -80,9 +81,15 @@ impl PendingSettlements {
         }
     }
 
-    /// Creates the queue for jobs that another node has claimed.
-    pub(crate) fn of_another_node(partition: Partition, order: SettleOrder) -> Self {
-        Self { own: false, ..Self::new(partition, order) }
+    /// Creates the queue for jobs that another node has claimed. `given_up` says which errors are
+    /// known already.
+    pub(crate) fn of_another_node(
+        partition: Partition,
+        order: SettleOrder,
+        given_up: &Arc<GivenUpEntries>,
+    ) -> Self {
+        let given_up = Some(Arc::clone(given_up));
+        Self { given_up, ..Self::new(partition, order) }
     }
 
     pub(crate) fn push(&mut self, settlement: Settlement) {
@@ -185,7 +192,7 @@ impl PendingSettlements {
     pub(crate) fn answer(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) -> Answers {
         let (mut answers, mut again) = (Answers::default(), vec![]);
         for (settlement, result) in batch.into_iter().zip(results) {
-            answered(&self.partition, &settlement, &result, self.own);
+            answered(&self.partition, &settlement, &result, self.given_up.is_none());
             let applied = matches!(result, Settled::Applied);
             match result {
                 // The mutation `verification` leaves out the careful settlement.
@@ -224,7 +231,9 @@ impl PendingSettlements {
     /// Reports the next try of a settlement. Returns the settlement if it is sent at once, and as an
     /// error the entry that is given up.
     fn next_try(&mut self, next: NextTry, error: &Error) -> Result<Option<Settlement>, EntryKey> {
-        let report = |event| emit(&self.partition, event);
+        let (key, last) = (key_of(next.settlement()), matches!(next, NextTry::GiveUp(_)));
+        let known = self.given_up.as_ref().is_some_and(|all| all.knew(&self.partition, &key, last));
+        let report = |event| (!known).then(|| emit(&self.partition, event));
         match next {
             NextTry::Same(settlement, pause) if pause.is_zero() => Ok(Some(settlement)),
             NextTry::Same(settlement, pause) => {
@@ -242,7 +251,7 @@ impl PendingSettlements {
             }
             NextTry::GiveUp(settlement) => {
                 report(JobEvent::GivenUp(settlement.job_id(), error));
-                Err(key_of(&settlement))
+                Err(key)
             }
         }
     }

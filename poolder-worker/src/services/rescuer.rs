@@ -64,7 +64,8 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
             _ => false,
         };
         if gone {
-            rescued = rescue.run(&consumer, |_| true).await.and(rescued);
+            // Entries that stay are tried again with the next pass.
+            rescued = rescue.run(&consumer, |_| true).await.map(drop).and(rescued);
         }
     }
     rescued

@@ -21,7 +21,8 @@ pub(crate) struct TakeBack<'a> {
 impl TakeBack<'_> {
     /// Moves all entries that the consumer holds back to their lanes or to the dead, then removes
     /// the consumer unless it belongs to this node. A crash is counted for the jobs that `ran`
-    /// accepts.
+    /// accepts. Returns false if the consumer still holds entries: they cannot be moved, or were
+    /// claimed meanwhile.
     ///
     /// Each page of entries is moved in one step: a node that found only one of them left would
     /// take it for the job that ran. Only a page with an entry that cannot be moved is moved one by
@@ -30,7 +31,7 @@ impl TakeBack<'_> {
         &self,
         consumer: &LaneConsumer,
         ran: impl Fn(&Claim) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (broker, owner) = (self.engine.client.broker(), NodeName::from(consumer.name.as_str()));
         let origin = Origin { partition: self.partition, owner: &owner, guard: Guard::Claim(None) };
         let ending = |claim: &Claim| match ran(claim) {
@@ -56,15 +57,19 @@ impl TakeBack<'_> {
             );
         }
         if self.lease.is_none_or(|lease| lease.node != owner) {
-            broker.remove_consumer(self.partition, consumer.lane, &consumer.name).await?;
+            return broker.remove_consumer(self.partition, consumer.lane, &consumer.name).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Moves the entries of a page. Returns how many were moved.
     async fn settle(&self, page: Vec<Settlement>, owner: &NodeName) -> Result<u64, Error> {
         let order = if self.lease.is_some() { SettleOrder::Kept } else { SettleOrder::Any };
-        let mut pending = PendingSettlements::of_another_node(self.partition.clone(), order);
+        let mut pending = PendingSettlements::of_another_node(
+            self.partition.clone(),
+            order,
+            &self.engine.given_up,
+        );
         for settlement in page {
             let placement = self.engine.spec.retry_placement;
             pending.push(match self.lease {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use redis::Value;
+use redis::{RedisError, Value};
 
 use crate::broker::connection::reply;
 use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
@@ -38,8 +38,11 @@ impl Broker {
         }
         let mut consumers = vec![];
         for (lane, reply) in Lane::ALL.into_iter().zip(self.pipeline(&pipe).await?) {
-            // A lane without stream or group has no consumers.
-            let Ok(reply) = reply else { continue };
+            let reply = match reply {
+                Err(error) if has_no_group(&error) => continue,
+                // A server that does not say which consumers there are may have some.
+                reply => reply.map_err(|error| self.classify(error))?,
+            };
             for info in reply::array(reply)? {
                 match read_consumer(lane, info) {
                     Ok(consumer) => consumers.push(consumer),
@@ -69,23 +72,30 @@ impl Broker {
         let keys = self.keys(partition);
         let stream = keys.lane(lane);
         let mut connection = self.alone(stream).await?;
-        let ids: Value = pending(stream, consumer, after, 50)
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| self.classify(error))?;
-        let mut entries = vec![];
-        for chunk in pending_ids(ids)?.chunks(16) {
-            let replies: Vec<Value> = ranges(stream, chunk)
+        let (mut entries, mut after) = (vec![], after.cloned());
+        loop {
+            let ids: Value = pending(stream, consumer, after.as_ref(), 50)
                 .query_async(&mut connection)
                 .await
                 .map_err(|error| self.classify(error))?;
-            let replies = replies.into_iter().map(Ok).collect();
-            let (found, gone) = read_ranges(stream, lane, chunk, replies)
-                .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
-            entries.extend(found);
-            self.ack_missing(stream, &gone).await?;
+            let ids = pending_ids(ids)?;
+            for chunk in ids.chunks(16) {
+                let replies: Vec<Value> = ranges(stream, chunk)
+                    .query_async(&mut connection)
+                    .await
+                    .map_err(|error| self.classify(error))?;
+                let replies = replies.into_iter().map(Ok).collect();
+                let (found, gone) = read_ranges(stream, lane, chunk, replies)
+                    .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
+                entries.extend(found);
+                self.ack_missing(stream, &gone).await?;
+            }
+            after = ids.last().cloned();
+            // Behind a page of deleted entries there may be others.
+            if after.is_none() || !entries.is_empty() {
+                return Ok(entries);
+            }
         }
-        Ok(entries)
     }
 
     /// Removes a consumer if it holds no entry. Returns whether the consumer was removed.
@@ -104,6 +114,12 @@ impl Broker {
         let reply = self.command(&cmd).await?;
         Ok(reply::int(reply)? == 1)
     }
+}
+
+/// Returns true when a lane has no stream or no group, or its key is not a stream.
+fn has_no_group(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOGROUP" | "WRONGTYPE"))
+        || error.to_string().contains("no such key")
 }
 
 fn read_consumer(lane: Lane, info: Value) -> Result<LaneConsumer, Error> {

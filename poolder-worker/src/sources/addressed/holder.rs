@@ -45,13 +45,13 @@ impl SlotHolder {
     }
 
     async fn hold(&mut self, lease: &SlotLease) -> (HoldEnd, bool) {
-        if !rescue(&mut self.slot, lease).await {
+        let Some(rest) = rescue(&mut self.slot, lease).await else {
             return (self.slot.how_it_ended(lease), true);
-        }
+        };
         let runner = SingleSlot::start(self.slot.partition.index.into(), &self.slot.engine);
         let end = if self.until_ready(&runner, lease).await {
             self.slot.ready.fetch_add(1, Ordering::Relaxed);
-            let end = SlotService::new(&mut self.slot, &runner, lease).run().await;
+            let end = SlotService::new(&mut self.slot, &runner, lease, rest).run().await;
             self.slot.ready.fetch_sub(1, Ordering::Relaxed);
             end
         } else {

@@ -1,37 +1,83 @@
-//! Rescues the jobs that earlier holders of a slot left running.
+//! Rescues the jobs that earlier holders of a slot left running: when the slot is acquired, and
+//! again while earlier holders have entries that could not be moved.
+
+use std::time::Duration;
 
 use poolder_core::broker::{LaneConsumer, SlotLease};
 use poolder_core::{Claim, Error, Lane};
+use tokio::time::Instant;
 
 use super::slot_context::SlotContext;
 use crate::process::limits::request_pauses;
 use crate::services::take_back::TakeBack;
 
-/// Puts the jobs that earlier holders left running back in front, in order; false when the slot
+/// The interval of further rescues.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// The entries that earlier holders of a slot still hold after a rescue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    None,
+    /// Some could not be moved. They are tried again at this time.
+    Until(Instant),
+}
+
+impl Rest {
+    fn of(all_moved: bool) -> Self {
+        if all_moved { Self::None } else { Self::Until(Instant::now() + INTERVAL) }
+    }
+
+    /// Returns true when it is time to try again.
+    pub(super) fn is_due(self) -> bool {
+        matches!(self, Self::Until(at) if at <= Instant::now())
+    }
+}
+
+/// Puts the jobs that earlier holders left running back in front, in order; `None` when the slot
 /// is to be released before that is done.
-pub(super) async fn rescue(slot: &mut SlotContext, lease: &SlotLease) -> bool {
+pub(super) async fn rescue(slot: &mut SlotContext, lease: &SlotLease) -> Option<Rest> {
     let mut pauses = request_pauses();
     loop {
-        match rescue_all(slot, lease).await {
-            Ok(()) => return true,
+        match rescue_all(slot, lease, Pass::First).await {
+            Ok(all_moved) => return Some(Rest::of(all_moved)),
             Err(error) => {
                 slot.request_failed("the rescue failed", &error);
                 slot.pause(pauses.after_failure()).await;
             }
         }
         if slot.is_leaving() || slot.is_lost(lease) {
-            return false;
+            return None;
         }
     }
 }
 
-async fn rescue_all(slot: &SlotContext, lease: &SlotLease) -> Result<(), Error> {
+/// Tries again to move the entries that earlier holders still hold, while the slot is served.
+pub(super) async fn rescue_again(slot: &SlotContext, lease: &SlotLease) -> Rest {
+    let all_moved = rescue_all(slot, lease, Pass::Further).await;
+    let all_moved = all_moved.inspect_err(|error| slot.request_failed("the rescue failed", error));
+    Rest::of(all_moved.unwrap_or(false))
+}
+
+/// A rescue of a slot under one lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// No job of the slot runs on this node.
+    First,
+    /// Entries that this node holds may be running. The entries that an earlier holder still has
+    /// do not tell which job ran when it died.
+    Further,
+}
+
+/// Returns true when no earlier holder has entries any more.
+async fn rescue_all(slot: &SlotContext, lease: &SlotLease, pass: Pass) -> Result<bool, Error> {
     let broker = slot.node.client.broker();
+    let is_own = |consumer: &LaneConsumer| consumer.name == *lease.node;
     let consumers: Vec<LaneConsumer> = broker
         .consumers(&slot.partition)
         .await?
         .into_iter()
         .filter(|consumer| matches!(consumer.lane, Lane::Front | Lane::Normal))
+        .filter(|consumer| pass == Pass::First || !is_own(consumer))
         .collect();
     let rescue = TakeBack {
         engine: &slot.engine,
@@ -39,20 +85,22 @@ async fn rescue_all(slot: &SlotContext, lease: &SlotLease) -> Result<(), Error> 
         limits: slot.node.limits,
         lease: Some(lease),
     };
+    let mut all_moved = true;
     for consumer in &consumers {
         // Only a job that was claimed alone is certain to have run when its node died. Of
         // several jobs none is blamed: they come back in front, from where they are claimed one
         // at a time, so that the next crash has one cause. Entries that this node holds itself
         // were claimed, but the reply was lost.
         let alone = consumers.iter().filter(|other| other.name == consumer.name);
-        let is_own = consumer.name == *lease.node;
-        let ran = alone.map(|consumer| consumer.pending).sum::<u64>() == 1 && !is_own;
+        let ran = pass == Pass::First
+            && alone.map(|consumer| consumer.pending).sum::<u64>() == 1
+            && !is_own(consumer);
         let begun = if ran { broker.begun(&slot.partition).await? } else { None };
         let ran = |claim: &Claim| {
             // A suspect may only have waited for another suspect to end.
             ran && (!claim.counters.is_suspect() || begun.as_ref() == Some(&claim.entry))
         };
-        rescue.run(consumer, ran).await?;
+        all_moved &= rescue.run(consumer, ran).await?;
     }
-    Ok(())
+    Ok(all_moved)
 }

@@ -8,6 +8,7 @@ use poolder_core::{Entry, EntryId};
 use tokio::time::Instant;
 
 use super::progress::SlotProgress;
+use super::rescue::{Rest, rescue_again};
 use super::run_job::run_job;
 use super::slot_context::{HoldEnd, SlotContext};
 use super::step::{SlotFacts, SlotStep};
@@ -21,6 +22,8 @@ pub(super) struct SlotService<'a> {
     runner: &'a SingleSlot,
     pub(super) lease: &'a SlotLease,
     pub(super) progress: SlotProgress,
+    /// The entries of earlier holders that are yet to be rescued.
+    rest: Rest,
     /// The connection that waits for entries, once the slot has waited.
     wait: Option<SlotWait>,
 }
@@ -30,15 +33,19 @@ impl<'a> SlotService<'a> {
         slot: &'a mut SlotContext,
         runner: &'a SingleSlot,
         lease: &'a SlotLease,
+        rest: Rest,
     ) -> Self {
         let spec = &slot.engine.spec;
         let progress = SlotProgress::new(spec.mode, spec.retry_placement, Instant::now());
-        Self { slot, runner, lease, progress, wait: None }
+        Self { slot, runner, lease, progress, rest, wait: None }
     }
 
     /// Serves the slot until it is to be released, or is lost.
     pub(super) async fn run(mut self) -> HoldEnd {
         loop {
+            if self.rest.is_due() {
+                self.rest = rescue_again(self.slot, self.lease).await;
+            }
             let facts = self.facts();
             let step = self.progress.next(&facts);
             if let Err(end) = self.take(step).await {
