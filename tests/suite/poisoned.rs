@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poolder::prelude::*;
-use poolder::{Config, JobId, QueueName};
+use poolder::{Config, JobId, QueueName, Timestamp};
 use poolder_core::Partition;
-use poolder_core::broker::{AcquireReply, PollRequest, SlotPoll};
+use poolder_core::broker::{AcquireReply, DeadLimits, PollRequest, SlotPoll};
 use poolder_devserver::Server;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::subscriber::DefaultGuard;
@@ -161,8 +161,19 @@ async fn of_twelve_batches_that_end_together_one_completes_without_its_poisoned_
     assert!(lost.len() == 1 && lost[0].contains("batch"), "{lost:?}");
     assert!(lost[0].contains(&started[5].to_string()) && lost[0].contains("WRONGTYPE"), "{lost:?}");
     let mut lists = redis::cmd("KEYS");
-    let lists: Vec<String> = space.redis(lists.arg(space.key("q", "batch:sealed:*"))).await;
-    assert_eq!(lists, [space.key("q", &list)], "only the poisoned list is left");
+    lists.arg(space.key("q", "batch:sealed:*"));
+    let found: Vec<String> = space.redis(&mut lists).await;
+    assert_eq!(found, [space.key("q", &list)], "only the poisoned list is left");
+    let (limits, long_ago) = (DeadLimits::default(), Timestamp::from_millis(0));
+    let partition = Partition::first(QueueName::new("q").unwrap());
+    space.client.broker().prune_dead(&partition, limits, long_ago).await.unwrap();
+    let found: Vec<String> = space.redis(&mut lists).await;
+    assert_eq!(found, [""; 0], "the pruner removes it as well");
+    let mut about = redis::cmd("KEYS");
+    let about: Vec<String> = space.redis(about.arg(space.key("q", "batch:about:*"))).await;
+    let mut waiting = redis::cmd("HGET");
+    let waiting: i64 = space.redis(waiting.arg(&about[0]).arg("waiting")).await;
+    assert_eq!(waiting, 0, "its entry is no longer counted");
     node.stop().await;
 }
 

@@ -143,6 +143,10 @@ mod tests {
         assert_eq!(pauses, [Duration::ZERO, FIRST_PAUSE, FIRST_PAUSE * 2]);
         let NextTry::WithoutEffects(plain, names) = next else { panic!("{next:?}") };
         assert_eq!(names, ["result", "batch"]);
+        assert!(!plain.is_plain_completion(), "it leaves the list to the pruner");
+        let (_, next) = exhaust(&mut broken, plain);
+        let NextTry::WithoutEffects(plain, names) = next else { panic!("{next:?}") };
+        assert_eq!(names, ["list of the batch"]);
         assert_eq!((plain.transition(), plain.effect_names().len()), (&Transition::Complete, 0));
         assert!(plain.is_plain_completion() && plain.is_isolated());
         let (pauses, next) = exhaust(&mut broken, plain);

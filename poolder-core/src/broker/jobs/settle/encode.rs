@@ -54,7 +54,7 @@ pub(super) fn settle(
 /// Returns the features whose operations the script must define. An addressed slot is recognized by
 /// its lease.
 fn features(settlements: &[&Settlement]) -> &'static str {
-    let batch = settlements.iter().any(|settlement| settlement.batch.is_some());
+    let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
     match (batch, schedule) {
         (false, false) => "",
@@ -142,6 +142,11 @@ impl CallBuilder<'_> {
         let mut ending = vec![];
         ending.extend(self.schedule_done(settlement));
         ending.extend(self.record(settlement));
+        if let Some(stamp) = &settlement.leaves_list
+            && !matches!(transition, Transition::Bury { .. })
+        {
+            ending.push(SettleOp::BatchDropped { stamp });
+        }
         if let Some(batch) = batch {
             self.after_move(settlement, batch, &mut ops, &mut ending);
         }

@@ -23,6 +23,9 @@ pub struct Settlement {
     pub(super) completion_kept: Option<Duration>,
     /// The batch of a batch job. Its sealed list is settled together with the job.
     pub(super) batch: Option<BatchOf>,
+    /// The stamp of a batch whose sealed list is left to the pruner, once the job has ended: the
+    /// settlement does without the changes to its batcher.
+    pub(super) leaves_list: Option<String>,
     /// The lease and the placement of retries, on an addressed queue.
     pub(super) addressed: Option<Addressed>,
     /// True when no other settlement goes in the same script call.
@@ -174,6 +177,7 @@ impl Settlement {
             completion_kept,
             batch,
             addressed: None,
+            leaves_list: None,
             isolated: false,
         }
     }
@@ -203,6 +207,7 @@ impl Settlement {
             completion_kept: None,
             batch: None,
             addressed: None,
+            leaves_list: None,
             isolated: false,
         }
     }
@@ -245,19 +250,22 @@ impl Settlement {
             (result, "result"),
             (self.completion_kept.is_some(), "completion record"),
             (self.batch.is_some(), "batch"),
+            (self.leaves_list.is_some(), "list of the batch"),
             (self.subject.alone.is_some(), "schedule"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
     }
 
-    /// Leaves out all changes but the transition. The list of a batch, if any, stays in Redis.
+    /// Leaves out all changes but the transition. The list of a batch, if any, is left to the pruner;
+    /// when this was left out already, the list stays in Redis.
     #[must_use]
     pub fn without_effects(mut self) -> Self {
         if let Transition::CompleteWith(_) = self.transition {
             self.transition = Transition::Complete;
         }
         self.effects.clear();
-        (self.completion_kept, self.batch, self.subject.alone) = (None, None, None);
+        self.leaves_list = self.batch.take().map(|batch| batch.stamp);
+        (self.completion_kept, self.subject.alone) = (None, None);
         self
     }
 
@@ -283,6 +291,7 @@ impl Settlement {
     #[must_use]
     pub fn is_plain_completion(&self) -> bool {
         self.transition == Transition::Complete
+            && self.leaves_list.is_none()
             && self.effects.is_empty()
             && self.completion_kept.is_none()
             && self.batch.is_none()

@@ -6,9 +6,13 @@
 -- ARGV 1 id of the batch job
 -- Returns the number of entries that the list had
 -- The keys are read before one is changed, so that a key of a wrong type ends the call.
-local count = redis.call('LLEN', KEYS[1])
 local known = redis.call('HGET', KEYS[3], ARGV[1])
 redis.call('SCARD', KEYS[4])
+-- A value that is no list is removed as well. Then the record says how many entries there were.
+local count = redis.pcall('LLEN', KEYS[1])
+if type(count) == 'table' then
+  count = tonumber(string.match(known or '', '^%d (%d+)') or 0)
+end
 -- The list goes before its record, by which a repeated call finds it, and before its entries are
 -- counted, so that they are counted once.
 redis.call('UNLINK', KEYS[1])
