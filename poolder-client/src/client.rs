@@ -1,7 +1,8 @@
 //! The handle that producers, operators and workers share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use poolder_core::broker::{BatcherHome, Broker, Config};
 use poolder_core::{Error, Partition, QueueName};
@@ -13,13 +14,16 @@ use crate::state::waiters::Waiters;
 /// Largest number of queues, and of batchers, that a client remembers. Beyond it any one is
 /// forgotten for each new one, and is registered or declared again at its next use.
 const MAX_REMEMBERED: usize = 16_384;
+/// How long a queue counts as registered, in case the server loses the list of queues.
+const REGISTRATION: Duration = Duration::from_secs(10);
 
 /// Handle of all queues of a namespace. Cheap to clone, `Send` and `Sync`. All clones share one
 /// connection, which opens on first use and is replaced when it breaks.
 #[derive(Debug, Clone)]
 pub struct Client {
     broker: Broker,
-    registered: Arc<RwLock<HashSet<QueueName>>>,
+    /// The queues that were registered, and when.
+    registered: Arc<RwLock<HashMap<QueueName, Instant>>>,
     waiters: Arc<Waiters>,
     /// State of each batcher, shared by its handles.
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
@@ -111,23 +115,25 @@ impl Client {
         &self.waiters
     }
 
-    /// Registers, once per client and queue, that the queue is in use. A failure only leaves the
-    /// queue out of the list of queues, and the next enqueue tries again.
+    /// Registers that the queue is in use, unless this client has done so within 10 s. A failure
+    /// only leaves the queue out of the list of queues, and the next enqueue tries again.
     pub(crate) async fn register(&self, partition: &Partition) {
-        let known = |set: &HashSet<QueueName>| set.contains(&partition.queue);
-        if known(&self.registered.read().unwrap_or_else(PoisonError::into_inner)) {
+        let is_known = |known: &HashMap<QueueName, Instant>| {
+            known.get(&partition.queue).is_some_and(|at| at.elapsed() < REGISTRATION)
+        };
+        if is_known(&self.registered.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
         if let Err(error) = self.broker.register_queue(partition).await {
             tracing::debug!(queue = %partition.queue, %error, "could not register the queue");
             return;
         }
-        let mut set = self.registered.write().unwrap_or_else(PoisonError::into_inner);
-        if set.len() >= MAX_REMEMBERED
-            && let Some(any) = set.iter().next().cloned()
+        let mut known = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED
+            && let Some(any) = known.keys().next().cloned()
         {
-            set.remove(&any);
+            known.remove(&any);
         }
-        set.insert(partition.queue.clone());
+        known.insert(partition.queue.clone(), Instant::now());
     }
 }

@@ -230,10 +230,8 @@ impl BatcherState {
                     tokio::time::sleep(Duration::from_millis(50 << resent)).await;
                     resent += 1;
                 }
-                Err(error) => {
-                    self.learn_from(&error);
-                    return Err(error);
-                }
+                Err(error) if self.learn_from(&error) && changed < 3 => changed += 1,
+                Err(error) => return Err(error),
             }
         }
     }

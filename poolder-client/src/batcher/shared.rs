@@ -54,11 +54,15 @@ impl BatcherState {
         Ok(options)
     }
 
-    /// Forgets the options when the batcher is gone, which may return with other options.
-    pub(super) fn learn_from(&self, error: &Error) {
+    /// Forgets the options when the batcher is gone, which may return with other options. Returns
+    /// true when the batcher is gone and this program declares it: the refused push can be sent
+    /// again, since the next call of [`BatcherState::options`] declares the batcher again.
+    pub(super) fn learn_from(&self, error: &Error) -> bool {
         if error.is_gone() {
             self.forget_options();
         }
+        let declares = self.declared.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        error.is_gone() && declares
     }
 
     /// Forgets the cached options, since other options are stored by now.
@@ -132,8 +136,15 @@ impl BatcherState {
             let GroupedPush { group, end, entries, replies } = push;
             let pushed = match result {
                 Ok(pushed) => pushed,
+                Err(error) if self.learn_from(&error) => {
+                    let waiters = entries.into_iter().zip(replies);
+                    again.extend(waiters.map(|(entry, reply)| {
+                        let group = Arc::clone(&group);
+                        Waiter { group, end, entry, reply }
+                    }));
+                    continue;
+                }
                 Err(error) => {
-                    self.learn_from(&error);
                     answers.extend(replies.into_iter().map(|reply| Answer::error(reply, &error)));
                     continue;
                 }

@@ -239,7 +239,7 @@ impl<W: BatchWorker> Component for Batcher<W> {
         };
         let pool = middleware.into_iter().fold(pool, |pool, add| add(pool));
         let declared = Arc::new((home, options));
-        node.before_start(move |client| declare(client, Arc::clone(&declared))).pool(pool)
+        node.declares(move |client, _| declare(client, Arc::clone(&declared))).pool(pool)
     }
 }
 

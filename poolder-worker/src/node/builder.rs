@@ -8,17 +8,18 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
-use poolder_core::policy::Pauses;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::declarations::{Hook, Occasion, declare, declare_again, pauses};
 use super::handle::{NodeHandle, NodeRequest};
-use super::pools::{Pools, admit, two_pools};
+use super::pools::{Pools, two_pools};
 use super::running::ShutdownTimes;
 use super::signals::stop_signal;
 use crate::process::liveness::{Liveness, ServerClock};
+use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::run::erased::BoxFuture;
 use crate::run::panic_place;
@@ -52,7 +53,7 @@ impl Node {
         NodeBuilder {
             client,
             pools: vec![],
-            before_start: vec![],
+            hooks: vec![],
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
             requests: None,
@@ -72,14 +73,12 @@ impl Component for Pool {
     }
 }
 
-type BeforeStart = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
-
 /// Builds a node: its pools, its hooks and its limits.
 #[must_use = "a node runs when run() is awaited"]
 pub struct NodeBuilder {
     client: Client,
     pools: Vec<Pool>,
-    before_start: Vec<BeforeStart>,
+    hooks: Vec<Hook>,
     shutdown_timeout: Duration,
     limits: DeadLimits,
     requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
@@ -111,14 +110,29 @@ impl NodeBuilder {
     }
 
     /// Adds a hook that runs after the server has passed its checks and before the first job is
-    /// claimed: to declare schedules, or to check a database. While the server does not answer,
-    /// the checks and all hooks are repeated; any other error ends the node.
+    /// claimed, for example to check a database. While the server does not answer, the checks and
+    /// all hooks are repeated; any other error ends the node. A hook does not run again when the
+    /// server has lost its data: declare schedules with a [`Scheduler`](crate::Scheduler) or a
+    /// [`Crontab`](crate::Crontab), which come back by themselves.
     pub fn before_start<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(Client) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.before_start.push(Box::new(move |client| Box::pin(hook(client))));
+        let run = Box::new(move |client, _| Box::pin(hook(client)) as BoxFuture<'static, _>);
+        self.hooks.push(Hook { run, declares: false });
+        self
+    }
+
+    /// Adds a hook like [`NodeBuilder::before_start`] that declares something on the server. It
+    /// runs again when the server has lost what it declared.
+    pub(crate) fn declares<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(Client, Occasion) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let run = Box::new(move |client, why| Box::pin(hook(client, why)) as BoxFuture<'static, _>);
+        self.hooks.push(Hook { run, declares: true });
         self
     }
 
@@ -172,10 +186,15 @@ impl NodeBuilder {
         let plans = plan(self.pools, self.requests.is_some())?;
         tokio::pin!(stop);
         tokio::select! {
-            prepared = prepare(&self.client, &self.before_start, &plans) => prepared?,
+            prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
             () = &mut stop => return Ok(()),
         }
-        let mut running = Running::start(self.client, self.limits, self.shutdown_timeout, plans)?;
+        let (client, hooks): (_, Arc<[Hook]>) = (self.client.clone(), self.hooks.into());
+        let losses = Losses::default();
+        let mut lost = losses.subscribe();
+        let mut running =
+            Running::start(self.client, self.limits, self.shutdown_timeout, plans, losses)?;
+        let mut declaring: Option<BoxFuture<'static, ()>> = None;
         let mut requests = self.requests.map(|(_, requests)| requests);
         let next = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
             Some(requests) => requests.recv().await,
@@ -188,6 +207,17 @@ impl NodeBuilder {
                     () = request.carry_out(&mut running.pools) => {}
                     () = &mut stop => break,
                 }
+                Ok(()) = lost.changed(), if declaring.is_none() => {
+                    let (client, hooks) = (client.clone(), Arc::clone(&hooks));
+                    let again = declare_again(client, hooks, running.pools.declared());
+                    declaring = Some(Box::pin(again));
+                }
+                () = async {
+                    match &mut declaring {
+                        Some(declaring) => declaring.await,
+                        None => std::future::pending().await,
+                    }
+                } => declaring = None,
             }
         }
         running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
@@ -222,6 +252,7 @@ impl Running {
         limits: DeadLimits,
         timeout: Duration,
         plans: Vec<PoolPlan>,
+        losses: Losses,
     ) -> Result<Self, Error> {
         let clock = Arc::new(ServerClock::default());
         let liveness = Arc::new(Liveness::default());
@@ -234,6 +265,7 @@ impl Running {
             Arc::clone(&outages),
             about(),
             sizes.subscribe(),
+            losses.clone(),
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
         let node = NodeContext {
@@ -246,6 +278,7 @@ impl Running {
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),
+            losses,
             services: PartitionServices::default(),
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
@@ -293,10 +326,10 @@ fn about() -> NodeInfo {
     NodeInfo { pid, version, started: 0, pools: vec![] }
 }
 
-/// Checks the server, admits the pools and runs the hooks. While the server does not answer, all of
-/// this is repeated after 0.5 s, then after twice as long each time, up to 5 s.
-async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
-    let mut waits = Pauses::new(Duration::from_millis(500), Duration::from_secs(5));
+/// Checks the server, declares the pools and runs the hooks. All of this is repeated while the
+/// server does not answer.
+async fn prepare(client: &Client, hooks: &[Hook], plans: &[PoolPlan]) -> Result<(), Error> {
+    let mut waits = pauses();
     loop {
         match check(client, hooks, plans).await {
             Ok(()) => return Ok(()),
@@ -310,17 +343,11 @@ async fn prepare(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> 
     }
 }
 
-async fn check(client: &Client, hooks: &[BeforeStart], plans: &[PoolPlan]) -> Result<(), Error> {
+async fn check(client: &Client, hooks: &[Hook], plans: &[PoolPlan]) -> Result<(), Error> {
     let findings = client.broker().check_server().await?;
     tracing::info!(server = findings.server, "the server has passed its checks");
     for warning in findings.warnings {
         tracing::warn!("{warning}");
     }
-    for plan in plans {
-        admit(client, plan).await?;
-    }
-    for hook in hooks {
-        hook(client.clone()).await?;
-    }
-    Ok(())
+    declare(client, hooks, plans).await
 }

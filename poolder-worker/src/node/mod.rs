@@ -2,6 +2,7 @@
 //! its pools while it runs. Imports `process`, `run`, `services` and `sources`.
 
 pub(crate) mod builder;
+pub(crate) mod declarations;
 pub(crate) mod handle;
 pub(crate) mod pools;
 mod running;

@@ -83,6 +83,12 @@ impl Pools {
         });
     }
 
+    /// Returns the plans of the pools, with the sizes that the code declares.
+    pub(super) fn declared(&self) -> Vec<PoolPlan> {
+        let plan = |pool: &RunningPool| PoolPlan { size: pool.declared, ..pool.plan.clone() };
+        self.running.values().map(plan).collect()
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.node.client
     }
@@ -116,7 +122,8 @@ impl Pools {
             }
             run.await
         }));
-        self.running.insert(queue, RunningPool { plan, phase, target, ended });
+        let declared = plan.size;
+        self.running.insert(queue, RunningPool { plan, declared, phase, target, ended });
         Ok(())
     }
 
@@ -226,10 +233,11 @@ impl Pools {
     }
 }
 
-/// Registers an addressed or broadcast pool on the server, and adds the pool to its sets. Refuses a
-/// pool whose mode or size differs from the registered one.
+/// Registers the queue of a pool, and an addressed or broadcast pool itself, on the server, and adds
+/// the pool to its sets. Refuses a pool whose mode or size differs from the registered one.
 pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error> {
     let (broker, spec) = (client.broker(), &plan.spec);
+    broker.register_queue(&plan.partition()).await?;
     if spec.mode == Mode::Shared {
         if let Some(view) = broker.pool_view(&spec.queue).await? {
             return Err(Error::invalid(format!(

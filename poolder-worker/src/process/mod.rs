@@ -4,6 +4,7 @@
 pub(crate) mod commands;
 pub(crate) mod limits;
 pub(crate) mod liveness;
+pub(crate) mod losses;
 pub(crate) mod outages;
 pub(crate) mod poll_limit;
 pub(crate) mod watching;

@@ -6,13 +6,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use poolder_client::Client;
 use poolder_core::broker::{Declaration, Declared};
 use poolder_core::{
-    Backoff, Error, Lane, Missed, Overlap, Policy, QueueName, Schedule, Timing, check_schedule_name,
+    Backoff, Error, Lane, Missed, Overlap, Partition, Policy, QueueName, Schedule, Timing,
+    check_schedule_name,
 };
 
 use super::job::{Defaults, schedule_name};
 use super::periodic::Periodic;
 use super::ticker::Ticker;
 use crate::node::builder::{Component, NodeBuilder};
+use crate::node::declarations::Occasion;
+use crate::run::erased::BoxFuture;
 use crate::run::pool::Pool;
 
 /// The number of slots for jobs whose schedules are created at run time; each declared job has a
@@ -221,7 +224,7 @@ impl<P: Periodic> Component for Scheduler<P> {
             Ticker { periodic: self.periodic.clone(), defaults: Arc::new(self.defaults.clone()) };
         let deploy = self.deploy.clone().unwrap_or_else(this_deploy);
         let declarations = self.declarations();
-        node.pool(Pool::new(queue).size(size).worker(ticker)).before_start(declaring(
+        node.pool(Pool::new(queue).size(size).worker(ticker)).declares(declaring(
             P::NAME.into(),
             deploy,
             declarations,
@@ -229,17 +232,21 @@ impl<P: Periodic> Component for Scheduler<P> {
     }
 }
 
-/// Returns a hook that declares the schedules when a node starts.
+/// Returns a hook that declares the schedules when a node starts, and declares those that are
+/// missing when the server has lost data.
 pub(super) fn declaring(
     owner: String,
     deploy: String,
     declarations: Result<Vec<Declaration>, Error>,
-) -> impl Fn(Client) -> crate::run::erased::BoxFuture<'static, Result<(), Error>> + Send + Sync {
+) -> impl Fn(Client, Occasion) -> BoxFuture<'static, Result<(), Error>> + Send + Sync {
     let declarations = declarations.map(Arc::new).map_err(|error| error.to_string());
-    move |client| {
+    move |client, occasion| {
         let (owner, deploy, declarations) = (owner.clone(), deploy.clone(), declarations.clone());
         Box::pin(async move {
             let declarations = declarations.map_err(Error::invalid)?;
+            if occasion == Occasion::Loss {
+                return restore(&client, &owner, &deploy, &declarations).await;
+            }
             let done = client.declare_schedules(&owner, &deploy, &declarations).await?;
             let Declared { added, updated, unchanged, disabled } = done;
             tracing::info!(
@@ -254,6 +261,22 @@ pub(super) fn declaring(
             Ok(())
         })
     }
+}
+
+/// Declares the schedules that are missing.
+async fn restore(
+    client: &Client,
+    owner: &str,
+    deploy: &str,
+    declarations: &[Declaration],
+) -> Result<(), Error> {
+    let broker = client.broker();
+    for declaration in declarations {
+        broker.register_queue(&Partition::first(declaration.queue.clone())).await?;
+    }
+    let added = broker.restore_schedules(owner, deploy, declarations).await?;
+    tracing::info!(owner, deploy, added, "missing schedules declared again");
+    Ok(())
 }
 
 /// Returns the name of this deploy: `POOLDER_DEPLOY`, else the modification time of the program's

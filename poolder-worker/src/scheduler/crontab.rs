@@ -106,6 +106,6 @@ fn declaration<J: Job>(
 impl Component for Crontab {
     fn install(self, node: NodeBuilder) -> NodeBuilder {
         let deploy = self.deploy.unwrap_or_else(this_deploy);
-        node.before_start(declaring(self.owner, deploy, self.entries))
+        node.declares(declaring(self.owner, deploy, self.entries))
     }
 }

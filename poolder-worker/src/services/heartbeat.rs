@@ -7,10 +7,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beat, Beater, Broker, NodeInfo, NodeName};
+use poolder_core::mutation::mutated;
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
+use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 
 /// The interval between two beats.
@@ -46,6 +48,7 @@ impl Heartbeat {
         outages: Arc<Outages>,
         info: NodeInfo,
         pools: watch::Receiver<PoolSizes>,
+        losses: Losses,
     ) -> Result<Self, Error> {
         let name = new_name();
         let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
@@ -60,6 +63,7 @@ impl Heartbeat {
             outages,
             info,
             pools,
+            losses,
             introduced: None,
             suspected: Suspicion::default(),
         };
@@ -99,6 +103,7 @@ struct HeartbeatThread {
     outages: Arc<Outages>,
     info: NodeInfo,
     pools: watch::Receiver<PoolSizes>,
+    losses: Losses,
     introduced: Option<Instant>,
     suspected: Suspicion,
 }
@@ -158,6 +163,11 @@ impl HeartbeatThread {
             self.liveness.doubt();
             let name = self.identity.borrow().name.clone();
             self.beater.beat(&name)?;
+        }
+        if beat.added && self.introduced.is_some() && !mutated("declare-again") {
+            // The server has lost the roster, and most likely everything else.
+            self.pools.mark_changed();
+            self.losses.report();
         }
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
@@ -242,6 +252,7 @@ mod tests {
     fn beat(silent: &[(&str, &str)]) -> Beat {
         Beat {
             marked: false,
+            added: false,
             now: Timestamp::from_millis(0),
             silent: silent.iter().map(|(n, b)| ((*n).to_owned(), (*b).to_owned())).collect(),
             dead: vec![],

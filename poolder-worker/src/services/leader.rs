@@ -25,6 +25,7 @@ const RENEWAL: Duration = Duration::from_secs(5);
 pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     let mut holder = String::new();
     let mut trusted = Instant::now();
+    let mut term = 0;
     loop {
         // A node whose name was marked as dead must not lead, and a node that has not sent a beat
         // must not lead either.
@@ -34,7 +35,11 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
             let asked = Instant::now();
             let answer = ask(&cx, &identity.name, &holder, dead).await;
             match answer {
-                Ok(leadership) => {
+                Ok((leadership, elected)) => {
+                    if has_lost(term, &leadership, elected) {
+                        cx.losses.report();
+                    }
+                    term = leadership.term;
                     if leadership.ours {
                         trusted = asked + TRUST;
                     }
@@ -71,19 +76,26 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     }
 }
 
-/// Renews the lease if this node holds it; otherwise asks for it.
+/// Renews the lease if this node holds it; otherwise asks for it. Returns the leader, and whether
+/// this node asked.
 async fn ask(
     cx: &ServiceContext,
     name: &str,
     holder: &str,
     dead: Option<&str>,
-) -> Result<Leadership, Error> {
+) -> Result<(Leadership, bool), Error> {
     if holder == name
         && let Some(renewed) = cx.broker.renew(&cx.partition, name, LEASE).await?
     {
-        return Ok(renewed);
+        return Ok((renewed, false));
     }
-    cx.broker.lead(&cx.partition, name, LEASE, dead).await
+    Ok((cx.broker.lead(&cx.partition, name, LEASE, dead).await?, true))
+}
+
+/// Returns true when the server of the partition has lost data since it named the term `before`,
+/// 0 for none: each election raises the term, unless the last term is gone.
+fn has_lost(before: u64, now: &Leadership, elected: bool) -> bool {
+    now.term < before || (before > 0 && elected && now.ours && now.term == before)
 }
 
 /// Waits until the current leader is declared dead.
@@ -102,5 +114,21 @@ fn announce(cx: &ServiceContext, leads: bool, term: u64, holder: &str) {
         tracing::info!(partition = %cx.partition, term, "this node leads");
     } else if changed {
         tracing::info!(partition = %cx.partition, holder, "this node leads no longer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_that_does_not_grow_shows_a_loss() {
+        let leader = |ours, term| Leadership { ours, term, holder: "node".into() };
+        assert!(!has_lost(0, &leader(true, 1), true), "nothing was known");
+        assert!(!has_lost(1, &leader(true, 1), false), "renewed");
+        assert!(!has_lost(1, &leader(false, 1), true), "another node still leads");
+        assert!(!has_lost(1, &leader(true, 2), true), "elected after the lease has expired");
+        assert!(has_lost(1, &leader(true, 1), true), "elected again in the same term");
+        assert!(has_lost(2, &leader(false, 1), true) && has_lost(2, &leader(true, 1), true));
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
+use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::process::poll_limit::PollLimiter;
 use crate::run::engine::Engine;
@@ -28,6 +29,7 @@ pub(crate) struct NodeContext {
     pub(crate) poll_limiter: Arc<PollLimiter>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
+    pub(crate) losses: Losses,
     pub(crate) services: PartitionServices,
 }
 
@@ -57,6 +59,7 @@ impl NodeContext {
             engine: Arc::clone(engine),
             identity: self.identity.clone(),
             dead: self.dead.clone(),
+            losses: self.losses.clone(),
             leads: Arc::new(watch::Sender::new(owned)),
             hints: Arc::new(watch::Sender::new(false)),
             due: Arc::new(Notify::new()),

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, NodeIdentity};
+use crate::process::losses::Losses;
 use crate::run::engine::Engine;
 
 /// The values that the background services of a partition share.
@@ -20,6 +21,7 @@ pub(crate) struct ServiceContext {
     pub(crate) engine: Arc<Engine>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
+    pub(crate) losses: Losses,
     /// True while this node leads the partition.
     pub(crate) leads: Arc<watch::Sender<bool>>,
     /// True while the listener receives hints.

@@ -32,6 +32,9 @@ const MARK_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct Beat {
     /// True when this node was marked as dead.
     pub marked: bool,
+    /// True when this node was not in the roster: at its first heartbeat, and when the server has
+    /// lost the roster, and probably more.
+    pub added: bool,
     /// The time of the reply, by the server's clock.
     pub now: Timestamp,
     /// Nodes without a heartbeat for 8 s or more, and the times of their last heartbeats as stored.
@@ -90,8 +93,10 @@ impl Beater {
             names.extend(read_name(&mut invalid, name)?);
         }
         self.remove(&invalid)?;
+        let verdict = reply::text(verdict)?;
         Ok(Beat {
-            marked: reply::text(verdict)? == "DEAD",
+            marked: verdict == "DEAD",
+            added: verdict == "NEW",
             now: Timestamp::from_millis(reply::int(now)?),
             silent,
             dead: names,

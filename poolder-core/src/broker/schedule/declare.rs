@@ -96,6 +96,43 @@ impl Broker {
         Ok(sum)
     }
 
+    /// Declares those of an owner's schedules that do not exist, after the server has lost them.
+    /// Leaves the others alone: code of another deploy may have declared them. Returns the number
+    /// of schedules that were added.
+    ///
+    /// # Errors
+    /// As [`Broker::declare_schedules`].
+    pub async fn restore_schedules(
+        &self,
+        owner: &str,
+        deploy: &str,
+        declarations: &[Declaration],
+    ) -> Result<usize, Error> {
+        let mut added = 0;
+        for Declaration { queue, name, schedule } in declarations {
+            let partition = Partition::first(queue.clone());
+            if self.schedule(&partition, name).await?.is_some() {
+                continue;
+            }
+            let declared = Decision { owner, deploy, print: schedule.fingerprint()?, schedule };
+            let mut is_new = true;
+            self.edit(&partition, name, |found, now| {
+                is_new = found.is_none();
+                let edit = found.is_none().then(|| declared.edit(name, None, now)).transpose()?;
+                Ok(edit.map(|(edit, _)| edit))
+            })
+            .await?;
+            added += usize::from(is_new);
+        }
+        let queues: BTreeSet<QueueName> =
+            declarations.iter().map(|declaration| declaration.queue.clone()).collect();
+        let known = self.queues_of(owner).await?;
+        if !queues.is_subset(&known) {
+            self.note_queues_of(owner, &known.union(&queues).cloned().collect()).await?;
+        }
+        Ok(added)
+    }
+
     /// Declares the schedules of one queue.
     async fn declare_in(
         &self,

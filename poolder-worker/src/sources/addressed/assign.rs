@@ -126,10 +126,11 @@ impl SlotAssigner {
         let view = match broker.pool_heartbeat(&self.spec.queue, name, PoolHeartbeat::Join).await {
             Ok(Some(view)) => Arc::new(view),
             Ok(None) => {
-                tracing::error!(
+                tracing::warn!(
                     queue = %self.spec.queue,
-                    "the pool is no longer registered: restart a node that serves it"
+                    "the pool is no longer registered, and is registered again"
                 );
+                self.node.losses.report();
                 return;
             }
             Err(error) => {

@@ -4,15 +4,16 @@
 --      2 sorted set: dead node by time of death in ms (`marks`)
 -- ARGV 1 node  2 silence in ms after which a node is listed  3 ms since death for which a dead node
 --      is listed
--- Returns {"OK" | "DEAD" (this node was declared dead), now in ms, silent nodes, each followed by
---   its last heartbeat in ms, dead nodes}
+-- Returns {"OK" | "NEW" (this node was not in the roster) | "DEAD" (this node was declared dead),
+--   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 -- CH makes ZADD count a changed score. A node that is not in the set was declared dead, or the set
 -- was lost.
+local verdict = 'OK'
 if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1]) == 0 then
   if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}} end
-  redis.call('ZADD', KEYS[1], now, ARGV[1])
+  if redis.call('ZADD', KEYS[1], now, ARGV[1]) == 1 then verdict = 'NEW' end
 end
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'WITHSCORES',
   'LIMIT', 0, 100)
@@ -22,4 +23,4 @@ local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + ARGV[2], '+inf', 'WITHS
   'LIMIT', 0, 100)
 for i = 1, #ahead do silent[#silent + 1] = ahead[i] end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[2], now - ARGV[3], '+inf', 'LIMIT', 0, 100)
-return {'OK', now, silent, dead}
+return {verdict, now, silent, dead}
