@@ -95,6 +95,7 @@ scripts! {
         SCHEDULES = "schedules";
         SCHEDULE_PUT = "schedule_put";
         SCHEDULE_DROP = "schedule_drop";
+        SCHEDULE_HOLDER = "schedule_holder", when_full;
         TICK = "tick", when_full;
     }
     fleet {

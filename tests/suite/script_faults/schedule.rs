@@ -8,9 +8,14 @@ use poolder_core::broker::Declaration;
 
 use super::inject::{NOTHING, Tolerated};
 use super::{Lab, envelope, partition};
+use crate::harness::RawEntry;
 
-pub(super) const SCRIPTS: &[&str] =
-    &["schedule/schedule_put", "schedule/schedule_drop", "schedule/tick"];
+pub(super) const SCRIPTS: &[&str] = &[
+    "schedule/schedule_put",
+    "schedule/schedule_drop",
+    "schedule/schedule_holder",
+    "schedule/tick",
+];
 
 const HOUR: i64 = 3_600_000;
 
@@ -70,6 +75,27 @@ async fn an_error_in_a_script_of_a_schedule_is_mended() {
         let fault = lab.snapshot();
         lab.broker().remove_schedule(&partition(), "nightly").await.unwrap();
         lab.inject("schedule/schedule_drop", &format!("{overlap:?}"), fault);
+    }
+    // The running job has moved behind more bytes than a tick searches, or is gone.
+    for found in [true, false] {
+        lab.reset();
+        let first = lab.schedule(Overlap::Skip).await;
+        lab.tick(first).await;
+        let lane = lab.space.key("q", "ready:normal");
+        let entries: Vec<RawEntry> = lab.ask(redis::cmd("XRANGE").arg(lane).arg("-").arg("+"));
+        lab.set("DEL", "ready:normal", &[]);
+        let large = [envelope(9, "k", b"\x80"), vec![0; 1_100_000]].concat();
+        lab.set("XADD", "ready:front", &[b"*", b"j", &large]);
+        if found {
+            lab.set("XADD", "ready:normal", &[b"*", b"j", &entries[0].1[0].1]);
+        }
+        let fault = lab.snapshot();
+        lab.tick(Timestamp::from_millis(first.millis() + HOUR)).await;
+        lab.inject("schedule/schedule_holder", &format!("found: {found}"), fault);
+        // The next tick knows.
+        lab.tick(Timestamp::from_millis(first.millis() + 2 * HOUR)).await;
+        let jobs: usize = lab.ask(redis::cmd("XLEN").arg(lab.space.key("q", "ready:normal")));
+        assert_eq!(jobs, 1, "the job that runs, or the one of the tick");
     }
     lab.finish(SCRIPTS);
 }

@@ -3,6 +3,7 @@
 
 mod change;
 mod declare;
+mod holder;
 mod tick;
 
 use redis::Value;

@@ -87,7 +87,11 @@ impl Broker {
         let mut jobs = 0;
         for group in groups(&steps) {
             let reply = self.command(&command(&keys, group)).await?;
-            jobs += report(partition, group, reply)?;
+            let (published, unfound, at) = report(partition, group, reply)?;
+            jobs += published;
+            for (name, job) in unfound {
+                self.look_for_holder(partition, (&name, &job), at).await?;
+            }
         }
         Ok(Publication { due, jobs, next: if due == 0 { head } else { None }, now })
     }
@@ -189,13 +193,20 @@ fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
     cmd
 }
 
+/// The names of schedules, and the ids of their running jobs.
+type Holders = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Reads the reply and logs each schedule's ticks, missed ticks and dropped ticks. Returns the
-/// number of jobs.
-fn report(partition: &Partition, steps: &[Step], reply: Value) -> Result<u64, Error> {
+/// number of jobs, the schedules whose running jobs were not found, and the server's clock.
+fn report(
+    partition: &Partition,
+    steps: &[Step],
+    reply: Value,
+) -> Result<(u64, Holders, Timestamp), Error> {
     let mut items = reply::array(reply)?.into_iter();
     let now = Timestamp::from_millis(reply::int(items.next().unwrap_or_default())?);
     let mut all = 0;
-    for (step, item) in steps.iter().zip(items) {
+    for (step, item) in steps.iter().zip(items.by_ref()) {
         let Ok(jobs) = u64::try_from(reply::int(item)?) else {
             tracing::debug!(
                 %partition, schedule = step.name,
@@ -220,5 +231,9 @@ fn report(partition: &Partition, steps: &[Step], reply: Value) -> Result<u64, Er
         let late = step.plan.run.first().map(|first| now.since(*first));
         tracing::debug!(%partition, schedule = step.name, jobs, ?late, "ticked");
     }
-    Ok(all)
+    let mut unfound = vec![];
+    while let (Some(name), Some(job)) = (items.next(), items.next()) {
+        unfound.push((reply::bytes(name)?, reply::bytes(job)?));
+    }
+    Ok((all, unfound, now))
 }

@@ -11,14 +11,18 @@
 --      Overlap is "allow", "skip" or "queue": the fate of a job while an earlier one of the
 --      schedule is under way
 -- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
---   when the schedule has changed}
+--   when the schedule has changed; then for each schedule whose running job was not found in the
+--   entries that this call may search: its name, and the id of the job}
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-local search_budget = 500
+-- The entries and the bytes of entries that this call may still search: an entry contains its
+-- payload.
+local entries_left, bytes_left = 500, 1048576
+local unfound = {}
 
 -- Returns true when the running job of a schedule still exists. Its settlement removes it from the
 -- hash of running jobs, but an operator may have deleted it. If the lanes have more entries than
--- this call may still search, the job counts as existing.
+-- this call may still search, the job counts as existing, and the caller looks for it.
 local function under_way(name)
   local holder = redis.call('HGET', KEYS[3], name)
   if not holder then return false end
@@ -28,16 +32,29 @@ local function under_way(name)
   if entry and string.sub(entry[2][2] or '', 3, 18) == job then return true end
   if redis.call('ZSCORE', KEYS[5], job) then return true end
   for at = 6, 10 do
-    local length = redis.call('XLEN', KEYS[at])
-    search_budget = search_budget - length
-    if search_budget < 0 then return true end
-    if length > 0 then
-      for _, found in ipairs(redis.call('XRANGE', KEYS[at], '-', '+', 'COUNT', length)) do
+    local from, step = '-', 1
+    while true do -- bounded: 500 entries
+      local some = redis.call('XRANGE', KEYS[at], from, '+', 'COUNT', step)
+      if #some == 0 then break end
+      local before = bytes_left
+      for _, found in ipairs(some) do
         if string.sub(found[2][2] or '', 3, 18) == job then
           redis.call('HSET', KEYS[3], name, job .. string.char(at - 6) .. found[1])
           return true
         end
+        for _, field in ipairs(found[2]) do bytes_left = bytes_left - #field end
+        from = '(' .. found[1]
       end
+      entries_left = entries_left - #some
+      if entries_left <= 0 or bytes_left <= 0 then
+        if unfound[#unfound - 1] ~= name then
+          unfound[#unfound + 1] = name
+          unfound[#unfound + 1] = job
+        end
+        return true
+      end
+      -- Small entries are read several at a time.
+      step = before - bytes_left < 65536 and math.min(step * 2, 16) or 1
     end
   end
   redis.call('HDEL', KEYS[3], name)
@@ -126,4 +143,5 @@ while i <= #ARGV do
   reply[#reply + 1] = published
   i = i + 9 + tonumber(ARGV[i + 8])
 end
+for _, value in ipairs(unfound) do reply[#reply + 1] = value end
 return reply
