@@ -80,14 +80,23 @@ impl Outcome {
     pub fn result<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let mut bytes = vec![];
         payload::encode(value, &mut bytes)?;
-        if bytes.len() > MAX_PAYLOAD {
-            return Err(Error::too_large(format!(
+        Self::DoneWith(bytes).bounded()
+    }
+
+    /// Returns the outcome as it may be stored. Cuts a long reason.
+    ///
+    /// # Errors
+    /// [`Error::is_too_large`] for a result of more than [`MAX_PAYLOAD`] bytes.
+    pub fn bounded(self) -> Result<Self, Error> {
+        match self {
+            Self::DoneWith(bytes) if bytes.len() > MAX_PAYLOAD => Err(Error::too_large(format!(
                 "the result has {} bytes, the most is {MAX_PAYLOAD}: store it elsewhere and \
                  return a reference to it",
                 bytes.len()
-            )));
+            ))),
+            Self::Cancel(reason) => Ok(Self::Cancel(cut(reason))),
+            outcome => Ok(outcome),
         }
-        Ok(Self::DoneWith(bytes))
     }
 
     /// Creates the outcome of work that is done once the callback of this name has run with the
@@ -162,15 +171,18 @@ impl Failure {
     /// Creates a failure. A long message is cut at a character boundary.
     #[must_use]
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if message.len() > Self::MAX_MESSAGE {
-            let fits = |end: &usize| message.is_char_boundary(*end);
-            message
-                .truncate((0..=Self::MAX_MESSAGE - '…'.len_utf8()).rev().find(fits).unwrap_or(0));
-            message.push('…');
-        }
-        Self { cause, message }
+        Self { cause, message: cut(message.into()) }
     }
+}
+
+/// Cuts a text of more than [`Failure::MAX_MESSAGE`] bytes at a character boundary.
+fn cut(mut text: String) -> String {
+    if text.len() > Failure::MAX_MESSAGE {
+        let fits = |end: &usize| text.is_char_boundary(*end);
+        text.truncate((0..=Failure::MAX_MESSAGE - '…'.len_utf8()).rev().find(fits).unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Failure {
@@ -214,6 +226,18 @@ impl fmt::Display for Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_result_has_a_cap_and_a_reason_is_cut() {
+        let result = |bytes| Outcome::DoneWith(vec![0; bytes]).bounded();
+        assert!(result(MAX_PAYLOAD).is_ok());
+        let error = result(MAX_PAYLOAD + 1).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("return a reference"));
+        let Ok(Outcome::Cancel(reason)) = Outcome::Cancel("ä".repeat(2_000)).bounded() else {
+            panic!("it stays what it is");
+        };
+        assert!(reason.len() <= Failure::MAX_MESSAGE && reason.ends_with("ä…"));
+    }
 
     #[test]
     fn a_long_error_text_is_cut_between_characters() {

@@ -64,7 +64,7 @@ impl<W: BatchWorker> BatchSlot<W> {
                 "the batch has no entries: its list was removed by hand, or lost by the server";
             return Err(NoEntries(text.into()).into());
         }
-        let outcome = self.worker.handle_batch(&mut batch, cx.clone()).await?;
+        let outcome = self.worker.handle_batch(&mut batch, cx.clone()).await?.bounded()?;
         // A batch that is snoozed or cancelled is so as a whole: its marks have no effect.
         if !matches!(outcome, Outcome::Done | Outcome::DoneWith(_)) {
             return Ok(outcome);

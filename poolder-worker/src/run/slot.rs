@@ -229,6 +229,7 @@ impl Slot {
                     let called = spec.sinks.call(spec.queue.as_str(), &callbacks).await;
                     Ok(called.map(|()| Outcome::Done))
                 }
+                Ok(Ok(outcome)) => Ok(outcome.bounded().map_err(Into::into)),
                 other => other,
             }
         };
