@@ -24,7 +24,7 @@ pub(super) async fn stop_signal() {
     tracing::info!("signal received: finishing running jobs; a second signal exits at once");
 }
 
-/// Reports the first signal and exits at the second; returns when nobody waits for the first.
+/// Reports the first signal and exits at the second; returns when the first is no longer awaited.
 fn listen(mut first: oneshot::Sender<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {

@@ -3,14 +3,17 @@
 //! Heartbeats use a separate blocking connection and a separate thread, so that neither a busy
 //! runtime nor a busy connection can make a node look dead.
 
-use std::time::Duration;
+use std::io::{Error as IoError, ErrorKind};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisResult, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::routing::slot_of;
+use crate::broker::fleet::beat_limit::{BeatLimit, MAX_LIMIT};
 use crate::broker::keys::RosterKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
@@ -20,8 +23,6 @@ pub type NodeName = std::sync::Arc<str>;
 
 /// The time without a heartbeat after which a node is reported as silent.
 pub(in crate::broker) const SILENT: Duration = Duration::from_secs(8);
-/// The time limit for opening the connection of the heartbeats, and for each reply on it.
-const BEAT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The age up to which the marks of dead nodes are part of the reply to every heartbeat.
 const RECENT_MARKS: Duration = Duration::from_secs(60);
 /// The retention of the mark of a dead node, so that a node that returns late finds the mark.
@@ -61,19 +62,38 @@ pub struct Beater {
     broker: Broker,
     keys: RosterKeys,
     connection: Option<redis::Connection>,
+    limit: BeatLimit,
 }
 
 impl Beater {
+    /// The time without a heartbeat after which a node is reported as silent.
+    pub const SILENCE: Duration = SILENT;
+    /// The greatest [`Beater::limit`].
+    pub const MAX_LIMIT: Duration = MAX_LIMIT;
+
     /// Prepares the connection without opening it.
     #[must_use]
     pub fn new(broker: &Broker) -> Self {
-        Self { broker: broker.clone(), keys: broker.roster_keys().clone(), connection: None }
+        Self {
+            broker: broker.clone(),
+            keys: broker.roster_keys().clone(),
+            connection: None,
+            limit: BeatLimit::default(),
+        }
+    }
+
+    /// Returns the time limit for finding the server and opening the connection, and for each reply:
+    /// max(1 s, 4 × the round trip), at most 3 s. It doubles with each timeout, until a reply comes.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit.get()
     }
 
     /// Sends the heartbeat of a node.
     ///
     /// # Errors
-    /// Returns an error when the server cannot be reached, or does not reply within a second.
+    /// Returns an error when the server cannot be reached, or does not reply within
+    /// [`Beater::limit`].
     pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
         let keys = [self.keys.nodes.as_str(), &self.keys.marks];
         let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
@@ -180,25 +200,42 @@ impl Beater {
         &mut self,
         run: impl FnOnce(&mut redis::Connection) -> redis::RedisResult<T>,
     ) -> Result<T, Error> {
+        let limit = self.limit();
         let outcome = match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => self.open(),
+            None => self.open(limit),
         };
         let outcome = outcome.and_then(|mut connection| {
+            connection.set_read_timeout(Some(limit))?;
+            connection.set_write_timeout(Some(limit))?;
+            let sent = Instant::now();
             let reply = run(&mut connection)?;
+            self.limit.replied(sent.elapsed());
             self.connection = Some(connection);
             Ok(reply)
         });
-        outcome.map_err(|error| self.broker.classify(error))
+        outcome.map_err(|error| {
+            if error.is_timeout() {
+                self.limit.timed_out();
+            }
+            self.broker.classify(error)
+        })
     }
 
-    fn open(&self) -> redis::RedisResult<redis::Connection> {
-        let slot = slot_of(self.keys.nodes.as_bytes());
-        let client = self.broker.inner.route.client_blocking(slot)?;
-        let connection = client.get_connection_with_timeout(BEAT_TIMEOUT)?;
-        connection.set_read_timeout(Some(BEAT_TIMEOUT))?;
-        connection.set_write_timeout(Some(BEAT_TIMEOUT))?;
-        Ok(connection)
+    /// Finds the server and opens a connection, on another thread: a lookup or the resolution of a
+    /// name may take longer than the limit. The address that a late lookup finds is used by the next
+    /// call.
+    fn open(&self, limit: Duration) -> RedisResult<redis::Connection> {
+        let (broker, slot) = (self.broker.clone(), slot_of(self.keys.nodes.as_bytes()));
+        let (sender, opened) = channel();
+        std::thread::Builder::new().name("poolder-connect".into()).spawn(move || {
+            let client = broker.inner.route.client_blocking(slot);
+            let opened = client.and_then(|client| client.get_connection_with_timeout(limit));
+            // The caller may have given up.
+            let _ = sender.send(opened);
+        })?;
+        let late = |_| IoError::new(ErrorKind::TimedOut, "the server was not found in time");
+        opened.recv_timeout(limit).map_err(late)?
     }
 }
 
