@@ -1,11 +1,16 @@
 //! Enqueues that wait for replicas or for the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use poolder::{Durability, Stored};
 use poolder_devserver::{Fsync, Sentinel, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::{Number, Space};
+use crate::harness::{Number, Space, eventually};
 
 #[tokio::test]
 async fn a_replicated_job_is_on_the_replica_and_a_missing_replica_is_said() {
@@ -60,4 +65,98 @@ async fn what_cannot_be_confirmed_is_stored_all_the_same_and_said_to_be_unknown(
     let results = space.client.enqueue_prepared(jobs).await;
     assert!(results.iter().all(|one| one.as_ref().is_err_and(poolder::Error::is_unknown)));
     assert_eq!(space.ready("q").await, 3, "to call them refused would make them six");
+}
+
+/// A link that forwards bytes until it goes dark: then bytes vanish, and neither end is told.
+struct Link {
+    port: u16,
+    dark: Arc<AtomicBool>,
+}
+
+impl Link {
+    async fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (port, target) = (listener.local_addr().unwrap().port(), server.port().unwrap());
+        let dark = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&dark);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                let ((near_in, near_out), (far_in, far_out)) =
+                    (near.into_split(), far.into_split());
+                tokio::spawn(forward(near_in, far_out, Arc::clone(&seen)));
+                tokio::spawn(forward(far_in, near_out, Arc::clone(&seen)));
+            }
+        });
+        Self { port, dark }
+    }
+}
+
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, dark: Arc<AtomicBool>) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if !dark.load(Ordering::Relaxed) && to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A repetition that only reads would be confirmed at once: `WAIT` waits for the last write of its
+/// connection.
+#[tokio::test]
+async fn a_repetition_is_not_confirmed_by_a_replica_that_does_not_have_the_job() {
+    let tcp = || Server::builder().tcp().start().unwrap_or_else(|error| panic!("{error}"));
+    let (primary, replica) = (tcp(), tcp());
+    let link = Link::to(&primary).await;
+    replica.command(&["REPLICAOF", "127.0.0.1", &link.port.to_string()]).unwrap();
+    let space = Space::on(primary.url(), "dark");
+    let short = Durability::Replicated { replicas: 1, timeout: Duration::from_millis(300) };
+    let hour = Duration::from_secs(3600);
+    let named = |name: &str| space.client.enqueue(Number(1)).id(name).durability(short);
+    // Waits until the replica confirms, and fills the connections that enqueues take.
+    eventually("the replica is in step", || async { named("first").await.is_ok() }).await;
+
+    link.dark.store(true, Ordering::Relaxed);
+    for attempt in ["first", "second"] {
+        for (case, enqueue) in [
+            ("receipt", named("a").idempotent(hour)),
+            ("waiting", named("b").after(hour)),
+            ("waiting, with a receipt", named("c").after(hour).idempotent(hour)),
+            ("waiting, found by one that is to run now", named("b").idempotent(hour)),
+        ] {
+            let error = enqueue.await.expect_err(case);
+            assert!(error.is_unknown(), "{case}, {attempt}: {error}");
+        }
+        let jobs = ["a", "d"].map(|name| named(name).idempotent(hour).prepare()).into();
+        let bulk = space.client.enqueue_prepared(jobs).await;
+        assert!(bulk.iter().all(Result::is_err), "{attempt}: {bulk:?}");
+    }
+    drop(primary);
+    replica.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    assert_eq!(replica.command(&["EXISTS", &space.key("q", "due")]).unwrap(), "0", "it had none");
+}
+
+/// The script of the delayed job is missing: the plain job beside it must not be sent again.
+#[tokio::test]
+async fn a_durable_bulk_sends_only_what_was_not_executed_again() {
+    let server = Server::builder().aof(Fsync::EverySec).start().unwrap();
+    let space = Space::on(server.url(), "noscript");
+    if server.command(&["WAITAOF", "0", "0", "1"]).is_err() {
+        return;
+    }
+    let hour = Duration::from_secs(3600);
+    let disk = Durability::fsynced();
+    space.client.enqueue(Number(0)).after(hour).durability(disk).await.unwrap();
+    for round in 1..4 {
+        server.command(&["SCRIPT", "FLUSH"]).unwrap();
+        let job = |number| space.client.enqueue(Number(number)).durability(disk);
+        let jobs = vec![
+            job(1).prepare(),
+            job(2).after(hour).prepare(),
+            job(3).id(format!("named {round}")).prepare(),
+        ];
+        let stored = space.client.enqueue_prepared(jobs).await;
+        assert!(stored.iter().all(Result::is_ok), "{stored:?}");
+        assert_eq!((space.ready("q").await, space.due("q").await), (round * 2, round + 1));
+    }
 }

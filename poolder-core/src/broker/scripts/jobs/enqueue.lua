@@ -14,10 +14,16 @@
 -- Returns {"ready", id of the new entry}, {"due", due time in ms}, or {"again", entry id or due
 --   time of the job that was stored before}
 -- A call that failed can be repeated: it finds the receipt or the waiting job, or nothing was stored.
+-- A call that finds the job writes as well: a WAIT on the same connection waits for the last write
+-- of this connection, and would wait for nothing after a call that only reads.
 local window = ARGV[6]
 if window ~= '' then
   local receipt = redis.call('GET', KEYS[4])
-  if receipt then return {'again', receipt} end
+  if receipt then
+    local left = redis.call('PTTL', KEYS[4])
+    redis.call('PEXPIRE', KEYS[4], left > 0 and left or window)
+    return {'again', receipt}
+  end
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -32,7 +38,11 @@ if due and due > now then
     local waits = redis.call('ZSCORE', KEYS[2], ARGV[1])
     if waits then
       -- An earlier call may have failed before it wrote its receipt.
-      if window ~= '' then redis.call('SET', KEYS[4], waits, 'PX', window) end
+      if window ~= '' then
+        redis.call('SET', KEYS[4], waits, 'PX', window)
+      else
+        redis.call('HSET', KEYS[3], ARGV[1], redis.call('HGET', KEYS[3], ARGV[1]))
+      end
       return {'again', waits}
     end
     -- A body that has no due time is a remnant: no job waits under this id. The new job replaces
