@@ -280,6 +280,7 @@ impl Running {
             dead: heartbeat.dead(),
             losses,
             services: PartitionServices::default(),
+            stops: CancellationToken::new(),
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         services.spawn(tick(liveness, stop_services.clone()));

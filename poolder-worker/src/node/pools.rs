@@ -199,6 +199,7 @@ impl Pools {
     /// Stops all pools, the removed ones included. Returns false when a pool could not release
     /// everything in time, for example since a handler does not end.
     pub(super) async fn stop_all(mut self, times: ShutdownTimes) -> bool {
+        self.node.stops.cancel();
         for pool in std::mem::take(&mut self.running).into_values() {
             self.leave(pool, None);
         }

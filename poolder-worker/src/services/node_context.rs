@@ -6,6 +6,7 @@ use poolder_client::Client;
 use poolder_core::Partition;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::commands::KnownCommands;
@@ -31,6 +32,8 @@ pub(crate) struct NodeContext {
     pub(crate) dead: watch::Receiver<DeadNodes>,
     pub(crate) losses: Losses,
     pub(crate) services: PartitionServices,
+    /// Cancelled when the node stops.
+    pub(crate) stops: CancellationToken,
 }
 
 impl NodeContext {

@@ -1,8 +1,8 @@
 //! Decides which slots of an addressed pool this node shall hold.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poolder_core::Partition;
@@ -32,6 +32,7 @@ pub(crate) async fn run(
     node: NodeContext,
     phase: watch::Sender<ShutdownPhase>,
 ) -> bool {
+    let leased = Arc::default();
     loop {
         let assigner = SlotAssigner {
             spec: Arc::clone(&plan.spec),
@@ -40,6 +41,7 @@ pub(crate) async fn run(
             phase: phase.subscribe(),
             view: None,
             holders: HashMap::new(),
+            leased: Arc::clone(&leased),
             tasks: JoinSet::new(),
             callbacks: JoinSet::new(),
             ready: Arc::default(),
@@ -50,7 +52,7 @@ pub(crate) async fn run(
         match guarded(|| Box::pin(assigner.run())).await {
             Ok(clean) => return clean,
             // The panic also ended the slot holders. Their leases still belong to this node, and
-            // are acquired again.
+            // are acquired again, to serve the slots or to release them.
             Err(panic) => {
                 tracing::error!(
                     queue = %plan.spec.queue, panic, "a pool panicked and is restarted"
@@ -70,6 +72,9 @@ struct SlotAssigner {
     view: Option<watch::Sender<Arc<PoolView>>>,
     /// The slots that this node holds or shall hold.
     holders: HashMap<u16, watch::Sender<Leave>>,
+    /// The slots whose leases this node may hold: those of the holders, and of holders that have
+    /// panicked.
+    leased: Arc<Mutex<BTreeSet<u16>>>,
     tasks: JoinSet<(u16, bool)>,
     /// The call of `handle_pool_ready`.
     callbacks: JoinSet<()>,
@@ -158,9 +163,11 @@ impl SlotAssigner {
             }
             changed
         });
-        for index in &mine {
-            if !self.holders.contains_key(index) {
-                self.start_holder(*index);
+        let leased = self.leased().clone();
+        for index in mine.iter().copied().chain(leased) {
+            if !self.holders.contains_key(&index) {
+                let leave = if mine.contains(&index) { Leave::No } else { leave_mode };
+                self.start_holder(index, leave);
             }
         }
         // `handle_pool_ready` is called once, when the slots of this process are ready.
@@ -192,9 +199,15 @@ impl SlotAssigner {
             .collect()
     }
 
-    fn start_holder(&mut self, index: u16) {
+    fn leased(&self) -> std::sync::MutexGuard<'_, BTreeSet<u16>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the holder of a slot. A slot that is to be left is only released, if this node holds
+    /// its lease.
+    fn start_holder(&mut self, index: u16, leave: Leave) {
         let Some(view) = &self.view else { return };
-        let leave = watch::Sender::new(Leave::No);
+        let leave = watch::Sender::new(leave);
         let slot = SlotContext {
             partition: Partition { queue: self.spec.queue.clone(), index },
             engine: Arc::clone(&self.engine),
@@ -205,7 +218,8 @@ impl SlotAssigner {
             // A placeholder: the holder subscribes to the slot's commands once it has the lease.
             commands: watch::channel(KnownCommands::default()).1,
         };
-        self.tasks.spawn(async move { (index, SlotHolder { slot }.run().await) });
+        let doubt = !self.leased().insert(index);
+        self.tasks.spawn(async move { (index, SlotHolder { slot, doubt }.run().await) });
         self.holders.insert(index, leave);
     }
 
@@ -213,11 +227,12 @@ impl SlotAssigner {
         match ended {
             Ok((index, clean)) => {
                 self.holders.remove(&index);
+                self.leased().remove(&index);
                 self.clean &= clean;
             }
             Err(error) => {
                 // The error does not name the slot. Running holders keep their leases; the lease of
-                // the slot that panicked is acquired again.
+                // the slot that panicked is acquired again, to serve the slot or to release it.
                 tracing::error!(queue = %self.spec.queue, %error, "a slot panicked");
                 self.holders.retain(|_, leave| leave.receiver_count() > 0);
             }
@@ -255,6 +270,6 @@ impl SlotAssigner {
             }
         };
         tokio::join!(report, drain);
-        self.clean
+        self.clean && self.leased().is_empty()
     }
 }

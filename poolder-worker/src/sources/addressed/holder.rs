@@ -6,7 +6,7 @@ use poolder_core::broker::SlotLease;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::acquire::{acquire, release};
+use super::acquire::{Acquired, acquire, release};
 use super::rescue::rescue;
 use super::serve::SlotService;
 use super::slot_context::{HoldEnd, SlotContext};
@@ -17,13 +17,19 @@ use crate::services::spawn::spawn_owned;
 /// The task that holds one slot.
 pub(super) struct SlotHolder {
     pub(super) slot: SlotContext,
+    /// True when this node may hold the slot already.
+    pub(super) doubt: bool,
 }
 
 impl SlotHolder {
     /// Acquires the slot, serves it until it is to be released, and releases it; false when its
-    /// handler could not be stopped.
+    /// handler could not be stopped, or the slot could not be released.
     pub(super) async fn run(mut self) -> bool {
-        let Some(lease) = acquire(&mut self.slot).await else { return true };
+        let lease = match acquire(&mut self.slot, self.doubt).await {
+            Acquired::Lease(lease) => lease,
+            Acquired::No => return true,
+            Acquired::Unknown => return false,
+        };
         tracing::info!(slot = %self.slot.partition, term = lease.term, "this node serves the slot");
         let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
         let services =
@@ -37,11 +43,9 @@ impl SlotHolder {
         while tasks.join_next().await.is_some() {}
         // While its handler still runs the slot keeps its lease; another node takes it over when
         // this process is gone.
-        if clean && end != HoldEnd::Lost {
-            release(&self.slot, &lease, end == HoldEnd::Stopped).await;
-        }
         tracing::info!(slot = %self.slot.partition, ?end, "this node no longer serves the slot");
         clean
+            && (end == HoldEnd::Lost || release(&self.slot, &lease, end == HoldEnd::Stopped).await)
     }
 
     async fn hold(&mut self, lease: &SlotLease) -> (HoldEnd, bool) {

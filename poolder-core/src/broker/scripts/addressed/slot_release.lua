@@ -5,12 +5,12 @@
 -- Returns 1 when released, 0 when the node does not hold the lease of that term
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return 0 end
--- A consumer that still holds entries stays: the next holder finds them under its name. The lease
--- ends last, so that a call that failed can be repeated.
+-- A consumer that still holds entries stays: the next holder finds them under its name. The next
+-- holder also removes a consumer that an error leaves: such an error must not keep the lease.
 for lane = 2, 3 do
   local pending = redis.pcall('XPENDING', KEYS[lane], 'workers', '-', '+', 1, ARGV[1])
   if not pending.err and #pending == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[lane], 'workers', ARGV[1])
+    redis.pcall('XGROUP', 'DELCONSUMER', KEYS[lane], 'workers', ARGV[1])
   end
 end
 if ARGV[3] == '1' then
