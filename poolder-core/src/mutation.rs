@@ -56,6 +56,12 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
         "if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end",
         "",
     ),
+    (
+        "slot-by-job",
+        "addressed/slot_poll",
+        "if ARGV[10] and ARGV[4] ~= '1' then",
+        "if ARGV[10] then",
+    ),
     ("idempotent-resend", "jobs/enqueue", "  if receipt then\n", "  if false then\n"),
 ];
 

@@ -1,9 +1,14 @@
 //! The leases of addressed slots: a slot is served again whatever became of a release.
 
+use std::time::Duration;
+
 use poolder::prelude::*;
-use poolder::{Config, QueueName};
-use poolder_core::Partition;
-use poolder_core::broker::AcquireReply;
+use poolder::{Cancellation, Config, Handle, QueueName};
+use poolder_core::broker::{
+    AcquireReply, PollReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
+};
+use poolder_core::policy::decide::{Transition, Wait};
+use poolder_core::{Claim, Counters, Entry, EntryId, Lane, Partition};
 use poolder_devserver::Server;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -98,4 +103,104 @@ async fn a_stopped_slot_is_released_when_its_holder_asks_for_it_again() {
     broker.stop_slot(&slot, false).await.unwrap();
     let taken = broker.acquire_slot(&slot, &other, None).await.unwrap();
     assert!(matches!(taken, AcquireReply::Ours(_)), "{taken:?}");
+}
+
+/// Claims the next entries of the slot.
+async fn poll(space: &Space, lease: &SlotLease, complete: &[EntryId], look: bool) -> PollReply {
+    let request = PollRequest {
+        complete,
+        lane: Lane::Normal,
+        claim: 4,
+        look,
+        generation: 1,
+        open: true,
+        ..PollRequest::default()
+    };
+    space.client.broker().poll_slot(lease, &request).await.unwrap()
+}
+
+/// Takes slot 0 of a pool of one slot, and claims its first job.
+async fn claim_first(space: &Space) -> (SlotLease, Claim) {
+    let (broker, node) = (space.client.broker(), "node".into());
+    let slot = Partition::first(QueueName::new("q").unwrap());
+    broker.define_pool(&slot.queue, Mode::Phash, 1).await.unwrap();
+    for number in 1..3 {
+        space.client.pool::<Number>("q").cast(Number(number)).await.unwrap();
+    }
+    let AcquireReply::Ours(lease) = broker.acquire_slot(&slot, &node, None).await.unwrap() else {
+        panic!("no other node holds it")
+    };
+    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    match broker.poll_slot(&lease, &request).await.unwrap().result {
+        SlotPoll::Claimed(mut entries) => match entries.pop() {
+            Some(Entry::Job(claim)) => (lease, claim),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hour() -> Transition {
+    let counters = Counters::starting_in(Lane::Normal);
+    Transition::Later { delay: Duration::from_secs(3600), counters, why: Wait::Retry }
+}
+
+#[tokio::test]
+async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_started() {
+    for action in ["cancel", "delete", "drain", "reschedule", "run_now"] {
+        let space = Space::new("hold-ends");
+        let (lease, claim) = claim_first(&space).await;
+        let job = Handle::new(lease.slot.queue.clone(), claim.job_id());
+        let retry = Settlement::new(claim, lease.node.clone(), None, hour());
+        let retry = [retry.under_lease(&lease, RetryPlacement::BlockSlot)];
+        space.client.broker().settle(&lease.slot, <_>::default(), &retry).await;
+        assert!(matches!(poll(&space, &lease, &[], false).await.result, SlotPoll::Hold(_)));
+        let queue = space.client.inspect("q").unwrap();
+        match action {
+            "cancel" => assert_eq!(space.client.cancel(&job).await.unwrap(), Cancellation::Removed),
+            "delete" => queue.delete(&job).await.unwrap(),
+            "drain" => assert_eq!(queue.drain().await.unwrap(), 2),
+            "reschedule" => {
+                let later = poolder::Timestamp::now() + Duration::from_secs(3600);
+                queue.reschedule(&job, later).await.unwrap();
+            }
+            _ => queue.run_now(&job).await.unwrap(),
+        }
+        let next = poll(&space, &lease, &[], false).await.result;
+        match (action, next) {
+            ("drain", SlotPoll::Empty(_)) => {}
+            (_, SlotPoll::Claimed(entries)) => {
+                let Entry::Job(next) = &entries[0] else { panic!("{entries:?}") };
+                assert_eq!(next.job_id() == job.job, action == "run_now", "{action}");
+            }
+            (_, next) => panic!("{action}: {next:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_poll_after_a_lost_reply_completes_no_job_by_the_id_of_another() {
+    let space = Space::new("same-entry");
+    let (lease, claim) = claim_first(&space).await;
+    // The server is another one, on which another job has the same entry id.
+    let lane = space.key("q", "ready:normal");
+    let body: Vec<(String, Vec<(String, Vec<u8>)>)> =
+        space.redis(redis::cmd("XRANGE").arg(&lane).arg("-").arg("+")).await;
+    let other = &body[1].1[0].1;
+    space.redis::<u64>(redis::cmd("DEL").arg(&lane)).await;
+    let mut add = redis::cmd("XADD");
+    space.redis::<String>(add.arg(&lane).arg(&*claim.entry).arg("j").arg(other)).await;
+    let done = std::slice::from_ref(&claim.entry);
+    let first = poll(&space, &lease, done, false).await;
+    assert!(matches!((first.completed, &first.result), (0, SlotPoll::Claimed(_))), "{first:?}");
+    // The reply was lost, and the node sends the same again.
+    let again = poll(&space, &lease, done, true).await;
+    let SlotPoll::Found(entries) = &again.result else { panic!("{again:?}") };
+    assert_eq!((again.completed, entries.len(), space.ready("q").await), (0, 1, 1));
+    // What it sends in place of that: the job is compared.
+    let settled = Settlement::new(claim, lease.node.clone(), None, Transition::Complete);
+    let settled = [settled.under_lease(&lease, RetryPlacement::BlockSlot)];
+    let settled = space.client.broker().settle(&lease.slot, <_>::default(), &settled).await;
+    assert!(matches!(settled[0], Settled::Fenced), "{settled:?}");
+    assert_eq!(space.ready("q").await, 1);
 }

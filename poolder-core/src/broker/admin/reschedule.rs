@@ -2,7 +2,7 @@
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, Place, State, Timestamp};
+use crate::job::{Error, Handle, Lane, Place, State, Timestamp};
 use crate::stored::head;
 use crate::view::JobView;
 
@@ -19,8 +19,9 @@ impl Broker {
             return Err(Error::gone("the job was not found waiting").with_job(handle.job));
         };
         let moved = match (view.state, at) {
-            // The job is in a lane and waits only for a slot.
-            (State::Ready, None) => true,
+            // The job is in a lane and waits only for a slot, unless it is a retry that holds its
+            // addressed slot.
+            (State::Ready, None) if view.lane != Lane::Front => true,
             (State::Ready | State::Scheduled | State::Retrying, _) => {
                 self.reschedule_at(&view, at).await?
             }
@@ -50,7 +51,7 @@ impl Broker {
         let Some(envelope) = view.envelope() else {
             return Err(Error::invalid("the entry is not a job: it can only be deleted"));
         };
-        let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats];
+        let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats, &keys.lease];
         let mut cmd = scripts::call(&scripts::RESCHEDULE, own);
         cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
         cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());

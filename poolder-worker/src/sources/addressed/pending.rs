@@ -44,6 +44,10 @@ pub(super) struct Pending {
     ended: Option<Settlement>,
     /// Completed entries. The next poll settles them.
     done: Vec<EntryId>,
+    /// The settlements of these entries.
+    completions: Vec<Settlement>,
+    /// Settlements of completed entries that a poll must not settle.
+    by_job: Vec<Settlement>,
     /// The lane of the entries that are done: all entries of one poll come from one lane.
     lane: Lane,
     /// The keys of the jobs that are done, where the order of keys counts.
@@ -59,6 +63,8 @@ impl Pending {
             running: None,
             ended: None,
             done: vec![],
+            completions: vec![],
+            by_job: vec![],
             lane: Lane::Normal,
             keys: vec![],
         }
@@ -73,6 +79,9 @@ impl Pending {
     /// `may_start` the claimed entries go back. With `quick` the entries that are done may wait for
     /// more to be settled with.
     pub(super) fn next(&mut self, may_start: bool, quick: bool) -> Option<SlotStep> {
+        if !self.by_job.is_empty() {
+            return Some(SlotStep::Settle(std::mem::take(&mut self.by_job)));
+        }
         let settled = self.done.is_empty();
         let moves = self.ended.is_some() || (!self.claimed.is_empty() && !may_start);
         if moves && !settled {
@@ -82,7 +91,7 @@ impl Pending {
         if moves {
             let behind = match self.ended.take() {
                 // The entries that were claimed behind a job that blocks stay behind it.
-                Some(ended) if !self.blocks(&ended) => return Some(SlotStep::Settle(ended)),
+                Some(ended) if !self.blocks(&ended) => return Some(SlotStep::Settle(vec![ended])),
                 ended => ended,
             };
             return Some(SlotStep::Release { behind, entries: std::mem::take(&mut self.claimed) });
@@ -128,6 +137,7 @@ impl Pending {
             let (lane, entry) = settlement.entry();
             self.lane = lane;
             self.done.push(EntryId::clone(entry));
+            self.completions.push(settlement);
             self.keys.extend(key);
         } else {
             self.ended = Some(settlement);
@@ -138,7 +148,14 @@ impl Pending {
     /// Records that the entries that were done are settled.
     pub(super) fn settled(&mut self) {
         self.done.clear();
+        self.completions.clear();
         self.keys.clear();
+    }
+
+    /// Settles the entries that are done before the next poll, with their jobs' ids compared.
+    pub(super) fn settle_by_job(&mut self) {
+        self.by_job.append(&mut self.completions);
+        self.settled();
     }
 
     /// Records newly claimed entries.

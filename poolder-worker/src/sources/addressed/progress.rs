@@ -18,6 +18,8 @@ use super::step::{SlotFacts, SlotStep};
 use crate::process::limits::LONGEST_PAUSE;
 use crate::run::mailbox::EntryKey;
 
+/// How often the slot polls while its front waits for a retry, which operators may end.
+const HOLD_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the slot polls while other slots drain.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -79,6 +81,12 @@ impl SlotProgress {
         if let Some(pause) = self.pacing.take_pause() {
             return SlotStep::Pause(pause);
         }
+        if self.lanes.look() {
+            // A poll that completes by ids might complete a job that this node does not know: one
+            // that it has claimed from a server with another history, by a poll whose reply was
+            // lost.
+            self.pending.settle_by_job();
+        }
         let leaving = facts.leaving || facts.stopped || self.stopped;
         let may_start = facts.permitted && !leaving;
         if let Some(step) = self.pending.next(may_start, self.pacing.is_quick()) {
@@ -116,7 +124,7 @@ impl SlotProgress {
         }
         self.standstill = None;
         match standstill {
-            Standstill::Hold(time) => SlotStep::Pause(time),
+            Standstill::Hold(time) => SlotStep::Pause(time.min(HOLD_INTERVAL)),
             Standstill::Resize => SlotStep::Pause(DRAIN_INTERVAL),
             Standstill::Empty => SlotStep::Wait(self.lanes.last()),
         }

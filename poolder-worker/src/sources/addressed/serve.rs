@@ -58,7 +58,7 @@ impl<'a> SlotService<'a> {
     async fn take(&mut self, step: SlotStep) -> Result<(), HoldEnd> {
         match step {
             SlotStep::Run(entry) => self.run_entry(entry).await?,
-            SlotStep::Settle(settlement) => self.settle(vec![settlement]).await?,
+            SlotStep::Settle(settlements) => self.settle(settlements).await?,
             SlotStep::Release { behind, entries } => {
                 self.release_claimed(behind.into_iter().collect(), entries).await?;
             }

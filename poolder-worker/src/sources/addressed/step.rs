@@ -34,8 +34,9 @@ pub(super) struct SlotFacts {
 pub(super) enum SlotStep {
     /// Run this claimed entry, or bury it when it is not a job.
     Run(Entry),
-    /// Apply the settlement of the job that ran last.
-    Settle(Settlement),
+    /// Apply these settlements: that of the job that ran last, or completions that a poll must not
+    /// settle.
+    Settle(Vec<Settlement>),
     /// Put these claimed entries, which have not been started, back in front and in their order;
     /// behind the job that ran last, whose settlement is applied in the same step.
     Release { behind: Option<Settlement>, entries: VecDeque<Entry> },

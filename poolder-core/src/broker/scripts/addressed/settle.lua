@@ -2,7 +2,8 @@
 -- KEYS 1, 7 and 15 as in jobs/settle.lua
 -- Operations, with their values:
 --   "to_slot_front" head: puts the job back to the front of its slot
---   "hold_slot" ms: blocks claims of the slot for this time, while its front waits for a retry
+--   "hold_slot" ms: blocks claims of the slot for this time, while the job that was put back to its
+--     front waits for a retry
 
 if ARGV[4] ~= '' then
   -- Most names and values of an entry that is moved. An entry that Poolder wrote has four. Another
@@ -28,6 +29,7 @@ if ARGV[4] ~= '' then
   end
 
   function ops.hold_slot(ms)
-    redis.call('HSET', KEYS[15], 'hold', string.format('%.0f', now() + ms))
+    local hold = string.format('%.0f', now() + ms)
+    redis.call('HSET', KEYS[15], 'hold', hold, 'held', hold .. ' ' .. added[1])
   end
 end

@@ -7,7 +7,7 @@
 --      2 term of its lease
 --      3 most jobs to claim, 0 to 16
 --      4 "1" to look first for entries that are pending for this node, which it may not know after
---        a lost reply
+--        a lost reply; then no jobs are completed
 --      5 generation of the pool that the node knows
 --      6 "1" when entries of this generation may run
 --      7 "1" when the node knows the last ids
@@ -39,9 +39,10 @@ end
 
 -- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
 -- that is not pending stays: after a failover its id may belong to another job than the one that
--- was lost.
+-- was lost. A node that may have claimed that other job does not know it: it must not complete by
+-- id.
 local completed = 0
-if ARGV[10] then
+if ARGV[10] and ARGV[4] ~= '1' then
   local lane, done = KEYS[tonumber(ARGV[8])], {}
   local removed = 0
   for i = 10, #ARGV do
@@ -138,8 +139,16 @@ if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
   if l[4] then
     local t = redis.call('TIME')
     local wait = tonumber(l[4]) - (t[1] * 1000 + math.floor(t[2] / 1000))
-    if wait > 0 and redis.call('XLEN', KEYS[2]) > 0 then return {'HOLD', completed, wait} end
-    redis.call('HDEL', KEYS[1], 'hold')
+    local first = wait > 0 and redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+    if first then
+      -- The hold belongs to one entry, unless an older version wrote it. An operator may have moved
+      -- or removed that entry.
+      local held, of = redis.call('HGET', KEYS[1], 'held') or '', l[4] .. ' '
+      if string.sub(held, 1, #of) ~= of or held == of .. first[1] then
+        return {'HOLD', completed, wait}
+      end
+    end
+    redis.call('HDEL', KEYS[1], 'hold', 'held')
   end
   local entries = read(2, '>', 1)
   if entries then return claimed('JOB', 2, entries) end

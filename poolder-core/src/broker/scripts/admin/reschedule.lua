@@ -1,8 +1,10 @@
--- reschedule.lua: changes the due time of a job that waits in a lane or in `due`.
+-- reschedule.lua: changes the due time of a job that waits in a lane or in `due`. A job in a lane
+--   that is to run now stays; if its slot waits for its next attempt, the wait ends.
 -- KEYS 1 stream of the lane in which the job was seen
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
 --      4 hash of the partition's counters (`stats`)
+--      5 hash of the slot's lease (`lease`)
 -- ARGV 1 job id
 --      2 place where the job was seen: "lane" or "due"
 --      3 entry id, for "lane"
@@ -27,6 +29,11 @@ else
   -- Without a consumer group no entry is claimed.
   if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
   if not held.err and held[1] then return 0 end
+  if ARGV[4] == '' then
+    local l = redis.call('HMGET', KEYS[5], 'hold', 'held')
+    if l[1] and l[2] == l[1] .. ' ' .. id then redis.call('HDEL', KEYS[5], 'hold', 'held') end
+    return 1
+  end
   -- Another job of this id may wait already: `due` has one place for both.
   if redis.call('HEXISTS', KEYS[3], job) == 1 then return 0 end
   redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])

@@ -189,9 +189,15 @@ impl Model {
         prop_assert_eq!(lost, matches!(step, SlotStep::End(HoldEnd::Lost)), "{}", said);
         match step {
             SlotStep::Run(entry) => self.run(entry, turn)?,
-            SlotStep::Settle(settlement) => {
+            SlotStep::Settle(settlements) if self.must_look && !self.done.is_empty() => {
+                let settled: Vec<u64> = settlements.iter().map(|it| number(it.entry().1)).collect();
+                let done: Vec<u64> = self.done.drain(..).map(|(id, _)| id).collect();
+                prop_assert_eq!(settled, done);
+            }
+            SlotStep::Settle(settlements) => {
                 prop_assert!(self.done.is_empty(), "{said}: {:?} are done", self.done);
-                prop_assert_eq!(Some(number(settlement.entry().1)), self.ended.take());
+                let settled: Vec<u64> = settlements.iter().map(|it| number(it.entry().1)).collect();
+                prop_assert_eq!(settled, Vec::from_iter(self.ended.take()));
             }
             SlotStep::Release { behind, entries } => {
                 prop_assert!(self.done.is_empty(), "{said}: {:?} are done", self.done);
@@ -259,6 +265,7 @@ impl Model {
         prop_assert_eq!(complete, self.done.iter().map(|(id, _)| *id).collect::<Vec<_>>());
         prop_assert!(request.complete.len() <= 16 && claim <= 16);
         prop_assert!(!self.must_look || (request.look && !request.known));
+        prop_assert!(!request.look || request.complete.is_empty());
         prop_assert_eq!(request.generation, self.slot.facts.generation);
         prop_assert_eq!(request.open, self.slot.facts.open);
         let known = request.known;
