@@ -40,6 +40,7 @@ mod script_faults;
 mod scripts;
 mod settlements;
 mod stops;
+mod suspects;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

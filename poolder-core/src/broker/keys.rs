@@ -35,7 +35,8 @@ pub(crate) struct PartitionKeys {
     pub(crate) dead_bodies: String,
     /// String: term and node of the leader. Expires with the lease.
     pub(crate) leader: String,
-    /// Hash: holder and term of the lease of an addressed slot.
+    /// Hash: holder and term of the lease of an addressed slot; in a shared queue for each node the
+    /// entry of the suspect that it began to run last.
     pub(crate) lease: String,
     /// The keys of the schedules.
     pub(crate) schedules: ScheduleKeys,

@@ -65,6 +65,7 @@ scripts! {
             "jobs/settle_each"
         ], when_full;
         ACK_MISSING = "ack_missing";
+        SUSPECT_BEGIN = "suspect_begin";
     }
     maintenance {
         PROMOTE = "promote", when_full;

@@ -106,7 +106,12 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{<partition>}:dead", "sorted set: id by time of death", "jobs", "0.1"),
     Row("{<partition>}:dead:bodies", "hash: id to dead record", "jobs", "0.1"),
     Row("{<partition>}:leader", "string: term and node of the leader", "fleet", "0.1"),
-    Row("{<partition>}:lease", "hash: lease of an addressed slot", "pools", "0.1"),
+    Row(
+        "{<partition>}:lease",
+        "hash: lease of an addressed slot, notes of suspects",
+        "pools",
+        "0.1",
+    ),
     Row("{<partition>}:schedules", "hash: name to record", "schedules", "0.1"),
     Row("{<partition>}:schedules:state", "hash: name to state", "schedules", "0.1"),
     Row(

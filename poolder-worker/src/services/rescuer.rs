@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use poolder_core::Error;
-use poolder_core::broker::Membership;
+use poolder_core::broker::{LaneConsumer, Membership};
+use poolder_core::mutation::mutated;
+use poolder_core::{Claim, Error};
 
 use super::service_context::ServiceContext;
 use super::take_back::TakeBack;
@@ -64,9 +65,26 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
             _ => false,
         };
         if gone {
-            // Entries that stay are tried again with the next pass.
-            rescued = rescue.run(&consumer, |_| true).await.map(drop).and(rescued);
+            rescued = rescue_one(cx, &rescue, &consumer).await.and(rescued);
         }
     }
     rescued
+}
+
+/// Takes back the entries of one consumer. Of the suspects only the one that the node had begun to
+/// run is blamed: others were only claimed, or released by a settlement that was not answered.
+async fn rescue_one(
+    cx: &ServiceContext,
+    rescue: &TakeBack<'_>,
+    consumer: &LaneConsumer,
+) -> Result<(), Error> {
+    let begun = match consumer.lane.is_suspect() {
+        true => cx.broker.begun_suspect(&cx.partition, &consumer.name).await?,
+        false => None,
+    };
+    let ran = |claim: &Claim| {
+        !claim.lane.is_suspect() || begun.as_ref() == Some(&claim.entry) || mutated("suspect-note")
+    };
+    // Entries that stay are tried again with the next pass.
+    rescue.run(consumer, ran).await.map(drop)
 }

@@ -93,7 +93,7 @@ async fn slots(lab: &mut Lab) {
     lab.inject_but("addressed/slot_acquire", "free", fault, but);
 
     let fault = lab.snapshot();
-    lab.broker().begin_suspect(&lease, "1-1").await.unwrap();
+    lab.broker().begin_suspect_in_slot(&lease, "1-1").await.unwrap();
     lab.inject("addressed/slot_begin", "begin", fault);
 
     for stop in [false, true] {

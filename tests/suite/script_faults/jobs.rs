@@ -16,6 +16,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "jobs/complete",
     "jobs/settle",
     "jobs/ack_missing",
+    "jobs/suspect_begin",
     "maintenance/promote",
     "maintenance/consumer_remove",
 ];
@@ -217,6 +218,16 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let fault = lab.snapshot();
     lab.broker().remove_consumer(&partition(), Lane::Normal, "me").await.unwrap();
     lab.inject("maintenance/consumer_remove", "an idle consumer", fault);
+
+    lab.reset();
+    let (claims, _connection) = lab.claim(Lane::Suspect, &[envelope(1, "k", NO_OPTIONS)]).await;
+    let fault = lab.snapshot();
+    assert!(lab.broker().begin_suspect(&partition(), "me", &claims[0].entry).await.unwrap());
+    lab.inject("jobs/suspect_begin", "one suspect", fault);
+    lab.settle(&[settlement(&claims[0], Transition::Complete)]).await;
+    let fault = lab.snapshot();
+    lab.broker().remove_consumer(&partition(), Lane::Suspect, "me").await.unwrap();
+    lab.inject("maintenance/consumer_remove", "of the suspect lane", fault);
     lab.finish(SCRIPTS);
 }
 

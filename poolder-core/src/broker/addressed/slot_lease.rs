@@ -9,7 +9,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
-use crate::broker::keys::PartitionKeys;
+use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, NodeName, SlotLease, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::{Entry, read_entry};
@@ -36,7 +36,8 @@ pub struct PollRequest<'a> {
     /// that it has not run: a poll with `look` would return these jobs again. From the front lane,
     /// at most one job is claimed.
     pub claim: usize,
-    /// True to look first for jobs that were claimed before by a poll whose reply was lost.
+    /// True to look first for jobs that were claimed before by a poll whose reply was lost. Then
+    /// `complete` must be empty: its ids may mean those jobs, if the server has another history.
     pub look: bool,
     /// The pool's generation, as the caller knows it.
     pub generation: u64,
@@ -129,37 +130,53 @@ impl Broker {
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 
-    /// Records that a suspect begins: if this node dies, [`Broker::begun`] shows that the suspect
-    /// ran. Returns false when the lease was lost before.
+    /// Records that a suspect begins in a slot: if this node dies, [`Broker::begun`] shows that the
+    /// suspect ran. Returns false when the lease was lost before.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; the suspect may be
     /// recorded then.
-    pub async fn begin_suspect(&self, lease: &SlotLease, entry: &str) -> Result<bool, Error> {
+    pub async fn begin_suspect_in_slot(
+        &self,
+        lease: &SlotLease,
+        entry: &str,
+    ) -> Result<bool, Error> {
         let keys = self.keys(&lease.slot);
         let mut cmd = scripts::call(&scripts::SLOT_BEGIN, [keys.lease.as_str()]);
         cmd.arg(lease.node.as_ref()).arg(lease.term).arg(entry);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 
-    /// Returns the entry of the last suspect that began in the slot.
+    /// Returns the entry of the last suspect that began in the slot, if it is still claimed: its
+    /// end is not settled.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn begun(&self, slot: &Partition) -> Result<Option<EntryId>, Error> {
         let mut cmd = redis::cmd("HGET");
-        cmd.arg(&self.keys(slot).lease).arg("begun");
-        match self.command(&cmd).await? {
-            Value::Nil => Ok(None),
-            entry => Ok(Some(reply::text(entry)?.as_str().into())),
+        let keys = self.keys(slot);
+        cmd.arg(&keys.lease).arg("begun");
+        let entry = match self.command(&cmd).await? {
+            Value::Nil => return Ok(None),
+            entry => reply::text(entry)?,
+        };
+        let mut pipe = redis::pipe();
+        for lane in [Lane::Front, Lane::Normal] {
+            pipe.cmd("XPENDING").arg(keys.lane(lane)).arg(GROUP).arg(&entry).arg(&entry).arg(1);
         }
+        let replies = self.pipeline(&pipe).await?;
+        // A lane without a consumer group has no claimed entries.
+        let claimed = |reply: Value| reply::array(reply).is_ok_and(|list| !list.is_empty());
+        let is_claimed = replies.into_iter().flatten().any(claimed);
+        Ok(is_claimed.then(|| entry.as_str().into()))
     }
 
     /// Completes jobs and claims the next ones, in one step and one round trip.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command. Jobs may have been
-    /// completed and claimed then: complete the same jobs again, with [`PollRequest::look`] set.
+    /// completed and claimed then: settle the same jobs with [`Broker::settle`], and set
+    /// [`PollRequest::look`].
     pub async fn poll_slot(
         &self,
         lease: &SlotLease,

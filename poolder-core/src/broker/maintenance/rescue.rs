@@ -98,6 +98,43 @@ impl Broker {
         }
     }
 
+    /// Records that a node begins to run a suspect of a shared queue: if the node dies,
+    /// [`Broker::begun_suspect`] shows that the suspect ran. Returns false when the node does not
+    /// hold the entry.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command; the suspect may be
+    /// recorded then.
+    pub async fn begin_suspect(
+        &self,
+        partition: &Partition,
+        node: &str,
+        entry: &str,
+    ) -> Result<bool, Error> {
+        let keys = self.keys(partition);
+        let own = [keys.lease.as_str(), keys.lane(Lane::Suspect)];
+        let mut cmd = scripts::call(&scripts::SUSPECT_BEGIN, own);
+        cmd.arg(node).arg(entry);
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
+    }
+
+    /// Returns the entry of the last suspect that a node began to run in a shared queue.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn begun_suspect(
+        &self,
+        partition: &Partition,
+        node: &str,
+    ) -> Result<Option<EntryId>, Error> {
+        let mut cmd = redis::cmd("HGET");
+        cmd.arg(&self.keys(partition).lease).arg(format!("begun:{node}"));
+        match self.command(&cmd).await? {
+            Value::Nil => Ok(None),
+            entry => Ok(Some(reply::text(entry)?.as_str().into())),
+        }
+    }
+
     /// Removes a consumer if it holds no entry. Returns whether the consumer was removed.
     ///
     /// # Errors
@@ -109,7 +146,9 @@ impl Broker {
         consumer: &str,
     ) -> Result<bool, Error> {
         let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::CONSUMER_REMOVE, [keys.lane(lane)]);
+        let note = lane.is_suspect().then_some(keys.lease.as_str());
+        let all = [keys.lane(lane)].into_iter().chain(note);
+        let mut cmd = scripts::call(&scripts::CONSUMER_REMOVE, all);
         cmd.arg(consumer);
         let reply = self.command(&cmd).await?;
         Ok(reply::int(reply)? == 1)

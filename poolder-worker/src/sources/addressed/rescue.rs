@@ -86,19 +86,22 @@ async fn rescue_all(slot: &SlotContext, lease: &SlotLease, pass: Pass) -> Result
         lease: Some(lease),
     };
     let mut all_moved = true;
+    // Entries that this node holds itself were claimed, but the reply was lost.
+    let others = |consumer: &LaneConsumer| consumer.pending > 0 && !is_own(consumer);
+    let begun = match pass == Pass::First && consumers.iter().any(others) {
+        true => broker.begun(&slot.partition).await?,
+        false => None,
+    };
     for consumer in &consumers {
-        // Only a job that was claimed alone is certain to have run when its node died. Of
-        // several jobs none is blamed: they come back in front, from where they are claimed one
-        // at a time, so that the next crash has one cause. Entries that this node holds itself
-        // were claimed, but the reply was lost.
-        let alone = consumers.iter().filter(|other| other.name == consumer.name);
-        let ran = pass == Pass::First
-            && alone.map(|consumer| consumer.pending).sum::<u64>() == 1
-            && !is_own(consumer);
-        let begun = if ran { broker.begun(&slot.partition).await? } else { None };
-        let ran = |claim: &Claim| {
-            // A suspect may only have waited for another suspect to end.
-            ran && (!claim.counters.is_suspect() || begun.as_ref() == Some(&claim.entry))
+        // Of several claimed jobs any may have run: the crash is counted for each, as in a shared
+        // pool. They come back in front, from where they are claimed one at a time, so that the
+        // next crash has one cause. A suspect may only have waited, for another suspect or behind
+        // other jobs: it is blamed only if it had begun. Then it alone had: the slot starts no job
+        // between the start of a suspect and the answer to its settlement.
+        let ran = |claim: &Claim| match (&begun, claim.counters.is_suspect()) {
+            _ if pass != Pass::First || !others(consumer) => false,
+            (Some(begun), _) => claim.entry == *begun,
+            (None, is_suspect) => !is_suspect,
         };
         all_moved &= rescue.run(consumer, ran).await?;
     }

@@ -33,26 +33,27 @@ pub(super) async fn run_job(
         let settlement = engine.unstarted(work, Ending::Cancelled);
         return Some(settlement.under_lease(lease, slot.engine.spec.retry_placement));
     }
-    let _permit = match suspect {
-        true => match suspect_permit(slot, lease).await {
-            Some(permit) => {
-                // Noted only now: a suspect that only waits must not be blamed for a crash that
-                // another one causes.
-                let broker = slot.node.client.broker();
-                match broker.begin_suspect(lease, &work.claim.entry).await {
-                    Ok(true) => Some(permit),
-                    Ok(false) => return None,
-                    Err(_) => return Some(engine.unstarted(work, Ending::Released)),
-                }
-            }
-            None => return Some(engine.unstarted(work, Ending::Released)),
-        },
-        false => None,
-    };
+    if suspect {
+        slot.suspect = suspect_permit(slot, lease).await;
+        if slot.suspect.is_none() {
+            return Some(engine.unstarted(work, Ending::Released));
+        }
+        // Noted only now: a suspect that only waits must not be blamed for a crash that another
+        // one causes.
+        let broker = slot.node.client.broker();
+        match broker.begin_suspect_in_slot(lease, &work.claim.entry).await {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(_) => return Some(engine.unstarted(work, Ending::Released)),
+        }
+    }
     if let Some(refused) = runner.give(work) {
         return Some(engine.unstarted(refused, Ending::Released));
     }
-    until_finished(slot, runner, lease, &cx).await
+    let settlement = until_finished(slot, runner, lease, &cx).await?;
+    // The end of a suspect is settled before another job of the slot starts.
+    let placement = slot.engine.spec.retry_placement;
+    Some(if suspect { settlement.under_lease(lease, placement) } else { settlement })
 }
 
 /// Returns true when the job was cancelled.

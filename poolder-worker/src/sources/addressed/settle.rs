@@ -19,6 +19,7 @@ impl SlotService<'_> {
         loop {
             let batch = pending.next().await;
             if batch.is_empty() {
+                self.slot.suspect = None;
                 return Ok(());
             }
             let results = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;

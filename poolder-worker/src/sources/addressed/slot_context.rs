@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_core::broker::{PoolView, SlotLease};
 use poolder_core::{Error, Partition};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::process::commands::KnownCommands;
 use crate::process::watching::changed;
@@ -47,6 +47,9 @@ pub(super) struct SlotContext {
     pub(super) ready: Arc<AtomicUsize>,
     /// The operators' commands for the slot.
     pub(super) commands: watch::Receiver<KnownCommands>,
+    /// The permit of the suspect that ran last, until its settlement is answered: at most one
+    /// suspect of the node has begun and is still claimed.
+    pub(super) suspect: Option<OwnedSemaphorePermit>,
 }
 
 impl SlotContext {

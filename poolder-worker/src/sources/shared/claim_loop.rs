@@ -75,7 +75,9 @@ impl ClaimLoop {
                 self.unblock().await;
             }
             self.claimer.apply_cancellations().await;
-            if self.claimer.dispatch() {
+            let offers = self.claimer.dispatch();
+            self.claimer.start_suspects().await;
+            if offers {
                 // The awake slots work off these jobs. They notify the claimer when they are done,
                 // or when a handler waits after all; jobs that end meanwhile are settled together.
                 let patience = Instant::now() + MAX_INLINE_WAIT;

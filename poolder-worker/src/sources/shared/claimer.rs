@@ -49,6 +49,9 @@ pub(super) struct Claimer {
     pub(super) settlements: PendingSettlements,
     pub(super) lanes: Lanes,
     free: Vec<usize>,
+    /// Suspects that may start, and their slots. They are not given to their slots before the
+    /// server has recorded that they begin.
+    starting: Vec<(usize, Work)>,
     skipped: SkippedJobs,
     /// The number of threads of the runtime.
     threads: usize,
@@ -63,6 +66,7 @@ impl Claimer {
             lanes: Lanes::default(),
             setup,
             free: vec![],
+            starting: vec![],
             skipped: SkippedJobs::default(),
             threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
@@ -133,9 +137,6 @@ impl Claimer {
 
     fn finished(&mut self, key: &EntryKey, settlement: Option<Settlement>) {
         let Some(settlement) = settlement else { return self.held.remove(key) };
-        if key.0.is_suspect() {
-            self.held.end_suspect(key);
-        }
         self.settlements.push(settlement);
     }
 
@@ -184,7 +185,8 @@ impl Claimer {
         self.skipped.note(known, unknown, MAX_CLAIM);
     }
 
-    /// Gives waiting jobs to free slots; a suspect only when no other suspect runs in this node.
+    /// Gives waiting jobs to free slots, and picks the suspects that may start: one when no other
+    /// suspect of this node has begun, see [`Claimer::start_suspects`].
     /// While handlers end without waiting, no more slots are woken than the runtime has threads;
     /// the awake slots also run the jobs of the slots that sleep. Returns true when jobs were
     /// offered to awake slots, even if these have run them by now: the events have to be processed
@@ -212,13 +214,41 @@ impl Claimer {
         // Offered first, so that a slot that is woken and done before the next statement finds
         // these jobs.
         self.setup.slots.mailbox.offer(assigned.offered);
-        for (slot, work) in assigned.given {
+        let (suspects, given): (Vec<_>, Vec<_>) =
+            assigned.given.into_iter().partition(|(_, work)| is_suspect(work));
+        self.starting = suspects;
+        for (slot, work) in given {
             // A slot that reported to be free has room; a slot that is gone is not used again.
             assigned.kept.extend(self.setup.slots.give(slot, work));
         }
         self.held.put_back(assigned.kept);
         self.settle_unstarted(assigned.released, &Ending::Released);
         offers
+    }
+
+    /// Starts the suspects that may start. Each is recorded on the server first: if the node dies,
+    /// only the suspect that it had begun to run is blamed.
+    pub(super) async fn start_suspects(&mut self) {
+        for (slot, work) in std::mem::take(&mut self.starting) {
+            let (broker, entry) = (self.setup.engine.client.broker(), &work.claim.entry);
+            let noted = broker.begin_suspect(&self.setup.partition, &work.owner, entry).await;
+            match noted {
+                Ok(true) => {
+                    let refused = self.setup.slots.give(slot, work);
+                    self.settle_unstarted(refused, &Ending::Released);
+                }
+                // The claim was lost.
+                Ok(false) => {
+                    self.held.remove(&(work.claim.lane, work.claim.entry));
+                    self.free.push(slot);
+                }
+                Err(error) => {
+                    self.settle_unstarted([work], &Ending::Released);
+                    self.free.push(slot);
+                    self.back_off(&error);
+                }
+            }
+        }
     }
 
     /// Notes the commands that are known. Returns true when the partition is paused: then no job

@@ -100,18 +100,11 @@ impl HeldJobs {
         self.waiting = jobs;
     }
 
-    /// Notes that a suspect has started: the permit is kept until its attempt has ended.
+    /// Notes that a suspect starts: the permit is kept until its settlement is answered, so that at
+    /// most one suspect of the node has begun and is still claimed.
     pub(super) fn start_suspect(&mut self, key: &EntryKey, permit: OwnedSemaphorePermit) {
         if let Some(held) = self.held.get_mut(key) {
             held.suspect = Some(permit);
-        }
-    }
-
-    /// Notes that the attempt of a suspect has ended. The next suspect need not wait for the
-    /// server's answer to its settlement.
-    pub(super) fn end_suspect(&mut self, key: &EntryKey) {
-        if let Some(held) = self.held.get_mut(key) {
-            held.suspect = None;
         }
     }
 
@@ -289,17 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_keeps_its_permit_until_its_attempt_has_ended() {
+    fn a_suspect_keeps_its_permit_until_its_settlement_is_answered() {
         let (mut held, suspects) = (HeldJobs::default(), Arc::new(Semaphore::new(1)));
         let suspect = (Lane::Suspect, EntryId::from("1-0"));
         held.hold(suspect.clone(), context(), false);
         assert!(held.has_suspect());
         held.start_suspect(&suspect, Arc::clone(&suspects).try_acquire_owned().unwrap());
         assert_eq!(suspects.available_permits(), 0);
-        held.end_suspect(&suspect);
-        assert_eq!((suspects.available_permits(), held.has_suspect()), (1, true));
         held.remove(&suspect);
-        assert!(!held.has_suspect());
+        assert_eq!((suspects.available_permits(), held.has_suspect()), (1, false));
     }
 
     #[test]
