@@ -11,7 +11,7 @@ use poolder_core::policy::decide::{Transition, Wait};
 use poolder_core::{Claim, Counters, Entry, EntryId, Lane, Partition};
 use poolder_devserver::Server;
 
-use crate::harness::{Number, Space, eventually, start, teller, within};
+use crate::harness::{Number, RawEntry, Space, eventually, start, teller, within};
 
 /// The releases of a slot that fail within the first six seconds.
 const FIRST_RELEASES: u64 = 7;
@@ -184,8 +184,7 @@ async fn a_poll_after_a_lost_reply_completes_no_job_by_the_id_of_another() {
     let (lease, claim) = claim_first(&space).await;
     // The server is another one, on which another job has the same entry id.
     let lane = space.key("q", "ready:normal");
-    let body: Vec<(String, Vec<(String, Vec<u8>)>)> =
-        space.redis(redis::cmd("XRANGE").arg(&lane).arg("-").arg("+")).await;
+    let body: Vec<RawEntry> = space.redis(redis::cmd("XRANGE").arg(&lane).arg("-").arg("+")).await;
     let other = &body[1].1[0].1;
     space.redis::<u64>(redis::cmd("DEL").arg(&lane)).await;
     let mut add = redis::cmd("XADD");

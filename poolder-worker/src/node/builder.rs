@@ -206,7 +206,7 @@ impl NodeBuilder {
                 Some(request) = next(&mut requests) => tokio::select! {
                     () = request.carry_out(&mut running.pools) => {}
                     () = &mut stop => break,
-                }
+                },
                 Ok(()) = lost.changed(), if declaring.is_none() => {
                     let (client, hooks) = (client.clone(), Arc::clone(&hooks));
                     let again = declare_again(client, hooks, running.pools.declared());

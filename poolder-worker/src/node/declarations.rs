@@ -1,4 +1,4 @@
-//! What the code of a node declares on the server: its pools, and by its hooks the batchers and
+//! Declarations of the code of a node on the server: its pools, and by its hooks the batchers and
 //! schedules. Declared when the node starts, and again when the server has lost it.
 
 use std::sync::Arc;

@@ -127,7 +127,7 @@ impl CallBuilder<'_> {
         let batch = settlement
             .batch
             .as_ref()
-            .map(|batch| (self.index_of(self.keys.batcher(&batch.batcher)), batch.stamp.as_str()));
+            .map(|batch| (self.index_of(self.keys.batcher(&batch.batcher)), &*batch.stamp));
         let mut ops = vec![];
         if let Some(batch) = batch {
             self.before_move(settlement, batch, &mut ops);

@@ -22,10 +22,10 @@ pub struct Settlement {
     /// Retention of the completion record; `None` writes none, except for a result.
     pub(super) completion_kept: Option<Duration>,
     /// The batch of a batch job. Its sealed list is settled together with the job.
-    pub(super) batch: Option<BatchOf>,
+    pub(super) batch: Option<Box<BatchOf>>,
     /// The stamp of a batch whose sealed list is left to the pruner, once the job has ended: the
     /// settlement does without the changes to its batcher.
-    pub(super) leaves_list: Option<String>,
+    pub(super) leaves_list: Option<Box<str>>,
     /// The lease and the placement of retries, on an addressed queue.
     pub(super) addressed: Option<Addressed>,
     /// True when no other settlement goes in the same script call.
@@ -37,16 +37,16 @@ pub struct Settlement {
 pub(super) struct BatchOf {
     pub(super) batcher: Box<str>,
     /// [`BatchPayload::stamp`] of the job.
-    pub(super) stamp: String,
+    pub(super) stamp: Box<str>,
 }
 
 impl BatchOf {
     /// Returns the batch of a batch job; `None` for other jobs, and for one that no batcher has
     /// made.
-    fn read(envelope: &Envelope) -> Option<Self> {
+    fn read(envelope: &Envelope) -> Option<Box<Self>> {
         let batcher = batcher_of(envelope.kind())?.into();
-        let stamp = BatchPayload::read(envelope.raw_job()).ok()?.stamp();
-        Some(Self { batcher, stamp })
+        let stamp = BatchPayload::read(envelope.raw_job()).ok()?.stamp().into();
+        Some(Box::new(Self { batcher, stamp }))
     }
 }
 
