@@ -29,12 +29,14 @@
 --     knows them
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'gen', 'hold', 'stopped', 'lost')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end
-local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or '') or 0
-if lost < seen then return {'IDLE', 0} end
-if lost > seen then
-  -- PERSIST changes nothing. After it a full server refuses no write.
-  redis.call('PERSIST', KEYS[1])
-  redis.call('HSET', KEYS[1], 'lost', ARGV[9])
+if l[6] ~= ARGV[9] then
+  local lost, seen = tonumber(ARGV[9]), tonumber(l[6] or '') or 0
+  if lost < seen then return {'IDLE', 0} end
+  if lost > seen then
+    -- PERSIST changes nothing. After it a full server refuses no write.
+    redis.call('PERSIST', KEYS[1])
+    redis.call('HSET', KEYS[1], 'lost', ARGV[9])
+  end
 end
 
 -- Only the lease holder claims from these lanes, so a pending entry is held by this node. An entry
@@ -43,29 +45,29 @@ end
 -- id.
 local completed = 0
 if ARGV[10] and ARGV[4] ~= '1' then
-  local lane, done = KEYS[tonumber(ARGV[8])], {}
-  local removed = 0
+  local lane, done, failure = KEYS[tonumber(ARGV[8])], {}, nil
   for i = 10, #ARGV do
-    removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
+    local removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
     if removed == 1 then
       done[#done + 1] = ARGV[i]
     elseif removed ~= 0 then
+      failure = removed
       break
     end
   end
-  if #done > 0 and (removed == 0 or removed == 1) then
-    removed = redis.pcall('XDEL', lane, unpack(done)) -- bounded: 16 ids
+  if done[1] and not failure then
+    completed = redis.pcall('XDEL', lane, unpack(done)) -- bounded: 16 ids
+    if completed ~= #done and type(completed) == 'table' then failure = completed end
   end
-  if type(removed) == 'table' then
+  if failure then
     -- The jobs are claimed again: entries that are not pending would never be found.
-    if #done > 0 then
+    if done[1] then
       done[#done + 1] = 'FORCE'
       done[#done + 1] = 'JUSTID'
       redis.pcall('XCLAIM', lane, 'workers', ARGV[1], 0, unpack(done)) -- bounded: 16 ids
     end
-    return removed
+    return failure
   end
-  completed = #done > 0 and removed or 0
 end
 -- A counter that is not a number starts again: a counting error must not fail a script that has
 -- already removed jobs.
@@ -129,8 +131,7 @@ end
 if is_older then
   redis.call('PERSIST', KEYS[1])
   -- The edge is the last entry id from before the current generation of the pool.
-  -- A full server may refuse this write. Then the entries wait, and the next poll tries again.
-  redis.pcall('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
+  redis.call('HSET', KEYS[1], 'gen', ARGV[5], 'edge', last(KEYS[3]))
 end
 
 -- Settled entries are deleted and no entry is pending here. Therefore every entry that a lane has
