@@ -59,8 +59,8 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
     (
         "slot-by-job",
         "addressed/slot_poll",
-        "if ARGV[10] and ARGV[4] ~= '1' then",
-        "if ARGV[10] then",
+        "if ARGV[11] and ARGV[4] ~= '1' then",
+        "if ARGV[11] then",
     ),
     ("idempotent-resend", "jobs/enqueue", "  if receipt then\n", "  if false then\n"),
 ];

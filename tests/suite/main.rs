@@ -21,6 +21,7 @@ mod harness;
 mod hostile;
 mod inspect;
 mod lanes;
+mod large;
 mod leases;
 mod losses;
 mod machine;

@@ -45,6 +45,8 @@ use crate::harness::Space;
 const WITHOUT_CASE: &[(&str, &str)] = &[
     ("schedule/schedules", "reads; it removes at most names that have no readable schedule"),
     ("fleet/check_cancelled", "reads; it removes at most cancellations of earlier jobs"),
+    ("jobs/read", "reads"),
+    ("jobs/value", "reads"),
     ("admin/overview", "reads"),
     ("admin/list_ready", "reads"),
     ("admin/list_running", "reads"),

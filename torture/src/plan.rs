@@ -114,6 +114,8 @@ pub(crate) const OF_NODES: &[&str] = &[
     "settle",
     "XREADGROUP",
     "XREADGROUP",
+    "claim",
+    "read",
     "node_beat",
     "promote",
     "leader_elect",

@@ -40,11 +40,13 @@ pub use batch::{
 };
 pub use connection::broker::Broker;
 pub use connection::config::Config;
+pub use connection::reply_limit::ItemSizes;
 pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
 pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeName};
-pub use jobs::claim::{ClaimConnection, Claimed, ConnectionId, Exchange};
+pub use jobs::claim::{ClaimConnection, ConnectionId};
+pub use jobs::claimed::{Claimed, Exchange};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
@@ -52,7 +54,7 @@ pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };
 pub use maintenance::promote::Promotion;
-pub use maintenance::rescue::LaneConsumer;
+pub use maintenance::rescue::{HeldPage, LaneConsumer};
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
 #[doc(hidden)]
 pub use scripts::script_texts;

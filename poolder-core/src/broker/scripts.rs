@@ -66,6 +66,9 @@ scripts! {
         ], when_full;
         ACK_MISSING = "ack_missing";
         SUSPECT_BEGIN = "suspect_begin";
+        CLAIM = "claim";
+        READ = "read";
+        VALUE = "value";
     }
     maintenance {
         PROMOTE = "promote", when_full;

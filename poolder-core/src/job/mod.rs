@@ -26,6 +26,7 @@ pub(crate) use job::BATCH_KIND;
 pub use job::{Job, batcher_of, check_kind};
 pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};
 pub use payload::MAX_PAYLOAD;
+pub(crate) use payload::MAX_STORED;
 pub(crate) use queue::check_name;
 pub use queue::{Lane, Partition, QueueName};
 pub use raw::{Format, RawJob};

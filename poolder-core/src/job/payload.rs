@@ -10,6 +10,10 @@ use crate::job::{Error, Format, RawJob};
 /// The size of the largest payload in bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 
+/// The most bytes of an entry, a body or a record that Poolder has written: the payload, and room
+/// for options, counters and failures. Larger ones are not read.
+pub(crate) const MAX_STORED: usize = MAX_PAYLOAD + (256 << 10);
+
 /// The deepest nesting of a MessagePack payload. Deeper ones are refused, because unbounded
 /// recursion would overflow the stack and abort the process. JSON payloads are limited by
 /// `serde_json`, to 128 levels.

@@ -16,4 +16,6 @@ pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
 pub use wire::{Claim, Entry, Undecodable};
-pub(crate) use wire::{ClaimedRange, Death, JOB, head, read_dead, read_entry, read_waiting};
+pub(crate) use wire::{
+    ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting,
+};

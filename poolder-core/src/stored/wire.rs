@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane};
+use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
@@ -110,8 +110,10 @@ pub struct Undecodable {
     pub lane: Lane,
     /// The id of the entry.
     pub entry: EntryId,
-    /// The joined names and values of the fields.
+    /// The joined names and values of the fields; empty for an entry that was not read.
     pub raw: Vec<u8>,
+    /// The bytes of an entry that was not read, since it is too large: the server moves it.
+    pub unread: Option<usize>,
     /// The job id under which the entry is kept among the dead.
     pub id: JobId,
     /// The reason why the entry cannot be read.
@@ -127,7 +129,43 @@ pub enum Entry {
     Undecodable(Undecodable),
 }
 
+impl Undecodable {
+    /// Creates an entry of this many bytes that is not read. `job` is the id of its job, if it is
+    /// an entry as Poolder writes it.
+    pub(crate) fn unread(
+        stream: &str,
+        lane: Lane,
+        entry: EntryId,
+        bytes: usize,
+        job: Option<JobId>,
+    ) -> Self {
+        let why = if bytes > MAX_STORED {
+            format!(
+                "the entry has {bytes} bytes, the most is {MAX_STORED}, so it was not read: store \
+                 the data elsewhere and enqueue a reference to it"
+            )
+        } else {
+            format!(
+                "each reply with this entry of {bytes} bytes was lost, so it was not read: raise \
+                 client-output-buffer-limit or the response timeout, then revive the job"
+            )
+        };
+        let id = job.unwrap_or_else(|| JobId::of_plain_entry(stream, &entry));
+        let reason = Failure::new(Cause::Undecodable, why);
+        Self { lane, entry, raw: vec![], id, reason, unread: Some(bytes) }
+    }
+}
+
 impl Entry {
+    /// Returns about how many bytes the entry has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Job(claim) => claim.envelope.as_bytes().len(),
+            Self::Undecodable(found) => found.unread.unwrap_or(found.raw.len()),
+        }
+    }
+
     /// Returns the lane of the entry, and its id.
     #[must_use]
     pub fn key(&self) -> (Lane, &EntryId) {
@@ -138,8 +176,20 @@ impl Entry {
     }
 }
 
+/// Returns the bytes of the names and values of an entry.
+pub(crate) fn entry_bytes(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
 /// Reads a stream entry. The job id of a plain entry is derived from `stream` and the entry id.
 pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: Fields) -> Entry {
+    let bytes = entry_bytes(&fields);
+    if bytes > MAX_STORED {
+        let envelope = fields.first().filter(|(name, _)| name == JOB.as_bytes());
+        let id = envelope.and_then(|(_, envelope)| envelope.get(2..18)?.try_into().ok());
+        let job = id.map(JobId::from_bytes);
+        return Entry::Undecodable(Undecodable::unread(stream, lane, entry, bytes, job));
+    }
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
             Entry::Job(Claim { plain, ..Claim::new(lane, entry, envelope, counters) })
@@ -149,6 +199,7 @@ pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: F
             id: JobId::of_plain_entry(stream, &entry),
             entry,
             raw: joined(&fields),
+            unread: None,
             reason: Failure::new(Cause::Undecodable, error.to_string()),
         }),
     }

@@ -188,6 +188,7 @@ mod tests {
             id: JobId::from_bytes([1; 16]),
             reason: Failure::new(Cause::Undecodable, "no job"),
             raw: vec![],
+            unread: None,
         };
         let burial = Settlement::bury_undecodable(found, "node".into());
         let (_, next) = exhaust(&mut BrokenSettlements::default(), burial);

@@ -275,6 +275,7 @@ mod tests {
             id: JobId::from_bytes([1; 16]),
             reason: Failure::new(Cause::Undecodable, "no job"),
             raw: vec![],
+            unread: None,
         };
         Settlement::bury_undecodable(found, "node".into())
     }

@@ -45,9 +45,9 @@ impl TakeBack<'_> {
             let held = held.await?;
             // Each page begins behind the one before. Entries that another leader takes, or that
             // cannot be taken, stay behind.
-            let Some(last) = held.last() else { break };
-            after = Some(last.key().1.clone());
-            let batch = self.engine.settle_held(origin, held, ending);
+            let Some(last) = held.last else { break };
+            after = Some(last);
+            let batch = self.engine.settle_held(origin, held.entries, ending);
             rescued += self.settle(batch, &owner).await?;
         }
         if rescued > 0 {

@@ -17,6 +17,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "jobs/settle",
     "jobs/ack_missing",
     "jobs/suspect_begin",
+    "jobs/claim",
     "maintenance/promote",
     "maintenance/consumer_remove",
 ];
@@ -199,6 +200,18 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let fault = lab.snapshot();
     lab.broker().held_by(&partition(), Lane::Normal, "me", None).await.unwrap();
     lab.inject("jobs/ack_missing", "one claim", fault);
+
+    lab.reset();
+    lab.enqueue(1, When::Now, None).await;
+    lab.enqueue(2, When::Now, None).await;
+    let mut connection = lab.space.connection("q", "me").await;
+    let fault = lab.snapshot();
+    // The first claim of a connection is measured.
+    let claimed = connection.exchange(&[], Some((Lane::Normal, 2)), false).await.unwrap().claimed;
+    assert_eq!(claimed.unwrap().jobs.len(), 2);
+    // The next claim gets the rest.
+    let but = Tolerated { survived: &["ready:normal"], ..Tolerated::default() };
+    lab.inject_but("jobs/claim", "two jobs", fault, but);
 
     lab.reset();
     let claim = lab.claim_one(&envelope(1, "k", NO_OPTIONS)).await;

@@ -2,15 +2,17 @@
 //! registered. Readers claim nothing, so a reader that dies leaves no claimed entry behind.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::Value;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
+use crate::broker::connection::reply_limit::ItemSizes;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, QueueName};
-use crate::stored::{Entry, Envelope, read_entry};
+use crate::stored::{Entry, Envelope, entry_bytes, read_entry};
 
 /// The approximate number of entries that a broadcast stream keeps, for readers that fall behind.
 const STREAM_LENGTH: usize = 10_000;
@@ -34,6 +36,8 @@ pub struct BroadcastReader {
     after: EntryId,
     /// The number of the last entry read; entries are numbered by the stream's counter.
     number: u64,
+    /// The sizes of the entries that this reader has read.
+    sizes: ItemSizes,
 }
 
 impl Broker {
@@ -106,7 +110,8 @@ impl BroadcastReader {
             }
         };
         let stream = stream.into();
-        Ok(Self { broker: broker.clone(), stream, connection, after, number })
+        let sizes = ItemSizes::default();
+        Ok(Self { broker: broker.clone(), stream, connection, after, number, sizes })
     }
 
     /// Returns the reader's position, from which another reader can go on.
@@ -115,22 +120,32 @@ impl BroadcastReader {
         (self.after.clone(), self.number)
     }
 
-    /// Waits up to 5 s for entries. The future may be dropped while it waits.
+    /// Waits up to 5 s for entries. The future may be dropped while it waits. A read brings no more
+    /// entries than fit into a reply, going by the sizes of the entries before; the first read
+    /// brings one.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; open another reader
     /// then.
     pub async fn read(&mut self) -> Result<Copies, Error> {
         let mut cmd = redis::cmd("XREAD");
-        cmd.arg("COUNT").arg(MAX_ENTRIES).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
+        let most = self.broker.inner.reply_limit().most(Instant::now());
+        let mean = self.sizes.expected(1).unwrap_or(most).max(1);
+        let count = (most / mean).clamp(1, MAX_ENTRIES);
+        cmd.arg("COUNT").arg(count).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
         cmd.arg("STREAMS").arg(self.stream.as_ref()).arg(self.after.as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
-        let reply = reply.map_err(|error| self.broker.classify(error))?;
+        let reply = reply.map_err(|error| self.broker.classify(error));
+        if reply.as_ref().is_err_and(Error::is_unknown) {
+            self.broker.reply_was_lost(mean.saturating_mul(count), false);
+        }
+        let reply = reply?;
         let mut copies = Copies::default();
         for stream in reply::array(reply)? {
             let [_, entries] = reply::items::<2>(stream)?;
             for (id, fields) in reply::entries(entries)? {
                 let Some(fields) = fields else { continue };
+                self.sizes.note(1, entry_bytes(&fields));
                 let number = fields
                     .iter()
                     .find(|(name, _)| name == b"n")

@@ -9,10 +9,15 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
+use crate::broker::jobs::pending::{Found, read_found};
 use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, NodeName, SlotLease, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
-use crate::stored::{Entry, read_entry};
+use crate::stored::Entry;
+
+/// The most bytes of an entry in the reply to a poll. A larger entry is read on a connection that no
+/// other command uses: when its reply is lost, the outcome of no other command is.
+const MAX_SHARED_BYTES: usize = 64 << 10;
 
 /// The outcome of [`Broker::acquire_slot`].
 #[derive(Debug, Clone)]
@@ -191,6 +196,9 @@ impl Broker {
         cmd.arg(request.claim.min(PollRequest::MAX_JOBS)).arg(flag(request.look));
         cmd.arg(request.generation).arg(flag(request.open)).arg(flag(request.known));
         cmd.arg(if request.lane == Lane::Front { "2" } else { "3" }).arg(request.lost);
+        // Perhaps a reply was lost because of its size, so an entry that is found again is measured
+        // first.
+        cmd.arg(if request.look { 0 } else { MAX_SHARED_BYTES });
         for entry in request.complete {
             cmd.arg(entry.as_ref());
         }
@@ -204,9 +212,8 @@ impl Broker {
         let result = match verdict.as_str() {
             "JOB" | "FOUND" => {
                 let lane = if reply::int(next())? == 2 { Lane::Front } else { Lane::Normal };
-                let stream = keys.lane(lane);
-                let read = |(id, fields)| read_entry(stream, lane, id, fields);
-                let entries = reply::flat_entries(reply)?.into_iter().map(read).collect();
+                let found = read_found(keys.lane(lane), lane, reply)?;
+                let entries = self.claimed_entries((keys.lane(lane), lane), found).await?;
                 if verdict == "JOB" { SlotPoll::Claimed(entries) } else { SlotPoll::Found(entries) }
             }
             "HOLD" => {
@@ -222,6 +229,26 @@ impl Broker {
             _ => SlotPoll::Idle,
         };
         Ok(PollReply { completed, result })
+    }
+
+    /// Reads the entries that a poll has left out of its reply, unless they are too large.
+    async fn claimed_entries(
+        &self,
+        lane: (&str, Lane),
+        all: Vec<Found>,
+    ) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::with_capacity(all.len());
+        for found in all {
+            match found {
+                Found::Read(entry, _) => entries.push(entry),
+                left_out => {
+                    let mut connection = self.alone(lane.0).await?;
+                    let id = std::slice::from_ref(left_out.id());
+                    self.read_entries(&mut connection, lane, id, &mut entries).await?;
+                }
+            }
+        }
+        Ok(entries)
     }
 }
 

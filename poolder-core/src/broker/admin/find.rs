@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use redis::Value;
 
-use crate::broker::admin::job_view::{dead_view, waiting_view};
+use crate::broker::admin::job_view::{dead_view, shown, view, waiting_view};
 use crate::broker::connection::reply;
-use crate::broker::connection::reply::{entry_time, millis, server_time};
+use crate::broker::connection::reply::{millis, server_time};
+use crate::broker::jobs::pending::{Found, read_call, read_found};
+use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{
-    EntryId, Error, Fields, Handle, Lane, Partition, Place, State, Timestamp, clamped_millis,
-};
-use crate::policy::Counters;
-use crate::stored::{Entry, read_entry};
-use crate::view::{Content, JobView};
+use crate::job::{EntryId, Error, Handle, Lane, MAX_STORED, Timestamp, clamped_millis};
+use crate::stored::{Entry, Undecodable};
+use crate::view::JobView;
 
 /// How long before a job's id was made the search of a lane begins, since the clocks of client and
 /// server differ. Ids without a time of making are searched in the whole lane.
@@ -87,20 +86,27 @@ impl Broker {
         let keys = self.keys(&handle.partition);
         let stream = keys.lane(lane);
         let mut pipe = redis::pipe();
-        pipe.cmd("XRANGE").arg(stream).arg(&**entry).arg(&**entry).arg("COUNT").arg(1);
+        pipe.add_command(read_call(stream, std::slice::from_ref(entry), MAX_STORED));
         pipe.cmd("XPENDING").arg(stream).arg(GROUP).arg(&**entry).arg(&**entry).arg(1);
         pipe.cmd("ZSCORE").arg(&keys.cancelled).arg(handle.job.as_bytes());
         pipe.cmd("TIME");
         let mut replies = self.pipeline(&pipe).await?.into_iter();
         let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
         let found = next().map_err(|error| self.classify(error))?;
-        let Some((id, Some(fields))) = reply::entries(found)?.pop() else { return Ok(None) };
+        let found = read_found(stream, lane, reply::array(found)?.into_iter())?.pop();
+        let entry = match found {
+            Some(Found::Read(entry, _)) => entry,
+            Some(Found::TooLarge(id, bytes, job)) => {
+                Entry::Undecodable(Undecodable::unread(stream, lane, id, bytes, job))
+            }
+            Some(Found::Gone(_)) | None => return Ok(None),
+        };
         // Without a consumer group no consumer holds the entry.
         let held = next().ok().map(reply::array).transpose()?.and_then(|mut held| held.pop());
         let cancelling = next().is_ok_and(|score| score != Value::Nil);
         let now = server_time(next().map_err(|error| self.classify(error))?)?;
         let held = held.map(|held| holder_of(held, now)).transpose()?;
-        let view = self.view(&handle.partition, lane, id, fields, held);
+        let view = view(&handle.partition, entry, held);
         Ok((view.id() == handle.job).then_some(JobView { cancelling, ..view }))
     }
 
@@ -109,18 +115,24 @@ impl Broker {
         let keys = self.keys(&handle.partition);
         let job = handle.job.as_bytes();
         let mut pipe = redis::pipe();
-        pipe.cmd("HGET").arg(&keys.bodies).arg(job).cmd("ZSCORE").arg(&keys.due).arg(job);
-        pipe.cmd("HGET").arg(&keys.dead_bodies).arg(job).cmd("ZSCORE").arg(&keys.dead).arg(job);
+        for (hash, times) in [(&keys.bodies, &keys.due), (&keys.dead_bodies, &keys.dead)] {
+            pipe.add_command(value_call(hash, job, MAX_STORED));
+            pipe.cmd("ZSCORE").arg(times).arg(job);
+        }
         let replies = self.pipeline(&pipe).await?.into_iter();
         let replies = replies.collect::<Result<Vec<_>, _>>().map_err(|e| self.classify(e))?;
         let [body, due, record, died] = reply::items::<4>(Value::Array(replies))?;
-        if body != Value::Nil && due != Value::Nil {
+        if let Some(body) = read_value(body)?
+            && due != Value::Nil
+        {
             let at = Timestamp::from_millis(reply::int(due)?);
-            return Ok(Some(waiting_view(handle, reply::bytes(body)?, at)));
+            return Ok(Some(shown(body, |body| waiting_view(handle, body, at))));
         }
-        if record != Value::Nil && died != Value::Nil {
+        if let Some(record) = read_value(record)?
+            && died != Value::Nil
+        {
             let at = Timestamp::from_millis(reply::int(died)?);
-            return Ok(Some(dead_view(handle, reply::bytes(record)?, at)));
+            return Ok(Some(shown(record, |record| dead_view(handle, record, at))));
         }
         Ok(None)
     }
@@ -153,42 +165,6 @@ impl Broker {
             left -= reply::int(seen)?.max(1);
         }
         Ok(None)
-    }
-
-    /// Builds the view of an entry: of a running job when `held` names its consumer, else of a
-    /// waiting job.
-    pub(in crate::broker) fn view(
-        &self,
-        partition: &Partition,
-        lane: Lane,
-        id: EntryId,
-        fields: Fields,
-        held: Option<(String, Timestamp)>,
-    ) -> JobView {
-        let keys = self.keys(partition);
-        let entered = entry_time(&id).unwrap_or_default();
-        let place = Some(Place::Entry(lane, id.clone()));
-        let (state, node, at) = match held {
-            Some((node, since)) => (State::Running, Some(node), since),
-            None => (State::Ready, None, entered),
-        };
-        let (job, counters, failure, content) = match read_entry(keys.lane(lane), lane, id, fields)
-        {
-            Entry::Job(claim) => {
-                let (job, counters) = (claim.job_id(), claim.counters);
-                let content = match claim.plain {
-                    Some(text) => Content::Plain(text, claim.envelope),
-                    None => Content::Job(claim.envelope),
-                };
-                (job, counters, None, content)
-            }
-            Entry::Undecodable(found) => {
-                let content = Content::Raw(found.raw);
-                (found.id, Counters::default(), Some(found.reason), content)
-            }
-        };
-        let handle = Handle { partition: partition.clone(), job, place };
-        JobView { handle, state, lane, at, node, counters, cancelling: false, failure, content }
     }
 }
 

@@ -1,9 +1,73 @@
 //! Builds the [`JobView`] of a job from its body in `due` or from its dead record.
 
-use crate::job::{Cause, Failure, Handle, Lane, Place, State, Timestamp};
+use crate::broker::connection::reply::entry_time;
+use crate::broker::jobs::value::StoredValue;
+use crate::job::{
+    Cause, EntryId, Failure, Fields, Handle, JobId, Lane, Partition, Place, State, Timestamp,
+};
 use crate::policy::Counters;
-use crate::stored::{read_dead, read_waiting};
+use crate::stored::{Entry, Undecodable, read_dead, read_entry, read_waiting};
 use crate::view::{Content, JobView};
+
+/// Reads an entry as the scripts list it.
+pub(in crate::broker) fn listed(stream: &str, lane: Lane, id: EntryId, fields: Fields) -> Entry {
+    if let [(name, bytes), (_, job)] = fields.as_slice()
+        && name == b"unread"
+        && let Some(bytes) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok())
+    {
+        let job = job.as_slice().try_into().ok().map(JobId::from_bytes);
+        return Entry::Undecodable(Undecodable::unread(stream, lane, id, bytes, job));
+    }
+    read_entry(stream, lane, id, fields)
+}
+
+/// Builds the view of an entry: of a running job when `held` names its consumer, else of a waiting
+/// job.
+pub(in crate::broker) fn view(
+    partition: &Partition,
+    entry: Entry,
+    held: Option<(String, Timestamp)>,
+) -> JobView {
+    let (lane, id) = entry.key();
+    let entered = entry_time(id).unwrap_or_default();
+    let place = Some(Place::Entry(lane, id.clone()));
+    let (state, node, at) = match held {
+        Some((node, since)) => (State::Running, Some(node), since),
+        None => (State::Ready, None, entered),
+    };
+    let (job, counters, failure, content) = match entry {
+        Entry::Job(claim) => {
+            let (job, counters) = (claim.job_id(), claim.counters);
+            let content = match claim.plain {
+                Some(text) => Content::Plain(text, claim.envelope),
+                None => Content::Job(claim.envelope),
+            };
+            (job, counters, None, content)
+        }
+        Entry::Undecodable(found) => {
+            (found.id, Counters::default(), Some(found.reason), Content::Raw(found.raw))
+        }
+    };
+    let handle = Handle { partition: partition.clone(), job, place };
+    JobView { handle, state, lane, at, node, counters, cancelling: false, failure, content }
+}
+
+/// Builds the view of a body, or of its beginning: such a job is shown as raw bytes, so that no
+/// operation takes the beginning for the whole.
+pub(in crate::broker) fn shown(
+    body: StoredValue,
+    view: impl FnOnce(Vec<u8>) -> JobView,
+) -> JobView {
+    if body.is_whole() {
+        return view(body.read);
+    }
+    let mut view = view(body.read.clone());
+    view.content = Content::Raw(body.read);
+    let bytes = body.bytes;
+    let why = format!("the stored job has {bytes} bytes, of which only the beginning was read");
+    view.failure = view.failure.or(Some(Failure::new(Cause::Undecodable, why)));
+    view
+}
 
 /// Builds the view of a job that waits for its time. A body that cannot be read is shown as raw
 /// bytes, with the reason.

@@ -1,13 +1,14 @@
 //! Listing the jobs of a partition, page by page. A page has at most 500 jobs and about 1 MiB, but
 //! at least one job while jobs are left.
 
-use redis::Value;
+use redis::{Cmd, Value};
 
-use crate::broker::admin::job_view::{dead_view, waiting_view};
+use crate::broker::admin::job_view::{dead_view, listed, shown, view, waiting_view};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::{millis, server_time};
+use crate::broker::jobs::value::{SHOWN, StoredValue};
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, JobId, Lane, Partition, Timestamp};
+use crate::job::{Error, Handle, JobId, Lane, MAX_STORED, Partition, Timestamp};
 use crate::view::{After, Cursor, JobView, Page};
 
 /// The most jobs on a page.
@@ -34,13 +35,14 @@ impl Broker {
         };
         let mut cmd = scripts::call(&scripts::LIST_READY, [keys.lane(lane)]);
         cmd.arg(after).arg(most.clamp(1, MAX_JOBS));
-        let reply = self.ask(keys.lane(lane), &cmd).await?;
+        let reply = self.ask_for_page(keys.lane(lane), cmd, &[MAX_STORED]).await?;
         let mut last = None;
         let mut jobs = vec![];
         for (id, fields) in reply::entries(reply)? {
             last = Some(id.clone());
             if let Some(fields) = fields {
-                jobs.push(self.view(partition, lane, id, fields, None));
+                let entry = listed(keys.lane(lane), lane, id, fields);
+                jobs.push(view(partition, entry, None));
             }
         }
         let next = last.map(|entry| Cursor(After::Entry(lane, entry.to_string())));
@@ -69,7 +71,7 @@ impl Broker {
         while let Some(lane) = next {
             let mut cmd = scripts::call(&scripts::LIST_RUNNING, [keys.lane(lane)]);
             cmd.arg(&entry).arg(most.clamp(1, MAX_JOBS));
-            let reply = self.ask(keys.lane(lane), &cmd).await?;
+            let reply = self.ask_for_page(keys.lane(lane), cmd, &[MAX_STORED]).await?;
             let [last, held] = reply::items::<2>(reply)?;
             entry = reply::text(last)?;
             if entry.is_empty() {
@@ -83,7 +85,8 @@ impl Broker {
                 let whole = Value::Array(vec![Value::Array(vec![id, fields])]);
                 let held = (reply::text(consumer)?, now - millis(reply::int(idle)?));
                 if let Some((id, Some(fields))) = reply::entries(whole)?.pop() {
-                    jobs.push(self.view(partition, lane, id, fields, Some(held)));
+                    let entry = listed(keys.lane(lane), lane, id, fields);
+                    jobs.push(view(partition, entry, Some(held)));
                 }
             }
             // All entries of this page may have been deleted while they were claimed; the next
@@ -135,7 +138,7 @@ impl Broker {
         keys: [&str; 2],
         (order, start): (&str, &str),
         (after, most): (Option<&Cursor>, usize),
-        view: fn(&Handle, Vec<u8>, Timestamp) -> JobView,
+        of_body: fn(&Handle, Vec<u8>, Timestamp) -> JobView,
     ) -> Result<Page, Error> {
         let (from, skip) = match after.map(|cursor| &cursor.0) {
             None => (start.to_owned(), 0),
@@ -149,22 +152,36 @@ impl Broker {
             _ => None,
         };
         let (mut jobs, mut any) = (vec![], false);
-        for item in reply::array(self.ask(keys[0], &cmd).await?)? {
-            let [id, at, body] = reply::items::<3>(item)?;
-            let (id, at, body) = (reply::bytes(id)?, reply::int(at)?, reply::bytes(body)?);
+        let reply = self.ask_for_page(keys[0], cmd, &[MAX_STORED, SHOWN]).await?;
+        for item in reply::array(reply)? {
+            let [id, at, body, bytes] = reply::items::<4>(item)?;
+            let (id, at, read) = (reply::bytes(id)?, reply::int(at)?, reply::bytes(body)?);
+            let bytes = usize::try_from(reply::int(bytes)?).unwrap_or(usize::MAX);
+            let body = StoredValue { bytes, read };
             any = true;
             last = match last {
                 Some((same, seen)) if same == at => Some((at, seen + 1)),
                 _ => Some((at, 1)),
             };
-            if let (Ok(id), false) = (<[u8; 16]>::try_from(id), body.is_empty()) {
+            if let (Ok(id), false) = (<[u8; 16]>::try_from(id), body.read.is_empty()) {
                 let job = JobId::from_bytes(id);
                 let handle = Handle { partition: partition.clone(), job, place: None };
-                jobs.push(view(&handle, body, Timestamp::from_millis(at)));
+                let at = Timestamp::from_millis(at);
+                jobs.push(shown(body, |body| of_body(&handle, body, at)));
             }
         }
         let next = last.filter(|_| any).map(|(at, seen)| Cursor(After::Time(at, seen)));
         Ok(Page { jobs, next })
+    }
+
+    /// Runs a script that lists jobs. `limits` are its arguments behind the most bytes of the page.
+    async fn ask_for_page(&self, key: &str, cmd: Cmd, limits: &[usize]) -> Result<Value, Error> {
+        self.ask_bounded(key, |bytes| {
+            let mut cmd = cmd.clone();
+            cmd.arg(bytes).arg(limits);
+            cmd
+        })
+        .await
     }
 
     /// Sets `cancelling` in the views of jobs for which a cancellation is stored.

@@ -8,10 +8,9 @@ use super::open::first_number;
 use super::{BatcherHome, BatcherTotals, push};
 use crate::broker::Broker;
 use crate::broker::connection::reply;
-use crate::broker::jobs::pending::{ranges, read_ranges};
+use crate::broker::jobs::pending::{Found, read_call, read_found};
 use crate::broker::keys::GROUP;
 use crate::job::{EntryId, Error, JobId, Lane, Partition, Timestamp};
-use crate::stored::Entry;
 
 /// The number of hash fields or entries that are read in one step.
 const STEP: usize = 200;
@@ -224,14 +223,13 @@ impl Broker {
                 let [id, ..] = reply::items::<4>(item)?;
                 ids.push(reply::text(id)?.into());
             }
-            for some in ids.chunks(STEP) {
-                let replies = self.pipeline(&ranges(stream, some)).await?;
-                let (entries, _) = read_ranges(stream, lane, some, replies)
-                    .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
-                jobs.extend(entries.iter().filter_map(|entry| match entry {
-                    Entry::Job(claim) => Some(claim.job_id()),
-                    Entry::Undecodable(_) => None,
-                }));
+            let mut rest = ids.as_slice();
+            while !rest.is_empty() {
+                let some = &rest[..rest.len().min(STEP)];
+                let reply = self.command(&read_call(stream, some, 0)).await?;
+                let found = read_found(stream, lane, reply::array(reply)?.into_iter())?;
+                rest = &rest[found.len().clamp(1, some.len())..];
+                jobs.extend(found.iter().filter_map(Found::job));
             }
         }
         Ok(jobs)

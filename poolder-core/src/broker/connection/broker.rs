@@ -1,7 +1,7 @@
 //! [`Broker`]: the handle that holds connections and keys, and its methods to send commands.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redis::{Cmd, Pipeline, RedisError, Value};
 
@@ -9,6 +9,7 @@ use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
 use crate::broker::connection::open::open;
+use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
@@ -31,6 +32,14 @@ pub(in crate::broker) struct BrokerInner {
     /// The keys of the partitions in use, so that a hot path does not build them again.
     key_cache: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
+    reply_limit: Mutex<ReplyLimit>,
+}
+
+impl BrokerInner {
+    /// Returns the limit of replies with jobs, which all readers share.
+    pub(in crate::broker) fn reply_limit(&self) -> MutexGuard<'_, ReplyLimit> {
+        self.reply_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Broker {
@@ -45,7 +54,8 @@ impl Broker {
         let route = Arc::new(Route::new(&config)?);
         let roster = keys.roster();
         let key_cache = RwLock::default();
-        let inner = BrokerInner { config, address, keys, roster, key_cache, route };
+        let reply_limit = Mutex::default();
+        let inner = BrokerInner { config, address, keys, roster, key_cache, route, reply_limit };
         Ok(Self { inner: Arc::new(inner) })
     }
 

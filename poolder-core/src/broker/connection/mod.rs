@@ -10,6 +10,7 @@ pub(super) mod endpoint;
 pub(super) mod failure;
 pub(super) mod open;
 pub(super) mod reply;
+pub(super) mod reply_limit;
 pub(super) mod request;
 pub(super) mod routing;
 pub(super) mod send;

@@ -81,21 +81,6 @@ pub(crate) fn entries(value: Value) -> Result<Vec<StreamEntry>, Error> {
         .collect()
 }
 
-/// Reads a flat list of stream entries: for each its id, the number of strings that follow, and
-/// these strings.
-pub(crate) fn flat_entries(
-    mut values: impl Iterator<Item = Value>,
-) -> Result<Vec<(EntryId, Fields)>, Error> {
-    let mut entries = vec![];
-    while let Some(id) = values.next() {
-        let id = text(id)?.into();
-        let count = usize::try_from(int(values.next().unwrap_or_default())?).unwrap_or(0);
-        let fields = Value::Array(values.by_ref().take(count).collect());
-        entries.push((id, fields_of(fields)?.unwrap_or_default()));
-    }
-    Ok(entries)
-}
-
 pub(crate) fn fields_of(value: Value) -> Result<Option<Fields>, Error> {
     if value == Value::Nil {
         return Ok(None);

@@ -2,7 +2,7 @@
 //! shared one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
@@ -11,14 +11,16 @@ use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
 use crate::broker::connection::open::open;
 use crate::broker::connection::reply;
+use crate::broker::connection::reply_limit::ItemSizes;
 use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::routing::{Peer, slot_of};
-use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
+use crate::broker::jobs::claimed::{Claimed, Exchange};
+use crate::broker::jobs::pending::{Found, MAX_SCRIPT_BYTES, pending, pending_ids, read_found};
 use crate::broker::jobs::settle::SettlePipeline;
 use crate::broker::keys::{GROUP, PartitionKeys};
-use crate::broker::{Broker, DeadLimits, Depths, Settled, Settlement, scripts};
-use crate::job::{EntryId, Error, Lane, Partition};
-use crate::stored::{Claim, ClaimedRange, Entry, Undecodable, read_entry};
+use crate::broker::{Broker, DeadLimits, Settlement, scripts};
+use crate::job::{EntryId, Error, Lane, MAX_STORED, Partition};
+use crate::stored::{ClaimedRange, Undecodable};
 
 /// The connection on which a consumer claims jobs, and settles jobs in the same round trip.
 #[derive(Debug)]
@@ -30,6 +32,23 @@ pub struct ClaimConnection {
     connection: Connection,
     id: Option<ConnectionId>,
     history: Option<Arc<str>>,
+    /// The sizes of the entries that this connection has claimed.
+    sizes: ItemSizes,
+}
+
+/// The most entries that one call of `claim.lua` claims.
+const MAX_MEASURED: usize = 500;
+/// The most pending entries that one reply lists.
+const MAX_LISTED: usize = 1000;
+
+/// A claim that was asked for.
+struct Asked {
+    lane: Lane,
+    count: usize,
+    /// The most bytes of the reply; for a claim that the server does not measure, its expected
+    /// bytes.
+    bytes: usize,
+    measured: bool,
 }
 
 /// The id of a [`ClaimConnection`] at its server.
@@ -52,62 +71,6 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Connection")
     }
-}
-
-/// The result of a claim.
-#[derive(Debug, Default)]
-pub struct Claimed {
-    /// Jobs to run.
-    pub jobs: Vec<Claim>,
-    /// Claimed entries that are not jobs. The caller must bury them.
-    pub undecodable: Vec<Undecodable>,
-}
-
-impl Claimed {
-    /// Returns whether the claim got no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.undecodable.is_empty()
-    }
-
-    /// Returns the number of claimed entries.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.jobs.len() + self.undecodable.len()
-    }
-
-    /// Adds the entries that one read got from a lane.
-    fn extend(&mut self, name: &str, lane: Lane, entries: Vec<reply::StreamEntry>) {
-        let range = ClaimedRange::of(entries.iter().map(|(id, _)| id));
-        for (id, fields) in entries {
-            // New entries have fields. An entry deleted at this moment has nothing to run.
-            let Some(fields) = fields else { continue };
-            let mut entry = read_entry(name, lane, id, fields);
-            if let Entry::Job(claim) = &mut entry {
-                claim.range.clone_from(&range);
-            }
-            self.push(entry);
-        }
-    }
-
-    fn push(&mut self, entry: Entry) {
-        match entry {
-            Entry::Job(claim) => self.jobs.push(claim),
-            Entry::Undecodable(found) => self.undecodable.push(found),
-        }
-    }
-}
-
-/// The result of one round trip.
-#[derive(Debug)]
-pub struct Exchange {
-    /// One result per settlement, in order.
-    pub settled: Vec<Settled>,
-    /// The number of waiting jobs per lane before the claim; `None` when the caller did not ask for
-    /// it, or the server did not report it.
-    pub depths: Option<Depths>,
-    /// The claimed entries.
-    pub claimed: Result<Claimed, Error>,
 }
 
 impl ClaimConnection {
@@ -151,6 +114,7 @@ impl ClaimConnection {
             connection: Connection(connection),
             id: id.map(|number| ConnectionId { peer, number }),
             history,
+            sizes: ItemSizes::default(),
         };
         claimer.create_groups().await?;
         Ok(claimer)
@@ -169,9 +133,21 @@ impl ClaimConnection {
         self.id.clone()
     }
 
+    /// Returns true when the sizes of the next entries must be known before they are read: nothing
+    /// is known about the sizes of the entries, or a reply was lost lately.
+    #[must_use]
+    pub fn is_cautious(&self) -> bool {
+        let mut limit = self.broker.inner.reply_limit();
+        limit.is_reduced(Instant::now()) || self.sizes.expected(1).is_none()
+    }
+
     /// Settles and claims in one round trip. The claim does not wait. Reading the depths of the
     /// lanes costs the server as much as settling ten jobs, so the depths are read only if `depths`
     /// is true.
+    ///
+    /// The claim brings no more jobs than fit into a reply, going by the sizes of the jobs before.
+    /// When these are not known, many such jobs do not fit, or a reply was lost lately, a script
+    /// measures the entries. An entry that is too large is claimed unread.
     ///
     /// # Errors
     /// Returns an error when the connection failed. The outcome of every settlement is then
@@ -186,10 +162,19 @@ impl ClaimConnection {
     ) -> Result<Exchange, Error> {
         let mut pipe = redis::pipe();
         let plan = SettlePipeline::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
-        if let Some((lane, count)) = claim {
-            pipe.add_command(self.read(&[lane], count, None));
+        let asked = claim.map(|(lane, count)| self.ask(lane, count));
+        if let Some(asked) = &asked {
+            pipe.add_command(self.claim(asked));
         }
-        let replies = self.send(&pipe).await?;
+        let replies = match self.send(&pipe).await {
+            Ok(replies) => replies,
+            Err(error) => {
+                if let Some(asked) = asked.filter(|_| error.is_unknown()) {
+                    self.broker.reply_was_lost(asked.bytes, false);
+                }
+                return Err(error);
+            }
+        };
         let spoiled = |reply: &RedisResult<Value>| {
             reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
         };
@@ -198,15 +183,23 @@ impl ClaimConnection {
         }
         let mut replies = replies.into_iter();
         let (settled, depths) = plan.read(replies.by_ref(), self.broker.address());
-        let claimed = match replies.next() {
-            None => Ok(Claimed::default()),
-            Some(Ok(reply)) => self.read_claimed(reply),
-            Some(Err(error)) if is_nogroup(&error) => {
+        let mut could_bring = asked.as_ref().map_or(0, |asked| asked.count);
+        let claimed = match (replies.next(), asked) {
+            (Some(Ok(reply)), Some(asked)) if asked.measured => {
+                let claimed = self.read_measured(reply, &asked).await;
+                if let Ok((claimed, true)) = &claimed {
+                    could_bring = claimed.len();
+                }
+                claimed.map(|(claimed, _)| claimed)
+            }
+            (Some(Ok(reply)), _) => self.read_claimed(reply),
+            (Some(Err(error)), _) if is_nogroup(&error) => {
                 self.create_groups().await.map(|()| Claimed::default())
             }
-            Some(Err(error)) => Err(self.broker.classify(error)),
+            (Some(Err(error)), _) => Err(self.broker.classify(error)),
+            (None, _) => Ok(Claimed::default()),
         };
-        Ok(Exchange { settled, depths, claimed })
+        Ok(Exchange { settled, depths, claimed, asked: could_bring })
     }
 
     /// Waits up to 5 s for a job in any of the lanes, and claims at most one from each. The caller
@@ -227,37 +220,107 @@ impl ClaimConnection {
         }
     }
 
-    /// Returns the pending entries of this consumer in a lane, at most 1,000.
+    /// Returns the pending entries of this consumer in a lane.
     ///
     /// # Errors
     /// As [`ClaimConnection::exchange`].
     pub async fn held(&mut self, lane: Lane) -> Result<Vec<EntryId>, Error> {
-        let mut pipe = redis::pipe();
-        pipe.add_command(pending(self.keys.lane(lane), &self.consumer, None, 1000));
-        match self.send(&pipe).await?.pop() {
-            Some(Ok(reply)) => pending_ids(reply),
-            Some(Err(error)) if is_nogroup(&error) => Ok(vec![]),
-            Some(Err(error)) => Err(self.broker.classify(error)),
-            None => Err(Error::protocol("the reply to a pipeline was empty")),
+        let mut held: Vec<EntryId> = vec![];
+        loop {
+            let mut pipe = redis::pipe();
+            let stream = self.keys.lane(lane);
+            pipe.add_command(pending(stream, &self.consumer, held.last(), MAX_LISTED));
+            let page = match self.send(&pipe).await?.pop() {
+                Some(Ok(reply)) => pending_ids(reply)?,
+                Some(Err(error)) if is_nogroup(&error) => vec![],
+                Some(Err(error)) => return Err(self.broker.classify(error)),
+                None => return Err(Error::protocol("the reply to a pipeline was empty")),
+            };
+            let is_last = page.len() < MAX_LISTED;
+            held.extend(page);
+            if is_last {
+                return Ok(held);
+            }
         }
     }
 
-    /// Reads entries that this consumer holds. Acknowledges held entries that were deleted
-    /// meanwhile.
+    /// Reads entries that this consumer holds into `claimed`, in replies that follow the sizes of
+    /// the entries. Acknowledges held entries that were deleted meanwhile.
     ///
     /// # Errors
-    /// As [`ClaimConnection::exchange`].
-    pub async fn adopt(&mut self, lane: Lane, ids: &[EntryId]) -> Result<Claimed, Error> {
-        let mut claimed = Claimed::default();
-        let stream = self.keys.lane(lane).to_owned();
-        for chunk in ids.chunks(16) {
-            let replies = self.send(&ranges(&stream, chunk)).await?;
-            let (entries, gone) = read_ranges(&stream, lane, chunk, replies)
-                .map_err(|error| error.unwrap_or_else(|error| self.broker.classify(error)))?;
-            entries.into_iter().for_each(|entry| claimed.push(entry));
-            self.broker.ack_missing(&stream, &gone).await?;
+    /// As [`ClaimConnection::exchange`]; `claimed` then has the entries that were read before.
+    pub async fn adopt(
+        &mut self,
+        lane: Lane,
+        ids: &[EntryId],
+        claimed: &mut Claimed,
+    ) -> Result<(), Error> {
+        let (mut entries, stream) = (vec![], self.keys.lane(lane));
+        let connection = &mut self.connection.0;
+        let read = self.broker.read_entries(connection, (stream, lane), ids, &mut entries).await;
+        entries.into_iter().for_each(|entry| claimed.push(entry, None));
+        read
+    }
+
+    /// Decides how a claim of up to `count` entries is asked for.
+    fn ask(&self, lane: Lane, count: usize) -> Asked {
+        let mut limit = self.broker.inner.reply_limit();
+        let now = Instant::now();
+        let most = limit.most(now);
+        let expected = self.sizes.expected(count.max(1));
+        match expected {
+            Some(bytes) if bytes <= most && !limit.is_reduced(now) => {
+                Asked { lane, count: count.max(1), bytes, measured: false }
+            }
+            _ => {
+                let bytes = most.min(MAX_SCRIPT_BYTES);
+                Asked { lane, count: count.clamp(1, MAX_MEASURED), bytes, measured: true }
+            }
         }
-        Ok(claimed)
+    }
+
+    fn claim(&self, asked: &Asked) -> Cmd {
+        if !asked.measured {
+            return self.read(&[asked.lane], asked.count, None);
+        }
+        let mut cmd = scripts::call(&scripts::CLAIM, [self.keys.lane(asked.lane)]);
+        cmd.arg(self.consumer.as_ref()).arg(asked.count).arg(asked.bytes).arg(MAX_STORED);
+        cmd
+    }
+
+    /// Reads the reply of `claim.lua`, and the entry that did not fit into it. Returns also whether
+    /// the reply was full.
+    async fn read_measured(
+        &mut self,
+        reply: Value,
+        asked: &Asked,
+    ) -> Result<(Claimed, bool), Error> {
+        let (keys, lane) = (Arc::clone(&self.keys), asked.lane);
+        let stream = keys.lane(lane);
+        let all = read_found(stream, lane, reply::array(reply)?.into_iter())?;
+        let range = ClaimedRange::of(all.iter().map(Found::id));
+        let (mut claimed, mut rest, mut sizes) = (Claimed::default(), vec![], vec![]);
+        for found in all {
+            sizes.push(found.bytes());
+            match found {
+                Found::Read(entry, _) => claimed.push(entry, range.as_ref()),
+                Found::TooLarge(id, bytes, job) if bytes > MAX_STORED => {
+                    let unread = Undecodable::unread(stream, lane, id, bytes, job);
+                    claimed.undecodable.push(unread);
+                }
+                Found::TooLarge(id, ..) => rest.push(id),
+                Found::Gone(_) => {}
+            }
+        }
+        let bytes = sizes.iter().sum();
+        self.sizes.note(sizes.len(), bytes);
+        if !claimed.is_empty() {
+            self.broker.reply_came(bytes.min(asked.bytes));
+        }
+        if !rest.is_empty() {
+            self.adopt(lane, &rest, &mut claimed).await?;
+        }
+        Ok((claimed, bytes >= asked.bytes))
     }
 
     fn read(&self, lanes: &[Lane], count: usize, block: Option<Duration>) -> Cmd {
@@ -276,8 +339,8 @@ impl ClaimConnection {
         cmd
     }
 
-    fn read_claimed(&self, reply: Value) -> Result<Claimed, Error> {
-        let mut claimed = Claimed::default();
+    fn read_claimed(&mut self, reply: Value) -> Result<Claimed, Error> {
+        let (mut claimed, mut bytes) = (Claimed::default(), 0);
         for stream in reply::array(reply)? {
             let [name, entries] = reply::items::<2>(stream)?;
             let name = reply::text(name)?;
@@ -285,7 +348,11 @@ impl ClaimConnection {
                 .into_iter()
                 .find(|lane| self.keys.lane(*lane) == name)
                 .ok_or_else(|| Error::protocol(format!("stream {name} was not requested")))?;
-            claimed.extend(&name, lane, reply::entries(entries)?);
+            bytes += claimed.extend(&name, lane, reply::entries(entries)?);
+        }
+        if !claimed.is_empty() {
+            self.sizes.note(claimed.len(), bytes);
+            self.broker.reply_came(bytes);
         }
         Ok(claimed)
     }

@@ -7,11 +7,10 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use redis::Value;
 
 use crate::broker::Broker;
-use crate::broker::connection::reply;
-use crate::job::{Error, JobId, Partition};
+use crate::broker::jobs::value::{SHOWN, read_value, value_call};
+use crate::job::{Error, JobId, MAX_STORED, Partition};
 use crate::stored::{Completion, read_dead};
 
 impl Broker {
@@ -34,18 +33,23 @@ impl Broker {
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command, or the record
-    /// cannot be read.
+    /// cannot be read; [`Error::is_too_large`] for a record that is larger than any that Poolder
+    /// writes.
     pub async fn completion(
         &self,
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<Completion>, Error> {
-        let mut cmd = redis::cmd("GET");
-        cmd.arg(self.keys(partition).result(job));
-        match self.command(&cmd).await? {
-            Value::Nil => Ok(None),
-            record => Completion::decode(&reply::bytes(record)?).map(Some),
+        let cmd = value_call(&self.keys(partition).result(job), &[], MAX_STORED);
+        let Some(value) = read_value(self.command(&cmd).await?)? else { return Ok(None) };
+        if !value.is_whole() {
+            return Err(Error::too_large(format!(
+                "the completion record has {} bytes, the most is {MAX_STORED}: another program has \
+                 written it, so delete it",
+                value.bytes
+            )));
         }
+        Completion::decode(&value.read).map(Some)
     }
 
     /// Returns the completion of a dead job, whether or not a completion record was kept; `None`
@@ -58,12 +62,10 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<Completion>, Error> {
-        let mut cmd = redis::cmd("HGET");
-        cmd.arg(&self.keys(partition).dead_bodies).arg(job.as_bytes());
-        match self.command(&cmd).await? {
-            Value::Nil => Ok(None),
-            record => Ok(Some(Completion::Dead(read_dead(reply::bytes(record)?).death.failure))),
-        }
+        // The reason is at the beginning of the record.
+        let cmd = value_call(&self.keys(partition).dead_bodies, job.as_bytes(), SHOWN);
+        let record = read_value(self.command(&cmd).await?)?;
+        Ok(record.map(|record| Completion::Dead(read_dead(record.read).death.failure)))
     }
 
     /// Opens a connection that receives hints about ended jobs.

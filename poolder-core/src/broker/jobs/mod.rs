@@ -1,9 +1,11 @@
 //! The life of a job in Redis: enqueue, claim, settle; also its completion record and progress.
 
 pub(super) mod claim;
+pub(super) mod claimed;
 pub(super) mod completions;
 pub(super) mod durability;
 pub(super) mod enqueue;
 pub(super) mod pending;
 pub(super) mod progress;
 pub(super) mod settle;
+pub(super) mod value;

@@ -1,13 +1,13 @@
 //! The progress that running jobs report. Kept for an hour after the last report.
 
-use redis::Value;
-
-use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
+use crate::broker::jobs::value::{StoredValue, read_value, value_call};
 use crate::job::{Error, JobId, Partition};
 
 /// The retention of a progress report.
 const RETENTION_SECONDS: u32 = 60 * 60;
+/// The most bytes of a report: two numbers.
+const MAX_REPORT: usize = 64;
 
 impl Broker {
     /// Stores the progress of a job: `done` units out of `total`.
@@ -35,13 +35,11 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<(u64, u64)>, Error> {
-        let mut cmd = redis::cmd("GET");
-        cmd.arg(self.keys(partition).progress(job));
-        let reply = self.command(&cmd).await?;
-        if reply == Value::Nil {
+        let cmd = value_call(&self.keys(partition).progress(job), &[], MAX_REPORT);
+        let value = read_value(self.command(&cmd).await?)?.filter(StoredValue::is_whole);
+        let Some(text) = value.and_then(|value| String::from_utf8(value.read).ok()) else {
             return Ok(None);
-        }
-        let text = reply::text(reply)?;
+        };
         let numbers = text.split_once(' ').map(|(done, total)| (done.parse(), total.parse()));
         Ok(numbers.and_then(|(done, total)| Some((done.ok()?, total.ok()?))))
     }

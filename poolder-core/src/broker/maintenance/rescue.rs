@@ -6,11 +6,23 @@ use std::time::Duration;
 use redis::{RedisError, Value};
 
 use crate::broker::connection::reply;
-use crate::broker::jobs::pending::{pending, pending_ids, ranges, read_ranges};
+use crate::broker::jobs::pending::{pending, pending_ids};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, Partition};
 use crate::stored::Entry;
+
+/// The most entries of a page.
+const MAX_HELD: usize = 50;
+
+/// A page of the entries that a consumer holds.
+#[derive(Debug)]
+pub struct HeldPage {
+    /// The entries of the page that were not deleted.
+    pub entries: Vec<Entry>,
+    /// The last entry of the page, behind which the next page begins; `None` at the end.
+    pub last: Option<EntryId>,
+}
 
 /// A consumer of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +69,9 @@ impl Broker {
         Ok(consumers)
     }
 
-    /// Returns up to 50 entries that a consumer holds in a lane; with `after` those behind that
-    /// entry. Acknowledges held entries that were deleted meanwhile.
+    /// Returns a page of the entries that a consumer holds in a lane; with `after` the entries
+    /// behind that one. Acknowledges held entries that were deleted meanwhile. The replies follow
+    /// the sizes of the entries.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
@@ -68,34 +81,17 @@ impl Broker {
         lane: Lane,
         consumer: &str,
         after: Option<&EntryId>,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<HeldPage, Error> {
         let keys = self.keys(partition);
         let stream = keys.lane(lane);
         let mut connection = self.alone(stream).await?;
-        let (mut entries, mut after) = (vec![], after.cloned());
-        loop {
-            let ids: Value = pending(stream, consumer, after.as_ref(), 50)
-                .query_async(&mut connection)
-                .await
-                .map_err(|error| self.classify(error))?;
-            let ids = pending_ids(ids)?;
-            for chunk in ids.chunks(16) {
-                let replies: Vec<Value> = ranges(stream, chunk)
-                    .query_async(&mut connection)
-                    .await
-                    .map_err(|error| self.classify(error))?;
-                let replies = replies.into_iter().map(Ok).collect();
-                let (found, gone) = read_ranges(stream, lane, chunk, replies)
-                    .map_err(|error| error.unwrap_or_else(|error| self.classify(error)))?;
-                entries.extend(found);
-                self.ack_missing(stream, &gone).await?;
-            }
-            after = ids.last().cloned();
-            // Behind a page of deleted entries there may be others.
-            if after.is_none() || !entries.is_empty() {
-                return Ok(entries);
-            }
-        }
+        let ids: Value = pending(stream, consumer, after, MAX_HELD)
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| self.classify(error))?;
+        let (ids, mut entries) = (pending_ids(ids)?, vec![]);
+        self.read_entries(&mut connection, (stream, lane), &ids, &mut entries).await?;
+        Ok(HeldPage { entries, last: ids.last().cloned() })
     }
 
     /// Records that a node begins to run a suspect of a shared queue: if the node dies,

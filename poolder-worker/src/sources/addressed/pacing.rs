@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder_core::broker::ItemSizes;
 use poolder_core::policy::Pauses;
 use tokio::time::Instant;
 
@@ -11,6 +12,9 @@ use crate::process::limits::request_pauses;
 /// longer than this to be settled together.
 const QUICK: Duration = Duration::from_millis(2);
 
+/// Jobs are claimed several at a time while so many are expected to have at most this many bytes.
+const MAX_BYTES: usize = 1 << 20;
+
 /// The pace of a slot's polls.
 #[derive(Debug)]
 pub(super) struct Pacing {
@@ -18,6 +22,8 @@ pub(super) struct Pacing {
     most: usize,
     /// The number of jobs that the last poll could claim.
     batch: usize,
+    /// The sizes of the jobs that were claimed lately.
+    sizes: ItemSizes,
     /// True when the jobs that were claimed last took next to no time.
     quick: bool,
     /// The time of the last reply to a poll.
@@ -31,13 +37,16 @@ impl Pacing {
     /// Creates the pace of a slot that claims at most `most` jobs in one poll.
     pub(super) fn new(most: usize, now: Instant) -> Self {
         let pauses = request_pauses();
-        Self { most, batch: 0, quick: false, polled_at: now, pauses, retry_in: None }
+        let sizes = ItemSizes::default();
+        Self { most, batch: 0, sizes, quick: false, polled_at: now, pauses, retry_in: None }
     }
 
-    /// Returns how many jobs to claim: twice as many as before while jobs take next to no time,
-    /// otherwise one.
+    /// Returns how many jobs to claim: twice as many as before while jobs take next to no time and
+    /// fit into a reply together, otherwise one.
     pub(super) fn next_batch(&mut self) -> usize {
-        self.batch = if self.quick { (self.batch * 2).clamp(1, self.most) } else { 1 };
+        let more = (self.batch * 2).clamp(1, self.most);
+        let fits = self.sizes.expected(more).is_some_and(|bytes| bytes <= MAX_BYTES);
+        self.batch = if self.quick && fits { more } else { 1 };
         self.batch
     }
 
@@ -67,9 +76,10 @@ impl Pacing {
         self.retry_in = Some(self.pauses.after_failure());
     }
 
-    /// Records that entries were claimed.
-    pub(super) fn claimed(&mut self) {
+    /// Records that this many entries of this many bytes in all were claimed.
+    pub(super) fn claimed(&mut self, entries: usize, bytes: usize) {
         self.quick = false;
+        self.sizes.note(entries, bytes);
     }
 
     /// Records that a job was completed.

@@ -166,7 +166,7 @@ impl SlotProgress {
             }
             SlotPoll::Claimed(entries) | SlotPoll::Found(entries) => {
                 self.lanes.claimed(&entries);
-                self.pacing.claimed();
+                self.pacing.claimed(entries.len(), entries.iter().map(Entry::bytes).sum());
                 self.pending.claimed(entries);
                 None
             }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{ClaimConnection, DeadLimits, NodeName};
+use poolder_core::broker::{ClaimConnection, Claimed, DeadLimits, NodeName};
 use poolder_core::mutation::mutated;
 use poolder_core::{Error, Lane, Partition};
 use tokio::time::Instant;
@@ -181,6 +181,10 @@ impl ClaimLoop {
             audit_at: connection.audit_at,
             wanted: claimer.wanted(),
             suspects: claimer.suspects_welcome(),
+            look_first: match &connection.state {
+                ConnectionState::Open(open) => open.is_cautious() && claimer.lanes.are_stale(),
+                _ => false,
+            },
         }
     }
 
@@ -207,7 +211,10 @@ impl ClaimLoop {
                 self.connection.adopt_at = Some(Instant::now());
                 self.connection.late = Some(Instant::now() + LATE_CLAIMS);
             }
-            Err(error) => self.claimer.back_off(&error),
+            Err(error) => {
+                broker.note_outage();
+                self.claimer.back_off(&error);
+            }
         }
     }
 
@@ -233,8 +240,10 @@ impl ClaimLoop {
                 partition = %self.partition, %lane, jobs = unknown.len(),
                 "adopting jobs whose claim reply was lost"
             );
-            let claimed = open.adopt(lane, &unknown).await?;
+            let mut claimed = Claimed::default();
+            let adopted = open.adopt(lane, &unknown, &mut claimed).await;
             self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
+            adopted?;
         }
         let idle = doubtful.is_empty() && self.claimer.held.is_empty();
         self.connection.doubtful = doubtful;
@@ -256,8 +265,8 @@ impl ClaimLoop {
                 }
                 match exchange.claimed {
                     Ok(claimed) => {
-                        if let Some((lane, count)) = claim {
-                            self.claimer.lanes.claimed(lane, count, claimed.len());
+                        if let Some((lane, _)) = claim {
+                            self.claimer.lanes.claimed(lane, exchange.asked, claimed.len());
                         }
                         self.connection.audit_soon(&claimed);
                         self.claimer.take_claims(claimed, &self.name, open.history().as_ref());

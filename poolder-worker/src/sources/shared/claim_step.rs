@@ -52,6 +52,9 @@ pub(super) struct ClaimFacts {
     pub(super) wanted: usize,
     /// True when a suspect could start at once.
     pub(super) suspects: bool,
+    /// True when the depths of the lanes must be known before a wait, which claims one job of each
+    /// lane whatever its size.
+    pub(super) look_first: bool,
 }
 
 /// The state of the claimer's connection.
@@ -96,6 +99,7 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
                 };
             }
             match lanes.pick(facts.suspects) {
+                None if !facts.must_settle && facts.look_first => ClaimStep::Exchange(None),
                 None if !facts.must_settle => ClaimStep::Block { suspects: facts.suspects },
                 // A round trip is made anyway, so it also claims where jobs were last.
                 picked => {
@@ -128,6 +132,7 @@ mod tests {
             audit_at: now + Duration::from_secs(30),
             wanted: 8,
             suspects: true,
+            look_first: false,
         }
     }
 
@@ -154,6 +159,10 @@ mod tests {
         assert_eq!(next(&facts, &mut empty), ClaimStep::Block { suspects: true });
         let busy = ClaimFacts { suspects: false, ..facts };
         assert_eq!(next(&busy, &mut empty), ClaimStep::Block { suspects: false });
+        let unsure = ClaimFacts { look_first: true, ..facts };
+        assert_eq!(next(&unsure, &mut empty), ClaimStep::Exchange(None));
+        let found = next(&unsure, &mut lanes([0, 0, 0, 1, 0]));
+        assert_eq!(found, ClaimStep::Exchange(Some((Lane::Normal, 8))));
         let full = ClaimFacts { wanted: 0, ..facts };
         assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Pause(facts.audit_at));
         let adopt_at = facts.now + Duration::from_secs(1);

@@ -99,16 +99,18 @@ impl CallBuilder<'_> {
 
     /// Packs a settlement as `settle.lua` takes it.
     fn row(&mut self, settlement: &Settlement, lane: Lane, to: &mut Packed) {
-        let Subject { entry, job, plain, body, .. } = &settlement.subject;
+        let Subject { entry, job, plain, unread, body, .. } = &settlement.subject;
         let (ops, if_cancelled) = self.operations(settlement, lane);
-        let number_of = |ops: &Vec<_>| Value::Number(i64::try_from(ops.len()).unwrap_or(i64::MAX));
+        let number = |count: usize| Value::Number(i64::try_from(count).unwrap_or(i64::MAX));
+        let number_of = |ops: &Vec<_>| number(ops.len());
+        let text = plain.as_deref().map_or(Value::Nil, Value::Bytes);
         to.add(&[
             Value::Bytes(entry.as_bytes()),
             Value::Bytes(job),
             Value::Bytes(counter(&settlement.transition).as_bytes()),
             number_of(&ops),
             if_cancelled.as_ref().map_or(Value::Nil, number_of),
-            plain.as_deref().map_or(Value::Nil, Value::Bytes),
+            unread.map_or(text, number),
             body.as_deref().map_or(Value::Nil, Value::Bytes),
         ]);
         ops.iter().chain(if_cancelled.iter().flatten()).for_each(|op| op.pack(to));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::NodeName;
-use crate::job::{EntryId, Error, Failure, JobId, Lane, Partition, batcher_of};
+use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, batcher_of};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
 use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, Undecodable};
@@ -105,6 +105,8 @@ pub(super) struct Subject {
     pub(super) job: [u8; 16],
     /// The joined text of a plain entry; `None` for an entry written by Poolder.
     pub(super) plain: Option<Vec<u8>>,
+    /// The bytes of an entry that was not read.
+    pub(super) unread: Option<usize>,
     /// The bytes to store at the destination; `None` for the envelope of the entry.
     pub(super) body: Option<Vec<u8>>,
     pub(super) bytes: usize,
@@ -167,7 +169,8 @@ impl Settlement {
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
         let Claim { lane, entry, plain, range, .. } = claim;
-        let subject = Subject { lane, entry, job, plain, body, bytes, raw: false, alone, range };
+        let (unread, raw) = (None, false);
+        let subject = Subject { lane, entry, job, plain, unread, body, bytes, raw, alone, range };
         Self {
             subject,
             owner,
@@ -182,19 +185,27 @@ impl Settlement {
         }
     }
 
-    /// Creates a settlement that buries an unreadable entry unchanged.
+    /// Creates a settlement that buries an unreadable entry unchanged. An entry that is too large
+    /// is moved by the server, without its bytes.
     #[must_use]
     pub fn bury_undecodable(found: Undecodable, owner: NodeName) -> Self {
         let mut counters = Counters::starting_in(found.lane);
         counters.last_failure = Some(found.reason);
+        // The server moves an entry that was not read. Without its joined text, the entry is
+        // recognized by its size.
+        let (plain, body) = match found.unread {
+            Some(_) => (None, None),
+            None => (Some(found.raw.clone()), Some(found.raw)),
+        };
         let subject = Subject {
             lane: found.lane,
             entry: found.entry,
             job: *found.id.as_bytes(),
-            plain: Some(found.raw.clone()),
-            bytes: found.raw.len(),
-            body: Some(found.raw),
-            raw: true,
+            bytes: found.unread.or(plain.as_ref().map(Vec::len)).unwrap_or(0),
+            plain,
+            unread: found.unread,
+            body,
+            raw: found.unread.is_none_or(|bytes| bytes > MAX_STORED),
             alone: None,
             range: None,
         };

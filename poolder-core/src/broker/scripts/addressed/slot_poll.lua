@@ -14,13 +14,15 @@
 --      8 lane of the jobs to complete: "2" for the front, "3" for normal
 --      9 number of polls of this lease whose reply was lost before. A poll that arrives after one
 --        with a greater number was given up by the node: it must not claim
---      10.. entry ids of the jobs to complete, at most 16
+--      10 most bytes of an entry in the reply
+--      11.. entry ids of the jobs to complete, at most 16
 -- Returns {"LOST"} when the node does not hold the lease of that term, else {status, number of jobs
 --   completed, then more values for some of the statuses}:
 --   "STOP": the slot is stopped
 --   "IDLE": no job was to be claimed, or the poll is late
 --   "JOB": entries were claimed; with the lane (2 or 3), then for each entry its id, the number of
---     strings in its fields, and these strings
+--     strings in its fields, and these strings; or its id, 0, its bytes, and its job id ("" for a
+--     plain entry), when it has more bytes than that
 --   "FOUND": an entry was pending already; with the same data as "JOB"
 --   "HOLD": the front waits for a retry; with the ms that remain
 --   "WAIT": other slots must first run the entries of older generations, or the slot knows a later
@@ -44,9 +46,9 @@ end
 -- was lost. A node that may have claimed that other job does not know it: it must not complete by
 -- id.
 local completed = 0
-if ARGV[10] and ARGV[4] ~= '1' then
+if ARGV[11] and ARGV[4] ~= '1' then
   local lane, done, failure = KEYS[tonumber(ARGV[8])], {}, nil
-  for i = 10, #ARGV do
+  for i = 11, #ARGV do
     local removed = redis.pcall('XACK', lane, 'workers', ARGV[i])
     if removed == 1 then
       done[#done + 1] = ARGV[i]
@@ -95,11 +97,15 @@ end
 
 -- Builds a flat reply: a nested table costs the server a microsecond for each entry.
 local function claimed(status, lane, entries)
-  local reply = {status, completed, lane}
+  local reply, most = {status, completed, lane}, tonumber(ARGV[10])
   for _, entry in ipairs(entries) do -- bounded: 16 entries
-    local fields = entry[2]
+    local fields, count, bytes = entry[2], #entry[2], 0
+    for _, text in ipairs(fields) do bytes = bytes + #text end
+    if bytes > most then
+      fields, count = {bytes, fields[1] == 'j' and string.sub(fields[2], 3, 18) or ''}, 0
+    end
     reply[#reply + 1] = entry[1]
-    reply[#reply + 1] = #fields
+    reply[#reply + 1] = count
     for _, text in ipairs(fields) do reply[#reply + 1] = text end
   end
   return reply

@@ -5,8 +5,10 @@
 --      2 time in ms at which the page begins
 --      3 number of members of exactly that time that earlier pages have returned
 --      4 most jobs of the page, at most 500
--- Returns a list of {job id, time in ms, body}, of at most 1 MiB but at least one job if there is
---   any; the body is "" for a member that is not a job
+--      5 most bytes of the page, at most 1 MiB
+--      6 most bytes of a body  7 bytes to return of a larger one
+-- Returns a list of {job id, time in ms, body or its beginning, bytes of the body}, of at most so
+--   many bytes but at least one job if there is any; the body is "" for a member that is not a job
 local found
 if ARGV[1] == 'up' then
   found = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], '+inf', 'WITHSCORES',
@@ -18,8 +20,10 @@ end
 local page, bytes = {}, 0
 for i = 1, #found, 2 do
   local body = redis.call('HGET', KEYS[2], found[i]) or ''
-  bytes = bytes + #body
-  if #page > 0 and bytes > 1048576 then return page end
-  page[#page + 1] = {found[i], string.format('%.0f', found[i + 1]), body}
+  local size = #body
+  if size > tonumber(ARGV[6]) then body = string.sub(body, 1, ARGV[7]) end
+  bytes = bytes + size
+  if #page > 0 and bytes > tonumber(ARGV[5]) then return page end
+  page[#page + 1] = {found[i], string.format('%.0f', found[i + 1]), body, size}
 end
 return page

@@ -2,7 +2,9 @@
 -- KEYS 1 stream of the lane
 -- ARGV 1 last entry of the page before ("" for the first page)
 --      2 most jobs of the page, at most 500
--- Returns stream entries, of at most 1 MiB but at least one entry if there is any
+--      3 most bytes of the page, at most 1 MiB  4 most bytes of an entry
+-- Returns stream entries, of at most so many bytes but at least one entry if there is any. A larger
+--   entry has the fields "unread", with its bytes, and "job", with its job id ("" for a plain entry)
 local function numbers(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)
@@ -25,8 +27,14 @@ while #page < most do
   local some = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', math.min(8, most - #page))
   if #some == 0 then return page end
   for _, entry in ipairs(some) do
-    for _, field in ipairs(entry[2]) do bytes = bytes + #field end
-    if #page > 0 and bytes > 1048576 then return page end
+    local fields, size = entry[2], 0
+    for _, field in ipairs(fields) do size = size + #field end
+    bytes = bytes + size
+    if #page > 0 and bytes > tonumber(ARGV[3]) then return page end
+    if size > tonumber(ARGV[4]) then
+      local job = fields[1] == 'j' and string.sub(fields[2], 3, 18) or ''
+      entry[2] = {'unread', size, 'job', job}
+    end
     page[#page + 1] = entry
     after = entry[1]
   end

@@ -24,9 +24,9 @@
 --      6.. at most 50 settlements. Each is a row of MessagePack values: entry id, job id, name of
 --        the counter to raise, number of operations, number of operations for a job that was
 --        cancelled meanwhile (nil when the settlement stands all the same), all text of a plain
---        entry joined by zero bytes (nil for an entry that Poolder wrote), envelope (nil to move
---        the stored one); then the operations. Each has six values: its name, its own values, nil
---        for the rest
+--        entry joined by zero bytes (nil for an entry that Poolder wrote, a number of bytes for one
+--        that the owner has not read), envelope (nil to move the stored one); then the operations.
+--        Each has six values: its name, its own values, nil for the rest
 -- Returns a string with one digit per job: 1 for settled, 0 for no longer held by the owner
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.

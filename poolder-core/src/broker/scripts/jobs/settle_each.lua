@@ -11,7 +11,8 @@ if ARGV[4] ~= '' then
 end
 
 -- Returns the envelope of the current entry when the owner holds it and it is the current job; ""
--- for a plain entry.
+-- for a plain entry. An entry that the owner has not read is recognized by its bytes; all text of a
+-- plain one is returned.
 local function held(plain)
   if not lease_held then return nil end
   local p = redis.call('XPENDING', KEYS[1], 'workers', entry, entry, 1)[1]
@@ -19,6 +20,11 @@ local function held(plain)
   local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
   if not found then return nil end
   local f = found[2]
+  if type(plain) == 'number' then
+    for _, text in ipairs(f) do plain = plain - #text end
+    if plain ~= 0 then return nil end
+    return f[1] == 'j' and f[2] or table.concat(f, '\0')
+  end
   if plain then return table.concat(f, '\0') == plain and '' or nil end
   if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2] end
   return nil

@@ -44,7 +44,7 @@ fn job(number: u64, key: u64) -> Entry {
 fn undecodable(number: u64) -> Entry {
     let reason = Failure::new(Cause::Undecodable, "no job");
     let (lane, raw, job) = (Lane::Normal, vec![], JobId::from_bytes([7; 16]));
-    Entry::Undecodable(Undecodable { lane, entry: id(number), raw, id: job, reason })
+    Entry::Undecodable(Undecodable { lane, entry: id(number), raw, unread: None, id: job, reason })
 }
 
 fn jobs(numbers: std::ops::Range<u64>) -> Vec<Entry> {
