@@ -176,6 +176,32 @@ async fn an_addressed_slot_goes_on_behind_jobs_that_are_too_large() {
     stop(node, told).await;
 }
 
+/// Counts the entries of each batch.
+#[derive(Clone)]
+struct Counter(mpsc::Sender<usize>);
+
+impl BatchWorker for Counter {
+    type Entry = String;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<String>, _: Context) -> Result<Outcome> {
+        self.0.send(batch.all().await?.len()).await?;
+        Ok(Done)
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_large_entries_among_small_ones_is_read_in_replies_that_fit() {
+    let (_server, space) = narrow(700_000);
+    let entry = |number: usize| "x".repeat(if (300..306).contains(&number) { 300_000 } else { 9 });
+    let (tell, mut told) = mpsc::channel(9);
+    let batcher = Batcher::new("rows", Counter(tell)).limit(1_000);
+    let rows = batcher.handle(&space.client).unwrap();
+    rows.push_many((0..1_000).map(entry)).await.all().unwrap();
+    let node = start(space.node().add(batcher));
+    assert_eq!(within(told.recv()).await, Some(1_000));
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn the_jobs_of_a_dead_node_are_rescued_in_replies_that_fit() {
     let (server, space) = narrow(700_000);

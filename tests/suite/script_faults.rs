@@ -47,6 +47,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("fleet/check_cancelled", "reads; it removes at most cancellations of earlier jobs"),
     ("jobs/read", "reads"),
     ("jobs/value", "reads"),
+    ("batch/batch_read", "reads"),
     ("admin/overview", "reads"),
     ("admin/list_ready", "reads"),
     ("admin/list_running", "reads"),

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError};
 
 use poolder_core::broker::{
-    BatchOptions, BatcherSums, CHUNK, OpenBatch, Popped, SealedBatch, check_group,
+    BatchOptions, BatcherSums, CHUNK, ListEnd, OpenBatch, Popped, SealedBatch, check_group,
 };
 use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
 
@@ -135,12 +135,17 @@ impl<T: BatchEntry> BatcherHandle<T> {
     }
 
     /// Reads up to 500 entries of a sealed batch, starting at index `from`, in the order of pushes.
+    /// Large entries are fewer, about 1 MiB; there are none behind the last.
     ///
     /// # Errors
     /// [`Error::is_codec`] when an entry is not a `T`.
     pub async fn list_sealed(&self, batch: JobId, from: u64) -> Result<Vec<T>, Error> {
         let partition = self.shared.home.partition();
-        let entries = self.shared.broker.sealed_entries(partition, batch, from, CHUNK).await?;
+        let entries = self
+            .shared
+            .broker
+            .sealed_entries(partition, batch, (from, CHUNK), ListEnd::Front)
+            .await?;
         entries.iter().map(|entry| self.decode(entry)).collect()
     }
 

@@ -92,6 +92,7 @@ scripts! {
         POP = "pop", when_full;
         BATCHER_DECLARE = "batcher_declare", when_full;
         BATCH_DISCARD = "batch_discard";
+        BATCH_READ = "batch_read";
         STASH = "stash", when_full;
         TIMER_POSTPONE = "timer_postpone", when_full;
     }

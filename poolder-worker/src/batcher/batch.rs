@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use poolder_client::BatchEntry;
-use poolder_core::broker::CHUNK;
+use poolder_core::broker::{CHUNK, ListEnd};
 use poolder_core::{BatchPayload, Error, Format, JobId, RawJob, Timestamp, payload};
 
 use super::chunk::chunk_len;
@@ -186,17 +186,16 @@ impl<T: BatchEntry> Batch<T> {
         let from = if self.reverse { self.len - self.next - count } else { self.next };
         let broker = self.cx.client().broker();
         let count = usize::try_from(count).unwrap_or(CHUNK);
-        let found = broker.sealed_entries(self.cx.partition(), self.cx.id(), from, count).await?;
-        if found.len() < count {
+        let start = if self.reverse { ListEnd::Back } else { ListEnd::Front };
+        let (partition, id) = (self.cx.partition(), self.cx.id());
+        let found = broker.sealed_entries(partition, id, (from, count), start).await?;
+        if found.is_empty() {
             return Err(Error::gone(format!(
                 "entries of batch {} are gone: this node lost it, and another has settled it",
                 self.id()
             )));
         }
         self.read = found.into();
-        if self.reverse {
-            self.read.make_contiguous().reverse();
-        }
         Ok(())
     }
 

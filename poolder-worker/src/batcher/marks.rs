@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use poolder_core::broker::Effect;
+use poolder_core::broker::{Effect, ListEnd};
 use poolder_core::{BatchPayload, Cause, Error, Failure, JobId};
 
 use super::chunk::chunk_len;
@@ -122,13 +122,16 @@ async fn copy(
     let mut rest = marked;
     while let Some((first, _)) = rest.first() {
         let until = first + chunk_len(about) as u64;
-        let (near, far) = rest.split_at(rest.partition_point(|(at, _)| *at < until));
+        let near = &rest[..rest.partition_point(|(at, _)| *at < until)];
         let count = near.last().map_or(1, |(last, _)| last - first + 1);
         let count = usize::try_from(count).unwrap_or(1);
-        let mut found = broker.sealed_entries(partition, id, *first, count).await?;
-        if found.len() < count {
+        let range = (*first, count);
+        let mut found = broker.sealed_entries(partition, id, range, ListEnd::Front).await?;
+        if found.is_empty() {
             return Err(Error::gone(format!("entries of batch {id} are gone")));
         }
+        let until = first + found.len() as u64;
+        let (near, far) = rest.split_at(rest.partition_point(|(at, _)| *at < until));
         let entries: Vec<Vec<u8>> = near
             .iter()
             .map(|(at, _)| std::mem::take(&mut found[usize::try_from(at - first).unwrap_or(0)]))

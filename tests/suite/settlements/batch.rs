@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::{Cause, Failure, JobId, Lane, Timestamp};
-use poolder_core::broker::{DeadLimits, Effect, Settled, Settlement};
+use poolder_core::broker::{DeadLimits, Effect, ListEnd, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 
 use super::{Contents, Shape, Stage, bury, counted, id_of, release, retry, settlement};
@@ -22,7 +22,12 @@ impl Stage {
     }
 
     async fn list(&self, job: JobId) -> Vec<Vec<u8>> {
-        self.space.client.broker().sealed_entries(&self.partition, job, 0, 10).await.unwrap()
+        self.space
+            .client
+            .broker()
+            .sealed_entries(&self.partition, job, (0, 10), ListEnd::Front)
+            .await
+            .unwrap()
     }
 
     async fn batcher(&self) -> std::collections::BTreeMap<String, i64> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::push::ListEnd;
 use super::{bounds, inspect, push};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
@@ -42,8 +43,9 @@ impl Broker {
         Ok(u64::try_from(reply::int(len)?).unwrap_or(0))
     }
 
-    /// Returns `count` entries of a sealed batch, from the index `from` on; fewer when the list
-    /// ends before.
+    /// Returns entries of a sealed batch, of those from the index `from` on the first `count`; fewer
+    /// when the list ends before, or when they do not fit into a reply, but at least one if there
+    /// is any. With [`ListEnd::Back`], the entries are read from the last of them to the first.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
@@ -51,13 +53,17 @@ impl Broker {
         &self,
         partition: &Partition,
         job: JobId,
-        from: u64,
-        count: usize,
+        (from, count): (u64, usize),
+        start: ListEnd,
     ) -> Result<Vec<Vec<u8>>, Error> {
-        let (from, last) = bounds(from, count);
-        let mut cmd = redis::cmd("LRANGE");
-        cmd.arg(self.keys(partition).batch_sealed(job)).arg(from).arg(last);
-        reply::array(self.command(&cmd).await?)?.into_iter().map(reply::bytes).collect()
+        let (first, last) = bounds(from, count);
+        let list = self.keys(partition).batch_sealed(job);
+        let reply = self.ask_bounded(&list, |bytes| {
+            let mut cmd = scripts::call(&scripts::BATCH_READ, [list.as_str()]);
+            cmd.arg(first).arg(last).arg(bytes).arg(u8::from(start == ListEnd::Back));
+            cmd
+        });
+        reply::array(reply.await?)?.into_iter().map(reply::bytes).collect()
     }
 
     /// Begins a list of entries set aside from a batch: deletes an earlier list with the name
