@@ -225,3 +225,30 @@ async fn the_jobs_of_a_dead_node_are_rescued_in_replies_that_fit() {
     assert_eq!(dead(&space, 1).await.len(), 1);
     stop(node, told).await;
 }
+
+#[tokio::test]
+async fn a_result_above_the_cap_fails_its_attempt_with_advice() {
+    let space = Space::new("large-result");
+    let worker =
+        worker_fn(|_: Number, _: Context| async { Ok(Outcome::DoneWith(vec![0; (1 << 20) + 1])) });
+    let once = Policy::default().attempts(1);
+    let node = start(space.node().pool(Pool::new("q").size(1).policy(once).worker(worker)));
+    let error = within(space.client.call::<_, u64>(Number(1)).into_future()).await.unwrap_err();
+    assert!(error.is_dead() && error.to_string().contains("return a reference"), "{error}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_completion_record_and_a_report_that_others_wrote_are_not_read_whole() {
+    let space = Space::new("large-record");
+    let (partition, job) = (Partition::first(QueueName::new("q").unwrap()), JobId::generate());
+    for key in ["result", "progress"] {
+        let mut set = redis::cmd("SET");
+        set.arg(space.key("q", &format!("{key}:{job}"))).arg(vec![b'r'; 2 << 20]);
+        space.redis::<()>(&mut set).await;
+    }
+    let error = space.client.broker().completion(&partition, job).await.unwrap_err();
+    assert!(error.is_too_large() && error.to_string().contains("delete it"), "{error}");
+    let handle = Handle { partition, job, place: None };
+    assert_eq!(space.client.progress(handle).await.unwrap(), None);
+}

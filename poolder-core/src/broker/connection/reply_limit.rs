@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn an_item_whose_reply_is_lost_each_time_is_left_unread() {
         let (mut limit, now) = (ReplyLimit::default(), Instant::now());
-        let mut lose = |limit: &mut ReplyLimit, bytes, times| {
+        let lose = |limit: &mut ReplyLimit, bytes, times| {
             (0..times).for_each(|_| limit.was_lost(bytes, true, now));
         };
         lose(&mut limit, 900_000, 3);

@@ -22,7 +22,8 @@ local function held(plain)
   local f = found[2]
   if type(plain) == 'number' then
     for _, text in ipairs(f) do plain = plain - #text end
-    if plain ~= 0 then return nil end
+    local id = f[1] == 'j' and string.sub(f[2], 3, 18) or ''
+    if plain ~= 0 or #id == 16 and id ~= job then return nil end
     return f[1] == 'j' and f[2] or table.concat(f, '\0')
   end
   if plain then return table.concat(f, '\0') == plain and '' or nil end
