@@ -33,6 +33,9 @@ pub enum Guard {
     OneSuspect = 1 << 12,
     /// A node claims only while its last acknowledged beat is fresh by its own clock.
     FreshBeat = 1 << 13,
+    /// A node confirms deaths only after its own beats were acknowledged for longer than any other
+    /// node takes to return to a server that was away.
+    WholeBeats = 1 << 14,
 }
 
 /// The set of guards that are on.

@@ -6,6 +6,10 @@ use crate::server::{Bits, CAREFUL, Id, Job, Name, bit};
 /// Maximum number of jobs that a node holds.
 const SLOTS: usize = 2;
 
+/// The most heartbeats that a node sends to a server that was away before every other running node
+/// has returned to it.
+pub const WORST_RETURN: u8 = 2;
+
 /// One node process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Node {
@@ -17,6 +21,10 @@ pub struct Node {
     pub claims: bool,
     /// True when the node has sent its heartbeat in this round.
     pub beaten: bool,
+    /// True while the node has not returned to a server that was away.
+    pub away: bool,
+    /// The number of its heartbeats without a gap, up to one more than [`WORST_RETURN`].
+    pub whole: u8,
     /// The server history of the claimer's connection; `None` while the connection is closed.
     pub line: Option<u8>,
     /// The claims that the node knows.
@@ -165,7 +173,19 @@ impl Node {
     /// failed, so the node also drops what it knows about silent nodes.
     pub fn disconnect(&mut self) {
         (self.line, self.saw, self.doomed, self.changed) = (None, 0, 0, 0);
-        self.beaten = false;
+        (self.beaten, self.away, self.whole) = (false, true, 0);
+    }
+
+    /// Notes that a heartbeat of this node was acknowledged.
+    pub fn acknowledge(&mut self) {
+        self.whole = (self.whole + 1).min(WORST_RETURN + 1);
+        (self.claims, self.beaten, self.away, self.lapsed) = (true, true, false, false);
+    }
+
+    /// Returns true when every other running node has returned, if the server was away.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole > WORST_RETURN
     }
 
     /// Notes that another node has sent a heartbeat.

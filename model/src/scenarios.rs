@@ -10,6 +10,7 @@ const NO_FAULTS: Faults = Faults {
     lost_replies: 0,
     crashes: 0,
     outages: 0,
+    clock_jumps: 0,
     refusals: 0,
     late_claims: 0,
     failures: 0,
@@ -75,6 +76,10 @@ pub const FAILOVER_AND_ZOMBIE: Scenario = Scenario {
 
 /// The server is unreachable for longer than any lease, twice.
 pub const OUTAGE: Scenario = Scenario { faults: Faults { outages: 2, ..NO_FAULTS }, ..TWO_NODES };
+
+/// The server's clock jumps ahead, once: a second jump within two beats would look like silence.
+pub const CLOCK_JUMP: Scenario =
+    Scenario { faults: Faults { clock_jumps: 1, ..NO_FAULTS }, ..TWO_NODES };
 
 /// Job 1 kills each process that runs it, job 0 does not.
 pub const KILLER: Scenario =

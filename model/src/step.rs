@@ -89,6 +89,7 @@ impl System for Scenario {
             | Action::FallBehind
             | Action::FailOver
             | Action::Outage
+            | Action::ClockJump
             | Action::LateClaim(_) => true,
             _ => false,
         }
@@ -158,7 +159,7 @@ impl World {
             Action::Wake(at) => {
                 // The last heartbeat is too old to be the first of two heartbeats in a row.
                 let node = &mut self.nodes[at];
-                (node.life, node.saw, node.beaten) = (Life::Up, 0, false);
+                (node.life, node.saw, node.whole, node.beaten) = (Life::Up, 0, 0, false);
             }
             Action::FallBehind => self.replica = Some(self.server),
             Action::FailOver => {
@@ -177,6 +178,13 @@ impl World {
                     node.disconnect();
                     node.claims = false;
                 }
+            }
+            Action::ClockJump => {
+                self.left.clock_jumps -= 1;
+                self.server.silent = self.server.nodes;
+                // The periods of two nodes do not drift apart within a round: between two heartbeats
+                // of a node after the jump, every other running node sends one.
+                self.nodes.iter_mut().for_each(|node| node.beaten = false);
             }
             Action::LateClaim(name) => {
                 self.left.late_claims -= 1;
@@ -279,9 +287,11 @@ impl World {
         let silent = self.server.nodes & self.server.silent & !bit(self.nodes[at].name);
         let node = &mut self.nodes[at];
         let confirmed = if guards.has(Guard::TwoBeats) { node.saw & silent } else { silent };
-        node.doomed |= confirmed;
+        node.acknowledge();
+        if node.is_whole() || !guards.has(Guard::WholeBeats) {
+            node.doomed |= confirmed;
+        }
         node.saw = silent;
-        (node.claims, node.beaten, node.lapsed) = (true, true, false);
         Ok(())
     }
 
@@ -328,9 +338,9 @@ impl World {
     }
 
     /// Ends a round of heartbeats. All nodes have the same period: a node sends its second
-    /// heartbeat only after each running node has sent one.
+    /// heartbeat only after each running node has sent one that is not away.
     fn end_round(&mut self) {
-        if self.nodes.iter().filter(|node| node.is_up()).all(|node| node.beaten) {
+        if self.nodes.iter().filter(|node| node.is_up() && !node.away).all(|node| node.beaten) {
             self.nodes.iter_mut().for_each(|node| node.beaten = false);
         }
     }

@@ -1,7 +1,7 @@
 //! All nodes, the server, and every step of a node or of the environment.
 
 use crate::guards::{Guard, Guards};
-use crate::node::{Holding, Life, Node, Phase, Rescue};
+use crate::node::{Holding, Life, Node, Phase, Rescue, WORST_RETURN};
 use crate::server::{Bits, CAREFUL, Id, JOBS, Job, Name, Server, bit};
 
 /// Maximum number of nodes.
@@ -18,8 +18,11 @@ pub struct Faults {
     pub lost_replies: u8,
     /// A node is killed.
     pub crashes: u8,
-    /// The server is unreachable for longer than any lease.
+    /// The server is unreachable for longer than any lease. The nodes return to it one after the
+    /// other.
     pub outages: u8,
+    /// The server's clock jumps ahead by more than a lease.
+    pub clock_jumps: u8,
     /// A destination cannot be written.
     pub refusals: u8,
     /// A claim that was sent long ago reaches the server, under the name of a node that is no
@@ -136,6 +139,8 @@ pub enum Action {
     FailOver,
     /// The server is unreachable for longer than any lease, and returns.
     Outage,
+    /// The server's clock jumps ahead, so that all last heartbeats look too old.
+    ClockJump,
     /// A claim that was sent long ago reaches the server, under the name of a node that may have
     /// been declared dead.
     LateClaim(Name),
@@ -151,6 +156,8 @@ impl World {
         for (name, node) in (0..).zip(&mut nodes) {
             *node = Node::start(name);
             node.claims = !scenario.heartbeats;
+            // The nodes have run for long.
+            node.whole = WORST_RETURN + 1;
             if node.claims {
                 server.beat(scenario.guards, name);
             }
@@ -212,11 +219,16 @@ impl World {
         if self.left.outages > 0 {
             out.push(Action::Outage);
         }
+        if self.left.clock_jumps > 0 {
+            out.push(Action::ClockJump);
+        }
     }
 
     fn node_actions(&self, scenario: &Scenario, at: usize, node: &Node, out: &mut Vec<Action>) {
         let due = node.lapsed || self.server.nodes & bit(node.name) == 0;
-        if if scenario.heartbeats { !node.beaten } else { due } {
+        let others_away = self.nodes.iter().any(|other| other.is_up() && other.away);
+        let early = others_away && !node.away && node.whole >= WORST_RETURN;
+        if if scenario.heartbeats { !node.beaten && !early } else { due } {
             out.push(Action::Beat(at));
         }
         out.extend(

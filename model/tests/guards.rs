@@ -60,7 +60,12 @@ fn the_mark_that_stays() {
 
 #[test]
 fn two_silent_beats_in_a_row() {
-    breaks(scenarios::OUTAGE, Guard::TwoBeats, ALIVE);
+    breaks(scenarios::CLOCK_JUMP, Guard::TwoBeats, ALIVE);
+}
+
+#[test]
+fn whole_beats_before_a_death() {
+    breaks(scenarios::OUTAGE, Guard::WholeBeats, ALIVE);
 }
 
 #[test]

@@ -62,6 +62,11 @@ fn with_outages() {
 }
 
 #[test]
+fn with_a_clock_that_jumps() {
+    holds(scenarios::CLOCK_JUMP);
+}
+
+#[test]
 fn with_a_job_that_kills() {
     holds(scenarios::KILLER);
 }

@@ -17,7 +17,7 @@ use crate::plan::{Fault, Planned, Profile};
 use crate::proxy::{Loss, Lost};
 use crate::storm::Setup;
 use crate::ticks::Ticks;
-use crate::{rollback, runs};
+use crate::{profiles, rollback, runs};
 
 /// The scene of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,10 @@ pub(crate) enum Drill {
     Rollback,
     /// As `Rollback`, but the same node claims the other job.
     RollbackAlone,
+    /// The primary behind Sentinels hangs for longer than a lease, and is replaced.
+    HungSentinel,
+    /// As `HungSentinel`, in a cluster.
+    HungCluster,
 }
 
 /// A guard that can be removed, its description, and the drill that fails without it.
@@ -140,6 +144,12 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: "a duration of more than ten years counts as ten years",
         drill: Drill::Extremes,
     },
+    Mutation {
+        name: "whole-beats",
+        guard: "a node confirms deaths only after its own beats were whole for 8 s",
+        drill: Drill::HungSentinel,
+    },
+    Mutation { name: "whole-beats", guard: "the same, in a cluster", drill: Drill::HungCluster },
 ];
 
 impl Drill {
@@ -282,9 +292,27 @@ impl Drill {
                     ..alone
                 }
             }
+            Self::HungSentinel => hung(Profile::Sentinel, usual),
+            Self::HungCluster => hung(Profile::Cluster, usual),
             // These drills do not consist of planned faults.
             Self::Rollback | Self::RollbackAlone => usual,
         }
+    }
+}
+
+/// A fleet of busy nodes, and a primary that hangs.
+fn hung(profile: Profile, usual: Setup) -> Setup {
+    let fault = profiles::hang(profile);
+    Setup {
+        profile,
+        plan: vec![Planned { at: Duration::from_secs(10), fault }],
+        span: Duration::from_secs(30),
+        jobs: 24,
+        nodes: 8,
+        slots: 2,
+        millis: 30_000,
+        drain: Duration::from_secs(60),
+        ..usual
     }
 }
 

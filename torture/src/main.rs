@@ -96,6 +96,7 @@ async fn act(task: Task) -> Result<bool, String> {
         Task::Storm(storm) => runs::storm(storm).await,
         Task::Schedules(storm) => profiles::schedules(storm).await,
         Task::Batches(storm) => profiles::batches(storm).await,
+        Task::Hung(storm) => profiles::hung(storm).await,
         Task::Smoke(out) => runs::smoke(&out).await,
         Task::Mutations(out, names) => mutations::run(&out, &names).await,
         Task::Recovery(out) => recovery::run(&out, 5).await,

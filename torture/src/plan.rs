@@ -248,6 +248,7 @@ impl Fault {
             Self::FailOver(FailOver::Ordered) => "failover by order",
             Self::FailOver(FailOver::Killed) => "primary killed, and back",
             Self::FailOver(FailOver::Paused) => "primary paused, and back",
+            Self::FailOver(FailOver::Hung) => reshard::HUNG,
             Self::Cluster(upheaval) => upheaval.kind(),
             Self::Spoil { .. } => "key overwritten",
             Self::Lose { loss, .. } => match loss.what {

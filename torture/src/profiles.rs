@@ -1,12 +1,17 @@
-//! Runs with one kind of load: `--profile schedules` and `--profile batches`.
+//! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `hung-sentinel` and
+//! `hung-cluster`.
 
 use std::time::Duration;
 
 use crate::args::Storm;
 use crate::batches::{self, Batches};
 use crate::beside::Beside;
-use crate::plan::{Planned, Profile};
+use crate::job::Act;
+use crate::ledger::How;
+use crate::plan::{Fault, Planned, Profile};
+use crate::reshard::{QUEUES, Upheaval};
 use crate::runs::begin;
+use crate::servers::FailOver;
 use crate::storm::Setup;
 use crate::ticks::{self, Ticks};
 
@@ -33,6 +38,43 @@ pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     let plan = batches::draw(seed, asked.faults, span);
     let setup = setup("batches", &asked, (seed, span), plan, 4);
     begin("batches", &Setup { beside, ..setup }, asked.keep).await
+}
+
+/// Runs eight nodes whose jobs take a quarter of a minute, behind Sentinels or in a cluster, while
+/// the primary of the roster hangs again and again for longer than a lease and is replaced. No node
+/// may be declared dead, and no job run twice.
+pub(crate) async fn hung(asked: Storm) -> Result<bool, String> {
+    let (seed, span) = asked.draw();
+    let step = span / u32::try_from(asked.faults.max(1)).unwrap_or(u32::MAX);
+    let at = |number| FIRST_HANG + step * u32::try_from(number).unwrap_or(u32::MAX);
+    let fault = hang(asked.profile);
+    let plan = (0..asked.faults).map(|n| Planned { at: at(n), fault: fault.clone() }).collect();
+    let usual = setup("hung", &asked, (seed, span), plan, 8);
+    let setup = Setup {
+        profile: asked.profile,
+        jobs: asked.jobs,
+        slots: 2,
+        producers: 1,
+        millis: 15_000,
+        ways: vec![How::Plain],
+        acts: vec![Act::Done],
+        ..usual
+    };
+    begin("hung", &setup, asked.keep).await
+}
+
+/// The time before the first hang: all nodes are up, and their slots busy.
+const FIRST_HANG: Duration = Duration::from_secs(10);
+
+/// Returns the fault of a primary that hangs: in a cluster, that of the roster.
+pub(crate) fn hang(profile: Profile) -> Fault {
+    let way = FailOver::Hung;
+    match profile {
+        Profile::Cluster => {
+            Fault::Cluster(Upheaval::FailOver { which: QUEUES as u64, way, unasked: false })
+        }
+        _ => Fault::FailOver(way),
+    }
 }
 
 /// Returns the setup of a run without plain jobs.

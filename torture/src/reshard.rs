@@ -7,10 +7,13 @@ use poolder_devserver::{Cluster, Error, Takeover};
 
 use crate::job::queue;
 use crate::random::Random;
-use crate::servers::FailOver;
+use crate::servers::{FailOver, HANG};
 
 /// The number of queues over which jobs are distributed, each in a Redis slot of its own.
 pub(crate) const QUEUES: usize = 3;
+
+/// The kind of a primary that hangs.
+pub(crate) const HUNG: &str = "primary hung past the lease";
 
 /// The time within which the nodes must agree on a new primary.
 const AGREED_WITHIN: Duration = Duration::from_secs(20);
@@ -61,6 +64,7 @@ impl Upheaval {
             Self::FailOver { way: FailOver::Ordered, .. } => "failover by order",
             Self::FailOver { way: FailOver::Killed, .. } => "primary killed, and back",
             Self::FailOver { way: FailOver::Paused, .. } => "primary paused, and back",
+            Self::FailOver { way: FailOver::Hung, .. } => HUNG,
         }
     }
 
@@ -109,8 +113,13 @@ impl Upheaval {
                         owner.restart()?;
                         taken?;
                     }
-                    FailOver::Paused => {
+                    FailOver::Paused | FailOver::Hung => {
                         owner.pause()?;
+                        if way == FailOver::Hung {
+                            replica.pause()?;
+                            std::thread::sleep(HANG);
+                            replica.resume()?;
+                        }
                         let taken = cluster.take_over(replica, how);
                         owner.resume()?;
                         taken?;

@@ -186,8 +186,15 @@ impl Stand {
                 old.restart().map_err(text)?;
                 happened
             }
-            FailOver::Paused => {
+            FailOver::Paused | FailOver::Hung => {
                 old.pause().map_err(text)?;
+                if way == FailOver::Hung {
+                    let replica = pair.servers().iter().find(|server| server.port() != old.port());
+                    let replica = replica.ok_or("there is no replica")?;
+                    replica.pause().map_err(text)?;
+                    std::thread::sleep(HANG);
+                    replica.resume().map_err(text)?;
+                }
                 let happened = wait(replaced);
                 old.resume().map_err(text)?;
                 happened
@@ -214,7 +221,14 @@ pub(crate) enum FailOver {
     Killed,
     /// The primary is paused, and resumes in the belief that it still is the primary.
     Paused,
+    /// As `Paused`, but the primary and its replica are both paused for longer than a lease before
+    /// the replica takes over.
+    Hung,
 }
+
+/// How long a primary and its replica hang together: with the time that the replica needs to take
+/// over, longer than it takes to be declared dead.
+pub(crate) const HANG: Duration = Duration::from_secs(8);
 
 /// Waits for a change among the servers. Returns false when it does not come within [`FAIL_OVER`].
 fn wait(done: impl Fn() -> bool) -> bool {

@@ -163,6 +163,9 @@ impl NodeBuilder {
     /// does. A second signal exits the process at once, with code 128 plus its number: 130 for
     /// SIGINT, 143 for SIGTERM.
     ///
+    /// From then on these signals no longer end the process by themselves, also when the returned
+    /// future is dropped.
+    ///
     /// # Errors
     /// Returns the errors of [`NodeBuilder::run_until`].
     pub async fn run(self) -> Result<(), Error> {

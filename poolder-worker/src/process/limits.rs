@@ -9,6 +9,10 @@ pub(crate) const LAST_CALL: Duration = Duration::from_secs(5);
 /// The same limit once the pool releases its jobs: the shutdown must end in time.
 pub(crate) const RELEASE_CALL: Duration = Duration::from_millis(500);
 
+/// A node that is missing from the roster, and has not returned to it for this long, is gone: a
+/// living one returns with its next beat, and some seconds later when the server was away.
+pub(crate) const ABSENCE_LIMIT: Duration = Duration::from_secs(15);
+
 /// The pause before a part of the node that panicked is restarted.
 pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);
 

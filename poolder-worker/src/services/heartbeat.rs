@@ -6,23 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use poolder_core::broker::{Beat, Beater, Broker, NodeInfo, NodeName};
-use poolder_core::mutation::mutated;
+use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
+use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 
-/// The interval between two beats.
-const PERIOD: Duration = Duration::from_secs(2);
-/// The interval before the next beat after one that was not acknowledged, and the least interval
-/// between beats. After an outage every node must have sent a beat before the second beat of any
-/// other node finds it silent.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// Two beats count as consecutive when they are at most this far apart.
-const MAX_BEAT_GAP: Duration = Duration::from_secs(3);
 /// How often the node repeats its description in the roster, in case the roster gets lost.
 const INTRODUCTION_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -118,7 +110,7 @@ impl HeartbeatThread {
                     Ok(()) => self.outages.answered(),
                     Err(error) => {
                         self.outages.failed(&"roster", "a beat was not acknowledged", &error);
-                        self.suspected = Suspicion::default();
+                        self.suspected.beat_failed();
                         period = RETRY_INTERVAL;
                     }
                 }
@@ -153,6 +145,7 @@ impl HeartbeatThread {
     fn beat(&mut self, started: Instant) -> Result<(), Error> {
         let name = self.identity.borrow().name.clone();
         let beat = self.beater.beat(&name)?;
+        let acknowledged = Instant::now();
         self.clock.set(beat.now);
         if beat.marked {
             // Other nodes take over the jobs that ran under the old name.
@@ -175,12 +168,27 @@ impl HeartbeatThread {
         let back = !self.liveness.is_acknowledged();
         self.liveness.acknowledge(started);
         self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true) || back);
-        let confirmed = self.suspected.confirm(started, &beat);
+        // Two beats are consecutive when the second is late by no more than a step may take.
+        let gap = PERIOD + self.beater.limit();
+        let confirmed = self.suspected.confirm((started, acknowledged), gap, &beat);
         let mut dead: BTreeSet<String> = beat.dead.into_iter().collect();
         for (node, last_beat) in confirmed {
-            if self.beater.mark(&node, &last_beat)? {
-                tracing::warn!(node, "a node was silent for too long and is declared dead");
-                dead.insert(node);
+            // On a slow link many marks would delay the next beat for too long, which goes on with
+            // those that are left.
+            if started.elapsed() >= PERIOD {
+                break;
+            }
+            match self.beater.mark(&node, &last_beat) {
+                Ok(true) => {
+                    tracing::warn!(node, "a node was silent for too long and is declared dead");
+                    dead.insert(node);
+                }
+                Ok(false) => {}
+                // The beat was acknowledged all the same. The next one confirms the death again.
+                Err(error) => {
+                    self.outages.failed(&node, "a node could not be declared dead", &error);
+                    break;
+                }
             }
         }
         self.dead.send_if_modified(|known| {
@@ -212,28 +220,6 @@ impl HeartbeatThread {
     }
 }
 
-/// The nodes that were silent at the last beat, each with its last beat as of then.
-#[derive(Debug, Default)]
-struct Suspicion {
-    at: Option<Instant>,
-    silent: Vec<(String, String)>,
-}
-
-impl Suspicion {
-    /// Returns the nodes that were silent at two consecutive beats and sent none in between. A
-    /// server that was stalled or away makes every node look silent once, but no node twice.
-    fn confirm(&mut self, now: Instant, beat: &Beat) -> Vec<(String, String)> {
-        let consecutive =
-            self.at.is_some_and(|before| now.saturating_duration_since(before) <= MAX_BEAT_GAP);
-        let before = std::mem::replace(&mut self.silent, beat.silent.clone());
-        self.at = Some(now);
-        if !consecutive {
-            return vec![];
-        }
-        beat.silent.iter().filter(|one| before.contains(one)).cloned().collect()
-    }
-}
-
 /// Returns a name that no other incarnation has or had.
 fn new_name() -> NodeName {
     let host =
@@ -248,30 +234,6 @@ fn new_name() -> NodeName {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn beat(silent: &[(&str, &str)]) -> Beat {
-        Beat {
-            marked: false,
-            added: false,
-            now: Timestamp::from_millis(0),
-            silent: silent.iter().map(|(n, b)| ((*n).to_owned(), (*b).to_owned())).collect(),
-            dead: vec![],
-        }
-    }
-
-    #[test]
-    fn only_who_is_silent_twice_in_a_row_is_dead() {
-        let mut suspicion = Suspicion::default();
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(suspicion.confirm(at(0), &beat(&[("a", "1"), ("b", "1")])).is_empty());
-        // b sent a beat that is too old by now as well; c is new.
-        let found = suspicion.confirm(at(2), &beat(&[("a", "1"), ("b", "2"), ("c", "1")]));
-        assert_eq!(found, [("a".to_owned(), "1".to_owned())]);
-        // The beats of this node were too far apart: this node may have been the one that was away.
-        assert!(suspicion.confirm(at(6), &beat(&[("b", "2"), ("c", "1")])).is_empty());
-        assert_eq!(suspicion.confirm(at(8), &beat(&[("b", "2"), ("c", "1")])).len(), 2);
-    }
 
     #[test]
     fn names_are_unique_and_fit_for_a_key() {

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, notices when this node is marked |
+//! | `suspicion` | decides which silent nodes are dead |
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
 //! | `promoter` | moves due jobs to their lanes; leader only |
@@ -29,4 +30,5 @@ mod rescuer;
 mod scheduler;
 pub(crate) mod service_context;
 pub(crate) mod spawn;
+mod suspicion;
 pub(crate) mod take_back;

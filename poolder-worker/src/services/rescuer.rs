@@ -1,7 +1,8 @@
 //! Takes back the jobs that dead nodes hold. Each job goes back to the front, a suspect to its own
 //! lane, with its crash counted, or to the dead when it keeps killing nodes.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use poolder_core::broker::{LaneConsumer, Membership};
 use poolder_core::mutation::mutated;
@@ -9,24 +10,33 @@ use poolder_core::{Claim, Error};
 
 use super::service_context::ServiceContext;
 use super::take_back::TakeBack;
+use crate::process::limits::ABSENCE_LIMIT;
 use crate::process::watching::changed;
 
 /// Consumers are listed whenever a node is marked as dead, and this often: a claim may arrive late
 /// under a dead name.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// A consumer without an entry in the roster does not belong to a living node; its jobs are taken
-/// back when it was idle for this long.
+/// The jobs of a consumer without an entry in the roster are taken back when it was idle for this
+/// long, and its node stays missing for [`ABSENCE_LIMIT`]: the roster may have been lost, and a node
+/// whose slots run long jobs is idle as well.
 const STRANGER_IDLE: Duration = Duration::from_secs(10 * 60);
 /// The wait after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The idle nodes that are missing from the roster, each with the time at which this was seen first.
+type MissingNodes = BTreeMap<String, Instant>;
+
 pub(super) async fn run(mut cx: ServiceContext) {
+    let mut missing = MissingNodes::new();
     loop {
         cx.until_leading().await;
         cx.dead.mark_unchanged();
-        let wait = match rescue_all(&cx).await {
-            Ok(()) => INTERVAL,
+        let wait = match rescue_all(&cx, &mut missing).await {
+            Ok(()) if missing.is_empty() => INTERVAL,
+            Ok(()) => ABSENCE_LIMIT,
             Err(error) => {
+                // While the server is away, no node can return to the roster.
+                missing.clear();
                 cx.engine.outages.failed(&cx.partition, "the rescue failed", &error);
                 RETRY_INTERVAL
             }
@@ -43,10 +53,11 @@ pub(super) async fn run(mut cx: ServiceContext) {
 ///
 /// # Errors
 /// Returns the last error of a rescue.
-async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
+async fn rescue_all(cx: &ServiceContext, missing: &mut MissingNodes) -> Result<(), Error> {
     let own = cx.identity.borrow().name.clone();
     let mut consumers = cx.broker.consumers(&cx.partition).await?;
     consumers.retain(|consumer| consumer.name != *own);
+    let missing_before = std::mem::take(missing);
     if consumers.is_empty() {
         return Ok(());
     }
@@ -61,7 +72,12 @@ async fn rescue_all(cx: &ServiceContext) -> Result<(), Error> {
         let at = names.iter().position(|name| *name == consumer.name).unwrap_or_default();
         let gone = match memberships.get(at) {
             Some(Membership::Dead) => true,
-            Some(Membership::Stranger) => consumer.idle >= STRANGER_IDLE,
+            Some(Membership::Stranger) if consumer.idle >= STRANGER_IDLE => {
+                let since = missing_before.get(&consumer.name).copied();
+                let since = since.unwrap_or_else(Instant::now);
+                missing.insert(consumer.name.clone(), since);
+                since.elapsed() >= ABSENCE_LIMIT
+            }
             _ => false,
         };
         if gone {

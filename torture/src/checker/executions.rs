@@ -98,6 +98,7 @@ fn was_out(faults: &[Fault], from: u64, to: u64) -> bool {
                 | "failover by order"
                 | "primary killed, and back"
                 | "primary paused, and back"
+                | crate::reshard::HUNG
         )
     };
     let within = |fault: &Fault| fault.from <= to && fault.to.saturating_add(SLACK) >= from;

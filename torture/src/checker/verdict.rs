@@ -155,6 +155,12 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     for (promise, example) in &history.broken {
         verdict.violate(promise, example.clone());
     }
+    // A server that hangs kills no node.
+    let only_hung = history.faults.iter().all(|fault| fault.kind == crate::reshard::HUNG);
+    if only_hung && !history.faults.is_empty() && state.stat("rescued") > 0 {
+        let text = format!("{} jobs were rescued", state.stat("rescued"));
+        verdict.violate("a living node was declared dead", text);
+    }
     for leftover in &state.leftovers {
         verdict.violate("left behind", leftover.clone());
     }

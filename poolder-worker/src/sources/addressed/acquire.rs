@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 use poolder_core::broker::{AcquireReply, Membership, SlotLease};
 
 use super::slot_context::SlotContext;
-use crate::process::limits::{LONGEST_PAUSE, request_pauses};
+use crate::process::limits::{ABSENCE_LIMIT, LONGEST_PAUSE, request_pauses};
 
 /// How often to try to acquire a slot that another node still holds.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// How often to try to acquire a stopped slot.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(1);
-/// A holder that has left the roster, and has not returned to it for this long, is gone: a living
-/// one returns with its next beat.
-const ABSENCE_LIMIT: Duration = Duration::from_secs(15);
 
 /// The end of the attempts to acquire a slot.
 pub(super) enum Acquired {
