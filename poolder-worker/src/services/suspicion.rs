@@ -13,7 +13,7 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// A node confirms deaths once its own beats were acknowledged without a gap for this long. When a
 /// server that was away answers again, nodes return to it one after the other; this is longer than
 /// any of them takes (see `MAX_LIMIT` of the beats), so that a node which is still silent is dead.
-const WHOLE: Duration = Beater::SILENCE;
+const WHOLE: Duration = Duration::from_secs(10);
 
 /// The nodes that were silent at the last beat, each with its last beat as of then.
 #[derive(Debug, Default)]
@@ -89,7 +89,7 @@ mod tests {
         /// Sends beats for long enough that the next one may confirm a death.
         fn whole() -> Self {
             let mut node = Self::new();
-            for second in [0, 2, 4, 6] {
+            for second in [0, 2, 4, 6, 8] {
                 assert!(node.beat(second, &[]).is_empty());
             }
             node
@@ -99,30 +99,30 @@ mod tests {
     #[test]
     fn only_a_node_that_is_silent_twice_in_a_row_is_dead() {
         let mut node = Node::whole();
-        assert!(node.beat(8, &[("a", "1"), ("b", "1")]).is_empty());
+        assert!(node.beat(10, &[("a", "1"), ("b", "1")]).is_empty());
         // b sent a beat that is too old by now as well; c is new.
-        assert_eq!(node.beat(10, &[("a", "1"), ("b", "2"), ("c", "1")]), ["a"]);
+        assert_eq!(node.beat(12, &[("a", "1"), ("b", "2"), ("c", "1")]), ["a"]);
         // The beats of this node were too far apart: this node may have been the one that was away.
         let silent = [("b", "2"), ("c", "1")];
-        for second in [14, 16, 18, 20] {
+        for second in [16, 18, 20, 22, 24] {
             assert!(node.beat(second, &silent).is_empty());
         }
-        assert_eq!(node.beat(22, &silent), ["b", "c"]);
+        assert_eq!(node.beat(26, &silent), ["b", "c"]);
     }
 
     #[test]
     fn deaths_are_confirmed_only_after_whole_beats() {
         let silent = [("a", "1")];
         let mut node = Node::new();
-        for second in [0, 2, 4, 6] {
+        for second in [0, 2, 4, 6, 8] {
             assert!(node.beat(second, &silent).is_empty(), "{second} s after the first beat");
         }
-        assert_eq!(node.beat(8, &silent), ["a"]);
+        assert_eq!(node.beat(10, &silent), ["a"]);
         node.0.beat_failed();
-        for second in [9, 11, 13, 15] {
-            assert!(node.beat(second, &silent).is_empty(), "{second} s: a beat has failed at 8 s");
+        for second in [11, 13, 15, 17, 19] {
+            assert!(node.beat(second, &silent).is_empty(), "{second} s: a beat has failed");
         }
-        assert_eq!(node.beat(17, &silent), ["a"]);
+        assert_eq!(node.beat(21, &silent), ["a"]);
     }
 
     #[test]
@@ -131,17 +131,18 @@ mod tests {
         let (start, silent) = (Instant::now(), beat(&[("a", "1")]));
         let at = |second| start + Duration::from_secs(second);
         assert!(node.confirm((at(0), at(3)), GAP, &silent).is_empty());
-        for second in [3, 5, 7, 9] {
+        for second in [3, 5, 7, 9, 11] {
             assert!(node.confirm((at(second), at(second)), GAP, &silent).is_empty());
         }
-        assert_eq!(node.confirm((at(11), at(11)), GAP, &silent).len(), 1);
+        assert_eq!(node.confirm((at(13), at(13)), GAP, &silent).len(), 1);
     }
 
     #[test]
     fn a_living_node_returns_within_the_time_that_others_wait() {
         // The step that is given up, the pause, and three round trips.
         let longest = Beater::MAX_LIMIT + RETRY_INTERVAL + Beater::MAX_LIMIT * 3 / 4;
-        assert!(longest < WHOLE, "{longest:?}");
+        // A Sentinel that hangs, or the delays of a busy machine, may take some more.
+        assert!(longest + Duration::from_secs(4) < WHOLE, "{longest:?}");
         // After one lost connection, the node is silent for that time and one interval.
         assert!(longest + PERIOD < Beater::SILENCE, "{longest:?}");
     }
