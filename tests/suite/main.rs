@@ -11,6 +11,7 @@ mod callbacks;
 mod cancel;
 mod child;
 mod claimed_ranges;
+mod connections;
 mod crashes;
 mod durability;
 mod enqueue;

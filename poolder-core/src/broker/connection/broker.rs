@@ -8,6 +8,7 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
+use crate::broker::connection::limit::Limit;
 use crate::broker::connection::open::open;
 use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
@@ -105,11 +106,21 @@ impl Broker {
     }
 
     pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        self.inner.send(cmd).await.map_err(|error| self.classify(error))
+        self.command_within(cmd, self.inner.limit()).await
+    }
+
+    /// Sends a command that is a step of a longer operation.
+    pub(in crate::broker) async fn command_within(
+        &self,
+        cmd: &Cmd,
+        limit: Limit,
+    ) -> Result<Value, Error> {
+        self.inner.send(cmd, limit).await.map_err(|error| self.classify(error))
     }
 
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
-        self.inner.send_all(pipe).await.map_err(|error| self.classify(error))
+        let sent = self.inner.send_all(pipe, self.inner.limit()).await;
+        sent.map_err(|error| self.classify(error))
     }
 
     /// Runs a script with a possibly long reply on a pooled connection to the server that has the
@@ -137,17 +148,17 @@ impl Broker {
         let config = &self.inner.config;
         let settings = config.connection_waiting(BLOCK + config.longest_reply());
         let slot = slot_of(key.as_bytes());
-        let peer = self.inner.route.peer(Some(slot)).await.map_err(|error| self.classify(error))?;
+        let peer = self.inner.route.peer(Some(slot), self.inner.limit()).await;
+        let peer = peer.map_err(|error| self.classify(error))?;
         open(&peer.client, &settings).await.map_err(|error| self.classify(error))
     }
 
-    /// Takes a connection to the server that has the key from the pool, for long reads. The pool
-    /// tests a returned connection before its next use and closes a broken one.
+    /// Takes a connection to the server that has the key from the pool, for long reads.
     pub(in crate::broker) async fn alone(
         &self,
         key: &str,
     ) -> Result<deadpool_redis::Connection, Error> {
-        self.alone_at(key, None).await
+        self.alone_at(key, None, self.inner.limit()).await
     }
 
     /// Like [`Broker::alone`], but connects to `host` if one is given: the server that another
@@ -156,17 +167,14 @@ impl Broker {
         &self,
         key: &str,
         host: Option<Host>,
+        limit: Limit,
     ) -> Result<deadpool_redis::Connection, Error> {
         let unsent = |error| self.classify(failure::unsent(error));
         let peer = match host {
             Some(_) => self.inner.route.peer_at(host),
-            None => self.inner.route.peer(Some(slot_of(key.as_bytes()))).await,
+            None => self.inner.route.peer(Some(slot_of(key.as_bytes())), limit).await,
         };
-        let peer = peer.map_err(unsent)?;
-        peer.pool.get().await.map_err(|error| match error {
-            deadpool_redis::PoolError::Backend(error) => unsent(error),
-            other => Error::refused(format!("no connection to {}: {other}", self.inner.address)),
-        })
+        peer.map_err(unsent)?.alone(limit).await.map_err(unsent)
     }
 }
 

@@ -73,15 +73,18 @@ impl Config {
         self
     }
 
-    /// Sets the time limit for opening a connection. Default 2 s.
+    /// Sets the time limit for opening a connection. Default 2 s. A caller that waits for the
+    /// connection waits for at most the [time limit of a reply](Config::response_timeout).
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets the time limit for a reply. After it the outcome of the command counts as unknown.
-    /// Default 3 s.
+    /// Sets the time limit for a reply, and for an operation with all its steps: opening a
+    /// connection, sending, and sending again after a refusal. After it the operation fails:
+    /// refused if nothing was sent, else with an unknown outcome. Default 3 s. Confirming the
+    /// durability of a job has a time limit of its own in addition.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -124,6 +127,11 @@ impl Config {
 
     pub(crate) fn longest_reply(&self) -> Duration {
         self.response_timeout
+    }
+
+    /// Returns the time limit for opening a connection and preparing it.
+    pub(crate) fn longest_opening(&self) -> Duration {
+        self.connect_timeout.saturating_add(self.response_timeout)
     }
 
     /// Parses the URL, and adds the TCP settings, the client name and the certificates.

@@ -16,6 +16,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use crate::broker::connection::failure::unloaded;
+use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
 use crate::broker::scripts;
 
@@ -28,12 +29,13 @@ pub(in crate::broker) struct Request<'a> {
     commands: &'a Pipeline,
     asking: bool,
     confirmation: Option<&'a Cmd>,
+    limit: Option<Limit>,
 }
 
 impl<'a> Request<'a> {
     pub(in crate::broker) fn new(commands: &'a Pipeline) -> Self {
         debug_assert!(!commands.is_transaction(), "its replies are inside of the reply to EXEC");
-        Self { commands, asking: false, confirmation: None }
+        Self { commands, asking: false, confirmation: None, limit: None }
     }
 
     /// Sends `ASKING` right before each command if `asking` is true: the slot of the keys is moving
@@ -50,6 +52,12 @@ impl<'a> Request<'a> {
         Self { confirmation, ..self }
     }
 
+    /// Sets the time limit of all round trips together. Default: the connection's time limit for
+    /// each of them.
+    pub(in crate::broker) fn within(self, limit: Limit) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
     /// Sends the commands. Returns one reply per command, and then that of the confirmation.
     ///
     /// # Errors
@@ -61,7 +69,11 @@ impl<'a> Request<'a> {
     ) -> RedisResult<Replies> {
         let mut rounds = Rounds::new(self);
         while let Some(pipe) = rounds.next() {
-            let answer = connection.req_packed_commands(&pipe, 0, pipe.len()).await;
+            let answer = connection.req_packed_commands(&pipe, 0, pipe.len());
+            let answer = match self.limit {
+                Some(limit) => limit.bound(answer).await,
+                None => answer.await,
+            };
             rounds.read(answer)?;
         }
         Ok(rounds.replies)

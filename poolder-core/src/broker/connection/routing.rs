@@ -1,57 +1,61 @@
 //! Finds the server that has a key, and holds the connections to it.
 //!
-//! A single server has all keys. Behind Sentinels the primary is looked up and cached until an
-//! error shows that it may have changed. For a cluster the table of slots is looked up and cached
-//! in the same way. A command that a server refuses with MOVED, ASK or TRYAGAIN was not executed,
-//! and is sent again to the server that has the key.
+//! A single server has all keys. Behind Sentinels the primary is looked up and cached; for a
+//! cluster the table of slots is. After an error which shows that the table may have changed, one
+//! lookup runs in the background, and the cached table stays in use until it has ended: the servers
+//! without an error are not in doubt. A command that a server refuses with MOVED, ASK or TRYAGAIN
+//! was not executed, and is sent again to the server that has the key.
+//!
+//! Connections belong to the runtime that has opened them. A client that is used from several
+//! runtimes has connections for each.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError, RedisResult, Value};
+use redis::{ErrorKind, RedisError, RedisResult};
+use tokio::runtime;
+use tokio::time::Instant;
 
 use crate::broker::connection::config::Config;
 use crate::broker::connection::endpoint::{Endpoint, Host, Topology};
-use crate::broker::connection::reply;
-use crate::broker::connection::shared::SharedConnection;
+use crate::broker::connection::limit::Limit;
+use crate::broker::connection::lookup::{Table, find};
+use crate::broker::connection::opening::{Access, Attempt, Opening};
+use crate::broker::connection::peer::Peer;
 use crate::job::Error;
 
-/// The time limit for each step of a lookup at a Sentinel or a node of the cluster.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The number of slots of a cluster.
-const SLOTS: usize = 16_384;
-
-/// A server, and the connections to it.
-pub(crate) struct Peer {
-    pub(crate) client: redis::Client,
-    pub(crate) link: SharedConnection,
-    /// Connections for commands that need one for themselves: long reads, administration, durable
-    /// enqueues.
-    pub(crate) pool: deadpool_redis::Pool,
-}
+/// A table that is newer is not looked up again because of an error.
+const FRESH: Duration = Duration::from_millis(100);
+/// The maximum number of servers to ask that are no longer in the table.
+const MAX_VANISHED: usize = 16;
 
 /// Finds the server that has a key.
 pub(crate) struct Route {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     config: Config,
     known: RwLock<Known>,
+    /// The lookup that runs, or the failure of the last one.
+    lookup: Mutex<Opening<()>>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Behind Sentinels the primary, for a cluster its primaries. Empty when unknown.
-    hosts: Vec<Host>,
-    /// For a cluster the owner of each slot, as an index into `hosts`.
-    slots: Vec<u16>,
-    peers: HashMap<Option<Host>, Arc<Peer>>,
+    table: Table,
+    /// The time of the last lookup.
+    refreshed: Option<Instant>,
+    /// Servers that have left the table, to be asked when no other server answers.
+    vanished: Vec<Host>,
+    /// The connections of each runtime to each server. `None` in place of a host is the single
+    /// server, in place of a runtime a thread without one.
+    peers: HashMap<(Option<Host>, Option<runtime::Id>), Arc<Peer>>,
 }
 
 impl Route {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let endpoint = config.endpoint()?;
-        let route = Self { endpoint, config: config.clone(), known: RwLock::default() };
+        let endpoint = Arc::new(config.endpoint()?);
+        let lookup = Mutex::new(Opening::Closed);
+        let route = Self { endpoint, config: config.clone(), known: RwLock::default(), lookup };
         if route.endpoint.topology == Topology::One {
             // A wrong setting is reported now, not at the first command.
             route.peer_at(None).map_err(|error| Error::invalid(error.to_string()))?;
@@ -60,47 +64,111 @@ impl Route {
     }
 
     /// Returns the server that has the slot. Without a slot, any server of a cluster will do.
-    pub(crate) async fn peer(self: &Arc<Self>, slot: Option<u16>) -> RedisResult<Arc<Peer>> {
+    ///
+    /// # Errors
+    /// Nothing was sent.
+    pub(crate) async fn peer(
+        self: &Arc<Self>,
+        slot: Option<u16>,
+        limit: Limit,
+    ) -> RedisResult<Arc<Peer>> {
         if let Some(host) = self.peek(slot) {
             return self.peer_at(host);
         }
-        let route = Arc::clone(self);
-        let host = tokio::task::spawn_blocking(move || route.find(slot)).await;
-        let stopped = |_| RedisError::from((ErrorKind::Client, "the runtime is shutting down"));
-        self.peer_at(host.map_err(stopped)??)
+        let longest = self.config.longest_reply();
+        // Boxed, so that the future of the usual case stays small.
+        Box::pin(self.refresh()?.outcome(limit, longest)).await?;
+        self.peer_at(self.peek(slot).ok_or_else(no_server)?)
     }
 
     /// Like [`Route::peer`], but for a thread that may block.
     pub(crate) fn client_blocking(&self, slot: u16) -> RedisResult<redis::Client> {
         let host = match self.peek(Some(slot)) {
             Some(host) => host,
-            None => self.find(Some(slot))?,
+            None => {
+                self.learn(find(&self.endpoint, self.lookup_hosts())?);
+                self.peek(Some(slot)).ok_or_else(no_server)?
+            }
         };
         self.peer_at(host).map(|peer| peer.client.clone())
     }
 
-    /// Clears the cached addresses, so that the servers are looked up before the next command.
-    pub(crate) fn forget(&self) {
+    /// Begins a lookup in the background, unless one runs, the last one has just failed, or the
+    /// table is new. The cached table stays in use.
+    pub(crate) fn doubt(self: &Arc<Self>) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_new = known.refreshed.is_some_and(|at| at.elapsed() < FRESH);
+        drop(known);
+        if !is_new {
+            // The failure is reported to the callers that need a server which is not known.
+            let _ = self.refresh();
+        }
+    }
+
+    /// Notes that a server has answered that a slot is at `host` now.
+    pub(crate) fn moved(&self, slot: u16, host: Host) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).table.move_slot(slot, host);
+    }
+
+    /// Returns the lookup that runs, and begins one if need be.
+    fn refresh(self: &Arc<Self>) -> RedisResult<Attempt<()>> {
+        let now = Instant::now();
+        let mut lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        match lookup.access(now, Duration::ZERO, Duration::MAX, |()| true) {
+            Access::Wait(attempt) => return Ok(attempt),
+            Access::Fail(error) => return Err(error),
+            Access::Begin(_) | Access::Use(()) => {}
+        }
+        let (attempt, outcome) = Attempt::begin(now);
+        let route = Arc::clone(self);
+        // A thread, since resolving a name and the client library may block.
+        std::thread::Builder::new().name("poolder-lookup".into()).spawn(move || {
+            let found = find(&route.endpoint, route.lookup_hosts()).map(|table| route.learn(table));
+            let after = Opening::after(&found, now, Instant::now());
+            *route.lookup.lock().unwrap_or_else(PoisonError::into_inner) = after;
+            outcome.send_replace(Some(found));
+        })?;
+        *lookup = Opening::Running(attempt.clone());
+        Ok(attempt)
+    }
+
+    /// Takes in the table of a lookup. The connections to servers that are not in it are dropped
+    /// once the commands on them have ended.
+    fn learn(&self, table: Table) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.slots.clear();
-        known.hosts.clear();
+        let mut vanished = std::mem::take(&mut known.vanished);
+        vanished.extend(known.table.hosts.drain(..));
+        vanished.retain(|host| !table.hosts.contains(host));
+        vanished.reverse();
+        vanished.truncate(MAX_VANISHED);
+        vanished.reverse();
+        known.vanished = vanished;
+        known.peers.retain(|(host, _), _| host.as_ref().is_none_or(|h| table.hosts.contains(h)));
+        (known.table, known.refreshed) = (table, Some(Instant::now()));
     }
 
     /// Returns the server at `host`, or the single server for `None`. Creates its client on
     /// first use.
     pub(crate) fn peer_at(&self, host: Option<Host>) -> RedisResult<Arc<Peer>> {
+        let runtime = runtime::Handle::try_current().ok().map(|handle| handle.id());
+        let key = (host, runtime);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peer) = known.peers.get(&host) {
+        if let Some(peer) = known.peers.get(&key) {
             return Ok(Arc::clone(peer));
         }
         drop(known);
-        let info = match &host {
+        let info = match &key.0 {
             None => self.endpoint.template.clone(),
             Some(host) => self.endpoint.to(host),
         };
         let peer = Arc::new(Peer::new(info, &self.config)?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(Arc::clone(known.peers.entry(host).or_insert(peer)))
+        if runtime.is_some() {
+            // The connections of a runtime end with it.
+            let is_used = |of: Option<runtime::Id>| of == runtime || of.is_none();
+            known.peers.retain(|(_, of), peer| is_used(*of) || peer.link.is_alive());
+        }
+        Ok(Arc::clone(known.peers.entry(key).or_insert(peer)))
     }
 
     /// Returns whether every command goes to the same server.
@@ -116,141 +184,35 @@ impl Route {
     /// Returns the cached host for the slot, `Some(None)` for a single server, and `None` when a
     /// lookup is needed.
     fn peek(&self, slot: Option<u16>) -> Option<Option<Host>> {
+        if self.endpoint.topology == Topology::One {
+            return Some(None);
+        }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        match self.endpoint.topology {
-            Topology::One => Some(None),
-            Topology::Sentinel { .. } => known.hosts.first().cloned().map(Some),
-            Topology::Cluster { .. } => {
-                let at = known.slots.get(usize::from(slot.unwrap_or(0)))?;
-                known.hosts.get(usize::from(*at)).cloned().map(Some)
-            }
-        }
+        known.table.host(slot).cloned().map(Some)
     }
 
-    /// Looks the servers up and caches them. Blocks.
-    fn find(&self, slot: Option<u16>) -> RedisResult<Option<Host>> {
-        let mut last = RedisError::from((ErrorKind::Client, "there is no server to ask"));
-        for seed in self.lookup_hosts() {
-            let answer = match &self.endpoint.topology {
-                Topology::One => return Ok(None),
-                Topology::Sentinel { service, .. } => self.ask_sentinel(&seed, service),
-                Topology::Cluster { .. } => self.ask_node(&seed),
-            };
-            match answer {
-                Ok((hosts, slots)) => {
-                    let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                    (known.hosts, known.slots) = (hosts, slots);
-                    drop(known);
-                    if let Some(found) = self.peek(slot) {
-                        return Ok(found);
-                    }
-                    last = RedisError::from((ErrorKind::Client, "no server has this slot"));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Returns the hosts to ask in a lookup: the seeds, and before them the nodes of the cluster
-    /// that were used already.
+    /// Returns the hosts to ask in a lookup, in order: the Sentinels; or the servers of the table,
+    /// the seeds, and the servers that have left the table.
     fn lookup_hosts(&self) -> Vec<Host> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match &self.endpoint.topology {
-            Topology::One => vec![Host(String::new(), 0)],
+            Topology::One => vec![],
             Topology::Sentinel { seeds, .. } => seeds.clone(),
             Topology::Cluster { seeds } => {
-                known.peers.keys().flatten().chain(seeds).cloned().collect()
+                let mut hosts: Vec<Host> = vec![];
+                for host in known.table.hosts.iter().chain(seeds).chain(&known.vanished) {
+                    if !hosts.contains(host) {
+                        hosts.push(host.clone());
+                    }
+                }
+                hosts
             }
         }
     }
-
-    fn ask_sentinel(&self, seed: &Host, service: &str) -> RedisResult<(Vec<Host>, Vec<u16>)> {
-        // The user and password are meant for the servers: a Sentinel has separate users.
-        let plain = redis::RedisConnectionInfo::default();
-        let info = self.endpoint.to(seed).set_redis_settings(plain);
-        let mut sentinel = open_for_lookup(&redis::Client::open(info)?)?;
-        let address: Option<(String, u16)> = redis::cmd("SENTINEL")
-            .arg("get-master-addr-by-name")
-            .arg(service)
-            .query(&mut sentinel)?;
-        let unknown = || (ErrorKind::Client, "the Sentinel does not know this service");
-        let (host, port) = address.ok_or_else(unknown)?;
-        let host = Host(host, port);
-        // After a failover a Sentinel may still name the old primary.
-        let mut primary = open_for_lookup(&redis::Client::open(self.endpoint.to(&host))?)?;
-        let role: Vec<Value> = redis::cmd("ROLE").query(&mut primary)?;
-        let role = role.into_iter().next().and_then(|role| reply::text(role).ok());
-        if role.as_deref() != Some("master") {
-            return Err(
-                (ErrorKind::Client, "the Sentinel named a server that is no primary").into()
-            );
-        }
-        Ok((vec![host], vec![]))
-    }
-
-    fn ask_node(&self, seed: &Host) -> RedisResult<(Vec<Host>, Vec<u16>)> {
-        let mut node = open_for_lookup(&redis::Client::open(self.endpoint.to(seed))?)?;
-        let ranges: Value = redis::cmd("CLUSTER").arg("SLOTS").query(&mut node)?;
-        let unreadable = |_| {
-            RedisError::from((ErrorKind::Client, "the reply to CLUSTER SLOTS could not be read"))
-        };
-        let mut hosts: Vec<Host> = vec![];
-        let mut slots = vec![u16::MAX; SLOTS];
-        for range in reply::array(ranges).map_err(unreadable)? {
-            let (from, to, host) = slot_range(range, seed).map_err(unreadable)?;
-            let at = hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
-                hosts.push(host);
-                hosts.len() - 1
-            });
-            let at = u16::try_from(at).unwrap_or(u16::MAX);
-            slots.iter_mut().take(to + 1).skip(from).for_each(|slot| *slot = at);
-        }
-        Ok((hosts, slots))
-    }
 }
 
-/// Reads a range of slots: its first and last slot, and the primary that has them.
-fn slot_range(range: Value, asked: &Host) -> Result<(usize, usize, Host), Error> {
-    let mut parts = reply::array(range)?.into_iter();
-    let mut next = || parts.next().unwrap_or(Value::Nil);
-    let number = |value| reply::int(value).map(|n| usize::try_from(n).unwrap_or(SLOTS));
-    let (from, to) = (number(next())?, number(next())?);
-    let mut primary = reply::array(next())?.into_iter();
-    // A node that does not know its own host leaves the host out: it is the node that was asked.
-    let host = primary.next().and_then(|host| reply::text(host).ok()).filter(|h| !h.is_empty());
-    let port = reply::int(primary.next().unwrap_or(Value::Nil))?;
-    let port = u16::try_from(port).map_err(|_| Error::protocol("a port is out of range"))?;
-    Ok((from, to, Host(host.unwrap_or_else(|| asked.0.clone()), port)))
-}
-
-/// Opens a connection for a lookup.
-fn open_for_lookup(client: &redis::Client) -> RedisResult<redis::Connection> {
-    let connection = client.get_connection_with_timeout(LOOKUP_TIMEOUT)?;
-    connection.set_read_timeout(Some(LOOKUP_TIMEOUT))?;
-    connection.set_write_timeout(Some(LOOKUP_TIMEOUT))?;
-    Ok(connection)
-}
-
-impl Peer {
-    fn new(info: redis::ConnectionInfo, config: &Config) -> RedisResult<Self> {
-        let client = redis::Client::open(info.clone())?;
-        // A long read of a large queue may take longer than a hot command.
-        let settings =
-            config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
-        let manager = deadpool_redis::Manager::new_with_config(info, settings)?;
-        let wait = Some(Duration::from_secs(5));
-        let pool = deadpool_redis::Pool::builder(manager)
-            .max_size(16)
-            .wait_timeout(wait)
-            .create_timeout(wait)
-            .recycle_timeout(wait)
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .build()
-            .map_err(|error| (ErrorKind::InvalidClientConfig, "pool", error.to_string()))?;
-        let link = SharedConnection::new(client.clone(), config);
-        Ok(Self { client, link, pool })
-    }
+fn no_server() -> RedisError {
+    RedisError::from((ErrorKind::Client, "no server has this slot"))
 }
 
 /// Returns the cluster slot of a key, computed from its hash tag if the key has one.

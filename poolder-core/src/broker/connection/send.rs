@@ -1,19 +1,22 @@
 //! Sends commands to the servers that have their keys, and again to the new server when a key has
 //! moved. Only a command that the server certainly did not execute is sent again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
-use tokio::time::Instant;
 
 use crate::broker::connection::broker::BrokerInner;
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure::{code, unsent};
+use crate::broker::connection::limit::Limit;
+use crate::broker::connection::peer::Peer;
 use crate::broker::connection::request::Replies;
 use crate::broker::connection::routing::slot_of;
 
-/// The time for which a command is sent again while a key moves or a new primary is missing. After
-/// it the caller gets the error.
+/// The time for which a command is sent again while a key moves or a new primary is missing, within
+/// the limit of its operation. After it the caller gets the error.
 pub(in crate::broker) const PATIENCE: Duration = Duration::from_secs(3);
 /// The pause between two tries.
 pub(in crate::broker) const PAUSE: Duration = Duration::from_millis(50);
@@ -22,27 +25,32 @@ pub(in crate::broker) const PAUSE: Duration = Duration::from_millis(50);
 pub(in crate::broker) enum Redirection {
     /// The same server, after a pause.
     Later,
-    /// The server that has the key now, after a new lookup.
+    /// The server that has the key now.
     Elsewhere,
     /// This server, for one try.
     Ask(Host),
 }
 
 impl BrokerInner {
+    /// Begins an operation that may take as long as a reply.
+    pub(in crate::broker) fn limit(&self) -> Limit {
+        Limit::new(self.config.longest_reply())
+    }
+
     /// Sends a command.
-    pub(in crate::broker) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
+    pub(in crate::broker) async fn send(&self, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
         let slot = self.slot_in(cmd);
-        let since = Instant::now();
+        let mut limit = limit;
         loop {
-            let sent = match self.route.peer(slot).await {
-                Ok(peer) => peer.link.command(cmd).await,
+            let sent = match self.route.peer(slot, limit).await {
+                Ok(peer) => peer.command(cmd, limit).await,
                 Err(error) => Err(unsent(error)),
             };
             let Err(error) = sent else { return sent };
             let redirection = self.redirection(&error);
             match redirection {
                 Some(Redirection::Ask(host)) => {
-                    let answer = self.ask(host, cmd).await;
+                    let answer = self.ask(host, cmd, limit.next_step()).await;
                     if answer.as_ref().err().is_none_or(|error| self.redirection(error).is_none()) {
                         return answer;
                     }
@@ -50,46 +58,64 @@ impl BrokerInner {
                 Some(_) => {}
                 None => return Err(error),
             }
-            if since.elapsed() > PATIENCE {
+            if limit.leaves_no_try(PAUSE, PATIENCE) {
                 return Err(error);
             }
             tokio::time::sleep(PAUSE).await;
+            limit = limit.next_step();
         }
     }
 
-    /// Sends commands in one pipeline, or in one per slot to a cluster. Returns one reply per
+    /// Sends commands in one pipeline, or in one per server of a cluster. Returns one reply per
     /// command.
-    pub(in crate::broker) async fn send_all(&self, pipe: &Pipeline) -> RedisResult<Replies> {
+    pub(in crate::broker) async fn send_all(
+        &self,
+        pipe: &Pipeline,
+        limit: Limit,
+    ) -> RedisResult<Replies> {
         let mut replies = if self.route.is_one() {
-            let peer = self.route.peer(None).await.map_err(unsent)?;
-            peer.link.pipeline(pipe).await?
+            let peer = self.route.peer(None, limit).await.map_err(unsent)?;
+            peer.pipeline(pipe, limit).await?
         } else {
-            self.send_by_slot(pipe).await
+            self.send_by_peer(pipe, limit).await
         };
         for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
             if reply.as_ref().err().is_some_and(|error| self.redirection(error).is_some()) {
-                *reply = self.send(cmd).await;
+                *reply = self.send(cmd, limit.next_step()).await;
             }
         }
         Ok(replies)
     }
 
-    async fn send_by_slot(&self, pipe: &Pipeline) -> Replies {
-        let slots: Vec<Option<u16>> = pipe.cmd_iter().map(|cmd| self.slot_in(cmd)).collect();
-        let mut replies: Vec<Option<RedisResult<Value>>> = slots.iter().map(|_| None).collect();
-        let mut distinct = slots.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        for slot in distinct {
-            let places: Vec<usize> = (0..slots.len()).filter(|at| slots[*at] == slot).collect();
-            let mut part = redis::pipe();
-            for cmd in pipe.cmd_iter().zip(&slots).filter(|(_, of)| **of == slot) {
-                part.add_command(cmd.0.clone());
-            }
-            let sent = match self.route.peer(slot).await {
-                Ok(peer) => peer.link.pipeline(&part).await,
-                Err(error) => Err(unsent(error)),
+    /// Sends the commands of each server in one pipeline, in their order, to all servers at the
+    /// same time.
+    async fn send_by_peer(&self, pipe: &Pipeline, limit: Limit) -> Replies {
+        let mut replies: Vec<Option<RedisResult<Value>>> = pipe.cmd_iter().map(|_| None).collect();
+        let mut parts: Vec<(Arc<Peer>, Pipeline, Vec<usize>)> = vec![];
+        for (at, cmd) in pipe.cmd_iter().enumerate() {
+            let peer = match self.route.peer(self.slot_in(cmd), limit).await {
+                Ok(peer) => peer,
+                Err(error) => {
+                    replies[at] = Some(Err(unsent(error)));
+                    continue;
+                }
             };
+            match parts.iter_mut().find(|(known, ..)| Arc::ptr_eq(known, &peer)) {
+                Some((_, part, places)) => {
+                    part.add_command(cmd.clone());
+                    places.push(at);
+                }
+                None => {
+                    let mut part = redis::pipe();
+                    part.add_command(cmd.clone());
+                    parts.push((peer, part, vec![at]));
+                }
+            }
+        }
+        let send = |(peer, part, places): (Arc<Peer>, Pipeline, Vec<usize>)| async move {
+            (peer.pipeline(&part, limit).await, places)
+        };
+        for (sent, places) in join_all(parts.into_iter().map(send)).await {
             match sent {
                 Ok(answers) => {
                     for (at, answer) in places.into_iter().zip(answers) {
@@ -106,22 +132,17 @@ impl BrokerInner {
     }
 
     /// Sends a command to the server that the slot is moving to.
-    async fn ask(&self, host: Host, cmd: &Cmd) -> RedisResult<Value> {
-        self.route.peer_at(Some(host))?.link.asking(cmd).await
+    async fn ask(&self, host: Host, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+        self.route.peer_at(Some(host))?.link.asking(cmd, limit).await
     }
 
-    /// Returns the target of the next try, `None` when the command must not be sent again. Clears
-    /// the cached servers when the error shows that they may have changed.
+    /// Returns the target of the next try, `None` when the command must not be sent again. Also
+    /// [learns](Self::learn) from the error.
     pub(in crate::broker) fn redirection(&self, error: &RedisError) -> Option<Redirection> {
         self.learn(error);
         match code(error) {
             Some("MOVED") => Some(Redirection::Elsewhere),
-            Some("ASK") => {
-                // The number next to the address is the slot, not the port.
-                let (address, _slot) = error.redirect_node()?;
-                let (host, port) = address.rsplit_once(':')?;
-                Some(Redirection::Ask(Host(host.into(), port.parse().ok()?)))
-            }
+            Some("ASK") => redirected_to(error).map(|(host, _)| Redirection::Ask(host)),
             Some("TRYAGAIN" | "CLUSTERDOWN") => Some(Redirection::Later),
             Some("READONLY" | "MASTERDOWN") if self.route.may_move() => {
                 Some(Redirection::Elsewhere)
@@ -133,12 +154,22 @@ impl BrokerInner {
         }
     }
 
-    /// Clears the cached servers when an error shows that they may have changed.
+    /// Takes a slot's new server from an error, and begins to look the servers up when the error
+    /// shows that they may have changed. The other servers are not in doubt.
     pub(in crate::broker) fn learn(&self, error: &RedisError) {
-        let moved =
-            matches!(code(error), Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"));
-        if self.route.may_move() && (moved || error.is_io_error()) {
-            self.route.forget();
+        if !self.route.may_move() {
+            return;
+        }
+        let code = code(error);
+        if code == Some("MOVED")
+            && let Some((host, slot)) = redirected_to(error)
+        {
+            self.route.moved(slot, host);
+        }
+        if error.is_io_error()
+            || matches!(code, Some("MOVED" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN"))
+        {
+            self.route.doubt();
         }
     }
 
@@ -153,4 +184,12 @@ impl BrokerInner {
             _ => None,
         })
     }
+}
+
+/// Returns the server that an error names, and the slot.
+fn redirected_to(error: &RedisError) -> Option<(Host, u16)> {
+    let (address, slot) = error.redirect_node()?;
+    let (host, port) = address.rsplit_once(':')?;
+    // The address is empty when the server does not know its own host.
+    (!host.is_empty()).then_some((Host(host.into(), port.parse().ok()?), slot))
 }

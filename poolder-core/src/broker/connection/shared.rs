@@ -3,30 +3,47 @@
 //! One multiplexed connection serves sixty-four callers three times as fast as a pool does.
 //! Commands that block or need a connection for themselves use other connections.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
-use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use crate::broker::connection::auto_pipeline::AutoPipeline;
 use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{spoils_connection, unsent};
+use crate::broker::connection::limit::{Limit, timed_out};
 use crate::broker::connection::open::{explained, open};
+use crate::broker::connection::opening::{Access, Attempt, Opening, Outcome};
 use crate::broker::connection::request::{Replies, Request, is_noscript, only};
 use crate::broker::scripts;
 
 /// The number of timeouts in a row after which the connection is replaced, since it may be half
 /// open.
 const MAX_TIMEOUTS: u32 = 2;
+/// A connection that was idle for longer is checked before it is used: its end may have come since.
+/// Callers under load never wait this long for each other.
+const CHECK_AFTER: Duration = Duration::from_millis(2);
+/// The time after which a new connection is opened beside one whose `PING` is not answered yet.
+const PING_PATIENCE: Duration = Duration::from_millis(250);
 
+/// The connection of one runtime to one server.
 pub(crate) struct SharedConnection {
     client: redis::Client,
     settings: redis::AsyncConnectionConfig,
-    current: RwLock<Option<Current>>,
-    opening: Mutex<()>,
+    /// The time limit of an operation.
+    longest: Duration,
+    /// The time limit of an attempt to open the connection. No caller waits for longer than
+    /// `longest`.
+    longest_attempt: Duration,
+    state: RwLock<Opening<Current>>,
     timeouts: AtomicU32,
+    created: Instant,
+    /// The time at which the connection was last used, in microseconds after `created`.
+    used: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -42,44 +59,71 @@ impl SharedConnection {
         Self {
             client,
             settings: config.connection(),
-            current: RwLock::new(None),
-            opening: Mutex::new(()),
+            longest: config.longest_reply(),
+            longest_attempt: config.longest_opening(),
+            state: RwLock::new(Opening::Closed),
             timeouts: AtomicU32::new(0),
+            created: Instant::now(),
+            used: AtomicU64::new(0),
         }
     }
 
     /// Sends one command.
-    pub(crate) async fn command(&self, cmd: &Cmd) -> RedisResult<Value> {
-        let current = self.current().await?;
-        let reply = current.auto_pipeline.send(current.connection, cmd).await;
-        self.update_health(current.generation, reply.as_ref().err());
+    pub(crate) async fn command(self: &Arc<Self>, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+        let (reply, generation) = match self.in_use(limit.now()) {
+            // The usual case. The time limit of the connection is that of the operation.
+            Some(current) if limit.is_first_step() => {
+                (current.auto_pipeline.send(current.connection, cmd).await, current.generation)
+            }
+            // Boxed, so that the future of the usual case stays small.
+            _ => Box::pin(self.command_bound(cmd, limit)).await?,
+        };
+        self.update_health(generation, reply.as_ref().err());
         match reply {
-            // The server did not execute the command. Boxed, so that the future of the usual case
-            // stays small.
-            Err(error) if is_noscript(&error) => Box::pin(self.alone(cmd, false)).await,
+            // The server did not execute the command.
+            Err(error) if is_noscript(&error) => Box::pin(self.alone(cmd, false, limit)).await,
             reply => reply,
         }
     }
 
+    /// Sends one command, on a connection that may have to be opened first. Returns an error when
+    /// nothing was sent, else the reply and the connection's generation.
+    async fn command_bound(
+        self: &Arc<Self>,
+        cmd: &Cmd,
+        limit: Limit,
+    ) -> RedisResult<(RedisResult<Value>, u64)> {
+        let current = self.ready(limit).await?;
+        let reply = limit.bound(current.auto_pipeline.send(current.connection, cmd)).await;
+        Ok((reply, current.generation))
+    }
+
     /// Sends a pipeline. Returns a value or an error per command.
-    pub(crate) async fn pipeline(&self, pipe: &Pipeline) -> RedisResult<Replies> {
-        self.request(Request::new(pipe)).await
+    pub(crate) async fn pipeline(
+        self: &Arc<Self>,
+        pipe: &Pipeline,
+        limit: Limit,
+    ) -> RedisResult<Replies> {
+        self.request(Request::new(pipe), limit).await
     }
 
     /// Sends a command to the server that its slot is moving to.
-    pub(crate) async fn asking(&self, cmd: &Cmd) -> RedisResult<Value> {
-        self.alone(cmd, true).await
+    pub(crate) async fn asking(self: &Arc<Self>, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+        self.alone(cmd, true, limit).await
     }
 
-    async fn alone(&self, cmd: &Cmd, asking: bool) -> RedisResult<Value> {
+    async fn alone(self: &Arc<Self>, cmd: &Cmd, asking: bool, limit: Limit) -> RedisResult<Value> {
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
-        only(self.request(Request::new(&pipe).asking(asking)).await)
+        only(self.request(Request::new(&pipe).asking(asking), limit).await)
     }
 
-    async fn request(&self, request: Request<'_>) -> RedisResult<Replies> {
-        let mut current = self.current().await?;
-        let replies = request.send(&mut current.connection).await;
+    async fn request(self: &Arc<Self>, request: Request<'_>, limit: Limit) -> RedisResult<Replies> {
+        let mut current = match self.in_use(limit.now()) {
+            Some(current) => current,
+            None => self.ready(limit).await?,
+        };
+        let replies = request.within(limit).send(&mut current.connection).await;
         let error = match &replies {
             Err(error) => Some(error),
             Ok(replies) => replies.iter().find_map(|reply| reply.as_ref().err()),
@@ -88,32 +132,109 @@ impl SharedConnection {
         replies
     }
 
-    async fn current(&self) -> RedisResult<Current> {
-        if let Some(current) = self.peek() {
-            return Ok(current);
+    /// Returns the connection if it was in use until now, so that it needs no check.
+    fn in_use(&self, now: Instant) -> Option<Current> {
+        if self.idle(now) > CHECK_AFTER {
+            return None;
         }
-        let _one_at_a_time = self.opening.lock().await;
-        if let Some(current) = self.peek() {
-            return Ok(current);
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            Opening::Open(current) => {
+                self.note_use(now);
+                Some(current.clone())
+            }
+            _ => None,
         }
-        let mut connection = open(&self.client, &self.settings).await.map_err(unsent)?;
-        let load = scripts::load_all();
-        if let Err(error) = connection.req_packed_commands(&load, 0, load.len()).await {
-            return Err(unsent(explained(&self.client, error).await));
-        }
-        let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let current = Current {
-            generation: next_generation(),
-            connection,
-            auto_pipeline: AutoPipeline::default(),
-        };
-        *slot = Some(current.clone());
-        self.timeouts.store(0, Ordering::Relaxed);
-        Ok(current)
     }
 
-    fn peek(&self) -> Option<Current> {
-        self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    fn idle(&self, now: Instant) -> Duration {
+        let used = Duration::from_micros(self.used.load(Ordering::Relaxed));
+        now.duration_since(self.created).saturating_sub(used)
+    }
+
+    fn note_use(&self, now: Instant) {
+        let micros = now.duration_since(self.created).as_micros();
+        self.used.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns the connection, checked or opened if need be.
+    ///
+    /// # Errors
+    /// Nothing was sent.
+    async fn ready(self: &Arc<Self>, limit: Limit) -> RedisResult<Current> {
+        // The task of the connection reads the end of the connection, if it has come.
+        tokio::task::yield_now().await;
+        match self.access()? {
+            Ok(current) => Ok(current),
+            Err(attempt) => attempt.outcome(limit, self.longest).await,
+        }
+    }
+
+    /// Returns the connection, or the attempt to wait for, which this method begins if need be.
+    fn access(self: &Arc<Self>) -> RedisResult<Result<Current, Attempt<Current>>> {
+        let now = Instant::now();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        match state.access(now, self.idle(now), self.longest, Current::is_closed) {
+            Access::Use(current) => {
+                self.note_use(now);
+                Ok(Ok(current))
+            }
+            Access::Wait(attempt) => Ok(Err(attempt)),
+            Access::Fail(error) => Err(error),
+            Access::Begin(old) => {
+                let (attempt, outcome) = Attempt::begin(now);
+                *state = Opening::Running(attempt.clone());
+                // A separate task, since all callers wait for the outcome, and each may give up.
+                tokio::spawn(Arc::clone(self).attempt(old, now, outcome));
+                Ok(Err(attempt))
+            }
+        }
+    }
+
+    /// Checks or opens the connection, and reports the outcome to the callers.
+    async fn attempt(
+        self: Arc<Self>,
+        old: Option<Current>,
+        since: Instant,
+        outcome: Outcome<Current>,
+    ) {
+        let renewed = match old {
+            Some(old) => self.check(old).await,
+            None => self.open().await,
+        };
+        let now = Instant::now();
+        self.note_use(now);
+        self.timeouts.store(0, Ordering::Relaxed);
+        let after = Opening::after(&renewed, since, now);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = after;
+        outcome.send_replace(Some(renewed));
+    }
+
+    /// Returns the connection if it answers, else a new one.
+    async fn check(&self, old: Current) -> RedisResult<Current> {
+        let mut answer = std::pin::pin!(old.answers());
+        match timeout(PING_PATIENCE, &mut answer).await {
+            Ok(true) => return Ok(old.clone()),
+            Ok(false) => return self.open().await,
+            Err(_) => {}
+        }
+        tokio::select! {
+            true = answer => Ok(old.clone()),
+            opened = self.open() => opened,
+        }
+    }
+
+    /// Opens a connection and loads the scripts.
+    async fn open(&self) -> RedisResult<Current> {
+        let opened = async {
+            let mut connection = open(&self.client, &self.settings).await?;
+            let load = scripts::load_all();
+            match connection.req_packed_commands(&load, 0, load.len()).await {
+                Ok(_) => Ok(Current::new(connection)),
+                Err(error) => Err(explained(&self.client, error).await),
+            }
+        };
+        let opened = timeout(self.longest_attempt, opened).await;
+        opened.unwrap_or_else(|_| Err(timed_out())).map_err(unsent)
     }
 
     /// Drops the current connection when the reply shows that it is broken: after an error that
@@ -126,23 +247,57 @@ impl SharedConnection {
         let stuck = error.is_timeout()
             && self.timeouts.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= MAX_TIMEOUTS;
         if stuck || spoils_connection(error) {
-            let mut slot = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if slot.as_ref().is_some_and(|current| current.generation == generation) {
-                *slot = None;
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(&*state, Opening::Open(current) if current.generation == generation) {
+                *state = Opening::Closed;
             }
         }
+    }
+
+    /// Returns the error of the last attempt while the server is known to be down.
+    pub(crate) fn known_to_be_down(&self) -> Option<RedisError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match state.access(Instant::now(), Duration::ZERO, self.longest, |_| false) {
+            Access::Fail(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the connection is open, or being opened. To be called within a runtime.
+    pub(crate) fn is_alive(&self) -> bool {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            Opening::Open(current) => !current.is_closed(),
+            Opening::Running(_) => true,
+            Opening::Closed | Opening::Down { .. } => false,
+        }
+    }
+}
+
+impl Current {
+    fn new(connection: MultiplexedConnection) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let generation = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { generation, connection, auto_pipeline: AutoPipeline::default() }
+    }
+
+    /// Returns whether the end of the connection was noticed. A request to a connection that has
+    /// ended fails when it is first polled; one that is dropped then is not written.
+    fn is_closed(&self) -> bool {
+        let mut connection = self.connection.clone();
+        let ping = redis::cmd("PING");
+        let polled = connection.send_packed_command(&ping).now_or_never();
+        polled.is_some_and(|reply| reply.is_err())
+    }
+
+    /// Returns whether the server answers on this connection.
+    async fn answers(&self) -> bool {
+        let mut connection = self.connection.clone();
+        connection.send_packed_command(&redis::cmd("PING")).await.is_ok()
     }
 }
 
 impl std::fmt::Debug for SharedConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SharedConnection")
-            .field("open", &self.peek().is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("SharedConnection").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
-}
-
-fn next_generation() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

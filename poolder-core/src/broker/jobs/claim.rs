@@ -10,10 +10,11 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
 use crate::broker::connection::open::open;
+use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ItemSizes;
 use crate::broker::connection::request::{Replies, Request};
-use crate::broker::connection::routing::{Peer, slot_of};
+use crate::broker::connection::routing::slot_of;
 use crate::broker::jobs::claimed::{Claimed, Exchange};
 use crate::broker::jobs::pending::{Found, MAX_SCRIPT_BYTES, pending, pending_ids, read_found};
 use crate::broker::jobs::settle::SettlePipeline;
@@ -89,7 +90,8 @@ impl ClaimConnection {
         let settings = config.connection_waiting(BLOCK + config.longest_reply());
         let keys = broker.keys(partition);
         let slot = Some(slot_of(keys.due.as_bytes()));
-        let peer = broker.inner.route.peer(slot).await.map_err(|error| broker.classify(error))?;
+        let peer = broker.inner.route.peer(slot, broker.inner.limit()).await;
+        let peer = peer.map_err(|error| broker.classify(error))?;
         let mut connection =
             open(&peer.client, &settings).await.map_err(|error| broker.classify(error))?;
         let mut setup = scripts::load_all();
@@ -386,7 +388,7 @@ impl Broker {
     pub async fn unblock(&self, id: &ConnectionId) {
         let mut cmd = redis::cmd("CLIENT");
         cmd.arg("UNBLOCK").arg(id.number);
-        if let Err(error) = id.peer.link.command(&cmd).await {
+        if let Err(error) = id.peer.command(&cmd, self.inner.limit()).await {
             tracing::debug!(%error, "a waiting claim could not be ended early");
         }
     }

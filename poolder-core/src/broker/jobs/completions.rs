@@ -16,7 +16,7 @@ use crate::stored::{Completion, read_dead};
 impl Broker {
     /// Waits for a reply for at most `response_timeout`, since the connection for hints has no time
     /// limit.
-    async fn in_time<T>(
+    pub(in crate::broker) async fn in_time<T>(
         &self,
         reply: impl Future<Output = redis::RedisResult<T>>,
     ) -> Result<T, Error> {
@@ -74,7 +74,8 @@ impl Broker {
     /// Returns an error when no connection opens, or the server refuses it.
     pub async fn listen_completions(&self) -> Result<CompletionListener, Error> {
         // Every node of a cluster forwards messages to the others.
-        let peer = self.inner.route.peer(None).await.map_err(|error| self.classify(error))?;
+        let peer = self.inner.route.peer(None, self.inner.limit()).await;
+        let peer = peer.map_err(|error| self.classify(error))?;
         let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
         let (sink, messages) = pubsub.split();
         Ok(CompletionListener {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
-use tokio::time::Instant;
-
 use crate::broker::Broker;
 use crate::broker::connection::endpoint::Host;
+use crate::broker::connection::limit::Limit;
+use crate::broker::connection::peer::is_lost;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::send::{PATIENCE, PAUSE, Redirection};
@@ -98,6 +98,14 @@ impl Durability {
         Some(cmd)
     }
 
+    /// Returns the time limit for the confirmation.
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Memory => Duration::ZERO,
+            Self::Replicated { timeout, .. } | Self::Fsynced { timeout, .. } => *timeout,
+        }
+    }
+
     /// Reads the reply to the waiting command.
     ///
     /// # Errors
@@ -140,21 +148,22 @@ impl Broker {
         key: &str,
         durability: Durability,
         pipe: &Pipeline,
+        mut limit: Limit,
     ) -> Result<Sent, Error> {
-        let since = Instant::now();
         let mut ask = None;
         loop {
-            let sent = self.durably_at(key, ask.take(), durability, pipe).await?;
+            let sent = self.durably_at(key, ask.take(), durability, pipe, limit).await?;
             let redirection = |reply: &RedisResult<Value>| {
                 reply.as_ref().err().and_then(|error| self.inner.redirection(error))
             };
             let redirections: Option<Vec<Redirection>> = sent.0.iter().map(redirection).collect();
             match redirections.and_then(|all| all.into_iter().next()) {
-                Some(_) if since.elapsed() > PATIENCE => return Ok(sent),
+                Some(_) if limit.leaves_no_try(PAUSE, PATIENCE) => return Ok(sent),
                 Some(Redirection::Ask(host)) => ask = Some(host),
                 Some(_) => tokio::time::sleep(PAUSE).await,
                 None => return Ok(sent),
             }
+            limit = limit.next_step();
         }
     }
 
@@ -182,22 +191,22 @@ impl Broker {
         host: Option<Host>,
         durability: Durability,
         pipe: &Pipeline,
+        limit: Limit,
     ) -> Result<Sent, Error> {
         let asking = host.is_some();
-        let mut connection = self.alone_at(key, host).await?;
+        let mut connection = self.alone_at(key, host, limit).await?;
         if matches!(durability, Durability::Fsynced { .. }) {
             // A server without support is detected before the job is stored.
             let mut ask = redis::cmd("WAITAOF");
-            let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1)).await;
+            let supported = connection.req_packed_command(ask.arg(1).arg(0).arg(1));
+            let supported = limit.bound(supported).await;
             supported.and_then(reply::checked).map_err(|error| self.unsynced(error))?;
         }
         let wait = durability.wait();
         let request = Request::new(pipe).asking(asking).confirmed_by(wait.as_ref());
+        let request = request.within(limit.extended_by(durability.timeout()));
         let sent = request.send(&mut connection).await;
-        let is_lost =
-            |reply: &RedisResult<Value>| reply.as_ref().is_err_and(RedisError::is_io_error);
-        if sent.as_ref().map_or(true, |replies| replies.iter().any(is_lost)) {
-            // A late reply on this connection has no receiver.
+        if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
         }
         let mut replies = sent.map_err(|error| self.classify(error))?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
+use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
@@ -102,18 +103,24 @@ impl Broker {
     pub async fn enqueue(&self, new: &PreparedJob) -> Result<Receipt, Error> {
         let keys = self.keys(&new.partition);
         let cmd = command(new, &keys);
-        let mut sent = 0;
+        let (mut sent, mut limit) = (0, self.inner.limit());
         loop {
             let reply = match new.durability {
-                Durability::Memory => self.command(&cmd).await,
+                Durability::Memory => self.command_within(&cmd, limit).await,
                 // Boxed, so that the future of the usual case stays small.
-                durability => Box::pin(self.enqueue_durably(&keys.due, durability, &cmd)).await,
+                durability => {
+                    Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, limit)).await
+                }
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),
                 Err(error) if sent < MAX_RESENDS && new.may_resend(&error) => {
-                    tokio::time::sleep(Duration::from_millis(50 << sent)).await;
-                    sent += 1;
+                    let pause = Duration::from_millis(50 << sent);
+                    if limit.leaves_no_try(pause, Duration::MAX) {
+                        return Err(error.with_job(new.envelope.id()));
+                    }
+                    tokio::time::sleep(pause).await;
+                    (sent, limit) = (sent + 1, limit.next_step());
                 }
                 Err(error) => return Err(error.with_job(new.envelope.id())),
             }
@@ -136,7 +143,10 @@ impl Broker {
             let durability = now.first().map(|new| new.durability).unwrap_or_default();
             let sent = match durability {
                 Durability::Memory => self.pipeline(&pipe).await.map(|replies| (replies, Ok(()))),
-                _ => self.durably(&self.keys(&now[0].partition).due, durability, &pipe).await,
+                _ => {
+                    let keys = self.keys(&now[0].partition);
+                    self.durably(&keys.due, durability, &pipe, self.inner.limit()).await
+                }
             };
             match sent {
                 Ok((replies, confirmed)) => {
@@ -170,10 +180,11 @@ impl Broker {
         key: &str,
         durability: Durability,
         cmd: &Cmd,
+        limit: Limit,
     ) -> Result<Value, Error> {
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
-        let (mut replies, confirmed) = self.durably(key, durability, &pipe).await?;
+        let (mut replies, confirmed) = self.durably(key, durability, &pipe, limit).await?;
         let stored = replies.pop().unwrap_or(Ok(Value::Nil));
         let stored = stored.map_err(|error| self.classify(error))?;
         confirmed.map(|()| stored)

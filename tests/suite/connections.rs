@@ -1,0 +1,141 @@
+//! Connections that do not open, end while they are idle, or belong to a runtime that is gone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use poolder::prelude::*;
+use poolder::{Config, Durability};
+use poolder_devserver::Server;
+use tokio::net::TcpListener;
+
+use crate::harness::{Number, Space, eventually, within};
+
+fn server() -> Server {
+    Server::start().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Accepts connections and never answers. Returns the address, and the number of connections.
+async fn silent() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        let mut open = vec![];
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            open.push(stream);
+        }
+    });
+    (url, accepted)
+}
+
+#[tokio::test]
+async fn callers_share_one_attempt_to_connect_and_the_next_ones_fail_without_another() {
+    for connect in [Duration::from_millis(200), Duration::from_secs(60)] {
+        let (url, accepted) = silent().await;
+        let limit = Duration::from_millis(500);
+        let config = Config::new(url).connect_timeout(connect).response_timeout(limit);
+        let client = Client::new(config).unwrap();
+        let hour = Duration::from_secs(3600);
+        let plain = (0..12).map(|number| client.enqueue(Number(number)).into_future());
+        let named = (0..12).map(|number| {
+            client.enqueue(Number(number)).id(number.to_string()).idempotent(hour).into_future()
+        });
+        let durable = (0..12).map(|number| {
+            client.enqueue(Number(number)).durability(Durability::replicated(1)).into_future()
+        });
+        let started = Instant::now();
+        for result in join_all(plain.chain(named)).await {
+            let error = result.unwrap_err();
+            assert!(error.is_refused(), "nothing was sent: {error}");
+        }
+        // As many attempts one after the other would take 24 times as long.
+        assert!(started.elapsed() < limit * 6, "{:?}", started.elapsed());
+        assert_eq!(accepted.load(Ordering::Relaxed), 1);
+        assert!(client.enqueue(Number(0)).await.unwrap_err().is_refused());
+        for result in join_all(durable).await {
+            assert!(result.unwrap_err().is_refused());
+        }
+        assert_eq!(accepted.load(Ordering::Relaxed), 1, "the server is known to be down");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_ended_is_replaced_before_it_is_used() {
+    let server = server();
+    let space = Space::on(server.url(), "ended");
+    let client = &space.client;
+    for number in 0..20 {
+        client.enqueue(Number(number)).await.unwrap();
+        client.enqueue(Number(number)).after(Duration::from_secs(60)).await.unwrap();
+        assert_eq!(space.overview("q").await.ready(), number + 1);
+        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).unwrap();
+        // The server closes the connections when it has sent its reply.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_without_an_answer_is_replaced() {
+    let server = Server::builder().tcp().start().unwrap_or_else(|error| panic!("{error}"));
+    let port = server.port().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (cut, forgotten) = tokio::sync::watch::channel(false);
+    // A router that forgets a connection: it neither closes it nor forwards anything.
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut forgotten = forgotten.clone();
+            let forgets = std::mem::replace(&mut first, false);
+            tokio::spawn(async move {
+                let is_forgotten = async {
+                    if !forgets || forgotten.wait_for(|cut| *cut).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = is_forgotten => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let space = Space::on(url, "forgotten");
+    space.client.enqueue(Number(1)).await.unwrap();
+    cut.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    space.client.enqueue(Number(2)).await.unwrap();
+    assert_eq!(space.overview("q").await.ready(), 2);
+}
+
+#[test]
+fn a_client_serves_several_runtimes_in_turn_and_after_each_other() {
+    let server = server();
+    let space = Space::on(server.url(), "runtimes");
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // A runtime that is alive does nothing between two calls of `block_on`.
+    let (a, b) = (runtime(), tokio::runtime::Runtime::new().unwrap());
+    let mut stored = 0;
+    for _ in 0..4 {
+        let c = runtime();
+        for one in [&a, &b, &c] {
+            one.block_on(within(async {
+                space.client.enqueue(Number(1)).await.unwrap();
+                space.client.enqueue(Number(1)).after(Duration::from_secs(60)).await.unwrap();
+                stored += 1;
+                assert_eq!(space.overview("q").await.ready(), stored);
+            }));
+        }
+    }
+    // The connections of the runtimes that have ended are closed.
+    let connections = || {
+        let list = server.command(&["CLIENT", "LIST", "TYPE", "normal"]).unwrap();
+        list.lines().filter(|line| line.contains("lib-name=poolder")).count()
+    };
+    a.block_on(eventually("old connections are closed", || async { connections() <= 4 }));
+}
