@@ -1,9 +1,11 @@
 //! The handle that producers, operators and workers share.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use poolder_core::broker::{BatcherHome, Broker, Config};
 use poolder_core::{Error, Partition, QueueName};
 
@@ -16,6 +18,9 @@ use crate::state::waiters::Waiters;
 const MAX_REMEMBERED: usize = 16_384;
 /// How long a queue counts as registered, in case the server loses the list of queues.
 const REGISTRATION: Duration = Duration::from_secs(10);
+
+/// Time for which an enqueue that is done waits until its queue is registered.
+const REGISTER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Handle of all queues of a namespace. Cheap to clone, `Send` and `Sync`. All clones share one
 /// connection, which opens on first use and is replaced when it breaks.
@@ -115,25 +120,68 @@ impl Client {
         &self.waiters
     }
 
+    /// Stores something, and registers beside it that the queue is in use. The list of queues is
+    /// not worth a delay: it is waited for a moment only.
+    pub(crate) async fn registering<T>(
+        &self,
+        partition: &Partition,
+        storing: impl Future<Output = T>,
+    ) -> T {
+        self.registering_all(&[partition], storing).await
+    }
+
+    /// Like [`Client::registering`], for several queues.
+    pub(crate) async fn registering_all<T>(
+        &self,
+        partitions: &[&Partition],
+        storing: impl Future<Output = T>,
+    ) -> T {
+        if partitions.iter().all(|partition| self.is_registered(partition)) {
+            return storing.await;
+        }
+        let client = self.clone();
+        let partitions: Vec<Partition> = partitions.iter().map(|one| (*one).clone()).collect();
+        // A separate task: the server that has the roster may not be the one that stores the job.
+        let registering = tokio::spawn(async move {
+            join_all(partitions.iter().map(|partition| client.register(partition))).await
+        });
+        let stored = storing.await;
+        let _ = tokio::time::timeout(REGISTER_PATIENCE, registering).await;
+        stored
+    }
+
+    /// Returns true when this client has registered the queue within 10 s.
+    fn is_registered(&self, partition: &Partition) -> bool {
+        let registered = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        registered.get(&partition.queue).is_some_and(|at| at.elapsed() < REGISTRATION)
+    }
+
     /// Registers that the queue is in use, unless this client has done so within 10 s. A failure
     /// only leaves the queue out of the list of queues, and the next enqueue tries again.
     pub(crate) async fn register(&self, partition: &Partition) {
-        let is_known = |known: &HashMap<QueueName, Instant>| {
-            known.get(&partition.queue).is_some_and(|at| at.elapsed() < REGISTRATION)
-        };
-        if is_known(&self.registered.read().unwrap_or_else(PoisonError::into_inner)) {
+        // Callers that come meanwhile do not register the queue once more.
+        if !self.remember(&partition.queue) {
             return;
         }
         if let Err(error) = self.broker.register_queue(partition).await {
             tracing::debug!(queue = %partition.queue, %error, "could not register the queue");
-            return;
+            let mut known = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+            known.remove(&partition.queue);
         }
+    }
+
+    /// Returns false if the queue was registered within 10 s.
+    fn remember(&self, queue: &QueueName) -> bool {
         let mut known = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(queue).is_some_and(|at| at.elapsed() < REGISTRATION) {
+            return false;
+        }
         if known.len() >= MAX_REMEMBERED
             && let Some(any) = known.keys().next().cloned()
         {
             known.remove(&any);
         }
-        known.insert(partition.queue.clone(), Instant::now());
+        known.insert(queue.clone(), Instant::now());
+        true
     }
 }

@@ -1,10 +1,11 @@
 //! Results, completions, progress and cancellation of jobs.
 
+use std::future::Future;
 use std::time::Duration;
 
-use poolder_core::broker::Cancellation;
+use poolder_core::broker::{Cancellation, Receipt};
 use poolder_core::policy::Pauses;
-use poolder_core::{Completion, Error, Handle, State};
+use poolder_core::{Completion, Error, Handle, JobId, State};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -56,6 +57,23 @@ impl Client {
         self.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
     }
 
+    /// Waits until a job of a call is stored, up to the deadline; `None` waits without limit.
+    pub(crate) async fn stored(
+        job: JobId,
+        storing: impl Future<Output = Result<Receipt, Error>>,
+        deadline: Option<Instant>,
+        timeout: Duration,
+    ) -> Result<Receipt, Error> {
+        let Some(deadline) = deadline else { return storing.await };
+        tokio::time::timeout_at(deadline, storing).await.unwrap_or_else(|_| {
+            Err(Error::timeout(format!(
+                "the server has not confirmed within {timeout:?} that the job is stored; the job \
+                 may run"
+            ))
+            .with_job(job))
+        })
+    }
+
     /// Waits until a job has ended, up to the deadline; `None` waits without limit.
     pub(crate) async fn wait_on(
         &self,
@@ -76,19 +94,13 @@ impl Client {
         }
     }
 
-    async fn until_completed(
-        &self,
-        handle: &Handle,
-        mut waiter: Waiter,
-    ) -> Result<Completion, Error> {
+    async fn until_completed(&self, handle: &Handle, waiter: Waiter) -> Result<Completion, Error> {
         let mut polls = Pauses::new(FIRST_POLL_INTERVAL, POLL_INTERVAL);
         loop {
-            let ended = std::sync::Arc::clone(&waiter.ended);
-            let ended = ended.notified();
+            let ended = waiter.wait.ended.notified();
             tokio::pin!(ended);
             // Hints that arrive from here on are not missed, so the record is read only afterwards.
             ended.as_mut().enable();
-            let subscribed = waiter.listen().await;
             match self.completion_of(handle).await {
                 Ok(Some(completion)) => return Ok(completion),
                 Ok(None) => {}
@@ -97,7 +109,7 @@ impl Client {
                 }
                 Err(error) => return Err(error.with_job(handle.job)),
             }
-            let poll = if subscribed { POLL_INTERVAL } else { polls.after_failure() };
+            let poll = if waiter.wait.is_hinted() { POLL_INTERVAL } else { polls.after_failure() };
             tokio::select! {
                 () = &mut ended => {}
                 () = tokio::time::sleep(poll) => {}

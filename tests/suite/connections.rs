@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use poolder::prelude::*;
 use poolder::{Config, Durability};
-use poolder_devserver::Server;
+use poolder_devserver::{Cluster, Server};
 use tokio::net::TcpListener;
 
-use crate::harness::{Number, Space, eventually, within};
+use crate::harness::{Number, Space, eventually, start, within};
 
 fn server() -> Server {
     Server::start().unwrap_or_else(|error| panic!("{error}"))
@@ -61,6 +61,18 @@ async fn callers_share_one_attempt_to_connect_and_the_next_ones_fail_without_ano
         }
         assert_eq!(accepted.load(Ordering::Relaxed), 1, "the server is known to be down");
     }
+}
+
+#[tokio::test]
+async fn a_call_is_over_after_its_timeout_also_while_it_is_enqueued() {
+    let (url, _) = silent().await;
+    let client = Client::new(Config::new(url).response_timeout(Duration::from_secs(60))).unwrap();
+    let call = client.call::<_, u64>(Number(1)).timeout(Duration::from_millis(50));
+    let error = within(call.into_future()).await.unwrap_err();
+    assert!(error.is_timeout() && error.job_id().is_some(), "{error}");
+    let pool = client.pool::<Number>("pool");
+    let call = pool.call::<u64>(Number(1)).timeout(Duration::from_millis(50));
+    assert!(within(call.into_future()).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
@@ -138,4 +150,91 @@ fn a_client_serves_several_runtimes_in_turn_and_after_each_other() {
         list.lines().filter(|line| line.contains("lib-name=poolder")).count()
     };
     a.block_on(eventually("old connections are closed", || async { connections() <= 4 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_get_their_results_while_no_new_connection_opens() {
+    let server = server();
+    let space = Space::on(server.url(), "full");
+    let worker = worker_fn(|Number(number): Number, _: Context| async move {
+        Ok(Outcome::result(&(number + 1))?)
+    });
+    let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
+    let client = Client::new(Config::new(server.url()).namespace(space.name())).unwrap();
+    client.enqueue(Number(0)).await.unwrap();
+    space.until_count("q", "completed", 1).await;
+    server.command(&["CONFIG", "SET", "maxclients", "1"]).unwrap();
+    let calls = (0..20).map(|number| client.call::<_, u64>(Number(number)).into_future());
+    for (number, result) in (0..).zip(within(join_all(calls)).await) {
+        assert_eq!(result.unwrap(), number + 1);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_give_up_leave_no_subscription_while_another_waits() {
+    let server = server();
+    let space = Space::on(server.url(), "subscriptions");
+    let client = &space.client;
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.call::<_, u64>(Number(0)).timeout(Duration::MAX).await }
+    });
+    let channels = || {
+        let list = server.command(&["PUBSUB", "CHANNELS", "*result*"]).unwrap();
+        list.lines().filter(|line| !line.is_empty()).count()
+    };
+    eventually("the caller is subscribed", || async { channels() == 1 }).await;
+    let calls = (0..300).map(|number| {
+        let call = client.call::<_, u64>(Number(number)).into_future();
+        tokio::time::timeout(Duration::from_micros(200 + number * 20), call)
+    });
+    join_all(calls).await;
+    eventually("only the caller that waits is subscribed", || async { channels() == 1 }).await;
+    waiting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_a_cluster_that_hangs_stops_only_its_own_queues() {
+    let cluster = Cluster::start(3, 0).unwrap_or_else(|error| panic!("{error}"));
+    for node in cluster.nodes() {
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]).unwrap();
+    }
+    let space = Space::on(cluster.url(), "hang");
+    let client = &space.client;
+    let queues: Vec<String> = (0..12).map(|number| format!("q{number}")).collect();
+    for queue in &queues {
+        client.enqueue(Number(0)).queue(queue).await.unwrap();
+    }
+    let hung = cluster.nodes().first().unwrap();
+    let is_hung = |queue: &str| {
+        let slot = cluster.slot_of(&space.key(queue, "due")).unwrap();
+        cluster.owner(slot).unwrap().port() == hung.port()
+    };
+    let (lost, alive): (Vec<_>, Vec<_>) = queues.iter().partition(|queue| is_hung(queue));
+    assert!(!lost.is_empty() && !alive.is_empty());
+    hung.pause().unwrap();
+    for round in 0..3 {
+        let calls =
+            lost.iter().map(|queue| client.enqueue(Number(round)).queue(*queue).into_future());
+        let mut errors = std::pin::pin!(join_all(calls));
+        // A new client asks the servers for the slots, and the first of them hangs.
+        let new = Client::new(Config::new(cluster.url()).namespace(space.name())).unwrap();
+        let served = async {
+            for queue in &alive {
+                client.enqueue(Number(round)).queue(*queue).await.unwrap();
+                new.enqueue(Number(round)).queue(*queue).await.unwrap();
+            }
+        };
+        tokio::select! {
+            _ = &mut errors => panic!("the healthy servers were waited for"),
+            () = served => {}
+        }
+        errors.await.into_iter().for_each(|result| drop(result.unwrap_err()));
+    }
+    hung.resume().unwrap();
+    eventually("all queues are served again", || async {
+        client.enqueue(Number(9)).queue(lost[0]).await.is_ok()
+    })
+    .await;
 }

@@ -61,7 +61,7 @@ async fn a_call_returns_what_the_handler_did_or_says_at_once_why_not() {
 #[tokio::test]
 async fn a_call_that_is_given_up_goes_on_and_its_result_can_be_had() {
     let space = Space::new("late");
-    let call = space.client.call::<_, u64>(Number(5)).timeout(Duration::from_millis(100));
+    let call = space.client.call::<_, u64>(Number(5)).timeout(Duration::from_secs(1));
     let error = within(call.into_future()).await.unwrap_err();
     assert!(error.is_timeout() && error.to_string().contains("continues"), "{error}");
     let handle = Handle::new(QueueName::new("q").unwrap(), error.job_id().unwrap());

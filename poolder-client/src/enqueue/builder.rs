@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use poolder_core::broker::{Durability, PreparedJob, Receipt, When};
-use poolder_core::{Error, Job, JobId, Lane, Policy, QueueName, Timestamp};
+use poolder_core::{Error, Job, JobId, Lane, Partition, Policy, QueueName, Timestamp};
 
 use crate::client::Client;
 use crate::enqueue::encode::{encode, plain};
@@ -68,14 +68,14 @@ impl Client {
         for one in prepared {
             places.push(one.map(|new| good.push(new)));
         }
-        let mut seen: Option<&QueueName> = None;
+        let mut queues: Vec<&Partition> = vec![];
         for new in &good {
-            if seen != Some(&new.partition.queue) {
-                self.register(&new.partition).await;
-                seen = Some(&new.partition.queue);
+            if queues.last().is_none_or(|last| last.queue != new.partition.queue) {
+                queues.push(&new.partition);
             }
         }
-        let mut results = self.broker().enqueue_many(&good).await.into_iter();
+        let storing = self.broker().enqueue_many(&good);
+        let mut results = self.registering_all(&queues, storing).await.into_iter();
         let lost = || Err(Error::protocol("a result is missing"));
         places
             .into_iter()
@@ -208,8 +208,7 @@ impl<'c, J: Job> IntoFuture for Enqueue<'c, J> {
         let (client, prepared) = (self.client, self.prepare());
         Box::pin(async move {
             let new = prepared?;
-            client.register(&new.partition).await;
-            client.broker().enqueue(&new).await
+            client.registering(&new.partition, client.broker().enqueue(&new)).await
         })
     }
 }

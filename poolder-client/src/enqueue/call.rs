@@ -59,7 +59,7 @@ impl Client {
 }
 
 impl<J: Job, T> Call<'_, J, T> {
-    /// Sets how long to wait. Default 30 s.
+    /// Sets how long to wait: for the job to be stored, and for its result. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -99,11 +99,10 @@ impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);
             let (partition, job) = (new.partition.clone(), new.envelope.id());
-            let mut waiter = client.waiters().enter(&partition, job);
-            client.register(&partition).await;
             // Subscribes to the completion hint while the job is sent.
-            let (receipt, _) = tokio::join!(client.broker().enqueue(&new), waiter.listen());
-            let handle = Handle::from(receipt?);
+            let waiter = client.waiters().enter(&partition, job);
+            let storing = client.registering(&partition, client.broker().enqueue(&new));
+            let handle = Handle::from(Client::stored(job, storing, deadline, timeout).await?);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)
         })
     }

@@ -3,6 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{CastReply, PoolView, Receipt, Stored, When};
@@ -132,12 +133,23 @@ impl Sending {
         if self.pool.shared {
             return self.enqueue(0).await;
         }
-        let client = &self.pool.client;
-        let (broker, known) = (client.broker(), client.pools.get(&self.queue));
-        let mut view = known.view(broker).await?;
+        let client = self.pool.client.clone();
+        let known = client.pools.get(&self.queue);
+        let view = known.view(client.broker()).await?;
         // The key stays the same while the pool's size changes.
         let key = self.dispatch_key(&known, &view);
-        client.register(&Partition::first(self.queue.clone())).await;
+        let first = Partition::first(self.queue.clone());
+        client.registering(&first, self.store(&known, view, key)).await
+    }
+
+    async fn store(
+        self,
+        known: &CachedPool,
+        mut view: Arc<PoolView>,
+        key: u64,
+    ) -> Result<Receipt, Error> {
+        let client = self.pool.client.clone();
+        let broker = client.broker();
         for _ in 0..MAX_TRIES {
             let index = match self.place(&view, key) {
                 Ok(index) => index,
@@ -179,8 +191,8 @@ impl Sending {
         }
         let mut new = plain(self.envelope, self.queue);
         (new.partition.index, new.when) = (index, self.when);
-        self.pool.client.register(&new.partition).await;
-        self.pool.client.broker().enqueue(&new).await
+        let client = &self.pool.client;
+        client.registering(&new.partition, client.broker().enqueue(&new)).await
     }
 
     fn dispatch_key(&self, known: &CachedPool, view: &PoolView) -> u64 {
@@ -232,7 +244,7 @@ impl<J: Job> IntoFuture for Cast<J> {
 }
 
 impl<J: Job, T> PoolCall<J, T> {
-    /// Sets how long to wait. Default 30 s.
+    /// Sets how long to wait: for the job to be stored, and for its reply. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -257,7 +269,10 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
             (cast.pool.client.clone(), cast.serialize(Some(timeout.saturating_add(RECORD_MARGIN))));
         Box::pin(async move {
             let deadline = Instant::now().checked_add(timeout);
-            let handle = Handle::from(sending?.send().await?);
+            let sending = sending?;
+            let job = sending.envelope.id();
+            let stored = Client::stored(job, sending.send(), deadline, timeout).await?;
+            let handle = Handle::from(stored);
             let waiter = client.waiters().enter(&handle.partition, handle.job);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
         })

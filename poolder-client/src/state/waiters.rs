@@ -1,131 +1,158 @@
-//! Callers of this process that wait for jobs, and the connection whose hints wake them. The
-//! connection opens for the first caller, is shared by all callers, and closes when no caller has
-//! waited for a while. Hints may be lost, so each caller also polls.
+//! Callers of this process that wait for jobs, and the connection whose hints wake them. One task
+//! opens the connection for the first caller, subscribes and unsubscribes for all callers, and
+//! closes the connection when no caller has waited for a while. Hints may be lost, so each caller
+//! also polls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use poolder_core::broker::{Broker, CompletionListener};
-use poolder_core::{JobId, Partition};
+use poolder_core::policy::Pauses;
+use poolder_core::{Error, JobId, Partition};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// Time without any caller after which the connection is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// First and longest pause before the connection is opened again.
+const REOPEN_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
 
 #[derive(Debug)]
 pub(crate) struct Waiters {
     broker: Broker,
     state: Mutex<WaitersState>,
-    /// Serializes the opening of the connection.
-    opening: tokio::sync::Mutex<()>,
-    /// Notifies the listening task that a job has no callers any more.
-    left: Arc<Notify>,
+    /// Notifies the task that callers have come or left.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct WaitersState {
     waits: HashMap<JobId, SharedWait>,
-    leaving: Vec<(Partition, JobId)>,
-    subscriber: Option<Subscriber>,
+    /// Jobs whose first caller has come, or whose last caller has left, since the task has looked;
+    /// `None` while there is no connection.
+    changes: Option<HashMap<JobId, Partition>>,
+    task: Option<AbortHandle>,
 }
 
 /// Shared state of all callers that wait for the same job.
 #[derive(Debug)]
 struct SharedWait {
     count: usize,
-    ended: Arc<Notify>,
+    partition: Partition,
+    wait: Arc<Wait>,
 }
 
-#[derive(Debug)]
-struct Subscriber {
-    listener: Arc<CompletionListener>,
-    task: AbortHandle,
+/// How a caller is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    /// Notifies when the job may have ended, or when the caller has to look again.
+    pub(crate) ended: Notify,
+    hinted: AtomicBool,
 }
 
 /// A caller that waits for a job until dropped.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     all: Arc<Waiters>,
-    partition: Partition,
     job: JobId,
-    /// Notifies when the job may have ended, or when the connection for hints is closed.
-    pub(crate) ended: Arc<Notify>,
-    listener: Option<Arc<CompletionListener>>,
+    pub(crate) wait: Arc<Wait>,
+}
+
+/// The work of the task after callers have come and left.
+struct Changes {
+    /// Jobs to subscribe to.
+    added: Vec<(Partition, JobId)>,
+    /// Jobs to unsubscribe from.
+    removed: Vec<(Partition, JobId)>,
+    /// Whether no caller waits.
+    unused: bool,
+}
+
+impl Wait {
+    /// Returns whether a hint will arrive when the job ends. Otherwise the caller has to poll more
+    /// often.
+    pub(crate) fn is_hinted(&self) -> bool {
+        self.hinted.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the callers, to look at the job once more.
+    fn set_hinted(&self, hinted: bool) {
+        self.hinted.store(hinted, Ordering::Relaxed);
+        self.ended.notify_waiters();
+    }
 }
 
 impl Waiters {
     pub(crate) fn new(broker: Broker) -> Self {
-        let opening = tokio::sync::Mutex::new(());
-        Self { broker, state: Mutex::default(), opening, left: Arc::default() }
+        Self { broker, state: Mutex::default(), changed: Arc::default() }
     }
 
-    /// Adds a caller that waits for a job.
+    /// Adds a caller that waits for a job. The subscription to the hint begins in the background.
     pub(crate) fn enter(self: &Arc<Self>, partition: &Partition, job: JobId) -> Waiter {
         let mut state = self.state();
-        let shared = state
-            .waits
-            .entry(job)
-            .or_insert_with(|| SharedWait { count: 0, ended: Arc::new(Notify::new()) });
+        let (partition, wait) = (partition.clone(), Arc::default());
+        let shared =
+            state.waits.entry(job).or_insert_with(|| SharedWait { count: 0, partition, wait });
         shared.count += 1;
-        let ended = Arc::clone(&shared.ended);
-        Waiter { all: Arc::clone(self), partition: partition.clone(), job, ended, listener: None }
-    }
-
-    /// Returns the connection, opened if need be; `None` when it cannot be opened.
-    async fn subscriber(self: &Arc<Self>) -> Option<Arc<CompletionListener>> {
-        if let Some(listener) = self.listener() {
-            return Some(listener);
+        let (first, wait) = (shared.count == 1, Arc::clone(&shared.wait));
+        if first {
+            self.note_change(&mut state, job);
         }
-        let _one_at_a_time = self.opening.lock().await;
-        if let Some(listener) = self.listener() {
-            return Some(listener);
-        }
-        let listener = match self.broker.listen_completions().await {
-            Ok(listener) => Arc::new(listener),
-            Err(error) => {
-                tracing::debug!(%error, "could not open the connection for completion hints");
-                return None;
-            }
-        };
-        let listening = listen(Arc::downgrade(self), Arc::clone(&self.left), Arc::clone(&listener));
-        let task = tokio::spawn(listening).abort_handle();
-        let subscriber = Subscriber { listener: Arc::clone(&listener), task };
-        self.state().subscriber = Some(subscriber);
-        Some(listener)
-    }
-
-    fn listener(&self) -> Option<Arc<CompletionListener>> {
-        let state = self.state();
         // The runtime that ran the task may have stopped while another runtime uses the client.
-        let alive = state.subscriber.as_ref().filter(|subscriber| !subscriber.task.is_finished());
-        alive.map(|subscriber| Arc::clone(&subscriber.listener))
+        if state.task.as_ref().is_none_or(AbortHandle::is_finished) {
+            state.changes = None;
+            let task = listen(Arc::downgrade(self), Arc::clone(&self.changed));
+            state.task = Some(tokio::spawn(task).abort_handle());
+        }
+        drop(state);
+        Waiter { all: Arc::clone(self), job, wait }
+    }
+
+    fn note_change(&self, state: &mut WaitersState, job: JobId) {
+        let Some(shared) = state.waits.get(&job) else { return };
+        if let Some(changes) = &mut state.changes {
+            changes.insert(job, shared.partition.clone());
+            self.changed.notify_one();
+        }
+    }
+
+    /// Returns what has changed since the last call, or since the connection was opened.
+    fn changes(&self, subscribed: &HashSet<JobId>) -> Changes {
+        let mut state = self.state();
+        let all = |(job, shared): (&JobId, &SharedWait)| (*job, shared.partition.clone());
+        let changes = match state.changes.replace(HashMap::new()) {
+            Some(changes) => changes,
+            None => state.waits.iter().map(all).collect(),
+        };
+        let (mut added, mut removed) = (vec![], vec![]);
+        for (job, partition) in changes {
+            match (state.waits.get(&job), subscribed.contains(&job)) {
+                (Some(_), false) => added.push((partition, job)),
+                // Another caller has come before the last one was noticed to have left.
+                (Some(shared), true) => shared.wait.set_hinted(true),
+                (None, true) => removed.push((partition, job)),
+                (None, false) => {}
+            }
+        }
+        Changes { added, removed, unused: state.waits.is_empty() }
+    }
+
+    /// Tells the callers that the connection is closed. Returns whether no caller waits; the task
+    /// then ends.
+    fn disconnected(&self) -> bool {
+        let mut state = self.state();
+        state.changes = None;
+        state.waits.values().for_each(|shared| shared.wait.set_hinted(false));
+        if state.waits.is_empty() {
+            state.task = None;
+        }
+        state.waits.is_empty()
     }
 
     fn state(&self) -> MutexGuard<'_, WaitersState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiter {
-    /// Subscribes to the hint that the job has ended. Returns true when hints arrive from now on;
-    /// otherwise the caller has to poll more often.
-    pub(crate) async fn listen(&mut self) -> bool {
-        let Some(listener) = self.all.subscriber().await else { return false };
-        if self.listener.as_ref().is_some_and(|known| Arc::ptr_eq(known, &listener)) {
-            return true;
-        }
-        match listener.add(&self.partition, self.job).await {
-            Ok(()) => {
-                self.listener = Some(listener);
-                true
-            }
-            Err(error) => {
-                tracing::debug!(%error, "could not subscribe to the completion hint of a job");
-                false
-            }
-        }
     }
 }
 
@@ -135,71 +162,84 @@ impl Drop for Waiter {
         let Some(shared) = state.waits.get_mut(&self.job) else { return };
         shared.count -= 1;
         if shared.count == 0 {
+            self.all.note_change(&mut state, self.job);
             state.waits.remove(&self.job);
-            if self.listener.is_some() {
-                state.leaving.push((self.partition.clone(), self.job));
-            }
-            self.all.left.notify_one();
         }
     }
 }
 
 impl Drop for Waiters {
     fn drop(&mut self) {
-        if let Some(subscriber) = self.state().subscriber.take() {
-            subscriber.task.abort();
+        if let Some(task) = self.state().task.take() {
+            task.abort();
         }
     }
 }
 
-/// Wakes the callers whose jobs have ended, until the connection breaks or has had no callers for a
-/// while. Holds only a weak reference to the client's state, so that dropping the client ends the
-/// task.
-async fn listen(all: Weak<Waiters>, left: Arc<Notify>, listener: Arc<CompletionListener>) {
+/// Keeps a connection for hints open while callers wait. Holds only a weak reference to the
+/// client's state, so that dropping the client ends the task.
+async fn listen(all: Weak<Waiters>, changed: Arc<Notify>) {
+    let [first, longest] = REOPEN_PAUSES;
+    let mut pauses = Pauses::new(first, longest);
     loop {
-        let unused = all.upgrade().is_none_or(|waiters| waiters.state().waits.is_empty());
+        let Some(broker) = all.upgrade().map(|waiters| waiters.broker.clone()) else { return };
+        let ended = match broker.listen_completions().await {
+            Ok(listener) => serve(&all, &changed, listener, &mut pauses).await,
+            Err(error) => Err(error),
+        };
+        let Some(waiters) = all.upgrade() else { return };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "there is no connection for completion hints");
+        }
+        if waiters.disconnected() {
+            return;
+        }
+        drop(waiters);
+        tokio::time::sleep(pauses.after_failure()).await;
+    }
+}
+
+/// Subscribes for the callers and wakes those whose jobs have ended, until no caller has waited for
+/// a while.
+async fn serve(
+    all: &Weak<Waiters>,
+    changed: &Notify,
+    mut listener: CompletionListener,
+    pauses: &mut Pauses,
+) -> Result<(), Error> {
+    let mut subscribed = HashSet::new();
+    loop {
+        let Some(changes) = all.upgrade().map(|all| all.changes(&subscribed)) else {
+            return Ok(());
+        };
+        let Changes { added, removed, unused } = changes;
+        if !removed.is_empty() {
+            removed.iter().for_each(|(_, job)| _ = subscribed.remove(job));
+            listener.remove(&removed).await?;
+        }
+        if !added.is_empty() {
+            listener.add(&added).await?;
+            pauses.after_success();
+            let Some(waiters) = all.upgrade() else { return Ok(()) };
+            let state = waiters.state();
+            for (_, job) in added {
+                subscribed.insert(job);
+                // The job may have ended before the subscription.
+                if let Some(shared) = state.waits.get(&job) {
+                    shared.wait.set_hinted(true);
+                }
+            }
+        }
         tokio::select! {
             job = listener.next() => {
-                let (Some(job), Some(waiters)) = (job, all.upgrade()) else { break };
+                let Some(job) = job else { return Err(Error::unknown("the connection has ended")) };
+                let Some(waiters) = all.upgrade() else { return Ok(()) };
                 if let Some(shared) = waiters.state().waits.get(&job) {
-                    shared.ended.notify_waiters();
+                    shared.wait.ended.notify_waiters();
                 }
             }
-            () = left.notified() => {
-                let Some(waiters) = all.upgrade() else { break };
-                leave(&waiters, &listener).await;
-            }
-            () = tokio::time::sleep(IDLE_TIMEOUT), if unused => {
-                let Some(waiters) = all.upgrade() else { break };
-                let mut state = waiters.state();
-                if state.waits.is_empty() {
-                    state.leaving.clear();
-                    state.subscriber = None;
-                    return;
-                }
-            }
-        }
-    }
-    let Some(waiters) = all.upgrade() else { return };
-    tracing::debug!("the connection for completion hints is closed");
-    let mut state = waiters.state();
-    state.leaving.clear();
-    state.subscriber = None;
-    state.waits.values().for_each(|shared| shared.ended.notify_waiters());
-}
-
-/// Unsubscribes from jobs that have no callers any more. If a caller begins to wait for such a job
-/// at this moment, its hint is lost, and its poll finds the completion.
-async fn leave(waiters: &Waiters, listener: &CompletionListener) {
-    let leaving: Vec<_> = {
-        let mut state = waiters.state();
-        let left = std::mem::take(&mut state.leaving);
-        left.into_iter().filter(|(_, job)| !state.waits.contains_key(job)).collect()
-    };
-    for (partition, job) in leaving {
-        if listener.remove(&partition, job).await.is_err() {
-            // The next caller that subscribes notices the broken connection.
-            return;
+            () = changed.notified() => {}
+            () = tokio::time::sleep(IDLE_TIMEOUT), if unused => return Ok(()),
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 
@@ -78,12 +77,7 @@ impl Broker {
         let peer = peer.map_err(|error| self.classify(error))?;
         let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
         let (sink, messages) = pubsub.split();
-        Ok(CompletionListener {
-            broker: self.clone(),
-            sink,
-            messages: tokio::sync::Mutex::new(messages),
-            channels: Mutex::default(),
-        })
+        Ok(CompletionListener { broker: self.clone(), sink, messages, channels: HashMap::new() })
     }
 }
 
@@ -91,53 +85,60 @@ impl Broker {
 pub struct CompletionListener {
     broker: Broker,
     sink: redis::aio::PubSubSink,
-    messages: tokio::sync::Mutex<redis::aio::PubSubStream>,
-    channels: Mutex<HashMap<String, JobId>>,
+    messages: redis::aio::PubSubStream,
+    channels: HashMap<String, JobId>,
 }
 
+/// The maximum number of channels in one command.
+const MAX_CHANNELS: usize = 500;
+
 impl CompletionListener {
-    /// Subscribes to the hint of a job. The hint is received from the time this method returns.
+    /// Subscribes to the hints of jobs. The hints are received from the time this method returns.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn add(&self, partition: &Partition, job: JobId) -> Result<(), Error> {
-        let channel = self.broker.keys(partition).result(job);
-        self.lock_channels().insert(channel.clone(), job);
-        let mut sink = self.sink.clone();
-        self.broker.in_time(sink.subscribe(&channel)).await
+    pub async fn add(&mut self, jobs: &[(Partition, JobId)]) -> Result<(), Error> {
+        for jobs in jobs.chunks(MAX_CHANNELS) {
+            let channels = self.channels_of(jobs);
+            let with_jobs = channels.iter().cloned().zip(jobs.iter().map(|(_, job)| *job));
+            self.channels.extend(with_jobs);
+            self.broker.in_time(self.sink.subscribe(&channels)).await?;
+        }
+        Ok(())
     }
 
-    /// Ends the subscription to the hint of a job.
+    /// Ends the subscriptions to the hints of jobs.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn remove(&self, partition: &Partition, job: JobId) -> Result<(), Error> {
-        let channel = self.broker.keys(partition).result(job);
-        self.lock_channels().remove(&channel);
-        let mut sink = self.sink.clone();
-        self.broker.in_time(sink.unsubscribe(&channel)).await
+    pub async fn remove(&mut self, jobs: &[(Partition, JobId)]) -> Result<(), Error> {
+        for jobs in jobs.chunks(MAX_CHANNELS) {
+            let channels = self.channels_of(jobs);
+            channels.iter().for_each(|channel| _ = self.channels.remove(channel));
+            self.broker.in_time(self.sink.unsubscribe(&channels)).await?;
+        }
+        Ok(())
     }
 
     /// Waits for the next hint. Returns the job that ended, `None` when the connection has closed.
-    pub async fn next(&self) -> Option<JobId> {
-        let mut messages = self.messages.lock().await;
+    pub async fn next(&mut self) -> Option<JobId> {
         loop {
-            let message = messages.next().await?;
-            if let Some(job) = self.lock_channels().get(message.get_channel_name()) {
+            let message = self.messages.next().await?;
+            if let Some(job) = self.channels.get(message.get_channel_name()) {
                 return Some(*job);
             }
         }
     }
 
-    fn lock_channels(&self) -> std::sync::MutexGuard<'_, HashMap<String, JobId>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn channels_of(&self, jobs: &[(Partition, JobId)]) -> Vec<String> {
+        jobs.iter().map(|(partition, job)| self.broker.keys(partition).result(*job)).collect()
     }
 }
 
 impl std::fmt::Debug for CompletionListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CompletionListener")
-            .field("jobs", &self.lock_channels().len())
+            .field("jobs", &self.channels.len())
             .finish_non_exhaustive()
     }
 }
