@@ -1,4 +1,5 @@
-//! Connections that do not open, end while they are idle, or belong to a runtime that is gone.
+//! Connections that do not open, end while they are idle, belong to a runtime that is gone, or are
+//! shared with a request that the server does not take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use futures_util::future::join_all;
 use poolder::prelude::*;
 use poolder::{Config, Durability};
 use poolder_devserver::{Cluster, Server};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::harness::{Number, Space, eventually, start, within};
@@ -150,6 +152,47 @@ fn a_client_serves_several_runtimes_in_turn_and_after_each_other() {
         list.lines().filter(|line| line.contains("lib-name=poolder")).count()
     };
     a.block_on(eventually("old connections are closed", || async { connections() <= 4 }));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text(String);
+
+impl Job for Text {
+    const KINDS: &'static [&'static str] = &["text"];
+    const QUEUE: &'static str = "q";
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_above_the_servers_limit_is_refused_beside_others_that_are_stored() {
+    let server = server();
+    server.command(&["CONFIG", "SET", "proto-max-bulk-len", "1048576"]).unwrap();
+    let space = Space::on(server.url(), "large");
+    let client = &space.client;
+    let large = || Text("x".repeat(1_048_560));
+    let is_too_large = |result: Result<poolder::Receipt, poolder::Error>| {
+        let error = result.unwrap_err();
+        assert!(error.is_too_large(), "{error}");
+    };
+    let small = (0..200).map(|number| async move {
+        tokio::time::sleep(Duration::from_micros(number * 20)).await;
+        client.enqueue(Number(number)).await
+    });
+    let (refused, later, bulk, stored) = tokio::join!(
+        client.enqueue(large()).into_future(),
+        client.enqueue(large()).after(Duration::from_secs(60)).into_future(),
+        client.enqueue_many([large()]),
+        join_all(small),
+    );
+    is_too_large(refused);
+    is_too_large(later);
+    bulk.into_iter().for_each(is_too_large);
+    for result in stored {
+        result.unwrap();
+    }
+    assert_eq!(space.overview("q").await.ready(), 200);
+    // One that is large for a shared connection only is stored.
+    client.enqueue(Text("x".repeat(1_000_000))).await.unwrap();
+    assert_eq!(space.overview("q").await.ready(), 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,6 +31,12 @@ const NO_WRITES: &[&str] = &["READONLY", "NOREPLICAS", "OOM", "MISCONF"];
 /// Texts of errors about missing permissions inside a script. The second is that of Redis 6.2.
 const SCRIPT_DENIED: &[&str] = &["ACL failure in script", "The user executing the script can't"];
 
+/// The text of an error about an argument that the server does not take, found before it was sent.
+pub(crate) const TOO_LARGE: &str = "an argument is larger than the server takes";
+/// Parts of the error of a server that has received the length of such an argument. It executes no
+/// part of the command, and closes the connection.
+const BULK_REFUSED: &[&str] = &["invalid bulk length", "invalid multibulk length"];
+
 /// Converts an error of the client into an [`Error`]. `address` appears in its text.
 pub(crate) fn classify(error: RedisError, address: &str) -> Error {
     let text = describe(&error);
@@ -55,6 +61,10 @@ pub(crate) fn classify(error: RedisError, address: &str) -> Error {
         _ if text.contains("unknown command") => Error::unsupported(format!(
             "Redis at {address} is older than 6.2, or a command that a queue needs is switched off \
                  or renamed: {text}"
+        )),
+        _ if is_too_large(&error) => Error::too_large(format!(
+            "Redis at {address} did not execute the command: {text}; raise proto-max-bulk-len, or \
+             store the data elsewhere"
         )),
         _ if not_executed(&error) => {
             // A server that says why it refuses a connection runs.
@@ -88,9 +98,18 @@ fn describe(error: &RedisError) -> String {
 /// Returns whether the server certainly did not execute the command, or no write of the script.
 pub(crate) fn not_executed(error: &RedisError) -> bool {
     error.is_connection_refusal()
+        || is_too_large(error)
         || code(error).is_some_and(|code| {
             NO_WRITES.contains(&code) || (NOT_EXECUTED.contains(&code) && !is_inside_script(error))
         })
+}
+
+fn is_too_large(error: &RedisError) -> bool {
+    let text = error.detail().unwrap_or_default();
+    error.to_string().starts_with(TOO_LARGE)
+        || (!is_inside_script(error)
+            && text.starts_with("Protocol error")
+            && BULK_REFUSED.iter().any(|words| text.contains(words)))
 }
 
 /// Returns whether the script of the command raised the error because of its arguments or of the

@@ -4,20 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::PoolError;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 
 use crate::broker::connection::config::Config;
-use crate::broker::connection::failure::unsent;
+use crate::broker::connection::failure::{TOO_LARGE, unsent};
 use crate::broker::connection::limit::Limit;
-use crate::broker::connection::request::Replies;
+use crate::broker::connection::reply;
+use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::shared::SharedConnection;
+
+/// The maximum size of an argument on the shared connection, in bytes. A larger one delays the
+/// commands of other callers, and a server whose limit it exceeds closes the connection, after
+/// which the outcome of all commands on the connection is unknown.
+const MAX_SHARED: usize = 1 << 18;
+/// The lowest `proto-max-bulk-len` that a server accepts, in bytes.
+const LOWEST_LIMIT: usize = 1 << 20;
 
 /// A server, and the connections to it.
 pub(crate) struct Peer {
     pub(crate) client: redis::Client,
     pub(crate) link: Arc<SharedConnection>,
     /// Connections for commands that need one for themselves: long reads, administration, durable
-    /// enqueues.
+    /// enqueues, large arguments.
     pool: deadpool_redis::Pool,
 }
 
@@ -59,14 +68,37 @@ impl Peer {
         limit.bound(taken).await.map_err(unsent)
     }
 
-    /// Sends a command on the shared connection.
+    /// Sends a command: on the shared connection unless it is large.
     pub(crate) async fn command(&self, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+        if is_large(cmd) {
+            let mut pipe = redis::pipe();
+            pipe.add_command(cmd.clone());
+            // Boxed, so that the future of the usual case stays small.
+            return only(Box::pin(self.pipeline_alone(&pipe, limit)).await);
+        }
         self.link.command(cmd, limit).await
     }
 
-    /// Sends commands in one pipeline on the shared connection.
+    /// Sends commands in one pipeline: on the shared connection unless one of them is large.
     pub(crate) async fn pipeline(&self, pipe: &Pipeline, limit: Limit) -> RedisResult<Replies> {
+        if pipe.cmd_iter().any(is_large) {
+            return Box::pin(self.pipeline_alone(pipe, limit)).await;
+        }
         self.link.pipeline(pipe, limit).await
+    }
+
+    async fn pipeline_alone(&self, pipe: &Pipeline, limit: Limit) -> RedisResult<Replies> {
+        let mut connection = self.alone(limit).await?;
+        let largest = pipe.cmd_iter().flat_map(Cmd::args_iter).map(|arg| size(&arg)).max();
+        let largest = largest.unwrap_or(0);
+        if largest >= LOWEST_LIMIT {
+            limit.bound(check_size(&mut connection, largest)).await.map_err(unsent)?;
+        }
+        let sent = Request::new(pipe).within(limit).send(&mut connection).await;
+        if is_lost(&sent) {
+            drop(deadpool_redis::Connection::take(connection));
+        }
+        sent
     }
 }
 
@@ -75,4 +107,50 @@ impl Peer {
 pub(in crate::broker) fn is_lost(sent: &RedisResult<Replies>) -> bool {
     let is_lost = |reply: &RedisResult<Value>| reply.as_ref().is_err_and(RedisError::is_io_error);
     sent.as_ref().map_or(true, |replies| replies.iter().any(is_lost))
+}
+
+/// Returns an error if the server takes no argument of this size. A server that does not tell its
+/// limit, as access rules may forbid, is asked by the command itself.
+async fn check_size(connection: &mut impl ConnectionLike, size: usize) -> RedisResult<()> {
+    let mut cmd = redis::cmd("CONFIG");
+    cmd.arg("GET").arg("proto-max-bulk-len");
+    let value = reply::checked(connection.req_packed_command(&cmd).await?);
+    let limit = value.ok().and_then(|value| reply::items::<2>(value).ok());
+    let limit = limit.and_then(|[_, limit]| reply::int(limit).ok());
+    match limit.and_then(|limit| usize::try_from(limit).ok()) {
+        Some(limit) if size > limit => {
+            let text = format!("{size} bytes, and proto-max-bulk-len is {limit}");
+            Err((ErrorKind::Client, TOO_LARGE, text).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_large(cmd: &Cmd) -> bool {
+    cmd.args_iter().any(|arg| size(&arg) > MAX_SHARED)
+}
+
+fn size(arg: &Arg<&[u8]>) -> usize {
+    match arg {
+        Arg::Simple(bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_large_by_its_largest_argument() {
+        let with = |sizes: &[usize]| {
+            let mut cmd = redis::cmd("XADD");
+            sizes.iter().for_each(|size| {
+                cmd.arg(vec![0_u8; *size]);
+            });
+            cmd
+        };
+        assert!(!is_large(&with(&[])) && !is_large(&with(&[MAX_SHARED; 5])));
+        assert!(is_large(&with(&[1, MAX_SHARED + 1])));
+    }
 }

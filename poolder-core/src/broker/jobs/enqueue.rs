@@ -129,7 +129,8 @@ impl Broker {
 
     /// Stores many jobs in pipelines of at most 500. Returns one result per job, in order. When a
     /// pipeline fails, the jobs in it get the error of the pipeline, for example an unknown outcome
-    /// after a lost connection, and the later jobs are not sent and get [`Error::is_refused`].
+    /// after a lost connection, and the later jobs are not sent and get [`Error::is_refused`]. Only
+    /// after [`Error::is_too_large`] the later jobs are sent.
     pub async fn enqueue_many(&self, jobs: &[PreparedJob]) -> Vec<Result<Receipt, Error>> {
         let mut results = Vec::with_capacity(jobs.len());
         let mut rest = jobs;
@@ -161,6 +162,8 @@ impl Broker {
                         receipt.map_err(|error| error.with_job(new.envelope.id()))
                     }));
                 }
+                // A large job is alone in its pipeline.
+                Err(error) if error.is_too_large() => results.extend(same_error(now, &error)),
                 Err(error) => {
                     results.extend(same_error(now, &error));
                     let text = error.to_string();
@@ -196,11 +199,13 @@ fn same_error<'a>(
     jobs: &'a [PreparedJob],
     error: &Error,
 ) -> impl Iterator<Item = Result<Receipt, Error>> + use<'a> {
-    let (text, unknown) = (error.to_string(), error.is_unknown());
-    jobs.iter().map(move |new| {
-        let make = if unknown { Error::unknown } else { Error::refused };
-        Err(make(text.clone()).with_job(new.envelope.id()))
-    })
+    let text = error.to_string();
+    let make = match error {
+        error if error.is_unknown() => Error::unknown,
+        error if error.is_too_large() => Error::too_large,
+        _ => Error::refused,
+    };
+    jobs.iter().map(move |new| Err(make(text.clone()).with_job(new.envelope.id())))
 }
 
 impl PreparedJob {
