@@ -36,11 +36,15 @@ impl Config {
     ///
     /// - `redis://[user:password@]host[:port][/db]`, or `unix:///path/to/socket`;
     /// - `redis+sentinel://[user:password@]host[:port],host[:port]…/service[/db]`, for the primary
-    ///   that these Sentinels report (default port 26379);
+    ///   that these Sentinels report (default port 26379). A Sentinel that asks for a password gets
+    ///   the same user and password, or those of the options
+    ///   `?sentinel_user=…&sentinel_password=…`, of which the user may be left out;
     /// - `redis+cluster://[user:password@]host[:port],host[:port]…`, for the cluster of these
     ///   nodes, any of which may answer (default port 6379).
     ///
-    /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection.
+    /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection. Characters that
+    /// have a meaning in a URL are encoded, also in a password. Other options than those above are
+    /// refused by [`Broker::new`](super::Broker::new), except `?db=…&user=…&pass=…` of a socket.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {

@@ -3,10 +3,14 @@
 
 use std::fmt;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::job::Error;
 
+/// The options of the URL of a socket, which the client library reads.
+const SOCKET_OPTIONS: [&str; 3] = ["db", "user", "pass"];
+/// The options of the URL of Sentinels.
+const SENTINEL_OPTIONS: [&str; 2] = ["sentinel_user", "sentinel_password"];
 const SENTINEL_PORT: u16 = 26379;
 const CLUSTER_PORT: u16 = 6379;
 
@@ -23,10 +27,24 @@ pub(crate) struct Endpoint {
 pub(crate) enum Topology {
     /// A single server has all keys.
     One,
-    /// The Sentinels report the primary of the service.
-    Sentinel { seeds: Vec<Host>, service: String },
+    /// The Sentinels report the primary of the service. A Sentinel that asks for a password gets
+    /// the user and password of `sign_in`.
+    Sentinel { seeds: Vec<Host>, service: String, sign_in: SignIn },
     /// Any of the nodes reports the servers of the cluster.
     Cluster { seeds: Vec<Host> },
+}
+
+/// A user and a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SignIn {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+}
+
+impl fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignIn").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// A host and a port.
@@ -47,37 +65,51 @@ impl Endpoint {
                 "the Redis URL asks for TLS (rediss): switch on the feature `tls` of poolder",
             ));
         }
+        let (base, options) = Options::split(url);
+        let is_encrypted = url.starts_with("rediss") || url.starts_with("valkeys");
         for (scheme, plain) in [("redis+", "redis"), ("rediss+", "rediss")] {
-            if let Some(rest) = url.strip_prefix(scheme) {
+            if let Some(rest) = base.strip_prefix(scheme) {
                 if let Some(rest) = rest.strip_prefix("sentinel://") {
-                    return Self::sentinel(plain, rest);
+                    options.refuse_all_but(&SENTINEL_OPTIONS, is_encrypted)?;
+                    return Self::sentinel(plain, rest, &options);
                 }
                 if let Some(rest) = rest.strip_prefix("cluster://") {
-                    return Self::cluster(plain, rest);
+                    options.refuse_all_but(&[], is_encrypted)?;
+                    return Self::cluster(plain, rest, &options);
                 }
             }
         }
+        let is_socket = base.split_once("://").is_some_and(|(scheme, _)| scheme.ends_with("unix"));
+        options.refuse_all_but(if is_socket { &SOCKET_OPTIONS } else { &[] }, is_encrypted)?;
         Ok(Self { template: template(url)?, topology: Topology::One })
     }
 
-    fn sentinel(scheme: &str, rest: &str) -> Result<Self, Error> {
+    fn sentinel(scheme: &str, rest: &str, options: &Options<'_>) -> Result<Self, Error> {
+        let [user_option, password_option] = SENTINEL_OPTIONS;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (service, db) = path.split_once('/').unwrap_or((path, "0"));
         if service.is_empty() {
             return Err(unusable("name the service: redis+sentinel://host:26379/service"));
         }
         let (user, seeds) = seeds(authority, SENTINEL_PORT)?;
-        let template = template(&format!("{scheme}://{user}host/{db}"))?;
-        Ok(Self { template, topology: Topology::Sentinel { seeds, service: service.into() } })
+        let template = template(&format!("{scheme}://{user}host/{db}{}", options.fragment))?;
+        let given = [user_option, password_option].map(|name| options.get(name));
+        let sign_in = match given {
+            [None, None] => SignIn::of(&template),
+            [_, None] => return Err(unusable("sentinel_user needs sentinel_password")),
+            [user, Some(password)] => SignIn::decoded(user.unwrap_or(""), password)?,
+        };
+        let service = service.into();
+        Ok(Self { template, topology: Topology::Sentinel { seeds, service, sign_in } })
     }
 
-    fn cluster(scheme: &str, rest: &str) -> Result<Self, Error> {
+    fn cluster(scheme: &str, rest: &str, options: &Options<'_>) -> Result<Self, Error> {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !path.is_empty() && path != "0" {
             return Err(unusable("a cluster has only database 0"));
         }
         let (user, seeds) = seeds(authority, CLUSTER_PORT)?;
-        let template = template(&format!("{scheme}://{user}host/"))?;
+        let template = template(&format!("{scheme}://{user}host/{}", options.fragment))?;
         Ok(Self { template, topology: Topology::Cluster { seeds } })
     }
 
@@ -102,11 +134,82 @@ impl fmt::Display for Endpoint {
             |seeds: &[Host]| seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         match &self.topology {
             Topology::One => write!(f, "{}", self.template.addr()),
-            Topology::Sentinel { seeds, service } => {
+            Topology::Sentinel { seeds, service, .. } => {
                 write!(f, "{service} by the Sentinels {}", list(seeds))
             }
             Topology::Cluster { seeds } => write!(f, "the cluster of {}", list(seeds)),
         }
+    }
+}
+
+impl SignIn {
+    fn of(template: &ConnectionInfo) -> Self {
+        let settings = template.redis_settings();
+        let [user, password] =
+            [settings.username(), settings.password()].map(|text| text.map(str::to_owned));
+        Self { user, password }
+    }
+
+    /// Returns the settings of a connection, `None` without a password.
+    pub(crate) fn settings(&self) -> Option<RedisConnectionInfo> {
+        let settings = RedisConnectionInfo::default().set_password(self.password.as_ref()?);
+        Some(match &self.user {
+            Some(user) => settings.set_username(user),
+            None => settings,
+        })
+    }
+
+    /// Decodes the values of options.
+    fn decoded(user: &str, password: &str) -> Result<Self, Error> {
+        // These characters may stand in an option, and would end the part of a URL with the user.
+        let [user, password] = [user, password].map(|text| {
+            text.replace(':', "%3A").replace('@', "%40").replace('/', "%2F").replace('?', "%3F")
+        });
+        Ok(Self::of(&template(&format!("redis://{user}:{password}@host/"))?))
+    }
+}
+
+/// The options of a URL: the pairs after its `?`, as they are encoded.
+struct Options<'a> {
+    pairs: Vec<(&'a str, &'a str)>,
+    /// The part after `#`, with it; empty if there is none.
+    fragment: &'a str,
+}
+
+impl<'a> Options<'a> {
+    /// Splits a URL into the part before the options, and the options.
+    fn split(url: &'a str) -> (&'a str, Self) {
+        let (url, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+        let (base, options) = url.split_once('?').unwrap_or((url, ""));
+        let pairs = options.split('&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+        (base, Self { pairs, fragment })
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// Refuses options without an effect, which would otherwise be found out much later.
+    fn refuse_all_but(&self, known: &[&str], is_encrypted: bool) -> Result<(), Error> {
+        if !self.fragment.is_empty() && !is_encrypted {
+            return Err(unusable("a part after # has no effect; in a password, write %23 for #"));
+        }
+        let Some((name, _)) = self.pairs.iter().find(|(name, _)| !known.contains(name)) else {
+            return Ok(());
+        };
+        if *name == "protocol" {
+            return Err(unusable(
+                "Poolder speaks RESP2 with every server: remove the option `protocol`",
+            ));
+        }
+        // A password that is not encoded may look like an option.
+        let is_secret =
+            self.pairs.iter().any(|(name, value)| name.contains('@') || value.contains('@'));
+        let shown = if is_secret { "one after ?" } else { name };
+        Err(unusable(&format!(
+            "the option {shown} is not known, remove it; in a password, write %3F for ?"
+        )))
     }
 }
 
@@ -160,7 +263,9 @@ mod tests {
         assert_eq!(parse("redis://h:1/2").topology, Topology::One);
         let found = parse("redis+sentinel://u:p@a,b:1,[::1]:2/mymaster/3");
         let seeds = vec![Host("a".into(), 26379), Host("b".into(), 1), Host("::1".into(), 2)];
-        assert_eq!(found.topology, Topology::Sentinel { seeds, service: "mymaster".into() });
+        let sign_in = SignIn { user: Some("u".into()), password: Some("p".into()) };
+        let service = "mymaster".into();
+        assert_eq!(found.topology, Topology::Sentinel { seeds, service, sign_in });
         let settings = found.template.redis_settings();
         assert_eq!((settings.username(), settings.password()), (Some("u"), Some("p")));
         assert_eq!(settings.db(), 3);
@@ -172,11 +277,59 @@ mod tests {
     }
 
     #[test]
+    fn sentinels_may_have_another_user_and_password() {
+        let sign_in = |url: &str| match parse(url).topology {
+            Topology::Sentinel { sign_in, .. } => (sign_in.user, sign_in.password),
+            other => panic!("{other:?}"),
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(sign_in("redis+sentinel://a/s"), (None, None));
+        assert_eq!(sign_in("redis+sentinel://:p%40@a/s"), (None, some("p@")));
+        let url = "redis+sentinel://u:p@a/s?sentinel_password=x%26y@/:%25";
+        assert_eq!(sign_in(url), (None, some("x&y@/:%")));
+        let url = "redis+sentinel://u:p@a/s/3?sentinel_user=o&sentinel_password=q";
+        assert_eq!(sign_in(url), (some("o"), some("q")));
+        assert_eq!(parse(url).template.redis_settings().db(), 3);
+    }
+
+    #[test]
+    fn options_without_an_effect_are_refused() {
+        for (url, advice) in [
+            ("redis://h/?protocol=resp3", "remove the option `protocol`"),
+            ("unix:///s?db=1&protocol=3", "remove the option `protocol`"),
+            ("redis+sentinel://h/m?protocol=resp3", "remove the option `protocol`"),
+            ("redis+cluster://h?protocol=resp2", "remove the option `protocol`"),
+            ("redis://h/?timeout=5", "the option timeout is not known"),
+            ("redis://h/?db=5", "the option db is not known"),
+            ("redis+cluster://h?sentinel_password=p", "the option sentinel_password is not known"),
+            ("redis+sentinel://h/m?sentinel_user=u", "sentinel_user needs sentinel_password"),
+            ("redis://h/#insecure", "a part after # has no effect"),
+        ] {
+            let error = Endpoint::parse(url).unwrap_err();
+            assert!(error.is_invalid() && error.to_string().contains(advice), "{url}: {error}");
+        }
+        let found = parse("unix:///s?db=7&pass=p%40");
+        assert_eq!(found.template.redis_settings().password(), Some("p@"));
+        assert_eq!(found.template.redis_settings().db(), 7);
+    }
+
+    #[test]
     fn texts_hold_no_password() {
-        for url in ["redis://u:pw@h", "redis+sentinel://u:pw@a/s", "redis+cluster://u:pw@a"] {
-            assert!(!parse(url).to_string().contains("pw"), "{url}");
+        for url in [
+            "redis://u:pw@h",
+            "redis+sentinel://u:pw@a/s",
+            "redis+sentinel://a/s?sentinel_password=pw",
+            "redis+cluster://u:pw@a",
+        ] {
+            let found = parse(url);
+            assert!(!format!("{found} {:?}", found.topology).contains("pw"), "{url}");
         }
         for url in [
+            "redis://u:a?pw@h",
+            "redis://u:pw?a@h",
+            "redis://u:a#pw@h",
+            "redis+sentinel://u:x?y=pw&z@a/s",
+            "redis+sentinel://a/s?sentinel_passwort=pw",
             "redis+sentinel://u:pw@a",
             "redis+cluster://u:pw@/",
             "redis+cluster://u:pw@a/1",

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use redis::{ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
 
-use crate::broker::connection::endpoint::{Endpoint, Host, Topology};
+use crate::broker::connection::endpoint::{Endpoint, Host, SignIn, Topology};
 use crate::broker::connection::reply;
 use crate::job::Error;
 
@@ -88,7 +88,9 @@ fn ask_aside(
 ) -> RedisResult<()> {
     let ask = move || {
         let answer = match &endpoint.topology {
-            Topology::Sentinel { service, .. } => ask_sentinel(&endpoint, &host, service),
+            Topology::Sentinel { service, sign_in, .. } => {
+                ask_sentinel(&endpoint, &host, service, sign_in)
+            }
             Topology::One | Topology::Cluster { .. } => ask_node(&endpoint, &host),
         };
         // The lookup may have ended with the answer of another host.
@@ -98,12 +100,26 @@ fn ask_aside(
     Ok(())
 }
 
-fn ask_sentinel(endpoint: &Endpoint, seed: &Host, service: &str) -> RedisResult<Table> {
-    // The user and password are meant for the servers: a Sentinel has separate users.
+fn ask_sentinel(
+    endpoint: &Endpoint,
+    seed: &Host,
+    service: &str,
+    sign_in: &SignIn,
+) -> RedisResult<Table> {
+    let mut ask = redis::cmd("SENTINEL");
+    ask.arg("get-master-addr-by-name").arg(service);
+    let open_as = |settings| open(endpoint.to(seed).set_redis_settings(settings));
     let plain = redis::RedisConnectionInfo::default();
-    let mut sentinel = open(endpoint.to(seed).set_redis_settings(plain))?;
-    let address: Option<(String, u16)> =
-        redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(service).query(&mut sentinel)?;
+    let answer = open_as(plain).and_then(|mut sentinel| ask.query(&mut sentinel));
+    let answer = match answer {
+        // A Sentinel without a password refuses one, so that it is sent on request only.
+        Err(error) if error.code() == Some("NOAUTH") => match sign_in.settings() {
+            Some(settings) => open_as(settings).and_then(|mut sentinel| ask.query(&mut sentinel)),
+            None => Err(error),
+        },
+        answer => answer,
+    };
+    let address: Option<(String, u16)> = answer?;
     let unknown = || (ErrorKind::Client, "the Sentinel does not know this service");
     let (host, port) = address.ok_or_else(unknown)?;
     let host = Host(host, port);
