@@ -112,24 +112,39 @@ async fn a_repetition_is_not_confirmed_by_a_replica_that_does_not_have_the_job()
     let space = Space::on(primary.url(), "dark");
     let short = Durability::Replicated { replicas: 1, timeout: Duration::from_millis(300) };
     let hour = Duration::from_secs(3600);
-    let named = |name: &str| space.client.enqueue(Number(1)).id(name).durability(short);
-    // Waits until the replica confirms, and fills the connections that enqueues take.
-    eventually("the replica is in step", || async { named("first").await.is_ok() }).await;
+    // A connection that has written before waits for that write: each enqueue has its own.
+    let fresh = || Space::named(primary.url(), space.name().to_owned());
+    let named = |space: &Space, name: &str, delay| {
+        space.client.enqueue(Number(1)).id(name).after(delay).durability(short).prepare()
+    };
+    let enqueue = async |name: &str, delay, window: Option<Duration>| {
+        let space = fresh();
+        let mut job = named(&space, name, delay).unwrap();
+        job.idempotent = window;
+        space.client.broker().enqueue(&job).await
+    };
+    let now = Duration::ZERO;
+    eventually("the replica is in step", || async { enqueue("first", now, None).await.is_ok() })
+        .await;
 
     link.dark.store(true, Ordering::Relaxed);
     for attempt in ["first", "second"] {
-        for (case, enqueue) in [
-            ("receipt", named("a").idempotent(hour)),
-            ("waiting", named("b").after(hour)),
-            ("waiting, with a receipt", named("c").after(hour).idempotent(hour)),
-            ("waiting, found by one that is to run now", named("b").idempotent(hour)),
+        for (case, name, delay, window) in [
+            ("receipt", "a", now, Some(hour)),
+            ("waiting", "b", hour, None),
+            ("waiting, with a receipt", "c", hour, Some(hour)),
+            ("waiting, found by one that is to run now", "b", now, Some(hour)),
         ] {
-            let error = enqueue.await.expect_err(case);
+            let error = enqueue(name, delay, window).await.expect_err(case);
             assert!(error.is_unknown(), "{case}, {attempt}: {error}");
         }
-        let jobs = ["a", "d"].map(|name| named(name).idempotent(hour).prepare()).into();
-        let bulk = space.client.enqueue_prepared(jobs).await;
-        assert!(bulk.iter().all(Result::is_err), "{attempt}: {bulk:?}");
+        for (name, window) in [("a", Some(hour)), ("d", Some(hour)), ("e", None)] {
+            let space = fresh();
+            let mut job = named(&space, name, hour).unwrap();
+            job.idempotent = window;
+            let bulk = space.client.enqueue_prepared(vec![Ok(job)]).await;
+            assert!(bulk.iter().all(Result::is_err), "{name}, {attempt}: {bulk:?}");
+        }
     }
     drop(primary);
     replica.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
