@@ -1,6 +1,7 @@
 //! Results, completions, progress and cancellation of jobs.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{Cancellation, Receipt};
@@ -14,6 +15,8 @@ use crate::state::waiters::Waiter;
 
 /// Interval between reads of the completion record: a hint may be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Number of slots whose records are read at the same time.
+const SLOTS_AT_ONCE: usize = 64;
 /// First interval without hints; each further interval is twice as long, up to
 /// [`POLL_INTERVAL`].
 const FIRST_POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -32,8 +35,8 @@ impl Client {
         job: impl Into<Handle>,
     ) -> Result<Option<T>, Error> {
         let handle = job.into();
-        let completion = self.broker().completion(&handle.partition, handle.job).await?;
-        completion.map(|completion| completion.into_result(handle.job)).transpose()
+        let found = self.broker().followed_completion(&handle.partition, handle.job).await?;
+        found.1.map(|completion| completion.into_result(handle.job)).transpose()
     }
 
     /// Waits until a job has ended, and returns the result of its handler.
@@ -94,14 +97,23 @@ impl Client {
         }
     }
 
-    async fn until_completed(&self, handle: &Handle, waiter: Waiter) -> Result<Completion, Error> {
+    async fn until_completed(&self, handle: &Handle, mut waiter: Waiter) -> Result<Completion, Error> {
         let mut polls = Pauses::new(FIRST_POLL_INTERVAL, POLL_INTERVAL);
+        let mut handle = handle.clone();
         loop {
-            let ended = waiter.wait.ended.notified();
+            let wait = Arc::clone(&waiter.wait);
+            let ended = wait.ended.notified();
             tokio::pin!(ended);
             // Hints that arrive from here on are not missed, so the record is read only afterwards.
             ended.as_mut().enable();
-            match self.completion_of(handle).await {
+            match self.completion_of(&handle).await {
+                // The job was moved to another slot of its pool.
+                Ok(Some(Completion::Moved(slot))) if slot != handle.partition.index => {
+                    handle.partition.index = slot;
+                    waiter = self.waiters().enter(&handle.partition, handle.job);
+                    continue;
+                }
+                Ok(Some(Completion::Moved(_))) => {}
                 Ok(Some(completion)) => return Ok(completion),
                 Ok(None) => {}
                 Err(error) if error.is_refused() || error.is_unknown() => {
@@ -109,7 +121,7 @@ impl Client {
                 }
                 Err(error) => return Err(error.with_job(handle.job)),
             }
-            let poll = if waiter.wait.is_hinted() { POLL_INTERVAL } else { polls.after_failure() };
+            let poll = if wait.is_hinted() { POLL_INTERVAL } else { polls.after_failure() };
             tokio::select! {
                 () = &mut ended => {}
                 () = tokio::time::sleep(poll) => {}
@@ -157,7 +169,7 @@ impl Client {
     }
 
     /// Returns the state of a job that is stored or has a record; `None` for a job that left no
-    /// trace.
+    /// trace. A job of an addressed pool is found in any slot, also by its id alone.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
@@ -166,11 +178,24 @@ impl Client {
         if let Some(view) = self.broker().find(&handle).await? {
             return Ok(Some(view.state));
         }
-        let completion = self.broker().completion(&handle.partition, handle.job).await?;
-        Ok(completion.map(|completion| match completion {
-            Completion::Done | Completion::DoneWith(_) => State::Completed,
-            Completion::Dead(_) => State::Dead,
-            Completion::Cancelled(_) => State::Cancelled,
-        }))
+        let state = |completion| match completion {
+            Completion::Done | Completion::DoneWith(_) => Some(State::Completed),
+            Completion::Dead(_) => Some(State::Dead),
+            Completion::Cancelled(_) => Some(State::Cancelled),
+            Completion::Moved(_) => None,
+        };
+        let broker = self.broker();
+        let (_, ended) = broker.followed_completion(&handle.partition, handle.job).await?;
+        if let Some(state) = ended.and_then(state) {
+            return Ok(Some(state));
+        }
+        for slots in broker.other_slots(&handle).await?.chunks(SLOTS_AT_ONCE) {
+            let all = slots.iter().map(|slot| broker.completion(slot, handle.job));
+            let found = futures_util::future::try_join_all(all).await?;
+            if let Some(state) = found.into_iter().flatten().find_map(state) {
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
     }
 }

@@ -23,6 +23,7 @@ mod hostile;
 mod inspect;
 mod lanes;
 mod large;
+mod late_jobs;
 mod leases;
 mod losses;
 mod machine;

@@ -129,7 +129,7 @@ impl<J: Job> Cast<J> {
 }
 
 impl Sending {
-    async fn send(self) -> Result<Receipt, Error> {
+    async fn send(mut self) -> Result<Receipt, Error> {
         if self.pool.shared {
             return self.enqueue(0).await;
         }
@@ -138,6 +138,13 @@ impl Sending {
         let view = known.view(client.broker()).await?;
         // The key stays the same while the pool's size changes.
         let key = self.dispatch_key(&known, &view);
+        if let To::Slot(index) = self.to
+            && view.mode == Mode::Phash
+            && pick(view.mode, key, view.size) != Pick::One(index)
+        {
+            // The job belongs to the slot that was named, not to that of its key.
+            self.envelope = self.envelope.unkeyed()?;
+        }
         let first = Partition::first(self.queue.clone());
         client.registering(&first, self.store(&known, view, key)).await
     }

@@ -28,6 +28,7 @@ mod scripts;
 
 pub use addressed::broadcast::{BroadcastReader, Copies};
 pub use addressed::registry::{CastReply, PoolHeartbeat, PoolView, Report};
+pub use addressed::relocate::SlotMove;
 pub use addressed::slot_lease::{AcquireReply, PollReply, PollRequest, SlotPoll, SlotWait};
 pub use addressed::slot_view::SlotView;
 pub use admin::cancel::Cancellation;

@@ -81,6 +81,7 @@ scripts! {
         SLOT_RELEASE = "slot_release", when_full;
         SLOT_POLL = "slot_poll";
         SLOT_CAST = "slot_cast";
+        SLOT_MOVE = "slot_move", when_full;
         POOL_DEFINE = "pool_define", when_full;
         POOL_RESIZE = "pool_resize", when_full;
         POOL_REPORT = "pool_report", when_full;

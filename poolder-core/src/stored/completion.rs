@@ -5,6 +5,7 @@
 //!                 r <MessagePack>        done, with this result
 //!                 x <MessagePack: Failure>   dead
 //!                 c <text>               cancelled, for this reason
+//!                 m <number>             moved to this slot of its pool: its end is recorded there
 //! ```
 
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub enum Completion {
     Dead(Failure),
     /// The job was cancelled for this reason.
     Cancelled(String),
+    /// The job has not ended: it was moved to this slot of its pool, where its end is recorded.
+    Moved(u16),
 }
 
 impl Completion {
@@ -65,6 +68,9 @@ impl Completion {
             Self::Cancelled(reason) => {
                 Err(Error::cancelled(format!("the job was cancelled: {reason}")).with_job(job))
             }
+            Self::Moved(slot) => {
+                Err(Error::gone(format!("the job was moved to slot {slot}")).with_job(job))
+            }
         }
     }
 
@@ -77,6 +83,7 @@ impl Completion {
             // Writing two short strings into a Vec cannot fail.
             Self::Dead(failure) => with(b'x', &rmp_serde::to_vec(failure).unwrap_or_default()),
             Self::Cancelled(reason) => with(b'c', reason.as_bytes()),
+            Self::Moved(slot) => with(b'm', slot.to_string().as_bytes()),
         }
     }
 
@@ -95,6 +102,10 @@ impl Completion {
                 Self::Dead(failure.map_err(|error| unreadable(&error.to_string()))?)
             }
             b'c' => Self::Cancelled(String::from_utf8_lossy(content).into_owned()),
+            b'm' => {
+                let slot = std::str::from_utf8(content).ok().and_then(|text| text.parse().ok());
+                Self::Moved(slot.ok_or_else(|| unreadable("it names no slot"))?)
+            }
             _ => return Err(unreadable("a newer version wrote it")),
         })
     }
@@ -115,11 +126,12 @@ mod tests {
             Completion::DoneWith(vec![1, 2]),
             Completion::Dead(Failure::new(Cause::Panic, "oh no")),
             Completion::Cancelled("why not".into()),
+            Completion::Moved(9_999),
         ];
         for end in ends {
             assert_eq!(Completion::decode(&end.encode()).unwrap(), end);
         }
-        for bad in [b"".as_slice(), b"?", b"x\xc1"] {
+        for bad in [b"".as_slice(), b"?", b"x\xc1", b"m", b"m65536"] {
             assert!(Completion::decode(bad).is_err_and(|error| error.is_codec()), "{bad:?}");
         }
     }

@@ -16,6 +16,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "addressed/slot_release",
     "addressed/slot_poll",
     "addressed/slot_cast",
+    "addressed/slot_move",
     "addressed/pool_define",
     "addressed/pool_resize",
     "addressed/pool_report",
@@ -117,6 +118,21 @@ async fn slots(lab: &mut Lab) {
     }
 }
 
+async fn moves(lab: &mut Lab) {
+    lab.reset();
+    let lease = lab.lease().await;
+    let (claims, _connection) = lab.claim(Lane::Normal, &[envelope(1, "k", b"\x80")]).await;
+    let claim = &claims[0];
+    let fault = lab.snapshot();
+    let plan = lab.broker().record_move(&lease, claim.job_id(), 0).await.unwrap().unwrap();
+    lab.inject("addressed/slot_move", "record", fault);
+    let fault = lab.snapshot();
+    lab.broker().cast_moved(1, &partition(), plan, claim).await.unwrap();
+    // Without the edge the slot waits for the others with older entries, too.
+    let but = Tolerated { survived: &["lease"], ..Tolerated::default() };
+    lab.inject_but("addressed/slot_cast", "a job that is moved", fault, but);
+}
+
 async fn registry(lab: &mut Lab) {
     lab.reset();
     let queue = partition().queue;
@@ -165,6 +181,7 @@ async fn an_error_in_a_script_of_a_slot_is_mended() {
     let mut lab = Lab::start();
     polls(&mut lab).await;
     slots(&mut lab).await;
+    moves(&mut lab).await;
     registry(&mut lab).await;
     lab.finish(SCRIPTS);
 }
@@ -190,5 +207,13 @@ async fn an_error_in_a_settlement_under_a_lease_is_mended() {
             lab.inject("jobs/settle", &format!("{case}, {placement:?}"), fault);
         }
     }
+    lab.reset();
+    let lease = lab.lease().await;
+    let (claims, _connection) = lab.claim(Lane::Normal, &[envelope(1, "k", b"\x80")]).await;
+    lab.broker().record_move(&lease, claims[0].job_id(), 1).await.unwrap().unwrap();
+    let fault = lab.snapshot();
+    let moved = settlement(&claims[0], release(&claims[0])).moved_to(1);
+    lab.settle(&[moved.under_lease(&lease, RetryPlacement::BlockSlot)]).await;
+    lab.inject("jobs/settle", "a job that was moved", fault);
     lab.finish(&["jobs/settle"]);
 }

@@ -31,6 +31,10 @@ pub struct PoolView {
     pub open: bool,
     /// The number of slots in service. Slots beyond the size stay in service until they are empty.
     pub tail: u16,
+    /// The size before the last resize; `None` for a pool that was never resized.
+    pub before: Option<u16>,
+    /// The most slots that the pool ever had. Jobs may be left in slots that are out of service.
+    pub top: u16,
     /// True when the whole pool was stopped.
     pub stopped: bool,
     /// True when the queue is paused.
@@ -125,7 +129,7 @@ impl Broker {
             scripts::call(&scripts::POOL_JOIN, [keys.meta.as_str(), keys.members.as_str()]);
         cmd.arg(node).arg(action).arg(clamped_millis(MEMBER_TIMEOUT));
         let [meta, members] = reply::items::<2>(self.command(&cmd).await?)?;
-        let meta: [Value; 7] = reply::items(meta)?;
+        let meta: [Value; 9] = reply::items(meta)?;
         let mut fields = vec![];
         for field in meta {
             fields.push(reply::text(field)?);
@@ -143,6 +147,12 @@ impl Broker {
             generation: number(2),
             open: number(3) == 0,
             tail: slots(4).max(slots(1)),
+            // Written by the resize that began this generation, unless an older version made it.
+            before: fields[7]
+                .split_once(' ')
+                .filter(|(generation, _)| *generation == fields[2])
+                .and_then(|(_, size)| size.parse().ok()),
+            top: slots(8).max(slots(4)).max(slots(1)),
             stopped: !fields[5].is_empty(),
             paused: !fields[6].is_empty() && fields[6] != "0",
             members: members.collect(),
@@ -251,7 +261,7 @@ impl Broker {
     }
 }
 
-fn cast_reply(reply: Value) -> Result<CastReply, Error> {
+pub(super) fn cast_reply(reply: Value) -> Result<CastReply, Error> {
     Ok(match reply {
         Value::Int(_) => CastReply::Stale,
         entry => CastReply::Stored(reply::text(entry)?.into()),

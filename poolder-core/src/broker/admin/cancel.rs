@@ -97,7 +97,7 @@ impl Broker {
         found: Option<&JobView>,
         store_anyway: bool,
     ) -> Result<String, Error> {
-        let keys = self.keys(&handle.partition);
+        let keys = self.keys(found.map_or(&handle.partition, |view| &view.handle.partition));
         let place = found.map(|view| (view.state, view.handle.place.as_ref()));
         let (lane, place, entry) = match place {
             Some((_, Some(Place::Entry(lane, entry)))) => (keys.lane(*lane), "lane", &**entry),

@@ -1,5 +1,6 @@
 //! Finding a job: first at the place that its handle names, then in `due` and among the dead jobs,
-//! then by a bounded search of the lanes.
+//! then by a bounded search of the lanes. A job of an addressed pool is looked for where it was moved
+//! to, and in all slots when only its id is known.
 
 use std::time::Duration;
 
@@ -23,18 +24,65 @@ const SEARCH_BEFORE: Duration = Duration::from_secs(2);
 const SEARCH_AFTER: Duration = Duration::from_secs(60);
 /// The most entries that one search of a lane reads.
 const MAX_ENTRIES: i64 = 10_000;
+/// The slots that are searched at the same time.
+const SLOTS_AT_ONCE: usize = 64;
 /// The most entries that one call of `search.lua` reads.
 const MAX_STEP: i64 = 500;
 
 impl Broker {
-    /// Finds a job that has not ended. A job at the place that its handle names is found at once,
-    /// and so is a job that waits for its time or is dead. Other jobs are searched in the lanes,
-    /// among up to 10,000 entries per lane: claimed entries, rescued entries, and entries from
-    /// around the time at which the id was made.
+    /// Finds a job that has not ended. A job that was moved to another slot of its pool is found
+    /// there. If a handle of an addressed pool names neither a place nor a slot but the first, all
+    /// slots are searched.
     ///
     /// # Errors
     /// Returns an error when the server does not answer, or when its reply cannot be read.
     pub async fn find(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
+        if let Some(found) = self.find_in_partition(handle).await? {
+            return Ok(Some(found));
+        }
+        // A record that this version cannot read leads nowhere.
+        let moved = self.followed_completion(&handle.partition, handle.job).await;
+        if let Ok((partition, _)) = moved
+            && partition != handle.partition
+        {
+            let handle = Handle { partition, job: handle.job, place: None };
+            return self.find_in_partition(&handle).await;
+        }
+        for partition in self.other_slots(handle).await?.chunks(SLOTS_AT_ONCE) {
+            let find = |partition: &Partition| {
+                let (partition, job) = (partition.clone(), handle.job);
+                async move { self.find_in_partition(&Handle { partition, job, place: None }).await }
+            };
+            let found = futures_util::future::try_join_all(partition.iter().map(find)).await?;
+            if let Some(found) = found.into_iter().flatten().next() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the slots in which a job may be of which only the id is known: all but the first one
+    /// of an addressed pool. None for another queue, or when the handle names a place or a slot.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn other_slots(&self, handle: &Handle) -> Result<Vec<Partition>, Error> {
+        let queue = &handle.partition.queue;
+        if handle.place.is_some() || handle.partition.index > 0 {
+            return Ok(vec![]);
+        }
+        let slots = match self.pool_view(queue).await? {
+            Some(view) if view.mode.is_addressed() => view.top,
+            _ => 0,
+        };
+        Ok((1..slots).map(|index| Partition { queue: queue.clone(), index }).collect())
+    }
+
+    /// Finds a job in the partition of its handle. A job at the place that its handle names is found at once,
+    /// and so is a job that waits for its time or is dead. Other jobs are searched in the lanes,
+    /// among up to 10,000 entries per lane: claimed entries, rescued entries, and entries from
+    /// around the time at which the id was made.
+    async fn find_in_partition(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
         if let Some(found) = self.look_at_place(handle).await? {
             return Ok(Some(found));
         }

@@ -22,7 +22,7 @@ impl Broker {
         if view.state == State::Running {
             return Err(Error::gone("the job runs: cancel it instead").with_job(handle.job));
         }
-        match self.delete_all(&handle.partition, &[view]).await?.as_slice() {
+        match self.delete_all(&view.handle.partition.clone(), &[view]).await?.as_slice() {
             [true] => Ok(()),
             _ => {
                 Err(Error::gone("the job started or moved meanwhile, look again")

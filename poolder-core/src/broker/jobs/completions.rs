@@ -12,6 +12,9 @@ use crate::broker::jobs::value::{SHOWN, read_value, value_call};
 use crate::job::{Error, JobId, MAX_STORED, Partition};
 use crate::stored::{Completion, read_dead};
 
+/// The most moves of a job that are followed: one a resize.
+const MAX_MOVES: usize = 32;
+
 impl Broker {
     /// Waits for a reply for at most `response_timeout`, since the connection for hints has no time
     /// limit.
@@ -49,6 +52,27 @@ impl Broker {
             )));
         }
         Completion::decode(&value.read).map(Some)
+    }
+
+    /// Returns the partition in which the end of a job is recorded, and the completion record there,
+    /// if there is one. A job of an addressed pool may have been moved to another slot.
+    ///
+    /// # Errors
+    /// As [`Broker::completion`].
+    pub async fn followed_completion(
+        &self,
+        partition: &Partition,
+        job: JobId,
+    ) -> Result<(Partition, Option<Completion>), Error> {
+        let mut at = partition.clone();
+        for _ in 0..MAX_MOVES {
+            match self.completion(&at, job).await? {
+                Some(Completion::Moved(slot)) if slot != at.index => at.index = slot,
+                Some(Completion::Moved(_)) => break,
+                completion => return Ok((at, completion)),
+            }
+        }
+        Ok((at, None))
     }
 
     /// Returns the completion of a dead job, whether or not a completion record was kept; `None`

@@ -41,12 +41,27 @@ impl Envelope {
         self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
     }
 
+    /// Returns the hash of the key that was given when the job was cast.
+    #[must_use]
+    pub fn given_key(&self) -> Option<u64> {
+        self.options.as_ref().and_then(|options| options.key)
+    }
+
+    /// Removes the hash of the key.
+    ///
+    /// # Errors
+    /// None: the options only become shorter.
+    pub fn unkeyed(self) -> Result<Self, Error> {
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.key = None;
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
     /// Returns the hash of the job's key: the key that was given, or else the payload. Jobs of one
     /// key run one at a time and in order in a slot that keeps the order per key.
     #[must_use]
     pub fn key(&self) -> u64 {
-        let key = self.options.as_ref().and_then(|options| options.key);
-        key.unwrap_or_else(|| hash(&self.raw[self.payload..]))
+        self.given_key().unwrap_or_else(|| hash(&self.raw[self.payload..]))
     }
 
     /// Requests a completion record, which is written however the job ends and kept for this time.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::holder::SlotHolder;
+use super::retired::RetiredSlots;
 use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::ShutdownPhase;
@@ -42,6 +43,7 @@ pub(crate) async fn run(
             view: None,
             holders: HashMap::new(),
             leased: Arc::clone(&leased),
+            retired: RetiredSlots::default(),
             tasks: JoinSet::new(),
             callbacks: JoinSet::new(),
             ready: Arc::default(),
@@ -75,6 +77,8 @@ struct SlotAssigner {
     /// The slots whose leases this node may hold: those of the holders, and of holders that have
     /// panicked.
     leased: Arc<Mutex<BTreeSet<u16>>>,
+    /// The slots out of service, in which late jobs may be.
+    retired: RetiredSlots,
     tasks: JoinSet<(u16, bool)>,
     /// The call of `handle_pool_ready`.
     callbacks: JoinSet<()>,
@@ -144,7 +148,7 @@ impl SlotAssigner {
                 return;
             }
         };
-        let mine = self.mine(name, &view);
+        let mine = self.mine(name, &view).await;
         // Another node waits for a slot that moves, so its job must be quick. No node waits for the
         // slots of a stopped pool.
         let leave_mode = if view.stopped { Leave::Drain } else { Leave::HandOver };
@@ -179,7 +183,7 @@ impl SlotAssigner {
     }
 
     /// Returns the slots that this node shall hold.
-    fn mine(&self, name: &str, view: &PoolView) -> Vec<u16> {
+    async fn mine(&mut self, name: &str, view: &PoolView) -> Vec<u16> {
         if view.stopped {
             return vec![];
         }
@@ -191,12 +195,12 @@ impl SlotAssigner {
             .filter(|member| !dead.contains(*member))
             .collect();
         let queue = &self.spec.queue;
-        (0..view.tail)
-            .filter(|index| {
-                let slot = Partition { queue: queue.clone(), index: *index };
-                holder(&slot, nodes.iter().copied()) == Some(name)
-            })
-            .collect()
+        let is_mine = |index: u16| {
+            let slot = Partition { queue: queue.clone(), index };
+            holder(&slot, nodes.iter().copied()) == Some(name)
+        };
+        let late = self.retired.look(&self.node.client, queue, view, is_mine).await;
+        (0..view.tail).filter(|index| is_mine(*index)).chain(late.iter().copied()).collect()
     }
 
     fn leased(&self) -> std::sync::MutexGuard<'_, BTreeSet<u16>> {

@@ -13,6 +13,8 @@
 //! | `known_lanes` | remembers the last ids of the lanes, and whether this node may hold unknown entries |
 //! | `drain_reports` | says when to report the progress of a slot after a resize |
 //! | `settle` | applies settlements under the lease |
+//! | `relocate` | moves late jobs to the slot in which their key belongs |
+//! | `retired` | finds late jobs in slots that are out of service |
 //! | `run_job` | runs one job, interrupts it, cancels it |
 //! | `acquire` | acquires and releases the lease of a slot |
 //! | `rescue` | takes back the jobs that the last holder left |
@@ -26,7 +28,9 @@ mod known_lanes;
 mod pacing;
 mod pending;
 mod progress;
+mod relocate;
 mod rescue;
+mod retired;
 mod run_job;
 mod serve;
 mod settle;

@@ -9,6 +9,7 @@ use poolder_core::policy::decide::Ending;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::relocate::{destination, relocate};
 use super::slot_context::{Leave, SlotContext};
 use crate::process::watching::changed;
 use crate::run::context::{Context, Interruption, past};
@@ -16,7 +17,8 @@ use crate::run::engine::Admission;
 use crate::run::events::{JobEvent, emit};
 use crate::run::single_slot::SingleSlot;
 
-/// Runs a job, unless it must not be run here. Returns `None` when the node has lost the job.
+/// Runs a job, unless it must not be run here, or moves it to another slot. Returns `None` when the
+/// node has lost the job.
 pub(super) async fn run_job(
     slot: &mut SlotContext,
     runner: &SingleSlot,
@@ -32,6 +34,9 @@ pub(super) async fn run_job(
     if is_cancelled(slot, &cx).await {
         let settlement = engine.unstarted(work, Ending::Cancelled);
         return Some(settlement.under_lease(lease, slot.engine.spec.retry_placement));
+    }
+    if let Some(to) = destination(slot, &work.claim) {
+        return relocate(slot, lease, work.claim, to).await;
     }
     if suspect {
         slot.suspect = suspect_permit(slot, lease).await;

@@ -17,6 +17,8 @@ use crate::stored::{Completion, Death, head};
 
 /// The retention of a result when the enqueue did not ask for a completion record.
 const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// The retention of the record that leads callers to the slot to which a job was moved.
+const MOVE_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The bytes of a settlement with a failure. More are possible.
 const ROW_BYTES: usize = 256;
 /// The number of keys that every call has.
@@ -107,7 +109,10 @@ impl CallBuilder<'_> {
         to.add(&[
             Value::Bytes(entry.as_bytes()),
             Value::Bytes(job),
-            Value::Bytes(counter(&settlement.transition).as_bytes()),
+            Value::Bytes(match settlement.moved_to {
+                Some(_) => b"moved",
+                None => counter(&settlement.transition).as_bytes(),
+            }),
             number_of(&ops),
             if_cancelled.as_ref().map_or(Value::Nil, number_of),
             unread.map_or(text, number),
@@ -126,6 +131,14 @@ impl CallBuilder<'_> {
         lane: Lane,
     ) -> (Vec<SettleOp<'a>>, Option<Vec<SettleOp<'a>>>) {
         let Settlement { subject, transition, addressed, owner, .. } = settlement;
+        if let Some(slot) = settlement.moved_to {
+            let record = self.index_of(self.keys.result(settlement.job_id()));
+            let (value, kept) = (Completion::Moved(slot).encode(), MOVE_RETENTION);
+            return (
+                vec![SettleOp::KeepCompletion { record, value, kept }, SettleOp::EndMove],
+                None,
+            );
+        }
         let batch = settlement
             .batch
             .as_ref()

@@ -24,6 +24,8 @@ pub(super) enum SettleOp<'a> {
     ToDue { head: Vec<u8>, delay: Duration },
     /// Buries the job, with this dead record up to the head.
     ToDead { death: Vec<u8>, head: Vec<u8> },
+    /// Forgets that a job of the addressed slot moves to another one.
+    EndMove,
     /// Blocks the claims of the addressed slot for this time.
     HoldSlot { delay: Duration },
     /// Stores the result of the handler for a limited time.
@@ -70,6 +72,7 @@ impl SettleOp<'_> {
                 add("to_due", &[Bytes(head), Number(clamped_millis(*delay))]);
             }
             Self::ToDead { death, head } => add("to_dead", &[Bytes(death), Bytes(head)]),
+            Self::EndMove => add("end_move", &[]),
             Self::HoldSlot { delay } => {
                 add("hold_slot", &[Number(clamped_millis(*delay))]);
             }

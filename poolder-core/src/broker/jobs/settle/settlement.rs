@@ -30,6 +30,8 @@ pub struct Settlement {
     pub(super) addressed: Option<Addressed>,
     /// True when no other settlement goes in the same script call.
     pub(super) isolated: bool,
+    /// The slot in which the job is stored now: the settlement only removes it from this one.
+    pub(super) moved_to: Option<u16>,
 }
 
 /// The part of a settlement for batch jobs.
@@ -182,6 +184,7 @@ impl Settlement {
             addressed: None,
             leaves_list: None,
             isolated: false,
+            moved_to: None,
         }
     }
 
@@ -220,6 +223,7 @@ impl Settlement {
             addressed: None,
             leaves_list: None,
             isolated: false,
+            moved_to: None,
         }
     }
 
@@ -235,6 +239,14 @@ impl Settlement {
     pub fn under_lease(mut self, lease: &SlotLease, retry: RetryPlacement) -> Self {
         let lease = format!("{} {}", lease.term, lease.node);
         self.addressed = Some(Addressed { lease, retry });
+        self
+    }
+
+    /// Makes this the settlement of a job that was moved to this slot of its pool: the job is removed
+    /// from its former slot, and a record there leads callers to the new one.
+    #[must_use]
+    pub fn moved_to(mut self, slot: u16) -> Self {
+        (self.transition, self.moved_to) = (Transition::Complete, Some(slot));
         self
     }
 
@@ -258,6 +270,7 @@ impl Settlement {
     pub fn effect_names(&self) -> Vec<&'static str> {
         let result = matches!(self.transition, Transition::CompleteWith(_));
         let all = [
+            (self.moved_to.is_some(), "record of the move"),
             (result, "result"),
             (self.completion_kept.is_some(), "completion record"),
             (self.batch.is_some(), "batch"),
@@ -277,6 +290,7 @@ impl Settlement {
         self.effects.clear();
         self.leaves_list = self.batch.take().map(|batch| batch.stamp);
         (self.completion_kept, self.subject.alone) = (None, None);
+        self.moved_to = None;
         self
     }
 
@@ -308,6 +322,7 @@ impl Settlement {
             && self.batch.is_none()
             && self.subject.alone.is_none()
             && self.addressed.is_none()
+            && self.moved_to.is_none()
     }
 
     /// Returns term and holder of the lease on an addressed queue, as `settle.lua` compares them.

@@ -4,7 +4,8 @@
 -- ARGV 1 new number of slots
 -- Returns {"ok", generation}, {"none"} when no such pool is registered, or {"busy", number of slots
 --   that must still drain after the resize before}
-local m = redis.call('HMGET', KEYS[1], 'mode', 'size', 'generation', 'drain', 'tail')
+local m = redis.call('HMGET', KEYS[1], 'mode', 'size', 'generation', 'drain', 'tail', 'top',
+  'before')
 if not m[1] then return {'none'} end
 local size, drain = tonumber(m[2]), tonumber(m[4] or 0)
 if size == tonumber(ARGV[1]) then return {'ok', tonumber(m[3])} end
@@ -15,13 +16,16 @@ local in_service = math.max(size, tonumber(m[5] or 0))
 -- only its slots drain.
 drain = m[1] == 'phash' and in_service or 0
 local generation = tonumber(m[3]) + 1
-redis.call('HSET', KEYS[1], 'size', ARGV[1], 'generation', generation, 'drain', drain,
-  'tail', math.max(in_service, tonumber(ARGV[1])))
+-- `before` is the size of the generation before this one. `top` is the most slots that the pool
+-- ever had: late jobs may arrive in any of them.
+local tail = math.max(in_service, tonumber(ARGV[1]))
+redis.call('HSET', KEYS[1], 'size', ARGV[1], 'generation', generation, 'drain', drain, 'tail', tail,
+  'before', generation .. ' ' .. m[2], 'top', math.max(tail, tonumber(m[6] or 0)))
 local gone = redis.pcall('DEL', KEYS[2], KEYS[3])
 if type(gone) == 'table' then
   -- Reports of the generation before must not count for this one.
   redis.pcall('HSET', KEYS[1], 'size', m[2], 'generation', m[3], 'drain', m[4] or 0,
-    'tail', m[5] or 0)
+    'tail', m[5] or 0, 'before', m[7] or '', 'top', m[6] or 0)
   return gone
 end
 return {'ok', generation}

@@ -4,6 +4,7 @@
 --   "to_slot_front" head: puts the job back to the front of its slot
 --   "hold_slot" ms: blocks claims of the slot for this time, while the job that was put back to its
 --     front waits for a retry
+--   "end_move": forgets that a job of the slot moves to another one
 
 if ARGV[4] ~= '' then
   -- Most names and values of an entry that is moved. An entry that Poolder wrote has four. Another
@@ -26,6 +27,10 @@ if ARGV[4] ~= '' then
     if #moved > 0 then redis.call('XDEL', KEYS[7], unpack(moved)) end -- bounded: 100 ids
     -- The copies have become the only ones.
     added = {added[1]}
+  end
+
+  function ops.end_move()
+    redis.call('HDEL', KEYS[15], 'moving')
   end
 
   function ops.hold_slot(ms)

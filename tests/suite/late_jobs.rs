@@ -1,0 +1,189 @@
+//! Late jobs of addressed pools: they become ready in a slot in which their key no longer belongs,
+//! or which is out of service.
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{Cancellation, Handle, QueueName, State};
+use poolder_core::broker::{
+    AcquireReply, CastReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
+};
+use poolder_core::policy::decide::Transition;
+use poolder_core::policy::dispatch::{Pick, hash, pick};
+use poolder_core::{Claim, Completion, Entry, Partition};
+use tokio::sync::mpsc;
+
+use crate::harness::{Number, Space, eventually, start, within};
+
+/// Returns the slot of a key in a pool of this size.
+fn slot(key: &str, size: u16) -> u16 {
+    match pick(Mode::Phash, hash(key.as_bytes()), size) {
+        Pick::One(slot) => slot,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Returns a key that fits.
+fn key(fits: impl Fn(&str) -> bool) -> String {
+    (0..).map(|number| format!("key {number}")).find(|key| fits(key)).unwrap()
+}
+
+fn partition(index: u16) -> Partition {
+    Partition { queue: QueueName::new("q").unwrap(), index }
+}
+
+/// A worker that sends each job it starts. Job 1 ends when it is cancelled; job 2 fails the first
+/// time.
+#[derive(Clone)]
+struct Late(mpsc::Sender<(u64, Context)>);
+
+impl Worker for Late {
+    type Job = Number;
+
+    async fn handle_job(&mut self, job: Number, cx: Context) -> Result<Outcome> {
+        self.0.send((job.0, cx.clone())).await?;
+        match job.0 {
+            1 => {
+                cx.cancelled().await;
+                Ok(Done)
+            }
+            2 if cx.fence() < 3 && cx.slot() == 3 => Err("the first time".into()),
+            _ => Ok(Done),
+        }
+    }
+
+    async fn handle_call(&mut self, job: Number, cx: Context) -> Result<Outcome> {
+        self.0.send((job.0, cx.clone())).await?;
+        Ok(Outcome::result(&u64::from(cx.slot()))?)
+    }
+}
+
+fn node(space: &Space, size: usize) -> (poolder::NodeBuilder, mpsc::Receiver<(u64, Context)>) {
+    let (tell, told) = mpsc::channel(100);
+    let policy = Policy::default().attempts(1);
+    let pool = Pool::new("q").size(size).mode(Mode::Phash).policy(policy).worker(Late(tell));
+    (space.node().pool(pool), told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_job_of_a_key_runs_in_the_slot_of_its_key_and_is_found_there() {
+    let space = Space::new("late-delay");
+    let (node, mut told) = node(&space, 2);
+    let node = start(node);
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    let key = key(|key| slot(key, 2) != slot(key, 4));
+    let later = Duration::from_secs(2);
+    let waiting = pool.cast(Number(1)).key(&key).after(later).await.unwrap();
+    let called = Number(7);
+    let call = {
+        let (pool, key) = (pool.clone(), key.clone());
+        tokio::spawn(async move {
+            pool.cast(called).after(Duration::from_secs(3)).call::<u64>().key(key).await
+        })
+    };
+    eventually("both are stored", || async {
+        pool.slot(slot(&key, 2)).inspect().await.unwrap().due == 2
+    })
+    .await;
+    assert_eq!(waiting.partition.index, slot(&key, 2));
+    pool.resize(4).await.unwrap();
+    eventually("it is open", || async { pool.inspect().await.unwrap().open }).await;
+    let (number, cx) = within(told.recv()).await.unwrap();
+    assert_eq!((number, cx.slot()), (1, slot(&key, 4)));
+    let bare = Handle::new(waiting.partition.queue.clone(), waiting.job);
+    for handle in [Handle::from(&waiting), bare.clone()] {
+        assert_eq!(space.client.state(&handle).await.unwrap(), Some(State::Running));
+    }
+    assert_eq!(space.client.cancel(&bare).await.unwrap(), Cancellation::Stopping);
+    // The caller follows the job that it called.
+    assert_eq!(within(call).await.unwrap().unwrap(), u64::from(slot(&key, 4)));
+    assert_eq!(within(told.recv()).await.unwrap().0, 7);
+    let moved = space.key("q", "stats").replace(".0}", &format!(".{}}}", slot(&key, 2)));
+    let mut get = redis::cmd("HMGET");
+    let counts: Vec<Option<u64>> = space.redis(get.arg(moved).arg("moved").arg("completed")).await;
+    assert_eq!(counts, [Some(2), None]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_revived_in_a_slot_out_of_service_runs_in_the_slot_of_its_key() {
+    let space = Space::new("late-revival");
+    let (node, mut told) = node(&space, 4);
+    let node = start(node);
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    let key = key(|key| slot(key, 4) == 3);
+    let keyed = pool.cast(Number(2)).key(&key).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
+    let unkeyed = pool.slot(3).cast(Number(2)).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
+    pool.resize(2).await.unwrap();
+    eventually("the others retire", || async { pool.inspect().await.unwrap().tail == 2 }).await;
+    let bare = Handle::new(keyed.partition.queue.clone(), keyed.job);
+    assert_eq!(space.client.state(&bare).await.unwrap(), Some(State::Dead));
+    let queue = space.client.inspect("q").unwrap();
+    queue.revive(&bare).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), slot(&key, 2));
+    // A job without a key runs where it is.
+    queue.run_now(&unkeyed).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
+    eventually("the slot is out of service again", || async {
+        space.client.broker().view_slot(&partition(3)).await.unwrap().node.is_none()
+    })
+    .await;
+    node.stop().await;
+}
+
+/// Takes slot 0 of a pool of two slots, and claims its first job.
+async fn claim(space: &Space, node: &str, gone: Option<&str>) -> (SlotLease, Claim) {
+    let broker = space.client.broker();
+    let slot = partition(0);
+    let AcquireReply::Ours(lease) = broker.acquire_slot(&slot, &node.into(), gone).await.unwrap()
+    else {
+        panic!("no other node holds it")
+    };
+    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    match broker.poll_slot(&lease, &request).await.unwrap().result {
+        SlotPoll::Claimed(mut entries) => match entries.pop() {
+            Some(Entry::Job(claim)) => (lease, claim),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_a_later_holder_repeats_stores_the_job_once() {
+    let space = Space::new("late-move");
+    let broker = space.client.broker();
+    broker.define_pool(&partition(0).queue, Mode::Phash, 2).await.unwrap();
+    let job = space.client.pool::<Number>("q").slot(0).cast(Number(3)).await.unwrap().job;
+    let (first, held) = claim(&space, "first", None).await;
+    let plan = broker.record_move(&first, job, 1).await.unwrap().unwrap();
+    let stored = broker.cast_moved(1, &partition(0), plan, &held).await.unwrap();
+    // The first holder dies. Its successor would move the job elsewhere.
+    let AcquireReply::Ours(second) =
+        broker.acquire_slot(&partition(0), &"second".into(), Some("first")).await.unwrap()
+    else {
+        panic!("the holder is dead")
+    };
+    assert_eq!(broker.record_move(&first, job, 1).await.unwrap(), None, "it lost the lease");
+    let again = broker.record_move(&second, job, 5).await.unwrap().unwrap();
+    assert_eq!(again, plan);
+    assert_eq!(broker.cast_moved(1, &partition(0), again, &held).await.unwrap(), stored);
+    assert!(matches!(stored, CastReply::Stored(_)));
+    let lane = space.key("q", "ready:normal").replace(".0}", ".1}");
+    assert_eq!(space.redis::<u64>(redis::cmd("XLEN").arg(lane)).await, 1);
+
+    let done = Settlement::new(held, "first".into(), None, Transition::Complete).moved_to(1);
+    let done = [done.under_lease(&second, RetryPlacement::BlockSlot)];
+    let settled = broker.settle(&partition(0), <_>::default(), &done).await;
+    assert!(matches!(settled[0], Settled::Applied), "{settled:?}");
+    assert_eq!((space.ready("q").await, space.count("q", "moved").await), (0, 1));
+    let completion = broker.completion(&partition(0), job).await.unwrap();
+    assert_eq!(completion, Some(Completion::Moved(1)));
+    // The same job may come and go again.
+    let other = broker.record_move(&second, job, 1).await.unwrap().unwrap();
+    assert_ne!(other, plan);
+}
