@@ -138,3 +138,161 @@ async fn pools_of_a_group_are_addressed_together_or_one_by_one() {
     assert!(space.client.pool_set("no{brace").pools().await.unwrap_err().is_invalid());
     node.stop().await;
 }
+
+/// A worker that sends each number that it starts. Number 1 ends when it is cancelled, 2 stops its
+/// slot.
+#[derive(Clone)]
+struct Stops {
+    tell: mpsc::Sender<u64>,
+    pool_ready: Arc<AtomicU64>,
+}
+
+impl Worker for Stops {
+    type Job = Number;
+
+    async fn handle_pool_ready(&mut self) {
+        self.pool_ready.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn handle_job(&mut self, job: Number, cx: Context) -> Result<Outcome> {
+        self.tell.send(job.0).await?;
+        match job.0 {
+            1 => {
+                cx.cancelled().await;
+                Ok(Done)
+            }
+            2 => Ok(StopSlot),
+            _ => Ok(Done),
+        }
+    }
+}
+
+struct Stopping {
+    space: Space,
+    handle: poolder::NodeHandle,
+    node: Running,
+    told: mpsc::Receiver<u64>,
+    pool_ready: Arc<AtomicU64>,
+}
+
+async fn stopping(name: &str, size: usize) -> Stopping {
+    let space = Space::new(name);
+    let (tell, mut told) = mpsc::channel(10_000);
+    let pool_ready = Arc::new(AtomicU64::new(0));
+    let worker = Stops { tell, pool_ready: Arc::clone(&pool_ready) };
+    let mut node =
+        space.node().pool(Pool::new("q").size(size).mode(Mode::Broadcast).worker(worker));
+    let handle = node.handle();
+    let node = start(node);
+    eventually("it is registered", || async {
+        space.client.pool::<Number>("q").size().await.is_ok()
+    })
+    .await;
+    until_heard(&space, &mut [(&mut told, size as u64)]).await;
+    Stopping { space, handle, node, told, pool_ready }
+}
+
+impl Stopping {
+    async fn cast(&self, number: u64) -> poolder_core::broker::Receipt {
+        self.space.client.pool::<Number>("q").cast(Number(number)).await.unwrap()
+    }
+
+    /// Waits until this many copies of a number have started.
+    async fn started(&mut self, number: u64, copies: u64) {
+        let mut left = copies;
+        while left > 0 {
+            let next = within(self.told.recv()).await.unwrap();
+            assert!(next == number || next == 0, "{next} where {number} was expected");
+            left -= u64::from(next == number);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_broadcast_pool_starts_nothing_until_it_is_resumed() {
+    let mut it = stopping("broadcast-pause", 2).await;
+    eventually("the pool is ready", || async { it.pool_ready.load(Ordering::SeqCst) == 1 }).await;
+    assert!(it.space.client.pause("q").await.unwrap());
+    // Until the node has seen the pause, copies still run.
+    within(async {
+        loop {
+            while it.told.try_recv().is_ok() {}
+            it.cast(0).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if it.told.is_empty() {
+                return;
+            }
+        }
+    })
+    .await;
+    it.cast(4).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(it.told.is_empty(), "a copy ran during the pause");
+    assert!(it.space.client.resume("q").await.unwrap());
+    it.started(4, 2).await;
+    it.node.stop().await;
+    assert_eq!(it.space.count("q", "broadcast_missed").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_job_that_runs_is_cancelled_in_every_slot() {
+    let mut it = stopping("broadcast-cancel", 3).await;
+    let running = it.cast(1).await;
+    it.started(1, 3).await;
+    it.space.client.cancel(running).await.unwrap();
+    it.cast(5).await;
+    it.started(5, 3).await;
+    it.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_of_a_broadcast_pool_that_a_job_has_stopped_stays_stopped() {
+    let mut it = stopping("broadcast-stop", 2).await;
+    it.cast(2).await;
+    it.started(2, 2).await;
+    eventually("both slots have stopped", || async {
+        it.cast(0).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        it.told.is_empty()
+    })
+    .await;
+    it.handle.start("q").await.unwrap();
+    until_heard(&it.space, &mut [(&mut it.told, 2)]).await;
+    it.cast(6).await;
+    it.started(6, 2).await;
+    it.node.stop().await;
+}
+
+/// A worker whose init always fails.
+#[derive(Clone)]
+struct Unready;
+
+impl Worker for Unready {
+    type Job = Number;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        Err("no database".into())
+    }
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_slot_that_never_becomes_ready_are_counted_and_the_node_stops_at_once() {
+    let space = Space::new("broadcast-unready");
+    let node =
+        start(space.node().pool(Pool::new("q").size(1).mode(Mode::Broadcast).worker(Unready)));
+    let pool = space.client.pool::<Number>("q");
+    eventually("registered", || async { pool.size().await.is_ok() }).await;
+    // The node reads once its reader has connected: then a broadcast is missed at the end.
+    for number in 0..20 {
+        pool.cast(Number(number)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let stopped = std::time::Instant::now();
+    node.stop().await;
+    assert!(stopped.elapsed() < Duration::from_secs(4), "{:?}", stopped.elapsed());
+    assert!(space.count("q", "broadcast_missed").await > 0);
+}

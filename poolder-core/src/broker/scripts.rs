@@ -65,7 +65,7 @@ scripts! {
             "jobs/settle_each"
         ], when_full;
         ACK_MISSING = "ack_missing";
-        SUSPECT_BEGIN = "suspect_begin";
+        SUSPECT_BEGIN = "suspect_begin", when_full;
         CLAIM = "claim";
         READ = "read";
         VALUE = "value";

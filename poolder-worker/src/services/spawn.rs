@@ -30,6 +30,16 @@ pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &C
         let publish = cx.clone();
         until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
     }
+    spawn_command_watcher(tasks, cx, stop);
+}
+
+/// Starts the service that reads the operators' commands for a partition. It ends when `stop` is
+/// cancelled.
+pub(crate) fn spawn_command_watcher(
+    tasks: &mut JoinSet<()>,
+    cx: &ServiceContext,
+    stop: &CancellationToken,
+) {
     let cx = cx.clone();
     until(tasks, stop, "command_watcher", move || command_watcher::run(cx.clone()));
 }
