@@ -235,7 +235,8 @@ impl Pools {
 }
 
 /// Registers the queue of a pool, and an addressed or broadcast pool itself, on the server, and adds
-/// the pool to its sets. Refuses a pool whose mode or size differs from the registered one.
+/// the pool to its sets. Refuses a pool whose mode differs from the registered one. A pool with
+/// another size keeps the registered one, and its assigner says so.
 pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error> {
     let (broker, spec) = (client.broker(), &plan.spec);
     broker.register_queue(&plan.partition()).await?;

@@ -73,13 +73,18 @@ pub enum CastReply {
 }
 
 impl Broker {
-    /// Registers an addressed or broadcast pool, or compares it with the registered one. The size
-    /// must be the present size, or the size that was declared before a resize.
+    /// Registers an addressed or broadcast pool, or compares it with the registered one. Returns the
+    /// registered size, which holds, if the given one is neither this size nor the size that was
+    /// declared before a resize.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] when the pool is registered with another mode or size; nothing is
-    /// changed then.
-    pub async fn define_pool(&self, queue: &QueueName, mode: Mode, size: u16) -> Result<(), Error> {
+    /// [`Error::is_invalid`] when the pool is registered with another mode; nothing is changed then.
+    pub async fn define_pool(
+        &self,
+        queue: &QueueName,
+        mode: Mode,
+        size: u16,
+    ) -> Result<Option<u16>, Error> {
         let keys = self.home(queue);
         let mut cmd = scripts::call(&scripts::POOL_DEFINE, [keys.meta.as_str()]);
         cmd.arg(mode.as_str()).arg(if mode == Mode::Broadcast { 0 } else { size });
@@ -87,16 +92,12 @@ impl Broker {
         let [verdict, found, slots] = reply::items::<3>(reply)?;
         let (found, slots) = (reply::text(found)?, reply::int(slots)?);
         match reply::text(verdict)?.as_str() {
-            "ok" => Ok(()),
+            "ok" => Ok(None),
             "mode" => Err(Error::invalid(format!(
                 "pool {queue} is registered with mode {found}, not {mode}: give this one another \
                  name, or the same mode"
             ))),
-            _ => Err(Error::invalid(format!(
-                "pool {queue} is registered with {slots} slots, not {size}: resize it first, \
-                 client.pool::<MyJob>({:?}).resize({size}), or declare size {slots}",
-                queue.as_str()
-            ))),
+            _ => Ok(Some(u16::try_from(slots).unwrap_or(MAX_SLOTS))),
         }
     }
 

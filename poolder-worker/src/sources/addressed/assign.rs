@@ -10,6 +10,7 @@ use poolder_core::broker::{PoolHeartbeat, PoolView};
 use poolder_core::policy::dispatch::holder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::holder::SlotHolder;
 use super::retired::RetiredSlots;
@@ -25,6 +26,9 @@ use crate::services::node_context::NodeContext;
 
 /// How often a node reports that it serves the pool, and reads which other nodes do.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How often a node says that its code declares another size than the registered one.
+const SIZE_WARNING: Duration = Duration::from_secs(60);
 
 /// Runs this node's part of an addressed pool until its phase ends it; false when a handler could
 /// not be stopped.
@@ -44,6 +48,8 @@ pub(crate) async fn run(
             holders: HashMap::new(),
             leased: Arc::clone(&leased),
             retired: RetiredSlots::default(),
+            declared: u16::try_from(plan.size).unwrap_or(u16::MAX),
+            compare_at: Instant::now(),
             tasks: JoinSet::new(),
             callbacks: JoinSet::new(),
             ready: Arc::default(),
@@ -79,6 +85,10 @@ struct SlotAssigner {
     leased: Arc<Mutex<BTreeSet<u16>>>,
     /// The slots out of service, in which late jobs may be.
     retired: RetiredSlots,
+    /// The number of slots that the code declares.
+    declared: u16,
+    /// When the declared size is compared with the registered one again.
+    compare_at: Instant,
     tasks: JoinSet<(u16, bool)>,
     /// The call of `handle_pool_ready`.
     callbacks: JoinSet<()>,
@@ -108,6 +118,9 @@ impl SlotAssigner {
                     self.stop_pool().await;
                 }
                 if identity.claims {
+                    if Instant::now() >= self.compare_at {
+                        self.compare_size().await;
+                    }
                     self.heartbeat(&name).await;
                 }
             };
@@ -124,6 +137,25 @@ impl SlotAssigner {
                 () = changed(&mut self.node.dead) => {}
                 Some(ended) = self.tasks.join_next() => self.note(ended),
                 () = spec.stop.notified() => self.must_stop_pool = true,
+            }
+        }
+    }
+
+    /// Says, now and again each minute, that the code declares another size than the registered one.
+    /// The registered size holds: `resize` changes it, a deploy does not.
+    async fn compare_size(&mut self) {
+        self.compare_at = Instant::now() + SIZE_WARNING;
+        let (queue, declared) = (&self.spec.queue, self.declared);
+        match self.node.client.broker().define_pool(queue, self.spec.mode, declared).await {
+            Ok(None) => {}
+            Ok(Some(size)) => tracing::warn!(
+                %queue, declared, size,
+                "the pool is registered with another size than the code declares, and keeps it: \
+                 resize it (client.pool::<MyJob>(name).resize(declared)), or declare its size"
+            ),
+            Err(error) => {
+                let request = "the size of the pool could not be compared";
+                self.node.outages.failed(queue, request, &error);
             }
         }
     }

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use poolder_core::Claim;
 use poolder_core::broker::{Settlement, SlotLease};
 use poolder_core::policy::decide::Ending;
-use tokio::sync::OwnedSemaphorePermit;
+use poolder_core::{Claim, Counters, EntryId, JobId};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::relocate::{destination, relocate};
 use super::slot_context::{Leave, SlotContext};
+use crate::process::commands::KnownCommands;
+use crate::process::limits::LONGEST_PAUSE;
 use crate::process::watching::changed;
 use crate::run::context::{Context, Interruption, past};
 use crate::run::engine::Admission;
@@ -31,7 +33,8 @@ pub(super) async fn run_job(
         Admission::Settle(settlement) => return Some(settlement),
     };
     let (engine, cx) = (Arc::clone(&slot.engine), work.cx.clone());
-    if is_cancelled(slot, &cx).await {
+    let mut cancellations = Cancellations::of(&work.claim);
+    if cancellations.check(slot).await {
         let settlement = engine.unstarted(work, Ending::Cancelled);
         return Some(settlement.under_lease(lease, slot.engine.spec.retry_placement));
     }
@@ -55,25 +58,45 @@ pub(super) async fn run_job(
     if let Some(refused) = runner.give(work) {
         return Some(engine.unstarted(refused, Ending::Released));
     }
-    let settlement = until_finished(slot, runner, lease, &cx).await?;
+    let settlement = until_finished(slot, runner, lease, &cx, cancellations).await?;
     // The end of a suspect is settled before another job of the slot starts.
     let placement = slot.engine.spec.retry_placement;
     Some(if suspect { settlement.under_lease(lease, placement) } else { settlement })
 }
 
-/// Returns true when the job was cancelled.
-async fn is_cancelled(slot: &mut SlotContext, cx: &Context) -> bool {
-    if !slot.commands.borrow_and_update().may_cancel(cx.id()) {
-        return false;
+/// Asks the server whether a job was cancelled.
+struct Cancellations {
+    job: JobId,
+    /// The entry of a job that was never moved since its enqueue: a cancellation that is older was
+    /// meant for another job of the same id.
+    entry: Option<EntryId>,
+    /// When to ask again, after a question without an answer.
+    ask_at: Option<Instant>,
+}
+
+impl Cancellations {
+    fn of(claim: &Claim) -> Self {
+        let Counters { failures, crashes, deliveries, .. } = claim.counters;
+        let fresh = (failures, crashes, deliveries) == (0, 0, 0);
+        let entry = fresh.then(|| claim.entry.clone());
+        Self { job: claim.job_id(), entry, ask_at: None }
     }
-    // A cancellation does not distinguish jobs of the same id; ids are not reused in an
-    // addressed pool.
-    let broker = slot.node.client.broker();
-    match broker.check_cancelled(&slot.partition, &[(cx.id(), None)]).await {
-        Ok(verdicts) => verdicts.first() == Some(&true),
-        Err(error) => {
-            slot.request_failed("could not check whether the job was cancelled", &error);
-            false
+
+    /// Returns true when the job was cancelled.
+    async fn check(&mut self, slot: &mut SlotContext) -> bool {
+        self.ask_at = None;
+        if !slot.commands.borrow_and_update().may_cancel(self.job) {
+            return false;
+        }
+        let jobs = [(self.job, self.entry.as_deref())];
+        let broker = slot.node.client.broker();
+        match broker.check_cancelled(&slot.partition, &jobs).await {
+            Ok(verdicts) => verdicts.first() == Some(&true),
+            Err(error) => {
+                slot.request_failed("could not check whether the job was cancelled", &error);
+                self.ask_at = Some(Instant::now() + LONGEST_PAUSE);
+                false
+            }
         }
     }
 }
@@ -100,6 +123,7 @@ async fn until_finished(
     runner: &SingleSlot,
     lease: &SlotLease,
     cx: &Context,
+    mut cancellations: Cancellations,
 ) -> Option<Settlement> {
     let mut deadline: Option<Instant> = None;
     let ended = runner.ended();
@@ -127,8 +151,8 @@ async fn until_finished(
             }
             () = changed(&mut slot.leave) => {}
             () = changed(&mut slot.node.identity) => {}
-            () = changed(&mut slot.commands) => {
-                if is_cancelled(slot, cx).await {
+            () = commands_changed(&mut slot.commands, cancellations.ask_at) => {
+                if cancellations.check(slot).await {
                     emit(&slot.partition, JobEvent::Cancelled(cx.id()));
                     cx.interrupt(Interruption::Cancelled);
                 }
@@ -138,5 +162,13 @@ async fn until_finished(
                 deadline = None;
             }
         }
+    }
+}
+
+/// Waits until the commands of operators have changed, or until this time.
+async fn commands_changed(commands: &mut watch::Receiver<KnownCommands>, ask_at: Option<Instant>) {
+    tokio::select! {
+        () = changed(commands) => {}
+        () = past(ask_at) => {}
     }
 }
