@@ -21,6 +21,7 @@ mod guards;
 mod harness;
 mod hostile;
 mod inspect;
+mod key_storm;
 mod lanes;
 mod large;
 mod late_jobs;

@@ -96,7 +96,7 @@ async fn a_resize_is_seen_by_every_producer_and_new_slots_are_picked() {
 }
 
 #[tokio::test]
-async fn a_holder_that_has_not_heard_of_a_resize_runs_only_what_was_stored_before() {
+async fn a_holder_that_has_not_heard_of_a_resize_waits_until_it_has() {
     let space = Space::new("resize-unheard");
     let (broker, queue) = (space.client.broker(), QueueName::new("q").unwrap());
     broker.define_pool(&queue, Mode::Phash, 2).await.unwrap();
@@ -108,8 +108,12 @@ async fn a_holder_that_has_not_heard_of_a_resize_runs_only_what_was_stored_befor
     };
     pool.resize(1).await.unwrap();
     pool.slot(0).cast(Number(2)).await.unwrap();
-    // The holder still polls for the old generation of an open pool.
+    // The holder still polls for the old generation of an open pool. It cannot tell which of the
+    // jobs belong to another slot by now.
     let order = PollRequest { claim: 16, generation: 1, open: true, ..PollRequest::default() };
+    let early = broker.poll_slot(&lease, &order).await.unwrap();
+    assert!(matches!((early.completed, &early.result), (0, SlotPoll::Wait)), "{early:?}");
+    let order = PollRequest { generation: 2, open: false, ..order };
     let SlotPoll::Claimed(before) = broker.poll_slot(&lease, &order).await.unwrap().result else {
         panic!("one is from before")
     };

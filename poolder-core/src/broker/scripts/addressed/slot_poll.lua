@@ -124,7 +124,10 @@ end
 
 -- Defined only for the polls that may need it, since each function costs about a hundredth of a
 -- poll.
-local is_older = l[3] ~= ARGV[5] and tonumber(l[3] or 0) < tonumber(ARGV[5])
+local known = l[3] ~= ARGV[5] and tonumber(l[3] or 0)
+local is_older = known and known < tonumber(ARGV[5])
+-- A node that does not know the slot's generation cannot tell which jobs belong here.
+if known and not is_older then return {'WAIT', completed} end
 local last = (is_older or ARGV[7] ~= '1') and function(key)
   if redis.call('EXISTS', key) == 0 then return '0-0' end
   local info = redis.call('XINFO', 'STREAM', key)
@@ -161,8 +164,7 @@ if l[4] or redis.call('XLEN', KEYS[2]) > 0 then
   if entries then return claimed('JOB', 2, entries) end
 end
 
--- When the slot knows a later generation than the node, entries of that generation wait too.
-if ARGV[6] ~= '1' or tonumber(l[3] or 0) > tonumber(ARGV[5]) then
+if ARGV[6] ~= '1' then
   local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
   if not first then return {'WAIT', completed} end
   local edge = redis.call('HGET', KEYS[1], 'edge') or '0-0'
