@@ -97,7 +97,11 @@ impl Client {
         }
     }
 
-    async fn until_completed(&self, handle: &Handle, mut waiter: Waiter) -> Result<Completion, Error> {
+    async fn until_completed(
+        &self,
+        handle: &Handle,
+        mut waiter: Waiter,
+    ) -> Result<Completion, Error> {
         let mut polls = Pauses::new(FIRST_POLL_INTERVAL, POLL_INTERVAL);
         let mut handle = handle.clone();
         loop {

@@ -373,7 +373,10 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
     // A stop that is conditional on a running schedule does not replace a pause.
     let stopped = schedules.set_status_from("a", Status::Active, Status::Stopped).await.unwrap();
     assert_eq!(stopped.status, Status::Paused);
-    assert_eq!(space.publish(after.last + HOUR).await, 0);
+    // The other schedules may tick within the hour.
+    let runs = space.info("a").await.runs;
+    space.publish(after.last + HOUR).await;
+    assert_eq!(space.info("a").await.runs, runs);
     assert_eq!(schedules.preview("a", 1).await.unwrap().len(), 1, "what it would do");
     let resumed = schedules.resume("a").await.unwrap();
     assert!(resumed.next.is_some() && resumed.last >= paused.last);

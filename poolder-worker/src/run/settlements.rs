@@ -265,7 +265,7 @@ mod tests {
     use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
     fn pending() -> PendingSettlements {
-        PendingSettlements::new(Partition::first(QueueName::new("q").unwrap()), SettleOrder::Any)
+        PendingSettlements::new(Partition::first("q".parse().unwrap()), SettleOrder::Any)
     }
 
     fn settlement(entry: &str) -> Settlement {
@@ -387,9 +387,8 @@ mod tests {
             assert_eq!(batch.len(), 1);
             let poisoned = &**first.entry().1 == "2-0";
             order.push(first.entry().1.to_string());
-            let lost = Settled::Failed(Error::unknown("lost"));
             let result = match order.len() {
-                1 => lost,
+                1 => Settled::Failed(Error::unknown("lost")),
                 _ if poisoned => broken(),
                 _ => Settled::Applied,
             };

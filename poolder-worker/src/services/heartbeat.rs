@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
+use poolder_core::mutation::mutated;
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use poolder_core::broker::{Beat, Beater};
+use poolder_core::broker::Beat;
 use poolder_core::mutation::mutated;
 
 /// The interval between two beats.
@@ -59,6 +59,7 @@ mod tests {
     use poolder_core::Timestamp;
 
     use super::*;
+    use poolder_core::broker::Beater;
 
     const GAP: Duration = Duration::from_secs(3);
 

@@ -129,7 +129,7 @@ async fn moves(lab: &mut Lab) {
     let fault = lab.snapshot();
     lab.broker().cast_moved(1, &partition(), plan, claim).await.unwrap();
     // Without the edge the slot waits for the others with older entries, too.
-    let but = Tolerated { survived: &["lease"], ..Tolerated::default() };
+    let but = Tolerated { survived: &["lease"], ..NOTHING };
     lab.inject_but("addressed/slot_cast", "a job that is moved", fault, but);
 }
 

@@ -210,7 +210,7 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let claimed = connection.exchange(&[], Some((Lane::Normal, 2)), false).await.unwrap().claimed;
     assert_eq!(claimed.unwrap().jobs.len(), 2);
     // The next claim gets the rest.
-    let but = Tolerated { survived: &["ready:normal"], ..Tolerated::default() };
+    let but = Tolerated { survived: &["ready:normal"], ..NOTHING };
     lab.inject_but("jobs/claim", "two jobs", fault, but);
 
     lab.reset();

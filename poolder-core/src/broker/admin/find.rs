@@ -13,7 +13,7 @@ use crate::broker::jobs::pending::{Found, read_call, read_found};
 use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, Handle, Lane, MAX_STORED, Timestamp, clamped_millis};
+use crate::job::{EntryId, Error, Handle, Lane, MAX_STORED, Partition, Timestamp, clamped_millis};
 use crate::stored::{Entry, Undecodable};
 use crate::view::JobView;
 

@@ -26,7 +26,7 @@ pub(super) enum Opening<C> {
     /// There is no connection.
     Closed,
     /// An attempt to open or to check the connection runs.
-    Running(Attempt<C>),
+    Running(OpeningAttempt<C>),
     /// The connection is open, or was when it was last used.
     Open(C),
     /// The last attempt failed.
@@ -35,13 +35,13 @@ pub(super) enum Opening<C> {
 
 /// An attempt, from the view of a caller that waits for it.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt<C> {
+pub(super) struct OpeningAttempt<C> {
     since: Instant,
     outcome: watch::Receiver<Option<RedisResult<C>>>,
 }
 
 /// The sender of the outcome of an attempt.
-pub(super) type Outcome<C> = watch::Sender<Option<RedisResult<C>>>;
+pub(super) type AttemptSender<C> = watch::Sender<Option<RedisResult<C>>>;
 
 /// The next step of a caller that needs the connection.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) enum Access<C> {
     /// Use the connection.
     Use(C),
     /// Wait for the attempt that runs.
-    Wait(Attempt<C>),
+    Wait(OpeningAttempt<C>),
     /// Begin an attempt. The connection is kept if it answers.
     Begin(Option<C>),
     /// Fail: the server is known to be down.
@@ -93,9 +93,9 @@ impl<C: Clone> Opening<C> {
     }
 }
 
-impl<C: Clone> Attempt<C> {
+impl<C: Clone> OpeningAttempt<C> {
     /// Creates an attempt that begins now, and the sender of its outcome.
-    pub(super) fn begin(now: Instant) -> (Self, Outcome<C>) {
+    pub(super) fn begin(now: Instant) -> (Self, AttemptSender<C>) {
         let (sender, outcome) = watch::channel(None);
         (Self { since: now, outcome }, sender)
     }
@@ -162,7 +162,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn callers_of_one_attempt_fail_together() {
-        let (attempt, _sender) = Attempt::<u8>::begin(Instant::now());
+        let (attempt, _sender) = OpeningAttempt::<u8>::begin(Instant::now());
         let started = Instant::now();
         tokio::time::sleep(ms(2_900)).await;
         let error = attempt.clone().outcome(Limit::new(LONGEST), LONGEST).await.unwrap_err();
@@ -174,14 +174,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_ends_without_an_outcome_is_repeated() {
-        let (attempt, sender) = Attempt::<u8>::begin(Instant::now());
+        let (attempt, sender) = OpeningAttempt::<u8>::begin(Instant::now());
         let state = Opening::Running(attempt.clone());
         assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Wait(_)));
         drop(sender);
         assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Begin(None)));
         let limit = Limit::new(LONGEST);
         assert!(attempt.outcome(limit, LONGEST).await.unwrap_err().is_connection_refusal());
-        let (attempt, sender) = Attempt::begin(Instant::now());
+        let (attempt, sender) = OpeningAttempt::begin(Instant::now());
         sender.send_replace(Some(Ok(7)));
         assert_eq!(attempt.outcome(limit, LONGEST).await.unwrap(), 7);
     }

@@ -101,7 +101,8 @@ pub struct ItemSizes {
 }
 
 impl ItemSizes {
-    /// Returns the bytes that this many items have, going by the size; `None` when the size is not known.
+    /// Returns the bytes that this many items have, going by the size; `None` when the size is not
+    /// known.
     #[must_use]
     pub fn expected(&self, items: usize) -> Option<usize> {
         self.mean.map(|mean| mean.saturating_mul(items))
@@ -109,8 +110,7 @@ impl ItemSizes {
 
     /// Notes items of this many bytes in all.
     pub fn note(&mut self, items: usize, bytes: usize) {
-        if items > 0 {
-            let last = bytes / items;
+        if let Some(last) = bytes.checked_div(items) {
             let fallen = |mean: usize| mean - mean.saturating_sub(last).div_ceil(8);
             self.mean = Some(self.mean.map_or(last, |mean| fallen(mean).max(last)));
         }

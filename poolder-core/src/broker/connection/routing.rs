@@ -21,7 +21,7 @@ use crate::broker::connection::config::Config;
 use crate::broker::connection::endpoint::{Endpoint, Host, Topology};
 use crate::broker::connection::limit::Limit;
 use crate::broker::connection::lookup::{Table, find};
-use crate::broker::connection::opening::{Access, Attempt, Opening};
+use crate::broker::connection::opening::{Access, Opening, OpeningAttempt};
 use crate::broker::connection::peer::Peer;
 use crate::job::Error;
 
@@ -111,7 +111,7 @@ impl Route {
     }
 
     /// Returns the lookup that runs, and begins one if need be.
-    fn refresh(self: &Arc<Self>) -> RedisResult<Attempt<()>> {
+    fn refresh(self: &Arc<Self>) -> RedisResult<OpeningAttempt<()>> {
         let now = Instant::now();
         let mut lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
         match lookup.access(now, Duration::ZERO, Duration::MAX, |()| true) {
@@ -119,7 +119,7 @@ impl Route {
             Access::Fail(error) => return Err(error),
             Access::Begin(_) | Access::Use(()) => {}
         }
-        let (attempt, outcome) = Attempt::begin(now);
+        let (attempt, outcome) = OpeningAttempt::begin(now);
         let route = Arc::clone(self);
         // A thread, since resolving a name and the client library may block.
         std::thread::Builder::new().name("poolder-lookup".into()).spawn(move || {
@@ -137,7 +137,7 @@ impl Route {
     fn learn(&self, table: Table) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut vanished = std::mem::take(&mut known.vanished);
-        vanished.extend(known.table.hosts.drain(..));
+        vanished.append(&mut known.table.hosts);
         vanished.retain(|host| !table.hosts.contains(host));
         vanished.reverse();
         vanished.truncate(MAX_VANISHED);

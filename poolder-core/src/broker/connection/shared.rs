@@ -17,7 +17,7 @@ use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{spoils_connection, unsent};
 use crate::broker::connection::limit::{Limit, timed_out};
 use crate::broker::connection::open::{explained, open};
-use crate::broker::connection::opening::{Access, Attempt, Opening, Outcome};
+use crate::broker::connection::opening::{Access, AttemptSender, Opening, OpeningAttempt};
 use crate::broker::connection::request::{Replies, Request, is_noscript, only};
 use crate::broker::scripts;
 
@@ -170,7 +170,7 @@ impl SharedConnection {
     }
 
     /// Returns the connection, or the attempt to wait for, which this method begins if need be.
-    fn access(self: &Arc<Self>) -> RedisResult<Result<Current, Attempt<Current>>> {
+    fn access(self: &Arc<Self>) -> RedisResult<Result<Current, OpeningAttempt<Current>>> {
         let now = Instant::now();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match state.access(now, self.idle(now), self.longest, Current::is_closed) {
@@ -181,7 +181,7 @@ impl SharedConnection {
             Access::Wait(attempt) => Ok(Err(attempt)),
             Access::Fail(error) => Err(error),
             Access::Begin(old) => {
-                let (attempt, outcome) = Attempt::begin(now);
+                let (attempt, outcome) = OpeningAttempt::begin(now);
                 *state = Opening::Running(attempt.clone());
                 // A separate task, since all callers wait for the outcome, and each may give up.
                 tokio::spawn(Arc::clone(self).attempt(old, now, outcome));
@@ -195,7 +195,7 @@ impl SharedConnection {
         self: Arc<Self>,
         old: Option<Current>,
         since: Instant,
-        outcome: Outcome<Current>,
+        outcome: AttemptSender<Current>,
     ) {
         let renewed = match old {
             Some(old) => self.check(old).await,

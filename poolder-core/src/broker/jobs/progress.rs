@@ -1,7 +1,7 @@
 //! The progress that running jobs report. Kept for an hour after the last report.
 
-use crate::broker::{Broker, scripts};
 use crate::broker::jobs::value::{StoredValue, read_value, value_call};
+use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition};
 
 /// The retention of a progress report.

@@ -30,9 +30,10 @@ pub(super) struct BroadcastRunners {
     /// By slot. A closed one belongs to a slot that a job has stopped.
     inboxes: Vec<mpsc::Sender<Claim>>,
     tasks: JoinSet<bool>,
-    /// Receives one message from each slot that has become ready for the first time.
-    readiness: (mpsc::UnboundedSender<()>, mpsc::UnboundedReceiver<()>),
-    ready: usize,
+    /// The number of slots that have become ready.
+    ready: watch::Sender<usize>,
+    /// True once `all_ready` has ended.
+    announced: bool,
 }
 
 /// The values that each runner gets.
@@ -49,8 +50,7 @@ pub(super) struct RunnerSetup {
 impl BroadcastRunners {
     pub(super) fn new(setup: RunnerSetup, target: TargetSize) -> Self {
         let (inboxes, tasks) = (vec![], JoinSet::new());
-        let readiness = mpsc::unbounded_channel();
-        Self { setup, target, inboxes, tasks, readiness, ready: 0 }
+        Self { setup, target, inboxes, tasks, ready: watch::Sender::new(0), announced: false }
     }
 
     /// Starts and stops slots to reach the target. A new round starts the slots again that jobs
@@ -74,21 +74,17 @@ impl BroadcastRunners {
     fn start(&mut self, index: usize) -> mpsc::Sender<Claim> {
         let (inbox, copies) = mpsc::channel(MAX_WAITING);
         let runner = BroadcastRunner { index, setup: self.setup.clone() };
-        self.tasks.spawn(runner.run(copies, self.readiness.0.clone()));
+        self.tasks.spawn(runner.run(copies, self.ready.clone()));
         inbox
     }
 
     /// Waits until as many slots have become ready as the pool began with. Never ends after that.
     pub(super) async fn all_ready(&mut self, first_size: usize) {
-        while self.ready < first_size {
-            // The sender is kept here, so the channel is open.
-            let _ = self.readiness.1.recv().await;
-            self.ready += 1;
-            if self.ready == first_size {
-                return;
-            }
+        if self.announced {
+            std::future::pending::<()>().await;
         }
-        std::future::pending().await
+        reaches(&mut self.ready.subscribe(), first_size).await;
+        self.announced = true;
     }
 
     /// Gives every slot its copy.
@@ -147,16 +143,12 @@ enum CopyEnd {
 
 impl BroadcastRunner {
     /// Runs the copies; false when the slot could not be stopped.
-    async fn run(
-        mut self,
-        mut copies: mpsc::Receiver<Claim>,
-        readiness: mpsc::UnboundedSender<()>,
-    ) -> bool {
+    async fn run(mut self, mut copies: mpsc::Receiver<Claim>, ready: watch::Sender<usize>) -> bool {
         let slot = SingleSlot::start(self.index, &self.setup.engine);
         let mut phase = self.setup.phase.clone();
         tokio::select! {
             () = slot.ready() => {
-                let _ = readiness.send(());
+                ready.send_modify(|ready| *ready += 1);
                 self.run_copies(&slot, &mut copies).await;
             }
             // A slot that never becomes ready runs nothing.
