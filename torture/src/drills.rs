@@ -54,9 +54,7 @@ pub(crate) enum Drill {
     Rollback,
     /// As `Rollback`, but the same node claims the other job.
     RollbackAlone,
-    /// The primary behind Sentinels hangs for longer than a lease, and is replaced.
-    HungSentinel,
-    /// As `HungSentinel`, in a cluster.
+    /// The primary of the roster in a cluster hangs for longer than a lease, and is replaced.
     HungCluster,
 }
 
@@ -146,10 +144,9 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "whole-beats",
-        guard: "a node confirms deaths only after its own beats were whole for 8 s",
-        drill: Drill::HungSentinel,
+        guard: "a node confirms deaths only after its own beats were whole for 10 s",
+        drill: Drill::HungCluster,
     },
-    Mutation { name: "whole-beats", guard: "the same, in a cluster", drill: Drill::HungCluster },
 ];
 
 impl Drill {
@@ -292,8 +289,7 @@ impl Drill {
                     ..alone
                 }
             }
-            Self::HungSentinel => hung(Profile::Sentinel, usual),
-            Self::HungCluster => hung(Profile::Cluster, usual),
+            Self::HungCluster => hung(usual),
             // These drills do not consist of planned faults.
             Self::Rollback | Self::RollbackAlone => usual,
         }
@@ -301,16 +297,16 @@ impl Drill {
 }
 
 /// A fleet of busy nodes, and a primary that hangs.
-fn hung(profile: Profile, usual: Setup) -> Setup {
-    let fault = profiles::hang(profile);
+fn hung(usual: Setup) -> Setup {
+    let fault = profiles::hang(Profile::Cluster);
     Setup {
-        profile,
-        plan: vec![Planned { at: Duration::from_secs(10), fault }],
+        profile: Profile::Cluster,
+        plan: vec![Planned { at: Duration::from_secs(5), fault }],
         span: Duration::from_secs(30),
-        jobs: 24,
+        jobs: 16,
         nodes: 8,
         slots: 2,
-        millis: 30_000,
+        millis: 26_000,
         drain: Duration::from_secs(60),
         ..usual
     }

@@ -19,6 +19,8 @@ pub(crate) struct FinalState {
     pub(crate) stats: BTreeMap<String, u64>,
     /// The counters of the other partitions.
     pub(crate) beside: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The number of nodes that were marked as dead.
+    pub(crate) marked: u64,
     /// The ids of jobs that have a result.
     pub(crate) results: BTreeSet<String>,
     /// The ids of dead jobs, and the reasons of their deaths.
@@ -160,6 +162,8 @@ fn process_of(name: &str) -> Option<u32> {
 pub(crate) async fn read(places: &Places, namespace: &str) -> Result<FinalState, String> {
     let ask = async {
         let (mut state, mut every) = (FinalState::default(), vec![]);
+        let marks = Keys::new(namespace, "roster").of("marks");
+        state.marked = connect(&places.roster).await?.zcard(marks).await?;
         for (partition, url) in &places.partitions {
             let (mut redis, keys) = (connect(url).await?, Keys::new(namespace, partition));
             let stats: BTreeMap<String, u64> = redis.hgetall(keys.of("stats")).await?;

@@ -71,7 +71,7 @@ pub(crate) fn hang(profile: Profile) -> Fault {
     let way = FailOver::Hung;
     match profile {
         Profile::Cluster => {
-            Fault::Cluster(Upheaval::FailOver { which: QUEUES as u64, way, unasked: false })
+            Fault::Cluster(Upheaval::FailOver { which: QUEUES as u64, way, unasked: true })
         }
         _ => Fault::FailOver(way),
     }

@@ -7,7 +7,7 @@ use poolder_devserver::{Cluster, Error, Takeover};
 
 use crate::job::queue;
 use crate::random::Random;
-use crate::servers::{FailOver, HANG};
+use crate::servers::{FailOver, hang, resume};
 
 /// The number of queues over which jobs are distributed, each in a Redis slot of its own.
 pub(crate) const QUEUES: usize = 3;
@@ -114,16 +114,19 @@ impl Upheaval {
                         taken?;
                     }
                     FailOver::Paused | FailOver::Hung => {
-                        owner.pause()?;
                         if way == FailOver::Hung {
-                            replica.pause()?;
-                            std::thread::sleep(HANG);
-                            replica.resume()?;
+                            hang(owner, replica)?;
+                        } else {
+                            owner.pause()?;
                         }
                         let taken = cluster.take_over(replica, how);
-                        owner.resume()?;
+                        resume(owner, way)?;
                         taken?;
                     }
+                }
+                if way == FailOver::Hung {
+                    // It has happened, whichever server is elected once the old primary is back.
+                    return Ok(Some(format!("{tag}, {how:?}").to_lowercase()));
                 }
                 // The old primary may believe for a moment that it still is one.
                 cluster.replica_of(replica)?;

@@ -187,16 +187,14 @@ impl Stand {
                 happened
             }
             FailOver::Paused | FailOver::Hung => {
-                old.pause().map_err(text)?;
                 if way == FailOver::Hung {
                     let replica = pair.servers().iter().find(|server| server.port() != old.port());
-                    let replica = replica.ok_or("there is no replica")?;
-                    replica.pause().map_err(text)?;
-                    std::thread::sleep(HANG);
-                    replica.resume().map_err(text)?;
+                    hang(old, replica.ok_or("there is no replica")?).map_err(text)?;
+                } else {
+                    old.pause().map_err(text)?;
                 }
                 let happened = wait(replaced);
-                old.resume().map_err(text)?;
+                resume(old, way).map_err(text)?;
                 happened
             }
         };
@@ -222,13 +220,31 @@ pub(crate) enum FailOver {
     /// The primary is paused, and resumes in the belief that it still is the primary.
     Paused,
     /// As `Paused`, but the primary and its replica are both paused for longer than a lease before
-    /// the replica takes over.
+    /// the replica takes over, and the primary resumes only after the nodes have returned. The new
+    /// primary takes writes without a replica.
     Hung,
 }
 
-/// How long a primary and its replica hang together: with the time that the replica needs to take
-/// over, longer than it takes to be declared dead.
-pub(crate) const HANG: Duration = Duration::from_secs(8);
+/// How long a primary and its replica hang together, and the primary once more after it was
+/// replaced: nodes that try to reach it return later than others.
+const HANG: Duration = Duration::from_secs(8);
+
+/// Pauses a primary and its replica for [`HANG`], and resumes the replica.
+pub(crate) fn hang(primary: &Server, replica: &Server) -> Result<(), poolder_devserver::Error> {
+    replica.command(&["CONFIG", "SET", "min-replicas-to-write", "0"])?;
+    primary.pause()?;
+    replica.pause()?;
+    std::thread::sleep(HANG);
+    replica.resume()
+}
+
+/// Resumes a primary that was replaced. One that hangs stays paused for [`HANG`] before.
+pub(crate) fn resume(primary: &Server, way: FailOver) -> Result<(), poolder_devserver::Error> {
+    if way == FailOver::Hung {
+        std::thread::sleep(HANG);
+    }
+    primary.resume()
+}
 
 /// Waits for a change among the servers. Returns false when it does not come within [`FAIL_OVER`].
 fn wait(done: impl Fn() -> bool) -> bool {

@@ -57,6 +57,7 @@ impl Suspicion {
 #[cfg(test)]
 mod tests {
     use poolder_core::Timestamp;
+    use poolder_core::broker::Beater;
 
     use super::*;
     use poolder_core::broker::Beater;

@@ -157,8 +157,8 @@ pub(crate) fn check(history: &History, state: &FinalState, allowed: Allowances) 
     }
     // A server that hangs kills no node.
     let only_hung = history.faults.iter().all(|fault| fault.kind == crate::reshard::HUNG);
-    if only_hung && !history.faults.is_empty() && state.stat("rescued") > 0 {
-        let text = format!("{} jobs were rescued", state.stat("rescued"));
+    if only_hung && !history.faults.is_empty() && state.marked > 0 {
+        let text = format!("{} nodes, {} jobs rescued", state.marked, state.stat("rescued"));
         verdict.violate("a living node was declared dead", text);
     }
     for leftover in &state.leftovers {
