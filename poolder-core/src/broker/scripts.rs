@@ -6,10 +6,10 @@
 //! rolling deploy.
 //!
 //! A server that is out of memory refuses a command that may need memory, unless the script has
-//! called a writing command before. A script marked `when_full` therefore begins with a command that
-//! writes nothing, and so works on a full server, as do the scripts whose first write needs no
-//! memory. Only the scripts that add the data of producers are refused there. `tests/suite` calls
-//! every script on a full server.
+//! called a writing command before. Therefore the first write of a script is one that needs no
+//! memory: a removal, or `PERSIST`, which changes nothing, since these keys never expire. Only the
+//! scripts that add the data of producers are refused. `tests/suite` calls each script on a full
+//! server.
 
 use std::sync::LazyLock;
 
@@ -18,18 +18,14 @@ use redis::{Cmd, Script};
 use crate::mutation::script;
 
 macro_rules! scripts {
-    ($($folder:ident {
-        $($name:ident = $file:literal $(+ [$($part:literal),*])? $(, $mark:ident)?;)*
-    })*) => {
+    ($($folder:ident { $($name:ident = $file:literal $(+ [$($part:literal),*])?;)* })*) => {
         $($(pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
-            let text = text!([$($mark)?] $folder, $file $(, $($part),*)?);
-            Script::new(script(path!($folder, $file), text))
+            Script::new(script(path!($folder, $file), text!($folder, $file $(, $($part),*)?)))
         });)*)*
 
         /// The name and the text of every script, for loading.
-        const SOURCES: &[(&str, &str)] = &[$($(
-            (path!($folder, $file), text!([$($mark)?] $folder, $file $(, $($part),*)?)),
-        )*)*];
+        const SOURCES: &[(&str, &str)] =
+            &[$($((path!($folder, $file), text!($folder, $file $(, $($part),*)?)),)*)*];
     };
 }
 
@@ -40,12 +36,7 @@ macro_rules! path {
 }
 
 macro_rules! text {
-    ([when_full] $folder:ident, $file:literal $(, $part:literal)*) => {
-        // `PERSIST` takes a key of any type, and no first key of such a script ever expires, but
-        // that of a list to which `stash.lua` gives a new time to live.
-        concat!("redis.call('PERSIST', KEYS[1]) ", text!([] $folder, $file $(, $part)*))
-    };
-    ([] $folder:ident, $file:literal $(, $part:literal)*) => {
+    ($folder:ident, $file:literal $(, $part:literal)*) => {
         concat!(
             include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua")),
             $(include_str!(concat!("scripts/", $part, ".lua")),)*
@@ -55,7 +46,7 @@ macro_rules! text {
 
 scripts! {
     connection {
-        WRITE = "write", when_full;
+        WRITE = "write";
     }
     jobs {
         ENQUEUE = "enqueue";
@@ -63,65 +54,65 @@ scripts! {
         SETTLE = "settle" + [
             "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
             "jobs/settle_each"
-        ], when_full;
+        ];
         ACK_MISSING = "ack_missing";
-        SUSPECT_BEGIN = "suspect_begin", when_full;
+        SUSPECT_BEGIN = "suspect_begin";
         CLAIM = "claim";
         READ = "read";
         VALUE = "value";
     }
     maintenance {
-        PROMOTE = "promote", when_full;
+        PROMOTE = "promote";
         PRUNE = "prune";
         CONSUMER_REMOVE = "consumer_remove";
     }
     addressed {
-        SLOT_ACQUIRE = "slot_acquire", when_full;
-        SLOT_BEGIN = "slot_begin", when_full;
-        SLOT_RELEASE = "slot_release", when_full;
+        SLOT_ACQUIRE = "slot_acquire";
+        SLOT_BEGIN = "slot_begin";
+        SLOT_RELEASE = "slot_release";
         SLOT_POLL = "slot_poll";
         SLOT_CAST = "slot_cast";
-        SLOT_MOVE = "slot_move", when_full;
-        POOL_DEFINE = "pool_define", when_full;
-        POOL_RESIZE = "pool_resize", when_full;
-        POOL_REPORT = "pool_report", when_full;
+        SLOT_MOVE = "slot_move";
+        POOL_DEFINE = "pool_define";
+        POOL_RESIZE = "pool_resize";
+        POOL_REPORT = "pool_report";
         POOL_JOIN = "pool_join";
         BROADCAST = "broadcast";
     }
     batch {
         PUSH = "push";
-        POP = "pop", when_full;
-        BATCHER_DECLARE = "batcher_declare", when_full;
+        POP = "pop";
+        BATCHER_DECLARE = "batcher_declare";
         BATCH_DISCARD = "batch_discard";
         BATCH_READ = "batch_read";
-        STASH = "stash", when_full;
-        TIMER_POSTPONE = "timer_postpone", when_full;
+        STASH = "stash";
+        TIMER_POSTPONE = "timer_postpone";
     }
     schedule {
         SCHEDULES = "schedules";
         SCHEDULE_PUT = "schedule_put";
         SCHEDULE_DROP = "schedule_drop";
-        SCHEDULE_HOLDER = "schedule_holder", when_full;
-        TICK = "tick", when_full;
+        SCHEDULE_HOLDER = "schedule_holder";
+        TICK = "tick";
     }
     fleet {
-        NODE_BEAT = "node_beat", when_full;
-        NODE_MARK_DEAD = "node_mark_dead", when_full;
+        NODE_BEAT = "node_beat";
+        NODE_MARK_DEAD = "node_mark_dead";
         LEADER_ELECT = "leader_elect";
         LEADER_RESIGN = "leader_resign";
         CHECK_CANCELLED = "check_cancelled";
         CANCEL_EXPIRE = "cancel_expire";
     }
     admin {
-        CANCEL = "cancel", when_full;
-        PAUSE = "pause", when_full;
+        CANCEL = "cancel";
+        PAUSE = "pause";
         OVERVIEW = "overview";
         LIST_READY = "list_ready";
         LIST_RUNNING = "list_running";
         LIST_BY_TIME = "list_by_time";
         SEARCH = "search";
-        RESCHEDULE = "reschedule", when_full;
-        REVIVE = "revive", when_full;
+        RESCHEDULE = "reschedule";
+        REVIVE = "revive";
         REMOVE = "remove";
     }
 }

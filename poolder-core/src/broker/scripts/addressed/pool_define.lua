@@ -5,6 +5,7 @@
 --      each process has its own number)
 -- Returns {verdict, registered mode, registered size}; the verdict is "ok", or "mode" or "size" for
 --   the property that differs: then nothing was changed
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local m = redis.call('HMGET', KEYS[1], 'mode', 'size', 'declared')
 if not m[1] then
   redis.call('HSET', KEYS[1], 'mode', ARGV[1], 'size', ARGV[2], 'declared', ARGV[2],

@@ -6,6 +6,7 @@
 -- ARGV 1 generation that the slot knows  2 number of the slot  3 "drained" or "retired"
 -- Returns 1 when the report is recorded, 0 when the pool has another generation or needs no such
 --   report from the slot
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local m = redis.call('HMGET', KEYS[1], 'generation', 'drain', 'tail', 'size')
 if m[1] ~= ARGV[1] then return 0 end
 local slot, drain, tail, size = tonumber(ARGV[2]), tonumber(m[2]), tonumber(m[3]), tonumber(m[4])

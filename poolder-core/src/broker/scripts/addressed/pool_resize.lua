@@ -4,6 +4,7 @@
 -- ARGV 1 new number of slots
 -- Returns {"ok", generation}, {"none"} when no such pool is registered, or {"busy", number of slots
 --   that must still drain after the resize before}
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local m = redis.call('HMGET', KEYS[1], 'mode', 'size', 'generation', 'drain', 'tail', 'top',
   'before')
 if not m[1] then return {'none'} end

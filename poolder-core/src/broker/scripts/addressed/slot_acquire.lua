@@ -4,6 +4,7 @@
 -- KEYS 1 hash of the slot's lease  2 stream of the front lane  3 stream of the normal lane
 -- ARGV 1 node that takes the lease  2 holder known to be dead ("" for none)
 -- Returns {1 taken | 0 another node holds the lease | -1 the slot is stopped, term, holder}
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'until', 'stopped')
 local holder, term, till = l[1] or '', tonumber(l[2]) or 0, tonumber(l[3]) or 0
 if l[4] then

@@ -6,6 +6,7 @@
 --      5 id of the move, 16 bytes
 -- Returns {number of the slot, id of the move} as recorded first, or {} when the node does not hold
 --   the lease of that term
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term', 'moving')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {} end
 if l[3] and string.sub(l[3], 1, 16) == ARGV[3] then

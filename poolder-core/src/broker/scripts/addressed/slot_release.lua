@@ -3,6 +3,7 @@
 -- ARGV 1 node  2 term of its lease  3 "1" to stop the slot too: no node takes a stopped slot until
 --      an operator starts it again
 -- Returns 1 when released, 0 when the node does not hold the lease of that term
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local l = redis.call('HMGET', KEYS[1], 'holder', 'term')
 if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return 0 end
 -- A consumer that still holds entries stays: the next holder finds them under its name. The next

@@ -25,6 +25,7 @@
 --   found, a cancellation is stored), "dead" (the job is dead and stays so), "ended" (the job has
 --   ended), "full" (too many cancellations are stored, nothing was changed) or "again" (the job is
 --   no longer where it was seen, nothing was changed)
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local job = ARGV[1]
 if redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
 

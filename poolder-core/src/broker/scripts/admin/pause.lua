@@ -2,6 +2,7 @@
 -- KEYS 1 hash with the time of the pause and the number of commands of operators (`meta`)
 -- ARGV 1 "1" to pause, "0" to resume  2 control channel
 -- Returns 1 if the state was changed, else 0
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local paused = redis.call('HEXISTS', KEYS[1], 'paused')
 local changed = paused == tonumber(ARGV[1]) and 0 or 1
 if changed == 1 then

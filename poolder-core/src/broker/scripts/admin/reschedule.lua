@@ -14,6 +14,7 @@
 --      7 control channel
 -- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen, or when another job
 --   of its id waits in `due`
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local job, at = ARGV[1], ARGV[4]
 if at == '' then
   local t = redis.call('TIME')

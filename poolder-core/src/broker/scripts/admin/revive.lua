@@ -8,6 +8,7 @@
 --      envelope
 -- Returns a string with one digit per job: 1 for revived, 0 for a job that is no longer dead, or
 --   has died again since the caller has seen it
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local each, key = {}, 9
 -- The records are read before a job is moved, so that a key of a wrong type ends the call.
 redis.call('HLEN', KEYS[2])

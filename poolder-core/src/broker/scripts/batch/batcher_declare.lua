@@ -5,6 +5,7 @@
 -- Returns {verdict, stored revision, stored options}; the verdict is "OK" (the given options are
 --   stored), "OTHER" (other options are stored under this revision) or "OLDER" (a later revision is
 --   stored)
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local known = redis.call('HMGET', KEYS[1], 'revision', 'options')
 local revision = tonumber(known[1] or -1)
 if revision > tonumber(ARGV[1]) then return {'OLDER', known[1], known[2]} end

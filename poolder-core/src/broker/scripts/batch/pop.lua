@@ -11,6 +11,7 @@
 -- Returns {"OK", entry, generation of its list}, {"RANGE", length of the list, generation} when the
 --   list has no such index, or {"GONE", generation of the current list or "", ""} when it is
 --   another generation than the given one
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local meta = redis.call('HGET', KEYS[2], ARGV[2])
 local generation, since, bytes = string.match(meta or '', '^(%d+) (%d+) (%d+)$')
 if ARGV[3] ~= '' and ARGV[3] ~= generation then return {'GONE', generation or '', ''} end

@@ -8,6 +8,7 @@
 -- without a leader.
 -- GETEX reads like GET, but counts as a write: after it a full server refuses no other.
 local lease = redis.pcall('GETEX', KEYS[1])
+if type(lease) == 'table' and not string.find(lease.err, 'WRONGTYPE', 1, true) then return lease end
 local term, holder
 if type(lease) == 'string' then term, holder = string.match(lease, '^(%d+) (.+)$') end
 if holder and holder ~= ARGV[1] and holder ~= ARGV[3] then

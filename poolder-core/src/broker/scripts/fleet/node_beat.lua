@@ -6,6 +6,7 @@
 --      is listed
 -- Returns {"OK" | "NEW" (this node was not in the roster) | "DEAD" (this node was declared dead),
 --   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes}
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 -- CH makes ZADD count a changed score. A node that is not in the set was declared dead, or the set

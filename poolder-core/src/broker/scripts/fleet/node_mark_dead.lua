@@ -5,6 +5,7 @@
 -- ARGV 1 node  2 its last heartbeat in ms, as `node_beat.lua` has listed it
 --      3 ms for which marks of dead nodes are kept
 -- Returns 1 when marked as dead, 0 when the node has another last heartbeat or is not in the roster
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -28,6 +28,7 @@
 --        that the owner has not read), envelope (nil to move the stored one); then the operations.
 --        Each has six values: its name, its own values, nil for the rest
 -- Returns a string with one digit per job: 1 for settled, 0 for no longer held by the owner
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body

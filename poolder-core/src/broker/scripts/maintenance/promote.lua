@@ -11,6 +11,7 @@
 -- (16 bytes) is a timer. It stays: the caller runs the script of that timer, which also removes it.
 -- A shorter member without a body is a remnant, and is removed. A job is first added to its lane. If
 -- its body cannot be removed then, the entry is taken back, so that no job is in both places.
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local now = tonumber(ARGV[2])
 if not now then
   local t = redis.call('TIME')

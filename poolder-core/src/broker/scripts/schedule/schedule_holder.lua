@@ -9,6 +9,7 @@
 --      4 entry id of the job; when it was not found, the first entry id that was not searched
 -- Returns 1 when it is noted; 0 when the schedule has another running job, or when the job may
 --   still be there. A call searches at most 500 entries or 1 MiB
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local name, job = ARGV[1], ARGV[2]
 local holder = redis.call('HGET', KEYS[1], name)
 if not holder or string.sub(holder, 1, 16) ~= job then return 0 end

@@ -13,6 +13,7 @@
 -- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
 --   when the schedule has changed; then for each schedule whose running job was not found in the
 --   entries that this call may search: its name, and the id of the job}
+redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 -- The entries and the bytes of entries that this call may still search: an entry contains its
