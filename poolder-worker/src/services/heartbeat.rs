@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
-use poolder_core::mutation::mutated;
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
@@ -112,6 +111,9 @@ impl HeartbeatThread {
                     Err(error) => {
                         self.outages.failed(&"roster", "a beat was not acknowledged", &error);
                         self.suspected.beat_failed();
+                        // The server may come back without its data, and the reply that says so may
+                        // be lost: the next description shows it as well.
+                        self.pools.mark_changed();
                         period = RETRY_INTERVAL;
                     }
                 }
@@ -158,10 +160,9 @@ impl HeartbeatThread {
             let name = self.identity.borrow().name.clone();
             self.beater.beat(&name)?;
         }
-        if beat.added && self.introduced.is_some() && !mutated("declare-again") {
-            // The server has lost the roster, and most likely everything else.
+        if beat.added {
             self.pools.mark_changed();
-            self.losses.report();
+            self.report_loss();
         }
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
@@ -212,12 +213,22 @@ impl HeartbeatThread {
             self.info.started = now.millis();
         }
         let name = self.identity.borrow().name.clone();
-        if let Err(error) = self.beater.introduce(&name, &self.info) {
+        let added = self.beater.introduce(&name, &self.info).inspect_err(|_| {
             self.pools.mark_changed();
-            return Err(error);
+        })?;
+        if added {
+            self.report_loss();
         }
         self.introduced = Some(Instant::now());
         Ok(())
+    }
+
+    /// Reports that the roster does not know this node. If it did, the server has lost the roster,
+    /// and most likely everything else.
+    fn report_loss(&self) {
+        if self.introduced.is_some() {
+            self.losses.report();
+        }
     }
 }
 

@@ -44,7 +44,7 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
         lab.inject("fleet/node_beat", &format!("known: {known}"), fault);
     }
     let fault = lab.snapshot();
-    lab.beater(|beater| beater.introduce("me", &NodeInfo::default()).unwrap()).await;
+    lab.beater(|beater| assert!(beater.introduce("me", &NodeInfo::default()).unwrap())).await;
     lab.inject("connection/write", "a description", fault);
     let fault = lab.snapshot();
     lab.space.connection("q", "me").await;

@@ -34,7 +34,7 @@ pub struct Beat {
     /// True when this node was marked as dead.
     pub marked: bool,
     /// True when this node was not in the roster: at its first heartbeat, and when the server has
-    /// lost the roster, and probably more.
+    /// lost the roster.
     pub added: bool,
     /// The time of the reply, by the server's clock.
     pub now: Timestamp,
@@ -153,17 +153,18 @@ impl Beater {
         Ok(reply::int(reply)? == 1)
     }
 
-    /// Stores the description of this node, for operators.
+    /// Stores the description of this node, for operators. Returns true when the roster had none of
+    /// it: at first, and when the server has lost the roster, and probably more.
     ///
     /// # Errors
     /// As [`Beater::beat`].
-    pub fn introduce(&mut self, node: &str, info: &NodeInfo) -> Result<(), Error> {
+    pub fn introduce(&mut self, node: &str, info: &NodeInfo) -> Result<bool, Error> {
         let about = serde_json::to_string(info).map_err(|error| {
             Error::codec(format!("the description of the node cannot be encoded: {error}"))
         })?;
         let mut cmd = scripts::write("HSET", &self.keys.about);
         cmd.arg(node).arg(about);
-        self.script(cmd).map(|_| ())
+        Ok(reply::int(self.script(cmd)?)? > 0)
     }
 
     /// Removes a node from the roster. The node must hold no job and no lease any more.
