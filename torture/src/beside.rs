@@ -24,6 +24,8 @@ pub(crate) struct Beside {
     pub(crate) extremes: Option<extremes::Extremes>,
     /// Faults of nodes hit the leader of the schedule's partition.
     pub(crate) aim_at_leader: bool,
+    /// The code of a node declares a schedule.
+    pub(crate) schedule: bool,
 }
 
 impl Beside {
@@ -36,6 +38,7 @@ impl Beside {
             keys: Some(keys::Keys { jobs: seconds / 2 + 5, ..keys::Keys::of(2) }),
             extremes: Some(extremes::Extremes { calls: seconds * 10 }),
             aim_at_leader: false,
+            schedule: false,
         }
     }
 

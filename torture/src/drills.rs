@@ -17,7 +17,7 @@ use crate::plan::{Fault, Planned, Profile};
 use crate::proxy::{Loss, Lost};
 use crate::storm::Setup;
 use crate::ticks::Ticks;
-use crate::{profiles, rollback, runs};
+use crate::{emptied, profiles, rollback, runs};
 
 /// The scene of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,10 @@ pub(crate) enum Drill {
     RollbackAlone,
     /// The primary of the roster in a cluster hangs for longer than a lease, and is replaced.
     HungCluster,
+    /// The server is out of memory while jobs wait, and stays so.
+    Full,
+    /// The server loses its data under a node.
+    Emptied,
 }
 
 /// A guard that can be removed, its description, and the drill that fails without it.
@@ -147,6 +151,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: "a node confirms deaths only after its own beats were whole for 10 s",
         drill: Drill::HungCluster,
     },
+    Mutation {
+        name: "first-write",
+        guard: "a beat begins with a write that a full server accepts",
+        drill: Drill::Full,
+    },
+    Mutation {
+        name: "declare-again",
+        guard: "a node declares again what the server has lost",
+        drill: Drill::Emptied,
+    },
 ];
 
 impl Drill {
@@ -155,6 +169,7 @@ impl Drill {
         let nodes = match self {
             Self::Rollback => 2,
             Self::RollbackAlone => 1,
+            Self::Emptied => return emptied::run(mutation, folder).await,
             _ => {
                 let setup = self.setup(mutation, folder);
                 return Ok(runs::run(&format!("{self:?}"), &setup).await?.verdict);
@@ -290,8 +305,17 @@ impl Drill {
                 }
             }
             Self::HungCluster => hung(usual),
+            // The last half of the jobs would start later than 6 s after the last beat.
+            Self::Full => Setup {
+                plan: vec![at(5_000, Fault::Fill)],
+                jobs: 60,
+                millis: 2_000,
+                acts: vec![Act::Done, Act::Fail(1)],
+                drain: Duration::from_secs(40),
+                ..usual
+            },
             // These drills do not consist of planned faults.
-            Self::Rollback | Self::RollbackAlone => usual,
+            Self::Rollback | Self::RollbackAlone | Self::Emptied => usual,
         }
     }
 }

@@ -19,7 +19,7 @@
 //! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
 //! | `rebalance` | measures how soon the slots of a pool find their nodes |
 //! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `extremes` |
-//! | `drills`, `rollback`, `mutations` | one guard is left out at a time: a drill must fail |
+//! | `drills`, `rollback`, `emptied`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
 mod bad;
@@ -28,6 +28,7 @@ mod beside;
 mod checker;
 mod child;
 mod drills;
+mod emptied;
 mod extremes;
 mod final_state;
 mod job;

@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     FailOver(FailOver),
     /// A change of the cluster.
     Cluster(Upheaval),
+    /// The server has no memory left, to the end of the run. Only in drills.
+    Fill,
     /// The key of waiting jobs gets a value of another type. Only in drills.
     Spoil { lasting: Duration },
 }
@@ -192,7 +194,7 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
         "primary paused, and back" => Fault::FailOver(FailOver::Paused),
         "scripts flushed" => Fault::FlushScripts,
         "groups destroyed" => Fault::DestroyGroups,
-        "memory exhausted" => Fault::Exhaust { lasting: millis(500, 4_000) },
+        "memory exhausted" => Fault::Exhaust { lasting: millis(500, 20_000) },
         "clock jumped" => {
             // The clock jumps further forward than back, because a jump back delays due jobs, and
             // the run must end in time.
@@ -239,7 +241,7 @@ impl Fault {
             Self::PauseServer { .. } => "server paused",
             Self::FlushScripts => "scripts flushed",
             Self::DestroyGroups => "groups destroyed",
-            Self::Exhaust { .. } => "memory exhausted",
+            Self::Exhaust { .. } | Self::Fill => "memory exhausted",
             Self::Jump { .. } => "clock jumped",
             Self::Delay { .. } => "traffic delayed",
             Self::Dribble { .. } => "single bytes",

@@ -174,7 +174,8 @@ fn ended(folder: &Path, seq: u64) -> Result<bool, String> {
     Ok(history.jobs.get(&seq).is_some_and(done))
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
+/// Copies the files of a folder.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     let copy = || -> std::io::Result<()> {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {

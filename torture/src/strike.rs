@@ -190,6 +190,11 @@ impl Field {
                 Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "1mb"])),
                 Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "0"])),
             ),
+            Fault::Fill => (
+                Duration::ZERO,
+                Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "1mb"])),
+                Box::new(|_| Ok(String::new())),
+            ),
             Fault::Spoil { lasting } => {
                 let key = format!("{}:{{{}.0}}:bodies", self.namespace, crate::job::QUEUE);
                 let mend = key.clone();

@@ -11,8 +11,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::handler::StepWorker;
 use super::{Book, Worker as Instructions};
 use crate::beside::Beside;
+use crate::emptied::SCHEDULE;
 use crate::extremes::Extremes;
-use crate::job::queue;
+use crate::job::{Act, Step, queue};
 use crate::ledger::{Ledger, Record};
 use crate::ticks;
 
@@ -36,7 +37,11 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         }
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches, keys, extremes, .. } = instructions.beside;
+    let Beside { ticks, batches, keys, extremes, schedule, .. } = instructions.beside;
+    if schedule {
+        let step = Step { seq: 0, act: Act::Done, millis: 0 };
+        node = node.add(Crontab::new("torture").entry(SCHEDULE, "@daily", step));
+    }
     if ticks.is_some() {
         node = node.pool(ticks::pool(Arc::clone(&book)));
     }
