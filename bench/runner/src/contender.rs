@@ -62,6 +62,9 @@ impl Contender {
         for process in &mut processes {
             process.expect("ready")?;
         }
+        if row.full {
+            server.fill().map_err(|error| error.to_string())?;
+        }
         let before = server.sample().map_err(|error| error.to_string())?;
         let cpu = processes.iter().map(Process::cpu_us).sum::<f64>();
         for process in &mut processes {

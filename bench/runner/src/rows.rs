@@ -18,6 +18,8 @@ pub struct Row {
     pub processes: usize,
     pub rounds: usize,
     pub budgets: Vec<Budget>,
+    /// True when the server is out of memory from the moment at which the contender is ready.
+    pub full: bool,
     quick: bool,
 }
 
@@ -93,6 +95,7 @@ fn row(name: &str, title: &str, work: Work, jobs: u64) -> Row {
         processes: 1,
         rounds: usize::MAX,
         budgets: vec![],
+        full: false,
         quick: false,
     }
 }
@@ -115,6 +118,11 @@ impl Row {
 
     fn everyone(mut self) -> Self {
         self.who = Who::Everyone;
+        self
+    }
+
+    fn full(mut self) -> Self {
+        self.full = true;
         self
     }
 
@@ -207,6 +215,13 @@ fn all() -> Vec<Row> {
         }
         rows.push(row);
     }
+    rows.push(
+        drain("drain-full", "drain, the server out of memory", 300_000)
+            .full()
+            .budget(JOBS_S, AtLeastRaw(0.6))
+            .budget(REDIS_US, AtMostRaw(1.3))
+            .quick(),
+    );
     rows.extend([
         row("both", "produce one at a time (64 callers) and consume", Work::Both, 200_000)
             .budget(JOBS_S, AtLeastRaw(0.5))

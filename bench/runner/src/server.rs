@@ -42,9 +42,20 @@ impl Server {
         format!("{} without persistence, over TCP on this machine", self.version)
     }
 
-    /// Deletes all keys.
+    /// Deletes all keys, and lifts the limit of [`Server::fill`].
     pub fn flush(&self) -> redis::RedisResult<()> {
+        self.limit(0)?;
         redis::cmd("FLUSHALL").arg("SYNC").exec(&mut self.connect()?)
+    }
+
+    /// Lets the server be out of memory, so that it refuses what needs more.
+    pub fn fill(&self) -> redis::RedisResult<()> {
+        self.limit(1)
+    }
+
+    /// Sets the memory that the server may use, in bytes; 0 for no limit.
+    fn limit(&self, bytes: u64) -> redis::RedisResult<()> {
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut self.connect()?)
     }
 
     /// Reads the server's figures.
