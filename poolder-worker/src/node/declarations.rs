@@ -1,5 +1,5 @@
-//! Declarations of the code of a node on the server: its pools, and by its hooks the batchers and
-//! schedules. Declared when the node starts, and again when the server has lost it.
+//! The declarations of a node's code on the server: its pools, and by its hooks its batchers and
+//! schedules. Made when the node starts, and again when the server has lost them.
 
 use std::sync::Arc;
 use std::time::Duration;
