@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, JobId, Lane, Place, Policy, QueueName,
-    Timestamp,
+    Timestamp, payload,
 };
 use crate::policy::{Counters, Facts};
 use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
@@ -29,6 +29,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("counters.full", full_counters().encode()),
         ("counters.attempts", counters_with_attempts().encode()),
         ("counters.later", later_counters().encode()),
+        ("envelope.second", second_envelope().as_bytes().to_vec()),
         ("envelope.later", later_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
@@ -75,6 +76,16 @@ fn json_envelope() -> Envelope {
         Ok(())
     })
     .unwrap()
+}
+
+/// A job with a payload of the second encoding: ids and addresses as text, and a `Some` around
+/// nothing.
+fn second_envelope() -> Envelope {
+    let id = JobId::from_bytes(*b"0123456789abcdef");
+    let address = std::net::IpAddr::from([10, 1, 2, 3]);
+    let parts = (uuid::Uuid::from_u128(7), address, Some(None::<u8>), Some(Some(())), 1_u128);
+    Envelope::build(id, "k", 1, None, Format::MessagePack, |out| payload::encode(&parts, out))
+        .unwrap()
 }
 
 /// Returns counters as a version wrote them that did not keep attempts.

@@ -29,6 +29,8 @@ mod job;
 pub mod mutation;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod payloads;
 pub mod policy;
 mod schedule;
 mod stored;

@@ -95,7 +95,7 @@ fn of_an_enum(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
             &self,
             out: &mut ::std::vec::Vec<u8>,
         ) -> ::core::result::Result<(), #private::Error> {
-            #private::variant::encode(self, out)
+            #private::variant::encode_kind(self, out)
         }
 
         fn decode(raw: #private::RawJob<'_>) -> ::core::result::Result<Self, #private::Error> {

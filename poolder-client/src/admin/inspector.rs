@@ -1,7 +1,7 @@
 //! Reads the state of a queue and repairs its jobs.
 
 use poolder_core::view::{Cursor, JobView, Page, QueueView};
-use poolder_core::{Error, Format, Handle, JobId, Lane, Partition, State, Timestamp};
+use poolder_core::{Error, Handle, JobId, Lane, Partition, State, Timestamp};
 
 use crate::client::Client;
 
@@ -167,17 +167,18 @@ impl<'c> Inspector<'c> {
     }
 
     /// Replaces the payload of a dead job by the given JSON and puts the job back into its lane.
+    /// Values that are as [`JobView::payload_json`] shows them stay as they are stored, also those
+    /// that JSON lacks, such as bytes, NaN and keys that are not text.
     ///
     /// # Errors
-    /// As [`Inspector::revive`], and [`Error::is_too_large`] for a payload above 1 MiB.
+    /// As [`Inspector::revive`], [`Error::is_too_large`] for a payload above 1 MiB, and
+    /// [`Error::is_codec`] for one that is nested more than 64 deep.
     pub async fn edit_and_revive(
         &self,
         job: impl Into<Handle>,
         payload: &serde_json::Value,
     ) -> Result<(), Error> {
-        let text = payload.to_string();
-        let handle = self.own(job)?;
-        self.client.broker().revive_with(&handle, Format::Json, text.as_bytes()).await
+        self.client.broker().revive_with(&self.own(job)?, payload).await
     }
 
     /// Deletes all jobs that wait in the lanes or for their time, in bounded steps; running and

@@ -48,7 +48,7 @@ impl Callback {
     /// [`Error::is_codec`] when the arguments cannot be serialized.
     pub fn new<T: Serialize + ?Sized>(name: &str, arguments: &T) -> Result<Self, Error> {
         let mut bytes = vec![];
-        payload::encode(arguments, &mut bytes)?;
+        payload::encode_unread(arguments, &mut bytes)?;
         Ok(Self { name: name.to_owned(), arguments: bytes })
     }
 
@@ -79,7 +79,7 @@ impl Outcome {
     /// takes more than [`MAX_PAYLOAD`] bytes.
     pub fn result<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let mut bytes = vec![];
-        payload::encode(value, &mut bytes)?;
+        payload::encode_unread(value, &mut bytes)?;
         Self::DoneWith(bytes).bounded()
     }
 

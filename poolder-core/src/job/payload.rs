@@ -7,6 +7,19 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use crate::job::{Error, Format, RawJob};
 
+mod form;
+mod read;
+mod somes;
+mod unread;
+mod write;
+mod writer;
+
+pub use form::MAX_DEPTH;
+use form::{Refusal, refused};
+use read::Reader;
+pub(crate) use writer::Writer;
+use writer::write;
+
 /// The size of the largest payload in bytes: 1 MiB.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 
@@ -14,18 +27,75 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 /// for options, counters and failures. Larger ones are not read.
 pub(crate) const MAX_STORED: usize = MAX_PAYLOAD + (256 << 10);
 
-/// The deepest nesting of a MessagePack payload. Deeper ones are refused, because unbounded
-/// recursion would overflow the stack and abort the process. JSON payloads are limited by
-/// `serde_json`, to 128 levels.
-pub const MAX_DEPTH: usize = 64;
-
-/// Appends the value as MessagePack with field names.
+/// Appends the value as MessagePack with field names, and makes sure that the type can read it. The
+/// value is read back only when it contains a 128-bit integer or flattened fields, which some types
+/// cannot read.
 ///
 /// # Errors
-/// [`Error::is_codec`] when the value cannot be serialized.
-pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
-    rmp_serde::encode::write_named(out, value)
-        .map_err(|error| Error::codec(format!("the job cannot be serialized: {error}")))
+/// [`Error::is_codec`], with the path of the field, when the value cannot be serialized, is nested
+/// more than [`MAX_DEPTH`] deep, or cannot be read back.
+pub fn encode<T: Serialize + DeserializeOwned>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
+    let written = |writer: &mut Writer<'_>| value.serialize(writer);
+    encode_readable(out, written, |payload| decode::<T>(as_read_back(payload)).map(drop))
+}
+
+/// Appends a value as [`encode`] does, without reading it back: its reader is not known.
+///
+/// # Errors
+/// [`Error::is_codec`], with the path of the field, when the value cannot be serialized or is nested
+/// more than [`MAX_DEPTH`] deep.
+pub(crate) fn encode_unread<T>(value: &T, out: &mut Vec<u8>) -> Result<(), Error>
+where
+    T: Serialize + ?Sized,
+{
+    encode_readable(out, |writer| value.serialize(writer), |_| Ok(()))
+}
+
+/// Appends the payload that `value` writes. One that some types cannot read is read back.
+pub(crate) fn encode_readable(
+    out: &mut Vec<u8>,
+    value: impl Fn(&mut Writer<'_>) -> Result<(), Refusal>,
+    read: impl FnOnce(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let start = out.len();
+    let doubtful = write(out, usize::MAX, |writer| value(writer));
+    if !doubtful.map_err(|error| refused(&error))? {
+        return Ok(());
+    }
+    let Err(error) = read(&out[start..]) else { return Ok(()) };
+    out.truncate(start);
+    // Each 128-bit integer is refused once, for its path.
+    let wide = (0..3).filter_map(|n| write(&mut vec![], n, |writer| value(writer)).err());
+    let wide: Vec<_> = wide.map(|error| format!("`{}`", error.path())).collect();
+    if wide.is_empty() {
+        return Err(refused(&format_args!("it could not be read back: {error}")));
+    }
+    Err(refused(&format_args!(
+        "field {}: serde cannot read a 128-bit integer inside of a tagged, untagged or flattened \
+         type: store it as text ({error})",
+        wide.join(", ")
+    )))
+}
+
+/// Appends a value in the second encoding, also when it contains nothing that needs it: its text
+/// may be the form for people of some type.
+///
+/// # Errors
+/// [`Error::is_codec`] when the value is nested more than [`MAX_DEPTH`] deep.
+pub(crate) fn encode_for_people<T>(value: &T, out: &mut Vec<u8>) -> Result<(), Error>
+where
+    T: Serialize + ?Sized,
+{
+    let written = |writer: &mut Writer<'_>| {
+        writer.second.set(true);
+        value.serialize(writer)
+    };
+    encode_readable(out, written, |_| Ok(()))
+}
+
+/// Returns a payload that was just written as one that is read.
+pub(crate) fn as_read_back(payload: &[u8]) -> RawJob<'_> {
+    RawJob { kind: "", version: 1, format: Format::MessagePack, payload }
 }
 
 /// Reads a payload to its end.
@@ -53,11 +123,10 @@ pub(crate) fn decode_seed<'a, S: DeserializeSeed<'a>>(
             Ok(value)
         }
         Format::MessagePack => {
-            let mut rest = raw.payload;
-            let mut reader = rmp_serde::Deserializer::new(&mut rest);
-            reader.set_max_depth(MAX_DEPTH);
+            let mut reader = Reader::new(raw.payload).map_err(|error| refuse(&error))?;
             let value = seed.deserialize(&mut reader).map_err(|error| refuse(&error))?;
-            if rest.is_empty() { Ok(value) } else { Err(refuse(&"bytes follow its end")) }
+            reader.end().map_err(|error| refuse(&error))?;
+            Ok(value)
         }
     }
 }

@@ -3,8 +3,7 @@
 //!
 //! `#[derive(Job)]` on an enum uses this module. The content of `Unit` is nil, that of `Newtype(x)`
 //! is `x`, that of `Tuple(x, y)` an array and that of `Struct { x, y }` a map. The module wraps the
-//! serializer and the deserializer of the format: the enum in serde's default representation sees
-//! its variant and the content, the format sees only the content.
+//! serializer and the deserializer of the format, which see only the content of the variant.
 
 use std::any::type_name;
 use std::fmt;
@@ -15,21 +14,24 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 use serde::ser::{self, Impossible, SerializeStruct, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::job::{Error, Job, RawJob, payload};
+use crate::job::{Error, Format, Job, RawJob, payload};
 
 const NOT_A_VARIANT: &str = "the type is not serialized as a plain enum; derive(Job) on an enum \
     needs serde's default representation, without tag, content, untagged, from or into";
 
-/// Appends the content of an enum variant as MessagePack with field names.
+/// Appends the content of an enum variant as MessagePack with field names. Content that some types
+/// cannot read is read back.
 ///
 /// # Errors
-/// [`Error::is_codec`] when the content cannot be serialized, or when `value` is not an enum in
-/// serde's default representation.
-pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
-    let mut writer = rmp_serde::Serializer::new(out).with_struct_map();
-    value
-        .serialize(ToContent(&mut writer))
-        .map_err(|error| Error::codec(format!("the job cannot be serialized: {error}")))
+/// [`Error::is_codec`] when the content cannot be serialized or read back, or when `value` is not an
+/// enum in serde's default representation.
+pub fn encode_kind<T: Job>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
+    let kind = value.kind();
+    let read = |payload: &[u8]| {
+        let raw = RawJob { kind, version: T::VERSION, format: Format::MessagePack, payload };
+        decode_kind::<T>(raw).map(drop)
+    };
+    payload::encode_readable(out, |writer| value.serialize(ToContent(writer)), read)
 }
 
 /// Reads the variant with this index from its content. serde counts the variants from 0.
@@ -285,7 +287,6 @@ impl<'de> Visitor<'de> for UnitContent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Format;
 
     #[derive(Serialize, Deserialize, Debug, PartialEq)]
     enum Shape {
@@ -311,6 +312,10 @@ mod tests {
 
     fn unpack(bytes: &[u8], index: u32) -> Result<Shape, Error> {
         decode(raw(Format::MessagePack, bytes), index)
+    }
+
+    fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
+        payload::encode_readable(out, |writer| value.serialize(ToContent(writer)), |_| Ok(()))
     }
 
     fn json(text: &str, index: u32) -> Result<Shape, Error> {
@@ -371,8 +376,8 @@ mod tests {
         let mut deep = vec![0x91; 10_000];
         deep.push(0xc0);
         let skipped = [b"\x82\xa1x\x01\xa1z".as_slice(), &deep].concat();
-        for (bytes, index) in [(&deep, 0), (&deep, 1), (&deep, 2), (&skipped, 3)] {
-            assert!(unpack(bytes, index).is_err_and(|error| error.is_codec()), "{index}");
+        for (bytes, n) in [(&deep, 0), (&deep, 1), (&deep, 2), (&skipped, 3)] {
+            assert!(unpack(bytes, n).is_err_and(|error| error.is_codec()), "{n}");
         }
         assert!(json(&"[".repeat(10_000), 1).is_err());
         assert!(json(&format!(r#"{{"x":1,"z":{}"#, "[".repeat(10_000)), 3).is_err());

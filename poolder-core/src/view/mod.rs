@@ -1,6 +1,7 @@
 //! Queues and jobs as operators see them: plain values, read at one moment.
 
 mod cursor;
+mod item;
 mod json;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::stored::Envelope;
 
 pub(crate) use cursor::After;
 pub use cursor::Cursor;
+pub(crate) use json::edit;
 pub use json::to_json;
 
 /// The state of a partition of a queue at one moment.

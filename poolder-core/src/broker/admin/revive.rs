@@ -3,9 +3,9 @@
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Format, Handle, Partition, State};
+use crate::job::{Error, Handle, Partition, State};
 use crate::stored::{Envelope, head};
-use crate::view::JobView;
+use crate::view::{JobView, edit};
 
 /// The most jobs that one call of `revive.lua` takes.
 const MAX_JOBS: usize = 50;
@@ -24,19 +24,21 @@ impl Broker {
         self.revive_one(&view, envelope).await
     }
 
-    /// Puts a dead job back into its lane, with another payload.
+    /// Puts a dead job back into its lane, with a payload that was changed as it is shown.
     ///
     /// # Errors
-    /// As [`Broker::revive`], and [`Error::is_too_large`] for a payload above the cap.
+    /// As [`Broker::revive`], [`Error::is_too_large`] for a payload above the cap, and
+    /// [`Error::is_codec`] for one that is nested too deep.
     pub async fn revive_with(
         &self,
         handle: &Handle,
-        format: Format,
-        payload: &[u8],
+        shown: &serde_json::Value,
     ) -> Result<(), Error> {
         let view = self.find_dead(handle).await?;
         let old = view.envelope().ok_or_else(|| no_job(&view))?;
-        let edited = old.with_payload(format, payload)?;
+        let (format, payload) =
+            edit(old.raw_job(), shown).map_err(|error| error.with_job(view.id()))?;
+        let edited = old.with_payload(format, &payload)?;
         self.revive_one(&view, &edited).await
     }
 

@@ -55,6 +55,18 @@ where
     Box::pin(case_inner(name, value))
 }
 
+/// A value that no worker can read: the enqueue and the result are refused, with the field.
+pub(crate) async fn refused<T>(name: &'static str, field: &str, value: T)
+where
+    T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
+{
+    let space =
+        Space::new(&format!("pay-{name}").replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    let stored = space.client.enqueue(P { v: value, fail: false }).await;
+    let ok = stored.as_ref().is_err_and(|e| e.is_codec() && e.to_string().contains(field));
+    report(&format!("payload {name}"), ok, format!("{:?}", stored.map(|r| r.job)));
+}
+
 async fn case_inner<T>(name: &'static str, value: T)
 where
     T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
