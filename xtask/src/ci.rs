@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{bench, cargo, containers, server, test, torture, trials};
+use crate::{bench, cargo, containers, deny, server, test, torture, trials};
 
 /// The examples that need no input. Each gets the URL of a separate private server in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
@@ -39,11 +39,12 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.expect_none()?;
     let install = arguments.install();
-    let steps: [Step<'_>; 9] = [
+    let steps: [Step<'_>; 10] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
+        ("dependencies", Box::new(deny::check)),
         ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
         ("trials", Box::new(|| trials::sample(install))),

@@ -10,6 +10,7 @@ mod ci;
 mod compat;
 mod containers;
 mod demo;
+mod deny;
 mod layers;
 mod redis;
 mod server;
