@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use cron::TimeUnitSpec;
 
 use crate::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, YEAR};
 use crate::zone::{Instants, Zone};
@@ -128,7 +129,17 @@ impl FromStr for Expression {
                 weekday.translated(&WEEKDAY),
                 year.translated(&YEAR),
             ];
-            translated.join(" ").parse::<cron::Schedule>().map_err(|error| wrong(&error))
+            let text = translated.join(" ");
+            let parsed = text.parse::<cron::Schedule>().map_err(|error| wrong(&error))?;
+            // The translation must mean what was written, whatever the `cron` crate makes of it.
+            let same = second.is(&SECOND, parsed.seconds().iter())
+                && minute.is(&MINUTE, parsed.minutes().iter())
+                && hour.is(&HOUR, parsed.hours().iter())
+                && day.is(&DAY, parsed.days_of_month().iter())
+                && month.is(&MONTH, parsed.months().iter())
+                && weekday.is(&WEEKDAY, parsed.days_of_week().iter().map(|day| day - 1))
+                && year.is(&YEAR, parsed.years().iter());
+            if same { Ok(parsed) } else { Err(wrong(&format!("{text:?} means something else"))) }
         };
         // crontab(5): when neither field begins with a star, a day matches by either of them.
         let parts = if day.star || weekday.star {

@@ -83,6 +83,14 @@ impl Field {
         Ok(Self { numbers: Some(set), star: text.starts_with('*') })
     }
 
+    /// Returns true when the field matches these numbers and no others, of all that there are.
+    pub(crate) fn is(&self, kind: &Kind, numbers: impl Iterator<Item = u32>) -> bool {
+        match &self.numbers {
+            Some(own) => !own.is_empty() && numbers.eq(own.iter().copied()),
+            None => numbers.eq(kind.min..=kind.last()),
+        }
+    }
+
     /// Returns the field as a text for the `cron` crate, whose weekdays have other numbers.
     pub(crate) fn translated(&self, kind: &Kind) -> String {
         let Some(numbers) = &self.numbers else { return "*".into() };
@@ -107,6 +115,13 @@ impl Kind {
                 let (from, to) = (self.read_number(from)?, self.read_number(to)?);
                 // crontab(5) lets a week end on Sunday: Fri-Sun is 5-7.
                 let to = if self.name == WEEKDAY.name && to == 0 && from > 0 { 7 } else { to };
+                if from > to && self.name == WEEKDAY.name && from == self.max {
+                    return Err(self.wrong(&format!(
+                        "the range {:?} begins with Sunday as 7: write {}-{to}",
+                        shown(range),
+                        self.min
+                    )));
+                }
                 if from > to {
                     return Err(self.wrong(&format!(
                         "the range {:?} runs backwards: split it, as in {}-{},{}-{}",
@@ -120,7 +135,18 @@ impl Kind {
                 (from, to)
             }
             // As in Quartz and the `cron` crate, `5/2` means every second number from 5 on.
-            None if step.is_some() => (self.read_number(range)?, self.last()),
+            None if step.is_some() => {
+                let from = self.read_number(range)?;
+                if from > self.last() {
+                    return Err(self.wrong(&format!(
+                        "{:?} ends with its first day, Sunday: write 7, or 0/{} for steps from \
+                         Sunday on",
+                        shown(part),
+                        step.unwrap_or(1)
+                    )));
+                }
+                (from, self.last())
+            }
             None => {
                 let number = self.read_number(range)?;
                 (number, number)

@@ -67,6 +67,12 @@ impl FromStr for Timing {
             Self::every(read)
         };
         if let Some(rest) = text.strip_prefix("@every") {
+            if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
+                return Err(Invalid::new(format!(
+                    "{:?} is no interval: write a space after @every, as in \"@every 90s\"",
+                    shown(text)
+                )));
+            }
             return interval(rest.trim());
         }
         let is_interval = text.starts_with(|c: char| c.is_ascii_digit())

@@ -165,3 +165,32 @@ fn no_text_makes_it_panic() {
         }
     }
 }
+
+#[test]
+fn a_sunday_written_as_seven_is_never_another_day() {
+    for text in [
+        "0 0 * * 7/2",
+        "0 0 * * 7/1",
+        "0 0 13 * 7/7",
+        "0 0 * * 7/2,1",
+        "0 0 0 * * 7/3 2030",
+        "0 0 * * 7-2",
+        "0 0 * * 7-7/2,7/1",
+    ] {
+        let error = text.parse::<Timing>().unwrap_err().to_string();
+        assert!(error.contains("Sunday") && error.contains("write"), "{text}: {error}");
+    }
+    let advice = "0 0 * * 7-2".parse::<Timing>().unwrap_err().to_string();
+    assert!(advice.contains("write 0-2"), "{advice}");
+    assert_eq!(next("0 0 * * 7-7", 1), ["Sun 2026-01-04 00:00:00"]);
+    assert_eq!(next("0 0 * * 7,1", 2), ["Sun 2026-01-04 00:00:00", "Mon 2026-01-05 00:00:00"]);
+    assert_eq!(next("0 0 * * 6-7/1", 2)[1], "Sun 2026-01-04 00:00:00");
+}
+
+#[test]
+fn an_interval_stands_apart_from_its_macro() {
+    let error = "@every90s".parse::<Timing>().unwrap_err().to_string();
+    assert!(error.contains("a space after @every"), "{error}");
+    assert_eq!(next("@every 90s", 1), ["Thu 2026-01-01 00:01:30"]);
+    assert_eq!(next("@every\t90s", 1), ["Thu 2026-01-01 00:01:30"]);
+}
