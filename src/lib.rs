@@ -62,7 +62,7 @@ pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure,
     Format, Handle, Job, JobId, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition, Place,
     Policy, QueueName, RawJob, Schedule, State, Status, Tick, TickPlan, Timestamp, Timing, Verdict,
-    Zone, payload,
+    Zone, ZoneData, payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, pool, scheduler};

@@ -42,7 +42,7 @@ pub use job::{
     Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
-pub use poolder_cron::{Timing, Zone};
+pub use poolder_cron::{Timing, Zone, ZoneData};
 pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
 pub use stored::{BatchPayload, Claim, Completion, Entry, Envelope, Undecodable, variant};
 

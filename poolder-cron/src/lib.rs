@@ -2,8 +2,8 @@
 //!
 //! This is a separate crate, since two crates need the same results: `poolder-core`, which computes
 //! the ticks of stored schedules, and `poolder-macros`, which refuses a bad expression at compile
-//! time. All functions are pure: they use no clock and no I/O. Moments are milliseconds since 1970
-//! UTC.
+//! time. No function uses a clock. The rules of a time zone are read from the system's zone files
+//! when the zone is named first, see [`ZoneData`]. Moments are milliseconds since 1970 UTC.
 //!
 //! ```
 //! use poolder_cron::{Timing, Zone};
@@ -29,7 +29,7 @@ use std::fmt;
 pub use expression::Expression;
 pub use span::{MAX_SPAN, span};
 pub use timing::{MIN_INTERVAL, Timing};
-pub use zone::Zone;
+pub use zone::{Zone, ZoneData};
 
 /// The error for a text or an interval that is refused: a sentence with the reason and what to use
 /// instead.

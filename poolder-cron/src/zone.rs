@@ -1,16 +1,23 @@
 //! Time zones: the mapping between wall clock times and instants.
 
+mod data;
+
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use chrono::{NaiveDateTime, Offset, TimeDelta, TimeZone};
-use chrono_tz::{OffsetName, Tz};
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike};
+use jiff::Timestamp;
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::Invalid;
+use data::Known;
+pub use data::ZoneData;
 
 /// A time zone of the IANA database, such as `Europe/Berlin`. Default UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Zone(Tz);
+#[derive(Clone, Copy)]
+pub struct Zone(Option<&'static Known>);
 
 /// Bounds the search for the edge of a gap or fold. No known gap or fold is longer than a day.
 const MAX_CLOCK_CHANGE: TimeDelta = TimeDelta::hours(26);
@@ -28,51 +35,63 @@ pub(crate) enum Instants {
 
 impl Zone {
     /// Coordinated universal time.
-    pub const UTC: Self = Self(Tz::UTC);
+    pub const UTC: Self = Self(None);
 
     /// Returns the offset from UTC at a moment, such as `+02:00`. The text is empty for a moment
     /// out of range.
     #[must_use]
     pub fn offset(self, at_ms: i64) -> String {
-        let local =
-            chrono::DateTime::from_timestamp_millis(at_ms).map(|at| at.with_timezone(&self.0));
-        local.map_or_else(String::new, |local| local.offset().fix().to_string())
+        let at = Timestamp::from_second(at_ms.div_euclid(1000)).ok();
+        at.map_or_else(String::new, |at| written(self.rules().to_offset(at).seconds()))
     }
 
     /// Returns a moment as the zone's clocks show it: `2026-03-29 03:00:00 CEST`.
     #[must_use]
     pub fn show(self, at_ms: i64) -> String {
-        let local =
-            chrono::DateTime::from_timestamp_millis(at_ms).map(|at| at.with_timezone(&self.0));
-        local.map_or_else(
-            || format!("{at_ms} ms"),
-            |local| {
-                let name = local.offset().abbreviation().map(ToOwned::to_owned);
-                let name = name.unwrap_or_else(|| local.offset().fix().to_string());
-                format!("{} {name}", local.naive_local().format("%Y-%m-%d %H:%M:%S"))
-            },
-        )
+        let seconds = at_ms.div_euclid(1000);
+        let (Ok(at), Some(local)) = (Timestamp::from_second(seconds), self.local(seconds)) else {
+            return format!("{at_ms} ms");
+        };
+        let rules = self.rules();
+        let info = rules.to_offset_info(at);
+        // A zone without a name for its time has its offset in place of one.
+        let name = match info.abbreviation() {
+            name if name.starts_with(['+', '-']) => written(info.offset().seconds()),
+            name => name.to_owned(),
+        };
+        format!("{} {name}", local.format("%Y-%m-%d %H:%M:%S"))
     }
 
     /// Returns the names of all known zones.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
+        ZoneData::current().names()
+    }
+
+    fn name(self) -> &'static str {
+        self.0.map_or("UTC", |known| &known.name)
+    }
+
+    fn rules(self) -> TimeZone {
+        self.0.map_or(TimeZone::UTC, |known| known.rules.clone())
     }
 
     /// Returns the wall clock time at an instant in seconds; `None` when it is out of range.
     pub(crate) fn local(self, seconds: i64) -> Option<NaiveDateTime> {
-        chrono::DateTime::from_timestamp(seconds, 0)
-            .map(|at| at.with_timezone(&self.0).naive_local())
+        let offset = self.rules().to_offset(Timestamp::from_second(seconds).ok()?).seconds();
+        DateTime::from_timestamp(seconds + i64::from(offset), 0).map(|at| at.naive_utc())
     }
 
     /// Returns the instants at which the clocks show a wall clock time.
     pub(crate) fn instants(self, local: NaiveDateTime) -> Instants {
-        match self.0.from_local_datetime(&local) {
-            chrono::LocalResult::None => Instants::Gap,
-            chrono::LocalResult::Single(at) => Instants::Once(at.timestamp()),
-            chrono::LocalResult::Ambiguous(a, b) => {
-                let (a, b) = (a.timestamp(), b.timestamp());
-                Instants::Twice(a.min(b), a.max(b))
+        let Some(civil) = civil_of(local) else { return Instants::Gap };
+        let at =
+            |offset: jiff::tz::Offset| local.and_utc().timestamp() - i64::from(offset.seconds());
+        match self.rules().to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Instants::Once(at(offset)),
+            AmbiguousOffset::Gap { .. } => Instants::Gap,
+            AmbiguousOffset::Fold { before, after } => {
+                let (before, after) = (at(before), at(after));
+                Instants::Twice(before.min(after), before.max(after))
             }
         }
     }
@@ -127,12 +146,10 @@ impl FromStr for Zone {
 
     /// Parses a name of the IANA database; upper and lower case are the same.
     fn from_str(name: &str) -> Result<Self, Invalid> {
-        if let Ok(zone) = name.parse() {
-            return Ok(Self(zone));
+        if name.eq_ignore_ascii_case("UTC") {
+            return Ok(Self::UTC);
         }
-        let same = |zone: &&Tz| zone.name().eq_ignore_ascii_case(name);
-        let zone = chrono_tz::TZ_VARIANTS.iter().find(same);
-        zone.map(|zone| Self(*zone)).ok_or_else(|| {
+        data::known(name).map(|known| Self(Some(known))).ok_or_else(|| {
             Invalid::new(format!(
                 "{:?} is no time zone: use a name of the IANA database such as \"Europe/Berlin\" \
                  or \"UTC\"",
@@ -142,8 +159,48 @@ impl FromStr for Zone {
     }
 }
 
+/// Writes an offset of seconds: `+02:00`, `-00:25:21`.
+fn written(offset: i32) -> String {
+    let (sign, all) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    match seconds {
+        0 => format!("{sign}{hours:02}:{minutes:02}"),
+        _ => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn civil_of(local: NaiveDateTime) -> Option<civil::DateTime> {
+    let small = |number: u32| i8::try_from(number).ok();
+    let (date, time) = (local.date(), local.time());
+    let year = i16::try_from(date.year()).ok()?;
+    let (month, day) = (small(date.month())?, small(date.day())?);
+    let (hour, minute, second) =
+        (small(time.hour())?, small(time.minute())?, small(time.second())?);
+    civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
+}
+
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({})", self.name())
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Zone {}
+
+impl Hash for Zone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
     }
 }

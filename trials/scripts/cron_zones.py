@@ -1,4 +1,4 @@
-"""Every zone of tzdata 2026.6 against the compiled-in chrono-tz: noon of each day from 2026 to 2028, and each first of a month to 2099."""
+"""Every zone of the tzdata that Python has against the zones that Poolder reads: noon of each day from 2026 to 2028, and each first of a month to 2099."""
 import os, subprocess, datetime as dt
 from zoneinfo import ZoneInfo, available_timezones
 N=os.environ.get('BIN','.')+'/next'; UTC=dt.timezone.utc

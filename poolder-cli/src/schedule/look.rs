@@ -2,7 +2,7 @@
 
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
-use poolder_core::{Error, Missed, Overlap, Timestamp, Zone};
+use poolder_core::{Error, Missed, Overlap, Timestamp, Zone, ZoneData};
 use serde_json::{Value, json};
 
 use super::When;
@@ -95,7 +95,8 @@ fn ticks_of(common: &Common, ticks: &[Timestamp], zone: Zone) -> String {
         return "it never ticks again\n".into();
     }
     let row = |at: &Timestamp| vec![zone.show(at.millis()), show::moment(*at)];
-    show::table(&["LOCAL", "UTC"], &ticks.iter().map(row).collect::<Vec<_>>())
+    let table = show::table(&["LOCAL", "UTC"], &ticks.iter().map(row).collect::<Vec<_>>());
+    format!("{table}time zones: {}\n", ZoneData::current())
 }
 
 fn row(queue: &str, info: &ScheduleInfo) -> Vec<String> {
