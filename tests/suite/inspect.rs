@@ -410,3 +410,27 @@ async fn running_jobs_whose_entries_were_deleted_are_left_out() {
     release.send_replace(true);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn jobs_of_times_before_1970_are_promoted_at_once() {
+    let space = Space::new("negative");
+    let queue = space.client.inspect("q").unwrap();
+    let later = Timestamp::now() + Duration::from_secs(3_600);
+    for n in 0..450 {
+        let receipt = space.client.enqueue(Number(n)).at(later).await.unwrap();
+        queue
+            .reschedule(&receipt, Timestamp::from_millis(-1 - i64::try_from(n).unwrap()))
+            .await
+            .unwrap();
+    }
+    let partition = poolder_core::Partition::first("q".parse().unwrap());
+    let mut moved = vec![];
+    loop {
+        let promotion = space.client.broker().promote(&partition).await.unwrap();
+        moved.push(promotion.moved);
+        if promotion.next.is_none_or(|next| next > promotion.now) {
+            break;
+        }
+    }
+    assert_eq!(moved, [200, 200, 50]);
+}

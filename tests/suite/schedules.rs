@@ -507,3 +507,31 @@ async fn schedules_tick_all_over_a_cluster_and_while_their_slot_moves() {
     }
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_schedule_whose_last_tick_lies_a_month_ahead_goes_on_from_now() {
+    let space = Space::new("ahead");
+    let month = Duration::from_secs(30 * 86_400);
+    for name in ["hourly", "paused", "second"] {
+        space.client.schedule(name, "1h", Number(7)).await.unwrap();
+    }
+    space.schedules().pause("paused").await.unwrap();
+    let before = space.info("hourly").await;
+    let far = before.now + month;
+    assert_eq!(space.publish(before.now + HOUR).await, 2);
+    assert_eq!(space.publish(before.now + HOUR + HOUR / 2).await, 0);
+    let partition = Partition::first("q".parse().unwrap());
+    let resume = || space.client.broker().resume_ticks(&partition, None);
+    assert_eq!(resume().await.unwrap(), 0, "a tick within the hour is not published twice");
+    assert_eq!(space.publish(far).await, 2);
+    assert!(space.info("hourly").await.next.unwrap() > far);
+    assert_eq!(resume().await.unwrap(), 2);
+    for name in ["hourly", "second"] {
+        let info = space.info(name).await;
+        assert!(info.next.unwrap() <= info.now + HOUR, "{:?} at {:?}", info.next, info.now);
+        assert!(info.last <= info.now);
+    }
+    assert_eq!(space.info("paused").await.next, None);
+    assert_eq!(resume().await.unwrap(), 0);
+    assert_eq!(space.publish(before.now + 2 * HOUR).await, 2, "and they tick");
+}

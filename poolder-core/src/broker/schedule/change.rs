@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::Value;
 
 use super::ScheduleInfo;
+use super::ahead::decided;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp};
@@ -156,14 +157,14 @@ impl Broker {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let Edit { record, anew, must_tick } = edit;
-        let decided = match found {
-            Some(found) if *anew => found.last.max(now),
-            Some(found) => found.last,
+        let last = match found {
+            Some(found) if *anew => decided(found.last, now).max(now),
+            Some(found) => decided(found.last, now),
             None => now,
         };
         // The leader computes the plan again when this tick is due; until then, this plan is shown
         // and waited for.
-        let plan = record.schedule.plan(record.origin, decided, decided, spread(name), 1);
+        let plan = record.schedule.plan(record.origin, last, last, spread(name), 1);
         if plan.next.is_none() && *must_tick {
             let zone = record.schedule.zone;
             return Err(Error::invalid(format!(

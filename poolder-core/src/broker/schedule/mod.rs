@@ -1,6 +1,7 @@
 //! Schedules in Redis, and reading them. A schedule is stored in the first partition of the queue
 //! that it feeds, so that a tick is decided and its job enqueued in one step.
 
+mod ahead;
 mod change;
 mod declare;
 mod holder;

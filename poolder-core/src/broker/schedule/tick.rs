@@ -9,7 +9,7 @@ use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
-use crate::schedule::{Overlap, Record, TickPlan, spread};
+use crate::schedule::{Overlap, Record, StoredState, TickPlan, spread};
 use crate::stored::Envelope;
 
 /// The most jobs that one script enqueues.
@@ -37,7 +37,7 @@ pub struct Publication {
 }
 
 /// A schedule and its planned ticks, as `tick.lua` takes them.
-struct Step {
+pub(super) struct Step {
     name: String,
     revision: u64,
     before: Timestamp,
@@ -122,10 +122,20 @@ impl Step {
                 );
                 let next = Some(now + RETRY_INTERVAL);
                 let plan = TickPlan { run: vec![], last: before, missed: 0, next };
-                let (overlap, lane) = (Overlap::Allow, Lane::Normal);
-                Self { name, revision, before, plan, overlap, lane, jobs: vec![] }
+                Self::idle(name, &state, plan)
             }
         }
+    }
+
+    /// A plan of which no tick is published now.
+    pub(super) fn without_jobs(found: Found, plan: TickPlan) -> Self {
+        Self::idle(found.name, &found.state, plan)
+    }
+
+    fn idle(name: String, state: &StoredState, plan: TickPlan) -> Self {
+        let (revision, before) = (state.revision, state.last);
+        let (overlap, lane) = (Overlap::Allow, Lane::Normal);
+        Self { name, revision, before, plan, overlap, lane, jobs: vec![] }
     }
 
     /// Returns the size of the jobs in bytes.
@@ -147,7 +157,7 @@ fn job(
 }
 
 /// Splits steps into groups that one script can take.
-fn groups(steps: &[Step]) -> Vec<&[Step]> {
+pub(super) fn groups(steps: &[Step]) -> Vec<&[Step]> {
     let mut groups = vec![];
     let (mut start, mut jobs, mut bytes) = (0, 0, 0);
     for (at, step) in steps.iter().enumerate() {
@@ -166,7 +176,7 @@ fn groups(steps: &[Step]) -> Vec<&[Step]> {
 }
 
 /// Builds the call of `tick.lua` for a group of steps.
-fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
+pub(super) fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
     let own = &keys.schedules;
     let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
     let all = first.into_iter().chain(&keys.ready).map(String::as_str);
@@ -198,7 +208,7 @@ type Holders = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Reads the reply and logs each schedule's ticks, missed ticks and dropped ticks. Returns the
 /// number of jobs, the schedules whose running jobs were not found, and the server's clock.
-fn report(
+pub(super) fn report(
     partition: &Partition,
     steps: &[Step],
     reply: Value,

@@ -5,8 +5,8 @@
 --      3-7 streams of all lanes: front, suspect, high, normal, low
 --      8 hash of the partition's counters (`stats`)
 -- ARGV 1 most jobs to move, at most 500  2 now in ms ("" for the server's clock)
--- Returns {number of jobs moved, due time in ms of the next member (-1 for none), now in ms, timers
---   that are due}
+-- Returns {number of jobs moved, due time in ms of the next member (-1 for none, 0 for a time before
+--   1970), now in ms, timers that are due}
 -- A member of `due` that has a body is a job. A member without a body that is longer than a job id
 -- (16 bytes) is a timer. It stays: the caller runs the script of that timer, which also removes it.
 -- A shorter member without a body is a remnant, and is removed. A job is first added to its lane. If
@@ -66,4 +66,4 @@ if retried > 0 and type(redis.pcall('HINCRBY', KEYS[8], 'retrying', -retried)) =
 end
 if failure then return failure end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {moved, tonumber(first[2] or -1), now, timers}
+return {moved, first[2] and math.max(0, first[2]) or -1, now, timers}
