@@ -21,6 +21,9 @@ pub enum Timing {
     Every(Duration),
 }
 
+/// The most by which an origin may lie ahead.
+const MAX_AHEAD_MS: i64 = 3_600_000;
+
 impl Timing {
     /// Makes an interval. A fraction of a millisecond is cut off.
     ///
@@ -42,15 +45,17 @@ impl Timing {
     }
 
     /// Returns the first moment after `after_ms` at which the timing fires. An interval counts from
-    /// `origin_ms`, and does not fire at the origin itself.
+    /// `origin_ms`, and does not fire at the origin itself. An origin that lies more than an hour after
+    /// `after_ms` was set by a clock that was ahead: the interval then fires before it, too.
     #[must_use]
     pub fn next(&self, zone: Zone, origin_ms: i64, after_ms: i64) -> Option<i64> {
         match self {
             Self::Cron(expression) => expression.next(zone, after_ms),
             Self::Every(interval) => {
                 let step = i64::try_from(interval.as_millis()).ok().filter(|step| *step > 0)?;
-                let passed = after_ms.saturating_sub(origin_ms).max(0);
-                (passed / step + 1).checked_mul(step)?.checked_add(origin_ms)
+                let passed = after_ms.saturating_sub(origin_ms);
+                let passed = if passed < -MAX_AHEAD_MS { passed } else { passed.max(0) };
+                (passed.div_euclid(step) + 1).checked_mul(step)?.checked_add(origin_ms)
             }
         }
     }

@@ -194,3 +194,11 @@ fn an_interval_stands_apart_from_its_macro() {
     assert_eq!(next("@every 90s", 1), ["Thu 2026-01-01 00:01:30"]);
     assert_eq!(next("@every\t90s", 1), ["Thu 2026-01-01 00:01:30"]);
 }
+
+#[test]
+fn an_interval_fires_before_an_origin_that_lies_far_in_the_future() {
+    let every: Timing = "10s".parse().unwrap();
+    let next = |after| every.next(Zone::UTC, 10_000_003, after).unwrap();
+    assert_eq!([next(3), next(4), next(10_002)], [10_003, 10_003, 10_003]);
+    assert_eq!(next(9_999_999), 10_010_003, "an origin that is near is no tick");
+}
