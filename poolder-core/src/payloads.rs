@@ -28,11 +28,13 @@ fn raw(payload: &[u8]) -> RawJob<'_> {
 }
 
 /// Asserts that a value survives as a job, as a result, and through edits.
+#[expect(clippy::needless_pass_by_value, reason = "the rows of the table are values")]
 fn kept<T: Serialize + DeserializeOwned + Clone + Debug>(name: &str, value: T) {
     try_kept(&value).unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
 /// Asserts that a value is refused, with its field.
+#[expect(clippy::needless_pass_by_value, reason = "the rows of the table are values")]
 fn refused<T: Serialize + DeserializeOwned + Clone + Debug>(name: &str, field: &str, value: T) {
     let error = try_kept(&value).expect_err(name);
     assert!(error.is_codec() && error.to_string().contains(field), "{name}: {error}");
