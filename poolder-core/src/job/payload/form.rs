@@ -44,7 +44,7 @@ impl Refusal {
     #[cold]
     pub(super) fn within_any(self, variant: Option<&str>) -> Self {
         match variant {
-            Some(variant) => self.within(&Step::Key(variant)),
+            Some(variant) => self.within(&PathStep::Key(variant)),
             None => self,
         }
     }
@@ -80,14 +80,14 @@ impl ser::Error for Refusal {
 }
 
 /// A step of a path.
-pub(super) enum Step<'a> {
+pub(super) enum PathStep<'a> {
     /// The index of an element.
     Index(usize),
     /// The name of a field or of a variant.
     Key(&'a str),
 }
 
-impl Display for Step<'_> {
+impl Display for PathStep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index(index) => write!(f, "[{index}]"),

@@ -9,7 +9,7 @@ use rmp::encode;
 use rmp_serde::MSGPACK_EXT_STRUCT_NAME;
 use serde::{Serialize, Serializer, ser};
 
-use super::form::{NIL, Refusal, SOMES, Step};
+use super::form::{NIL, PathStep, Refusal, SOMES};
 use super::writer::Writer;
 
 impl<'a> Writer<'a> {
@@ -143,7 +143,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         value: &T,
     ) -> Result<(), Refusal> {
         self.variant(variant)?;
-        value.serialize(&mut *self).map_err(|error| error.within(&Step::Key(variant)))?;
+        value.serialize(&mut *self).map_err(|error| error.within(&PathStep::Key(variant)))?;
         self.depth -= 1;
         Ok(())
     }
@@ -220,7 +220,8 @@ impl Compound<'_, '_> {
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
         let written = value.serialize(&mut *self.writer);
-        written.map_err(|error| error.within(&Step::Index(self.count)).within_any(self.variant))?;
+        written
+            .map_err(|error| error.within(&PathStep::Index(self.count)).within_any(self.variant))?;
         self.count += 1;
         Ok(())
     }
@@ -229,7 +230,7 @@ impl Compound<'_, '_> {
     fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Refusal> {
         self.writer.serialize_str(key)?;
         let written = value.serialize(&mut *self.writer);
-        written.map_err(|error| error.within(&Step::Key(key)).within_any(self.variant))?;
+        written.map_err(|error| error.within(&PathStep::Key(key)).within_any(self.variant))?;
         self.count += 1;
         Ok(())
     }
@@ -321,7 +322,7 @@ impl ser::SerializeMap for Compound<'_, '_> {
         let end = self.writer.out.len();
         value.serialize(&mut *self.writer).map_err(|error| {
             let key = rmp_serde::from_slice::<&str>(&self.writer.out[self.key..end]);
-            error.within(&key.map_or(Step::Index(self.count), Step::Key))
+            error.within(&key.map_or(PathStep::Index(self.count), PathStep::Key))
         })?;
         self.count += 1;
         Ok(())
