@@ -60,7 +60,6 @@ mod tests {
     use poolder_core::broker::Beater;
 
     use super::*;
-    use poolder_core::broker::Beater;
 
     const GAP: Duration = Duration::from_secs(3);
 

@@ -235,7 +235,8 @@ impl Broker {
     ) -> Result<Value, Error> {
         let mut bytes = self.script_reply_bytes();
         loop {
-            let reply = self.ask(key, &call(bytes)).await;
+            // Boxed, so that the futures of handlers that read a batch are not nested too deeply.
+            let reply = Box::pin(self.ask(key, &call(bytes))).await;
             if !reply.as_ref().is_err_and(Error::is_unknown) {
                 return reply;
             }
