@@ -7,7 +7,7 @@ use poolder::{Cancellation, Config, Handle, QueueName};
 use poolder_core::broker::{
     AcquireReply, PollReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
 };
-use poolder_core::policy::decide::{Transition, Wait};
+use poolder_core::policy::decide::{Return, Transition, Wait};
 use poolder_core::{Claim, Counters, Entry, EntryId, Lane, Partition};
 use poolder_devserver::Server;
 
@@ -151,9 +151,18 @@ async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_start
         let space = Space::new("hold-ends");
         let (lease, claim) = claim_first(&space).await;
         let job = Handle::new(lease.slot.queue.clone(), claim.job_id());
-        let retry = Settlement::new(claim, lease.node.clone(), None, hour());
-        let retry = [retry.under_lease(&lease, RetryPlacement::BlockSlot)];
-        space.client.broker().settle(&lease.slot, <_>::default(), &retry).await;
+        // The other job waits behind the retry, in the front as well.
+        let SlotPoll::Claimed(mut behind) = poll(&space, &lease, &[], false).await.result else {
+            panic!("there are two jobs")
+        };
+        let Some(Entry::Job(behind)) = behind.pop() else { panic!("it is a job") };
+        let (lane, counters) = (Lane::Front, Counters::starting_in(Lane::Normal));
+        let released = Transition::Ready { lane, counters, why: Return::Release };
+        let settled = [(claim, hour()), (behind, released)].map(|(claim, transition)| {
+            Settlement::new(claim, lease.node.clone(), None, transition)
+                .under_lease(&lease, RetryPlacement::BlockSlot)
+        });
+        space.client.broker().settle(&lease.slot, <_>::default(), &settled).await;
         assert!(matches!(poll(&space, &lease, &[], false).await.result, SlotPoll::Hold(_)));
         let queue = space.client.inspect("q").unwrap();
         match action {

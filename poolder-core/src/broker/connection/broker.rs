@@ -131,9 +131,9 @@ impl Broker {
         let mut connection = self.alone(key).await?;
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
-        match only(Request::new(&pipe).send(&mut connection).await) {
+        match only(Box::pin(Request::new(&pipe).send(&mut connection)).await) {
             Err(error) if matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) => {
-                self.command(cmd).await
+                Box::pin(self.command(cmd)).await
             }
             reply => reply.map_err(|error| self.classify(error)),
         }
@@ -158,7 +158,7 @@ impl Broker {
         &self,
         key: &str,
     ) -> Result<deadpool_redis::Connection, Error> {
-        self.alone_at(key, None, self.inner.limit()).await
+        Box::pin(self.alone_at(key, None, self.inner.limit())).await
     }
 
     /// Like [`Broker::alone`], but connects to `host` if one is given: the server that another

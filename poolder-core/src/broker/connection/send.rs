@@ -1,5 +1,8 @@
 //! Sends commands to the servers that have their keys, and again to the new server when a key has
 //! moved. Only a command that the server certainly did not execute is sent again.
+//!
+//! The futures of rare steps are boxed: those of usual steps stay small, and those of handlers that
+//! await them are not nested more deeply than the compiler allows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +53,7 @@ impl BrokerInner {
             let redirection = self.redirection(&error);
             match redirection {
                 Some(Redirection::Ask(host)) => {
-                    let answer = self.ask(host, cmd, limit.next_step()).await;
+                    let answer = Box::pin(self.ask(host, cmd, limit.next_step())).await;
                     if answer.as_ref().err().is_none_or(|error| self.redirection(error).is_none()) {
                         return answer;
                     }
@@ -77,11 +80,11 @@ impl BrokerInner {
             let peer = self.route.peer(None, limit).await.map_err(unsent)?;
             peer.pipeline(pipe, limit).await?
         } else {
-            self.send_by_peer(pipe, limit).await
+            Box::pin(self.send_by_peer(pipe, limit)).await
         };
         for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
             if reply.as_ref().err().is_some_and(|error| self.redirection(error).is_some()) {
-                *reply = self.send(cmd, limit.next_step()).await;
+                *reply = Box::pin(self.send(cmd, limit.next_step())).await;
             }
         }
         Ok(replies)
