@@ -127,7 +127,7 @@ end
 local known = l[3] ~= ARGV[5] and tonumber(l[3] or 0)
 local is_older = known and known < tonumber(ARGV[5])
 -- A node that does not know the slot's generation cannot tell which jobs belong here.
-if known and not is_older then return {'WAIT', completed} end
+if known and known > tonumber(ARGV[5]) then return {'WAIT', completed} end
 local last = (is_older or ARGV[7] ~= '1') and function(key)
   if redis.call('EXISTS', key) == 0 then return '0-0' end
   local info = redis.call('XINFO', 'STREAM', key)
