@@ -74,7 +74,8 @@ impl Client {
                 queues.push(&new.partition);
             }
         }
-        let storing = self.broker().enqueue_many(&good);
+        // Boxed, so that the futures of callers are not nested too deeply.
+        let storing = Box::pin(self.broker().enqueue_many(&good));
         let mut results = self.registering_all(&queues, storing).await.into_iter();
         let lost = || Err(Error::protocol("a result is missing"));
         places

@@ -105,8 +105,10 @@ impl Broker {
         failure::classify(error, &self.inner.address)
     }
 
+    /// Sends a command. Boxed: users await the futures of this crate inside of their own, and the
+    /// compiler limits how deeply futures are nested.
     pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        self.command_within(cmd, self.inner.limit()).await
+        Box::pin(self.command_within(cmd, self.inner.limit())).await
     }
 
     /// Sends a command that is a step of a longer operation.
@@ -119,7 +121,7 @@ impl Broker {
     }
 
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
-        let sent = self.inner.send_all(pipe, self.inner.limit()).await;
+        let sent = Box::pin(self.inner.send_all(pipe, self.inner.limit())).await;
         sent.map_err(|error| self.classify(error))
     }
 

@@ -146,7 +146,8 @@ impl Broker {
                 Durability::Memory => self.pipeline(&pipe).await.map(|replies| (replies, Ok(()))),
                 _ => {
                     let keys = self.keys(&now[0].partition);
-                    self.durably(&keys.due, durability, &pipe, self.inner.limit()).await
+                    let sent = self.durably(&keys.due, durability, &pipe, self.inner.limit());
+                    Box::pin(sent).await
                 }
             };
             match sent {
