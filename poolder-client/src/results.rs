@@ -133,12 +133,19 @@ impl Client {
         }
     }
 
-    /// Returns how a job ended, from its completion record or from the dead jobs.
+    /// Returns how a job ended, from its completion record or from the dead jobs. A record of an id
+    /// that is derived from a name may be that of an earlier job, which ended while this one waits.
     async fn completion_of(&self, handle: &Handle) -> Result<Option<Completion>, Error> {
-        match self.broker().completion(&handle.partition, handle.job).await? {
-            Some(completion) => Ok(Some(completion)),
-            None => self.broker().death(&handle.partition, handle.job).await,
+        let broker = self.broker();
+        let ended = match broker.completion(&handle.partition, handle.job).await? {
+            Some(completion) => Some(completion),
+            None => broker.death(&handle.partition, handle.job).await?,
+        };
+        let may_be_older = ended.is_some() && handle.job.generated_at().is_none();
+        if may_be_older && broker.is_at_place(handle).await? {
+            return Ok(None);
         }
+        Ok(ended)
     }
 
     /// Returns the progress that a job's handler reported last: units done and units in total. Kept
@@ -154,7 +161,8 @@ impl Client {
     /// Cancels a job in whatever state it is. A waiting job is removed. The handler of a running
     /// job is signalled to stop, on whichever node it runs. A job that is not found does not run if
     /// it appears within the next 7 days. A dead job stays dead. A job that is done before its node
-    /// sees the cancellation is done.
+    /// sees the cancellation is done. If several jobs have the same own id, all that wait or run are
+    /// cancelled; a job that is enqueued later is not.
     ///
     /// ```no_run
     /// # use poolder_client::Client;

@@ -28,6 +28,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("counters.fresh", Counters::starting_in(Lane::Low).encode()),
         ("counters.full", full_counters().encode()),
         ("counters.attempts", counters_with_attempts().encode()),
+        ("counters.generation", counters_of_a_name().encode()),
         ("counters.later", later_counters().encode()),
         ("envelope.second", second_envelope().as_bytes().to_vec()),
         ("envelope.later", later_envelope().as_bytes().to_vec()),
@@ -104,6 +105,11 @@ fn counters_with_attempts() -> Counters {
         let facts = Facts { now, took, node: "a1b2c3d4e5f6:17:0123456789ab", jitter: 0.0 };
         counters.failed(Failure::new(Cause::Error, format!("user {number} not found")), facts)
     })
+}
+
+/// Returns counters of a job whose id is derived from a name, and which has failed.
+fn counters_of_a_name() -> Counters {
+    counters_with_attempts().of_generation(Timestamp::from_millis(1_700_000_000_007))
 }
 
 /// Returns counters to which a later version added an entry of the map and an eighth element, and

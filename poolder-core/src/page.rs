@@ -42,13 +42,15 @@ fn the_page_shows_every_row_and_no_other() {
 fn counters_have_the_elements_of_the_tables() {
     let numbers = |count: usize| (0..count).map(|at| at.to_string()).collect::<BTreeSet<_>>();
     let forms = golden::forms();
-    let (_, stored) = forms.iter().find(|(name, _)| *name == "counters.attempts").unwrap();
+    let (_, stored) = forms.iter().find(|(name, _)| *name == "counters.generation").unwrap();
     let mut elements = Items::new(Form::Array, stored).unwrap();
     assert_eq!(written(COUNTERS), numbers(elements.left()));
     (0..elements.left() - 1).for_each(|_| drop(elements.skip()));
     let mut map = Items::new(Form::Map, elements.skip().unwrap()).unwrap();
     let attempts = map.entry().unwrap();
-    assert_eq!(written(MAP), BTreeSet::from([attempts.key.to_owned()]));
+    let generation = map.entry().unwrap();
+    let keys = [attempts.key, generation.key].map(ToOwned::to_owned);
+    assert_eq!(written(MAP), BTreeSet::from(keys));
     assert!(map.end().is_ok());
     let first = Items::new(Form::Array, attempts.value).unwrap().skip().unwrap();
     assert_eq!(written(ATTEMPT), numbers(Items::new(Form::Array, first).unwrap().left()));
@@ -124,13 +126,19 @@ fn ids_are_derived_as_the_table_says() {
         assert_eq!(id.as_bytes()[6] >> 4, 5, "{name} is a UUIDv5");
     }
     assert_eq!(JobId::generate().as_bytes()[6] >> 4, 7);
-    assert!(
-        file("src/broker/scripts/jobs/settle_ops.lua")
-            .contains("redis.sha1hex(job .. entry), 1, 16)")
-    );
+    let scripts = ["jobs/enqueue", "jobs/settle", "admin/reschedule", "schedule/tick"];
+    for text in scripts.map(|name| file(&format!("src/broker/scripts/{name}.lua"))) {
+        assert!(text.contains(") + n) % 256)") || text.contains("(last + n) % 256)"));
+    }
+    let named = JobId::named(&queue, "order-7");
+    let others: BTreeSet<JobId> = named.stored_as().collect();
+    assert_eq!((others.len(), others.contains(&named)), (16, true));
+    assert!(others.iter().all(|id| id.as_bytes()[..15] == named.as_bytes()[..15]));
+    assert_eq!(JobId::generate().stored_as().count(), 1);
+    assert!(file("src/broker/scripts/jobs/settle.lua").contains("sha1hex(job .. entry), 1, 16)"));
     assert!(file("src/broker/scripts/batch/push.lua").contains("'timer:batch:seal:' .. name"));
     let named = derived.map(|(name, ..)| name);
-    let others = ["new", "second", "timer:batch:seal:<batcher>:<generation>:<group>"];
+    let others = ["new", "second", "third", "timer:batch:seal:<batcher>:<generation>:<group>"];
     let all: BTreeSet<String> = named.into_iter().chain(others).map(Into::into).collect();
     assert_eq!(all, written(IDS));
 }

@@ -20,6 +20,7 @@ mod full_server;
 mod guards;
 mod harness;
 mod hostile;
+mod identity;
 mod inspect;
 mod key_storm;
 mod lanes;

@@ -217,7 +217,14 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
     };
     durable(1).await.unwrap();
     durable(2).await.unwrap();
-    once().await.unwrap();
+    let named = once().await.unwrap().job;
+    // A script with several keys follows ASK only if the target has all of them.
+    let tag = key.rsplit_once(':').unwrap().0;
+    for record in ["result", "progress"] {
+        from.command(&["SET", &format!("{tag}:{record}:{named}"), "old"]).unwrap();
+    }
+    from.command(&["ZADD", &format!("{tag}:dead"), "1", "x"]).unwrap();
+    from.command(&["HSET", &format!("{tag}:dead:bodies"), "x", "y"]).unwrap();
     // In the middle of the move: the source answers ASK for a key that it no longer has.
     let (slot, ours, theirs) = (
         slot.to_string(),

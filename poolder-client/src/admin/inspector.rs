@@ -102,7 +102,10 @@ impl<'c> Inspector<'c> {
         self.client.broker().page_of_dead(&self.partition, after, most).await
     }
 
-    /// Deletes a job that waits or is dead. A running job can only be cancelled.
+    /// Deletes a job that waits, or that is dead. A running job can only be cancelled. If several
+    /// jobs have the same own id, all that wait are deleted, or the dead one if none is alive or
+    /// the handle names the dead. The id can then be enqueued again, also within the window of an
+    /// idempotent enqueue.
     ///
     /// # Errors
     /// [`Error::is_gone`] when the job was not found, or runs.
@@ -130,7 +133,7 @@ impl<'c> Inspector<'c> {
         let (broker, handle) = (self.client.broker(), self.own(job)?);
         match broker.find(&handle).await? {
             Some(view) if view.state == State::Dead => broker.revive(&view.handle).await,
-            Some(view) => broker.reschedule(&view.handle, None).await,
+            Some(_) => broker.reschedule(&handle, None).await,
             None => Err(Error::gone("the job was not found").with_job(handle.job)),
         }
     }

@@ -127,8 +127,11 @@ impl<'c, J: Job> Enqueue<'c, J> {
     }
 
     /// Derives the job's id from this name and the queue, so that the job can be found again. While
-    /// a job of this id waits for its time, another enqueue does not replace it. Add
+    /// a job of this id waits for its time, another delayed enqueue does not replace it. Add
     /// [`Enqueue::idempotent`] to prevent a second job also while the first is ready or done.
+    /// Without it each enqueue adds a job: several jobs may have the id, and an order by the id
+    /// means all of them. Costs a script, which removes the result and the progress of the job
+    /// before.
     pub fn id(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -140,7 +143,8 @@ impl<'c, J: Job> Enqueue<'c, J> {
         self
     }
 
-    /// Treats enqueues with the same id within this time as the same job. An enqueue whose reply is
+    /// Treats enqueues with the same id within this time as the same job, unless that job is
+    /// cancelled or deleted: then the id is free again. An enqueue whose reply is
     /// lost is sent again automatically. Costs a script and a key that is kept for `window`.
     pub fn idempotent(mut self, window: Duration) -> Self {
         self.idempotent = Some(window);

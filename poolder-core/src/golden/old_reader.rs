@@ -6,7 +6,9 @@ use std::fmt;
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 
-use super::{counters_with_attempts, full_counters, later_counters, later_envelope};
+use super::{
+    counters_of_a_name, counters_with_attempts, full_counters, later_counters, later_envelope,
+};
 use crate::job::{Failure, Lane};
 
 #[derive(Debug, PartialEq)]
@@ -54,7 +56,9 @@ struct OldOptions {
 
 #[test]
 fn an_old_node_reads_the_counters_that_it_knows() {
-    for counters in [full_counters(), counters_with_attempts(), later_counters()] {
+    for counters in
+        [full_counters(), counters_with_attempts(), counters_of_a_name(), later_counters()]
+    {
         let bytes = counters.encode();
         let mut reader = rmp_serde::Deserializer::new(bytes.as_slice());
         reader.set_max_depth(8);

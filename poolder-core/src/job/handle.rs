@@ -44,6 +44,12 @@ impl Handle {
         Self { partition: Partition::first(queue), job, place: None }
     }
 
+    /// Returns true when the handle means the dead job of its id, also if other jobs of the id are
+    /// alive.
+    pub(crate) fn names_the_dead(&self) -> bool {
+        self.place == Some(Place::Dead)
+    }
+
     /// Returns the lane and the entry in which the job was seen, if it was seen in a lane.
     pub(crate) fn entry(&self) -> Option<(Lane, &EntryId)> {
         match &self.place {

@@ -30,6 +30,18 @@ impl JobId {
         Self(Uuid::new_v5(&NAMESPACE, format!("{stream}\n{entry}").as_bytes()))
     }
 
+    /// Returns the ids under which a job of this id may wait, or be kept among the dead: the id
+    /// itself, and 15 others for jobs that find another job of their id there. A generated id is
+    /// given to one job only.
+    pub(crate) fn stored_as(self) -> impl Iterator<Item = Self> {
+        let others = if self.generated_at().is_some() { 0 } else { 15 };
+        (0..=others).map(move |n| {
+            let mut bytes = *self.as_bytes();
+            bytes[15] = bytes[15].wrapping_add(n);
+            Self::from_bytes(bytes)
+        })
+    }
+
     /// Reads an id as scripts write it: 32 hexadecimal digits without hyphens.
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)

@@ -44,6 +44,23 @@ impl Counters {
         Self { home: index, ..Self::default() }
     }
 
+    /// Sets the generation, for a job whose id is derived from a name. In counters without a
+    /// history it takes the last eight bytes of the stored form, where `enqueue.lua` puts it.
+    #[must_use]
+    pub(crate) fn of_generation(mut self, began: Timestamp) -> Self {
+        let millis = u64::try_from(began.millis()).unwrap_or_default();
+        self.history.get_or_insert_default().generation = Some(millis);
+        self
+    }
+
+    /// Returns the generation of a job whose id is derived from a name: the time of its enqueue or
+    /// of its last revival, by the server's clock. `None` for other jobs.
+    #[must_use]
+    pub fn generation(&self) -> Option<Timestamp> {
+        let millis = self.history.as_ref()?.generation?;
+        Some(Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
+    }
+
     /// Returns the lane in which the job waits unless it is a suspect: high, low, or else normal.
     #[must_use]
     pub fn home(&self) -> Lane {
@@ -221,6 +238,25 @@ mod tests {
         let counters = Counters::starting_in(Lane::High).returned().revived();
         assert_eq!(counters.encode()[0], 0x96);
         assert!(counters.attempts().is_empty());
+    }
+
+    #[test]
+    fn a_generation_ends_the_counters_of_a_new_job_and_survives_every_change() {
+        let began = Timestamp::from_millis(1_700_000_000_007);
+        let new = Counters::starting_in(Lane::Low).of_generation(began);
+        let bytes = new.encode();
+        assert_eq!(bytes[bytes.len() - 8..], 1_700_000_000_007_u64.to_be_bytes());
+        let facts = Facts::at(Timestamp::from_millis(5));
+        let failed = new.failed(Failure::new(Cause::Error, "no"), facts);
+        for next in [new.clone(), failed.clone(), failed.returned(), failed.revived()] {
+            assert_eq!(next.generation(), Some(began));
+            assert_eq!(Counters::decode(&next.encode()).unwrap(), next);
+        }
+        let twice = [&bytes[..7], b"\x82", &bytes[8..], &bytes[8..]].concat();
+        let error = Counters::decode(&twice).unwrap_err();
+        assert!(error.is_codec() && error.to_string().contains("twice"), "{error}");
+        let text = [&bytes[..10], b"\xa1x"].concat();
+        assert!(Counters::decode(&text).is_err_and(|error| error.is_codec()));
     }
 
     #[test]

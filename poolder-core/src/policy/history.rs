@@ -1,5 +1,6 @@
-//! The part of the counters that only jobs have which failed: the attempts so far, and everything
-//! that a later version has added.
+//! The part of the counters that few jobs have: the attempts so far of a job that failed, the
+//! generation of a job whose id is derived from a name, and everything that a later version has
+//! added.
 
 use crate::job::Error;
 use crate::job::packed::{Form, Items, MapEntry, Unknown};
@@ -9,6 +10,10 @@ use crate::policy::attempt::Attempt;
 const ATTEMPTS: &str = "a";
 /// The stored form of [`ATTEMPTS`].
 const ATTEMPTS_KEY: &[u8] = b"\xa1a";
+
+/// The entry of the map that holds the generation, and its stored form up to the number.
+const GENERATION: &str = "g";
+const GENERATION_KEY: &[u8] = b"\xa1g\xcf";
 
 /// The first and the last attempts are kept, this many of each.
 const KEPT: usize = 7;
@@ -24,6 +29,9 @@ const MAX_UNKNOWN: usize = 4096;
 pub(super) struct History {
     /// The stored forms of the attempts, the first attempt first.
     attempts: Vec<Vec<u8>>,
+    /// The time of the enqueue or of the last revival in milliseconds, by the server's clock; `None`
+    /// for a generated id.
+    pub(super) generation: Option<u64>,
     /// The entries of the map that this version does not know.
     entries: Unknown,
     /// The elements after the map.
@@ -45,6 +53,14 @@ impl History {
         let mut found = false;
         while map.left() > 0 {
             let MapEntry { key, value, bytes } = map.entry()?;
+            if key == GENERATION {
+                let number = rmp_serde::from_slice(value)
+                    .map_err(|error| Error::codec(format!("the generation: {error}")))?;
+                if read.generation.replace(number).is_some() {
+                    return Err(Error::codec("the generation occurs twice"));
+                }
+                continue;
+            }
             if key != ATTEMPTS {
                 read.entries.push(bytes);
                 continue;
@@ -96,12 +112,18 @@ impl History {
 
     /// Appends the elements to an array of counters.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let known = usize::from(!self.attempts.is_empty());
+        let attempts = !self.attempts.is_empty();
+        let known = usize::from(attempts) + usize::from(self.generation.is_some());
         Form::Map.write_header(known + self.entries.count, out);
-        if known > 0 {
+        if attempts {
             out.extend(ATTEMPTS_KEY);
             Form::Array.write_header(self.attempts.len(), out);
             self.attempts.iter().for_each(|attempt| out.extend(attempt));
+        }
+        if let Some(generation) = self.generation {
+            // Always eight bytes, so that `enqueue.lua` can put its time in.
+            out.extend(GENERATION_KEY);
+            out.extend(generation.to_be_bytes());
         }
         out.extend(&self.entries.bytes);
         out.extend(&self.elements.bytes);

@@ -68,12 +68,20 @@ pub(crate) const COUNTERS: &[Row] = &[
 ];
 
 /// The entries of the map among the counters.
-pub(crate) const MAP: &[Row] = &[Row(
-    "a",
-    "attempts so far: array of the first seven and the last seven, at most 2 KiB",
-    "inspection",
-    "0.1",
-)];
+pub(crate) const MAP: &[Row] = &[
+    Row(
+        "a",
+        "attempts so far: array of the first seven and the last seven, at most 2 KiB",
+        "inspection",
+        "0.1",
+    ),
+    Row(
+        "g",
+        "generation of an id that is derived from a name: time of the enqueue or of the last revival in ms, as 64 bits",
+        "jobs",
+        "0.1",
+    ),
+];
 
 /// The elements of an attempt.
 pub(crate) const ATTEMPT: &[Row] = &[
@@ -92,7 +100,7 @@ pub(crate) const ATTEMPT: &[Row] = &[
 /// The fields of a stream entry.
 pub(crate) const FIELDS: &[Row] = &[
     Row("j", "envelope; always the first field", "jobs", "0.1"),
-    Row("c", "counters; only of a job that was moved", "jobs", "0.1"),
+    Row("c", "counters; only of a job that was moved, or has a generation", "jobs", "0.1"),
     Row("kind", "kind of a plain entry", "plain entries", "0.1"),
     Row("payload", "payload of a plain entry, as JSON", "plain entries", "0.1"),
     Row("n", "number of an entry of a broadcast stream", "pools", "0.1"),
@@ -178,7 +186,13 @@ pub(crate) const IDS: &[Row] = &[
     Row("plain", "UUIDv5 of `<stream> \\n <entry>`", "plain entries", "0.1"),
     Row(
         "second",
-        "first 16 digits of the SHA-1 of the id and the entry: a job waits under it when another job of its id waits",
+        "the id with 1 to 15 added to its last byte: a job waits or is dead under it when another job of its id is there",
+        "jobs",
+        "0.1",
+    ),
+    Row(
+        "third",
+        "first 16 digits of the SHA-1 of the id and the entry, or the time of death: when all of those are taken",
         "jobs",
         "0.1",
     ),

@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED};
+use crate::job::{
+    Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED, Timestamp,
+};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
@@ -88,6 +90,19 @@ impl Claim {
     #[must_use]
     pub fn job_id(&self) -> JobId {
         self.envelope.id()
+    }
+
+    /// Returns the time at which the job was enqueued, by the server's clock: of a job whose id is
+    /// derived from a name, its generation; of another job that was not tried before, the time of
+    /// its entry. `None` when it is not known.
+    #[must_use]
+    pub fn enqueued_at(&self) -> Option<Timestamp> {
+        let entry = || {
+            let (millis, _) = self.entry.split_once('-')?;
+            millis.parse().ok().map(Timestamp::from_millis)
+        };
+        let fresh = self.fence() == 1 && self.attempt() == 1;
+        self.counters.generation().or_else(|| if fresh { entry() } else { None })
     }
 
     /// Returns the number of this attempt, from 1.

@@ -38,7 +38,8 @@ pub struct QueueView {
     pub next_due: Option<Timestamp>,
     /// The number of dead jobs.
     pub dead: u64,
-    /// The number of cancellations that have not yet been carried out.
+    /// The number of stored cancellations. Each stays until its job has ended; that of an id which
+    /// is derived from a name stays for 7 days, since other jobs may have the id.
     pub pending_cancels: u64,
     /// The leader of the partition, which promotes, rescues and prunes; `None` when there is none.
     pub leader: Option<LeaderView>,
@@ -138,10 +139,11 @@ pub(crate) enum Content {
 }
 
 impl JobView {
-    /// Returns the id of the job.
+    /// Returns the id of the job. The handle has another one where two jobs of one id wait for their
+    /// time, or are dead: the handle of each means this one job.
     #[must_use]
     pub fn id(&self) -> JobId {
-        self.handle.job
+        self.envelope().map_or(self.handle.job, Envelope::id)
     }
 
     /// Returns the kind of the job; `None` for an entry that is not a job.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::Effect;
-use poolder_core::{Claim, Error, JobId, Partition, Tick};
+use poolder_core::{Claim, Error, JobId, Partition, Tick, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,6 +25,7 @@ struct Inner {
     kind: Box<str>,
     partition: Partition,
     fence: u64,
+    enqueued_at: Option<Timestamp>,
     tick: Option<Tick>,
     call: bool,
     client: Client,
@@ -53,6 +54,7 @@ pub(crate) struct About {
     pub(crate) partition: Partition,
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
+    pub(crate) enqueued_at: Option<Timestamp>,
     pub(crate) tick: Option<Tick>,
     pub(crate) call: bool,
     pub(crate) timeout: Option<Duration>,
@@ -73,6 +75,7 @@ impl About {
             partition: partition.clone(),
             attempt: claim.attempt(),
             fence: claim.fence(),
+            enqueued_at: claim.enqueued_at(),
             tick: claim.envelope.tick().cloned(),
             call: claim.envelope.is_call(),
             timeout,
@@ -83,13 +86,25 @@ impl About {
 
 impl Context {
     pub(crate) fn new(about: About) -> Self {
-        let About { id, kind, partition, attempt, fence, call, tick, timeout, client } = about;
+        let About { id, kind, partition, attempt, fence, .. } = about;
+        let About { enqueued_at, call, tick, timeout, client, .. } = about;
         let started = Instant::now();
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
         let effects = Mutex::default();
-        let inner =
-            Inner { id, kind, partition, fence, call, tick, client, cancelled, wake, effects };
+        let inner = Inner {
+            id,
+            kind,
+            partition,
+            fence,
+            enqueued_at,
+            call,
+            tick,
+            client,
+            cancelled,
+            wake,
+            effects,
+        };
         Self { inner: Arc::new(inner), attempt, started, deadline }
     }
 
@@ -109,6 +124,12 @@ impl Context {
     #[must_use]
     pub fn queue(&self) -> &str {
         self.inner.partition.queue.as_str()
+    }
+
+    /// Returns the time of the job's enqueue, as far as its claim tells it: an older cancellation
+    /// was meant for earlier jobs of the same id.
+    pub(crate) fn enqueued_at(&self) -> Option<Timestamp> {
+        self.inner.enqueued_at
     }
 
     /// Returns the number of this attempt, from 1. Snoozes, releases and crashes are not counted.

@@ -16,6 +16,8 @@ pub(super) const SCRIPTS: &[&str] =
 const HOUR: Duration = Duration::from_secs(3600);
 /// The option of a job whose completion record is kept for an hour.
 const KEPT: &[u8] = b"\x81\xa1e\xce\x00\x36\xee\x80";
+/// The option of a job of the schedule `nightly`, which allows one job at a time.
+const NIGHTLY: &[u8] = b"\x81\xa1s\x83\xa1n\xa7nightly\xa1t\x01\xa1a\xc3";
 
 /// After a job was removed, no error may hide this from the caller: a record is missing then, or a
 /// time without a body stays, which promotion and pruning remove.
@@ -97,6 +99,40 @@ async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
     let fault = lab.snapshot();
     lab.broker().revive(&handle()).await.unwrap();
     lab.inject("admin/revive", "one job", fault);
+
+    // A job that a schedule keeps back, one whose receipt goes with it, one beside another of its
+    // id, and a dead one of a schedule.
+    lab.reset();
+    let queued = [b"\x03".as_slice(), &envelope(1, "k", NIGHTLY)].concat();
+    lab.set("HSET", "schedules:queued", &[b"nightly", &queued]);
+    let fault = lab.snapshot();
+    lab.broker().cancel(&handle()).await.unwrap();
+    lab.inject_but("admin/cancel", "queued", fault, REMOVED);
+    for deletes in [false, true] {
+        lab.reset();
+        lab.enqueue(1, When::In(HOUR), Some(HOUR)).await;
+        let fault = lab.snapshot();
+        // A receipt that stays holds the id until its window ends.
+        let but = Tolerated { survived: &["sent:", "due"], repeated: &[] };
+        if deletes {
+            lab.broker().delete(&handle()).await.unwrap();
+            lab.inject_but("admin/remove", "with a receipt", fault, but);
+        } else {
+            lab.broker().cancel(&handle()).await.unwrap();
+            lab.inject_but("admin/cancel", "with a receipt", fault, but);
+        }
+    }
+    lab.place(At::Due).await;
+    lab.set("XADD", &lane_key(Lane::Normal), &[b"*", b"j", &envelope(1, "k", KEPT)]);
+    let fault = lab.snapshot();
+    lab.broker().reschedule(&handle(), Some(later)).await.unwrap();
+    lab.inject("admin/reschedule", "beside one that waits", fault);
+    lab.reset();
+    let claim = lab.claim_one(&envelope(1, "k", NIGHTLY)).await;
+    lab.settle(&[settlement(&claim, bury(&claim))]).await;
+    let fault = lab.snapshot();
+    lab.broker().revive(&handle()).await.unwrap();
+    lab.inject("admin/revive", "of a schedule", fault);
 
     for paused in [false, true] {
         lab.reset();

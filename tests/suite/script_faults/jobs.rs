@@ -50,10 +50,15 @@ impl Lab {
         for job in jobs {
             self.set("XADD", &lane_key(lane), &[b"*", b"j", job]);
         }
+        self.take(lane, jobs.len()).await
+    }
+
+    /// Claims this many jobs, which are in a lane.
+    async fn take(&mut self, lane: Lane, count: usize) -> (Vec<Claim>, ClaimConnection) {
         let mut connection = self.space.connection("q", "me").await;
-        let claimed = connection.exchange(&[], Some((lane, jobs.len())), true).await.unwrap();
+        let claimed = connection.exchange(&[], Some((lane, count)), true).await.unwrap();
         let claimed = claimed.claimed.unwrap().jobs;
-        assert_eq!(claimed.len(), jobs.len());
+        assert_eq!(claimed.len(), count);
         (claimed, connection)
     }
 
@@ -162,6 +167,55 @@ async fn settlements(lab: &mut Lab) {
     lab.inject_but("jobs/settle", "three in one call", fault, STEPS);
 }
 
+/// Checks enqueues and settlements of a job beside others of its id.
+async fn namesakes(lab: &mut Lab) {
+    // A time without a record is dropped with the oldest dead.
+    let but = Tolerated { survived: &["dead"], repeated: &[] };
+    for (case, when, idempotent) in [
+        ("now", When::Now, None),
+        ("later", When::In(HOUR), None),
+        ("now with a receipt", When::Now, Some(HOUR)),
+    ] {
+        lab.reset();
+        for record in ["result", "progress"] {
+            lab.set("SET", &format!("{record}:{}", id_of(1)), &[b"old"]);
+        }
+        for number in 0..2 {
+            lab.enqueue(1, When::Now, None).await;
+            let claim = lab.take(Lane::Normal, 1).await.0.remove(0);
+            lab.settle(&[settlement(&claim, bury(&claim))]).await;
+            if number == 0 {
+                lab.enqueue(1, When::Now, None).await;
+                let claim = lab.take(Lane::Normal, 1).await.0.remove(0);
+                lab.settle(&[settlement(&claim, Transition::Complete)]).await;
+            }
+        }
+        let fault = lab.snapshot();
+        lab.enqueue(1, when, idempotent).await;
+        lab.inject_but("jobs/enqueue", &format!("beside dead namesakes, {case}"), fault, but);
+        for again in [None, Some(HOUR)] {
+            let fault = lab.snapshot();
+            lab.enqueue(1, when, again.or(idempotent)).await;
+            let case = format!("{case}, again with {again:?}");
+            lab.inject_but("jobs/enqueue", &case, fault, but);
+        }
+    }
+    lab.reset();
+    let job = envelope(1, "k", KEPT);
+    let (claims, _connection) = lab.claim(Lane::Normal, &[job.clone(), job]).await;
+    lab.settle(&[settlement(&claims[0], bury(&claims[0]))]).await;
+    lab.settled("burial beside a dead one", settlement(&claims[1], bury(&claims[1]))).await;
+    for cancelled in [false, true] {
+        lab.reset();
+        lab.enqueue(1, When::Now, Some(HOUR)).await;
+        let claim = lab.take(Lane::Normal, 1).await.0.remove(0);
+        let time: &[u8] = if cancelled { b"9999999999999" } else { b"1" };
+        lab.set("ZADD", "cancelled", &[time, id_of(1).as_bytes()]);
+        let case = format!("retry of a name, cancelled: {cancelled}");
+        lab.settled(&case, settlement(&claim, retry(&claim))).await;
+    }
+}
+
 #[tokio::test]
 async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let mut lab = Lab::start();
@@ -175,6 +229,7 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
         lab.enqueue(1, when, idempotent).await;
         lab.inject("jobs/enqueue", case, fault);
     }
+    namesakes(&mut lab).await;
     settlements(&mut lab).await;
 
     for older in [false, true] {
@@ -277,16 +332,20 @@ async fn an_error_in_the_settlement_of_a_batch_or_a_schedule_is_mended_as_well()
         .with_effect(Effect::KeepEntries("kept".into()));
     lab.settled_but("parts of a batch", STEPS, parts).await;
 
-    for queued in [false, true] {
+    for (queued, cancelled) in [(false, false), (true, false), (true, true)] {
         lab.reset();
         let claim = lab.claim_one(&envelope(1, "k", NIGHTLY)).await;
+        if cancelled {
+            lab.set("ZADD", "cancelled", &[b"1", id_of(2).as_bytes()]);
+        }
         let holder = [id_of(1).as_bytes().as_slice(), b"\x03", claim.entry.as_bytes()].concat();
         lab.set("HSET", "schedules:running", &[b"nightly", &holder]);
         if queued {
             let next = [b"\x03".as_slice(), &envelope(2, "k", NIGHTLY)].concat();
             lab.set("HSET", "schedules:queued", &[b"nightly", &next]);
         }
-        let case = format!("completion of a schedule's job, queued: {queued}");
+        let case =
+            format!("completion of a schedule's job, queued: {queued}, cancelled: {cancelled}");
         // Where the end cannot be noted, the next tick finds that the job has ended.
         let but = Tolerated { survived: &["schedules:", "ready:"], ..NOTHING };
         lab.settled_but(&case, but, settlement(&claim, Transition::Complete)).await;

@@ -161,7 +161,15 @@ impl State {
             all.extend(due.get(&id).and_then(|_| id_in(&body, head)));
         }
         let dead = self.sorted("{q.0}:dead");
-        all.extend(self.hash("{q.0}:dead:bodies").into_keys().filter(|id| dead.contains_key(id)));
+        for (id, record) in self.hash("{q.0}:dead:bodies") {
+            // An entry that is not a job has no id inside.
+            let length = |at: usize| usize::from(record[at]) * 256 + usize::from(record[at + 1]);
+            let head = 2 + length(0);
+            let envelope = head + 3 + length(head + 1);
+            let is_job = record.get(envelope) == Some(&1);
+            let inside = id_in(&record, envelope).filter(|_| is_job);
+            all.extend(dead.get(&id).map(|_| inside.unwrap_or(id)));
+        }
         for (key, contents) in &self.0 {
             match contents {
                 Contents::List(entries) => all.extend(entries.iter().cloned()),

@@ -150,7 +150,8 @@ impl Facts {
     fn settle(&mut self, job: u8, schedule: &str, case: &Case, slot: Option<RetryPlacement>) {
         use End::{Bury, Cancel, Complete, CompleteWith, Release, Retry, RunAgain, Snooze};
         let goes_on = matches!(case.end, Retry | Snooze | Release | RunAgain);
-        let cancelled = self.cancelled.remove(&job) && goes_on;
+        // Other jobs may have the ids of these cases, so that their cancellations stay.
+        let cancelled = self.cancelled.contains(&job) && goes_on;
         self.lane(Lane::Normal).retain(|one| *one != -i16::from(job));
         if case.batch && !cancelled {
             self.parts(job, case);

@@ -87,9 +87,11 @@ async fn a_job_that_was_cancelled_meanwhile_is_gone_and_recorded_as_cancelled() 
         assert_eq!(stage.record(number).await.0.unwrap()[0], tag, "{number}");
     }
     let left = stage.contents().await;
-    for gone in ["cancelled", "due", "bodies", "dead"] {
+    for gone in ["due", "bodies", "dead"] {
         assert!(!left.contains_key(gone), "{gone}: {left:?}");
     }
+    // Other jobs may have these ids, which are not generated.
+    assert!(left.contains_key("cancelled"), "{left:?}");
     assert_eq!(stage.numbers(Lane::Front).await, [0; 0]);
     assert_eq!(stage.counts("stats").await, counted(&[("cancelled", 2), ("completed", 1)]));
     // Another consumer's job stays cancelled.

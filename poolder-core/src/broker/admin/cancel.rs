@@ -21,18 +21,19 @@ const MAX_LOOKS: usize = 10;
 const MAX_CANCELLATIONS: u32 = 1_000_000;
 
 /// The outcome of [`Broker::cancel`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cancellation {
-    /// The job waited, and was removed.
-    Removed,
-    /// The job runs: its handler is asked to stop, and has a moment before it is dropped.
-    Stopping,
-    /// The job was not found. If it appears within the next 7 days, it will not run.
-    Noted,
-    /// The job is dead already, and stays dead.
+    /// The job is dead already, and stays dead. No job of its id waits or runs.
     Dead,
     /// The job has ended already.
     Ended,
+    /// The job was not found. If it appears within the next 7 days, it will not run.
+    Noted,
+    /// The job waited, and was removed. If several jobs have the id, all waited.
+    Removed,
+    /// The job runs: its handler is asked to stop, and has a moment before it is dropped. If several
+    /// jobs have the id, one of them runs, and those that waited were removed.
+    Stopping,
 }
 
 impl fmt::Display for Cancellation {
@@ -48,41 +49,34 @@ impl fmt::Display for Cancellation {
 }
 
 impl Broker {
-    /// Cancels a job wherever it is. The job ends as cancelled, unless it completes before the
-    /// cancellation reaches it.
+    /// Cancels every job of an id that waits or runs. Each ends as cancelled, unless it completes
+    /// before the cancellation reaches it. A job that is enqueued later is not affected.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; repeating the call
     /// is harmless. [`Error::is_refused`] when a million cancellations are stored already, or when
     /// the job moves all the time.
     pub async fn cancel(&self, handle: &Handle) -> Result<Cancellation, Error> {
+        let mut outcome = None;
         for look in 1..=MAX_LOOKS {
-            // The first look reads only the place that the handle names: a search is not needed for
-            // a job that is still there.
-            let found = match look {
-                1 => self.look_at_place(handle).await?,
-                _ => None,
-            };
-            let found = match found {
-                Some(found) => Some(found),
-                None => self.find(handle).await?,
-            };
-            match self.cancel_at(handle, found.as_ref(), look >= STORE_FROM_LOOK).await?.as_str() {
-                "removed" => return Ok(Cancellation::Removed),
-                "running" => return Ok(Cancellation::Stopping),
-                "noted" => return Ok(Cancellation::Noted),
-                "dead" => return Ok(Cancellation::Dead),
-                "ended" => return Ok(Cancellation::Ended),
-                "full" => {
-                    return Err(Error::refused(format!(
-                        "{MAX_CANCELLATIONS} cancellations of running or missing jobs are stored \
-                         already: drain or purge the queue instead"
-                    )));
+            let found = self.find_alive(handle).await?;
+            let mut again = false;
+            for view in &found.jobs {
+                let reply = self.cancel_at(handle, Some(view), look >= STORE_FROM_LOOK).await?;
+                match read(&reply)? {
+                    Some(one) => outcome = outcome.max(Some(one)),
+                    None => again = true,
                 }
-                "again" => {}
-                other => {
-                    return Err(Error::protocol(format!("cancel.lua answered {other:?}")));
+            }
+            // Without a job, or beyond the entries that were searched, a cancellation is stored.
+            if !again && (found.is_partial || outcome.is_none()) {
+                match read(&self.cancel_at(handle, None, true).await?)? {
+                    Some(one) => outcome = outcome.max(Some(one)),
+                    None => again = true,
                 }
+            }
+            if let Some(outcome) = outcome.filter(|_| !again) {
+                return Ok(outcome);
             }
         }
         Err(Error::refused("the job moves too fast to be cancelled, try again")
@@ -113,8 +107,9 @@ impl Broker {
             Some(Place::Due(at)) => at.millis(),
             _ => 0,
         };
-        let record = keys.result(handle.job);
-        let all = [
+        let id = found.map_or(handle.job, JobView::id);
+        let (record, receipt) = (keys.result(id), keys.sent(id));
+        let own = [
             lane,
             &keys.due,
             &keys.bodies,
@@ -126,12 +121,37 @@ impl Broker {
             &keys.batches,
             &keys.batches_dropped,
         ];
-        let mut cmd = scripts::call(&scripts::CANCEL, all);
-        cmd.arg(handle.job.as_bytes()).arg(place).arg(entry).arg(plain);
+        let generated = id.generated_at().is_some();
+        let of_names = [receipt.as_str(), &keys.schedules.queued];
+        let of_names = of_names.into_iter().filter(|_| !generated);
+        let mut cmd = scripts::call(&scripts::CANCEL, own.into_iter().chain(of_names));
+        cmd.arg(id.as_bytes()).arg(place).arg(entry).arg(plain);
         cmd.arg(Completion::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MAX_CANCELLATIONS).arg(u8::from(store_anyway));
-        cmd.arg(u8::from(handle.job.generated_at().is_some()));
+        cmd.arg(u8::from(generated));
+        if let Some(view) = found.filter(|view| view.handle.job != id) {
+            cmd.arg(view.handle.job.as_bytes());
+        }
         reply::text(self.command(&cmd).await?)
     }
+}
+
+/// Reads the answer of `cancel.lua`; `None` when the job has moved.
+fn read(answer: &str) -> Result<Option<Cancellation>, Error> {
+    Ok(Some(match answer {
+        "removed" => Cancellation::Removed,
+        "running" => Cancellation::Stopping,
+        "noted" => Cancellation::Noted,
+        "dead" => Cancellation::Dead,
+        "ended" => Cancellation::Ended,
+        "again" => return Ok(None),
+        "full" => {
+            return Err(Error::refused(format!(
+                "{MAX_CANCELLATIONS} cancellations of running or missing jobs are stored already: \
+                 drain or purge the queue instead"
+            )));
+        }
+        other => return Err(Error::protocol(format!("cancel.lua answered {other:?}"))),
+    }))
 }

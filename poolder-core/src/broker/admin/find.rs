@@ -2,6 +2,7 @@
 //! then by a bounded search of the lanes. A job of an addressed pool is looked for where it was moved
 //! to, and in all slots when only its id is known.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::Value;
@@ -13,7 +14,10 @@ use crate::broker::jobs::pending::{Found, read_call, read_found};
 use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, Handle, Lane, MAX_STORED, Partition, Timestamp, clamped_millis};
+use crate::job::{
+    EntryId, Error, Handle, JobId, Lane, MAX_STORED, Partition, Place, State, Timestamp,
+    clamped_millis,
+};
 use crate::stored::{Entry, Undecodable};
 use crate::view::JobView;
 
@@ -29,8 +33,17 @@ const SLOTS_AT_ONCE: usize = 64;
 /// The most entries that one call of `search.lua` reads.
 const MAX_STEP: i64 = 500;
 
+/// The jobs of an id that wait or run.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Alive {
+    pub(in crate::broker) jobs: Vec<JobView>,
+    /// True when a lane had more entries than were searched.
+    pub(in crate::broker) is_partial: bool,
+}
+
 impl Broker {
-    /// Finds a job that has not ended. A job that was moved to another slot of its pool is found
+    /// Finds a job that has not ended. Of several jobs of one id those that are alive come first,
+    /// unless the handle names the dead. A job that was moved to another slot of its pool is found
     /// there. If a handle of an addressed pool names neither a place nor a slot but the first, all
     /// slots are searched.
     ///
@@ -78,38 +91,87 @@ impl Broker {
         Ok((1..slots).map(|index| Partition { queue: queue.clone(), index }).collect())
     }
 
-    /// Finds a job in the partition of its handle. A job at the place that its handle names is found at once,
-    /// and so is a job that waits for its time or is dead. Other jobs are searched in the lanes,
-    /// among up to 10,000 entries per lane: claimed entries, rescued entries, and entries from
-    /// around the time at which the id was made.
+    /// Finds a job in the partition of its handle. A job at the place that its handle names is found
+    /// at once, and so is a job that waits for its time. Other jobs are searched in the lanes, among
+    /// up to 10,000 entries per lane: claimed entries, rescued entries, and entries from around the
+    /// time at which the id was made.
     async fn find_in_partition(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
         if let Some(found) = self.look_at_place(handle).await? {
             return Ok(Some(found));
         }
-        if let Some(found) = self.look_at_bodies(handle).await? {
+        let (waiting, dead) = self.look_at_bodies(handle).await?;
+        if let Some(found) = waiting.into_iter().next() {
             return Ok(Some(found));
         }
+        if dead.is_some() && (handle.job.generated_at().is_some() || handle.names_the_dead()) {
+            return Ok(dead);
+        }
         for lane in Lane::ALL {
-            // The job may run. Or it may wait: at any place of the front and suspect lanes, which
-            // it may have entered long after its enqueue, else around the time of its enqueue.
-            if let Some(found) = self.search(handle, lane, ("-", "+"), "claimed").await? {
-                return Ok(Some(found));
-            }
-            let window = match (lane, handle.job.generated_at()) {
-                (Lane::Front | Lane::Suspect, _) => Some(("-".to_owned(), "+".to_owned())),
-                (_, Some(at)) => {
-                    let first = at.millis().saturating_sub(clamped_millis(SEARCH_BEFORE)).max(0);
-                    Some((first.to_string(), (at + SEARCH_AFTER).millis().to_string()))
-                }
-                (_, None) => Some(("-".to_owned(), "+".to_owned())),
-            };
-            if let Some((first, last)) = window
-                && let Some(found) = self.search(handle, lane, (&first, &last), "all").await?
-            {
+            if let Some(found) = self.search_lane(handle, lane, 1).await?.jobs.pop() {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        Ok(dead)
+    }
+
+    /// Finds every job of an id that waits or runs, as [`Broker::find`] finds one. A generated id
+    /// has one job. None is found if the handle names the dead, and the job is dead.
+    ///
+    /// # Errors
+    /// As [`Broker::find`].
+    pub(in crate::broker) async fn find_alive(&self, handle: &Handle) -> Result<Alive, Error> {
+        if handle.job.generated_at().is_some() {
+            let found = self.find(handle).await?.filter(|view| view.state != State::Dead);
+            return Ok(Alive { jobs: found.into_iter().collect(), is_partial: false });
+        }
+        let mut alive = self.find_alive_in_partition(handle).await?;
+        for partition in self.other_slots(handle).await? {
+            let handle = Handle { partition, job: handle.job, place: None };
+            let found = self.find_alive_in_partition(&handle).await?;
+            alive.jobs.extend(found.jobs);
+            alive.is_partial |= found.is_partial;
+        }
+        Ok(alive)
+    }
+
+    async fn find_alive_in_partition(&self, handle: &Handle) -> Result<Alive, Error> {
+        let (waiting, dead) = self.look_at_bodies(handle).await?;
+        if dead.is_some() && handle.names_the_dead() {
+            return Ok(Alive::default());
+        }
+        let mut alive = Alive { jobs: waiting, is_partial: false };
+        alive.jobs.extend(self.look_at_place(handle).await?);
+        for lane in Lane::ALL {
+            let found = self.search_lane(handle, lane, usize::MAX).await?;
+            alive.jobs.extend(found.jobs);
+            alive.is_partial |= found.is_partial;
+        }
+        // A job may have left its lane for `due` before the lane was searched.
+        alive.jobs.extend(self.look_at_bodies(handle).await?.0);
+        let mut seen = HashSet::new();
+        alive.jobs.retain(|view| seen.insert(view.handle.to_string()));
+        Ok(alive)
+    }
+
+    /// Searches a lane for the first jobs of an id.
+    async fn search_lane(&self, handle: &Handle, lane: Lane, most: usize) -> Result<Alive, Error> {
+        // The job may run. Or it may wait: at any place of the front and suspect lanes, which it
+        // may have entered long after its enqueue, else around the time of its enqueue.
+        let mut found = self.search(handle, lane, ("-", "+"), "claimed", most).await?;
+        if found.jobs.len() >= most {
+            return Ok(found);
+        }
+        let (first, last) = match (lane, handle.job.generated_at()) {
+            (Lane::Front | Lane::Suspect, _) | (_, None) => ("-".to_owned(), "+".to_owned()),
+            (_, Some(at)) => {
+                let first = at.millis().saturating_sub(clamped_millis(SEARCH_BEFORE)).max(0);
+                (first.to_string(), (at + SEARCH_AFTER).millis().to_string())
+            }
+        };
+        let others = self.search(handle, lane, (&first, &last), "all", most).await?;
+        found.jobs.extend(others.jobs);
+        found.is_partial |= others.is_partial;
+        Ok(found)
     }
 
     /// Reads the entry that the handle names. Returns `None` when the handle names none, or when
@@ -121,6 +183,22 @@ impl Broker {
         match handle.entry() {
             Some((lane, entry)) => self.look_at_entry(handle, lane, entry).await,
             None => Ok(None),
+        }
+    }
+
+    /// Returns true when a job is still at the place that its handle names: it has not ended,
+    /// whatever a record of its id tells.
+    ///
+    /// # Errors
+    /// As [`Broker::find`].
+    pub async fn is_at_place(&self, handle: &Handle) -> Result<bool, Error> {
+        match &handle.place {
+            Some(Place::Entry(..)) => Ok(self.look_at_place(handle).await?.is_some()),
+            Some(Place::Due(at)) => {
+                let waiting = self.look_at_bodies(handle).await?.0;
+                Ok(waiting.iter().any(|view| view.at == *at))
+            }
+            Some(Place::Dead) | None => Ok(false),
         }
     }
 
@@ -151,68 +229,106 @@ impl Broker {
         };
         // Without a consumer group no consumer holds the entry.
         let held = next().ok().map(reply::array).transpose()?.and_then(|mut held| held.pop());
-        let cancelling = next().is_ok_and(|score| score != Value::Nil);
+        let cancelled = next().unwrap_or(Value::Nil);
         let now = server_time(next().map_err(|error| self.classify(error))?)?;
         let held = held.map(|held| holder_of(held, now)).transpose()?;
         let view = view(&handle.partition, entry, held);
+        let cancelling = is_cancelling(&view, cancelled)?;
         Ok((view.id() == handle.job).then_some(JobView { cancelling, ..view }))
     }
 
-    /// Looks for a job in `due` and among the dead jobs.
-    async fn look_at_bodies(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
+    /// Looks for the jobs of an id in `due`, and for the first one among the dead jobs.
+    async fn look_at_bodies(
+        &self,
+        handle: &Handle,
+    ) -> Result<(Vec<JobView>, Option<JobView>), Error> {
         let keys = self.keys(&handle.partition);
-        let job = handle.job.as_bytes();
+        let ids: Vec<JobId> = handle.job.stored_as().collect();
+        let raw: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
         let mut pipe = redis::pipe();
-        for (hash, times) in [(&keys.bodies, &keys.due), (&keys.dead_bodies, &keys.dead)] {
-            pipe.add_command(value_call(hash, job, MAX_STORED));
-            pipe.cmd("ZSCORE").arg(times).arg(job);
+        pipe.cmd("ZMSCORE").arg(&keys.due).arg(&raw).cmd("ZMSCORE").arg(&keys.dead).arg(&raw);
+        let [due, died] = self.times(&pipe).await?;
+        let places = [(&keys.bodies, due), (&keys.dead_bodies, died)];
+        let stored = places.iter().enumerate().flat_map(|(place, (_, times))| {
+            let at = ids.iter().zip(times).filter_map(|(id, at)| Some((*id, (*at)?)));
+            at.map(move |(id, at)| (place, id, at))
+        });
+        let stored: Vec<(usize, JobId, Timestamp)> = stored.collect();
+        let mut pipe = redis::pipe();
+        for (place, id, _) in &stored {
+            pipe.add_command(value_call(places[*place].0, id.as_bytes(), MAX_STORED));
         }
-        let replies = self.pipeline(&pipe).await?.into_iter();
-        let replies = replies.collect::<Result<Vec<_>, _>>().map_err(|e| self.classify(e))?;
-        let [body, due, record, died] = reply::items::<4>(Value::Array(replies))?;
-        if let Some(body) = read_value(body)?
-            && due != Value::Nil
-        {
-            let at = Timestamp::from_millis(reply::int(due)?);
-            return Ok(Some(shown(body, |body| waiting_view(handle, body, at))));
+        let (mut waiting, mut dead) = (vec![], None);
+        let bodies = if stored.is_empty() { vec![] } else { self.pipeline(&pipe).await? };
+        for ((place, id, at), body) in stored.into_iter().zip(bodies) {
+            let body = read_value(body.map_err(|error| self.classify(error))?)?;
+            let Some(body) = body else { continue };
+            let own = Handle { job: id, ..handle.clone() };
+            let view = match place {
+                0 => shown(body, |body| waiting_view(&own, body, at)),
+                _ => shown(body, |record| dead_view(&own, record, at)),
+            };
+            // One of the other ids may be that of another job.
+            if id != handle.job && view.id() != handle.job {
+                continue;
+            }
+            match place {
+                0 => waiting.push(view),
+                _ => dead = dead.or(Some(view)),
+            }
         }
-        if let Some(record) = read_value(record)?
-            && died != Value::Nil
-        {
-            let at = Timestamp::from_millis(reply::int(died)?);
-            return Ok(Some(shown(record, |record| dead_view(handle, record, at))));
-        }
-        Ok(None)
+        Ok((waiting, dead))
     }
 
-    /// Searches a lane for a job, with calls of a bounded script.
+    /// Reads the times of ids in `due` and among the dead.
+    async fn times(&self, pipe: &redis::Pipeline) -> Result<[Vec<Option<Timestamp>>; 2], Error> {
+        let read = |reply: redis::RedisResult<Value>| {
+            let times = reply::array(reply.map_err(|error| self.classify(error))?)?.into_iter();
+            times
+                .map(|at| match at {
+                    Value::Nil => Ok(None),
+                    at => reply::int(at).map(Timestamp::from_millis).map(Some),
+                })
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        let mut replies = self.pipeline(pipe).await?.into_iter();
+        let mut next = || read(replies.next().unwrap_or(Ok(Value::Nil)));
+        Ok([next()?, next()?])
+    }
+
+    /// Searches a lane for the first jobs of an id, with calls of a bounded script.
     async fn search(
         &self,
         handle: &Handle,
         lane: Lane,
         (first, last): (&str, &str),
         among: &str,
-    ) -> Result<Option<JobView>, Error> {
+        most: usize,
+    ) -> Result<Alive, Error> {
         let keys = self.keys(&handle.partition);
         let mut from = first.to_owned();
         let mut left = MAX_ENTRIES;
+        let mut alive = Alive::default();
         while left > 0 {
             let mut cmd = scripts::call(&scripts::SEARCH, [keys.lane(lane)]);
             cmd.arg(handle.job.as_bytes()).arg(&from).arg(last).arg(among).arg(MAX_STEP.min(left));
             let reply = self.command(&cmd).await?;
             let [found, next, seen] = reply::items::<3>(reply)?;
-            let found = reply::text(found)?;
+            let (found, next) = (reply::text(found)?, reply::text(next)?);
+            from = if found.is_empty() { next } else { format!("({found}") };
             if !found.is_empty() {
                 // The job may have moved on meanwhile; the search does not follow it.
-                return self.look_at_entry(handle, lane, &found.into()).await;
+                alive.jobs.extend(self.look_at_entry(handle, lane, &found.into()).await?);
+                if alive.jobs.len() >= most {
+                    return Ok(alive);
+                }
             }
-            from = reply::text(next)?;
             if from.is_empty() {
-                break;
+                return Ok(alive);
             }
             left -= reply::int(seen)?.max(1);
         }
-        Ok(None)
+        Ok(Alive { is_partial: true, ..alive })
     }
 }
 
@@ -221,4 +337,14 @@ impl Broker {
 fn holder_of(held: Value, now: Timestamp) -> Result<(String, Timestamp), Error> {
     let [_id, consumer, idle, _deliveries] = reply::items::<4>(held)?;
     Ok((reply::text(consumer)?, now - millis(reply::int(idle)?)))
+}
+
+/// Returns whether a cancellation means this job. One that is older than the generation of the job
+/// was meant for earlier ones. `at` is the reply to a read of its time.
+pub(in crate::broker) fn is_cancelling(view: &JobView, at: Value) -> Result<bool, Error> {
+    if at == Value::Nil {
+        return Ok(false);
+    }
+    let at = Timestamp::from_millis(reply::int(at)?);
+    Ok(view.counters.generation().is_none_or(|began| began <= at))
 }

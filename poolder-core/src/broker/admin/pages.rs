@@ -3,6 +3,7 @@
 
 use redis::{Cmd, Value};
 
+use crate::broker::admin::find::is_cancelling;
 use crate::broker::admin::job_view::{dead_view, listed, shown, view, waiting_view};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::{millis, server_time};
@@ -197,7 +198,7 @@ impl Broker {
         });
         let scores = reply::array(self.command(&cmd).await?)?;
         for (view, score) in jobs.iter_mut().zip(scores) {
-            view.cancelling = score != Value::Nil;
+            view.cancelling = is_cancelling(view, score)?;
         }
         Ok(())
     }

@@ -11,24 +11,35 @@ use crate::view::JobView;
 const DELETED: &str = "an operator deleted it";
 
 impl Broker {
-    /// Deletes a job that waits or is dead.
+    /// Deletes every job of an id that waits, or the dead one if none is alive. A handle that names
+    /// the dead means that one. A deleted job can be enqueued again within the window of an
+    /// idempotent enqueue.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the job was not found, or runs: a running job can be cancelled.
+    /// [`Error::is_gone`] when no job was found, or one runs: a running job can be cancelled.
     pub async fn delete(&self, handle: &Handle) -> Result<(), Error> {
-        let Some(view) = self.find(handle).await? else {
+        let mut found = self.find_alive(handle).await?.jobs;
+        let runs = found.iter().any(|view| view.state == State::Running);
+        found.retain(|view| view.state != State::Running);
+        if found.is_empty() && !runs {
+            found.extend(self.find(handle).await?);
+        }
+        if found.is_empty() && !runs {
             return Err(Error::gone("the job was not found").with_job(handle.job));
-        };
-        if view.state == State::Running {
+        }
+        let mut moved = false;
+        // The jobs of one call are in one place.
+        for view in found {
+            moved |= self.delete_all(&view.handle.partition.clone(), &[view]).await? != [true];
+        }
+        if moved {
+            let text = "the job started or moved meanwhile, look again";
+            return Err(Error::gone(text).with_job(handle.job));
+        }
+        if runs {
             return Err(Error::gone("the job runs: cancel it instead").with_job(handle.job));
         }
-        match self.delete_all(&view.handle.partition.clone(), &[view]).await?.as_slice() {
-            [true] => Ok(()),
-            _ => {
-                Err(Error::gone("the job started or moved meanwhile, look again")
-                    .with_job(handle.job))
-            }
-        }
+        Ok(())
     }
 
     /// Deletes jobs of one page that still are where they were seen: in a lane and not claimed, in
@@ -51,7 +62,9 @@ impl Broker {
         };
         let mut deleted = Vec::with_capacity(seen.len());
         for some in seen.chunks(500) {
-            let records: Vec<String> = some.iter().map(|view| keys.result(view.id())).collect();
+            let records =
+                some.iter().flat_map(|view| [keys.result(view.id()), keys.sent(view.id())]);
+            let records: Vec<String> = records.collect();
             let batches = [keys.batches.as_str(), &keys.batches_dropped];
             let own = [source, bodies, &keys.stats, &keys.cancelled];
             let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
@@ -60,7 +73,7 @@ impl Broker {
             for view in some {
                 let entry = view.handle.entry().map_or("", |(_, entry)| entry);
                 let kept = view.completion_kept();
-                cmd.arg(view.id().as_bytes()).arg(entry);
+                cmd.arg(view.handle.job.as_bytes()).arg(entry);
                 cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
             }
             let each = reply::bytes(self.command(&cmd).await?)?;

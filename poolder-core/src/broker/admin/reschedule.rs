@@ -7,37 +7,35 @@ use crate::stored::head;
 use crate::view::JobView;
 
 impl Broker {
-    /// Sets the time until which a waiting job waits, whether it is in a lane or waits for its time
-    /// now. `None` makes it due at once.
+    /// Sets the time until which every waiting job of an id waits, whether it is in a lane or waits
+    /// for its time now. `None` makes it due at once.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the job was not found waiting: it runs, is dead, or has ended.
+    /// [`Error::is_gone`] when no job was found waiting: it runs, is dead, or has ended.
     /// [`Error::is_invalid`] when the entry is not a job.
     pub async fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
-        let found = self.find(handle).await?;
-        let Some(view) = found else {
-            return Err(Error::gone("the job was not found waiting").with_job(handle.job));
-        };
-        let moved = match (view.state, at) {
-            // The job is in a lane and waits only for a slot, unless it is a retry that holds its
-            // addressed slot.
-            (State::Ready, None) if view.lane != Lane::Front => true,
-            (State::Ready | State::Scheduled | State::Retrying, _) => {
-                self.reschedule_at(&view, at).await?
-            }
-            (State::Dead, _) => {
-                return Err(Error::gone("the job is dead: revive it").with_job(handle.job));
-            }
-            _ => {
-                return Err(
-                    Error::gone("the job runs already: cancel it to stop it").with_job(handle.job)
-                );
-            }
-        };
-        if moved {
-            return Ok(());
+        let gone = |text: &str| Err(Error::gone(text).with_job(handle.job));
+        let mut found = self.find_alive(handle).await?.jobs;
+        if found.is_empty() {
+            return match self.find(handle).await? {
+                Some(view) if view.state == State::Dead => gone("the job is dead: revive it"),
+                _ => gone("the job was not found waiting"),
+            };
         }
-        Err(Error::gone("the job started or moved meanwhile, look again").with_job(handle.job))
+        found.retain(|view| view.state != State::Running);
+        if found.is_empty() {
+            return gone("the job runs already: cancel it to stop it");
+        }
+        for view in &found {
+            // A job in a lane waits only for a slot, unless it is a retry that holds its addressed
+            // slot.
+            let runs_soon =
+                view.state == State::Ready && at.is_none() && view.lane != Lane::Front;
+            if !runs_soon && !self.reschedule_at(view, at).await? {
+                return gone("the job started or moved meanwhile, look again");
+            }
+        }
+        Ok(())
     }
 
     /// Moves a waiting job to its new time. Returns false when the job is no longer where it was

@@ -1,7 +1,7 @@
 //! Reviving dead jobs. A revived job has all its attempts again and no crashes; its fence goes on
 //! growing.
 
-use crate::broker::connection::reply;
+use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, Partition, State};
 use crate::stored::{Envelope, head};
@@ -13,7 +13,8 @@ const MAX_JOBS: usize = 50;
 const MAX_BYTES: usize = 1 << 20;
 
 impl Broker {
-    /// Puts a dead job back into its lane.
+    /// Puts a dead job back into its lane. A job of a schedule that allows one job at a time is the
+    /// running one again, unless another one runs meanwhile.
     ///
     /// # Errors
     /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead record has
@@ -74,7 +75,8 @@ impl Broker {
         Ok(revived)
     }
 
-    /// Finds a dead job.
+    /// Finds a dead job. Another job of its id that is alive is meant first, unless the handle names
+    /// the dead.
     async fn find_dead(&self, handle: &Handle) -> Result<JobView, Error> {
         match self.find(handle).await? {
             Some(view) if view.state == State::Dead => Ok(view),
@@ -99,14 +101,25 @@ impl Broker {
         jobs: &[(&JobView, &Envelope)],
     ) -> Result<Vec<bool>, Error> {
         let keys = self.keys(partition);
+        let mut ask = redis::pipe();
+        ask.cmd("ZCARD").arg(&keys.dead).cmd("TIME");
+        let now = self.pipeline(&ask).await?.pop().unwrap_or(Ok(redis::Value::Nil));
+        let now = server_time(now.map_err(|error| self.classify(error))?)?;
         let records: Vec<String> = jobs.iter().map(|(view, _)| keys.result(view.id())).collect();
         let own = [&keys.dead, &keys.dead_bodies].into_iter();
-        let all = own.chain(&keys.ready).chain([&keys.stats]).chain(&records);
+        let running = &keys.schedules.running;
+        let all = own.chain(&keys.ready).chain([&keys.stats, running]).chain(&records);
         let mut cmd = scripts::call(&scripts::REVIVE, all.map(String::as_str));
         for (view, envelope) in jobs {
-            let counters = view.counters.revived();
-            cmd.arg(view.id().as_bytes()).arg(view.at.millis());
+            let mut counters = view.counters.revived();
+            if view.id().generated_at().is_none() {
+                // A cancellation from before the revival does not mean the revived job.
+                counters = counters.of_generation(now);
+            }
+            let tick = envelope.tick().filter(|tick| tick.is_alone());
+            cmd.arg(view.handle.job.as_bytes()).arg(view.at.millis());
             cmd.arg(head(counters.home(), &counters)).arg(envelope.as_bytes());
+            cmd.arg(tick.map_or("", |tick| tick.schedule()));
         }
         let each = reply::bytes(self.command(&cmd).await?)?;
         Ok((0..jobs.len()).map(|at| each.get(at) == Some(&b'1')).collect())

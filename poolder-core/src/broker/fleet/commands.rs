@@ -7,7 +7,6 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::broker::connection::reply;
-use crate::broker::connection::reply::entry_time;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition, Timestamp, clamped_millis};
 
@@ -77,23 +76,22 @@ impl Broker {
         }
     }
 
-    /// Returns for each claimed job whether it was cancelled. The caller gives the entry id of a
-    /// job that was never moved since its enqueue: a cancellation older than this entry was meant
-    /// for another job of the same id, and is removed.
+    /// Returns for each claimed job whether it was cancelled. The caller gives the time of the
+    /// enqueue where [`Claim::enqueued_at`](crate::Claim::enqueued_at) knows it: an older
+    /// cancellation was meant for earlier jobs of the same id.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn check_cancelled(
         &self,
         partition: &Partition,
-        jobs: &[(JobId, Option<&str>)],
+        jobs: &[(JobId, Option<Timestamp>)],
     ) -> Result<Vec<bool>, Error> {
         let keys = self.keys(partition);
         let mut cancelled = Vec::with_capacity(jobs.len());
         for chunk in jobs.chunks(MAX_CHECKED) {
             let mut cmd = scripts::call(&scripts::CHECK_CANCELLED, [keys.cancelled.as_str()]);
-            for (job, entry) in chunk {
-                let enqueued = entry.and_then(entry_time);
+            for (job, enqueued) in chunk {
                 cmd.arg(job.as_bytes());
                 cmd.arg(enqueued.map(|at| at.millis().to_string()).unwrap_or_default());
             }

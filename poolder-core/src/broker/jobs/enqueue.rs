@@ -212,7 +212,13 @@ fn same_error<'a>(
 impl PreparedJob {
     /// Returns whether a single `XADD` stores the job.
     fn is_plain(&self) -> bool {
-        self.when == When::Now && self.idempotent.is_none()
+        self.when == When::Now && self.idempotent.is_none() && self.has_generated_id()
+    }
+
+    /// Returns whether no other enqueue makes a job of this id. A job of any other id begins a
+    /// generation of its id.
+    fn has_generated_id(&self) -> bool {
+        self.envelope.id().generated_at().is_some()
     }
 
     /// Returns whether the job may be sent again after this error. Only the receipt of an
@@ -244,15 +250,25 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
         cmd.arg("XADD").arg(lane).arg("*").arg(JOB).arg(new.envelope.as_bytes());
         return cmd;
     }
-    let sent = keys.sent(new.envelope.id());
+    let id = new.envelope.id();
+    let sent = keys.sent(id);
     let (mode, millis) = match new.when {
         When::Now => ("now", 0),
         When::In(delay) => ("in", clamped_millis(delay)),
         When::At(at) => ("at", at.millis()),
     };
-    let mut cmd = scripts::call(&scripts::ENQUEUE, [lane, &keys.due, &keys.bodies, &sent]);
-    cmd.arg(new.envelope.id().as_bytes())
-        .arg(head(new.lane, &Counters::starting_in(new.lane)))
+    let all = [lane, &keys.due, &keys.bodies, &sent];
+    let counters = Counters::starting_in(new.lane);
+    let (mut cmd, counters) = if new.has_generated_id() {
+        (scripts::call(&scripts::ENQUEUE, all), counters)
+    } else {
+        let (result, progress) = (keys.result(id), keys.progress(id));
+        let before = [&keys.dead, &keys.dead_bodies, &result, &progress].map(String::as_str);
+        let all = all.into_iter().chain(before);
+        (scripts::call(&scripts::ENQUEUE, all), counters.of_generation(Timestamp::default()))
+    };
+    cmd.arg(id.as_bytes())
+        .arg(head(new.lane, &counters))
         .arg(new.envelope.as_bytes())
         .arg(mode)
         .arg(millis);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use poolder_core::broker::{Settlement, SlotLease};
 use poolder_core::policy::decide::Ending;
-use poolder_core::{Claim, Counters, EntryId, JobId};
+use poolder_core::{Claim, JobId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
@@ -67,19 +67,15 @@ pub(super) async fn run_job(
 /// Asks the server whether a job was cancelled.
 struct Cancellations {
     job: JobId,
-    /// The entry of a job that was never moved since its enqueue: a cancellation that is older was
-    /// meant for another job of the same id.
-    entry: Option<EntryId>,
+    /// When the job was enqueued: an older cancellation was meant for earlier jobs of its id.
+    enqueued_at: Option<Timestamp>,
     /// When to ask again, after a question without an answer.
     ask_at: Option<Instant>,
 }
 
 impl Cancellations {
     fn of(claim: &Claim) -> Self {
-        let Counters { failures, crashes, deliveries, .. } = claim.counters;
-        let fresh = (failures, crashes, deliveries) == (0, 0, 0);
-        let entry = fresh.then(|| claim.entry.clone());
-        Self { job: claim.job_id(), entry, ask_at: None }
+        Self { job: claim.job_id(), enqueued_at: claim.enqueued_at(), ask_at: None }
     }
 
     /// Returns true when the job was cancelled.
@@ -88,7 +84,7 @@ impl Cancellations {
         if !slot.commands.borrow_and_update().may_cancel(self.job) {
             return false;
         }
-        let jobs = [(self.job, self.entry.as_deref())];
+        let jobs = [(self.job, self.enqueued_at)];
         let broker = slot.node.client.broker();
         match broker.check_cancelled(&slot.partition, &jobs).await {
             Ok(verdicts) => verdicts.first() == Some(&true),

@@ -282,7 +282,6 @@ impl Claimer {
 
     async fn check_cancelled(&mut self) -> Result<(), Error> {
         let jobs = self.held.jobs_to_check();
-        let jobs: Vec<_> = jobs.iter().map(|(job, entry)| (*job, entry.as_deref())).collect();
         let (broker, partition) = (self.setup.engine.client.broker(), &self.setup.partition);
         let verdicts = broker.check_cancelled(partition, &jobs).await?;
         let cancelled = self.held.interrupt_cancelled(&verdicts);

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use poolder_core::broker::Commands;
-use poolder_core::{EntryId, JobId};
+use poolder_core::{JobId, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::process::commands::KnownCommands;
@@ -148,18 +148,13 @@ impl HeldJobs {
         !self.to_check.is_empty()
     }
 
-    /// Returns the jobs to ask about. The entry is given for a job that was never claimed before:
-    /// a cancellation older than its entry was meant for an earlier job of the same id.
-    pub(super) fn jobs_to_check(&mut self) -> Vec<(JobId, Option<EntryId>)> {
+    /// Returns the jobs to ask about, with the times of their enqueues.
+    pub(super) fn jobs_to_check(&mut self) -> Vec<(JobId, Option<Timestamp>)> {
         let held = &self.held;
         let running = |key: &EntryKey| held.get(key).and_then(|held| held.cx.as_ref());
         self.to_check.retain(|key| running(key).is_some_and(|cx| !cx.is_cancelled()));
-        let jobs = self.to_check.iter().filter_map(|key| running(key).map(|cx| (key, cx)));
-        jobs.map(|((_, entry), cx)| {
-            let fresh = cx.fence() == 1 && cx.attempt() == 1;
-            (cx.id(), fresh.then(|| entry.clone()))
-        })
-        .collect()
+        let jobs = self.to_check.iter().filter_map(running);
+        jobs.map(|cx| (cx.id(), cx.enqueued_at())).collect()
     }
 
     /// Interrupts the jobs of the last [`HeldJobs::jobs_to_check`] that were cancelled, one verdict for
@@ -212,6 +207,7 @@ mod tests {
             partition: Partition::first(queue),
             attempt: 1,
             fence: 1,
+            enqueued_at: Some(Timestamp::from_millis(7)),
             tick: None,
             call: false,
             timeout: None,
@@ -239,7 +235,7 @@ mod tests {
     #[test]
     fn an_entry_that_was_given_up_is_not_held_and_not_taken_over_again() {
         let mut held = HeldJobs::default();
-        let suspect = (Lane::Suspect, EntryId::from("1-0"));
+        let suspect = (Lane::Suspect, "1-0".into());
         held.hold(suspect.clone(), context(), false);
         held.give_up(suspect.clone());
         assert!(held.is_empty() && !held.has_suspect());
@@ -256,7 +252,7 @@ mod tests {
         held.hold(key("2-0"), other.clone(), false);
         assert!(!held.has_to_check());
         held.note_commands(&commands(1, CancelFilter::Only(Arc::new([cx.id()].into()))));
-        assert_eq!(held.jobs_to_check(), [(cx.id(), Some("1-0".into()))]);
+        assert_eq!(held.jobs_to_check(), [(cx.id(), cx.enqueued_at())]);
         assert_eq!(held.interrupt_cancelled(&[true]), [(key("1-0"), cx.id())]);
         assert_eq!(cx.interruption(), Some(Interruption::Cancelled));
         assert!(!other.is_cancelled());
@@ -265,7 +261,7 @@ mod tests {
         held.note_commands(&commands(2, CancelFilter::MaybeAny));
         assert_eq!(
             held.jobs_to_check(),
-            [(other.id(), Some("2-0".into()))],
+            [(other.id(), other.enqueued_at())],
             "one is cancelled already"
         );
         assert_eq!(held.interrupt_cancelled(&[false]), []);
@@ -284,7 +280,7 @@ mod tests {
     #[test]
     fn a_suspect_keeps_its_permit_until_its_settlement_is_answered() {
         let (mut held, suspects) = (HeldJobs::default(), Arc::new(Semaphore::new(1)));
-        let suspect = (Lane::Suspect, EntryId::from("1-0"));
+        let suspect = (Lane::Suspect, "1-0".into());
         held.hold(suspect.clone(), context(), false);
         assert!(held.has_suspect());
         held.start_suspect(&suspect, Arc::clone(&suspects).try_acquire_owned().unwrap());

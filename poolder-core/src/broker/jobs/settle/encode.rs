@@ -155,6 +155,7 @@ impl CallBuilder<'_> {
         ops.extend(hold(settlement));
         // The operations that follow from the end of the job.
         let mut ending = vec![];
+        ending.extend(self.forget_receipt(settlement));
         ending.extend(self.schedule_done(settlement));
         ending.extend(self.record(settlement));
         if let Some(stamp) = &settlement.leaves_list
@@ -171,6 +172,18 @@ impl CallBuilder<'_> {
         } else {
             (ops, Some(ending))
         }
+    }
+
+    /// Returns the operation that removes the receipt of a job that is cancelled on request, so that
+    /// its id does not stay taken. Only an id that is derived from a name is enqueued again.
+    fn forget_receipt<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
+        let completes = match &settlement.transition {
+            Transition::Cancel(reason) => reason != CANCELLED_ON_REQUEST,
+            other => other.ends(),
+        };
+        let job = settlement.job_id();
+        let forgets = !completes && job.generated_at().is_none();
+        forgets.then(|| SettleOp::ForgetReceipt { receipt: self.index_of(self.keys.sent(job)) })
     }
 
     /// Returns the end of the running job of a schedule whose jobs must not overlap.

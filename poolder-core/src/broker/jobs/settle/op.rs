@@ -32,6 +32,8 @@ pub(super) enum SettleOp<'a> {
     KeepResult { record: KeyIndex, value: Vec<u8>, kept: Duration },
     /// Stores the completion record for a limited time, and notifies the waiting callers.
     KeepCompletion { record: KeyIndex, value: Vec<u8>, kept: Duration },
+    /// Removes the receipt of an idempotent enqueue.
+    ForgetReceipt { receipt: KeyIndex },
     /// Raises a counter of the batcher.
     BatchCount { batcher: KeyIndex, counter: &'static str },
     /// Removes the sealed list of the batch.
@@ -84,6 +86,7 @@ impl SettleOp<'_> {
                 let kept = Number(kept_millis(*kept));
                 add("keep_completion", &[key(record), Bytes(value), kept]);
             }
+            Self::ForgetReceipt { receipt } => add("forget_receipt", &[key(receipt)]),
             Self::BatchCount { batcher, counter } => {
                 add("batch_count", &[key(batcher), Bytes(counter.as_bytes())]);
             }

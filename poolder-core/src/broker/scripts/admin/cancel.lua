@@ -1,5 +1,6 @@
 -- cancel.lua: removes a job that waits. For a job that runs or cannot be found it stores a
---   cancellation, so that the job stops or never runs.
+--   cancellation, so that the job stops or never runs. A cancellation means the jobs of its id that
+--   were enqueued before it.
 -- KEYS 1 stream of the lane in which the job was seen
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -10,6 +11,8 @@
 --      8 completion record of the job
 --      9 hash: batch job id to record of its sealed list (`batch:index`)
 --      10 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
+--      11-12 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
+--        schedule names to queued jobs
 -- ARGV 1 job id
 --      2 place where the job was seen: "lane", "due" or "" for none
 --      3 entry id, for "lane"
@@ -20,14 +23,14 @@
 --      8 due time of the job in ms, as the caller knows it (0 for unknown)
 --      9 most cancellations that may be stored
 --      10 "1" to store a cancellation even if the job is not where it was seen
---      11 "1" if no later job can have this id
+--      11 "1" if the id is generated, so that no other job can have it
+--      12 id under which the job waits in `due`, if it is another one
 -- Returns "removed", "running" (the job runs, a cancellation is stored), "noted" (the job was not
---   found, a cancellation is stored), "dead" (the job is dead and stays so), "ended" (the job has
---   ended), "full" (too many cancellations are stored, nothing was changed) or "again" (the job is
---   no longer where it was seen, nothing was changed)
+--   found, a cancellation is stored), "dead" (the job was not found alive; it is dead and stays so),
+--   "ended" (the job has ended), "full" (too many cancellations are stored, nothing was changed) or
+--   "again" (the job is no longer where it was seen, nothing was changed)
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local job = ARGV[1]
-if redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
+local job, generated, waits_as = ARGV[1], ARGV[11] == '1', ARGV[12] or ARGV[1]
 
 -- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
 -- script that has already removed a job.
@@ -45,7 +48,8 @@ if batch then redis.call('SCARD', KEYS[10]) end
 -- The job is removed: nothing may fail from here on.
 local function after_removal()
   if batch then redis.pcall('SADD', KEYS[10], job) end
-  redis.pcall('ZREM', KEYS[5], job)
+  -- Other jobs of the id may be cancelled as well. Without the receipt the id can be enqueued again.
+  if generated then redis.pcall('ZREM', KEYS[5], job) else redis.pcall('DEL', KEYS[11]) end
   add('cancelled', 1)
   if ARGV[6] ~= '' then
     redis.pcall('SET', KEYS[8], ARGV[5], 'PX', ARGV[6])
@@ -58,9 +62,10 @@ local function store_cancellation(answer)
   if redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[9]) then return 'full' end
   local t = redis.call('TIME')
   local at, due = t[1] * 1000 + math.floor(t[2] / 1000), tonumber(ARGV[8])
-  -- A cancellation does not affect a job that is enqueued after it. Therefore a job that is due
-  -- later gets a cancellation with a time 7 days after its due time.
-  if due > at then at = due + 604800000 end
+  -- A cancellation does not affect a job that is enqueued after it, and a generated id has no
+  -- generation. Therefore such a job that is due later gets a cancellation with a time 7 days after
+  -- its due time.
+  if generated and due > at then at = due + 604800000 end
   -- The number goes first: one that an error leaves without a command is harmless.
   redis.call('HINCRBY', KEYS[7], 'orders', 1)
   redis.call('ZADD', KEYS[5], string.format('%.0f', at), job)
@@ -68,12 +73,12 @@ local function store_cancellation(answer)
   return answer
 end
 
-local body = redis.call('HGET', KEYS[3], job)
+local body = ARGV[2] ~= 'lane' and redis.call('HGET', KEYS[3], waits_as)
 if body then
   if ARGV[2] ~= 'due' then return 'again' end
-  redis.call('HDEL', KEYS[3], job)
+  redis.call('HDEL', KEYS[3], waits_as)
   -- A time without a body is dropped by promote.lua.
-  redis.pcall('ZREM', KEYS[2], job)
+  redis.pcall('ZREM', KEYS[2], waits_as)
   if string.byte(body, 5) ~= 0 then add('retrying', -1) end
   return after_removal()
 end
@@ -93,5 +98,18 @@ if ARGV[2] == 'lane' then
   end
 end
 if ARGV[2] ~= '' and ARGV[10] ~= '1' then return 'again' end
-if ARGV[11] == '1' and redis.call('EXISTS', KEYS[8]) == 1 then return 'ended' end
+-- A job of a schedule may wait for the one before it. A longer search is not needed: such a job does
+-- not start once its cancellation is stored.
+local bytes = 0
+for _, name in ipairs(KEYS[12] and redis.call('HKEYS', KEYS[12]) or {}) do
+  local queued = redis.call('HGET', KEYS[12], name)
+  if string.sub(queued, 4, 19) == job then
+    redis.call('HDEL', KEYS[12], name)
+    return after_removal()
+  end
+  bytes = bytes + #queued
+  if bytes > 1048576 then break end
+end
+if ARGV[2] == '' and redis.call('ZSCORE', KEYS[4], job) then return 'dead' end
+if generated and redis.call('EXISTS', KEYS[8]) == 1 then return 'ended' end
 return store_cancellation('noted')

@@ -5,11 +5,11 @@
 --      4 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      5 hash: batch job id to record of its sealed list (`batch:index`)
 --      6 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
---      7.. completion record of each job
+--      7.. completion record of each job, and receipt of its idempotent enqueue
 -- ARGV 1 "lane", "due" or "dead"
 --      2 completion record to store
---      3.. for each job, at most 500 jobs: job id, entry id (for "lane"), ms for which its record
---        is kept ("" to store none)
+--      3.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane"), ms
+--        for which its record is kept ("" to store none)
 -- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
 --   there
 local place, each, key, count, retrying = ARGV[1], {}, 7, 0, 0
@@ -51,7 +51,10 @@ for i = 3, #ARGV, 3 do
     -- A time without a body is dropped by promote.lua, or with the oldest dead.
     if place ~= 'lane' then redis.pcall('ZREM', KEYS[1], job) end
     if batch == 1 then redis.pcall('SADD', KEYS[6], job) end
-    redis.pcall('ZREM', KEYS[4], job)
+    -- A job that was deleted can be enqueued again. Other jobs may have an id that is derived from a
+    -- name: their cancellation stays. A generated id is a UUIDv7.
+    redis.pcall('DEL', KEYS[key + 1])
+    if math.floor(string.byte(job, 7) / 16) == 7 then redis.pcall('ZREM', KEYS[4], job) end
     count = count + 1
     if body and string.byte(body, 5) ~= 0 then retrying = retrying + 1 end
     if ARGV[i + 2] ~= '' and place ~= 'dead' then
@@ -60,7 +63,7 @@ for i = 3, #ARGV, 3 do
     end
   end
   each[#each + 1] = deleted
-  key = key + 1
+  key = key + 2
 end
 add('deleted', count)
 add('retrying', 0 - retrying)

@@ -5,15 +5,14 @@
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
 --      4 hash of the partition's counters (`stats`)
 --      5 hash of the slot's lease (`lease`)
--- ARGV 1 job id
+-- ARGV 1 id of the job; for "due" that under which it waits
 --      2 place where the job was seen: "lane" or "due"
 --      3 entry id, for "lane"
 --      4 new due time in ms ("" for now)
 --      5 head, for "lane"
 --      6 envelope, for "lane"
 --      7 control channel
--- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen, or when another job
---   of its id waits in `due`
+-- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local job, at = ARGV[1], ARGV[4]
 if at == '' then
@@ -35,8 +34,13 @@ else
     if l[1] and l[2] == l[1] .. ' ' .. id then redis.call('HDEL', KEYS[5], 'hold', 'held') end
     return 1
   end
-  -- Another job of this id may wait already: `due` has one place for both.
-  if redis.call('HEXISTS', KEYS[3], job) == 1 then return 0 end
+  -- Another job of this id may wait already. Then this one waits under another of 15 ids.
+  local last, n = string.byte(job, 16), 1
+  while redis.call('HEXISTS', KEYS[3], job) == 1 do -- bounded: 16 ids
+    if n > 15 then return 0 end
+    job = string.sub(job, 1, 15) .. string.char((last + n) % 256)
+    n = n + 1
+  end
   redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])
   local moved = redis.pcall('ZADD', KEYS[2], at, job)
   if type(moved) == 'number' then

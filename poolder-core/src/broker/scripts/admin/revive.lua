@@ -3,23 +3,31 @@
 --      2 hash: job id to record of the dead job (`dead:bodies`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low
 --      8 hash of the partition's counters (`stats`)
---      9.. completion record of each job, which is removed
--- ARGV for each job, at most 50 jobs: job id, time of death in ms as the caller has seen it, head,
---      envelope
+--      9 hash: name of a schedule to its running job
+--      10.. completion record of each job, which is removed
+-- ARGV for each job, at most 50 jobs: id under which it is stored, time of death in ms as the caller
+--      has seen it, head, envelope, name of the schedule whose jobs must not run beside it ("" for
+--      none)
 -- Returns a string with one digit per job: 1 for revived, 0 for a job that is no longer dead, or
 --   has died again since the caller has seen it
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local each, key = {}, 9
+local each, key = {}, 10
 -- The records are read before a job is moved, so that a key of a wrong type ends the call.
 redis.call('HLEN', KEYS[2])
-for i = 1, #ARGV, 4 do
+for i = 1, #ARGV, 5 do
   local job, head = ARGV[i], ARGV[i + 2]
   local died = redis.call('ZSCORE', KEYS[1], job)
   local revived = 0
   if died and tonumber(died) == tonumber(ARGV[i + 1]) then
     local lane = KEYS[3 + string.byte(head, 1)]
     local added = redis.call('XADD', lane, '*', 'j', ARGV[i + 3], 'c', string.sub(head, 4))
-    local gone = redis.pcall('DEL', KEYS[key])
+    -- The job is the running one of its schedule again, unless another one is.
+    local name, runs = ARGV[i + 4], 0
+    if name ~= '' then
+      runs = redis.pcall('HSETNX', KEYS[9], name, string.sub(ARGV[i + 3], 3, 18)
+        .. string.sub(head, 1, 1) .. added)
+    end
+    local gone = type(runs) == 'table' and runs or redis.pcall('DEL', KEYS[key])
     if type(gone) == 'number' then gone = redis.pcall('ZREM', KEYS[1], job) end
     if type(gone) == 'number' then
       gone = redis.pcall('HDEL', KEYS[2], job)
@@ -27,6 +35,7 @@ for i = 1, #ARGV, 4 do
     end
     if type(gone) == 'table' then
       -- The job stays dead, and nowhere else.
+      if runs == 1 then redis.pcall('HDEL', KEYS[9], name) end
       redis.pcall('XDEL', lane, added)
       return gone
     end

@@ -32,8 +32,8 @@ redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body
--- Entries added to a lane, the lane, the id added to `due`, and true for a job added to the dead:
--- an error takes them back.
+-- Entries added to a lane, the lane, and the ids under which the job was added to `due` and to the
+-- dead: an error takes them back.
 local added, added_to, waits, died
 -- Counters to raise when the entry is removed.
 local counts = {}
@@ -61,6 +61,17 @@ local function count(hash, name, times)
   counts[#counts + 1] = times
 end
 
+-- Returns the id under which the current job is kept in a sorted set: its own, or the first free one
+-- of 15 others if another generation of its id is there already.
+local function free_id(times)
+  local last = string.byte(job, 16)
+  for n = 0, 15 do
+    local id = string.sub(job, 1, 15) .. string.char((last + n) % 256)
+    if not redis.call('ZSCORE', times, id) then return id end
+  end
+  return string.sub(redis.sha1hex(job .. entry), 1, 16)
+end
+
 -- Number of dead jobs, once it is known.
 local dead
 
@@ -70,7 +81,6 @@ local function bury(id, record)
   dead = dead or redis.call('ZCARD', KEYS[4])
   local time = string.format('%.0f', now())
   local new = redis.call('ZADD', KEYS[4], time, id)
-  died = died or new == 1 and id == job
   redis.call('HSET', KEYS[5], id, record)
   dead = dead + new
   if dead > tonumber(ARGV[2]) then

@@ -10,9 +10,9 @@ if ARGV[4] ~= '' then
   lease_held = (l[2] or '') .. ' ' .. (l[1] or '') == ARGV[4]
 end
 
--- Returns the envelope of the current entry when the owner holds it and it is the current job; ""
--- for a plain entry. An entry that the owner has not read is recognized by its bytes; all text of a
--- plain one is returned.
+-- Returns the envelope of the current entry and its counters, if it has any, when the owner holds it
+-- and it is the current job; "" for a plain entry. An entry that the owner has not read is recognized
+-- by its bytes; all text of a plain one is returned.
 local function held(plain)
   if not lease_held then return nil end
   local p = redis.call('XPENDING', KEYS[1], 'workers', entry, entry, 1)[1]
@@ -27,7 +27,7 @@ local function held(plain)
     return f[1] == 'j' and f[2] or table.concat(f, '\0')
   end
   if plain then return table.concat(f, '\0') == plain and '' or nil end
-  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2] end
+  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2], f[4] end
   return nil
 end
 
@@ -35,6 +35,17 @@ end
 -- `due`.
 local has_cancellations = redis.call('ZCARD', KEYS[12]) > 0
 local settled = ''
+
+-- Returns true when the current job is cancelled. A cancellation that is older than the generation
+-- of the job was meant for earlier ones.
+local function is_cancelled(counters)
+  local at = redis.call('ZSCORE', KEYS[12], job)
+  if not at or not counters then return at end
+  local read, array = pcall(cmsgpack.unpack, counters)
+  local map = read and type(array) == 'table' and array[7]
+  local generation = type(map) == 'table' and tonumber(map.g)
+  return not generation or generation <= tonumber(at)
+end
 
 -- Takes back a destination, for a repetition or a rescue.
 local function take_back()
@@ -44,19 +55,19 @@ local function take_back()
     redis.pcall('HDEL', KEYS[3], waits)
   end
   if died then
-    redis.pcall('HDEL', KEYS[5], job)
-    redis.pcall('ZREM', KEYS[4], job)
+    redis.pcall('HDEL', KEYS[5], died)
+    redis.pcall('ZREM', KEYS[4], died)
   end
 end
 
 for n = 6, #ARGV do
   local row, at, counter, count, count_if_cancelled, plain, envelope = ARGV[n]
   at, entry, job, counter, count, count_if_cancelled, plain, envelope = unpack_values(row, 7, 0)
-  local stored = held(plain)
+  local stored, counters = held(plain)
   if stored then
     body = envelope or stored
     added, waits, died = nil, nil, nil
-    local cancelled = has_cancellations and redis.call('ZSCORE', KEYS[12], job)
+    local cancelled = has_cancellations and is_cancelled(counters)
     if cancelled and count_if_cancelled then
       for _ = 1, count do at = unpack_values(row, 6, at) end
       counter, count = 'cancelled', count_if_cancelled
@@ -77,7 +88,11 @@ for n = 6, #ARGV do
     end
     -- Nothing may fail from here on; ack_missing.lua acknowledges a claim without an entry.
     redis.pcall('XACK', KEYS[1], 'workers', entry)
-    if cancelled then redis.pcall('ZREM', KEYS[12], job) end
+    -- Other jobs may have an id that is derived from a name: their cancellation stays. A generated
+    -- id is a UUIDv7.
+    if cancelled and math.floor(string.byte(job, 7) / 16) == 7 then
+      redis.pcall('ZREM', KEYS[12], job)
+    end
     add(KEYS[6], counter, 1)
     if #counts > 0 then
       for i = 1, #counts, 3 do add(counts[i], counts[i + 1], counts[i + 2]) end

@@ -5,6 +5,8 @@
 --   "to_lane" head: adds the job to the lane that the head names
 --   "to_due" head, delay in ms: lets the job wait for this time
 --   "to_dead" dead record up to the head, head: buries the job
+--   "forget_receipt" receipt: removes the receipt of an idempotent enqueue, since the job was
+--     cancelled; the value is the index of another key
 --   "keep_result" record, result, ms: stores the result for this time
 --   "keep_completion" record, completion, ms: does the same, and notifies the waiting callers on
 --     the channel that has the record's name
@@ -26,9 +28,9 @@ local ops = {
   to_due = function(head, delay)
     local due, id = string.format('%.0f', now() + delay), job
     -- A job of the same id may wait already, if it was enqueued again while this one ran. Then both
-    -- wait, this one under another id of 16 bytes.
+    -- wait, this one under another id.
     if redis.call('ZADD', KEYS[2], 'NX', due, id) == 0 then
-      id = string.sub(redis.sha1hex(job .. entry), 1, 16)
+      id = free_id(KEYS[2])
       redis.call('ZADD', KEYS[2], due, id)
     end
     waits = id
@@ -39,7 +41,13 @@ local ops = {
     first_due_changed = first_due_changed or redis.call('ZRANGE', KEYS[2], 0, 0)[1] == id
   end,
 
-  to_dead = function(death, head) bury(job, death .. head .. body) end,
+  to_dead = function(death, head)
+    -- The record of another generation stays.
+    died = free_id(KEYS[4])
+    bury(died, death .. head .. body)
+  end,
+
+  forget_receipt = function(receipt) redis.call('DEL', KEYS[receipt]) end,
 
   keep_result = keep,
 

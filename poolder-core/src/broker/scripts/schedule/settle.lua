@@ -1,11 +1,11 @@
 -- settle.lua: a part of jobs/settle.lua with the operation of a job whose schedule allows one job
 --   at a time.
--- KEYS 7-11 as in jobs/settle.lua; the values named running and queued are indices of others: the
+-- KEYS 6-12 as in jobs/settle.lua; the values named running and queued are indices of others: the
 --   hashes of the schedules' running and queued jobs
 -- Operations, with their values:
 --   "schedule_done" running, queued, name of the schedule: notes that the running job of the
 --     schedule has ended. A queued job of the schedule is added to its lane and becomes the running
---     one
+--     one, unless it was cancelled
 
 if string.find(ARGV[5], 'schedule', 1, true) then
   function ops.schedule_done(running, queued, name)
@@ -15,6 +15,10 @@ if string.find(ARGV[5], 'schedule', 1, true) then
     if type(holder) ~= 'string' or string.sub(holder, 1, 16) ~= job then return end
     local successor = redis.pcall('HGET', queued, name)
     local lane = type(successor) == 'string' and #successor > 19 and string.byte(successor, 1)
+    if lane and redis.call('ZSCORE', KEYS[12], string.sub(successor, 4, 19)) then
+      if redis.call('HDEL', queued, name) == 1 then add(KEYS[6], 'cancelled', 1) end
+      lane = nil
+    end
     if not lane or lane > 4 then
       redis.call('HDEL', running, name)
       return

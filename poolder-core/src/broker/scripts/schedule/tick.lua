@@ -31,7 +31,11 @@ local function under_way(name)
   local id = string.sub(holder, 18)
   local entry = redis.call('XRANGE', KEYS[6 + lane], id, id)[1]
   if entry and string.sub(entry[2][2] or '', 3, 18) == job then return true end
-  if redis.call('ZSCORE', KEYS[5], job) then return true end
+  -- The job may wait under another id, if one of its id waited already.
+  for n = 0, 15 do
+    local id = string.sub(job, 1, 15) .. string.char((string.byte(job, 16) + n) % 256)
+    if redis.call('ZSCORE', KEYS[5], id) then return true end
+  end
   for at = 6, 10 do
     local from, step = '-', 1
     while true do -- bounded: 500 entries
