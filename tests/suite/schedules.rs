@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Schedule, ScheduleInfo, Schedules, Status, Timestamp};
+use poolder::{
+    Cancellation, Handle, JobId, QueueName, Schedule, ScheduleInfo, Schedules, Status, Timestamp,
+};
 use poolder_core::Partition;
 use tokio::sync::mpsc;
 
@@ -262,6 +264,89 @@ async fn one_tick_waits_for_the_job_under_way_and_runs_at_once_when_it_has_ended
     let info = space.info("s").await;
     assert!(!info.running && !info.queued);
     assert_eq!(space.ready("q").await, 0);
+    node.stop().await;
+}
+
+fn tick_job(at: Timestamp) -> Handle {
+    let queue = QueueName::new("q").unwrap();
+    let job = JobId::of_tick(&queue, "s", at);
+    Handle::new(queue, job)
+}
+
+#[tokio::test]
+async fn a_queued_job_that_is_cancelled_does_not_run() {
+    let space = Space::new("cancel-queued");
+    let (node, mut told, answer) = held(&space, Overlap::QueueOne).await;
+    let mut tick = space.info("s").await.schedule.start.unwrap();
+    for found in [true, false] {
+        assert_eq!(space.publish(tick).await, 1);
+        within(told.recv()).await.unwrap();
+        tick = tick + SECOND;
+        assert_eq!(space.publish(tick).await, 1);
+        let queued = tick_job(tick);
+        if found {
+            let what = space.client.cancel(&queued).await.unwrap();
+            assert_eq!(what, Cancellation::Removed);
+            assert!(!space.info("s").await.queued);
+        } else {
+            // As after a search that was cut off.
+            let mut note = redis::cmd("ZADD");
+            note.arg(space.key("q", "cancelled")).arg(1).arg(queued.job.as_bytes());
+            space.redis::<()>(&mut note).await;
+        }
+        let ended = space.count("q", "completed").await + 1;
+        answer.send(Done).await.unwrap();
+        space.until_count("q", "completed", ended).await;
+        let info = space.info("s").await;
+        assert!(!info.running && !info.queued, "found: {found}");
+        assert_eq!((space.ready("q").await, space.count("q", "cancelled").await), (0, ended));
+        tick = tick + SECOND;
+    }
+    node.stop().await;
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_queued_job_that_goes_with_its_schedule_is_counted() {
+    let space = Space::new("drop-queued");
+    let (node, mut told, answer) = held(&space, Overlap::QueueOne).await;
+    let first = space.info("s").await.schedule.start.unwrap();
+    assert_eq!(space.publish(first).await + space.publish(first + SECOND).await, 2);
+    within(told.recv()).await.unwrap();
+    assert!(space.schedules().remove("s").await.unwrap());
+    assert_eq!(space.count("q", "deleted").await, 1);
+    answer.send(Done).await.unwrap();
+    space.until_count("q", "completed", 1).await;
+    node.stop().await;
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_revived_job_is_the_running_one_of_its_schedule_again() {
+    let space = Space::new("revived");
+    let (node, mut told, answer) = held(&space, Overlap::Skip).await;
+    let first = space.info("s").await.schedule.start.unwrap();
+    assert_eq!(space.publish(first).await, 1);
+    within(told.recv()).await.unwrap();
+    answer.send(Cancel("fail".into())).await.unwrap();
+    eventually("it waits for its retry", || async { space.due("q").await == 1 }).await;
+    let queue = space.client.inspect("q").unwrap();
+    queue.run_now(tick_job(first)).await.unwrap();
+    within(told.recv()).await.unwrap();
+    answer.send(Cancel("fail".into())).await.unwrap();
+    space.until_count("q", "buried", 1).await;
+    assert!(!space.info("s").await.running);
+
+    queue.revive(tick_job(first)).await.unwrap();
+    within(told.recv()).await.unwrap();
+    assert!(space.info("s").await.running);
+    assert_eq!(space.publish(first + SECOND).await, 0, "its successor is skipped");
+    answer.send(Done).await.unwrap();
+    space.until_count("q", "completed", 1).await;
+    assert_eq!(space.publish(first + SECOND * 2).await, 1);
+    within(told.recv()).await.unwrap();
+    answer.send(Done).await.unwrap();
+    space.until_count("q", "completed", 2).await;
     node.stop().await;
 }
 

@@ -10,7 +10,7 @@ use super::ScheduleInfo;
 use super::ahead::decided;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Partition, Timestamp};
+use crate::job::{Error, JobId, Partition, Timestamp};
 use crate::schedule::{Record, Schedule, Status, check_schedule_name, spread};
 
 /// The most schedules of a queue. More suggests per-record schedules, for which `enqueue().at(..)`
@@ -104,16 +104,24 @@ impl Broker {
     }
 
     /// Removes a schedule; returns false when there was none. Jobs that the schedule has enqueued
-    /// go on; a job that still waits for an earlier job of the schedule is removed.
+    /// go on; a job that still waits for an earlier job of the schedule is removed, logged and
+    /// counted as deleted.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove_schedule(&self, partition: &Partition, name: &str) -> Result<bool, Error> {
-        let keys = &self.keys(partition).schedules;
-        let own = [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued];
+        let all = self.keys(partition);
+        let keys = &all.schedules;
+        let own =
+            [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued, &all.stats];
         let mut cmd = scripts::call(&scripts::SCHEDULE_DROP, own.map(String::as_str));
         cmd.arg(name);
-        Ok(reply::int(self.command(&cmd).await?)? == 1)
+        let [removed, queued] = reply::items::<2>(self.command(&cmd).await?)?;
+        if let Ok(job) = <[u8; 16]>::try_from(reply::bytes(queued)?) {
+            let job = JobId::from_bytes(job);
+            tracing::warn!(%partition, schedule = name, %job, "removed a queued job with its schedule");
+        }
+        Ok(reply::int(removed)? == 1)
     }
 
     /// Reads a schedule, asks `edit` for the change, and stores the change if no other writer has
