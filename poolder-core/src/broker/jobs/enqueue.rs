@@ -218,7 +218,7 @@ impl PreparedJob {
     /// Returns whether no other enqueue makes a job of this id. A job of any other id begins a
     /// generation of its id.
     fn has_generated_id(&self) -> bool {
-        self.envelope.id().generated_at().is_some()
+        self.envelope.id().is_generated()
     }
 
     /// Returns whether the job may be sent again after this error. Only the receipt of an
