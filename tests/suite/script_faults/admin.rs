@@ -113,7 +113,7 @@ async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
         lab.enqueue(1, When::In(HOUR), Some(HOUR)).await;
         let fault = lab.snapshot();
         // A receipt that stays holds the id until its window ends.
-        let but = Tolerated { survived: &["sent:", "due"], repeated: &[] };
+        let but = Tolerated { survived: &["sent:", "due"], ..NOTHING };
         if deletes {
             lab.broker().delete(&handle()).await.unwrap();
             lab.inject_but("admin/remove", "with a receipt", fault, but);

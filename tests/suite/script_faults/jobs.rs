@@ -170,7 +170,7 @@ async fn settlements(lab: &mut Lab) {
 /// Checks enqueues and settlements of a job beside others of its id.
 async fn namesakes(lab: &mut Lab) {
     // A time without a record is dropped with the oldest dead.
-    let but = Tolerated { survived: &["dead"], repeated: &[] };
+    let but = Tolerated { survived: &["dead"], ..NOTHING };
     for (case, when, idempotent) in [
         ("now", When::Now, None),
         ("later", When::In(HOUR), None),

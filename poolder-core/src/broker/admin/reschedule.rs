@@ -29,8 +29,7 @@ impl Broker {
         for view in &found {
             // A job in a lane waits only for a slot, unless it is a retry that holds its addressed
             // slot.
-            let runs_soon =
-                view.state == State::Ready && at.is_none() && view.lane != Lane::Front;
+            let runs_soon = view.state == State::Ready && at.is_none() && view.lane != Lane::Front;
             if !runs_soon && !self.reschedule_at(view, at).await? {
                 return gone("the job started or moved meanwhile, look again");
             }

@@ -34,7 +34,7 @@ impl Broker {
     ) -> Result<(), Error> {
         let keys = self.keys(partition);
         for lane in Lane::ALL {
-            match self.search_lane(&keys, lane, job).await? {
+            match self.search_for_holder(&keys, lane, job).await? {
                 Search::NotThere => {}
                 Search::GivenUp => return Ok(()),
                 Search::Found(entry) => {
@@ -47,7 +47,7 @@ impl Broker {
         self.note_holder(&keys, (name, job), (String::new(), first)).await
     }
 
-    async fn search_lane(
+    async fn search_for_holder(
         &self,
         keys: &PartitionKeys,
         lane: Lane,
