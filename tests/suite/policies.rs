@@ -21,7 +21,12 @@ async fn suspect_of_a_dead_node(space: &Space, policy: Option<&Policy>) {
     space.redis::<String>(&mut add).await;
     let mut ghost = space.connection("q", "ghost").await;
     let claimed = ghost.exchange(&[], Some((Lane::Suspect, 1)), false).await.unwrap();
-    assert_eq!(claimed.claimed.unwrap().jobs.len(), 1);
+    let claimed = claimed.claimed.unwrap().jobs;
+    assert_eq!(claimed.len(), 1);
+    // The node began to run it.
+    let mut begun = redis::cmd("HSET");
+    begun.arg(space.key("q", "lease")).arg("begun:ghost").arg(&*claimed[0].entry);
+    space.redis::<u64>(&mut begun).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let mut mark = redis::cmd("ZADD");
     mark.arg(format!("{}:{{roster}}:marks", space.name()));

@@ -58,8 +58,11 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
 /// The scripts that a server refuses while it is out of memory, since they add the data of
 /// producers, and their cases that work all the same. Every other script works on a full server.
 const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
-    ("jobs/enqueue", &[]),
-    ("addressed/slot_cast", &[]),
+    (
+        "jobs/enqueue",
+        &["now with a receipt, again with None", "now with a receipt, again with Some(3600s)"],
+    ),
+    ("addressed/slot_cast", &["a job that is moved"]),
     ("addressed/broadcast", &[]),
     ("batch/push", &["flush", "timer", "timer of a batcher that is not declared"]),
     ("schedule/schedule_put", &["changed", "declared"]),

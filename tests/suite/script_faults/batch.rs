@@ -135,7 +135,7 @@ async fn an_error_in_a_script_of_a_batcher_is_mended() {
         let id = id_of(number);
         lab.set("RPUSH", &format!("batch:sealed:{id}"), &[b"entry"]);
         lab.set("HSET", "batch:index", &[id.as_bytes(), record]);
-        lab.set("HSET", "dead:bodies", &[id.as_bytes(), b"record"]);
+        lab.set("HSET", "dead:bodies", &[id.as_bytes(), b"\x00\x00\x03\x00\x00"]);
         lab.set("ZADD", "dead", &[b"17", id.as_bytes()]);
     }
     let later = poolder::Timestamp::from_millis(i64::from(u32::MAX) * 1000);

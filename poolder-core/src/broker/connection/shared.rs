@@ -44,6 +44,11 @@ pub(crate) struct SharedConnection {
     created: Instant,
     /// The time at which the connection was last used, in microseconds after `created`.
     used: AtomicU64,
+    /// The number of callers that are about to check the connection. Later callers do not overtake
+    /// them.
+    checking: AtomicU32,
+    /// Held by the caller that checks the connection.
+    check: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -65,6 +70,8 @@ impl SharedConnection {
             timeouts: AtomicU32::new(0),
             created: Instant::now(),
             used: AtomicU64::new(0),
+            checking: AtomicU32::new(0),
+            check: tokio::sync::Mutex::default(),
         }
     }
 
@@ -134,7 +141,7 @@ impl SharedConnection {
 
     /// Returns the connection if it was in use until now, so that it needs no check.
     fn in_use(&self, now: Instant) -> Option<Current> {
-        if self.idle(now) > CHECK_AFTER {
+        if self.idle(now) > CHECK_AFTER || self.checking.load(Ordering::Relaxed) > 0 {
             return None;
         }
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
@@ -161,9 +168,17 @@ impl SharedConnection {
     /// # Errors
     /// Nothing was sent.
     async fn ready(self: &Arc<Self>, limit: Limit) -> RedisResult<Current> {
-        // The task of the connection reads the end of the connection, if it has come.
-        tokio::task::yield_now().await;
-        match self.access()? {
+        let access = {
+            let _checking = Checking::begin(&self.checking);
+            // Callers go on in their order: Tokio wakes those that yield in the reverse order.
+            let _check = self.check.lock().await;
+            if self.idle(Instant::now()) > CHECK_AFTER {
+                // The task of the connection reads the end of the connection, if it has come.
+                tokio::task::yield_now().await;
+            }
+            self.access()?
+        };
+        match access {
             Ok(current) => Ok(current),
             Err(attempt) => attempt.outcome(limit, self.longest).await,
         }
@@ -270,6 +285,22 @@ impl SharedConnection {
             Opening::Running(_) => true,
             Opening::Closed | Opening::Down { .. } => false,
         }
+    }
+}
+
+/// Counts a caller that is about to check the connection, until the value is dropped.
+struct Checking<'a>(&'a AtomicU32);
+
+impl<'a> Checking<'a> {
+    fn begin(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Checking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
