@@ -1,6 +1,6 @@
 //! The handle that producers, operators and workers share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ const REGISTER_PATIENCE: Duration = Duration::from_millis(100);
 pub struct Client {
     broker: Broker,
     /// The queues that were registered, and when.
-    registered: Arc<RwLock<HashMap<QueueName, Instant>>>,
+    registered: Arc<RwLock<BTreeMap<QueueName, Instant>>>,
     waiters: Arc<Waiters>,
     /// State of each batcher, shared by its handles.
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,

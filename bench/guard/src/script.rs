@@ -99,6 +99,18 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
                 bulk(out, envelope);
             }
         }
+        // claim.lua: one key, and four arguments, of which the second is the number of jobs.
+        ("EVALSHA", _) if words.len() == 8 && words[2] == b"1" => {
+            let count: u64 = text(5).and_then(|text| text.parse().ok()).unwrap_or(1);
+            out.extend(format!("*{}\r\n", 4 * count).as_bytes());
+            for _ in 0..count {
+                *claimed += 1;
+                bulk(out, format!("1764000000000-{:06}", *claimed % 1_000_000).as_bytes());
+                out.extend(b":2\r\n");
+                bulk(out, b"j");
+                bulk(out, envelope);
+            }
+        }
         ("EVALSHA", _) => script(words, out),
         ("SUBSCRIBE", _) => {
             out.extend(b"*3\r\n");
@@ -125,8 +137,8 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
         2 if named(3, b":leader") => out.extend(b"*3\r\n:0\r\n:1\r\n$5\r\nother\r\n"),
         // pool_join.lua: no addressed pool has this name.
         2 if named(4, b":members") => {
-            out.extend(b"*2\r\n*7\r\n");
-            (0..7).for_each(|_| bulk(out, b""));
+            out.extend(b"*2\r\n*9\r\n");
+            (0..9).for_each(|_| bulk(out, b""));
             out.extend(b"*0\r\n");
         }
         // node_beat.lua

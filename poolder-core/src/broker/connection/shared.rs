@@ -141,12 +141,14 @@ impl SharedConnection {
 
     /// Returns the connection if it was in use until now, so that it needs no check.
     fn in_use(&self, now: Instant) -> Option<Current> {
-        if self.idle(now) > CHECK_AFTER || self.checking.load(Ordering::Relaxed) > 0 {
+        let at = self.micros(now);
+        let idle = Duration::from_micros(at.saturating_sub(self.used.load(Ordering::Relaxed)));
+        if idle > CHECK_AFTER || self.checking.load(Ordering::Relaxed) > 0 {
             return None;
         }
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             Opening::Open(current) => {
-                self.note_use(now);
+                self.used.store(at, Ordering::Relaxed);
                 Some(current.clone())
             }
             _ => None,
@@ -154,13 +156,17 @@ impl SharedConnection {
     }
 
     fn idle(&self, now: Instant) -> Duration {
-        let used = Duration::from_micros(self.used.load(Ordering::Relaxed));
-        now.duration_since(self.created).saturating_sub(used)
+        Duration::from_micros(self.micros(now).saturating_sub(self.used.load(Ordering::Relaxed)))
     }
 
     fn note_use(&self, now: Instant) {
-        let micros = now.duration_since(self.created).as_micros();
-        self.used.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.used.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    /// Returns the microseconds since `created`.
+    fn micros(&self, now: Instant) -> u64 {
+        let since = now.duration_since(self.created);
+        since.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(since.subsec_micros()))
     }
 
     /// Returns the connection, checked or opened if need be.
