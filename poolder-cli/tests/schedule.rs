@@ -148,8 +148,10 @@ fn an_expression_is_previewed_without_a_server() {
     let nowhere = Program { url: "redis://127.0.0.1:1".into(), namespace: "n".into() };
     let preview = |words: &[&'static str]| [&["schedule", "preview"], words].concat();
     let said = nowhere.ok(&preview(&["--cron", "0 9 * * Mon", "--zone", "Europe/Berlin"]));
-    assert_eq!(said.lines().count(), 11, "{said}");
-    assert!(said.lines().skip(1).all(|line| line.contains(" 09:00:00 CE")), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 12, "{said}");
+    assert!(lines[1..11].iter().all(|line| line.contains(" 09:00:00 CE")), "{said}");
+    assert!(lines[11].starts_with("time zones: "), "{said}");
     let ticks = nowhere.json(&preview(&["--every", "500ms", "-n", "2"]));
     let ms = |at: usize| {
         let text = ticks[at].as_str().unwrap();
