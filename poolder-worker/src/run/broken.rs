@@ -101,14 +101,18 @@ pub(super) fn key_of(settlement: &Settlement) -> EntryKey {
 #[cfg(test)]
 mod tests {
     use poolder_core::policy::decide::{Return, Wait};
-    use poolder_core::{Claim, Counters, Envelope, Format, JobId, Lane, Undecodable};
+    use poolder_core::{
+        BatchPayload, Claim, Counters, Envelope, Format, JobId, Lane, Undecodable, payload,
+    };
 
     use super::*;
     use crate::process::limits::FIRST_PAUSE;
 
-    /// Returns the settlement of a job of this kind.
+    /// Returns the settlement of a job of this kind, with the payload of a batch.
     fn settlement(kind: &str, transition: Transition) -> Settlement {
-        let write = |_: &mut Vec<u8>| Ok(());
+        let batch =
+            BatchPayload { group: String::new(), entries: 1, bytes: 1, since: 1, sealed: 1 };
+        let write = |out: &mut Vec<u8>| payload::encode(&batch, out);
         let id = JobId::from_bytes([7; 16]);
         let envelope = Envelope::build(id, kind, 0, None, Format::MessagePack, write).unwrap();
         let claim = Claim::new(Lane::Normal, "1-0".into(), envelope, Counters::default());
