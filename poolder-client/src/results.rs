@@ -41,7 +41,8 @@ impl Client {
 
     /// Waits until a job has ended, and returns the result of its handler.
     ///
-    /// A job that dies ends the wait at once. A job that is cancelled, or done without a result,
+    /// A job that dies ends the wait at once, if the user may read the dead jobs
+    /// (`docs/access.md`). A job that is cancelled, or done without a result,
     /// ends the wait at once if it was enqueued with
     /// [`keep_completion`](crate::Enqueue::keep_completion) or by [`Client::call`]. Otherwise such
     /// a job leaves no record, and the wait ends with a timeout.
@@ -133,13 +134,17 @@ impl Client {
         }
     }
 
-    /// Returns how a job ended, from its completion record or from the dead jobs. A record of an id
+    /// Returns how a job ended, from its completion record or from the dead jobs. A user whose
+    /// access rules forbid to read the dead jobs sees the completion record only. A record of an id
     /// that is derived from a name may be that of an earlier job, which ended while this one waits.
     async fn completion_of(&self, handle: &Handle) -> Result<Option<Completion>, Error> {
         let broker = self.broker();
         let ended = match broker.completion(&handle.partition, handle.job).await? {
             Some(completion) => Some(completion),
-            None => broker.death(&handle.partition, handle.job).await?,
+            None => match broker.death(&handle.partition, handle.job).await {
+                Err(error) if error.is_auth() => None,
+                death => death?,
+            },
         };
         let may_be_older = ended.is_some() && handle.job.generated_at().is_none();
         if may_be_older && broker.is_at_place(handle).await? {

@@ -228,7 +228,10 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
         lab.reset();
         let fault = lab.snapshot();
         lab.enqueue(1, when, idempotent).await;
-        lab.inject("jobs/enqueue", case, fault);
+        // A repeated call that finds the job writes a receipt for 1 ms.
+        let but = Tolerated { repeated: &["sent:"], ..NOTHING };
+        let but = if case == "later" { but } else { NOTHING };
+        lab.inject_but("jobs/enqueue", case, fault, but);
     }
     namesakes(&mut lab).await;
     settlements(&mut lab).await;

@@ -13,23 +13,28 @@ if receipt then return receipt end
 if ARGV[3] then redis.call('PERSIST', KEYS[1]) end
 local known = tonumber(redis.call('HGET', KEYS[1], 'gen') or 0)
 if known > tonumber(ARGV[1]) then return 0 end
-if known < tonumber(ARGV[1]) then
-  -- The first call of a new generation records the edge: the last entry id from before it.
-  local edge = '0-0'
-  if redis.call('EXISTS', KEYS[2]) == 1 then
-    local info = redis.call('XINFO', 'STREAM', KEYS[2])
-    for i = 1, #info, 2 do
-      if info[i] == 'last-generated-id' then edge = info[i + 1] end
-    end
-  end
-  redis.call('HSET', KEYS[1], 'gen', ARGV[1], 'edge', edge)
+local entry
+if ARGV[3] then
+  entry = redis.call('XADD', KEYS[2], '*', 'j', ARGV[2], 'c', string.sub(ARGV[3], 4))
+else
+  entry = redis.call('XADD', KEYS[2], '*', 'j', ARGV[2])
 end
-if not ARGV[3] then return redis.call('XADD', KEYS[2], '*', 'j', ARGV[2]) end
-local entry = redis.call('XADD', KEYS[2], '*', 'j', ARGV[2], 'c', string.sub(ARGV[3], 4))
-local kept = redis.pcall('SET', KEYS[3], entry, 'PX', ARGV[4])
--- Without a receipt a repeated call would store a second job.
-if kept.err then
+-- Without what follows, a repeated call would store a second job or the job would count as older.
+local function keep(...)
+  local kept = redis.pcall(...)
+  if type(kept) ~= 'table' or not kept.err then return end
   redis.pcall('XDEL', KEYS[2], entry)
   return kept
 end
-return entry
+if known < tonumber(ARGV[1]) then
+  -- The first call of a new generation records the edge: the largest id below that of its entry.
+  -- All entries from before are at or below it. To ask the stream for its last id would take the
+  -- right to read the entries.
+  local ms, seq = string.match(entry, '(%d+)-(%d+)')
+  local edge = ms .. '-' .. string.format('%.0f', tonumber(seq) - 1)
+  if seq == '0' then edge = string.format('%.0f-18446744073709551615', tonumber(ms) - 1) end
+  local failed = keep('HSET', KEYS[1], 'gen', ARGV[1], 'edge', edge)
+  if failed then return failed end
+end
+local failed = ARGV[3] and keep('SET', KEYS[3], entry, 'PX', ARGV[4])
+return failed or entry

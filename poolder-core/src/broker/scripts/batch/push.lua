@@ -204,7 +204,7 @@ local function push()
         local due, member = string.format('%.0f', clock + ARGV[5]), timer(generation)
         redis.call('ZADD', KEYS[5], due, member)
         undo[#undo + 1] = {'ZREM', KEYS[5], member}
-        first_due = redis.call('ZRANGE', KEYS[5], 0, 0)[1] == member
+        first_due = redis.call('ZRANK', KEYS[5], member) == 0
       end
     end
   elseif meta and not generation then

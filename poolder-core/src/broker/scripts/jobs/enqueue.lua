@@ -31,12 +31,14 @@ if window ~= '' then
 end
 
 -- Answers for a job that waits until this time. An earlier call may have failed before it wrote its
--- receipt, or asked for none.
+-- receipt, or asked for none. A job that is not idempotent gets a receipt for 1 ms, in which the job
+-- waits anyway; a longer one stays.
 local function found_waiting(due)
-  if window ~= '' then
-    redis.call('SET', KEYS[4], due, 'PX', window)
+  local left = redis.call('PTTL', KEYS[4])
+  if window == '' and left > 0 then
+    redis.call('PEXPIRE', KEYS[4], left)
   else
-    redis.call('HSET', KEYS[3], job, redis.call('HGET', KEYS[3], job))
+    redis.call('SET', KEYS[4], due, 'PX', window == '' and 1 or window)
   end
   return {'again', due}
 end
@@ -52,13 +54,14 @@ if named and (due or window ~= '') and redis.call('HEXISTS', KEYS[3], job) == 1 
   if waits then return found_waiting(waits) end
 end
 
--- Begins a generation of a name. The dead job of the one before is kept under another id, so that the record under the id itself is always that of the latest generation.
--- Returns an error after which nothing was changed, or nil.
+-- Begins a generation of a name. The dead job of the one before is kept under another id, so that
+-- the record under the id itself is that of the latest generation. Without the right to read the
+-- dead it stays where it is. Returns an error after which nothing was changed, or nil.
 local function begin_generation()
   head = string.sub(head, 1, -9) .. struct.pack('>I8', now)
-  local record = redis.call('HGET', KEYS[6], job)
-  local died = record and redis.call('ZSCORE', KEYS[5], job)
-  if died then
+  local died = redis.pcall('ZSCORE', KEYS[5], job)
+  local record = died and redis.pcall('HGET', KEYS[6], job)
+  if type(record) == 'string' and type(died) == 'string' then
     local other
     for n = 1, 16 do
       other = string.sub(job, 1, 15) .. string.char((string.byte(job, 16) + n) % 256)
@@ -98,7 +101,7 @@ if due then
   end
   if window ~= '' then redis.call('SET', KEYS[4], where, 'PX', window) end
   -- Hints may be lost.
-  if redis.call('ZRANGE', KEYS[2], 0, 0)[1] == job then
+  if redis.call('ZRANK', KEYS[2], job) == 0 then
     redis.pcall('PUBLISH', ARGV[7], 'due')
   end
 else

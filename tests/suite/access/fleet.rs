@@ -1,0 +1,165 @@
+//! A fleet does all its work under the rules of the guide.
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{BatchOptions, Durability, Receipt};
+
+use super::Guarded;
+use crate::harness::{Number, Running, Space, eventually, start};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const SHORT: Duration = Duration::from_millis(10);
+
+#[derive(Clone)]
+struct Rows;
+
+impl BatchWorker for Rows {
+    type Entry = u64;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<u64>, _: Context) -> Result<Outcome> {
+        batch.all().await?;
+        Ok(Done)
+    }
+}
+
+/// Starts a node with a pool of each kind and a batcher.
+fn node(worker: &Space) -> Running {
+    let handler = worker_fn(|job: Number, cx: Context| async move {
+        cx.progress(1, 2).await?;
+        match job.0 {
+            0 => Err("no".into()),
+            1 => Ok(Cancel("pointless".into())),
+            2 => Ok(Snooze(SHORT)),
+            number => Ok(Outcome::result(&number)?),
+        }
+    });
+    let pool = Pool::new("q").size(2).worker(handler.clone());
+    let addressed = Pool::new("addressed").size(1).mode(Mode::RoundRobin).worker(handler.clone());
+    let copies = Pool::new("copies").size(1).mode(Mode::Broadcast).worker(handler);
+    let rows = Batcher::new("rows", Rows).limit(3).timeout(HOUR);
+    start(worker.node().pool(pool).pool(addressed).pool(copies).add(rows))
+}
+
+/// Enqueues jobs in every way, and waits for results.
+async fn enqueue_in_every_way(producer: &Client) -> Receipt {
+    let once = Policy::default().attempts(1);
+    producer.enqueue(Number(0)).policy(once).await.unwrap();
+    producer.enqueue(Number(1)).lane(Lane::Low).await.unwrap();
+    producer.enqueue(Number(2)).lane(Lane::High).await.unwrap();
+    for _ in 0..2 {
+        producer.enqueue(Number(3)).id("three").idempotent(HOUR).await.unwrap();
+        producer.enqueue(Number(3)).id("later").idempotent(HOUR).after(HOUR).await.unwrap();
+        producer.enqueue(Number(3)).id("named").after(HOUR).await.unwrap();
+    }
+    producer.enqueue(Number(4)).after(SHORT).await.unwrap();
+    let many = producer.enqueue_many((6..20).map(Number)).await;
+    assert!(many.iter().all(Result::is_ok), "{many:?}");
+    let reply: u64 = producer.call(Number(42)).await.unwrap();
+    assert_eq!(reply, 42);
+    let job = producer.enqueue(Number(43)).await.unwrap();
+    let result: u64 = producer.await_result(&job, HOUR).await.unwrap();
+    assert_eq!(result, 43);
+    let replicas = Durability::Replicated { replicas: 1, timeout: SHORT };
+    let unconfirmed = producer.enqueue(Number(44)).durability(replicas).await.unwrap_err();
+    assert!(unconfirmed.is_unknown(), "{unconfirmed}");
+    producer.enqueue(Number(5)).after(HOUR).await.unwrap()
+}
+
+/// Casts to slots, broadcasts and pushes to batchers.
+async fn send_to_pools(producer: &Client) {
+    let addressed = producer.pool::<Number>("addressed");
+    eventually("the pools are defined", || async {
+        addressed.cast(Number(21)).await.is_ok()
+            && producer.pool::<Number>("copies").cast(Number(22)).await.is_ok()
+    })
+    .await;
+    let reply: u64 = addressed.slot(0).cast(Number(23)).call().await.unwrap();
+    assert_eq!(reply, 23);
+    let rows = producer.batcher::<u64>("own").unwrap();
+    let options = BatchOptions { limit: 3, ..BatchOptions::default() };
+    rows.declare(options).await.unwrap();
+    for _ in 0..2 {
+        rows.push(1).token("one", HOUR).await.unwrap();
+    }
+    assert_eq!(rows.push_many((0..10).collect::<Vec<u64>>()).await.stored, 10);
+    assert!(rows.group("other").unwrap().flush().await.unwrap().is_none());
+    rows.group("other").unwrap().push(1).await.unwrap();
+    assert!(rows.group("other").unwrap().flush().await.unwrap().is_some());
+    let rows = producer.batcher::<u64>("rows").unwrap();
+    assert_eq!(rows.push_many((0..3).collect::<Vec<u64>>()).await.stored, 3);
+}
+
+#[tokio::test]
+async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
+    let Some(guarded) = Guarded::start("access") else { return };
+    let (worker, reader) = (guarded.user("worker"), guarded.user("reader").client);
+    let producer = guarded.user("producer").client;
+    let node = node(&worker);
+    let far = enqueue_in_every_way(&producer).await;
+    send_to_pools(&producer).await;
+    eventually("all of it is done, as the reader sees it", || async {
+        let view = reader.inspect("q").unwrap().overview().await.unwrap();
+        view.dead == 1
+            && view.counters.get("cancelled") == Some(&1)
+            && view.counters.get("completed").is_some_and(|done| *done >= 19)
+    })
+    .await;
+    assert_eq!(reader.inspect("q").unwrap().dead(None, 10).await.unwrap().jobs.len(), 1);
+    assert_eq!(reader.nodes().await.unwrap().len(), 1);
+    let rows = reader.batcher::<u64>("rows").unwrap();
+    eventually("the batch is done", || async { rows.sealed(9).await.unwrap().is_empty() }).await;
+
+    let refused = reader.cancel(&far).await.unwrap_err();
+    assert!(refused.is_auth(), "{refused}");
+    assert!(reader.enqueue(Number(7)).await.unwrap_err().is_auth());
+    let refused = producer.inspect("q").unwrap().overview().await.unwrap_err();
+    assert!(refused.is_auth(), "{refused}");
+    worker.client.cancel(&far).await.unwrap();
+    node.stop().await;
+    assert!(!guarded.denials("reader").is_empty());
+    assert_eq!(guarded.denials("worker"), Vec::<String>::new(), "the worker lacks something");
+    // A producer looks among the dead while it waits, and ends the timers of full lists.
+    let mut lacks = guarded.denials("producer");
+    lacks.retain(|it| it != "zrem" && !it.ends_with(":dead:bodies") && !it.ends_with(":due"));
+    let overview = [format!("{}:{{q.0}}:ready:front", guarded.namespace)];
+    assert_eq!(lacks, overview, "the producer lacks something, or may read the overview");
+}
+
+#[tokio::test]
+async fn a_guest_enqueues_later_jobs_once_a_node_has_loaded_the_scripts() {
+    let Some(guarded) = Guarded::start("guest") else { return };
+    let (worker, guest) = (guarded.user("worker"), guarded.user("guest").client);
+    let unloaded = guest.enqueue(Number(3)).after(SHORT).await.unwrap_err();
+    assert!(unloaded.is_auth(), "{unloaded}");
+    let node = node(&worker);
+    worker.client.ping().await.unwrap();
+    eventually("the scripts are loaded", || async {
+        guest.enqueue(Number(3)).after(SHORT).await.is_ok()
+    })
+    .await;
+    for _ in 0..2 {
+        guest.enqueue(Number(4)).id("named").after(HOUR).await.unwrap();
+        guest.enqueue(Number(4)).id("once").idempotent(HOUR).after(SHORT).await.unwrap();
+    }
+    assert!(guest.enqueue(Number(5)).await.unwrap_err().is_auth());
+    worker.until_count("q", "completed", 2).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_of_a_producer_has_the_rights_of_the_producer() {
+    let Some(guarded) = Guarded::start("scripts") else { return };
+    let producer = guarded.user("producer");
+    let text = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))";
+    let sha: String = producer.redis(redis::cmd("SCRIPT").arg("LOAD").arg(text)).await;
+    let client = redis::Client::open(producer.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let bodies = producer.key("q", "bodies");
+    for (words, is_allowed) in [(&["HSETNX", "x", "y"][..], true), (&["HGET", "x"], false)] {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&sha).arg(1).arg(&bodies).arg(words);
+        let reply = cmd.query_async::<redis::Value>(&mut connection).await;
+        assert_eq!(reply.is_ok(), is_allowed, "{words:?}: {reply:?}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Each sentence of `docs/access.md` holds: its user may do the one and may not do the other.
+
+use std::collections::BTreeSet;
+
+use redis::aio::MultiplexedConnection;
+
+use super::sentences::SENTENCES;
+use super::{GUIDE, Guarded};
+
+const USERS: &[&str] =
+    &["A producer ", "A guest ", "A worker ", "An operator ", "A reader ", "An exporter "];
+
+/// Returns whether the access rules refuse a command. Other errors are allowed commands.
+async fn is_refused(connection: &mut MultiplexedConnection, command: &str) -> bool {
+    let mut words = command.split(' ');
+    let mut cmd = redis::cmd(words.next().unwrap());
+    words.for_each(|word| _ = cmd.arg(word));
+    let reply = cmd.query_async::<redis::Value>(connection).await;
+    reply.is_err_and(|error| error.code() == Some("NOPERM"))
+}
+
+async fn connection(guarded: &Guarded, user: &str) -> MultiplexedConnection {
+    let client = redis::Client::open(guarded.user(user).url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+#[test]
+fn each_sentence_of_the_guide_is_tried_and_no_other() {
+    let lines = GUIDE.lines().filter_map(|line| line.strip_prefix("- "));
+    let guide: BTreeSet<&str> =
+        lines.filter(|line| USERS.iter().any(|user| line.starts_with(user))).collect();
+    let tried: BTreeSet<&str> = SENTENCES.iter().map(|(_, text, ..)| *text).collect();
+    assert_eq!(guide, tried);
+    assert!(
+        SENTENCES
+            .iter()
+            .all(|(_, _, allowed, refused)| { !allowed.is_empty() && !refused.is_empty() })
+    );
+}
+
+#[tokio::test]
+async fn each_sentence_of_the_guide_allows_and_refuses_what_it_says() {
+    let Some(guarded) = Guarded::start("sentences") else { return };
+    let mut wrong = vec![];
+    for (user, text, allowed, refused) in SENTENCES {
+        for (commands, is_allowed) in [(allowed, true), (refused, false)] {
+            for command in *commands {
+                // A subscribed connection takes no other command.
+                let mut connection = connection(&guarded, user).await;
+                if is_refused(&mut connection, &guarded.own(command)).await == is_allowed {
+                    wrong.push(format!("{user}: {text} {command}, allowed: {}", !is_allowed));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
