@@ -1,6 +1,7 @@
 //! The access rules of `docs/access.md` allow each user all its work, and no more.
 
 mod fleet;
+mod operator;
 mod page;
 mod sentences;
 
@@ -40,7 +41,9 @@ impl Guarded {
 
     /// Creates the user, and returns a space that connects as this user.
     fn user(&self, name: &str) -> Space {
-        let rules = self.own(rules(name));
+        // The rules of a dashboard are those of the reader and one selector.
+        let more = if name == "dashboard" { rules("reader") } else { "" };
+        let rules = self.own(format!("{more} {}", rules(name)).trim());
         let words = ["ACL", "SETUSER", name, "reset", "on", ">secret"];
         let words: Vec<&str> = words.into_iter().chain(rules.split(' ')).collect();
         self.server.command(&words).unwrap();

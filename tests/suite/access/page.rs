@@ -7,8 +7,15 @@ use redis::aio::MultiplexedConnection;
 use super::sentences::SENTENCES;
 use super::{GUIDE, Guarded};
 
-const USERS: &[&str] =
-    &["A producer ", "A guest ", "A worker ", "An operator ", "A reader ", "An exporter "];
+const USERS: &[&str] = &[
+    "A producer ",
+    "A guest ",
+    "A worker ",
+    "An operator ",
+    "A reader ",
+    "A dashboard ",
+    "An exporter ",
+];
 
 /// Returns whether the access rules refuse a command. Other errors are allowed commands.
 async fn is_refused(connection: &mut MultiplexedConnection, command: &str) -> bool {

@@ -29,7 +29,8 @@ for i = 1, 5 do
   end
   local ready, oldest = math.max(length - pending, 0), ''
   if ready > 0 then
-    local first = redis.call('XRANGE', KEYS[i], last and '(' .. last or '-', '+', 'COUNT', 1)[1]
+    -- Not every user may read jobs.
+    local first = redis.pcall('XRANGE', KEYS[i], last and '(' .. last or '-', '+', 'COUNT', 1)[1]
     if first then oldest = first[1] end
   end
   lanes[i] = {ready, pending, oldest}

@@ -1,0 +1,90 @@
+//! Operators, readers and exporters do their work under the rules of the guide.
+
+use std::time::Duration;
+
+use poolder::Timestamp;
+use poolder::prelude::*;
+
+use super::Guarded;
+use crate::harness::{Number, eventually, start};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
+    let Some(guarded) = Guarded::start("operator") else { return };
+    let (worker, operator) = (guarded.user("worker"), guarded.user("operator").client);
+    let producer = guarded.user("producer").client;
+    let handler = worker_fn(|job: Number, _: Context| async move {
+        if job.0 == 0 { Err("no".into()) } else { Ok(Done) }
+    });
+    let pool = Pool::new("q").size(1).worker(handler.clone());
+    let addressed = Pool::new("addressed").size(2).mode(Mode::RoundRobin).worker(handler);
+    let node = start(worker.node().pool(pool).pool(addressed));
+    let once = Policy::default().attempts(1);
+    for _ in 0..3 {
+        producer.enqueue(Number(0)).policy(once.clone()).await.unwrap();
+    }
+    let inspector = operator.inspect("q").unwrap();
+    eventually("the jobs are dead", || async {
+        inspector.dead(None, 10).await.unwrap().jobs.len() == 3
+    })
+    .await;
+    assert!(operator.pause("q").await.unwrap());
+    let dead = inspector.dead(None, 10).await.unwrap().jobs;
+    inspector.delete(dead[0].handle.clone()).await.unwrap();
+    inspector.edit_and_revive(dead[1].handle.clone(), &serde_json::json!(1)).await.unwrap();
+    inspector.revive(dead[2].handle.clone()).await.unwrap();
+    let due = producer.enqueue(Number(1)).after(HOUR).await.unwrap();
+    inspector.run_now(&due).await.unwrap();
+    let late = producer.enqueue(Number(1)).after(HOUR).keep_completion(HOUR).await.unwrap();
+    operator.cancel(&late).await.unwrap();
+    // No node serves this queue, so that its jobs stay ready.
+    let ready = || async { producer.enqueue(Number(1)).queue("idle").await.unwrap() };
+    operator.cancel(&ready().await).await.unwrap();
+    let idle = operator.inspect("idle").unwrap();
+    idle.delete(&ready().await).await.unwrap();
+    let at = Timestamp::now() + HOUR;
+    idle.reschedule(&ready().await, at).await.unwrap();
+    assert_eq!(idle.drain().await.unwrap(), 1);
+    assert!(operator.resume("q").await.unwrap());
+
+    let pool = operator.pool::<Number>("addressed");
+    pool.resize(3).await.unwrap();
+    pool.slot(0).stop().await.unwrap();
+    pool.slot(0).start().await.unwrap();
+    pool.stop().await.unwrap();
+    pool.start().await.unwrap();
+    operator.pool_set("set").add("addressed").await.unwrap();
+    operator.pool_set("set").remove("addressed").await.unwrap();
+
+    let schedules = operator.schedules("q").unwrap();
+    let hourly = operator.schedule("hourly", "1h", Number(1)).prepare().unwrap();
+    worker.client.declare_schedules("fleet", "1", &[hourly]).await.unwrap();
+    schedules.pause("hourly").await.unwrap();
+    schedules.resume("hourly").await.unwrap();
+    schedules.run_now("hourly").await.unwrap();
+    assert!(schedules.remove("hourly").await.unwrap());
+    node.stop().await;
+    assert_eq!(guarded.denials("operator"), Vec::<String>::new(), "the operator lacks something");
+}
+
+#[tokio::test]
+async fn an_exporter_counts_without_reading_jobs() {
+    let Some(guarded) = Guarded::start("exporter") else { return };
+    let (worker, exporter) = (guarded.user("worker"), guarded.user("exporter").client);
+    let reader = guarded.user("reader").client;
+    let receipt = worker.client.enqueue(Number(1)).await.unwrap();
+    worker.client.enqueue(Number(1)).after(HOUR).await.unwrap();
+    let view = exporter.inspect("q").unwrap().overview().await.unwrap();
+    assert_eq!((view.ready(), view.due), (1, 1));
+    assert_eq!(exporter.queues().await.unwrap().len(), 1);
+    assert!(exporter.nodes().await.unwrap().is_empty());
+    assert!(exporter.inspect("q").unwrap().job(&receipt).await.unwrap_err().is_auth());
+    assert!(reader.inspect("q").unwrap().job(&receipt).await.unwrap().is_some());
+    // The overview names the oldest ready job to users who may read jobs, and the exporter asked
+    // for a job.
+    let denied = guarded.denials("exporter");
+    let reads = ["xrange", "xpending", "zscore"];
+    assert!(denied.iter().all(|it| reads.contains(&it.as_str())), "{denied:?}");
+}
