@@ -41,8 +41,12 @@ impl Guarded {
 
     /// Creates the user, and returns a space that connects as this user.
     fn user(&self, name: &str) -> Space {
-        // The rules of a dashboard are those of the reader and one selector.
-        let more = if name == "dashboard" { rules("reader") } else { "" };
+        // The rules of these users add to those of another.
+        let more = match name {
+            "dashboard" => rules("reader"),
+            "sender-6.2" => rules("producer-6.2"),
+            _ => "",
+        };
         let rules = self.own(format!("{more} {}", rules(name)).trim());
         let words = ["ACL", "SETUSER", name, "reset", "on", ">secret"];
         let words: Vec<&str> = words.into_iter().chain(rules.split(' ')).collect();

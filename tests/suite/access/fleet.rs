@@ -127,6 +127,29 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
 }
 
 #[tokio::test]
+async fn users_of_an_older_server_can_do_their_work_as_well() {
+    let Some(guarded) = Guarded::start("older") else { return };
+    let node = node(&guarded.user("worker"));
+    let producer = guarded.user("producer-6.2").client;
+    producer.enqueue(Number(3)).after(SHORT).await.unwrap();
+    assert!(producer.enqueue_many((6..20).map(Number)).await.iter().all(Result::is_ok));
+    let reply: u64 = producer.call(Number(42)).await.unwrap();
+    assert_eq!(reply, 42);
+    let guest = guarded.user("guest-6.2").client;
+    guest.enqueue(Number(3)).after(SHORT).await.unwrap();
+    assert!(guest.enqueue(Number(3)).await.unwrap_err().is_auth());
+    let sender = guarded.user("sender-6.2").client;
+    enqueue_in_every_way(&sender).await;
+    send_to_pools(&sender).await;
+    let mut lacks = guarded.denials("sender-6.2");
+    lacks.retain(|it| it != "zrem" && !it.ends_with(":dead:bodies"));
+    assert_eq!(lacks, Vec::<String>::new(), "the sender lacks something");
+    let reader = guarded.user("reader-6.2").client;
+    assert!(reader.inspect("q").unwrap().overview().await.is_ok());
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_guest_enqueues_later_jobs_once_a_node_has_loaded_the_scripts() {
     let Some(guarded) = Guarded::start("guest") else { return };
     let (worker, guest) = (guarded.user("worker"), guarded.user("guest").client);

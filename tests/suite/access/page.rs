@@ -15,6 +15,7 @@ const USERS: &[&str] = &[
     "A reader ",
     "A dashboard ",
     "An exporter ",
+    "A sender ",
 ];
 
 /// Returns whether the access rules refuse a command. Other errors are allowed commands.
@@ -61,4 +62,27 @@ async fn each_sentence_of_the_guide_allows_and_refuses_what_it_says() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn each_way_in_is_open_or_closed_as_the_table_says() {
+    let Some(guarded) = Guarded::start("ways") else { return };
+    let mut rows = GUIDE.lines().filter(|line| line.starts_with("| "));
+    let cells = |row: &'static str| row.trim_matches('|').split('|').map(str::trim);
+    let users: Vec<&str> = cells(rows.next().unwrap()).skip(2).collect();
+    let (mut wrong, mut tried) = (vec![], 0);
+    for row in rows {
+        let cells: Vec<&str> = cells(row).collect();
+        let command = guarded.own(cells[1].trim_matches('`'));
+        for (user, said) in users.iter().zip(&cells[2..]) {
+            let mut connection = connection(&guarded, user).await;
+            let is = if is_refused(&mut connection, &command).await { "closed" } else { "open" };
+            if is != *said {
+                wrong.push(format!("{}, {user}: {is}", cells[0]));
+            }
+            tried += 1;
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(tried, 16 * 5, "the table is tried whole");
 }
