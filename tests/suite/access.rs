@@ -24,14 +24,19 @@ struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a server; `None` when it has no selectors, which come with Redis 7.
-    fn start(test: &str) -> Option<Self> {
+    fn start(test: &str) -> Self {
         let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
-        if let Err(error) = server.command(&["ACL", "SETUSER", "probe", "(+ping)"]) {
+        Self { server, namespace: poolder_devserver::namespace(test) }
+    }
+
+    /// Starts a server; `None` when it has no selectors, which come with Redis 7.
+    fn with_selectors(test: &str) -> Option<Self> {
+        let guarded = Self::start(test);
+        if let Err(error) = guarded.server.command(&["ACL", "SETUSER", "probe", "(+ping)"]) {
             eprintln!("skipped, since this server knows no selectors in access rules: {error}");
             return None;
         }
-        Some(Self { server, namespace: poolder_devserver::namespace(test) })
+        Some(guarded)
     }
 
     /// Replaces the namespace of the guide by that of the test.

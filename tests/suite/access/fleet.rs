@@ -92,7 +92,7 @@ async fn send_to_pools(producer: &Client) {
 
 #[tokio::test]
 async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
-    let Some(guarded) = Guarded::start("access") else { return };
+    let Some(guarded) = Guarded::with_selectors("access") else { return };
     let (worker, reader) = (guarded.user("worker"), guarded.user("reader").client);
     let producer = guarded.user("producer").client;
     let node = node(&worker);
@@ -128,7 +128,7 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
 
 #[tokio::test]
 async fn users_of_an_older_server_can_do_their_work_as_well() {
-    let Some(guarded) = Guarded::start("older") else { return };
+    let guarded = Guarded::start("older");
     let node = node(&guarded.user("worker"));
     let producer = guarded.user("producer-6.2").client;
     producer.enqueue(Number(3)).after(SHORT).await.unwrap();
@@ -151,7 +151,7 @@ async fn users_of_an_older_server_can_do_their_work_as_well() {
 
 #[tokio::test]
 async fn a_guest_enqueues_later_jobs_once_a_node_has_loaded_the_scripts() {
-    let Some(guarded) = Guarded::start("guest") else { return };
+    let Some(guarded) = Guarded::with_selectors("guest") else { return };
     let (worker, guest) = (guarded.user("worker"), guarded.user("guest").client);
     let unloaded = guest.enqueue(Number(3)).after(SHORT).await.unwrap_err();
     assert!(unloaded.is_auth(), "{unloaded}");
@@ -172,7 +172,7 @@ async fn a_guest_enqueues_later_jobs_once_a_node_has_loaded_the_scripts() {
 
 #[tokio::test]
 async fn a_script_of_a_producer_has_the_rights_of_the_producer() {
-    let Some(guarded) = Guarded::start("scripts") else { return };
+    let Some(guarded) = Guarded::with_selectors("scripts") else { return };
     let producer = guarded.user("producer");
     let text = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))";
     let sha: String = producer.redis(redis::cmd("SCRIPT").arg("LOAD").arg(text)).await;

@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
 async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
-    let Some(guarded) = Guarded::start("operator") else { return };
+    let Some(guarded) = Guarded::with_selectors("operator") else { return };
     let (worker, operator) = (guarded.user("worker"), guarded.user("operator").client);
     let producer = guarded.user("producer").client;
     let handler = worker_fn(|job: Number, _: Context| async move {
@@ -71,7 +71,7 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
 
 #[tokio::test]
 async fn an_exporter_counts_without_reading_jobs() {
-    let Some(guarded) = Guarded::start("exporter") else { return };
+    let Some(guarded) = Guarded::with_selectors("exporter") else { return };
     let (worker, exporter) = (guarded.user("worker"), guarded.user("exporter").client);
     let reader = guarded.user("reader").client;
     let receipt = worker.client.enqueue(Number(1)).await.unwrap();

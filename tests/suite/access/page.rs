@@ -48,7 +48,7 @@ fn each_sentence_of_the_guide_is_tried_and_no_other() {
 
 #[tokio::test]
 async fn each_sentence_of_the_guide_allows_and_refuses_what_it_says() {
-    let Some(guarded) = Guarded::start("sentences") else { return };
+    let Some(guarded) = Guarded::with_selectors("sentences") else { return };
     let mut wrong = vec![];
     for (user, text, allowed, refused) in SENTENCES {
         for (commands, is_allowed) in [(allowed, true), (refused, false)] {
@@ -66,7 +66,7 @@ async fn each_sentence_of_the_guide_allows_and_refuses_what_it_says() {
 
 #[tokio::test]
 async fn each_way_in_is_open_or_closed_as_the_table_says() {
-    let Some(guarded) = Guarded::start("ways") else { return };
+    let Some(guarded) = Guarded::with_selectors("ways") else { return };
     let mut rows = GUIDE.lines().filter(|line| line.starts_with("| "));
     let cells = |row: &'static str| row.trim_matches('|').split('|').map(str::trim);
     let users: Vec<&str> = cells(rows.next().unwrap()).skip(2).collect();

@@ -13,28 +13,28 @@ if receipt then return receipt end
 if ARGV[3] then redis.call('PERSIST', KEYS[1]) end
 local known = tonumber(redis.call('HGET', KEYS[1], 'gen') or 0)
 if known > tonumber(ARGV[1]) then return 0 end
-local entry
+local entry, kept
 if ARGV[3] then
   entry = redis.call('XADD', KEYS[2], '*', 'j', ARGV[2], 'c', string.sub(ARGV[3], 4))
 else
   entry = redis.call('XADD', KEYS[2], '*', 'j', ARGV[2])
 end
--- Without what follows, a repeated call would store a second job or the job would count as older.
-local function keep(...)
-  local kept = redis.pcall(...)
-  if type(kept) ~= 'table' or not kept.err then return end
-  redis.pcall('XDEL', KEYS[2], entry)
-  return kept
-end
 if known < tonumber(ARGV[1]) then
-  -- The first call of a new generation records the edge: the largest id below that of its entry.
-  -- All entries from before are at or below it. To ask the stream for its last id would take the
+  -- The first call of a new generation records the edge: the id just below that of its entry. All
+  -- entries from before are at or below the edge. To ask the stream for its last id would take the
   -- right to read the entries.
   local ms, seq = string.match(entry, '(%d+)-(%d+)')
   local edge = ms .. '-' .. string.format('%.0f', tonumber(seq) - 1)
   if seq == '0' then edge = string.format('%.0f-18446744073709551615', tonumber(ms) - 1) end
-  local failed = keep('HSET', KEYS[1], 'gen', ARGV[1], 'edge', edge)
-  if failed then return failed end
+  kept = redis.pcall('HSET', KEYS[1], 'gen', ARGV[1], 'edge', edge)
 end
-local failed = ARGV[3] and keep('SET', KEYS[3], entry, 'PX', ARGV[4])
-return failed or entry
+if ARGV[3] and type(kept) ~= 'table' then
+  kept = redis.pcall('SET', KEYS[3], entry, 'PX', ARGV[4])
+end
+-- Without the receipt a repeated call would store a second job; without the generation the next
+-- call would record an edge behind this job.
+if type(kept) == 'table' and kept.err then
+  redis.pcall('XDEL', KEYS[2], entry)
+  return kept
+end
+return entry
