@@ -56,6 +56,7 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
         "if l[1] ~= ARGV[1] or l[2] ~= ARGV[2] then return {'LOST'} end",
         "",
     ),
+    ("poll-order", "addressed/slot_poll", "if lost < seen then return {'IDLE', 0} end", ""),
     ("first-write", "fleet/node_beat", "redis.call('PERSIST', KEYS[1])", ""),
     (
         "slot-by-job",

@@ -26,6 +26,8 @@ pub(crate) struct Beside {
     pub(crate) aim_at_leader: bool,
     /// The code of a node declares a schedule.
     pub(crate) schedule: bool,
+    /// The pools of plain jobs are addressed ones.
+    pub(crate) addressed: bool,
 }
 
 impl Beside {
@@ -39,6 +41,7 @@ impl Beside {
             extremes: Some(extremes::Extremes { calls: seconds * 10 }),
             aim_at_leader: false,
             schedule: false,
+            addressed: false,
         }
     }
 

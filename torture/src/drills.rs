@@ -15,6 +15,7 @@ use crate::keys::Keys;
 use crate::ledger::How;
 use crate::plan::{Fault, Planned, Profile};
 use crate::proxy::{Loss, Lost};
+use crate::staged::Staged;
 use crate::storm::Setup;
 use crate::ticks::Ticks;
 use crate::{emptied, profiles, rollback, runs};
@@ -60,108 +61,11 @@ pub(crate) enum Drill {
     Full,
     /// The server loses its data under a node.
     Emptied,
+    /// The polls of a slot's holder arrive after later ones of the same holder.
+    StalePoll,
+    /// A drill that consists of a few steps.
+    Staged(Staged),
 }
-
-/// A guard that can be removed, its description, and the drill that fails without it.
-pub(crate) struct Mutation {
-    pub(crate) name: &'static str,
-    pub(crate) guard: &'static str,
-    pub(crate) drill: Drill,
-}
-
-/// All guards.
-pub(crate) const MUTATIONS: &[Mutation] = &[
-    Mutation {
-        name: "fence-complete",
-        guard: "a completion counts only jobs that the consumer still holds",
-        drill: Drill::Zombie,
-    },
-    Mutation {
-        name: "fence-owner",
-        guard: "a move checks the owner of the claim",
-        drill: Drill::GivenTwice,
-    },
-    Mutation {
-        name: "fence-epoch",
-        guard: "a completion compares the server's history",
-        drill: Drill::Rollback,
-    },
-    Mutation {
-        name: "fence-job",
-        guard: "a move checks the job's id",
-        drill: Drill::RollbackAlone,
-    },
-    Mutation {
-        name: "verification",
-        guard: "after a failover every claim is verified again",
-        drill: Drill::Restart,
-    },
-    Mutation {
-        name: "adoption",
-        guard: "claims whose reply was lost are adopted",
-        drill: Drill::LostClaims,
-    },
-    Mutation {
-        name: "crash-limit",
-        guard: "a suspect is buried for crashing",
-        drill: Drill::Killer,
-    },
-    Mutation {
-        name: "destination-first",
-        guard: "the destination is written before the source is removed",
-        drill: Drill::Spoiled,
-    },
-    Mutation {
-        name: "tick-compare",
-        guard: "a tick compares the last one that it was planned for",
-        drill: Drill::LateTick,
-    },
-    Mutation {
-        name: "slot-term",
-        guard: "a poll of an addressed slot checks the lease and its term",
-        drill: Drill::LatePoll,
-    },
-    Mutation {
-        name: "idempotent-resend",
-        guard: "a repeated enqueue finds its receipt",
-        drill: Drill::LostReceipts,
-    },
-    Mutation {
-        name: "guard-drop",
-        guard: "a panic while a value of a handler is dropped goes no further",
-        drill: Drill::Bombs,
-    },
-    Mutation {
-        name: "replace-worker",
-        guard: "a worker that was dropped half-way is replaced",
-        drill: Drill::Panics,
-    },
-    Mutation {
-        name: "callback-deadline",
-        guard: "a callback has a deadline",
-        drill: Drill::Hanging,
-    },
-    Mutation {
-        name: "ten-years",
-        guard: "a duration of more than ten years counts as ten years",
-        drill: Drill::Extremes,
-    },
-    Mutation {
-        name: "whole-beats",
-        guard: "a node confirms deaths only after its own beats were whole for 10 s",
-        drill: Drill::HungCluster,
-    },
-    Mutation {
-        name: "first-write",
-        guard: "a beat begins with a write that a full server accepts",
-        drill: Drill::Full,
-    },
-    Mutation {
-        name: "declare-again",
-        guard: "a node declares again what the server has lost",
-        drill: Drill::Emptied,
-    },
-];
 
 impl Drill {
     /// Runs the drill without the guard `mutation`; with all guards if it is empty.
@@ -170,6 +74,7 @@ impl Drill {
             Self::Rollback => 2,
             Self::RollbackAlone => 1,
             Self::Emptied => return emptied::run(mutation, folder).await,
+            Self::Staged(drill) => return drill.run(mutation, folder).await,
             _ => {
                 let setup = self.setup(mutation, folder);
                 return Ok(runs::run(&format!("{self:?}"), &setup).await?.verdict);
@@ -304,6 +209,19 @@ impl Drill {
                     ..alone
                 }
             }
+            Self::StalePoll => {
+                let loss = Loss { command: "slot_poll", after: 3, what: Lost::Time, cut: true };
+                let lose = Fault::Lose { victim: 0, of_producer: false, loss };
+                // Jobs are always ready: a late poll claims those that the next poll would claim.
+                let keys = Keys { jobs: 150, slots: 2, ..Keys::of(1) };
+                Setup {
+                    nodes: 1,
+                    span: Duration::from_secs(18),
+                    plan: vec![at(3_000, lose.clone()), at(3_000, lose)],
+                    beside: Beside { keys: Some(keys), ..Beside::default() },
+                    ..alone
+                }
+            }
             Self::HungCluster => hung(usual),
             // The last half of the jobs would start later than 6 s after the last beat.
             Self::Full => Setup {
@@ -315,7 +233,7 @@ impl Drill {
                 ..usual
             },
             // These drills do not consist of planned faults.
-            Self::Rollback | Self::RollbackAlone | Self::Emptied => usual,
+            Self::Rollback | Self::RollbackAlone | Self::Emptied | Self::Staged(_) => usual,
         }
     }
 }
@@ -339,6 +257,7 @@ fn hung(usual: Setup) -> Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guards::MUTATIONS;
     use crate::plan::{OF_NODES, OF_PRODUCERS};
 
     /// A loss that names no script of the broker would never strike, and a drill would prove

@@ -19,7 +19,7 @@
 //! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
 //! | `rebalance` | measures how soon the slots of a pool find their nodes |
 //! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `extremes` |
-//! | `drills`, `rollback`, `emptied`, `mutations` | one guard is left out at a time: a drill must fail |
+//! | `guards`, `drills`, `rollback`, `emptied`, `staged`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
 mod bad;
@@ -31,6 +31,7 @@ mod drills;
 mod emptied;
 mod extremes;
 mod final_state;
+mod guards;
 mod job;
 mod keys;
 mod ledger;
@@ -48,6 +49,7 @@ mod rollback;
 mod runs;
 mod scene;
 mod servers;
+mod staged;
 mod storm;
 mod strike;
 mod ticks;

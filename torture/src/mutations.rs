@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::checker::Verdict;
-use crate::drills::{Drill, MUTATIONS};
+use crate::drills::Drill;
+use crate::guards::MUTATIONS;
 
 /// The number of drills that run at a time. Drills mostly wait.
 const AT_ONCE: usize = 3;

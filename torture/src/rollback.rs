@@ -11,7 +11,7 @@ use poolder_devserver::Fsync;
 use redis::aio::MultiplexedConnection;
 
 use crate::beside::Beside;
-use crate::checker::{History, Verdict};
+use crate::checker::{History, Job, Verdict};
 use crate::child::{Common, Instructions, Worker};
 use crate::job::{Act, QUEUE, Step};
 use crate::ledger::Ended;
@@ -56,7 +56,7 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
         )
     };
     let first = node(0).await?;
-    let scene = Scene::new(&stand).await?;
+    let scene = Scene::new(&stand, NAMESPACE).await?;
     scene.until_ready().await?;
     let (file, copy) = (stand.server()?.dir().join("appendonlydir"), folder.join("aof"));
     copy_folder(&file, &copy)?;
@@ -70,15 +70,12 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
     copy_folder(&copy, &file)?;
     stand.server()?.restart().map_err(|error| error.to_string())?;
 
-    let mut scene = Scene::new(&stand).await?;
+    let scene = Scene::new(&stand, NAMESPACE).await?;
     let millis = if nodes == 1 { 500 } else { 8_000 };
     let other = Step { seq: OTHER, act: Act::Done, millis };
     scene.client.enqueue(other).queue("spare").await.map_err(|error| error.to_string())?;
     let (_, fields) = scene.entry("spare").await?;
-    let mut store = redis::cmd("XADD");
-    store.arg(scene.stream(QUEUE)).arg(&id).arg(fields);
-    let stored: redis::RedisResult<String> = store.query_async(&mut scene.redis).await;
-    stored.map_err(|error| error.to_string())?;
+    scene.store(QUEUE, &id, fields).await?;
 
     let second = if nodes == 2 { Some(node(1).await?) } else { None };
     if let Some(second) = &second {
@@ -97,14 +94,15 @@ pub(crate) async fn run(nodes: usize, mutation: &str, folder: PathBuf) -> Result
 }
 
 /// Direct access to the server, without a proxy.
-struct Scene {
+pub(crate) struct Scene {
     client: Client,
     redis: MultiplexedConnection,
+    namespace: &'static str,
 }
 
 impl Scene {
-    async fn new(stand: &Stand) -> Result<Self, String> {
-        let config = poolder::Config::new(stand.url()?).namespace(NAMESPACE);
+    pub(crate) async fn new(stand: &Stand, namespace: &'static str) -> Result<Self, String> {
+        let config = poolder::Config::new(stand.url()?).namespace(namespace);
         let client = Client::new(config).map_err(|error| error.to_string())?;
         let redis = redis::Client::open(stand.url()?).map_err(|error| error.to_string())?;
         let patience = Some(Duration::from_secs(20));
@@ -112,15 +110,15 @@ impl Scene {
             .set_connection_timeout(patience)
             .set_response_timeout(patience);
         let redis = redis.get_multiplexed_async_connection_with_config(&settings).await;
-        Ok(Self { client, redis: redis.map_err(|error| error.to_string())? })
+        Ok(Self { client, redis: redis.map_err(|error| error.to_string())?, namespace })
     }
 
     fn stream(&self, queue: &str) -> String {
-        format!("{NAMESPACE}:{{{queue}.0}}:ready:normal")
+        format!("{}:{{{queue}.0}}:ready:normal", self.namespace)
     }
 
     /// Waits until a node has become a consumer of the queue.
-    async fn until_ready(&self) -> Result<(), String> {
+    pub(crate) async fn until_ready(&self) -> Result<(), String> {
         let begun = Instant::now();
         loop {
             let mut ask = redis::cmd("XINFO");
@@ -138,13 +136,26 @@ impl Scene {
     }
 
     /// Returns the only entry of a queue: its id and its fields.
-    async fn entry(&self, queue: &str) -> Result<(String, Vec<Vec<u8>>), String> {
+    pub(crate) async fn entry(&self, queue: &str) -> Result<(String, Vec<Vec<u8>>), String> {
         let mut range = redis::cmd("XRANGE");
         range.arg(self.stream(queue)).arg("-").arg("+");
         let found: redis::RedisResult<Vec<(String, Vec<Vec<u8>>)>> =
             range.query_async(&mut self.redis.clone()).await;
         let found = found.map_err(|error| error.to_string())?.pop();
         found.ok_or(format!("{queue} has no entry"))
+    }
+
+    /// Stores an entry under this id.
+    pub(crate) async fn store(
+        &self,
+        queue: &str,
+        id: &str,
+        fields: Vec<Vec<u8>>,
+    ) -> Result<(), String> {
+        let mut store = redis::cmd("XADD");
+        store.arg(self.stream(queue)).arg(id).arg(fields);
+        let stored: redis::RedisResult<String> = store.query_async(&mut self.redis.clone()).await;
+        stored.map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -163,15 +174,17 @@ async fn until(what: &str, ask: impl Fn() -> Result<bool, String>) -> Result<(),
 }
 
 fn starts(folder: &Path, seq: u64) -> Result<usize, String> {
-    let history = History::read(folder)?;
-    Ok(history.jobs.get(&seq).map_or(0, |job| job.executions.len()))
+    Ok(history(folder, seq)?.map_or(0, |job| job.executions.len()))
 }
 
 fn ended(folder: &Path, seq: u64) -> Result<bool, String> {
-    let history = History::read(folder)?;
-    let done =
-        |job: &crate::checker::Job| job.executions.iter().any(|run| run.how == Some(Ended::Done));
-    Ok(history.jobs.get(&seq).is_some_and(done))
+    let done = |job: Job| job.executions.iter().any(|run| run.how == Some(Ended::Done));
+    Ok(history(folder, seq)?.is_some_and(done))
+}
+
+/// Returns the records of a job.
+pub(crate) fn history(folder: &Path, seq: u64) -> Result<Option<Job>, String> {
+    Ok(History::read(folder)?.jobs.remove(&seq))
 }
 
 /// Copies the files of a folder.

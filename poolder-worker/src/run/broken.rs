@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
+use poolder_core::mutation::mutated;
 use poolder_core::policy::Pauses;
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Cause, Error, Failure};
@@ -64,11 +65,12 @@ impl BrokenSettlements {
         let Some(tries) = self.0.get_mut(&key) else {
             // The error may be that of another settlement of the same call.
             self.0.insert(key, Tries::none());
-            return NextTry::Same(settlement.isolated(), Duration::ZERO);
+            let again = if mutated("settle-alone") { settlement } else { settlement.isolated() };
+            return NextTry::Same(again, Duration::ZERO);
         };
         tries.failed = tries.failed.saturating_add(1);
         // Operators can grant a missing permission. No part of a job is given up for it.
-        if error.is_auth() || tries.failed < MAX_TRIES {
+        if error.is_auth() || tries.failed < MAX_TRIES || mutated("settle-plainer") {
             return NextTry::Same(settlement, tries.pauses.after_failure());
         }
         *tries = Tries::none();

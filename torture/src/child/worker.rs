@@ -32,6 +32,9 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     let queues = instructions.common.queues.max(1);
     for number in 0..queues {
         let mut pool = Pool::new(queue(number as u64)).size((instructions.slots / queues).max(1));
+        if instructions.beside.addressed {
+            pool = pool.mode(Mode::RoundRobin);
+        }
         if instructions.hangs {
             pool = pool.hibernate_after(HIBERNATE_AFTER);
         }

@@ -57,6 +57,11 @@ struct Odd {
     padding: String,
 }
 
+/// Returns a job with a payload of at least this many bytes.
+pub(crate) fn large(number: u64, bytes: usize) -> impl Job {
+    Odd { number, fails: false, padding: "p".repeat(bytes) }
+}
+
 /// Takes the entries of a batch.
 #[derive(Clone)]
 pub(crate) struct Takes;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::mutation::mutated;
+
 /// The most bytes that a reply with several items may have.
 const FULL: usize = 4 << 20;
 /// A lost reply of at most this size was most likely not lost because of its size.
@@ -77,6 +79,9 @@ impl ReplyLimit {
     /// Notes that a reply with items of this many bytes in all was lost. `single` is true for a
     /// reply with one item.
     pub(in crate::broker) fn was_lost(&mut self, bytes: usize, single: bool, now: Instant) {
+        if mutated("halve-replies") {
+            return;
+        }
         self.lost += 1;
         if bytes > SMALL {
             self.before.get_or_insert((self.most, self.changed));

@@ -1,6 +1,8 @@
 //! Decides how many jobs to claim beyond the free slots, while claims bring only jobs that no worker
 //! here can run.
 
+use poolder_core::mutation::mutated;
+
 /// How many jobs to claim beyond the free slots. During a rolling deploy thousands of jobs of a new
 /// kind may lie before the jobs that this node can run: with a claim per free slot, each round trip
 /// would pass only a few of them.
@@ -23,7 +25,9 @@ impl SkippedJobs {
     /// Notes what a claim has brought: how many jobs that can run here, and how many that cannot.
     pub(super) fn note(&mut self, known: usize, unknown: usize, limit: usize) {
         self.beyond = match known {
-            0 => unknown.max(self.beyond * 2).min(limit * usize::from(unknown > 0)),
+            0 if !mutated("skip-unknown") => {
+                unknown.max(self.beyond * 2).min(limit * usize::from(unknown > 0))
+            }
             _ => 0,
         };
     }
