@@ -1,7 +1,9 @@
 //! Schedules that are declared in code, for jobs of any workers.
 
 use poolder_core::broker::Declaration;
-use poolder_core::{Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing};
+use poolder_core::{
+    Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing, check_schedule_name,
+};
 
 use super::builder::{declaring, this_deploy};
 use crate::node::builder::{Component, NodeBuilder};
@@ -93,6 +95,7 @@ fn declaration<J: Job>(
     job: &J,
     change: impl FnOnce(&mut Schedule) -> Result<(), Error>,
 ) -> Result<Declaration, Error> {
+    check_schedule_name(name)?;
     let write = |out: &mut Vec<u8>| job.encode(out);
     let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
     let policy = job.policy();
@@ -107,5 +110,27 @@ impl Component for Crontab {
     fn install(self, node: NodeBuilder) -> NodeBuilder {
         let deploy = self.deploy.unwrap_or_else(this_deploy);
         node.declares(declaring(self.owner, deploy, self.entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Nothing;
+
+    impl Job for Nothing {
+        const KINDS: &'static [&'static str] = &["nothing"];
+    }
+
+    #[test]
+    fn an_illegal_name_is_an_error_of_the_crontab_itself() {
+        for name in ["", "a b", &"n".repeat(129)] {
+            let error = Crontab::new("c").entry(name, "@daily", Nothing).entries.unwrap_err();
+            let expected = format!("crontab \"c\", entry {name:?}: ");
+            assert!(error.is_invalid() && error.to_string().contains(&expected), "{error}");
+        }
+        assert!(Crontab::new("c").entry("a", "@daily", Nothing).entries.is_ok());
     }
 }
