@@ -70,13 +70,18 @@ fn made(instructions: &Caller) -> u64 {
 
 /// The share of each kind of call, in percent.
 const SHARES: &[(&str, u64)] = &[
-    ("enqueue", 30),
+    ("enqueue", 23),
+    ("enqueue without a replica", 3),
+    ("enqueue prepared jobs", 3),
+    ("cast to a set", 3),
+    ("build a node", 1),
     ("call", 10),
     ("cast", 10),
     ("operate a pool", 5),
     ("push", 10),
     ("schedule", 10),
-    ("operate a queue", 25),
+    ("broadcast", 3),
+    ("operate a queue", 19),
 ];
 
 impl Calls {
@@ -94,6 +99,11 @@ impl Calls {
         self.ledger.write(Record::Called { number, call: kind.to_owned() });
         match kind {
             "enqueue" => self.enqueue(number, draw).await,
+            "enqueue without a replica" => self.unconfirmed(number, draw).await,
+            "enqueue prepared jobs" => self.prepared(number, draw).await,
+            "cast to a set" => self.pool_set(number, draw).await,
+            "build a node" => self.build(number, draw).await,
+            "broadcast" => self.broadcast(number, draw).await,
             "call" => self.call(number, draw).await,
             "cast" => self.cast(number, draw).await,
             "operate a pool" => self.operate_pool(number, draw).await,

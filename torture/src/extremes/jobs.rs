@@ -114,7 +114,7 @@ impl Calls {
     }
 
     /// Checks how a job ends. `recorded` tells that the end is on record for long enough.
-    async fn ends(
+    pub(super) async fn ends(
         &self,
         what: &str,
         receipt: &Receipt,

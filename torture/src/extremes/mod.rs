@@ -2,6 +2,7 @@
 //! those of the checked jobs. A setting that the documentation forbids must be refused as invalid,
 //! with nothing stored; any other call must succeed once the server answers.
 
+mod builders;
 mod caller;
 pub(crate) mod check;
 mod draw;
@@ -9,6 +10,7 @@ mod jobs;
 mod operator;
 mod pools;
 mod schedules;
+mod several;
 
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ const JOBS: &str = "odd";
 const PLAYGROUND: &str = "odd-playground";
 /// The queue of the addressed pool.
 const SLOTS: &str = "odd-slots";
+/// The queue of the broadcast pool.
+const COPIES: &str = "odd-copies";
 /// The name of the batcher, and its queue.
 const BATCHER: &str = "odd-batches";
 /// The usual size of the addressed pool, and the largest one that is asked for.
@@ -85,7 +89,10 @@ impl Extremes {
     /// Returns all partitions of the queues, written `queue.0`.
     pub(crate) fn partitions() -> impl Iterator<Item = String> {
         let slots = (0..LARGEST).map(|slot| format!("{SLOTS}.{slot}"));
-        [JOBS, PLAYGROUND, BATCHER].into_iter().map(|queue| format!("{queue}.0")).chain(slots)
+        [JOBS, PLAYGROUND, BATCHER, COPIES]
+            .into_iter()
+            .map(|queue| format!("{queue}.0"))
+            .chain(slots)
     }
 
     /// Returns true for a partition of these queues, whose jobs may die and be cancelled.
@@ -94,9 +101,12 @@ impl Extremes {
     }
 
     /// Returns true for a key that the calls leave: the cancellations of jobs that were not found,
-    /// which are kept for 7 days.
+    /// which are kept for 7 days, and the copies of the broadcast pool.
     pub(crate) fn keeps(key: &str, namespace: &str) -> bool {
-        key == format!("{namespace}:{{{PLAYGROUND}.0}}:cancelled")
+        [PLAYGROUND, COPIES]
+            .iter()
+            .any(|queue| key == format!("{namespace}:{{{queue}.0}}:cancelled"))
+            || key.starts_with(&format!("{namespace}:{{{COPIES}}}:broadcast"))
     }
 
     /// Returns the pools that a node runs.
@@ -109,7 +119,8 @@ impl Extremes {
         });
         let shared = [JOBS, PLAYGROUND].map(|queue| Pool::new(queue).size(2));
         let slots = Pool::new(SLOTS).size(SIZE.into()).mode(Mode::RoundRobin);
-        shared.into_iter().chain([slots]).map(move |pool| pool.worker(worker.clone()))
+        let copies = Pool::new(COPIES).size(1).mode(Mode::Broadcast);
+        shared.into_iter().chain([slots, copies]).map(move |pool| pool.worker(worker.clone()))
     }
 
     /// Returns the batcher that a node runs.

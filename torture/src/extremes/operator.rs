@@ -6,7 +6,7 @@ use poolder::{Cursor, Error, Handle, Inspector, JobId, Lane, Page, Partition, Qu
 
 use super::caller::{Calls, END, PAUSE};
 use super::draw::Draw;
-use super::{BATCHER, JOBS, LARGEST, Odd, PLAYGROUND, SIZE, SLOTS};
+use super::{BATCHER, COPIES, JOBS, LARGEST, Odd, PLAYGROUND, SIZE, SLOTS};
 
 /// The most jobs in a page, whatever is asked for.
 const PAGE: usize = 500;
@@ -125,6 +125,8 @@ impl Calls {
         for schedule in self.good(what, async || schedules.list().await).await.unwrap_or_default() {
             self.good(what, async || schedules.remove(&schedule.name).await).await;
         }
+        self.good(what, async || self.client.resume(COPIES).await).await;
+        self.clear_sets().await;
         // A resize is refused while an earlier one is in progress.
         self.good_or_gone(what, async || pool.resize(SIZE).await).await;
         let begun = Instant::now();
