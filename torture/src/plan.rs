@@ -54,6 +54,14 @@ pub(crate) enum Fault {
     HalfClose { victim: u64 },
     /// The connections of a node are cut.
     Cut { victim: u64 },
+    /// The server closes all connections, idle ones as well.
+    KillConnections,
+    /// The requests of a node reach the server, and no reply comes back for a while.
+    Silence { victim: u64, lasting: Duration },
+    /// The line of a node carries 1 MB/s for a while.
+    Narrow { victim: u64, lasting: Duration },
+    /// The server closes connections with a reply of more than 1 MiB for a while.
+    SmallReplies { lasting: Duration },
     /// The replica becomes the primary.
     FailOver(FailOver),
     /// A change of the cluster.
@@ -66,10 +74,10 @@ pub(crate) enum Fault {
 
 /// The kinds, and the share of each in thousandths of all faults.
 const SHARES: &[(&str, u64)] = &[
-    ("SIGKILL of a node", 330),
-    ("SIGSTOP past the lease", 166),
-    ("server killed", 124),
-    ("reply lost", 128),
+    ("SIGKILL of a node", 318),
+    ("SIGSTOP past the lease", 160),
+    ("server killed", 118),
+    ("reply lost", 120),
     ("SIGKILL of a producer", 24),
     ("SIGTERM of a node", 32),
     ("node cut off past the lease", 24),
@@ -83,6 +91,10 @@ const SHARES: &[(&str, u64)] = &[
     ("single bytes", 8),
     ("half closed", 8),
     ("connections cut", 8),
+    ("all connections closed", 8),
+    ("no replies", 8),
+    ("narrow line", 8),
+    ("small replies only", 8),
 ];
 
 /// The kinds and shares behind Sentinels. There is no proxy, because Sentinels give clients the
@@ -207,6 +219,10 @@ fn fault(kind: &str, random: &mut Random) -> Fault {
         "single bytes" => Fault::Dribble { victim, lasting: millis(2_000, 8_000) },
         "half closed" => Fault::HalfClose { victim },
         "connections cut" => Fault::Cut { victim },
+        "all connections closed" => Fault::KillConnections,
+        "no replies" => Fault::Silence { victim, lasting: millis(1_000, 8_000) },
+        "narrow line" => Fault::Narrow { victim, lasting: millis(2_000, 8_000) },
+        "small replies only" => Fault::SmallReplies { lasting: millis(2_000, 20_000) },
         _ => {
             let what = if kind == "reply lost" { Lost::Reply } else { Lost::Request };
             let of_producer = random.percent(35);
@@ -247,6 +263,10 @@ impl Fault {
             Self::Dribble { .. } => "single bytes",
             Self::HalfClose { .. } => "half closed",
             Self::Cut { .. } => "connections cut",
+            Self::KillConnections => "all connections closed",
+            Self::Silence { .. } => "no replies",
+            Self::Narrow { .. } => "narrow line",
+            Self::SmallReplies { .. } => "small replies only",
             Self::FailOver(FailOver::Ordered) => "failover by order",
             Self::FailOver(FailOver::Killed) => "primary killed, and back",
             Self::FailOver(FailOver::Paused) => "primary paused, and back",

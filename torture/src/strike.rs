@@ -10,11 +10,14 @@ use crate::final_state::{self, Places};
 use crate::ledger::{Ledger, Record};
 use crate::plan::Fault;
 use crate::processes::{Handle, Member};
-use crate::proxy::Rules;
+use crate::proxy::{Conditions, Rules};
 use crate::servers::Stand;
 
 /// The time after which a loss is given up, because no matching command was sent.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The setting of the server that limits replies.
+const REPLIES: &str = "client-output-buffer-limit";
 
 /// The note of a fault that did not come about.
 const DID_NOT_HAPPEN: &str = "did not happen";
@@ -85,22 +88,19 @@ impl Field {
                 Ok(true)
             }
             Fault::Delay { victim, by, lasting } => {
-                let handle = one(&self.nodes, victim);
-                let id = self.begin(kind, &handle.name);
-                handle.proxy()?.set(|conditions| conditions.delay = by);
-                tokio::time::sleep(lasting).await;
-                handle.proxy()?.set(|conditions| conditions.delay = Duration::ZERO);
-                self.over(id, "");
-                Ok(true)
+                self.change(kind, victim, lasting, move |now, on| {
+                    now.delay = if on { by } else { Duration::ZERO };
+                })
+                .await
             }
             Fault::Dribble { victim, lasting } => {
-                let handle = one(&self.nodes, victim);
-                let id = self.begin(kind, &handle.name);
-                handle.proxy()?.set(|conditions| conditions.dribble = true);
-                tokio::time::sleep(lasting).await;
-                handle.proxy()?.set(|conditions| conditions.dribble = false);
-                self.over(id, "");
-                Ok(true)
+                self.change(kind, victim, lasting, |now, on| now.dribble = on).await
+            }
+            Fault::Silence { victim, lasting } => {
+                self.change(kind, victim, lasting, |now, on| now.silent = on).await
+            }
+            Fault::Narrow { victim, lasting } => {
+                self.change(kind, victim, lasting, |now, on| now.narrow = on).await
             }
             Fault::HalfClose { victim } => {
                 let handle = one(&self.nodes, victim);
@@ -131,6 +131,23 @@ impl Field {
             }
             of_server => self.strike_server(kind, of_server).await,
         }
+    }
+
+    /// Changes the conditions of the network of a node for a while.
+    async fn change(
+        &self,
+        kind: &str,
+        victim: u64,
+        lasting: Duration,
+        change: impl Fn(&mut Conditions, bool),
+    ) -> Result<bool, String> {
+        let handle = one(&self.nodes, victim);
+        let id = self.begin(kind, &handle.name);
+        handle.proxy()?.set(|conditions| change(conditions, true));
+        tokio::time::sleep(lasting).await;
+        handle.proxy()?.set(|conditions| change(conditions, false));
+        self.over(id, "");
+        Ok(true)
     }
 
     /// Returns the same fault, aimed at the leader of the schedule's partition.
@@ -189,6 +206,19 @@ impl Field {
                 lasting,
                 Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "1mb"])),
                 Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "0"])),
+            ),
+            Fault::KillConnections => (
+                Duration::ZERO,
+                Box::new(|stand| {
+                    stand.command(&["CLIENT", "KILL", "TYPE", "pubsub"])?;
+                    stand.command(&["CLIENT", "KILL", "TYPE", "normal"])
+                }),
+                Box::new(|_| Ok(String::new())),
+            ),
+            Fault::SmallReplies { lasting } => (
+                lasting,
+                Box::new(|stand| stand.command(&["CONFIG", "SET", REPLIES, "normal 1mb 1mb 0"])),
+                Box::new(|stand| stand.command(&["CONFIG", "SET", REPLIES, "normal 0 0 0"])),
             ),
             Fault::Fill => (
                 Duration::ZERO,

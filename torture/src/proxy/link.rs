@@ -168,6 +168,7 @@ async fn back(
             let _ = to.shutdown().await;
             return Ok(End::Closed);
         }
+        conditions.wait_for(|now| !now.silent).await.map_err(gone)?;
         if foreign {
             send(&mut to, &chunk[..len], &mut conditions).await?;
             continue;
@@ -226,16 +227,24 @@ async fn half(mut conditions: watch::Receiver<Conditions>, born: u64) {
     }
 }
 
+/// The error of a connection whose proxy was dropped.
+fn gone(_: watch::error::RecvError) -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
 /// Passes bytes on under the current conditions.
 async fn send(
     to: &mut OwnedWriteHalf,
     bytes: &[u8],
     conditions: &mut watch::Receiver<Conditions>,
 ) -> io::Result<()> {
-    let gone = |_| io::Error::from(io::ErrorKind::ConnectionAborted);
     let now = *conditions.wait_for(|now| !now.frozen).await.map_err(gone)?;
     if !now.delay.is_zero() {
         tokio::time::sleep(now.delay).await;
+    }
+    if now.narrow {
+        let micros = u64::try_from(bytes.len()).unwrap_or(0);
+        tokio::time::sleep(std::time::Duration::from_micros(micros)).await;
     }
     if !now.dribble {
         return to.write_all(bytes).await;

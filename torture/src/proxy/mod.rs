@@ -1,5 +1,6 @@
 //! A TCP proxy between a process and its server. It can lose the request or the reply of a named
-//! command, delay traffic, split it into single bytes, close half of a connection, cut all of them,
+//! command, delay or slow down traffic, hold replies back, split
+//! traffic into single bytes, close half of a connection, cut all of them,
 //! or let nothing through. Each process has its own proxy, so that a fault has one victim.
 
 mod link;
@@ -25,6 +26,10 @@ pub(crate) struct Conditions {
     pub(crate) dribble: bool,
     /// Nothing gets through; connections stay open.
     pub(crate) frozen: bool,
+    /// No reply gets through; requests do.
+    pub(crate) silent: bool,
+    /// The line carries 1 MB/s.
+    pub(crate) narrow: bool,
     /// Connections opened under a lower number are cut.
     cuts: u64,
     /// Connections opened under a lower number are closed towards the client.

@@ -63,7 +63,7 @@ async fn the_nth_is_lost_and_scripts_have_names() {
 }
 
 #[tokio::test]
-async fn a_proxy_slows_chops_freezes_halves_and_cuts() {
+async fn a_proxy_slows_chops_freezes_silences_halves_and_cuts() {
     let (_server, proxy, _, client) = through().await;
     let mut connection = connect(&client).await;
     let ping = redis::cmd("PING");
@@ -73,6 +73,16 @@ async fn a_proxy_slows_chops_freezes_halves_and_cuts() {
         .set(|conditions| *conditions = Conditions { dribble: false, frozen: true, ..*conditions });
     assert!(ping.query_async::<String>(&mut connection).await.unwrap_err().is_timeout());
     proxy.set(|conditions| conditions.frozen = false);
+    let mut connection = connect(&client).await;
+    proxy.set(|conditions| conditions.silent = true);
+    assert!(ping.query_async::<String>(&mut connection).await.unwrap_err().is_timeout());
+    proxy.set(|conditions| (conditions.silent, conditions.narrow) = (false, true));
+    let (mut connection, begun) = (connect(&client).await, std::time::Instant::now());
+    let text = "x".repeat(100_000);
+    let echo = redis::cmd("ECHO").arg(&text).query_async::<String>(&mut connection).await;
+    assert_eq!(echo.unwrap(), text);
+    assert!(begun.elapsed() >= Duration::from_millis(200), "there and back at 1 MB/s");
+    proxy.set(|conditions| conditions.narrow = false);
     let mut connection = connect(&client).await;
     assert!(ping.query_async::<String>(&mut connection).await.is_ok());
     proxy.half_close();
