@@ -112,7 +112,7 @@ impl Schedule {
         while let Some(tick) = next(low) {
             found = tick;
             low = tick.millis();
-            let middle = low + (high - low) / 2;
+            let middle = low + high.saturating_sub(low) / 2;
             match next(middle) {
                 Some(tick) => {
                     found = tick;
