@@ -61,8 +61,8 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "sender-6.2",
-        "A sender of 6.2 casts, pushes and keeps receipts, and cannot cancel, lead, mark nodes as \
-         dead or read the dead.",
+        "A sender of 6.2 casts, pushes, keeps receipts and uses names, and cannot cancel, lead or \
+         mark nodes as dead.",
         &[
             "HSET poolder:{q.0}:lease gen 1",
             "RPUSH poolder:{q.0}:batch:fill:a:b x",
@@ -72,7 +72,6 @@ pub(super) const SENTENCES: &[Sentence] = &[
             "ZADD poolder:{q.0}:cancelled 9 x",
             "SET poolder:{q.0}:leader x",
             "ZADD poolder:{roster}:marks 9 x",
-            "HGET poolder:{q.0}:dead:bodies x",
             "XREADGROUP GROUP workers me STREAMS poolder:{q.0}:ready:normal >",
         ],
     ),
