@@ -44,7 +44,8 @@ impl Config {
     ///
     /// With the feature `tls`, `rediss` in place of `redis` encrypts the connection. Characters that
     /// have a meaning in a URL are encoded, also in a password. Other options than those above are
-    /// refused by [`Broker::new`](super::Broker::new), except `?db=…&user=…&pass=…` of a socket.
+    /// refused by [`Broker::new`](crate::broker::Broker::new), except `?db=…&user=…&pass=…` of a
+    /// socket.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
