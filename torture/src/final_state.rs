@@ -258,6 +258,12 @@ async fn keys_left(
         let kept = own.is_some_and(is_kept) || Extremes::keeps(key, namespace);
         if let Some(id) = own.and_then(|rest| rest.strip_prefix("result:")) {
             state.results.insert(id.to_owned());
+        } else if own == Some("cancelled") {
+            // A cancellation of an id that is derived from a name stays for 7 days.
+            let ids: Vec<Vec<u8>> = redis.zrange(key, 0, -1).await?;
+            if ids.iter().any(|id| is_generated(id)) {
+                state.leftovers.push(format!("the key {key}"));
+            }
         } else if own.is_some_and(is_receipt) {
             if redis.ttl::<_, i64>(key).await? < 0 {
                 state.leftovers.push(format!("the key {key}, which does not expire"));
@@ -310,6 +316,11 @@ async fn held(
         state.leftovers.push(format!("{waiting:?} entries by the count of {key}"));
     }
     Ok(())
+}
+
+/// Returns true for an id that was not derived from a name: a UUID of version 7.
+fn is_generated(id: &[u8]) -> bool {
+    id.get(6).is_some_and(|byte| byte >> 4 == 7)
 }
 
 /// Returns true for keys of a partition that expire.
