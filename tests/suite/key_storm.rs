@@ -1,5 +1,5 @@
-//! Ten thousand steps of fifty keys, while the pool is resized again and again, jobs fail, wait for
-//! their time, die and are revived, and processes are killed. The jobs of a key run one at a time,
+//! The steps of fifty keys, while the pool is resized again and again, jobs fail, wait for their time,
+//! die and are revived, and processes are killed. The jobs of a key run one at a time,
 //! wherever they become ready, and those that are cast for now run in the order of their casts.
 
 use std::collections::BTreeSet;
@@ -16,14 +16,19 @@ use crate::ordering::completed;
 
 const CHILD: &str = "POOLDER_SUITE_KEY_STORM";
 const KEYS: u64 = 50;
-/// The steps of a key that are cast for now. After each fourth of them a late one is cast.
-const STEPS: u64 = 160;
+/// The steps of a key that are cast for now, unless [`STEPS_VARIABLE`] says another number. After each
+/// fourth of them a late one is cast.
+const STEPS: u64 = 40;
+/// With 160 all keys have ten thousand steps.
+const STEPS_VARIABLE: &str = "POOLDER_STORM_STEPS";
 /// Numbers from here on belong to late jobs.
 const FIRST_LATE: u64 = 1_000;
-/// The steps of a key.
-const ALL: u64 = STEPS + STEPS / 4;
 const SIZES: [u16; 8] = [7, 2, 6, 3, 9, 1, 5, 4];
 const TOP: u16 = 9;
+
+fn steps() -> u64 {
+    std::env::var(STEPS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(STEPS)
+}
 
 /// A job of a key.
 #[derive(Serialize, Deserialize, Job, Clone)]
@@ -106,7 +111,7 @@ fn child(space: &Space) -> Child {
 async fn cast(space: Client, key: u64) -> Vec<Handle> {
     let (pool, name) = (space.pool::<StormStep>("q"), format!("key {key}"));
     let mut dying = vec![];
-    for number in 0..STEPS {
+    for number in 0..steps() {
         pool.cast(StormStep { key, number }).key(&name).await.unwrap();
         if number % 4 == 3 {
             let number = FIRST_LATE + number / 4;
@@ -161,7 +166,7 @@ async fn no_key_is_in_two_slots_or_out_of_order_whatever_becomes_of_its_jobs() {
             .await;
         }
     }
-    let all = KEYS * ALL;
+    let all = KEYS * (steps() + steps() / 4);
     let mut done = 0;
     // As long as some jobs end, the others are waited for.
     loop {
@@ -228,8 +233,9 @@ fn check(key: u64, log: &[(String, u64, String)], killed: &BTreeSet<String>) -> 
             next = next.max(number + 1);
         }
     }
-    if next != STEPS {
-        wrong.push(format!("key {key}: {next} steps of {STEPS}"));
+    let steps = steps();
+    if next != steps {
+        wrong.push(format!("key {key}: {next} steps of {steps}"));
     }
     wrong
 }

@@ -101,8 +101,8 @@ async fn edit_common_shapes() {
     let u = space.client.inspect("u").unwrap();
     let view = u.job(&r).await.unwrap().unwrap();
     let json = view.payload_json().unwrap();
-    u.edit_and_revive(&view.handle, &json).await.unwrap();
     let before = ran.load(Ordering::Relaxed);
+    u.edit_and_revive(&view.handle, &json).await.unwrap();
     let ok = until(s(4), || async { ran.load(Ordering::Relaxed) > before }).await;
     let why = u
         .dead(None, 1)
