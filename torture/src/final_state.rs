@@ -258,7 +258,7 @@ async fn keys_left(
         let kept = own.is_some_and(is_kept) || Extremes::keeps(key, namespace);
         if let Some(id) = own.and_then(|rest| rest.strip_prefix("result:")) {
             state.results.insert(id.to_owned());
-        } else if own == Some("cancelled") {
+        } else if !kept && own == Some("cancelled") {
             // A cancellation of an id that is derived from a name stays for 7 days.
             let ids: Vec<Vec<u8>> = redis.zrange(key, 0, -1).await?;
             if ids.iter().any(|id| is_generated(id)) {
