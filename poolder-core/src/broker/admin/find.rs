@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use redis::Value;
 
+use crate::broker::Broker;
 use crate::broker::admin::job_view::{dead_view, shown, view, waiting_view};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::{millis, server_time};
 use crate::broker::jobs::pending::{Found, read_call, read_found};
+use crate::broker::jobs::search::{Among, LaneSearch, Next};
 use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::GROUP;
-use crate::broker::{Broker, scripts};
 use crate::job::{
     EntryId, Error, Handle, JobId, Lane, MAX_STORED, Partition, Place, State, Timestamp,
     clamped_millis,
@@ -26,12 +27,8 @@ use crate::view::JobView;
 const SEARCH_BEFORE: Duration = Duration::from_secs(2);
 /// How long after a job's id was made the search of a lane ends.
 const SEARCH_AFTER: Duration = Duration::from_secs(60);
-/// The most entries that one search of a lane reads.
-const MAX_ENTRIES: i64 = 10_000;
 /// The slots that are searched at the same time.
 const SLOTS_AT_ONCE: usize = 64;
-/// The most entries that one call of `search.lua` reads.
-const MAX_STEP: i64 = 500;
 
 /// The jobs of an id that wait or run.
 #[derive(Debug, Default)]
@@ -157,7 +154,7 @@ impl Broker {
     async fn search_lane(&self, handle: &Handle, lane: Lane, most: usize) -> Result<Alive, Error> {
         // The job may run. Or it may wait: at any place of the front and suspect lanes, which it
         // may have entered long after its enqueue, else around the time of its enqueue.
-        let mut found = self.search(handle, lane, ("-", "+"), "claimed", most).await?;
+        let mut found = self.search(handle, lane, ("-", "+"), Among::Claimed, most).await?;
         if found.jobs.len() >= most {
             return Ok(found);
         }
@@ -168,7 +165,7 @@ impl Broker {
                 (first.to_string(), (at + SEARCH_AFTER).millis().to_string())
             }
         };
-        let others = self.search(handle, lane, (&first, &last), "all", most).await?;
+        let others = self.search(handle, lane, (&first, &last), Among::All, most).await?;
         found.jobs.extend(others.jobs);
         found.is_partial |= others.is_partial;
         Ok(found)
@@ -296,39 +293,33 @@ impl Broker {
         Ok([next()?, next()?])
     }
 
-    /// Searches a lane for the first jobs of an id, with calls of a bounded script.
+    /// Searches a range of a lane for the first jobs of an id.
     async fn search(
         &self,
         handle: &Handle,
         lane: Lane,
-        (first, last): (&str, &str),
-        among: &str,
+        range: (&str, &str),
+        among: Among,
         most: usize,
     ) -> Result<Alive, Error> {
         let keys = self.keys(&handle.partition);
-        let mut from = first.to_owned();
-        let mut left = MAX_ENTRIES;
+        let job = handle.job.as_bytes();
+        let mut search = LaneSearch::new((keys.lane(lane), among), job, range);
         let mut alive = Alive::default();
-        while left > 0 {
-            let mut cmd = scripts::call(&scripts::SEARCH, [keys.lane(lane)]);
-            cmd.arg(handle.job.as_bytes()).arg(&from).arg(last).arg(among).arg(MAX_STEP.min(left));
-            let reply = self.command(&cmd).await?;
-            let [found, next, seen] = reply::items::<3>(reply)?;
-            let (found, next) = (reply::text(found)?, reply::text(next)?);
-            from = if found.is_empty() { next } else { format!("({found}") };
-            if !found.is_empty() {
+        while alive.jobs.len() < most {
+            match search.next(self).await? {
                 // The job may have moved on meanwhile; the search does not follow it.
-                alive.jobs.extend(self.look_at_entry(handle, lane, &found.into()).await?);
-                if alive.jobs.len() >= most {
-                    return Ok(alive);
+                Next::Found(entry) => {
+                    alive.jobs.extend(self.look_at_entry(handle, lane, &entry).await?);
+                }
+                Next::End => break,
+                Next::GivenUp => {
+                    alive.is_partial = true;
+                    break;
                 }
             }
-            if from.is_empty() {
-                return Ok(alive);
-            }
-            left -= reply::int(seen)?.max(1);
         }
-        Ok(Alive { is_partial: true, ..alive })
+        Ok(alive)
     }
 }
 

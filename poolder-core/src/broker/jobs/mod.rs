@@ -7,5 +7,6 @@ pub(super) mod durability;
 pub(super) mod enqueue;
 pub(super) mod pending;
 pub(super) mod progress;
+pub(super) mod search;
 pub(super) mod settle;
 pub(super) mod value;

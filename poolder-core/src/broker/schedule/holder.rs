@@ -1,23 +1,10 @@
 //! Looks for the running job of a schedule in the lanes, with calls of bounded scripts, when a tick
 //! could not search all of them.
 
-use crate::broker::connection::reply;
+use crate::broker::jobs::search::{Among, LaneSearch, Next};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, Lane, Partition, Timestamp};
-
-/// The most entries of a lane that are searched.
-const MAX_ENTRIES: usize = 10_000;
-/// The most entries that one call of `search.lua` examines.
-const MAX_STEP: usize = 500;
-
-/// The result of the search of a lane.
-enum Search {
-    Found(EntryId),
-    NotThere,
-    /// The lane is too long.
-    GivenUp,
-}
+use crate::job::{Error, Lane, Partition, Timestamp};
 
 impl Broker {
     /// Looks for the job that is noted as the running one of a schedule. Notes its new place, or
@@ -34,10 +21,11 @@ impl Broker {
     ) -> Result<(), Error> {
         let keys = self.keys(partition);
         for lane in Lane::ALL {
-            match self.search_for_holder(&keys, lane, job).await? {
-                Search::NotThere => {}
-                Search::GivenUp => return Ok(()),
-                Search::Found(entry) => {
+            let mut search = LaneSearch::new((keys.lane(lane), Among::All), job, ("-", "+"));
+            match search.next(self).await? {
+                Next::End => {}
+                Next::GivenUp => return Ok(()),
+                Next::Found(entry) => {
                     let place = (lane.index().to_string(), entry.to_string());
                     return self.note_holder(&keys, (name, job), place).await;
                 }
@@ -45,30 +33,6 @@ impl Broker {
         }
         let first = since.millis().max(0).to_string();
         self.note_holder(&keys, (name, job), (String::new(), first)).await
-    }
-
-    async fn search_for_holder(
-        &self,
-        keys: &PartitionKeys,
-        lane: Lane,
-        job: &[u8],
-    ) -> Result<Search, Error> {
-        let (mut from, mut left) = ("-".to_owned(), MAX_ENTRIES);
-        while left > 0 {
-            let mut cmd = scripts::call(&scripts::SEARCH, [keys.lane(lane)]);
-            cmd.arg(job).arg(&from).arg("+").arg("all").arg(MAX_STEP);
-            let [found, next, seen] = reply::items::<3>(self.command(&cmd).await?)?;
-            let found = reply::text(found)?;
-            if !found.is_empty() {
-                return Ok(Search::Found(found.into()));
-            }
-            from = reply::text(next)?;
-            if from.is_empty() {
-                return Ok(Search::NotThere);
-            }
-            left = left.saturating_sub(usize::try_from(reply::int(seen)?).unwrap_or(0).max(1));
-        }
-        Ok(Search::GivenUp)
     }
 
     /// Calls `schedule_holder.lua`.
