@@ -1,5 +1,6 @@
 //! The steps of a slot, one situation at a time.
 
+mod ends;
 mod given_up;
 mod random;
 mod resized;
@@ -168,56 +169,6 @@ fn empty() -> SlotPoll {
 }
 
 #[test]
-fn a_slot_that_is_left_settles_then_releases_and_only_then_ends() {
-    let mut slot = Slot::per_key();
-    slot.claim(jobs(1..4));
-    slot.run(1, Transition::Complete);
-    slot.facts.leaving = true;
-    assert_eq!(slot.done(), [1]);
-    slot.answer("poll 0", SlotPoll::Idle);
-    slot.expect("release [2, 3]");
-    slot.expect("end Left");
-}
-
-#[test]
-fn a_slot_that_a_job_stops_ends_stopped() {
-    let mut slot = Slot::per_key();
-    slot.claim(jobs(1..3));
-    slot.run(1, Transition::Complete);
-    slot.facts.stopped = true;
-    slot.answer("poll 0", SlotPoll::Idle);
-    slot.expect("release [2]");
-    slot.expect("end Stopped");
-}
-
-#[test]
-fn a_slot_that_operators_stop_is_released_and_a_stop_by_a_job_counts_more() {
-    let mut slot = Slot::per_key();
-    slot.claim(vec![job(1, 7), job(2, 7)]);
-    slot.run(1, Transition::Complete);
-    slot.answer("poll 0", SlotPoll::Stopped);
-    slot.expect("release [2]");
-    slot.expect("end Left");
-    slot.facts.stopped = true;
-    slot.expect("end Stopped");
-}
-
-#[test]
-fn a_lost_slot_ends_at_once() {
-    for by_reply in [false, true] {
-        let mut slot = Slot::per_key();
-        slot.claim(vec![job(1, 7), job(2, 7)]);
-        slot.run(1, Transition::Complete);
-        if by_reply {
-            slot.answer("poll 0", SlotPoll::Lost);
-        }
-        slot.facts.lost = !by_reply;
-        slot.facts.leaving = true;
-        slot.expect("end Lost");
-    }
-}
-
-#[test]
 fn without_permission_the_slot_settles_and_releases_but_claims_nothing() {
     let mut slot = Slot::per_key();
     slot.claim(jobs(1..4));
@@ -328,17 +279,6 @@ fn an_entry_that_is_not_a_job_is_buried_after_the_earlier_jobs_are_settled() {
     slot.answer("poll 0", SlotPoll::Idle);
     slot.expect("settle 2");
     slot.expect("run 3");
-}
-
-#[test]
-fn a_slot_that_is_left_settles_the_job_that_ran_last_before_it_ends() {
-    let mut slot = Slot::new(Mode::Phash, RetryPlacement::Reschedule);
-    slot.claim(jobs(1..3));
-    slot.run(1, retry());
-    slot.facts.leaving = true;
-    slot.expect("settle 1");
-    slot.expect("release [2]");
-    slot.expect("end Left");
 }
 
 #[test]
