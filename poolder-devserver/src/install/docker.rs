@@ -9,7 +9,8 @@ use crate::process::run;
 
 pub(super) const ENTRY: &str = "docker";
 
-const IMAGE: &str = "valkey/valkey:8";
+const IMAGE: &str =
+    "valkey/valkey:8@sha256:81db6d39e1bba3b3ff32bd3a1b19a6d69690f94a3954ec131277b9a26b95b3aa";
 
 pub(super) fn pull(install: Install) -> Result<Launch, String> {
     let engine = ["info", "--format", "{{.ServerVersion}}"];
