@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: runs every step even after a failed one, so that one run shows all failures.
 
+use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,6 @@ struct Example {
 type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    arguments.expect_none()?;
     let install = arguments.install();
     let steps: [Step<'_>; 10] = [
         ("test", Box::new(|| tests(install))),
@@ -51,8 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         ("guard", Box::new(|| bench::check(install))),
         ("torture", Box::new(|| torture::smoke(install))),
     ];
+    let wanted = wanted(&arguments.before, &steps.each_ref().map(|(name, _)| *name))?;
     let mut failed = Vec::new();
-    for (name, step) in steps {
+    for (name, step) in steps.into_iter().filter(|(name, _)| wanted.contains(name)) {
         println!("==> {name}");
         let begin = Instant::now();
         let result = step();
@@ -66,10 +67,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         }
     }
     if failed.is_empty() {
-        println!("==> all steps passed");
+        let steps = if arguments.before.is_empty() { "all steps" } else { "the named steps" };
+        println!("==> {steps} passed");
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!("failed: {}", failed.join(", ")))
+}
+
+/// Returns the steps that the command line names, or all if it names none.
+fn wanted<'a>(words: &[OsString], steps: &[&'a str]) -> Result<Vec<&'a str>, String> {
+    if words.is_empty() {
+        return Ok(steps.to_vec());
+    }
+    let find = |word: &OsString| {
+        let known = || format!("there is no step `{}`: {}", word.display(), steps.join(", "));
+        steps.iter().copied().find(|step| word == step).ok_or_else(known)
+    };
+    words.iter().map(find).collect()
 }
 
 fn tests(install: Install) -> Result<(), String> {

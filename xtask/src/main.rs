@@ -84,8 +84,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ci",
-        usage: "ci [--yes]",
-        summary: "run all that must pass: tests, format, lints, documentation, containers, \
+        usage: "ci [--yes] [STEP…]",
+        summary: "run all that must pass, or the named steps: tests, format, lints, documentation, containers, \
                   examples, a sample of the trials, instruction counts, a short torture",
         run: ci::run,
     },
