@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poolder_core::broker::{Cancellation, Receipt};
 use poolder_core::policy::Pauses;
-use poolder_core::{Completion, Error, Handle, JobId, State};
+use poolder_core::{Completion, Error, Handle, JobId, JobState};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -190,15 +190,15 @@ impl Client {
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn state(&self, job: impl Into<Handle>) -> Result<Option<State>, Error> {
+    pub async fn state(&self, job: impl Into<Handle>) -> Result<Option<JobState>, Error> {
         let handle = job.into();
         if let Some(view) = self.broker().find(&handle).await? {
             return Ok(Some(view.state));
         }
         let state = |completion| match completion {
-            Completion::Done | Completion::DoneWith(_) => Some(State::Completed),
-            Completion::Dead(_) => Some(State::Dead),
-            Completion::Cancelled(_) => Some(State::Cancelled),
+            Completion::Done | Completion::DoneWith(_) => Some(JobState::Completed),
+            Completion::Dead(_) => Some(JobState::Dead),
+            Completion::Cancelled(_) => Some(JobState::Cancelled),
             Completion::Moved(_) => None,
         };
         let broker = self.broker();

@@ -37,9 +37,9 @@ mod stored;
 pub mod view;
 
 pub use job::{
-    Backoff, BoxError, Callback, Cause, EntryId, Error, Failure, Format, Handle, Job, JobId, Lane,
-    MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, State, Tick, Timestamp,
-    Verdict, batcher_of, check_kind, payload,
+    Backoff, BoxError, Callback, Cause, EntryId, Error, Failure, Format, Handle, Job, JobId,
+    JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName, RawJob, Tick,
+    Timestamp, Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
 pub use poolder_cron::{Timing, Zone, ZoneData};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, JobId, JobView, QueueName, State, Stored};
+use poolder::{Cancellation, Handle, JobId, JobState, JobView, QueueName, Stored};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
@@ -105,7 +105,7 @@ async fn an_order_means_the_jobs_that_are_alive_when_it_is_given() {
 
     // The dead one is meant only when none is alive; revived, it is not cancelled by older orders.
     let waits = space.client.enqueue(Number(2)).id("a").after(DAY).await.unwrap();
-    assert_eq!(space.client.state(&waits).await.unwrap(), Some(State::Scheduled));
+    assert_eq!(space.client.state(&waits).await.unwrap(), Some(JobState::Scheduled));
     assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Removed);
     assert_eq!(space.due("q").await, 0);
     enqueue(&space, 1).await;
@@ -133,11 +133,11 @@ async fn a_dead_namesake_does_not_hide_the_living_job() {
     within(told.recv()).await.unwrap();
     enqueue(&space, 0).await;
     space.until_count("q", "buried", 1).await;
-    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(State::Running));
+    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(JobState::Running));
     assert_eq!(space.client.cancel(&blocker).await.unwrap(), Cancellation::Stopping);
     space.until_count("q", "cancelled", 1).await;
     assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Dead);
-    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(State::Dead));
+    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(JobState::Dead));
     node.stop().await;
 }
 

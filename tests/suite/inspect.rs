@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use poolder::prelude::*;
-use poolder::{Handle, Inspector, JobView, Page, Place, State, Timestamp};
+use poolder::{Handle, Inspector, JobState, JobView, Page, Place, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -144,7 +144,7 @@ async fn jobs_are_listed_page_by_page_wherever_they_are() {
     let name = client.nodes().await.unwrap().remove(0).name;
     assert_eq!(running.len(), 2);
     for job in &running {
-        assert_eq!((job.state, job.attempt(), job.kind()), (State::Running, 1, Some("number")));
+        assert_eq!((job.state, job.attempt(), job.kind()), (JobState::Running, 1, Some("number")));
         assert_eq!(job.node.as_deref(), Some(name.as_str()));
         assert!(job.at <= space.overview("q").await.now);
     }
@@ -155,7 +155,7 @@ async fn jobs_are_listed_page_by_page_wherever_they_are() {
     })
     .await;
     assert_eq!(due[0].payload_json().unwrap(), json!(9));
-    assert!(due.iter().all(|job| job.state == State::Scheduled));
+    assert!(due.iter().all(|job| job.state == JobState::Scheduled));
     assert_eq!((due[0].lane, due[1].lane), (Lane::Normal, Lane::Low));
     let seen: BTreeSet<u64> = numbers(&Page { jobs: due, next: None }).into_iter().collect();
     assert_eq!(seen, BTreeSet::from([9, 10, 11, 12, 13, 14]));
@@ -187,11 +187,11 @@ async fn one_job_is_found_by_its_handle_or_its_id_alone() {
     let due = client.enqueue(Number(3)).after(DAY).await.unwrap();
 
     for (receipt, state) in [
-        (&dead, State::Dead),
-        (&retrying, State::Retrying),
-        (&running, State::Running),
-        (&deep, State::Ready),
-        (&due, State::Scheduled),
+        (&dead, JobState::Dead),
+        (&retrying, JobState::Retrying),
+        (&running, JobState::Running),
+        (&deep, JobState::Ready),
+        (&due, JobState::Scheduled),
     ] {
         for handle in [Handle::from(receipt), queue.handle(receipt.job)] {
             let job = queue.job(&handle).await.unwrap().expect("it is there");
@@ -226,7 +226,7 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     for receipt in [&ready, &due] {
         queue.reschedule(receipt, at).await.unwrap();
         let job = queue.job(queue.handle(receipt.job)).await.unwrap().unwrap();
-        assert_eq!((job.state, job.at), (State::Scheduled, at));
+        assert_eq!((job.state, job.at), (JobState::Scheduled, at));
     }
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 2));
 
@@ -240,7 +240,7 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     queue.run_now(queue.handle(ready.job)).await.unwrap();
     assert_eq!(within(told.recv()).await, Some(1));
     let job = queue.job(queue.handle(ready.job)).await.unwrap().unwrap();
-    assert_eq!((job.state, job.lane), (State::Running, Lane::High));
+    assert_eq!((job.state, job.lane), (JobState::Running, Lane::High));
     for error in [
         queue.delete(&job.handle).await,
         queue.reschedule(&job.handle, at).await,
@@ -330,7 +330,7 @@ async fn what_is_no_job_can_be_seen_and_deleted_but_not_revived() {
     space.until_count("q", "buried", 1).await;
     node.stop().await;
     let dead = queue.dead(None, 10).await.unwrap().jobs.remove(0);
-    assert_eq!((dead.state, dead.kind()), (State::Dead, None));
+    assert_eq!((dead.state, dead.kind()), (JobState::Dead, None));
     assert!(dead.payload_json().is_err() && dead.failure().is_some());
     assert!(queue.revive(&dead.handle).await.unwrap_err().is_invalid());
     assert_eq!(queue.revive_where(|_| true).await.unwrap(), 0);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, QueueName, State};
+use poolder::{Cancellation, Handle, JobState, QueueName};
 use poolder_core::broker::{
     AcquireReply, CastReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
 };
@@ -93,7 +93,7 @@ async fn a_delayed_job_of_a_key_runs_in_the_slot_of_its_key_and_is_found_there()
     assert_eq!((number, cx.slot()), (1, slot(&key, 4)));
     let bare = Handle::new(waiting.partition.queue.clone(), waiting.job);
     for handle in [Handle::from(&waiting), bare.clone()] {
-        assert_eq!(space.client.state(&handle).await.unwrap(), Some(State::Running));
+        assert_eq!(space.client.state(&handle).await.unwrap(), Some(JobState::Running));
     }
     assert_eq!(space.client.cancel(&bare).await.unwrap(), Cancellation::Stopping);
     // The caller follows the job that it called.
@@ -121,7 +121,7 @@ async fn a_job_that_is_revived_in_a_slot_out_of_service_runs_in_the_slot_of_its_
     pool.resize(2).await.unwrap();
     eventually("the others retire", || async { pool.inspect().await.unwrap().tail == 2 }).await;
     let bare = Handle::new(keyed.partition.queue.clone(), keyed.job);
-    assert_eq!(space.client.state(&bare).await.unwrap(), Some(State::Dead));
+    assert_eq!(space.client.state(&bare).await.unwrap(), Some(JobState::Dead));
     let queue = space.client.inspect("q").unwrap();
     queue.revive(&bare).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().1.slot(), slot(&key, 2));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, QueueName, State};
+use poolder::{Cancellation, Handle, JobState, QueueName};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
@@ -51,7 +51,7 @@ async fn a_call_returns_what_the_handler_did_or_says_at_once_why_not() {
     assert!(error.is_cancelled() && error.to_string().contains("pointless"), "{error}");
     let job = error.job_id().unwrap();
     let handle = Handle::new(QueueName::new("q").unwrap(), job);
-    assert_eq!(client.state(handle).await.unwrap(), Some(State::Cancelled));
+    assert_eq!(client.state(handle).await.unwrap(), Some(JobState::Cancelled));
     let wrong = client.call::<_, String>(Number(9)).timeout(patience);
     let error = within(wrong.into_future()).await.unwrap_err();
     assert!(error.is_codec() && error.to_string().contains("another type"), "{error}");

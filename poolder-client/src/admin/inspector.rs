@@ -1,7 +1,7 @@
 //! Reads the state of a queue and repairs its jobs.
 
 use poolder_core::view::{Cursor, JobView, Page, QueueView};
-use poolder_core::{Error, Handle, JobId, Lane, Partition, State, Timestamp};
+use poolder_core::{Error, Handle, JobId, JobState, Lane, Partition, Timestamp};
 
 use crate::client::Client;
 
@@ -132,7 +132,7 @@ impl<'c> Inspector<'c> {
     pub async fn run_now(&self, job: impl Into<Handle>) -> Result<(), Error> {
         let (broker, handle) = (self.client.broker(), self.own(job)?);
         match broker.find(&handle).await? {
-            Some(view) if view.state == State::Dead => broker.revive(&view.handle).await,
+            Some(view) if view.state == JobState::Dead => broker.revive(&view.handle).await,
             Some(_) => broker.reschedule(&handle, None).await,
             None => Err(Error::gone("the job was not found").with_job(handle.job)),
         }

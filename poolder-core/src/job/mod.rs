@@ -31,7 +31,7 @@ pub(crate) use queue::check_name;
 pub use queue::{Lane, Partition, QueueName};
 pub use raw::{Format, RawJob};
 pub use retry::{Backoff, Policy};
-pub use state::State;
+pub use state::JobState;
 pub use tick::Tick;
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};

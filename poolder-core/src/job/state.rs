@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The state of a job, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum JobState {
     /// The job waits until it is due.
     Scheduled,
     /// The job waits for a free slot.
@@ -23,7 +23,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl JobState {
     /// All states.
     pub const ALL: [Self; 7] = [
         Self::Scheduled,
@@ -38,7 +38,7 @@ impl State {
     /// Returns the states that may follow this one.
     #[must_use]
     pub fn next(self) -> &'static [Self] {
-        use State::{Cancelled, Completed, Dead, Ready, Retrying, Running, Scheduled};
+        use JobState::{Cancelled, Completed, Dead, Ready, Retrying, Running, Scheduled};
         match self {
             Scheduled | Retrying => &[Ready, Cancelled],
             Ready => &[Running, Cancelled],
@@ -70,7 +70,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -78,14 +78,14 @@ impl fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
-    use super::State;
+    use super::JobState;
 
     #[test]
     fn only_an_operator_leads_out_of_a_final_state() {
-        for state in State::ALL {
+        for state in JobState::ALL {
             let follows = state.next();
             match state {
-                State::Dead => assert_eq!(follows, [State::Ready]),
+                JobState::Dead => assert_eq!(follows, [JobState::Ready]),
                 _ => assert_eq!(follows.is_empty(), state.is_final(), "{state}"),
             }
         }

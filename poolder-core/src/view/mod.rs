@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::job::{
-    Error, Failure, Handle, JobId, Lane, Partition, Policy, RawJob, State, Timestamp,
+    Error, Failure, Handle, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
 };
 use crate::policy::{Attempt, Counters};
 use crate::stored::Envelope;
@@ -111,7 +111,7 @@ pub struct JobView {
     /// The id of the job and the place where it was found.
     pub handle: Handle,
     /// The state of the job.
-    pub state: State,
+    pub state: JobState,
     /// The lane that holds the job, or the lane that it goes to when it is due or revived.
     pub lane: Lane,
     /// The time at which a ready job entered its lane, a running job was claimed, a scheduled or
@@ -156,7 +156,7 @@ impl JobView {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         match self.state {
-            State::Dead => self.counters.failures.max(1),
+            JobState::Dead => self.counters.failures.max(1),
             _ => self.counters.failures.saturating_add(1),
         }
     }

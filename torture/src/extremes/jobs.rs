@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use poolder::{Durability, Handle, JobId, MAX_PAYLOAD, Policy, QueueName, Receipt, State, Stored};
+use poolder::{
+    Durability, Handle, JobId, JobState, MAX_PAYLOAD, Policy, QueueName, Receipt, Stored,
+};
 
 use super::caller::{Calls, END, PAUSE};
 use super::draw::{Draw, HOUR};
 use super::{JOBS, Odd};
 
 /// The states of a job that waits for its first or another attempt, or makes one.
-const OPEN: &[State] = &[State::Ready, State::Running, State::Retrying];
+const OPEN: &[JobState] = &[JobState::Ready, JobState::Running, JobState::Retrying];
 
 impl Calls {
     /// Enqueues a job with drawn settings, and checks its end.
@@ -102,7 +104,7 @@ impl Calls {
     /// Checks that a job waits for a time far away, and deletes it.
     async fn waits(&self, what: &str, receipt: &Receipt) {
         let state = self.good(what, async || self.client.state(receipt).await).await;
-        if state.is_some_and(|state| state != Some(State::Scheduled)) {
+        if state.is_some_and(|state| state != Some(JobState::Scheduled)) {
             self.broken("a job does not wait for its time", format!("{what}: {state:?}"));
         }
         let Ok(queue) = self.client.inspect(JOBS) else { return };
@@ -124,18 +126,18 @@ impl Calls {
     ) {
         let wait = policy.backoff.delay(1, 0.0);
         if !fails {
-            let ends = if recorded { vec![Some(State::Completed)] } else { vec![None] };
+            let ends = if recorded { vec![Some(JobState::Completed)] } else { vec![None] };
             self.comes_to(what, receipt, &ends).await;
         } else if policy.attempts == 1 || (policy.attempts == 2 && wait < Duration::from_secs(2)) {
-            if self.comes_to(what, receipt, &[Some(State::Dead)]).await {
+            if self.comes_to(what, receipt, &[Some(JobState::Dead)]).await {
                 self.revive(what, receipt).await;
             }
         } else {
-            let kept = if wait >= HOUR { &[State::Retrying] } else { OPEN };
+            let kept = if wait >= HOUR { &[JobState::Retrying] } else { OPEN };
             let kept: Vec<_> = kept.iter().copied().map(Some).collect();
             if self.comes_to(what, receipt, &kept).await {
                 self.good(what, async || self.client.cancel(receipt).await).await;
-                self.comes_to(what, receipt, &[Some(State::Cancelled), None]).await;
+                self.comes_to(what, receipt, &[Some(JobState::Cancelled), None]).await;
             }
         }
     }
@@ -147,18 +149,18 @@ impl Calls {
         let revive = async || queue.edit_and_revive(receipt, &payload).await;
         // A call whose reply was lost finds no dead job the second time.
         self.good_or_gone(what, revive).await;
-        self.comes_to(what, receipt, &[Some(State::Completed), None]).await;
+        self.comes_to(what, receipt, &[Some(JobState::Completed), None]).await;
     }
 
     /// Waits until a job is in one of these states; false when that does not happen, which is
     /// recorded.
-    async fn comes_to(&self, what: &str, receipt: &Receipt, states: &[Option<State>]) -> bool {
+    async fn comes_to(&self, what: &str, receipt: &Receipt, states: &[Option<JobState>]) -> bool {
         let begun = Instant::now();
         loop {
             let state = self.good(what, async || self.client.state(receipt).await).await;
             let Some(state) = state else { return false };
             // A result is on record even when its job asked for none.
-            if states.contains(&state) || (state == Some(State::Completed) && states == [None]) {
+            if states.contains(&state) || (state == Some(JobState::Completed) && states == [None]) {
                 return true;
             }
             if begun.elapsed() > END {

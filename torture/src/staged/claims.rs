@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Receipt, State};
+use poolder::{JobState, Receipt};
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT, Stage, within};
@@ -68,7 +68,7 @@ pub(super) async fn narrow(mutation: &str, folder: PathBuf) -> Result<Verdict, S
     let node = stage.node(0, 1, beside).await?;
     let mut verdict = Verdict::default();
     if !completes(&stage, &jobs).await? {
-        let done = stage.count(&jobs, State::Completed).await;
+        let done = stage.count(&jobs, JobState::Completed).await;
         verdict.violate("never finished", format!("{done} of {LARGE} jobs are completed"));
     }
     node.member.lock().await.kill().await?;
@@ -77,7 +77,7 @@ pub(super) async fn narrow(mutation: &str, folder: PathBuf) -> Result<Verdict, S
 
 /// Waits until these jobs are completed. Returns false when that takes too long.
 async fn completes(stage: &Stage, jobs: &[Receipt]) -> Result<bool, String> {
-    within(PATIENCE, async || Ok(stage.count(jobs, State::Completed).await == jobs.len())).await
+    within(PATIENCE, async || Ok(stage.count(jobs, JobState::Completed).await == jobs.len())).await
 }
 
 /// Returns the number of claims that the server has executed.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use poolder::{Client, Config, Receipt, State};
+use poolder::{Client, Config, JobState, Receipt};
 use poolder_devserver::Fsync;
 
 use crate::beside::Beside;
@@ -106,7 +106,7 @@ impl Stage {
     }
 
     /// Returns the number of these jobs that are in this state now.
-    async fn count(&self, jobs: &[Receipt], state: State) -> usize {
+    async fn count(&self, jobs: &[Receipt], state: JobState) -> usize {
         let mut found = 0;
         for job in jobs {
             // A server that is away, or a key of a wrong type, is asked again.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use poolder::State;
+use poolder::JobState;
 
 use super::{KEPT, Stage, within};
 use crate::beside::Beside;
@@ -62,7 +62,7 @@ pub(super) async fn suspects(mutation: &str, folder: PathBuf) -> Result<Verdict,
     must(within(PATIENCE, released).await?, "the suspect is not taken back")?;
     stage.client.resume(QUEUE).await.map_err(error_text)?;
     let mut verdict = Verdict::default();
-    let done = async || Ok(stage.count(std::slice::from_ref(&job), State::Completed).await == 1);
+    let done = async || Ok(stage.count(std::slice::from_ref(&job), JobState::Completed).await == 1);
     if !within(PATIENCE / 4, done).await? {
         let state = stage.client.state(&job).await;
         verdict.violate("innocent, but buried", format!("{state:?}"));

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, Place, State, clamped_millis};
+use crate::job::{Error, Handle, JobState, Place, clamped_millis};
 use crate::policy::decide::CANCELLED_ON_REQUEST;
 use crate::stored::Completion;
 use crate::view::{Content, JobView};
@@ -95,7 +95,9 @@ impl Broker {
         let place = found.map(|view| (view.state, view.handle.place.as_ref()));
         let (lane, place, entry) = match place {
             Some((_, Some(Place::Entry(lane, entry)))) => (keys.lane(*lane), "lane", &**entry),
-            Some((State::Scheduled | State::Retrying, _)) => (keys.ready[0].as_str(), "due", ""),
+            Some((JobState::Scheduled | JobState::Retrying, _)) => {
+                (keys.ready[0].as_str(), "due", "")
+            }
             _ => (keys.ready[0].as_str(), "", ""),
         };
         let plain = match found.map(|view| &view.content) {

@@ -16,7 +16,7 @@ use crate::broker::jobs::search::{Among, LaneSearch, Next};
 use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::GROUP;
 use crate::job::{
-    EntryId, Error, Handle, JobId, Lane, MAX_STORED, Partition, Place, State, Timestamp,
+    EntryId, Error, Handle, JobId, JobState, Lane, MAX_STORED, Partition, Place, Timestamp,
     clamped_millis,
 };
 use crate::stored::{Entry, Undecodable};
@@ -118,7 +118,7 @@ impl Broker {
     /// As [`Broker::find`].
     pub(in crate::broker) async fn find_alive(&self, handle: &Handle) -> Result<Alive, Error> {
         if handle.job.generated_at().is_some() {
-            let found = self.find(handle).await?.filter(|view| view.state != State::Dead);
+            let found = self.find(handle).await?.filter(|view| view.state != JobState::Dead);
             return Ok(Alive { jobs: found.into_iter().collect(), is_partial: false });
         }
         let mut alive = self.find_alive_in_partition(handle).await?;

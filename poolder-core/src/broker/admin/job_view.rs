@@ -3,7 +3,7 @@
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
 use crate::job::{
-    Cause, EntryId, Failure, Fields, Handle, JobId, Lane, Partition, Place, State, Timestamp,
+    Cause, EntryId, Failure, Fields, Handle, JobId, JobState, Lane, Partition, Place, Timestamp,
 };
 use crate::policy::Counters;
 use crate::stored::{Entry, Undecodable, read_dead, read_entry, read_waiting};
@@ -32,8 +32,8 @@ pub(in crate::broker) fn view(
     let entered = entry_time(id).unwrap_or_default();
     let place = Some(Place::Entry(lane, id.clone()));
     let (state, node, at) = match held {
-        Some((node, since)) => (State::Running, Some(node), since),
-        None => (State::Ready, None, entered),
+        Some((node, since)) => (JobState::Running, Some(node), since),
+        None => (JobState::Ready, None, entered),
     };
     let (job, counters, failure, content) = match entry {
         Entry::Job(claim) => {
@@ -79,7 +79,7 @@ pub(in crate::broker) fn waiting_view(handle: &Handle, body: Vec<u8>, at: Timest
             (Lane::Normal, Counters::default(), Some(reason), Content::Raw(body))
         }
     };
-    let state = if counters.failures > 0 { State::Retrying } else { State::Scheduled };
+    let state = if counters.failures > 0 { JobState::Retrying } else { JobState::Scheduled };
     let handle = Handle { place: Some(Place::Due(at)), ..handle.clone() };
     JobView { handle, state, lane, at, node: None, counters, cancelling: false, failure, content }
 }
@@ -91,7 +91,7 @@ pub(in crate::broker) fn dead_view(handle: &Handle, record: Vec<u8>, at: Timesta
     let (death, counters) = (dead.death, dead.counters);
     JobView {
         handle: Handle { place: Some(Place::Dead), ..handle.clone() },
-        state: State::Dead,
+        state: JobState::Dead,
         lane,
         at,
         node: (!death.node.is_empty()).then_some(death.node),

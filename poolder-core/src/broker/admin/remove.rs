@@ -3,7 +3,7 @@
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, Partition, Place, State, clamped_millis};
+use crate::job::{Error, Handle, JobState, Partition, Place, clamped_millis};
 use crate::stored::Completion;
 use crate::view::JobView;
 
@@ -19,8 +19,8 @@ impl Broker {
     /// [`Error::is_gone`] when no job was found, or one runs: a running job can be cancelled.
     pub async fn delete(&self, handle: &Handle) -> Result<(), Error> {
         let mut found = self.find_alive(handle).await?.jobs;
-        let runs = found.iter().any(|view| view.state == State::Running);
-        found.retain(|view| view.state != State::Running);
+        let runs = found.iter().any(|view| view.state == JobState::Running);
+        found.retain(|view| view.state != JobState::Running);
         if found.is_empty() && !runs {
             found.extend(self.find(handle).await?);
         }
@@ -57,7 +57,7 @@ impl Broker {
         let keys = self.keys(partition);
         let (place, source, bodies) = match (&first.handle.place, first.state) {
             (Some(Place::Entry(lane, _)), _) => ("lane", keys.lane(*lane), &keys.bodies),
-            (_, State::Dead) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
+            (_, JobState::Dead) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
             _ => ("due", keys.due.as_str(), &keys.bodies),
         };
         let mut deleted = Vec::with_capacity(seen.len());

@@ -2,7 +2,7 @@
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, Lane, Place, State, Timestamp};
+use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp};
 use crate::stored::head;
 use crate::view::JobView;
 
@@ -18,18 +18,19 @@ impl Broker {
         let mut found = self.find_alive(handle).await?.jobs;
         if found.is_empty() {
             return match self.find(handle).await? {
-                Some(view) if view.state == State::Dead => gone("the job is dead: revive it"),
+                Some(view) if view.state == JobState::Dead => gone("the job is dead: revive it"),
                 _ => gone("the job was not found waiting"),
             };
         }
-        found.retain(|view| view.state != State::Running);
+        found.retain(|view| view.state != JobState::Running);
         if found.is_empty() {
             return gone("the job runs already: cancel it to stop it");
         }
         for view in &found {
             // A job in a lane waits only for a slot, unless it is a retry that holds its addressed
             // slot.
-            let runs_soon = view.state == State::Ready && at.is_none() && view.lane != Lane::Front;
+            let runs_soon =
+                view.state == JobState::Ready && at.is_none() && view.lane != Lane::Front;
             if !runs_soon && !self.reschedule_at(view, at).await? {
                 return gone("the job started or moved meanwhile, look again");
             }

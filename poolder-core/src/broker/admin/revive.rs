@@ -3,7 +3,7 @@
 
 use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, Partition, State};
+use crate::job::{Error, Handle, JobState, Partition};
 use crate::stored::{Envelope, head};
 use crate::view::{JobView, edit};
 
@@ -79,7 +79,7 @@ impl Broker {
     /// the dead.
     async fn find_dead(&self, handle: &Handle) -> Result<JobView, Error> {
         match self.find(handle).await? {
-            Some(view) if view.state == State::Dead => Ok(view),
+            Some(view) if view.state == JobState::Dead => Ok(view),
             Some(view) => Err(Error::gone(format!("the job is not dead, it is {}", view.state))
                 .with_job(handle.job)),
             None => Err(Error::gone("the job is not among the dead").with_job(handle.job)),

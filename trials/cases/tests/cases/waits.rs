@@ -59,7 +59,7 @@ async fn waits_at_the_edge() {
         };
         let later = until(s(5), || async {
             q.job(&r).await.unwrap().is_some_and(|v| {
-                matches!(v.state, poolder::State::Scheduled | poolder::State::Retrying)
+                matches!(v.state, poolder::JobState::Scheduled | poolder::JobState::Retrying)
             })
         })
         .await;
@@ -137,7 +137,7 @@ async fn pool_policy_at_the_edge() {
     let lives = until(s(5), || async { runs.load(Ordering::Relaxed) >= 2 }).await;
     report(
         "pool policy exponential MAX/MAX: slot lives, job waits",
-        lives && view.as_ref().is_some_and(|v| v.state == poolder::State::Retrying),
+        lives && view.as_ref().is_some_and(|v| v.state == poolder::JobState::Retrying),
         format!(
             "state={:?} next job ran={lives}; {}",
             view.map(|v| v.state),
