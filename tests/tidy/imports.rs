@@ -4,9 +4,9 @@
 //! declarations and re-exports of a child's items are no arrows, and tests have none. Methods are
 //! not seen: a call `broker.claim()` names no path.
 
-mod items;
+pub(crate) mod items;
 mod mentions;
-mod modules;
+pub(crate) mod modules;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

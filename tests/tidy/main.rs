@@ -1,6 +1,7 @@
 //! The house rules that a compiler does not check: packages and layers import one way, keys and
 //! Redis commands stand in their places, files are short, scripts are documented and bounded.
 
+mod api;
 mod documents;
 mod imports;
 mod layers;

@@ -3,6 +3,7 @@
 //! One file per command, each with a `pub(crate) fn run(&Arguments) -> Result<ExitCode, String>`
 //! and an entry in [`COMMANDS`].
 
+mod api;
 mod arguments;
 mod bench;
 mod cargo;
@@ -74,6 +75,12 @@ const COMMANDS: &[Command] = &[
         summary: "print which files of the published crates import against the table of layers, \
                   and which form circles",
         run: layers::run,
+    },
+    Command {
+        name: "api",
+        usage: "api [--write]",
+        summary: "print every public item, one a line; --write puts them into docs/public-api.txt",
+        run: api::run,
     },
     Command {
         name: "trials",

@@ -6,18 +6,18 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Item, ItemUse, Meta, UseTree};
 
 /// A path, segment by segment.
-pub(super) type Segments = Vec<String>;
+pub(crate) type Segments = Vec<String>;
 
 /// One name that a `use` brings in.
-pub(super) struct Leaf {
-    pub(super) path: Segments,
+pub(crate) struct Leaf {
+    pub(crate) path: Segments,
     /// None for a glob.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// Takes a `use` apart: one leaf for each name or `*`. A path that begins with `::` names another
 /// crate and has none.
-pub(super) fn leaves(item: &ItemUse) -> Vec<Leaf> {
+pub(crate) fn leaves(item: &ItemUse) -> Vec<Leaf> {
     let mut leaves = vec![];
     if item.leading_colon.is_none() {
         grow(&item.tree, &mut vec![], &mut leaves);
@@ -71,7 +71,7 @@ pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
 }
 
 /// The attributes of an item, as far as items have any.
-pub(super) fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,

@@ -37,23 +37,36 @@ struct Module {
     made: HashSet<String>,
 }
 
+/// The definition to which a path leads, through all re-exports of its crate.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Defined {
+    Module(usize),
+    /// An item of this name in a module, and the rest of the path: a variant of an enum.
+    Item(usize, String, Segments),
+    /// A path into another crate.
+    Foreign(Segments),
+}
+
 /// All modules of a crate that are not for tests alone; the root is the first.
-pub(super) struct Modules {
+pub(crate) struct Modules {
     all: Vec<Module>,
     /// The reasons why parts of the crate could not be read.
     pub(super) problems: Vec<String>,
 }
 
-const ROOT: usize = 0;
+pub(crate) const ROOT: usize = 0;
+
+/// The most re-exports that [`Modules::define`] follows: `use tracing;` names itself.
+const MAX_REEXPORTS: usize = 32;
 
 impl Modules {
-    pub(super) fn of(read: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn of(read: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut modules = Self { all: vec![], problems: vec![] };
         modules.open(read, "lib.rs", None, "");
         modules
     }
 
-    pub(super) fn ids(&self) -> std::ops::Range<usize> {
+    pub(crate) fn ids(&self) -> std::ops::Range<usize> {
         0..self.all.len()
     }
 
@@ -65,7 +78,7 @@ impl Modules {
         &self.all[module].file
     }
 
-    pub(super) fn items(&self, module: usize) -> &[Item] {
+    pub(crate) fn items(&self, module: usize) -> &[Item] {
         &self.all[module].items
     }
 
@@ -184,6 +197,43 @@ impl Modules {
 
     fn name(&mut self, module: usize, name: String, meaning: Name) {
         self.all[module].names.entry(name).or_default().push(meaning);
+    }
+
+    /// Returns the definition to which a path that is written in this module leads.
+    pub(crate) fn define(&self, from: usize, path: &[String]) -> Defined {
+        self.definition(from, path, MAX_REEXPORTS)
+    }
+
+    fn definition(&self, from: usize, path: &[String], left: usize) -> Defined {
+        let foreign = || Defined::Foreign(path.to_vec());
+        let (Some((first, rest)), Some(left)) = (path.split_first(), left.checked_sub(1)) else {
+            return if path.is_empty() { Defined::Module(from) } else { foreign() };
+        };
+        let here = &self.all[from];
+        match (first.as_str(), here.parent) {
+            ("crate", _) => return self.definition(ROOT, rest, left),
+            ("self", _) => return self.definition(from, rest, left),
+            ("super", Some(parent)) => return self.definition(parent, rest, left),
+            _ => {}
+        }
+        let through = |import: &Segments| {
+            let path = [import.as_slice(), rest].concat();
+            let here = import.first() != Some(first);
+            if here { self.definition(from, &path, left) } else { Defined::Foreign(path) }
+        };
+        let meanings = here.names.get(first).map(Vec::as_slice).unwrap_or_default();
+        let mut found = meanings.iter().map(|meaning| match meaning {
+            Name::Module(id) => self.definition(*id, rest, left),
+            Name::Item(id) => Defined::Item(*id, first.clone(), rest.to_vec()),
+            Name::Import(import) => through(import),
+        });
+        let is_here = |found: &Defined| !matches!(found, Defined::Foreign(_));
+        let by_globs = || {
+            let globs = here.globs.iter();
+            let paths = globs.map(|glob| [glob.as_slice(), path].concat());
+            paths.map(|path| self.definition(from, &path, left)).find(is_here)
+        };
+        found.next().or_else(by_globs).unwrap_or_else(foreign)
     }
 
     /// Returns what a path that is written in this module leads to.
