@@ -12,6 +12,7 @@ mod cancel;
 mod child;
 mod claimed_ranges;
 mod connections;
+mod context;
 mod crashes;
 mod durability;
 mod enqueue;

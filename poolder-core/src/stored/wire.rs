@@ -92,17 +92,33 @@ impl Claim {
         self.envelope.id()
     }
 
-    /// Returns the time at which the job was enqueued, by the server's clock: of a job whose id is
-    /// derived from a name, its generation; of another job that was not tried before, the time of
-    /// its entry. `None` when it is not known.
+    /// Returns the time from which on a cancellation means the job, by the server's clock: of a job
+    /// whose id is derived from a name, its generation; of another job that was not tried before,
+    /// the time of its entry. `None` when it is not known.
+    #[must_use]
+    pub fn began_at(&self) -> Option<Timestamp> {
+        let fresh = self.fence() == 1 && self.attempt() == 1;
+        self.counters.generation().or_else(|| if fresh { self.ready_at() } else { None })
+    }
+
+    /// Returns the time at which the job was enqueued: its generation by the server's clock, else
+    /// the time in its id by the clock of the producer, but no later than its entry. A job with an
+    /// id of another kind was enqueued when it [began](Self::began_at).
     #[must_use]
     pub fn enqueued_at(&self) -> Option<Timestamp> {
-        let entry = || {
-            let (millis, _) = self.entry.split_once('-')?;
-            millis.parse().ok().map(Timestamp::from_millis)
+        let in_id = || {
+            let generated = self.envelope.id().generated_at()?;
+            Some(self.ready_at().map_or(generated, |ready| generated.min(ready)))
         };
-        let fresh = self.fence() == 1 && self.attempt() == 1;
-        self.counters.generation().or_else(|| if fresh { entry() } else { None })
+        self.counters.generation().or_else(in_id).or_else(|| self.began_at())
+    }
+
+    /// Returns the time at which the job entered its lane, by the server's clock; `None` for an id
+    /// of an entry that another client chose and that begins with no time.
+    #[must_use]
+    pub fn ready_at(&self) -> Option<Timestamp> {
+        let (millis, _) = self.entry.split_once('-')?;
+        millis.parse().ok().map(Timestamp::from_millis)
     }
 
     /// Returns the number of this attempt, from 1.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::Effect;
-use poolder_core::{Claim, Error, JobId, Partition, Tick, Timestamp};
+use poolder_core::{
+    Attempt, Claim, Counters, Error, Failure, JobId, Lane, Partition, Policy, Tick, Timestamp,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,19 +18,14 @@ use tokio::time::Instant;
 pub struct Context {
     inner: Arc<Inner>,
     attempt: u32,
+    /// The counters of a job that has failed before.
+    history: Option<Arc<Counters>>,
     started: Instant,
     deadline: Option<Instant>,
 }
 
 struct Inner {
-    id: JobId,
-    kind: Box<str>,
-    partition: Partition,
-    fence: u64,
-    enqueued_at: Option<Timestamp>,
-    tick: Option<Tick>,
-    call: bool,
-    client: Client,
+    about: About,
     cancelled: AtomicU8,
     wake: Notify,
     effects: Mutex<Vec<Effect>>,
@@ -52,90 +49,164 @@ pub(crate) struct About {
     pub(crate) id: JobId,
     pub(crate) kind: Box<str>,
     pub(crate) partition: Partition,
+    pub(crate) lane: Lane,
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
     pub(crate) enqueued_at: Option<Timestamp>,
+    /// An older cancellation does not mean the job.
+    pub(crate) began_at: Option<Timestamp>,
+    /// How long the job was ready before it was claimed.
+    pub(crate) waited: Duration,
+    /// The counters of a job that has failed before.
+    pub(crate) history: Option<Arc<Counters>>,
     pub(crate) tick: Option<Tick>,
     pub(crate) call: bool,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) policy: Policy,
     pub(crate) client: Client,
 }
 
 impl About {
-    /// Returns the parts that a claim gives.
+    /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool,
+    /// and `now` the time of the claim, by the server's clock.
     pub(crate) fn of_claim(
         claim: &Claim,
         partition: &Partition,
-        timeout: Option<Duration>,
+        policy: Policy,
+        now: Timestamp,
         client: &Client,
     ) -> Self {
         Self {
             id: claim.job_id(),
             kind: claim.envelope.kind().into(),
             partition: partition.clone(),
+            lane: claim.lane,
             attempt: claim.attempt(),
             fence: claim.fence(),
             enqueued_at: claim.enqueued_at(),
+            began_at: claim.began_at(),
+            waited: claim.ready_at().map(|ready| now.since(ready)).unwrap_or_default(),
+            history: history_of(&claim.counters),
             tick: claim.envelope.tick().cloned(),
             call: claim.envelope.is_call(),
-            timeout,
+            policy,
             client: client.clone(),
         }
     }
 }
 
+/// Returns the counters for a context, if they tell of a failure.
+fn history_of(counters: &Counters) -> Option<Arc<Counters>> {
+    counters.last_failure.is_some().then(|| Arc::new(counters.clone()))
+}
+
 impl Context {
     pub(crate) fn new(about: About) -> Self {
-        let About { id, kind, partition, attempt, fence, .. } = about;
-        let About { enqueued_at, call, tick, timeout, client, .. } = about;
-        let started = Instant::now();
-        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
+        let (attempt, history) = (about.attempt, about.history.clone());
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
-        let effects = Mutex::default();
-        let inner = Inner {
-            id,
-            kind,
-            partition,
-            fence,
-            enqueued_at,
-            call,
-            tick,
-            client,
-            cancelled,
-            wake,
-            effects,
-        };
-        Self { inner: Arc::new(inner), attempt, started, deadline }
+        let inner = Arc::new(Inner { about, cancelled, wake, effects: Mutex::default() });
+        Self::of(inner, attempt, history)
+    }
+
+    fn of(inner: Arc<Inner>, attempt: u32, history: Option<Arc<Counters>>) -> Self {
+        let started = Instant::now();
+        let deadline = inner.about.policy.timeout.and_then(|timeout| started.checked_add(timeout));
+        Self { inner, attempt, history, started, deadline }
     }
 
     /// Returns the job's id.
     #[must_use]
     pub fn id(&self) -> JobId {
-        self.inner.id
+        self.inner.about.id
     }
 
     /// Returns the job's kind.
     #[must_use]
     pub fn kind(&self) -> &str {
-        &self.inner.kind
+        &self.inner.about.kind
     }
 
     /// Returns the queue's name.
     #[must_use]
     pub fn queue(&self) -> &str {
-        self.inner.partition.queue.as_str()
+        self.inner.about.partition.queue.as_str()
     }
 
-    /// Returns the time of the job's enqueue, as far as its claim tells it: an older cancellation
-    /// was meant for earlier jobs of the same id.
-    pub(crate) fn enqueued_at(&self) -> Option<Timestamp> {
-        self.inner.enqueued_at
+    /// Returns the lane from which the job was claimed: high, normal or low, as it was enqueued;
+    /// front after a rescue or a release, suspect after two crashes. A slot of an addressed pool has
+    /// the lanes front and normal only.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.inner.about.lane
     }
 
     /// Returns the number of this attempt, from 1. Snoozes, releases and crashes are not counted.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns the number of attempts after which the job dies, by the policy that holds for it.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.inner.about.policy.attempts
+    }
+
+    /// Returns true when a failure of this attempt buries the job, since its policy allows no more.
+    /// An earlier attempt may be the last one as well: by [`Policy::retry_for`], or by the verdict of
+    /// `handle_error`.
+    #[must_use]
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt >= self.max_attempts()
+    }
+
+    /// Returns the policy that holds for the job: its own, else that of the pool, else the default.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.inner.about.policy
+    }
+
+    /// Returns the time at which the job was enqueued.
+    ///
+    /// For a job whose id is derived from a name this is the time of its enqueue or last revival, by
+    /// the server's clock. For any other job that Poolder enqueued it is the time in the job's id,
+    /// by the clock of the producer, but no later than the job was ready. For a plain entry and for
+    /// the job of a schedule it is the time at which they were ready, and `None` once such a job was
+    /// tried before.
+    #[must_use]
+    pub fn enqueued_at(&self) -> Option<Timestamp> {
+        self.inner.about.enqueued_at
+    }
+
+    /// Returns how long the job was ready before this node claimed it: from its entry into the lane,
+    /// which a delay, a backoff, a release or a rescue put off, until it was given to a slot. Both
+    /// times are those of the server's clock, as the node follows it with its heartbeat; zero when
+    /// the lane names no time. The backoff of a job that blocks its addressed slot, and that of a
+    /// broadcast's copy, are part of the time.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.inner.about.waited
+    }
+
+    /// Returns the attempts so far that failed, or under which a node died, the first one first: at
+    /// most the first seven and the last seven, with times and causes. A revived job keeps those from
+    /// before its revival, so that there may be more than [`Context::attempt`] tells. The message is
+    /// stored for the latest one: see [`Context::last_failure`].
+    #[must_use]
+    pub fn failures(&self) -> Vec<Attempt> {
+        self.history.as_ref().map(|counters| counters.attempts()).unwrap_or_default()
+    }
+
+    /// Returns the latest failure, with its cause and its message; `None` for a job that has never
+    /// failed.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Failure> {
+        self.history.as_ref()?.last_failure.as_ref()
+    }
+
+    /// Returns the time before which a cancellation was meant for earlier jobs of the same id;
+    /// `None` when it is not known.
+    pub(crate) fn began_at(&self) -> Option<Timestamp> {
+        self.inner.about.began_at
     }
 
     /// Returns a number that grows each time the job is given to a slot, within one server history;
@@ -145,27 +216,27 @@ impl Context {
     /// of its successor.
     #[must_use]
     pub fn fence(&self) -> u64 {
-        self.inner.fence
+        self.inner.about.fence
     }
 
     /// Returns the tick for which a schedule enqueued the job; `None` for a job that no schedule
     /// made.
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
-        self.inner.tick.as_ref()
+        self.inner.about.tick.as_ref()
     }
 
     /// Returns true when a caller waits for the reply.
     #[must_use]
     pub fn is_call(&self) -> bool {
-        self.inner.call
+        self.inner.about.call
     }
 
     /// Returns the slot that runs the job, in an addressed pool; otherwise the partition of the
     /// queue.
     #[must_use]
     pub fn slot(&self) -> u16 {
-        self.inner.partition.index
+        self.inner.about.partition.index
     }
 
     /// Returns when the attempt times out; `None` without a timeout.
@@ -201,14 +272,14 @@ impl Context {
     /// Returns an error when the server does not answer or refuses the command; the job itself is
     /// not affected.
     pub async fn progress(&self, done: u64, total: u64) -> Result<(), Error> {
-        let broker = self.inner.client.broker();
-        broker.report_progress(&self.inner.partition, self.inner.id, done, total).await
+        let broker = self.inner.about.client.broker();
+        broker.report_progress(&self.inner.about.partition, self.inner.about.id, done, total).await
     }
 
     /// Returns a client, for enqueueing further jobs.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.inner.client
+        &self.inner.about.client
     }
 
     /// Returns the time since the attempt was prepared.
@@ -217,7 +288,7 @@ impl Context {
     }
 
     pub(crate) fn partition(&self) -> &Partition {
-        &self.inner.partition
+        &self.inner.about.partition
     }
 
     /// Adds effects that are applied in the step that settles the job, however its attempt ends.
@@ -237,12 +308,12 @@ impl Context {
         self.inner.effects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the context of the same job's next attempt, in the same slot. The claimer can still
-    /// interrupt it through the first context, since both share the signal.
-    pub(crate) fn next_attempt(&self, attempt: u32, timeout: Option<Duration>) -> Self {
-        let started = Instant::now();
-        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
-        Self { inner: Arc::clone(&self.inner), attempt, started, deadline }
+    /// Returns the context of the same job's next attempt, in the same slot, after a failure that
+    /// made these counters. The claimer can still interrupt it through the first context, since both
+    /// share the signal.
+    pub(crate) fn next_attempt(&self, counters: &Counters) -> Self {
+        let attempt = counters.failures.saturating_add(1);
+        Self::of(Arc::clone(&self.inner), attempt, history_of(counters))
     }
 
     pub(crate) fn interrupt(&self, why: Interruption) {
@@ -272,8 +343,8 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("id", &self.inner.id)
-            .field("kind", &self.inner.kind)
+            .field("id", &self.inner.about.id)
+            .field("kind", &self.inner.about.kind)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }

@@ -109,9 +109,10 @@ impl Engine {
     /// Prepares a claimed job for a slot.
     pub(crate) fn prepare(&self, origin: Origin<'_>, claim: Claim) -> Work {
         emit(origin.partition, JobEvent::Claimed(&claim));
-        let timeout = self.spec.policy(&claim.envelope).timeout;
-        self.liveness.allow(timeout);
-        let about = About::of_claim(&claim, origin.partition, timeout, &self.client);
+        let policy = self.spec.policy(&claim.envelope);
+        self.liveness.allow(policy.timeout);
+        let now = self.clock.now();
+        let about = About::of_claim(&claim, origin.partition, policy, now, &self.client);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },

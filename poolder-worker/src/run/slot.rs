@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use poolder_core::broker::Settlement;
 use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{BoxError, Cause, Failure, Outcome, Policy, Verdict};
+use poolder_core::{BoxError, Cause, Failure, Outcome, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -177,10 +177,7 @@ impl Slot {
     /// at once. Returns `None` when the node has lost the job meanwhile.
     async fn attempt(&mut self) -> Option<Settlement> {
         let mut cx = self.current.as_ref()?.cx.clone();
-        let (policy, mut counters) = {
-            let claim = &self.current.as_ref()?.claim;
-            (self.engine.spec.policy(&claim.envelope), claim.counters.clone())
-        };
+        let mut counters = self.current.as_ref()?.claim.counters.clone();
         if !self.workers.are_ready() {
             let engine = &self.engine;
             let unwanted = async { _ = interruption(&cx, engine).await };
@@ -191,10 +188,10 @@ impl Slot {
         }
         loop {
             emit(cx.partition(), JobEvent::Started(&cx));
-            let ending = self.run_once(&policy, &cx).await?;
+            let ending = self.run_once(&cx).await?;
             emit(cx.partition(), JobEvent::Ended(&cx, &ending));
             let node = &self.current.as_ref()?.owner;
-            let transition = self.engine.decide(&policy, &counters, ending, Some((node, &cx)));
+            let transition = self.engine.decide(cx.policy(), &counters, ending, Some((node, &cx)));
             let Transition::RunAgain(next) = transition else {
                 let Work { claim, owner, history, .. } = self.current.take()?;
                 let settlement = Settlement::new(claim, owner, history, transition);
@@ -204,7 +201,7 @@ impl Slot {
                 let cancelled = cx.interruption() == Some(Interruption::Cancelled);
                 return Some(if cancelled { settlement.carefully() } else { settlement });
             };
-            cx = cx.next_attempt(next.failures.saturating_add(1), policy.timeout);
+            cx = cx.next_attempt(&next);
             counters = next;
             // A job that fails at once would otherwise leave the thread to no other task.
             tokio::task::yield_now().await;
@@ -212,7 +209,7 @@ impl Slot {
     }
 
     /// Runs one attempt; when it fails, asks the worker's `handle_error` for a verdict.
-    async fn run_once(&mut self, policy: &Policy, cx: &Context) -> Option<Ending> {
+    async fn run_once(&mut self, cx: &Context) -> Option<Ending> {
         if let Some(why) = cx.interruption() {
             return given_up(why);
         }
@@ -245,7 +242,7 @@ impl Slot {
             },
             () = past(cx.deadline()) => {
                 half_way = true;
-                let limit = policy.timeout.unwrap_or_default();
+                let limit = cx.policy().timeout.unwrap_or_default();
                 Err(Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into())
             }
             why = interrupted(cx, &self.engine) => {

@@ -76,9 +76,9 @@ impl Broker {
         }
     }
 
-    /// Returns for each claimed job whether it was cancelled. The caller gives the time of the
-    /// enqueue where [`Claim::enqueued_at`](crate::Claim::enqueued_at) knows it: an older
-    /// cancellation was meant for earlier jobs of the same id.
+    /// Returns for each claimed job whether it was cancelled. The caller gives the time that
+    /// [`Claim::began_at`](crate::Claim::began_at) returns: an older cancellation was meant for
+    /// earlier jobs of the same id.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.

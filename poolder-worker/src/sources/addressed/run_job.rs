@@ -67,15 +67,15 @@ pub(super) async fn run_job(
 /// Asks the server whether a job was cancelled.
 struct Cancellations {
     job: JobId,
-    /// When the job was enqueued: an older cancellation was meant for earlier jobs of its id.
-    enqueued_at: Option<Timestamp>,
+    /// An older cancellation was meant for earlier jobs of the id.
+    began_at: Option<Timestamp>,
     /// When to ask again, after a question without an answer.
     ask_at: Option<Instant>,
 }
 
 impl Cancellations {
     fn of(claim: &Claim) -> Self {
-        Self { job: claim.job_id(), enqueued_at: claim.enqueued_at(), ask_at: None }
+        Self { job: claim.job_id(), began_at: claim.began_at(), ask_at: None }
     }
 
     /// Returns true when the job was cancelled.
@@ -84,7 +84,7 @@ impl Cancellations {
         if !slot.commands.borrow_and_update().may_cancel(self.job) {
             return false;
         }
-        let jobs = [(self.job, self.enqueued_at)];
+        let jobs = [(self.job, self.began_at)];
         let broker = slot.node.client.broker();
         match broker.check_cancelled(&slot.partition, &jobs).await {
             Ok(verdicts) => verdicts.first() == Some(&true),

@@ -154,7 +154,7 @@ impl HeldJobs {
         let running = |key: &EntryKey| held.get(key).and_then(|held| held.cx.as_ref());
         self.to_check.retain(|key| running(key).is_some_and(|cx| !cx.is_cancelled()));
         let jobs = self.to_check.iter().filter_map(running);
-        jobs.map(|cx| (cx.id(), cx.enqueued_at())).collect()
+        jobs.map(|cx| (cx.id(), cx.began_at())).collect()
     }
 
     /// Interrupts the jobs of the last [`HeldJobs::jobs_to_check`] that were cancelled, one verdict for
@@ -184,10 +184,11 @@ impl HeldJobs {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use poolder_client::Client;
     use poolder_core::broker::Config;
-    use poolder_core::{Lane, Partition, QueueName, Timestamp};
+    use poolder_core::{Lane, Partition, Policy, QueueName, Timestamp};
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -207,10 +208,14 @@ mod tests {
             partition: Partition::first(queue),
             attempt: 1,
             fence: 1,
-            enqueued_at: Some(Timestamp::from_millis(7)),
+            lane: Lane::Normal,
+            enqueued_at: None,
+            began_at: Some(Timestamp::from_millis(7)),
+            waited: Duration::ZERO,
+            history: None,
             tick: None,
             call: false,
-            timeout: None,
+            policy: Policy::default(),
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
         })
     }
@@ -252,7 +257,7 @@ mod tests {
         held.hold(key("2-0"), other.clone(), false);
         assert!(!held.has_to_check());
         held.note_commands(&commands(1, CancelFilter::Only(Arc::new([cx.id()].into()))));
-        assert_eq!(held.jobs_to_check(), [(cx.id(), cx.enqueued_at())]);
+        assert_eq!(held.jobs_to_check(), [(cx.id(), cx.began_at())]);
         assert_eq!(held.interrupt_cancelled(&[true]), [(key("1-0"), cx.id())]);
         assert_eq!(cx.interruption(), Some(Interruption::Cancelled));
         assert!(!other.is_cancelled());
@@ -261,7 +266,7 @@ mod tests {
         held.note_commands(&commands(2, CancelFilter::MaybeAny));
         assert_eq!(
             held.jobs_to_check(),
-            [(other.id(), other.enqueued_at())],
+            [(other.id(), other.began_at())],
             "one is cancelled already"
         );
         assert_eq!(held.interrupt_cancelled(&[false]), []);
