@@ -10,6 +10,9 @@ const SLACK: u64 = 500;
 /// The age in ms of the oldest fault that explains a cancelled handler: a node that finds out that
 /// it was declared dead cancels its handlers for it.
 const MEMORY: u64 = 60_000;
+/// The longest time in ms from a claim to the start of its handler: the reply to the claim is held
+/// back for up to 8 s.
+const CLAIM: u64 = 10_000;
 
 /// A repeated run, and its explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +53,14 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
     let stopped =
         matches!(first.how, Some(crate::ledger::Ended::Cancelled | crate::ledger::Ended::Dropped));
     let since = first.from.saturating_sub(if stopped { MEMORY } else { SLACK });
+    // Two claims of one entry have the same fence.
+    let claimed_twice = first.job == second.job && first.fence == second.fence;
     let explains = |fault: &&Fault| {
+        // Destroyed groups release claims, and the first one was made before its handler started.
+        let since = match fault.kind.as_str() {
+            "groups destroyed" if claimed_twice => since.min(first.from.saturating_sub(CLAIM)),
+            _ => since,
+        };
         fault.from <= until
             && fault.to >= since
             && match fault.kind.as_str() {

@@ -177,6 +177,21 @@ fn a_node_that_had_the_job_first_may_begin_it_when_it_wakes_up() {
 }
 
 #[test]
+fn destroyed_groups_explain_a_second_claim_whose_first_handler_started_later() {
+    let claimed = |fence, at| {
+        let mut book = one_done();
+        book.files.remove("node-0.1");
+        book.run("node-0.1", 1, 20_000, Some(Ended::Done));
+        book.run_as("node-1.1", 1, "j1", (1, fence), 20_400, Some(Ended::Done));
+        book.fault("groups destroyed", "server", at, at + 60);
+        book
+    };
+    assert!(claimed(1, 18_500).check().is_good(), "the claim was made before the fault");
+    claimed(1, 5_000).is_wrong("repeated without a reason");
+    claimed(2, 18_500).is_wrong("repeated without a reason");
+}
+
+#[test]
 fn a_retry_is_no_repetition_but_the_same_attempt_again_is() {
     let mut book = Book::default();
     book.stored(1, Act::Fail(1), How::Plain, Outcome::Ok).count("completed", 1);
