@@ -2,7 +2,7 @@
 //! with all guards in place.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -45,47 +45,82 @@ pub(crate) async fn run(out: &Path, names: &[String]) -> Result<bool, String> {
         let (room, folder) = (Arc::clone(&room), out.join(format!("{drill:?}-{mutation}")));
         runs.spawn(async move {
             let _room = room.acquire_owned().await;
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
-            }
-            let verdict = drill.run(mutation, folder.clone()).await?;
-            let expected = verdict.is_good() == mutation.is_empty();
-            if expected {
-                std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
-            }
-            Ok::<_, String>((drill, mutation, verdict))
+            (drill, mutation, run_in(drill, mutation, folder).await)
         });
     }
-    let mut verdicts: BTreeMap<(String, &str), Verdict> = BTreeMap::new();
+    let mut verdicts: BTreeMap<(String, &str), Result<Verdict, String>> = BTreeMap::new();
     while let Some(run) = runs.join_next().await {
-        let (drill, mutation, verdict) = run.map_err(|error| error.to_string())??;
+        let (drill, mutation, verdict) = run.map_err(|error| error.to_string())?;
         let shown = if mutation.is_empty() { "all guards" } else { mutation };
-        let colour = if verdict.is_good() { "green" } else { "red" };
-        eprintln!("torture: {drill:?}, {shown}: {colour}");
+        eprintln!("torture: {drill:?}, {shown}: {}", colour(&verdict));
         verdicts.insert((format!("{drill:?}"), mutation), verdict);
     }
     let mut good = true;
     println!("| without this guard | drill | goes red | with it |\n|---|---|---|---|");
     for mutation in chosen {
         let of = |name| verdicts.get(&(format!("{:?}", mutation.drill), name));
-        let (red, green) = (of(mutation.name), of(""));
-        let noticed = red.is_some_and(|verdict| !verdict.is_good());
-        let sound = green.is_some_and(Verdict::is_good);
-        good &= noticed && sound;
-        let what: Vec<&str> = red
-            .map(|verdict| verdict.violations.keys().map(String::as_str).collect())
-            .unwrap_or_default();
+        let (Some(red), Some(green)) = (of(mutation.name), of("")) else { continue };
+        good &= is_red(red) && is_green(green);
         println!(
             "| {}: {} | {:?} | {} | {} |",
             mutation.name,
             mutation.guard,
             mutation.drill,
-            if noticed { what.join(", ") } else { "**NOT NOTICED**".into() },
-            if sound { "green" } else { "**NOT GREEN**" },
+            match red {
+                Ok(verdict) if verdict.is_good() => "**NOT NOTICED**".into(),
+                Ok(verdict) => verdict.violations.keys().cloned().collect::<Vec<_>>().join(", "),
+                Err(_) => colour(red),
+            },
+            if is_red(green) { "**NOT GREEN**".into() } else { colour(green) },
         );
-        for example in green.iter().filter(|_| !sound).flat_map(|verdict| &verdict.examples) {
+        for example in green.iter().flat_map(|verdict| &verdict.examples) {
             println!("  {example}");
         }
     }
     Ok(good)
+}
+
+/// Runs a drill. The folder is kept unless the drill ends as expected.
+async fn run_in(drill: Drill, mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
+    }
+    let verdict = drill.run(mutation, folder.clone()).await?;
+    if verdict.is_good() == mutation.is_empty() {
+        std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
+    }
+    Ok(verdict)
+}
+
+fn is_green(verdict: &Result<Verdict, String>) -> bool {
+    verdict.as_ref().is_ok_and(Verdict::is_good)
+}
+
+fn is_red(verdict: &Result<Verdict, String>) -> bool {
+    verdict.as_ref().is_ok_and(|verdict| !verdict.is_good())
+}
+
+/// Returns the result in a word; a drill that could not be carried out is neither red nor green.
+fn colour(verdict: &Result<Verdict, String>) -> String {
+    match verdict {
+        Ok(verdict) if verdict.is_good() => "green".into(),
+        Ok(_) => "red".into(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_that_could_not_be_carried_out_is_neither_red_nor_green() {
+        let mut red = Verdict::default();
+        red.violate("lost", "job 1".into());
+        let (red, green) = (Ok(red), Ok(Verdict::default()));
+        assert!(is_red(&red) && !is_green(&red) && is_green(&green) && !is_red(&green));
+        let failed = Err("no server".to_owned());
+        assert!(!is_red(&failed) && !is_green(&failed));
+        assert_eq!(colour(&failed), "error: no server");
+    }
 }
