@@ -72,6 +72,14 @@ pub use poolder_worker::{
     Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn, worker_fn,
 };
 
+/// Tests of applications: a private server with nodes that start, stop and are killed. Behind the
+/// feature `testing`.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use poolder_worker::assert_payload_compatible;
+    pub use poolder_worker::testing::{TestNode, TestServer, UntilIdle};
+}
+
 /// Items that the macros name in a user's code; no part of the public interface.
 #[doc(hidden)]
 pub use poolder_core::__private;

@@ -12,6 +12,7 @@
 //! | `batcher` | a pool whose jobs are batches of gathered entries |
 //! | `scheduler` | recurring jobs and their code, and schedules declared in code |
 //! | `tasker` | bounded concurrency inside one process, without Redis; imports `run` only |
+//! | `testing` | tests of applications; behind the feature of that name, imports all others |
 //!
 //! `batcher`, `scheduler` and `tasker` do not import one another. Users import these types from
 //! the `poolder` facade.
@@ -24,6 +25,8 @@ mod scheduler;
 mod services;
 mod sources;
 mod tasker;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use batcher::{Batch, BatchWorker, Batcher};
 pub use node::builder::{Component, Node, NodeBuilder};

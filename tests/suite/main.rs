@@ -47,6 +47,7 @@ mod scripts;
 mod settlements;
 mod stops;
 mod suspects;
+mod testing;
 mod ticks;
 #[cfg(feature = "tls")]
 mod tls;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -185,6 +185,15 @@ impl NodeBuilder {
     /// server refuses the login, [`Error::is_unsupported`] when the server cannot be used. An
     /// unreachable server is no error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        self.run_reporting(stop, None).await
+    }
+
+    /// Runs the node as [`NodeBuilder::run_until`] does, and sends `ready` when it may claim jobs.
+    pub(crate) async fn run_reporting(
+        self,
+        stop: impl Future<Output = ()>,
+        ready: Option<oneshot::Sender<()>>,
+    ) -> Result<(), Error> {
         panic_place::install();
         let plans = plan(self.pools, self.requests.is_some())?;
         tokio::pin!(stop);
@@ -197,6 +206,9 @@ impl NodeBuilder {
         let mut lost = losses.subscribe();
         let mut running =
             Running::start(self.client, self.limits, self.shutdown_timeout, plans, losses)?;
+        if let Some(ready) = ready {
+            running.report(ready);
+        }
         let mut declaring: Option<BoxFuture<'static, ()>> = None;
         let mut requests = self.requests.map(|(_, requests)| requests);
         let next = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
@@ -292,6 +304,19 @@ impl Running {
             pools.start(plan)?;
         }
         Ok(Self { pools, services, stop_services, heartbeat })
+    }
+
+    /// Sends `ready` once the node may claim jobs.
+    fn report(&mut self, ready: oneshot::Sender<()>) {
+        let (mut identity, stop) = (self.heartbeat.identity(), self.stop_services.clone());
+        self.services.spawn(async move {
+            tokio::select! {
+                Ok(_) = identity.wait_for(|identity| identity.claims) => {
+                    let _ = ready.send(());
+                }
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when

@@ -70,6 +70,7 @@ const WORKER: &[Layer] = &[
     Layer { name: "batcher", holds: &["batcher"], imports: BELOW_KINDS },
     Layer { name: "scheduler", holds: &["scheduler"], imports: BELOW_KINDS },
     Layer { name: "tasker", holds: &["tasker"], imports: BELOW_KINDS },
+    Layer { name: "testing", holds: &["testing"], imports: BELOW_KINDS },
 ];
 
 /// Batcher, scheduler and tasker do not import each other.

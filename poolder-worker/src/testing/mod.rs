@@ -1,0 +1,14 @@
+//! Tests of an application: a private server with nodes that start, stop and are killed, and stored
+//! jobs that later versions must read.
+
+mod idle;
+mod node;
+mod payload;
+mod recorder;
+mod server;
+
+pub use idle::UntilIdle;
+pub use node::TestNode;
+#[doc(hidden)]
+pub use payload::check_payload;
+pub use server::TestServer;
