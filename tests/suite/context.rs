@@ -3,20 +3,20 @@
 use std::time::{Duration, SystemTime};
 
 use poolder::prelude::*;
-use poolder::{Cause, State, Timestamp};
+use poolder::{Cause, JobState, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, within};
 
 /// Returns a worker that sends the context of every attempt, and fails all attempts of a job but the
 /// one of this number.
-fn failing_until(success: u32) -> (impl Worker<Job = Number>, mpsc::UnboundedReceiver<Context>) {
-    let (tell, told) = mpsc::unbounded_channel();
+fn failing_until(success: u32) -> (impl Worker<Job = Number>, mpsc::Receiver<Context>) {
+    let (tell, told) = mpsc::channel(100);
     let worker = worker_fn(move |_: Number, cx: Context| {
         let tell = tell.clone();
         async move {
             let attempt = cx.attempt();
-            tell.send(cx)?;
+            tell.send(cx).await?;
             if attempt == success { Ok(Done) } else { Err(format!("no {attempt}").into()) }
         }
     });
@@ -76,14 +76,14 @@ async fn a_context_tells_of_the_attempts_and_failures_before_it() {
 #[tokio::test]
 async fn a_second_attempt_in_the_same_slot_knows_of_the_first() {
     #[derive(Clone)]
-    struct Again(mpsc::UnboundedSender<Context>);
+    struct Again(mpsc::Sender<Context>);
 
     impl Worker for Again {
         type Job = Number;
 
         async fn handle_job(&mut self, _: Number, cx: Context) -> Result<Outcome> {
             let attempt = cx.attempt();
-            self.0.send(cx)?;
+            self.0.send(cx).await?;
             if attempt == 2 { Ok(Done) } else { Err("first".into()) }
         }
 
@@ -93,7 +93,7 @@ async fn a_second_attempt_in_the_same_slot_knows_of_the_first() {
     }
 
     let space = Space::new("context-again");
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel(100);
     let node = start(space.node().pool(Pool::new("q").size(1).worker(Again(tell))));
     space.client.enqueue(Number(1)).await.unwrap();
     let first = within(told.recv()).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_revived_job_knows_the_failures_from_before() {
     assert_eq!((first.lane(), first.is_last_attempt()), (Lane::High, true));
     space.until_count("q", "buried", 1).await;
     let inspector = space.client.inspect("q").unwrap();
-    assert_eq!(inspector.job(&job).await.unwrap().unwrap().state, State::Dead);
+    assert_eq!(inspector.job(&job).await.unwrap().unwrap().state, JobState::Dead);
     inspector.revive(&job).await.unwrap();
     let again = within(told.recv()).await.unwrap();
     assert_eq!((again.attempt(), again.failures().len()), (1, 1));

@@ -18,14 +18,14 @@ fn text(panic: Box<dyn std::any::Any + Send>) -> String {
 #[tokio::test]
 async fn a_killed_node_releases_nothing_and_another_takes_its_jobs() {
     let server = TestServer::start().await;
-    let (began, mut begins) = mpsc::unbounded_channel();
+    let (began, mut begins) = mpsc::channel(100);
     let finish = Arc::new(Notify::new());
     let pool = |name: &'static str| {
         let (began, finish) = (began.clone(), Arc::clone(&finish));
         Pool::new("q").size(1).worker(worker_fn(move |job: Number, cx: Context| {
             let (began, finish) = (began.clone(), Arc::clone(&finish));
             async move {
-                began.send((name, job.0, cx.attempt()))?;
+                began.send((name, job.0, cx.attempt())).await?;
                 finish.notified().await;
                 Ok(Done)
             }

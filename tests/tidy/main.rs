@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("poolder-core", &["poolder-cron"]),
     ("poolder-macros", &["poolder-cron"]),
     ("poolder-client", &["poolder-core"]),
-    ("poolder-worker", &["poolder-core", "poolder-client"]),
+    ("poolder-worker", &["poolder-core", "poolder-client", "poolder-devserver"]),
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
     ("poolder-cli", &["poolder-cron", "poolder-core", "poolder-client"]),
     ("poolder-devserver", &[]),

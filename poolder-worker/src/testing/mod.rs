@@ -3,8 +3,8 @@
 
 mod idle;
 mod node;
+mod node_log;
 mod payload;
-mod recorder;
 mod server;
 
 pub use idle::UntilIdle;

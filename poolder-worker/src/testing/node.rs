@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use poolder_core::Error;
 use tokio::sync::oneshot;
 
-use super::recorder::Recorder;
+use super::node_log::NodeLog;
 use crate::node::builder::NodeBuilder;
 
 /// A node that runs in a test. Dropping it kills it.
@@ -25,7 +25,7 @@ enum Order {
 }
 
 impl TestNode {
-    pub(super) async fn start(node: NodeBuilder, log: &Arc<Recorder>) -> Self {
+    pub(super) async fn start(node: NodeBuilder, log: &Arc<NodeLog>) -> Self {
         let (order, orders) = oneshot::channel();
         let (ready, claims) = oneshot::channel();
         let (end, mut ended) = oneshot::channel();

@@ -9,7 +9,7 @@ use poolder_devserver::Server;
 
 use super::idle::UntilIdle;
 use super::node::TestNode;
-use super::recorder::Recorder;
+use super::node_log::NodeLog;
 use crate::node::builder::{Node, NodeBuilder};
 
 /// A private Redis or Valkey server for one test, with a namespace that no other test has.
@@ -44,7 +44,7 @@ pub struct TestServer {
     server: Server,
     namespace: String,
     client: Client,
-    log: Arc<Recorder>,
+    log: Arc<NodeLog>,
 }
 
 impl TestServer {
@@ -58,7 +58,7 @@ impl TestServer {
         let test = thread::current().name().unwrap_or("test").to_owned();
         let namespace = poolder_devserver::namespace(&test);
         let client = connect(&server, &namespace);
-        Self { server, namespace, client, log: Recorder::new() }
+        Self { server, namespace, client, log: NodeLog::new() }
     }
 
     /// Returns a client of the server, which the tests and the code under test share.

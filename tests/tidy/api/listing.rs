@@ -121,7 +121,8 @@ impl Walk<'_> {
                 let mut found = self.sources.items(*at).iter().filter_map(|item| {
                     members::block(path, item, name).or_else(|| procedural(path, item, name))
                 });
-                found.next().unwrap_or_else(|| panic!("{path}: `{name}` is not understood"))
+                let block = found.next().or_else(|| self.exported(path, at.0, name));
+                block.unwrap_or_else(|| panic!("{path}: `{name}` is not understood"))
             }
             Target::Variant(at, name, variant) => {
                 let of = self.paths.get(&Target::Item(*at, name.clone()));
@@ -133,6 +134,23 @@ impl Walk<'_> {
         self.paths.insert(target, path.to_owned());
         block.head.insert_str(0, marks);
         self.blocks.insert(key, block);
+    }
+}
+
+impl Walk<'_> {
+    /// Returns the block of a `macro_rules` macro, which a crate exports at its root from any module.
+    fn exported(&self, path: &str, of: &str, name: &str) -> Option<Block> {
+        let is_exported = |item: &Item| match item {
+            Item::Macro(item) => {
+                let mut attributes = item.attrs.iter();
+                item.ident.as_ref().is_some_and(|ident| ident == name)
+                    && attributes.any(|attribute| attribute.path().is_ident("macro_export"))
+            }
+            _ => false,
+        };
+        let mut modules = self.sources.modules().filter(|at| at.0 == of);
+        let found = modules.any(|at| self.sources.items(at).iter().any(is_exported));
+        found.then(|| Block { head: format!("macro {path}!"), ..Block::default() })
     }
 }
 

@@ -16,13 +16,13 @@ const MAX_LINES: usize = 2_000;
 
 /// The last lines that the nodes of one test have logged, at the level INFO and above.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(super) struct NodeLog {
     started: Instant,
     spans: AtomicU64,
     lines: Mutex<VecDeque<String>>,
 }
 
-impl Recorder {
+impl NodeLog {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
@@ -52,7 +52,7 @@ impl Recorder {
     }
 }
 
-impl Subscriber for Recorder {
+impl Subscriber for NodeLog {
     fn enabled(&self, about: &Metadata<'_>) -> bool {
         *about.level() <= Level::INFO
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_lines_of_a_thread_are_kept_with_their_fields() {
-        let log = Recorder::new();
+        let log = NodeLog::new();
         log.record(|| {
             tracing::warn!(queue = "mail", tries = 3, "the server is away");
             tracing::debug!("too much");
