@@ -48,8 +48,9 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, Inspector, Listed, Many,
-    NewSchedule, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push, Schedules,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueOptions,
+    Inspector, Listed, Many, NewSchedule, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push,
+    Schedules, SetCast,
 };
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,

@@ -26,13 +26,19 @@ const REGISTER_PATIENCE: Duration = Duration::from_millis(100);
 /// connection, which opens on first use and is replaced when it breaks.
 #[derive(Debug, Clone)]
 pub struct Client {
+    shared: Arc<ClientState>,
+}
+
+/// The state that all clones of a client share.
+#[derive(Debug)]
+struct ClientState {
     broker: Broker,
     /// The queues that were registered, and when.
-    registered: Arc<RwLock<BTreeMap<QueueName, Instant>>>,
+    registered: RwLock<BTreeMap<QueueName, Instant>>,
     waiters: Arc<Waiters>,
     /// State of each batcher, shared by its handles.
-    batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
-    pub(crate) pools: Arc<PoolCache>,
+    batchers: Mutex<HashMap<BatcherHome, Arc<BatcherState>>>,
+    pools: PoolCache,
 }
 
 impl Client {
@@ -65,8 +71,10 @@ impl Client {
     pub fn new(config: Config) -> Result<Self, Error> {
         let broker = Broker::new(config)?;
         let waiters = Arc::new(Waiters::new(broker.clone()));
-        let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { broker, registered, waiters, batchers, pools })
+        let (registered, batchers) = (RwLock::default(), Mutex::default());
+        let pools = PoolCache::default();
+        let shared = Arc::new(ClientState { broker, registered, waiters, batchers, pools });
+        Ok(Self { shared })
     }
 
     /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`.
@@ -88,15 +96,15 @@ impl Client {
         name: &str,
     ) -> Result<BatcherHandle<T>, Error> {
         let home = BatcherHome::new(queue, name)?;
-        let mut known = self.batchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.shared.batchers.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_REMEMBERED && !known.contains_key(&home) {
             let any = known.keys().next().cloned();
             any.map(|home| known.remove(&home));
         }
-        let shared = known.entry(home).or_insert_with_key(|home| {
-            Arc::new(BatcherState::new(self.broker.clone(), home.clone()))
+        let state = known.entry(home).or_insert_with_key(|home| {
+            Arc::new(BatcherState::new(self.broker().clone(), home.clone()))
         });
-        Ok(BatcherHandle::new(Arc::clone(shared)))
+        Ok(BatcherHandle::new(Arc::clone(state)))
     }
 
     /// Checks that the server answers.
@@ -105,7 +113,7 @@ impl Client {
     /// Returns an error when the server cannot be reached or refuses the connection, in a sentence
     /// that says what to do.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.broker.ping().await
+        self.broker().ping().await
     }
 
     /// Returns the handle to Redis that the crates of the project share; no part of the public
@@ -113,11 +121,15 @@ impl Client {
     #[doc(hidden)]
     #[must_use]
     pub fn broker(&self) -> &Broker {
-        &self.broker
+        &self.shared.broker
     }
 
     pub(crate) fn waiters(&self) -> &Arc<Waiters> {
-        &self.waiters
+        &self.shared.waiters
+    }
+
+    pub(crate) fn pools(&self) -> &PoolCache {
+        &self.shared.pools
     }
 
     /// Stores something, and registers beside it that the queue is in use. The list of queues is
@@ -152,7 +164,7 @@ impl Client {
 
     /// Returns true when this client has registered the queue within 10 s.
     fn is_registered(&self, partition: &Partition) -> bool {
-        let registered = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        let registered = self.shared.registered.read().unwrap_or_else(PoisonError::into_inner);
         registered.get(&partition.queue).is_some_and(|at| at.elapsed() < REGISTRATION)
     }
 
@@ -163,16 +175,16 @@ impl Client {
         if !self.remember(&partition.queue) {
             return;
         }
-        if let Err(error) = self.broker.register_queue(partition).await {
+        if let Err(error) = self.broker().register_queue(partition).await {
             tracing::debug!(queue = %partition.queue, %error, "could not register the queue");
-            let mut known = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.shared.registered.write().unwrap_or_else(PoisonError::into_inner);
             known.remove(&partition.queue);
         }
     }
 
     /// Returns false if the queue was registered within 10 s.
     fn remember(&self, queue: &QueueName) -> bool {
-        let mut known = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.shared.registered.write().unwrap_or_else(PoisonError::into_inner);
         if known.get(queue).is_some_and(|at| at.elapsed() < REGISTRATION) {
             return false;
         }

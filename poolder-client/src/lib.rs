@@ -20,8 +20,10 @@ mod results;
 mod schedules;
 mod state;
 
-pub use admin::{Inspector, PoolSet};
+pub use admin::{Inspector, PoolSet, SetCast};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Push};
 pub use client::Client;
-pub use enqueue::{Call, Cast, Enqueue, PoolCall, PoolClient, PoolSlot};
+pub use enqueue::{
+    Call, Cast, Enqueue, EnqueueMany, EnqueueOptions, PoolCall, PoolClient, PoolSlot,
+};
 pub use schedules::{NewSchedule, Schedules};

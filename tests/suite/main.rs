@@ -30,6 +30,7 @@ mod late_jobs;
 mod leases;
 mod losses;
 mod machine;
+mod options;
 mod ordering;
 mod outages;
 mod pause;

@@ -5,4 +5,4 @@ mod inspector;
 mod pool_set;
 
 pub use inspector::Inspector;
-pub use pool_set::PoolSet;
+pub use pool_set::{PoolSet, SetCast};

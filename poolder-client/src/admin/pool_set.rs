@@ -1,11 +1,14 @@
 //! Sets of pools: several pools under one name, addressed together.
 
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
 
 use poolder_core::broker::Receipt;
 use poolder_core::{Error, Job, QueueName};
 
 use crate::client::Client;
+use crate::enqueue::EnqueueOptions;
+use crate::enqueue::options::{SetOptions, boxed_options, option_methods};
 
 /// A named set of pools. A pool joins the set with `Pool::join_set` when its node starts, or with
 /// [`PoolSet::add`]. [`Client::pool`] addresses a single pool.
@@ -36,7 +39,7 @@ impl PoolSet {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
-    pub async fn add(&self, queue: &str) -> Result<(), Error> {
+    pub async fn add(&self, queue: impl AsRef<str>) -> Result<(), Error> {
         self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, true).await
     }
 
@@ -44,38 +47,64 @@ impl PoolSet {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
-    pub async fn remove(&self, queue: &str) -> Result<(), Error> {
+    pub async fn remove(&self, queue: impl AsRef<str>) -> Result<(), Error> {
         self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, false).await
     }
 
-    /// Sends a copy of the job to each pool of the set: an addressed pool picks the slot by its
-    /// mode, a shared pool gets the job in its queue. Returns one result per pool.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] for a set without pools; also returns an error when the pools cannot be
-    /// listed.
-    pub async fn cast<J: Job + Clone>(
-        &self,
-        job: J,
-    ) -> Result<Vec<(QueueName, Result<Receipt, Error>)>, Error> {
-        let queues = self.pools().await?;
+    /// Sends a copy of the job to each pool of the set when awaited: an addressed pool picks the
+    /// slot by its mode, a shared pool gets the job in its queue.
+    pub fn cast<J: Job + Clone>(&self, job: J) -> SetCast<J> {
+        SetCast { set: self.clone(), job, options: None }
+    }
+}
+
+/// A job about to be sent to each pool of a set. Awaiting it sends the copies; before that nothing
+/// happens.
+#[derive(Debug)]
+#[must_use = "the copies are sent when this is awaited"]
+pub struct SetCast<J> {
+    set: PoolSet,
+    job: J,
+    options: SetOptions,
+}
+
+impl<J: Job + Clone> SetCast<J> {
+    option_methods! { after at policy durability keep_completion options }
+
+    boxed_options!();
+
+    async fn send(self) -> Result<Vec<(QueueName, Result<Receipt, Error>)>, Error> {
+        let Self { set: PoolSet { client, name }, job, options } = self;
+        let queues = client.broker().pools_of_set(&name).await?;
         if queues.is_empty() {
             return Err(Error::gone(format!(
-                "pool set {:?} has no pools: add one with Pool::join_set or PoolSet::add",
-                self.name
+                "pool set {name:?} has no pools: add one with Pool::join_set or PoolSet::add"
             )));
         }
+        let options = EnqueueOptions::of(&options);
         let mut results = vec![];
         for queue in queues {
-            let view = self.client.broker().pool_view(&queue).await;
-            let (pool, name) = (self.client.pool(queue.as_str()), queue.as_str());
-            let result = match view {
-                Ok(Some(_)) => pool.cast(job.clone()).into_future().await,
-                Ok(None) => self.client.enqueue(job.clone()).queue(name).into_future().await,
-                Err(error) => Err(error),
+            let (view, job) = (client.broker().pool_view(&queue).await, job.clone());
+            let sent = match view {
+                Ok(Some(_)) => client.pool(&queue).cast(job).options(options.clone()).into_future(),
+                Ok(None) => {
+                    client.enqueue(job).queue(&queue).options(options.clone()).into_future()
+                }
+                Err(error) => Box::pin(std::future::ready(Err(error))),
             };
-            results.push((queue, result));
+            results.push((queue, sent.await));
         }
         Ok(results)
+    }
+}
+
+impl<J: Job + Clone> IntoFuture for SetCast<J> {
+    /// One result per pool. Errors: [`Error::is_gone`] for a set without pools; also an error when
+    /// the pools cannot be listed. A pool that cannot honour an option has the error as its result.
+    type Output = Result<Vec<(QueueName, Result<Receipt, Error>)>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
     }
 }

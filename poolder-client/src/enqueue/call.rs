@@ -5,29 +5,32 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use poolder_core::{Error, Handle, Job, Lane, Policy};
+use poolder_core::{Error, Handle, Job, QueueName};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::enqueue::Enqueue;
+use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// Default time that a call waits.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Extra time for which the completion record is kept after the caller's timeout.
-const RECORD_MARGIN: Duration = Duration::from_secs(60);
+pub(super) const RECORD_MARGIN: Duration = Duration::from_secs(60);
 
 /// A job about to be enqueued and waited for. Awaiting it makes the call; before that nothing
 /// happens.
 #[must_use = "a call is made when this is awaited"]
-pub struct Call<'c, J, T> {
-    enqueue: Enqueue<'c, J>,
-    client: &'c Client,
+pub struct Call<J, T> {
+    client: Client,
+    job: J,
+    /// The queue that was set, or the error of its name.
+    queue: Option<Result<QueueName, Error>>,
+    options: SetOptions,
     timeout: Duration,
     result: PhantomData<fn() -> T>,
 }
 
-impl<J, T> std::fmt::Debug for Call<'_, J, T> {
+impl<J, T> std::fmt::Debug for Call<J, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call").field("timeout", &self.timeout).finish_non_exhaustive()
     }
@@ -52,13 +55,19 @@ impl Client {
     /// let words: u64 = client.call(job).timeout(Duration::from_secs(5)).await?;
     /// # Ok(()) }
     /// ```
-    pub fn call<J: Job, T: DeserializeOwned>(&self, job: J) -> Call<'_, J, T> {
-        let (enqueue, timeout) = (self.enqueue(job), DEFAULT_TIMEOUT);
-        Call { enqueue, client: self, timeout, result: PhantomData }
+    pub fn call<J: Job, T: DeserializeOwned>(&self, job: J) -> Call<J, T> {
+        let (client, timeout) = (self.clone(), DEFAULT_TIMEOUT);
+        Call { client, job, queue: None, options: None, timeout, result: PhantomData }
     }
 }
 
-impl<J: Job, T> Call<'_, J, T> {
+impl<J: Job, T> Call<J, T> {
+    option_methods! {
+        lane after at id policy idempotent durability keep_completion options
+    }
+
+    boxed_options!();
+
     /// Sets how long to wait: for the job to be stored, and for its result. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -66,35 +75,25 @@ impl<J: Job, T> Call<'_, J, T> {
     }
 
     /// Sets the queue. Default: the queue of the job's type.
-    pub fn queue(mut self, queue: impl Into<String>) -> Self {
-        self.enqueue = self.enqueue.queue(queue);
-        self
-    }
-
-    /// Sets the lane in which the job waits. Default [`Lane::Normal`].
-    pub fn lane(mut self, lane: Lane) -> Self {
-        self.enqueue = self.enqueue.lane(lane);
-        self
-    }
-
-    /// Sets the policy. Default: the job's own.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.enqueue = self.enqueue.policy(policy);
+    pub fn queue(mut self, queue: impl AsRef<str>) -> Self {
+        self.queue = Some(QueueName::new(queue));
         self
     }
 }
 
-impl<'c, J: Job, T: DeserializeOwned + 'c> IntoFuture for Call<'c, J, T> {
+impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
     /// The result, or an error of the enqueue; [`Error::is_timeout`] when the time is up;
     /// [`Error::is_dead`], [`Error::is_cancelled`], [`Error::is_no_result`] when the job ended that
     /// way; [`Error::is_codec`] when the result is not a `T`.
     type Output = Result<T, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { enqueue, client, timeout, .. } = self;
-        let prepared =
-            enqueue.calling().keep_completion(timeout.saturating_add(RECORD_MARGIN)).prepare();
+        let Self { client, job, queue, options, timeout, .. } = self;
+        let kept = timeout.saturating_add(RECORD_MARGIN);
+        let queue = queue.unwrap_or_else(|| QueueName::new(J::QUEUE));
+        let options = EnqueueOptions::of(&options);
+        let prepared = queue.and_then(|queue| options.prepare(&job, queue, None, Some(kept)));
         Box::pin(async move {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);

@@ -6,24 +6,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder_core::broker::{CastReply, PoolView, Receipt, Stored, When};
+use poolder_core::broker::{CastReply, PoolView, PreparedJob, Receipt, Stored, When};
 use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
-use poolder_core::{
-    EntryId, Envelope, Error, Handle, Job, JobId, Lane, Partition, Policy, QueueName, Timestamp,
-};
+use poolder_core::{EntryId, Error, Handle, Job, Lane, Partition, Policy, QueueName, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::enqueue::encode::{encode, plain};
+use crate::enqueue::call::{DEFAULT_TIMEOUT, RECORD_MARGIN};
+use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 use crate::state::pool_cache::{CachedPool, random};
 
 /// Number of attempts to send a job to a pool that is resized meanwhile.
 const MAX_TRIES: usize = 10;
-/// Default time that a call waits.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Extra time for which the completion record is kept after the caller's timeout.
-const RECORD_MARGIN: Duration = Duration::from_secs(60);
+/// The options that a job for one slot of an addressed pool can have. Its place is the end of the
+/// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own.
+const SLOT_OPTIONS: &[&str] = &["after or at", "policy", "durability", "keep_completion"];
+/// The options that the copies of a broadcast can have.
+const BROADCAST_OPTIONS: &[&str] = &["policy"];
 
 /// The pool to which jobs are sent.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct Cast<J> {
     job: J,
     to: To,
     key: Option<Vec<u8>>,
-    when: When,
+    options: SetOptions,
 }
 
 /// A call of a pool. Awaiting it makes the call; before that nothing happens.
@@ -73,35 +73,27 @@ pub struct PoolCall<J, T> {
 /// A cast whose job is serialized.
 struct Sending {
     pool: Target,
-    queue: QueueName,
-    envelope: Envelope,
+    new: PreparedJob,
     to: To,
     key: Option<Vec<u8>>,
-    when: When,
+    options: SetOptions,
 }
 
 impl<J: Job> Cast<J> {
+    option_methods! {
+        lane after at id policy idempotent durability keep_completion options
+    }
+
+    boxed_options!();
+
     pub(super) fn new(pool: Target, job: J, to: To) -> Self {
-        Self { pool, job, to, key: None, when: When::Now }
+        Self { pool, job, to, key: None, options: None }
     }
 
     /// Sets the key by which a [`Mode::Phash`] pool picks the slot. Jobs of one key run one at a
     /// time, in the order in which they were cast. Default: the whole payload.
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
-        self
-    }
-
-    /// Delays the job by this time, by the server's clock. The job then joins the end of its slot's
-    /// backlog.
-    pub fn after(mut self, delay: Duration) -> Self {
-        self.when = When::In(delay);
-        self
-    }
-
-    /// Delays the job until this moment, by the server's clock.
-    pub fn at(mut self, at: impl Into<Timestamp>) -> Self {
-        self.when = When::At(at.into());
         self
     }
 
@@ -113,18 +105,14 @@ impl<J: Job> Cast<J> {
 
     /// Serializes the job. For a call, `call` is the time for which the completion record is kept.
     fn serialize(self, call: Option<Duration>) -> Result<Sending, Error> {
-        let Self { pool, job, to, key, when } = self;
-        let (queue, id) = (pool.name()?, JobId::generate());
-        let policy = job.policy().or_else(|| pool.policy.clone());
-        let mut envelope = encode(&job, id, &queue, policy.as_ref())?;
+        let Self { pool, job, to, key, options } = self;
+        let set = EnqueueOptions::of(&options);
+        let mut new = set.prepare(&job, pool.name()?, pool.policy.as_ref(), call)?;
         // The slot uses the hash to keep the jobs of one key in order.
         if let Some(key) = &key {
-            envelope = envelope.keyed(hash(key))?;
+            new.envelope = new.envelope.keyed(hash(key))?;
         }
-        if let Some(kept) = call {
-            envelope = envelope.keeping_completion(kept)?.calling()?;
-        }
-        Ok(Sending { pool, queue, envelope, to, key, when })
+        Ok(Sending { pool, new, to, key, options })
     }
 }
 
@@ -134,8 +122,9 @@ impl Sending {
             return self.enqueue(0).await;
         }
         let client = self.pool.client.clone();
-        let known = client.pools.get(&self.queue);
+        let known = client.pools().get(self.queue());
         let view = known.view(client.broker()).await?;
+        self.check_options(view.mode)?;
         // The key stays the same while the pool's size changes.
         let key = self.dispatch_key(&known, &view);
         if let To::Slot(index) = self.to
@@ -143,10 +132,32 @@ impl Sending {
             && pick(view.mode, key, view.size) != Pick::One(index)
         {
             // The job belongs to the slot that was named, not to that of its key.
-            self.envelope = self.envelope.unkeyed()?;
+            self.new.envelope = self.new.envelope.unkeyed()?;
         }
-        let first = Partition::first(self.queue.clone());
+        let first = self.new.partition.clone();
         client.registering(&first, self.store(&known, view, key)).await
+    }
+
+    /// Refuses the options that a pool of this mode cannot honour.
+    fn check_options(&self, mode: Mode) -> Result<(), Error> {
+        let queue = self.queue();
+        let options = EnqueueOptions::of(&self.options);
+        match mode {
+            Mode::Broadcast => options.check_only(
+                BROADCAST_OPTIONS,
+                format_args!("broadcast pool {queue}"),
+                "leave it out; a broadcast goes out at once, to the slots that run then",
+            ),
+            _ => options.check_only(
+                SLOT_OPTIONS,
+                format_args!("addressed pool {queue}"),
+                "leave it out, or enqueue the job into a shared pool",
+            ),
+        }
+    }
+
+    fn queue(&self) -> &QueueName {
+        &self.new.partition.queue
     }
 
     async fn store(
@@ -167,14 +178,15 @@ impl Sending {
                 }
             };
             let Some(index) = index else {
-                let entry = broker.broadcast(&self.queue, &self.envelope).await?;
+                let entry = broker.broadcast(self.queue(), &self.new.envelope).await?;
                 return Ok(self.receipt(0, entry));
             };
-            if self.when != When::Now {
+            if self.new.when != When::Now {
                 return self.enqueue(index).await;
             }
-            let slot = Partition { queue: self.queue.clone(), index };
-            match broker.cast(view.generation, &slot, &self.envelope).await? {
+            let PreparedJob { envelope, durability, .. } = &self.new;
+            let slot = Partition { queue: self.queue().clone(), index };
+            match broker.cast(view.generation, &slot, envelope, *durability).await? {
                 CastReply::Stored(entry) => return Ok(self.receipt(index, entry)),
                 CastReply::Stale => view = known.renew(broker).await?,
             }
@@ -182,24 +194,23 @@ impl Sending {
         Err(Error::refused(format!(
             "pool {} was resized during each of {MAX_TRIES} attempts, the job is not stored: try \
              again",
-            self.queue
+            self.queue()
         )))
     }
 
     /// Enqueues the job as for a shared queue, in the partition of this index.
-    async fn enqueue(self, index: u16) -> Result<Receipt, Error> {
+    async fn enqueue(mut self, index: u16) -> Result<Receipt, Error> {
         if let To::Slot(slot) = self.to
             && self.pool.shared
         {
             return Err(Error::invalid(format!(
                 "pool {} is shared: its slots cannot be addressed, not even slot {slot}",
-                self.queue
+                self.queue()
             )));
         }
-        let mut new = plain(self.envelope, self.queue);
-        (new.partition.index, new.when) = (index, self.when);
-        let client = &self.pool.client;
-        client.registering(&new.partition, client.broker().enqueue(&new)).await
+        self.new.partition.index = index;
+        let (client, new) = (&self.pool.client, &self.new);
+        client.registering(&new.partition, client.broker().enqueue(new)).await
     }
 
     fn dispatch_key(&self, known: &CachedPool, view: &PoolView) -> u64 {
@@ -209,38 +220,39 @@ impl Sending {
             Mode::Monotonic => Timestamp::now().millis().unsigned_abs(),
             Mode::Phash | Mode::Shared | Mode::Broadcast => match &self.key {
                 Some(key) => hash(key),
-                None => hash(self.envelope.raw_job().payload),
+                None => hash(self.new.envelope.raw_job().payload),
             },
         }
     }
 
     /// Returns the slot of the job; `None` for all slots.
     fn place(&self, view: &PoolView, key: u64) -> Result<Option<u16>, Error> {
-        let queue = self.queue.as_str();
+        let (queue, new) = (self.queue(), &self.new);
         match (self.to, pick(view.mode, key, view.size)) {
-            (To::Slot(index), _) if index >= view.size => Err(wrong_slot(queue, index, view.size)),
+            (To::Slot(index), _) if index >= view.size => {
+                Err(wrong_slot(queue.as_str(), index, view.size))
+            }
             (To::Slot(index), _) => Ok(Some(index)),
             (To::Picked, Pick::One(index)) => Ok(Some(index)),
             (To::Picked, Pick::Any) => Ok(Some(0)),
-            (To::Picked, Pick::All) if self.when == When::Now && !self.envelope.is_call() => {
-                Ok(None)
-            }
+            (To::Picked, Pick::All) if !new.envelope.is_call() => Ok(None),
             (To::Picked, Pick::All) => Err(Error::invalid(format!(
-                "pool {queue} is a broadcast pool: a broadcast goes out at once and has no reply"
+                "pool {queue} is a broadcast pool: a broadcast has no reply, so cast the job"
             ))),
         }
     }
 
     fn receipt(&self, index: u16, entry: EntryId) -> Receipt {
-        let (job, lane, stored) = (self.envelope.id(), Lane::Normal, Stored::Ready(entry));
-        Receipt { job, partition: Partition { queue: self.queue.clone(), index }, lane, stored }
+        let (job, lane, stored) = (self.new.envelope.id(), Lane::Normal, Stored::Ready(entry));
+        Receipt { job, partition: Partition { queue: self.queue().clone(), index }, lane, stored }
     }
 }
 
 impl<J: Job> IntoFuture for Cast<J> {
     /// The receipt of the stored job; for a broadcast only its entry is meaningful. Errors:
     /// [`Error::is_gone`] when no such pool is registered, [`Error::is_invalid`] for a slot that
-    /// does not exist, and the errors of an enqueue.
+    /// does not exist and for an option that the pool cannot honour, and the errors of an enqueue.
+    /// An addressed pool refuses a lane, an id and idempotence, a broadcast pool all but the policy.
     type Output = Result<Receipt, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -251,6 +263,14 @@ impl<J: Job> IntoFuture for Cast<J> {
 }
 
 impl<J: Job, T> PoolCall<J, T> {
+    option_methods! {
+        lane after at id policy idempotent durability keep_completion options
+    }
+
+    fn options_mut(&mut self) -> &mut EnqueueOptions {
+        self.cast.options_mut()
+    }
+
     /// Sets how long to wait: for the job to be stored, and for its reply. Default 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -277,7 +297,7 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
         Box::pin(async move {
             let deadline = Instant::now().checked_add(timeout);
             let sending = sending?;
-            let job = sending.envelope.id();
+            let job = sending.new.envelope.id();
             let stored = Client::stored(job, sending.send(), deadline, timeout).await?;
             let handle = Handle::from(stored);
             let waiter = client.waiters().enter(&handle.partition, handle.job);

@@ -1,7 +1,6 @@
 //! Builds the stored form of a job.
 
-use poolder_core::broker::{Durability, PreparedJob, When};
-use poolder_core::{Envelope, Error, Format, Job, JobId, Lane, MAX_PAYLOAD, Partition, QueueName};
+use poolder_core::{Envelope, Error, Format, Job, JobId, MAX_PAYLOAD, Policy, QueueName};
 
 /// Payload size in bytes above which a warning is logged: Redis holds payloads in memory, twice
 /// when replicated.
@@ -12,7 +11,7 @@ pub(crate) fn encode<J: Job>(
     job: &J,
     id: JobId,
     queue: &QueueName,
-    policy: Option<&poolder_core::Policy>,
+    policy: Option<&Policy>,
 ) -> Result<Envelope, Error> {
     let write = |out: &mut Vec<u8>| job.encode(out);
     let envelope = Envelope::build(id, job.kind(), J::VERSION, policy, Format::MessagePack, write)?;
@@ -23,16 +22,4 @@ pub(crate) fn encode<J: Job>(
         );
     }
     Ok(envelope)
-}
-
-/// Returns a new job with the default options.
-pub(crate) fn plain(envelope: Envelope, queue: QueueName) -> PreparedJob {
-    PreparedJob {
-        partition: Partition::first(queue),
-        lane: Lane::Normal,
-        when: When::Now,
-        envelope,
-        idempotent: None,
-        durability: Durability::Memory,
-    }
 }

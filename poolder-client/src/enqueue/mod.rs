@@ -1,13 +1,18 @@
-//! Sends jobs to a queue or to a slot of a pool, with or without waiting for the result.
+//! Sends jobs to a queue or to a slot of a pool, with or without waiting for the result. Every way
+//! to send takes its options from [`EnqueueOptions`].
 
 mod builder;
 mod call;
 mod cast;
 mod encode;
+mod many;
+pub(crate) mod options;
 mod pool;
 
 pub use builder::Enqueue;
 pub use call::Call;
 pub use cast::{Cast, PoolCall};
 pub(crate) use encode::encode;
+pub use many::EnqueueMany;
+pub use options::EnqueueOptions;
 pub use pool::{PoolClient, PoolSlot};

@@ -48,8 +48,8 @@ pub struct PoolSlot<J> {
 impl Client {
     /// Returns the handle of the addressed or broadcast pool of this name.
     #[must_use]
-    pub fn pool<J: Job>(&self, queue: impl Into<String>) -> PoolClient<J> {
-        let (client, queue) = (self.clone(), queue.into());
+    pub fn pool<J: Job>(&self, queue: impl AsRef<str>) -> PoolClient<J> {
+        let (client, queue) = (self.clone(), queue.as_ref().into());
         let target = Target { client, queue, policy: None, shared: false };
         PoolClient { target, local: None, job: PhantomData }
     }
@@ -59,7 +59,7 @@ impl Client {
     /// # Errors
     /// As [`PoolClient::resize`].
     pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<(), Error> {
-        let known = self.pools.get(queue);
+        let known = self.pools().get(queue);
         if known.view(self.broker()).await?.mode == Mode::Broadcast {
             return Err(Error::invalid(format!(
                 "pool {queue} is a broadcast pool: each process has its own size"
@@ -74,7 +74,7 @@ impl Client {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn start_pool(&self, queue: &QueueName) -> Result<(), Error> {
-        let view = self.pools.get(queue).renew(self.broker()).await?;
+        let view = self.pools().get(queue).renew(self.broker()).await?;
         for index in 0..view.tail {
             let slot = Partition { queue: queue.clone(), index };
             self.broker().stop_slot(&slot, false).await?;
@@ -170,7 +170,7 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn inspect(&self) -> Result<PoolView, Error> {
-        let known = self.target.client.pools.get(&self.name()?);
+        let known = self.target.client.pools().get(&self.name()?);
         Ok(known.renew(self.target.client.broker()).await?.as_ref().clone())
     }
 
@@ -196,7 +196,7 @@ impl<J: Job> PoolClient<J> {
     }
 
     async fn view(&self) -> Result<Arc<PoolView>, Error> {
-        self.target.client.pools.get(&self.name()?).view(self.target.client.broker()).await
+        self.target.client.pools().get(&self.name()?).view(self.target.client.broker()).await
     }
 }
 

@@ -6,22 +6,28 @@ use std::time::Duration;
 
 use poolder_core::broker::{Declaration, ScheduleInfo};
 use poolder_core::{
-    Error, Job, JobId, Lane, Missed, Overlap, Policy, QueueName, Schedule, Timestamp, Timing,
-    check_schedule_name,
+    Error, Job, JobId, Missed, Overlap, QueueName, Schedule, Timestamp, Timing, check_schedule_name,
 };
 
 use crate::client::Client;
 use crate::enqueue::encode;
+use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
+
+/// The options that the jobs of a schedule can have: each tick decides their time and their id.
+const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
 #[must_use = "a schedule is added when this is awaited"]
-pub struct NewSchedule<'c> {
-    client: &'c Client,
+pub struct NewSchedule {
+    client: Client,
     name: String,
-    queue: String,
+    /// The queue, or the error of its name.
+    queue: Result<QueueName, Error>,
     /// The schedule, or the first error in its settings.
     schedule: Result<Schedule, Error>,
+    /// The options of its jobs.
+    options: SetOptions,
 }
 
 impl Client {
@@ -52,26 +58,26 @@ impl Client {
         name: impl Into<String>,
         timing: impl TryInto<Timing, Error: Into<Error>>,
         job: J,
-    ) -> NewSchedule<'_> {
+    ) -> NewSchedule {
         let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
             let queue = QueueName::new(J::QUEUE)?;
             let job = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
             Ok(Schedule::new(timing, job))
         });
-        NewSchedule { client: self, name: name.into(), queue: J::QUEUE.into(), schedule }
+        let (client, queue) = (self.clone(), QueueName::new(J::QUEUE));
+        NewSchedule { client, name: name.into(), queue, schedule, options: None }
     }
 }
 
-impl<'c> NewSchedule<'c> {
-    /// Sets the queue. Default: the queue of the job's type.
-    pub fn queue(mut self, queue: impl Into<String>) -> Self {
-        self.queue = queue.into();
-        self
-    }
+impl NewSchedule {
+    option_methods! { lane policy keep_completion options }
 
-    /// Sets the lane in which the schedule's jobs wait. Default [`Lane::Normal`].
-    pub fn lane(self, lane: Lane) -> Self {
-        self.with(|schedule| schedule.lane = lane)
+    boxed_options!();
+
+    /// Sets the queue. Default: the queue of the job's type.
+    pub fn queue(mut self, queue: impl AsRef<str>) -> Self {
+        self.queue = QueueName::new(queue);
+        self
     }
 
     /// Sets the time zone of a cron expression, by its name in the IANA database. Default UTC.
@@ -79,15 +85,6 @@ impl<'c> NewSchedule<'c> {
         self.schedule = self
             .schedule
             .and_then(|schedule| Ok(Schedule { zone: zone.as_ref().parse()?, ..schedule }));
-        self
-    }
-
-    /// Sets the policy of the schedule's jobs. Default: the job's own.
-    #[expect(clippy::needless_pass_by_value, reason = "policies are passed by value everywhere")]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.schedule = self.schedule.and_then(|schedule| {
-            Ok(Schedule { job: schedule.job.with_policy(&policy)?, ..schedule })
-        });
         self
     }
 
@@ -132,20 +129,30 @@ impl<'c> NewSchedule<'c> {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name or an invalid setting.
     pub fn prepare(self) -> Result<Declaration, Error> {
-        let queue = QueueName::new(&self.queue)?;
-        check_schedule_name(&self.name)?;
-        let schedule = self.schedule?;
+        let Self { name, queue, schedule, options, .. } = self;
+        let (queue, mut schedule) = (queue?, schedule?);
+        check_schedule_name(&name)?;
+        let options = EnqueueOptions::of(&options);
+        let mend = "leave it out; each tick decides the time and the id of its job";
+        options.check_only(JOB_OPTIONS, format_args!("schedule {name:?}"), mend)?;
+        schedule.lane = options.lane;
+        if let Some(policy) = &options.policy {
+            schedule.job = schedule.job.with_policy(policy)?;
+        }
+        if let Some(kept) = options.completion_kept {
+            schedule.job = schedule.job.keeping_completion(kept)?;
+        }
         schedule.check()?;
-        Ok(Declaration { queue, name: self.name, schedule })
+        Ok(Declaration { queue, name, schedule })
     }
 }
 
-impl<'c> IntoFuture for NewSchedule<'c> {
+impl IntoFuture for NewSchedule {
     type Output = Result<ScheduleInfo, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'c>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let client = self.client;
+        let client = self.client.clone();
         let prepared = self.prepare();
         Box::pin(async move {
             let Declaration { queue, name, schedule } = prepared?;

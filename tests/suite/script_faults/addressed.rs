@@ -2,7 +2,8 @@
 
 use poolder::Mode;
 use poolder_core::broker::{
-    AcquireReply, CastReply, PollRequest, PoolHeartbeat, Report, RetryPlacement, SlotLease,
+    AcquireReply, CastReply, Durability, PollRequest, PoolHeartbeat, Report, RetryPlacement,
+    SlotLease,
 };
 use poolder_core::{EntryId, Envelope, Lane};
 
@@ -38,7 +39,8 @@ impl Lab {
 
     async fn cast(&self, generation: u64, number: u8) -> EntryId {
         let job = Envelope::parse(envelope(number, "k", b"\x80")).unwrap();
-        match self.broker().cast(generation, &partition(), &job).await.unwrap() {
+        match self.broker().cast(generation, &partition(), &job, Durability::Memory).await.unwrap()
+        {
             CastReply::Stored(entry) => entry,
             CastReply::Stale => panic!("the pool was not resized"),
         }

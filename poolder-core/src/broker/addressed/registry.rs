@@ -7,7 +7,7 @@ use redis::Value;
 
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
-use crate::broker::{Broker, scripts};
+use crate::broker::{Broker, Durability, scripts};
 use crate::job::{EntryId, Error, Lane, Partition, QueueName, clamped_millis};
 use crate::policy::dispatch::{MAX_SLOTS, Mode};
 use crate::stored::Envelope;
@@ -248,12 +248,20 @@ impl Broker {
         generation: u64,
         slot: &Partition,
         envelope: &Envelope,
+        durability: Durability,
     ) -> Result<CastReply, Error> {
         let keys = self.keys(slot);
         let own = [keys.lease.as_str(), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
         cmd.arg(generation).arg(envelope.as_bytes());
-        let reply = self.command(&cmd).await;
+        let reply = match durability {
+            Durability::Memory => self.command(&cmd).await,
+            // Boxed, so that the future of the usual case stays small.
+            durability => {
+                let limit = self.inner.limit();
+                Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, limit)).await
+            }
+        };
         reply.and_then(cast_reply).map_err(|error| error.with_job(envelope.id()))
     }
 

@@ -179,7 +179,9 @@ impl Broker {
         results
     }
 
-    async fn enqueue_durably(
+    /// Sends the command that stores a job, and waits until the durability is confirmed. `key` is
+    /// one of the keys of the command's slot.
+    pub(in crate::broker) async fn enqueue_durably(
         &self,
         key: &str,
         durability: Durability,

@@ -80,8 +80,8 @@ async fn schedules_at_the_edges() {
     let node = start(space.node().pool(Pool::new("q").size(4).worker(counter(&ran))));
     let ts = Timestamp::from_millis;
     let now = Timestamp::now().millis();
-    type B<'a> = Box<dyn Fn(poolder::NewSchedule<'a>) -> poolder::NewSchedule<'a>>;
-    let cases: Vec<(&str, &str, B<'_>)> = vec![
+    type B = Box<dyn Fn(poolder::NewSchedule) -> poolder::NewSchedule>;
+    let cases: Vec<(&str, &str, B)> = vec![
         ("start 1970", "10ms", Box::new(move |n| n.start(ts(0)))),
         ("start i64::MIN", "1s", Box::new(move |n| n.start(ts(i64::MIN)))),
         ("start i64::MAX", "1s", Box::new(move |n| n.start(ts(i64::MAX)))),

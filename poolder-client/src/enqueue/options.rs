@@ -1,0 +1,263 @@
+//! The options of a job that is sent. Every way to send takes those that it can honour; the others
+//! do not exist on its builder, and are refused in ready options.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use poolder_core::broker::{Durability, PreparedJob, When};
+use poolder_core::{Error, Job, JobId, Lane, Partition, Policy, QueueName};
+
+use crate::enqueue::encode::encode;
+
+/// The options of a job that is sent: its time, lane, id, policy, durability, and what is kept of
+/// it. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
+/// at once, for options that are made in one place and used in many.
+///
+/// A way to send that cannot honour an option refuses it when awaited, and names it.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use poolder_client::{Client, EnqueueOptions};
+/// # use poolder_core::{Job, Lane};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Report { month: u8 }
+/// # impl Job for Report { const KINDS: &'static [&'static str] = &["report"]; }
+/// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+/// let nightly = EnqueueOptions::new().lane(Lane::Low).after(Duration::from_secs(3600));
+/// client.enqueue(Report { month: 1 }).options(nightly.clone()).await?;
+/// client.enqueue(Report { month: 2 }).options(nightly).id("report-2").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "options have an effect when they are given to a builder"]
+pub struct EnqueueOptions {
+    pub(crate) lane: Lane,
+    pub(crate) when: When,
+    pub(crate) id: Option<String>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) idempotent: Option<Duration>,
+    pub(crate) durability: Durability,
+    pub(crate) completion_kept: Option<Duration>,
+}
+
+/// The options of a builder on which none was set.
+static NONE: EnqueueOptions = EnqueueOptions::new();
+
+/// The options that a builder has set. Boxed, so that a builder without options stays small.
+pub(crate) type SetOptions = Option<Box<EnqueueOptions>>;
+
+/// Writes methods that set the named options, for a type with a method `options_mut`.
+macro_rules! option_methods {
+    ($($name:ident)*) => { $(option_methods!(@ $name);)* };
+    (@ lane) => {
+        /// Sets the lane in which the job waits: high, normal or low. Default
+        /// [`Lane::Normal`](poolder_core::Lane::Normal).
+        pub fn lane(mut self, lane: poolder_core::Lane) -> Self {
+            self.options_mut().lane = lane;
+            self
+        }
+    };
+    (@ after) => {
+        /// Delays the job by this time, by the server's clock.
+        pub fn after(mut self, delay: std::time::Duration) -> Self {
+            self.options_mut().when = poolder_core::broker::When::In(delay);
+            self
+        }
+    };
+    (@ at) => {
+        /// Delays the job until this moment, by the server's clock. A moment in the past means at
+        /// once.
+        pub fn at(mut self, at: impl Into<poolder_core::Timestamp>) -> Self {
+            self.options_mut().when = poolder_core::broker::When::At(at.into());
+            self
+        }
+    };
+    (@ id) => {
+        /// Derives the job's id from this name and the queue, so that the job can be found again.
+        /// While a job of this id waits for its time, another delayed enqueue does not replace it.
+        /// Add `idempotent` to prevent a second job also while the first is ready or done. Without
+        /// it each enqueue adds a job: several jobs may have the id, and an order by the id means
+        /// all of them. Costs a script, which removes the result and the progress of the job before.
+        pub fn id(mut self, name: impl Into<String>) -> Self {
+            self.options_mut().id = Some(name.into());
+            self
+        }
+    };
+    (@ policy) => {
+        /// Sets the policy. Default: the job's own.
+        pub fn policy(mut self, policy: poolder_core::Policy) -> Self {
+            self.options_mut().policy = Some(policy);
+            self
+        }
+    };
+    (@ idempotent) => {
+        /// Treats enqueues with the same id within this time as the same job, unless that job is
+        /// cancelled or deleted: then the id is free again. An enqueue whose reply is
+        /// lost is sent again automatically. Costs a script and a key that is kept for `window`.
+        pub fn idempotent(mut self, window: std::time::Duration) -> Self {
+            self.options_mut().idempotent = Some(window);
+            self
+        }
+    };
+    (@ durability) => {
+        /// Sets how safely the job must be stored before this returns. Default
+        /// [`Durability::Memory`](poolder_core::broker::Durability::Memory).
+        pub fn durability(mut self, durability: poolder_core::broker::Durability) -> Self {
+            self.options_mut().durability = durability;
+            self
+        }
+    };
+    (@ keep_completion) => {
+        /// Records the job's completion, also when the job ends without a result, dead or cancelled,
+        /// and keeps the record for this time, at least 1 ms, so that a caller that waits for the
+        /// job is answered at once however the job ends. Without it only a result is recorded, for
+        /// 24 hours. Costs a script per job when the job is settled.
+        pub fn keep_completion(mut self, kept: std::time::Duration) -> Self {
+            self.options_mut().completion_kept = Some(kept);
+            self
+        }
+    };
+    (@ options) => {
+        /// Replaces all options by ready ones, also those that were set before. An option that
+        /// cannot be honoured here is refused when this is awaited.
+        pub fn options(mut self, options: crate::EnqueueOptions) -> Self {
+            *self.options_mut() = options;
+            self
+        }
+    };
+}
+
+/// Writes the private method `options_mut` of a builder whose field `options` is [`SetOptions`].
+macro_rules! boxed_options {
+    () => {
+        fn options_mut(&mut self) -> &mut crate::EnqueueOptions {
+            self.options.get_or_insert_default()
+        }
+    };
+}
+
+pub(crate) use {boxed_options, option_methods};
+
+impl EnqueueOptions {
+    option_methods! { lane after at id policy idempotent durability keep_completion }
+
+    /// Creates options that are all at their defaults.
+    pub const fn new() -> Self {
+        Self {
+            lane: Lane::Normal,
+            when: When::Now,
+            id: None,
+            policy: None,
+            idempotent: None,
+            durability: Durability::Memory,
+            completion_kept: None,
+        }
+    }
+
+    fn options_mut(&mut self) -> &mut Self {
+        self
+    }
+
+    /// Returns the options that a builder has set, or the defaults.
+    pub(crate) fn of(set: &SetOptions) -> &Self {
+        set.as_deref().unwrap_or(&NONE)
+    }
+
+    /// Returns the name of each option, and whether it differs from its default.
+    fn set(&self) -> [(&'static str, bool); 7] {
+        let Self { lane, when, id, policy, idempotent, durability, completion_kept } = self;
+        [
+            ("lane", *lane != Lane::Normal),
+            ("after or at", *when != When::Now),
+            ("id", id.is_some()),
+            ("policy", policy.is_some()),
+            ("idempotent", idempotent.is_some()),
+            ("durability", *durability != Durability::Memory),
+            ("keep_completion", completion_kept.is_some()),
+        ]
+    }
+
+    /// Refuses options that `way`, a way to send, cannot honour: all that are set, but those named
+    /// in `honoured`. `mend` says what to do instead.
+    pub(crate) fn check_only(
+        &self,
+        honoured: &[&str],
+        way: impl Display,
+        mend: &str,
+    ) -> Result<(), Error> {
+        let refused = |(name, set): &(&str, bool)| *set && !honoured.contains(name);
+        match self.set().into_iter().find(refused) {
+            Some((name, _)) => {
+                Err(Error::invalid(format!("{way} cannot honour the option {name}: {mend}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks and serializes a job for its queue. `fallback` is the policy of a job that has none,
+    /// and `call` the time for which the completion record of a call is kept at least.
+    pub(crate) fn prepare<J: Job>(
+        &self,
+        job: &J,
+        queue: QueueName,
+        fallback: Option<&Policy>,
+        call: Option<Duration>,
+    ) -> Result<PreparedJob, Error> {
+        check_lane(self.lane)?;
+        self.durability.check()?;
+        let id = match &self.id {
+            Some(name) => JobId::named(&queue, name),
+            None => JobId::generate(),
+        };
+        let own = if self.policy.is_none() { job.policy() } else { None };
+        let policy = self.policy.as_ref().or(own.as_ref()).or(fallback);
+        let mut envelope = encode(job, id, &queue, policy)?;
+        if let Some(kept) = self.completion_kept.max(call) {
+            envelope = envelope.keeping_completion(kept)?;
+        }
+        if call.is_some() {
+            envelope = envelope.calling()?;
+        }
+        Ok(PreparedJob {
+            partition: Partition::first(queue),
+            lane: self.lane,
+            when: self.when,
+            envelope,
+            idempotent: self.idempotent,
+            durability: self.durability,
+        })
+    }
+}
+
+impl Default for EnqueueOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Refuses the lanes into which only Poolder itself puts jobs.
+fn check_lane(lane: Lane) -> Result<(), Error> {
+    match lane {
+        Lane::Front | Lane::Suspect => {
+            Err(Error::invalid(format!("lane {lane} is Poolder's own: use high, normal or low")))
+        }
+        Lane::High | Lane::Normal | Lane::Low => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::enqueue::{Call, Cast, Enqueue};
+
+    #[test]
+    fn options_that_are_not_set_take_no_room() {
+        assert_eq!(size_of::<SetOptions>(), size_of::<usize>());
+        assert!(size_of::<Enqueue<()>>() <= 48, "{}", size_of::<Enqueue<()>>());
+        assert!(size_of::<Call<(), ()>>() <= 64, "{}", size_of::<Call<(), ()>>());
+        assert!(size_of::<Cast<()>>() <= 160, "{}", size_of::<Cast<()>>());
+    }
+}
