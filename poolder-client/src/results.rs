@@ -1,25 +1,18 @@
 //! Results, completions, progress and cancellation of jobs.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{Cancellation, Receipt};
-use poolder_core::policy::Pauses;
 use poolder_core::{Completion, Error, Handle, JobId, JobState};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::state::waiters::Waiter;
+use crate::state::waiters::{Ends, Waiter};
 
-/// Interval between reads of the completion record: a hint may be lost.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of slots whose records are read at the same time.
 const SLOTS_AT_ONCE: usize = 64;
-/// First interval without hints; each further interval is twice as long, up to
-/// [`POLL_INTERVAL`].
-const FIRST_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Client {
     /// Returns the result of a job's handler; `None` while the job has not ended. Results are kept
@@ -41,11 +34,11 @@ impl Client {
 
     /// Waits until a job has ended, and returns the result of its handler.
     ///
-    /// A job that dies ends the wait at once, if the user may read the dead jobs
-    /// (`docs/access.md`). A job that is cancelled, or done without a result,
-    /// ends the wait at once if it was enqueued with
-    /// [`keep_completion`](crate::Enqueue::keep_completion) or by [`Client::call`]. Otherwise such
-    /// a job leaves no record, and the wait ends with a timeout.
+    /// A job that was enqueued with [`keep_completion`](crate::Enqueue::keep_completion) or by
+    /// [`Client::call`] ends the wait at once, however it ends. Of another job, the wait sees a
+    /// result or a death within a second or so, a death only if the user may read the dead jobs
+    /// (`docs/access.md`). Such a job that is cancelled, or done without a result, leaves no record,
+    /// and the wait ends with a timeout.
     ///
     /// # Errors
     /// As [`Client::result`], and [`Error::is_timeout`] when the time is up: the job continues.
@@ -57,7 +50,7 @@ impl Client {
     ) -> Result<T, Error> {
         let handle = job.into();
         let deadline = Instant::now().checked_add(timeout);
-        let waiter = self.waiters().enter(&handle.partition, handle.job);
+        let waiter = self.waiters().enter(&handle.partition, handle.job, Ends::MayBeSilent);
         self.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
     }
 
@@ -86,9 +79,9 @@ impl Client {
         deadline: Option<Instant>,
         timeout: Duration,
     ) -> Result<Completion, Error> {
-        let until_completed = self.until_completed(handle, waiter);
-        let Some(deadline) = deadline else { return until_completed.await };
-        match tokio::time::timeout_at(deadline, until_completed).await {
+        let completion = waiter.completion(handle, deadline);
+        let Some(deadline) = deadline else { return completion.await };
+        match tokio::time::timeout_at(deadline, completion).await {
             Ok(completion) => completion,
             Err(_) => Err(Error::timeout(format!(
                 "the job has not ended within {timeout:?}; it continues, and its result can be \
@@ -96,61 +89,6 @@ impl Client {
             ))
             .with_job(handle.job)),
         }
-    }
-
-    async fn until_completed(
-        &self,
-        handle: &Handle,
-        mut waiter: Waiter,
-    ) -> Result<Completion, Error> {
-        let mut polls = Pauses::new(FIRST_POLL_INTERVAL, POLL_INTERVAL);
-        let mut handle = handle.clone();
-        loop {
-            let wait = Arc::clone(&waiter.wait);
-            let ended = wait.ended.notified();
-            tokio::pin!(ended);
-            // Hints that arrive from here on are not missed, so the record is read only afterwards.
-            ended.as_mut().enable();
-            match self.completion_of(&handle).await {
-                // The job was moved to another slot of its pool.
-                Ok(Some(Completion::Moved(slot))) if slot != handle.partition.index => {
-                    handle.partition.index = slot;
-                    waiter = self.waiters().enter(&handle.partition, handle.job);
-                    continue;
-                }
-                Ok(Some(Completion::Moved(_))) => {}
-                Ok(Some(completion)) => return Ok(completion),
-                Ok(None) => {}
-                Err(error) if error.is_refused() || error.is_unknown() => {
-                    tracing::debug!(%error, job = %handle.job, "the server does not answer yet");
-                }
-                Err(error) => return Err(error.with_job(handle.job)),
-            }
-            let poll = if wait.is_hinted() { POLL_INTERVAL } else { polls.after_failure() };
-            tokio::select! {
-                () = &mut ended => {}
-                () = tokio::time::sleep(poll) => {}
-            }
-        }
-    }
-
-    /// Returns how a job ended, from its completion record or from the dead jobs. A user whose
-    /// access rules forbid to read the dead jobs sees the completion record only. A record of an id
-    /// that is derived from a name may be that of an earlier job, which ended while this one waits.
-    async fn completion_of(&self, handle: &Handle) -> Result<Option<Completion>, Error> {
-        let broker = self.broker();
-        let ended = match broker.completion(&handle.partition, handle.job).await? {
-            Some(completion) => Some(completion),
-            None => match broker.death(&handle.partition, handle.job).await {
-                Err(error) if error.is_auth() => None,
-                death => death?,
-            },
-        };
-        let may_be_older = ended.is_some() && handle.job.generated_at().is_none();
-        if may_be_older && broker.is_at_place(handle).await? {
-            return Ok(None);
-        }
-        Ok(ended)
     }
 
     /// Returns the progress that a job's handler reported last: units done and units in total. Kept

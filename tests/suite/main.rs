@@ -53,4 +53,5 @@ mod ticks;
 #[cfg(feature = "tls")]
 mod tls;
 mod topologies;
+mod waits;
 mod wire;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
+use crate::state::waiters::Ends;
 
 /// Default time that a call waits.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,7 +100,7 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
             let deadline = Instant::now().checked_add(timeout);
             let (partition, job) = (new.partition.clone(), new.envelope.id());
             // Subscribes to the completion hint while the job is sent.
-            let waiter = client.waiters().enter(&partition, job);
+            let waiter = client.waiters().enter(&partition, job, Ends::AreRecorded);
             let storing = client.registering(&partition, client.broker().enqueue(&new));
             let handle = Handle::from(Client::stored(job, storing, deadline, timeout).await?);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::enqueue::call::{DEFAULT_TIMEOUT, RECORD_MARGIN};
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 use crate::state::pool_cache::{CachedPool, random};
+use crate::state::waiters::Ends;
 
 /// Number of attempts to send a job to a pool that is resized meanwhile.
 const MAX_TRIES: usize = 10;
@@ -300,7 +301,7 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for PoolCall<J, T> {
             let job = sending.new.envelope.id();
             let stored = Client::stored(job, sending.send(), deadline, timeout).await?;
             let handle = Handle::from(stored);
-            let waiter = client.waiters().enter(&handle.partition, handle.job);
+            let waiter = client.waiters().enter(&handle.partition, handle.job, Ends::AreRecorded);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
         })
     }

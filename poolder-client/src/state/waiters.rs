@@ -1,7 +1,7 @@
 //! Callers of this process that wait for jobs, and the connection whose hints wake them. One task
 //! opens the connection for the first caller, subscribes and unsubscribes for all callers, and
 //! closes the connection when no caller has waited for a while. Hints may be lost, so each caller
-//! also polls.
+//! also [looks](super::wait) by itself.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,22 @@ use poolder_core::policy::Pauses;
 use poolder_core::{Error, JobId, Partition};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// Time without any caller after which the connection is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// First and longest pause before the connection is opened again.
 const REOPEN_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
 
+/// A job, and the partition in which its end is expected. A job that was moved to another slot is
+/// awaited there.
+type AwaitedJob = (Partition, JobId);
+
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    broker: Broker,
+    pub(super) broker: Broker,
+    /// The time from which the instants are counted at which callers look.
+    pub(super) created: Instant,
     state: Mutex<WaitersState>,
     /// Notifies the task that callers have come or left.
     changed: Arc<Notify>,
@@ -29,18 +36,17 @@ pub(crate) struct Waiters {
 
 #[derive(Debug, Default)]
 struct WaitersState {
-    waits: HashMap<JobId, SharedWait>,
+    waits: HashMap<AwaitedJob, SharedWait>,
     /// Jobs whose first caller has come, or whose last caller has left, since the task has looked;
     /// `None` while there is no connection.
-    changes: Option<HashMap<JobId, Partition>>,
+    changes: Option<HashSet<AwaitedJob>>,
     task: Option<AbortHandle>,
 }
 
 /// Shared state of all callers that wait for the same job.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SharedWait {
     count: usize,
-    partition: Partition,
     wait: Arc<Wait>,
 }
 
@@ -48,32 +54,43 @@ struct SharedWait {
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
     /// Notifies when the job may have ended, or when the caller has to look again.
-    pub(crate) ended: Notify,
+    pub(super) ended: Notify,
     hinted: AtomicBool,
+}
+
+/// Whether the end of an awaited job leaves a completion record, and a hint with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// The enqueue asked for a completion record.
+    AreRecorded,
+    /// The enqueue may have asked for none: a result comes without a hint then, and a death is only
+    /// found among the dead.
+    MayBeSilent,
 }
 
 /// A caller that waits for a job until dropped.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    all: Arc<Waiters>,
-    job: JobId,
-    pub(crate) wait: Arc<Wait>,
+    pub(super) all: Arc<Waiters>,
+    pub(super) job: AwaitedJob,
+    pub(super) ends: Ends,
+    pub(super) wait: Arc<Wait>,
 }
 
 /// The work of the task after callers have come and left.
 struct Changes {
     /// Jobs to subscribe to.
-    added: Vec<(Partition, JobId)>,
+    added: Vec<AwaitedJob>,
     /// Jobs to unsubscribe from.
-    removed: Vec<(Partition, JobId)>,
+    removed: Vec<AwaitedJob>,
     /// Whether no caller waits.
     unused: bool,
 }
 
 impl Wait {
-    /// Returns whether a hint will arrive when the job ends. Otherwise the caller has to poll more
-    /// often.
-    pub(crate) fn is_hinted(&self) -> bool {
+    /// Returns whether the connection receives the hint of the job. Otherwise the caller has to look
+    /// more often.
+    pub(super) fn is_hinted(&self) -> bool {
         self.hinted.load(Ordering::Relaxed)
     }
 
@@ -86,19 +103,19 @@ impl Wait {
 
 impl Waiters {
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, state: Mutex::default(), changed: Arc::default() }
+        let (state, changed) = (Mutex::default(), Arc::default());
+        Self { broker, created: Instant::now(), state, changed }
     }
 
     /// Adds a caller that waits for a job. The subscription to the hint begins in the background.
-    pub(crate) fn enter(self: &Arc<Self>, partition: &Partition, job: JobId) -> Waiter {
+    pub(crate) fn enter(self: &Arc<Self>, partition: &Partition, job: JobId, ends: Ends) -> Waiter {
+        let job = (partition.clone(), job);
         let mut state = self.state();
-        let (partition, wait) = (partition.clone(), Arc::default());
-        let shared =
-            state.waits.entry(job).or_insert_with(|| SharedWait { count: 0, partition, wait });
+        let shared = state.waits.entry(job.clone()).or_default();
         shared.count += 1;
         let (first, wait) = (shared.count == 1, Arc::clone(&shared.wait));
         if first {
-            self.note_change(&mut state, job);
+            self.note_change(&mut state, &job);
         }
         // The runtime that ran the task may have stopped while another runtime uses the client.
         if state.task.as_ref().is_none_or(AbortHandle::is_finished) {
@@ -107,32 +124,30 @@ impl Waiters {
             state.task = Some(tokio::spawn(task).abort_handle());
         }
         drop(state);
-        Waiter { all: Arc::clone(self), job, wait }
+        Waiter { all: Arc::clone(self), job, ends, wait }
     }
 
-    fn note_change(&self, state: &mut WaitersState, job: JobId) {
-        let Some(shared) = state.waits.get(&job) else { return };
+    fn note_change(&self, state: &mut WaitersState, job: &AwaitedJob) {
         if let Some(changes) = &mut state.changes {
-            changes.insert(job, shared.partition.clone());
+            changes.insert(job.clone());
             self.changed.notify_one();
         }
     }
 
     /// Returns what has changed since the last call, or since the connection was opened.
-    fn changes(&self, subscribed: &HashSet<JobId>) -> Changes {
+    fn changes(&self, subscribed: &HashSet<AwaitedJob>) -> Changes {
         let mut state = self.state();
-        let all = |(job, shared): (&JobId, &SharedWait)| (*job, shared.partition.clone());
-        let changes = match state.changes.replace(HashMap::new()) {
+        let changes = match state.changes.replace(HashSet::new()) {
             Some(changes) => changes,
-            None => state.waits.iter().map(all).collect(),
+            None => state.waits.keys().cloned().collect(),
         };
         let (mut added, mut removed) = (vec![], vec![]);
-        for (job, partition) in changes {
+        for job in changes {
             match (state.waits.get(&job), subscribed.contains(&job)) {
-                (Some(_), false) => added.push((partition, job)),
+                (Some(_), false) => added.push(job),
                 // Another caller has come before the last one was noticed to have left.
                 (Some(shared), true) => shared.wait.set_hinted(true),
-                (None, true) => removed.push((partition, job)),
+                (None, true) => removed.push(job),
                 (None, false) => {}
             }
         }
@@ -162,7 +177,7 @@ impl Drop for Waiter {
         let Some(shared) = state.waits.get_mut(&self.job) else { return };
         shared.count -= 1;
         if shared.count == 0 {
-            self.all.note_change(&mut state, self.job);
+            self.all.note_change(&mut state, &self.job);
             state.waits.remove(&self.job);
         }
     }
@@ -214,7 +229,7 @@ async fn serve(
         };
         let Changes { added, removed, unused } = changes;
         if !removed.is_empty() {
-            removed.iter().for_each(|(_, job)| _ = subscribed.remove(job));
+            removed.iter().for_each(|job| _ = subscribed.remove(job));
             listener.remove(&removed).await?;
         }
         if !added.is_empty() {
@@ -222,12 +237,12 @@ async fn serve(
             pauses.after_success();
             let Some(waiters) = all.upgrade() else { return Ok(()) };
             let state = waiters.state();
-            for (_, job) in added {
-                subscribed.insert(job);
+            for job in added {
                 // The job may have ended before the subscription.
                 if let Some(shared) = state.waits.get(&job) {
                     shared.wait.set_hinted(true);
                 }
+                subscribed.insert(job);
             }
         }
         tokio::select! {

@@ -7,6 +7,7 @@ use poolder::{BatchOptions, Durability, Receipt};
 
 use super::Guarded;
 use crate::harness::{Number, Running, Space, eventually, start};
+use crate::waits::calls;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SHORT: Duration = Duration::from_millis(10);
@@ -188,4 +189,20 @@ async fn a_script_of_a_producer_has_the_rights_of_the_producer() {
         let reply = cmd.query_async::<redis::Value>(&mut connection).await;
         assert_eq!(reply.is_ok(), is_allowed, "{words:?}: {reply:?}");
     }
+}
+
+#[tokio::test]
+async fn a_wait_asks_once_for_the_dead_that_the_user_may_not_read() {
+    let Some(guarded) = Guarded::with_selectors("denied") else { return };
+    let producer = guarded.user("producer").client;
+    let job = producer.enqueue(Number(0)).await.unwrap();
+    let waiting = tokio::spawn(async move { producer.await_result::<u64>(&job, HOUR).await });
+    eventually("the caller has looked often", async || calls(&guarded.server, "get") > 4).await;
+    // The log counts equal denials.
+    let log = guarded.server.command(&["ACL", "LOG"]).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let denied = |lines: &&[&str]| lines[0] == "count" && lines[7].ends_with(":dead:bodies");
+    let counts: Vec<&str> = lines.windows(8).filter(denied).map(|lines| lines[1]).collect();
+    assert_eq!(counts, ["1"], "{log}");
+    waiting.abort();
 }

@@ -55,7 +55,9 @@ impl Broker {
     }
 
     /// Returns the partition in which the end of a job is recorded, and the completion record there,
-    /// if there is one. A job of an addressed pool may have been moved to another slot.
+    /// if there is one. A job of an addressed pool may have been moved to another slot. The records
+    /// of a job that has moved back and not ended since form a circle; the partition is then one of
+    /// the circle, and the same one when the search begins there.
     ///
     /// # Errors
     /// As [`Broker::completion`].
@@ -64,11 +66,10 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<(Partition, Option<Completion>), Error> {
-        let mut at = partition.clone();
-        for _ in 0..MAX_MOVES {
+        let (mut at, mut left) = (partition.clone(), vec![]);
+        while left.len() < MAX_MOVES && !left.contains(&at.index) {
             match self.completion(&at, job).await? {
-                Some(Completion::Moved(slot)) if slot != at.index => at.index = slot,
-                Some(Completion::Moved(_)) => break,
+                Some(Completion::Moved(slot)) => left.push(std::mem::replace(&mut at.index, slot)),
                 completion => return Ok((at, completion)),
             }
         }
@@ -110,7 +111,7 @@ pub struct CompletionListener {
     broker: Broker,
     sink: redis::aio::PubSubSink,
     messages: redis::aio::PubSubStream,
-    channels: HashMap<String, JobId>,
+    channels: HashMap<String, (Partition, JobId)>,
 }
 
 /// The maximum number of channels in one command.
@@ -124,7 +125,7 @@ impl CompletionListener {
     pub async fn add(&mut self, jobs: &[(Partition, JobId)]) -> Result<(), Error> {
         for jobs in jobs.chunks(MAX_CHANNELS) {
             let channels = self.channels_of(jobs);
-            let with_jobs = channels.iter().cloned().zip(jobs.iter().map(|(_, job)| *job));
+            let with_jobs = channels.iter().cloned().zip(jobs.iter().cloned());
             self.channels.extend(with_jobs);
             self.broker.in_time(self.sink.subscribe(&channels)).await?;
         }
@@ -144,12 +145,13 @@ impl CompletionListener {
         Ok(())
     }
 
-    /// Waits for the next hint. Returns the job that ended, `None` when the connection has closed.
-    pub async fn next(&mut self) -> Option<JobId> {
+    /// Waits for the next hint. Returns the job that ended and its partition, `None` when the
+    /// connection has closed.
+    pub async fn next(&mut self) -> Option<(Partition, JobId)> {
         loop {
             let message = self.messages.next().await?;
             if let Some(job) = self.channels.get(message.get_channel_name()) {
-                return Some(*job);
+                return Some(job.clone());
             }
         }
     }
