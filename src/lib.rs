@@ -61,9 +61,9 @@ pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure,
-    Format, Handle, Job, JobId, JobState, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap, Partition,
-    Place, Policy, QueueName, RawJob, Schedule, Status, Tick, TickPlan, Timestamp, Timing, Verdict,
-    Zone, ZoneData, payload,
+    Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap,
+    Partition, Place, Policy, QueueName, RawJob, Schedule, Status, Tick, TickPlan, Timestamp,
+    Timing, Verdict, Zone, ZoneData, payload,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::{Job, batcher, pool, scheduler};

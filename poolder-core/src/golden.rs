@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::job::{
-    Backoff, Cause, EntryId, Failure, Format, Handle, JobId, Lane, Place, Policy, QueueName,
-    Timestamp, payload,
+    Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
+    QueueName, Timestamp, payload,
 };
 use crate::policy::{Counters, Facts};
 use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
@@ -32,6 +32,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("counters.later", later_counters().encode()),
         ("envelope.second", second_envelope().as_bytes().to_vec()),
         ("envelope.later", later_envelope().as_bytes().to_vec()),
+        ("envelope.headers", headers_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
@@ -122,6 +123,12 @@ fn later_counters() -> Counters {
     Counters::decode(&stored).unwrap().failed(Failure::new(Cause::Error, "no"), facts)
 }
 
+/// A job with a policy and headers.
+fn headers_envelope() -> Envelope {
+    let headers = Headers::new().with("tenant", "acme").with("request.id", "7 ✓").with("a", "");
+    full_envelope().with_headers(&headers).unwrap()
+}
+
 /// Returns an envelope to which a later version added options that may be ignored and one that must
 /// be understood.
 fn later_envelope() -> Envelope {
@@ -181,10 +188,11 @@ fn golden_files_are_read_as_what_they_were() {
         ("envelope.plain", plain_envelope()),
         ("envelope.full", full_envelope()),
         ("envelope.json", json_envelope()),
+        ("envelope.headers", headers_envelope()),
     ] {
         let read = Envelope::parse(frozen(name)).unwrap();
         assert_eq!(read, was, "{name}");
-        assert_eq!(read.policy(), was.policy(), "{name}");
+        assert_eq!((read.policy(), read.headers()), (was.policy(), was.headers()), "{name}");
     }
     let fresh = Counters::decode(&frozen("counters.fresh")).unwrap();
     assert_eq!((fresh.home(), fresh.lane(), fresh.is_suspect()), (Lane::Low, Lane::Low, false));

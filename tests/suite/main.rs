@@ -20,6 +20,7 @@ mod fates;
 mod full_server;
 mod guards;
 mod harness;
+mod headers;
 mod hostile;
 mod identity;
 mod inspect;

@@ -49,9 +49,9 @@ async fn ready_options_hold_for_each_way_to_send() {
     let pool = client.pool::<Number>("slots");
     let receipt = pool.slot(1).cast(Number(7)).options(options).await.unwrap();
     let view = client.inspect("slots").unwrap().job(&receipt).await.unwrap().unwrap();
-    assert_eq!((view.policy(), view.state), (policy(), poolder::State::Scheduled));
+    assert_eq!((view.policy(), view.state), (policy(), poolder::JobState::Scheduled));
     client.cancel(&receipt).await.unwrap();
-    assert_eq!(client.state(&receipt).await.unwrap(), Some(poolder::State::Cancelled));
+    assert_eq!(client.state(&receipt).await.unwrap(), Some(poolder::JobState::Cancelled));
 }
 
 #[tokio::test]

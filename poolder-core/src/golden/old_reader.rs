@@ -7,7 +7,8 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 
 use super::{
-    counters_of_a_name, counters_with_attempts, full_counters, later_counters, later_envelope,
+    counters_of_a_name, counters_with_attempts, full_counters, headers_envelope, later_counters,
+    later_envelope,
 };
 use crate::job::{Failure, Lane};
 
@@ -77,11 +78,12 @@ fn an_old_node_reads_the_counters_that_it_knows() {
 
 #[test]
 fn an_old_node_reads_the_options_that_it_knows() {
-    let envelope = later_envelope();
-    let bytes = envelope.as_bytes();
-    let at = 19 + usize::from(bytes[18]) + 2;
-    let mut reader = rmp_serde::Deserializer::new(&bytes[at..]);
-    reader.set_max_depth(8);
-    let old = OldOptions::deserialize(&mut reader).unwrap();
-    assert_eq!(old, OldOptions { attempts: Some(5), timeout: Some(0) });
+    for (envelope, timeout) in [(later_envelope(), 0), (headers_envelope(), 30_000)] {
+        let bytes = envelope.as_bytes();
+        let at = 19 + usize::from(bytes[18]) + 2;
+        let mut reader = rmp_serde::Deserializer::new(&bytes[at..]);
+        reader.set_max_depth(8);
+        let old = OldOptions::deserialize(&mut reader).unwrap();
+        assert_eq!(old, OldOptions { attempts: Some(5), timeout: Some(timeout) });
+    }
 }

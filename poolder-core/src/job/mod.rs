@@ -4,6 +4,7 @@
 
 mod error;
 mod handle;
+mod headers;
 mod ids;
 #[allow(clippy::module_inception, reason = "the trait has the name of the module")]
 mod job;
@@ -20,6 +21,7 @@ mod time;
 
 pub use error::{BoxError, Error};
 pub use handle::{Handle, Place};
+pub use headers::Headers;
 pub(crate) use ids::Fields;
 pub use ids::{EntryId, JobId};
 pub(crate) use job::BATCH_KIND;

@@ -43,7 +43,7 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("s", "tick: `{\"n\": schedule, \"t\": ms, \"a\": alone}`", "schedules", "0.1"),
     Row("r", "true for a call", "calls", "0.1"),
     Row("k", "hash of the key by which the slot was picked", "pools", "0.1"),
-    Row("h", "headers, at most 2 KiB", "headers", RESERVED),
+    Row("h", "headers: map of name to value, at most 2 KiB", "headers", "0.1"),
     Row("i", "time of the enqueue in ms, for an id that carries none", "inspection", RESERVED),
     Row("p", "trace", "traces", RESERVED),
     Row("q", "trace", "traces", RESERVED),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::job::{
-    Error, Failure, Handle, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
+    Error, Failure, Handle, Headers, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
 };
 use crate::policy::{Attempt, Counters};
 use crate::stored::Envelope;
@@ -165,6 +165,13 @@ impl JobView {
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.envelope().map_or_else(Policy::default, Envelope::policy)
+    }
+
+    /// Returns the headers of the job; none for an entry that is not a job.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        static NONE: Headers = Headers::new();
+        self.envelope().map_or(&NONE, Envelope::headers)
     }
 
     /// Returns the failure of which the job died, or else its last failure.

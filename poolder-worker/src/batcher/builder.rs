@@ -146,6 +146,14 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
+    /// Adds a header to the jobs of the batches, or replaces the one of this name. The entries of a
+    /// batch have no headers: their producers put such data into the entries.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.headers.insert(name, value);
+        self
+    }
+
     /// Sets the revision of the options above, from 0. The first node stores its options: a node
     /// with other options and the same revision fails, and a higher revision replaces them.
     #[must_use]

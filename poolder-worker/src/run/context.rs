@@ -8,7 +8,8 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::broker::Effect;
 use poolder_core::{
-    Attempt, Claim, Counters, Error, Failure, JobId, Lane, Partition, Policy, Tick, Timestamp,
+    Attempt, Claim, Counters, Error, Failure, Headers, JobId, Lane, Partition, Policy, Tick,
+    Timestamp,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -62,6 +63,7 @@ pub(crate) struct About {
     pub(crate) tick: Option<Tick>,
     pub(crate) call: bool,
     pub(crate) policy: Policy,
+    pub(crate) headers: Headers,
     pub(crate) client: Client,
 }
 
@@ -89,6 +91,7 @@ impl About {
             tick: claim.envelope.tick().cloned(),
             call: claim.envelope.is_call(),
             policy,
+            headers: claim.envelope.headers().clone(),
             client: client.clone(),
         }
     }
@@ -163,6 +166,12 @@ impl Context {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.inner.about.policy
+    }
+
+    /// Returns the headers that the job was enqueued with.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.inner.about.headers
     }
 
     /// Returns the time at which the job was enqueued.

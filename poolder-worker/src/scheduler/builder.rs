@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use poolder_client::Client;
 use poolder_core::broker::{Declaration, Declared};
 use poolder_core::{
-    Backoff, Error, Lane, Missed, Overlap, Partition, Policy, QueueName, Schedule, Timing,
+    Backoff, Error, Headers, Lane, Missed, Overlap, Partition, Policy, QueueName, Schedule, Timing,
     check_schedule_name,
 };
 
@@ -46,6 +46,7 @@ impl<P: Periodic> Scheduler<P> {
             zone: None,
             lane: Lane::Normal,
             policy: Self::default_policy(),
+            headers: Headers::new(),
             missed: Missed::default(),
             overlap: Overlap::Skip,
             jitter: Duration::ZERO,
@@ -152,6 +153,13 @@ impl<P: Periodic> Scheduler<P> {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.defaults.policy = policy;
+        self
+    }
+
+    /// Adds a header to the jobs of all ticks, or replaces the one of this name.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.defaults.headers.insert(name, value);
         self
     }
 

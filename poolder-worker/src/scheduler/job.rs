@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use poolder_core::{
-    Envelope, Error, Format, Job, JobId, Lane, Missed, Overlap, Policy, Schedule, Timing,
+    Envelope, Error, Format, Headers, Job, JobId, Lane, Missed, Overlap, Policy, Schedule, Timing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,7 @@ pub(super) struct Defaults {
     pub(super) zone: Option<String>,
     pub(super) lane: Lane,
     pub(super) policy: Policy,
+    pub(super) headers: Headers,
     pub(super) missed: Missed,
     pub(super) overlap: Overlap,
     pub(super) jitter: Duration,
@@ -52,6 +53,7 @@ impl Defaults {
         let write = |out: &mut Vec<u8>| named.encode(out);
         let (id, format) = (JobId::from_bytes([0; 16]), Format::MessagePack);
         let job = Envelope::build(id, P::NAME, 1, Some(&self.policy), format, write)?;
+        let job = job.with_headers(&self.headers)?;
         let mut schedule = Schedule::new(timing, job);
         if let Some(zone) = &self.zone {
             schedule.zone = zone.parse()?;

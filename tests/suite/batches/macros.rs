@@ -59,6 +59,7 @@ fn attributes_are_options() {
         reverse: true,
         policy: Policy::default().attempts(3).backoff(Backoff::Fixed(wait)),
         revision: 2,
+        ..BatchOptions::default()
     };
     assert_eq!(Full::options(), expected);
     assert_eq!(Plain::options(), BatchOptions::default());

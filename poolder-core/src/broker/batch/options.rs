@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::BatcherHome;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Format, JobId, Policy, clamped_duration, clamped_millis};
+use crate::job::{Error, Format, Headers, JobId, Policy, clamped_duration, clamped_millis};
 use crate::stored::{Envelope, Options};
 
 /// The largest allowed limit; more entries need more batches.
@@ -37,6 +37,8 @@ pub struct BatchOptions {
     pub reverse: bool,
     /// Attempts, backoff and timeout of the batch job. Default 25 attempts.
     pub policy: Policy,
+    /// The headers of the batch job. Default none.
+    pub headers: Headers,
     /// The revision of these options, from 0 (the default). Each change needs a higher revision.
     pub revision: u32,
 }
@@ -51,6 +53,7 @@ impl Default for BatchOptions {
             max_groups: 10_000,
             reverse: false,
             policy: Policy::default(),
+            headers: Headers::new(),
             revision: 0,
         }
     }
@@ -74,7 +77,7 @@ impl BatchOptions {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a limit of 0 or above 1,000,000, a timeout of 0, a maximum of 0,
-    /// or an invalid policy.
+    /// an invalid policy, or headers that are not allowed.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::invalid(text));
         if self.limit == 0 || self.limit > MAX_LIMIT {
@@ -99,6 +102,7 @@ impl BatchOptions {
                 ));
             }
         }
+        self.headers.check()?;
         self.policy.check()
     }
 
@@ -115,7 +119,7 @@ impl BatchOptions {
             max_waiting: self.max_waiting,
             max_groups: self.max_groups,
             reverse: self.reverse,
-            job: Options::of(1, self.own_policy()),
+            job: Options::of(1, self.own_policy()).with_headers(&self.headers),
         }
     }
 
@@ -134,6 +138,7 @@ impl BatchOptions {
             max_groups: stored.max_groups,
             reverse: stored.reverse,
             policy: stored.job.policy().unwrap_or_default(),
+            headers: stored.job.headers().clone(),
             revision,
         };
         // Scripts use these numbers unchecked.
@@ -152,7 +157,7 @@ impl BatchOptions {
         let words = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
         let words: Vec<String> = words
             .map(|(name, value)| {
-                let name = if name == "job" { "retry" } else { name };
+                let name = if name == "job" { "retry or headers" } else { name };
                 let stored = there.get(name).or_else(|| there.get("job"));
                 let stored = stored.map(ToString::to_string).unwrap_or_default();
                 format!("{name} is {stored} there and {value} here")
@@ -190,7 +195,8 @@ impl Broker {
             options.own_policy(),
             Format::MessagePack,
             no_payload,
-        )?;
+        )?
+        .with_headers(&options.headers)?;
         let form = form.as_bytes();
         let batcher = keys.batcher(home.name());
         let mut cmd = scripts::call(&scripts::BATCHER_DECLARE, [batcher.as_str()]);
@@ -252,6 +258,7 @@ mod tests {
             timeout: None,
             max_bytes: Some(7),
             policy: Policy::default().attempts(3).backoff(Backoff::Fixed(Duration::from_secs(1))),
+            headers: Headers::new().with("tenant", "acme"),
             revision: 4,
             ..BatchOptions::default()
         };
@@ -281,7 +288,7 @@ mod tests {
         let there = BatchOptions { policy: Policy::default().attempts(2), ..here.clone() };
         let stored = BatchOptions::default();
         assert_eq!(here.differences(&stored), "limit is 100 there and 5 here");
-        assert_eq!(there.differences(&here), r#"retry is {} there and {"a":2} here"#);
+        assert_eq!(there.differences(&here), r#"retry or headers is {} there and {"a":2} here"#);
     }
 
     #[test]

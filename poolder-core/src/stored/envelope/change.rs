@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::job::{
-    Error, Format, JobId, MAX_PAYLOAD, Policy, Tick, clamped_duration, clamped_millis,
+    Error, Format, Headers, JobId, MAX_PAYLOAD, Policy, Tick, clamped_duration, clamped_millis,
 };
 use crate::policy::dispatch::hash;
 use crate::stored::envelope::{Envelope, FIXED, IS_JSON, Options};
@@ -118,6 +118,24 @@ impl Envelope {
         Ok(Self { id, ..new })
     }
 
+    /// Copies the job with these headers in place of its own.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for headers that are not allowed, and when the options of the job then
+    /// take more than 4,096 bytes.
+    pub fn with_headers(&self, headers: &Headers) -> Result<Self, Error> {
+        headers.check().map_err(|error| error.with_job(self.id))?;
+        let options = self.options.as_deref().cloned().unwrap_or_default().with_headers(headers);
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// Returns the headers of the job.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        static NONE: Headers = Headers::new();
+        self.options.as_ref().map_or(&NONE, |options| options.headers())
+    }
+
     /// Returns the tick of a schedule for which the job was enqueued; `None` for other jobs.
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
@@ -195,6 +213,34 @@ mod tests {
     }
 
     #[test]
+    fn headers_survive_every_change_and_cost_nothing_when_there_are_none() {
+        let plain = job(&Policy::default());
+        assert!(plain.headers().is_empty());
+        let none = plain.with_headers(&Headers::new()).unwrap();
+        assert_eq!(none.as_bytes(), plain.as_bytes());
+        let headers = Headers::new().with("tenant", "acme").with("locale", "de");
+        let with = plain.with_headers(&headers).unwrap();
+        let tick = Tick::new("nightly", Timestamp::from_millis(5), true);
+        let changed = [
+            with.clone().calling(),
+            with.clone().keyed(7),
+            with.clone().unkeyed(),
+            with.clone().keeping_completion(Duration::from_secs(9)),
+            with.with_payload(Format::Json, b"{}"),
+            with.with_policy(&Policy::default().attempts(3)),
+            with.for_tick(JobId::generate(), tick),
+        ];
+        for new in changed.map(Result::unwrap) {
+            let read = Envelope::parse(new.as_bytes().to_vec()).unwrap();
+            assert_eq!((read.headers(), &read), (&headers, &new));
+        }
+        let other = with.with_headers(&Headers::new().with("a", "b")).unwrap();
+        assert_eq!(other.headers().len(), 1);
+        let error = plain.with_headers(&Headers::new().with("A", "b")).unwrap_err();
+        assert_eq!(error.job_id(), Some(plain.id()));
+    }
+
+    #[test]
     fn a_tick_and_another_policy_keep_everything_else() {
         let (id, at) = (JobId::generate(), Timestamp::from_millis(5));
         let tick = Tick::new("nightly", at, true);
@@ -236,6 +282,7 @@ mod tests {
             old.with_payload(Format::Json, b"{}"),
             old.with_policy(&Policy::default()),
             old.for_tick(JobId::generate(), tick),
+            old.with_headers(&Headers::new().with("n", "v")),
         ];
         for new in changed.map(Result::unwrap) {
             let read = Envelope::parse(new.as_bytes().to_vec()).unwrap();
@@ -247,7 +294,7 @@ mod tests {
 
     #[test]
     fn options_above_the_cap_are_refused_with_size_and_advice() {
-        let large = [&b"\xa1h\xda\x0f\xf5"[..], &[b'x'; 0xff5]].concat();
+        let large = [&b"\xa1y\xda\x0f\xf5"[..], &[b'x'; 0xff5]].concat();
         let full = with_entries(&Policy::default(), &[&large]);
         let tick = Tick::new(&"n".repeat(128), Timestamp::from_millis(5), true);
         for error in [
@@ -257,7 +304,7 @@ mod tests {
         ] {
             let text = error.to_string();
             assert!(error.is_invalid() && text.contains("the most is 4096"), "{text}");
-            assert!(text.contains("the option \"h\" alone takes 4090"), "{text}");
+            assert!(text.contains("the option \"y\" alone takes 4090"), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::job::packed::{Form, Items, MAX_DEPTH, MapEntry, Unknown};
-use crate::job::{Backoff, Error, Policy, Tick, clamped_duration, clamped_millis};
+use crate::job::{Backoff, Error, Headers, Policy, Tick, clamped_duration, clamped_millis};
 
 /// The flag of an envelope with options.
 pub(super) const HAS_OPTIONS: u8 = 1;
@@ -14,7 +14,7 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 11] = [
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -25,6 +25,7 @@ const KNOWN: [(&str, &str); 10] = [
     ("s", "the tick of the schedule"),
     ("r", "the call"),
     ("k", "the key"),
+    ("h", "the map of headers"),
 ];
 
 /// The settings of a job besides its kind and payload. `None` stands for the default.
@@ -56,6 +57,8 @@ pub(crate) struct Options {
     /// payload.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<u64>,
+    #[serde(rename = "h", default, skip_serializing_if = "Headers::is_empty")]
+    headers: Headers,
     /// The entries of later versions.
     #[serde(skip)]
     unknown: Unknown,
@@ -116,6 +119,16 @@ impl Options {
     pub(super) fn with_policy(self, policy: &Policy) -> Self {
         let Self { attempts, backoff, timeout, retry_for, crashes, .. } = Self::of_policy(policy);
         Self { attempts, backoff, timeout, retry_for, crashes, ..self }
+    }
+
+    /// Replaces the headers, and keeps everything else.
+    pub(crate) fn with_headers(self, headers: &Headers) -> Self {
+        Self { headers: headers.clone(), ..self }
+    }
+
+    /// Returns the headers.
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// Returns the stored policy; `None` when no part of one is stored, and when it is not allowed.
@@ -273,6 +286,7 @@ pub(crate) mod tests {
             tick: Some(Tick::new("n", crate::job::Timestamp::from_millis(1), true)),
             call: Some(true),
             key: Some(1),
+            headers: Headers::new().with("n", "v"),
             ..Options::default()
         };
         let map = full.encode().unwrap();

@@ -188,7 +188,7 @@ mod tests {
 
     use poolder_client::Client;
     use poolder_core::broker::Config;
-    use poolder_core::{Lane, Partition, Policy, QueueName, Timestamp};
+    use poolder_core::{Headers, Lane, Partition, Policy, QueueName, Timestamp};
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -216,6 +216,7 @@ mod tests {
             tick: None,
             call: false,
             policy: Policy::default(),
+            headers: Headers::new(),
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
         })
     }
