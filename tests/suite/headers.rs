@@ -14,12 +14,12 @@ fn headers() -> Headers {
 
 /// Returns a worker that sends the headers of every attempt, and fails each one whose number is not
 /// in the job.
-fn reader() -> (impl Worker<Job = Number>, mpsc::UnboundedReceiver<(u32, Headers)>) {
-    let (tell, told) = mpsc::unbounded_channel();
+fn reader() -> (impl Worker<Job = Number>, mpsc::Receiver<(u32, Headers)>) {
+    let (tell, told) = mpsc::channel(100);
     let worker = worker_fn(move |job: Number, cx: Context| {
         let tell = tell.clone();
         async move {
-            tell.send((cx.attempt(), cx.headers().clone()))?;
+            tell.send((cx.attempt(), cx.headers().clone())).await?;
             if job.0 == u64::from(cx.attempt()) { Ok(Done) } else { Err("not yet".into()) }
         }
     });
@@ -94,13 +94,13 @@ async fn the_job_of_every_tick_has_the_headers_of_its_schedule() {
 
 /// Fails the first attempt at a batch, then buries its first entry.
 #[derive(Clone)]
-struct Rows(mpsc::UnboundedSender<(u32, Headers)>);
+struct Rows(mpsc::Sender<(u32, Headers)>);
 
 impl BatchWorker for Rows {
     type Entry = u64;
 
     async fn handle_batch(&mut self, batch: &mut Batch<u64>, cx: Context) -> Result<Outcome> {
-        self.0.send((cx.attempt(), cx.headers().clone()))?;
+        self.0.send((cx.attempt(), cx.headers().clone())).await?;
         batch.all().await?;
         if cx.attempt() == 1 {
             return Err("the first time".into());
@@ -113,7 +113,7 @@ impl BatchWorker for Rows {
 #[tokio::test]
 async fn a_batch_has_the_headers_of_its_batcher() {
     let space = Space::new("headers-batch");
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel(100);
     let policy = at_once(2);
     let rows = Batcher::new("q", Rows(tell)).limit(2).policy(policy);
     let rows = headers().iter().fold(rows, |rows, (name, value)| rows.header(name, value));
@@ -128,20 +128,20 @@ async fn a_batch_has_the_headers_of_its_batcher() {
     assert_eq!(dead.jobs[0].headers(), &headers());
     node.stop().await;
 
-    let bad = Batcher::new("other", Rows(mpsc::unbounded_channel().0)).header("No", "");
+    let bad = Batcher::new("other", Rows(mpsc::channel(100).0)).header("No", "");
     let error = space.node().add(bad).run_until(std::future::pending()).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("header \"No\""), "{error}");
 }
 
 /// Sends the headers of every job of a scheduler.
 #[derive(Clone)]
-struct Often(mpsc::UnboundedSender<(u32, Headers)>);
+struct Often(mpsc::Sender<(u32, Headers)>);
 
 impl Periodic for Often {
     const NAME: &'static str = "q";
 
     async fn handle_job(&mut self, _: &str, cx: Context) -> Result<poolder::Then> {
-        self.0.send((cx.attempt(), cx.headers().clone()))?;
+        self.0.send((cx.attempt(), cx.headers().clone())).await?;
         Ok(poolder::Then::Stop)
     }
 }
@@ -149,7 +149,7 @@ impl Periodic for Often {
 #[tokio::test]
 async fn the_jobs_of_a_scheduler_have_its_headers() {
     let space = Space::new("headers-scheduler");
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel(100);
     let often = Scheduler::new(Often(tell)).job("tick", Duration::from_millis(100));
     let often = headers().iter().fold(often, |often, (name, value)| often.header(name, value));
     let node = start(space.node().add(often));
