@@ -47,6 +47,7 @@ mod schedules;
 mod script_faults;
 mod scripts;
 mod settlements;
+mod slow_links;
 mod stops;
 mod suspects;
 mod testing;

@@ -9,7 +9,6 @@ use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
 use crate::broker::connection::limit::Limit;
-use crate::broker::connection::open::open;
 use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
@@ -108,20 +107,20 @@ impl Broker {
     /// Sends a command. Boxed: users await the futures of this crate inside of their own, and the
     /// compiler limits how deeply futures are nested.
     pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        Box::pin(self.command_within(cmd, self.inner.limit())).await
+        Box::pin(self.command_within(cmd, &mut self.inner.limit())).await
     }
 
     /// Sends a command that is a step of a longer operation.
     pub(in crate::broker) async fn command_within(
         &self,
         cmd: &Cmd,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> Result<Value, Error> {
         self.inner.send(cmd, limit).await.map_err(|error| self.classify(error))
     }
 
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
-        let sent = Box::pin(self.inner.send_all(pipe, self.inner.limit())).await;
+        let sent = Box::pin(self.inner.send_all(pipe, &mut self.inner.limit())).await;
         sent.map_err(|error| self.classify(error))
     }
 
@@ -147,12 +146,11 @@ impl Broker {
         &self,
         key: &str,
     ) -> Result<redis::aio::MultiplexedConnection, Error> {
-        let config = &self.inner.config;
-        let settings = config.connection_waiting(BLOCK + config.longest_reply());
         let slot = slot_of(key.as_bytes());
-        let peer = self.inner.route.peer(Some(slot), self.inner.limit()).await;
+        let peer = self.inner.route.peer(Some(slot), &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;
-        open(&peer.client, &settings).await.map_err(|error| self.classify(error))
+        let reply = BLOCK + self.inner.config.longest_reply();
+        peer.opener.open(reply, || ()).await.map_err(|error| self.classify(error))
     }
 
     /// Takes a connection to the server that has the key from the pool, for long reads.
@@ -160,7 +158,7 @@ impl Broker {
         &self,
         key: &str,
     ) -> Result<deadpool_redis::Connection, Error> {
-        Box::pin(self.alone_at(key, None, self.inner.limit())).await
+        Box::pin(self.alone_at(key, None, &mut self.inner.limit())).await
     }
 
     /// Like [`Broker::alone`], but connects to `host` if one is given: the server that another
@@ -169,7 +167,7 @@ impl Broker {
         &self,
         key: &str,
         host: Option<Host>,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> Result<deadpool_redis::Connection, Error> {
         let unsent = |error| self.classify(failure::unsent(error));
         let peer = match host {

@@ -78,18 +78,26 @@ impl Config {
         self
     }
 
-    /// Sets the time limit for opening a connection. Default 2 s. A caller that waits for the
-    /// connection waits for at most the [time limit of a reply](Config::response_timeout).
+    /// Sets the time limit for connecting to a server whose link is fast. Default 2 s. Over a slow
+    /// link, and over one of which nothing is known, it is the [time limit of a
+    /// reply](Config::response_timeout), if that is longer: at the first connection, after a
+    /// timeout, and where four round trips take longer. A caller that waits for a connection waits
+    /// for at most the time limit of a reply.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets the time limit for a reply, and for an operation with all its steps: opening a
-    /// connection, sending, and sending again after a refusal. After it the operation fails:
-    /// refused if nothing was sent, else with an unknown outcome. Default 3 s. Confirming the
-    /// durability of a job has a time limit of its own in addition.
+    /// Sets the time limit for a reply, and for an operation with all its steps: finding the server,
+    /// opening a connection, sending, and sending again after a refusal. After it the operation
+    /// fails: refused if nothing was sent, else with an unknown outcome. Default 3 s. Confirming
+    /// the durability of a job has a time limit of its own in addition.
+    ///
+    /// Over a slow link an operation that must find the server or open a connection takes longer:
+    /// each of these steps that is answered begins the time anew, up to six times the limit for the
+    /// operation. To connect is one of the steps; it takes two round trips, with TLS three or four,
+    /// which the limit must leave room for.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -118,25 +126,12 @@ impl Config {
         Keyspace::new(&self.namespace)
     }
 
-    /// Returns the settings of a connection whose replies take at most `response_timeout`.
-    pub(crate) fn connection(&self) -> redis::AsyncConnectionConfig {
-        self.connection_waiting(self.response_timeout)
-    }
-
-    /// Returns the settings of a connection whose replies may take up to `longest`.
-    pub(crate) fn connection_waiting(&self, longest: Duration) -> redis::AsyncConnectionConfig {
-        redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(longest))
-    }
-
     pub(crate) fn longest_reply(&self) -> Duration {
         self.response_timeout
     }
 
-    /// Returns the time limit for opening a connection and preparing it.
-    pub(crate) fn longest_opening(&self) -> Duration {
-        self.connect_timeout.saturating_add(self.response_timeout)
+    pub(crate) fn longest_connect(&self) -> Duration {
+        self.connect_timeout
     }
 
     /// Parses the URL, and adds the TCP settings, the client name and the certificates.

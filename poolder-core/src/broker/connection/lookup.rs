@@ -2,13 +2,14 @@
 //! runtime can ask as well.
 //!
 //! A host that does not answer delays the lookup by [`HEAD_START`]: then the next host is asked as
-//! well, and the first useful answer counts.
+//! well, and the first useful answer counts. Each answered step of a host, of which there are up to
+//! six, begins the time limit of the lookup anew.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
+use redis::{Cmd, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, Value};
 
 use crate::broker::connection::endpoint::{Endpoint, Host, SignIn, Topology};
 use crate::broker::connection::reply;
@@ -16,7 +17,7 @@ use crate::job::Error;
 
 /// The time limit for each step of a lookup at a Sentinel or a node of the cluster.
 const STEP_TIMEOUT: Duration = Duration::from_secs(2);
-/// The time limit of a lookup.
+/// The time limit of a lookup, from its start and from each answered step.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which the next host is asked beside those that have not answered.
 const HEAD_START: Duration = Duration::from_millis(200);
@@ -54,102 +55,151 @@ impl Table {
     }
 }
 
-/// Asks the hosts in this order. Blocks for up to [`TIMEOUT`].
-pub(super) fn find(endpoint: &Arc<Endpoint>, hosts: Vec<Host>) -> RedisResult<Table> {
-    let deadline = Instant::now() + TIMEOUT;
-    let (sender, answers) = channel();
+/// The news of a host.
+enum News {
+    /// It has answered a step.
+    Answered,
+    /// It has nothing more to say.
+    Ended(RedisResult<Table>),
+}
+
+/// Asks the hosts in this order, and calls `answered` after each answered step. Blocks for up to
+/// [`TIMEOUT`] without an answer.
+pub(super) fn find(
+    endpoint: &Arc<Endpoint>,
+    hosts: Vec<Host>,
+    answered: impl Fn(),
+) -> RedisResult<Table> {
+    let mut deadline = Instant::now() + TIMEOUT;
+    let (sender, news) = channel();
     let (mut hosts, mut waiting) = (hosts.into_iter(), 0);
     let mut last = RedisError::from((ErrorKind::Client, "there is no server to ask"));
     loop {
         let next = hosts.next();
-        let pause = if next.is_some() { HEAD_START } else { TIMEOUT };
+        let mut pause = if next.is_some() { HEAD_START } else { TIMEOUT };
         match next {
             Some(host) => {
-                ask_aside(Arc::clone(endpoint), host, sender.clone())?;
+                Question { endpoint: Arc::clone(endpoint), host, news: sender.clone() }.ask()?;
                 waiting += 1;
             }
             None if waiting == 0 => return Err(last),
             None => {}
         }
-        match answers.recv_timeout(pause.min(deadline.saturating_duration_since(Instant::now()))) {
-            Ok(Ok(table)) => return Ok(table),
-            Ok(Err(error)) => (last, waiting) = (error, waiting - 1),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-            Err(_) => return Err(last),
+        loop {
+            pause = pause.min(deadline.saturating_duration_since(Instant::now()));
+            match news.recv_timeout(pause) {
+                Ok(News::Answered) => {
+                    answered();
+                    deadline = Instant::now() + TIMEOUT;
+                }
+                Ok(News::Ended(Ok(table))) => return Ok(table),
+                Ok(News::Ended(Err(error))) => {
+                    (last, waiting) = (error, waiting - 1);
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => break,
+                Err(_) => return Err(last),
+            }
         }
     }
 }
 
-/// Asks one host, on another thread.
-fn ask_aside(
+/// The question for the table, to one host.
+struct Question {
     endpoint: Arc<Endpoint>,
     host: Host,
-    answers: Sender<RedisResult<Table>>,
-) -> RedisResult<()> {
-    let ask = move || {
-        let answer = match &endpoint.topology {
-            Topology::Sentinel { service, sign_in, .. } => {
-                ask_sentinel(&endpoint, &host, service, sign_in)
-            }
-            Topology::One | Topology::Cluster { .. } => ask_node(&endpoint, &host),
+    news: Sender<News>,
+}
+
+impl Question {
+    /// Asks on another thread.
+    fn ask(self) -> RedisResult<()> {
+        let ask = move || {
+            let table = match &self.endpoint.topology {
+                Topology::Sentinel { service, sign_in, .. } => self.ask_sentinel(service, sign_in),
+                Topology::One | Topology::Cluster { .. } => self.ask_node(),
+            };
+            // The lookup may have ended with the answer of another host.
+            let _ = self.news.send(News::Ended(table));
         };
+        std::thread::Builder::new().name("poolder-lookup".into()).spawn(ask)?;
+        Ok(())
+    }
+
+    fn ask_sentinel(&self, service: &str, sign_in: &SignIn) -> RedisResult<Table> {
+        let mut cmd = redis::cmd("SENTINEL");
+        cmd.arg("get-master-addr-by-name").arg(service);
+        let ask_as = |settings| {
+            let info = self.endpoint.to(&self.host).set_redis_settings(settings);
+            self.query(&cmd, &mut self.open(info)?)
+        };
+        let answer = match ask_as(redis::RedisConnectionInfo::default()) {
+            // A Sentinel without a password refuses one, so that it is sent on request only.
+            Err(error) if error.code() == Some("NOAUTH") => match sign_in.settings() {
+                Some(settings) => ask_as(settings),
+                None => Err(error),
+            },
+            answer => answer,
+        };
+        let address: Option<(String, u16)> = answer?;
+        let unknown = || (ErrorKind::Client, "the Sentinel does not know this service");
+        let (host, port) = address.ok_or_else(unknown)?;
+        let host = Host(host, port);
+        // After a failover a Sentinel may still name the old primary.
+        let mut primary = self.open(self.endpoint.to(&host))?;
+        let role: Vec<Value> = self.query(&redis::cmd("ROLE"), &mut primary)?;
+        let role = role.into_iter().next().and_then(|role| reply::text(role).ok());
+        if role.as_deref() != Some("master") {
+            let text = "the Sentinel named a server that is no primary";
+            return Err((ErrorKind::Client, text).into());
+        }
+        Ok(Table { hosts: vec![host], slots: vec![] })
+    }
+
+    fn ask_node(&self) -> RedisResult<Table> {
+        let mut node = self.open(self.endpoint.to(&self.host))?;
+        let ranges: Value = self.query(redis::cmd("CLUSTER").arg("SLOTS"), &mut node)?;
+        let unreadable = |_| {
+            RedisError::from((ErrorKind::Client, "the reply to CLUSTER SLOTS could not be read"))
+        };
+        let mut hosts: Vec<Host> = vec![];
+        let mut slots = vec![u16::MAX; SLOTS];
+        for range in reply::array(ranges).map_err(unreadable)? {
+            let (from, to, host) = slot_range(range, &self.host).map_err(unreadable)?;
+            let at = hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
+                hosts.push(host);
+                hosts.len() - 1
+            });
+            let at = u16::try_from(at).unwrap_or(u16::MAX);
+            slots.iter_mut().take(to + 1).skip(from).for_each(|slot| *slot = at);
+        }
+        Ok(Table { hosts, slots })
+    }
+
+    fn open(&self, info: ConnectionInfo) -> RedisResult<redis::Connection> {
+        let connection = redis::Client::open(info)?.get_connection_with_timeout(STEP_TIMEOUT)?;
+        connection.set_read_timeout(Some(STEP_TIMEOUT))?;
+        connection.set_write_timeout(Some(STEP_TIMEOUT))?;
+        self.note_answer();
+        Ok(connection)
+    }
+
+    fn query<T: FromRedisValue>(
+        &self,
+        cmd: &Cmd,
+        connection: &mut redis::Connection,
+    ) -> RedisResult<T> {
+        let answer = cmd.query(connection);
+        if answer.as_ref().err().is_none_or(|error| !error.is_io_error()) {
+            self.note_answer();
+        }
+        answer
+    }
+
+    fn note_answer(&self) {
         // The lookup may have ended with the answer of another host.
-        let _ = answers.send(answer);
-    };
-    std::thread::Builder::new().name("poolder-lookup".into()).spawn(ask)?;
-    Ok(())
-}
-
-fn ask_sentinel(
-    endpoint: &Endpoint,
-    seed: &Host,
-    service: &str,
-    sign_in: &SignIn,
-) -> RedisResult<Table> {
-    let mut ask = redis::cmd("SENTINEL");
-    ask.arg("get-master-addr-by-name").arg(service);
-    let open_as = |settings| open(endpoint.to(seed).set_redis_settings(settings));
-    let plain = redis::RedisConnectionInfo::default();
-    let answer = open_as(plain).and_then(|mut sentinel| ask.query(&mut sentinel));
-    let answer = match answer {
-        // A Sentinel without a password refuses one, so that it is sent on request only.
-        Err(error) if error.code() == Some("NOAUTH") => match sign_in.settings() {
-            Some(settings) => open_as(settings).and_then(|mut sentinel| ask.query(&mut sentinel)),
-            None => Err(error),
-        },
-        answer => answer,
-    };
-    let address: Option<(String, u16)> = answer?;
-    let unknown = || (ErrorKind::Client, "the Sentinel does not know this service");
-    let (host, port) = address.ok_or_else(unknown)?;
-    let host = Host(host, port);
-    // After a failover a Sentinel may still name the old primary.
-    let mut primary = open(endpoint.to(&host))?;
-    let role: Vec<Value> = redis::cmd("ROLE").query(&mut primary)?;
-    let role = role.into_iter().next().and_then(|role| reply::text(role).ok());
-    if role.as_deref() != Some("master") {
-        return Err((ErrorKind::Client, "the Sentinel named a server that is no primary").into());
+        let _ = self.news.send(News::Answered);
     }
-    Ok(Table { hosts: vec![host], slots: vec![] })
-}
-
-fn ask_node(endpoint: &Endpoint, seed: &Host) -> RedisResult<Table> {
-    let mut node = open(endpoint.to(seed))?;
-    let ranges: Value = redis::cmd("CLUSTER").arg("SLOTS").query(&mut node)?;
-    let unreadable =
-        |_| RedisError::from((ErrorKind::Client, "the reply to CLUSTER SLOTS could not be read"));
-    let mut hosts: Vec<Host> = vec![];
-    let mut slots = vec![u16::MAX; SLOTS];
-    for range in reply::array(ranges).map_err(unreadable)? {
-        let (from, to, host) = slot_range(range, seed).map_err(unreadable)?;
-        let at = hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
-            hosts.push(host);
-            hosts.len() - 1
-        });
-        let at = u16::try_from(at).unwrap_or(u16::MAX);
-        slots.iter_mut().take(to + 1).skip(from).for_each(|slot| *slot = at);
-    }
-    Ok(Table { hosts, slots })
 }
 
 /// Reads a range of slots: its first and last slot, and the primary that has them.
@@ -164,13 +214,6 @@ fn slot_range(range: Value, asked: &Host) -> Result<(usize, usize, Host), Error>
     let port = reply::int(primary.next().unwrap_or(Value::Nil))?;
     let port = u16::try_from(port).map_err(|_| Error::protocol("a port is out of range"))?;
     Ok((from, to, Host(host.unwrap_or_else(|| asked.0.clone()), port)))
-}
-
-fn open(info: ConnectionInfo) -> RedisResult<redis::Connection> {
-    let connection = redis::Client::open(info)?.get_connection_with_timeout(STEP_TIMEOUT)?;
-    connection.set_read_timeout(Some(STEP_TIMEOUT))?;
-    connection.set_write_timeout(Some(STEP_TIMEOUT))?;
-    Ok(connection)
 }
 
 #[cfg(test)]
@@ -217,8 +260,8 @@ mod tests {
             }
         });
         let endpoint = Arc::new(Endpoint::parse("redis+cluster://unused").unwrap());
-        let table = find(&endpoint, seeds).unwrap();
+        let table = find(&endpoint, seeds, || ()).unwrap();
         assert_eq!(table.host(Some(5)), Some(&Host("h".into(), 7)));
-        assert!(find(&endpoint, vec![]).is_err());
+        assert!(find(&endpoint, vec![], || ()).is_err());
     }
 }

@@ -1,12 +1,17 @@
-//! Opens connections. A server that refuses a client says why before it closes the connection; the
-//! error then has the server's words.
+//! [`Opener`]: opens connections to one server, with a time limit that follows the link. A server
+//! that refuses a client says why before it closes the connection; the error then has the server's
+//! words.
 
 use std::io::{Error as IoError, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisError, RedisResult};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use crate::broker::connection::config::Config;
 
 /// Begins the text of an error that has the server's words.
 pub(crate) const REFUSED: &str = "the server refused the connection: ";
@@ -15,28 +20,96 @@ pub(crate) const REFUSED: &str = "the server refused the connection: ";
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Limits the length of the words, in bytes.
 const MAX_WORDS: usize = 200;
+/// The round trips in which the client library connects: the handshake, two of TLS, and the
+/// introduction.
+const CONNECT_TRIPS: u32 = 4;
 
-/// Opens a connection, and checks that the server knows who opens it.
-///
-/// A server that asks for a password closes a connection that sends long commands without one, so
-/// that the error of such a command is lost. Scripts are long commands.
-pub(crate) async fn open(
-    client: &Client,
-    settings: &AsyncConnectionConfig,
-) -> RedisResult<MultiplexedConnection> {
-    let opened = async {
-        let mut connection = client.get_multiplexed_async_connection_with_config(settings).await?;
-        match redis::cmd("PING").exec_async(&mut connection).await {
-            Err(error) if error.is_io_error() || error.code() == Some("NOAUTH") => Err(error),
-            // Access rules may deny the command, and a server that loads its data answers with an
-            // error as well.
-            _ => Ok(connection),
-        }
-    };
-    match opened.await {
-        Ok(connection) => Ok(connection),
-        Err(error) => Err(explained(client, error).await),
+/// Opens connections to one server, and measures the round trip.
+pub(crate) struct Opener {
+    client: Client,
+    config: Config,
+    /// The last measured round trip in microseconds, 0 when it is not known.
+    round_trip: AtomicU64,
+}
+
+impl Opener {
+    pub(crate) fn new(client: Client, config: &Config) -> Self {
+        Self { client, config: config.clone(), round_trip: AtomicU64::new(0) }
     }
+
+    /// Returns the client of the server.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Opens a connection whose replies may take up to `reply`, and checks that the server knows who
+    /// opens it. Calls `answered` after each answered step.
+    ///
+    /// A server that asks for a password closes a connection that sends long commands without one,
+    /// so that the error of such a command is lost. Scripts are long commands.
+    pub(crate) async fn open(
+        &self,
+        reply: Duration,
+        answered: impl Fn(),
+    ) -> RedisResult<MultiplexedConnection> {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_limit()))
+            .set_response_timeout(Some(reply));
+        let opened = async {
+            let connected = self.client.get_multiplexed_async_connection_with_config(&settings);
+            let mut connection = connected.await.inspect_err(|error| self.failed(error))?;
+            answered();
+            let sent = Instant::now();
+            match redis::cmd("PING").exec_async(&mut connection).await {
+                Err(error) if error.is_io_error() || error.code() == Some("NOAUTH") => Err(error),
+                // Access rules may deny the command, and a server that loads its data answers with
+                // an error as well.
+                _ => {
+                    self.measured(sent.elapsed());
+                    answered();
+                    Ok(connection)
+                }
+            }
+        };
+        match opened.await {
+            Ok(connection) => Ok(connection),
+            Err(error) => Err(explained(&self.client, error).await),
+        }
+    }
+
+    /// Returns the time limit for connecting.
+    pub(crate) fn connect_limit(&self) -> Duration {
+        let config = &self.config;
+        connect_limit(config.longest_connect(), config.longest_reply(), self.round_trip())
+    }
+
+    /// Returns the last measured round trip. It is not known before the first one, and after a
+    /// timeout, since the link may be slower than it was.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
+    }
+
+    /// Notes that connecting has failed.
+    pub(crate) fn failed(&self, error: &RedisError) {
+        if error.is_timeout() {
+            self.round_trip.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn measured(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.round_trip.store(micros, Ordering::Relaxed);
+    }
+}
+
+/// Returns the time limit for connecting: `connect`, or for a link that is slow, or of which nothing
+/// is known, the time limit of a reply if that is longer.
+fn connect_limit(connect: Duration, reply: Duration, round_trip: Option<Duration>) -> Duration {
+    let needed = round_trip.map_or(Duration::MAX, |trip| trip.saturating_mul(CONNECT_TRIPS));
+    connect.max(needed.min(reply))
 }
 
 /// Returns the error with the server's words, if the server says why it refuses connections.
@@ -86,6 +159,19 @@ async fn first_line(mut stream: impl AsyncRead + Unpin) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_to_connect_follows_the_round_trip_up_to_that_of_a_reply() {
+        let ms = Duration::from_millis;
+        let limit = |trip| connect_limit(ms(2_000), ms(3_000), trip);
+        assert_eq!(limit(None), ms(3_000), "of the link nothing is known");
+        for (trip, expected) in [(0, 2_000), (500, 2_000), (600, 2_400), (1_300, 3_000)] {
+            assert_eq!(limit(Some(ms(trip))), ms(expected), "{trip}");
+        }
+        assert_eq!(limit(Some(Duration::MAX)), ms(3_000));
+        let connect = Duration::from_secs(60);
+        assert_eq!(connect_limit(connect, ms(500), None), connect, "as the caller has set it");
+    }
 
     #[tokio::test]
     async fn only_an_error_line_of_the_server_is_repeated() {

@@ -2,7 +2,8 @@
 //!
 //! One attempt to open the connection runs at a time. All callers that need the connection wait for
 //! it, and its failure is the failure of all. For as long as the attempt took, and at most
-//! [`MAX_DOWN`], further callers get the same failure at once.
+//! [`MAX_DOWN`], further callers get the same failure at once. An attempt reports its answered
+//! steps; callers wait while each of them comes within the time limit of a reply.
 
 use std::time::Duration;
 
@@ -36,12 +37,21 @@ pub(super) enum Opening<C> {
 /// An attempt, from the view of a caller that waits for it.
 #[derive(Debug, Clone)]
 pub(super) struct OpeningAttempt<C> {
-    since: Instant,
-    outcome: watch::Receiver<Option<RedisResult<C>>>,
+    progress: watch::Receiver<Progress<C>>,
 }
 
-/// The sender of the outcome of an attempt.
-pub(super) type AttemptSender<C> = watch::Sender<Option<RedisResult<C>>>;
+/// An attempt, from the view of the task or thread that makes it.
+#[derive(Debug)]
+pub(super) struct AttemptSender<C> {
+    progress: watch::Sender<Progress<C>>,
+}
+
+#[derive(Debug)]
+struct Progress<C> {
+    /// The time of the last answered step, at first that of the start.
+    answered: Instant,
+    outcome: Option<RedisResult<C>>,
+}
 
 /// The next step of a caller that needs the connection.
 #[derive(Debug)]
@@ -58,13 +68,13 @@ pub(super) enum Access<C> {
 
 impl<C: Clone> Opening<C> {
     /// Decides the next step of a caller. The connection was last used `idle` ago; `is_closed`
-    /// tells whether its end was noticed since. No caller waits for an attempt that has run for
-    /// `longest`.
+    /// tells whether its end was noticed since. No caller waits for an attempt of which no step was
+    /// answered for `reply`, the time limit of a reply.
     pub(super) fn access(
         &self,
         now: Instant,
         idle: Duration,
-        longest: Duration,
+        reply: Duration,
         is_closed: impl FnOnce(&C) -> bool,
     ) -> Access<C> {
         match self {
@@ -72,7 +82,7 @@ impl<C: Clone> Opening<C> {
             Self::Open(connection) if idle > PING_AFTER => Access::Begin(Some(connection.clone())),
             Self::Open(connection) => Access::Use(connection.clone()),
             Self::Running(attempt) if attempt.is_abandoned() => Access::Begin(None),
-            Self::Running(attempt) if now.duration_since(attempt.since) >= longest => {
+            Self::Running(attempt) if attempt.silence(now) >= reply => {
                 Access::Fail(unsent(timed_out()))
             }
             Self::Running(attempt) => Access::Wait(attempt.clone()),
@@ -94,27 +104,58 @@ impl<C: Clone> Opening<C> {
 }
 
 impl<C: Clone> OpeningAttempt<C> {
-    /// Creates an attempt that begins now, and the sender of its outcome.
+    /// Creates an attempt that begins now, and the sender of its progress.
     pub(super) fn begin(now: Instant) -> (Self, AttemptSender<C>) {
-        let (sender, outcome) = watch::channel(None);
-        (Self { since: now, outcome }, sender)
+        let (sender, progress) = watch::channel(Progress { answered: now, outcome: None });
+        (Self { progress }, AttemptSender { progress: sender })
     }
 
-    /// Waits for the outcome, until the caller's limit or until the attempt has run for `longest`.
-    /// Nothing was sent after an error.
-    pub(super) async fn outcome(mut self, limit: Limit, longest: Duration) -> RedisResult<C> {
-        let until = self.since.checked_add(longest).unwrap_or_else(|| limit.until());
-        let outcome = self.outcome.wait_for(Option::is_some);
-        match timeout_at(until.min(limit.until()), outcome).await {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(unsent(timed_out()))),
-            Ok(Err(_)) => Err(unsent(std::io::Error::other("the runtime shuts down").into())),
-            Err(_) => Err(unsent(timed_out())),
+    /// Waits for the outcome, until the caller's limit or until no step of the attempt was answered
+    /// for as long as a reply may take. Each answered step counts for the caller's limit. Nothing
+    /// was sent after an error.
+    pub(super) async fn outcome(mut self, limit: &mut Limit) -> RedisResult<C> {
+        loop {
+            let answered = {
+                let progress = self.progress.borrow_and_update();
+                limit.answered(progress.answered);
+                if let Some(outcome) = &progress.outcome {
+                    return outcome.clone();
+                }
+                progress.answered
+            };
+            match timeout_at(limit.after_answer(answered), self.progress.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    return Err(unsent(std::io::Error::other("the runtime shuts down").into()));
+                }
+                Err(_) => return Err(unsent(timed_out())),
+            }
         }
     }
 
     /// Returns whether the attempt has ended without an outcome, with the runtime that ran it.
     fn is_abandoned(&self) -> bool {
-        self.outcome.has_changed().is_err() && self.outcome.borrow().is_none()
+        self.progress.has_changed().is_err() && self.progress.borrow().outcome.is_none()
+    }
+
+    /// Returns the time since the last answered step.
+    fn silence(&self, now: Instant) -> Duration {
+        now.duration_since(self.progress.borrow().answered)
+    }
+}
+
+impl<C> AttemptSender<C> {
+    /// Notes that a step was answered.
+    pub(super) fn answered(&self) {
+        self.progress.send_modify(|progress| progress.answered = Instant::now());
+    }
+
+    /// Ends the attempt. Its success is an answer.
+    pub(super) fn end(self, outcome: RedisResult<C>) {
+        if outcome.is_ok() {
+            self.answered();
+        }
+        self.progress.send_modify(|progress| progress.outcome = Some(outcome));
     }
 }
 
@@ -122,7 +163,7 @@ impl<C: Clone> OpeningAttempt<C> {
 mod tests {
     use super::*;
 
-    const LONGEST: Duration = Duration::from_secs(3);
+    const REPLY: Duration = Duration::from_secs(3);
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -133,7 +174,7 @@ mod tests {
     }
 
     fn next(state: &Opening<u8>, now: Instant, idle: Duration) -> Access<u8> {
-        state.access(now, idle, LONGEST, |number| *number == 0)
+        state.access(now, idle, REPLY, |number| *number == 0)
     }
 
     #[test]
@@ -165,11 +206,34 @@ mod tests {
         let (attempt, _sender) = OpeningAttempt::<u8>::begin(Instant::now());
         let started = Instant::now();
         tokio::time::sleep(ms(2_900)).await;
-        let error = attempt.clone().outcome(Limit::new(LONGEST), LONGEST).await.unwrap_err();
+        let error = attempt.clone().outcome(&mut Limit::new(REPLY)).await.unwrap_err();
         assert!(error.is_connection_refusal(), "nothing was sent: {error}");
-        assert_eq!(started.elapsed(), LONGEST);
+        assert_eq!(started.elapsed(), REPLY);
         let state = Opening::Running(attempt);
         assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Fail(_)), "at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_wait_while_steps_are_answered_but_not_without_an_end() {
+        let (attempt, sender) = OpeningAttempt::<u8>::begin(Instant::now());
+        let state = Opening::Running(attempt.clone());
+        let steps = tokio::spawn(async move {
+            for _ in 0..20 {
+                tokio::time::sleep(ms(2_900)).await;
+                sender.answered();
+            }
+            sender.end(Ok(7));
+        });
+        let (mut first, started) = (Limit::new(REPLY), Instant::now());
+        let error = attempt.clone().outcome(&mut first).await.unwrap_err();
+        assert!(error.is_connection_refusal(), "{error}");
+        assert_eq!(started.elapsed(), REPLY * 6);
+        assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Wait(_)));
+        tokio::time::sleep_until(started + ms(50_000)).await;
+        let mut last = Limit::new(REPLY);
+        assert_eq!(attempt.outcome(&mut last).await.unwrap(), 7);
+        assert_eq!(last.until() - started, ms(58_000) + REPLY, "the next step has its whole time");
+        steps.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,10 +243,10 @@ mod tests {
         assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Wait(_)));
         drop(sender);
         assert!(matches!(next(&state, Instant::now(), ms(0)), Access::Begin(None)));
-        let limit = Limit::new(LONGEST);
-        assert!(attempt.outcome(limit, LONGEST).await.unwrap_err().is_connection_refusal());
+        let mut limit = Limit::new(REPLY);
+        assert!(attempt.outcome(&mut limit).await.unwrap_err().is_connection_refusal());
         let (attempt, sender) = OpeningAttempt::begin(Instant::now());
-        sender.send_replace(Some(Ok(7)));
-        assert_eq!(attempt.outcome(limit, LONGEST).await.unwrap(), 7);
+        sender.end(Ok(7));
+        assert_eq!(attempt.outcome(&mut limit).await.unwrap(), 7);
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::PoolError;
+use deadpool_redis::{PoolError, TimeoutType, Timeouts};
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use redis::{Arg, AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use tokio::time::Instant;
 
 use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{TOO_LARGE, unsent};
-use crate::broker::connection::limit::Limit;
+use crate::broker::connection::limit::{Limit, timed_out};
+use crate::broker::connection::open::Opener;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::shared::SharedConnection;
@@ -18,12 +20,14 @@ use crate::broker::connection::shared::SharedConnection;
 /// commands of other callers, and a server whose limit it exceeds closes the connection, after
 /// which the outcome of all commands on the connection is unknown.
 const MAX_SHARED: usize = 1 << 18;
+/// The time for which a caller waits for a free connection of the pool, and for one to answer.
+const POOL_WAIT: Duration = Duration::from_secs(5);
 /// The lowest `proto-max-bulk-len` that a server accepts, in bytes.
 const LOWEST_LIMIT: usize = 1 << 20;
 
 /// A server, and the connections to it.
 pub(crate) struct Peer {
-    pub(crate) client: redis::Client,
+    pub(crate) opener: Arc<Opener>,
     pub(crate) link: Arc<SharedConnection>,
     /// Connections for commands that need one for themselves: long reads, administration, durable
     /// enqueues, large arguments.
@@ -34,20 +38,20 @@ impl Peer {
     pub(crate) fn new(info: redis::ConnectionInfo, config: &Config) -> RedisResult<Self> {
         let client = redis::Client::open(info.clone())?;
         // A long read of a large queue may take longer than a hot command.
-        let settings =
-            config.connection_waiting(config.longest_reply().max(Duration::from_secs(10)));
+        let longest = config.longest_reply().max(Duration::from_secs(10));
+        // The time limit for connecting is one of the pool.
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(Some(longest));
         let manager = deadpool_redis::Manager::new_with_config(info, settings)?;
-        let wait = Some(Duration::from_secs(5));
         let pool = deadpool_redis::Pool::builder(manager)
             .max_size(16)
-            .wait_timeout(wait)
-            .create_timeout(wait)
-            .recycle_timeout(wait)
             .runtime(deadpool_redis::Runtime::Tokio1)
             .build()
             .map_err(|error| (ErrorKind::InvalidClientConfig, "pool", error.to_string()))?;
-        let link = Arc::new(SharedConnection::new(client.clone(), config));
-        Ok(Self { client, link, pool })
+        let opener = Arc::new(Opener::new(client, config));
+        let link = Arc::new(SharedConnection::new(Arc::clone(&opener), config.longest_reply()));
+        Ok(Self { opener, link, pool })
     }
 
     /// Takes a connection from the pool. The pool tests a returned connection before its next use
@@ -55,21 +59,35 @@ impl Peer {
     ///
     /// # Errors
     /// Nothing was sent.
-    pub(crate) async fn alone(&self, limit: Limit) -> RedisResult<deadpool_redis::Connection> {
+    pub(crate) async fn alone(&self, limit: &mut Limit) -> RedisResult<deadpool_redis::Connection> {
         if let Some(error) = self.link.known_to_be_down() {
             return Err(error);
         }
+        let (create, wait) = (self.opener.connect_limit(), Some(POOL_WAIT));
+        let timeouts = Timeouts { wait, create: Some(create), recycle: wait };
         let taken = async {
-            self.pool.get().await.map_err(|error| match error {
+            self.pool.timeout_get(&timeouts).await.map_err(|error| match error {
                 PoolError::Backend(error) => error,
+                PoolError::Timeout(TimeoutType::Create) => timed_out(),
                 other => std::io::Error::other(format!("no free connection: {other}")).into(),
             })
         };
-        limit.bound(taken).await.map_err(unsent)
+        let taken = limit.bound(taken).await;
+        match taken {
+            // A new connection was introduced, and one from the pool has answered a `PING`.
+            Ok(connection) => {
+                limit.answered(Instant::now());
+                Ok(connection)
+            }
+            Err(error) => {
+                self.opener.failed(&error);
+                Err(unsent(error))
+            }
+        }
     }
 
     /// Sends a command: on the shared connection unless it is large.
-    pub(crate) async fn command(&self, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+    pub(crate) async fn command(&self, cmd: &Cmd, limit: &mut Limit) -> RedisResult<Value> {
         if is_large(cmd) {
             let mut pipe = redis::pipe();
             pipe.add_command(cmd.clone());
@@ -80,21 +98,25 @@ impl Peer {
     }
 
     /// Sends commands in one pipeline: on the shared connection unless one of them is large.
-    pub(crate) async fn pipeline(&self, pipe: &Pipeline, limit: Limit) -> RedisResult<Replies> {
+    pub(crate) async fn pipeline(
+        &self,
+        pipe: &Pipeline,
+        limit: &mut Limit,
+    ) -> RedisResult<Replies> {
         if pipe.cmd_iter().any(is_large) {
             return Box::pin(self.pipeline_alone(pipe, limit)).await;
         }
         self.link.pipeline(pipe, limit).await
     }
 
-    async fn pipeline_alone(&self, pipe: &Pipeline, limit: Limit) -> RedisResult<Replies> {
+    async fn pipeline_alone(&self, pipe: &Pipeline, limit: &mut Limit) -> RedisResult<Replies> {
         let mut connection = self.alone(limit).await?;
         let largest = pipe.cmd_iter().flat_map(Cmd::args_iter).map(|arg| size(&arg)).max();
         let largest = largest.unwrap_or(0);
         if largest >= LOWEST_LIMIT {
             limit.bound(check_size(&mut connection, largest)).await.map_err(unsent)?;
         }
-        let sent = Request::new(pipe).within(limit).send(&mut connection).await;
+        let sent = Request::new(pipe).send_within(limit, &mut connection).await;
         if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
         }

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use tokio::time::Instant;
 
 use crate::broker::connection::failure::unloaded;
 use crate::broker::connection::limit::Limit;
@@ -29,13 +30,12 @@ pub(in crate::broker) struct Request<'a> {
     commands: &'a Pipeline,
     asking: bool,
     confirmation: Option<&'a Cmd>,
-    limit: Option<Limit>,
 }
 
 impl<'a> Request<'a> {
     pub(in crate::broker) fn new(commands: &'a Pipeline) -> Self {
         debug_assert!(!commands.is_transaction(), "its replies are inside of the reply to EXEC");
-        Self { commands, asking: false, confirmation: None, limit: None }
+        Self { commands, asking: false, confirmation: None }
     }
 
     /// Sends `ASKING` right before each command if `asking` is true: the slot of the keys is moving
@@ -52,13 +52,8 @@ impl<'a> Request<'a> {
         Self { confirmation, ..self }
     }
 
-    /// Sets the time limit of all round trips together. Default: the connection's time limit for
-    /// each of them.
-    pub(in crate::broker) fn within(self, limit: Limit) -> Self {
-        Self { limit: Some(limit), ..self }
-    }
-
-    /// Sends the commands. Returns one reply per command, and then that of the confirmation.
+    /// Sends the commands. Each round trip has the time limit of the connection. Returns one reply
+    /// per command, and then that of the confirmation.
     ///
     /// # Errors
     /// Returns an error when the outcome of every command is unknown. When only the commands that
@@ -69,12 +64,27 @@ impl<'a> Request<'a> {
     ) -> RedisResult<Replies> {
         let mut rounds = Rounds::new(self);
         while let Some(pipe) = rounds.next() {
-            let answer = connection.req_packed_commands(&pipe, 0, pipe.len());
-            let answer = match self.limit {
-                Some(limit) => limit.bound(answer).await,
-                None => answer.await,
-            };
+            rounds.read(connection.req_packed_commands(&pipe, 0, pipe.len()).await)?;
+        }
+        Ok(rounds.replies)
+    }
+
+    /// Like [`Request::send`], as a step of an operation. To load the scripts is a part of opening a
+    /// connection, so that the answers before it count for the limit.
+    pub(in crate::broker) async fn send_within(
+        self,
+        limit: &mut Limit,
+        connection: &mut impl ConnectionLike,
+    ) -> RedisResult<Replies> {
+        let mut rounds = Rounds::new(self);
+        let mut next = rounds.next();
+        while let Some(pipe) = next {
+            let answer = limit.bound(connection.req_packed_commands(&pipe, 0, pipe.len())).await;
             rounds.read(answer)?;
+            next = rounds.next();
+            if next.is_some() {
+                limit.answered(Instant::now());
+            }
         }
         Ok(rounds.replies)
     }

@@ -70,14 +70,13 @@ impl Route {
     pub(crate) async fn peer(
         self: &Arc<Self>,
         slot: Option<u16>,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> RedisResult<Arc<Peer>> {
         if let Some(host) = self.peek(slot) {
             return self.peer_at(host);
         }
-        let longest = self.config.longest_reply();
         // Boxed, so that the future of the usual case stays small.
-        Box::pin(self.refresh()?.outcome(limit, longest)).await?;
+        Box::pin(self.refresh()?.outcome(limit)).await?;
         self.peer_at(self.peek(slot).ok_or_else(no_server)?)
     }
 
@@ -86,11 +85,11 @@ impl Route {
         let host = match self.peek(Some(slot)) {
             Some(host) => host,
             None => {
-                self.learn(find(&self.endpoint, self.lookup_hosts())?);
+                self.learn(find(&self.endpoint, self.lookup_hosts(), || ())?);
                 self.peek(Some(slot)).ok_or_else(no_server)?
             }
         };
-        self.peer_at(host).map(|peer| peer.client.clone())
+        self.peer_at(host).map(|peer| peer.opener.client().clone())
     }
 
     /// Begins a lookup in the background, unless one runs, the last one has just failed, or the
@@ -119,14 +118,15 @@ impl Route {
             Access::Fail(error) => return Err(error),
             Access::Begin(_) | Access::Use(()) => {}
         }
-        let (attempt, outcome) = OpeningAttempt::begin(now);
+        let (attempt, progress) = OpeningAttempt::begin(now);
         let route = Arc::clone(self);
         // A thread, since resolving a name and the client library may block.
         std::thread::Builder::new().name("poolder-lookup".into()).spawn(move || {
-            let found = find(&route.endpoint, route.lookup_hosts()).map(|table| route.learn(table));
+            let found = find(&route.endpoint, route.lookup_hosts(), || progress.answered());
+            let found = found.map(|table| route.learn(table));
             let after = Opening::after(&found, now, Instant::now());
             *route.lookup.lock().unwrap_or_else(PoisonError::into_inner) = after;
-            outcome.send_replace(Some(found));
+            progress.end(found);
         })?;
         *lookup = Opening::Running(attempt.clone());
         Ok(attempt)

@@ -41,9 +41,8 @@ impl BrokerInner {
     }
 
     /// Sends a command.
-    pub(in crate::broker) async fn send(&self, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+    pub(in crate::broker) async fn send(&self, cmd: &Cmd, limit: &mut Limit) -> RedisResult<Value> {
         let slot = self.slot_in(cmd);
-        let mut limit = limit;
         loop {
             let sent = match self.route.peer(slot, limit).await {
                 Ok(peer) => peer.command(cmd, limit).await,
@@ -53,7 +52,8 @@ impl BrokerInner {
             let redirection = self.redirection(&error);
             match redirection {
                 Some(Redirection::Ask(host)) => {
-                    let answer = Box::pin(self.ask(host, cmd, limit.next_step())).await;
+                    limit.next_step();
+                    let answer = Box::pin(self.ask(host, cmd, limit)).await;
                     if answer.as_ref().err().is_none_or(|error| self.redirection(error).is_none()) {
                         return answer;
                     }
@@ -65,7 +65,7 @@ impl BrokerInner {
                 return Err(error);
             }
             tokio::time::sleep(PAUSE).await;
-            limit = limit.next_step();
+            limit.next_step();
         }
     }
 
@@ -74,7 +74,7 @@ impl BrokerInner {
     pub(in crate::broker) async fn send_all(
         &self,
         pipe: &Pipeline,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> RedisResult<Replies> {
         let mut replies = if self.route.is_one() {
             let peer = self.route.peer(None, limit).await.map_err(unsent)?;
@@ -84,7 +84,8 @@ impl BrokerInner {
         };
         for (cmd, reply) in pipe.cmd_iter().zip(&mut replies) {
             if reply.as_ref().err().is_some_and(|error| self.redirection(error).is_some()) {
-                *reply = Box::pin(self.send(cmd, limit.next_step())).await;
+                limit.next_step();
+                *reply = Box::pin(self.send(cmd, limit)).await;
             }
         }
         Ok(replies)
@@ -92,7 +93,7 @@ impl BrokerInner {
 
     /// Sends the commands of each server in one pipeline, in their order, to all servers at the
     /// same time.
-    async fn send_by_peer(&self, pipe: &Pipeline, limit: Limit) -> Replies {
+    async fn send_by_peer(&self, pipe: &Pipeline, limit: &mut Limit) -> Replies {
         let mut replies: Vec<Option<RedisResult<Value>>> = pipe.cmd_iter().map(|_| None).collect();
         let mut parts: Vec<(Arc<Peer>, Pipeline, Vec<usize>)> = vec![];
         for (at, cmd) in pipe.cmd_iter().enumerate() {
@@ -115,8 +116,9 @@ impl BrokerInner {
                 }
             }
         }
-        let send = |(peer, part, places): (Arc<Peer>, Pipeline, Vec<usize>)| async move {
-            (peer.pipeline(&part, limit).await, places)
+        let send = |(peer, part, places): (Arc<Peer>, Pipeline, Vec<usize>)| {
+            let mut limit = limit.clone();
+            async move { (peer.pipeline(&part, &mut limit).await, places) }
         };
         for (sent, places) in join_all(parts.into_iter().map(send)).await {
             match sent {
@@ -135,7 +137,7 @@ impl BrokerInner {
     }
 
     /// Sends a command to the server that the slot is moving to.
-    async fn ask(&self, host: Host, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+    async fn ask(&self, host: Host, cmd: &Cmd, limit: &mut Limit) -> RedisResult<Value> {
         self.route.peer_at(Some(host))?.link.asking(cmd, limit).await
     }
 

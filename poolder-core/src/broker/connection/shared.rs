@@ -13,10 +13,9 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::time::{Instant, timeout};
 
 use crate::broker::connection::auto_pipeline::AutoPipeline;
-use crate::broker::connection::config::Config;
 use crate::broker::connection::failure::{spoils_connection, unsent};
-use crate::broker::connection::limit::{Limit, timed_out};
-use crate::broker::connection::open::{explained, open};
+use crate::broker::connection::limit::Limit;
+use crate::broker::connection::open::{Opener, explained};
 use crate::broker::connection::opening::{Access, AttemptSender, Opening, OpeningAttempt};
 use crate::broker::connection::request::{Replies, Request, is_noscript, only};
 use crate::broker::scripts;
@@ -27,18 +26,15 @@ const MAX_TIMEOUTS: u32 = 2;
 /// A connection that was idle for longer is checked before it is used: its end may have come since.
 /// Callers under load never wait this long for each other.
 const CHECK_AFTER: Duration = Duration::from_millis(2);
-/// The time after which a new connection is opened beside one whose `PING` is not answered yet.
+/// The least time after which a new connection is opened beside one whose `PING` is not answered
+/// yet.
 const PING_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The connection of one runtime to one server.
 pub(crate) struct SharedConnection {
-    client: redis::Client,
-    settings: redis::AsyncConnectionConfig,
-    /// The time limit of an operation.
-    longest: Duration,
-    /// The time limit of an attempt to open the connection. No caller waits for longer than
-    /// `longest`.
-    longest_attempt: Duration,
+    opener: Arc<Opener>,
+    /// The time limit of a reply.
+    longest_reply: Duration,
     state: RwLock<Opening<Current>>,
     timeouts: AtomicU32,
     created: Instant,
@@ -60,12 +56,10 @@ struct Current {
 }
 
 impl SharedConnection {
-    pub(crate) fn new(client: redis::Client, config: &Config) -> Self {
+    pub(crate) fn new(opener: Arc<Opener>, longest_reply: Duration) -> Self {
         Self {
-            client,
-            settings: config.connection(),
-            longest: config.longest_reply(),
-            longest_attempt: config.longest_opening(),
+            opener,
+            longest_reply,
             state: RwLock::new(Opening::Closed),
             timeouts: AtomicU32::new(0),
             created: Instant::now(),
@@ -76,7 +70,11 @@ impl SharedConnection {
     }
 
     /// Sends one command.
-    pub(crate) async fn command(self: &Arc<Self>, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+    pub(crate) async fn command(
+        self: &Arc<Self>,
+        cmd: &Cmd,
+        limit: &mut Limit,
+    ) -> RedisResult<Value> {
         let (reply, generation) = match self.in_use(limit.now()) {
             // The usual case. The time limit of the connection is that of the operation.
             Some(current) if limit.is_first_step() => {
@@ -88,7 +86,10 @@ impl SharedConnection {
         self.update_health(generation, reply.as_ref().err());
         match reply {
             // The server did not execute the command.
-            Err(error) if is_noscript(&error) => Box::pin(self.alone(cmd, false, limit)).await,
+            Err(error) if is_noscript(&error) => {
+                limit.answered(Instant::now());
+                Box::pin(self.alone(cmd, false, limit)).await
+            }
             reply => reply,
         }
     }
@@ -98,7 +99,7 @@ impl SharedConnection {
     async fn command_bound(
         self: &Arc<Self>,
         cmd: &Cmd,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> RedisResult<(RedisResult<Value>, u64)> {
         let current = self.ready(limit).await?;
         let reply = limit.bound(current.auto_pipeline.send(current.connection, cmd)).await;
@@ -109,28 +110,41 @@ impl SharedConnection {
     pub(crate) async fn pipeline(
         self: &Arc<Self>,
         pipe: &Pipeline,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> RedisResult<Replies> {
         self.request(Request::new(pipe), limit).await
     }
 
     /// Sends a command to the server that its slot is moving to.
-    pub(crate) async fn asking(self: &Arc<Self>, cmd: &Cmd, limit: Limit) -> RedisResult<Value> {
+    pub(crate) async fn asking(
+        self: &Arc<Self>,
+        cmd: &Cmd,
+        limit: &mut Limit,
+    ) -> RedisResult<Value> {
         self.alone(cmd, true, limit).await
     }
 
-    async fn alone(self: &Arc<Self>, cmd: &Cmd, asking: bool, limit: Limit) -> RedisResult<Value> {
+    async fn alone(
+        self: &Arc<Self>,
+        cmd: &Cmd,
+        asking: bool,
+        limit: &mut Limit,
+    ) -> RedisResult<Value> {
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
         only(self.request(Request::new(&pipe).asking(asking), limit).await)
     }
 
-    async fn request(self: &Arc<Self>, request: Request<'_>, limit: Limit) -> RedisResult<Replies> {
+    async fn request(
+        self: &Arc<Self>,
+        request: Request<'_>,
+        limit: &mut Limit,
+    ) -> RedisResult<Replies> {
         let mut current = match self.in_use(limit.now()) {
             Some(current) => current,
             None => self.ready(limit).await?,
         };
-        let replies = request.within(limit).send(&mut current.connection).await;
+        let replies = request.send_within(limit, &mut current.connection).await;
         let error = match &replies {
             Err(error) => Some(error),
             Ok(replies) => replies.iter().find_map(|reply| reply.as_ref().err()),
@@ -173,7 +187,7 @@ impl SharedConnection {
     ///
     /// # Errors
     /// Nothing was sent.
-    async fn ready(self: &Arc<Self>, limit: Limit) -> RedisResult<Current> {
+    async fn ready(self: &Arc<Self>, limit: &mut Limit) -> RedisResult<Current> {
         let access = {
             let _checking = Checking::begin(&self.checking);
             // Callers go on in their order: Tokio wakes those that yield in the reverse order.
@@ -186,7 +200,7 @@ impl SharedConnection {
         };
         match access {
             Ok(current) => Ok(current),
-            Err(attempt) => attempt.outcome(limit, self.longest).await,
+            Err(attempt) => attempt.outcome(limit).await,
         }
     }
 
@@ -194,7 +208,7 @@ impl SharedConnection {
     fn access(self: &Arc<Self>) -> RedisResult<Result<Current, OpeningAttempt<Current>>> {
         let now = Instant::now();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        match state.access(now, self.idle(now), self.longest, Current::is_closed) {
+        match state.access(now, self.idle(now), self.longest_reply, Current::is_closed) {
             Access::Use(current) => {
                 self.note_use(now);
                 Ok(Ok(current))
@@ -202,10 +216,10 @@ impl SharedConnection {
             Access::Wait(attempt) => Ok(Err(attempt)),
             Access::Fail(error) => Err(error),
             Access::Begin(old) => {
-                let (attempt, outcome) = OpeningAttempt::begin(now);
+                let (attempt, progress) = OpeningAttempt::begin(now);
                 *state = Opening::Running(attempt.clone());
                 // A separate task, since all callers wait for the outcome, and each may give up.
-                tokio::spawn(Arc::clone(self).attempt(old, now, outcome));
+                tokio::spawn(Arc::clone(self).attempt(old, now, progress));
                 Ok(Err(attempt))
             }
         }
@@ -216,46 +230,44 @@ impl SharedConnection {
         self: Arc<Self>,
         old: Option<Current>,
         since: Instant,
-        outcome: AttemptSender<Current>,
+        progress: AttemptSender<Current>,
     ) {
         let renewed = match old {
-            Some(old) => self.check(old).await,
-            None => self.open().await,
+            Some(old) => self.check(old, &progress).await,
+            None => self.open(&progress).await,
         };
         let now = Instant::now();
         self.note_use(now);
         self.timeouts.store(0, Ordering::Relaxed);
         let after = Opening::after(&renewed, since, now);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = after;
-        outcome.send_replace(Some(renewed));
+        progress.end(renewed);
     }
 
     /// Returns the connection if it answers, else a new one.
-    async fn check(&self, old: Current) -> RedisResult<Current> {
+    async fn check(&self, old: Current, progress: &AttemptSender<Current>) -> RedisResult<Current> {
         let mut answer = std::pin::pin!(old.answers());
-        match timeout(PING_PATIENCE, &mut answer).await {
+        let patience = self.opener.round_trip().unwrap_or_default().saturating_mul(2);
+        match timeout(patience.max(PING_PATIENCE), &mut answer).await {
             Ok(true) => return Ok(old.clone()),
-            Ok(false) => return self.open().await,
+            Ok(false) => return self.open(progress).await,
             Err(_) => {}
         }
         tokio::select! {
             true = answer => Ok(old.clone()),
-            opened = self.open() => opened,
+            opened = self.open(progress) => opened,
         }
     }
 
     /// Opens a connection and loads the scripts.
-    async fn open(&self) -> RedisResult<Current> {
-        let opened = async {
-            let mut connection = open(&self.client, &self.settings).await?;
-            let load = scripts::load_all();
-            match connection.req_packed_commands(&load, 0, load.len()).await {
-                Ok(_) => Ok(Current::new(connection)),
-                Err(error) => Err(explained(&self.client, error).await),
-            }
-        };
-        let opened = timeout(self.longest_attempt, opened).await;
-        opened.unwrap_or_else(|_| Err(timed_out())).map_err(unsent)
+    async fn open(&self, progress: &AttemptSender<Current>) -> RedisResult<Current> {
+        let opened = self.opener.open(self.longest_reply, || progress.answered()).await;
+        let mut connection = opened.map_err(unsent)?;
+        let load = scripts::load_all();
+        match connection.req_packed_commands(&load, 0, load.len()).await {
+            Ok(_) => Ok(Current::new(connection)),
+            Err(error) => Err(unsent(explained(self.opener.client(), error).await)),
+        }
     }
 
     /// Drops the current connection when the reply shows that it is broken: after an error that
@@ -278,7 +290,7 @@ impl SharedConnection {
     /// Returns the error of the last attempt while the server is known to be down.
     pub(crate) fn known_to_be_down(&self) -> Option<RedisError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        match state.access(Instant::now(), Duration::ZERO, self.longest, |_| false) {
+        match state.access(Instant::now(), Duration::ZERO, self.longest_reply, |_| false) {
             Access::Fail(error) => Some(error),
             _ => None,
         }

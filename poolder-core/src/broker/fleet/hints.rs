@@ -36,9 +36,9 @@ impl Broker {
         let channels: Vec<String> =
             partitions.iter().map(|partition| self.keys(partition).control.clone()).collect();
         // Every node of a cluster forwards messages to the others.
-        let peer = self.inner.route.peer(None, self.inner.limit()).await;
+        let peer = self.inner.route.peer(None, &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;
-        let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
+        let pubsub = self.in_time(peer.opener.client().get_async_pubsub()).await?;
         let (mut sink, messages) = pubsub.split();
         self.in_time(sink.subscribe(&channels)).await?;
         Ok(Listener { channels, messages, _subscriptions: sink })

@@ -9,7 +9,6 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
-use crate::broker::connection::open::open;
 use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ItemSizes;
@@ -86,14 +85,13 @@ impl ClaimConnection {
         consumer: &str,
         limits: DeadLimits,
     ) -> Result<Self, Error> {
-        let config = &broker.inner.config;
-        let settings = config.connection_waiting(BLOCK + config.longest_reply());
         let keys = broker.keys(partition);
         let slot = Some(slot_of(keys.due.as_bytes()));
-        let peer = broker.inner.route.peer(slot, broker.inner.limit()).await;
+        let peer = broker.inner.route.peer(slot, &mut broker.inner.limit()).await;
         let peer = peer.map_err(|error| broker.classify(error))?;
-        let mut connection =
-            open(&peer.client, &settings).await.map_err(|error| broker.classify(error))?;
+        let reply = BLOCK + broker.inner.config.longest_reply();
+        let opened = peer.opener.open(reply, || ()).await;
+        let mut connection = opened.map_err(|error| broker.classify(error))?;
         let mut setup = scripts::load_all();
         let scripts = setup.len();
         setup.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
@@ -388,7 +386,7 @@ impl Broker {
     pub async fn unblock(&self, id: &ConnectionId) {
         let mut cmd = redis::cmd("CLIENT");
         cmd.arg("UNBLOCK").arg(id.number);
-        if let Err(error) = id.peer.command(&cmd, self.inner.limit()).await {
+        if let Err(error) = id.peer.command(&cmd, &mut self.inner.limit()).await {
             tracing::debug!(%error, "a waiting claim could not be ended early");
         }
     }

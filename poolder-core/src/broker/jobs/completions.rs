@@ -98,9 +98,9 @@ impl Broker {
     /// Returns an error when no connection opens, or the server refuses it.
     pub async fn listen_completions(&self) -> Result<CompletionListener, Error> {
         // Every node of a cluster forwards messages to the others.
-        let peer = self.inner.route.peer(None, self.inner.limit()).await;
+        let peer = self.inner.route.peer(None, &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;
-        let pubsub = self.in_time(peer.client.get_async_pubsub()).await?;
+        let pubsub = self.in_time(peer.opener.client().get_async_pubsub()).await?;
         let (sink, messages) = pubsub.split();
         Ok(CompletionListener { broker: self.clone(), sink, messages, channels: HashMap::new() })
     }

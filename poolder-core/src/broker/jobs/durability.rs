@@ -148,7 +148,7 @@ impl Broker {
         key: &str,
         durability: Durability,
         pipe: &Pipeline,
-        mut limit: Limit,
+        limit: &mut Limit,
     ) -> Result<Sent, Error> {
         let mut ask = None;
         loop {
@@ -163,7 +163,7 @@ impl Broker {
                 Some(_) => tokio::time::sleep(PAUSE).await,
                 None => return Ok(sent),
             }
-            limit = limit.next_step();
+            limit.next_step();
         }
     }
 
@@ -191,7 +191,7 @@ impl Broker {
         host: Option<Host>,
         durability: Durability,
         pipe: &Pipeline,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> Result<Sent, Error> {
         let asking = host.is_some();
         let mut connection = self.alone_at(key, host, limit).await?;
@@ -204,8 +204,8 @@ impl Broker {
         }
         let wait = durability.wait();
         let request = Request::new(pipe).asking(asking).confirmed_by(wait.as_ref());
-        let request = request.within(limit.extended_by(durability.timeout()));
-        let sent = request.send(&mut connection).await;
+        let mut limit = limit.extended_by(durability.timeout());
+        let sent = request.send_within(&mut limit, &mut connection).await;
         if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
         }

@@ -106,10 +106,10 @@ impl Broker {
         let (mut sent, mut limit) = (0, self.inner.limit());
         loop {
             let reply = match new.durability {
-                Durability::Memory => self.command_within(&cmd, limit).await,
+                Durability::Memory => self.command_within(&cmd, &mut limit).await,
                 // Boxed, so that the future of the usual case stays small.
                 durability => {
-                    Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, limit)).await
+                    Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, &mut limit)).await
                 }
             };
             match reply.and_then(|value| new.receipt(value)) {
@@ -120,7 +120,8 @@ impl Broker {
                         return Err(error.with_job(new.envelope.id()));
                     }
                     tokio::time::sleep(pause).await;
-                    (sent, limit) = (sent + 1, limit.next_step());
+                    sent += 1;
+                    limit.next_step();
                 }
                 Err(error) => return Err(error.with_job(new.envelope.id())),
             }
@@ -146,8 +147,8 @@ impl Broker {
                 Durability::Memory => self.pipeline(&pipe).await.map(|replies| (replies, Ok(()))),
                 _ => {
                     let keys = self.keys(&now[0].partition);
-                    let sent = self.durably(&keys.due, durability, &pipe, self.inner.limit());
-                    Box::pin(sent).await
+                    let limit = &mut self.inner.limit();
+                    Box::pin(self.durably(&keys.due, durability, &pipe, limit)).await
                 }
             };
             match sent {
@@ -186,7 +187,7 @@ impl Broker {
         key: &str,
         durability: Durability,
         cmd: &Cmd,
-        limit: Limit,
+        limit: &mut Limit,
     ) -> Result<Value, Error> {
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
