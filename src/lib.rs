@@ -31,6 +31,16 @@
 //!
 //! This package only re-exports the items of `poolder-core`, `poolder-client`, `poolder-worker`
 //! and `poolder-macros`.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `macros` | yes | `derive(Job)`; with `worker` also the attributes `pool`, `batcher` and `scheduler` |
+//! | `worker` | yes | nodes, pools, batchers, schedulers and taskers; implies `schedules` |
+//! | `schedules` | with `worker` | the schedules of a queue, cron expressions and time zones |
+//! | `tls` | no | encrypted connections: `rediss://` URLs |
+//!
+//! A process that only sends jobs needs `macros` alone, and then compiles neither the worker nor
+//! the rules of time zones: `default-features = false, features = ["macros"]`.
 
 /// The items that most programs need: `use poolder::prelude::*;`.
 pub mod prelude {
@@ -38,9 +48,12 @@ pub mod prelude {
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
     pub use poolder_core::broker::RetryPlacement;
     pub use poolder_core::policy::dispatch::Mode;
-    pub use poolder_core::{Backoff, Job, Lane, Missed, Overlap, Policy, Verdict};
+    pub use poolder_core::{Backoff, Job, Lane, Policy, Verdict};
+    #[cfg(feature = "schedules")]
+    pub use poolder_core::{Missed, Overlap};
     #[cfg(feature = "macros")]
     pub use poolder_macros::Job;
+    #[cfg(feature = "worker")]
     pub use poolder_worker::{
         Batch, BatchWorker, Batcher, Context, Crontab, Middleware, Next, Node, Periodic, Pool,
         Result, Scheduler, Tasker, Then, Worker, worker_fn,
@@ -49,24 +62,31 @@ pub mod prelude {
 
 pub use poolder_client::{
     BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueOptions,
-    Inspector, Listed, Many, NewSchedule, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push,
-    Schedules, SetCast,
+    Inspector, Listed, Many, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push, SetCast,
 };
+#[cfg(feature = "schedules")]
+pub use poolder_client::{NewSchedule, Schedules};
 pub use poolder_core::broker::{
-    BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Declaration,
-    Declared, Durability, NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt,
-    RetryPlacement, ScheduleInfo, SealedBatch, SlotView, Stored, When,
+    BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
+    NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt, RetryPlacement,
+    SealedBatch, SlotView, Stored, When,
 };
+#[cfg(feature = "schedules")]
+pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure,
-    Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Missed, Outcome, Overlap,
-    Partition, Place, Policy, QueueName, RawJob, Schedule, Status, Tick, TickPlan, Timestamp,
-    Timing, Verdict, Zone, ZoneData, payload,
+    Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place,
+    Policy, QueueName, RawJob, Tick, Timestamp, Verdict, payload,
 };
+#[cfg(feature = "schedules")]
+pub use poolder_core::{Missed, Overlap, Schedule, Status, TickPlan, Timing, Zone, ZoneData};
 #[cfg(feature = "macros")]
-pub use poolder_macros::{Job, batcher, pool, scheduler};
+pub use poolder_macros::Job;
+#[cfg(all(feature = "macros", feature = "worker"))]
+pub use poolder_macros::{batcher, pool, scheduler};
+#[cfg(feature = "worker")]
 pub use poolder_worker::{
     Batch, BatchWorker, Batcher, Component, Context, Crontab, Execution, Interrupted, Interruption,
     IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result,

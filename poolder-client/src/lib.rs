@@ -7,7 +7,7 @@
 //! | `client` | the handle from which all other handles are made |
 //! | `enqueue` | sending a job, to a queue or to a slot, with or without waiting for its result |
 //! | `results` | results and progress of jobs; cancelling jobs |
-//! | `schedules` | the schedules of a queue |
+//! | `schedules` | the schedules of a queue (feature `schedules`) |
 //! | `admin` | queues and nodes: inspected, paused, repaired |
 //!
 //! Applications use it through the `poolder` facade.
@@ -17,6 +17,7 @@ mod batcher;
 mod client;
 mod enqueue;
 mod results;
+#[cfg(feature = "schedules")]
 mod schedules;
 mod state;
 
@@ -26,4 +27,5 @@ pub use client::Client;
 pub use enqueue::{
     Call, Cast, Enqueue, EnqueueMany, EnqueueOptions, PoolCall, PoolClient, PoolSlot,
 };
+#[cfg(feature = "schedules")]
 pub use schedules::{NewSchedule, Schedules};

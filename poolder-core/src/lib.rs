@@ -17,7 +17,13 @@
 //! | [`decide`](policy::decide::decide) | the next step of a job whose claim has ended |
 //! | [`pick`](policy::dispatch::pick) | the slot of an addressed pool that a job goes to |
 //!
-//! [`broker`] has one file per operation. Users import all of this from the `poolder` facade.
+//! [`broker`] has one file per operation. The last rows of the table need the feature `schedules`,
+//! which is on by default: a process that only sends jobs does without cron and time zones. Users import all of this from the `poolder` facade.
+
+#![cfg_attr(
+    not(feature = "schedules"),
+    expect(dead_code, reason = "keys, scripts and stored forms do not depend on features")
+)]
 
 pub mod broker;
 #[cfg(test)]
@@ -32,6 +38,7 @@ mod page;
 #[cfg(test)]
 mod payloads;
 pub mod policy;
+#[cfg(feature = "schedules")]
 mod schedule;
 mod stored;
 pub mod view;
@@ -42,7 +49,9 @@ pub use job::{
     Timestamp, Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
+#[cfg(feature = "schedules")]
 pub use poolder_cron::{Timing, Zone, ZoneData};
+#[cfg(feature = "schedules")]
 pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
 pub use stored::{BatchPayload, Claim, Completion, Entry, Envelope, Undecodable, variant};
 

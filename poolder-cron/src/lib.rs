@@ -4,6 +4,7 @@
 //! the ticks of stored schedules, and `poolder-macros`, which refuses a bad expression at compile
 //! time. No function uses a clock. The rules of a time zone are read from the system's zone files
 //! when the zone is named first, see [`ZoneData`]. Moments are milliseconds since 1970 UTC.
+//! Without the feature `expressions` the crate only parses lengths of time, with [`span`].
 //!
 //! ```
 //! use poolder_cron::{Timing, Zone};
@@ -18,17 +19,24 @@
 //! # Ok::<(), poolder_cron::Invalid>(())
 //! ```
 
-mod expression;
-mod field;
-mod span;
-mod timing;
-mod zone;
-
 use std::fmt;
 
+#[cfg(feature = "expressions")]
+mod expression;
+#[cfg(feature = "expressions")]
+mod field;
+mod span;
+#[cfg(feature = "expressions")]
+mod timing;
+#[cfg(feature = "expressions")]
+mod zone;
+
+#[cfg(feature = "expressions")]
 pub use expression::Expression;
 pub use span::{MAX_SPAN, span};
+#[cfg(feature = "expressions")]
 pub use timing::{MIN_INTERVAL, Timing};
+#[cfg(feature = "expressions")]
 pub use zone::{Zone, ZoneData};
 
 /// The error for a text or an interval that is refused: a sentence with the reason and what to use
@@ -37,6 +45,7 @@ pub use zone::{Zone, ZoneData};
 pub struct Invalid(String);
 
 impl Invalid {
+    #[cfg(feature = "expressions")]
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }

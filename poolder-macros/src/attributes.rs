@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
@@ -53,6 +53,7 @@ impl Attributes {
     }
 
     /// Reads the list of an attribute macro.
+    #[cfg(feature = "worker")]
     pub(crate) fn of_list(list: TokenStream, known: &Known<'_>, errors: &mut Errors) -> Self {
         let mut found = Self(vec![]);
         found.extend(list, known, errors);
@@ -99,10 +100,13 @@ pub(crate) fn split(list: TokenStream) -> Vec<TokenStream> {
 
 /// Takes the items of the form `name(…)` out of a list. Returns the rest of the list, and for each
 /// such item its name and the content of its parentheses.
+#[cfg(feature = "worker")]
 pub(crate) fn take_nested(
     list: TokenStream,
     name: &str,
 ) -> (TokenStream, Vec<(Ident, TokenStream)>) {
+    use proc_macro2::{Delimiter, Punct, Spacing};
+
     let (mut rest, mut nested) = (TokenStream::new(), vec![]);
     for item in split(list) {
         let tokens: Vec<TokenTree> = item.into_iter().collect();
@@ -122,6 +126,7 @@ pub(crate) fn take_nested(
 }
 
 /// Reads a list that takes any names, with or without a value.
+#[cfg(feature = "worker")]
 pub(crate) fn read_open(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Option<Expr>)> {
     let mut found = vec![];
     for item in split(list) {

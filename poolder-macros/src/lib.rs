@@ -1,10 +1,11 @@
 //! The macros of Poolder. Users import them from the `poolder` facade.
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemImpl, ItemStruct, parse_macro_input};
+use syn::{DeriveInput, parse_macro_input};
 
 mod attributes;
 mod backoff;
+#[cfg(feature = "worker")]
 mod batcher;
 mod derive_job;
 mod duration;
@@ -12,8 +13,11 @@ mod errors;
 mod expand;
 mod names;
 mod policy;
+#[cfg(feature = "worker")]
 mod pool;
+#[cfg(feature = "worker")]
 mod retry;
+#[cfg(feature = "worker")]
 mod scheduler;
 mod serde_attributes;
 
@@ -175,9 +179,10 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 ///
 /// The type gets three functions: `options()`, `batcher(self)`, which returns the builder with all
 /// of these settings, and `handle(&client)`, which returns a handle for pushing.
+#[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemStruct);
+    let item = parse_macro_input!(item as syn::ItemStruct);
     batcher::expand(list.into(), &item).into()
 }
 
@@ -255,9 +260,10 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The type gets a function `scheduler(self)`, which returns the builder with all of these
 /// settings.
+#[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as ItemImpl);
+    let item = parse_macro_input!(item as syn::ItemImpl);
     scheduler::expand(list.into(), &item).into()
 }
 
@@ -296,6 +302,7 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry_placement` | the place where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
 /// | `join_set` | the set of pools that the pool joins | none |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
+#[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn pool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     pool::expand(arguments.into(), item.into())

@@ -111,6 +111,9 @@ fn lint() -> Result<(), String> {
         ["bench-protocol", "bench-runner", "bench-guard"].map(|name| ["--package", name]);
     let packages = packages.as_flattened();
     succeed(cargo::cargo().args(options).args(packages).args(["--", "-D", "warnings"]))?;
+    // A process that only sends jobs.
+    let options = ["clippy", "--package", "poolder", "--no-default-features", "--locked"];
+    succeed(cargo::cargo().args(options).args(["--features", "macros", "--", "-D", "warnings"]))?;
     let options = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
     succeed(cargo::cargo().args(options).args(["--", "-D", "warnings"]))
 }

@@ -12,6 +12,7 @@ mod pool;
 pub use builder::Enqueue;
 pub use call::Call;
 pub use cast::{Cast, PoolCall};
+#[cfg(feature = "schedules")]
 pub(crate) use encode::encode;
 pub use many::EnqueueMany;
 pub use options::EnqueueOptions;

@@ -23,6 +23,7 @@ mod fleet;
 mod jobs;
 pub(crate) mod keys;
 mod maintenance;
+#[cfg(feature = "schedules")]
 mod schedule;
 mod scripts;
 
@@ -56,6 +57,7 @@ pub use jobs::settle::{
 };
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::{HeldPage, LaneConsumer};
+#[cfg(feature = "schedules")]
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
 #[doc(hidden)]
 pub use scripts::script_texts;

@@ -248,6 +248,7 @@ impl Error {
     }
 }
 
+#[cfg(feature = "schedules")]
 impl From<poolder_cron::Invalid> for Error {
     fn from(error: poolder_cron::Invalid) -> Self {
         Self::invalid(error.to_string())

@@ -258,7 +258,7 @@ impl Broker {
             Durability::Memory => self.command(&cmd).await,
             // Boxed, so that the future of the usual case stays small.
             durability => {
-                let limit = self.inner.limit();
+                let limit = &mut self.inner.limit();
                 Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, limit)).await
             }
         };
