@@ -43,7 +43,8 @@ struct ClientState {
 
 impl Client {
     /// Returns a client of the server in `POOLDER_REDIS_URL`, else in `REDIS_URL`, else of the
-    /// local server. The namespace is `POOLDER_NAMESPACE`, else `poolder`. Connects at once.
+    /// local server. The namespace is `POOLDER_NAMESPACE`, else `poolder`. Connects at once, so that
+    /// a wrong address is an error when the program starts; [`Client::lazy_from_env`] does not.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; its text says what
@@ -52,6 +53,16 @@ impl Client {
         let client = Self::new(Config::from_env())?;
         client.ping().await?;
         Ok(client)
+    }
+
+    /// Returns a client of the server and namespace that [`Client::from_env`] takes. Connects on
+    /// first use: a web server starts also while its Redis is away, and answers its readiness probe
+    /// with [`Client::ping`].
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
+    pub fn lazy_from_env() -> Result<Self, Error> {
+        Self::new(Config::from_env())
     }
 
     /// Returns a client of the server at this URL. Connects at once.
@@ -64,7 +75,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Returns a client that connects on first use.
+    /// Returns a client that connects on first use, as [`Client::lazy_from_env`] does.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
@@ -107,7 +118,8 @@ impl Client {
         Ok(BatcherHandle::new(Arc::clone(state)))
     }
 
-    /// Checks that the server answers.
+    /// Checks that the server answers: for a readiness probe. Takes at most
+    /// [`Config::response_timeout`].
     ///
     /// # Errors
     /// Returns an error when the server cannot be reached or refuses the connection, in a sentence
@@ -195,5 +207,22 @@ impl Client {
         }
         known.insert(queue.clone(), Instant::now());
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lazy_client_is_made_while_no_server_answers_and_ping_says_so() {
+        // A port that was free a moment ago.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let client = Client::new(Config::new(&url)).unwrap();
+        assert!(client.ping().await.unwrap_err().to_string().contains("127.0.0.1"));
+        assert!(Client::connect(&url).await.is_err());
+        assert!(Client::lazy_from_env().is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use poolder::Client;
 use serde::Deserialize;
@@ -13,7 +13,15 @@ use crate::jobs::Welcome;
 
 /// Returns the routes. The client is cheap to clone: all clones share one connection.
 pub(crate) fn router(client: Client) -> Router {
-    Router::new().route("/users", post(create_user)).with_state(client)
+    Router::new().route("/users", post(create_user)).route("/ready", get(ready)).with_state(client)
+}
+
+/// Answers a readiness probe: whether this server can take requests.
+async fn ready(State(client): State<Client>) -> Response {
+    match client.ping().await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! A web service that answers at once and leaves the work to worker processes.
 //!
-//! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues;
+//! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues; `GET /ready`
+//!   answers 200 while Redis does;
 //! - `web worker` runs the jobs, in any number of processes;
 //! - `web try` does both in one process, sends itself a request, and ends.
 
@@ -17,7 +18,8 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("POOLDER_LOG"))
         .init();
-    let client = Client::from_env().await?;
+    // Connects on first use, so that the server starts also while Redis is away.
+    let client = Client::lazy_from_env()?;
     match std::env::args().nth(1).as_deref() {
         None => {
             let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".into());
