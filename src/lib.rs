@@ -62,7 +62,8 @@ pub mod prelude {
 
 pub use poolder_client::{
     BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueOptions,
-    Inspector, Listed, Many, One, PoolCall, PoolClient, PoolSet, PoolSlot, Push, SetCast,
+    Inspector, JobClient, JobResult, JobWait, Listed, Many, One, PoolCall, PoolClient, PoolSet,
+    PoolSlot, Push, SetCast,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, Schedules};

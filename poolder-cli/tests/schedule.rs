@@ -132,7 +132,7 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     assert_eq!(program.json(&["schedule", "list"])[0]["status"], "paused");
     assert_eq!(program.json(&on("resume"))["status"], "active");
     let job = program.json(&on("run"))["job"].as_str().unwrap().to_owned();
-    let waits = client.inspect("mail").unwrap().ready(Lane::Low, None, 10).await;
+    let waits = client.inspect("mail").ready(Lane::Low, None, 10).await;
     let waits: Vec<String> = waits.unwrap().jobs.iter().map(|job| job.id().to_string()).collect();
     assert!(waits.contains(&job), "{waits:?}");
     program.ok(&on("remove"));

@@ -6,7 +6,7 @@
 //! | `batcher` | entries of a batcher: pushed, listed, popped |
 //! | `client` | the handle from which all other handles are made |
 //! | `enqueue` | sending a job, to a queue or to a slot, with or without waiting for its result |
-//! | `results` | results and progress of jobs; cancelling jobs |
+//! | `job` | one job: its state, result and progress; cancelled, rescheduled, revived, removed |
 //! | `schedules` | the schedules of a queue (feature `schedules`) |
 //! | `admin` | queues and nodes: inspected, paused, repaired |
 //!
@@ -16,7 +16,7 @@ mod admin;
 mod batcher;
 mod client;
 mod enqueue;
-mod results;
+mod job;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod state;
@@ -27,5 +27,6 @@ pub use client::Client;
 pub use enqueue::{
     Call, Cast, Enqueue, EnqueueMany, EnqueueOptions, PoolCall, PoolClient, PoolSlot,
 };
+pub use job::{JobClient, JobResult, JobWait};
 #[cfg(feature = "schedules")]
 pub use schedules::{NewSchedule, Schedules};

@@ -25,7 +25,7 @@ async fn settled(pool: &PoolClient<Number>, nodes: usize) -> Vec<SlotView> {
     let found = async {
         loop {
             slots = pool.slots().await.unwrap();
-            let members = pool.inspect().await.unwrap().members;
+            let members = pool.view().await.unwrap().members;
             let home = |slot: &SlotView| {
                 let place = self::slot("q", slot.index);
                 let names = members.iter().map(String::as_str);
@@ -71,7 +71,7 @@ async fn each_mode_finds_its_slots_and_a_slot_can_be_addressed() {
         let wrong = pool.slot(5).cast(Number(7)).await.unwrap_err();
         let text = format!("pool {queue} has no slot 5: it has 5, from 0 to 4");
         assert!(wrong.is_invalid() && wrong.to_string() == text, "{wrong}");
-        assert!(pool.slot(9).inspect().await.unwrap_err().is_invalid());
+        assert!(pool.slot(9).view().await.unwrap_err().is_invalid());
         pool.slot(2).cast(Number(8)).after(Duration::from_millis(50)).await.unwrap();
         assert_eq!(within(told.recv()).await.unwrap().1.slot(), 2);
         node.stop().await;
@@ -392,7 +392,7 @@ async fn jobs_stop_slots_and_pools_in_the_whole_fleet_and_they_start_again() {
     settled(&pool, 2).await;
     pool.slot(1).cast(Number(98)).await.unwrap();
     eventually("the slot stops", || async {
-        let view = pool.slot(1).inspect().await.unwrap();
+        let view = pool.slot(1).view().await.unwrap();
         view.stopped && view.node.is_none()
     })
     .await;
@@ -402,7 +402,7 @@ async fn jobs_stop_slots_and_pools_in_the_whole_fleet_and_they_start_again() {
         pool.slots().await.unwrap().iter().all(|slot| slot.node.is_none())
     })
     .await;
-    assert!(pool.inspect().await.unwrap().stopped);
+    assert!(pool.view().await.unwrap().stopped);
     pool.cast(Number(2)).await.unwrap();
     pool.start().await.unwrap();
     settled(&pool, 2).await;
@@ -442,8 +442,8 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     assert_eq!(within(told.recv()).await.unwrap(), 1);
     let waiting = pool.slot(1).cast(Number(2)).await.unwrap();
     pool.slot(1).cast(Number(3)).await.unwrap();
-    space.client.cancel(waiting).await.unwrap();
-    space.client.cancel(running).await.unwrap();
+    space.client.job(waiting).cancel().await.unwrap();
+    space.client.job(running).cancel().await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 3, "the one that waited never starts");
     // A job that is cast before the node knows of the pause would still run. The node knows of the
     // pause when it knows of the cancellation that follows.
@@ -451,15 +451,15 @@ async fn jobs_of_a_slot_can_be_cancelled_and_the_pool_paused() {
     assert_eq!(within(told.recv()).await.unwrap(), 1);
     let slot = slot("q", 1);
     space.client.broker().pause(&slot).await.unwrap();
-    space.client.cancel(running).await.unwrap();
+    space.client.job(running).cancel().await.unwrap();
     eventually("its job has been cancelled", || async {
-        pool.slot(1).inspect().await.unwrap().running.is_none()
+        pool.slot(1).view().await.unwrap().running.is_none()
     })
     .await;
     pool.slot(1).cast(Number(4)).await.unwrap();
     pool.slot(0).cast(Number(5)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 5, "the other slot goes on");
-    assert_eq!(pool.slot(1).inspect().await.unwrap().backlog, 1);
+    assert_eq!(pool.slot(1).view().await.unwrap().backlog, 1);
     space.client.broker().resume(&slot).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 4);
     node.stop().await;
@@ -481,11 +481,11 @@ async fn a_stopped_slot_finishes_its_job_and_takes_no_other_until_it_is_started(
         slot.stop().await.unwrap();
         slot.cast(Number(number)).await.unwrap();
     }
-    assert!(busy.inspect().await.unwrap().running.is_some(), "its job goes on");
-    space.client.cancel(running).await.unwrap();
+    assert!(busy.view().await.unwrap().running.is_some(), "its job goes on");
+    space.client.job(running).cancel().await.unwrap();
     for slot in [&busy, &idle] {
         eventually("no node serves it", || async {
-            let view = slot.inspect().await.unwrap();
+            let view = slot.view().await.unwrap();
             view.stopped && view.node.is_none() && view.running.is_none() && view.backlog == 1
         })
         .await;
@@ -523,9 +523,9 @@ async fn slots_that_cannot_start_run_nothing_and_let_the_node_stop() {
     eventually("registered", || async { pool.size().await.is_ok() }).await;
     pool.slot(0).cast(Number(1)).await.unwrap();
     settled(&pool, 1).await;
-    assert_eq!(pool.slot(0).inspect().await.unwrap().backlog, 1);
+    assert_eq!(pool.slot(0).view().await.unwrap().backlog, 1);
     node.stop().await;
-    let view = pool.slot(0).inspect().await.unwrap();
+    let view = pool.slot(0).view().await.unwrap();
     assert_eq!((view.backlog, view.node, view.running), (1, None, None));
 }
 
@@ -582,7 +582,7 @@ fn a_handler_that_blocks_its_thread_keeps_its_leases() {
         let members = space.key("q", "members");
         space.redis::<u64>(redis::cmd("ZREM").arg(members).arg(&holder)).await;
         eventually("the other node is the only member", || async {
-            let members = pool.inspect().await.unwrap().members;
+            let members = pool.view().await.unwrap().members;
             members.len() == 1 && members[0] != holder
         })
         .await;

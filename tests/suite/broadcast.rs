@@ -239,7 +239,7 @@ async fn a_broadcast_job_that_runs_is_cancelled_in_every_slot() {
     let mut it = stopping("broadcast-cancel", 3).await;
     let running = it.cast(1).await;
     it.started(1, 3).await;
-    it.space.client.cancel(running).await.unwrap();
+    it.space.client.job(running).cancel().await.unwrap();
     it.cast(5).await;
     it.started(5, 3).await;
     it.node.stop().await;

@@ -36,7 +36,7 @@ async fn what_waits_is_gone_at_once_and_what_has_ended_stays_as_it_is() {
     let due = client.enqueue(Number(4)).after(DAY).await.unwrap();
     for handle in [Handle::from(&ready), by_id(by_its_id.job), by_id(named.job), Handle::from(&due)]
     {
-        assert_eq!(client.cancel(handle).await.unwrap(), Cancellation::Removed);
+        assert_eq!(client.job(handle).cancel().await.unwrap(), Cancellation::Removed);
     }
     let view = space.overview("q").await;
     assert_eq!((view.ready(), view.due, view.pending_cancels), (0, 0, 0));
@@ -50,9 +50,9 @@ async fn what_waits_is_gone_at_once_and_what_has_ended_stays_as_it_is() {
     let dead = client.enqueue(Number(5)).policy(once).await.unwrap();
     let done = client.enqueue(Number(6)).await.unwrap();
     space.until_count("q", "completed", 1).await;
-    assert_eq!(client.cancel(&dead).await.unwrap(), Cancellation::Dead);
-    assert_eq!(client.cancel(&done).await.unwrap(), Cancellation::Ended);
-    assert_eq!(client.cancel(&ready).await.unwrap(), Cancellation::Noted);
+    assert_eq!(client.job(&dead).cancel().await.unwrap(), Cancellation::Dead);
+    assert_eq!(client.job(&done).cancel().await.unwrap(), Cancellation::Ended);
+    assert_eq!(client.job(&ready).cancel().await.unwrap(), Cancellation::Noted);
     assert_eq!(space.overview("q").await.dead, 1);
     node.stop().await;
 }
@@ -78,12 +78,12 @@ async fn a_running_handler_is_told_why_and_its_job_ends_as_cancelled() {
     for number in [1, 2] {
         let receipt = space.client.enqueue(Number(number)).keep_completion(DAY).await.unwrap();
         assert_eq!(within(told.recv()).await.unwrap(), None);
-        let what = space.client.cancel(&receipt).await.unwrap();
+        let what = space.client.job(&receipt).cancel().await.unwrap();
         assert_eq!(what, Cancellation::Stopping);
         if number == 1 {
             assert_eq!(within(told.recv()).await.unwrap(), Some(Interruption::Cancelled));
         }
-        let end = space.client.await_result::<u64>(&receipt, crate::harness::PATIENCE).await;
+        let end = space.client.job(&receipt).wait::<u64>().timeout(crate::harness::PATIENCE).await;
         assert!(end.unwrap_err().is_cancelled());
     }
     let view = space.overview("q").await;
@@ -103,7 +103,7 @@ async fn a_job_that_runs_in_another_process_is_cancelled_by_its_id() {
     let held = space.client.enqueue(Number(HELD)).await.unwrap();
     process.started(1).await;
     // Only the id is known, as when it was found in a log.
-    let what = space.client.cancel(by_id(held.job)).await.unwrap();
+    let what = space.client.job(by_id(held.job)).cancel().await.unwrap();
     assert_eq!(what, Cancellation::Stopping);
     space.until_count("q", "cancelled", 1).await;
     let view = space.overview("q").await;
@@ -129,7 +129,7 @@ async fn a_cancellation_that_races_with_a_retry_or_a_snooze_wins() {
         within(told.recv()).await.unwrap();
         store_cancellation_without_hint(&space, &receipt).await;
         go.send_replace(number);
-        let end = space.client.await_result::<u64>(&receipt, crate::harness::PATIENCE).await;
+        let end = space.client.job(&receipt).wait::<u64>().timeout(crate::harness::PATIENCE).await;
         assert!(end.unwrap_err().is_cancelled());
         let view = space.overview("q").await;
         assert_eq!((view.counter("cancelled"), view.due, view.pending_cancels), (number, 0, 0));
@@ -146,7 +146,7 @@ async fn a_cancellation_holds_when_the_node_of_the_job_has_died() {
     space.client.enqueue(Number(HELD + 1)).await.unwrap();
     doomed.started(2).await;
     doomed.signal("KILL").await;
-    let what = space.client.cancel(&cancelled).await.unwrap();
+    let what = space.client.job(&cancelled).cancel().await.unwrap();
     assert_eq!(what, Cancellation::Stopping, "the node is not yet known to be dead");
     assert!(!doomed.ended().await, "it is killed");
     doomed.age(&space).await;
@@ -187,8 +187,8 @@ async fn a_later_job_of_the_same_own_id_is_not_meant() {
     let client = &space.client;
     let name = || client.enqueue(Number(1)).id("order-1");
     let first = name().await.unwrap();
-    assert_eq!(client.cancel(&first).await.unwrap(), Cancellation::Removed);
-    assert_eq!(client.cancel(by_id(first.job)).await.unwrap(), Cancellation::Noted);
+    assert_eq!(client.job(&first).cancel().await.unwrap(), Cancellation::Removed);
+    assert_eq!(client.job(by_id(first.job)).cancel().await.unwrap(), Cancellation::Noted);
     assert_eq!(space.overview("q").await.pending_cancels, 1);
     // The server's clock must advance by a millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -239,8 +239,8 @@ async fn a_storm_of_cancels_ends_every_job_once_although_hints_are_lost() {
                 tokio::time::sleep(Duration::from_millis(number * 7 % 60)).await;
                 let handle =
                     if number % 2 == 0 { Handle::from(&receipt) } else { by_id(receipt.job) };
-                client.cancel(handle).await.unwrap();
-                let end = client.await_result::<()>(&receipt, crate::harness::PATIENCE).await;
+                client.job(handle).cancel().await.unwrap();
+                let end = client.job(&receipt).wait::<()>().timeout(crate::harness::PATIENCE).await;
                 match end {
                     Ok(()) => assert_ne!(number % 4, 0, "this one cannot be done"),
                     Err(error) => assert!(error.is_cancelled(), "{error}"),

@@ -119,7 +119,7 @@ async fn a_job_that_kills_its_process_is_buried_alone() {
     assert_eq!(space.count("q", "buried").await, 1);
     let dead = space.dead("q").await.join("\n");
     assert!(dead.contains("(crash 3)"), "{dead:?}");
-    let page = space.client.inspect("q").unwrap().dead(None, 10).await.unwrap();
+    let page = space.client.inspect("q").dead(None, 10).await.unwrap();
     let attempts = page.jobs[0].attempts();
     assert!(attempts.len() == 3 && attempts.iter().all(|it| it.cause == Cause::Crash));
     assert!(attempts.iter().all(|it| it.at > Timestamp::from_millis(0) && !it.node.is_empty()));
@@ -142,7 +142,7 @@ async fn a_keyed_job_that_kills_its_process_is_buried_and_its_key_goes_on_in_ord
         pool.slot(1).cast(Number(number)).await.unwrap();
     }
     let (mut key, mut neighbours, mut names) = (vec![], BTreeSet::new(), BTreeSet::new());
-    let slot = async |index| pool.slot(index).inspect().await.unwrap();
+    let slot = async |index| pool.slot(index).view().await.unwrap();
     for _ in 0..4 {
         loop {
             let start = tokio::select! {

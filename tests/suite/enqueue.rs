@@ -72,7 +72,6 @@ async fn callers_at_once_have_their_own_answers_in_their_order() {
     space.client.enqueue(Number(0)).queue("bad").await.unwrap_err();
     let queue = |n: u64| if n % 10 == 7 { "bad" } else { "q" };
     let callers = (1..1_000).map(|n| space.client.enqueue(Number(n)).queue(queue(n)).into_future());
-    let inspector = space.client.inspect("q").unwrap();
     let (mut last, mut stored) = (vec![], 1);
     for (n, answer) in (1..).zip(futures_util::future::join_all(callers).await) {
         if queue(n) == "bad" {
@@ -82,7 +81,7 @@ async fn callers_at_once_have_their_own_answers_in_their_order() {
             continue;
         }
         let receipt = answer.unwrap();
-        let job = inspector.job(&receipt).await.unwrap().expect("it is there");
+        let job = space.client.job(&receipt).view().await.unwrap().expect("it is there");
         assert_eq!(job.payload_json().unwrap(), serde_json::json!(n), "the job of this caller");
         let Stored::Ready(entry) = receipt.stored else { panic!("{receipt:?}") };
         let entry: Vec<u64> = entry.split('-').map(|part| part.parse().unwrap()).collect();

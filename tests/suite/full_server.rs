@@ -165,7 +165,7 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     let (node, mut heard) = node(&space);
     let (keyed, copies) = (client.pool::<Number>("keyed"), client.pool::<Number>("copies"));
     eventually("the pools are registered", || async {
-        keyed.size().await.is_ok() && copies.inspect().await.is_ok()
+        keyed.size().await.is_ok() && copies.view().await.is_ok()
     })
     .await;
     let dead = ending(&space, "dead").await;
@@ -191,13 +191,13 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     assert_full("push", &rows.push(1).await.unwrap_err());
     assert_full("schedule", &client.schedule("new", "1h", Number(1)).await.unwrap_err());
 
-    let inspector = client.inspect("q").unwrap();
-    inspector.run_now(sooner).await.unwrap();
+    let inspector = client.inspect("q");
+    client.job(sooner).run_now().await.unwrap();
     hear(&mut heard, vec!["now 1"]).await;
-    inspector.revive(dead).await.unwrap();
+    client.job(dead).revive().await.unwrap();
     hear(&mut heard, vec!["dead 2"]).await;
-    client.cancel(never).await.unwrap();
-    inspector.delete(gone).await.unwrap();
+    client.job(never).cancel().await.unwrap();
+    client.job(gone).remove().await.unwrap();
     assert!(client.pause("q").await.unwrap() && client.resume("q").await.unwrap());
     let schedules = client.schedules("q").unwrap();
     schedules.pause("there").await.unwrap();

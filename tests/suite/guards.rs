@@ -266,7 +266,7 @@ async fn a_job_that_runs_again_at_once_without_end_can_be_cancelled() {
     let endless = Policy::default().attempts(u32::MAX);
     let job = space.client.enqueue(Number(1)).policy(endless).await.unwrap();
     eventually("it runs", || async { space.overview("q").await.running() == 1 }).await;
-    space.client.cancel(&job).await.unwrap();
+    space.client.job(&job).cancel().await.unwrap();
     space.until_count("q", "cancelled", 1).await;
     node.stop().await;
 }

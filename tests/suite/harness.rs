@@ -100,7 +100,7 @@ impl Space {
     pub(crate) async fn overview(&self, queue: &str) -> QueueView {
         let asking = async {
             loop {
-                match self.client.inspect(queue).unwrap().overview().await {
+                match self.client.inspect(queue).overview().await {
                     Ok(view) => return view,
                     Err(error) if error.is_refused() || error.is_unknown() => {
                         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -130,7 +130,7 @@ impl Space {
 
     /// Returns the dead jobs of a queue: their reasons and their stored forms.
     pub(crate) async fn dead(&self, queue: &str) -> Vec<String> {
-        let page = self.client.inspect(queue).unwrap().dead(None, 500).await.unwrap();
+        let page = self.client.inspect(queue).dead(None, 500).await.unwrap();
         let show = |job: &JobView| {
             let raw = job.raw().map(String::from_utf8_lossy).unwrap_or_default();
             format!("{} {:?} {raw}", job.failure().unwrap(), job.node)

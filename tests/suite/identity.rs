@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, JobId, JobState, JobView, QueueName, Stored};
+use poolder::{Cancellation, Handle, JobId, JobResult, JobState, JobView, QueueName, Stored};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
@@ -47,13 +47,13 @@ fn node(space: &Space) -> (Running, mpsc::Receiver<u64>) {
 }
 
 async fn dead(space: &Space) -> Vec<JobView> {
-    space.client.inspect("q").unwrap().dead(None, 100).await.unwrap().jobs
+    space.client.inspect("q").dead(None, 100).await.unwrap().jobs
 }
 
 #[tokio::test]
 async fn an_order_by_an_id_means_every_job_that_waits_under_it() {
     let space = Space::new("all-waiting");
-    let (client, queue) = (&space.client, space.client.inspect("q").unwrap());
+    let (client, queue) = (&space.client, space.client.inspect("q"));
     let store = async || {
         client.enqueue(Number(2)).id("a").after(DAY).await.unwrap();
         for lane in [Lane::Normal, Lane::Normal, Lane::High] {
@@ -62,27 +62,27 @@ async fn an_order_by_an_id_means_every_job_that_waits_under_it() {
         (space.ready("q").await, space.due("q").await)
     };
     assert_eq!(store().await, (3, 1));
-    assert_eq!(client.cancel(named("a")).await.unwrap(), Cancellation::Removed);
+    assert_eq!(client.job(named("a")).cancel().await.unwrap(), Cancellation::Removed);
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 0));
 
     store().await;
-    queue.delete(named("a")).await.unwrap();
+    space.client.job(named("a")).remove().await.unwrap();
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 0));
 
     store().await;
-    queue.reschedule(named("a"), std::time::SystemTime::now() + DAY).await.unwrap();
+    space.client.job(named("a")).reschedule(std::time::SystemTime::now() + DAY).await.unwrap();
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 4));
     let waiting = queue.due(None, 100).await.unwrap().jobs;
     assert!(waiting.iter().all(|view| view.id() == named("a").job), "each shows its own id");
     // The handle of a view means its one job.
     let other = waiting.iter().find(|view| view.handle.job != view.id()).unwrap();
-    queue.delete(&other.handle).await.unwrap();
+    space.client.job(&other.handle).remove().await.unwrap();
     assert_eq!(space.due("q").await, 3);
     let soon = space.overview("q").await.now;
-    queue.run_now(named("a")).await.unwrap();
+    space.client.job(named("a")).run_now().await.unwrap();
     let waiting = queue.due(None, 100).await.unwrap().jobs;
     assert!(waiting.iter().all(|view| view.at <= soon + Duration::from_secs(60)));
-    assert_eq!(client.cancel(named("a")).await.unwrap(), Cancellation::Removed);
+    assert_eq!(client.job(named("a")).cancel().await.unwrap(), Cancellation::Removed);
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 0));
 }
 
@@ -94,7 +94,7 @@ async fn an_order_means_the_jobs_that_are_alive_when_it_is_given() {
     // and runs again.
     enqueue(&space, 1).await;
     assert_eq!(within(told.recv()).await, Some(1));
-    assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Stopping);
+    assert_eq!(space.client.job(named("a")).cancel().await.unwrap(), Cancellation::Stopping);
     // The server's clock must advance by a millisecond.
     tokio::time::sleep(Duration::from_millis(5)).await;
     let twice = Policy::default().attempts(2).backoff(Backoff::Fixed(Duration::ZERO));
@@ -105,22 +105,22 @@ async fn an_order_means_the_jobs_that_are_alive_when_it_is_given() {
 
     // The dead one is meant only when none is alive; revived, it is not cancelled by older orders.
     let waits = space.client.enqueue(Number(2)).id("a").after(DAY).await.unwrap();
-    assert_eq!(space.client.state(&waits).await.unwrap(), Some(JobState::Scheduled));
-    assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Removed);
+    assert_eq!(space.client.job(&waits).state().await.unwrap(), Some(JobState::Scheduled));
+    assert_eq!(space.client.job(named("a")).cancel().await.unwrap(), Cancellation::Removed);
     assert_eq!(space.due("q").await, 0);
     enqueue(&space, 1).await;
     assert_eq!(within(told.recv()).await, Some(1));
-    assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Stopping);
+    assert_eq!(space.client.job(named("a")).cancel().await.unwrap(), Cancellation::Stopping);
     space.until_count("q", "cancelled", 3).await;
     let handle = dead(&space).await[0].handle.clone();
-    assert_eq!(space.client.cancel(&handle).await.unwrap(), Cancellation::Dead);
-    space.client.inspect("q").unwrap().revive(&handle).await.unwrap();
+    assert_eq!(space.client.job(&handle).cancel().await.unwrap(), Cancellation::Dead);
+    space.client.job(&handle).revive().await.unwrap();
     assert_eq!(within(told.recv()).await, Some(0), "it fails again");
     node.stop().await;
     enqueue(&space, 2).await;
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let listed = queue.ready(Lane::Normal, None, 1).await.unwrap().jobs.remove(0);
-    let found = queue.job(named("a")).await.unwrap().unwrap();
+    let found = space.client.job(named("a")).view().await.unwrap().unwrap();
     assert!(!listed.cancelling && !found.cancelling, "the stored cancellation is older");
 }
 
@@ -133,11 +133,11 @@ async fn a_dead_namesake_does_not_hide_the_living_job() {
     within(told.recv()).await.unwrap();
     enqueue(&space, 0).await;
     space.until_count("q", "buried", 1).await;
-    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(JobState::Running));
-    assert_eq!(space.client.cancel(&blocker).await.unwrap(), Cancellation::Stopping);
+    assert_eq!(space.client.job(named("a")).state().await.unwrap(), Some(JobState::Running));
+    assert_eq!(space.client.job(&blocker).cancel().await.unwrap(), Cancellation::Stopping);
     space.until_count("q", "cancelled", 1).await;
-    assert_eq!(space.client.cancel(named("a")).await.unwrap(), Cancellation::Dead);
-    assert_eq!(space.client.state(named("a")).await.unwrap(), Some(JobState::Dead));
+    assert_eq!(space.client.job(named("a")).cancel().await.unwrap(), Cancellation::Dead);
+    assert_eq!(space.client.job(named("a")).state().await.unwrap(), Some(JobState::Dead));
     node.stop().await;
 }
 
@@ -148,7 +148,7 @@ async fn a_wait_is_not_answered_by_an_earlier_end() {
     let (first, mut told) = node(&space);
     for end in [7, 0] {
         let receipt = enqueue(&space, end).await;
-        let ended = client.await_result::<u64>(&receipt, PATIENCE).await;
+        let ended = client.job(&receipt).wait::<u64>().timeout(PATIENCE).await;
         assert_eq!(ended.as_ref().ok(), (end == 7).then_some(&7), "{ended:?}");
     }
     within(async { while told.recv().await != Some(0) {} }).await;
@@ -156,28 +156,28 @@ async fn a_wait_is_not_answered_by_an_earlier_end() {
     // Both the result and the death were of jobs before this one.
     let receipt = enqueue(&space, 8).await;
     for handle in [Handle::from(&receipt), named("a")] {
-        assert_eq!(client.result::<u64>(&handle).await.unwrap(), None);
-        assert_eq!(client.progress(&handle).await.unwrap(), None);
-        assert!(client.await_result::<u64>(&handle, SOON).await.unwrap_err().is_timeout());
+        assert_eq!(client.job(&handle).result::<u64>().await.unwrap(), JobResult::Pending);
+        assert_eq!(client.job(&handle).progress().await.unwrap(), None);
+        assert!(client.job(&handle).wait::<u64>().timeout(SOON).await.unwrap_err().is_timeout());
     }
     let (second, _told) = node(&space);
-    assert_eq!(client.await_result::<u64>(&receipt, PATIENCE).await.unwrap(), 8);
+    assert_eq!(client.job(&receipt).wait::<u64>().timeout(PATIENCE).await.unwrap(), 8);
 
     // The one before ends while this one waits.
     let waits = client.enqueue(Number(9)).id("b").after(DAY).await.unwrap();
     client.enqueue(Number(5)).id("b").await.unwrap();
     eventually("it has ended", || async {
-        client.result::<u64>(named("b")).await.unwrap() == Some(5)
+        client.job(named("b")).result::<u64>().await.unwrap() == JobResult::Value(5)
     })
     .await;
-    assert!(client.await_result::<u64>(&waits, SOON).await.unwrap_err().is_timeout());
+    assert!(client.job(&waits).wait::<u64>().timeout(SOON).await.unwrap_err().is_timeout());
     second.stop().await;
 }
 
 #[tokio::test]
 async fn every_death_is_kept_and_can_be_revived_or_deleted() {
     let space = Space::new("deaths");
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let (node, _told) = node(&space);
     for deaths in 1..=20 {
         enqueue(&space, 0).await;
@@ -193,16 +193,16 @@ async fn every_death_is_kept_and_can_be_revived_or_deleted() {
     assert_eq!(all.len(), 22);
     assert!(all.iter().all(|view| view.id() == named("a").job));
     while told.try_recv().is_ok() {}
-    queue.revive(&all[3].handle).await.unwrap();
+    space.client.job(&all[3].handle).revive().await.unwrap();
     assert_eq!(within(told.recv()).await, Some(0));
     space.until_count("q", "buried", 23).await;
-    queue.delete(&all[9].handle).await.unwrap();
+    space.client.job(&all[9].handle).remove().await.unwrap();
     assert_eq!(dead(&space).await.len(), 21);
     node.stop().await;
     // A dead one is deleted by its handle, also beside one that waits.
     enqueue(&space, 0).await;
     let oldest = dead(&space).await.pop().unwrap();
-    queue.delete(&oldest.handle).await.unwrap();
+    space.client.job(&oldest.handle).remove().await.unwrap();
     assert_eq!((dead(&space).await.len(), space.ready("q").await), (20, 1));
     assert_eq!(queue.purge_dead().await.unwrap(), 20);
 }
@@ -210,7 +210,7 @@ async fn every_death_is_kept_and_can_be_revived_or_deleted() {
 #[tokio::test]
 async fn a_job_that_was_cancelled_or_deleted_leaves_its_id_free() {
     let space = Space::new("free");
-    let (client, queue) = (&space.client, space.client.inspect("q").unwrap());
+    let (client, queue) = (&space.client, space.client.inspect("q"));
     let once = Policy::default().attempts(1);
     let store = async |number, delay| {
         let job = client.enqueue(Number(number)).id("a").policy(once.clone()).idempotent(DAY);
@@ -220,21 +220,21 @@ async fn a_job_that_was_cancelled_or_deleted_leaves_its_id_free() {
     for delay in [Duration::ZERO, DAY] {
         assert!(is_new(&store(2, delay).await));
         assert_eq!(store(2, delay).await, Stored::Already);
-        assert_eq!(client.cancel(named("a")).await.unwrap(), Cancellation::Removed);
+        assert_eq!(client.job(named("a")).cancel().await.unwrap(), Cancellation::Removed);
         assert!(is_new(&store(2, delay).await), "after a cancel");
-        queue.delete(named("a")).await.unwrap();
+        space.client.job(named("a")).remove().await.unwrap();
         assert!(is_new(&store(2, delay).await), "after a delete");
         assert_eq!(queue.drain().await.unwrap(), 1);
     }
     let (node, mut told) = node(&space);
     assert!(is_new(&store(1, Duration::ZERO).await), "after a drain");
     within(told.recv()).await.unwrap();
-    assert_eq!(client.cancel(named("a")).await.unwrap(), Cancellation::Stopping);
+    assert_eq!(client.job(named("a")).cancel().await.unwrap(), Cancellation::Stopping);
     space.until_count("q", "cancelled", 3).await;
     assert!(is_new(&store(0, Duration::ZERO).await), "after a cancel of the running one");
     space.until_count("q", "buried", 1).await;
     assert_eq!(store(2, Duration::ZERO).await, Stored::Already, "the dead one is there");
-    queue.delete(named("a")).await.unwrap();
+    space.client.job(named("a")).remove().await.unwrap();
     assert!(is_new(&store(2, Duration::ZERO).await), "after a delete of the dead one");
     space.until_count("q", "completed", 1).await;
     assert_eq!(store(2, Duration::ZERO).await, Stored::Already, "the promise of the window");
@@ -256,7 +256,7 @@ async fn an_idempotent_enqueue_that_finds_a_waiting_job_leaves_a_receipt() {
         let left: u64 = space.redis(redis::cmd("TTL").arg(&receipt)).await;
         assert!((86_000..=86_400).contains(&left), "{left} s");
         // The job runs and ends; the receipt holds on.
-        client.inspect("q").unwrap().run_now(named(name)).await.unwrap();
+        client.job(named(name)).run_now().await.unwrap();
         let (node, mut told) = node(&space);
         within(told.recv()).await.unwrap();
         node.stop().await;

@@ -112,7 +112,7 @@ async fn a_queue_is_seen_at_one_moment() {
 async fn jobs_are_listed_page_by_page_wherever_they_are() {
     let space = Space::new("pages");
     let client = &space.client;
-    let queue = client.inspect("q").unwrap();
+    let queue = client.inspect("q");
     // Two jobs run; they are not listed among those that wait in the same lane.
     client.enqueue_many((1..=2).map(Number)).await;
     let (node, mut told, release) = blocking_node(&space, 2);
@@ -172,7 +172,7 @@ async fn jobs_are_listed_page_by_page_wherever_they_are() {
 async fn one_job_is_found_by_its_handle_or_its_id_alone() {
     let space = Space::new("find");
     let client = &space.client;
-    let queue = client.inspect("q").unwrap();
+    let queue = client.inspect("q");
     let (node, mut told, release) = blocking_node(&space, 1);
     let dead = client.enqueue(Number(100)).policy(once()).await.unwrap();
     let retrying = client.enqueue(Number(60)).await.unwrap();
@@ -193,23 +193,21 @@ async fn one_job_is_found_by_its_handle_or_its_id_alone() {
         (&deep, JobState::Ready),
         (&due, JobState::Scheduled),
     ] {
-        for handle in [Handle::from(receipt), queue.handle(receipt.job)] {
-            let job = queue.job(&handle).await.unwrap().expect("it is there");
+        for handle in [Handle::from(receipt), receipt.job.in_queue("q").unwrap()] {
+            let job = client.job(&handle).view().await.unwrap().expect("it is there");
             assert_eq!((job.id(), job.state), (receipt.job, state), "{handle}");
-            assert_eq!(client.state(handle).await.unwrap(), Some(state));
+            assert_eq!(client.job(handle).state().await.unwrap(), Some(state));
         }
     }
-    let job = queue.job(&dead).await.unwrap().unwrap();
+    let job = client.job(&dead).view().await.unwrap().unwrap();
     assert_eq!((job.attempt(), job.counters.failures, job.policy().attempts), (1, 1, 1));
     assert_eq!(job.failure().unwrap().message, "no luck with 100");
     assert!(job.node.is_some());
     assert_eq!(job.payload_json().unwrap(), json!(100));
-    let job = queue.job(&retrying).await.unwrap().unwrap();
+    let job = client.job(&retrying).view().await.unwrap().unwrap();
     assert_eq!((job.attempt(), job.counters.failures), (2, 1));
 
-    assert!(queue.job(queue.handle(poolder::JobId::generate())).await.unwrap().is_none());
-    let other = client.inspect("other").unwrap();
-    assert!(other.job(&dead).await.unwrap_err().is_invalid(), "it is another queue's");
+    assert!(client.job(poolder::JobId::generate().in_queue("q")).view().await.unwrap().is_none());
     release.send_replace(true);
     queue.drain().await.unwrap();
     node.stop().await;
@@ -219,33 +217,32 @@ async fn one_job_is_found_by_its_handle_or_its_id_alone() {
 async fn what_waits_is_rescheduled_hurried_and_deleted() {
     let space = Space::new("operate");
     let client = &space.client;
-    let queue = client.inspect("q").unwrap();
     let ready = client.enqueue(Number(1)).lane(Lane::High).await.unwrap();
     let due = client.enqueue(Number(2)).after(DAY).await.unwrap();
     let at = Timestamp::from(SystemTime::now() + 2 * DAY);
     for receipt in [&ready, &due] {
-        queue.reschedule(receipt, at).await.unwrap();
-        let job = queue.job(queue.handle(receipt.job)).await.unwrap().unwrap();
+        client.job(receipt).reschedule(at).await.unwrap();
+        let job = client.job(receipt.job.in_queue("q")).view().await.unwrap().unwrap();
         assert_eq!((job.state, job.at), (JobState::Scheduled, at));
     }
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 2));
 
-    queue.delete(&due).await.unwrap();
-    assert!(queue.delete(&due).await.unwrap_err().is_gone());
+    client.job(&due).remove().await.unwrap();
+    assert!(client.job(&due).remove().await.unwrap_err().is_gone());
     let third = client.enqueue(Number(3)).await.unwrap();
-    queue.delete(&third).await.unwrap();
+    client.job(&third).remove().await.unwrap();
     assert_eq!(space.count("q", "deleted").await, 2);
 
     let (node, mut told, release) = blocking_node(&space, 1);
-    queue.run_now(queue.handle(ready.job)).await.unwrap();
+    client.job(ready.job.in_queue("q")).run_now().await.unwrap();
     assert_eq!(within(told.recv()).await, Some(1));
-    let job = queue.job(queue.handle(ready.job)).await.unwrap().unwrap();
+    let job = client.job(ready.job.in_queue("q")).view().await.unwrap().unwrap();
     assert_eq!((job.state, job.lane), (JobState::Running, Lane::High));
     for error in [
-        queue.delete(&job.handle).await,
-        queue.reschedule(&job.handle, at).await,
-        queue.run_now(&job.handle).await,
-        queue.revive(&job.handle).await,
+        client.job(&job.handle).remove().await,
+        client.job(&job.handle).reschedule(at).await,
+        client.job(&job.handle).run_now().await,
+        client.job(&job.handle).revive().await,
     ] {
         assert!(error.unwrap_err().is_gone(), "it runs");
     }
@@ -256,12 +253,12 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     assert_eq!(within(told.recv()).await, Some(60));
     space.until_count("q", "retried", 1).await;
     assert_eq!(space.overview("q").await.retrying, 1);
-    queue.run_now(&retrying).await.unwrap();
+    client.job(&retrying).run_now().await.unwrap();
     assert_eq!(within(told.recv()).await, Some(60));
     space.until_count("q", "retried", 2).await;
-    let job = queue.job(&retrying).await.unwrap().unwrap();
+    let job = client.job(&retrying).view().await.unwrap().unwrap();
     assert_eq!((job.counters.failures, space.overview("q").await.retrying), (2, 1));
-    client.cancel(&retrying).await.unwrap();
+    client.job(&retrying).cancel().await.unwrap();
     assert_eq!(space.overview("q").await.retrying, 0);
     node.stop().await;
 }
@@ -275,7 +272,7 @@ async fn the_dead_are_revived_one_or_many_or_with_another_payload() {
     }
     let space = Space::new("revive");
     let client = &space.client;
-    let queue = client.inspect("q").unwrap();
+    let queue = client.inspect("q");
     let (tell, mut told) = mpsc::channel(100);
     let (heal, healed) = watch::channel(false);
     let worker = worker_fn(move |job: Order, cx: Context| {
@@ -294,14 +291,14 @@ async fn the_dead_are_revived_one_or_many_or_with_another_payload() {
     space.until_count("q", "buried", 150).await;
 
     heal.send_replace(true);
-    queue.revive(&receipts[7]).await.unwrap();
+    client.job(&receipts[7]).revive().await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), (7, 1, 2), "attempts anew, fences go on");
-    queue.edit_and_revive(&receipts[8], &json!({"amount": 1_000})).await.unwrap();
+    client.job(&receipts[8]).edit_and_revive(&json!({"amount": 1_000})).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), (1_000, 1, 2));
-    assert!(queue.revive(&receipts[7]).await.unwrap_err().is_gone());
-    let error = queue.edit_and_revive(&receipts[9], &json!("x".repeat(2 << 20))).await;
+    assert!(client.job(&receipts[7]).revive().await.unwrap_err().is_gone());
+    let error = client.job(&receipts[9]).edit_and_revive(&json!("x".repeat(2 << 20))).await;
     assert!(error.unwrap_err().is_too_large());
-    queue.run_now(&receipts[9]).await.unwrap();
+    client.job(&receipts[9]).run_now().await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().0, 9);
 
     let small = |job: &JobView| job.payload_json().unwrap()["amount"].as_u64().unwrap() < 20;
@@ -319,7 +316,7 @@ async fn the_dead_are_revived_one_or_many_or_with_another_payload() {
 #[tokio::test]
 async fn what_is_no_job_can_be_seen_and_deleted_but_not_revived() {
     let space = Space::new("raw");
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let mut add = redis::cmd("XADD");
     add.arg(space.key("q", "ready:normal")).arg("*").arg("surprise").arg("here");
     space.redis::<String>(&mut add).await;
@@ -332,7 +329,7 @@ async fn what_is_no_job_can_be_seen_and_deleted_but_not_revived() {
     let dead = queue.dead(None, 10).await.unwrap().jobs.remove(0);
     assert_eq!((dead.state, dead.kind()), (JobState::Dead, None));
     assert!(dead.payload_json().is_err() && dead.failure().is_some());
-    assert!(queue.revive(&dead.handle).await.unwrap_err().is_invalid());
+    assert!(space.client.job(&dead.handle).revive().await.unwrap_err().is_invalid());
     assert_eq!(queue.revive_where(|_| true).await.unwrap(), 0);
     assert_eq!(queue.purge_dead().await.unwrap(), 1);
     assert_eq!(space.overview("q").await.dead, 0);
@@ -341,7 +338,7 @@ async fn what_is_no_job_can_be_seen_and_deleted_but_not_revived() {
 #[tokio::test]
 async fn a_plain_entry_is_seen_as_the_job_that_it_is() {
     let space = Space::new("plain-seen");
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let add = || async {
         let mut add = redis::cmd("XADD");
         add.arg(space.key("q", "ready:normal")).arg("*");
@@ -351,11 +348,11 @@ async fn a_plain_entry_is_seen_as_the_job_that_it_is() {
     };
     let job = add().await;
     assert_eq!((job.kind(), job.payload_json().unwrap()), (Some("number"), json!(7)));
-    queue.reschedule(&job.handle, Timestamp::now() + DAY).await.unwrap();
+    space.client.job(&job.handle).reschedule(Timestamp::now() + DAY).await.unwrap();
     let due = queue.due(None, 1).await.unwrap().jobs.remove(0);
     assert_eq!((due.id(), due.payload_json().unwrap()), (job.id(), json!(7)));
     let job = add().await;
-    let what = space.client.cancel(&job.handle).await.unwrap();
+    let what = space.client.job(&job.handle).cancel().await.unwrap();
     assert_eq!(what, poolder::Cancellation::Removed);
 }
 
@@ -363,7 +360,7 @@ async fn a_plain_entry_is_seen_as_the_job_that_it_is() {
 async fn draining_deletes_what_waits_and_leaves_the_rest() {
     let space = Space::new("drain");
     let client = &space.client;
-    let queue: Inspector<'_> = client.inspect("q").unwrap();
+    let queue: Inspector = client.inspect("q");
     client.enqueue(Number(1)).await.unwrap();
     let (node, mut told, release) = blocking_node(&space, 1);
     assert_eq!(within(told.recv()).await, Some(1));
@@ -389,7 +386,7 @@ async fn draining_deletes_what_waits_and_leaves_the_rest() {
 async fn running_jobs_whose_entries_were_deleted_are_left_out() {
     let space = Space::new("vanished");
     let client = &space.client;
-    let queue: Inspector<'_> = client.inspect("q").unwrap();
+    let queue: Inspector = client.inspect("q");
     for number in 1..=3 {
         client.enqueue(Number(number)).await.unwrap();
     }
@@ -414,12 +411,13 @@ async fn running_jobs_whose_entries_were_deleted_are_left_out() {
 #[tokio::test]
 async fn jobs_of_times_before_1970_are_promoted_at_once() {
     let space = Space::new("negative");
-    let queue = space.client.inspect("q").unwrap();
     let later = Timestamp::now() + Duration::from_secs(3_600);
     for n in 0..450 {
         let receipt = space.client.enqueue(Number(n)).at(later).await.unwrap();
-        queue
-            .reschedule(&receipt, Timestamp::from_millis(-1 - i64::try_from(n).unwrap()))
+        space
+            .client
+            .job(&receipt)
+            .reschedule(Timestamp::from_millis(-1 - i64::try_from(n).unwrap()))
             .await
             .unwrap();
     }

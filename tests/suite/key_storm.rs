@@ -133,7 +133,7 @@ async fn no_key_is_in_two_slots_or_out_of_order_whatever_becomes_of_its_jobs() {
     let mut children: Vec<Child> = (0..3).map(|_| child(&space)).collect();
     let pool = space.client.pool::<StormStep>("q");
     eventually("three serve", || async {
-        pool.inspect().await.is_ok_and(|view| view.members.len() == 3)
+        pool.view().await.is_ok_and(|view| view.members.len() == 3)
     })
     .await;
     let casts: Vec<_> =
@@ -145,7 +145,7 @@ async fn no_key_is_in_two_slots_or_out_of_order_whatever_becomes_of_its_jobs() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        if pool.inspect().await.unwrap().open {
+        if pool.view().await.unwrap().open {
             pool.resize(*sizes.next().unwrap()).await.unwrap();
             resizes += 1;
         }
@@ -161,7 +161,7 @@ async fn no_key_is_in_two_slots_or_out_of_order_whatever_becomes_of_its_jobs() {
     for dying in casts {
         for handle in dying.await.unwrap() {
             eventually("it died, and is revived", || async {
-                space.client.inspect("q").unwrap().revive(&handle).await.is_ok()
+                space.client.job(&handle).revive().await.is_ok()
             })
             .await;
         }

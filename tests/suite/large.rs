@@ -66,7 +66,7 @@ async fn receive(told: &mut mpsc::Receiver<u64>, count: usize) -> Vec<u64> {
 /// Waits for dead jobs. Returns their failures, with the bytes that are shown of them.
 async fn dead(space: &Space, count: u64) -> Vec<String> {
     eventually("the dead", || async { space.overview("q").await.dead == count }).await;
-    let (inspector, mut after, mut all) = (space.client.inspect("q").unwrap(), None, vec![]);
+    let (inspector, mut after, mut all) = (space.client.inspect("q"), None, vec![]);
     loop {
         let page = inspector.dead(after.as_ref(), 500).await.unwrap();
         all.extend(page.jobs.iter().map(|job| {
@@ -88,7 +88,7 @@ async fn entries_above_the_cap_go_to_the_dead_unread() {
         forge(&space, &lane, number, number == 2).await;
         space.client.enqueue(Number(u64::from(number))).await.unwrap();
     }
-    let inspector = space.client.inspect("q").unwrap();
+    let inspector = space.client.inspect("q");
     let page = inspector.ready(poolder::Lane::Normal, None, 9).await.unwrap();
     let large: Vec<_> = page.jobs.iter().filter(|job| job.raw().is_some()).collect();
     assert_eq!((page.jobs.len(), large.len()), (1, 1), "a page is not longer than its first job");
@@ -250,5 +250,5 @@ async fn a_completion_record_and_a_report_that_others_wrote_are_not_read_whole()
     let error = space.client.broker().completion(&partition, job).await.unwrap_err();
     assert!(error.is_too_large() && error.to_string().contains("delete it"), "{error}");
     let handle = Handle { partition, job, place: None };
-    assert_eq!(space.client.progress(handle).await.unwrap(), None);
+    assert_eq!(space.client.job(handle).progress().await.unwrap(), None);
 }

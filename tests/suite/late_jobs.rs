@@ -83,19 +83,19 @@ async fn a_delayed_job_of_a_key_runs_in_the_slot_of_its_key_and_is_found_there()
         })
     };
     eventually("both are stored", || async {
-        pool.slot(slot(&key, 2)).inspect().await.unwrap().due == 2
+        pool.slot(slot(&key, 2)).view().await.unwrap().due == 2
     })
     .await;
     assert_eq!(waiting.partition.index, slot(&key, 2));
     pool.resize(4).await.unwrap();
-    eventually("it is open", || async { pool.inspect().await.unwrap().open }).await;
+    eventually("it is open", || async { pool.view().await.unwrap().open }).await;
     let (number, cx) = within(told.recv()).await.unwrap();
     assert_eq!((number, cx.slot()), (1, slot(&key, 4)));
     let bare = Handle::new(waiting.partition.queue.clone(), waiting.job);
     for handle in [Handle::from(&waiting), bare.clone()] {
-        assert_eq!(space.client.state(&handle).await.unwrap(), Some(JobState::Running));
+        assert_eq!(space.client.job(&handle).state().await.unwrap(), Some(JobState::Running));
     }
-    assert_eq!(space.client.cancel(&bare).await.unwrap(), Cancellation::Stopping);
+    assert_eq!(space.client.job(&bare).cancel().await.unwrap(), Cancellation::Stopping);
     // The caller follows the job that it called.
     assert_eq!(within(call).await.unwrap().unwrap(), u64::from(slot(&key, 4)));
     assert_eq!(within(told.recv()).await.unwrap().0, 7);
@@ -119,14 +119,13 @@ async fn a_job_that_is_revived_in_a_slot_out_of_service_runs_in_the_slot_of_its_
     let unkeyed = pool.slot(3).cast(Number(2)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
     pool.resize(2).await.unwrap();
-    eventually("the others retire", || async { pool.inspect().await.unwrap().tail == 2 }).await;
+    eventually("the others retire", || async { pool.view().await.unwrap().tail == 2 }).await;
     let bare = Handle::new(keyed.partition.queue.clone(), keyed.job);
-    assert_eq!(space.client.state(&bare).await.unwrap(), Some(JobState::Dead));
-    let queue = space.client.inspect("q").unwrap();
-    queue.revive(&bare).await.unwrap();
+    assert_eq!(space.client.job(&bare).state().await.unwrap(), Some(JobState::Dead));
+    space.client.job(&bare).revive().await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().1.slot(), slot(&key, 2));
     // A job without a key runs where it is.
-    queue.run_now(&unkeyed).await.unwrap();
+    space.client.job(&unkeyed).run_now().await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().1.slot(), 3);
     eventually("the slot is out of service again", || async {
         space.client.broker().view_slot(&partition(3)).await.unwrap().node.is_none()

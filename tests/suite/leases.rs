@@ -51,10 +51,10 @@ async fn a_slot_whose_releases_fail_for_long_is_served_again_once_they_succeed()
     let second = Pool::new("q").size(8).mode(Mode::RoundRobin).worker(worker);
     let second = start(space.node().pool(second));
     eventually("both nodes serve the pool", || async {
-        handle.inspect().await.unwrap().members.len() == 2
+        handle.view().await.unwrap().members.len() == 2
     })
     .await;
-    let members = handle.inspect().await.unwrap().members;
+    let members = handle.view().await.unwrap().members;
     let owner = |index: u16| {
         let slot = Partition { queue: QueueName::new("q").unwrap(), index };
         let owner = poolder::dispatch::holder(&slot, members.iter().map(String::as_str));
@@ -164,16 +164,18 @@ async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_start
         });
         space.client.broker().settle(&lease.slot, <_>::default(), &settled).await;
         assert!(matches!(poll(&space, &lease, &[], false).await.result, SlotPoll::Hold(_)));
-        let queue = space.client.inspect("q").unwrap();
+        let queue = space.client.inspect("q");
         match action {
-            "cancel" => assert_eq!(space.client.cancel(&job).await.unwrap(), Cancellation::Removed),
-            "delete" => queue.delete(&job).await.unwrap(),
+            "cancel" => {
+                assert_eq!(space.client.job(&job).cancel().await.unwrap(), Cancellation::Removed)
+            }
+            "delete" => space.client.job(&job).remove().await.unwrap(),
             "drain" => assert_eq!(queue.drain().await.unwrap(), 2),
             "reschedule" => {
                 let later = poolder::Timestamp::now() + Duration::from_secs(3600);
-                queue.reschedule(&job, later).await.unwrap();
+                space.client.job(&job).reschedule(later).await.unwrap();
             }
-            _ => queue.run_now(&job).await.unwrap(),
+            _ => space.client.job(&job).run_now().await.unwrap(),
         }
         let next = poll(&space, &lease, &[], false).await.result;
         match (action, next) {

@@ -77,7 +77,7 @@ async fn until_declared(client: &Client) {
         let nodes = client.nodes().await?;
         Ok(["q", "keyed", "copies", "rows", "clock"].iter().all(|name| queues.contains(*name))
             && client.pool::<Number>("keyed").size().await? == 2
-            && client.pool::<Number>("copies").inspect().await?.mode == Mode::Broadcast
+            && client.pool::<Number>("copies").view().await?.mode == Mode::Broadcast
             && client.pool_set("set").pools().await?.len() == 1
             && client.batcher::<u64>("rows")?.flush().await.is_ok()
             && names("clock").await?.len() == 2
@@ -208,7 +208,7 @@ async fn what_one_server_of_a_cluster_has_lost_comes_back() {
     let schedules = space.client.schedules(&queue).unwrap();
     let pool = space.client.pool::<Number>(&keyed);
     let leads = async || {
-        let view = space.client.inspect(&queue).unwrap().overview().await.unwrap();
+        let view = space.client.inspect(&queue).overview().await.unwrap();
         view.leader.is_some()
     };
     eventually("the schedules are declared, the pool is registered, and a node leads", || async {

@@ -39,7 +39,7 @@ async fn ready_options_hold_for_each_way_to_send() {
     let cast = client.pool::<Number>("q").shared(1).cast(Number(6));
     cast.options(options.clone()).await.unwrap();
 
-    let page = client.inspect("q").unwrap().ready(Lane::Low, None, 10).await.unwrap();
+    let page = client.inspect("q").ready(Lane::Low, None, 10).await.unwrap();
     let number = |job: &JobView| job.payload_json().unwrap().as_u64().unwrap();
     assert_eq!(page.jobs.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert!(page.jobs.iter().all(|job| job.policy() == policy()), "{page:?}");
@@ -48,10 +48,10 @@ async fn ready_options_hold_for_each_way_to_send() {
     let options = EnqueueOptions::new().policy(policy()).after(HOUR).keep_completion(HOUR);
     let pool = client.pool::<Number>("slots");
     let receipt = pool.slot(1).cast(Number(7)).options(options).await.unwrap();
-    let view = client.inspect("slots").unwrap().job(&receipt).await.unwrap().unwrap();
+    let view = client.job(&receipt).view().await.unwrap().unwrap();
     assert_eq!((view.policy(), view.state), (policy(), poolder::JobState::Scheduled));
-    client.cancel(&receipt).await.unwrap();
-    assert_eq!(client.state(&receipt).await.unwrap(), Some(poolder::JobState::Cancelled));
+    client.job(&receipt).cancel().await.unwrap();
+    assert_eq!(client.job(&receipt).state().await.unwrap(), Some(poolder::JobState::Cancelled));
 }
 
 #[tokio::test]

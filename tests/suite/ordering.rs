@@ -141,7 +141,7 @@ async fn every_key_stays_in_order_while_processes_come_and_are_killed() {
     let pool = space.client.pool::<Step>("q");
     let members = |count| {
         let pool = pool.clone();
-        async move { pool.inspect().await.is_ok_and(|view| view.members.len() == count) }
+        async move { pool.view().await.is_ok_and(|view| view.members.len() == count) }
     };
     eventually("three serve", || members(3)).await;
     cast_all(&space, KEYS, 0..JOBS / 2).await;
@@ -179,7 +179,7 @@ async fn a_process_that_was_paused_loses_its_slots_and_what_it_does_late_has_a_l
     let pool = space.client.pool::<Step>("q");
     let members = |count| {
         let pool = pool.clone();
-        async move { pool.inspect().await.is_ok_and(|view| view.members.len() == count) }
+        async move { pool.view().await.is_ok_and(|view| view.members.len() == count) }
     };
     eventually("one serves", || members(1)).await;
     let (keys, jobs) = (20, 100);

@@ -72,7 +72,7 @@ async fn a_job_can_ask_for_the_default_policy_in_a_pool_that_has_another() {
     space.until_count("q", "buried", 1).await;
     let asks = space.client.enqueue(Number(2)).policy(Policy::default()).await.unwrap();
     space.until_count("q", "retried", 1).await;
-    let view = space.client.inspect("q").unwrap().job(&asks).await.unwrap().unwrap();
+    let view = space.client.job(&asks).view().await.unwrap().unwrap();
     assert_eq!((view.policy(), view.counters.failures), (Policy::default(), 1));
     node.stop().await;
 }

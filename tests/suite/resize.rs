@@ -34,7 +34,7 @@ async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
             let done = keys * 50 * part;
             eventually("the older ones drain", || async { completed(&space, 9).await >= done })
                 .await;
-            eventually("it is open", || async { pool.inspect().await.unwrap().open }).await;
+            eventually("it is open", || async { pool.view().await.unwrap().open }).await;
         }
     }
     let all = keys * jobs;
@@ -45,7 +45,7 @@ async fn keys_stay_in_order_while_the_pool_grows_and_shrinks() {
     assert_eq!(completed(&space, 9).await, all);
     // Slots beyond the size retire once no job can reach them.
     eventually("the others retire", || async {
-        let view = pool.inspect().await.unwrap();
+        let view = pool.view().await.unwrap();
         view.tail == 2
     })
     .await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, JobState, QueueName};
+use poolder::{Cancellation, Handle, JobResult, JobState, QueueName, Receipt};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
@@ -51,7 +51,7 @@ async fn a_call_returns_what_the_handler_did_or_says_at_once_why_not() {
     assert!(error.is_cancelled() && error.to_string().contains("pointless"), "{error}");
     let job = error.job_id().unwrap();
     let handle = Handle::new(QueueName::new("q").unwrap(), job);
-    assert_eq!(client.state(handle).await.unwrap(), Some(JobState::Cancelled));
+    assert_eq!(client.job(handle).state().await.unwrap(), Some(JobState::Cancelled));
     let wrong = client.call::<_, String>(Number(9)).timeout(patience);
     let error = within(wrong.into_future()).await.unwrap_err();
     assert!(error.is_codec() && error.to_string().contains("another type"), "{error}");
@@ -65,11 +65,12 @@ async fn a_call_that_is_given_up_goes_on_and_its_result_can_be_had() {
     let error = within(call.into_future()).await.unwrap_err();
     assert!(error.is_timeout() && error.to_string().contains("continues"), "{error}");
     let handle = Handle::new(QueueName::new("q").unwrap(), error.job_id().unwrap());
-    assert_eq!(space.client.result::<u64>(&handle).await.unwrap(), None);
+    let job = space.client.job(handle);
+    assert_eq!(job.result::<u64>().await.unwrap(), JobResult::Pending);
     let node = variety(&space);
-    let late: u64 = space.client.await_result(&handle, PATIENCE).await.unwrap();
+    let late: u64 = job.wait().timeout(PATIENCE).await.unwrap();
     assert_eq!(late, 10);
-    assert_eq!(space.client.result::<u64>(handle).await.unwrap(), Some(10), "it is kept");
+    assert_eq!(job.result::<u64>().await.unwrap().value(), Some(10), "it is kept");
     node.stop().await;
 }
 
@@ -80,8 +81,8 @@ async fn the_result_of_any_job_is_kept_and_its_death_ends_a_wait() {
     let receipt = client.enqueue(Number(8)).await.unwrap();
     let once = Policy::default().attempts(1);
     let doomed = client.enqueue(Number(2)).policy(once).await.unwrap();
-    let several = || client.await_result::<u64>(&receipt, PATIENCE * 10);
-    let death = client.await_result::<u64>(&doomed, PATIENCE * 10);
+    let several = || client.job(&receipt).wait::<u64>().timeout(PATIENCE * 10);
+    let death = client.job(&doomed).wait::<u64>().timeout(PATIENCE * 10);
     let node = variety(&space);
     let (one, other, death) = within(async { tokio::join!(several(), several(), death) }).await;
     assert_eq!((one.unwrap(), other.unwrap()), (16, 16));
@@ -100,17 +101,80 @@ async fn a_waiter_hears_that_its_job_was_taken_away() {
     let ready = client.enqueue(Number(7)).keep_completion(day).await.unwrap();
     let due = client.enqueue(Number(7)).after(day).keep_completion(day).await.unwrap();
     let drained = client.enqueue(Number(7)).keep_completion(day).await.unwrap();
-    let wait = async |receipt| client.await_result::<u64>(receipt, PATIENCE * 10).await;
+    let wait = async |receipt| client.job(receipt).wait::<u64>().timeout(PATIENCE * 10).await;
     let waits = async { tokio::join!(wait(&ready), wait(&due), wait(&drained)) };
     let take = async {
         for receipt in [&ready, &due] {
-            assert_eq!(client.cancel(receipt).await.unwrap(), Cancellation::Removed);
+            assert_eq!(client.job(receipt).cancel().await.unwrap(), Cancellation::Removed);
         }
-        assert_eq!(client.inspect("q").unwrap().drain().await.unwrap(), 1);
+        assert_eq!(client.inspect("q").drain().await.unwrap(), 1);
     };
     let ((ready, due, drained), ()) = within(async { tokio::join!(waits, take) }).await;
     for end in [ready, due, drained] {
         assert!(end.unwrap_err().is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn a_result_says_why_there_is_none() {
+    let space = Space::new("no-result");
+    let client = &space.client;
+    let kept = async |number| client.enqueue(Number(number)).keep_completion(PATIENCE).await;
+    let receipt = client.enqueue(Number(7)).after(PATIENCE * 10).await.unwrap();
+    let job = client.job(&receipt);
+    assert_eq!(job.result::<u64>().await.unwrap(), JobResult::Pending);
+    job.cancel().await.unwrap();
+    assert_eq!(job.result::<u64>().await.unwrap(), JobResult::NotFound, "no record was asked for");
+    let never = poolder::JobId::generate().in_queue("q");
+    assert_eq!(client.job(never).result::<u64>().await.unwrap(), JobResult::NotFound);
+
+    let node = variety(&space);
+    let once = Policy::default().attempts(1);
+    let (value, none) = (kept(5).await.unwrap(), kept(1).await.unwrap());
+    let (dies, cancels) =
+        (client.enqueue(Number(2)).policy(once).await.unwrap(), kept(3).await.unwrap());
+    let ends = async |receipt: &Receipt| {
+        let wait = client.job(receipt).wait::<u64>().timeout(PATIENCE).await;
+        (wait.is_ok(), client.job(receipt.clone()).result::<u64>().await.unwrap())
+    };
+    assert_eq!(ends(&value).await, (true, JobResult::Value(10)));
+    assert_eq!(ends(&none).await, (false, JobResult::NoValue));
+    let (_, died) = ends(&dies).await;
+    assert!(
+        matches!(&died, JobResult::Dead(failure) if failure.message.contains("no luck")),
+        "{died:?}"
+    );
+    let (_, cancelled) = ends(&cancels).await;
+    assert!(matches!(cancelled, JobResult::Cancelled(_)), "{cancelled:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_is_named_by_anything_that_means_it() {
+    let space = Space::new("names");
+    let client = &space.client;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let receipt = client.enqueue(Number(1)).id("one").after(day).await.unwrap();
+    let handle = Handle::from(&receipt);
+    let (text, view) = (handle.to_string(), client.job(&handle).view().await.unwrap().unwrap());
+    let jobs = [
+        client.job(&text),
+        client.job(text.as_str()),
+        client.job(text.clone()),
+        client.job(&view),
+        client.job(receipt.job.in_queue("q")),
+        client.job(Handle::named("q", "one")),
+        client.job(receipt),
+        client.job(handle),
+    ];
+    for job in jobs {
+        assert_eq!(job.state().await.unwrap(), Some(JobState::Scheduled), "{job:?}");
+    }
+    let wrong = [client.job("q/one"), client.job(Handle::named("a b", "one"))];
+    for job in wrong {
+        let error = job.cancel().await.unwrap_err();
+        assert!(error.is_invalid() && error.to_string().contains(" use "), "{error}");
+        assert_eq!(job.wait::<()>().await.unwrap_err().to_string(), error.to_string());
     }
 }
 
@@ -167,10 +231,10 @@ async fn progress_is_told_while_a_job_runs() {
         }
     });
     let receipt = space.client.enqueue(Number(1)).await.unwrap();
-    assert_eq!(space.client.progress(&receipt).await.unwrap(), None);
+    assert_eq!(space.client.job(&receipt).progress().await.unwrap(), None);
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     eventually("it tells", || async {
-        space.client.progress(&receipt).await.unwrap() == Some((3, 10))
+        space.client.job(&receipt).progress().await.unwrap() == Some((3, 10))
     })
     .await;
     go.send(()).await.unwrap();

@@ -156,7 +156,7 @@ async fn ticks_keep_to_the_bounds_the_delay_and_the_lane_of_their_schedule() {
     let info = space.info("s").await;
     assert_eq!((info.runs, info.missed, info.next, info.status), (10, 0, None, Status::Active));
     assert_eq!(space.publish(first + HOUR + SECOND).await, 1, "that of `other`");
-    let low = space.client.inspect("q").unwrap().ready(Lane::Low, None, 100).await.unwrap();
+    let low = space.client.inspect("q").ready(Lane::Low, None, 100).await.unwrap();
     assert_eq!((low.jobs.len(), space.jobs().await.len()), (10, 1));
 }
 
@@ -235,7 +235,7 @@ async fn a_job_that_is_under_way_lets_ticks_be_skipped_until_it_has_ended() {
     // way.
     assert_eq!(space.publish(first + SECOND * 11).await, 1);
     let cx = within(told.recv()).await.unwrap();
-    space.client.cancel(poolder::Handle::new("q".parse().unwrap(), cx.id())).await.unwrap();
+    space.client.job(poolder::Handle::new("q".parse().unwrap(), cx.id())).cancel().await.unwrap();
     within(cx.cancelled()).await;
     answer.send(Cancel("fail".into())).await.unwrap();
     space.until_count("q", "cancelled", 2).await;
@@ -286,7 +286,7 @@ async fn a_queued_job_that_is_cancelled_does_not_run() {
         assert_eq!(space.publish(tick).await, 1);
         let queued = tick_job(tick);
         if found {
-            let what = space.client.cancel(&queued).await.unwrap();
+            let what = space.client.job(&queued).cancel().await.unwrap();
             assert_eq!(what, Cancellation::Removed);
             assert!(!space.info("s").await.queued);
         } else {
@@ -331,14 +331,13 @@ async fn a_revived_job_is_the_running_one_of_its_schedule_again() {
     within(told.recv()).await.unwrap();
     answer.send(Cancel("fail".into())).await.unwrap();
     eventually("it waits for its retry", || async { space.due("q").await == 1 }).await;
-    let queue = space.client.inspect("q").unwrap();
-    queue.run_now(tick_job(first)).await.unwrap();
+    space.client.job(tick_job(first)).run_now().await.unwrap();
     within(told.recv()).await.unwrap();
     answer.send(Cancel("fail".into())).await.unwrap();
     space.until_count("q", "buried", 1).await;
     assert!(!space.info("s").await.running);
 
-    queue.revive(tick_job(first)).await.unwrap();
+    space.client.job(tick_job(first)).revive().await.unwrap();
     within(told.recv()).await.unwrap();
     assert!(space.info("s").await.running);
     assert_eq!(space.publish(first + SECOND).await, 0, "its successor is skipped");

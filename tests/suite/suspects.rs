@@ -120,7 +120,7 @@ async fn jobs_that_a_slot_had_claimed_together_count_the_crash_and_suspects_do_n
         assert_eq!(within(told.recv()).await.unwrap().0, number);
     }
     space.until_count("q", "buried", 3).await;
-    let page = space.client.inspect("q").unwrap().dead(None, 10).await.unwrap();
+    let page = space.client.inspect("q").dead(None, 10).await.unwrap();
     assert!(page.jobs.iter().all(|job| job.counters.crashes == 1), "{:?}", page.jobs);
     node.stop().await;
 
@@ -195,9 +195,9 @@ async fn a_suspect_that_begins_is_recorded_before_its_handler_runs() {
         space.redis(redis::cmd("HGETALL").arg(space.key("q", "lease"))).await;
     let noted: Vec<_> = notes.values().collect();
     assert!(noted.len() == 1 && *noted[0] != *claim.entry, "{notes:?}");
-    let running = space.client.inspect("q").unwrap().running(None, 9).await.unwrap();
+    let running = space.client.inspect("q").running(None, 9).await.unwrap();
     assert!(running.jobs[0].handle.to_string().ends_with(noted[0].as_str()), "{notes:?}");
-    space.client.cancel(running.jobs[0].handle.clone()).await.unwrap();
+    space.client.job(running.jobs[0].handle.clone()).cancel().await.unwrap();
     space.until_count("q", "completed", 1).await;
     tokio::time::timeout(Duration::from_secs(30), node.stop()).await.unwrap();
 }

@@ -132,7 +132,7 @@ async fn a_cluster_is_operated_like_any_server() {
     let node = start(node);
     let once = Policy::default().attempts(1);
     for queue in queues {
-        let inspector = client.inspect(queue).unwrap();
+        let inspector = client.inspect(queue);
         let doubled: u64 =
             within(client.call(Number(21)).queue(queue).into_future()).await.unwrap();
         assert_eq!(doubled, 42);
@@ -140,10 +140,10 @@ async fn a_cluster_is_operated_like_any_server() {
         assert!(within(dead.into_future()).await.unwrap_err().is_dead());
         let held = client.enqueue(Number(1)).queue(queue).await.unwrap();
         eventually("it runs", || async {
-            inspector.job(&held).await.unwrap().is_some_and(|job| job.node.is_some())
+            client.job(&held).view().await.unwrap().is_some_and(|job| job.node.is_some())
         })
         .await;
-        client.cancel(inspector.handle(held.job)).await.unwrap();
+        client.job(held.job.in_queue(queue)).cancel().await.unwrap();
         space.until_count(queue, "cancelled", 1).await;
         assert_eq!(inspector.dead(None, 10).await.unwrap().jobs.len(), 1);
         assert_eq!(inspector.revive_where(|_| true).await.unwrap(), 1);

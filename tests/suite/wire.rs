@@ -60,7 +60,7 @@ async fn a_node_hands_back_a_job_with_an_option_that_it_must_understand() {
     let (worker, mut told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     space.until_count("q", "not_for_us", 3).await;
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let waiting = queue.due(None, 10).await.unwrap().jobs;
     // A job whose first wait is over may be with the node again.
     for view in &waiting {
@@ -103,7 +103,7 @@ async fn an_option_that_may_be_ignored_survives_everything() {
     node.stop().await;
     assert!(kept(&space, "dead:bodies").await);
 
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let [dead] = queue.dead(None, 10).await.unwrap().jobs.try_into().unwrap();
     let attempts = dead.attempts();
     assert_eq!((dead.id(), attempts.len()), (id, 2));
@@ -113,14 +113,19 @@ async fn an_option_that_may_be_ignored_survives_everything() {
     assert!(attempts.iter().all(|it| it.at > dead.at - minute && it.at < dead.at + minute));
     assert_eq!(attempts[0].fingerprint, attempts[1].fingerprint, "the errors differ by a number");
 
-    queue.edit_and_revive(&dead.handle, &json!(8)).await.unwrap();
+    space.client.job(&dead.handle).edit_and_revive(&json!(8)).await.unwrap();
     let [ready] = queue.ready(Lane::Normal, None, 10).await.unwrap().jobs.try_into().unwrap();
-    queue.reschedule(&ready.handle, SystemTime::now() + Duration::from_secs(600)).await.unwrap();
+    space
+        .client
+        .job(&ready.handle)
+        .reschedule(SystemTime::now() + Duration::from_secs(600))
+        .await
+        .unwrap();
     assert!(kept(&space, "bodies").await);
     let [due] = queue.due(None, 10).await.unwrap().jobs.try_into().unwrap();
     assert_eq!(due.policy(), policy, "the known options are kept as well");
     assert_eq!(due.attempts(), attempts);
-    queue.run_now(&due.handle).await.unwrap();
+    space.client.job(&due.handle).run_now().await.unwrap();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     assert_eq!(within(told.recv()).await.unwrap(), (8, 1));
     space.until_count("q", "completed", 1).await;

@@ -121,27 +121,18 @@ async fn blocked(out: &Path) -> Fallible<&'static str> {
     let millis = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
     let slot = fleet.pool.slot(0);
     slot.cast(Sleep { millis, blocks: true }).await.map_err(error_text)?;
-    until("the job starts", async || {
-        Ok(slot.inspect().await.map_err(error_text)?.running.is_some())
-    })
-    .await?;
+    until("the job starts", async || Ok(slot.view().await.map_err(error_text)?.running.is_some()))
+        .await?;
     let _other = fleet.node(2)?;
     let term = before[0].term;
     let mut stays = true;
     until("the job ends", async || {
-        let view = slot.inspect().await.map_err(error_text)?;
+        let view = slot.view().await.map_err(error_text)?;
         stays &= view.term == term || view.running.is_none();
         Ok(view.running.is_none())
     })
     .await?;
-    let stats = fleet
-        .stage
-        .client
-        .inspect(QUEUE)
-        .map_err(error_text)?
-        .overview()
-        .await
-        .map_err(error_text)?;
+    let stats = fleet.stage.client.inspect(QUEUE).overview().await.map_err(error_text)?;
     Ok(match (stays, stats.counter("completed"), stats.counter("rescued")) {
         (true, 1, 0) => "its slot stays, the job runs once",
         _ => "FAILED: another node took its slot",
@@ -183,7 +174,7 @@ impl Fleet {
         let killed = killed.map(|pid| format!(":{pid}:"));
         let mut slots = vec![];
         until("every slot finds its node", async || {
-            let Ok(mut view) = self.pool.inspect().await else { return Ok(false) };
+            let Ok(mut view) = self.pool.view().await else { return Ok(false) };
             view.members.retain(|name| killed.as_ref().is_none_or(|pid| !name.contains(pid)));
             slots = self.pool.slots().await.map_err(error_text)?;
             let queue = QueueName::new(QUEUE).map_err(error_text)?;

@@ -32,7 +32,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String,
         if all.is_empty() {
             continue;
         }
-        let leader = client.inspect(&queue)?.overview().await?.leader;
+        let leader = client.inspect(&queue).overview().await?.leader;
         rows.extend(all.iter().map(|info| row(&queue, info)));
         values.extend(all.iter().map(|info| as_json(info, leader.as_ref())));
         leaders.push(match leader {

@@ -14,24 +14,22 @@ impl Client {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name; also returns an error when the server does not
     /// answer or refuses the command.
-    pub async fn pause(&self, queue: &str) -> Result<bool, Error> {
-        self.broker().pause(&partition(queue)?).await
+    pub async fn pause(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
+        self.broker().pause(&first(queue)?).await
     }
 
     /// Resumes a paused queue at once. Returns false when the queue was not paused.
     ///
     /// # Errors
     /// As [`Client::pause`].
-    pub async fn resume(&self, queue: &str) -> Result<bool, Error> {
-        self.broker().resume(&partition(queue)?).await
+    pub async fn resume(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
+        self.broker().resume(&first(queue)?).await
     }
 
     /// Returns an [`Inspector`] of a queue.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal name.
-    pub fn inspect(&self, queue: &str) -> Result<Inspector<'_>, Error> {
-        Ok(Inspector::new(self, partition(queue)?))
+    #[must_use]
+    pub fn inspect(&self, queue: impl AsRef<str>) -> Inspector {
+        Inspector::new(self.clone(), queue.as_ref().into())
     }
 
     /// Returns all queues that were ever used, in order of their names.
@@ -52,6 +50,6 @@ impl Client {
     }
 }
 
-fn partition(queue: &str) -> Result<Partition, Error> {
+fn first(queue: impl AsRef<str>) -> Result<Partition, Error> {
     QueueName::new(queue).map(Partition::first)
 }

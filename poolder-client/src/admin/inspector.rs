@@ -1,7 +1,7 @@
 //! Reads the state of a queue and repairs its jobs.
 
 use poolder_core::view::{Cursor, JobView, Page, QueueView};
-use poolder_core::{Error, Handle, JobId, JobState, Lane, Partition, Timestamp};
+use poolder_core::{Error, Handle, JobId, JobState, Lane, Partition, QueueName, Timestamp};
 
 use crate::client::Client;
 
@@ -11,36 +11,30 @@ const PAGE_SIZE: usize = 100;
 const DRAIN_PAGE_SIZE: usize = 500;
 
 /// Reads and repairs one queue; made by [`Client::inspect`]. Every read is bounded, and lists are
-/// read in pages. A job is named by its handle, taken from a [`JobView`], a receipt or
-/// [`Inspector::handle`].
+/// read in pages. [`Client::job`] reads and changes one job of a list. An illegal name of the queue
+/// is the error of each call ([`Error::is_invalid`]).
 ///
 /// ```no_run
 /// # use poolder_client::Client;
 /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
-/// let queue = client.inspect("mail")?;
+/// let queue = client.inspect("mail");
 /// let now = queue.overview().await?;
 /// println!("{} wait, {} run, {} died", now.ready(), now.running(), now.dead);
 /// for job in queue.dead(None, 20).await?.jobs {
 ///     println!("{} {:?} {}", job.id(), job.failure(), job.payload_json()?);
-///     queue.revive(&job.handle).await?;
+///     client.job(&job).revive().await?;
 /// }
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Inspector<'c> {
-    client: &'c Client,
-    partition: Partition,
+pub struct Inspector {
+    client: Client,
+    queue: String,
 }
 
-impl<'c> Inspector<'c> {
-    pub(crate) fn new(client: &'c Client, partition: Partition) -> Self {
-        Self { client, partition }
-    }
-
-    /// Makes the handle of a job of this queue from the job's id alone.
-    #[must_use]
-    pub fn handle(&self, job: JobId) -> Handle {
-        Handle { partition: self.partition.clone(), job, place: None }
+impl Inspector {
+    pub(super) fn new(client: Client, queue: String) -> Self {
+        Self { client, queue }
     }
 
     /// Returns the state of the queue at one moment: for each lane the number of waiting jobs and
@@ -50,16 +44,7 @@ impl<'c> Inspector<'c> {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn overview(&self) -> Result<QueueView, Error> {
-        self.client.broker().overview(&self.partition).await
-    }
-
-    /// Returns one job in whatever state it is; `None` when the job has ended or the bounded search
-    /// did not find it.
-    ///
-    /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
-    pub async fn job(&self, job: impl Into<Handle>) -> Result<Option<JobView>, Error> {
-        self.client.broker().find(&self.own(job)?).await
+        self.client.broker().overview(&self.partition()?).await
     }
 
     /// Returns a page of the jobs that wait in a lane for a free slot, in the order in which they
@@ -75,7 +60,7 @@ impl<'c> Inspector<'c> {
         after: Option<&Cursor>,
         most: usize,
     ) -> Result<Page, Error> {
-        self.client.broker().page_of_ready(&self.partition, lane, after, most).await
+        self.client.broker().page_of_ready(&self.partition()?, lane, after, most).await
     }
 
     /// Returns a page of the running jobs, each with its node, its start and its attempt.
@@ -83,7 +68,7 @@ impl<'c> Inspector<'c> {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn running(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_running(&self.partition, after, most).await
+        self.client.broker().page_of_running(&self.partition()?, after, most).await
     }
 
     /// Returns a page of the jobs that wait for their time, the earliest first.
@@ -91,7 +76,7 @@ impl<'c> Inspector<'c> {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn due(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_due(&self.partition, after, most).await
+        self.client.broker().page_of_due(&self.partition()?, after, most).await
     }
 
     /// Returns a page of the dead jobs, the one that died last first.
@@ -99,52 +84,7 @@ impl<'c> Inspector<'c> {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn dead(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_dead(&self.partition, after, most).await
-    }
-
-    /// Deletes a job that waits, or that is dead. A running job can only be cancelled. If several
-    /// jobs have the same own id, all that wait are deleted, or the dead one if none is alive or
-    /// the handle names the dead. The id can then be enqueued again, also within the window of an
-    /// idempotent enqueue.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the job was not found, or runs.
-    pub async fn delete(&self, job: impl Into<Handle>) -> Result<(), Error> {
-        self.client.broker().delete(&self.own(job)?).await
-    }
-
-    /// Reschedules a job that waits in a lane or for its time: the job waits until `at`.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when no such waiting job was found.
-    pub async fn reschedule(
-        &self,
-        job: impl Into<Handle>,
-        at: impl Into<Timestamp>,
-    ) -> Result<(), Error> {
-        self.client.broker().reschedule(&self.own(job)?, Some(at.into())).await
-    }
-
-    /// Makes a job that waits for its time or for another attempt run now. A dead job is revived.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when no such waiting or dead job was found.
-    pub async fn run_now(&self, job: impl Into<Handle>) -> Result<(), Error> {
-        let (broker, handle) = (self.client.broker(), self.own(job)?);
-        match broker.find(&handle).await? {
-            Some(view) if view.state == JobState::Dead => broker.revive(&view.handle).await,
-            Some(_) => broker.reschedule(&handle, None).await,
-            None => Err(Error::gone("the job was not found").with_job(handle.job)),
-        }
-    }
-
-    /// Puts a dead job back into its lane, with all its attempts restored.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead entry does
-    /// not hold a job.
-    pub async fn revive(&self, job: impl Into<Handle>) -> Result<(), Error> {
-        self.client.broker().revive(&self.own(job)?).await
+        self.client.broker().page_of_dead(&self.partition()?, after, most).await
     }
 
     /// Revives all jobs that are dead at the time of the call and satisfy `which`, in bounded
@@ -160,28 +100,13 @@ impl<'c> Inspector<'c> {
             let mut page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
             // Jobs that die again during the loop have a later time and are left alone.
             page.jobs.retain(|view| view.at <= started && which(view));
-            let gone = self.client.broker().revive_all(&self.partition, &page.jobs).await?;
+            let gone = self.client.broker().revive_all(&self.partition()?, &page.jobs).await?;
             revived += count(&gone);
             match page.next_without(&gone) {
                 Some(next) => cursor = Some(next),
                 None => return Ok(revived),
             }
         }
-    }
-
-    /// Replaces the payload of a dead job by the given JSON and puts the job back into its lane.
-    /// Values that are as [`JobView::payload_json`] shows them stay as they are stored, also those
-    /// that JSON lacks, such as bytes, NaN and keys that are not text.
-    ///
-    /// # Errors
-    /// As [`Inspector::revive`], [`Error::is_too_large`] for a payload above 1 MiB, and
-    /// [`Error::is_codec`] for one that is nested more than 64 deep.
-    pub async fn edit_and_revive(
-        &self,
-        job: impl Into<Handle>,
-        payload: &serde_json::Value,
-    ) -> Result<(), Error> {
-        self.client.broker().revive_with(&self.own(job)?, payload).await
     }
 
     /// Deletes all jobs that wait in the lanes or for their time, in bounded steps; running and
@@ -198,7 +123,7 @@ impl<'c> Inspector<'c> {
             let mut cursor = None;
             loop {
                 let page = self.ready(lane, cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
-                deleted += count(&broker.delete_all(&self.partition, &page.jobs).await?);
+                deleted += count(&broker.delete_all(&self.partition()?, &page.jobs).await?);
                 // Entries keep their order, so all entries before the cursor are handled.
                 match page.next {
                     Some(next) => cursor = Some(next),
@@ -209,7 +134,7 @@ impl<'c> Inspector<'c> {
         let mut cursor = None;
         loop {
             let page = self.due(cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
-            let gone = broker.delete_all(&self.partition, &page.jobs).await?;
+            let gone = broker.delete_all(&self.partition()?, &page.jobs).await?;
             deleted += count(&gone);
             match page.next_without(&gone) {
                 Some(next) => cursor = Some(next),
@@ -226,7 +151,7 @@ impl<'c> Inspector<'c> {
         let (mut deleted, mut cursor) = (0, None);
         loop {
             let page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
-            let gone = self.client.broker().delete_all(&self.partition, &page.jobs).await?;
+            let gone = self.client.broker().delete_all(&self.partition()?, &page.jobs).await?;
             deleted += count(&gone);
             match page.next_without(&gone) {
                 Some(next) => cursor = Some(next),
@@ -235,16 +160,8 @@ impl<'c> Inspector<'c> {
         }
     }
 
-    fn own(&self, job: impl Into<Handle>) -> Result<Handle, Error> {
-        let handle = job.into();
-        if handle.partition.queue == self.partition.queue {
-            return Ok(handle);
-        }
-        Err(Error::invalid(format!(
-            "the job belongs to queue {}, this is {}",
-            handle.partition.queue, self.partition.queue
-        ))
-        .with_job(handle.job))
+    fn partition(&self) -> Result<Partition, Error> {
+        QueueName::new(&self.queue).map(Partition::first)
     }
 }
 

@@ -115,7 +115,7 @@ impl<J: Job> PoolClient<J> {
     pub async fn size(&self) -> Result<u16, Error> {
         match self.local {
             Some(size) => Ok(size),
-            None => Ok(self.view().await?.size),
+            None => Ok(self.cached_view().await?.size),
         }
     }
 
@@ -153,7 +153,7 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn stop(&self) -> Result<(), Error> {
-        self.view().await?;
+        self.cached_view().await?;
         self.target.client.broker().stop_pool(&self.name()?, true).await
     }
 
@@ -169,7 +169,7 @@ impl<J: Job> PoolClient<J> {
     ///
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
-    pub async fn inspect(&self) -> Result<PoolView, Error> {
+    pub async fn view(&self) -> Result<PoolView, Error> {
         let known = self.target.client.pools().get(&self.name()?);
         Ok(known.renew(self.target.client.broker()).await?.as_ref().clone())
     }
@@ -179,7 +179,7 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn slots(&self) -> Result<Vec<SlotView>, Error> {
-        let (queue, tail) = (self.name()?, self.inspect().await?.tail);
+        let (queue, tail) = (self.name()?, self.view().await?.tail);
         let mut views = vec![];
         for first in (0..tail).step_by(usize::from(SLOTS_AT_ONCE)) {
             let some = (first..tail.min(first.saturating_add(SLOTS_AT_ONCE))).map(|index| {
@@ -195,7 +195,7 @@ impl<J: Job> PoolClient<J> {
         self.target.name()
     }
 
-    async fn view(&self) -> Result<Arc<PoolView>, Error> {
+    async fn cached_view(&self) -> Result<Arc<PoolView>, Error> {
         self.target.client.pools().get(&self.name()?).view(self.target.client.broker()).await
     }
 }
@@ -221,7 +221,7 @@ impl<J: Job> PoolSlot<J> {
     ///
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
-    pub async fn inspect(&self) -> Result<SlotView, Error> {
+    pub async fn view(&self) -> Result<SlotView, Error> {
         let slot = self.partition().await?;
         self.pool.target.client.broker().view_slot(&slot).await
     }
@@ -246,7 +246,7 @@ impl<J: Job> PoolSlot<J> {
     }
 
     async fn partition(&self) -> Result<Partition, Error> {
-        let view = self.pool.inspect().await?;
+        let view = self.pool.view().await?;
         if self.index >= view.tail {
             return Err(wrong_slot(&self.pool.target.queue, self.index, view.size));
         }

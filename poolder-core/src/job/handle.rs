@@ -44,6 +44,16 @@ impl Handle {
         Self { partition: Partition::first(queue), job, place: None }
     }
 
+    /// Creates the handle of the job that was enqueued in this queue with `.id(name)`.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for an illegal name of the queue.
+    pub fn named(queue: impl AsRef<str>, name: &str) -> Result<Self, Error> {
+        let queue = QueueName::new(queue)?;
+        let job = JobId::named(&queue, name);
+        Ok(Self::new(queue, job))
+    }
+
     /// Returns true when the handle means the dead job of its id, also if other jobs of the id are
     /// alive.
     pub(crate) fn names_the_dead(&self) -> bool {
@@ -59,9 +69,53 @@ impl Handle {
     }
 }
 
+impl JobId {
+    /// Returns the handle of the job of this id in a queue.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for an illegal name of the queue.
+    pub fn in_queue(self, queue: impl AsRef<str>) -> Result<Handle, Error> {
+        Ok(Handle::new(QueueName::new(queue)?, self))
+    }
+}
+
 impl From<&Self> for Handle {
     fn from(handle: &Self) -> Self {
         handle.clone()
+    }
+}
+
+impl TryFrom<&str> for Handle {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Handle {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Handle {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+/// The handle that was to be made, or the error of its making: an argument that is checked when it
+/// is used.
+impl TryFrom<Result<Self, Error>> for Handle {
+    type Error = Error;
+
+    fn try_from(made: Result<Self, Error>) -> Result<Self, Error> {
+        made
     }
 }
 

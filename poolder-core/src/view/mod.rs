@@ -226,6 +226,12 @@ impl JobView {
     }
 }
 
+impl From<&JobView> for Handle {
+    fn from(view: &JobView) -> Self {
+        view.handle.clone()
+    }
+}
+
 /// A page of a listing of jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {

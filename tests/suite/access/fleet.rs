@@ -59,7 +59,7 @@ async fn enqueue_in_every_way(producer: &Client) -> Receipt {
     let reply: u64 = producer.call(Number(42)).await.unwrap();
     assert_eq!(reply, 42);
     let job = producer.enqueue(Number(43)).await.unwrap();
-    let result: u64 = producer.await_result(&job, HOUR).await.unwrap();
+    let result: u64 = producer.job(&job).wait().timeout(HOUR).await.unwrap();
     assert_eq!(result, 43);
     let replicas = Durability::Replicated { replicas: 1, timeout: SHORT };
     let unconfirmed = producer.enqueue(Number(44)).durability(replicas).await.unwrap_err();
@@ -100,23 +100,23 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
     let far = enqueue_in_every_way(&producer).await;
     send_to_pools(&producer).await;
     eventually("all of it is done, as the reader sees it", || async {
-        let view = reader.inspect("q").unwrap().overview().await.unwrap();
+        let view = reader.inspect("q").overview().await.unwrap();
         view.dead == 1
             && view.counters.get("cancelled") == Some(&1)
             && view.counters.get("completed").is_some_and(|done| *done >= 19)
     })
     .await;
-    assert_eq!(reader.inspect("q").unwrap().dead(None, 10).await.unwrap().jobs.len(), 1);
+    assert_eq!(reader.inspect("q").dead(None, 10).await.unwrap().jobs.len(), 1);
     assert_eq!(reader.nodes().await.unwrap().len(), 1);
     let rows = reader.batcher::<u64>("rows").unwrap();
     eventually("the batch is done", || async { rows.sealed(9).await.unwrap().is_empty() }).await;
 
-    let refused = reader.cancel(&far).await.unwrap_err();
+    let refused = reader.job(&far).cancel().await.unwrap_err();
     assert!(refused.is_auth(), "{refused}");
     assert!(reader.enqueue(Number(7)).await.unwrap_err().is_auth());
-    let refused = producer.inspect("q").unwrap().overview().await.unwrap_err();
+    let refused = producer.inspect("q").overview().await.unwrap_err();
     assert!(refused.is_auth(), "{refused}");
-    worker.client.cancel(&far).await.unwrap();
+    worker.client.job(&far).cancel().await.unwrap();
     node.stop().await;
     assert!(!guarded.denials("reader").is_empty());
     assert_eq!(guarded.denials("worker"), Vec::<String>::new(), "the worker lacks something");
@@ -149,7 +149,7 @@ async fn users_of_an_older_server_can_do_their_work_as_well() {
     lacks.retain(|it| it != "zrem" && !it.ends_with(":dead:bodies"));
     assert_eq!(lacks, Vec::<String>::new(), "the sender lacks something");
     let reader = guarded.user("reader-6.2").client;
-    assert!(reader.inspect("q").unwrap().overview().await.is_ok());
+    assert!(reader.inspect("q").overview().await.is_ok());
     node.stop().await;
 }
 

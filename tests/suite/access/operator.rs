@@ -25,27 +25,27 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     for _ in 0..3 {
         producer.enqueue(Number(0)).policy(once.clone()).await.unwrap();
     }
-    let inspector = operator.inspect("q").unwrap();
+    let inspector = operator.inspect("q");
     eventually("the jobs are dead", || async {
         inspector.dead(None, 10).await.unwrap().jobs.len() == 3
     })
     .await;
     assert!(operator.pause("q").await.unwrap());
     let dead = inspector.dead(None, 10).await.unwrap().jobs;
-    inspector.delete(dead[0].handle.clone()).await.unwrap();
-    inspector.edit_and_revive(dead[1].handle.clone(), &serde_json::json!(1)).await.unwrap();
-    inspector.revive(dead[2].handle.clone()).await.unwrap();
+    operator.job(dead[0].handle.clone()).remove().await.unwrap();
+    operator.job(dead[1].handle.clone()).edit_and_revive(&serde_json::json!(1)).await.unwrap();
+    operator.job(dead[2].handle.clone()).revive().await.unwrap();
     let due = producer.enqueue(Number(1)).after(HOUR).await.unwrap();
-    inspector.run_now(&due).await.unwrap();
+    operator.job(&due).run_now().await.unwrap();
     let late = producer.enqueue(Number(1)).after(HOUR).keep_completion(HOUR).await.unwrap();
-    operator.cancel(&late).await.unwrap();
+    operator.job(&late).cancel().await.unwrap();
     // No node serves this queue, so that its jobs stay ready.
     let ready = || async { producer.enqueue(Number(1)).queue("idle").await.unwrap() };
-    operator.cancel(&ready().await).await.unwrap();
-    let idle = operator.inspect("idle").unwrap();
-    idle.delete(&ready().await).await.unwrap();
+    operator.job(&ready().await).cancel().await.unwrap();
+    let idle = operator.inspect("idle");
+    operator.job(&ready().await).remove().await.unwrap();
     let at = Timestamp::now() + HOUR;
-    idle.reschedule(&ready().await, at).await.unwrap();
+    operator.job(&ready().await).reschedule(at).await.unwrap();
     assert_eq!(idle.drain().await.unwrap(), 1);
     assert!(operator.resume("q").await.unwrap());
 
@@ -76,12 +76,12 @@ async fn an_exporter_counts_without_reading_jobs() {
     let reader = guarded.user("reader").client;
     let receipt = worker.client.enqueue(Number(1)).await.unwrap();
     worker.client.enqueue(Number(1)).after(HOUR).await.unwrap();
-    let view = exporter.inspect("q").unwrap().overview().await.unwrap();
+    let view = exporter.inspect("q").overview().await.unwrap();
     assert_eq!((view.ready(), view.due), (1, 1));
     assert_eq!(exporter.queues().await.unwrap().len(), 1);
     assert!(exporter.nodes().await.unwrap().is_empty());
-    assert!(exporter.inspect("q").unwrap().job(&receipt).await.unwrap_err().is_auth());
-    assert!(reader.inspect("q").unwrap().job(&receipt).await.unwrap().is_some());
+    assert!(exporter.job(&receipt).view().await.unwrap_err().is_auth());
+    assert!(reader.job(&receipt).view().await.unwrap().is_some());
     // The overview names the oldest ready job to users who may read jobs, and the exporter asked
     // for a job.
     let denied = guarded.denials("exporter");

@@ -122,7 +122,7 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
     let sealed = rows.sealed(10).await.unwrap();
     assert_eq!((sealed[0].len, sealed[0].state), (3, BatchState::Dead));
     assert_eq!(waiting(&space).await, 0);
-    let revived = space.client.inspect(NAME).unwrap().revive_where(|_| true).await.unwrap();
+    let revived = space.client.inspect(NAME).revive_where(|_| true).await.unwrap();
     assert_eq!(revived, 1);
     assert_eq!(next(&mut told).await.entries, [0, 1, 2]);
     eventually("gone", || async { sealed_lists(&space).await.is_empty() }).await;
@@ -298,7 +298,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
         assert_eq!(left, -1, "it is not forgotten after a day");
     }
     assert_eq!(waiting(&space).await, 0);
-    let queue = space.client.inspect(NAME).unwrap();
+    let queue = space.client.inspect(NAME);
     assert_eq!(queue.revive_where(|_| true).await.unwrap(), 2);
     let mut revived = [next(&mut told).await.entries, next(&mut told).await.entries];
     revived.sort();
@@ -357,10 +357,9 @@ async fn what_an_operator_removes_takes_its_entries_along() {
     let space = Space::new("batch-removed");
     let rows = declared(&space, limit(2)).await;
     rows.push_many(0..6).await.all().unwrap();
-    let queue = space.client.inspect(NAME).unwrap();
     let sealed = rows.sealed(10).await.unwrap();
-    queue.delete(queue.handle(sealed[0].job)).await.unwrap();
-    space.client.cancel(&queue.handle(sealed[1].job)).await.unwrap();
+    space.client.job(sealed[0].job.in_queue(NAME)).remove().await.unwrap();
+    space.client.job(sealed[1].job.in_queue(NAME)).cancel().await.unwrap();
     prune(&space, Duration::from_secs(3_600)).await;
     assert_eq!(sealed_lists(&space).await.len(), 1);
     assert_eq!(waiting(&space).await, 2);

@@ -91,7 +91,7 @@ const CLIENT: &[Layer] = &[
     // The client keeps the state that the handles of a batcher share, which is therefore below it.
     Layer { name: "batcher", holds: &["batcher"], imports: &[] },
     Layer { name: "client", holds: &["client"], imports: &["state", "batcher"] },
-    Layer { name: "results", holds: &["results"], imports: &["state", "client"] },
+    Layer { name: "job", holds: &["job"], imports: &["state", "client"] },
     Layer { name: "enqueue", holds: &["enqueue"], imports: &["state", "client"] },
     Layer { name: "schedules", holds: &["schedules"], imports: &["client", "enqueue"] },
     Layer { name: "admin", holds: &["admin"], imports: &["client", "enqueue"] },

@@ -195,8 +195,8 @@ impl StepWorker {
             }
             Bad::CancelBomb => {
                 let mut bomb = Bomb(Unfinished { cx: cx.clone(), page });
-                let own = cx.client().inspect(cx.queue())?.handle(cx.id());
-                while cx.client().cancel(&own).await.is_err() {
+                let own = cx.client().job(cx.id().in_queue(cx.queue()));
+                while own.cancel().await.is_err() {
                     tokio::time::sleep(PAUSE).await;
                 }
                 bomb.0.page.end(Ended::Done);

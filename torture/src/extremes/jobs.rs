@@ -96,21 +96,24 @@ impl Calls {
 
     /// Checks that a refused job was not stored.
     async fn is_absent(&self, what: &str, job: &Handle) {
-        if let Some(Some(state)) = self.good(what, async || self.client.state(job).await).await {
+        if let Some(Some(state)) =
+            self.good(what, async || self.client.job(job).state().await).await
+        {
             self.broken("a refused job was stored", format!("{what}: {state:?}"));
         }
     }
 
     /// Checks that a job waits for a time far away, and deletes it.
     async fn waits(&self, what: &str, receipt: &Receipt) {
-        let state = self.good(what, async || self.client.state(receipt).await).await;
+        let state = self.good(what, async || self.client.job(receipt).state().await).await;
         if state.is_some_and(|state| state != Some(JobState::Scheduled)) {
             self.broken("a job does not wait for its time", format!("{what}: {state:?}"));
         }
-        let Ok(queue) = self.client.inspect(JOBS) else { return };
         // A deletion whose reply was lost finds no job the second time.
-        self.good_or_gone(what, async || queue.delete(receipt).await).await;
-        if let Some(Some(view)) = self.good(what, async || queue.job(receipt).await).await {
+        self.good_or_gone(what, async || self.client.job(receipt).remove().await).await;
+        if let Some(Some(view)) =
+            self.good(what, async || self.client.job(receipt).view().await).await
+        {
             self.broken("a deleted job is still there", format!("{what}: {:?}", view.state));
         }
     }
@@ -136,7 +139,7 @@ impl Calls {
             let kept = if wait >= HOUR { &[JobState::Retrying] } else { OPEN };
             let kept: Vec<_> = kept.iter().copied().map(Some).collect();
             if self.comes_to(what, receipt, &kept).await {
-                self.good(what, async || self.client.cancel(receipt).await).await;
+                self.good(what, async || self.client.job(receipt).cancel().await).await;
                 self.comes_to(what, receipt, &[Some(JobState::Cancelled), None]).await;
             }
         }
@@ -144,9 +147,8 @@ impl Calls {
 
     /// Edits a dead job so that it succeeds, and checks that it does.
     async fn revive(&self, what: &str, receipt: &Receipt) {
-        let Ok(queue) = self.client.inspect(JOBS) else { return };
         let payload = serde_json::json!({"number": 1, "fails": false, "padding": ""});
-        let revive = async || queue.edit_and_revive(receipt, &payload).await;
+        let revive = async || self.client.job(receipt).edit_and_revive(&payload).await;
         // A call whose reply was lost finds no dead job the second time.
         self.good_or_gone(what, revive).await;
         self.comes_to(what, receipt, &[Some(JobState::Completed), None]).await;
@@ -157,7 +159,7 @@ impl Calls {
     async fn comes_to(&self, what: &str, receipt: &Receipt, states: &[Option<JobState>]) -> bool {
         let begun = Instant::now();
         loop {
-            let state = self.good(what, async || self.client.state(receipt).await).await;
+            let state = self.good(what, async || self.client.job(receipt).state().await).await;
             let Some(state) = state else { return false };
             // A result is on record even when its job asked for none.
             if states.contains(&state) || (state == Some(JobState::Completed) && states == [None]) {

@@ -14,7 +14,7 @@ const PAGE: usize = 500;
 impl Calls {
     /// Enqueues a job and makes a drawn operation.
     pub(super) async fn operate_queue(&self, number: u64, mut draw: Draw) {
-        let Ok(queue) = self.client.inspect(PLAYGROUND) else { return };
+        let queue = self.client.inspect(PLAYGROUND);
         let what = format!("operate {PLAYGROUND} {number}");
         let job = Odd { number, fails: draw.random.percent(50), padding: String::new() };
         let after = draw.duration();
@@ -24,25 +24,25 @@ impl Calls {
         // Other operations run at the same time: the job may be anywhere.
         let job = match draw.random.percent(60) {
             true => Handle::from(&receipt),
-            false => queue.handle(JobId::generate()),
+            false => JobId::generate().in_queue(PLAYGROUND).unwrap(),
         };
         let at = draw.random.percent(50);
         let at = draw.moment(at);
         match draw.random.between(0, 15) {
             0 => drop(self.good(&what, async || queue.overview().await).await),
             1..5 => self.pages(&what, &queue, draw).await,
-            5 => drop(self.good(&what, async || queue.job(&job).await).await),
+            5 => drop(self.good(&what, async || self.client.job(&job).view().await).await),
             6 => {
-                self.good_or_gone(&what, async || queue.delete(&job).await).await;
+                self.good_or_gone(&what, async || self.client.job(&job).remove().await).await;
             }
             7 => {
-                self.good_or_gone(&what, async || queue.reschedule(&job, at).await).await;
+                self.good_or_gone(&what, async || self.client.job(&job).reschedule(at).await).await;
             }
             8 => {
-                self.good_or_gone(&what, async || queue.run_now(&job).await).await;
+                self.good_or_gone(&what, async || self.client.job(&job).run_now().await).await;
             }
             9 => {
-                self.good_or_gone(&what, async || queue.revive(&job).await).await;
+                self.good_or_gone(&what, async || self.client.job(&job).revive().await).await;
                 self.good(&what, async || queue.revive_where(|_| true).await).await;
             }
             10 => drop(self.good(&what, async || queue.drain().await).await),
@@ -51,14 +51,14 @@ impl Calls {
                 self.good(&what, async || self.client.pause(PLAYGROUND).await).await;
                 self.good(&what, async || self.client.resume(PLAYGROUND).await).await;
             }
-            13 => drop(self.good(&what, async || self.client.cancel(&job).await).await),
+            13 => drop(self.good(&what, async || self.client.job(&job).cancel().await).await),
             14 => self.results(&what, &job).await,
-            _ => self.fleet(&what, &queue).await,
+            _ => self.fleet(&what).await,
         }
     }
 
     /// Reads a page of each listing, with any count and a cursor of the same or another listing.
-    async fn pages(&self, what: &str, queue: &Inspector<'_>, mut draw: Draw) {
+    async fn pages(&self, what: &str, queue: &Inspector, mut draw: Draw) {
         let most = draw.random.pick(&[0, 1, 500, 501, usize::MAX]);
         let cursors = ["normal.0-0", "low.18446744073709551615-0", "0.0", "9223372036854775807.7"];
         let text = draw.random.pick(&cursors);
@@ -87,10 +87,10 @@ impl Calls {
     }
 
     async fn results(&self, what: &str, job: &Handle) {
-        self.good(what, async || self.client.state(job).await).await;
-        self.good(what, async || self.client.progress(job).await).await;
+        self.good(what, async || self.client.job(job).state().await).await;
+        self.good(what, async || self.client.job(job).progress().await).await;
         let ended = |error: &Error| error.is_dead() || error.is_timeout() || error.is_cancelled();
-        let wait = async || self.client.await_result::<u64>(job, Duration::ZERO).await;
+        let wait = async || self.client.job(job).wait::<u64>().timeout(Duration::ZERO).await;
         match self.answer(what, wait).await {
             Some(Err(error)) if !ended(&error) => {
                 self.broken("a wait ended wrongly", format!("{what}: {error}"));
@@ -99,7 +99,7 @@ impl Calls {
         }
     }
 
-    async fn fleet(&self, what: &str, queue: &Inspector<'_>) {
+    async fn fleet(&self, what: &str) {
         self.good(what, async || self.client.ping().await).await;
         self.good(what, async || self.client.nodes().await).await;
         let queues = self.good(what, async || self.client.queues().await).await;
@@ -107,11 +107,10 @@ impl Calls {
         if queues.is_some_and(|all| !is_here(all)) {
             self.broken("a queue is not listed", what);
         }
-        let Ok(foreign) = QueueName::new(JOBS) else { return };
-        let foreign = Handle::new(foreign, JobId::generate());
-        match self.answer(what, async || queue.delete(&foreign).await).await {
+        let text = format!("no queue/{}", JobId::generate());
+        match self.answer(what, async || self.client.job(&text).remove().await).await {
             Some(Err(error)) if error.is_invalid() => {}
-            other => self.broken("a job of another queue was accepted", format!("{other:?}")),
+            other => self.broken("a text that is no handle was accepted", format!("{other:?}")),
         }
     }
 
@@ -143,16 +142,15 @@ impl Calls {
     async fn sweep(&self) -> Result<bool, Error> {
         let mut clean = true;
         for queue in [JOBS, PLAYGROUND, BATCHER] {
-            let queue = self.client.inspect(queue)?;
+            let queue = self.client.inspect(queue);
             queue.drain().await?;
             queue.purge_dead().await?;
             for running in queue.running(None, PAGE).await?.jobs {
-                self.client.cancel(&running.handle).await?;
+                self.client.job(&running.handle).cancel().await?;
             }
             let view = queue.overview().await?;
             clean &= view.ready() + view.running() + view.due + view.dead == 0;
         }
-        let slots = self.client.inspect(SLOTS)?;
         let broker = self.client.broker();
         for index in 0..LARGEST {
             let partition = Partition { queue: QueueName::new(SLOTS)?, index };
@@ -160,7 +158,7 @@ impl Calls {
             let dead = broker.page_of_dead(&partition, None, PAGE).await?.jobs;
             clean &= due.is_empty() && dead.is_empty();
             for job in due.iter().chain(&dead) {
-                match slots.delete(&job.handle).await {
+                match self.client.job(&job.handle).remove().await {
                     Err(error) if !error.is_gone() => return Err(error),
                     _ => {}
                 }

@@ -56,8 +56,7 @@ impl Calls {
         if !matches!(receipt.stored, Stored::Due(_)) {
             self.broken("a job does not wait for its time", format!("{what}: {receipt:?}"));
         }
-        let Ok(queue) = self.client.inspect(SLOTS) else { return };
-        self.good_or_gone(what, async || queue.delete(receipt).await).await;
+        self.good_or_gone(what, async || self.client.job(receipt).remove().await).await;
     }
 
     /// Operates the addressed pool.
@@ -90,9 +89,9 @@ impl Calls {
                 self.good_or_gone(&what, async || pool.start().await).await;
             }
             3 => drop(self.good_or_gone(&what, async || pool.slots().await).await),
-            4 => drop(self.good_or_gone(&what, async || slot.inspect().await).await),
+            4 => drop(self.good_or_gone(&what, async || slot.view().await).await),
             _ => {
-                let view = self.good_or_gone(&what, async || pool.inspect().await).await;
+                let view = self.good_or_gone(&what, async || pool.view().await).await;
                 if view.is_some_and(|view| view.size < 1 || view.size > LARGEST) {
                     self.broken("a pool has a wrong size", what);
                 }

@@ -94,7 +94,7 @@ impl Calls {
                 self.good(&what, async || self.client.pause(COPIES).await).await;
                 self.good(&what, async || self.client.resume(COPIES).await).await;
             }
-            1 => drop(self.good(&what, async || self.client.cancel(&receipt).await).await),
+            1 => drop(self.good(&what, async || self.client.job(&receipt).cancel().await).await),
             // Each process has its own size.
             _ => match self.answer(&what, async || pool.resize(2).await).await {
                 Some(Err(error)) if error.is_invalid() => {}

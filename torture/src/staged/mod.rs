@@ -110,7 +110,8 @@ impl Stage {
         let mut found = 0;
         for job in jobs {
             // A server that is away, or a key of a wrong type, is asked again.
-            found += usize::from(self.client.state(job).await.is_ok_and(|now| now == Some(state)));
+            found +=
+                usize::from(self.client.job(job).state().await.is_ok_and(|now| now == Some(state)));
         }
         found
     }

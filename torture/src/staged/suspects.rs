@@ -64,7 +64,7 @@ pub(super) async fn suspects(mutation: &str, folder: PathBuf) -> Result<Verdict,
     let mut verdict = Verdict::default();
     let done = async || Ok(stage.count(std::slice::from_ref(&job), JobState::Completed).await == 1);
     if !within(PATIENCE / 4, done).await? {
-        let state = stage.client.state(&job).await;
+        let state = stage.client.job(&job).state().await;
         verdict.violate("innocent, but buried", format!("{state:?}"));
     }
     rescuer.member.lock().await.kill().await?;

@@ -112,7 +112,7 @@ async fn add_ticking(order: &Order, client: &Client) -> std::result::Result<(), 
 }
 
 async fn until_led(client: &Client) -> std::result::Result<(), Error> {
-    while client.inspect("bench")?.overview().await?.leader.is_none() {
+    while client.inspect("bench").overview().await?.leader.is_none() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())

@@ -83,7 +83,8 @@ async fn call_without_limit() {
         Err(e) => report("keep_completion(MAX)", true, format!("refused: {e}")),
         Ok(receipt) => {
             let got =
-                tokio::time::timeout(s(5), space.client.await_result::<u64>(&receipt, s(4))).await;
+                tokio::time::timeout(s(5), space.client.job(&receipt).wait::<u64>().timeout(s(4)))
+                    .await;
             report(
                 "keep_completion(MAX)",
                 matches!(got, Ok(Ok(2))),

@@ -43,7 +43,7 @@ async fn old_cancellations() {
             },
         ))));
         tokio::time::sleep(ms(300)).await;
-        let what = space.client.cancel(named("q", "x")).await;
+        let what = space.client.job(named("q", "x")).cancel().await;
         tokio::time::sleep(ms(60)).await;
         let c = &space.client;
         let n = match how {
@@ -68,7 +68,7 @@ async fn old_cancellations() {
             }
             "rescheduled" => {
                 let r = c.enqueue(F(n)).id("x").after(s(600)).await.unwrap();
-                c.inspect("q").unwrap().run_now(&r).await.unwrap();
+                c.job(&r).run_now().await.unwrap();
             }
             _ => {
                 c.enqueue(F(n)).id("x").await.unwrap();
@@ -96,7 +96,7 @@ async fn old_cancellations_in_lanes() {
         let ran = Arc::new(AtomicU64::new(0));
         let node = start(space.node().pool(Pool::new("q").size(2).worker(counter(&ran))));
         let q = QueueName::new("q").unwrap();
-        let what = space.client.cancel(Handle::new(q.clone(), JobId::named(&q, "x"))).await;
+        let what = space.client.job(Handle::new(q.clone(), JobId::named(&q, "x"))).cancel().await;
         tokio::time::sleep(ms(50)).await;
         space.client.enqueue(N(1)).id("x").lane(lane).after(ms(300)).await.unwrap();
         let ok = until(s(5), || async { ran.load(Ordering::Relaxed) == 1 }).await;
@@ -125,7 +125,7 @@ async fn hold_after_cancel_smallest() {
     tokio::time::sleep(ms(300)).await;
     let bad = p.cast(K(true)).await.unwrap();
     tokio::time::sleep(ms(500)).await;
-    println!("   cancel {:?}", space.client.cancel(&bad).await);
+    println!("   cancel {:?}", space.client.job(&bad).cancel().await);
     let t = Instant::now();
     let r = p.call::<()>(K(false)).timeout(s(60)).await;
     report(

@@ -22,7 +22,7 @@ fn client_across_runtimes() {
         let r = rt.block_on(async {
             tokio::time::timeout(s(10), async {
                 let a = space.client.enqueue(N(2)).await.map(|r| r.stored);
-                let b = space.client.inspect("q").unwrap().overview().await.map(|v| v.ready());
+                let b = space.client.inspect("q").overview().await.map(|v| v.ready());
                 (a, b)
             })
             .await

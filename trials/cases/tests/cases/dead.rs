@@ -77,12 +77,12 @@ async fn edit_common_shapes() {
     );
     let r =
         space.client.enqueue(Order { id: uuid::Uuid::new_v4(), note: "bad".into() }).await.unwrap();
-    let q = space.client.inspect("q").unwrap();
+    let q = space.client.inspect("q");
     until(s(5), || async { space.overview("q").await.dead == 1 }).await;
-    let view = q.job(&r).await.unwrap().unwrap();
+    let view = space.client.job(&r).view().await.unwrap().unwrap();
     let mut json = view.payload_json().unwrap();
     json["note"] = "good".into();
-    q.edit_and_revive(&view.handle, &json).await.unwrap();
+    space.client.job(&view.handle).edit_and_revive(&json).await.unwrap();
     let ok = until(s(4), || async { ran.load(Ordering::Relaxed) == 1 }).await;
     let why = q
         .dead(None, 1)
@@ -98,11 +98,11 @@ async fn edit_common_shapes() {
     );
     let r = space.client.enqueue(Cleanup).await.unwrap();
     until(s(5), || async { space.overview("u").await.dead == 1 }).await;
-    let u = space.client.inspect("u").unwrap();
-    let view = u.job(&r).await.unwrap().unwrap();
+    let u = space.client.inspect("u");
+    let view = space.client.job(&r).view().await.unwrap().unwrap();
     let json = view.payload_json().unwrap();
     let before = ran.load(Ordering::Relaxed);
-    u.edit_and_revive(&view.handle, &json).await.unwrap();
+    space.client.job(&view.handle).edit_and_revive(&json).await.unwrap();
     let ok = until(s(4), || async { ran.load(Ordering::Relaxed) > before }).await;
     let why = u
         .dead(None, 1)

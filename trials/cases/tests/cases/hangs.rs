@@ -73,14 +73,14 @@ async fn hangs_everywhere() {
         let bad = space.client.enqueue(G(1)).await.unwrap();
         tokio::time::sleep(s(2)).await;
         let c = if how == "error" || how == "hibernate" {
-            format!("{:?}", space.client.cancel(&bad).await)
+            format!("{:?}", space.client.job(&bad).cancel().await)
         } else {
             String::new()
         };
         tokio::time::sleep(s(4)).await;
         space.client.enqueue(G(2)).await.unwrap();
         let next = until(s(6), || async { ran.load(Ordering::Relaxed) == 1 }).await;
-        let state = space.client.state(&bad).await.unwrap();
+        let state = space.client.job(&bad).state().await.unwrap();
         let brief = space.brief("q").await;
         let took = node.stop().await;
         let pass = match how {

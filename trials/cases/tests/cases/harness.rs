@@ -46,7 +46,7 @@ impl Space {
         command.query_async(&mut connection).await
     }
     pub(crate) async fn overview(&self, queue: &str) -> QueueView {
-        self.client.inspect(queue).unwrap().overview().await.unwrap()
+        self.client.inspect(queue).overview().await.unwrap()
     }
     pub(crate) async fn brief(&self, queue: &str) -> String {
         let v = self.overview(queue).await;

@@ -35,12 +35,12 @@ async fn locks_of_jobs_that_are_gone() {
         };
         let r = enq(if how == "dies" { 9 } else { 1 }).await.unwrap();
         match how {
-            "delete" => c.inspect("q").unwrap().delete(&r).await.unwrap(),
+            "delete" => c.job(&r).remove().await.unwrap(),
             "cancel" => {
-                c.cancel(&r).await.unwrap();
+                c.job(&r).cancel().await.unwrap();
             }
             "drain" => {
-                c.inspect("q").unwrap().drain().await.unwrap();
+                c.inspect("q").drain().await.unwrap();
             }
             _ => {
                 until(s(5), || async {
@@ -98,7 +98,7 @@ async fn locks_of_jobs_that_are_gone() {
                 .overlap(overlap)
                 .await
                 .unwrap();
-            let q = c.inspect("q").unwrap();
+            let q = c.inspect("q");
             until(s(10), || async {
                 let v = space.overview("q").await;
                 v.ready() + v.dead > 0
@@ -114,13 +114,13 @@ async fn locks_of_jobs_that_are_gone() {
                 "delete" => {
                     let j = q.ready(Lane::Normal, None, 5).await.unwrap().jobs;
                     for j in j {
-                        q.delete(&j.handle).await.unwrap();
+                        c.job(&j.handle).remove().await.unwrap();
                     }
                 }
                 "cancel" => {
                     let j = q.ready(Lane::Normal, None, 5).await.unwrap().jobs;
                     for j in j {
-                        println!("   cancel {:?}", c.cancel(j.handle.clone()).await);
+                        println!("   cancel {:?}", c.job(j.handle.clone()).cancel().await);
                     }
                 }
                 "drain" => {
@@ -196,7 +196,7 @@ async fn revive_beside_overlap() {
     until(s(10), || async { space.overview("q").await.dead >= 2 }).await;
     fail.store(0, Ordering::Relaxed);
     until(s(5), || async { now.load(Ordering::Relaxed) == 1 }).await;
-    let revived = c.inspect("q").unwrap().revive_where(|_| true).await.unwrap();
+    let revived = c.inspect("q").revive_where(|_| true).await.unwrap();
     tokio::time::sleep(s(5)).await;
     println!(
         "NOTE Overlap::Skip and revive: {revived} revived, most at once {}",

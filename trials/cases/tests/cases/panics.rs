@@ -170,20 +170,19 @@ async fn one(how: &'static str) {
     if how == "future dropped at cancel panics" {
         until(s(5), || async { space.overview("q").await.running() == 1 }).await;
         tokio::time::sleep(ms(50)).await;
-        println!("   cancel: {:?}", space.client.cancel(&bad).await);
+        println!("   cancel: {:?}", space.client.job(&bad).cancel().await);
         tokio::time::sleep(s(4)).await;
     } else {
         tokio::time::sleep(ms(100)).await;
     }
     space.client.enqueue(B(2)).await.unwrap();
     let next = until(s(12), || async { ran.load(Ordering::Relaxed) == 1 }).await;
-    let state = space.client.state(&bad).await.unwrap();
+    let state = space.client.job(&bad).state().await.unwrap();
     let settled = until(s(3), || async { space.overview("q").await.running() == 0 }).await;
     let why = space
         .client
-        .inspect("q")
-        .unwrap()
         .job(&bad)
+        .view()
         .await
         .unwrap()
         .and_then(|v| v.failure().map(|f| f.to_string().chars().take(60).collect::<String>()));
@@ -270,7 +269,7 @@ async fn clone_panics() {
     tokio::time::sleep(ms(500)).await;
     space.client.enqueue(B(2)).await.unwrap();
     let next = until(s(12), || async { ran.load(Ordering::Relaxed) >= 1 }).await;
-    let state = space.client.state(&bad).await.unwrap();
+    let state = space.client.job(&bad).state().await.unwrap();
     let brief = space.brief("q").await;
     let took = node.stop().await;
     report(

@@ -98,7 +98,7 @@ where
     let edit = if seen.is_none() {
         "-".to_owned()
     } else {
-        let queue = space.client.inspect("p").unwrap();
+        let queue = space.client.inspect("p");
         let before = space.overview("p").await.dead;
         let enq = space.client.enqueue(P { v: value, fail: true }).await;
         match enq {
@@ -106,7 +106,7 @@ where
             Ok(receipt) => {
                 until(s(10), || async { space.overview("p").await.dead > before }).await;
                 let _ = rx.try_recv();
-                let view = queue.job(&receipt).await.unwrap();
+                let view = space.client.job(&receipt).view().await.unwrap();
                 match view {
                     None => "NOT DEAD".into(),
                     Some(view) => match view.payload_json() {
@@ -114,7 +114,7 @@ where
                         Ok(mut json) => {
                             let shown = json["v"].to_string();
                             json["fail"] = false.into();
-                            match queue.edit_and_revive(&view.handle, &json).await {
+                            match space.client.job(&view.handle).edit_and_revive(&json).await {
                                 Err(e) => format!("EDIT {e}"),
                                 Ok(()) => match tokio::time::timeout(s(5), rx.recv()).await {
                                     Ok(Some(v)) if format!("{v:?}") == want => "ok".into(),

@@ -31,7 +31,7 @@ async fn past_and_far_future() {
         ("i64::MAX-1", i64::MAX - 1, false),
         ("i64::MAX", i64::MAX, false),
     ];
-    let queue = space.client.inspect("q").unwrap();
+    let queue = space.client.inspect("q");
     let mut past = 0;
     for (label, at, runs) in &cases {
         let r = space.client.enqueue(N(1)).at(Timestamp::from_millis(*at)).await;
@@ -49,12 +49,12 @@ async fn past_and_far_future() {
                 let mut text = format!("{:?}", r.stored);
                 let mut all = good;
                 if !*runs {
-                    let view = queue.job(&r).await.unwrap();
+                    let view = space.client.job(&r).view().await.unwrap();
                     text += &format!(" view.at={:?}", view.as_ref().map(|v| v.at.millis()));
                     all &= view.is_some();
-                    let by_id = queue.job(queue.handle(r.job)).await.unwrap();
+                    let by_id = space.client.job(r.job.in_queue("q")).view().await.unwrap();
                     all &= by_id.is_some();
-                    let c = space.client.cancel(&r).await;
+                    let c = space.client.job(&r).cancel().await;
                     text += &format!(" cancel={c:?}");
                     all &= matches!(c, Ok(poolder::Cancellation::Removed));
                 }
@@ -111,7 +111,7 @@ async fn past_and_far_future() {
         format!("{n} jobs in {rounds} pages"),
     );
     let resched = queue.due(None, 10).await.unwrap().jobs.pop().unwrap();
-    let r = queue.run_now(&resched.handle).await;
+    let r = space.client.job(&resched.handle).run_now().await;
     let got = until(s(5), || async { ran.load(Ordering::Relaxed) == past + 2 }).await;
     report("run_now of a job at MAX", r.is_ok() && got, format!("{r:?} ran={got}"));
     println!("   stop {:?}", node.stop().await);
@@ -134,11 +134,10 @@ async fn reschedule_edges() {
     let space = Space::new("resched");
     let ran = Arc::new(AtomicU64::new(0));
     let node = start(space.node().pool(Pool::new("q").size(2).worker(counter(&ran))));
-    let q = space.client.inspect("q").unwrap();
     for (label, at) in [("-5", -5), ("i64::MIN", i64::MIN), ("0", 0), ("i64::MAX", i64::MAX)] {
         let r = space.client.enqueue(N(1)).after(s(100)).await.unwrap();
         let before = ran.load(Ordering::Relaxed);
-        let done = q.reschedule(&r, Timestamp::from_millis(at)).await;
+        let done = space.client.job(&r).reschedule(Timestamp::from_millis(at)).await;
         let ok = until(s(3), || async { ran.load(Ordering::Relaxed) > before }).await;
         report(
             &format!("reschedule to {label}"),
@@ -173,7 +172,6 @@ async fn reschedule_edges() {
 async fn rescheduled_before_1970() {
     let space = Space::new("before1970");
     let ran = Arc::new(AtomicU64::new(0));
-    let q = space.client.inspect("q").unwrap();
     let mut hs = vec![];
     for r in space
         .client
@@ -185,7 +183,7 @@ async fn rescheduled_before_1970() {
         hs.push(r.unwrap());
     }
     for h in &hs {
-        q.reschedule(h, Timestamp::from_millis(-7)).await.unwrap();
+        space.client.job(h).reschedule(Timestamp::from_millis(-7)).await.unwrap();
     }
     println!("   before: {}", space.brief("q").await);
     let node = start(space.node().pool(Pool::new("q").size(4).worker(counter(&ran))));
@@ -221,7 +219,7 @@ async fn rescheduled_before_1970() {
         hs.push(r.unwrap());
     }
     for h in &hs {
-        q.reschedule(h, Timestamp::from_millis(7)).await.unwrap();
+        space.client.job(h).reschedule(Timestamp::from_millis(7)).await.unwrap();
     }
     let node = start(space.node().pool(Pool::new("q").size(4).worker(counter(&ran))));
     let t = Instant::now();

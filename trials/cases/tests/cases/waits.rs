@@ -49,7 +49,6 @@ async fn waits_at_the_edge() {
         ("attempts u32::MAX", 3, p.clone().attempts(u32::MAX)),
     ];
     for (label, n, policy) in huge {
-        let q = space.client.inspect("q").unwrap();
         let r = match space.client.enqueue(N(n)).policy(policy).await {
             Ok(r) => r,
             Err(e) => {
@@ -58,12 +57,12 @@ async fn waits_at_the_edge() {
             }
         };
         let later = until(s(5), || async {
-            q.job(&r).await.unwrap().is_some_and(|v| {
+            space.client.job(&r).view().await.unwrap().is_some_and(|v| {
                 matches!(v.state, poolder::JobState::Scheduled | poolder::JobState::Retrying)
             })
         })
         .await;
-        let view = q.job(&r).await.unwrap();
+        let view = space.client.job(&r).view().await.unwrap();
         report(
             label,
             later,
@@ -73,13 +72,13 @@ async fn waits_at_the_edge() {
                 view.as_ref().map(|v| v.at.millis())
             ),
         );
-        let _ = space.client.cancel(&r).await;
+        let _ = space.client.job(&r).cancel().await;
     }
     // a zero snooze must not be a hot loop that starves others, and must be cancellable
     let r = space.client.enqueue(N(1)).await.unwrap();
     tokio::time::sleep(s(2)).await;
     let snoozed = space.overview("q").await.counter("snoozed");
-    let c = space.client.cancel(&r).await;
+    let c = space.client.job(&r).cancel().await;
     let gone = until(s(8), || async {
         let v = space.overview("q").await;
         v.ready() + v.running() + v.due == 0
@@ -131,8 +130,7 @@ async fn pool_policy_at_the_edge() {
     ))));
     let r = space.client.enqueue(M(1)).await.unwrap();
     tokio::time::sleep(s(3)).await;
-    let q = space.client.inspect("q").unwrap();
-    let view = q.job(&r).await.unwrap();
+    let view = space.client.job(&r).view().await.unwrap();
     space.client.enqueue(M(2)).await.unwrap();
     let lives = until(s(5), || async { runs.load(Ordering::Relaxed) >= 2 }).await;
     report(

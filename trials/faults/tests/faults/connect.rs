@@ -21,7 +21,7 @@ async fn first_enqueue_after_the_server_closed_an_idle_connection() {
         ),
     );
     tokio::time::sleep(secs(6)).await;
-    let overview = c.inspect("q").unwrap().overview().await;
+    let overview = c.inspect("q").overview().await;
     say(
         t,
         format!(
@@ -182,7 +182,7 @@ fn a_client_outlives_the_runtime_that_used_it_first() {
         if r.is_err() {
             bad += 1;
         }
-        let b = rt.block_on(async { c.inspect("q").unwrap().overview().await.map(|o| o.ready()) });
+        let b = rt.block_on(async { c.inspect("q").overview().await.map(|o| o.ready()) });
         say(t, format!("runtime {round}: overview {:?}", b.as_ref().map_err(what)));
         let d = rt.block_on(async { c.enqueue(N(round)).after(secs(1)).await });
         say(
@@ -229,10 +229,9 @@ async fn cancelled_enqueues_disturb_no_other() {
         }
     }
     // Each receipt must name the entry that holds this very job.
-    let i = c.inspect("q").unwrap();
     let mut wrong = 0;
     for (n, r) in stored.iter().step_by(7) {
-        let v = i.job(r).await.unwrap();
+        let v = c.job(r).view().await.unwrap();
         if v.as_ref().and_then(|v| v.payload_json().ok()).map(|j| j.to_string())
             != Some(n.to_string())
         {

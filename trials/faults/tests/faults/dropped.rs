@@ -161,7 +161,7 @@ fn a_handler_blocks_the_only_thread_of_its_runtime() {
         tokio::time::sleep(secs(2)).await;
         let twice: Vec<u64> = (0..51).filter(|n| other.of(*n) + seen.of(*n) > 1).collect();
         say(t, format!("the leader's only thread is blocked for 25 s: a job due in 3 s ran after {due:?}; all ran {all:?}; run twice {twice:?}"));
-        let o = c.inspect("q").unwrap().overview().await.unwrap();
+        let o = c.inspect("q").overview().await.unwrap();
         let _ = stop.send(());
         node.stop().await;
         let r = blocking.join().unwrap();

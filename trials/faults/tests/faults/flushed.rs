@@ -86,7 +86,7 @@ async fn restarted_empty_under_running_jobs() {
     let ok = until(10, || async { c.enqueue(N(10)).await.is_ok() }).await;
     let took = until(20, || async { seen.has(10) }).await;
     tokio::time::sleep(secs(8)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     let nodes = c.nodes().await.unwrap();
     say(
         t,
@@ -128,17 +128,17 @@ async fn restarted_from_an_older_snapshot() {
     tokio::time::sleep(ms(1500)).await;
     s.cmd(&["SAVE"]);
     assert!(until_seen(40, &seen, 40).await.is_some());
-    let after = c.inspect("q").unwrap().overview().await.unwrap();
+    let after = c.inspect("q").overview().await.unwrap();
     say(t, format!("before: completed {}, runs {}", after.counter("completed"), seen.total()));
     s.restart();
     c.enqueue(N(100)).await.ok();
     let ok = until(20, || async { c.enqueue(N(101)).await.is_ok() }).await;
     let drained = until(60, || async {
-        c.inspect("q").unwrap().overview().await.is_ok_and(|o| o.ready() + o.running() + o.due == 0)
+        c.inspect("q").overview().await.is_ok_and(|o| o.ready() + o.running() + o.due == 0)
             && seen.has(101)
     })
     .await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(

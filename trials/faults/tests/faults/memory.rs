@@ -121,7 +121,7 @@ async fn oom_retries_are_not_lost() {
         format!(
             "all done after {took:?}, runs to the end {}, completed {}",
             seen.total(),
-            c.inspect("q").unwrap().overview().await.unwrap().counter("completed")
+            c.inspect("q").overview().await.unwrap().counter("completed")
         ),
     );
     assert!(took.is_some() && seen.total() == 20);
@@ -171,7 +171,7 @@ async fn misconf_rdb_for_a_while() {
         format!(
             "writes again after {up:?}, all done after {took:?}; runs {} of {n} jobs; completed {}",
             seen.total(),
-            c.inspect("q").unwrap().overview().await.unwrap().counter("completed")
+            c.inspect("q").overview().await.unwrap().counter("completed")
         ),
     );
     assert!(took.is_some() && seen.total() as u64 == n);
@@ -327,13 +327,13 @@ async fn oom_by_others_does_not_stop_the_backlog() {
     let full = Instant::now();
     let took = until_seen(60, &seen, 600).await;
     let (at_end, completed) =
-        (seen.distinct(), c.inspect("q").unwrap().overview().await.unwrap().counter("completed"));
+        (seen.distinct(), c.inspect("q").overview().await.unwrap().counter("completed"));
     say(
         t,
         format!(
             "600 jobs of 0.1 s on 4 slots (15 s of work), the server is full: {at_end} ran within {:?} ({took:?}), completed {completed}; leader {:?}",
             full.elapsed(),
-            c.inspect("q").unwrap().overview().await.unwrap().leader
+            c.inspect("q").overview().await.unwrap().leader
         ),
     );
     s.cmd(&["CONFIG", "SET", "maxmemory", "0"]);

@@ -38,7 +38,7 @@ async fn enqueue_from_drop_during_shutdown() {
     let took = node.stop().await;
     tokio::time::sleep(secs(1)).await;
     let stored = s.cmd(&["XLEN", "t:{bye.0}:ready:normal"]);
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(
@@ -77,15 +77,15 @@ async fn a_context_that_outlives_its_job() {
     let r = c.enqueue(N(1)).await.unwrap();
     assert!(until_seen(10, &seen, 1).await.is_some());
     tokio::time::sleep(secs(4)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(
             "completed {} running {}; progress of the ended job {:?}; state {:?}",
             o.counter("completed"),
             o.running(),
-            c.progress(&r).await.unwrap(),
-            c.state(&r).await.unwrap()
+            c.job(&r).progress().await.unwrap(),
+            c.job(&r).state().await.unwrap()
         ),
     );
     node.stop().await;

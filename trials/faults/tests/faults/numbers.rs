@@ -53,8 +53,7 @@ async fn delays_at_the_end_of_the_range() {
             seen.has(3)
         ),
     );
-    let page =
-        c.inspect("q").unwrap().due(None, 10).await.map(|p| p.jobs.len()).map_err(|e| what(&e));
+    let page = c.inspect("q").due(None, 10).await.map(|p| p.jobs.len()).map_err(|e| what(&e));
     say(t, format!("due list: {page:?}"));
     node.stop().await;
     assert!(!seen.has(1) && !seen.has(2), "a job for the far future ran at once");
@@ -182,7 +181,7 @@ async fn completions_kept_forever() {
     }
     let others = until(10, || async { (10..30).all(|n| seen.has(n)) }).await;
     tokio::time::sleep(secs(5)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     let answered = call.is_finished();
     say(
         t,
@@ -225,10 +224,10 @@ async fn timeouts_and_backoffs_at_the_end_of_the_range() {
         .backoff(Backoff::Fixed(Duration::MAX));
     let r = c.enqueue(N(1)).policy(p.clone()).await.map_err(|e| what(&e)).unwrap();
     c.enqueue(N(2)).policy(p).await.unwrap();
-    let got: Result<u64, _> = c.await_result(&r, Duration::MAX).await;
+    let got: Result<u64, _> = c.job(&r).wait().timeout(Duration::MAX).await;
     let ok = until(10, || async { seen.has(2) }).await;
     tokio::time::sleep(secs(2)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     c.enqueue(N(3)).await.unwrap();
     let third = until(10, || async { seen.has(3) }).await;
     say(
@@ -281,7 +280,7 @@ async fn one_settlement_that_is_refused_blocks_those_beside_it() {
     }
     let plain = until(20, || async { (30..40).all(|n| seen.has(n)) }).await;
     let retried = until(20, || async { (10..20).all(|n| seen.has(n)) }).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(

@@ -104,7 +104,7 @@ async fn slow_commands_of_others() {
         }
         tokio::time::sleep(secs(10)).await;
     }
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(
@@ -154,7 +154,7 @@ async fn client_pause() {
         let took = until(30, || async { (0..8).all(|n| seen.has(n)) && seen.has(60) }).await;
         tokio::time::sleep(secs(4)).await;
         let twice: Vec<u64> = (0..100).filter(|n| *n != 60 && seen.of(*n) > 1).collect();
-        let o = c.inspect("q").unwrap().overview().await.unwrap();
+        let o = c.inspect("q").overview().await.unwrap();
         say(
             t,
             format!(
@@ -255,7 +255,7 @@ async fn a_replica_for_a_while() {
     .await;
     tokio::time::sleep(secs(2)).await;
     let twice: Vec<u64> = (0..30).filter(|n| seen.of(*n) > 1).collect();
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(

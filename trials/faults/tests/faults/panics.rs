@@ -30,7 +30,7 @@ async fn trial<W: Worker<Job = N>>(
     }
     let took = until(15, || async { (100..110).all(|n| seen.has(n)) }).await;
     tokio::time::sleep(secs(2)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(
         t,
         format!(
@@ -158,7 +158,7 @@ async fn a_payload_that_panics_when_it_is_read() {
     }
     let took = until_seen(15, &seen, 10).await;
     tokio::time::sleep(secs(1)).await;
-    let o = c.inspect("q").unwrap().overview().await.unwrap();
+    let o = c.inspect("q").overview().await.unwrap();
     say(t, format!("good ones {took:?}; running {} dead {}", o.running(), o.dead));
     node.stop().await;
     assert!(took.is_some() && o.running() == 0 && o.dead == 4);

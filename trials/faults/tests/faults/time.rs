@@ -129,7 +129,7 @@ async fn the_servers_clock_goes_back_an_hour_under_running_jobs() {
         format!(
             "all ran {took:?}; twice {twice:?}; nodes {}; state of the last {:?}",
             nodes.len(),
-            c.state(&r).await.unwrap()
+            c.job(&r).state().await.unwrap()
         ),
     );
     // And forward again.

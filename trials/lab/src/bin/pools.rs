@@ -52,7 +52,7 @@ async fn main() {
             .unwrap();
         println!("{:6.2} cast n=1 after 4 s -> {}", t0.elapsed().as_secs_f32(), r.partition);
         pool.resize(4).await.unwrap();
-        while !pool.inspect().await.unwrap().open {
+        while !pool.view().await.unwrap().open {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         println!("{:6.2} resized to 4, open", t0.elapsed().as_secs_f32());
@@ -68,7 +68,7 @@ async fn main() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         pool.resize(2).await.unwrap();
         loop {
-            let v = pool.inspect().await.unwrap();
+            let v = pool.view().await.unwrap();
             if v.tail == 2 {
                 break;
             }
@@ -76,13 +76,13 @@ async fn main() {
         }
         println!("{:6.2} shrunk to 2, slots 2 and 3 retired", t0.elapsed().as_secs_f32());
         tokio::time::sleep(Duration::from_secs(5)).await;
-        println!("revive: {:?}", c.inspect("keyed").unwrap().revive(&r).await);
+        println!("revive: {:?}", c.job(&r).revive().await);
         // what a producer does whose view is older than the retirement: a delayed cast is not checked against the generation
         tokio::time::sleep(Duration::from_secs(20)).await;
         println!(
             "{:6.2} 20 s later: {:?}",
             t0.elapsed().as_secs_f32(),
-            pool.inspect().await.map(|v| (v.size, v.tail))
+            pool.view().await.map(|v| (v.size, v.tail))
         );
     }
 }

@@ -74,8 +74,8 @@ async fn main() {
         .unwrap();
     println!(
         "state {:?}, inspect {:?}",
-        c.state(&r).await.unwrap(),
-        c.inspect("x").unwrap().job(&r).await.unwrap().is_some()
+        c.job(&r).state().await.unwrap(),
+        c.job(&r).view().await.unwrap().is_some()
     );
     println!("== out of memory");
     let url = std::env::var("POOLDER_REDIS_URL").unwrap();
@@ -100,7 +100,7 @@ async fn main() {
         .run_until(tokio::time::sleep(Duration::from_secs(3)))
         .await
         .unwrap();
-    println!("ready in x: {}", c.inspect("x").unwrap().overview().await.unwrap().ready());
+    println!("ready in x: {}", c.inspect("x").overview().await.unwrap().ready());
     println!("== bulk of 100,000");
     let t = Instant::now();
     let ok =

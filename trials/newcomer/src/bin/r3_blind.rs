@@ -44,7 +44,7 @@ async fn main() {
         dead = Some(pool.cast(A { fail: true }).await.unwrap());
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let q = client.inspect("acc").unwrap();
+    let q = client.inspect("acc");
     let v = q.overview().await.unwrap();
     println!(
         "16 jobs died. overview: dead {} {:?}; dead list {}; purge_dead {}",
@@ -53,7 +53,10 @@ async fn main() {
         q.dead(None, 50).await.unwrap().jobs.len(),
         q.purge_dead().await.unwrap()
     );
-    println!("the last of them by its receipt: {:?}", client.state(&dead.unwrap()).await.unwrap());
+    println!(
+        "the last of them by its receipt: {:?}",
+        client.job(&dead.unwrap()).state().await.unwrap()
+    );
     let _ = pool.cast(A { fail: false }).await.unwrap(); // leaves slot 0
     let r = pool.cast(A { fail: false }).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -61,9 +64,9 @@ async fn main() {
     println!(
         "slot {}: state by queue and id {:?}, by receipt {:?}",
         r.partition.index,
-        client.state(by_id.clone()).await.unwrap(),
-        client.state(&r).await.unwrap()
+        client.job(by_id.clone()).state().await.unwrap(),
+        client.job(&r).state().await.unwrap()
     );
-    println!("cancel by queue and id: {}", client.cancel(by_id).await.unwrap());
+    println!("cancel by queue and id: {}", client.job(by_id).cancel().await.unwrap());
     node.await.unwrap().unwrap();
 }

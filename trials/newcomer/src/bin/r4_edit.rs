@@ -30,12 +30,12 @@ async fn main() {
             .run_until(tokio::time::sleep(Duration::from_millis(600)))
     };
     run().await.unwrap();
-    let q = client.inspect("ip").unwrap();
+    let q = client.inspect("ip");
     let job = q.dead(None, 1).await.unwrap().jobs.remove(0);
     let mut payload = job.payload_json().unwrap();
     println!("shown: {payload}");
     payload["retries"] = 1.into();
-    q.edit_and_revive(&job.handle, &payload).await.unwrap();
+    client.job(&job.handle).edit_and_revive(&payload).await.unwrap();
     run().await.unwrap();
     println!(
         "after editing one number: {:?}",

@@ -27,9 +27,6 @@ async fn main() {
         .run_until(tokio::time::sleep(Duration::from_millis(500)))
         .await
         .unwrap();
-    println!(
-        "stored: {:?}",
-        client.inspect("x").unwrap().dead(None, 1).await.unwrap().jobs[0].failure()
-    );
+    println!("stored: {:?}", client.inspect("x").dead(None, 1).await.unwrap().jobs[0].failure());
     println!("wanted: {:#}", read().unwrap_err());
 }

@@ -32,5 +32,5 @@ async fn main() {
         .run_until(tokio::time::sleep(Duration::from_secs(15)))
         .await
         .unwrap();
-    println!("{:?}", client.inspect("x").unwrap().overview().await.unwrap().counters);
+    println!("{:?}", client.inspect("x").overview().await.unwrap().counters);
 }

@@ -23,14 +23,14 @@ async fn main() {
     );
     println!(
         "cancel one of two: {}; left: {}",
-        client.cancel(&first).await.unwrap(),
-        client.inspect("u").unwrap().overview().await.unwrap().ready()
+        client.job(&first).cancel().await.unwrap(),
+        client.inspect("u").overview().await.unwrap().ready()
     );
     let again = || client.enqueue(U {}).id("b").idempotent(Duration::from_secs(3600));
     let job = again().await.unwrap();
     println!(
         "cancelled: {}; enqueue it anew: {:?}",
-        client.cancel(&job).await.unwrap(),
+        client.job(&job).cancel().await.unwrap(),
         again().await.unwrap().stored
     );
 }
