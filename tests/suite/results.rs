@@ -8,6 +8,7 @@ use poolder::{Cancellation, Handle, JobResult, JobState, QueueName, Receipt};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
+use crate::waits::calls;
 
 /// Starts a node whose handler ends in every possible way, chosen by the number of the job.
 fn variety(space: &Space) -> Running {
@@ -238,5 +239,33 @@ async fn progress_is_told_while_a_job_runs() {
     })
     .await;
     go.send(()).await.unwrap();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn of_many_reports_the_last_is_there_when_the_job_has_ended_and_few_are_written() {
+    const REPORTS: u64 = 20_000;
+    let server = poolder_devserver::Server::builder().start().unwrap();
+    let space = Space::on(server.url(), "reports");
+    let worker = worker_fn(|_: Number, cx: Context| async move {
+        let started = std::time::Instant::now();
+        for done in 1..=REPORTS {
+            cx.progress(done, REPORTS).await?;
+        }
+        Ok(Outcome::result(&u64::try_from(started.elapsed().as_millis())?)?)
+    });
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
+    let mut took = 0;
+    for _ in 0..3 {
+        let receipt = space.client.enqueue(Number(1)).keep_completion(PATIENCE).await.unwrap();
+        let waiting = space.client.await_result::<u64>(&receipt, PATIENCE);
+        took += within(waiting).await.unwrap();
+        let progress = space.client.progress(&receipt).await.unwrap();
+        assert_eq!(progress, Some((REPORTS, REPORTS)));
+    }
+    // Of each job the first report, the last one, one that was on its way, and the completion.
+    let most = took / 100 + 3 * 4 + 3;
+    let written = calls(&server, "set");
+    assert!(written <= most, "{written} writes in {took} ms");
     node.stop().await;
 }

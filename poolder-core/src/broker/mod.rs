@@ -52,6 +52,7 @@ pub use jobs::claimed::{Claimed, Exchange};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
+pub use jobs::progress::ProgressReport;
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };

@@ -27,7 +27,7 @@ use crate::run::pool::{Pool, PoolPlan};
 use crate::services::heartbeat::Heartbeat;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
-use crate::services::spawn::spawn_listener;
+use crate::services::spawn::{spawn_listener, spawn_progress_writer};
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -289,6 +289,7 @@ impl Running {
             clock,
             liveness: Arc::clone(&liveness),
             outages,
+            progress: Arc::default(),
             suspects: Arc::new(Semaphore::new(1)),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
@@ -298,6 +299,7 @@ impl Running {
             stops: CancellationToken::new(),
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
+        spawn_progress_writer(&mut services, &node, &stop_services);
         services.spawn(tick(liveness, stop_services.clone()));
         let mut pools = Pools::new(node, timeout, sizes);
         for plan in plans {

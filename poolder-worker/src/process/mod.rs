@@ -7,4 +7,5 @@ pub(crate) mod liveness;
 pub(crate) mod losses;
 pub(crate) mod outages;
 pub(crate) mod poll_limit;
+pub(crate) mod progress;
 pub(crate) mod watching;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use poolder_client::Client;
@@ -13,6 +13,11 @@ use poolder_core::{
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::process::progress::{JobProgress, ProgressQueue};
+
+/// How long the settlement of a job waits until the last report of its progress is written.
+const LONGEST_FLUSH: Duration = Duration::from_millis(500);
 
 /// One attempt at a job, as its handler sees it. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +32,8 @@ pub struct Context {
 
 struct Inner {
     about: About,
+    /// Set by the first report.
+    progress: OnceLock<Arc<JobProgress>>,
     cancelled: AtomicU8,
     wake: Notify,
     effects: Mutex<Vec<Effect>>,
@@ -65,6 +72,7 @@ pub(crate) struct About {
     pub(crate) policy: Policy,
     pub(crate) headers: Headers,
     pub(crate) client: Client,
+    pub(crate) progress: Arc<ProgressQueue>,
 }
 
 impl About {
@@ -76,6 +84,7 @@ impl About {
         policy: Policy,
         now: Timestamp,
         client: &Client,
+        progress: &Arc<ProgressQueue>,
     ) -> Self {
         Self {
             id: claim.job_id(),
@@ -93,6 +102,7 @@ impl About {
             policy,
             headers: claim.envelope.headers().clone(),
             client: client.clone(),
+            progress: Arc::clone(progress),
         }
     }
 }
@@ -106,7 +116,8 @@ impl Context {
     pub(crate) fn new(about: About) -> Self {
         let (attempt, history) = (about.attempt, about.history.clone());
         let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
-        let inner = Arc::new(Inner { about, cancelled, wake, effects: Mutex::default() });
+        let (progress, effects) = (OnceLock::new(), Mutex::default());
+        let inner = Arc::new(Inner { about, progress, cancelled, wake, effects });
         Self::of(inner, attempt, history)
     }
 
@@ -275,14 +286,29 @@ impl Context {
         }
     }
 
-    /// Publishes how far the job has come.
+    /// Reports how far the job has come, in units done and units in total. The report is written in
+    /// the background, at most one every 100 ms: of more reports, only the last one is. The last
+    /// report of an attempt is written before the end of the attempt is settled, unless the server
+    /// does not answer for half a second. A report may be made as often as the handler likes.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command; the job itself is
-    /// not affected.
+    /// Returns the error of the write of an earlier report, once: the server did not answer or
+    /// refused the command. This report is written all the same, and the job itself is not affected.
+    /// The first error of a job is logged.
     pub async fn progress(&self, done: u64, total: u64) -> Result<(), Error> {
-        let broker = self.inner.about.client.broker();
-        broker.report_progress(&self.inner.about.partition, self.inner.about.id, done, total).await
+        // A handler that does nothing but report leaves its thread to other tasks now and then.
+        tokio::task::consume_budget().await;
+        let Inner { about, progress, .. } = &*self.inner;
+        let new = || Arc::new(JobProgress::new(about.partition.clone(), about.id));
+        about.progress.report(progress.get_or_init(new), (done, total))
+    }
+
+    /// Waits until the last report of the job's progress is written, for a limited time.
+    pub(crate) async fn flush_progress(&self) {
+        if let Some(progress) = self.inner.progress.get() {
+            let flush = self.inner.about.progress.flush(progress);
+            _ = tokio::time::timeout(LONGEST_FLUSH, flush).await;
+        }
     }
 
     /// Returns a client, for enqueueing further jobs.

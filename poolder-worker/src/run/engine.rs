@@ -19,6 +19,7 @@ use super::pool_spec::PoolSpec;
 use super::unknown_kinds::UnknownKinds;
 use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
 use crate::process::outages::Outages;
+use crate::process::progress::ProgressQueue;
 
 /// Runs the jobs of one pool in this process, whatever their source.
 pub(crate) struct Engine {
@@ -27,6 +28,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) outages: Arc<Outages>,
+    progress: Arc<ProgressQueue>,
     /// The shutdown phase of the pool. Slots read it themselves, so that a claimer that waits for the
     /// server delays no interruption.
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
@@ -82,6 +84,7 @@ impl Engine {
         clock: &Arc<ServerClock>,
         liveness: &Arc<Liveness>,
         outages: &Arc<Outages>,
+        progress: &Arc<ProgressQueue>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Self {
         Self {
@@ -90,6 +93,7 @@ impl Engine {
             clock: Arc::clone(clock),
             liveness: Arc::clone(liveness),
             outages: Arc::clone(outages),
+            progress: Arc::clone(progress),
             phase,
             unknown_kinds: UnknownKinds::default(),
             given_up: Arc::default(),
@@ -111,8 +115,8 @@ impl Engine {
         emit(origin.partition, JobEvent::Claimed(&claim));
         let policy = self.spec.policy(&claim.envelope);
         self.liveness.allow(policy.timeout);
-        let now = self.clock.now();
-        let about = About::of_claim(&claim, origin.partition, policy, now, &self.client);
+        let (now, partition) = (self.clock.now(), origin.partition);
+        let about = About::of_claim(&claim, partition, policy, now, &self.client, &self.progress);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },

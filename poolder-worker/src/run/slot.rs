@@ -193,6 +193,7 @@ impl Slot {
             let node = &self.current.as_ref()?.owner;
             let transition = self.engine.decide(cx.policy(), &counters, ending, Some((node, &cx)));
             let Transition::RunAgain(next) = transition else {
+                cx.flush_progress().await;
                 let Work { claim, owner, history, .. } = self.current.take()?;
                 let settlement = Settlement::new(claim, owner, history, transition);
                 let effects = cx.take_effects();

@@ -7,6 +7,7 @@
 //! | `suspicion` | decides which silent nodes are dead |
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
+//! | `progress_writer` | writes the progress that handlers report |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `take_back` | moves the jobs that a consumer holds back to their lanes |
@@ -24,6 +25,7 @@ mod leader;
 mod leader_task;
 mod listener;
 pub(crate) mod node_context;
+mod progress_writer;
 mod promoter;
 mod pruner;
 mod rescuer;

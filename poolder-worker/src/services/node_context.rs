@@ -14,6 +14,7 @@ use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, S
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::process::poll_limit::PollLimiter;
+use crate::process::progress::ProgressQueue;
 use crate::run::engine::Engine;
 use crate::run::pool_spec::PoolSpec;
 
@@ -25,6 +26,7 @@ pub(crate) struct NodeContext {
     pub(crate) clock: Arc<ServerClock>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) outages: Arc<Outages>,
+    pub(crate) progress: Arc<ProgressQueue>,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -43,8 +45,8 @@ impl NodeContext {
         spec: &Arc<PoolSpec>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Engine> {
-        let Self { client, clock, liveness, outages, .. } = self;
-        Arc::new(Engine::new(spec, client, clock, liveness, outages, phase))
+        let Self { client, clock, liveness, outages, progress, .. } = self;
+        Arc::new(Engine::new(spec, client, clock, liveness, outages, progress, phase))
     }
 
     /// Returns the context of the services of a partition of a pool. An `owned` partition is led

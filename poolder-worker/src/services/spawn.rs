@@ -1,12 +1,16 @@
 //! Starts background services, and restarts a service that panicked.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
-use super::{command_watcher, leader, listener, promoter, pruner, rescuer, scheduler};
+use super::{
+    command_watcher, leader, listener, progress_writer, promoter, pruner, rescuer, scheduler,
+};
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::guarded;
 
@@ -52,6 +56,18 @@ pub(crate) fn spawn_listener(
     stop: &CancellationToken,
 ) {
     until(tasks, stop, "listener", move || listener::run(services.subscribe()));
+}
+
+/// Starts the service that writes the progress of the node's jobs. It ends when `stop` is cancelled.
+pub(crate) fn spawn_progress_writer(
+    tasks: &mut JoinSet<()>,
+    node: &NodeContext,
+    stop: &CancellationToken,
+) {
+    let NodeContext { client, progress, outages, .. } = node.clone();
+    until(tasks, stop, "progress_writer", move || {
+        progress_writer::run(client.broker().clone(), Arc::clone(&progress), Arc::clone(&outages))
+    });
 }
 
 /// Runs a service until `stop` is cancelled. The service may be dropped at any await point, since

@@ -1,5 +1,7 @@
 //! The progress that running jobs report. Kept for an hour after the last report.
 
+use futures_util::future::join_all;
+
 use crate::broker::jobs::value::{StoredValue, read_value, value_call};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId, Partition};
@@ -9,21 +11,30 @@ const RETENTION_SECONDS: u32 = 60 * 60;
 /// The most bytes of a report: two numbers.
 const MAX_REPORT: usize = 64;
 
+/// The progress of a running job: `done` units out of `total`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressReport {
+    /// The partition that holds the job.
+    pub partition: Partition,
+    /// The id of the job.
+    pub job: JobId,
+    /// The units that are done.
+    pub done: u64,
+    /// All units.
+    pub total: u64,
+}
+
 impl Broker {
-    /// Stores the progress of a job: `done` units out of `total`.
-    ///
-    /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
-    pub async fn report_progress(
-        &self,
-        partition: &Partition,
-        job: JobId,
-        done: u64,
-        total: u64,
-    ) -> Result<(), Error> {
-        let mut cmd = scripts::write("SET", &self.keys(partition).progress(job));
-        cmd.arg(format!("{done} {total}")).arg("EX").arg(RETENTION_SECONDS);
-        self.command(&cmd).await.map(|_| ())
+    /// Stores the progress of jobs, with commands that go out together. Returns the outcome of each:
+    /// an error when the server did not answer or refused the command.
+    pub async fn report_progress(&self, reports: &[ProgressReport]) -> Vec<Result<(), Error>> {
+        let store = async |report: &ProgressReport| {
+            let ProgressReport { partition, job, done, total } = report;
+            let mut cmd = scripts::write("SET", &self.keys(partition).progress(*job));
+            cmd.arg(format!("{done} {total}")).arg("EX").arg(RETENTION_SECONDS);
+            self.command(&cmd).await.map(|_| ())
+        };
+        join_all(reports.iter().map(store)).await
     }
 
     /// Returns the last reported progress of a job: the units done, and the total.

@@ -218,6 +218,7 @@ mod tests {
             policy: Policy::default(),
             headers: Headers::new(),
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
+            progress: std::sync::Arc::default(),
         })
     }
 
