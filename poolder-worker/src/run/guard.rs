@@ -18,6 +18,12 @@ use super::panic_place;
 /// The longest time that a callback other than `handle_init` may take.
 pub(super) const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Calls `log`, which writes a log line. A subscriber that panics must not end a part of the node
+/// that is about to be restarted.
+pub(crate) fn logged(log: impl FnOnce()) {
+    _ = caught(log);
+}
+
 /// Calls user code, and returns a panic as its message. The caller must discard values that the
 /// code borrowed mutably: a panic may leave them half changed.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
@@ -38,7 +44,7 @@ pub(crate) fn discard<T>(value: T) {
         return drop(value);
     }
     if let Err(panic) = caught(|| drop(value)) {
-        tracing::error!(panic, "dropping a value of a handler panicked");
+        logged(|| tracing::error!(panic, "dropping a value of a handler panicked"));
     }
 }
 

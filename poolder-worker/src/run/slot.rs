@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::context::{Context, Interruption, past};
 use super::engine::Engine;
 use super::events::{JobEvent, emit};
-use super::guard::{discard, guarded, text_of};
+use super::guard::{discard, guarded, logged, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
@@ -83,10 +83,12 @@ impl Slot {
     /// the slot goes on with new workers.
     async fn run(mut self, mut work: mpsc::Receiver<Work>) {
         while let Err(panic) = guarded(|| Box::pin(self.serve(&mut work))).await {
-            tracing::error!(
-                queue = %self.engine.spec.queue, slot = self.index, panic,
-                "a slot panicked and is restarted"
-            );
+            logged(|| {
+                tracing::error!(
+                    queue = %self.engine.spec.queue, slot = self.index, panic,
+                    "a slot panicked and is restarted"
+                );
+            });
             self.workers.spoil_all();
             if let Some(work) = self.current.take() {
                 let key = (work.claim.lane, work.claim.entry.clone());

@@ -14,6 +14,7 @@ use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
+use crate::run::guard::{caught, logged};
 
 /// How often the node repeats its description in the roster, in case the roster gets lost.
 const INTRODUCTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -47,6 +48,7 @@ impl Heartbeat {
         let (dead, known_dead) = watch::channel(DeadNodes::default());
         let (stop, commands) = channel();
         let thread_state = HeartbeatThread {
+            broker: broker.clone(),
             beater: Beater::new(broker),
             identity,
             dead,
@@ -87,6 +89,7 @@ impl Heartbeat {
 }
 
 struct HeartbeatThread {
+    broker: Broker,
     beater: Beater,
     identity: watch::Sender<NodeIdentity>,
     dead: watch::Sender<DeadNodes>,
@@ -104,25 +107,13 @@ impl HeartbeatThread {
     fn run(mut self, commands: &Receiver<StopRequest>) {
         loop {
             let started = Instant::now();
-            let mut period = PERIOD;
-            if self.liveness.is_felt() {
-                match self.beat(started) {
-                    Ok(()) => self.outages.answered(),
-                    Err(error) => {
-                        self.outages.failed(&"roster", "a beat was not acknowledged", &error);
-                        self.suspected.beat_failed();
-                        // The server may come back without its data, and the reply that says so may
-                        // be lost: the next description shows it as well.
-                        self.pools.mark_changed();
-                        period = RETRY_INTERVAL;
-                    }
-                }
-            } else {
-                tracing::error!(
-                    "the runtime has not ticked for longer than any job may take: no more beats \
-                     are sent until it does, so that other nodes take the jobs over"
-                );
-            }
+            let period = caught(|| self.step(started)).unwrap_or_else(|panic| {
+                // A reply may be left on the connection.
+                self.beater = Beater::new(&self.broker);
+                self.missed();
+                logged(|| tracing::error!(panic, "a beat panicked and is repeated"));
+                RETRY_INTERVAL
+            });
             if !self.liveness.is_acknowledged() {
                 self.identity.send_if_modified(|me| std::mem::replace(&mut me.claims, false));
             }
@@ -133,16 +124,48 @@ impl HeartbeatThread {
                 Ok(StopRequest(true)) => {
                     let name = self.identity.borrow().name.clone();
                     if let Err(error) = self.beater.leave(&name) {
-                        tracing::warn!(
-                            %error,
-                            "could not leave the roster; other nodes will mark this one as dead"
-                        );
+                        logged(|| {
+                            tracing::warn!(
+                                %error,
+                                "could not leave the roster; other nodes will mark this one as dead"
+                            );
+                        });
                     }
                     return;
                 }
                 Ok(StopRequest(false)) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Sends a beat, if the runtime is alive. Returns the time until the next one. A panic, such as
+    /// one of a `tracing` subscriber, counts as a beat that was not acknowledged.
+    fn step(&mut self, started: Instant) -> Duration {
+        if !self.liveness.is_felt() {
+            tracing::error!(
+                "the runtime has not ticked for longer than any job may take: no more beats are \
+                 sent until it does, so that other nodes take the jobs over"
+            );
+            return PERIOD;
+        }
+        match self.beat(started) {
+            Ok(()) => {
+                self.outages.answered();
+                PERIOD
+            }
+            Err(error) => {
+                self.missed();
+                self.outages.failed(&"roster", "a beat was not acknowledged", &error);
+                RETRY_INTERVAL
+            }
+        }
+    }
+
+    /// Notes that a beat was not acknowledged. The server may come back without its data, and the
+    /// reply that says so may be lost: the next description shows it as well.
+    fn missed(&mut self) {
+        self.suspected.beat_failed();
+        self.pools.mark_changed();
     }
 
     fn beat(&mut self, started: Instant) -> Result<(), Error> {
@@ -153,11 +176,10 @@ impl HeartbeatThread {
         if beat.marked {
             // Other nodes take over the jobs that ran under the old name.
             let name = new_name();
-            tracing::error!(new = %name, "this node was declared dead and takes a new name");
-            self.identity.send_replace(NodeIdentity { name, claims: false });
+            self.identity.send_replace(NodeIdentity { name: name.clone(), claims: false });
             self.introduced = None;
             self.liveness.doubt();
-            let name = self.identity.borrow().name.clone();
+            tracing::error!(new = %name, "this node was declared dead and takes a new name");
             self.beater.beat(&name)?;
         }
         if beat.added {
@@ -182,8 +204,8 @@ impl HeartbeatThread {
             }
             match self.beater.mark(&node, &last_beat) {
                 Ok(true) => {
+                    dead.insert(node.clone());
                     tracing::warn!(node, "a node was silent for too long and is declared dead");
-                    dead.insert(node);
                 }
                 Ok(false) => {}
                 // The beat was acknowledged all the same. The next one confirms the death again.
@@ -245,7 +267,63 @@ fn new_name() -> NodeName {
 
 #[cfg(test)]
 mod tests {
+    use poolder_core::broker::Config;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
     use super::*;
+
+    /// A subscriber that announces each event, and panics.
+    struct PanickingSubscriber(Sender<()>);
+
+    impl Subscriber for PanickingSubscriber {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.send(()).unwrap();
+            panic!("a broken subscriber");
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_panic_of_the_subscriber_does_not_end_the_heartbeat() {
+        let broker = Broker::new(Config::new("redis://127.0.0.1:1")).unwrap();
+        let (identity, _identity) = watch::channel(NodeIdentity { name: new_name(), claims: true });
+        let thread_state = HeartbeatThread {
+            beater: Beater::new(&broker),
+            broker,
+            identity,
+            dead: watch::channel(DeadNodes::default()).0,
+            clock: Arc::default(),
+            liveness: Arc::default(),
+            outages: Arc::default(),
+            info: NodeInfo { pid: 1, version: String::new(), started: 0, pools: vec![] },
+            pools: watch::channel(PoolSizes::new()).1,
+            losses: Losses::default(),
+            introduced: None,
+            suspected: Suspicion::default(),
+        };
+        let ((panics, panicked), (stop, commands)) = (channel(), channel());
+        let thread = std::thread::spawn(move || {
+            let subscriber = PanickingSubscriber(panics);
+            tracing::subscriber::with_default(subscriber, || thread_state.run(&commands));
+        });
+        // Each beat that is not acknowledged logs an error, and so does its panic.
+        for _ in 0..4 {
+            panicked.recv().expect("the thread beats on");
+        }
+        stop.send(StopRequest(false)).unwrap();
+        while panicked.recv().is_ok() {}
+        thread.join().expect("the thread ends when it is asked to");
+    }
 
     #[test]
     fn names_are_unique_and_fit_for_a_key() {

@@ -12,7 +12,7 @@ use super::{
     command_watcher, leader, listener, progress_writer, promoter, pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
-use crate::run::guard::guarded;
+use crate::run::guard::{guarded, logged};
 
 /// Starts the services of a partition whose leader is elected. They end when `stop` is cancelled.
 pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &CancellationToken) {
@@ -90,7 +90,7 @@ fn until<F: Future<Output = ()> + Send + 'static>(
 /// Runs a service, and runs it again when it panics.
 async fn restarted<F: Future<Output = ()>>(name: &'static str, service: impl Fn() -> F) {
     while let Err(panic) = guarded(|| Box::pin(service())).await {
-        tracing::error!(service = name, panic, "a service panicked and is restarted");
+        logged(|| tracing::error!(service = name, panic, "a service panicked and is restarted"));
         tokio::time::sleep(RESTART_PAUSE).await;
     }
 }

@@ -11,6 +11,7 @@ use super::claim_loop::ClaimLoop;
 use super::claimer::ClaimerSetup;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
+use crate::run::guard::logged;
 use crate::run::pool::PoolPlan;
 use crate::run::slot_set::{SlotSet, TargetSize};
 use crate::services::node_context::NodeContext;
@@ -54,7 +55,9 @@ pub(crate) async fn run_shared(
         match slots {
             Ok(slots) => break slots.stop().await,
             Err(error) => {
-                tracing::error!(queue = %spec.queue, %error, "a pool panicked and is restarted");
+                logged(|| {
+                    tracing::error!(queue = %spec.queue, %error, "a pool panicked and is restarted");
+                });
                 tokio::time::sleep(RESTART_PAUSE).await;
             }
         }
