@@ -119,5 +119,9 @@ struct Operating;
 struct Batching;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/middleware.md")]
+struct MiddlewareGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/scheduling.md")]
 struct Scheduling;

@@ -31,6 +31,7 @@ mod late_jobs;
 mod leases;
 mod losses;
 mod machine;
+mod middleware;
 mod options;
 mod ordering;
 mod outages;

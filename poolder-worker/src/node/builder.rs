@@ -22,8 +22,9 @@ use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::run::erased::BoxFuture;
+use crate::run::middleware::Middleware;
 use crate::run::panic_place;
-use crate::run::pool::{Pool, PoolPlan};
+use crate::run::pool::{NodeWide, Pool, PoolPlan};
 use crate::services::heartbeat::Heartbeat;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
@@ -54,6 +55,7 @@ impl Node {
             client,
             pools: vec![],
             hooks: vec![],
+            wide: NodeWide::default(),
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
             requests: None,
@@ -79,6 +81,7 @@ pub struct NodeBuilder {
     client: Client,
     pools: Vec<Pool>,
     hooks: Vec<Hook>,
+    wide: NodeWide,
     shutdown_timeout: Duration,
     limits: DeadLimits,
     requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
@@ -106,6 +109,14 @@ impl NodeBuilder {
     /// Adds a pool. A node can have one pool per queue.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pools.push(pool);
+        self
+    }
+
+    /// Adds a middleware around the attempts of all pools of the node, batchers and schedulers
+    /// included, and of pools that are added while it runs. The first added is the outermost; the
+    /// middleware of a pool runs inside of all of these.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.wide.chain.push(Arc::new(middleware));
         self
     }
 
@@ -195,7 +206,7 @@ impl NodeBuilder {
         ready: Option<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
         panic_place::install();
-        let plans = plan(self.pools, self.requests.is_some())?;
+        let plans = plan(self.pools, &self.wide, self.requests.is_some())?;
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
@@ -204,8 +215,8 @@ impl NodeBuilder {
         let (client, hooks): (_, Arc<[Hook]>) = (self.client.clone(), self.hooks.into());
         let losses = Losses::default();
         let mut lost = losses.subscribe();
-        let mut running =
-            Running::start(self.client, self.limits, self.shutdown_timeout, plans, losses)?;
+        let (wide, timeout) = (self.wide, self.shutdown_timeout);
+        let mut running = Running::start(self.client, self.limits, timeout, wide, plans, losses)?;
         if let Some(ready) = ready {
             running.report(ready);
         }
@@ -240,11 +251,11 @@ impl NodeBuilder {
     }
 }
 
-fn plan(pools: Vec<Pool>, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {
+fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {
     if pools.is_empty() && !may_be_empty {
         return Err(Error::invalid("the node has no pool: add one with .pool(…)"));
     }
-    let plans = pools.into_iter().map(Pool::plan).collect::<Result<Vec<_>, _>>()?;
+    let plans = pools.into_iter().map(|pool| pool.plan(wide)).collect::<Result<Vec<_>, _>>()?;
     let mut served = BTreeSet::new();
     for plan in &plans {
         if !served.insert(plan.spec.queue.clone()) {
@@ -266,6 +277,7 @@ impl Running {
         client: Client,
         limits: DeadLimits,
         timeout: Duration,
+        wide: NodeWide,
         plans: Vec<PoolPlan>,
         losses: Losses,
     ) -> Result<Self, Error> {
@@ -301,7 +313,7 @@ impl Running {
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
         services.spawn(tick(liveness, stop_services.clone()));
-        let mut pools = Pools::new(node, timeout, sizes);
+        let mut pools = Pools::new(node, wide, timeout, sizes);
         for plan in plans {
             pools.start(plan)?;
         }

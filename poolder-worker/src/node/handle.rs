@@ -119,7 +119,7 @@ impl NodeRequest {
 }
 
 async fn add(pools: &mut Pools, pool: Pool) -> Result<(), Error> {
-    let plan = pool.plan()?;
+    let plan = pool.plan(pools.wide())?;
     admit(pools.client(), &plan).await?;
     pools.start(plan)
 }

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::running::{RunningPool, ShutdownTimes, patience};
 use crate::process::liveness::ShutdownPhase;
 use crate::run::erased::BoxFuture;
-use crate::run::pool::{PoolPlan, check_size};
+use crate::run::pool::{NodeWide, PoolPlan, check_size};
 use crate::run::slot_set::TargetSize;
 use crate::services::heartbeat::PoolSizes;
 use crate::services::node_context::NodeContext;
@@ -25,6 +25,7 @@ use crate::sources::shared::serve::run_shared;
 
 pub(crate) struct Pools {
     node: NodeContext,
+    wide: NodeWide,
     timeout: Duration,
     /// The pools and their sizes for the roster, which shows them to operators.
     published: watch::Sender<PoolSizes>,
@@ -58,11 +59,13 @@ pub struct PoolStatus {
 impl Pools {
     pub(crate) fn new(
         node: NodeContext,
+        wide: NodeWide,
         timeout: Duration,
         published: watch::Sender<PoolSizes>,
     ) -> Self {
         Self {
             node,
+            wide,
             timeout,
             published,
             running: BTreeMap::new(),
@@ -87,6 +90,11 @@ impl Pools {
     pub(super) fn declared(&self) -> Vec<PoolPlan> {
         let plan = |pool: &RunningPool| PoolPlan { size: pool.declared, ..pool.plan.clone() };
         self.running.values().map(plan).collect()
+    }
+
+    /// Returns the parts that all pools of the node share.
+    pub(crate) fn wide(&self) -> &NodeWide {
+        &self.wide
     }
 
     pub(crate) fn client(&self) -> &Client {

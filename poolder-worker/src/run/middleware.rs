@@ -1,4 +1,4 @@
-//! Middleware: functions that wrap every attempt of a pool, and the chain that calls them.
+//! Middleware: functions that wrap every attempt of a pool or a node, and the chain that calls them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +9,10 @@ use super::context::Context;
 use super::erased::{BoxFuture, DynWorker};
 use super::worker::Result;
 
-/// Wraps the attempts of a pool: logs, measures, guards.
+/// Wraps the attempts of a pool ([`Pool::middleware`](crate::Pool::middleware)) or of all pools of a
+/// node ([`NodeBuilder::middleware`](crate::NodeBuilder::middleware)): logs, measures, guards. It sees
+/// the job through the context: its kind, queue, headers, policy and failures before. The middleware
+/// of the node is outside of that of the pool, and in each the first added is the outermost.
 ///
 /// ```
 /// use poolder_worker::{Context, Middleware, Next, Result};

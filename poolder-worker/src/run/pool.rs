@@ -17,6 +17,13 @@ use super::middleware::{DynMiddleware, Middleware};
 use super::pool_spec::PoolSpec;
 use super::worker::{Result, Worker};
 
+/// The parts that a node gives to all its pools.
+#[derive(Clone, Default)]
+pub(crate) struct NodeWide {
+    /// The middleware, outside of that of the pools.
+    pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
+}
+
 /// Slots that serve one queue.
 ///
 /// ```
@@ -94,7 +101,8 @@ impl Pool {
         self
     }
 
-    /// Adds a middleware; the first added is the outermost.
+    /// Adds a middleware; the first added is the outermost. That of the node
+    /// ([`NodeBuilder::middleware`](crate::NodeBuilder::middleware)) is outside of all of these.
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.chain.push(Arc::new(middleware));
@@ -165,8 +173,9 @@ impl Pool {
         self
     }
 
-    /// Checks the pool, and works out which worker runs which kind.
-    pub(crate) fn plan(self) -> Result<PoolPlan, Error> {
+    /// Checks the pool, and works out which worker runs which kind. `node` has the parts that the
+    /// pool shares with the other pools of its node.
+    pub(crate) fn plan(self, node: &NodeWide) -> Result<PoolPlan, Error> {
         let queue = QueueName::new(&self.queue)?;
         check_size(&queue, self.size)?;
         let mut kinds = HashMap::new();
@@ -204,7 +213,7 @@ impl Pool {
             mode: self.mode,
             kinds,
             versions: self.workers.iter().map(|worker| worker.version()).collect(),
-            chain: self.chain,
+            chain: node.chain.iter().cloned().chain(self.chain).collect(),
             sinks: self.sinks,
             policy: self.policy,
             retry_placement: self.retry_placement.unwrap_or(keyed),

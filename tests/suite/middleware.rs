@@ -1,0 +1,116 @@
+//! Middleware of pools and nodes: its order, the jobs that pass it, and the facts it sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{Headers, NodeBuilder};
+use tokio::sync::mpsc;
+
+use crate::harness::{Number, Space, start, within};
+
+/// Sends its name and a fact about each job that passes it.
+struct Gate {
+    name: &'static str,
+    tell: mpsc::UnboundedSender<String>,
+}
+
+impl Middleware for Gate {
+    async fn call(&self, cx: Context, next: Next<'_>) -> Result<Outcome> {
+        let tenant = cx.headers().get("tenant").unwrap_or("none").to_owned();
+        let (kind, attempts) = (cx.kind().to_owned(), cx.max_attempts());
+        self.tell.send(format!("{}: {kind} of {tenant}, {attempts}", self.name))?;
+        next.run(cx).await
+    }
+}
+
+/// Returns a node with two middlewares, of which each sends its name and the job.
+fn guarded(
+    space: &Space,
+) -> (NodeBuilder, mpsc::UnboundedReceiver<String>, impl Fn(&'static str) -> Gate) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let gate = move |name| Gate { name, tell: tell.clone() };
+    (space.node().middleware(gate("node 1")).middleware(gate("node 2")), told, gate)
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<String>, count: usize) -> Vec<String> {
+    let mut all = vec![];
+    while all.len() < count {
+        all.push(within(told.recv()).await.unwrap());
+    }
+    all
+}
+
+fn done() -> impl Worker<Job = Number> {
+    worker_fn(|_: Number, _: Context| async { Ok(Done) })
+}
+
+#[tokio::test]
+async fn the_middleware_of_a_node_is_outside_of_that_of_its_pools() {
+    let space = Space::new("middleware-order");
+    let (node, mut told, gate) = guarded(&space);
+    let pool = Pool::new("q").size(1).policy(Policy::default().attempts(7));
+    let pool = pool.middleware(gate("pool 1")).middleware(gate("pool 2")).worker(done());
+    let mut node = node.pool(pool);
+    let handle = node.handle();
+    let node = start(node);
+    let mut job = space.client.enqueue(Number(1)).prepare().unwrap();
+    job.envelope = job.envelope.with_headers(&Headers::new().with("tenant", "acme")).unwrap();
+    space.client.enqueue_prepared(vec![Ok(job)]).await.remove(0).unwrap();
+    let expected = ["node 1", "node 2", "pool 1", "pool 2"];
+    let expected = expected.map(|name| format!("{name}: number of acme, 7"));
+    assert_eq!(next(&mut told, 4).await, expected);
+
+    handle.add(Pool::new("later").size(1).worker(done())).await.unwrap();
+    space.client.enqueue(Number(2)).queue("later").await.unwrap();
+    let expected = ["node 1", "node 2"].map(|name| format!("{name}: number of none, 25"));
+    assert_eq!(next(&mut told, 2).await, expected);
+    node.stop().await;
+}
+
+#[derive(Clone)]
+struct Often;
+
+impl Periodic for Often {
+    const NAME: &'static str = "often";
+
+    async fn handle_job(&mut self, _: &str, _: Context) -> Result<Then> {
+        Ok(Then::Stop)
+    }
+}
+
+#[derive(Clone)]
+struct Rows(Arc<mpsc::UnboundedSender<String>>);
+
+impl BatchWorker for Rows {
+    type Entry = u64;
+
+    async fn handle_batch(&mut self, batch: &mut Batch<u64>, _: Context) -> Result<Outcome> {
+        let entries = batch.all().await?.len();
+        self.0.send(format!("{entries} entries"))?;
+        Ok(Done)
+    }
+}
+
+#[tokio::test]
+async fn batches_and_the_jobs_of_schedulers_pass_the_middleware_of_the_node() {
+    let space = Space::new("middleware-all");
+    let (node, mut told, gate) = guarded(&space);
+    let rows =
+        Batcher::new("rows", Rows(Arc::new(gate("").tell))).limit(2).header("tenant", "acme");
+    let handle = rows.handle(&space.client).unwrap();
+    let node = start(node.add(rows.middleware(gate("batcher"))));
+    handle.push_many([1, 2]).await.all().unwrap();
+    let mut expected: Vec<String> = ["node 1", "node 2", "batcher"]
+        .map(|name| format!("{name}: poolder.batch/rows of acme, 25"))
+        .into();
+    expected.push("2 entries".into());
+    assert_eq!(next(&mut told, 4).await, expected);
+    node.stop().await;
+
+    let (node, mut told, _) = guarded(&space);
+    let node = start(node.add(Scheduler::new(Often).job("tick", Duration::from_millis(100))));
+    let expected = ["node 1", "node 2"].map(|name| format!("{name}: often of none, 5"));
+    assert_eq!(next(&mut told, 2).await, expected);
+    node.stop().await;
+}
