@@ -95,6 +95,29 @@ async fn a_resize_is_seen_by_every_producer_and_new_slots_are_picked() {
     node.stop().await;
 }
 
+/// A producer that does not know of a resize yet asks for the new size before it casts a job now; a
+/// delayed job is moved when it becomes ready.
+#[tokio::test]
+async fn a_job_with_a_delay_of_zero_goes_to_the_slot_of_its_key_after_a_resize() {
+    let space = Space::new("resize-zero-delay");
+    let queue = QueueName::new("q").unwrap();
+    space.client.broker().define_pool(&queue, Mode::Phash, 2).await.unwrap();
+    let config = poolder::Config::new(space.url()).namespace(space.name());
+    let stale = poolder::Client::new(config).unwrap().pool::<Number>("q");
+    assert_eq!(stale.size().await.unwrap(), 2);
+    let pool = space.client.pool::<Number>("q");
+    pool.resize(9).await.unwrap();
+    // A slot knows of the resize by the first job that is cast after it.
+    for slot in 0..2 {
+        pool.slot(slot).cast(Number(0)).await.unwrap();
+    }
+    for key in 0..20 {
+        let zero = stale.cast(Number(key)).key(key.to_string()).after(Duration::ZERO);
+        let (zero, now) = (zero.await.unwrap(), pool.cast(Number(key)).key(key.to_string()));
+        assert_eq!(zero.partition, now.await.unwrap().partition, "key {key}");
+    }
+}
+
 #[tokio::test]
 async fn a_holder_that_has_not_heard_of_a_resize_waits_until_it_has() {
     let space = Space::new("resize-unheard");

@@ -59,9 +59,11 @@ macro_rules! option_methods {
         }
     };
     (@ after) => {
-        /// Delays the job by this time, by the server's clock.
+        /// Delays the job by this time, by the server's clock. Zero means at once: a job of an
+        /// addressed pool then keeps its place among the jobs of its key.
         pub fn after(mut self, delay: std::time::Duration) -> Self {
-            self.options_mut().when = poolder_core::broker::When::In(delay);
+            use poolder_core::broker::When;
+            self.options_mut().when = if delay.is_zero() { When::Now } else { When::In(delay) };
             self
         }
     };
