@@ -64,6 +64,37 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
         "if ARGV[11] and ARGV[4] ~= '1' then",
         "if ARGV[11] then",
     ),
+    ("seal-generation", "batch/push", "(why == 'flush' or ARGV[11] == generation)", "true"),
+    (
+        "cancel-generation",
+        "fleet/check_cancelled",
+        "local later = at and ARGV[i + 1] ~= '' and tonumber(ARGV[i + 1]) > tonumber(at)",
+        "local later = false",
+    ),
+    (
+        "cancel-generation",
+        "jobs/settle",
+        "return not generation or generation <= tonumber(at)",
+        "return true",
+    ),
+    (
+        "every-death",
+        "jobs/settle",
+        "if not redis.call('ZSCORE', times, id) then return id end",
+        "if true then return id end",
+    ),
+    (
+        "repetition-writes",
+        "jobs/enqueue",
+        "redis.call('PEXPIRE', KEYS[4], left > 0 and left or window)",
+        "",
+    ),
+    (
+        "prune-dead",
+        "maintenance/prune",
+        "redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])",
+        "redis.call('HKEYS', KEYS[3])",
+    ),
     ("idempotent-resend", "jobs/enqueue", "  if receipt then\n", "  if false then\n"),
 ];
 

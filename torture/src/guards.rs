@@ -137,4 +137,44 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: "a suspect that had not begun is not blamed for the death of its node",
         drill: Drill::Staged(Staged::Suspects),
     },
+    Mutation {
+        name: "seal-generation",
+        guard: "a timer seals only the list for which it was set",
+        drill: Drill::Staged(Staged::LateTimer),
+    },
+    Mutation {
+        name: "cancel-generation",
+        guard: "a cancellation means only jobs that were enqueued before it",
+        drill: Drill::Staged(Staged::Names),
+    },
+    Mutation {
+        name: "every-death",
+        guard: "no death overwrites another of the same id",
+        drill: Drill::Staged(Staged::Names),
+    },
+    Mutation {
+        name: "move-late",
+        guard: "a late job of a key moves to the slot of the key",
+        drill: Drill::Staged(Staged::Resizes),
+    },
+    Mutation {
+        name: "release-again",
+        guard: "a release that was refused is repeated",
+        drill: Drill::Staged(Staged::Releases),
+    },
+    Mutation {
+        name: "repetition-writes",
+        guard: "a repeated enqueue writes, so that replicas confirm the job",
+        drill: Drill::Staged(Staged::DarkLink),
+    },
+    Mutation {
+        name: "suspect-permit",
+        guard: "one suspect runs per node, whatever its queue",
+        drill: Drill::Staged(Staged::TwoSuspects),
+    },
+    Mutation {
+        name: "prune-dead",
+        guard: "the pruner takes only jobs that are dead in the same step",
+        drill: Drill::Staged(Staged::Revivals),
+    },
 ];

@@ -33,7 +33,7 @@ pub(crate) async fn schedules(asked: Storm) -> Result<bool, String> {
 /// entries.
 pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
-    let batches = Batches { entries: asked.jobs, pushers: 4, limit: 500, bulk: 200 };
+    let batches = Batches { entries: asked.jobs, limit: 500, bulk: 200, ..Batches::of(4) };
     let beside = Beside { batches: Some(batches), ..Beside::default() };
     let plan = batches::draw(seed, asked.faults, span);
     let setup = setup("batches", &asked, (seed, span), plan, 4);

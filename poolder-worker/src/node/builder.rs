@@ -8,6 +8,7 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
+use poolder_core::mutation::mutated;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -302,7 +303,7 @@ impl Running {
             liveness: Arc::clone(&liveness),
             outages,
             progress: Arc::default(),
-            suspects: Arc::new(Semaphore::new(1)),
+            suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Batch, BatchOptions, BatchWorker, Batcher};
+use poolder::{Batch, BatchOptions, BatchWorker, Batcher, BoxError};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use plan::draw;
@@ -34,7 +34,14 @@ pub(crate) struct Batches {
     pub(crate) limit: u32,
     /// The largest number of entries in one push.
     pub(crate) bulk: u64,
+    /// The time in ms from the first entry of a batch until it is sealed.
+    pub(crate) timeout: u64,
+    /// The first run of each batch buries it, and nodes keep dead jobs for [`KEPT`] only.
+    pub(crate) dies: bool,
 }
+
+/// How long nodes keep dead batches that are to be pruned.
+pub(crate) const KEPT: Duration = Duration::from_secs(1);
 
 /// The instructions of a pusher.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,37 +51,37 @@ pub(crate) struct Pusher {
     pub(crate) count: u64,
     /// The number of entries per second.
     pub(crate) rate: f64,
-    pub(crate) bulk: u64,
-    pub(crate) limit: u32,
+    pub(crate) batches: Batches,
 }
 
 impl Batches {
     /// Returns the batcher with this number of pushers, and no entries.
     pub(crate) fn of(pushers: u64) -> Self {
-        Self { entries: 0, pushers, limit: 40, bulk: 60 }
+        Self { entries: 0, pushers, limit: 40, bulk: 60, timeout: 1_000, dies: false }
     }
 
     pub(super) fn pusher(&self, common: Common, index: u64, span: Duration) -> Pusher {
         let count = self.entries / self.pushers + u64::from(index < self.entries % self.pushers);
         // A little faster than needed, so that pushing ends before the faults do.
         let rate = count as f64 / (span.as_secs_f64() * 0.85).max(1.0);
-        Pusher { common, index, count, rate, bulk: self.bulk, limit: self.limit }
+        Pusher { common, index, count, rate, batches: self.clone() }
     }
 
     /// Returns the batcher that a node runs.
     pub(crate) fn batcher(&self, book: Arc<Book>) -> Batcher<Rows> {
-        Batcher::new(QUEUE, Rows { book }).with_options(options(self.limit)).size(2)
+        let rows = Rows { book, dies: self.dies };
+        Batcher::new(QUEUE, rows).with_options(self.options()).size(2)
     }
-}
 
-fn options(limit: u32) -> BatchOptions {
-    // Nodes die often here: a batch must not be buried because its nodes have died.
-    let policy = Policy::default().attempts(20).crashes(50);
-    BatchOptions {
-        limit,
-        timeout: Some(Duration::from_secs(1)),
-        policy: policy.backoff(Backoff::Fixed(Duration::from_millis(200))),
-        ..BatchOptions::default()
+    pub(crate) fn options(&self) -> BatchOptions {
+        // Nodes die often here: a batch must not be buried because its nodes have died.
+        let policy = Policy::default().attempts(20).crashes(50);
+        BatchOptions {
+            limit: self.limit,
+            timeout: Some(Duration::from_millis(self.timeout)),
+            policy: policy.backoff(Backoff::Fixed(Duration::from_millis(200))),
+            ..BatchOptions::default()
+        }
     }
 }
 
@@ -82,6 +89,7 @@ fn options(limit: u32) -> BatchOptions {
 #[derive(Clone)]
 pub(crate) struct Rows {
     book: Arc<Book>,
+    dies: bool,
 }
 
 impl BatchWorker for Rows {
@@ -112,11 +120,15 @@ impl BatchWorker for Rows {
         });
         let mut page = Page::new(Arc::clone(&self.book), run);
         tokio::time::sleep(Duration::from_millis(3 + first % 20)).await;
-        if first % 97 == 5 && cx.attempt() == 1 {
+        if self.dies && cx.fence() == 1 || first % 97 == 5 && cx.attempt() == 1 {
             page.end(Ended::Failed);
             return Err("the first time".into());
         }
         page.end(Ended::Done);
         Ok(Done)
+    }
+
+    async fn handle_error(&mut self, _: Context, _: &BoxError) -> Verdict {
+        if self.dies { Verdict::Halt } else { Verdict::Policy }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run(instructions: Pusher) -> Result<(), String> {
     ledger.write(Record::Up { name: instructions.common.full_name(), pid: std::process::id() });
     let client = instructions.common.client().map_err(text)?;
     let handle = client.batcher::<Entry>(super::QUEUE).map_err(text)?;
-    handle.declare_later(super::options(instructions.limit));
+    handle.declare_later(instructions.batches.options());
     let pushes = Pushes { handle, ledger, instructions };
     let mut next = past.next;
     if let Some((from, count, token)) = past.open {
@@ -91,7 +91,8 @@ impl Pushes {
     /// token. Both follow from `first` and the pusher.
     fn way(&self, first: u64) -> (u64, bool) {
         let mut random = Random::new(first ^ (self.instructions.index << 40), 7);
-        let count = if random.percent(20) { 1 } else { random.between(2, self.instructions.bulk) };
+        let count =
+            if random.percent(20) { 1 } else { random.between(2, self.instructions.batches.bulk) };
         (count.min(self.instructions.count - first), random.percent(40))
     }
 

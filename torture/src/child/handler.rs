@@ -179,7 +179,7 @@ async fn behave(job: &Step, cx: &Context, mut page: Page) -> Result<Outcome> {
         }
         Act::Snooze if fence == 1 => (Ended::Snoozed, Ok(Snooze(Duration::from_millis(200)))),
         Act::Cancel => (Ended::Done, Ok(Cancel("it says so".into()))),
-        Act::Result => (Ended::Done, Ok(Outcome::DoneWith(job.seq.to_string().into_bytes()))),
+        Act::Result => (Ended::Done, Ok(Outcome::result(&job.seq)?)),
         _ => (Ended::Done, Ok(Done)),
     };
     page.end(how);

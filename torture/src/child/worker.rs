@@ -15,7 +15,7 @@ use crate::emptied::SCHEDULE;
 use crate::extremes::Extremes;
 use crate::job::{Act, Step, queue};
 use crate::ledger::{Ledger, Record};
-use crate::ticks;
+use crate::{batches, ticks};
 
 /// The time after which an idle slot hibernates.
 const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         }
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches, keys, extremes, schedule, .. } = instructions.beside;
+    let Beside { ticks, batches: rows, keys, extremes, schedule, .. } = instructions.beside;
     if schedule {
         let step = Step { seq: 0, act: Act::Done, millis: 0 };
         node = node.add(Crontab::new("torture").entry(SCHEDULE, "@daily", step));
@@ -48,8 +48,11 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     if ticks.is_some() {
         node = node.pool(ticks::pool(Arc::clone(&book)));
     }
-    if let Some(batches) = batches {
-        node = node.add(batches.batcher(Arc::clone(&book)));
+    if let Some(rows) = rows {
+        if rows.dies {
+            node = node.keep_dead(10_000, batches::KEPT);
+        }
+        node = node.add(rows.batcher(Arc::clone(&book)));
     }
     if extremes.is_some() {
         node = Extremes::pools().fold(node, NodeBuilder::pool).add(Extremes::batcher());

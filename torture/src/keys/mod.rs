@@ -42,9 +42,30 @@ pub(crate) struct Caster {
 /// A step of a key.
 #[derive(Debug, Clone, Serialize, Deserialize, Job)]
 #[job(kind = "torture.key_step", queue = "keys", attempts = 20, backoff = "50ms", crashes = 50)]
-struct KeyStep {
-    key: u64,
-    number: u64,
+pub(crate) struct KeyStep {
+    pub(crate) key: u64,
+    /// The place of the step among those that are cast for now; from [`FIRST_LATE`] on, the number
+    /// of a job that waits for its time first.
+    pub(crate) number: u64,
+}
+
+/// The first number of a late job, of which some fail and some die: see [`KeyStep::fails`].
+pub(crate) const FIRST_LATE: u64 = 1_000_000;
+
+impl KeyStep {
+    pub(crate) fn is_late(&self) -> bool {
+        self.number >= FIRST_LATE
+    }
+
+    /// Returns true for a late job that always fails.
+    pub(crate) fn dies(&self) -> bool {
+        self.is_late() && self.number % 4 == 1
+    }
+
+    fn fails(&self, attempt: u32) -> bool {
+        let once = if self.is_late() { self.number % 4 == 2 } else { self.number % 50 == 7 };
+        self.dies() || once && attempt == 1
+    }
 }
 
 impl Keys {
@@ -65,14 +86,14 @@ impl Keys {
         let worker = worker_fn(move |job: KeyStep, cx: Context| {
             let book = Arc::clone(&book);
             async move {
-                let (run, KeyStep { key, number }) = (book.next(), job);
-                let (job, fence) = (cx.id().to_string(), cx.fence());
-                book.write(Record::KeyStep { run, key, number, job, fence });
+                let (run, KeyStep { key, number }) = (book.next(), job.clone());
+                let (id, fence) = (cx.id().to_string(), cx.fence());
+                book.write(Record::KeyStep { run, key, number, job: id, fence });
                 let mut page = Page::new(book, run);
                 tokio::time::sleep(Duration::from_millis(5 + number % 20)).await;
-                if number % 50 == 7 && cx.attempt() == 1 {
+                if job.fails(cx.attempt()) {
                     page.end(Ended::Failed);
-                    return Err("the first time".into());
+                    return Err("not yet".into());
                 }
                 page.end(Ended::Done);
                 Ok(Done)

@@ -58,6 +58,11 @@ impl Proxy {
         Ok(Self { address, conditions, accepting })
     }
 
+    /// Returns the address at which the proxy listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the URL for clients.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}/", self.address)

@@ -1,6 +1,12 @@
 //! Drills that consist of a few steps, where planned faults would meet the guard by chance only.
 
 mod claims;
+mod dark;
+mod names;
+mod releases;
+mod resizes;
+mod revivals;
+mod seals;
 mod settling;
 mod slot;
 mod suspects;
@@ -40,6 +46,20 @@ pub(crate) enum Staged {
     SlotRollback,
     /// A suspect was claimed, and had not begun, when its node died.
     Suspects,
+    /// Two queues of a node have a suspect each, and one of them kills the node.
+    TwoSuspects,
+    /// Names are enqueued, cancelled, deleted, revived, and enqueued again.
+    Names,
+    /// An addressed pool is resized while jobs of its keys wait, fail, die and are revived.
+    Resizes,
+    /// The access rules refuse to release the slots of a node for a while.
+    Releases,
+    /// The link of a replica goes dark before the primary dies.
+    DarkLink,
+    /// Dead batches are revived while they are pruned.
+    Revivals,
+    /// The timer of a list is due while the next list gathers.
+    LateTimer,
 }
 
 impl Staged {
@@ -55,6 +75,13 @@ impl Staged {
                     Self::Narrow => claims::narrow(&mutation, folder).await,
                     Self::SlotRollback => slot::slot_rollback(&mutation, folder).await,
                     Self::Suspects => suspects::suspects(&mutation, folder).await,
+                    Self::TwoSuspects => suspects::two_suspects(&mutation, folder).await,
+                    Self::Names => names::names(&mutation, folder).await,
+                    Self::Resizes => resizes::resizes(&mutation, folder).await,
+                    Self::Releases => releases::releases(&mutation, folder).await,
+                    Self::DarkLink => dark::dark_link(&mutation, folder).await,
+                    Self::Revivals => revivals::revivals(&mutation, folder).await,
+                    Self::LateTimer => seals::late_timer(&mutation, folder).await,
                 }
             })
         });
@@ -84,20 +111,28 @@ impl Stage {
 
     /// Starts a node with a pool of this size.
     async fn node(&self, index: usize, slots: usize, beside: Beside) -> Result<Handle, String> {
-        let name = format!("node-{index}");
-        let rules = Arc::clone(&self.rules);
-        let proxy = Proxy::start(&name, self.stand.address()?, rules).await.map_err(error_text)?;
+        self.start(self.worker(index, slots, beside)).await
+    }
+
+    /// Starts a node behind a proxy.
+    async fn start(&self, worker: Worker) -> Result<Handle, String> {
+        let (name, rules) = (&worker.common.name, Arc::clone(&self.rules));
+        let proxy = Proxy::start(name, self.stand.address()?, rules).await.map_err(error_text)?;
+        Handle::start(Instructions::Worker(worker), Some(proxy))
+    }
+
+    /// Returns the instructions of a node with a pool of this size, without the URL of its server.
+    fn worker(&self, index: usize, slots: usize, beside: Beside) -> Worker {
         let common = Common {
             url: String::new(),
             namespace: NAMESPACE.into(),
             ledger: self.folder.clone(),
-            name,
+            name: format!("node-{index}"),
             incarnation: 0,
             mutation: self.mutation.clone(),
             queues: 1,
         };
-        let node = Worker { common, slots, shutdown_millis: 1_000, hangs: false, beside };
-        Handle::start(Instructions::Worker(node), Some(proxy))
+        Worker { common, slots, shutdown_millis: 1_000, hangs: false, beside }
     }
 
     /// Returns the name of a key of the first partition of a queue.
@@ -130,4 +165,9 @@ async fn within(
         tokio::time::sleep(PAUSE).await;
     }
     Ok(true)
+}
+
+/// Returns an error, unless a step came about that the drill needs.
+fn must(came_about: bool, otherwise: &str) -> Result<(), String> {
+    if came_about { Ok(()) } else { Err(otherwise.to_owned()) }
 }

@@ -1,14 +1,16 @@
-//! The drill of a suspect that was only claimed when its node died.
+//! The drills of suspects: one that was only claimed when its node died, and two of two queues on one
+//! node.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use poolder::JobState;
 
-use super::{KEPT, Stage, within};
+use super::{KEPT, Stage, must, within};
 use crate::beside::Beside;
 use crate::checker::Verdict;
-use crate::job::{Act, QUEUE, Step};
+use crate::job::{Act, QUEUE, Step, queue};
+use crate::ledger::Ledger;
 use crate::rollback::history;
 use crate::scene::error_text;
 
@@ -53,7 +55,7 @@ pub(super) async fn suspects(mutation: &str, folder: PathBuf) -> Result<Verdict,
         let waits = async || Ok(stage.stand.command(&["XLEN", lane])?.trim() == "1");
         must(within(PATIENCE, waits).await?, "the job is not taken back")?;
         let claim = ["XREADGROUP", "GROUP", "workers", name, "STREAMS", lane, ">"];
-        must(!stage.stand.command(&claim)?.trim().is_empty(), "the job cannot be claimed")?;
+        must(stage.stand.command(&claim)?.trim() != "(nil)", "the job cannot be claimed")?;
     }
     let released = async || {
         let pending = stage.stand.command(&["XPENDING", &suspect, "workers"])?;
@@ -71,8 +73,57 @@ pub(super) async fn suspects(mutation: &str, folder: PathBuf) -> Result<Verdict,
     Ok(verdict)
 }
 
-fn must(came_about: bool, otherwise: &str) -> Result<(), String> {
-    if came_about { Ok(()) } else { Err(otherwise.to_owned()) }
+/// The job that kills its node, and the job that does not. The killer leaves time to kill its node
+/// before it does so itself.
+const KILLER: Step = Step { seq: 1, act: Act::Killer, millis: 2_500 };
+const INNOCENT: Step = Step { seq: 3, act: Act::Done, millis: 6_000 };
+/// The nodes that are killed while both run: after that, both are suspects.
+const CRASHES: usize = 2;
+
+/// Lets the suspects of two queues be at one node, of which one kills it. They must run one after the
+/// other, so that the other is not blamed.
+pub(super) async fn two_suspects(mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
+    let stage = Stage::new(mutation, folder)?;
+    let mut jobs = vec![];
+    for (number, job) in [KILLER, INNOCENT].into_iter().enumerate() {
+        let enqueue = stage.client.enqueue(job).queue(queue(number as u64)).keep_completion(KEPT);
+        jobs.push(enqueue.await.map_err(error_text)?);
+    }
+    let node = async |index| {
+        let mut node = stage.worker(index, 2, Beside::default());
+        node.common.queues = 2;
+        stage.start(node).await
+    };
+    for index in 0..CRASHES {
+        let node = node(index).await?;
+        let runs = |seq| {
+            Ok::<_, String>(history(&stage.folder, seq)?.map_or(0, |job| job.executions.len()))
+        };
+        let both = async || Ok(runs(KILLER.seq)? > index && runs(INNOCENT.seq)? > index);
+        must(within(PATIENCE, both).await?, "the jobs do not run on one node")?;
+        node.member.lock().await.kill().await?;
+    }
+    let last = node(CRASHES).await?;
+    let ledger = Ledger::open(&stage.folder.join("torture.jsonl")).map_err(error_text)?;
+    let keeper = tokio::spawn(last.clone().keep(ledger));
+    let ended = async || {
+        let dead = stage.count(&jobs[..1], State::Dead).await;
+        let done = stage.count(&jobs[1..], State::Completed).await;
+        Ok(dead + done == 2 || stage.count(&jobs[1..], State::Dead).await == 1)
+    };
+    let in_time = within(3 * PATIENCE, ended).await?;
+    let mut verdict = Verdict::default();
+    let innocent = stage.client.state(&jobs[1]).await.map_err(error_text)?;
+    if innocent == Some(State::Dead) {
+        verdict.violate("innocent, but buried", "beside a job that kills its node".into());
+    } else if !in_time {
+        let killer = stage.client.state(&jobs[0]).await.map_err(error_text)?;
+        verdict.violate("never settled", format!("{killer:?} and {innocent:?}"));
+    }
+    last.member.lock().await.dismiss();
+    keeper.await.map_err(error_text)??;
+    last.member.lock().await.kill().await?;
+    Ok(verdict)
 }
 
 /// Waits for a node that is not known yet, and returns its name.

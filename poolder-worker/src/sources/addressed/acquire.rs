@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{AcquireReply, Membership, SlotLease};
+use poolder_core::mutation::mutated;
 
 use super::slot_context::SlotContext;
 use crate::process::limits::{ABSENCE_LIMIT, LONGEST_PAUSE, request_pauses};
@@ -102,7 +103,7 @@ pub(super) async fn release(slot: &SlotContext, lease: &SlotLease, stop: bool) -
     // long as it does.
     while let Err(error) = broker.release_slot(lease, stop).await {
         slot.request_failed("the slot could not be released yet", &error);
-        if slot.is_lost(lease) {
+        if slot.is_lost(lease) || mutated("release-again") {
             break;
         }
         let pause = pauses.after_failure();

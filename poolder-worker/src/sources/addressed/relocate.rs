@@ -2,6 +2,7 @@
 //! by a producer with an old view of the pool after the pool was resized.
 
 use poolder_core::broker::{CastReply, Settlement, SlotLease, SlotMove};
+use poolder_core::mutation::mutated;
 use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::policy::dispatch::{Mode, Pick, pick};
 use poolder_core::{Claim, Entry, Error};
@@ -23,7 +24,7 @@ pub(super) fn destination(slot: &SlotContext, claim: &Claim) -> Option<u16> {
         Pick::One(index) => index,
         Pick::Any | Pick::All => 0,
     };
-    (one(home) != slot.partition.index).then(|| one(view.size))
+    (one(home) != slot.partition.index && !mutated("move-late")).then(|| one(view.size))
 }
 
 /// Moves a claimed job. Returns the settlement that removes it from this slot; `None` when the lease
