@@ -73,6 +73,12 @@ impl Sentinel {
         &self.servers
     }
 
+    /// Returns the Sentinels, in the order of the URL.
+    #[must_use]
+    pub fn sentinels(&self) -> &[Server] {
+        &self.sentinels
+    }
+
     /// Returns the primary according to the first Sentinel that answers.
     ///
     /// # Errors

@@ -57,6 +57,9 @@ pub(crate) enum Drill {
     RollbackAlone,
     /// The primary of the roster in a cluster hangs for longer than a lease, and is replaced.
     HungCluster,
+    /// The primary behind Sentinels hangs for longer than a lease, with the first Sentinel, and is
+    /// replaced.
+    HungSentinel,
     /// The server is out of memory while jobs wait, and stays so.
     Full,
     /// The server loses its data under a node.
@@ -222,7 +225,8 @@ impl Drill {
                     ..alone
                 }
             }
-            Self::HungCluster => hung(usual),
+            Self::HungCluster => hung(Profile::Cluster, usual),
+            Self::HungSentinel => hung(Profile::Sentinel, usual),
             // The last half of the jobs would start later than 6 s after the last beat.
             Self::Full => Setup {
                 plan: vec![at(5_000, Fault::Fill)],
@@ -239,10 +243,10 @@ impl Drill {
 }
 
 /// A fleet of busy nodes, and a primary that hangs.
-fn hung(usual: Setup) -> Setup {
-    let fault = profiles::hang(Profile::Cluster);
+fn hung(profile: Profile, usual: Setup) -> Setup {
+    let fault = profiles::hang(profile);
     Setup {
-        profile: Profile::Cluster,
+        profile,
         plan: vec![Planned { at: Duration::from_secs(5), fault }],
         span: Duration::from_secs(30),
         jobs: 16,

@@ -93,6 +93,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         drill: Drill::HungCluster,
     },
     Mutation {
+        name: "whole-beats",
+        guard: "the same, where nodes find the new primary by Sentinels",
+        drill: Drill::HungSentinel,
+    },
+    Mutation {
         name: "first-write",
         guard: "a beat begins with a write that a full server accepts",
         drill: Drill::Full,

@@ -69,16 +69,23 @@ impl Upheaval {
     }
 
     /// Carries out the change, and returns when the cluster has agreed on it; `None` when it did
-    /// not come about.
+    /// not come about. Calls `replaced` as soon as a primary that hangs is replaced.
     pub(crate) fn happen(
         self,
         cluster: &Cluster,
         namespace: &str,
+        replaced: &dyn Fn(),
     ) -> Result<Option<String>, String> {
-        self.try_to(cluster, namespace).map_err(|error| format!("{}: {error}", self.kind()))
+        self.try_to(cluster, namespace, replaced)
+            .map_err(|error| format!("{}: {error}", self.kind()))
     }
 
-    fn try_to(self, cluster: &Cluster, namespace: &str) -> Result<Option<String>, Error> {
+    fn try_to(
+        self,
+        cluster: &Cluster,
+        namespace: &str,
+        replaced: &dyn Fn(),
+    ) -> Result<Option<String>, Error> {
         let (Self::Move { which, .. } | Self::FailOver { which, .. }) = self;
         let tag =
             if which < QUEUES as u64 { format!("{}.0", queue(which)) } else { "roster".into() };
@@ -120,7 +127,7 @@ impl Upheaval {
                             owner.pause()?;
                         }
                         let taken = cluster.take_over(replica, how);
-                        resume(owner, way)?;
+                        resume(owner, way, replaced)?;
                         taken?;
                     }
                 }

@@ -172,29 +172,39 @@ impl Stand {
 
     /// Makes the replica the primary: by command, or by killing or pausing the primary until the
     /// other takes over. Returns when the old primary replicates again; false when the Sentinels
-    /// gave up the failover.
-    pub(crate) fn fail_over(&self, way: FailOver) -> Result<bool, String> {
+    /// gave up the failover. Calls `replaced` as soon as a primary that hangs is replaced.
+    pub(crate) fn fail_over(&self, way: FailOver, replaced: &dyn Fn()) -> Result<bool, String> {
         let text = |error: poolder_devserver::Error| error.to_string();
         let Place::Pair(pair) = &self.place else { return Err("there is no replica".into()) };
         let old = pair.primary().map_err(text)?;
-        let replaced = || pair.primary().is_ok_and(|primary| primary.port() != old.port());
+        let taken_over = || pair.primary().is_ok_and(|primary| primary.port() != old.port());
         let happened = match way {
             FailOver::Ordered => pair.fail_over().is_ok(),
             FailOver::Killed => {
                 old.kill().map_err(text)?;
-                let happened = wait(replaced);
+                let happened = wait(taken_over);
                 old.restart().map_err(text)?;
                 happened
             }
-            FailOver::Paused | FailOver::Hung => {
-                if way == FailOver::Hung {
-                    let replica = pair.servers().iter().find(|server| server.port() != old.port());
-                    hang(old, replica.ok_or("there is no replica")?).map_err(text)?;
-                } else {
-                    old.pause().map_err(text)?;
-                }
-                let happened = wait(replaced);
-                resume(old, way).map_err(text)?;
+            FailOver::Paused => {
+                old.pause().map_err(text)?;
+                let happened = wait(taken_over);
+                old.resume().map_err(text)?;
+                happened
+            }
+            FailOver::Hung => {
+                let replica = pair.servers().iter().find(|server| server.port() != old.port());
+                let replica = replica.ok_or("there is no replica")?;
+                // The Sentinel that nodes ask first hangs as well.
+                let sentinel = pair.sentinels().first().ok_or("there is no Sentinel")?;
+                sentinel.pause().map_err(text)?;
+                hang(old, replica).map_err(text)?;
+                let happened = wait(|| {
+                    let about = replica.command(&["INFO", "replication"]);
+                    about.is_ok_and(|about| about.contains("role:master"))
+                });
+                resume(old, way, replaced).map_err(text)?;
+                sentinel.resume().map_err(text)?;
                 happened
             }
         };
@@ -238,9 +248,15 @@ pub(crate) fn hang(primary: &Server, replica: &Server) -> Result<(), poolder_dev
     replica.resume()
 }
 
-/// Resumes a primary that was replaced. One that hangs stays paused for [`HANG`] before.
-pub(crate) fn resume(primary: &Server, way: FailOver) -> Result<(), poolder_devserver::Error> {
+/// Resumes a primary that was replaced. One that hangs stays paused for [`HANG`] before, which begins
+/// with a call of `replaced`.
+pub(crate) fn resume(
+    primary: &Server,
+    way: FailOver,
+    replaced: &dyn Fn(),
+) -> Result<(), poolder_devserver::Error> {
     if way == FailOver::Hung {
+        replaced();
         std::thread::sleep(HANG);
     }
     primary.resume()

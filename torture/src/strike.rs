@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, watch};
 
 use crate::final_state::{self, Places};
 use crate::ledger::{Ledger, Record};
@@ -15,6 +15,11 @@ use crate::servers::Stand;
 
 /// The time after which a loss is given up, because no matching command was sent.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// When half of the nodes stop after a primary began to hang, and how long after it was replaced
+/// they go on: after two beats of the others, and long before these confirm a death.
+const STOPPED_AFTER: Duration = Duration::from_secs(6);
+const LATER: Duration = Duration::from_secs(4);
 
 /// The setting of the server that limits replies.
 const REPLIES: &str = "client-output-buffer-limit";
@@ -129,7 +134,16 @@ impl Field {
                     _ => Ok(false),
                 }
             }
-            of_server => self.strike_server(kind, of_server).await,
+            hung if kind == crate::reshard::HUNG => {
+                let (tell, replaced) = watch::channel(false);
+                let tell = Box::new(move || {
+                    tell.send_replace(true);
+                });
+                let (happened, stopped) =
+                    tokio::join!(self.strike_server(kind, hung, tell), self.stop_half(replaced));
+                stopped.and(happened)
+            }
+            of_server => self.strike_server(kind, of_server, Box::new(|| ())).await,
         }
     }
 
@@ -150,6 +164,22 @@ impl Field {
         Ok(true)
     }
 
+    /// Stops half of the nodes until a while after a primary that hangs was replaced: they return to
+    /// the next one later than the others.
+    async fn stop_half(&self, mut replaced: watch::Receiver<bool>) -> Result<(), String> {
+        tokio::time::sleep(STOPPED_AFTER).await;
+        for node in self.nodes.iter().step_by(2) {
+            node.member.lock().await.signal("STOP").await?;
+        }
+        // Without a sender the fault has failed.
+        let _ = replaced.wait_for(|replaced| *replaced).await;
+        tokio::time::sleep(LATER).await;
+        for node in self.nodes.iter().step_by(2) {
+            node.member.lock().await.signal("CONT").await?;
+        }
+        Ok(())
+    }
+
     /// Returns the same fault, aimed at the leader of the schedule's partition.
     pub(crate) async fn at_leader(&self, fault: Fault) -> Fault {
         let Ok(places) = self.places().await else { return fault };
@@ -163,7 +193,12 @@ impl Field {
         fault
     }
 
-    async fn strike_server(&self, kind: &str, fault: Fault) -> Result<bool, String> {
+    async fn strike_server(
+        &self,
+        kind: &str,
+        fault: Fault,
+        replaced: Box<dyn Fn() + Send>,
+    ) -> Result<bool, String> {
         let _alone = self.server.lock().await;
         let stand = Arc::clone(&self.stand);
         let stream =
@@ -237,7 +272,7 @@ impl Field {
             Fault::FailOver(way) => (
                 Duration::ZERO,
                 Box::new(move |stand: &Stand| {
-                    let happened = stand.fail_over(way)?;
+                    let happened = stand.fail_over(way, &replaced)?;
                     Ok(if happened { String::new() } else { DID_NOT_HAPPEN.into() })
                 }),
                 Box::new(|_| Ok(String::new())),
@@ -245,7 +280,7 @@ impl Field {
             Fault::Cluster(upheaval) => {
                 let namespace = self.namespace.clone();
                 let happen = move |stand: &Stand| {
-                    let note = upheaval.happen(stand.cluster()?, &namespace)?;
+                    let note = upheaval.happen(stand.cluster()?, &namespace, &replaced)?;
                     Ok(note.unwrap_or_else(|| DID_NOT_HAPPEN.into()))
                 };
                 (Duration::ZERO, Box::new(happen), Box::new(|_| Ok(String::new())))
