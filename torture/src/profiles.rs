@@ -42,7 +42,7 @@ pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
 
 /// Runs eight nodes whose jobs take a quarter of a minute, behind Sentinels or in a cluster, while
 /// the primary of the roster hangs again and again for longer than a lease and is replaced. No node
-/// may be declared dead, and no job run twice.
+/// may be declared dead, and no job rescued.
 pub(crate) async fn hung(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
     let step = span / u32::try_from(asked.faults.max(1)).unwrap_or(u32::MAX);

@@ -135,6 +135,7 @@ impl Field {
                 }
             }
             hung if kind == crate::reshard::HUNG => {
+                let _alone = self.server.lock().await;
                 let (tell, replaced) = watch::channel(false);
                 let tell = Box::new(move || {
                     tell.send_replace(true);
@@ -143,7 +144,10 @@ impl Field {
                     tokio::join!(self.strike_server(kind, hung, tell), self.stop_half(replaced));
                 stopped.and(happened)
             }
-            of_server => self.strike_server(kind, of_server, Box::new(|| ())).await,
+            of_server => {
+                let _alone = self.server.lock().await;
+                self.strike_server(kind, of_server, Box::new(|| ())).await
+            }
         }
     }
 
@@ -193,13 +197,13 @@ impl Field {
         fault
     }
 
+    /// Carries out a fault of the server; the caller holds the lock of the server.
     async fn strike_server(
         &self,
         kind: &str,
         fault: Fault,
         replaced: Box<dyn Fn() + Send>,
     ) -> Result<bool, String> {
-        let _alone = self.server.lock().await;
         let stand = Arc::clone(&self.stand);
         let stream =
             |lane: &str| format!("{}:{{{}.0}}:ready:{lane}", self.namespace, crate::job::QUEUE);

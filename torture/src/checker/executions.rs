@@ -79,6 +79,8 @@ fn explain(seq: u64, first: &Execution, second: &Execution, faults: &[Fault]) ->
                 "failover by order" | "primary killed, and back" | "primary paused, and back" => {
                     true
                 }
+                // No node is dead, so that no job has been rescued.
+                crate::reshard::HUNG => claimed_twice,
                 _ => false,
             }
     };

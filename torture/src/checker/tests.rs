@@ -192,6 +192,20 @@ fn destroyed_groups_explain_a_second_claim_whose_first_handler_started_later() {
 }
 
 #[test]
+fn a_primary_that_hangs_explains_a_lost_settlement_and_no_rescue() {
+    let repeated = |fence| {
+        let mut book = one_done();
+        book.files.remove("node-0.1");
+        book.run("node-0.1", 1, 20_000, Some(Ended::Done));
+        book.run_as("node-1.1", 1, "j1", (1, fence), 35_000, Some(Ended::Done));
+        book.fault(crate::reshard::HUNG, "server", 15_000, 31_000);
+        book
+    };
+    assert!(repeated(1).check().is_good(), "the new primary lacks the settlement");
+    repeated(2).is_wrong("repeated without a reason");
+}
+
+#[test]
 fn a_retry_is_no_repetition_but_the_same_attempt_again_is() {
     let mut book = Book::default();
     book.stored(1, Act::Fail(1), How::Plain, Outcome::Ok).count("completed", 1);
