@@ -227,6 +227,35 @@ async fn the_jobs_of_a_dead_node_are_rescued_in_replies_that_fit() {
 }
 
 #[tokio::test]
+async fn a_broadcast_whose_reply_is_always_lost_is_missed_and_the_next_one_runs() {
+    let (_server, space) = narrow(700_000);
+    let (worker, mut told) = numbers();
+    let pool = Pool::new("q").size(2).mode(Mode::Broadcast).worker(worker);
+    let node = start(space.node().pool(pool));
+    let casts = space.client.pool::<Blob>("q");
+    let cast = async |number, bytes| casts.cast(Blob { number, data: "x".repeat(bytes) }).await;
+    eventually("registered", || async { casts.size().await.is_ok() }).await;
+    let mut number = 0;
+    // The node reads once its reader has connected.
+    while told.is_empty() {
+        cast(0, 1).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for bytes in [900_000, 1, 900_000, 1] {
+        number += 1;
+        cast(number, bytes).await.unwrap();
+    }
+    let mut ran = vec![];
+    while ran.len() < 4 {
+        ran.extend(within(told.recv()).await.filter(|number| *number > 0));
+    }
+    ran.sort_unstable();
+    assert_eq!(ran, [2, 2, 4, 4], "each slot runs the small ones");
+    stop(node, told).await;
+    assert_eq!(space.count("q", "broadcast_missed").await, 4, "two copies each");
+}
+
+#[tokio::test]
 async fn a_result_above_the_cap_fails_its_attempt_with_advice() {
     let space = Space::new("large-result");
     let worker =

@@ -27,7 +27,7 @@ mod maintenance;
 mod schedule;
 mod scripts;
 
-pub use addressed::broadcast::{BroadcastReader, Copies};
+pub use addressed::broadcast::{BroadcastPosition, BroadcastReader, Copies};
 pub use addressed::registry::{CastReply, PoolHeartbeat, PoolView, Report};
 pub use addressed::relocate::SlotMove;
 pub use addressed::slot_lease::{AcquireReply, PollReply, PollRequest, SlotPoll, SlotWait};

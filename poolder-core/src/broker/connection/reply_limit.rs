@@ -7,13 +7,13 @@ use crate::mutation::mutated;
 /// The most bytes that a reply with several items may have.
 const FULL: usize = 4 << 20;
 /// A lost reply of at most this size was most likely not lost because of its size.
-const SMALL: usize = 64 << 10;
+pub(in crate::broker) const SMALL: usize = 64 << 10;
 /// The time after which a limit that was halved doubles again.
 const RECOVERY: Duration = Duration::from_secs(5 * 60);
 /// The time for which items are asked for one by one, after small replies were lost in a row.
 const SINGLE: Duration = Duration::from_secs(10);
 /// The number of replies with one and the same item that are lost before the item is left unread.
-const MAX_TRIES: u32 = 4;
+pub(in crate::broker) const MAX_TRIES: u32 = 4;
 
 /// How many bytes the replies of a server may have: a reply that is too large for the server's
 /// output buffer, for the line or for the time limit is lost, and would be lost again.

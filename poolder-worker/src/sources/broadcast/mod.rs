@@ -67,6 +67,9 @@ pub(crate) async fn run_broadcast(
                 match BroadcastReader::open(node.client.broker(), &spec.queue, last.clone()).await {
                     Ok(reader) => reader,
                     Err(error) => {
+                        if let Some(last) = &mut last {
+                            last.forget_losses();
+                        }
                         node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
                         pause(&mut phases, pauses.after_failure()).await;
                         continue;
@@ -118,6 +121,7 @@ pub(crate) async fn run_broadcast(
                 open_reader = Some(reader);
             }
             Some(Err(error)) => {
+                last = Some(reader.position());
                 node.outages.failed(&spec.queue, "broadcasts cannot be read", &error);
                 pause(&mut phases, pauses.after_failure()).await;
             }
