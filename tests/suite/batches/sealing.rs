@@ -10,6 +10,7 @@ use poolder_core::policy::decide::{Transition, Wait};
 use super::fates::claim;
 use super::{NAME, SHORT, declared, doer, limit, next, sealed_lists};
 use crate::harness::{Space, eventually, start, within};
+use crate::waits::calls;
 
 const SCRIPT: &str = include_str!("../../../poolder-core/src/broker/scripts/batch/push.lua");
 
@@ -78,6 +79,31 @@ async fn a_timer_of_another_generation_does_nothing() {
     let later: f64 = space.redis(redis::cmd("ZSCORE").arg(&due).arg(strange)).await;
     assert!(later > 1.0, "a timer of a later version stays for the nodes that know it");
     node.stop().await;
+}
+
+#[tokio::test]
+async fn lists_that_fill_up_publish_one_hint_until_the_first_timer_is_due() {
+    let server = poolder_devserver::Server::builder().start().unwrap();
+    let space = Space::on(server.url(), "batch-hints");
+    let hour = Duration::from_secs(3_600);
+    let options = poolder::BatchOptions { timeout: Some(hour), ..limit(2) };
+    let rows = declared(&space, options).await;
+    let before = calls(&server, "publish");
+    for number in 0..20 {
+        rows.push(number).await.unwrap();
+    }
+    assert_eq!(calls(&server, "publish") - before, 1);
+    assert_eq!(rows.sealed(100).await.unwrap().len(), 10);
+    let timers = redis::cmd("ZCARD").arg(space.key(NAME, "due")).clone();
+    assert_eq!(space.redis::<u64>(&mut timers.clone()).await, 1, "the first one waits on");
+    // A list that gathers is sealed in its time, although the first timer is that of another.
+    rows.push(20).await.unwrap();
+    assert_eq!(space.redis::<u64>(&mut timers.clone()).await, 2);
+    let later = poolder::Timestamp::from_millis(i64::from(u32::MAX) * 1000);
+    let partition = poolder_core::Partition::first(NAME.parse().unwrap());
+    let promotion = space.client.broker().promote_as_of(&partition, Some(later)).await.unwrap();
+    assert_eq!(promotion.sealed, 1);
+    assert_eq!(space.redis::<u64>(&mut timers.clone()).await, 0);
 }
 
 #[tokio::test]

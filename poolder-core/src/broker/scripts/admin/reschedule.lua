@@ -59,5 +59,5 @@ else
   end
 end
 -- Hints may be lost.
-redis.pcall('PUBLISH', ARGV[7], 'due')
+if redis.pcall('ZRANGE', KEYS[2], 0, 0)[1] == job then redis.pcall('PUBLISH', ARGV[7], 'due') end
 return 1

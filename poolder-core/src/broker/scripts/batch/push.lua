@@ -228,7 +228,11 @@ local function push()
   if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end -- bounded: five at most
   -- All is stored. A timer without its list does nothing when it is due, hints may be lost, and
   -- these counters are only shown.
-  if ended_timer then redis.pcall('ZREM', KEYS[5], timer(ended_timer)) end
+  -- The first timer in `due` stays until it is due, for which the leader waits already: behind it,
+  -- the timer of the next list needs no hint.
+  if ended_timer and redis.pcall('ZRANK', KEYS[5], timer(ended_timer)) ~= 0 then
+    redis.pcall('ZREM', KEYS[5], timer(ended_timer))
+  end
   if ARGV[11] ~= '' and ARGV[11] ~= 'any' then redis.pcall('ZREM', KEYS[5], timer(ARGV[11])) end
   if first_due then redis.pcall('PUBLISH', ARGV[12], 'due') end
   for why, times in pairs(reasons) do redis.pcall('HINCRBY', KEYS[1], 'sealed_' .. why, times) end
