@@ -89,9 +89,10 @@ pub use poolder_macros::Job;
 pub use poolder_macros::{batcher, pool, scheduler};
 #[cfg(feature = "worker")]
 pub use poolder_worker::{
-    Batch, BatchWorker, Batcher, Component, Context, Crontab, Execution, Interrupted, Interruption,
-    IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result,
-    Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn, worker_fn,
+    Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, Execution, Interrupted,
+    Interruption, IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool,
+    PoolStatus, Result, Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
+    worker_fn,
 };
 
 /// Tests of applications: a private server with nodes that start, stop and are killed. Behind the

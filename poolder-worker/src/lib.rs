@@ -33,6 +33,7 @@ pub use node::builder::{Component, Node, NodeBuilder};
 pub use node::handle::NodeHandle;
 pub use node::pools::PoolStatus;
 pub use run::context::{Context, Interruption};
+pub use run::dead_job::DeadJob;
 pub use run::middleware::{Middleware, Next};
 pub use run::pool::Pool;
 pub use run::worker::{Result, Worker, WorkerFn, worker_fn};

@@ -14,6 +14,7 @@ mod claimed_ranges;
 mod connections;
 mod context;
 mod crashes;
+mod dead_hooks;
 mod durability;
 mod enqueue;
 mod fates;

@@ -9,7 +9,7 @@ use crate::harness::{Number, Space, start, teller, within};
 
 /// A job that the node "ghost" holds and that has crashed twice before; the node is then declared
 /// dead.
-async fn suspect_of_a_dead_node(space: &Space, policy: Option<&Policy>) {
+pub(crate) async fn suspect_of_a_dead_node(space: &Space, policy: Option<&Policy>) {
     let write = |out: &mut Vec<u8>| payload::encode(&Number(7), out);
     let (id, format) = (JobId::generate(), Format::MessagePack);
     let envelope = Envelope::build(id, "number", 1, policy, format, write).unwrap();

@@ -26,6 +26,7 @@ mod addressed;
 mod admin;
 mod batch;
 mod fleet;
+mod hooks;
 mod inject;
 mod jobs;
 mod schedule;
@@ -69,13 +70,14 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
 ];
 
 /// The scripts that the tests of each feature cover.
-const COVERED: [&[&str]; 6] = [
+const COVERED: [&[&str]; 7] = [
     jobs::SCRIPTS,
     admin::SCRIPTS,
     addressed::SCRIPTS,
     batch::SCRIPTS,
     schedule::SCRIPTS,
     fleet::SCRIPTS,
+    hooks::SCRIPTS,
 ];
 
 #[test]

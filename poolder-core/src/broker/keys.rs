@@ -33,6 +33,9 @@ pub(crate) struct PartitionKeys {
     pub(crate) dead: String,
     /// Hash: job id → dead record, head and envelope of the dead job.
     pub(crate) dead_bodies: String,
+    /// Sorted set: time of the next try in ms → id of a dead job of which hooks are told, and a byte
+    /// with the number of tries.
+    pub(crate) dead_hooks: String,
     /// String: term and node of the leader. Expires with the lease.
     pub(crate) leader: String,
     /// Hash: holder and term of the lease of an addressed slot; in a shared queue for each node the
@@ -118,6 +121,7 @@ impl Keyspace {
             bodies: format!("{base}:bodies"),
             dead: format!("{base}:dead"),
             dead_bodies: format!("{base}:dead:bodies"),
+            dead_hooks: format!("{base}:dead:hooks"),
             leader: format!("{base}:leader"),
             lease: format!("{base}:lease"),
             schedules: ScheduleKeys {

@@ -33,6 +33,7 @@ pub use addressed::relocate::SlotMove;
 pub use addressed::slot_lease::{AcquireReply, PollReply, PollRequest, SlotPoll, SlotWait};
 pub use addressed::slot_view::SlotView;
 pub use admin::cancel::Cancellation;
+pub use admin::deaths::TakenDeath;
 pub use admin::queue::NodeView;
 pub use admin::server_check::Findings;
 pub use batch::{

@@ -64,6 +64,7 @@ scripts! {
     maintenance {
         PROMOTE = "promote";
         PRUNE = "prune";
+        DEATHS = "deaths";
         CONSUMER_REMOVE = "consumer_remove";
     }
     addressed {

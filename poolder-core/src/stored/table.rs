@@ -113,6 +113,12 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{<partition>}:bodies", "hash: id to head and envelope", "jobs", "0.1"),
     Row("{<partition>}:dead", "sorted set: id by time of death", "jobs", "0.1"),
     Row("{<partition>}:dead:bodies", "hash: id to dead record", "jobs", "0.1"),
+    Row(
+        "{<partition>}:dead:hooks",
+        "sorted set: id of a dead job of which hooks are told, and a byte with its tries, by the time of the next try",
+        "hooks",
+        "0.1",
+    ),
     Row("{<partition>}:leader", "string: term and node of the leader", "fleet", "0.1"),
     Row(
         "{<partition>}:lease",

@@ -1,5 +1,6 @@
 //! The builder of a batcher, which is a component of a node.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use poolder_core::{Backoff, Error, Policy};
 use super::slot::BatchSlot;
 use super::worker::BatchWorker;
 use crate::node::builder::{Component, NodeBuilder};
+use crate::run::dead_job::DeadJob;
 use crate::run::middleware::Middleware;
 use crate::run::pool::Pool;
 
@@ -50,10 +52,11 @@ pub struct Batcher<W> {
     options: BatchOptions,
     size: usize,
     hibernate_after: Option<Duration>,
-    middleware: Vec<AddMiddleware>,
+    /// The middleware and the hooks of the pool.
+    additions: Vec<AddToPool>,
 }
 
-type AddMiddleware = Box<dyn FnOnce(Pool) -> Pool + Send>;
+type AddToPool = Box<dyn FnOnce(Pool) -> Pool + Send>;
 
 impl<W: BatchWorker> Batcher<W> {
     /// Makes a batcher of this name: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. The batcher
@@ -67,7 +70,7 @@ impl<W: BatchWorker> Batcher<W> {
             options: BatchOptions::default(),
             size: 1,
             hibernate_after: None,
-            middleware: vec![],
+            additions: vec![],
         }
     }
 
@@ -188,7 +191,19 @@ impl<W: BatchWorker> Batcher<W> {
     /// Adds a middleware; the first added is the outermost.
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(Box::new(|pool| pool.middleware(middleware)));
+        self.additions.push(Box::new(|pool| pool.middleware(middleware)));
+        self
+    }
+
+    /// Adds a hook that is told of each batch that is buried, whole or in part, as
+    /// [`Pool::on_dead`] describes.
+    #[must_use]
+    pub fn on_dead<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(DeadJob) -> R + Send + Sync + 'static,
+        R: Future<Output = crate::Result<()>> + Send + 'static,
+    {
+        self.additions.push(Box::new(|pool| pool.on_dead(hook)));
         self
     }
 
@@ -238,14 +253,14 @@ impl<W: BatchWorker> Component for Batcher<W> {
                 );
             }
         };
-        let Self { worker, options, middleware, hibernate_after, .. } = self;
+        let Self { worker, options, additions, hibernate_after, .. } = self;
         let slot = BatchSlot::new(worker, &home.kind(), options.reverse);
         let pool = pool.dyn_worker(Box::new(slot));
         let pool = match hibernate_after {
             Some(idle) => pool.hibernate_after(idle),
             None => pool,
         };
-        let pool = middleware.into_iter().fold(pool, |pool, add| add(pool));
+        let pool = additions.into_iter().fold(pool, |pool, add| add(pool));
         let declared = Arc::new((home, options));
         node.declares(move |client, _| declare(client, Arc::clone(&declared))).pool(pool)
     }

@@ -22,6 +22,7 @@ use super::signals::stop_signal;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
+use crate::run::dead_job::{DeadJob, dead_hook};
 use crate::run::erased::BoxFuture;
 use crate::run::middleware::Middleware;
 use crate::run::panic_place;
@@ -121,6 +122,18 @@ impl NodeBuilder {
         self
     }
 
+    /// Adds a hook that is told of each dead job of all pools of the node, as
+    /// [`Pool::on_dead`] describes. The hooks of a node and of a pool are called together, and
+    /// together again when one of them has failed.
+    pub fn on_dead<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(DeadJob) -> R + Send + Sync + 'static,
+        R: Future<Output = crate::Result<()>> + Send + 'static,
+    {
+        self.wide.hooks.push(dead_hook(hook));
+        self
+    }
+
     /// Adds a hook that runs after the server has passed its checks and before the first job is
     /// claimed, for example to check a database. While the server does not answer, the checks and
     /// all hooks are repeated; any other error ends the node. A hook does not run again when the
@@ -160,7 +173,7 @@ impl NodeBuilder {
     /// Limits the dead jobs that are kept per queue, by their count and their age. Default 10,000
     /// and 90 days.
     pub fn keep_dead(mut self, count: u64, age: Duration) -> Self {
-        self.limits = DeadLimits { count, age };
+        self.limits = DeadLimits { count, age, ..self.limits };
         self
     }
 

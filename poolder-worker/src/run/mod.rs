@@ -4,6 +4,7 @@
 mod broken;
 pub(crate) mod callbacks;
 pub(crate) mod context;
+pub(crate) mod dead_job;
 pub(crate) mod engine;
 pub(crate) mod erased;
 pub(crate) mod events;

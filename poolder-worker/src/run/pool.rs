@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::callbacks::Sinks;
+use super::dead_job::{DeadHook, DeadJob, dead_hook};
 use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
 use super::pool_spec::PoolSpec;
@@ -22,6 +23,8 @@ use super::worker::{Result, Worker};
 pub(crate) struct NodeWide {
     /// The middleware, outside of that of the pools.
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
+    /// The hooks that are told of dead jobs, beside those of the pools.
+    pub(crate) hooks: Vec<DeadHook>,
 }
 
 /// Slots that serve one queue.
@@ -44,6 +47,7 @@ pub struct Pool {
     workers: Vec<Box<dyn DynWorker>>,
     chain: Vec<Arc<dyn DynMiddleware>>,
     sinks: Sinks,
+    hooks: Vec<DeadHook>,
     policy: Option<Policy>,
     retry_placement: Option<RetryPlacement>,
     hibernate_after: Option<Duration>,
@@ -63,6 +67,7 @@ impl Pool {
             workers: vec![],
             chain: vec![],
             sinks: Sinks::default(),
+            hooks: vec![],
             policy: None,
             retry_placement: None,
             hibernate_after: None,
@@ -128,6 +133,33 @@ impl Pool {
         R: Future<Output = Result<()>> + Send + 'static,
     {
         self.sinks.add(name, sink);
+        self
+    }
+
+    /// Adds a hook that is told of each job of the pool that is buried: after its last attempt, by a
+    /// verdict, for crashing, or since it cannot be read or settled. The hook is called at least
+    /// once, in this process or in another one whose pool has a hook, also when the process that
+    /// buried the job dies at that moment; it may be called more than once. It has 30 s. A hook that
+    /// fails, panics or does not return is called again after a minute, then after twice the time
+    /// each, up to an hour, 10 times in all. All nodes of a pool should have the same hooks: a burial
+    /// by a node without any is not reported. A job that was revived or deleted meanwhile is left
+    /// out, and so are the copies of a broadcast pool, which the server does not keep.
+    ///
+    /// ```
+    /// # use poolder_worker::{DeadJob, Pool};
+    /// let pool = Pool::new("mail").on_dead(|dead: DeadJob| async move {
+    ///     eprintln!("{} {:?} died: {}", dead.id(), dead.kind(), dead.reason());
+    ///     Ok(())
+    /// });
+    /// # let _ = pool;
+    /// ```
+    #[must_use]
+    pub fn on_dead<F, R>(mut self, hook: F) -> Self
+    where
+        F: Fn(DeadJob) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.push(dead_hook(hook));
         self
     }
 
@@ -215,6 +247,7 @@ impl Pool {
             versions: self.workers.iter().map(|worker| worker.version()).collect(),
             chain: node.chain.iter().cloned().chain(self.chain).collect(),
             sinks: self.sinks,
+            hooks: node.hooks.iter().cloned().chain(self.hooks).collect(),
             policy: self.policy,
             retry_placement: self.retry_placement.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,

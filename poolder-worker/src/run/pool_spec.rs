@@ -10,6 +10,7 @@ use poolder_core::{Envelope, Policy, QueueName};
 use tokio::sync::Notify;
 
 use super::callbacks::Sinks;
+use super::dead_job::DeadHook;
 use super::erased::DynWorker;
 use super::guard::{CALLBACK_DEADLINE, caught, discard, guarded, within};
 use super::middleware::DynMiddleware;
@@ -22,6 +23,8 @@ pub(crate) struct PoolSpec {
     pub(crate) versions: Vec<u16>,
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
     pub(crate) sinks: Sinks,
+    /// The hooks that are told of dead jobs: those of the node, then those of the pool.
+    pub(crate) hooks: Vec<DeadHook>,
     /// The policy of jobs without one of their own.
     pub(crate) policy: Option<Policy>,
     /// Where a job waits for its next attempt, in an addressed pool.

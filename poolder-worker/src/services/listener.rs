@@ -30,6 +30,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
                     tokio::select! {
                         received = listener.next() => match received {
                             Some((at, Hint::Due)) => services[at].due.notify_one(),
+                            Some((at, Hint::Death)) => services[at].deaths.notify_one(),
                             Some((at, Hint::Tick)) => services[at].tick.notify_one(),
                             Some((at, Hint::Lease)) => services[at].lease.notify_one(),
                             Some((at, Hint::Commands)) => services[at].news.notify_one(),
@@ -62,5 +63,6 @@ fn set_hints(services: &[ServiceContext], received: bool) {
         cx.news.notify_one();
         cx.tick.notify_one();
         cx.lease.notify_one();
+        cx.deaths.notify_one();
     }
 }

@@ -11,6 +11,7 @@
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `take_back` | moves the jobs that a consumer holds back to their lanes |
+//! | `dead_hooks` | tells the hooks of this node of buried jobs |
 //! | `scheduler` | publishes the ticks of schedules; leader only |
 //! | `pruner` | removes dead jobs and cancellations that are too old; leader only |
 //! | `command_watcher` | reads which partitions are paused and which jobs are cancelled |
@@ -20,6 +21,7 @@
 //! | `node_context` | holds the values that all pools of a node share |
 
 mod command_watcher;
+mod dead_hooks;
 pub(crate) mod heartbeat;
 mod leader;
 mod leader_task;

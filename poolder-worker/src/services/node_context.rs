@@ -49,6 +49,12 @@ impl NodeContext {
         Arc::new(Engine::new(spec, client, clock, liveness, outages, progress, phase))
     }
 
+    /// Returns the limits for the dead jobs of a pool. Burials are recorded if the pool or the node
+    /// has a hook for them.
+    pub(crate) fn dead_limits(&self, spec: &PoolSpec) -> DeadLimits {
+        DeadLimits { hooks: !spec.hooks.is_empty(), ..self.limits }
+    }
+
     /// Returns the context of the services of a partition of a pool. An `owned` partition is led
     /// from the start by this node; otherwise a leader is elected.
     pub(crate) fn service_context(
@@ -60,7 +66,7 @@ impl NodeContext {
         ServiceContext {
             broker: self.client.broker().clone(),
             partition: partition.clone(),
-            limits: self.limits,
+            limits: self.dead_limits(&engine.spec),
             engine: Arc::clone(engine),
             identity: self.identity.clone(),
             dead: self.dead.clone(),
@@ -70,6 +76,7 @@ impl NodeContext {
             due: Arc::new(Notify::new()),
             tick: Arc::new(Notify::new()),
             lease: Arc::new(Notify::new()),
+            deaths: Arc::new(Notify::new()),
             news: Arc::new(Notify::new()),
             commands: Arc::new(watch::Sender::new(KnownCommands::default())),
         }

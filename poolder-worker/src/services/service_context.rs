@@ -32,6 +32,8 @@ pub(crate) struct ServiceContext {
     pub(crate) tick: Arc<Notify>,
     /// Notified when the leader has resigned.
     pub(crate) lease: Arc<Notify>,
+    /// Notified when a job was buried of which hooks are told.
+    pub(crate) deaths: Arc<Notify>,
     /// Notified when there are new commands.
     pub(crate) news: Arc<Notify>,
     /// The commands that are known.

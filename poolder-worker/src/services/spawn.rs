@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, leader, listener, progress_writer, promoter, pruner, rescuer, scheduler,
+    command_watcher, dead_hooks, leader, listener, progress_writer, promoter, pruner, rescuer,
+    scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
@@ -33,6 +34,10 @@ pub(crate) fn spawn_owned(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &C
         // Schedules are stored in the home partition, which has index 0.
         let publish = cx.clone();
         until(tasks, stop, "scheduler", move || scheduler::run(publish.clone()));
+    }
+    if !cx.engine.spec.hooks.is_empty() {
+        let tell = cx.clone();
+        until(tasks, stop, "dead_hooks", move || dead_hooks::run(tell.clone()));
     }
     spawn_command_watcher(tasks, cx, stop);
 }

@@ -369,7 +369,7 @@ async fn what_an_operator_removes_takes_its_entries_along() {
 /// Deletes old dead jobs, as the leader does once a minute.
 async fn prune(space: &Space, age: Duration) -> u64 {
     let partition = Partition::first(poolder::QueueName::new(NAME).unwrap());
-    let limits = DeadLimits { count: 3, age };
+    let limits = DeadLimits { count: 3, age, ..DeadLimits::default() };
     let now = poolder::Timestamp::now();
     space.client.broker().prune_dead(&partition, limits, now).await.unwrap()
 }

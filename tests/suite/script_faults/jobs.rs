@@ -81,6 +81,10 @@ impl Lab {
 
     pub(super) async fn settle(&self, settlements: &[Settlement]) {
         let limits = DeadLimits { count: 2, ..DeadLimits::default() };
+        self.settle_within(limits, settlements).await;
+    }
+
+    pub(super) async fn settle_within(&self, limits: DeadLimits, settlements: &[Settlement]) {
         let settled = self.broker().settle(&partition(), limits, settlements).await;
         assert!(settled.iter().all(|one| matches!(one, Settled::Applied)), "{settled:?}");
     }

@@ -1,6 +1,7 @@
 //! Inspecting and changing queues, for operators.
 
 pub(super) mod cancel;
+pub(super) mod deaths;
 pub(super) mod find;
 pub(super) mod job_view;
 pub(super) mod pages;

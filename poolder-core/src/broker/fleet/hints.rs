@@ -1,5 +1,5 @@
 //! Hints over pub/sub: the next due time has changed, the leader resigned, a command was given, a
-//! schedule ticks sooner. A lost hint only costs time, since every listener also polls.
+//! schedule ticks sooner, a job was buried. A lost hint only costs time, since every listener also polls.
 
 use futures_util::StreamExt;
 
@@ -15,6 +15,8 @@ pub enum Hint {
     Lease,
     /// An operator paused or resumed the partition, or cancelled a job.
     Commands,
+    /// A job was buried, of which hooks are told.
+    Death,
     /// The next tick of a schedule has moved to an earlier time.
     Tick,
 }
@@ -56,6 +58,7 @@ impl Listener {
                 b"due" => Hint::Due,
                 b"lease" => Hint::Lease,
                 b"orders" => Hint::Commands,
+                b"dead" => Hint::Death,
                 b"tick" => Hint::Tick,
                 // A newer version may send other hints.
                 _ => continue,

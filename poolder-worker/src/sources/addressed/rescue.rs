@@ -82,7 +82,7 @@ async fn rescue_all(slot: &SlotContext, lease: &SlotLease, pass: Pass) -> Result
     let rescue = TakeBack {
         engine: &slot.engine,
         partition: &slot.partition,
-        limits: slot.node.limits,
+        limits: slot.node.dead_limits(&slot.engine.spec),
         lease: Some(lease),
     };
     let mut all_moved = true;

@@ -11,6 +11,7 @@ impl SlotService<'_> {
     /// answered all of them. Gives up those that cannot be applied.
     pub(super) async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
         let broker = self.slot.node.client.broker().clone();
+        let limits = self.slot.node.dead_limits(&self.slot.engine.spec);
         let mut pending = PendingSettlements::new(self.slot.partition.clone(), SettleOrder::Kept);
         for settlement in settlements {
             let placement = self.slot.engine.spec.retry_placement;
@@ -22,7 +23,7 @@ impl SlotService<'_> {
                 self.slot.suspect = None;
                 return Ok(());
             }
-            let results = broker.settle(&self.slot.partition, self.slot.node.limits, &batch).await;
+            let results = broker.settle(&self.slot.partition, limits, &batch).await;
             // A settlement that changed nothing was settled before and its reply was lost, or
             // another node holds the slot, which the next poll will show.
             let answers = pending.answer(batch, results);

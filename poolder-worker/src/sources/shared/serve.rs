@@ -37,7 +37,7 @@ pub(crate) async fn run_shared(
             slots: SlotSet::start(&engine, *target.borrow()),
             engine: Arc::clone(&engine),
             partition: partition.clone(),
-            limits: node.limits,
+            limits: node.dead_limits(spec),
             suspects: Arc::clone(&node.suspects),
             phase: phase.subscribe(),
             target: target.clone(),

@@ -39,6 +39,9 @@ pub(super) fn settle(
         start..rows.as_bytes().len()
     };
     let ranges: Vec<_> = settlements.iter().map(pack).collect();
+    if limits.hooks {
+        builder.index_of(keys.dead_hooks.clone());
+    }
     let first = settlements.first();
     let all = common_keys(keys, lane).into_iter().chain(builder.named.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::SETTLE, all);
@@ -46,24 +49,21 @@ pub(super) fn settle(
         .arg(limits.count)
         .arg(&keys.control)
         .arg(first.and_then(|first| first.lease()).unwrap_or_default())
-        .arg(features(settlements));
+        .arg(features(limits, settlements));
     for range in ranges {
         cmd.arg(&rows.as_bytes()[range]);
     }
     cmd
 }
 
-/// Returns the features whose operations the script must define. An addressed slot is recognized by
-/// its lease.
-fn features(settlements: &[&Settlement]) -> &'static str {
+/// Returns the features that the script serves for these settlements. An addressed slot is recognized
+/// by its lease.
+fn features(limits: DeadLimits, settlements: &[&Settlement]) -> String {
     let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
-    match (batch, schedule) {
-        (false, false) => "",
-        (true, false) => "batch",
-        (false, true) => "schedule",
-        (true, true) => "batch schedule",
-    }
+    let named = [(batch, "batch"), (schedule, "schedule"), (limits.hooks, "hooks")];
+    let names: Vec<&str> = named.into_iter().filter(|(used, _)| *used).map(|it| it.1).collect();
+    names.join(" ")
 }
 
 fn common_keys(keys: &PartitionKeys, lane: Lane) -> [&str; COMMON_KEYS] {

@@ -16,11 +16,13 @@
 --      14 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
 --      15 hash of the slot's lease (`lease`)
 --      16.. other keys of the operations, which name them by their index in KEYS
+--      the last one, if ARGV 5 names "hooks": sorted set: id of a dead job of which hooks are told,
+--        and a byte with the number of tries, by the time of the next try in ms (`dead:hooks`)
 -- ARGV 1 owner: the consumer that holds the claims
 --      2 most dead jobs to keep
 --      3 control channel
 --      4 term and holder of the slot's lease, separated by a space ("" on a shared queue)
---      5 names of the features whose operations the call needs: "batch", "schedule", or both
+--      5 names of the features that the call needs, separated by spaces: "batch", "schedule", "hooks"
 --      6.. at most 50 settlements. Each is a row of MessagePack values: entry id, job id, name of
 --        the counter to raise, number of operations, number of operations for a job that was
 --        cancelled meanwhile (nil when the settlement stands all the same), all text of a plain
@@ -74,6 +76,7 @@ end
 
 -- Number of dead jobs, once it is known.
 local dead
+local hooks = string.find(ARGV[5], 'hooks', 1, true) and KEYS[#KEYS]
 
 -- Adds a job to the dead, and drops the oldest one when there are too many. The time is added first
 -- and removed last: without it, no call would find the record.
@@ -83,6 +86,7 @@ local function bury(id, record)
   local new = redis.call('ZADD', KEYS[4], time, id)
   redis.call('HSET', KEYS[5], id, record)
   dead = dead + new
+  if hooks then redis.call('ZADD', hooks, time, id .. '\0') end
   if dead > tonumber(ARGV[2]) then
     local oldest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
     -- The record of a batch that is dead begins with 0.
@@ -92,5 +96,12 @@ local function bury(id, record)
     redis.call('ZREM', KEYS[4], oldest)
     dead = dead - 1
     add(KEYS[6], 'dead_dropped', 1)
+  end
+  if hooks then
+    if redis.call('ZCARD', hooks) > tonumber(ARGV[2]) then
+      redis.call('ZREM', hooks, redis.call('ZRANGE', hooks, 0, 0)[1])
+    end
+    -- Hints may be lost.
+    redis.pcall('PUBLISH', ARGV[3], 'dead')
   end
 end

@@ -57,6 +57,7 @@ local function take_back()
   if died then
     redis.pcall('HDEL', KEYS[5], died)
     redis.pcall('ZREM', KEYS[4], died)
+    if hooks then redis.pcall('ZREM', hooks, died .. '\0') end
   end
 end
 
