@@ -283,7 +283,7 @@ async fn main() -> Result<()> {
     }
 
     // push entries, and process them although the batch is not full
-    let batcher = MyBatcher::handle(&client)?;
+    let batcher = MyBatcher::handle(&client);
     batcher.push(Entry::Colour("yellow".into())).await?;
     batcher.push(Entry::Number(5)).await?;
     batcher.push(Entry::City("Amsterdam".into())).await?;

@@ -63,10 +63,10 @@ pub mod prelude {
 pub use poolder_client::{
     BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueOptions,
     Inspector, JobClient, JobResult, JobWait, Listed, Many, One, PoolCall, PoolClient, PoolSet,
-    PoolSlot, Push, SetCast,
+    PoolSlot, Pop, Push, SetCast,
 };
 #[cfg(feature = "schedules")]
-pub use poolder_client::{NewSchedule, Schedules};
+pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
     NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt, RetryPlacement,

@@ -97,7 +97,7 @@ async fn a_large_batch_is_in_memory_a_few_chunks_at_a_time() {
     let options = BatchOptions { limit, timeout: None, ..BatchOptions::default() };
     let batcher = Batcher::new("texts", Weigher(tell)).with_options(options);
     let batcher = batcher.retry(2, Backoff::Fixed(Duration::from_millis(1)));
-    let texts = batcher.handle(&client).unwrap();
+    let texts = batcher.handle(&client);
 
     let before = start();
     let bulk = texts.push_many((0..ENTRIES).map(|_| Text("x".repeat(SIZE)))).await;

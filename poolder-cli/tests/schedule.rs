@@ -61,7 +61,7 @@ fn text(bytes: &[u8]) -> String {
 async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     let program = Program::new("cli");
     let client = program.client();
-    let schedules = client.schedules("mail").unwrap();
+    let schedules = client.schedules("mail");
     let digest = ["digest", "--queue", "mail"];
     let on = |verb: &'static str| [&["schedule", verb][..], &digest].concat();
     let all = [

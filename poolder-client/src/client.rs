@@ -88,25 +88,26 @@ impl Client {
         Ok(Self { shared })
     }
 
-    /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal name. A name has 1 to 64 ASCII letters, digits, `_`,
-    /// `-` or `.`.
-    pub fn batcher<T: BatchEntry>(&self, name: &str) -> Result<BatcherHandle<T>, Error> {
-        self.batcher_on(name, name)
+    /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`. A name
+    /// has 1 to 64 ASCII letters, digits, `_`, `-` or `.`; another name is the error of each call.
+    #[must_use]
+    pub fn batcher<T: BatchEntry>(&self, name: impl AsRef<str>) -> BatcherHandle<T> {
+        self.batcher_on(name.as_ref(), name.as_ref())
     }
 
     /// Returns the handle of a batcher on another queue.
-    ///
-    /// # Errors
-    /// As [`Client::batcher`].
+    #[must_use]
     pub fn batcher_on<T: BatchEntry>(
         &self,
-        queue: &str,
-        name: &str,
-    ) -> Result<BatcherHandle<T>, Error> {
-        let home = BatcherHome::new(queue, name)?;
+        queue: impl AsRef<str>,
+        name: impl AsRef<str>,
+    ) -> BatcherHandle<T> {
+        let home = BatcherHome::new(queue.as_ref(), name.as_ref());
+        BatcherHandle::new(home.map(|home| self.batcher_state(home)))
+    }
+
+    /// Returns the state that all handles of a batcher share.
+    fn batcher_state(&self, home: BatcherHome) -> Arc<BatcherState> {
         let mut known = self.shared.batchers.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_REMEMBERED && !known.contains_key(&home) {
             let any = known.keys().next().cloned();
@@ -115,7 +116,7 @@ impl Client {
         let state = known.entry(home).or_insert_with_key(|home| {
             Arc::new(BatcherState::new(self.broker().clone(), home.clone()))
         });
-        Ok(BatcherHandle::new(Arc::clone(state)))
+        Arc::clone(state)
     }
 
     /// Checks that the server answers: for a readiness probe. Takes at most

@@ -22,11 +22,11 @@ mod schedules;
 mod state;
 
 pub use admin::{Inspector, PoolSet, SetCast};
-pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Push};
+pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;
 pub use enqueue::{
     Call, Cast, Enqueue, EnqueueMany, EnqueueOptions, PoolCall, PoolClient, PoolSlot,
 };
 pub use job::{JobClient, JobResult, JobWait};
 #[cfg(feature = "schedules")]
-pub use schedules::{NewSchedule, Schedules};
+pub use schedules::{NewSchedule, PutSchedule, Schedules, SetStatus};

@@ -217,12 +217,11 @@ fn write(batcher: &BatcherType, item: &ItemStruct) -> TokenStream {
 
             /// Returns a handle for pushing entries from any host.
             #[allow(dead_code, reason = "a node may never push")]
-            #vis fn handle(
-                client: &#krate::Client,
-            ) -> ::core::result::Result<#handle, #krate::Error> {
-                let handle = client.batcher_on(#queue_name, #name)?;
+            #[must_use]
+            #vis fn handle(client: &#krate::Client) -> #handle {
+                let handle = client.batcher_on(#queue_name, #name);
                 handle.declare_later(Self::options());
-                ::core::result::Result::Ok(handle)
+                handle
             }
         }
 

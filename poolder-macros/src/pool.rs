@@ -291,9 +291,9 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
         quote!(.callback(#name, #path))
     });
     let local = match (mode.to_string().as_str(), pool.size) {
-        ("Shared", Some(size)) => Some(quote!(.shared(#size))),
-        ("Shared", None) => Some(quote!(.shared(0))),
-        ("Broadcast", Some(size)) => Some(quote!(.sized(#size))),
+        ("Shared", Some(size)) => Some(quote!(.with_shared_slots(#size))),
+        ("Shared", None) => Some(quote!(.with_shared_slots(0))),
+        ("Broadcast", Some(size)) => Some(quote!(.with_size(#size))),
         _ => None,
     };
     quote! {

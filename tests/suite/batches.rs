@@ -21,7 +21,7 @@ const NAME: &str = "rows";
 
 /// Stores these options for the batcher, and returns a handle to push with.
 async fn declared(space: &Space, options: BatchOptions) -> BatcherHandle<u64> {
-    let handle = space.client.batcher::<u64>(NAME).unwrap();
+    let handle = space.client.batcher::<u64>(NAME);
     handle.declare(options).await.unwrap();
     handle
 }

@@ -132,7 +132,7 @@ async fn a_node_starts_on_a_full_server_and_drains_all_kinds_of_pools() {
     let (first, _heard) = node(&space);
     let keyed = client.pool::<Number>("keyed");
     eventually("the pool is registered", || async { keyed.size().await.is_ok() }).await;
-    let rows = client.batcher::<u64>("rows").unwrap();
+    let rows = client.batcher::<u64>("rows");
     eventually("the batcher is declared", || async { rows.flush().await.is_ok() }).await;
     first.stop().await;
     for text in ["fine", "retry", "snooze", "dead", "cancel", "value"] {
@@ -175,7 +175,7 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     let later = |text: &str| client.enqueue(Ending(text.into())).after(HOUR);
     let (sooner, never) = (later("now").await.unwrap(), later("never").await.unwrap());
     let gone = later("gone").await.unwrap();
-    let rows = client.batcher::<u64>("rows").unwrap();
+    let rows = client.batcher::<u64>("rows");
     fill(&server);
 
     let job = || Ending("new".into());
@@ -199,7 +199,7 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     client.job(never).cancel().await.unwrap();
     client.job(gone).remove().await.unwrap();
     assert!(client.pause("q").await.unwrap() && client.resume("q").await.unwrap());
-    let schedules = client.schedules("q").unwrap();
+    let schedules = client.schedules("q");
     schedules.pause("there").await.unwrap();
     schedules.resume("there").await.unwrap();
     assert!(schedules.remove("there").await.unwrap());
@@ -209,7 +209,7 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     })
     .await;
     keyed.slot(2).stop().await.unwrap();
-    let batcher = client.batcher::<u64>("other").unwrap();
+    let batcher = client.batcher::<u64>("other");
     batcher.declare(BatchOptions::default()).await.unwrap();
     assert_eq!(space.overview("q").await.due, 0);
     assert!(

@@ -195,7 +195,7 @@ async fn a_batch_with_large_entries_among_small_ones_is_read_in_replies_that_fit
     let entry = |number: usize| "x".repeat(if (300..306).contains(&number) { 300_000 } else { 9 });
     let (tell, mut told) = mpsc::channel(9);
     let batcher = Batcher::new("rows", Counter(tell)).limit(1_000);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many((0..1_000).map(entry)).await.all().unwrap();
     let node = start(space.node().add(batcher));
     assert_eq!(within(told.recv()).await, Some(1_000));

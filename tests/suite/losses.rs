@@ -71,7 +71,7 @@ async fn until_declared(client: &Client) {
         let queues: BTreeSet<String> =
             client.queues().await?.iter().map(ToString::to_string).collect();
         let names = async |queue| -> std::result::Result<Vec<String>, poolder::Error> {
-            let all = client.schedules(queue)?.list().await?;
+            let all = client.schedules(queue).list().await?;
             Ok(all.into_iter().map(|info| info.name).collect())
         };
         let nodes = client.nodes().await?;
@@ -79,7 +79,7 @@ async fn until_declared(client: &Client) {
             && client.pool::<Number>("keyed").size().await? == 2
             && client.pool::<Number>("copies").view().await?.mode == Mode::Broadcast
             && client.pool_set("set").pools().await?.len() == 1
-            && client.batcher::<u64>("rows")?.flush().await.is_ok()
+            && client.batcher::<u64>("rows").flush().await.is_ok()
             && names("clock").await?.len() == 2
             && names("q").await? == ["hourly"]
             && nodes.iter().any(|node| node.info.as_ref().is_some_and(|it| it.pools.len() == 5)))
@@ -93,7 +93,7 @@ async fn works(space: &Space, heard: &mut mpsc::Receiver<&'static str>) {
     let client = &space.client;
     client.enqueue(Number(1)).await.unwrap();
     client.pool::<Number>("keyed").cast(Number(1)).key("a").await.unwrap();
-    let rows = client.batcher::<u64>("rows").unwrap();
+    let rows = client.batcher::<u64>("rows");
     rows.push(1).await.unwrap();
     rows.flush().await.unwrap();
     let mut runs = BTreeSet::new();
@@ -147,7 +147,7 @@ async fn what_others_have_stored_since_the_loss_stays() {
     let space = Space::on(server.url(), "lost_others");
     let (node, _heard) = node(&space);
     until_declared(&space.client).await;
-    let schedules = space.client.schedules("clock").unwrap();
+    let schedules = space.client.schedules("clock");
     // A node that was only cut off declares nothing: an operator's removal stays.
     assert!(schedules.remove("clock.rare").await.unwrap());
     let last_beat = async || space.client.nodes().await.ok()?.first().map(|node| node.seen);
@@ -174,7 +174,7 @@ async fn what_others_have_stored_since_the_loss_stays() {
 async fn a_program_that_declares_a_batcher_declares_it_again_when_it_pushes() {
     let server = server();
     let space = Space::on(server.url(), "lost_batcher");
-    let rows = space.client.batcher::<u64>("rows").unwrap();
+    let rows = space.client.batcher::<u64>("rows");
     rows.declare(BatchOptions { limit: 7, ..BatchOptions::default() }).await.unwrap();
     rows.push(1).await.unwrap();
     for _ in 0..2 {
@@ -205,7 +205,7 @@ async fn what_one_server_of_a_cluster_has_lost_comes_back() {
         start(space.node().add(clock(&told).queue(queue.as_str()))),
         start(space.node().pool(pool)),
     ];
-    let schedules = space.client.schedules(&queue).unwrap();
+    let schedules = space.client.schedules(&queue);
     let pool = space.client.pool::<Number>(&keyed);
     let leads = async || {
         let view = space.client.inspect(&queue).overview().await.unwrap();

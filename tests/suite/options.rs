@@ -35,8 +35,8 @@ async fn ready_options_hold_for_each_way_to_send() {
     let called = client.call::<_, ()>(Number(4)).timeout(Duration::from_millis(100));
     assert!(called.options(options.clone()).await.unwrap_err().is_timeout());
     client.schedule("s", HOUR, Number(5)).options(options.clone()).await.unwrap();
-    client.schedules("q").unwrap().run_now("s").await.unwrap();
-    let cast = client.pool::<Number>("q").shared(1).cast(Number(6));
+    client.schedules("q").run_now("s").await.unwrap();
+    let cast = client.pool::<Number>("q").with_shared_slots(1).cast(Number(6));
     cast.options(options.clone()).await.unwrap();
 
     let page = client.inspect("q").ready(Lane::Low, None, 10).await.unwrap();

@@ -149,7 +149,7 @@ async fn of_twelve_batches_that_end_together_one_completes_without_its_poisoned_
     let (worker, mut told) = Together::new();
     let end = Arc::clone(&worker.end);
     let batcher = Batcher::new("q", worker).limit(1).size(12).no_timeout();
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push_many(0..12).await.all().unwrap();
     let started = all_started(&mut told, 12).await;

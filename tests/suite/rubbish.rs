@@ -108,11 +108,11 @@ async fn rubbish_among_batches_keeps_no_other_from_being_sealed() {
     let (tell, mut told) = mpsc::channel(100);
     let rows = Batcher::new("rows", Tell(tell)).limit(10).timeout(Duration::from_millis(50));
     let node = start(space.node().add(rows));
-    let handle = space.client.batcher::<u64>("rows").unwrap();
+    let handle = space.client.batcher::<u64>("rows");
     eventually("declared", || async { handle.push(0).await.is_ok() }).await;
     for group in 0..WORDS.len() {
         let entry = 1 + group as u64;
-        handle.group(format!("g{group}")).unwrap().push(entry).await.unwrap();
+        handle.group(format!("g{group}")).push(entry).await.unwrap();
     }
     let mut got = vec![];
     while got.len() <= WORDS.len() {

@@ -115,7 +115,7 @@ async fn jobs_run_by_their_method_or_by_handle_job_and_fail_as_handle_error_says
     // The hanging job is abandoned: the shutdown does not wait for it.
     let node = start(space.node().add(jobs).shutdown_timeout(Duration::from_millis(100)));
     until_told(&mut heard, "prune").await;
-    let schedules = space.client.schedules("myjobs").unwrap();
+    let schedules = space.client.schedules("myjobs");
     let names: Vec<String> =
         schedules.list().await.unwrap().into_iter().map(|info| info.name).collect();
     let expected = ["failing", "five_seconds", "hangs", "other", "prune"];
@@ -158,7 +158,7 @@ async fn jobs_run_by_their_method_or_by_handle_job_and_fail_as_handle_error_says
 async fn what_a_job_returns_changes_schedules() {
     let space = Space::new("thens");
     let (jobs, mut heard) = my_jobs();
-    let schedules = space.client.schedules("myjobs").unwrap();
+    let schedules = space.client.schedules("myjobs");
     let told = |job: &'static str, then: Then| {
         jobs.answer(job, then);
         let schedules = schedules.clone();
@@ -275,7 +275,7 @@ async fn declare(client: &Client, deploy: &str, set: &[(&str, &str)]) -> Declare
 #[tokio::test]
 async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
     let space = Space::new("deploy");
-    let (client, schedules) = (&space.client, space.client.schedules("q").unwrap());
+    let (client, schedules) = (&space.client, space.client.schedules("q"));
     let declared =
         |added, updated, unchanged, disabled| Declared { added, updated, unchanged, disabled };
     let set = [("a", "1h"), ("b", "2h"), ("c", "3h")];
@@ -337,7 +337,7 @@ async fn a_deploy_updates_its_own_and_keeps_what_was_changed_since() {
 #[tokio::test]
 async fn the_deploy_that_declares_last_has_the_last_word() {
     let space = Space::new("last-word");
-    let (client, schedules) = (&space.client, space.client.schedules("q").unwrap());
+    let (client, schedules) = (&space.client, space.client.schedules("q"));
     let (old, new) = ([("a", "1h"), ("gone", "1h")], [("a", "2h"), ("fresh", "2h")]);
     declare(client, "1", &old).await;
     let shown = || async {
@@ -374,7 +374,7 @@ async fn many_nodes_that_start_at_once_declare_each_schedule_once() {
     for node in nodes {
         added += within(node).await.unwrap().added;
     }
-    let schedules = space.client.schedules("q").unwrap();
+    let schedules = space.client.schedules("q");
     assert_eq!((added, schedules.count().await.unwrap()), (3, 3));
 }
 

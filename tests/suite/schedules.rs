@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 impl Space {
     fn schedules(&self) -> Schedules {
-        self.client.schedules("q").unwrap()
+        self.client.schedules("q")
     }
 
     /// Publishes all ticks that are due at `now`. Returns how many jobs were enqueued.
@@ -456,7 +456,8 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
     let paused = schedules.pause("a").await.unwrap();
     assert_eq!((paused.status, paused.next), (Status::Paused, None));
     // A stop that is conditional on a running schedule does not replace a pause.
-    let stopped = schedules.set_status_from("a", Status::Active, Status::Stopped).await.unwrap();
+    let stopped =
+        schedules.set_status("a", Status::Stopped).if_status(Status::Active).await.unwrap();
     assert_eq!(stopped.status, Status::Paused);
     // The other schedules may tick within the hour.
     let runs = space.info("a").await.runs;
@@ -585,7 +586,7 @@ async fn schedules_tick_all_over_a_cluster_and_while_their_slot_moves() {
         }
     }
     for (queue, first) in first {
-        let schedules = space.client.schedules(queue).unwrap();
+        let schedules = space.client.schedules(queue);
         let allow = schedules.get("allow").await.unwrap().unwrap();
         let ticks = allow.last.since(first).as_millis() / 100;
         assert_eq!((u128::from(allow.runs), allow.missed), (ticks, 0), "each once: {allow:?}");

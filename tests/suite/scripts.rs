@@ -195,7 +195,7 @@ fn entry(entry: &Entry) -> poolder_core::EntryId {
 async fn entries_of_a_batcher_are_stored_once_and_in_order() {
     let server = Forgetful::start();
     let space = Space::on(server.0.url(), "scripts-push");
-    let rows = space.client.batcher::<u64>("rows").unwrap();
+    let rows = space.client.batcher::<u64>("rows");
     server.forget();
     rows.declare(BatchOptions { limit: 1_000, timeout: None, ..Default::default() }).await.unwrap();
     server.forget();

@@ -119,7 +119,7 @@ impl<'a> Fleet<'a> {
     }
 
     async fn info(&self) -> Option<ScheduleInfo> {
-        self.space.client.schedules("q").unwrap().get("s").await.ok()?
+        self.space.client.schedules("q").get("s").await.ok()?
     }
 
     /// Waits for `more` further ticks.
@@ -169,7 +169,7 @@ impl<'a> Fleet<'a> {
     /// Ends the schedule, waits for its jobs, and compares the recorded ticks with the expected
     /// ones.
     async fn conclude(self) {
-        let schedules = self.space.client.schedules("q").unwrap();
+        let schedules = self.space.client.schedules("q");
         schedules.pause("s").await.unwrap();
         let info = schedules.get("s").await.unwrap().unwrap();
         let passed = info.last.since(self.first).as_millis() / self.every.as_millis();

@@ -116,8 +116,8 @@ async fn missing(client: &Client) -> Result<Vec<String>, Error> {
         }
     };
     check("pool", client.pool::<Step>(keys::QUEUE).view().await.is_ok());
-    check("batcher", client.batcher::<batches::Entry>(batches::QUEUE)?.flush().await.is_ok());
-    check("schedule", client.schedules(QUEUE)?.get(SCHEDULE).await?.is_some());
+    check("batcher", client.batcher::<batches::Entry>(batches::QUEUE).flush().await.is_ok());
+    check("schedule", client.schedules(QUEUE).get(SCHEDULE).await?.is_some());
     check("node", client.nodes().await?.iter().any(|node| node.info.is_some()));
     Ok(missing)
 }

@@ -126,7 +126,7 @@ async fn main() -> Result<()> {
         let _ = stopped.await;
     }));
 
-    let rows = Loader::handle(&client)?;
+    let rows = Loader::handle(&client);
     let started = Instant::now();
     rows.push_many((0..count).map(row)).idempotent(Duration::from_secs(3_600)).await.all()?;
     println!("pushed {count} rows in {:?}", started.elapsed());

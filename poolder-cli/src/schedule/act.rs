@@ -36,7 +36,7 @@ pub(super) async fn add(
             target.queue, target.name
         )));
     }
-    let info = schedules.put(&target.name, &schedule).await?;
+    let info = schedules.put(&target.name, schedule).await?;
     Ok(done(common, if before.is_some() { "replaced" } else { "added" }, target, &info))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn run(common: &Common, target: &Target) -> Result<String, Erro
 async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Error> {
     // Checked before the connection, so that an illegal name is reported without a server.
     poolder_core::check_schedule_name(&target.name)?;
-    common.client().await?.schedules(&target.queue)
+    Ok(common.client().await?.schedules(&target.queue))
 }
 
 /// Adds advice to the error for a schedule that does not exist.

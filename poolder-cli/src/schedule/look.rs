@@ -18,7 +18,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String,
     };
     let (mut rows, mut values, mut leaders) = (vec![], vec![], vec![]);
     for queue in queues {
-        let schedules = client.schedules(&queue)?;
+        let schedules = client.schedules(&queue);
         let all = schedules.list().await?;
         let count = schedules.count().await?;
         if count > all.len() as u64 {
@@ -64,7 +64,7 @@ pub(super) async fn preview(
     let queue = queue.ok_or_else(|| {
         Error::invalid(format!("the queue of schedule {name:?} is missing: give it with --queue"))
     })?;
-    let schedules = common.client().await?.schedules(queue)?;
+    let schedules = common.client().await?.schedules(queue);
     let Some(info) = schedules.get(name).await? else {
         let none = format!("queue {queue} has no schedule {name:?}");
         return Err(advised(Error::gone(none)));

@@ -21,8 +21,8 @@ pub struct PoolSet {
 impl Client {
     /// Returns the handle of the set of this name.
     #[must_use]
-    pub fn pool_set(&self, name: impl Into<String>) -> PoolSet {
-        PoolSet { client: self.clone(), name: name.into() }
+    pub fn pool_set(&self, name: impl AsRef<str>) -> PoolSet {
+        PoolSet { client: self.clone(), name: name.as_ref().into() }
     }
 }
 

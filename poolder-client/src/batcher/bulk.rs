@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::iter::Peekable;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,9 +14,13 @@ use crate::batcher::handle::BatcherHandle;
 use crate::batcher::push::{OwnToken, Patience, Push};
 use crate::batcher::refusal::refusal;
 
-/// Many entries, pushed in their order. Awaiting their [`Push`] returns a [`Bulk`].
+/// Many entries, pushed in their order. Awaiting their [`Push`] returns a [`Bulk`]. `'i` is the
+/// lifetime of what the iterator `I` borrows.
 #[derive(Debug)]
-pub struct Many<I>(I);
+pub struct Many<'i, I> {
+    entries: I,
+    borrows: PhantomData<&'i ()>,
+}
 
 /// The result of a push of many entries. The first `stored` entries are stored, the next `unknown`
 /// entries may be stored, and the remaining entries are not stored.
@@ -35,11 +40,11 @@ pub struct Bulk {
 impl<T: BatchEntry> BatcherHandle<T> {
     /// Pushes many entries in their order. Each batch that becomes full on the way is sealed.
     /// Entries are serialized and sent in chunks of at most 500 entries or 1 MiB.
-    pub fn push_many<I>(&self, entries: I) -> Push<'_, T, Many<I::IntoIter>>
+    pub fn push_many<'i, I>(&self, entries: I) -> Push<T, Many<'i, I::IntoIter>>
     where
-        I: IntoIterator<Item = T, IntoIter: Send>,
+        I: IntoIterator<Item = T, IntoIter: Send + 'i>,
     {
-        Push::new(self, Many(entries.into_iter()))
+        Push::new(self, Many { entries: entries.into_iter(), borrows: PhantomData })
     }
 }
 
@@ -56,13 +61,13 @@ impl Bulk {
     }
 }
 
-impl<'h, T, I> IntoFuture for Push<'h, T, Many<I>>
+impl<'i, T, I> IntoFuture for Push<T, Many<'i, I>>
 where
     T: BatchEntry,
-    I: Iterator<Item = T> + Send + 'h,
+    I: Iterator<Item = T> + Send + 'i,
 {
     type Output = Bulk;
-    type IntoFuture = Pin<Box<dyn Future<Output = Bulk> + Send + 'h>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Bulk> + Send + 'i>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
@@ -73,15 +78,15 @@ where
     }
 }
 
-impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<'_, T, Many<I>> {
+impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<T, Many<'_, I>> {
     async fn push_all(self, bulk: &mut Bulk) -> Result<(), Error> {
-        let Self { handle, entries: Many(entries), patience, token } = self;
+        let Self { handle, entries: Many { entries, .. }, patience, token } = self;
         token.as_ref().map_or(Ok(()), OwnToken::check)?;
         let mut source = entries.map(|entry| handle.encode(&entry)).peekable();
         let mut ahead = next_chunk(&mut source);
         loop {
             let (chunk, failed) = ahead;
-            let push = push_chunk(handle, &chunk, patience, token.as_ref(), bulk);
+            let push = push_chunk(&handle, &chunk, patience, token.as_ref(), bulk);
             // The entries before one that cannot be serialized are pushed before its error is
             // returned.
             if let Some(error) = failed {
@@ -107,7 +112,7 @@ async fn push_chunk<T: BatchEntry>(
     token: Option<&OwnToken>,
     bulk: &mut Bulk,
 ) -> Result<(), Error> {
-    let shared = &handle.shared;
+    let shared = handle.shared()?;
     let mut rest = chunk;
     let mut patience = Patience::new(patience);
     while !rest.is_empty() {

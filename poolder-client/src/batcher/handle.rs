@@ -1,6 +1,8 @@
 //! Entries of a batcher: pushed from any host, listed, popped, sealed early.
 
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use poolder_core::broker::{
@@ -19,31 +21,39 @@ use crate::batcher::shared::BatcherState;
 /// ```no_run
 /// # use poolder_client::Client;
 /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
-/// let rows = client.batcher::<(u64, String)>("rows")?;
+/// let rows = client.batcher::<(u64, String)>("rows");
 /// rows.push((7, "seven".into())).await?;
-/// rows.group("tenant-42")?.push_many([(8, "eight".into()), (9, "nine".into())]).await.all()?;
+/// rows.group("tenant-42").push_many([(8, "eight".into()), (9, "nine".into())]).await.all()?;
 /// rows.flush().await?;
 /// # Ok(()) }
 /// ```
 pub struct BatcherHandle<T> {
-    pub(super) shared: Arc<BatcherState>,
+    /// The state of the batcher, or the error of the name of the batcher, its queue or its group.
+    state: Result<Arc<BatcherState>, Arc<Error>>,
     pub(super) group: Arc<str>,
     entry: PhantomData<fn(T) -> T>,
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
-    pub(crate) fn new(shared: Arc<BatcherState>) -> Self {
-        Self { shared, group: "".into(), entry: PhantomData }
+    pub(crate) fn new(state: Result<Arc<BatcherState>, Error>) -> Self {
+        Self { state: state.map_err(Arc::new), group: "".into(), entry: PhantomData }
+    }
+
+    pub(super) fn shared(&self) -> Result<&Arc<BatcherState>, Error> {
+        self.state.as_ref().map_err(|error| error.repeated())
     }
 
     /// Returns the handle of another group of the same batcher. Each group gathers its own batches.
-    /// The name of a group is up to 128 ASCII letters, digits or any of `_-.@/+=,~`.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal name.
-    pub fn group(&self, group: impl AsRef<str>) -> Result<Self, Error> {
-        check_group(group.as_ref())?;
-        Ok(Self { group: group.as_ref().into(), ..self.clone() })
+    /// The name of a group is up to 128 ASCII letters, digits or any of `_-.@/+=,~`; another name is
+    /// the error of each call.
+    #[must_use]
+    pub fn group(&self, group: impl AsRef<str>) -> Self {
+        let group = group.as_ref();
+        let state = match check_group(group) {
+            Ok(()) => self.state.clone(),
+            Err(error) => self.state.clone().and(Err(Arc::new(error))),
+        };
+        Self { state, group: group.into(), entry: PhantomData }
     }
 
     /// Stores the batcher's options unless they are stored already, so that pushes need not wait
@@ -53,45 +63,25 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// [`Error::is_invalid`] when other options are stored under the same revision.
     pub async fn declare(&self, options: BatchOptions) -> Result<BatchOptions, Error> {
-        let stored = self.shared.broker.declare_batcher(&self.shared.home, &options).await?;
+        let shared = self.shared()?;
+        let stored = shared.broker.declare_batcher(&shared.home, &options).await?;
         self.declare_later(options);
-        self.shared.forget_options();
+        shared.forget_options();
         Ok(stored)
     }
 
     /// Declares the options later, with the first push.
     #[doc(hidden)]
     pub fn declare_later(&self, options: BatchOptions) {
-        let declared = &self.shared.declared;
-        *declared.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        if let Ok(shared) = &self.state {
+            *shared.declared.write().unwrap_or_else(PoisonError::into_inner) = Some(options);
+        }
     }
 
-    /// Removes the entry at this index, counted from 0, from the open list and returns the entry.
-    /// The generation of the list does not matter.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when there is no such entry, [`Error::is_codec`] when the entry is not a
-    /// `T`: the entry is removed nevertheless, and the error's text says so.
-    pub async fn pop_at(&self, index: u64) -> Result<Popped<T>, Error> {
-        self.pop(None, index).await
-    }
-
-    /// Removes and returns an entry like [`BatcherHandle::pop_at`], but only if the list still has
-    /// this generation, as returned by [`BatcherHandle::list`].
-    ///
-    /// # Errors
-    /// As [`BatcherHandle::pop_at`]; [`Error::is_gone`] also when the list was sealed meanwhile.
-    pub async fn pop_at_of(&self, generation: u64, index: u64) -> Result<Popped<T>, Error> {
-        self.pop(Some(generation), index).await
-    }
-
-    async fn pop(&self, generation: Option<u64>, index: u64) -> Result<Popped<T>, Error> {
-        let BatcherState { home, broker, .. } = &*self.shared;
-        let popped = broker.pop_entry(home, &self.group, generation, index).await?;
-        let entry = self.decode(&popped.entry).map_err(|error| {
-            Error::codec(format!("entry {index} was taken out, but is not of this type: {error}"))
-        })?;
-        Ok(Popped { entry, generation: popped.generation })
+    /// Removes the entry at this index, counted from 0, from the open list when awaited, and returns
+    /// the entry.
+    pub fn pop(&self, index: u64) -> Pop<T> {
+        Pop { handle: self.clone(), index, generation: None }
     }
 
     /// Returns the number of entries in the group's open list.
@@ -99,7 +89,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn len(&self) -> Result<u64, Error> {
-        self.shared.broker.batch_len(&self.shared.home, &self.group).await
+        let shared = self.shared()?;
+        shared.broker.batch_len(&shared.home, &self.group).await
     }
 
     /// Returns true when the group's open list is empty.
@@ -116,7 +107,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// [`Error::is_unknown`] when the reply was lost; calling it again does no harm.
     pub async fn flush(&self) -> Result<Option<JobId>, Error> {
-        self.shared.broker.flush_batch(&self.shared.home, &self.group).await
+        let shared = self.shared()?;
+        shared.broker.flush_batch(&shared.home, &self.group).await
     }
 
     /// Reads up to 500 entries of the group's open list, starting at index `from`.
@@ -124,7 +116,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// [`Error::is_codec`] when an entry is not a `T`.
     pub async fn list(&self, from: u64) -> Result<Listed<T>, Error> {
-        let BatcherState { home, broker, .. } = &*self.shared;
+        let BatcherState { home, broker, .. } = &**self.shared()?;
         let seen = broker.gathering(home, &self.group, from, CHUNK).await?;
         let entries = seen.entries.iter().map(|entry| self.decode(entry));
         Ok(Listed {
@@ -140,12 +132,9 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// [`Error::is_codec`] when an entry is not a `T`.
     pub async fn list_sealed(&self, batch: JobId, from: u64) -> Result<Vec<T>, Error> {
-        let partition = self.shared.home.partition();
-        let entries = self
-            .shared
-            .broker
-            .sealed_entries(partition, batch, (from, CHUNK), ListEnd::Front)
-            .await?;
+        let BatcherState { home, broker, .. } = &**self.shared()?;
+        let range = (from, CHUNK);
+        let entries = broker.sealed_entries(home.partition(), batch, range, ListEnd::Front).await?;
         entries.iter().map(|entry| self.decode(entry)).collect()
     }
 
@@ -154,7 +143,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn open(&self, most: usize) -> Result<Vec<OpenBatch>, Error> {
-        self.shared.broker.open_batches(&self.shared.home, most).await
+        let shared = self.shared()?;
+        shared.broker.open_batches(&shared.home, most).await
     }
 
     /// Returns the sealed batches of all groups that are not done, at most `most` of them, in no
@@ -163,7 +153,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn sealed(&self, most: usize) -> Result<Vec<SealedBatch>, Error> {
-        self.shared.broker.sealed_batches(&self.shared.home, most).await
+        let shared = self.shared()?;
+        shared.broker.sealed_batches(&shared.home, most).await
     }
 
     /// Returns the batcher's counts of groups, entries and batches.
@@ -171,7 +162,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn sums(&self) -> Result<BatcherSums, Error> {
-        self.shared.broker.batcher_sums(&self.shared.home).await
+        let shared = self.shared()?;
+        shared.broker.batcher_sums(&shared.home).await
     }
 
     pub(super) fn encode(&self, entry: &T) -> Result<Vec<u8>, Error> {
@@ -184,15 +176,55 @@ impl<T: BatchEntry> BatcherHandle<T> {
     }
 
     fn decode(&self, entry: &[u8]) -> Result<T, Error> {
-        let kind = self.shared.home.name();
+        let kind = self.shared()?.home.name();
         payload::decode(RawJob { kind, version: 1, format: Format::MessagePack, payload: entry })
+    }
+}
+
+/// A removal of one entry; made by [`BatcherHandle::pop`]. Awaiting it removes the entry; before
+/// that nothing happens.
+#[derive(Debug)]
+#[must_use = "nothing is removed until this is awaited"]
+pub struct Pop<T> {
+    handle: BatcherHandle<T>,
+    index: u64,
+    generation: Option<u64>,
+}
+
+impl<T> Pop<T> {
+    /// Removes the entry only if the list still has this generation, as returned by
+    /// [`BatcherHandle::list`]. Without it the generation does not matter.
+    pub fn in_generation(mut self, generation: u64) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+}
+
+impl<T: BatchEntry> IntoFuture for Pop<T> {
+    /// The entry. Errors: [`Error::is_gone`] when there is no such entry, or when the list was
+    /// sealed meanwhile; [`Error::is_codec`] when the entry is not a `T`: the entry is removed
+    /// nevertheless, and the error's text says so.
+    type Output = Result<Popped<T>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { handle, index, generation } = self;
+        Box::pin(async move {
+            let BatcherState { home, broker, .. } = &**handle.shared()?;
+            let popped = broker.pop_entry(home, &handle.group, generation, index).await?;
+            let entry = handle.decode(&popped.entry).map_err(|error| {
+                let text = format!("entry {index} was taken out, but is not of this type: {error}");
+                Error::codec(text)
+            })?;
+            Ok(Popped { entry, generation: popped.generation })
+        })
     }
 }
 
 /// A part of a group's open list, as returned by [`BatcherHandle::list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// The generation of the list, for [`BatcherHandle::pop_at_of`]; `None` when the list is empty.
+    /// The generation of the list, for [`Pop::in_generation`]; `None` when the list is empty.
     pub generation: Option<u64>,
     /// Number of entries in the whole list.
     pub len: u64,
@@ -202,18 +234,14 @@ pub struct Listed<T> {
 
 impl<T> Clone for BatcherHandle<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            group: Arc::clone(&self.group),
-            entry: PhantomData,
-        }
+        Self { state: self.state.clone(), group: Arc::clone(&self.group), entry: PhantomData }
     }
 }
 
 impl<T> std::fmt::Debug for BatcherHandle<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BatcherHandle")
-            .field("home", &self.shared.home)
+            .field("home", &self.state.as_ref().map(|state| &state.home))
             .field("group", &self.group)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bulk::{Bulk, Many};
-pub use handle::{BatcherHandle, Listed};
+pub use handle::{BatcherHandle, Listed, Pop};
 pub use push::{One, Push};
 pub(crate) use shared::BatcherState;
 

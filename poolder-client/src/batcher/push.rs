@@ -21,8 +21,8 @@ const MAX_RESENDS: u32 = 4;
 /// A prepared push of [`One`] entry or of [`Many`](super::Many). Awaiting it sends it; before that
 /// nothing happens.
 #[must_use = "nothing is pushed until this is awaited"]
-pub struct Push<'h, T, E> {
-    pub(super) handle: &'h BatcherHandle<T>,
+pub struct Push<T, E> {
+    pub(super) handle: BatcherHandle<T>,
     pub(super) entries: E,
     pub(super) patience: Duration,
     pub(super) token: Option<OwnToken>,
@@ -76,19 +76,19 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// When awaited: [`Error::is_full`] when the batcher's limit of entries or groups is reached,
     /// [`Error::is_unknown`] when the reply was lost: the entry may be stored. [`Push::idempotent`]
     /// makes it safe to push again.
-    pub fn push(&self, entry: T) -> Push<'_, T, One<T>> {
+    pub fn push(&self, entry: T) -> Push<T, One<T>> {
         Push::new(self, One::back(entry))
     }
 
     /// Pushes one entry to the front of the list when awaited.
-    pub fn push_front(&self, entry: T) -> Push<'_, T, One<T>> {
+    pub fn push_front(&self, entry: T) -> Push<T, One<T>> {
         Push::new(self, One::front(entry))
     }
 }
 
-impl<'h, T, E> Push<'h, T, E> {
-    pub(super) fn new(handle: &'h BatcherHandle<T>, entries: E) -> Self {
-        Self { handle, entries, patience: Duration::ZERO, token: None }
+impl<T, E> Push<T, E> {
+    pub(super) fn new(handle: &BatcherHandle<T>, entries: E) -> Self {
+        Self { handle: handle.clone(), entries, patience: Duration::ZERO, token: None }
     }
 
     /// Waits up to this time for room whenever the batcher is full, instead of failing at once.
@@ -115,7 +115,7 @@ impl<'h, T, E> Push<'h, T, E> {
     }
 }
 
-impl<T, E> std::fmt::Debug for Push<'_, T, E> {
+impl<T, E> std::fmt::Debug for Push<T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Push")
             .field("handle", &self.handle)
@@ -125,15 +125,15 @@ impl<T, E> std::fmt::Debug for Push<'_, T, E> {
     }
 }
 
-impl<'h, T: BatchEntry> IntoFuture for Push<'h, T, One<T>> {
+impl<T: BatchEntry> IntoFuture for Push<T, One<T>> {
     type Output = Result<(), Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'h>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { handle, entries: One { entry, end }, patience, token } = self;
         let entry = handle.encode(&entry);
-        let (shared, group) = (&handle.shared, &handle.group);
         Box::pin(async move {
+            let (shared, group) = (handle.shared()?, &handle.group);
             let entry = entry?;
             if patience.is_zero() && token.is_none() {
                 return shared.push_with_others(Arc::clone(group), end, entry).await;

@@ -46,44 +46,17 @@ pub struct PoolSlot<J> {
 }
 
 impl Client {
-    /// Returns the handle of the addressed or broadcast pool of this name.
+    /// Returns the handle of the addressed or broadcast pool of this name, for jobs of type `J`; any
+    /// type will do to read and change the pool, such as `()`.
     #[must_use]
-    pub fn pool<J: Job>(&self, queue: impl AsRef<str>) -> PoolClient<J> {
+    pub fn pool<J>(&self, queue: impl AsRef<str>) -> PoolClient<J> {
         let (client, queue) = (self.clone(), queue.as_ref().into());
         let target = Target { client, queue, policy: None, shared: false };
         PoolClient { target, local: None, job: PhantomData }
     }
-
-    /// Changes the number of slots of an addressed pool, as [`PoolClient::resize`].
-    ///
-    /// # Errors
-    /// As [`PoolClient::resize`].
-    pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<(), Error> {
-        let known = self.pools().get(queue);
-        if known.view(self.broker()).await?.mode == Mode::Broadcast {
-            return Err(Error::invalid(format!(
-                "pool {queue} is a broadcast pool: each process has its own size"
-            )));
-        }
-        self.broker().resize_pool(queue, size).await?;
-        known.renew(self.broker()).await.map(|_| ())
-    }
-
-    /// Starts a stopped addressed pool again, with all its stopped slots.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
-    pub async fn start_pool(&self, queue: &QueueName) -> Result<(), Error> {
-        let view = self.pools().get(queue).renew(self.broker()).await?;
-        for index in 0..view.tail {
-            let slot = Partition { queue: queue.clone(), index };
-            self.broker().stop_slot(&slot, false).await?;
-        }
-        self.broker().stop_pool(queue, false).await
-    }
 }
 
-impl<J: Job> PoolClient<J> {
+impl<J> PoolClient<J> {
     /// Sets the policy for jobs that are cast from this handle and have no policy of their own.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -94,20 +67,21 @@ impl<J: Job> PoolClient<J> {
     /// Declares the pool to be shared, with `size` slots in each process. Its jobs are enqueued,
     /// and any free slot takes them.
     #[must_use]
-    pub fn shared(mut self, size: u16) -> Self {
+    pub fn with_shared_slots(mut self, size: u16) -> Self {
         (self.local, self.target.shared) = (Some(size), true);
         self
     }
 
     /// Sets the number of slots that a broadcast pool has in each process.
     #[must_use]
-    pub fn sized(mut self, size: u16) -> Self {
+    pub fn with_size(mut self, size: u16) -> Self {
         self.local = Some(size);
         self
     }
 
     /// Returns the number of slots: of an addressed pool in the whole fleet; of a shared or
-    /// broadcast pool in each process, as set by [`PoolClient::shared`] or [`PoolClient::sized`],
+    /// broadcast pool in each process, as set by [`PoolClient::with_shared_slots`] or
+    /// [`PoolClient::with_size`],
     /// else 0.
     ///
     /// # Errors
@@ -117,18 +91,6 @@ impl<J: Job> PoolClient<J> {
             Some(size) => Ok(size),
             None => Ok(self.cached_view().await?.size),
         }
-    }
-
-    /// Casts a job to the slot that the pool's mode picks, or to all slots of a broadcast pool.
-    /// Await it, or set a key or a time first.
-    pub fn cast(&self, job: J) -> Cast<J> {
-        Cast::new(self.target.clone(), job, To::Picked)
-    }
-
-    /// Casts a job to the slot that the pool's mode picks, and waits for the reply of the worker's
-    /// `handle_call`.
-    pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
-        self.cast(job).call()
     }
 
     /// Returns the handle of one slot, counted from 0.
@@ -145,7 +107,15 @@ impl<J: Job> PoolClient<J> {
     /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] when no such pool
     /// is registered, [`Error::is_refused`] while an earlier resize is still in progress.
     pub async fn resize(&self, size: u16) -> Result<(), Error> {
-        self.target.client.resize_pool(&self.name()?, size).await
+        let (client, queue) = (&self.target.client, self.name()?);
+        let known = client.pools().get(&queue);
+        if known.view(client.broker()).await?.mode == Mode::Broadcast {
+            return Err(Error::invalid(format!(
+                "pool {queue} is a broadcast pool: each process has its own size"
+            )));
+        }
+        client.broker().resize_pool(&queue, size).await?;
+        known.renew(client.broker()).await.map(|_| ())
     }
 
     /// Stops the pool in the whole fleet: its slots finish their running jobs and claim no more.
@@ -162,7 +132,12 @@ impl<J: Job> PoolClient<J> {
     /// # Errors
     /// [`Error::is_gone`] when no such pool is registered.
     pub async fn start(&self) -> Result<(), Error> {
-        self.target.client.start_pool(&self.name()?).await
+        let (broker, queue) = (self.target.client.broker(), self.name()?);
+        for index in 0..self.view().await?.tail {
+            let slot = Partition { queue: queue.clone(), index };
+            broker.stop_slot(&slot, false).await?;
+        }
+        broker.stop_pool(&queue, false).await
     }
 
     /// Reads the pool's mode, size and state, and the nodes that serve it.
@@ -200,21 +175,25 @@ impl<J: Job> PoolClient<J> {
     }
 }
 
-impl<J: Job> PoolSlot<J> {
+impl<J: Job> PoolClient<J> {
+    /// Casts a job to the slot that the pool's mode picks, or to all slots of a broadcast pool.
+    /// Await it, or set a key or a time first.
+    pub fn cast(&self, job: J) -> Cast<J> {
+        Cast::new(self.target.clone(), job, To::Picked)
+    }
+
+    /// Casts a job to the slot that the pool's mode picks, and waits for the reply of the worker's
+    /// `handle_call`.
+    pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
+        self.cast(job).call()
+    }
+}
+
+impl<J> PoolSlot<J> {
     /// Returns the slot's number.
     #[must_use]
     pub fn index(&self) -> u16 {
         self.index
-    }
-
-    /// Casts a job to the slot.
-    pub fn cast(&self, job: J) -> Cast<J> {
-        Cast::new(self.pool.target.clone(), job, To::Slot(self.index))
-    }
-
-    /// Casts a job to the slot, and waits for the reply of the worker's `handle_call`.
-    pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
-        self.cast(job).call()
     }
 
     /// Reads the slot's node, running job and backlog.
@@ -251,6 +230,18 @@ impl<J: Job> PoolSlot<J> {
             return Err(wrong_slot(&self.pool.target.queue, self.index, view.size));
         }
         Ok(Partition { queue: self.pool.name()?, index: self.index })
+    }
+}
+
+impl<J: Job> PoolSlot<J> {
+    /// Casts a job to the slot.
+    pub fn cast(&self, job: J) -> Cast<J> {
+        Cast::new(self.pool.target.clone(), job, To::Slot(self.index))
+    }
+
+    /// Casts a job to the slot, and waits for the reply of the worker's `handle_call`.
+    pub fn call<T: DeserializeOwned>(&self, job: J) -> PoolCall<J, T> {
+        self.cast(job).call()
     }
 }
 

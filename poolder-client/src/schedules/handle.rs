@@ -8,13 +8,15 @@ use poolder_core::{
 };
 
 use crate::client::Client;
+use crate::schedules::changes::{PutSchedule, SetStatus};
 
-/// The schedules of one queue; made by [`Client::schedules`].
+/// The schedules of one queue; made by [`Client::schedules`]. An illegal name of the queue, or of a
+/// schedule, is the error of each call ([`Error::is_invalid`]).
 ///
 /// ```no_run
 /// # use poolder_client::Client;
 /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
-/// let schedules = client.schedules("mail")?;
+/// let schedules = client.schedules("mail");
 /// for info in schedules.list().await? {
 ///     println!("{} ({}): last {:?}, next {:?}", info.name, info.status, info.last_run, info.next);
 /// }
@@ -28,17 +30,14 @@ use crate::client::Client;
 #[derive(Debug, Clone)]
 pub struct Schedules {
     client: Client,
-    partition: Partition,
+    queue: String,
 }
 
 impl Client {
     /// Returns the handle of the schedules of a queue.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal queue name.
-    pub fn schedules(&self, queue: impl AsRef<str>) -> Result<Schedules, Error> {
-        let partition = Partition::first(QueueName::new(queue)?);
-        Ok(Schedules { client: self.clone(), partition })
+    #[must_use]
+    pub fn schedules(&self, queue: impl AsRef<str>) -> Schedules {
+        Schedules { client: self.clone(), queue: queue.as_ref().into() }
     }
 
     /// Declares all schedules of an owner, in any queues. A node does this when it starts.
@@ -68,9 +67,10 @@ impl Schedules {
     /// # Errors
     /// [`Error::is_codec`] when the schedule was stored by a newer version of Poolder; also returns
     /// an error when the server does not answer or refuses the command.
-    pub async fn get(&self, name: &str) -> Result<Option<ScheduleInfo>, Error> {
+    pub async fn get(&self, name: impl AsRef<str>) -> Result<Option<ScheduleInfo>, Error> {
+        let name = name.as_ref();
         check_schedule_name(name)?;
-        self.client.broker().schedule(&self.partition, name).await
+        self.client.broker().schedule(&self.partition()?, name).await
     }
 
     /// Returns all schedules, ordered by name. With very many schedules, [`Schedules::page`] needs
@@ -101,7 +101,7 @@ impl Schedules {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn page(&self, cursor: u64) -> Result<(Vec<ScheduleInfo>, u64), Error> {
-        self.client.broker().schedules(&self.partition, cursor).await
+        self.client.broker().schedules(&self.partition()?, cursor).await
     }
 
     /// Returns the number of schedules.
@@ -109,32 +109,14 @@ impl Schedules {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn count(&self) -> Result<u64, Error> {
-        self.client.broker().schedule_count(&self.partition).await
+        self.client.broker().schedule_count(&self.partition()?).await
     }
 
-    /// Adds a schedule, or replaces the schedule of this name; [`Client::schedule`] is the typed
-    /// form. A replaced schedule keeps its history and a pause. If its timing differs, the new
-    /// timing counts from now on.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal name, an invalid schedule or one that never ticks.
-    pub async fn put(&self, name: &str, schedule: &Schedule) -> Result<ScheduleInfo, Error> {
-        self.put_for(name, None, schedule).await
-    }
-
-    /// Adds or replaces a schedule that belongs to a scheduler, the owner. Schedules of other
-    /// owners are not replaced.
-    ///
-    /// # Errors
-    /// As [`Schedules::put`]; [`Error::is_invalid`] when another owner has a schedule of this name.
-    pub async fn put_for(
-        &self,
-        name: &str,
-        owner: Option<&str>,
-        schedule: &Schedule,
-    ) -> Result<ScheduleInfo, Error> {
-        self.client.register(&self.partition).await;
-        self.client.broker().put_schedule(&self.partition, name, owner, schedule).await
+    /// Adds a schedule when awaited, or replaces the schedule of this name; [`Client::schedule`] is
+    /// the typed form. A replaced schedule keeps its history and a pause. If its timing differs, the
+    /// new timing counts from now on.
+    pub fn put(&self, name: impl AsRef<str>, schedule: Schedule) -> PutSchedule {
+        PutSchedule::new(self.client.clone(), self.partition(), name.as_ref(), schedule)
     }
 
     /// Changes a schedule with a function. When another caller changes the schedule at the same
@@ -145,49 +127,26 @@ impl Schedules {
     /// [`Schedules::put`].
     pub async fn change(
         &self,
-        name: &str,
+        name: impl AsRef<str>,
         change: impl FnMut(&mut Schedule) -> Result<(), Error>,
     ) -> Result<ScheduleInfo, Error> {
-        self.client.broker().change_schedule(&self.partition, name, change).await
+        self.client.broker().change_schedule(&self.partition()?, name.as_ref(), change).await
     }
 
-    /// Pauses a schedule until it is resumed. Its running and waiting jobs continue.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name.
-    pub async fn pause(&self, name: &str) -> Result<ScheduleInfo, Error> {
-        self.set_status(name, Status::Paused).await
+    /// Pauses a schedule when awaited, until it is resumed. Its running and waiting jobs continue.
+    pub fn pause(&self, name: impl AsRef<str>) -> SetStatus {
+        self.set_status(name, Status::Paused)
     }
 
-    /// Resumes a schedule: it ticks from now on, and ticks of the time in between are not made up
-    /// for.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name.
-    pub async fn resume(&self, name: &str) -> Result<ScheduleInfo, Error> {
-        self.set_status(name, Status::Active).await
+    /// Resumes a schedule when awaited: it ticks from now on, and ticks of the time in between are
+    /// not made up for.
+    pub fn resume(&self, name: impl AsRef<str>) -> SetStatus {
+        self.set_status(name, Status::Active)
     }
 
-    /// Sets the status of a schedule, active or paused.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name.
-    pub async fn set_status(&self, name: &str, status: Status) -> Result<ScheduleInfo, Error> {
-        self.client.broker().set_schedule_status(&self.partition, name, None, status).await
-    }
-
-    /// Sets the status of a schedule only if its status is still `from`. Otherwise the schedule is
-    /// left as it is, and the returned status shows that.
-    ///
-    /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name.
-    pub async fn set_status_from(
-        &self,
-        name: &str,
-        from: Status,
-        status: Status,
-    ) -> Result<ScheduleInfo, Error> {
-        self.client.broker().set_schedule_status(&self.partition, name, Some(from), status).await
+    /// Sets the status of a schedule when awaited.
+    pub fn set_status(&self, name: impl AsRef<str>, status: Status) -> SetStatus {
+        SetStatus::new(self.client.clone(), self.partition(), name.as_ref(), status)
     }
 
     /// Removes a schedule; returns false when there was none. Jobs that the schedule has enqueued
@@ -195,9 +154,10 @@ impl Schedules {
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn remove(&self, name: &str) -> Result<bool, Error> {
+    pub async fn remove(&self, name: impl AsRef<str>) -> Result<bool, Error> {
+        let name = name.as_ref();
         check_schedule_name(name)?;
-        self.client.broker().remove_schedule(&self.partition, name).await
+        self.client.broker().remove_schedule(&self.partition()?, name).await
     }
 
     /// Enqueues the schedule's job once, at once, whatever its status. Neither the ticks nor the
@@ -206,12 +166,10 @@ impl Schedules {
     /// # Errors
     /// [`Error::is_gone`] when the queue has no schedule of this name; also the errors of an
     /// enqueue.
-    pub async fn run_now(&self, name: &str) -> Result<Receipt, Error> {
-        let info = self.get(name).await?.ok_or_else(|| {
-            Error::gone(format!("queue {} has no schedule {name:?}", self.partition.queue))
-        })?;
+    pub async fn run_now(&self, name: impl AsRef<str>) -> Result<Receipt, Error> {
+        let info = self.existing(name.as_ref()).await?;
         let envelope = info.job_of_now(JobId::generate())?;
-        let (partition, lane) = (self.partition.clone(), info.schedule.lane);
+        let (partition, lane) = (self.partition()?, info.schedule.lane);
         let (when, durability) = (When::Now, Durability::Memory);
         let new = PreparedJob { partition, lane, when, envelope, idempotent: None, durability };
         self.client.broker().enqueue(&new).await
@@ -221,10 +179,12 @@ impl Schedules {
     ///
     /// # Errors
     /// [`Error::is_gone`] when the queue has no schedule of this name.
-    pub async fn preview(&self, name: &str, count: usize) -> Result<Vec<Timestamp>, Error> {
-        let info = self.get(name).await?.ok_or_else(|| {
-            Error::gone(format!("queue {} has no schedule {name:?}", self.partition.queue))
-        })?;
+    pub async fn preview(
+        &self,
+        name: impl AsRef<str>,
+        count: usize,
+    ) -> Result<Vec<Timestamp>, Error> {
+        let info = self.existing(name.as_ref()).await?;
         Ok(info.upcoming().take(count).collect())
     }
 
@@ -232,7 +192,16 @@ impl Schedules {
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn owned_by(&self, owner: &str) -> Result<Vec<ScheduleInfo>, Error> {
-        self.client.broker().schedules_of(&self.partition, owner).await
+    pub async fn owned_by(&self, owner: impl AsRef<str>) -> Result<Vec<ScheduleInfo>, Error> {
+        self.client.broker().schedules_of(&self.partition()?, owner.as_ref()).await
+    }
+
+    async fn existing(&self, name: &str) -> Result<ScheduleInfo, Error> {
+        let none = || Error::gone(format!("queue {} has no schedule {name:?}", self.queue));
+        self.get(name).await?.ok_or_else(none)
+    }
+
+    fn partition(&self) -> Result<Partition, Error> {
+        QueueName::new(&self.queue).map(Partition::first)
     }
 }

@@ -156,7 +156,7 @@ impl IntoFuture for NewSchedule {
         let prepared = self.prepare();
         Box::pin(async move {
             let Declaration { queue, name, schedule } = prepared?;
-            client.schedules(queue.as_str())?.put(&name, &schedule).await
+            client.schedules(&queue).put(&name, schedule).await
         })
     }
 }

@@ -214,13 +214,11 @@ impl<W: BatchWorker> Batcher<W> {
     }
 
     /// Returns a handle for pushing entries. Its first push declares these options.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for an illegal name.
-    pub fn handle(&self, client: &Client) -> Result<BatcherHandle<W::Entry>, Error> {
-        let handle = client.batcher_on(self.queue_name(), &self.name)?;
+    #[must_use]
+    pub fn handle(&self, client: &Client) -> BatcherHandle<W::Entry> {
+        let handle = client.batcher_on(self.queue_name(), &self.name);
         handle.declare_later(self.options.clone());
-        Ok(handle)
+        handle
     }
 
     fn queue_name(&self) -> &str {

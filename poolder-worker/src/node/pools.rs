@@ -158,7 +158,7 @@ impl Pools {
         check_size(&pool.plan.spec.queue, size)?;
         if pool.plan.spec.mode.is_addressed() {
             let slots = u16::try_from(size).unwrap_or(u16::MAX);
-            client.resize_pool(&pool.plan.spec.queue, slots).await?;
+            client.pool::<()>(&pool.plan.spec.queue).resize(slots).await?;
         }
         pool.plan.size = size;
         pool.target.send_modify(|target| target.size = size);
@@ -181,7 +181,7 @@ impl Pools {
         let client = self.node.client.clone();
         let pool = self.find(queue)?;
         if pool.plan.spec.mode.is_addressed() {
-            return client.start_pool(&pool.plan.spec.queue).await;
+            return client.pool::<()>(&pool.plan.spec.queue).start().await;
         }
         if *pool.phase.borrow() == ShutdownPhase::Run {
             pool.target.send_modify(|target| target.round += 1);

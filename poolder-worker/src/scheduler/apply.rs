@@ -19,7 +19,7 @@ pub(super) async fn apply<P: Periodic>(
     if then == Then::Continue {
         return Ok(());
     }
-    let schedules = cx.client().schedules(cx.queue())?;
+    let schedules = cx.client().schedules(cx.queue());
     // A job without a tick was not enqueued by a schedule: it changes the schedule of its name.
     let own = match cx.tick() {
         Some(tick) => tick.schedule().to_owned(),
@@ -95,15 +95,15 @@ async fn create<P: Periodic>(
         });
         match change.await {
             Err(error) if error.is_gone() => {
-                schedules.put_for(&name, Some(P::NAME), &anew).await?;
+                schedules.put(&name, anew).owned_by(P::NAME).await?;
             }
             changed => {
                 changed?;
-                schedules.set_status_from(&name, Status::Stopped, Status::Active).await?;
+                schedules.resume(&name).if_status(Status::Stopped).await?;
             }
         }
     } else {
-        schedules.put_for(&name, Some(P::NAME), &anew).await?;
+        schedules.put(&name, anew).owned_by(P::NAME).await?;
     }
     tracing::info!(schedule = name, %timing, "schedule created");
     Ok(())
@@ -111,7 +111,7 @@ async fn create<P: Periodic>(
 
 /// Stops an active schedule. A schedule that an operator has paused stays paused.
 async fn stop(schedules: &Schedules, name: &str) -> Result<(), Error> {
-    match schedules.set_status_from(name, Status::Active, Status::Stopped).await {
+    match schedules.set_status(name, Status::Stopped).if_status(Status::Active).await {
         Err(error) if error.is_gone() => Ok(()),
         stopped => {
             if stopped?.status == Status::Stopped {

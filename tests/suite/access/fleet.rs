@@ -77,17 +77,17 @@ async fn send_to_pools(producer: &Client) {
     .await;
     let reply: u64 = addressed.slot(0).cast(Number(23)).call().await.unwrap();
     assert_eq!(reply, 23);
-    let rows = producer.batcher::<u64>("own").unwrap();
+    let rows = producer.batcher::<u64>("own");
     let options = BatchOptions { limit: 3, ..BatchOptions::default() };
     rows.declare(options).await.unwrap();
     for _ in 0..2 {
         rows.push(1).token("one", HOUR).await.unwrap();
     }
     assert_eq!(rows.push_many((0..10).collect::<Vec<u64>>()).await.stored, 10);
-    assert!(rows.group("other").unwrap().flush().await.unwrap().is_none());
-    rows.group("other").unwrap().push(1).await.unwrap();
-    assert!(rows.group("other").unwrap().flush().await.unwrap().is_some());
-    let rows = producer.batcher::<u64>("rows").unwrap();
+    assert!(rows.group("other").flush().await.unwrap().is_none());
+    rows.group("other").push(1).await.unwrap();
+    assert!(rows.group("other").flush().await.unwrap().is_some());
+    let rows = producer.batcher::<u64>("rows");
     assert_eq!(rows.push_many((0..3).collect::<Vec<u64>>()).await.stored, 3);
 }
 
@@ -108,7 +108,7 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
     .await;
     assert_eq!(reader.inspect("q").dead(None, 10).await.unwrap().jobs.len(), 1);
     assert_eq!(reader.nodes().await.unwrap().len(), 1);
-    let rows = reader.batcher::<u64>("rows").unwrap();
+    let rows = reader.batcher::<u64>("rows");
     eventually("the batch is done", || async { rows.sealed(9).await.unwrap().is_empty() }).await;
 
     let refused = reader.job(&far).cancel().await.unwrap_err();

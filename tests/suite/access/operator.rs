@@ -58,7 +58,7 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     operator.pool_set("set").add("addressed").await.unwrap();
     operator.pool_set("set").remove("addressed").await.unwrap();
 
-    let schedules = operator.schedules("q").unwrap();
+    let schedules = operator.schedules("q");
     let hourly = operator.schedule("hourly", "1h", Number(1)).prepare().unwrap();
     worker.client.declare_schedules("fleet", "1", &[hourly]).await.unwrap();
     schedules.pause("hourly").await.unwrap();

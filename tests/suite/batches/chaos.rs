@@ -86,7 +86,7 @@ async fn child() {
 /// Pushes one number after the other, as 64 single pushes in flight or in bulks of 250, and prints
 /// how many have been acknowledged.
 async fn push_until_killed(client: &Client, pusher: u64) -> Result<(), BoxError> {
-    let rows = batcher(Ledger { redis: None }).handle(client)?;
+    let rows = batcher(Ledger { redis: None }).handle(client);
     let mut next = 0;
     loop {
         let count = if pusher.is_multiple_of(2) { 64 } else { 250 };
@@ -191,7 +191,7 @@ async fn every_acknowledged_entry_is_in_one_completed_batch() {
         }
     }
 
-    let rows = space.client.batcher::<Numbered>(NAME).unwrap();
+    let rows = space.client.batcher::<Numbered>(NAME);
     rows.flush().await.unwrap();
     eventually("all batches are done", || async {
         let sums = rows.sums().await.unwrap();

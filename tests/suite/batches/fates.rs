@@ -29,7 +29,7 @@ async fn entries_that_failed_go_on_alone_and_others_are_done() {
             Ok(Done)
         });
     let batcher = batcher.limit(1_000).retry(4, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..1_000).await.all().unwrap();
     let node = start(space.node().add(batcher));
     let first = next(&mut told).await;
@@ -65,7 +65,7 @@ async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
             Ok(Done)
         });
     let batcher = batcher.limit(10).reverse(true).retry(4, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..10).await.all().unwrap();
     let node = start(space.node().add(batcher));
     assert_eq!(next(&mut told).await.entries, (0..10).rev().collect::<Vec<_>>());
@@ -77,7 +77,7 @@ async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
 async fn an_entry_that_cannot_be_read_is_buried_alone() {
     let space = Space::new("batch-unreadable");
     let rows = declared(&space, limit(100)).await;
-    let text = space.client.batcher::<String>(NAME).unwrap();
+    let text = space.client.batcher::<String>(NAME);
     rows.push_many(0..3).await.all().unwrap();
     text.push("no number".into()).await.unwrap();
     rows.push_many([4, 5, 6, 7]).await.all().unwrap();
@@ -114,7 +114,7 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
             },
         );
     let batcher = batcher.limit(3).retry(2, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     let node = start(space.node().add(batcher));
     assert_eq!((next(&mut told).await.attempt, next(&mut told).await.attempt), (1, 2));
@@ -137,7 +137,7 @@ async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
     let (batcher, mut told) =
         batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Err("no database".into()));
     let batcher = batcher.limit(2).retry(1, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().keep_dead(3, Duration::from_secs(3_600)).add(batcher));
     rows.push_many(0..10).await.all().unwrap();
     for _ in 0..5 {
@@ -169,7 +169,7 @@ async fn a_cancelled_batch_takes_its_entries_along() {
             if cx.fence() == 1 { Ok(Snooze(SHORT)) } else { Ok(Cancel("pointless".into())) }
         });
     let batcher = batcher.limit(2);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push_many(0..2).await.all().unwrap();
     assert_eq!(next(&mut told).await.entries, [0, 1]);
@@ -199,7 +199,7 @@ async fn what_a_handler_never_read_is_not_done() {
     let space = Space::new("batch-half");
     let (tell, mut told) = tokio::sync::mpsc::channel(10);
     let batcher = Batcher::new(NAME, Half(tell)).limit(8).retry(10, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..8).await.all().unwrap();
     let node = start(space.node().add(batcher));
     for expected in [vec![0, 1, 2, 3], vec![4, 5], vec![6]] {
@@ -253,7 +253,7 @@ async fn a_verdict_is_asked_for_and_what_is_left_can_run_again_at_once() {
     let space = Space::new("batch-verdict");
     let (tell, mut told) = tokio::sync::mpsc::channel(10);
     let batcher = Batcher::new(NAME, Judge(tell)).limit(3);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     let node = start(space.node().add(batcher));
     for expected in [(vec![0, 1, 2], 1), (vec![0, 1, 2], 2), (vec![1], 3)] {
@@ -266,10 +266,10 @@ async fn a_verdict_is_asked_for_and_what_is_left_can_run_again_at_once() {
 async fn a_handle_for_other_entries_is_only_that() {
     let space = Space::new("batch-type");
     let rows = declared(&space, limit(5)).await;
-    let text = space.client.batcher::<String>(NAME).unwrap();
+    let text = space.client.batcher::<String>(NAME);
     rows.push(7).await.unwrap();
     assert!(text.list(0).await.is_err_and(|error: Error| error.is_codec()));
-    let error = text.pop_at(0).await.unwrap_err();
+    let error = text.pop(0).await.unwrap_err();
     assert!(error.is_codec() && error.to_string().contains("was taken out"), "{error}");
 }
 
@@ -286,7 +286,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
             Ok(Done)
         });
     let batcher = batcher.limit(4).retry(1, AT_ONCE);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..4).await.all().unwrap();
     let node = start(space.node().add(batcher));
     assert_eq!(next(&mut told).await.entries, [0, 1, 2, 3]);
@@ -379,7 +379,7 @@ async fn a_job_that_bears_the_id_of_a_batch_does_not_touch_it() {
     let space = Space::new("batch-forged");
     let (batcher, mut told) = batcher(|_, _, _| Ok(Done));
     let batcher = batcher.limit(3);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     let sealed = rows.sealed(1).await.unwrap();
     // The sealed batch waits behind a job of its kind and id, whose payload says that it was sealed

@@ -72,9 +72,9 @@ async fn a_type_is_a_component_and_has_a_handle() {
     let space = Space::new("batch-macro");
     let (tell, mut told) = mpsc::channel(10);
     let node = start(space.node().add(Full(tell)).add(Plain));
-    let rows = Full::handle(&space.client).unwrap();
+    let rows = Full::handle(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     assert_eq!(within(told.recv()).await, Some(vec![2, 1, 0]));
-    Plain::handle(&space.client).unwrap().push("x".into()).await.unwrap();
+    Plain::handle(&space.client).push("x".into()).await.unwrap();
     node.stop().await;
 }

@@ -42,7 +42,7 @@ async fn cut_connections_lose_no_entry_and_store_none_twice() {
     let (batcher, mut told) = batcher(counting(&counts));
     let at_once = Backoff::Fixed(Duration::from_millis(1));
     let batcher = batcher.limit(10).size(4).timeout(super::SHORT).retry(101, at_once);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     let drain = tokio::spawn(async move { while told.recv().await.is_some() {} });
     let pusher = {
@@ -90,7 +90,7 @@ async fn a_push_whose_reply_is_late_is_unknown_and_under_a_token_it_is_one() {
     let rows = declared(&space, limit(100)).await;
     let config = Config::new(space.url()).namespace(space.name());
     let hasty = Client::new(config.response_timeout(Duration::from_millis(200))).unwrap();
-    let hasty = hasty.batcher::<u64>(NAME).unwrap();
+    let hasty = hasty.batcher::<u64>(NAME);
     hasty.push(0).await.unwrap();
     server.command(&["CLIENT", "PAUSE", "1000", "WRITE"]).unwrap();
     let (plain, bulk, token) =
@@ -137,16 +137,16 @@ async fn batchers_live_all_over_a_cluster() {
         let worker = super::Teller { tell, act: counting(&counts) };
         let batcher = Batcher::new(name, worker).limit(10).timeout(super::SHORT);
         let batcher = batcher.retry(6, at_once.clone());
-        handles.push(batcher.handle(&space.client).unwrap());
+        handles.push(batcher.handle(&space.client));
         told.push(heard);
         node = node.add(batcher);
     }
     let node = start(node);
     for (at, rows) in (0..).zip(&handles) {
-        let group = rows.group("g").unwrap();
+        let group = rows.group("g");
         group.push_many(at * 100..at * 100 + 55).await.all().unwrap();
         rows.push(at * 100 + 55).await.unwrap();
-        group.pop_at(0).await.unwrap();
+        group.pop(0).await.unwrap();
         assert_eq!(group.list(0).await.unwrap().len, 4);
     }
     for rows in &handles {

@@ -13,7 +13,7 @@ use crate::harness::{Space, eventually};
 /// A handle to the same batcher in another process, which knows the name but not the options.
 fn from_another_host(space: &Space) -> BatcherHandle<u64> {
     let config = Config::new(space.url()).namespace(space.name());
-    Client::new(config).unwrap().batcher(NAME).unwrap()
+    Client::new(config).unwrap().batcher(NAME)
 }
 
 #[tokio::test]
@@ -30,9 +30,9 @@ async fn entries_gather_in_the_order_of_their_pushes() {
     assert_eq!(rows.len().await.unwrap(), 7);
     assert_eq!(rows.list(5).await.unwrap().entries, [11, 12]);
     assert!(rows.list(u64::MAX).await.unwrap().entries.is_empty());
-    assert!(rows.pop_at(u64::MAX).await.unwrap_err().is_gone());
+    assert!(rows.pop(u64::MAX).await.unwrap_err().is_gone());
 
-    let turns = declared(&space, limit(1_000)).await.group("turns").unwrap();
+    let turns = declared(&space, limit(1_000)).await.group("turns");
     let (one, two) = (turns.push(1), turns.push_front(2));
     let (three, four) = (turns.push(3), turns.push_front(4));
     let (one, two, three, four) = tokio::join!(one, two, three, four);
@@ -45,22 +45,22 @@ async fn any_host_looks_takes_out_and_seals() {
     let space = Space::new("batch-hosts");
     let rows = declared(&space, limit(1_000)).await;
     rows.push_many(0..5).await.all().unwrap();
-    rows.group("g").unwrap().push(7).await.unwrap();
+    rows.group("g").push(7).await.unwrap();
     let other = from_another_host(&space);
     assert_eq!(other.len().await.unwrap(), 5);
-    assert_eq!(other.pop_at(1).await.unwrap().entry, 1);
+    assert_eq!(other.pop(1).await.unwrap().entry, 1);
     other.push_front(9).await.unwrap();
     let flushed = other.flush().await.unwrap().unwrap();
     assert_eq!(rows.list_sealed(flushed, 0).await.unwrap(), [9, 0, 2, 3, 4]);
     assert_eq!((rows.len().await.unwrap(), rows.open(10).await.unwrap().len()), (0, 1));
-    other.group("g").unwrap().flush().await.unwrap().unwrap();
+    other.group("g").flush().await.unwrap().unwrap();
     assert!(rows.open(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_list_is_one_entry() {
     let space = Space::new("batch-list");
-    let fruit = space.client.batcher::<Vec<String>>(NAME).unwrap();
+    let fruit = space.client.batcher::<Vec<String>>(NAME);
     fruit.declare(limit(10)).await.unwrap();
     fruit.push(vec!["orange".into(), "apple".into()]).await.unwrap();
     assert_eq!(fruit.len().await.unwrap(), 1);
@@ -122,7 +122,7 @@ async fn what_precedes_an_entry_that_cannot_be_written_is_stored() {
     }
     let space = Space::new("batch-picky");
     declared(&space, limit(300)).await;
-    let picky = space.client.batcher::<Picky>(NAME).unwrap();
+    let picky = space.client.batcher::<Picky>(NAME);
     let bulk = picky.push_many((0..1_000).map(Picky)).await;
     assert_eq!((bulk.stored, bulk.unknown, bulk.sealed), (700, 0, 2));
     let error = bulk.all().unwrap_err();
@@ -167,7 +167,7 @@ async fn a_limit_of_one_seals_every_entry() {
 #[tokio::test]
 async fn a_batch_has_no_more_bytes_than_it_may() {
     let space = Space::new("batch-bytes");
-    let text = space.client.batcher::<String>(NAME).unwrap();
+    let text = space.client.batcher::<String>(NAME);
     // A text of 97 characters takes 99 bytes.
     text.declare(BatchOptions { max_bytes: Some(300), ..limit(100) }).await.unwrap();
     let bulk = text.push_many((0..100).map(|_| "x".repeat(97))).await;
@@ -184,7 +184,7 @@ async fn a_batch_has_no_more_bytes_than_it_may() {
 async fn each_group_gathers_alone_and_there_are_only_so_many() {
     let space = Space::new("batch-groups");
     let rows = declared(&space, BatchOptions { max_groups: 3, ..limit(2) }).await;
-    let group = |name: &str| rows.group(name).unwrap();
+    let group = |name: &str| rows.group(name);
     for entry in 0..3 {
         group("a").push(entry).await.unwrap();
         group("b").push(10 + entry).await.unwrap();
@@ -202,7 +202,14 @@ async fn each_group_gathers_alone_and_there_are_only_so_many() {
     let mut groups: Vec<_> = sealed.iter().map(|batch| batch.group.as_str()).collect();
     groups.sort_unstable();
     assert_eq!(groups, ["a", "a", "b"]);
-    assert!(rows.group("a:b").unwrap_err().is_invalid());
+    let nameless = [rows.group("a:b"), space.client.batcher("a b").group("a")];
+    for rows in nameless {
+        assert!(rows.push(1).await.unwrap_err().is_invalid());
+        assert!(rows.push_many([1]).await.all().unwrap_err().is_invalid());
+        let error = rows.pop(0).await.unwrap_err();
+        assert!(error.is_invalid() && error.to_string().contains("use 1 to"), "{error}");
+        assert!(rows.len().await.is_err() && rows.group("fine").flush().await.is_err());
+    }
 }
 
 #[tokio::test]
@@ -267,28 +274,28 @@ async fn an_entry_can_be_taken_out_of_the_generation_that_was_seen() {
     rows.push_many(0..10).await.all().unwrap();
     let seen = rows.list(0).await.unwrap();
     let generation = seen.generation.unwrap();
-    assert_eq!(rows.pop_at(3).await.unwrap(), Popped { entry: 3, generation });
-    assert_eq!(rows.pop_at_of(generation, 8).await.unwrap().entry, 9);
-    let error = rows.pop_at(8).await.unwrap_err();
+    assert_eq!(rows.pop(3).await.unwrap(), Popped { entry: 3, generation });
+    assert_eq!(rows.pop(8).in_generation(generation).await.unwrap().entry, 9);
+    let error = rows.pop(8).await.unwrap_err();
     assert!(error.is_gone() && error.to_string().contains("8 entries gather"), "{error}");
     assert_eq!(rows.list(0).await.unwrap().entries, [0, 1, 2, 4, 5, 6, 7, 8]);
 
     rows.flush().await.unwrap().unwrap();
     rows.push_many(20..22).await.all().unwrap();
-    let error = rows.pop_at_of(generation, 0).await.unwrap_err();
+    let error = rows.pop(0).in_generation(generation).await.unwrap_err();
     assert!(error.is_gone() && error.to_string().contains("was sealed"), "{error}");
     assert_ne!(rows.list(0).await.unwrap().generation, Some(generation));
-    rows.pop_at(0).await.unwrap();
-    assert_eq!(rows.pop_at(0).await.unwrap().entry, 21);
+    rows.pop(0).await.unwrap();
+    assert_eq!(rows.pop(0).await.unwrap().entry, 21);
     assert!(rows.open(10).await.unwrap().is_empty(), "an empty list does not gather");
-    assert!(rows.pop_at(0).await.unwrap_err().is_gone());
+    assert!(rows.pop(0).await.unwrap_err().is_gone());
     assert_eq!(rows.sums().await.unwrap().waiting, 8);
 }
 
 #[tokio::test]
 async fn options_are_agreed_upon() {
     let space = Space::new("batch-options");
-    let rows = space.client.batcher::<u64>(NAME).unwrap();
+    let rows = space.client.batcher::<u64>(NAME);
     let error = rows.push(1).await.unwrap_err();
     assert!(error.is_gone() && error.to_string().contains("not declared"), "{error}");
     assert!(rows.flush().await.unwrap_err().is_gone());

@@ -18,9 +18,9 @@ const SCRIPT: &str = include_str!("../../../poolder-core/src/broker/scripts/batc
 async fn a_full_list_is_one_job_with_the_entries_in_order() {
     let space = Space::new("batch-run");
     let (batcher, mut told) = doer();
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher.limit(100)));
-    let rows = rows.group("a.b").unwrap();
+    let rows = rows.group("a.b");
     eventually("declared", || async { rows.push_many(0..250).await.all().is_ok() }).await;
     let (one, two) = (next(&mut told).await, next(&mut told).await);
     assert_eq!(one.entries, (0..100).collect::<Vec<_>>());
@@ -38,7 +38,7 @@ async fn the_time_runs_from_the_first_entry() {
     let space = Space::new("batch-time");
     let (batcher, mut told) = doer();
     let batcher = batcher.timeout(SHORT);
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push(1).await.unwrap();
     rows.push(2).await.unwrap();
@@ -206,7 +206,7 @@ async fn many_lists_whose_time_has_come_are_all_sealed() {
     )
     .await;
     for group in 0..450 {
-        rows.group(format!("g{group}")).unwrap().push(group).await.unwrap();
+        rows.group(format!("g{group}")).push(group).await.unwrap();
     }
     let (batcher, mut told) = doer();
     let node = start(space.node().add(batcher.limit(100).timeout(Duration::from_millis(1))));
@@ -241,7 +241,7 @@ async fn a_large_batch_comes_in_chunks_and_either_way_round() {
         let space = Space::new("batch-large");
         let (tell, mut told) = tokio::sync::mpsc::channel(10);
         let batcher = Batcher::new(NAME, Sums(tell)).limit(100_000).reverse(reverse);
-        let rows = batcher.handle(&space.client).unwrap();
+        let rows = batcher.handle(&space.client);
         rows.push_many(0..100_000).await.all().unwrap();
         let node = start(space.node().add(batcher));
         let (first, last) = if reverse { (99_999, 0) } else { (0, 99_999) };
@@ -289,7 +289,7 @@ async fn an_idle_slot_hibernates_once_and_wakes_fresh() {
     let space = Space::new("batch-hibernate");
     let (tell, mut told) = tokio::sync::mpsc::channel(100);
     let batcher = Batcher::new(NAME, Sleepy(tell)).limit(1).timeout(Duration::from_millis(1));
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher.hibernate_after(SHORT)));
     let mut heard = vec![];
     for expected in ["init", "hibernate"] {

@@ -9,7 +9,7 @@ use crate::harness::{Space, eventually, start};
 #[tokio::test]
 async fn seals_are_counted_by_their_reason() {
     let space = Space::new("batch-totals-seals");
-    let text = space.client.batcher::<String>(NAME).unwrap();
+    let text = space.client.batcher::<String>(NAME);
     // A text of 97 characters takes 99 bytes.
     let options = BatchOptions { max_bytes: Some(300), timeout: Some(SHORT), ..limit(5) };
     text.declare(options.clone()).await.unwrap();
@@ -20,7 +20,7 @@ async fn seals_are_counted_by_their_reason() {
     text.push_many((0..4).map(|_| "x".repeat(97))).await.all().unwrap();
     text.flush().await.unwrap().unwrap();
     text.push("popped".into()).await.unwrap();
-    text.pop_at(0).await.unwrap();
+    text.pop(0).await.unwrap();
     text.push("timeout".into()).await.unwrap();
     let totals = |totals: BatcherTotals| {
         let BatcherTotals { sealed_by_limit, sealed_by_bytes, .. } = totals;
@@ -59,7 +59,7 @@ async fn batches_and_entries_are_counted_by_their_fate() {
             Ok(Done)
         });
     let batcher = batcher.limit(4).retry(2, Backoff::Fixed(SHORT / 10));
-    let rows = batcher.handle(&space.client).unwrap();
+    let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push_many(0..4).await.all().unwrap();
     assert_eq!(next(&mut told).await.entries, [0, 1, 2, 3]);

@@ -22,7 +22,7 @@ pub(crate) async fn run(instructions: Pusher) -> Result<(), String> {
     let ledger = Ledger::open(&instructions.common.file()).map_err(|error| error.to_string())?;
     ledger.write(Record::Up { name: instructions.common.full_name(), pid: std::process::id() });
     let client = instructions.common.client().map_err(text)?;
-    let handle = client.batcher::<Entry>(super::QUEUE).map_err(text)?;
+    let handle = client.batcher::<Entry>(super::QUEUE);
     handle.declare_later(instructions.batches.options());
     let pushes = Pushes { handle, ledger, instructions };
     let mut next = past.next;

@@ -120,7 +120,7 @@ impl Calls {
         let pool = self.slots();
         self.good_or_gone(what, async || pool.start().await).await;
         self.good(what, async || self.client.resume(PLAYGROUND).await).await;
-        let Ok(schedules) = self.client.schedules(JOBS) else { return };
+        let schedules = self.client.schedules(JOBS);
         for schedule in self.good(what, async || schedules.list().await).await.unwrap_or_default() {
             self.good(what, async || schedules.remove(&schedule.name).await).await;
         }

@@ -101,7 +101,7 @@ impl Calls {
 
     /// Pushes entries, and operates the batcher.
     pub(super) async fn push(&self, number: u64, mut draw: Draw) {
-        let Ok(batcher) = self.client.batcher::<u64>(BATCHER) else { return };
+        let batcher = self.client.batcher::<u64>(BATCHER);
         batcher.declare_later(super::options());
         let what = format!("push {number}");
         let (window, patience) = (draw.duration(), draw.duration());
@@ -124,7 +124,7 @@ impl Calls {
                 if group.is_empty() {
                     return;
                 }
-                let push = async || batcher.group(&group)?.push(number).wait(patience).await;
+                let push = async || batcher.group(&group).push(number).wait(patience).await;
                 self.drawn(&what, &draw, push).await;
             }
             5 => {
@@ -138,7 +138,7 @@ impl Calls {
             7 => {
                 let from = draw.random.pick(&[0, 1, u64::MAX]);
                 self.good(&what, async || batcher.list(from).await).await;
-                self.good_or_gone(&what, async || batcher.pop_at(u64::MAX).await).await;
+                self.good_or_gone(&what, async || batcher.pop(u64::MAX).await).await;
             }
             8 => {
                 let most = draw.random.pick(&[0, 1, usize::MAX]);

@@ -34,7 +34,7 @@ impl Calls {
         };
         let what = format!("schedule {number} every {every:?} jitter {jitter:?} {policy:?}");
         let added = self.drawn(&what, &draw, add).await;
-        let Ok(schedules) = self.client.schedules(JOBS) else { return };
+        let schedules = self.client.schedules(JOBS);
         // An illegal name is refused here, too.
         let found = self.answer(&what, async || schedules.get(&name).await).await;
         if matches!(found, Some(Ok(Some(_)))) != added.is_some() {

@@ -27,12 +27,12 @@ pub(super) async fn run(client: &Client, run: &Run, meter: &Meter) -> Result<Rep
             let handle = declared(client, 1_000_000).await?;
             for n in 0..order.jobs {
                 let entries = (0..order.backlog).map(|n| Payload::new(n, order.payload));
-                handle.group(n.to_string())?.push_many(entries).await.all()?;
+                handle.group(n.to_string()).push_many(entries).await.all()?;
             }
             run.ready();
             let watch = Stopwatch::new(order.jobs);
             for n in 0..order.jobs {
-                let group = handle.group(n.to_string())?;
+                let group = handle.group(n.to_string());
                 watch.sends(n);
                 group.flush().await?;
                 watch.started(n);
@@ -52,7 +52,7 @@ pub(super) async fn run(client: &Client, run: &Run, meter: &Meter) -> Result<Rep
 
 /// Returns a handle whose options are stored, and which has not pushed yet.
 async fn declared(client: &Client, limit: u32) -> Result<BatcherHandle<Payload>, Error> {
-    let handle = client.batcher(NAME)?;
+    let handle = client.batcher(NAME);
     handle.declare(BatchOptions { limit, timeout: Some(LONG), ..BatchOptions::default() }).await?;
     Ok(handle)
 }
@@ -129,7 +129,7 @@ async fn timeouts(client: &Client, run: &Run, meter: &Meter) -> Result<Report, E
     let batcher = Batcher::new(NAME, worker)
         .timeout(Duration::from_millis(order.delay_ms))
         .size(order.concurrency);
-    let handle = batcher.handle(client)?;
+    let handle = batcher.handle(client);
     let node = Node::builder(client.clone()).add(batcher);
     tokio::spawn(async move {
         if let Err(error) = node.run_until(std::future::pending()).await {
@@ -140,7 +140,7 @@ async fn timeouts(client: &Client, run: &Run, meter: &Meter) -> Result<Report, E
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     run.ready();
     for n in 0..order.jobs {
-        handle.group(n.to_string())?.push(Payload::new(n, order.payload)).await?;
+        handle.group(n.to_string()).push(Payload::new(n, order.payload)).await?;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     meter.reached().await;

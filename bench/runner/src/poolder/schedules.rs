@@ -124,7 +124,7 @@ async fn lead(order: &Order, client: &Client) -> std::result::Result<(), Error> 
     let pool = Pool::new("bench").size(order.concurrency).worker(worker_fn(handler));
     tokio::spawn(Node::builder(client.clone()).pool(pool).run_until(std::future::pending()));
     until_led(client).await?;
-    let there = client.schedules("bench")?.count().await?;
+    let there = client.schedules("bench").count().await?;
     for n in there..order.backlog {
         client.schedule(format!("s{n}"), YEARLY, Bench(Payload::new(n, order.payload))).await?;
     }

@@ -13,7 +13,7 @@ use crate::job::Error;
 pub struct BatcherTotals {
     /// Entries that were pushed.
     pub pushed: u64,
-    /// Entries that were taken out again with `pop_at`.
+    /// Entries that were taken out again with `pop`.
     pub popped: u64,
     /// Batches sealed because they had reached the limit of entries.
     pub sealed_by_limit: u64,

@@ -124,7 +124,7 @@ async fn failing_display_in_batches_and_schedulers() {
     let node = start(
         space.node().shutdown_timeout(s(2)).add(Batcher::new("b", B(Arc::clone(&ran))).limit(1)),
     );
-    let h = space.client.batcher::<u64>("b").unwrap();
+    let h = space.client.batcher::<u64>("b");
     until(s(10), || async { h.push(0).await.is_ok() }).await;
     until(s(5), || async { ran.load(Ordering::Relaxed) == 1 }).await;
     h.push(1).await.unwrap();

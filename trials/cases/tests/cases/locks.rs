@@ -107,7 +107,7 @@ async fn locks_of_jobs_that_are_gone() {
             tokio::time::sleep(ms(900)).await;
             let runs = |name: &'static str| {
                 let c = c.clone();
-                async move { c.schedules("q").unwrap().get(name).await.unwrap().unwrap().runs }
+                async move { c.schedules("q").get(name).await.unwrap().unwrap().runs }
             };
             let before = runs("tick").await;
             match how {
@@ -202,9 +202,9 @@ async fn revive_beside_overlap() {
         "NOTE Overlap::Skip and revive: {revived} revived, most at once {}",
         most.load(Ordering::Relaxed)
     );
-    let before = c.schedules("q").unwrap().get("t").await.unwrap().unwrap().runs;
+    let before = c.schedules("q").get("t").await.unwrap().unwrap().runs;
     tokio::time::sleep(s(5)).await;
-    let after = c.schedules("q").unwrap().get("t").await.unwrap().unwrap().runs;
+    let after = c.schedules("q").get("t").await.unwrap().unwrap().runs;
     report(
         "schedule goes on after revive beside overlap",
         after > before,

@@ -37,7 +37,7 @@ async fn schedules_make_up_only_what_was_missed() {
         first.iter().all(|t| *t > made - 50) && first.len() >= 2 && first.len() <= 4,
         format!("{} ticks, the first {} ms after", first.len(), first[0] - made),
     );
-    let sch = c.schedules("q").unwrap();
+    let sch = c.schedules("q");
     sch.pause("t").await.unwrap();
     tokio::time::sleep(s(4)).await;
     let n = ticks.lock().unwrap().len();
@@ -113,9 +113,7 @@ async fn schedules_at_the_edges() {
             Ok(Ok(i)) => format!("ok, next {:?}", i.next.map(poolder::Timestamp::millis)),
             Ok(Err(e)) => format!("refused invalid={} {e}", e.is_invalid()),
         };
-        let p =
-            tokio::time::timeout(s(5), async { c.schedules("q").unwrap().preview(name, 2).await })
-                .await;
+        let p = tokio::time::timeout(s(5), async { c.schedules("q").preview(name, 2).await }).await;
         tokio::time::sleep(ms(700)).await;
         let alive = space.client.schedule("alive", "100ms", N(2)).await.is_ok();
         let before = ran.load(Ordering::Relaxed);
@@ -135,8 +133,8 @@ async fn schedules_at_the_edges() {
                     .map_err(|e| e.to_string()))
             ),
         );
-        let _ = c.schedules("q").unwrap().remove(name).await;
-        let _ = c.schedules("q").unwrap().remove("alive").await;
+        let _ = c.schedules("q").remove(name).await;
+        let _ = c.schedules("q").remove("alive").await;
     }
     println!("   stop {:?}", node.stop().await);
 }
@@ -199,7 +197,7 @@ async fn many_schedules() {
         ),
     );
     let t = Instant::now();
-    let l = c.schedules("q").unwrap().list().await.unwrap().len();
+    let l = c.schedules("q").list().await.unwrap().len();
     println!("   list of {l} in {:?}", t.elapsed());
 }
 
@@ -219,7 +217,7 @@ async fn weekday_seven_with_a_step() {
         let text = match &r {
             Err(e) => format!("refused: {e}"),
             Ok(_) => {
-                let p = space.client.schedules("q").unwrap().preview("s", 4).await.unwrap();
+                let p = space.client.schedules("q").preview("s", 4).await.unwrap();
                 format!(
                     "{:?}",
                     p.iter().map(|t| poolder::Zone::UTC.show(t.millis())).collect::<Vec<_>>()

@@ -30,7 +30,7 @@ async fn first_enqueue_after_the_server_closed_an_idle_connection() {
         ),
     );
     tokio::time::sleep(secs(6)).await;
-    let b = c.batcher::<String>("b").unwrap();
+    let b = c.batcher::<String>("b");
     for _ in 0..3 {
         if b.declare(poolder::BatchOptions::default()).await.is_ok() {
             break;

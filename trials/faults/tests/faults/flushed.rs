@@ -31,7 +31,7 @@ async fn a_schedule_declared_in_code_comes_back_after_a_flush() {
         t,
         format!(
             "ticks before {before}; three more after the flush within {took:?}; schedules listed now: {}",
-            c.schedules("tick").unwrap().count().await.unwrap()
+            c.schedules("tick").count().await.unwrap()
         ),
     );
     node.stop().await;

@@ -129,7 +129,7 @@ async fn idempotent_forever() {
         .map(|r| format!("{:?}", r.stored))
         .map_err(|e| what(&e));
     say(t, format!("a hundred years: {century:?}"));
-    let b = c.batcher::<u64>("b").unwrap();
+    let b = c.batcher::<u64>("b");
     b.declare(poolder::BatchOptions::default()).await.unwrap();
     let push = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
     let push2 = b.push(1).token("x", Duration::MAX).await.map_err(|e| what(&e));
