@@ -13,7 +13,7 @@ use poolder_core::policy::decide::Transition;
 use poolder_core::{Entry, Partition};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, PATIENCE, Space, eventually, start, teller, within};
+use crate::harness::{Number, PATIENCE, Space, Unready, eventually, start, teller, within};
 
 fn slot(queue: &str, index: u16) -> Partition {
     Partition { queue: QueueName::new(queue).unwrap(), index }
@@ -498,26 +498,10 @@ async fn a_stopped_slot_finishes_its_job_and_takes_no_other_until_it_is_started(
     node.stop().await;
 }
 
-/// A worker whose init always fails.
-#[derive(Clone)]
-struct Broken;
-
-impl Worker for Broken {
-    type Job = Number;
-
-    async fn handle_init(&mut self) -> Result<()> {
-        Err("no database".into())
-    }
-
-    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
-        Ok(Done)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_cannot_start_run_nothing_and_let_the_node_stop() {
     let space = Space::new("broken");
-    let pool = Pool::new("q").size(2).mode(Mode::RoundRobin).worker(Broken);
+    let pool = Pool::new("q").size(2).mode(Mode::RoundRobin).worker(Unready);
     let node = start(space.node().pool(pool));
     let pool = space.client.pool::<Number>("q");
     eventually("registered", || async { pool.size().await.is_ok() }).await;

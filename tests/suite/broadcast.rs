@@ -7,7 +7,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Running, Space, eventually, start, within};
+use crate::harness::{Number, Running, Space, Unready, eventually, start, within};
 
 /// A worker that sends each number it runs, and fails the first attempt of odd ones.
 #[derive(Clone)]
@@ -261,22 +261,6 @@ async fn a_slot_of_a_broadcast_pool_that_a_job_has_stopped_stays_stopped() {
     it.cast(6).await;
     it.started(6, 2).await;
     it.node.stop().await;
-}
-
-/// A worker whose init always fails.
-#[derive(Clone)]
-struct Unready;
-
-impl Worker for Unready {
-    type Job = Number;
-
-    async fn handle_init(&mut self) -> Result<()> {
-        Err("no database".into())
-    }
-
-    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
-        Ok(Done)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

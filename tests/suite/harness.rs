@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView};
-use poolder_core::Partition;
-use poolder_core::broker::{ClaimConnection, DeadLimits};
+use poolder_core::broker::{
+    AcquireReply, ClaimConnection, DeadLimits, PollRequest, SlotLease, SlotPoll,
+};
+use poolder_core::{Claim, Entry, Partition};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -201,6 +203,44 @@ pub(crate) fn teller() -> (impl Worker<Job = Number>, mpsc::Receiver<(u64, Conte
         }
     });
     (worker, told)
+}
+
+/// A worker whose init always fails.
+#[derive(Clone)]
+pub(crate) struct Unready;
+
+impl Worker for Unready {
+    type Job = Number;
+
+    async fn handle_init(&mut self) -> Result<()> {
+        Err("no database".into())
+    }
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+}
+
+/// Takes a slot of pool `q`, and claims its first job. `gone` is a holder that is dead.
+pub(crate) async fn claim_first(
+    space: &Space,
+    slot: &Partition,
+    node: &str,
+    gone: Option<&str>,
+) -> (SlotLease, Claim) {
+    let broker = space.client.broker();
+    let AcquireReply::Ours(lease) = broker.acquire_slot(slot, &node.into(), gone).await.unwrap()
+    else {
+        panic!("no other node holds it")
+    };
+    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    match broker.poll_slot(&lease, &request).await.unwrap().result {
+        SlotPoll::Claimed(mut entries) => match entries.pop() {
+            Some(Entry::Job(claim)) => (lease, claim),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A job that no worker of the suite runs.

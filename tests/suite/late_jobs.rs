@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{Cancellation, Handle, JobState, QueueName};
-use poolder_core::broker::{
-    AcquireReply, CastReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
-};
+use poolder_core::broker::{AcquireReply, CastReply, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::policy::dispatch::{Pick, hash, pick};
-use poolder_core::{Claim, Completion, Entry, Partition};
+use poolder_core::{Completion, Partition};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Space, eventually, start, within};
+use crate::harness::{Number, Space, claim_first, eventually, start, within};
 
 /// Returns the slot of a key in a pool of this size.
 fn slot(key: &str, size: u16) -> u16 {
@@ -134,31 +132,13 @@ async fn a_job_that_is_revived_in_a_slot_out_of_service_runs_in_the_slot_of_its_
     node.stop().await;
 }
 
-/// Takes slot 0 of a pool of two slots, and claims its first job.
-async fn claim(space: &Space, node: &str, gone: Option<&str>) -> (SlotLease, Claim) {
-    let broker = space.client.broker();
-    let slot = partition(0);
-    let AcquireReply::Ours(lease) = broker.acquire_slot(&slot, &node.into(), gone).await.unwrap()
-    else {
-        panic!("no other node holds it")
-    };
-    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
-    match broker.poll_slot(&lease, &request).await.unwrap().result {
-        SlotPoll::Claimed(mut entries) => match entries.pop() {
-            Some(Entry::Job(claim)) => (lease, claim),
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn a_move_that_a_later_holder_repeats_stores_the_job_once() {
     let space = Space::new("late-move");
     let broker = space.client.broker();
     broker.define_pool(&partition(0).queue, Mode::Phash, 2).await.unwrap();
     let job = space.client.pool::<Number>("q").slot(0).cast(Number(3)).await.unwrap().job;
-    let (first, held) = claim(&space, "first", None).await;
+    let (first, held) = claim_first(&space, &partition(0), "first", None).await;
     let plan = broker.record_move(&first, job, 1).await.unwrap().unwrap();
     let stored = broker.cast_moved(1, &partition(0), plan, &held).await.unwrap();
     // The first holder dies. Its successor would move the job elsewhere.

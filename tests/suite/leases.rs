@@ -11,7 +11,7 @@ use poolder_core::policy::decide::{Return, Transition, Wait};
 use poolder_core::{Claim, Counters, Entry, EntryId, Lane, Partition};
 use poolder_devserver::Server;
 
-use crate::harness::{Number, RawEntry, Space, eventually, start, teller, within};
+use crate::harness::{Number, RawEntry, Space, claim_first, eventually, start, teller, within};
 
 /// The releases of a slot that fail within the first six seconds.
 const FIRST_RELEASES: u64 = 7;
@@ -120,24 +120,13 @@ async fn poll(space: &Space, lease: &SlotLease, complete: &[EntryId], look: bool
 }
 
 /// Takes slot 0 of a pool of one slot, and claims its first job.
-async fn claim_first(space: &Space) -> (SlotLease, Claim) {
-    let (broker, node) = (space.client.broker(), "node".into());
+async fn claim_of_two(space: &Space) -> (SlotLease, Claim) {
     let slot = Partition::first(QueueName::new("q").unwrap());
-    broker.define_pool(&slot.queue, Mode::Phash, 1).await.unwrap();
+    space.client.broker().define_pool(&slot.queue, Mode::Phash, 1).await.unwrap();
     for number in 1..3 {
         space.client.pool::<Number>("q").cast(Number(number)).await.unwrap();
     }
-    let AcquireReply::Ours(lease) = broker.acquire_slot(&slot, &node, None).await.unwrap() else {
-        panic!("no other node holds it")
-    };
-    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
-    match broker.poll_slot(&lease, &request).await.unwrap().result {
-        SlotPoll::Claimed(mut entries) => match entries.pop() {
-            Some(Entry::Job(claim)) => (lease, claim),
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    }
+    claim_first(space, &slot, "node", None).await
 }
 
 fn hour() -> Transition {
@@ -149,7 +138,7 @@ fn hour() -> Transition {
 async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_started() {
     for action in ["cancel", "delete", "drain", "reschedule", "run_now"] {
         let space = Space::new("hold-ends");
-        let (lease, claim) = claim_first(&space).await;
+        let (lease, claim) = claim_of_two(&space).await;
         let job = Handle::new(lease.slot.queue.clone(), claim.job_id());
         // The other job waits behind the retry, in the front as well.
         let SlotPoll::Claimed(mut behind) = poll(&space, &lease, &[], false).await.result else {
@@ -192,7 +181,7 @@ async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_start
 #[tokio::test]
 async fn a_poll_after_a_lost_reply_completes_no_job_by_the_id_of_another() {
     let space = Space::new("same-entry");
-    let (lease, claim) = claim_first(&space).await;
+    let (lease, claim) = claim_of_two(&space).await;
     // The server is another one, on which another job has the same entry id.
     let lane = space.key("q", "ready:normal");
     let body: Vec<RawEntry> = space.redis(redis::cmd("XRANGE").arg(&lane).arg("-").arg("+")).await;

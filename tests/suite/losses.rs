@@ -106,6 +106,14 @@ async fn works(space: &Space, heard: &mut mpsc::Receiver<&'static str>) {
     }
 }
 
+/// Kills the server and starts it again, and checks that the node declares and runs everything.
+async fn comes_back(server: &Server, space: &Space, heard: &mut mpsc::Receiver<&'static str>) {
+    server.kill().unwrap();
+    server.restart().unwrap();
+    until_declared(&space.client).await;
+    works(space, heard).await;
+}
+
 fn server() -> Server {
     Server::start().unwrap_or_else(|error| panic!("{error}"))
 }
@@ -119,10 +127,7 @@ async fn what_code_declares_comes_back_after_a_flush_and_after_an_empty_restart(
     server.command(&["FLUSHALL"]).unwrap();
     until_declared(&space.client).await;
     works(&space, &mut heard).await;
-    server.kill().unwrap();
-    server.restart().unwrap();
-    until_declared(&space.client).await;
-    works(&space, &mut heard).await;
+    comes_back(&server, &space, &mut heard).await;
     node.stop().await;
 }
 
@@ -134,10 +139,7 @@ async fn what_code_declares_comes_back_after_a_restore_of_an_older_state() {
     server.command(&["SAVE"]).unwrap();
     let (node, mut heard) = node(&space);
     until_declared(&space.client).await;
-    server.kill().unwrap();
-    server.restart().unwrap();
-    until_declared(&space.client).await;
-    works(&space, &mut heard).await;
+    comes_back(&server, &space, &mut heard).await;
     node.stop().await;
 }
 

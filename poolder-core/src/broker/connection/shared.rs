@@ -155,14 +155,12 @@ impl SharedConnection {
 
     /// Returns the connection if it was in use until now, so that it needs no check.
     fn in_use(&self, now: Instant) -> Option<Current> {
-        let at = self.micros(now);
-        let idle = Duration::from_micros(at.saturating_sub(self.used.load(Ordering::Relaxed)));
-        if idle > CHECK_AFTER || self.checking.load(Ordering::Relaxed) > 0 {
+        if self.idle(now) > CHECK_AFTER || self.checking.load(Ordering::Relaxed) > 0 {
             return None;
         }
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
             Opening::Open(current) => {
-                self.used.store(at, Ordering::Relaxed);
+                self.note_use(now);
                 Some(current.clone())
             }
             _ => None,
