@@ -155,7 +155,7 @@ enum Entry {
     // the longest time before a batch is processed, or "infinity"
     timeout = "10s",
     // true hands out the last entry first
-    reverse = false,
+    lifo = false,
     // retry options
     retry(count = 3, backoff = "1s"),
     // the idle time before a slot hibernates, or "infinity"

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Interrupted, WhenFull};
+use poolder::{ExecutionError, WhenFull};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
 
     // A panic becomes the error of its execution. The tasker and other executions go on.
     let broken = tasker.execute(async { panic!("no good") }).await?;
-    let broken: Result<(), Interrupted> = broken.await;
+    let broken: Result<(), ExecutionError> = broken.await;
     println!("{}", broken.unwrap_err());
 
     // The callback gets the result when the future has ended; the caller need not wait for it.
@@ -38,7 +38,8 @@ async fn main() -> Result<()> {
     told.await?;
 
     // A full queue can refuse an execution instead of letting the caller wait.
-    let small = Tasker::builder("small").limit(1).queue(1).when_full(WhenFull::Reject).build()?;
+    let small =
+        Tasker::builder("small").limit(1).queue_capacity(1).when_full(WhenFull::Reject).build()?;
     let (start, started) = tokio::sync::oneshot::channel();
     let endless = async {
         let _ = start.send(());

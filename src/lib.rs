@@ -29,6 +29,15 @@
 //! }
 //! ```
 //!
+//! # Builders and values
+//!
+//! A [`Node`] and a [`Tasker`] run: they are made by a builder, `Node::builder(client)…run()` and
+//! `Tasker::builder(name)…build()?`, whose last call checks the settings. A [`Pool`], a [`Batcher`],
+//! a [`Scheduler`] and a [`Crontab`] are values that describe a part of a node: `Pool::new(name)…`
+//! has no last call, and the node checks them when it starts. Settings of the same name mean the
+//! same everywhere: `size` is a number of slots, `queue` a queue, `policy` the retries and the limit
+//! of an attempt, and a time that may be unlimited takes `None`.
+//!
 //! This package only re-exports the items of `poolder-core`, `poolder-client`, `poolder-worker`
 //! and `poolder-macros`.
 //!
@@ -89,9 +98,9 @@ pub use poolder_macros::Job;
 pub use poolder_macros::{batcher, pool, scheduler};
 #[cfg(feature = "worker")]
 pub use poolder_worker::{
-    Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, Execution, Interrupted,
-    Interruption, IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool,
-    PoolStatus, Result, Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
+    Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, Execution, ExecutionError,
+    Interruption, IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic,
+    Pool, PoolStatus, Result, Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
     worker_fn,
 };
 

@@ -96,7 +96,8 @@ async fn a_large_batch_is_in_memory_a_few_chunks_at_a_time() {
     let limit = u32::try_from(ENTRIES).unwrap();
     let options = BatchOptions { limit, timeout: None, ..BatchOptions::default() };
     let batcher = Batcher::new("texts", Weigher(tell)).with_options(options);
-    let batcher = batcher.retry(2, Backoff::Fixed(Duration::from_millis(1)));
+    let batcher = batcher
+        .policy(Policy::default().attempts(2).backoff(Backoff::Fixed(Duration::from_millis(1))));
     let texts = batcher.handle(&client);
 
     let before = start();

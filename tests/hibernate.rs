@@ -77,7 +77,7 @@ async fn a_pool_that_hibernates_gives_back_what_its_workers_held() {
     let worker = Hoarder::default();
     let (inits, hibernates) = (Arc::clone(&worker.inits), Arc::clone(&worker.hibernates));
     let done = Arc::clone(&worker.done);
-    let pool = Pool::new("q").size(SLOTS).hibernate_after(Duration::from_millis(500));
+    let pool = Pool::new("q").size(SLOTS as u16).hibernate_after(Duration::from_millis(500));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let node = Node::builder(client.clone()).pool(pool.worker(worker)).run_until(async {
         let _ = stopped.await;

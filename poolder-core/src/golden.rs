@@ -73,7 +73,7 @@ fn default_policy_envelope() -> Envelope {
 
 fn json_envelope() -> Envelope {
     let id = JobId::of_plain_entry("a stream", "1700000000000-0");
-    Envelope::build(id, "mail", 1, Some(&Policy::default().no_timeout()), Format::Json, |out| {
+    Envelope::build(id, "mail", 1, Some(&Policy::default().timeout(None)), Format::Json, |out| {
         out.extend(b"{\"user\":7}");
         Ok(())
     })

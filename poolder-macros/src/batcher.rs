@@ -20,7 +20,7 @@ const KNOWN: Known<'static> = Known {
         "max_bytes",
         "max_waiting",
         "max_groups",
-        "reverse",
+        "lifo",
         "revision",
         "size",
         "hibernate_after",
@@ -32,7 +32,7 @@ const KNOWN: Known<'static> = Known {
 /// The default timeout; the same as in `poolder-core`.
 const DEFAULT_TIMEOUT: Millis = Millis(10_000);
 const MAX_LIMIT: u32 = 1_000_000;
-const MAX_SIZE: usize = 10_000;
+const MAX_SIZE: u16 = 10_000;
 
 /// The attributes, checked.
 struct BatcherType {
@@ -41,7 +41,7 @@ struct BatcherType {
     queue: Option<String>,
     options: Vec<TokenStream>,
     retry: Option<TokenStream>,
-    size: Option<usize>,
+    size: Option<u16>,
     hibernate_after: Option<Millis>,
 }
 
@@ -104,9 +104,9 @@ fn read(list: TokenStream, errors: &mut Errors) -> Option<BatcherType> {
         }
     }
     let size =
-        attributes.get("size").and_then(|size| errors.catch(integer::<usize>(size, 1, MAX_SIZE)));
-    if let Some(reverse) = attributes.get("reverse").and_then(|it| errors.catch(boolean(it))) {
-        options.push(quote!(reverse: #reverse));
+        attributes.get("size").and_then(|size| errors.catch(integer::<u16>(size, 1, MAX_SIZE)));
+    if let Some(lifo) = attributes.get("lifo").and_then(|it| errors.catch(boolean(it))) {
+        options.push(quote!(lifo: #lifo));
     }
     let times = read_times(&attributes, errors);
     if let Some(timeout) = times.timeout {

@@ -130,7 +130,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 ///     name = "rows",
 ///     limit = 100,
 ///     timeout = "10s",
-///     reverse = false,
+///     lifo = false,
 ///     retry(count = 3, backoff = "1s"),
 ///     hibernate_after = "10m"
 /// )]
@@ -170,7 +170,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// | `max_bytes` | the maximum size of the entries of a batch, in bytes | no limit |
 /// | `max_waiting` | the maximum number of waiting entries, in filling and sealed batches together | no limit |
 /// | `max_groups` | the maximum number of groups that gather entries at once | 10,000 |
-/// | `reverse` | true when a batch returns its last entry first | false |
+/// | `lifo` | true when a batch returns its last entry first | false |
 /// | `retry` | `retry(count = 3, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 25 attempts, `polynomial` |
 /// | `revision` | the revision of the attributes above, from 0; raise it when one of them changes | 0 |
 /// | `size` | the number of batches that can run at once in this process | 1 |

@@ -72,7 +72,7 @@ impl Policy {
             quote!(.backoff(#backoff))
         });
         let timeout = self.timeout.map(|timeout| match timeout {
-            None => quote!(.no_timeout()),
+            None => quote!(.timeout(::core::option::Option::None)),
             Some(timeout) => {
                 let timeout = timeout.tokens();
                 quote!(.timeout(#timeout))

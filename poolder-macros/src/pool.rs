@@ -270,7 +270,7 @@ fn write(mut worker: ItemImpl, pool: &PoolType) -> TokenStream {
     }
     let ty: &Type = &worker.self_ty;
     let (generics, _, clause) = worker.generics.split_for_impl();
-    let size = pool.size.map(|size| quote!(.size(#size as usize)));
+    let size = pool.size.map(|size| quote!(.size(#size)));
     let policy = (!pool.policy.is_default()).then(|| {
         let policy = pool.policy.tokens(&private);
         quote!(.policy(#policy))

@@ -28,7 +28,7 @@ const KNOWN: Known<'static> = Known {
     ],
 };
 
-const MAX_SIZE: usize = 10_000;
+const MAX_SIZE: u16 = 10_000;
 const MAX_MISSED: u32 = 10_000;
 
 /// The attributes, checked.
@@ -150,7 +150,7 @@ fn read_settings(attributes: &Attributes, krate: &Path, errors: &mut Errors) -> 
         }
     };
     set("queue", &|queue| names::QUEUE.read(queue).map(|queue| quote!(.queue(#queue))));
-    set("size", &|size| integer::<usize>(size, 1, MAX_SIZE).map(|size| quote!(.size(#size))));
+    set("size", &|size| integer::<u16>(size, 1, MAX_SIZE).map(|size| quote!(.size(#size))));
     set("zone", &|zone| {
         let expected = "`zone` takes a name of the IANA database such as \"Europe/Berlin\"";
         let text = text(&zone.value, expected)?;
@@ -242,7 +242,7 @@ fn read_policy(
         let zero = "0 would let no attempt run";
         let limit = errors.catch(duration::read_limit("timeout", &attribute.value, zero));
         policy.extend(limit.map(|limit| match limit {
-            None => quote!(.no_timeout()),
+            None => quote!(.timeout(::core::option::Option::None)),
             Some(limit) => {
                 let limit = limit.tokens();
                 quote!(.timeout(#limit))

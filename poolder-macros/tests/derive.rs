@@ -206,7 +206,7 @@ fn a_variant_overrides_the_policy_of_its_enum() {
     let base = Policy::default().attempts(7).timeout(s(7_200)).retry_for(s(86_400));
     assert_eq!(Media::Purge.policy().as_ref(), Some(&base));
     let video = Media::EncodeVideo { id: 1, rest: BTreeMap::new() };
-    assert_eq!(video.policy(), Some(base.clone().attempts(2).no_timeout()));
+    assert_eq!(video.policy(), Some(base.clone().attempts(2).timeout(None)));
     let mut resize = base.backoff(Backoff::Linear { step: s(10), cap: s(600) }).crashes(2);
     resize.retry_for = None;
     assert_eq!(Media::Resize(1, 2).policy(), Some(resize));

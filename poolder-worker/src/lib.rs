@@ -38,4 +38,4 @@ pub use run::middleware::{Middleware, Next};
 pub use run::pool::Pool;
 pub use run::worker::{Result, Worker, WorkerFn, worker_fn};
 pub use scheduler::{Crontab, IntoThen, Periodic, Scheduler, Then};
-pub use tasker::{Execution, Interrupted, Tasker, TaskerBuilder, WhenFull};
+pub use tasker::{Execution, ExecutionError, Tasker, TaskerBuilder, WhenFull};

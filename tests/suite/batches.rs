@@ -69,7 +69,7 @@ where
     F: Fn(&mut Batch<u64>, &[(usize, u64)], &Context) -> Result<Outcome> + Clone + Send + 'static,
 {
     let (tell, told) = mpsc::channel(100_000);
-    (Batcher::new(NAME, Teller { tell, act }).no_timeout(), told)
+    (Batcher::new(NAME, Teller { tell, act }).timeout(None), told)
 }
 
 /// Returns a batcher whose handler always completes the batch.

@@ -36,14 +36,14 @@ impl Worker for Copy {
     }
 }
 
-async fn node(space: &Space, size: u64) -> (Running, mpsc::Receiver<u64>) {
+async fn node(space: &Space, size: u16) -> (Running, mpsc::Receiver<u64>) {
     let (tell, told) = mpsc::channel(10_000);
     let inits = Arc::default();
     let worker = Copy { tell, inits: Arc::clone(&inits), failed: None };
     let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(20)));
-    let pool = Pool::new("q").size(size as usize).mode(Mode::Broadcast).policy(policy);
+    let pool = Pool::new("q").size(size).mode(Mode::Broadcast).policy(policy);
     let node = start(space.node().pool(pool.worker(worker)));
-    eventually("it is up", || async { inits.load(Ordering::SeqCst) == size }).await;
+    eventually("it is up", || async { inits.load(Ordering::SeqCst) == u64::from(size) }).await;
     (node, told)
 }
 
@@ -175,7 +175,7 @@ struct Stopping {
     pool_ready: Arc<AtomicU64>,
 }
 
-async fn stopping(name: &str, size: usize) -> Stopping {
+async fn stopping(name: &str, size: u16) -> Stopping {
     let space = Space::new(name);
     let (tell, mut told) = mpsc::channel(10_000);
     let pool_ready = Arc::new(AtomicU64::new(0));

@@ -15,10 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts a node whose handler fails numbers from 50 on, and blocks on the others until the
 /// returned sender is set to true.
-fn blocking_node(
-    space: &Space,
-    slots: usize,
-) -> (Running, mpsc::Receiver<u64>, watch::Sender<bool>) {
+fn blocking_node(space: &Space, slots: u16) -> (Running, mpsc::Receiver<u64>, watch::Sender<bool>) {
     let (tell, told) = mpsc::channel(100);
     let (release, released) = watch::channel(false);
     let worker = worker_fn(move |job: Number, _: Context| {

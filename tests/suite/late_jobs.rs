@@ -56,7 +56,7 @@ impl Worker for Late {
     }
 }
 
-fn node(space: &Space, size: usize) -> (poolder::NodeBuilder, mpsc::Receiver<(u64, Context)>) {
+fn node(space: &Space, size: u16) -> (poolder::NodeBuilder, mpsc::Receiver<(u64, Context)>) {
     let (tell, told) = mpsc::channel(100);
     let policy = Policy::default().attempts(1);
     let pool = Pool::new("q").size(size).mode(Mode::Phash).policy(policy).worker(Late(tell));

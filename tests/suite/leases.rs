@@ -16,7 +16,7 @@ use crate::harness::{Number, RawEntry, Space, claim_first, eventually, start, te
 /// The releases of a slot that fail within the first six seconds.
 const FIRST_RELEASES: u64 = 7;
 
-fn pool(size: usize) -> Pool {
+fn pool(size: u16) -> Pool {
     Pool::new("q").size(size).mode(Mode::RoundRobin).worker(teller().0)
 }
 

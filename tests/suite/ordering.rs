@@ -130,7 +130,7 @@ async fn node() {
     let var = |name| std::env::var(name).unwrap();
     let scribe = Scribe::new(&var("POOLDER_REDIS_URL"), &var("POOLDER_NAMESPACE"), 100);
     let policy = Policy::default().backoff(Backoff::Fixed(Duration::from_millis(20)));
-    let pool = Pool::new("q").size(SLOTS.into()).mode(Mode::Phash).policy(policy).worker(scribe);
+    let pool = Pool::new("q").size(SLOTS).mode(Mode::Phash).policy(policy).worker(scribe);
     Node::builder(Client::from_env().await.unwrap()).pool(pool).run().await.unwrap();
 }
 

@@ -148,7 +148,7 @@ async fn of_twelve_batches_that_end_together_one_completes_without_its_poisoned_
     let space = Space::new("poison-batch");
     let (worker, mut told) = Together::new();
     let end = Arc::clone(&worker.end);
-    let batcher = Batcher::new("q", worker).limit(1).size(12).no_timeout();
+    let batcher = Batcher::new("q", worker).limit(1).size(12).timeout(None);
     let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push_many(0..12).await.all().unwrap();

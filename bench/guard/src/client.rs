@@ -30,7 +30,7 @@ pub async fn work(client: Client, what: &str, count: usize) -> std::result::Resu
                 count.hit();
                 std::future::ready(Result::Ok(Outcome::Done))
             };
-            let pool = Pool::new("bench").size(BATCH).worker(worker_fn(handler));
+            let pool = Pool::new("bench").size(BATCH as u16).worker(worker_fn(handler));
             let stop = async move { meter.reached().await };
             Node::builder(client)
                 .pool(pool)

@@ -10,7 +10,7 @@ use crate::events::{self, Event};
 use crate::jobs::{AddUpWorker, count_file};
 
 /// Slots per pool and process.
-const SLOTS: usize = 8;
+const SLOTS: u16 = 8;
 /// The number of jobs per pool that the doomed worker keeps running until it is killed.
 const KEPT: u32 = 4;
 

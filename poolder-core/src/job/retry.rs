@@ -65,24 +65,18 @@ impl Policy {
         self
     }
 
-    /// Sets the longest time one attempt may take.
+    /// Sets the longest time one attempt may take; `None` stands for no limit. Default 30 minutes.
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
         self
     }
 
-    /// Removes the limit on the duration of an attempt.
+    /// Sets the time after the first failure within which another attempt may start; `None`, the
+    /// default, stands for no limit.
     #[must_use]
-    pub fn no_timeout(mut self) -> Self {
-        self.timeout = None;
-        self
-    }
-
-    /// Sets the time after the first failure within which another attempt may start.
-    #[must_use]
-    pub fn retry_for(mut self, window: Duration) -> Self {
-        self.retry_for = Some(window);
+    pub fn retry_for(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.retry_for = window.into();
         self
     }
 
@@ -103,7 +97,7 @@ impl Policy {
             return Err(Error::invalid("attempts is 0: a job needs at least 1 attempt"));
         }
         if self.timeout == Some(Duration::ZERO) {
-            return Err(Error::invalid("timeout is 0: set a time, or use no_timeout()"));
+            return Err(Error::invalid("timeout is 0: set a time, or None for no limit"));
         }
         if self.crashes < 2 {
             return Err(Error::invalid(

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(envelope.as_bytes(), expected);
         assert_eq!(expected.len() - 7, 32, "at most 32 bytes over a payload of a common kind");
 
-        let policy = Policy::default().attempts(5).no_timeout();
+        let policy = Policy::default().attempts(5).timeout(None);
         let envelope = build("k", 2, &policy, b"");
         assert_eq!(envelope.as_bytes()[1], HAS_OPTIONS);
         assert_eq!(&envelope.as_bytes()[20..], b"\x00\x0a\x83\xa1v\x02\xa1a\x05\xa1t\x00");

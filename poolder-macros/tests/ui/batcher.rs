@@ -24,7 +24,7 @@ struct NoTime;
 #[batcher(name = "a", timeout = "none", hibernate_after = "never")]
 struct BadWords;
 
-#[batcher(name = "a", reverse = "yes")]
+#[batcher(name = "a", lifo = "yes")]
 struct BadReverse;
 
 #[batcher(name = "a", retry(count = -1, backoff = "often", jitter = true), retry(count = 2))]

@@ -16,13 +16,13 @@ use crate::run::context::Context;
 /// handler keeps all entries.
 ///
 /// Each entry has an index, from 0, in the order in which the batch returns the entries: the order
-/// of their pushes, or the opposite order for a batcher with [`reverse`](super::Batcher::reverse).
+/// of their pushes, or the opposite order for a batcher with [`lifo`](super::Batcher::lifo).
 /// The batch does not return an entry that cannot be decoded as a `T`: such an entry is buried
 /// alone, with the reason.
 pub struct Batch<T> {
     cx: Context,
     about: BatchPayload,
-    reverse: bool,
+    lifo: bool,
     len: u64,
     /// The index of the entry that [`Batch::next`] returns next.
     next: u64,
@@ -33,14 +33,10 @@ pub struct Batch<T> {
 }
 
 impl<T: BatchEntry> Batch<T> {
-    pub(super) async fn open(
-        cx: Context,
-        about: BatchPayload,
-        reverse: bool,
-    ) -> Result<Self, Error> {
+    pub(super) async fn open(cx: Context, about: BatchPayload, lifo: bool) -> Result<Self, Error> {
         let len = cx.client().broker().sealed_len(cx.partition(), cx.id(), &about).await?;
         let (read, marks) = (VecDeque::new(), Marks::default());
-        Ok(Self { cx, about, reverse, len, next: 0, read, marks, entry: PhantomData })
+        Ok(Self { cx, about, lifo, len, next: 0, read, marks, entry: PhantomData })
     }
 
     /// Returns the id of the batch, which is the id of its job. The id stays the same when some
@@ -164,7 +160,7 @@ impl<T: BatchEntry> Batch<T> {
         for index in self.next..self.len {
             self.marks.set(index, Mark::Retry, "the handler did not read it".into());
         }
-        if self.reverse {
+        if self.lifo {
             self.marks.reverse(self.len);
         }
         (self.marks, self.len)
@@ -183,10 +179,10 @@ impl<T: BatchEntry> Batch<T> {
 
     async fn read_chunk(&mut self) -> Result<(), Error> {
         let count = (chunk_len(&self.about) as u64).min(self.len - self.next);
-        let from = if self.reverse { self.len - self.next - count } else { self.next };
+        let from = if self.lifo { self.len - self.next - count } else { self.next };
         let broker = self.cx.client().broker();
         let count = usize::try_from(count).unwrap_or(CHUNK);
-        let start = if self.reverse { ListEnd::Back } else { ListEnd::Front };
+        let start = if self.lifo { ListEnd::Back } else { ListEnd::Front };
         let (partition, id) = (self.cx.partition(), self.cx.id());
         let found = broker.sealed_entries(partition, id, (from, count), start).await?;
         if found.is_empty() {

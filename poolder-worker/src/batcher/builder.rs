@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poolder_client::{BatcherHandle, Client};
 use poolder_core::broker::{BatchOptions, BatcherHome};
-use poolder_core::{Backoff, Error, Policy};
+use poolder_core::{Error, Policy};
 
 use super::slot::BatchSlot;
 use super::worker::BatchWorker;
@@ -50,7 +50,7 @@ pub struct Batcher<W> {
     queue: Option<String>,
     worker: W,
     options: BatchOptions,
-    size: usize,
+    size: u16,
     hibernate_after: Option<Duration>,
     /// The middleware and the hooks of the pool.
     additions: Vec<AddToPool>,
@@ -89,18 +89,11 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// Sets the longest time from the first entry of a batch until the batch is sealed. Default
-    /// 10 s.
+    /// Sets the longest time from the first entry of a batch until the batch is sealed. With `None`
+    /// a batch is sealed only by its limit, its size in bytes, or a flush. Default 10 s.
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
-        self
-    }
-
-    /// Removes the timeout: a batch is sealed only by its limit, its size in bytes, or a flush.
-    #[must_use]
-    pub fn no_timeout(mut self) -> Self {
-        self.options.timeout = None;
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.options.timeout = timeout.into();
         self
     }
 
@@ -127,22 +120,15 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// Sets whether a batch returns its last entry first. Default false.
+    /// Lets a batch return its last entry first. Default: the first entry first.
     #[must_use]
-    pub fn reverse(mut self, reverse: bool) -> Self {
-        self.options.reverse = reverse;
+    pub fn lifo(mut self) -> Self {
+        self.options.lifo = true;
         self
     }
 
-    /// Sets the number of attempts at a batch, 1 or more, and the wait between them.
-    #[must_use]
-    pub fn retry(mut self, count: u32, backoff: Backoff) -> Self {
-        let policy = std::mem::take(&mut self.options.policy);
-        self.options.policy = policy.attempts(count).backoff(backoff);
-        self
-    }
-
-    /// Sets the whole policy of the batch job, of which [`retry`](Self::retry) sets a part.
+    /// Sets the policy of the batch job: how often it is tried, how long it waits in between, and
+    /// how long it may take.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = policy;
@@ -172,19 +158,19 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
-    /// Sets the number of slots in this process, which is the number of batches that can run at
-    /// once. Default 1.
+    /// Sets the number of slots in this process, 1 to 10,000, which is the number of batches that
+    /// can run at once. Default 1.
     #[must_use]
-    pub fn size(mut self, size: usize) -> Self {
+    pub fn size(mut self, size: u16) -> Self {
         self.size = size;
         self
     }
 
     /// Sets the idle time after which a slot calls [`BatchWorker::handle_hibernate`]; it must be
-    /// longer than the timeout. Default: never.
+    /// longer than the timeout. `None`, the default, stands for never.
     #[must_use]
-    pub fn hibernate_after(mut self, idle: Duration) -> Self {
-        self.hibernate_after = Some(idle);
+    pub fn hibernate_after(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.hibernate_after = idle.into();
         self
     }
 
@@ -252,12 +238,8 @@ impl<W: BatchWorker> Component for Batcher<W> {
             }
         };
         let Self { worker, options, additions, hibernate_after, .. } = self;
-        let slot = BatchSlot::new(worker, &home.kind(), options.reverse);
-        let pool = pool.dyn_worker(Box::new(slot));
-        let pool = match hibernate_after {
-            Some(idle) => pool.hibernate_after(idle),
-            None => pool,
-        };
+        let slot = BatchSlot::new(worker, &home.kind(), options.lifo);
+        let pool = pool.dyn_worker(Box::new(slot)).hibernate_after(hibernate_after);
         let pool = additions.into_iter().fold(pool, |pool, add| add(pool));
         let declared = Arc::new((home, options));
         node.declares(move |client, _| declare(client, Arc::clone(&declared))).pool(pool)

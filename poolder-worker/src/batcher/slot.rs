@@ -16,12 +16,12 @@ use crate::run::worker::Result;
 pub(super) struct BatchSlot<W> {
     worker: W,
     kinds: &'static [&'static str],
-    reverse: bool,
+    lifo: bool,
 }
 
 impl<W> BatchSlot<W> {
-    pub(super) fn new(worker: W, kind: &str, reverse: bool) -> Self {
-        Self { worker, kinds: leaked_kinds(kind), reverse }
+    pub(super) fn new(worker: W, kind: &str, lifo: bool) -> Self {
+        Self { worker, kinds: leaked_kinds(kind), lifo }
     }
 }
 
@@ -55,7 +55,7 @@ impl<W: BatchWorker> BatchSlot<W> {
     async fn run_batch(&mut self, raw: RawJob<'_>, cx: Context) -> Result<Outcome> {
         let about = BatchPayload::read(raw)
             .map_err(|error| Failure::new(Cause::Payload, error.to_string()))?;
-        let mut batch = match Batch::open(cx.clone(), about.clone(), self.reverse).await {
+        let mut batch = match Batch::open(cx.clone(), about.clone(), self.lifo).await {
             Err(error) if error.is_invalid() => return Err(NoEntries(error.to_string()).into()),
             batch => batch?,
         };
@@ -120,7 +120,7 @@ impl<W: BatchWorker> DynWorker for BatchSlot<W> {
     }
 
     fn fresh(&self) -> Box<dyn DynWorker> {
-        Box::new(Self { worker: self.worker.clone(), kinds: self.kinds, reverse: self.reverse })
+        Box::new(Self { worker: self.worker.clone(), kinds: self.kinds, lifo: self.lifo })
     }
 
     fn kinds(&self) -> &'static [&'static str] {

@@ -22,7 +22,7 @@ pub(crate) struct NodeRequest {
 enum Operation {
     Add(Box<Pool>),
     Remove(String),
-    Resize(String, usize),
+    Resize(String, u16),
     Stop(String),
     Start(String),
     List,
@@ -62,7 +62,7 @@ impl NodeHandle {
     /// [`Error::is_gone`] when the node has no pool for this queue, [`Error::is_invalid`] for a
     /// size of 0 or above 10,000, [`Error::is_refused`] while an earlier resize of an addressed
     /// pool is still under way.
-    pub async fn resize(&self, queue: &str, size: usize) -> Result<(), Error> {
+    pub async fn resize(&self, queue: &str, size: u16) -> Result<(), Error> {
         self.ask(Operation::Resize(queue.to_owned(), size)).await.map(|_| ())
     }
 

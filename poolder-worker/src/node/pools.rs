@@ -44,13 +44,14 @@ pub(crate) struct Pools {
 
 /// A pool of a running node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolStatus {
     /// The queue.
     pub queue: String,
     /// The way in which jobs are assigned to slots.
     pub mode: Mode,
     /// The number of slots that was set in this node, by the pool or by the last resize here.
-    pub size: usize,
+    pub size: u16,
     /// False when the pool was stopped in this node. Stopping an addressed pool in the fleet does
     /// not change it.
     pub running: bool,
@@ -110,7 +111,7 @@ impl Pools {
         }
         tracing::info!(%queue, slots = plan.size, mode = %plan.spec.mode, "pool starts");
         let phase = watch::Sender::new(ShutdownPhase::Run);
-        let target = watch::Sender::new(TargetSize { size: plan.size, round: 0 });
+        let target = watch::Sender::new(TargetSize { size: plan.size.into(), round: 0 });
         let node = self.node.clone();
         let (phases, targets) = (phase.clone(), target.subscribe());
         let started = plan.clone();
@@ -152,16 +153,15 @@ impl Pools {
     }
 
     /// Changes the number of slots of a running pool.
-    pub(crate) async fn resize(&mut self, queue: &str, size: usize) -> Result<(), Error> {
+    pub(crate) async fn resize(&mut self, queue: &str, size: u16) -> Result<(), Error> {
         let client = self.node.client.clone();
         let pool = self.find(queue)?;
         check_size(&pool.plan.spec.queue, size)?;
         if pool.plan.spec.mode.is_addressed() {
-            let slots = u16::try_from(size).unwrap_or(u16::MAX);
-            client.pool::<()>(&pool.plan.spec.queue).resize(slots).await?;
+            client.pool::<()>(&pool.plan.spec.queue).resize(size).await?;
         }
         pool.plan.size = size;
-        pool.target.send_modify(|target| target.size = size);
+        pool.target.send_modify(|target| target.size = size.into());
         Ok(())
     }
 
@@ -257,8 +257,7 @@ pub(crate) async fn admit(client: &Client, plan: &PoolPlan) -> Result<(), Error>
             )));
         }
     } else {
-        let size = u16::try_from(plan.size).unwrap_or(u16::MAX);
-        broker.define_pool(&spec.queue, spec.mode, size).await?;
+        broker.define_pool(&spec.queue, spec.mode, plan.size).await?;
     }
     for set in &plan.sets {
         broker.change_pool_set(set, &spec.queue, true).await?;

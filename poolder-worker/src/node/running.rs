@@ -15,7 +15,7 @@ use crate::run::slot_set::TargetSize;
 pub(super) struct RunningPool {
     pub(super) plan: PoolPlan,
     /// The number of slots that the code declares; a resize changes that of the plan.
-    pub(super) declared: usize,
+    pub(super) declared: u16,
     pub(super) phase: watch::Sender<ShutdownPhase>,
     pub(super) target: watch::Sender<TargetSize>,
     /// The task of the pool. Returns true when the pool has released everything that it held on the

@@ -42,6 +42,7 @@ struct Inner {
 /// Why a running job should stop. A timeout is not among the reasons: it drops the handler at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Interruption {
     /// The node is shutting down, or the slot moves to another node: the job is released, and no
     /// attempt is counted.

@@ -42,7 +42,7 @@ pub(crate) struct NodeWide {
 /// ```
 pub struct Pool {
     queue: String,
-    size: usize,
+    size: u16,
     mode: Mode,
     workers: Vec<Box<dyn DynWorker>>,
     chain: Vec<Arc<dyn DynMiddleware>>,
@@ -62,7 +62,7 @@ impl Pool {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             queue: queue.into(),
-            size: 4 * cores,
+            size: u16::try_from(4 * cores).unwrap_or(MAX_SLOTS).min(MAX_SLOTS),
             mode: Mode::Shared,
             workers: vec![],
             chain: vec![],
@@ -76,10 +76,10 @@ impl Pool {
         }
     }
 
-    /// Sets the number of slots: in the whole fleet for an addressed pool, in this process for a
-    /// shared or broadcast one.
+    /// Sets the number of slots, 1 to 10,000: in the whole fleet for an addressed pool, in this
+    /// process for a shared or broadcast one.
     #[must_use]
-    pub fn size(mut self, size: usize) -> Self {
+    pub fn size(mut self, size: u16) -> Self {
         self.size = size;
         self
     }
@@ -182,10 +182,10 @@ impl Pool {
 
     /// Sets after how long without a job a slot hibernates: it calls `handle_hibernate` and drops
     /// its workers with all they hold. Its next job runs on fresh workers, after `handle_init`.
-    /// Default: never.
+    /// `None`, the default, stands for never.
     #[must_use]
-    pub fn hibernate_after(mut self, idle: Duration) -> Self {
-        self.hibernate_after = Some(idle);
+    pub fn hibernate_after(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.hibernate_after = idle.into();
         self
     }
 
@@ -270,8 +270,8 @@ impl std::fmt::Debug for Pool {
 }
 
 /// Checks that a pool may have this number of slots.
-pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
-    if size == 0 || size > usize::from(MAX_SLOTS) {
+pub(crate) fn check_size(queue: &QueueName, size: u16) -> Result<(), Error> {
+    if size == 0 || size > MAX_SLOTS {
         return Err(Error::invalid(format!(
             "pool {queue}: size {size} is not allowed: use 1 to {MAX_SLOTS} slots"
         )));
@@ -282,7 +282,7 @@ pub(crate) fn check_size(queue: &QueueName, size: usize) -> Result<(), Error> {
 /// A pool that was checked and can be started.
 #[derive(Clone)]
 pub(crate) struct PoolPlan {
-    pub(crate) size: usize,
+    pub(crate) size: u16,
     pub(crate) sets: Vec<String>,
     pub(crate) spec: Arc<PoolSpec>,
 }
@@ -290,7 +290,7 @@ pub(crate) struct PoolPlan {
 impl PoolPlan {
     /// Returns the queue and the size, as the node publishes them for operators.
     pub(crate) fn size_by_queue(&self) -> (String, usize) {
-        (self.spec.queue.to_string(), self.size)
+        (self.spec.queue.to_string(), self.size.into())
     }
 
     /// Returns the first partition of the queue; a shared pool has no other.

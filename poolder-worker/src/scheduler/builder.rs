@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use poolder_client::Client;
 use poolder_core::broker::{Declaration, Declared};
+use poolder_core::policy::dispatch::MAX_SLOTS;
 use poolder_core::{
     Backoff, Error, Headers, Lane, Missed, Overlap, Partition, Policy, QueueName, Schedule, Timing,
     check_schedule_name,
@@ -29,7 +30,7 @@ const SPARE_SLOTS: usize = 4;
 pub struct Scheduler<P> {
     periodic: P,
     queue: Option<String>,
-    size: Option<usize>,
+    size: Option<u16>,
     deploy: Option<String>,
     defaults: Defaults,
     jobs: Vec<(String, Result<Timing, Error>)>,
@@ -119,10 +120,10 @@ impl<P: Periodic> Scheduler<P> {
         self
     }
 
-    /// Sets the number of slots in this process. Default: one for each declared job and four more,
+    /// Sets the number of slots in this process, 1 to 10,000. Default: one for each declared job and four more,
     /// so that a job that hangs does not delay the others.
     #[must_use]
-    pub fn size(mut self, size: usize) -> Self {
+    pub fn size(mut self, size: u16) -> Self {
         self.size = Some(size);
         self
     }
@@ -226,7 +227,8 @@ impl<P: Periodic> Scheduler<P> {
 
 impl<P: Periodic> Component for Scheduler<P> {
     fn install(self, node: NodeBuilder) -> NodeBuilder {
-        let size = self.size.unwrap_or(self.jobs.len() + SPARE_SLOTS);
+        let needed = u16::try_from(self.jobs.len() + SPARE_SLOTS).unwrap_or(MAX_SLOTS);
+        let size = self.size.unwrap_or(needed.min(MAX_SLOTS));
         let queue = self.queue.clone().unwrap_or_else(|| P::NAME.into());
         let ticker =
             Ticker { periodic: self.periodic.clone(), defaults: Arc::new(self.defaults.clone()) };

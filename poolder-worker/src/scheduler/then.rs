@@ -9,6 +9,7 @@ use crate::run::worker::Result;
 /// The change is made before the job is settled: when the node dies in between, the job runs again
 /// and the change is made again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Then {
     /// The schedule goes on unchanged.
     #[default]

@@ -14,7 +14,7 @@ use crate::run::guard::{GuardedDrop, caught, discard, guarded};
 /// The reason why a piece of work has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Interrupted {
+pub enum ExecutionError {
     /// The work panicked, with this message. It ends with the place of the panic where that is known.
     Panicked(String),
     /// The work was cancelled, or its tasker was stopped.
@@ -23,7 +23,7 @@ pub enum Interrupted {
     TimedOut,
 }
 
-impl fmt::Display for Interrupted {
+impl fmt::Display for ExecutionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(message) => write!(f, "it panicked: {message}"),
@@ -33,13 +33,13 @@ impl fmt::Display for Interrupted {
     }
 }
 
-impl std::error::Error for Interrupted {}
+impl std::error::Error for ExecutionError {}
 
 /// The handle of a piece of work that a [`Tasker`](super::Tasker) has accepted: await it for the
 /// result. The work goes on when the handle is dropped.
 #[derive(Debug)]
 pub struct Execution<T> {
-    result: oneshot::Receiver<Result<T, Interrupted>>,
+    result: oneshot::Receiver<Result<T, ExecutionError>>,
     cancellation: CancellationToken,
 }
 
@@ -58,23 +58,23 @@ impl<T> Execution<T> {
 }
 
 impl<T> Future for Execution<T> {
-    type Output = Result<T, Interrupted>;
+    type Output = Result<T, ExecutionError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The recorder is dropped without a result only when its runtime shuts down.
         let received = Pin::new(&mut self.result).poll(cx);
-        received.map(|result| result.unwrap_or(Err(Interrupted::Cancelled)))
+        received.map(|result| result.unwrap_or(Err(ExecutionError::Cancelled)))
     }
 }
 
 /// Sends the result of a piece of work to its [`Execution`].
 pub(super) struct Recorder<T> {
-    result: oneshot::Sender<Result<T, Interrupted>>,
+    result: oneshot::Sender<Result<T, ExecutionError>>,
     cancellation: CancellationToken,
 }
 
 impl<T> Recorder<T> {
-    pub(super) fn record(self, result: Result<T, Interrupted>) {
+    pub(super) fn record(self, result: Result<T, ExecutionError>) {
         // The caller may have dropped the execution.
         if let Err(unwanted) = self.result.send(result) {
             discard(unwanted);
@@ -96,7 +96,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     T: Send + 'static,
-    D: FnOnce(Recorder<T>, Result<F::Output, Interrupted>) + Send + 'static,
+    D: FnOnce(Recorder<T>, Result<F::Output, ExecutionError>) + Send + 'static,
 {
     // Guarded from here on, since work may be dropped before it has started.
     let future = guarded(|| Box::pin(future));
@@ -104,8 +104,8 @@ where
         let cancellation = recorder.cancellation.clone();
         let result = tokio::select! {
             biased;
-            () = cancellation.cancelled() => Err(Interrupted::Cancelled),
-            result = future => result.map_err(Interrupted::Panicked),
+            () = cancellation.cancelled() => Err(ExecutionError::Cancelled),
+            result = future => result.map_err(ExecutionError::Panicked),
         };
         done(recorder, result);
     })
@@ -121,17 +121,17 @@ where
     Box::pin(async move {
         let cancellation = recorder.cancellation.clone();
         if cancellation.is_cancelled() {
-            return recorder.record(Err(Interrupted::Cancelled));
+            return recorder.record(Err(ExecutionError::Cancelled));
         }
         let mut ended = tokio::task::spawn_blocking(move || closure.take().map(caught));
         tokio::select! {
             biased;
             result = &mut ended => recorder.record(match result {
-                Ok(Some(result)) => result.map_err(Interrupted::Panicked),
-                Ok(None) | Err(_) => Err(Interrupted::Cancelled),
+                Ok(Some(result)) => result.map_err(ExecutionError::Panicked),
+                Ok(None) | Err(_) => Err(ExecutionError::Cancelled),
             }),
             () = cancellation.cancelled() => {
-                recorder.record(Err(Interrupted::Cancelled));
+                recorder.record(Err(ExecutionError::Cancelled));
                 // The closure still runs, and counts against the limit until it ends.
                 let _ = ended.await;
             }

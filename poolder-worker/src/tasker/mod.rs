@@ -21,7 +21,7 @@ use poolder_core::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use execution::{Execution, Interrupted};
+pub use execution::{Execution, ExecutionError};
 use execution::{blocking, pair, steady};
 use wait_queue::{Piece, QueueOwner, WaitQueue};
 
@@ -30,6 +30,7 @@ use crate::run::panic_place;
 
 /// The behaviour for new work while the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WhenFull {
     /// The caller waits for room.
     #[default]
@@ -70,7 +71,7 @@ impl Tasker {
         TaskerBuilder {
             name: name.into(),
             limit: cores,
-            queue: 1024,
+            queue_capacity: 1024,
             when_full: WhenFull::Wait,
             hibernate_after: None,
         }
@@ -120,7 +121,7 @@ impl Tasker {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
-        C: FnOnce(Result<F::Output, Interrupted>) + Send + 'static,
+        C: FnOnce(Result<F::Output, ExecutionError>) + Send + 'static,
     {
         self.admit(|stop| {
             let (recorder, execution) = pair(stop);
@@ -137,12 +138,12 @@ impl Tasker {
 
     /// Waits for all executions, at most for `timeout`. Returns the results in the order of the
     /// executions. Work that has not ended by then is cancelled, and its result is
-    /// [`Interrupted::TimedOut`].
+    /// [`ExecutionError::TimedOut`].
     pub async fn await_all<T>(
         &self,
         executions: impl IntoIterator<Item = Execution<T>>,
         timeout: Duration,
-    ) -> Vec<Result<T, Interrupted>> {
+    ) -> Vec<Result<T, ExecutionError>> {
         let deadline = Instant::now().checked_add(timeout);
         let mut results = vec![];
         for mut execution in executions {
@@ -154,7 +155,7 @@ impl Tasker {
                 Ok(result) => result,
                 Err(_) => {
                     execution.cancel();
-                    Err(Interrupted::TimedOut)
+                    Err(ExecutionError::TimedOut)
                 }
             });
         }
@@ -196,7 +197,7 @@ impl Tasker {
 pub struct TaskerBuilder {
     name: String,
     limit: usize,
-    queue: usize,
+    queue_capacity: usize,
     when_full: WhenFull,
     hibernate_after: Option<Duration>,
 }
@@ -209,8 +210,8 @@ impl TaskerBuilder {
     }
 
     /// Sets how many pieces of work may wait. Default 1,024.
-    pub fn queue(mut self, queue: usize) -> Self {
-        self.queue = queue;
+    pub fn queue_capacity(mut self, pieces: usize) -> Self {
+        self.queue_capacity = pieces;
         self
     }
 
@@ -221,25 +222,28 @@ impl TaskerBuilder {
     }
 
     /// Sets the idle time after which the tasker ends its tasks and frees its memory; new work
-    /// starts them again. Default: never.
-    pub fn hibernate_after(mut self, idle: Duration) -> Self {
-        self.hibernate_after = Some(idle);
+    /// starts them again. `None`, the default, stands for never.
+    pub fn hibernate_after(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.hibernate_after = idle.into();
         self
     }
 
     /// Makes the tasker. It starts no task before the first piece of work.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a limit or a queue of 0.
+    /// [`Error::is_invalid`] for a limit or a queue capacity of 0.
     pub fn build(self) -> Result<Tasker, Error> {
-        let Self { name, limit, queue, when_full, hibernate_after } = self;
-        if limit == 0 || queue == 0 {
+        let Self { name, limit, queue_capacity, when_full, hibernate_after } = self;
+        if limit == 0 || queue_capacity == 0 {
             return Err(Error::invalid(format!(
-                "tasker {name:?}: limit {limit} and queue {queue} must both be 1 or more"
+                "tasker {name:?}: limit {limit} and queue_capacity {queue_capacity} must both be 1 or more"
             )));
         }
         panic_place::install();
-        Ok(Tasker { queue: QueueOwner::new(name, limit, queue, hibernate_after), when_full })
+        Ok(Tasker {
+            queue: QueueOwner::new(name, limit, queue_capacity, hibernate_after),
+            when_full,
+        })
     }
 }
 

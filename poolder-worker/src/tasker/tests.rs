@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Interrupted, Tasker, WhenFull};
+use super::{ExecutionError, Tasker, WhenFull};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -13,8 +13,8 @@ fn tasker(limit: usize) -> Tasker {
 }
 
 /// Returns true for a panic with this message and its place in this file.
-fn panicked_with<T>(result: &Result<T, Interrupted>, message: &str) -> bool {
-    let Err(Interrupted::Panicked(text)) = result else { return false };
+fn panicked_with<T>(result: &Result<T, ExecutionError>, message: &str) -> bool {
+    let Err(ExecutionError::Panicked(text)) = result else { return false };
     text.starts_with(message) && text.contains("tasker/tests.rs:")
 }
 
@@ -60,7 +60,12 @@ async fn a_full_queue_rejects_or_waits() {
         let gate = Arc::clone(gate);
         async move { gate.acquire_owned().await.map(Semaphore::forget_one).is_ok() }
     };
-    let built = Tasker::builder("t").limit(1).queue(1).when_full(WhenFull::Reject).build().unwrap();
+    let built = Tasker::builder("t")
+        .limit(1)
+        .queue_capacity(1)
+        .when_full(WhenFull::Reject)
+        .build()
+        .unwrap();
     let (started, starts) = oneshot::channel();
     let inner = pass(&gate);
     let first = built
@@ -102,8 +107,8 @@ async fn what_is_cancelled_ends_and_what_waits_never_starts() {
     let never = tasker.execute(async move { seen.fetch_add(1, Ordering::SeqCst) }).await.unwrap();
     never.cancel();
     stuck.cancel();
-    assert_eq!(stuck.await, Err(Interrupted::Cancelled));
-    assert_eq!(never.await, Err(Interrupted::Cancelled));
+    assert_eq!(stuck.await, Err(ExecutionError::Cancelled));
+    assert_eq!(never.await, Err(ExecutionError::Cancelled));
     assert_eq!(started.load(Ordering::SeqCst), 0);
 }
 
@@ -113,7 +118,7 @@ async fn await_all_gives_up_in_time_and_frees_the_workers() {
     let stuck = tasker.execute(std::future::pending::<u8>()).await.unwrap();
     let quick = tasker.execute(async { 1 }).await.unwrap();
     let results = tasker.await_all([stuck, quick], Duration::from_secs(5)).await;
-    assert_eq!(results, [Err(Interrupted::TimedOut), Ok(1)]);
+    assert_eq!(results, [Err(ExecutionError::TimedOut), Ok(1)]);
     assert!(tasker.stop(Duration::from_secs(1)).await, "nothing was left running");
 }
 
@@ -169,7 +174,7 @@ async fn a_stopped_tasker_finishes_what_it_has_and_takes_nothing_more() {
 fn a_tasker_that_could_do_nothing_is_refused() {
     let none = Tasker::builder("t").limit(0).build().unwrap_err();
     assert!(none.is_invalid() && none.to_string().contains("1 or more"), "{none}");
-    assert!(Tasker::builder("t").queue(0).build().is_err());
+    assert!(Tasker::builder("t").queue_capacity(0).build().is_err());
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn entries_that_failed_go_on_alone_and_others_are_done() {
             }
             Ok(Done)
         });
-    let batcher = batcher.limit(1_000).retry(4, AT_ONCE);
+    let batcher = batcher.limit(1_000).policy(Policy::default().attempts(4).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     rows.push_many(0..1_000).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -64,7 +64,7 @@ async fn in_reverse_marks_are_those_of_the_entries_that_were_handed_out() {
             }
             Ok(Done)
         });
-    let batcher = batcher.limit(10).reverse(true).retry(4, AT_ONCE);
+    let batcher = batcher.limit(10).lifo().policy(Policy::default().attempts(4).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     rows.push_many(0..10).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -113,7 +113,7 @@ async fn a_dead_batch_keeps_its_entries_and_can_be_revived() {
                 if cx.fence() < 3 { Err("no database".into()) } else { Ok(Done) }
             },
         );
-    let batcher = batcher.limit(3).retry(2, AT_ONCE);
+    let batcher = batcher.limit(3).policy(Policy::default().attempts(2).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -136,7 +136,7 @@ async fn what_is_dropped_from_the_dead_takes_its_entries_along() {
     let space = Space::new("batch-dropped");
     let (batcher, mut told) =
         batcher(|_: &mut Batch<u64>, _: &[(usize, u64)], _: &Context| Err("no database".into()));
-    let batcher = batcher.limit(2).retry(1, AT_ONCE);
+    let batcher = batcher.limit(2).policy(Policy::default().attempts(1).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     let node = start(space.node().keep_dead(3, Duration::from_secs(3_600)).add(batcher));
     rows.push_many(0..10).await.all().unwrap();
@@ -198,7 +198,9 @@ async fn what_a_handler_never_read_is_not_done() {
     }
     let space = Space::new("batch-half");
     let (tell, mut told) = tokio::sync::mpsc::channel(10);
-    let batcher = Batcher::new(NAME, Half(tell)).limit(8).retry(10, AT_ONCE);
+    let batcher = Batcher::new(NAME, Half(tell))
+        .limit(8)
+        .policy(Policy::default().attempts(10).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     rows.push_many(0..8).await.all().unwrap();
     let node = start(space.node().add(batcher));
@@ -285,7 +287,7 @@ async fn what_is_left_dies_alone_and_is_kept_for_good() {
             batch.bury(all.len() - 1, "never");
             Ok(Done)
         });
-    let batcher = batcher.limit(4).retry(1, AT_ONCE);
+    let batcher = batcher.limit(4).policy(Policy::default().attempts(1).backoff(AT_ONCE));
     let rows = batcher.handle(&space.client);
     rows.push_many(0..4).await.all().unwrap();
     let node = start(space.node().add(batcher));

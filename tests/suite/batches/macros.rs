@@ -16,7 +16,7 @@ use crate::harness::{Space, start, within};
     max_bytes = 1_000,
     max_waiting = 2_000,
     max_groups = 7,
-    reverse = true,
+    lifo = true,
     retry(count = 3, backoff = "1s"),
     revision = 2,
     size = 2,
@@ -56,7 +56,7 @@ fn attributes_are_options() {
         max_bytes: Some(1_000),
         max_waiting: Some(2_000),
         max_groups: 7,
-        reverse: true,
+        lifo: true,
         policy: Policy::default().attempts(3).backoff(Backoff::Fixed(wait)),
         revision: 2,
         ..BatchOptions::default()

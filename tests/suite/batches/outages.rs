@@ -41,7 +41,11 @@ async fn cut_connections_lose_no_entry_and_store_none_twice() {
     let counts = Counts::default();
     let (batcher, mut told) = batcher(counting(&counts));
     let at_once = Backoff::Fixed(Duration::from_millis(1));
-    let batcher = batcher.limit(10).size(4).timeout(super::SHORT).retry(101, at_once);
+    let batcher = batcher
+        .limit(10)
+        .size(4)
+        .timeout(super::SHORT)
+        .policy(Policy::default().attempts(101).backoff(at_once));
     let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     let drain = tokio::spawn(async move { while told.recv().await.is_some() {} });
@@ -136,7 +140,7 @@ async fn batchers_live_all_over_a_cluster() {
         let (tell, heard) = tokio::sync::mpsc::channel(10_000);
         let worker = super::Teller { tell, act: counting(&counts) };
         let batcher = Batcher::new(name, worker).limit(10).timeout(super::SHORT);
-        let batcher = batcher.retry(6, at_once.clone());
+        let batcher = batcher.policy(Policy::default().attempts(6).backoff(at_once.clone()));
         handles.push(batcher.handle(&space.client));
         told.push(heard);
         node = node.add(batcher);

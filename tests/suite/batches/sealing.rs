@@ -240,7 +240,8 @@ async fn a_large_batch_comes_in_chunks_and_either_way_round() {
     for reverse in [false, true] {
         let space = Space::new("batch-large");
         let (tell, mut told) = tokio::sync::mpsc::channel(10);
-        let batcher = Batcher::new(NAME, Sums(tell)).limit(100_000).reverse(reverse);
+        let batcher = Batcher::new(NAME, Sums(tell)).limit(100_000);
+        let batcher = if reverse { batcher.lifo() } else { batcher };
         let rows = batcher.handle(&space.client);
         rows.push_many(0..100_000).await.all().unwrap();
         let node = start(space.node().add(batcher));

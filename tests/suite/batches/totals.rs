@@ -58,7 +58,8 @@ async fn batches_and_entries_are_counted_by_their_fate() {
             }
             Ok(Done)
         });
-    let batcher = batcher.limit(4).retry(2, Backoff::Fixed(SHORT / 10));
+    let batcher =
+        batcher.limit(4).policy(Policy::default().attempts(2).backoff(Backoff::Fixed(SHORT / 10)));
     let rows = batcher.handle(&space.client);
     let node = start(space.node().add(batcher));
     rows.push_many(0..4).await.all().unwrap();

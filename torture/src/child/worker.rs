@@ -31,7 +31,8 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         Node::builder(client).shutdown_timeout(Duration::from_millis(instructions.shutdown_millis));
     let queues = instructions.common.queues.max(1);
     for number in 0..queues {
-        let mut pool = Pool::new(queue(number as u64)).size((instructions.slots / queues).max(1));
+        let slots = u16::try_from((instructions.slots / queues).max(1)).unwrap_or(u16::MAX);
+        let mut pool = Pool::new(queue(number as u64)).size(slots);
         if instructions.beside.addressed {
             pool = pool.mode(Mode::RoundRobin);
         }

@@ -49,7 +49,7 @@ impl Calls {
     /// Returns a node with a pool whose settings are drawn.
     fn drawn_node(&self, draw: &mut Draw) -> NodeBuilder {
         let size = match draw.forbid("size of a pool") {
-            true => draw.random.pick(&[0, 10_001, usize::MAX]),
+            true => draw.random.pick(&[0, 10_001, u16::MAX]),
             false => draw.random.pick(&[1, 2, 64]),
         };
         let idle = match draw.forbid("hibernation") {
@@ -77,7 +77,7 @@ impl Calls {
     fn forbidden_batcher(&self, draw: &mut Draw) -> NodeBuilder {
         let batcher = Batcher::new("odd-refused", Takes);
         let (setting, batcher) = match draw.random.between(0, 3) {
-            0 => ("size of a batcher", batcher.size(draw.random.pick(&[0, usize::MAX]))),
+            0 => ("size of a batcher", batcher.size(draw.random.pick(&[0, u16::MAX]))),
             1 => ("limit of a batch", batcher.limit(0)),
             2 => ("attempts of a batch", batcher.policy(Policy::default().attempts(0))),
             _ => ("name of a queue", batcher.queue("a b")),

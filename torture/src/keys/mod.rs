@@ -100,7 +100,7 @@ impl Keys {
             }
         });
         Pool::new(QUEUE)
-            .size(self.slots.into())
+            .size(self.slots)
             .mode(Mode::Phash)
             .retry_placement(RetryPlacement::BlockSlot)
             .worker(worker)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bench_protocol::{Meter, Order, Payload, Report, Run, Work};
 use poolder::{Client, Config, Error, Job, Mode, Pool, PoolClient, QueueName};
 
+use super::slots;
 use super::work::{self, Measured};
 use super::{Bench, start};
 
@@ -30,7 +31,7 @@ async fn attempt(run: &Run, mode: &str) -> Result<Report, Error> {
     let client = Client::new(Config::new(&order.url))?;
     let meter = Meter::new(order.jobs);
     let worker = Measured::new(order, &meter);
-    let pool = Pool::new(Bench::QUEUE).size(order.concurrency).mode(mode).worker(worker);
+    let pool = Pool::new(Bench::QUEUE).size(slots(order)).mode(mode).worker(worker);
     // A separate client for the producer, as in another process.
     let producer = Client::new(Config::new(&order.url))?;
     let caster = producer.pool::<Bench>(Bench::QUEUE);
@@ -58,10 +59,6 @@ async fn attempt(run: &Run, mode: &str) -> Result<Report, Error> {
     }
     meter.reached().await;
     Ok(meter.report())
-}
-
-fn slots(order: &Order) -> u16 {
-    u16::try_from(order.concurrency).unwrap_or(u16::MAX)
 }
 
 /// Casts jobs from many concurrent callers, each one job at a time.

@@ -128,7 +128,7 @@ async fn timeouts(client: &Client, run: &Run, meter: &Meter) -> Result<Report, E
     let worker = Late { late: late.clone(), timeout_ms: order.delay_ms, meter: meter.clone() };
     let batcher = Batcher::new(NAME, worker)
         .timeout(Duration::from_millis(order.delay_ms))
-        .size(order.concurrency);
+        .size(super::slots(order));
     let handle = batcher.handle(client);
     let node = Node::builder(client.clone()).add(batcher);
     tokio::spawn(async move {

@@ -42,12 +42,17 @@ pub async fn run(run: Run) -> ! {
     }
 }
 
+/// Returns the number of slots for the concurrency that is asked for.
+fn slots(order: &bench_protocol::Order) -> u16 {
+    u16::try_from(order.concurrency).unwrap_or(u16::MAX)
+}
+
 async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
     let order = &run.order;
     let client = Client::new(Config::new(&order.url))?;
     client.ping().await?;
     let meter = Meter::new(order.jobs);
-    let slots = order.concurrency;
+    let slots = slots(order);
     match order.work {
         Work::Enqueue => {
             work::warm_up(&client).await;

@@ -91,7 +91,7 @@ fn pool(order: &Order, late: &Lateness, meter: &Meter) -> Pool {
         count.hit();
         std::future::ready(Result::Ok(Outcome::Done))
     };
-    Pool::new("bench").size(order.concurrency).worker(worker_fn(handler))
+    Pool::new("bench").size(super::slots(order)).worker(worker_fn(handler))
 }
 
 /// Adds the schedules that tick each second. None ticks before the measurement starts.
@@ -121,7 +121,7 @@ async fn until_led(client: &Client) -> std::result::Result<(), Error> {
 /// Starts a node, waits until a node leads, and adds the schedules unless they exist.
 async fn lead(order: &Order, client: &Client) -> std::result::Result<(), Error> {
     let handler = |_: Bench, _: Context| std::future::ready(Result::Ok(Outcome::Done));
-    let pool = Pool::new("bench").size(order.concurrency).worker(worker_fn(handler));
+    let pool = Pool::new("bench").size(super::slots(order)).worker(worker_fn(handler));
     tokio::spawn(Node::builder(client.clone()).pool(pool).run_until(std::future::pending()));
     until_led(client).await?;
     let there = client.schedules("bench").count().await?;

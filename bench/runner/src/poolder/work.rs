@@ -139,7 +139,8 @@ pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
         count.hit();
         std::future::pending::<Result<Outcome>>()
     };
-    super::start(client, Pool::new("bench").size(jobs).worker(worker_fn(handler)));
+    let slots = u16::try_from(jobs).unwrap_or(u16::MAX);
+    super::start(client, Pool::new("bench").size(slots).worker(worker_fn(handler)));
     running.reached().await;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub struct BatchOptions {
     /// The most groups that gather entries at once. Default 10,000.
     pub max_groups: u32,
     /// True to give the handler the last entry first. Default false.
-    pub reverse: bool,
+    pub lifo: bool,
     /// Attempts, backoff and timeout of the batch job. Default 25 attempts.
     pub policy: Policy,
     /// The headers of the batch job. Default none.
@@ -51,7 +51,7 @@ impl Default for BatchOptions {
             max_bytes: None,
             max_waiting: None,
             max_groups: 10_000,
-            reverse: false,
+            lifo: false,
             policy: Policy::default(),
             headers: Headers::new(),
             revision: 0,
@@ -118,7 +118,7 @@ impl BatchOptions {
             max_bytes: self.max_bytes,
             max_waiting: self.max_waiting,
             max_groups: self.max_groups,
-            reverse: self.reverse,
+            reverse: self.lifo,
             job: Options::of(1, self.own_policy()).with_headers(&self.headers),
         }
     }
@@ -136,7 +136,7 @@ impl BatchOptions {
             max_bytes: stored.max_bytes,
             max_waiting: stored.max_waiting,
             max_groups: stored.max_groups,
-            reverse: stored.reverse,
+            lifo: stored.reverse,
             policy: stored.job.policy().unwrap_or_default(),
             headers: stored.job.headers().clone(),
             revision,

@@ -299,7 +299,7 @@ mod tests {
         let tick = Tick::new(&"n".repeat(128), Timestamp::from_millis(5), true);
         for error in [
             full.for_tick(JobId::generate(), tick).unwrap_err(),
-            full.with_policy(&Policy::default().attempts(3).no_timeout()).unwrap_err(),
+            full.with_policy(&Policy::default().attempts(3).timeout(None)).unwrap_err(),
             full.keyed(u64::MAX).unwrap_err(),
         ] {
             let text = error.to_string();

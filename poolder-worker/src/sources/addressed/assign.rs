@@ -48,7 +48,7 @@ pub(crate) async fn run(
             holders: HashMap::new(),
             leased: Arc::clone(&leased),
             retired: RetiredSlots::default(),
-            declared: u16::try_from(plan.size).unwrap_or(u16::MAX),
+            declared: plan.size,
             compare_at: Instant::now(),
             tasks: JoinSet::new(),
             callbacks: JoinSet::new(),

@@ -196,8 +196,12 @@ async fn batcher_extremes() {
         ("max_bytes 1", |b| b.max_bytes(1).limit(3)),
         ("max_waiting 1", |b| b.max_waiting(1).limit(3).timeout(ms(500))),
         ("retry MAX", |b| {
-            b.retry(u32::MAX, Backoff::Exponential { base: Duration::MAX, cap: Duration::MAX })
-                .limit(3)
+            b.policy(
+                Policy::default()
+                    .attempts(u32::MAX)
+                    .backoff(Backoff::Exponential { base: Duration::MAX, cap: Duration::MAX }),
+            )
+            .limit(3)
         }),
     ];
     for (label, f) in f {

@@ -77,7 +77,7 @@ async fn main() {
             );
         }
         "node" => {
-            let size: usize = args.get(3).map_or(4, |s| s.parse().unwrap());
+            let size: u16 = args.get(3).map_or(4, |s| s.parse().unwrap());
             let w = worker_fn(|job: Lab, cx: Context| async move {
                 if job.n == 666 {
                     std::process::abort();

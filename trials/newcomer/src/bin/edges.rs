@@ -15,7 +15,7 @@ fn client() -> Client {
     )
     .unwrap()
 }
-fn pool(size: usize) -> Pool {
+fn pool(size: u16) -> Pool {
     Pool::new("x")
         .mode(Mode::Phash)
         .size(size)
