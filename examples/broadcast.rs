@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolder::Config;
 use poolder::prelude::*;
+use poolder::{Config, Result};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Job)]

@@ -12,24 +12,25 @@ struct Hello {
     name: String,
 }
 
+/// Tells `main` that a job has run.
+#[derive(Clone)]
+struct Ran(mpsc::Sender<()>);
+
+async fn hello(State(ran): State<Ran>, job: Hello, cx: Context) -> Result<(), BoxError> {
+    println!("hello, {}! (attempt {} of job {})", job.name, cx.attempt(), cx.id());
+    Ok(ran.0.send(()).await?)
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<(), poolder::Error> {
     let client = Client::from_env().await?;
     let receipt = client.enqueue(Hello { name: "world".into() }).await?;
     println!("enqueued job {}", receipt.job);
 
-    let (done, mut ended) = mpsc::channel(1);
-    let hello = worker_fn(move |job: Hello, cx: Context| {
-        let done = done.clone();
-        async move {
-            println!("hello, {}! (attempt {} of job {})", job.name, cx.attempt(), cx.id());
-            done.send(()).await?;
-            Ok(Done)
-        }
-    });
+    let (ran, mut told) = mpsc::channel(1);
     let one_job = async move {
-        ended.recv().await;
+        told.recv().await;
     };
-    Node::builder(client).pool(Pool::new("hello").size(2).worker(hello)).run_until(one_job).await?;
-    Ok(())
+    let pool = Pool::new("hello").size(2).state(Ran(ran)).worker(worker_fn(hello));
+    Node::builder(client).pool(pool).run_until(one_job).await
 }

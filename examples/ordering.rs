@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolder::Config;
 use poolder::prelude::*;
+use poolder::{Config, Result};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Job)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BoxError, Config};
+use poolder::{Config, Result};
 use serde::{Deserialize, Serialize};
 
 /// The jobs of the pool. In Elixir: `{:push, …}`, `{:hardwork, …}`, `{:hardwork, …, :notify}`,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{ExecutionError, WhenFull};
+use poolder::{ExecutionError, Result, WhenFull};
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -12,20 +12,18 @@
 //! #[job(kind = "email.welcome", queue = "mail", attempts = 5)]
 //! struct Welcome { user: u64 }
 //!
-//! async fn welcome(job: Welcome, cx: Context) -> Result<Outcome> {
+//! async fn welcome(job: Welcome, cx: Context) {
 //!     println!("welcome, user {} (attempt {})", job.user, cx.attempt());
-//!     Ok(Done)
 //! }
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<()> {
+//! async fn main() -> Result<(), poolder::Error> {
 //!     let client = Client::from_env().await?;
 //!     client.enqueue(Welcome { user: 7 }).await?;
 //!     Node::builder(client)
 //!         .pool(Pool::new("mail").size(10).worker(worker_fn(welcome)))
 //!         .run()
-//!         .await?;
-//!     Ok(())
+//!         .await
 //! }
 //! ```
 //!
@@ -52,12 +50,15 @@
 //! the rules of time zones: `default-features = false, features = ["macros"]`.
 
 /// The items that most programs need: `use poolder::prelude::*;`.
+///
+/// It has no `Result` and no `Error`. Beside an explicit `use anyhow::{Context, Result};` the
+/// context of a job is `poolder::Context`.
 pub mod prelude {
     pub use poolder_client::Client;
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
     pub use poolder_core::broker::RetryPlacement;
     pub use poolder_core::policy::dispatch::Mode;
-    pub use poolder_core::{Backoff, Job, Lane, Policy, Verdict};
+    pub use poolder_core::{Backoff, BoxError, Job, Lane, Policy, Verdict};
     #[cfg(feature = "schedules")]
     pub use poolder_core::{Missed, Overlap};
     #[cfg(feature = "macros")]
@@ -65,7 +66,7 @@ pub mod prelude {
     #[cfg(feature = "worker")]
     pub use poolder_worker::{
         Batch, BatchWorker, Batcher, Context, Crontab, Middleware, Next, Node, Periodic, Pool,
-        Result, Scheduler, Tasker, Then, Worker, worker_fn,
+        Return, Scheduler, State, Tasker, Then, Worker, worker_fn,
     };
 }
 
@@ -98,9 +99,10 @@ pub use poolder_macros::Job;
 pub use poolder_macros::{batcher, pool, scheduler};
 #[cfg(feature = "worker")]
 pub use poolder_worker::{
-    Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, Execution, ExecutionError,
-    Interruption, IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic,
-    Pool, PoolStatus, Result, Scheduler, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
+    Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, ErrorHandler, Execution,
+    ExecutionError, Handler, HandlerError, HandlerFuture, Interruption, IntoOutcome, IntoThen,
+    Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result, Return,
+    Scheduler, State, StateType, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
     worker_fn,
 };
 
@@ -119,6 +121,10 @@ pub use poolder_core::__private;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/handlers.md")]
+struct Handlers;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/operating.md")]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Config};
+use poolder::{BatchOptions, Config, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::mpsc;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Client, Config};
+use poolder::{Client, Config, Result};
 use serde::{Deserialize, Serialize};
 
 #[global_allocator]

@@ -124,6 +124,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// Makes a batcher of a type that implements `BatchWorker`; add it to a node with `.add(…)`.
 ///
 /// ```ignore
+/// use poolder::Result;
 /// use poolder::prelude::*;
 ///
 /// #[poolder::batcher(
@@ -190,6 +191,7 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 /// `.add(…)`. The attribute is written on an `impl` block of the type, which must be `Clone`.
 ///
 /// ```ignore
+/// use poolder::Result;
 /// use poolder::prelude::*;
 ///
 /// #[derive(Clone, Default)]

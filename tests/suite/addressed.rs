@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, PoolClient, QueueName, SlotView};
+use poolder::{Config, PoolClient, QueueName, Result, SlotView};
 use poolder_core::broker::{AcquireReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Entry, Partition};

@@ -11,7 +11,7 @@ mod totals;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, BatcherHandle};
+use poolder::{BatchOptions, BatcherHandle, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::Space;

@@ -17,7 +17,7 @@ async fn all_slots_run_at_once_though_each_blocks_its_thread() {
             tell.send(job.0).await?;
             // Each handler blocks its thread until it receives a message.
             tokio::task::block_in_place(|| gone.lock().unwrap().recv())?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(8).worker(worker)));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::sync::mpsc;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BoxError, Failure};
+use poolder::{BoxError, Failure, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -288,7 +288,7 @@ async fn pools_come_and_go_and_change_their_size_while_the_node_runs() {
                 most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 open.wait_for(|open| *open).await?;
                 running.fetch_sub(1, Ordering::SeqCst);
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         })
     };

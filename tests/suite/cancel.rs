@@ -43,7 +43,7 @@ async fn what_waits_is_gone_at_once_and_what_has_ended_stays_as_it_is() {
     assert_eq!(view.counter("cancelled"), 4);
 
     let worker = worker_fn(|job: Number, _: Context| async move {
-        if job.0 == 5 { Err("no".into()) } else { Ok(Outcome::result(&job.0)?) }
+        if job.0 == 5 { Err("no".into()) } else { Ok::<_, BoxError>(Outcome::result(&job.0)?) }
     });
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     let once = Policy::default().attempts(1);
@@ -71,7 +71,7 @@ async fn a_running_handler_is_told_why_and_its_job_ends_as_cancelled() {
             }
             cx.cancelled().await;
             tell.send(cx.interruption()).await?;
-            Err("I was told to stop".into())
+            Err::<Outcome, BoxError>("I was told to stop".into())
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
@@ -120,7 +120,7 @@ async fn a_cancellation_that_races_with_a_retry_or_a_snooze_wins() {
         async move {
             tell.send(()).await?;
             gone.wait_for(|number| *number >= job.0).await?;
-            if job.0 == 1 { Err("no luck".into()) } else { Ok(Snooze(DAY)) }
+            if job.0 == 1 { Err::<_, BoxError>("no luck".into()) } else { Ok(Snooze(DAY)) }
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
@@ -212,7 +212,7 @@ async fn a_storm_of_cancels_ends_every_job_once_although_hints_are_lost() {
             // These handlers end only when they are cancelled.
             0 => {
                 cx.cancelled().await;
-                Err("I was told to stop".into())
+                Err::<Outcome, BoxError>("I was told to stop".into())
             }
             1 if cx.attempt() == 1 => Err("once".into()),
             2 if cx.fence() == 1 => Ok(Snooze(Duration::from_millis(30))),

@@ -172,7 +172,7 @@ async fn node() {
             SLOW.. => tokio::time::sleep(Duration::from_secs(3)).await,
             HELD.. => {
                 cx.cancelled().await;
-                return Err("I was told to stop".into());
+                return Err::<Outcome, BoxError>("I was told to stop".into());
             }
             // Long enough that the jobs beside a killer still run when it kills the process.
             _ => tokio::time::sleep(Duration::from_millis(100)).await,

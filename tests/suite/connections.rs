@@ -200,7 +200,7 @@ async fn callers_get_their_results_while_no_new_connection_opens() {
     let server = server();
     let space = Space::on(server.url(), "full");
     let worker = worker_fn(|Number(number): Number, _: Context| async move {
-        Ok(Outcome::result(&(number + 1))?)
+        Ok::<_, BoxError>(Outcome::result(&(number + 1))?)
     });
     let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
     let client = Client::new(Config::new(server.url()).namespace(space.name())).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BoxError, Failure};
+use poolder::{BoxError, Failure, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
@@ -25,7 +25,7 @@ async fn a_failing_job_waits_between_its_attempts_and_then_dies_with_its_reason(
         let tell = tell.clone();
         async move {
             tell.send((cx.attempt(), cx.fence())).await?;
-            Err(format!("no luck at attempt {}", cx.attempt()).into())
+            Err::<Outcome, BoxError>(format!("no luck at attempt {}", cx.attempt()).into())
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
@@ -116,7 +116,7 @@ async fn snoozing_burns_no_attempt_and_cancelling_ends_the_job() {
             match (job.0, cx.fence()) {
                 (1, 1..=2) => Ok(Snooze(SOON)),
                 (2, _) => Ok(Cancel("pointless".into())),
-                _ => Ok(Done),
+                _ => Ok::<_, BoxError>(Done),
             }
         }
     });
@@ -141,7 +141,7 @@ async fn a_timeout_and_a_panic_are_failures_with_reasons_of_their_own() {
         match job.0 {
             1 => std::future::pending().await,
             2 => panic!("oh no, {}", job.0),
-            _ => Ok(Done),
+            _ => Done,
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Error, Handle};
+use poolder::{BatchOptions, Error, Handle, Result};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ fn endings(told: mpsc::Sender<String>) -> impl Worker<Job = Ending> {
                 ("d", _) => Err("dies".into()),
                 ("c", _) => Ok(Cancel("pointless".into())),
                 ("v", _) => Ok(Outcome::result(&7)?),
-                _ => Ok(Done),
+                _ => Ok::<_, BoxError>(Done),
             }
         }
     })
@@ -83,7 +83,11 @@ fn node(space: &Space) -> (Running, mpsc::Receiver<String>) {
             let told = told.clone();
             async move {
                 told.send(format!("slot {} {}", job.0, cx.attempt())).await?;
-                if cx.attempt() == 1 { Err("again, please".into()) } else { Ok(Done) }
+                if cx.attempt() == 1 {
+                    Err("again, please".into())
+                } else {
+                    Ok::<_, BoxError>(Done)
+                }
             }
         })
     };
@@ -93,7 +97,7 @@ fn node(space: &Space) -> (Running, mpsc::Receiver<String>) {
             let told = told.clone();
             async move {
                 told.send(format!("copy {}", job.0)).await?;
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         })
     };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use poolder::BoxError;
 use poolder::prelude::*;
+use poolder::{BoxError, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::mpsc;
 
@@ -244,7 +244,7 @@ async fn callbacks_that_never_return_keep_no_job_waiting() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_job_that_runs_again_at_once_without_end_can_be_cancelled() {
     let space = Space::new("again");
-    let worker = worker_fn(|_: Number, _: Context| async { Err("no".into()) });
+    let worker = worker_fn(|_: Number, _: Context| async { Err::<Outcome, BoxError>("no".into()) });
     #[derive(Clone)]
     struct Again<W>(W);
     impl<W: Worker + Sync> Worker for Again<W> {

@@ -199,7 +199,7 @@ pub(crate) fn teller() -> (impl Worker<Job = Number>, mpsc::Receiver<(u64, Conte
         let tell = tell.clone();
         async move {
             tell.send((job.0, cx)).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     (worker, told)

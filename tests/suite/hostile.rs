@@ -212,7 +212,11 @@ async fn counters_that_are_no_numbers_hold_up_nothing() {
         let tell = tell.clone();
         async move {
             tell.send((job.0, cx.attempt())).await?;
-            if job.0 == 3 && cx.attempt() == 1 { Err("once".into()) } else { Ok(Done) }
+            if job.0 == 3 && cx.attempt() == 1 {
+                Err("once".into())
+            } else {
+                Ok::<_, BoxError>(Done)
+            }
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
@@ -310,7 +314,11 @@ async fn a_job_enqueued_again_while_it_runs_waits_beside_its_own_retry() {
         async move {
             tell.send((job.0, cx.attempt())).await?;
             gone.wait_for(|gone| *gone).await?;
-            if job.0 == 1 && cx.attempt() == 1 { Err("once".into()) } else { Ok(Done) }
+            if job.0 == 1 && cx.attempt() == 1 {
+                Err("once".into())
+            } else {
+                Ok::<_, BoxError>(Done)
+            }
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
@@ -343,7 +351,7 @@ async fn a_suspect_that_cannot_start_goes_back_and_is_not_blamed_for_its_neighbo
             async move {
                 tell.send("first").await?;
                 gone.wait_for(|gone| *gone).await?;
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         }
     });
@@ -351,7 +359,7 @@ async fn a_suspect_that_cannot_start_goes_back_and_is_not_blamed_for_its_neighbo
         let tell = tell.clone();
         async move {
             tell.send("second").await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let node = space.node();

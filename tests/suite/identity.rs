@@ -40,7 +40,7 @@ fn node(space: &Space) -> (Running, mpsc::Receiver<u64>) {
                 }
                 _ => cx.progress(job.0, 100).await?,
             }
-            Ok(Outcome::result(&job.0)?)
+            Ok::<_, BoxError>(Outcome::result(&job.0)?)
         }
     });
     (start(space.node().pool(Pool::new("q").size(4).worker(worker))), told)

@@ -26,7 +26,7 @@ fn blocking_node(space: &Space, slots: u16) -> (Running, mpsc::Receiver<u64>, wa
                 return Err(format!("no luck with {}", job.0).into());
             }
             released.wait_for(|released| *released).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     (start(space.node().pool(Pool::new("q").size(slots).worker(worker))), told, release)
@@ -276,7 +276,11 @@ async fn the_dead_are_revived_one_or_many_or_with_another_payload() {
         let (tell, healed) = (tell.clone(), healed.clone());
         async move {
             tell.send((job.amount, cx.attempt(), cx.fence())).await?;
-            if *healed.borrow() { Ok(Done) } else { Err("the shop is closed".into()) }
+            if *healed.borrow() {
+                Ok::<_, BoxError>(Done)
+            } else {
+                Err("the shop is closed".into())
+            }
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BoxError, Handle};
+use poolder::{BoxError, Handle, Result};
 use serde::{Deserialize, Serialize};
 use tokio::process::Child;
 

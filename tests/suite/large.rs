@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Handle, JobId, QueueName};
+use poolder::{Handle, JobId, QueueName, Result};
 use poolder_core::Partition;
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ fn numbers() -> (impl Worker<Job = Blob>, mpsc::Receiver<u64>) {
         let tell = tell.clone();
         async move {
             tell.send(job.number).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     (worker, told)
@@ -259,7 +259,7 @@ async fn a_broadcast_whose_reply_is_always_lost_is_missed_and_the_next_one_runs(
 async fn a_result_above_the_cap_fails_its_attempt_with_advice() {
     let space = Space::new("large-result");
     let worker =
-        worker_fn(|_: Number, _: Context| async { Ok(Outcome::DoneWith(vec![0; (1 << 20) + 1])) });
+        worker_fn(|_: Number, _: Context| async { Outcome::DoneWith(vec![0; (1 << 20) + 1]) });
     let once = Policy::default().attempts(1);
     let node = start(space.node().pool(Pool::new("q").size(1).policy(once).worker(worker)));
     let error = within(space.client.call::<_, u64>(Number(1)).into_future()).await.unwrap_err();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, JobState, QueueName};
+use poolder::{Cancellation, Handle, JobState, QueueName, Result};
 use poolder_core::broker::{AcquireReply, CastReply, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::policy::dispatch::{Pick, hash, pick};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Timing};
+use poolder::{BatchOptions, Result, Timing};
 use poolder_devserver::{Cluster, Server};
 use tokio::sync::mpsc;
 
@@ -48,7 +48,7 @@ fn node(space: &Space) -> (Running, mpsc::Receiver<&'static str>) {
             let told = told.clone();
             async move {
                 told.send(what).await?;
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         })
     };

@@ -20,6 +20,7 @@ mod enqueue;
 mod fates;
 mod full_server;
 mod guards;
+mod handlers;
 mod harness;
 mod headers;
 mod hostile;

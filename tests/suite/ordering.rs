@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::process::Child;

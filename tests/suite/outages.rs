@@ -130,7 +130,7 @@ async fn a_group_that_is_lost_while_jobs_run_costs_no_job() {
         async move {
             tell.send(()).await?;
             gone.wait_for(|gone| *gone).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(4).worker(worker)));
@@ -246,7 +246,7 @@ async fn after_another_history_only_what_was_claimed_before_is_settled_carefully
         async move {
             tell.send(job.0).await?;
             open.wait_for(|open| *open).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     // One busy slot: the connection of its claimer is open but idle.

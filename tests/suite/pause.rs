@@ -21,7 +21,7 @@ async fn a_paused_queue_finishes_what_runs_starts_nothing_and_goes_on_when_told(
             if job.0 == 1 {
                 gone.wait_for(|go| *go).await?;
             }
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let pool = || Pool::new("q").size(2).worker(worker.clone());

@@ -72,7 +72,7 @@ async fn a_kind_or_version_that_this_node_does_not_know_waits_for_one_that_does(
             let tell = tell.clone();
             async move {
                 tell.send((job.0, cx.attempt())).await?;
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         })
     };
@@ -80,7 +80,7 @@ async fn a_kind_or_version_that_this_node_does_not_know_waits_for_one_that_does(
         let tell = tell.clone();
         async move {
             tell.send((job.0, cx.attempt())).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let pool = Pool::new("q").size(1).worker(newer).worker(stranger);

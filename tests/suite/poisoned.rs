@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poolder::prelude::*;
-use poolder::{Config, JobId, QueueName, Timestamp};
+use poolder::{Config, JobId, QueueName, Result, Timestamp};
 use poolder_core::Partition;
 use poolder_core::broker::{AcquireReply, DeadLimits, PollRequest, SlotPoll};
 use poolder_devserver::Server;
@@ -283,7 +283,7 @@ fn picky() -> (impl Worker<Job = Number>, mpsc::Receiver<u64>) {
         let tell = tell.clone();
         async move {
             tell.send(job.0).await?;
-            if job.0 % 3 == 2 { Err("no".into()) } else { Ok(Done) }
+            if job.0 % 3 == 2 { Err("no".into()) } else { Ok::<_, BoxError>(Done) }
         }
     });
     (worker, told)

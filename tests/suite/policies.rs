@@ -65,7 +65,7 @@ async fn the_policy_of_a_pool_holds_when_a_node_dies() {
 #[tokio::test]
 async fn a_job_can_ask_for_the_default_policy_in_a_pool_that_has_another() {
     let space = Space::new("default-policy");
-    let worker = worker_fn(|_: Number, _: Context| async { Err("no".into()) });
+    let worker = worker_fn(|_: Number, _: Context| async { Err::<Outcome, BoxError>("no".into()) });
     let strict = Policy::default().attempts(1).backoff(Backoff::Fixed(Duration::from_secs(60)));
     let node = start(space.node().pool(Pool::new("q").size(1).policy(strict).worker(worker)));
     space.client.enqueue(Number(1)).await.unwrap();

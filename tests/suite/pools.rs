@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::sync::mpsc;
 
@@ -107,7 +108,7 @@ async fn a_stop_lets_jobs_finish_and_releases_those_that_do_not() {
             if job.0 == 1 {
                 // The node is told to stop meanwhile, and must not interrupt the job at once.
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                return Ok(Done);
+                return Ok::<_, BoxError>(Done);
             }
             cx.cancelled().await;
             Err("I was told to stop".into())

@@ -18,7 +18,7 @@ fn variety(space: &Space) -> Running {
             2 => Err("no luck".into()),
             3 => Ok(Cancel("pointless".into())),
             4 => panic!("oh no"),
-            n => Ok(Outcome::result(&(n * 2))?),
+            n => Ok::<_, BoxError>(Outcome::result(&(n * 2))?),
         }
     });
     start(space.node().pool(Pool::new("q").size(4).worker(worker)))
@@ -228,7 +228,7 @@ async fn progress_is_told_while_a_job_runs() {
         async move {
             cx.progress(3, 10).await?;
             gone.lock().await.recv().await;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let receipt = space.client.enqueue(Number(1)).await.unwrap();

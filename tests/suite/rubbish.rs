@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Batch, BatchWorker, Batcher};
+use poolder::{Batch, BatchWorker, Batcher, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BoxError, Client, Declared, Schedules, Status, Timing};
+use poolder::{BoxError, Client, Declared, Result, Schedules, Status, Timing};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};

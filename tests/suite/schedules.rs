@@ -174,7 +174,7 @@ async fn held(
         async move {
             tell.send(cx).await?;
             match answers.lock().await.recv().await {
-                Some(Cancel(why)) if why == "fail" => Err("told to fail".into()),
+                Some(Cancel(why)) if why == "fail" => Err::<_, BoxError>("told to fail".into()),
                 answer => Ok(answer.unwrap_or(Done)),
             }
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use poolder::prelude::*;
-use poolder::{Config, NodeBuilder};
+use poolder::{Config, NodeBuilder, Result};
 use poolder_devserver::Server;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -203,7 +203,7 @@ async fn a_pool_that_is_removed_and_added_again_has_one_claimer_at_a_time() {
                 gate.wait_for(|open| *open).await?;
             }
             tell.send((job.0, "ends")).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let pool = || Pool::new("q").size(2).worker(worker.clone());
@@ -244,7 +244,7 @@ async fn a_job_that_stops_its_pool_while_the_server_hangs_does_not_delay_a_stop(
             if let Some(released) = released.lock().await.take() {
                 let _ = released.await;
             }
-            Ok(Outcome::StopPool)
+            Ok::<_, BoxError>(Outcome::StopPool)
         }
     });
     let timeout = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{QueueName, Timestamp};
+use poolder::{QueueName, Result, Timestamp};
 use poolder_core::broker::{
     AcquireReply, Claimed, DeadLimits, PollRequest, Settlement, SlotLease, SlotPoll,
 };
@@ -101,7 +101,7 @@ fn pool() -> (Pool, tokio::sync::mpsc::Receiver<(u64, Context)>) {
         let tell = tell.clone();
         async move {
             tell.send((job.0, cx)).await?;
-            Err::<Outcome, _>("so that its history is kept".into())
+            Err::<Outcome, BoxError>("so that its history is kept".into())
         }
     });
     let policy = Policy::default().attempts(1);

@@ -53,7 +53,7 @@ async fn node() {
             let mut connection = server.get_multiplexed_async_connection().await?;
             let tick = cx.tick().ok_or("no tick")?.at().millis();
             redis::cmd("RPUSH").arg(notes).arg(tick).exec_async(&mut connection).await?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     Node::builder(Client::from_env().await.unwrap())

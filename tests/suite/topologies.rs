@@ -121,7 +121,7 @@ async fn a_cluster_is_operated_like_any_server() {
                 Err("I was told to stop".into())
             }
             2 => Err("no luck".into()),
-            n => Ok(Outcome::result(&(n * 2))?),
+            n => Ok::<_, BoxError>(Outcome::result(&(n * 2))?),
         }
     });
     let mut node = space.node();

@@ -88,7 +88,7 @@ async fn an_option_that_may_be_ignored_survives_everything() {
             tell.send((job.0, cx.attempt())).await?;
             tokio::time::sleep(WORK).await;
             match (job.0, cx.fence()) {
-                (8, _) => Ok(Done),
+                (8, _) => Ok::<_, BoxError>(Done),
                 (_, 2) => Ok(Snooze(Duration::from_millis(1))),
                 (_, fence) => Err(format!("no luck with fence {fence}").into()),
             }

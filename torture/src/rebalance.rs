@@ -48,7 +48,7 @@ pub(crate) fn node(words: &[String]) -> Fallible<()> {
         } else {
             tokio::time::sleep(time).await;
         }
-        Ok(Done)
+        Done
     });
     let pool = Pool::new(QUEUE).size(SLOTS.into()).mode(Mode::Phash).worker(worker);
     let client = Client::new(Config::new(url).namespace(namespace)).map_err(error_text)?;

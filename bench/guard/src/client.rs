@@ -28,7 +28,7 @@ pub async fn work(client: Client, what: &str, count: usize) -> std::result::Resu
             let count = meter.clone();
             let handler = move |_job: Bench, _cx: Context| {
                 count.hit();
-                std::future::ready(Result::Ok(Outcome::Done))
+                std::future::ready(Outcome::Done)
             };
             let pool = Pool::new("bench").size(BATCH as u16).worker(worker_fn(handler));
             let stop = async move { meter.reached().await };

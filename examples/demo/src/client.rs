@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::io::{AsyncBufReadExt, BufReader};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanCount;
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use poolder::prelude::Result;
+use poolder::Result;
 use serde::Deserialize;
 
 /// The number of files from which on no further directory is read, so that the demo ends soon.

@@ -14,6 +14,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 

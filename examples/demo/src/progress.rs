@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use poolder::prelude::Result;
+use poolder::Result;
 use redis::aio::MultiplexedConnection;
 
 use crate::space::Space;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indicatif::HumanCount;
-use poolder::prelude::Result;
+use poolder::Result;
 
 use crate::files::extension;
 use crate::measure::{Figures, file_key, measure};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use poolder::prelude::Result;
+use poolder::Result;
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanCount;
-use poolder::prelude::Result;
+use poolder::Result;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 

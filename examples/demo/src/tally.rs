@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use poolder::prelude::Result;
+use poolder::Result;
 use redis::aio::MultiplexedConnection;
 
 use crate::jobs::AddUp;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::io::AsyncReadExt;
 

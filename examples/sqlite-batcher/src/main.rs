@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use poolder::Config;
+use poolder::{Config, Result};
 use poolder::prelude::*;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};

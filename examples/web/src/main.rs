@@ -8,6 +8,7 @@
 mod handlers;
 mod jobs;
 
+use poolder::Result;
 use poolder::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! Reads the state of a queue and repairs its jobs.
 
 use poolder_core::view::{Cursor, JobView, Page, QueueView};
-use poolder_core::{Error, Handle, JobId, JobState, Lane, Partition, QueueName, Timestamp};
+use poolder_core::{Error, Lane, Partition, QueueName};
 
 use crate::client::Client;
 

@@ -22,6 +22,11 @@ use crate::job::{Error, Policy, RawJob, check_name, payload};
 /// }
 /// assert_eq!(Welcome { user: 7 }.kind(), "email.welcome");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job",
+    label = "not a job",
+    note = "derive it: `#[derive(serde::Serialize, serde::Deserialize, poolder::Job)]`"
+)]
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// The kinds of this type: one for a struct, one per variant for an enum. A kind is 1 to 128
     /// ASCII letters, digits, `_`, `-`, `.`, `:` or `/`.

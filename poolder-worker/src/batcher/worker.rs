@@ -11,6 +11,12 @@ use crate::run::worker::Result;
 
 /// Handles batches. Each slot owns a clone and gives it one batch at a time, so that its state
 /// needs no lock; after a panic the slot gets a fresh clone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a worker for batches",
+    label = "not a worker for batches",
+    note = "it is a type with `impl BatchWorker for …`, whose method is `handle_batch`; \
+            a `Worker` and a function run jobs, in a `Pool`"
+)]
 pub trait BatchWorker: Clone + Send + 'static {
     /// The type of the entries.
     type Entry: BatchEntry;

@@ -7,30 +7,22 @@ use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::Error;
-use poolder_core::broker::{DeadLimits, NodeInfo};
-use poolder_core::mutation::mutated;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use poolder_core::broker::DeadLimits;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::declarations::{Hook, Occasion, declare, declare_again, pauses};
 use super::handle::{NodeHandle, NodeRequest};
-use super::pools::{Pools, two_pools};
+use super::pools::two_pools;
 use super::running::ShutdownTimes;
+use super::running_node::RunningNode;
 use super::signals::stop_signal;
-use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
-use crate::process::outages::Outages;
 use crate::run::dead_job::{DeadJob, dead_hook};
 use crate::run::erased::BoxFuture;
 use crate::run::middleware::Middleware;
 use crate::run::panic_place;
 use crate::run::pool::{NodeWide, Pool, PoolPlan};
-use crate::services::heartbeat::Heartbeat;
-use crate::services::node_context::NodeContext;
-use crate::services::service_context::PartitionServices;
-use crate::services::spawn::{spawn_listener, spawn_progress_writer};
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -66,6 +58,13 @@ impl Node {
 }
 
 /// A part that a node can be built from: a pool, or a type that adds pools and hooks.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a component of a node",
+    label = "not a component",
+    note = "components are a `Pool`, `Batcher`, `Scheduler`, `Crontab`, and types with \
+            `#[poolder::pool]`, `#[poolder::batcher]` or `#[poolder::scheduler]`",
+    note = "a worker joins a pool first: `Pool::new(\"queue\").worker(…)`"
+)]
 pub trait Component {
     /// Adds this component to the node.
     fn install(self, node: NodeBuilder) -> NodeBuilder;
@@ -131,6 +130,15 @@ impl NodeBuilder {
         R: Future<Output = crate::Result<()>> + Send + 'static,
     {
         self.wide.hooks.push(dead_hook(hook));
+        self
+    }
+
+    /// Gives the node a value of shared state, which the handlers of all its pools find by its
+    /// type: functions take it as an argument [`State<T>`](crate::State), all others ask
+    /// [`Context::state`](crate::Context::state). A pool with a value of the same type
+    /// ([`Pool::state`]) uses that. A node can have one value of each type.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.wide.states.add(value);
         self
     }
 
@@ -230,7 +238,8 @@ impl NodeBuilder {
         let losses = Losses::default();
         let mut lost = losses.subscribe();
         let (wide, timeout) = (self.wide, self.shutdown_timeout);
-        let mut running = Running::start(self.client, self.limits, timeout, wide, plans, losses)?;
+        let mut running =
+            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses)?;
         if let Some(ready) = ready {
             running.report(ready);
         }
@@ -269,6 +278,7 @@ fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<Poo
     if pools.is_empty() && !may_be_empty {
         return Err(Error::invalid("the node has no pool: add one with .pool(…)"));
     }
+    wide.states.check("the node")?;
     let plans = pools.into_iter().map(|pool| pool.plan(wide)).collect::<Result<Vec<_>, _>>()?;
     let mut served = BTreeSet::new();
     for plan in &plans {
@@ -277,110 +287,6 @@ fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<Poo
         }
     }
     Ok(plans)
-}
-
-struct Running {
-    pools: Pools,
-    services: JoinSet<()>,
-    stop_services: CancellationToken,
-    heartbeat: Heartbeat,
-}
-
-impl Running {
-    fn start(
-        client: Client,
-        limits: DeadLimits,
-        timeout: Duration,
-        wide: NodeWide,
-        plans: Vec<PoolPlan>,
-        losses: Losses,
-    ) -> Result<Self, Error> {
-        let clock = Arc::new(ServerClock::default());
-        let liveness = Arc::new(Liveness::default());
-        let outages = Arc::new(Outages::default());
-        let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
-        let heartbeat = Heartbeat::start(
-            client.broker(),
-            Arc::clone(&clock),
-            Arc::clone(&liveness),
-            Arc::clone(&outages),
-            about(),
-            sizes.subscribe(),
-            losses.clone(),
-        )?;
-        let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
-        let node = NodeContext {
-            client,
-            limits,
-            clock,
-            liveness: Arc::clone(&liveness),
-            outages,
-            progress: Arc::default(),
-            suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
-            poll_limiter: Arc::default(),
-            identity: heartbeat.identity(),
-            dead: heartbeat.dead(),
-            losses,
-            services: PartitionServices::default(),
-            stops: CancellationToken::new(),
-        };
-        spawn_listener(&mut services, node.services.clone(), &stop_services);
-        spawn_progress_writer(&mut services, &node, &stop_services);
-        services.spawn(tick(liveness, stop_services.clone()));
-        let mut pools = Pools::new(node, wide, timeout, sizes);
-        for plan in plans {
-            pools.start(plan)?;
-        }
-        Ok(Self { pools, services, stop_services, heartbeat })
-    }
-
-    /// Sends `ready` once the node may claim jobs.
-    fn report(&mut self, ready: oneshot::Sender<()>) {
-        let (mut identity, stop) = (self.heartbeat.identity(), self.stop_services.clone());
-        self.services.spawn(async move {
-            tokio::select! {
-                Ok(_) = identity.wait_for(|identity| identity.claims) => {
-                    let _ = ready.send(());
-                }
-                () = stop.cancelled() => {}
-            }
-        });
-    }
-
-    /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when
-    /// its pools have released everything.
-    async fn stop(mut self, times: ShutdownTimes) {
-        let clean = self.pools.stop_all(times).await;
-        self.stop_services.cancel();
-        // They ask the server nothing more, and end at once.
-        while self.services.join_next().await.is_some() {}
-        if !clean {
-            tracing::error!(
-                "not all jobs could be released: a handler blocks its thread, the server does not \
-                 answer, or the reply to a claim was lost; the node stays in the roster, so that \
-                 its jobs are rescued once it is declared dead"
-            );
-        }
-        self.heartbeat.stop(clean, times.end).await;
-    }
-}
-
-/// Records once a second that the runtime still polls its tasks.
-async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        liveness.tick();
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}
-
-/// Returns the process's entry for the roster, without its start time and its pools, which the
-/// heartbeat fills in.
-fn about() -> NodeInfo {
-    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
-    NodeInfo { pid, version, started: 0, pools: vec![] }
 }
 
 /// Checks the server, declares the pools and runs the hooks. All of this is repeated while the

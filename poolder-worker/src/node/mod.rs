@@ -6,4 +6,5 @@ pub(crate) mod declarations;
 pub(crate) mod handle;
 pub(crate) mod pools;
 mod running;
+mod running_node;
 mod signals;

@@ -1,5 +1,6 @@
 //! The context of an attempt: facts about the job, its interruption, and the progress it reports.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,13 +9,13 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::broker::Effect;
 use poolder_core::{
-    Attempt, Claim, Counters, Error, Failure, Headers, JobId, Lane, Partition, Policy, Tick,
-    Timestamp,
+    Attempt, Counters, Error, Failure, Headers, JobId, Lane, Partition, Policy, Tick, Timestamp,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::process::progress::{JobProgress, ProgressQueue};
+use super::about::{About, history_of};
+use crate::process::progress::JobProgress;
 
 /// How long the settlement of a job waits until the last report of its progress is written.
 const LONGEST_FLUSH: Duration = Duration::from_millis(500);
@@ -51,66 +52,6 @@ pub enum Interruption {
     Lost = 2,
     /// The job was cancelled: it ends, and does not run again.
     Cancelled = 3,
-}
-
-/// The parts of a new context.
-pub(crate) struct About {
-    pub(crate) id: JobId,
-    pub(crate) kind: Box<str>,
-    pub(crate) partition: Partition,
-    pub(crate) lane: Lane,
-    pub(crate) attempt: u32,
-    pub(crate) fence: u64,
-    pub(crate) enqueued_at: Option<Timestamp>,
-    /// An older cancellation does not mean the job.
-    pub(crate) began_at: Option<Timestamp>,
-    /// How long the job was ready before it was claimed.
-    pub(crate) waited: Duration,
-    /// The counters of a job that has failed before.
-    pub(crate) history: Option<Arc<Counters>>,
-    pub(crate) tick: Option<Tick>,
-    pub(crate) call: bool,
-    pub(crate) policy: Policy,
-    pub(crate) headers: Headers,
-    pub(crate) client: Client,
-    pub(crate) progress: Arc<ProgressQueue>,
-}
-
-impl About {
-    /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool,
-    /// and `now` the time of the claim, by the server's clock.
-    pub(crate) fn of_claim(
-        claim: &Claim,
-        partition: &Partition,
-        policy: Policy,
-        now: Timestamp,
-        client: &Client,
-        progress: &Arc<ProgressQueue>,
-    ) -> Self {
-        Self {
-            id: claim.job_id(),
-            kind: claim.envelope.kind().into(),
-            partition: partition.clone(),
-            lane: claim.lane,
-            attempt: claim.attempt(),
-            fence: claim.fence(),
-            enqueued_at: claim.enqueued_at(),
-            began_at: claim.began_at(),
-            waited: claim.ready_at().map(|ready| now.since(ready)).unwrap_or_default(),
-            history: history_of(&claim.counters),
-            tick: claim.envelope.tick().cloned(),
-            call: claim.envelope.is_call(),
-            policy,
-            headers: claim.envelope.headers().clone(),
-            client: client.clone(),
-            progress: Arc::clone(progress),
-        }
-    }
-}
-
-/// Returns the counters for a context, if they tell of a failure.
-fn history_of(counters: &Counters) -> Option<Arc<Counters>> {
-    counters.last_failure.is_some().then(|| Arc::new(counters.clone()))
 }
 
 impl Context {
@@ -316,6 +257,19 @@ impl Context {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.inner.about.client
+    }
+
+    /// Returns the shared state of type `T`: that of the pool ([`Pool::state`](crate::Pool::state)),
+    /// or else that of the node ([`NodeBuilder::state`](crate::NodeBuilder::state)).
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] when neither has a value of this type. A worker that names the type in
+    /// [`Worker::STATES`](crate::Worker::STATES) finds it, else its node does not start.
+    pub fn state<T: Clone + Send + Sync + 'static>(&self) -> Result<&T, Error> {
+        self.inner.about.states.get().ok_or_else(|| {
+            let needed_by = format!("pool {}: the handler of kind {:?}", self.queue(), self.kind());
+            self.inner.about.states.missing(&needed_by, type_name::<T>())
+        })
     }
 
     /// Returns the time since the attempt was prepared.

@@ -11,7 +11,8 @@ use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Counters, Entry, Facts, Partition, Policy, Timestamp, Undecodable};
 use tokio::sync::watch;
 
-use super::context::{About, Context};
+use super::about::About;
+use super::context::Context;
 use super::events::{JobEvent, emit};
 use super::given_up::GivenUpEntries;
 use super::mailbox::Work;
@@ -116,7 +117,8 @@ impl Engine {
         let policy = self.spec.policy(&claim.envelope);
         self.liveness.allow(policy.timeout);
         let (now, partition) = (self.clock.now(), origin.partition);
-        let about = About::of_claim(&claim, partition, policy, now, &self.client, &self.progress);
+        let (progress, states) = (&self.progress, &self.spec.states);
+        let about = About::of_claim(&claim, partition, policy, now, &self.client, progress, states);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },

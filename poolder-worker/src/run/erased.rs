@@ -6,6 +6,7 @@ use std::pin::Pin;
 use poolder_core::{BoxError, Cause, Failure, Job, Outcome, RawJob, Verdict};
 
 use super::context::Context;
+use super::state::StateType;
 use super::worker::{Result, Worker};
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,6 +29,10 @@ pub(crate) trait DynWorker: Send {
     fn version(&self) -> u16;
     /// Returns the names of the callbacks that the worker's outcomes use.
     fn callbacks(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Returns the types of shared state that the worker needs.
+    fn states(&self) -> &'static [StateType] {
         &[]
     }
 }
@@ -88,5 +93,9 @@ impl<W: Worker> DynWorker for W {
 
     fn callbacks(&self) -> &'static [&'static str] {
         W::CALLBACKS
+    }
+
+    fn states(&self) -> &'static [StateType] {
+        W::STATES
     }
 }

@@ -131,6 +131,11 @@ impl<T> GuardedDrop<T> {
         Self(Some(value))
     }
 
+    /// Returns the value.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
     /// Takes the value out of the guard.
     pub(crate) fn take(mut self) -> Option<T> {
         self.0.take()

@@ -29,6 +29,12 @@ use super::worker::Result;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware",
+    label = "not a middleware",
+    note = "a middleware is a type with `impl Middleware for …` and its method\n\
+            `async fn call(&self, cx: Context, next: Next<'_>) -> poolder::Result<Outcome>`"
+)]
 pub trait Middleware: Send + Sync + 'static {
     /// Runs code before the attempt, calls [`Next::run`], and runs code after it. The job does not
     /// run when [`Next::run`] is not called.

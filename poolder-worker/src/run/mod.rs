@@ -1,15 +1,19 @@
 //! The layer that runs jobs: workers, slots, and the mailbox between slots and their claimer. It
 //! does not know from where the jobs come. Imports `process`.
 
+pub(crate) mod about;
 mod broken;
 pub(crate) mod callbacks;
 pub(crate) mod context;
 pub(crate) mod dead_job;
 pub(crate) mod engine;
 pub(crate) mod erased;
+pub(crate) mod error_handler;
 pub(crate) mod events;
 mod given_up;
 pub(crate) mod guard;
+pub(crate) mod handler;
+pub(crate) mod into_outcome;
 mod last_call;
 pub(crate) mod mailbox;
 pub(crate) mod middleware;
@@ -21,5 +25,7 @@ pub(crate) mod single_slot;
 pub(crate) mod slot;
 pub(crate) mod slot_set;
 mod slot_workers;
+pub(crate) mod state;
 mod unknown_kinds;
 pub(crate) mod worker;
+pub(crate) mod worker_fn;

@@ -16,6 +16,7 @@ use super::dead_job::{DeadHook, DeadJob, dead_hook};
 use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
 use super::pool_spec::PoolSpec;
+use super::state::States;
 use super::worker::{Result, Worker};
 
 /// The parts that a node gives to all its pools.
@@ -25,6 +26,8 @@ pub(crate) struct NodeWide {
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
     /// The hooks that are told of dead jobs, beside those of the pools.
     pub(crate) hooks: Vec<DeadHook>,
+    /// The state that handlers share, unless their pool has a value of the same type.
+    pub(crate) states: States,
 }
 
 /// Slots that serve one queue.
@@ -48,6 +51,7 @@ pub struct Pool {
     chain: Vec<Arc<dyn DynMiddleware>>,
     sinks: Sinks,
     hooks: Vec<DeadHook>,
+    states: States,
     policy: Option<Policy>,
     retry_placement: Option<RetryPlacement>,
     hibernate_after: Option<Duration>,
@@ -68,6 +72,7 @@ impl Pool {
             chain: vec![],
             sinks: Sinks::default(),
             hooks: vec![],
+            states: States::default(),
             policy: None,
             retry_placement: None,
             hibernate_after: None,
@@ -163,6 +168,18 @@ impl Pool {
         self
     }
 
+    /// Gives the pool a value of shared state, which its handlers find by its type: functions take
+    /// it as an argument [`State<T>`](crate::State), all others ask [`Context::state`]. It comes
+    /// before a value of the same type of the node: see
+    /// [`NodeBuilder::state`](crate::NodeBuilder::state). A pool can have one value of each type.
+    ///
+    /// [`Context::state`]: crate::Context::state
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.add(value);
+        self
+    }
+
     /// Sets the policy for jobs that bring none of their own: how often they are tried, how long
     /// they wait in between, and how long they may take.
     #[must_use]
@@ -209,6 +226,9 @@ impl Pool {
     /// pool shares with the other pools of its node.
     pub(crate) fn plan(self, node: &NodeWide) -> Result<PoolPlan, Error> {
         let queue = QueueName::new(&self.queue)?;
+        self.states.check(&format!("pool {queue}"))?;
+        let mut states = self.states;
+        states.extend(&node.states);
         check_size(&queue, self.size)?;
         let mut kinds = HashMap::new();
         for (at, worker) in self.workers.iter().enumerate() {
@@ -221,6 +241,8 @@ impl Pool {
                 }
             }
             self.sinks.check(queue.as_str(), worker.callbacks())?;
+            let needed_by = format!("pool {queue}: the worker of {:?}", worker.kinds());
+            states.check_all(&needed_by, worker.states())?;
         }
         if kinds.is_empty() {
             return Err(Error::invalid(format!(
@@ -248,6 +270,7 @@ impl Pool {
             chain: node.chain.iter().cloned().chain(self.chain).collect(),
             sinks: self.sinks,
             hooks: node.hooks.iter().cloned().chain(self.hooks).collect(),
+            states: Arc::new(states),
             policy: self.policy,
             retry_placement: self.retry_placement.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,

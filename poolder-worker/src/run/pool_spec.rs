@@ -14,6 +14,7 @@ use super::dead_job::DeadHook;
 use super::erased::DynWorker;
 use super::guard::{CALLBACK_DEADLINE, caught, discard, guarded, within};
 use super::middleware::DynMiddleware;
+use super::state::States;
 
 /// Settings and worker prototypes of a pool, shared by its slots.
 pub(crate) struct PoolSpec {
@@ -25,6 +26,8 @@ pub(crate) struct PoolSpec {
     pub(crate) sinks: Sinks,
     /// The hooks that are told of dead jobs: those of the node, then those of the pool.
     pub(crate) hooks: Vec<DeadHook>,
+    /// The shared state of the pool and its node.
+    pub(crate) states: Arc<States>,
     /// The policy of jobs without one of their own.
     pub(crate) policy: Option<Policy>,
     /// Where a job waits for its next attempt, in an addressed pool.

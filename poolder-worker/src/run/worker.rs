@@ -1,11 +1,11 @@
 //! The user's code for one type of job.
 
 use std::future::Future;
-use std::marker::PhantomData;
 
 use poolder_core::{BoxError, Job, Outcome, Verdict};
 
 use super::context::Context;
+use super::state::StateType;
 
 /// The result of a handler. Its error is any error that can be boxed.
 pub type Result<T, E = BoxError> = std::result::Result<T, E>;
@@ -38,6 +38,11 @@ pub type Result<T, E = BoxError> = std::result::Result<T, E>;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a worker",
+    label = "not a worker",
+    note = "a worker is a type with `impl Worker for …`; a function becomes one by `worker_fn(…)`"
+)]
 pub trait Worker: Clone + Send + 'static {
     /// The type of job.
     type Job: Job;
@@ -46,6 +51,12 @@ pub trait Worker: Clone + Send + 'static {
     /// one of them does not start. Default: none; an outcome with a name that is not registered
     /// fails the attempt.
     const CALLBACKS: &'static [&'static str] = &[];
+
+    /// The types of shared state that the worker reads with [`Context::state`], each as
+    /// [`StateType::of`]. A node with a pool that has none of one of them, neither of its own nor
+    /// by the node, does not start. Default: none; a state that is missing is an error when the
+    /// worker reads it.
+    const STATES: &'static [StateType] = &[];
 
     /// Opens the resources of the slot, before its first job, after hibernation and after a panic.
     /// When it fails, or does not return within 5 minutes, the slot logs the error and tries again,
@@ -100,46 +111,5 @@ pub trait Worker: Clone + Send + 'static {
     /// the node shuts down.
     fn handle_stop(&mut self) -> impl Future<Output = ()> + Send {
         async {}
-    }
-}
-
-/// A worker without state: see [`worker_fn`].
-pub struct WorkerFn<F, J> {
-    handler: F,
-    job: PhantomData<fn(J)>,
-}
-
-/// Makes a worker of an async function from a job and its context to an outcome.
-pub fn worker_fn<F, J, R>(handler: F) -> WorkerFn<F, J>
-where
-    J: Job,
-    F: Fn(J, Context) -> R + Clone + Send + 'static,
-    R: Future<Output = Result<Outcome>> + Send,
-{
-    WorkerFn { handler, job: PhantomData }
-}
-
-impl<F, J, R> Worker for WorkerFn<F, J>
-where
-    J: Job,
-    F: Fn(J, Context) -> R + Clone + Send + 'static,
-    R: Future<Output = Result<Outcome>> + Send,
-{
-    type Job = J;
-
-    fn handle_job(&mut self, job: J, cx: Context) -> impl Future<Output = Result<Outcome>> + Send {
-        (self.handler)(job, cx)
-    }
-}
-
-impl<F: Clone, J> Clone for WorkerFn<F, J> {
-    fn clone(&self) -> Self {
-        Self { handler: self.handler.clone(), job: PhantomData }
-    }
-}
-
-impl<F, J> std::fmt::Debug for WorkerFn<F, J> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WorkerFn")
     }
 }

@@ -39,6 +39,12 @@ use crate::run::worker::Result;
 ///     .job("weigh", Duration::from_secs(60));
 /// # let _ = component;
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no recurring jobs",
+    label = "not a type of recurring jobs",
+    note = "write `#[poolder::scheduler(…)]` on the `impl` of the type whose methods are the jobs; \
+            jobs of a `Worker` recur by a `Crontab`"
+)]
 pub trait Periodic: Clone + Send + 'static {
     /// The name of the scheduler: 1 to 64 ASCII letters, digits, `_`, `-` or `.`. It is the queue
     /// of the jobs unless another is set, the kind of the jobs, and the first part of the names of

@@ -64,6 +64,12 @@ impl Then {
 }
 
 /// The return types of a scheduler's methods: nothing, a [`Then`], or a result of either.
+#[diagnostic::on_unimplemented(
+    message = "a method of a scheduler cannot return `{Self}`",
+    label = "this method returns `{Self}`",
+    note = "a method of a scheduler returns `()`, `Then`, or a `Result` of one of them, whose error \
+            can be boxed"
+)]
 pub trait IntoThen {
     /// Converts the return value; nothing means [`Then::Continue`].
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Durability, Receipt};
+use poolder::{BatchOptions, Durability, Receipt, Result};
 
 use super::Guarded;
 use crate::harness::{Number, Running, Space, eventually, start};
@@ -32,7 +32,7 @@ fn node(worker: &Space) -> Running {
             0 => Err("no".into()),
             1 => Ok(Cancel("pointless".into())),
             2 => Ok(Snooze(SHORT)),
-            number => Ok(Outcome::result(&number)?),
+            number => Ok::<_, BoxError>(Outcome::result(&number)?),
         }
     });
     let pool = Pool::new("q").size(2).worker(handler.clone());

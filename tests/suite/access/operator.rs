@@ -16,7 +16,7 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     let (worker, operator) = (guarded.user("worker"), guarded.user("operator").client);
     let producer = guarded.user("producer").client;
     let handler = worker_fn(|job: Number, _: Context| async move {
-        if job.0 == 0 { Err("no".into()) } else { Ok(Done) }
+        if job.0 == 0 { Err::<Outcome, BoxError>("no".into()) } else { Ok(Done) }
     });
     let pool = Pool::new("q").size(1).worker(handler.clone());
     let addressed = Pool::new("addressed").size(2).mode(Mode::RoundRobin).worker(handler);

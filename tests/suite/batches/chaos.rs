@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchEntry, BatcherHandle, BoxError};
+use poolder::{BatchEntry, BatcherHandle, BoxError, Result};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;

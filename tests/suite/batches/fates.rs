@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchState, Error};
+use poolder::{BatchState, Error, Result};
 use poolder_core::broker::{ClaimConnection, DeadLimits, Settled, Settlement};
 use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Partition};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use poolder::BatchOptions;
 use poolder::prelude::*;
+use poolder::{BatchOptions, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Space, start, within};

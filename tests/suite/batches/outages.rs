@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Config};
+use poolder::{BatchOptions, Config, Result};
 use poolder_devserver::{Cluster, Fsync, Server};
 
 use super::{NAME, batcher, declared, doer, limit, next};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchState, JobId};
+use poolder::{BatchState, JobId, Result};
 use poolder_core::broker::Settlement;
 use poolder_core::policy::decide::{Transition, Wait};
 

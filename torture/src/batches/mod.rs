@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Batch, BatchOptions, BatchWorker, Batcher, BoxError};
+use poolder::{Batch, BatchOptions, BatchWorker, Batcher, BoxError, Result};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use plan::draw;

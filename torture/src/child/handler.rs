@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use poolder::BoxError;
 use poolder::prelude::*;
+use poolder::{BoxError, Result};
 
 use super::{Book, Page};
 use crate::bad::Bad;

@@ -97,7 +97,7 @@ impl Calls {
         ]);
         draw.forbidden = Some(format!("schedule {name:?} {when}"));
         let job = Odd { number: 0, fails: false, padding: String::new() };
-        let worker = worker_fn(|_: Odd, _: Context| async move { Ok(Done) });
+        let worker = worker_fn(|_: Odd, _: Context| async move { Done });
         let pool = Pool::new(JOBS).size(1).worker(worker);
         let crontab = Crontab::new("odd-refused").entry(name, when, job);
         Node::builder(self.client.clone()).pool(pool).add(crontab)

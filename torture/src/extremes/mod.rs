@@ -14,6 +14,7 @@ mod several;
 
 use std::time::Duration;
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +116,7 @@ impl Extremes {
             if job.fails {
                 return Err("it always fails".into());
             }
-            Ok(Outcome::result(&job.number)?)
+            Ok::<_, BoxError>(Outcome::result(&job.number)?)
         });
         let shared = [JOBS, PLAYGROUND].map(|queue| Pool::new(queue).size(2));
         let slots = Pool::new(SLOTS).size(SIZE.into()).mode(Mode::RoundRobin);

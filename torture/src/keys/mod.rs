@@ -93,7 +93,7 @@ impl Keys {
                 tokio::time::sleep(Duration::from_millis(5 + number % 20)).await;
                 if job.fails(cx.attempt()) {
                     page.end(Ended::Failed);
-                    return Err("not yet".into());
+                    return Err::<Outcome, BoxError>("not yet".into());
                 }
                 page.end(Ended::Done);
                 Ok(Done)

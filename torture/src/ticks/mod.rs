@@ -48,7 +48,7 @@ pub(crate) fn pool(book: Arc<Book>) -> Pool {
             let mut page = Page::new(book, run);
             tokio::time::sleep(Duration::from_millis(5)).await;
             page.end(Ended::Done);
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     Pool::new(QUEUE).size(4).worker(worker)

@@ -108,7 +108,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             let handler = move |job: Bench, _cx: Context| {
                 seen.started(job.0.n);
                 count.hit();
-                std::future::ready(Result::Ok(Outcome::Done))
+                std::future::ready(Outcome::Done)
             };
             start(&client, Pool::new("bench").size(slots).worker(worker_fn(handler)));
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -123,7 +123,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             let handler = move |job: Bench, _cx: Context| {
                 seen.started(job.0.n);
                 count.hit();
-                std::future::ready(Result::Ok(Outcome::Done))
+                std::future::ready(Outcome::Done)
             };
             work::store_delayed(&client, order, order.backlog).await?;
             start(&client, Pool::new("bench").size(slots).worker(worker_fn(handler)));

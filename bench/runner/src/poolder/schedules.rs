@@ -89,7 +89,7 @@ fn pool(order: &Order, late: &Lateness, meter: &Meter) -> Pool {
         let at = cx.tick().map_or(0, |tick| tick.at().millis().unsigned_abs());
         seen.started(at);
         count.hit();
-        std::future::ready(Result::Ok(Outcome::Done))
+        std::future::ready(Outcome::Done)
     };
     Pool::new("bench").size(super::slots(order)).worker(worker_fn(handler))
 }
@@ -120,7 +120,7 @@ async fn until_led(client: &Client) -> std::result::Result<(), Error> {
 
 /// Starts a node, waits until a node leads, and adds the schedules unless they exist.
 async fn lead(order: &Order, client: &Client) -> std::result::Result<(), Error> {
-    let handler = |_: Bench, _: Context| std::future::ready(Result::Ok(Outcome::Done));
+    let handler = |_: Bench, _: Context| std::future::ready(Outcome::Done);
     let pool = Pool::new("bench").size(super::slots(order)).worker(worker_fn(handler));
     tokio::spawn(Node::builder(client.clone()).pool(pool).run_until(std::future::pending()));
     until_led(client).await?;

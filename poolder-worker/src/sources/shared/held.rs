@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::process::commands::CancelFilter;
-    use crate::run::context::About;
+    use crate::run::about::About;
 
     fn key(entry: &str) -> EntryKey {
         (Lane::Normal, entry.into())
@@ -219,6 +219,7 @@ mod tests {
             headers: Headers::new(),
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
             progress: std::sync::Arc::default(),
+            states: Arc::default(),
         })
     }
 

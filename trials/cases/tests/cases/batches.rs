@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use poolder::Result;
 use poolder::prelude::*;
 
 use crate::harness::*;

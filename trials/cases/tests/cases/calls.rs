@@ -14,7 +14,7 @@ async fn calls_that_time_out() {
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker_fn(
         |job: N, _c: Context| async move {
             tokio::time::sleep(ms(if job.0 == 0 { 20 } else { 1 })).await;
-            Ok(Outcome::result(&job.0)?)
+            Ok::<_, BoxError>(Outcome::result(&job.0)?)
         },
     ))));
     let mut out = vec![];
@@ -59,7 +59,7 @@ async fn calls_that_time_out() {
 async fn call_without_limit() {
     let space = Space::new("call");
     let node = start(space.node().pool(Pool::new("q").size(2).worker(worker_fn(
-        |job: N, _cx: Context| async move { Ok(Outcome::result(&(job.0 + 1))?) },
+        |job: N, _cx: Context| async move { Ok::<_, BoxError>(Outcome::result(&(job.0 + 1))?) },
     ))));
     for (label, timeout) in [("10 s", s(10)), ("u64::MAX s", s(u64::MAX)), ("MAX", Duration::MAX)] {
         let at = std::time::Instant::now();
@@ -123,12 +123,9 @@ async fn many_waiters() {
     tokio::time::sleep(s(5)).await;
     let per = (total().await - a) as f64 / 5.0;
     println!("NOTE 1,000 calls that wait cost {per:.0} commands/s (inner ones not counted)");
-    let node =
-        start(space.node().pool(
-            Pool::new("q").size(16).worker(worker_fn(|job: N, _c: Context| async move {
-                Ok(Outcome::result(&job.0)?)
-            })),
-        ));
+    let node = start(space.node().pool(Pool::new("q").size(16).worker(worker_fn(
+        |job: N, _c: Context| async move { Ok::<_, BoxError>(Outcome::result(&job.0)?) },
+    ))));
     let mut good = 0;
     for t in tasks {
         if t.await.unwrap().is_ok() {
@@ -151,7 +148,7 @@ async fn progress_flood() {
             });
             let r = futures_util::future::join_all(all).await;
             let bad = r.iter().filter(|r| r.is_err()).count();
-            Ok(Outcome::result(&(bad as u64))?)
+            Ok::<_, BoxError>(Outcome::result(&(bad as u64))?)
         },
     ))));
     let t = Instant::now();
@@ -167,7 +164,7 @@ async fn progress_flood() {
 async fn result_without_limit() {
     let space = Space::new("bigresult");
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker_fn(
-        |_: N, _c: Context| async { Ok(Outcome::DoneWith(vec![0xc0; 30_000_000])) },
+        |_: N, _c: Context| async { Outcome::DoneWith(vec![0xc0; 30_000_000]) },
     ))));
     let r = space.client.enqueue(N(1)).await.unwrap();
     until(s(10), || async { space.overview("q").await.counter("completed") == 1 }).await;
@@ -186,10 +183,11 @@ async fn too_deep_is_refused_at_the_enqueue() {
         v: serde_json::Value,
     }
     let space = Space::new("deep");
-    let node =
-        start(space.node().pool(
-            Pool::new("q").size(1).worker(worker_fn(|_: Deep, _c: Context| async { Ok(Done) })),
-        ));
+    let node = start(
+        space
+            .node()
+            .pool(Pool::new("q").size(1).worker(worker_fn(|_: Deep, _c: Context| async { Done }))),
+    );
     let mut v = serde_json::json!(1);
     for _ in 0..70 {
         v = serde_json::json!([v]);

@@ -32,7 +32,7 @@ async fn old_cancellations() {
                 let seen = Arc::clone(&seen);
                 async move {
                     if job.0 == 1 && cx.attempt() == 1 {
-                        return Err("first".into());
+                        return Err::<Outcome, BoxError>("first".into());
                     }
                     if job.0 == 2 && cx.fence() == 1 {
                         return Ok(Snooze(ms(300)));
@@ -116,10 +116,11 @@ async fn hold_after_cancel_smallest() {
     #[job(kind = "k", queue = "q", attempts = 2, backoff = "20s")]
     struct K(bool);
     let space = Space::new("holdmin");
-    let node =
-        start(space.node().pool(Pool::new("q").size(1).mode(Mode::Phash).worker(worker_fn(
-            |job: K, _c: Context| async move { if job.0 { Err("no".into()) } else { Ok(Done) } },
-        ))));
+    let node = start(space.node().pool(Pool::new("q").size(1).mode(Mode::Phash).worker(
+        worker_fn(|job: K, _c: Context| async move {
+            if job.0 { Err::<Outcome, BoxError>("no".into()) } else { Ok(Done) }
+        }),
+    )));
     let p = space.client.pool::<K>("q");
     until(s(10), || async { p.cast(K(false)).await.is_ok() }).await;
     tokio::time::sleep(ms(300)).await;

@@ -28,7 +28,7 @@ async fn neighbours_of_a_poisoned_settlement() {
                     0 => Ok(Outcome::result(&1_u8)?),
                     1..=4 => Ok(Snooze(s(3600))),
                     5..=8 => Err("no".into()),
-                    _ => Ok(Outcome::result(&2_u8)?),
+                    _ => Ok::<_, BoxError>(Outcome::result(&2_u8)?),
                 }
             }
         }),
@@ -57,10 +57,12 @@ async fn neighbours_of_a_poisoned_settlement() {
         space.brief("q").await.to_string(),
     );
     println!("   stop {:?}", node.stop().await);
-    let node =
-        start(space.node().shutdown_timeout(s(3)).pool(
-            Pool::new("q").size(16).worker(worker_fn(|_: N, _c: Context| async { Ok(Done) })),
-        ));
+    let node = start(
+        space
+            .node()
+            .shutdown_timeout(s(3))
+            .pool(Pool::new("q").size(16).worker(worker_fn(|_: N, _c: Context| async { Done }))),
+    );
     tokio::time::sleep(s(16)).await;
     report(
         "a new node clears it up",

@@ -13,9 +13,10 @@ use crate::harness::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_set_stays_bounded() {
     let space = Space::new("dead");
-    let node = start(space.node().keep_dead(10, s(3600)).pool(
-        Pool::new("q").size(4).worker(worker_fn(|_: N, _c: Context| async { Err("x".into()) })),
-    ));
+    let node =
+        start(space.node().keep_dead(10, s(3600)).pool(Pool::new("q").size(4).worker(worker_fn(
+            |_: N, _c: Context| async { Err::<Outcome, BoxError>("x".into()) },
+        ))));
     for i in 0..200 {
         space.client.enqueue(N(i)).await.unwrap();
     }
@@ -56,7 +57,7 @@ async fn edit_common_shapes() {
                 let seen = Arc::clone(&seen);
                 async move {
                     if job.note == "bad" {
-                        Err("bad note".into())
+                        Err::<Outcome, BoxError>("bad note".into())
                     } else {
                         seen.fetch_add(1, Ordering::Relaxed);
                         Ok(Done)
@@ -67,7 +68,7 @@ async fn edit_common_shapes() {
                 let seen = Arc::clone(&seen2);
                 async move {
                     if cx.fence() == 1 {
-                        Err("once".into())
+                        Err::<Outcome, BoxError>("once".into())
                     } else {
                         seen.fetch_add(1, Ordering::Relaxed);
                         Ok(Done)
@@ -126,7 +127,7 @@ async fn keep_completion_forever_of_a_dying_job() {
             let seen = Arc::clone(&seen);
             async move {
                 seen.fetch_add(1, Ordering::Relaxed);
-                Err("no".into())
+                Err::<Outcome, BoxError>("no".into())
             }
         },
     ))));

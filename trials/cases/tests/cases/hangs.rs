@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -130,7 +130,7 @@ pub(crate) fn counter(ran: &Arc<AtomicU64>) -> impl Worker<Job = N> + use<> {
         let ran = Arc::clone(&ran);
         async move {
             ran.fetch_add(1, Ordering::Relaxed);
-            Ok(Done)
+            Done
         }
     })
 }

@@ -26,7 +26,7 @@ async fn locks_of_jobs_that_are_gone() {
                     let seen = Arc::clone(&seen);
                     async move {
                         seen.fetch_add(1, Ordering::Relaxed);
-                        if job.0 == 9 { Err("no".into()) } else { Ok(Done) }
+                        if job.0 == 9 { Err::<Outcome, BoxError>("no".into()) } else { Ok(Done) }
                     }
                 },
             )))))
@@ -80,13 +80,13 @@ async fn locks_of_jobs_that_are_gone() {
             let dies = how.starts_with("dies");
             let seen = Arc::clone(&ran);
             let mut pool =
-                Pool::new("q").size(1).worker(worker_fn(|_: N, _c: Context| async { Ok(Done) }));
+                Pool::new("q").size(1).worker(worker_fn(|_: N, _c: Context| async { Done }));
             if dies {
                 pool = pool.worker(worker_fn(move |_: F, _c: Context| {
                     let seen = Arc::clone(&seen);
                     async move {
                         seen.fetch_add(1, Ordering::Relaxed);
-                        Err("no".into())
+                        Err::<Outcome, BoxError>("no".into())
                     }
                 }));
             } else {
@@ -178,7 +178,7 @@ async fn revive_beside_overlap() {
             let (n, m, f) = (Arc::clone(&n2), Arc::clone(&m2), Arc::clone(&f2));
             async move {
                 if f.load(Ordering::Relaxed) == 1 {
-                    return Err("down".into());
+                    return Err::<Outcome, BoxError>("down".into());
                 }
                 let k = n.fetch_add(1, Ordering::Relaxed) + 1;
                 m.fetch_max(k, Ordering::Relaxed);

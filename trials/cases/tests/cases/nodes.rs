@@ -21,7 +21,7 @@ async fn stop_starts_nothing_new() {
                 a.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(ms(300)).await;
                 b.fetch_add(1, Ordering::Relaxed);
-                Ok(Done)
+                Done
             }
         },
     ))));
@@ -56,7 +56,7 @@ async fn chains_through_restarts() {
             async move {
                 hops.fetch_add(1, Ordering::Relaxed);
                 cx.client().enqueue(N(job.0)).await?;
-                Ok(Done)
+                Ok::<_, BoxError>(Done)
             }
         }))
     };
@@ -95,7 +95,7 @@ async fn connections_killed() {
             async move {
                 tokio::time::sleep(ms(5)).await;
                 *seen.lock().unwrap().entry(job.0).or_default() += 1;
-                Ok(Done)
+                Done
             }
         },
     ))));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ async fn schedules_make_up_only_what_was_missed() {
         let seen = Arc::clone(&seen);
         async move {
             seen.lock().unwrap().push(cx.tick().unwrap().at().millis());
-            Ok(Done)
+            Done
         }
     });
     let node = start(space.node().pool(Pool::new("q").size(4).worker(worker.clone())));
@@ -174,7 +174,7 @@ async fn many_schedules() {
                     Ordering::Relaxed,
                 );
                 *tell.lock().unwrap().entry((tick.schedule().to_owned(), at)).or_default() += 1;
-                Ok(Done)
+                Done
             }
         },
     ))));

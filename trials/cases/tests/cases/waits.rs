@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use poolder::Result;
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +125,7 @@ async fn pool_policy_at_the_edge() {
             let seen = Arc::clone(&seen);
             async move {
                 seen.fetch_add(1, Ordering::Relaxed);
-                if job.0 == 1 { Err("no".into()) } else { Ok(Done) }
+                if job.0 == 1 { Err::<Outcome, BoxError>("no".into()) } else { Ok(Done) }
             }
         },
     ))));
@@ -175,7 +176,7 @@ async fn settings_at_the_edge() {
         Pool::new("q").size(2).mode(Mode::RoundRobin).handover_timeout(Duration::MAX).worker(
             worker_fn(|_j: N, _c: Context| async {
                 tokio::time::sleep(s(2)).await;
-                Ok(Done)
+                Done
             }),
         ),
     ));
@@ -190,7 +191,7 @@ async fn settings_at_the_edge() {
                 .size(2)
                 .mode(Mode::RoundRobin)
                 .handover_timeout(Duration::MAX)
-                .worker(worker_fn(|_j: N, _c: Context| async { Ok(Done) })),
+                .worker(worker_fn(|_j: N, _c: Context| async { Done })),
         ),
     );
     tokio::time::sleep(s(4)).await;

@@ -47,7 +47,7 @@ async fn urls_with_database_socket_and_strange_passwords() {
             let seen = sn.clone();
             async move {
                 seen.note(n);
-                Ok(Outcome::result(&n)?)
+                Ok::<_, BoxError>(Outcome::result(&n)?)
             }
         });
         let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(2).worker(w)));

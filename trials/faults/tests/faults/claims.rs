@@ -18,7 +18,7 @@ async fn lost_claims_behind_a_thousand_that_run() {
             if n < 1200 {
                 tokio::time::sleep(secs(3600)).await;
             }
-            Ok(Done)
+            Done
         }
     });
     let node = start(
@@ -71,7 +71,7 @@ async fn lost_claims_behind_a_hundred_that_run() {
             if n < 1200 {
                 tokio::time::sleep(secs(3600)).await;
             }
-            Ok(Done)
+            Done
         }
     });
     let node = start(
@@ -123,7 +123,7 @@ async fn a_stream_that_is_trimmed_under_its_pending_entries() {
             tokio::time::sleep(secs(3)).await;
             seen.note(n);
             if n % 2 == 0 {
-                return Err("again".into());
+                return Err::<Outcome, BoxError>("again".into());
             }
             Ok(Done)
         }

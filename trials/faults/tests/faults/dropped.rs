@@ -13,7 +13,7 @@ fn a_node_whose_future_is_dropped() {
     rt.block_on(async {
         let c = client(&url);
         let (st, fi) = (started.clone(), finished.clone());
-        let w = worker_fn(move |N(n): N, _: Context| { let (st, fi) = (st.clone(), fi.clone()); async move { st.note(n); tokio::time::sleep(secs(6)).await; fi.note(n); Ok(Done) } });
+        let w = worker_fn(move |N(n): N, _: Context| { let (st, fi) = (st.clone(), fi.clone()); async move { st.note(n); tokio::time::sleep(secs(6)).await; fi.note(n); Done } });
         for n in 0..4 { c.enqueue(N(n)).await.unwrap(); }
         let node = Node::builder(c.clone()).pool(Pool::new("q").size(4).worker(w)).run_until(std::future::pending());
         tokio::select! { _ = node => {}, () = tokio::time::sleep(secs(3)) => {} }
@@ -134,7 +134,7 @@ fn a_handler_blocks_the_only_thread_of_its_runtime() {
                         std::thread::sleep(secs(25));
                     }
                     seen.note(n);
-                    Ok(Done)
+                    Done
                 }
             });
             Node::builder(client(&u))

@@ -5,7 +5,7 @@ use faults::Server;
 struct Tick(Seen);
 impl Periodic for Tick {
     const NAME: &'static str = "tick";
-    async fn handle_job(&mut self, _job: &str, _cx: Context) -> Result<Then> {
+    async fn handle_job(&mut self, _job: &str, _cx: Context) -> poolder::Result<Then> {
         self.0.note(
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
                 as u64,

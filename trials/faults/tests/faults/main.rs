@@ -76,7 +76,7 @@ pub(crate) fn counting(seen: &Seen, takes: Duration) -> impl Worker<Job = N> + u
                 tokio::time::sleep(takes).await;
             }
             seen.note(n);
-            Ok(Done)
+            Done
         }
     })
 }

@@ -11,7 +11,7 @@ fn blobs(seen: &Seen, takes: Duration) -> impl Worker<Job = Blob> + use<> {
                 tokio::time::sleep(takes).await;
             }
             seen.note(b.n);
-            Ok(Done)
+            Done
         }
     })
 }
@@ -91,7 +91,7 @@ async fn oom_retries_are_not_lost() {
         async move {
             tokio::time::sleep(secs(2)).await;
             if cx.attempt() == 1 {
-                return Err("no".into());
+                return Err::<Outcome, BoxError>("no".into());
             }
             seen.note(n);
             Ok(Done)

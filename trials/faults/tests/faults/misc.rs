@@ -27,7 +27,7 @@ async fn enqueue_from_drop_during_shutdown() {
             let _bye = Farewell(cl);
             seen.note(n);
             tokio::time::sleep(secs(3600)).await;
-            Ok(Done)
+            Done
         }
     });
     let node = start(
@@ -70,7 +70,7 @@ async fn a_context_that_outlives_its_job() {
                 );
             });
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(2).worker(w)));

@@ -73,7 +73,7 @@ async fn a_snooze_of_the_longest_duration() {
         let seen = sn.clone();
         async move {
             seen.note(n);
-            Ok(if n == 1 { Snooze(Duration::MAX) } else { Done })
+            if n == 1 { Snooze(Duration::MAX) } else { Done }
         }
     });
     let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(4).worker(w)));
@@ -163,7 +163,7 @@ async fn completions_kept_forever() {
         let seen = sn.clone();
         async move {
             seen.note(n);
-            Ok(Outcome::result(&n)?)
+            Ok::<_, BoxError>(Outcome::result(&n)?)
         }
     });
     let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(4).worker(w)));
@@ -214,7 +214,7 @@ async fn timeouts_and_backoffs_at_the_end_of_the_range() {
             if n == 2 {
                 return Err("x".into());
             }
-            Ok(Outcome::result(&n)?)
+            Ok::<_, BoxError>(Outcome::result(&n)?)
         }
     });
     let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(4).worker(w)));
@@ -261,7 +261,7 @@ async fn one_settlement_that_is_refused_blocks_those_beside_it() {
             if (20..30).contains(&n) {
                 return Ok(Outcome::result(&n)?);
             }
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         }
     });
     let node = start(

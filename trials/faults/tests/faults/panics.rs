@@ -68,7 +68,7 @@ async fn an_error_that_panics_when_it_is_shown() {
         let seen = sn.clone();
         async move {
             if n < 100 {
-                return Err(Mute.into());
+                return Err::<Outcome, BoxError>(Mute.into());
             }
             seen.note(n);
             Ok(Done)
@@ -89,7 +89,7 @@ async fn a_panic_whose_payload_panics() {
                 std::panic::panic_any(Bomb);
             }
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     assert!(trial("payload_panic", &s, w, once(), &seen, 2).await);
@@ -105,7 +105,7 @@ impl Clone for Shared {
 }
 impl Worker for Shared {
     type Job = N;
-    async fn handle_job(&mut self, N(n): N, _: Context) -> Result<Outcome> {
+    async fn handle_job(&mut self, N(n): N, _: Context) -> poolder::Result<Outcome> {
         if n < 100 {
             let _held = self.0.lock();
             panic!("poisons the lock");
@@ -145,7 +145,7 @@ async fn a_payload_that_panics_when_it_is_read() {
         let seen = sn.clone();
         async move {
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     let node = start(Node::builder(c.clone()).pool(Pool::new("q").size(2).worker(w)));
@@ -175,7 +175,7 @@ async fn a_closure_that_panics_before_its_future_exists() {
         let _found = [0u8; 200][if n < 100 { 500 } else { 0 }.min(if n < 100 { 500 } else { 0 })];
         async move {
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     assert!(trial("sync_panic", &s, w, once(), &seen, 2).await);
@@ -193,7 +193,7 @@ async fn a_future_that_panics() {
                 panic!("in the future")
             }
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     assert!(trial("async_panic", &s, w, once(), &seen, 2).await);
@@ -203,7 +203,7 @@ async fn a_future_that_panics() {
 struct Early(Seen);
 impl Worker for Early {
     type Job = N;
-    async fn handle_job(&mut self, N(n): N, _: Context) -> Result<Outcome> {
+    async fn handle_job(&mut self, N(n): N, _: Context) -> poolder::Result<Outcome> {
         if n < 100 {
             return Err("no".into());
         }
@@ -244,7 +244,7 @@ async fn a_closure_that_panics_in_an_addressed_pool() {
         }
         async move {
             seen.note(n);
-            Ok(Done)
+            Done
         }
     });
     let node = start(

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Tick(Seen);
 impl Periodic for Tick {
     const NAME: &'static str = "tick";
-    async fn handle_job(&mut self, _job: &str, cx: Context) -> Result<Then> {
+    async fn handle_job(&mut self, _job: &str, cx: Context) -> poolder::Result<Then> {
         self.0.note(cx.tick().map(|t| t.at().millis()).unwrap_or(0) as u64);
         Ok(Then::Continue)
     }

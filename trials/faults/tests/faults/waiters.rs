@@ -17,7 +17,7 @@ async fn thousands_of_waiters_while_hints_are_cut() {
         async move {
             tokio::time::sleep(ms(20)).await;
             seen.note(n);
-            Ok(Outcome::result(&n)?)
+            Ok::<_, BoxError>(Outcome::result(&n)?)
         }
     });
     let node = start(Node::builder(client(&s.url())).pool(Pool::new("q").size(64).worker(w)));

@@ -83,7 +83,7 @@ async fn main() {
                     std::process::abort();
                 }
                 if job.n == 13 {
-                    return Err("no".into());
+                    return Err::<Outcome, BoxError>("no".into());
                 }
                 if job.n >= 1000 {
                     tokio::time::sleep(Duration::from_millis(job.n - 1000)).await;
@@ -93,7 +93,7 @@ async fn main() {
             });
             let o = worker_fn(|job: Other, cx: Context| async move {
                 println!("other {} attempt {} {}", job.n, cx.attempt(), cx.id());
-                Ok(Done)
+                Done
             });
             let secs: u64 = args.get(4).map_or(3600, |s| s.parse().unwrap());
             Node::builder(client(url))

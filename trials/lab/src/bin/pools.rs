@@ -23,7 +23,7 @@ async fn main() {
     let w = worker_fn(move |job: Keyed, cx: Context| async move {
         println!("{:6.2} start n={} term {}", t0.elapsed().as_secs_f32(), job.n, cx.fence());
         if job.n == 99 {
-            return Err("dies".into());
+            return Err::<Outcome, BoxError>("dies".into());
         }
         tokio::time::sleep(Duration::from_millis(job.ms)).await;
         println!("{:6.2} end   n={}", t0.elapsed().as_secs_f32(), job.n);

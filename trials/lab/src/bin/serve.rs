@@ -19,7 +19,7 @@ async fn main() {
     let w = worker_fn(|job: Keyed, _: Context| async move {
         tokio::time::sleep(Duration::from_millis(job.ms)).await;
         println!("ran {}", job.n);
-        Ok(Done)
+        Done
     });
     Node::builder(c)
         .pool(Pool::new("keyed").size(args[2].parse().unwrap()).mode(Mode::Phash).worker(w))

@@ -1,6 +1,6 @@
 //! Cases at the edges of an application: another size, another limit, a full server, a misspelt
 //! name, a large bulk. POOLDER_REDIS_URL names a private Redis.
-use poolder::{Config, JobId, prelude::*};
+use poolder::{Config, JobId, Result, prelude::*};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 #[derive(Serialize, Deserialize, Job)]
@@ -16,10 +16,7 @@ fn client() -> Client {
     .unwrap()
 }
 fn pool(size: u16) -> Pool {
-    Pool::new("x")
-        .mode(Mode::Phash)
-        .size(size)
-        .worker(worker_fn(|_: X, _: Context| async { Ok(Done) }))
+    Pool::new("x").mode(Mode::Phash).size(size).worker(worker_fn(|_: X, _: Context| async { Done }))
 }
 #[derive(Clone)]
 struct B;
@@ -59,7 +56,7 @@ async fn main() {
         "{:?}",
         Node::builder(c.clone())
             .add(Batcher::new("b", B).limit(100))
-            .pool(Pool::new("x").worker(worker_fn(|_: X, _: Context| async { Ok(Done) })))
+            .pool(Pool::new("x").worker(worker_fn(|_: X, _: Context| async { Done })))
             .run_until(tokio::time::sleep(Duration::from_secs(1)))
             .await
             .map_err(|e| e.to_string())
@@ -68,7 +65,7 @@ async fn main() {
     let c = client();
     let r = c.enqueue(X { n: 1 }).await.unwrap();
     Node::builder(c.clone())
-        .pool(Pool::new("x").size(1).worker(worker_fn(|_: X, _: Context| async { Ok(Done) })))
+        .pool(Pool::new("x").size(1).worker(worker_fn(|_: X, _: Context| async { Done })))
         .run_until(tokio::time::sleep(Duration::from_millis(500)))
         .await
         .unwrap();
@@ -96,7 +93,7 @@ async fn main() {
     let c = client();
     c.enqueue(X { n: 1 }).await.unwrap();
     Node::builder(c.clone())
-        .pool(Pool::new("xx").size(1).worker(worker_fn(|_: X, _: Context| async { Ok(Done) })))
+        .pool(Pool::new("xx").size(1).worker(worker_fn(|_: X, _: Context| async { Done })))
         .run_until(tokio::time::sleep(Duration::from_secs(3)))
         .await
         .unwrap();

@@ -21,7 +21,7 @@ async fn main() {
             .pool(Pool::new("acc").mode(Mode::RoundRobin).size(8).worker(worker_fn(
                 |j: A, cx: Context| async move {
                     if j.fail {
-                        return Err("broken".into());
+                        return Err::<Outcome, BoxError>("broken".into());
                     }
                     for _ in 0..30 {
                         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -21,7 +21,7 @@ async fn main() {
         Node::builder(client.clone())
             .pool(Pool::new("ip").worker(worker_fn(|j: Ip, _: Context| async move {
                 if j.retries == 0 {
-                    Err("needs 1".into())
+                    Err::<Outcome, BoxError>("needs 1".into())
                 } else {
                     println!("ran {j:?}");
                     Ok(Done)

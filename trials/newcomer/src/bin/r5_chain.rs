@@ -22,7 +22,7 @@ async fn main() {
     Node::builder(client.clone())
         .pool(Pool::new("x").size(1).worker(worker_fn(|_: X, _: poolder::Context| async {
             read()?;
-            Ok(Done)
+            Ok::<_, BoxError>(Done)
         })))
         .run_until(tokio::time::sleep(Duration::from_millis(500)))
         .await

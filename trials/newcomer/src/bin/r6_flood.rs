@@ -27,7 +27,7 @@ async fn main() {
     Node::builder(client.clone())
         .pool(Pool::new("x").size(4).worker(worker_fn(move |_: Old, _: Context| async move {
             println!("the known job behind 5,000 unknown ones ran after {:?}", start.elapsed());
-            Ok(Done)
+            Done
         })))
         .run_until(tokio::time::sleep(Duration::from_secs(15)))
         .await

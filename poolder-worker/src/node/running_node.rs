@@ -1,0 +1,128 @@
+//! The parts of a node that runs: their start, and the order in which they stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::Error;
+use poolder_core::broker::{DeadLimits, NodeInfo};
+use poolder_core::mutation::mutated;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::pools::Pools;
+use super::running::ShutdownTimes;
+use crate::process::liveness::{Liveness, ServerClock};
+use crate::process::losses::Losses;
+use crate::process::outages::Outages;
+use crate::run::pool::{NodeWide, PoolPlan};
+use crate::services::heartbeat::Heartbeat;
+use crate::services::node_context::NodeContext;
+use crate::services::service_context::PartitionServices;
+use crate::services::spawn::{spawn_listener, spawn_progress_writer};
+
+/// The parts of a node that runs.
+pub(super) struct RunningNode {
+    pub(super) pools: Pools,
+    services: JoinSet<()>,
+    stop_services: CancellationToken,
+    heartbeat: Heartbeat,
+}
+
+impl RunningNode {
+    pub(super) fn start(
+        client: Client,
+        limits: DeadLimits,
+        timeout: Duration,
+        wide: NodeWide,
+        plans: Vec<PoolPlan>,
+        losses: Losses,
+    ) -> Result<Self, Error> {
+        let clock = Arc::new(ServerClock::default());
+        let liveness = Arc::new(Liveness::default());
+        let outages = Arc::new(Outages::default());
+        let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
+        let heartbeat = Heartbeat::start(
+            client.broker(),
+            Arc::clone(&clock),
+            Arc::clone(&liveness),
+            Arc::clone(&outages),
+            about(),
+            sizes.subscribe(),
+            losses.clone(),
+        )?;
+        let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
+        let node = NodeContext {
+            client,
+            limits,
+            clock,
+            liveness: Arc::clone(&liveness),
+            outages,
+            progress: Arc::default(),
+            suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
+            poll_limiter: Arc::default(),
+            identity: heartbeat.identity(),
+            dead: heartbeat.dead(),
+            losses,
+            services: PartitionServices::default(),
+            stops: CancellationToken::new(),
+        };
+        spawn_listener(&mut services, node.services.clone(), &stop_services);
+        spawn_progress_writer(&mut services, &node, &stop_services);
+        services.spawn(tick(liveness, stop_services.clone()));
+        let mut pools = Pools::new(node, wide, timeout, sizes);
+        for plan in plans {
+            pools.start(plan)?;
+        }
+        Ok(Self { pools, services, stop_services, heartbeat })
+    }
+
+    /// Sends `ready` once the node may claim jobs.
+    pub(super) fn report(&mut self, ready: oneshot::Sender<()>) {
+        let (mut identity, stop) = (self.heartbeat.identity(), self.stop_services.clone());
+        self.services.spawn(async move {
+            tokio::select! {
+                Ok(_) = identity.wait_for(|identity| identity.claims) => {
+                    let _ = ready.send(());
+                }
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when
+    /// its pools have released everything.
+    pub(super) async fn stop(mut self, times: ShutdownTimes) {
+        let clean = self.pools.stop_all(times).await;
+        self.stop_services.cancel();
+        // They ask the server nothing more, and end at once.
+        while self.services.join_next().await.is_some() {}
+        if !clean {
+            tracing::error!(
+                "not all jobs could be released: a handler blocks its thread, the server does not \
+                 answer, or the reply to a claim was lost; the node stays in the roster, so that \
+                 its jobs are rescued once it is declared dead"
+            );
+        }
+        self.heartbeat.stop(clean, times.end).await;
+    }
+}
+
+/// Records once a second that the runtime still polls its tasks.
+async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        liveness.tick();
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Returns the process's entry for the roster, without its start time and its pools, which the
+/// heartbeat fills in.
+fn about() -> NodeInfo {
+    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
+    NodeInfo { pid, version, started: 0, pools: vec![] }
+}

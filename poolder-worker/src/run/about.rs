@@ -1,0 +1,73 @@
+//! The facts about a job of which its context is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolder_client::Client;
+use poolder_core::{Claim, Counters, Headers, JobId, Lane, Partition, Policy, Tick, Timestamp};
+
+use super::state::States;
+use crate::process::progress::ProgressQueue;
+
+/// The parts of a new context.
+pub(crate) struct About {
+    pub(crate) id: JobId,
+    pub(crate) kind: Box<str>,
+    pub(crate) partition: Partition,
+    pub(crate) lane: Lane,
+    pub(crate) attempt: u32,
+    pub(crate) fence: u64,
+    pub(crate) enqueued_at: Option<Timestamp>,
+    /// An older cancellation does not mean the job.
+    pub(crate) began_at: Option<Timestamp>,
+    /// How long the job was ready before it was claimed.
+    pub(crate) waited: Duration,
+    /// The counters of a job that has failed before.
+    pub(crate) history: Option<Arc<Counters>>,
+    pub(crate) tick: Option<Tick>,
+    pub(crate) call: bool,
+    pub(crate) policy: Policy,
+    pub(crate) headers: Headers,
+    pub(crate) client: Client,
+    pub(crate) progress: Arc<ProgressQueue>,
+    pub(crate) states: Arc<States>,
+}
+
+impl About {
+    /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool,
+    /// and `now` the time of the claim, by the server's clock.
+    pub(crate) fn of_claim(
+        claim: &Claim,
+        partition: &Partition,
+        policy: Policy,
+        now: Timestamp,
+        client: &Client,
+        progress: &Arc<ProgressQueue>,
+        states: &Arc<States>,
+    ) -> Self {
+        Self {
+            id: claim.job_id(),
+            kind: claim.envelope.kind().into(),
+            partition: partition.clone(),
+            lane: claim.lane,
+            attempt: claim.attempt(),
+            fence: claim.fence(),
+            enqueued_at: claim.enqueued_at(),
+            began_at: claim.began_at(),
+            waited: claim.ready_at().map(|ready| now.since(ready)).unwrap_or_default(),
+            history: history_of(&claim.counters),
+            tick: claim.envelope.tick().cloned(),
+            call: claim.envelope.is_call(),
+            policy,
+            headers: claim.envelope.headers().clone(),
+            client: client.clone(),
+            progress: Arc::clone(progress),
+            states: Arc::clone(states),
+        }
+    }
+}
+
+/// Returns the counters for a context, if they tell of a failure.
+pub(super) fn history_of(counters: &Counters) -> Option<Arc<Counters>> {
+    counters.last_failure.is_some().then(|| Arc::new(counters.clone()))
+}
