@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use poolder::prelude::*;
-use poolder::{Cause, JobState, Timestamp};
+use poolder::{Cause, JobState, Result, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, eventually, start, within};
@@ -11,13 +11,17 @@ use crate::harness::{Number, Space, eventually, start, within};
 /// Returns a worker that sends the context of every attempt, and fails all attempts of a job but the
 /// one of this number.
 fn failing_until(success: u32) -> (impl Worker<Job = Number>, mpsc::Receiver<Context>) {
-    let (tell, told) = mpsc::channel(100);
+    let (tell, told) = mpsc::channel(1_000);
     let worker = worker_fn(move |_: Number, cx: Context| {
         let tell = tell.clone();
         async move {
             let attempt = cx.attempt();
-            tell.send(cx).await?;
-            if attempt == success { Ok(Done) } else { Err(format!("no {attempt}").into()) }
+            tell.try_send(cx)?;
+            if attempt == success {
+                Ok(Done)
+            } else {
+                Err::<_, BoxError>(format!("no {attempt}").into())
+            }
         }
     });
     (worker, told)
@@ -83,7 +87,7 @@ async fn a_second_attempt_in_the_same_slot_knows_of_the_first() {
 
         async fn handle_job(&mut self, _: Number, cx: Context) -> Result<Outcome> {
             let attempt = cx.attempt();
-            self.0.send(cx).await?;
+            self.0.try_send(cx)?;
             if attempt == 2 { Ok(Done) } else { Err("first".into()) }
         }
 
@@ -93,7 +97,7 @@ async fn a_second_attempt_in_the_same_slot_knows_of_the_first() {
     }
 
     let space = Space::new("context-again");
-    let (tell, mut told) = mpsc::channel(100);
+    let (tell, mut told) = mpsc::channel(1_000);
     let node = start(space.node().pool(Pool::new("q").size(1).worker(Again(tell))));
     space.client.enqueue(Number(1)).await.unwrap();
     let first = within(told.recv()).await.unwrap();
@@ -113,9 +117,9 @@ async fn a_revived_job_knows_the_failures_from_before() {
     let first = within(told.recv()).await.unwrap();
     assert_eq!((first.lane(), first.is_last_attempt()), (Lane::High, true));
     space.until_count("q", "buried", 1).await;
-    let inspector = space.client.inspect("q").unwrap();
-    assert_eq!(inspector.job(&job).await.unwrap().unwrap().state, JobState::Dead);
-    inspector.revive(&job).await.unwrap();
+    let dead = space.client.job(&job);
+    assert_eq!(dead.state().await.unwrap(), Some(JobState::Dead));
+    dead.revive().await.unwrap();
     let again = within(told.recv()).await.unwrap();
     assert_eq!((again.attempt(), again.failures().len()), (1, 1));
     assert_eq!((again.lane(), again.enqueued_at()), (Lane::High, first.enqueued_at()));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cause, DeadJob, Headers, Receipt};
+use poolder::{Cause, DeadJob, Headers, Receipt, Result};
 use tokio::sync::mpsc;
 
 use crate::child::itself;
@@ -17,7 +17,7 @@ const CHILD: &str = "POOLDER_SUITE_DEAD_HOOKS";
 
 /// A worker that fails every job.
 fn failing() -> impl Worker<Job = Number> {
-    worker_fn(|job: Number, _: Context| async move { Err(format!("no {}", job.0).into()) })
+    worker_fn(|job: Number, _: Context| async move { Err::<(), _>(format!("no {}", job.0)) })
 }
 
 /// A pool that buries jobs after the first attempt.
@@ -112,7 +112,7 @@ async fn a_burial_by_a_rescue_of_an_unreadable_entry_and_of_a_part_of_a_batch_is
     suspect_of_a_dead_node(&space, None).await;
     let pool = Pool::new("q").size(1).worker(failing());
     let rows = Batcher::new("rows", Rows).limit(2).on_dead(move |dead| of_rows.call(dead));
-    let handle = rows.handle(&space.client).unwrap();
+    let handle = rows.handle(&space.client);
     let node = space.node().pool(pool.on_dead(move |dead| of_pool.call(dead))).add(rows);
     let node = start(node);
     let (_, crashed) = within(told.recv()).await.unwrap();
@@ -202,7 +202,7 @@ async fn a_hook_that_fails_is_called_again_and_a_revived_job_is_left_out() {
         async { Err("never".into()) }
     };
     let worker = worker_fn(|_: Number, cx: Context| async move {
-        if cx.fence() > 1 { Ok(Done) } else { Err("the first time".into()) }
+        if cx.fence() > 1 { Ok(Done) } else { Err("the first time") }
     });
     let node = start(space.node().pool(pool("q").worker(worker).on_dead(failing_hook)));
     let job = space.client.enqueue(Number(7)).await.unwrap();

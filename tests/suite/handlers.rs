@@ -68,9 +68,10 @@ async fn functions_of_all_forms_run_and_their_results_are_kept() {
     let squared: u64 = within(client.call(Square(12)).into_future()).await.unwrap();
     assert_eq!(squared, 144);
     let receipt = client.enqueue(Plain(3)).await.unwrap();
-    let kept: String = client.await_result(&receipt, PATIENCE).await.unwrap();
+    let job = client.job(&receipt);
+    let kept: String = job.wait().timeout(PATIENCE).await.unwrap();
     assert_eq!(kept, "plain 3");
-    assert_eq!(client.result::<String>(&receipt).await.unwrap().as_deref(), Some("plain 3"));
+    assert_eq!(job.result::<String>().await.unwrap().value().as_deref(), Some("plain 3"));
 
     client.enqueue(Number(7)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), "number 7 in slot 0");

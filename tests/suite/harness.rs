@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView};
+use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView, Result};
 use poolder_core::broker::{
     AcquireReply, ClaimConnection, DeadLimits, PollRequest, SlotLease, SlotPoll,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Headers, JobView, Receipt, Schedule};
+use poolder::{Headers, JobView, Receipt, Result, Schedule};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
@@ -15,12 +15,16 @@ fn headers() -> Headers {
 /// Returns a worker that sends the headers of every attempt, and fails each one whose number is not
 /// in the job.
 fn reader() -> (impl Worker<Job = Number>, mpsc::Receiver<(u32, Headers)>) {
-    let (tell, told) = mpsc::channel(100);
+    let (tell, told) = mpsc::channel(1_000);
     let worker = worker_fn(move |job: Number, cx: Context| {
         let tell = tell.clone();
         async move {
-            tell.send((cx.attempt(), cx.headers().clone())).await?;
-            if job.0 == u64::from(cx.attempt()) { Ok(Done) } else { Err("not yet".into()) }
+            tell.try_send((cx.attempt(), cx.headers().clone()))?;
+            if job.0 == u64::from(cx.attempt()) {
+                Ok(Done)
+            } else {
+                Err::<_, BoxError>("not yet".into())
+            }
         }
     });
     (worker, told)
@@ -43,7 +47,7 @@ impl Space {
     }
 
     async fn view(&self, receipt: &Receipt) -> JobView {
-        self.client.inspect("q").unwrap().job(receipt).await.unwrap().unwrap()
+        self.client.job(receipt).view().await.unwrap().unwrap()
     }
 }
 
@@ -54,19 +58,19 @@ async fn headers_survive_a_reschedule_retries_death_an_edit_and_a_revival() {
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     let job = space.with_headers(9, 2).await;
     assert_eq!(space.view(&job).await.headers(), &headers());
-    let inspector = space.client.inspect("q").unwrap();
-    inspector.run_now(&job).await.unwrap();
+    let ours = space.client.job(&job);
+    ours.run_now().await.unwrap();
     for attempt in [1, 2] {
         assert_eq!(within(told.recv()).await.unwrap(), (attempt, headers()));
     }
     space.until_count("q", "buried", 1).await;
     assert_eq!(space.view(&job).await.headers(), &headers());
-    inspector.revive(&job).await.unwrap();
+    ours.revive().await.unwrap();
     for attempt in [1, 2] {
         assert_eq!(within(told.recv()).await.unwrap(), (attempt, headers()));
     }
     space.until_count("q", "buried", 2).await;
-    inspector.edit_and_revive(&job, &serde_json::json!(1)).await.unwrap();
+    ours.edit_and_revive(&serde_json::json!(1)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), (1, headers()));
     space.until_count("q", "completed", 1).await;
     node.stop().await;
@@ -80,8 +84,8 @@ async fn the_job_of_every_tick_has_the_headers_of_its_schedule() {
     let job = space.client.enqueue(Number(1)).prepare().unwrap().envelope;
     let job = job.with_headers(&headers()).unwrap();
     let schedule = Schedule::new(Duration::from_millis(100).try_into().unwrap(), job);
-    let schedules = space.client.schedules("q").unwrap();
-    schedules.put("often", &schedule).await.unwrap();
+    let schedules = space.client.schedules("q");
+    schedules.put("often", schedule.clone()).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), (1, headers()));
     schedules.pause("often").await.unwrap();
     while told.try_recv().is_ok() {}
@@ -100,7 +104,7 @@ impl BatchWorker for Rows {
     type Entry = u64;
 
     async fn handle_batch(&mut self, batch: &mut Batch<u64>, cx: Context) -> Result<Outcome> {
-        self.0.send((cx.attempt(), cx.headers().clone())).await?;
+        self.0.try_send((cx.attempt(), cx.headers().clone()))?;
         batch.all().await?;
         if cx.attempt() == 1 {
             return Err("the first time".into());
@@ -113,22 +117,22 @@ impl BatchWorker for Rows {
 #[tokio::test]
 async fn a_batch_has_the_headers_of_its_batcher() {
     let space = Space::new("headers-batch");
-    let (tell, mut told) = mpsc::channel(100);
+    let (tell, mut told) = mpsc::channel(1_000);
     let policy = at_once(2);
     let rows = Batcher::new("q", Rows(tell)).limit(2).policy(policy);
     let rows = headers().iter().fold(rows, |rows, (name, value)| rows.header(name, value));
-    let handle = rows.handle(&space.client).unwrap();
+    let handle = rows.handle(&space.client);
     let node = start(space.node().add(rows));
     handle.push_many([1, 2]).await.all().unwrap();
     for attempt in [1, 2] {
         assert_eq!(within(told.recv()).await.unwrap(), (attempt, headers()));
     }
     space.until_count("q", "buried", 1).await;
-    let dead = space.client.inspect("q").unwrap().dead(None, 10).await.unwrap();
+    let dead = space.client.inspect("q").dead(None, 10).await.unwrap();
     assert_eq!(dead.jobs[0].headers(), &headers());
     node.stop().await;
 
-    let bad = Batcher::new("other", Rows(mpsc::channel(100).0)).header("No", "");
+    let bad = Batcher::new("other", Rows(mpsc::channel(1_000).0)).header("No", "");
     let error = space.node().add(bad).run_until(std::future::pending()).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("header \"No\""), "{error}");
 }
@@ -141,7 +145,7 @@ impl Periodic for Often {
     const NAME: &'static str = "q";
 
     async fn handle_job(&mut self, _: &str, cx: Context) -> Result<poolder::Then> {
-        self.0.send((cx.attempt(), cx.headers().clone())).await?;
+        self.0.try_send((cx.attempt(), cx.headers().clone()))?;
         Ok(poolder::Then::Stop)
     }
 }
@@ -149,7 +153,7 @@ impl Periodic for Often {
 #[tokio::test]
 async fn the_jobs_of_a_scheduler_have_its_headers() {
     let space = Space::new("headers-scheduler");
-    let (tell, mut told) = mpsc::channel(100);
+    let (tell, mut told) = mpsc::channel(1_000);
     let often = Scheduler::new(Often(tell)).job("tick", Duration::from_millis(100));
     let often = headers().iter().fold(often, |often, (name, value)| often.header(name, value));
     let node = start(space.node().add(often));

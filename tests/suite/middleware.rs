@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Headers, NodeBuilder};
+use poolder::{Headers, NodeBuilder, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
@@ -12,28 +12,26 @@ use crate::harness::{Number, Space, start, within};
 /// Sends its name and a fact about each job that passes it.
 struct Gate {
     name: &'static str,
-    tell: mpsc::UnboundedSender<String>,
+    tell: mpsc::Sender<String>,
 }
 
 impl Middleware for Gate {
     async fn call(&self, cx: Context, next: Next<'_>) -> Result<Outcome> {
         let tenant = cx.headers().get("tenant").unwrap_or("none").to_owned();
         let (kind, attempts) = (cx.kind().to_owned(), cx.max_attempts());
-        self.tell.send(format!("{}: {kind} of {tenant}, {attempts}", self.name))?;
+        self.tell.try_send(format!("{}: {kind} of {tenant}, {attempts}", self.name))?;
         next.run(cx).await
     }
 }
 
 /// Returns a node with two middlewares, of which each sends its name and the job.
-fn guarded(
-    space: &Space,
-) -> (NodeBuilder, mpsc::UnboundedReceiver<String>, impl Fn(&'static str) -> Gate) {
-    let (tell, told) = mpsc::unbounded_channel();
+fn guarded(space: &Space) -> (NodeBuilder, mpsc::Receiver<String>, impl Fn(&'static str) -> Gate) {
+    let (tell, told) = mpsc::channel(1_000);
     let gate = move |name| Gate { name, tell: tell.clone() };
     (space.node().middleware(gate("node 1")).middleware(gate("node 2")), told, gate)
 }
 
-async fn next(told: &mut mpsc::UnboundedReceiver<String>, count: usize) -> Vec<String> {
+async fn next(told: &mut mpsc::Receiver<String>, count: usize) -> Vec<String> {
     let mut all = vec![];
     while all.len() < count {
         all.push(within(told.recv()).await.unwrap());
@@ -42,7 +40,7 @@ async fn next(told: &mut mpsc::UnboundedReceiver<String>, count: usize) -> Vec<S
 }
 
 fn done() -> impl Worker<Job = Number> {
-    worker_fn(|_: Number, _: Context| async { Ok(Done) })
+    worker_fn(|_: Number, _: Context| async { Done })
 }
 
 #[tokio::test]
@@ -80,14 +78,14 @@ impl Periodic for Often {
 }
 
 #[derive(Clone)]
-struct Rows(Arc<mpsc::UnboundedSender<String>>);
+struct Rows(Arc<mpsc::Sender<String>>);
 
 impl BatchWorker for Rows {
     type Entry = u64;
 
     async fn handle_batch(&mut self, batch: &mut Batch<u64>, _: Context) -> Result<Outcome> {
         let entries = batch.all().await?.len();
-        self.0.send(format!("{entries} entries"))?;
+        self.0.try_send(format!("{entries} entries"))?;
         Ok(Done)
     }
 }
@@ -98,7 +96,7 @@ async fn batches_and_the_jobs_of_schedulers_pass_the_middleware_of_the_node() {
     let (node, mut told, gate) = guarded(&space);
     let rows =
         Batcher::new("rows", Rows(Arc::new(gate("").tell))).limit(2).header("tenant", "acme");
-    let handle = rows.handle(&space.client).unwrap();
+    let handle = rows.handle(&space.client);
     let node = start(node.add(rows.middleware(gate("batcher"))));
     handle.push_many([1, 2]).await.all().unwrap();
     let mut expected: Vec<String> = ["node 1", "node 2", "batcher"]

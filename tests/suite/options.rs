@@ -107,7 +107,7 @@ async fn calls_of_one_id_share_one_job() {
         let ran = Arc::clone(&ran);
         worker_fn(move |Number(number): Number, _: Context| {
             let ran = ran.fetch_add(1, Ordering::SeqCst);
-            async move { Ok(Outcome::result(&(number + ran))?) }
+            async move { Outcome::result(&(number + ran)) }
         })
     };
     let call = || {

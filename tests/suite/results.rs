@@ -252,15 +252,15 @@ async fn of_many_reports_the_last_is_there_when_the_job_has_ended_and_few_are_wr
         for done in 1..=REPORTS {
             cx.progress(done, REPORTS).await?;
         }
-        Ok(Outcome::result(&u64::try_from(started.elapsed().as_millis())?)?)
+        Ok::<_, BoxError>(Return(u64::try_from(started.elapsed().as_millis())?))
     });
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     let mut took = 0;
     for _ in 0..3 {
         let receipt = space.client.enqueue(Number(1)).keep_completion(PATIENCE).await.unwrap();
-        let waiting = space.client.await_result::<u64>(&receipt, PATIENCE);
-        took += within(waiting).await.unwrap();
-        let progress = space.client.progress(&receipt).await.unwrap();
+        let job = space.client.job(&receipt);
+        took += within(job.wait::<u64>().into_future()).await.unwrap();
+        let progress = job.progress().await.unwrap();
         assert_eq!(progress, Some((REPORTS, REPORTS)));
     }
     // Of each job the first report, the last one, one that was on its way, and the completion.

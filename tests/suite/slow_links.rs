@@ -71,9 +71,7 @@ fn client(url: String, space: &Space) -> Client {
 async fn the_first_operation_of_a_client_is_answered_though_a_connection_takes_longer_to_open() {
     let server = Server::builder().tcp().start().unwrap_or_else(|error| panic!("{error}"));
     let space = Space::on(server.url(), "slow-first");
-    let worker = worker_fn(|Number(number): Number, _: Context| async move {
-        Ok(Outcome::result(&(number + 1))?)
-    });
+    let worker = worker_fn(|Number(number): Number, _: Context| async move { Return(number + 1) });
     let node = start(space.node().pool(Pool::new("calls").size(4).worker(worker)));
     let (address, accepted) = slow(server.port().unwrap()).await;
     let new = || client(format!("redis://{address}"), &space);
@@ -85,7 +83,7 @@ async fn the_first_operation_of_a_client_is_answered_though_a_connection_takes_l
         durable.enqueue(Number(3)).durability(Durability::fsynced()).into_future(),
         bulk.enqueue_many((4..8).map(Number)),
         caller.call::<_, u64>(Number(8)).queue("calls").into_future(),
-        async { reader.inspect("q").unwrap().overview().await },
+        async { reader.inspect("q").overview().await },
     );
     one.unwrap();
     two.unwrap();

@@ -22,7 +22,7 @@ async fn a_wait_for_a_job_that_was_moved_is_hinted_in_its_slot() {
     let handle = Handle::new(QueueName::new("q").unwrap(), job);
     let client = space.client.clone();
     let waiting =
-        tokio::spawn(async move { client.await_result::<()>(&handle, PATIENCE * 10).await });
+        tokio::spawn(async move { client.job(&handle).wait::<()>().timeout(PATIENCE * 10).await });
     let first = space.key("q", &format!("result:{job}"));
     let second = first.replace(".0}", ".1}");
     let listens = async |channel: &str| {
@@ -55,7 +55,7 @@ async fn calls_that_wait_do_not_read_the_dead() {
     assert_eq!(calls(&server, "hget"), 0, "a call leaves a record however it ends");
     calling.iter().for_each(tokio::task::JoinHandle::abort);
     let waiting = space.client.enqueue(Number(0)).await.unwrap();
-    let late = space.client.await_result::<u64>(&waiting, Duration::from_millis(10)).await;
+    let late = space.client.job(&waiting).wait::<u64>().timeout(Duration::from_millis(10)).await;
     assert!(late.unwrap_err().is_timeout() && calls(&server, "hget") > 0);
 }
 
@@ -67,6 +67,9 @@ async fn records_of_a_job_that_moved_away_and_back_are_each_read_once() {
     let first = space.key("q", &format!("result:{}", handle.job));
     space.redis::<()>(redis::cmd("SET").arg(&first).arg("m1")).await;
     space.redis::<()>(redis::cmd("SET").arg(first.replace(".0}", ".1}")).arg("m0")).await;
-    assert_eq!(space.client.result::<()>(&handle).await.unwrap(), None);
+    assert_eq!(
+        space.client.broker().followed_completion(&handle.partition, handle.job).await.unwrap().1,
+        None
+    );
     assert_eq!(calls(&server, "get"), 2);
 }

@@ -196,7 +196,7 @@ async fn a_wait_asks_once_for_the_dead_that_the_user_may_not_read() {
     let Some(guarded) = Guarded::with_selectors("denied") else { return };
     let producer = guarded.user("producer").client;
     let job = producer.enqueue(Number(0)).await.unwrap();
-    let waiting = tokio::spawn(async move { producer.await_result::<u64>(&job, HOUR).await });
+    let waiting = tokio::spawn(async move { producer.job(&job).wait::<u64>().timeout(HOUR).await });
     eventually("the caller has looked often", async || calls(&guarded.server, "get") > 4).await;
     // The log counts equal denials.
     let log = guarded.server.command(&["ACL", "LOG"]).unwrap();
