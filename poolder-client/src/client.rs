@@ -1,13 +1,13 @@
 //! The handle that producers, operators and workers share.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use poolder_core::broker::{BatcherHome, Broker, Config};
+use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
 use poolder_core::{Error, Partition, QueueName};
+use tokio::task::JoinHandle;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
 use crate::state::pool_cache::PoolCache;
@@ -145,34 +145,27 @@ impl Client {
         &self.shared.pools
     }
 
-    /// Stores something, and registers beside it that the queue is in use. The list of queues is
-    /// not worth a delay: it is waited for a moment only.
-    pub(crate) async fn registering<T>(
-        &self,
-        partition: &Partition,
-        storing: impl Future<Output = T>,
-    ) -> T {
-        self.registering_all(&[partition], storing).await
+    /// Stores a job, and registers that its queue is in use.
+    pub(crate) async fn store(&self, new: &PreparedJob) -> Result<Receipt, Error> {
+        let registration = self.begin_registration(&[&new.partition]);
+        let stored = self.broker().enqueue(new).await;
+        registration.settle().await;
+        stored
     }
 
-    /// Like [`Client::registering`], for several queues.
-    pub(crate) async fn registering_all<T>(
-        &self,
-        partitions: &[&Partition],
-        storing: impl Future<Output = T>,
-    ) -> T {
+    /// Begins to register that the queues are in use, beside storing something in them. The caller
+    /// gives the registration [a moment](Registration::settle) when that is stored: the list of
+    /// queues is not worth a longer delay.
+    pub(crate) fn begin_registration(&self, partitions: &[&Partition]) -> Registration {
         if partitions.iter().all(|partition| self.is_registered(partition)) {
-            return storing.await;
+            return Registration(None);
         }
         let client = self.clone();
         let partitions: Vec<Partition> = partitions.iter().map(|one| (*one).clone()).collect();
         // A separate task: the server that has the roster may not be the one that stores the job.
-        let registering = tokio::spawn(async move {
-            join_all(partitions.iter().map(|partition| client.register(partition))).await
-        });
-        let stored = storing.await;
-        let _ = tokio::time::timeout(REGISTER_PATIENCE, registering).await;
-        stored
+        Registration(Some(tokio::spawn(async move {
+            join_all(partitions.iter().map(|partition| client.register(partition))).await;
+        })))
     }
 
     /// Returns true when this client has registered the queue within 10 s.
@@ -208,6 +201,21 @@ impl Client {
         }
         known.insert(queue.clone(), Instant::now());
         true
+    }
+}
+
+/// A registration that runs, `None` when none is needed. It is no wrapper of the future that
+/// stores, since a future that is moved into another is copied and is part of its size twice.
+#[must_use = "a registration is given a moment when something is stored"]
+pub(crate) struct Registration(Option<JoinHandle<()>>);
+
+impl Registration {
+    /// Waits for a moment until the queues are registered.
+    pub(crate) async fn settle(self) {
+        if let Some(task) = self.0 {
+            // Boxed, so that the future of the usual case stays small.
+            let _ = Box::pin(tokio::time::timeout(REGISTER_PATIENCE, task)).await;
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl<J: Job> IntoFuture for Enqueue<J> {
         let (client, prepared) = (self.client.clone(), self.prepare());
         Box::pin(async move {
             let new = prepared?;
-            client.registering(&new.partition, client.broker().enqueue(&new)).await
+            client.store(&new).await
         })
     }
 }

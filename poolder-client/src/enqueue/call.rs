@@ -101,7 +101,7 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
             let (partition, job) = (new.partition.clone(), new.envelope.id());
             // Subscribes to the completion hint while the job is sent.
             let waiter = client.waiters().enter(&partition, job, Ends::AreRecorded);
-            let storing = client.registering(&partition, client.broker().enqueue(&new));
+            let storing = client.store(&new);
             let handle = Handle::from(Client::stored(job, storing, deadline, timeout).await?);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)
         })

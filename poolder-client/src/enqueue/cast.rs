@@ -135,8 +135,10 @@ impl Sending {
             // The job belongs to the slot that was named, not to that of its key.
             self.new.envelope = self.new.envelope.unkeyed()?;
         }
-        let first = self.new.partition.clone();
-        client.registering(&first, self.store(&known, view, key)).await
+        let registration = client.begin_registration(&[&self.new.partition]);
+        let stored = self.store(&known, view, key).await;
+        registration.settle().await;
+        stored
     }
 
     /// Refuses the options that a pool of this mode cannot honour.
@@ -210,8 +212,7 @@ impl Sending {
             )));
         }
         self.new.partition.index = index;
-        let (client, new) = (&self.pool.client, &self.new);
-        client.registering(&new.partition, client.broker().enqueue(new)).await
+        self.pool.client.store(&self.new).await
     }
 
     fn dispatch_key(&self, known: &CachedPool, view: &PoolView) -> u64 {

@@ -67,9 +67,10 @@ impl Client {
                 queues.push(&new.partition);
             }
         }
+        let registration = self.begin_registration(&queues);
         // Boxed, so that the futures of callers are not nested too deeply.
-        let storing = Box::pin(self.broker().enqueue_many(&good));
-        let mut results = self.registering_all(&queues, storing).await.into_iter();
+        let mut results = Box::pin(self.broker().enqueue_many(&good)).await.into_iter();
+        registration.settle().await;
         let lost = || Err(Error::protocol("a result is missing"));
         places
             .into_iter()

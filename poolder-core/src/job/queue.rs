@@ -60,8 +60,8 @@ impl fmt::Display for QueueName {
 
 /// Checks that a name is 1 to `max` ASCII letters, digits or characters of `extra`.
 pub(crate) fn check_name(what: &str, name: &str, max: usize, extra: &str) -> Result<(), Error> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || extra.contains(c);
-    if !name.is_empty() && name.len() <= max && name.chars().all(legal) {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || extra.as_bytes().contains(&byte);
+    if !name.is_empty() && name.len() <= max && name.bytes().all(legal) {
         return Ok(());
     }
     let shown: String = name.chars().take(80).collect();

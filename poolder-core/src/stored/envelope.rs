@@ -55,7 +55,7 @@ impl Envelope {
         check_kind(kind)?;
         policy.map_or(Ok(()), Policy::check)?;
         let options = Options::of(version, policy);
-        let mut raw = Vec::with_capacity(128);
+        let mut raw = Vec::with_capacity(256);
         raw.extend([LAYOUT, 0]);
         raw.extend(id.as_bytes());
         raw.push(u8::try_from(kind.len()).map_err(|_| Error::invalid("kind is too long"))?);

@@ -1,6 +1,6 @@
 //! [`Broker`]: the handle that holds connections and keys, and its methods to send commands.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redis::{Cmd, Pipeline, RedisError, Value};
@@ -30,7 +30,7 @@ pub(in crate::broker) struct BrokerInner {
     pub(in crate::broker) keys: Keyspace,
     roster: RosterKeys,
     /// The keys of the partitions in use, so that a hot path does not build them again.
-    key_cache: RwLock<HashMap<Partition, Arc<PartitionKeys>>>,
+    key_cache: RwLock<BTreeMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
     reply_limit: Mutex<ReplyLimit>,
 }

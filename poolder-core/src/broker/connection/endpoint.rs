@@ -48,7 +48,7 @@ impl fmt::Debug for SignIn {
 }
 
 /// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Host(pub(crate) String, pub(crate) u16);
 
 impl fmt::Display for Host {

@@ -9,7 +9,7 @@
 //! Connections belong to the runtime that has opened them. A client that is used from several
 //! runtimes has connections for each.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,9 +46,17 @@ struct Known {
     refreshed: Option<Instant>,
     /// Servers that have left the table, to be asked when no other server answers.
     vanished: Vec<Host>,
-    /// The connections of each runtime to each server. `None` in place of a host is the single
+    /// The connections to each server, of each runtime. `None` in place of a host is the single
     /// server, in place of a runtime a thread without one.
-    peers: HashMap<(Option<Host>, Option<runtime::Id>), Arc<Peer>>,
+    peers: BTreeMap<Option<Host>, Vec<(Option<runtime::Id>, Arc<Peer>)>>,
+}
+
+impl Known {
+    /// Returns the connections of a runtime to a server, if there are any.
+    fn peer(&self, host: &Option<Host>, runtime: Option<runtime::Id>) -> Option<Arc<Peer>> {
+        let mut of_host = self.peers.get(host)?.iter();
+        of_host.find(|(of, _)| *of == runtime).map(|(_, peer)| Arc::clone(peer))
+    }
 }
 
 impl Route {
@@ -143,7 +151,7 @@ impl Route {
         vanished.truncate(MAX_VANISHED);
         vanished.reverse();
         known.vanished = vanished;
-        known.peers.retain(|(host, _), _| host.as_ref().is_none_or(|h| table.hosts.contains(h)));
+        known.peers.retain(|host, _| host.as_ref().is_none_or(|h| table.hosts.contains(h)));
         (known.table, known.refreshed) = (table, Some(Instant::now()));
     }
 
@@ -151,24 +159,29 @@ impl Route {
     /// first use.
     pub(crate) fn peer_at(&self, host: Option<Host>) -> RedisResult<Arc<Peer>> {
         let runtime = runtime::Handle::try_current().ok().map(|handle| handle.id());
-        let key = (host, runtime);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peer) = known.peers.get(&key) {
-            return Ok(Arc::clone(peer));
+        if let Some(peer) = known.peer(&host, runtime) {
+            return Ok(peer);
         }
         drop(known);
-        let info = match &key.0 {
+        let info = match &host {
             None => self.endpoint.template.clone(),
             Some(host) => self.endpoint.to(host),
         };
         let peer = Arc::new(Peer::new(info, &self.config)?);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = known.peer(&host, runtime) {
+            return Ok(peer);
+        }
         if runtime.is_some() {
             // The connections of a runtime end with it.
             let is_used = |of: Option<runtime::Id>| of == runtime || of.is_none();
-            known.peers.retain(|(_, of), peer| is_used(*of) || peer.link.is_alive());
+            for peers in known.peers.values_mut() {
+                peers.retain(|(of, peer)| is_used(*of) || peer.link.is_alive());
+            }
         }
-        Ok(Arc::clone(known.peers.entry(key).or_insert(peer)))
+        known.peers.entry(host).or_default().push((runtime, Arc::clone(&peer)));
+        Ok(peer)
     }
 
     /// Returns whether every command goes to the same server.

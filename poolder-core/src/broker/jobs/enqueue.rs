@@ -139,8 +139,9 @@ impl Broker {
             let (now, later) = rest.split_at(bulk_len(rest));
             rest = later;
             let mut pipe = redis::pipe();
-            for new in now {
-                pipe.add_command(command(new, &self.keys(&new.partition)));
+            for alike in now.chunk_by(|one, next| one.partition == next.partition) {
+                let keys = self.keys(&alike[0].partition);
+                alike.iter().for_each(|new| _ = pipe.add_command(command(new, &keys)));
             }
             let durability = now.first().map(|new| new.durability).unwrap_or_default();
             let sent = match durability {
