@@ -39,6 +39,10 @@ pub(crate) struct Route {
     lookup: Mutex<Opening<()>>,
 }
 
+/// The connections of each runtime to one server. `None` in place of a runtime is a thread without
+/// one.
+type PeersByRuntime = Vec<(Option<runtime::Id>, Arc<Peer>)>;
+
 #[derive(Default)]
 struct Known {
     table: Table,
@@ -46,9 +50,8 @@ struct Known {
     refreshed: Option<Instant>,
     /// Servers that have left the table, to be asked when no other server answers.
     vanished: Vec<Host>,
-    /// The connections to each server, of each runtime. `None` in place of a host is the single
-    /// server, in place of a runtime a thread without one.
-    peers: BTreeMap<Option<Host>, Vec<(Option<runtime::Id>, Arc<Peer>)>>,
+    /// The connections to each server. `None` in place of a host is the single server.
+    peers: BTreeMap<Option<Host>, PeersByRuntime>,
 }
 
 impl Known {
