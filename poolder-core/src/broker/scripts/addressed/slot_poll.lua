@@ -95,18 +95,25 @@ local function read(lane, from, most)
   return entries and entries[1] and entries or nil
 end
 
--- Builds a flat reply: a nested table costs the server a microsecond for each entry.
+-- Builds a flat reply: a nested table costs the server a microsecond for each entry. Counts the
+-- bytes while it copies, and cuts what it has copied when they are too many.
 local function claimed(status, lane, entries)
-  local reply, most = {status, completed, lane}, tonumber(ARGV[10])
-  for _, entry in ipairs(entries) do -- bounded: 16 entries
-    local fields, count, bytes = entry[2], #entry[2], 0
-    for _, text in ipairs(fields) do bytes = bytes + #text end
-    if bytes > most then
-      fields, count = {bytes, fields[1] == 'j' and string.sub(fields[2], 3, 18) or ''}, 0
+  local reply, at, most = {status, completed, lane}, 3, tonumber(ARGV[10])
+  for i = 1, #entries do -- bounded: 16 entries
+    local fields, bytes = entries[i][2], 0
+    local count = #fields
+    reply[at + 1], reply[at + 2] = entries[i][1], count
+    for n = 1, count do
+      bytes = bytes + #fields[n]
+      reply[at + 2 + n] = fields[n]
     end
-    reply[#reply + 1] = entry[1]
-    reply[#reply + 1] = count
-    for _, text in ipairs(fields) do reply[#reply + 1] = text end
+    if bytes > most then
+      for n = 3, count do reply[at + 2 + n] = nil end
+      reply[at + 2], reply[at + 3] = 0, bytes
+      reply[at + 4] = fields[1] == 'j' and string.sub(fields[2], 3, 18) or ''
+      count = 2
+    end
+    at = at + 2 + count
   end
   return reply
 end
