@@ -80,16 +80,24 @@ impl Summary {
                     line.not_run.push((contender.name.clone(), reason.clone()));
                 }
             }
-            line.budgets = row.budgets.iter().filter_map(|budget| judge(&line, budget)).collect();
             line
         };
+        let mut lines: Vec<Line> = rows.iter().enumerate().map(line).collect();
+        let judged: Vec<Vec<Judged>> = rows
+            .iter()
+            .zip(&lines)
+            .map(|(row, line)| {
+                row.budgets.iter().filter_map(|it| judge(line, it, &lines)).collect()
+            })
+            .collect();
+        lines.iter_mut().zip(judged).for_each(|(line, budgets)| line.budgets = budgets);
         Self {
             server: server.describe(),
             machine: machine(),
             rustc: output("rustc", &["--version"]),
             rounds: args.rounds,
             command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
-            lines: rows.iter().enumerate().map(line).collect(),
+            lines,
         }
     }
 }
@@ -109,7 +117,8 @@ impl Line {
     }
 }
 
-fn judge(line: &Line, budget: &Budget) -> Option<Judged> {
+/// Judges a budget of a line. `lines` are those of the same run.
+fn judge(line: &Line, budget: &Budget, lines: &[Line]) -> Option<Judged> {
     let name =
         COLUMNS.iter().find(|(figure, ..)| *figure == budget.figure).map(|(_, name, _)| *name)?;
     let ratio = || line.ratio("poolder", budget.figure);
@@ -123,6 +132,12 @@ fn judge(line: &Line, budget: &Budget) -> Option<Judged> {
         Bound::AtMost(bound) => {
             let found = line.median("poolder", budget.figure)?;
             (format!("{name} ≤ {bound}"), number(found, 2), found <= bound)
+        }
+        Bound::AtLeastRow(row, bound) => {
+            let other = lines.iter().find(|line| line.name == row)?;
+            let usual = other.median("poolder", budget.figure).filter(|usual| *usual > 0.0)?;
+            let ratio = line.median("poolder", budget.figure)? / usual;
+            (format!("{name} ≥ {bound} × `{row}`"), format!("{ratio:.2} ×"), ratio >= bound)
         }
         Bound::EachAtLeastShared(bound) => {
             let each = line.contenders.iter().filter_map(|(name, _)| {
