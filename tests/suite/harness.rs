@@ -233,7 +233,9 @@ pub(crate) async fn claim_first(
     else {
         panic!("no other node holds it")
     };
-    let request = PollRequest { claim: 1, generation: 1, open: true, ..PollRequest::default() };
+    let view = broker.pool_view(&slot.queue).await.unwrap();
+    let (generation, open) = view.map_or((1, true), |view| (view.generation, view.open));
+    let request = PollRequest { claim: 1, generation, open, ..PollRequest::default() };
     match broker.poll_slot(&lease, &request).await.unwrap().result {
         SlotPoll::Claimed(mut entries) => match entries.pop() {
             Some(Entry::Job(claim)) => (lease, claim),

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{Cancellation, Handle, JobState, QueueName, Result};
-use poolder_core::broker::{AcquireReply, CastReply, Settled, Settlement};
-use poolder_core::policy::decide::Transition;
+use poolder_core::broker::{
+    AcquireReply, CastReply, PollRequest, Report, Settled, Settlement, SlotLease, SlotPoll,
+};
+use poolder_core::policy::decide::{Return, Transition};
 use poolder_core::policy::dispatch::{Pick, hash, pick};
-use poolder_core::{Completion, Partition};
+use poolder_core::{Claim, Completion, Entry, Lane, Partition};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, claim_first, eventually, start, within};
@@ -165,4 +167,118 @@ async fn a_move_that_a_later_holder_repeats_stores_the_job_once() {
     // The same job may come and go again.
     let other = broker.record_move(&second, job, 1).await.unwrap().unwrap();
     assert_ne!(other, plan);
+}
+
+/// Returns a pool of two slots that was resized to one, whose only slot is in service; and a job
+/// that was cast to the second slot before, under the lease of a holder that has claimed it.
+async fn left_behind(space: &Space, key: &str) -> (SlotLease, Claim) {
+    let broker = space.client.broker();
+    let queue = partition(0).queue;
+    broker.define_pool(&queue, Mode::Phash, 2).await.unwrap();
+    let pool = space.client.pool::<Number>("q");
+    pool.cast(Number(3)).key(key).await.unwrap();
+    let claimed = claim_first(space, &partition(1), "first", None).await;
+    pool.resize(1).await.unwrap();
+    for index in 0..2 {
+        broker.report_slot(&partition(index), 2, Report::Drained).await.unwrap();
+    }
+    broker.report_slot(&partition(1), 2, Report::Retired).await.unwrap();
+    let view = pool.view().await.unwrap();
+    assert_eq!((view.open, view.tail), (true, 1));
+    claimed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_has_begun_is_ended_wherever_the_key_belongs_by_then() {
+    let space = Space::new("late-resume");
+    let broker = space.client.broker();
+    let key = key(|key| slot(key, 2) == 1);
+    let (lease, held) = left_behind(&space, &key).await;
+    let plan = broker.record_move(&lease, held.job_id(), 0).await.unwrap().unwrap();
+    let stored = broker.cast_moved(2, &partition(0), plan, &held).await.unwrap();
+    let CastReply::Stored(_) = stored else { panic!("{stored:?}") };
+    // The holder is gone before it has removed the job, which runs at its destination.
+    assert!(broker.release_slot(&lease, false).await.unwrap());
+    let (first, moved) = claim_first(&space, &partition(0), "first", None).await;
+    let done = Settlement::new(moved, "first".into(), None, Transition::Complete);
+    let done = [done.under_lease(&first, RetryPlacement::BlockSlot)];
+    let settled = broker.settle(&partition(0), <_>::default(), &done).await;
+    assert!(matches!(settled[0], Settled::Applied), "{settled:?}");
+    assert!(broker.release_slot(&first, false).await.unwrap());
+    // By now the key belongs to the second slot again.
+    let pool = space.client.pool::<Number>("q");
+    pool.resize(2).await.unwrap();
+    broker.report_slot(&partition(0), 3, Report::Drained).await.unwrap();
+    let (node, mut told) = node(&space, 2);
+    let node = start(node);
+    eventually("the move has ended", || async {
+        broker.completion(&partition(1), held.job_id()).await.unwrap() == Some(Completion::Moved(0))
+    })
+    .await;
+    pool.cast(Number(4)).key(&key).await.unwrap();
+    assert_eq!(within(told.recv()).await.unwrap().0, 4, "job 3 has run at its destination");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_from_before_the_pool_was_open_moves_no_job() {
+    let space = Space::new("late-view");
+    let broker = space.client.broker();
+    let queue = partition(0).queue;
+    let key = key(|key| slot(key, 2) == 1);
+    broker.define_pool(&queue, Mode::Phash, 1).await.unwrap();
+    let pool = space.client.pool::<Number>("q");
+    pool.resize(2).await.unwrap();
+    let AcquireReply::Ours(lease) =
+        broker.acquire_slot(&partition(1), &"first".into(), None).await.unwrap()
+    else {
+        panic!("no other node holds it")
+    };
+    for number in [3, 4] {
+        pool.cast(Number(number)).key(&key).await.unwrap();
+    }
+    let drains = broker.acquire_slot(&partition(0), &"first".into(), None).await.unwrap();
+    let AcquireReply::Ours(drains) = drains else { panic!("no other node holds it") };
+    let (node, mut told) = node(&space, 2);
+    let node = start(node);
+    let members = space.key("q", "members");
+    let heartbeat = async || {
+        let mut list = redis::cmd("ZRANGE");
+        let list = list.arg(&members).arg(0).arg(-1).arg("WITHSCORES");
+        space.redis::<Vec<String>>(list).await
+    };
+    eventually("the node reads the pool", || async { !heartbeat().await.is_empty() }).await;
+    let last = heartbeat().await;
+    eventually("it reads it again", || async { heartbeat().await != last }).await;
+    // Until its next heartbeat the node does not know that the pool is open. Meanwhile the holder of
+    // the second slot claims its jobs, and puts them back.
+    broker.report_slot(&partition(0), 2, Report::Drained).await.unwrap();
+    let request = PollRequest { claim: 16, generation: 2, open: true, ..PollRequest::default() };
+    let SlotPoll::Claimed(entries) = broker.poll_slot(&lease, &request).await.unwrap().result
+    else {
+        panic!("there are two jobs")
+    };
+    let released = entries.into_iter().map(|entry| match entry {
+        Entry::Job(claim) => {
+            let (lane, counters) = (Lane::Normal, claim.counters.clone());
+            let back = Transition::Ready { lane, counters, why: Return::Release };
+            let back = Settlement::new(claim, "first".into(), None, back);
+            back.under_lease(&lease, RetryPlacement::BlockSlot)
+        }
+        other => panic!("{other:?}"),
+    });
+    let released: Vec<_> = released.collect();
+    for settled in broker.settle(&partition(1), <_>::default(), &released).await {
+        assert!(matches!(settled, Settled::Applied), "{settled:?}");
+    }
+    for lease in [lease, drains] {
+        assert!(broker.release_slot(&lease, false).await.unwrap());
+    }
+    for number in [3, 4] {
+        assert_eq!(within(told.recv()).await.unwrap().0, number);
+    }
+    let moved = space.key("q", "stats").replace(".0}", ".1}");
+    let moved: Option<u64> = space.redis(redis::cmd("HGET").arg(moved).arg("moved")).await;
+    assert_eq!(moved, None, "the jobs are where they belong");
+    node.stop().await;
 }

@@ -203,3 +203,50 @@ async fn a_poll_after_a_lost_reply_completes_no_job_by_the_id_of_another() {
     assert!(matches!(settled[0], Settled::Fenced), "{settled:?}");
     assert_eq!(space.ready("q").await, 1);
 }
+
+#[tokio::test]
+async fn jobs_of_a_poll_whose_reply_was_lost_are_found_together() {
+    let space = Space::new("found-together");
+    let (lease, first) = claim_of_two(&space).await;
+    let back = Transition::Ready {
+        lane: Lane::Normal,
+        counters: Counters::starting_in(Lane::Normal),
+        why: Return::Release,
+    };
+    let pool = space.client.pool::<Number>("q");
+    for number in 3..6 {
+        pool.cast(Number(number)).await.unwrap();
+    }
+    let _ = poll(&space, &lease, std::slice::from_ref(&first.entry), false).await;
+    // The reply is lost. One of the jobs was removed meanwhile.
+    let lane = space.key("q", "ready:normal");
+    let entries: Vec<RawEntry> =
+        space.redis(redis::cmd("XRANGE").arg(&lane).arg("-").arg("+")).await;
+    let ids: Vec<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids.len(), 4);
+    space.redis::<u64>(redis::cmd("XDEL").arg(&lane).arg(ids[0])).await;
+    let SlotPoll::Found(found) = poll(&space, &lease, &[], true).await.result else {
+        panic!("the node holds jobs that it does not know")
+    };
+    let found: Vec<Claim> = found
+        .into_iter()
+        .filter_map(|entry| match entry {
+            Entry::Job(claim) => Some(claim),
+            Entry::Undecodable(_) => None,
+        })
+        .collect();
+    assert_eq!(found.iter().map(|claim| &*claim.entry).collect::<Vec<_>>(), ids[1..]);
+    // The first one is tried again. The others stay behind it.
+    let mut transitions = vec![hour(), back.clone(), back].into_iter();
+    let settled: Vec<Settlement> = found
+        .into_iter()
+        .zip(&mut transitions)
+        .map(|(claim, transition)| {
+            Settlement::new(claim, lease.node.clone(), None, transition)
+                .under_lease(&lease, RetryPlacement::BlockSlot)
+        })
+        .collect();
+    space.client.broker().settle(&lease.slot, <_>::default(), &settled).await;
+    let next = poll(&space, &lease, &[], true).await.result;
+    assert!(matches!(next, SlotPoll::Hold(_)), "{next:?}");
+}

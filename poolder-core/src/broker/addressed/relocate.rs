@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use redis::Value;
+
 use super::registry::{CastReply, cast_reply};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, SlotLease, scripts};
@@ -46,6 +48,22 @@ impl Broker {
         let to = reply::text(to)?.parse();
         let to = to.map_err(|_| Error::protocol("a move leads to no slot"))?;
         Ok(Some(SlotMove { to, id: JobId::from_bytes(id) }))
+    }
+
+    /// Returns the job of the move that is recorded in a slot, if one is: a holder has begun the move
+    /// and has not ended it.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn recorded_move(&self, slot: &Partition) -> Result<Option<JobId>, Error> {
+        let mut cmd = redis::cmd("HGET");
+        cmd.arg(&self.keys(slot).lease).arg("moving");
+        let record = match self.command(&cmd).await? {
+            Value::Nil => return Ok(None),
+            record => reply::bytes(record)?,
+        };
+        // Another program may have written something else.
+        Ok(record.first_chunk::<16>().map(|id| JobId::from_bytes(*id)))
     }
 
     /// Stores a claimed job at the destination of its move, once; unless that slot knows a later

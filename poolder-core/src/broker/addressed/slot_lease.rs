@@ -83,7 +83,7 @@ pub enum SlotPoll {
     /// These entries were claimed: run them in this order, or bury them.
     Claimed(Vec<Entry>),
     /// These entries were claimed before, by a poll whose reply was lost: run or bury them, too.
-    /// More such entries may exist.
+    /// They are all such entries of their lane, up to [`PollRequest::MAX_JOBS`].
     Found(Vec<Entry>),
     /// The job at the front waits this long for its next attempt, and the slot with it.
     Hold(Duration),

@@ -253,6 +253,7 @@ impl SlotAssigner {
             ready: Arc::clone(&self.ready),
             // A placeholder: the holder subscribes to the slot's commands once it has the lease.
             commands: watch::channel(KnownCommands::default()).1,
+            moves: None,
             suspect: None,
         };
         let doubt = !self.leased().insert(index);

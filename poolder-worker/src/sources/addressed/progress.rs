@@ -160,16 +160,18 @@ impl SlotProgress {
                 self.lanes.empty(last);
                 Some(Standstill::Empty)
             }
-            // The server reports the oldest entry only: until the lease ends, the slot does not look
-            // for lost claims behind an entry that was given up.
-            SlotPoll::Found(entries) if entries.iter().any(|entry| self.has_given_up(entry)) => {
-                self.lanes.found_all();
+            // The server reports the oldest entries only: until the lease ends, the slot does not
+            // look for lost claims behind entries that were given up.
+            SlotPoll::Found(mut entries) => {
+                entries.retain(|entry| !self.has_given_up(entry));
+                match entries.is_empty() {
+                    true => self.lanes.found_all(),
+                    false => self.claimed(entries),
+                }
                 None
             }
-            SlotPoll::Claimed(entries) | SlotPoll::Found(entries) => {
-                self.lanes.claimed(&entries);
-                self.pacing.claimed(entries.len(), entries.iter().map(Entry::bytes).sum());
-                self.pending.claimed(entries);
+            SlotPoll::Claimed(entries) => {
+                self.claimed(entries);
                 None
             }
             SlotPoll::Idle => None,
@@ -183,6 +185,12 @@ impl SlotProgress {
             }
         };
         self.stand_still(standstill);
+    }
+
+    fn claimed(&mut self, entries: Vec<Entry>) {
+        self.lanes.claimed(&entries);
+        self.pacing.claimed(entries.len(), entries.iter().map(Entry::bytes).sum());
+        self.pending.claimed(entries);
     }
 
     /// Records that [`SlotStep::Poll`] failed, or its reply was lost. The next poll comes after a

@@ -1,11 +1,13 @@
 //! Moves late jobs to the slot in which their key belongs: jobs that were promoted, revived or cast
 //! by a producer with an old view of the pool after the pool was resized.
 
+use std::sync::Arc;
+
 use poolder_core::broker::{CastReply, Settlement, SlotLease, SlotMove};
 use poolder_core::mutation::mutated;
 use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::policy::dispatch::{Mode, Pick, pick};
-use poolder_core::{Claim, Entry, Error};
+use poolder_core::{Claim, Entry, Error, Lane};
 
 use super::slot_context::SlotContext;
 use crate::process::limits::request_pauses;
@@ -16,15 +18,30 @@ use crate::process::limits::request_pauses;
 /// counts. No slot but one ever runs a job of a key: a job that came here by an even older size moves
 /// to the slot of the present size, where it waits until the pool is open. A job without a key is
 /// where its producer has put it.
-pub(super) fn destination(slot: &SlotContext, claim: &Claim) -> Option<u16> {
-    let key = claim.envelope.given_key().filter(|_| slot.engine.spec.mode == Mode::Phash)?;
-    let view = slot.view.borrow();
-    let home = if view.open { view.size } else { view.before? };
+///
+/// A view of the pool is up to a heartbeat old. A job from the front may have been claimed before by
+/// a holder that has seen the pool open already. Therefore such a job goes by a view that is read
+/// now, unless this one shows the pool open.
+///
+/// # Errors
+/// Returns an error when the pool could not be read.
+pub(super) async fn destination(slot: &SlotContext, claim: &Claim) -> Result<Option<u16>, Error> {
+    let Some(key) = claim.envelope.given_key().filter(|_| slot.engine.spec.mode == Mode::Phash)
+    else {
+        return Ok(None);
+    };
+    let mut view = Arc::clone(&slot.view.borrow());
+    if !view.open && claim.lane == Lane::Front {
+        let now = slot.node.client.broker().pool_view(&slot.partition.queue).await?;
+        view = now.map_or(view, Arc::new);
+    }
     let one = |size| match pick(Mode::Phash, key, size) {
         Pick::One(index) => index,
         Pick::Any | Pick::All => 0,
     };
-    (one(home) != slot.partition.index && !mutated("move-late")).then(|| one(view.size))
+    let home = if view.open { Some(view.size) } else { view.before };
+    let away = home.filter(|home| one(*home) != slot.partition.index && !mutated("move-late"));
+    Ok(away.map(|_| one(view.size)))
 }
 
 /// Moves a claimed job. Returns the settlement that removes it from this slot; `None` when the lease

@@ -38,7 +38,7 @@ impl Rest {
 pub(super) async fn rescue(slot: &mut SlotContext, lease: &SlotLease) -> Option<Rest> {
     let mut pauses = request_pauses();
     loop {
-        match rescue_all(slot, lease, Pass::First).await {
+        match rescue_first(slot, lease).await {
             Ok(all_moved) => return Some(Rest::of(all_moved)),
             Err(error) => {
                 slot.request_failed("the rescue failed", &error);
@@ -56,6 +56,12 @@ pub(super) async fn rescue_again(slot: &SlotContext, lease: &SlotLease) -> Rest 
     let all_moved = rescue_all(slot, lease, Pass::Further).await;
     let all_moved = all_moved.inspect_err(|error| slot.request_failed("the rescue failed", error));
     Rest::of(all_moved.unwrap_or(false))
+}
+
+/// Rescues the jobs of earlier holders, and finds the move that one of them has not ended.
+async fn rescue_first(slot: &mut SlotContext, lease: &SlotLease) -> Result<bool, Error> {
+    slot.moves = slot.node.client.broker().recorded_move(&slot.partition).await?;
+    rescue_all(slot, lease, Pass::First).await
 }
 
 /// A rescue of a slot under one lease.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::relocate::{destination, relocate};
 use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
-use crate::process::limits::LONGEST_PAUSE;
+use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::watching::changed;
 use crate::run::context::{Context, Interruption, past};
 use crate::run::engine::Admission;
@@ -38,8 +38,20 @@ pub(super) async fn run_job(
         let settlement = engine.unstarted(work, Ending::Cancelled);
         return Some(settlement.under_lease(lease, slot.engine.spec.retry_placement));
     }
-    if let Some(to) = destination(slot, &work.claim) {
-        return relocate(slot, lease, work.claim, to).await;
+    match destination(slot, &work.claim).await {
+        Ok(to) => {
+            // The job whose move has begun may be stored at its destination already. It goes there,
+            // as it is recorded, even if it would belong here by now.
+            let begun = slot.moves.take_if(|job| *job == work.claim.job_id());
+            if let Some(to) = to.or(begun.map(|_| slot.partition.index)) {
+                return relocate(slot, lease, work.claim, to).await;
+            }
+        }
+        Err(error) => {
+            slot.request_failed("the pool could not be read before a job of a key", &error);
+            slot.pause(FIRST_PAUSE).await;
+            return Some(engine.unstarted(work, Ending::Released));
+        }
     }
     if suspect {
         slot.suspect = suspect_permit(slot, lease).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use poolder_core::broker::{PoolView, SlotLease};
-use poolder_core::{Error, Partition};
+use poolder_core::{Error, JobId, Partition};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::process::commands::KnownCommands;
@@ -47,6 +47,8 @@ pub(super) struct SlotContext {
     pub(super) ready: Arc<AtomicUsize>,
     /// The operators' commands for the slot.
     pub(super) commands: watch::Receiver<KnownCommands>,
+    /// The job whose move an earlier holder has begun and not ended.
+    pub(super) moves: Option<JobId>,
     /// The permit of the suspect that ran last, until its settlement is answered: at most one
     /// suspect of the node has begun and is still claimed.
     pub(super) suspect: Option<OwnedSemaphorePermit>,

@@ -23,7 +23,7 @@
 --   "JOB": entries were claimed; with the lane (2 or 3), then for each entry its id, the number of
 --     strings in its fields, and these strings; or its id, 0, its bytes, and its job id ("" for a
 --     plain entry), when it has more bytes than that
---   "FOUND": an entry was pending already; with the same data as "JOB"
+--   "FOUND": entries were pending already; with the same data as "JOB"
 --   "HOLD": the front waits for a retry; with the ms that remain
 --   "WAIT": other slots must first run the entries of older generations, or the slot knows a later
 --     generation than the node
@@ -118,14 +118,23 @@ local function claimed(status, lane, entries)
   return reply
 end
 
+-- A job that returns to the front must take along those that were claimed behind it. Therefore they
+-- are found together.
 if ARGV[4] == '1' then
   for lane = 2, 3 do
-    local entries = read(lane, '0', 1)
-    while entries and not entries[1][2] do -- bounded: acknowledges one deleted entry each
-      redis.call('XACK', KEYS[lane], 'workers', entries[1][1])
-      entries = read(lane, '0', 1)
+    local entries = read(lane, '0', 16)
+    while entries do -- bounded: acknowledges the claim of a deleted entry each
+      local found = {}
+      for _, entry in ipairs(entries) do -- bounded: 16 entries
+        if entry[2] then
+          found[#found + 1] = entry
+        else
+          redis.call('XACK', KEYS[lane], 'workers', entry[1])
+        end
+      end
+      if found[1] then return claimed('FOUND', lane, found) end
+      entries = read(lane, '0', 16)
     end
-    if entries then return claimed('FOUND', lane, entries) end
   end
 end
 

@@ -19,3 +19,14 @@ fn an_entry_that_was_given_up_is_found_again_and_not_run() {
     slot.answer("poll 1", SlotPoll::Claimed(jobs(10..11)));
     slot.expect("run 10");
 }
+
+#[test]
+fn entries_behind_one_that_was_given_up_are_found() {
+    let mut slot = Slot::per_key();
+    slot.progress.gave_up(vec![(Lane::Normal, id(9))]);
+    slot.expect("poll 1");
+    slot.progress.poll_failed();
+    slot.expect("pause 50ms");
+    slot.answer("poll 1", SlotPoll::Found(jobs(9..11)));
+    slot.expect("run 10");
+}
