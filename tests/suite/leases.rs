@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Config, Handle, QueueName};
+use poolder::{Cancellation, Config, Handle, QueueName, SlotView};
 use poolder_core::broker::{
     AcquireReply, PollReply, PollRequest, Settled, Settlement, SlotLease, SlotPoll,
 };
@@ -249,4 +249,79 @@ async fn jobs_of_a_poll_whose_reply_was_lost_are_found_together() {
     space.client.broker().settle(&lease.slot, <_>::default(), &settled).await;
     let next = poll(&space, &lease, &[], true).await.result;
     assert!(matches!(next, SlotPoll::Hold(_)), "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failover_undoes_is_found_by_the_holders() {
+    let space = Space::new("undone");
+    let (worker, mut told) = teller();
+    let build = || Pool::new("q").size(8).mode(Mode::RoundRobin).worker(worker.clone());
+    let first = start(space.node().pool(build()));
+    let pool = space.client.pool::<Number>("q");
+    let holders = async || {
+        let slots = pool.slots().await.unwrap_or_default();
+        slots.into_iter().filter_map(|slot| slot.node).collect::<Vec<_>>()
+    };
+    eventually("the first node serves all", || async { holders().await.len() == 8 }).await;
+    let first_name = holders().await[0].clone();
+    let second = start(space.node().pool(build()));
+    let moved = async || {
+        let slots = pool.slots().await.unwrap();
+        slots.into_iter().find(|slot| slot.node.as_ref().is_some_and(|it| *it != first_name))
+    };
+    eventually("a slot moves", || async { moved().await.is_some() }).await;
+    let moved = moved().await.unwrap();
+    let key = |slot: u16, rest: &str| space.key("q", rest).replace(".0}", &format!(".{slot}}}"));
+
+    // The completion of a job is undone, and the rescue of a job that an earlier holder had claimed.
+    let copy = QueueName::new("copy").unwrap();
+    space.client.broker().define_pool(&copy, Mode::RoundRobin, 1).await.unwrap();
+    for (number, consumer) in [(1, moved.node.as_deref().unwrap()), (2, "earlier")] {
+        space.client.pool::<Number>("copy").cast(Number(number)).await.unwrap();
+        let mut last = redis::cmd("XREVRANGE");
+        let last = last.arg(space.key("copy", "ready:normal")).arg("+").arg("-");
+        let entry: Vec<RawEntry> = space.redis(last.arg("COUNT").arg(1)).await;
+        let script = "redis.call('XADD', KEYS[1], '*', 'j', ARGV[1]) \
+            redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'STREAMS', KEYS[1], '>')";
+        let mut eval = redis::cmd("EVAL");
+        let eval = eval.arg(script).arg(1).arg(key(moved.index, "ready:normal"));
+        space.redis::<()>(eval.arg(&entry[0].1[0].1).arg(consumer)).await;
+    }
+    let mut found = [within(told.recv()).await.unwrap().0, within(told.recv()).await.unwrap().0];
+    found.sort_unstable();
+    assert_eq!(found, [1, 2]);
+    first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_releases_a_slot_again_whose_release_was_undone() {
+    let space = Space::new("undone-release");
+    let first = start(space.node().pool(pool(8)));
+    let handle = space.client.pool::<Number>("q");
+    let slots = async || handle.slots().await.unwrap_or_default();
+    eventually("the first node serves all", || async {
+        let slots = slots().await;
+        slots.len() == 8 && slots.iter().all(|slot| slot.node.is_some())
+    })
+    .await;
+    let first_name = slots().await[0].node.clone().unwrap();
+    let second = start(space.node().pool(pool(8)));
+    let moved = async || {
+        let is_moved = |slot: &SlotView| slot.node.as_ref().is_some_and(|it| *it != first_name);
+        slots().await.into_iter().find(is_moved)
+    };
+    eventually("a slot moves", || async { moved().await.is_some() }).await;
+    let moved = moved().await.unwrap();
+    let lease = space.key("q", "lease").replace(".0}", &format!(".{}}}", moved.index));
+    let mut undo = redis::cmd("HSET");
+    let undo = undo.arg(&lease).arg("holder").arg(&first_name).arg("until").arg("9999999999999");
+    space.redis::<u64>(undo).await;
+    eventually("the slot is the second node's again", || async {
+        let slots = slots().await;
+        slots[usize::from(moved.index)].node == moved.node
+    })
+    .await;
+    first.stop().await;
+    second.stop().await;
 }

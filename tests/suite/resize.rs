@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use poolder::QueueName;
 use poolder::prelude::*;
-use poolder_core::broker::{AcquireReply, PollRequest, SlotPoll};
+use poolder_core::broker::{AcquireReply, PollRequest, Report, SlotPoll};
 use poolder_core::{Entry, Partition};
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
@@ -145,4 +145,24 @@ async fn a_holder_that_has_not_heard_of_a_resize_waits_until_it_has() {
     let order = PollRequest { complete, lane: Lane::Normal, ..order };
     let after = broker.poll_slot(&lease, &order).await.unwrap();
     assert!(matches!((after.completed, &after.result), (1, SlotPoll::Wait)), "{after:?}");
+}
+
+#[tokio::test]
+async fn no_slot_retires_while_the_pool_drains() {
+    let space = Space::new("resize-retires");
+    let (broker, queue) = (space.client.broker(), QueueName::new("q").unwrap());
+    broker.define_pool(&queue, Mode::Phash, 2).await.unwrap();
+    let pool = space.client.pool::<Number>("q");
+    pool.resize(1).await.unwrap();
+    let report = async |index: u16, report: Report| {
+        let slot = Partition { queue: queue.clone(), index };
+        broker.report_slot(&slot, 2, report).await.unwrap();
+        let view = pool.inspect().await.unwrap();
+        (view.open, view.tail)
+    };
+    // Its holder has seen the pool open on a server that was replaced.
+    assert_eq!(report(1, Report::Retired).await, (false, 2), "it has yet to drain");
+    assert_eq!(report(0, Report::Drained).await, (false, 2));
+    assert_eq!(report(1, Report::Drained).await, (true, 2));
+    assert_eq!(report(1, Report::Retired).await, (true, 1));
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::holder::SlotHolder;
+use super::left::LeftSlots;
 use super::retired::RetiredSlots;
 use super::slot_context::{Leave, SlotContext};
 use crate::process::commands::KnownCommands;
@@ -48,6 +49,7 @@ pub(crate) async fn run(
             holders: HashMap::new(),
             leased: Arc::clone(&leased),
             retired: RetiredSlots::default(),
+            left: LeftSlots::default(),
             declared: plan.size,
             compare_at: Instant::now(),
             tasks: JoinSet::new(),
@@ -85,6 +87,8 @@ struct SlotAssigner {
     leased: Arc<Mutex<BTreeSet<u16>>>,
     /// The slots out of service, in which late jobs may be.
     retired: RetiredSlots,
+    /// The slots that this node has released.
+    left: LeftSlots,
     /// The number of slots that the code declares.
     declared: u16,
     /// When the declared size is compared with the registered one again.
@@ -199,6 +203,9 @@ impl SlotAssigner {
             }
             changed
         });
+        let own = self.left.look(&self.node.client, &self.spec.queue, name).await;
+        // A slot that is served again was acquired after it was left.
+        self.leased().extend(own.into_iter().filter(|index| !self.holders.contains_key(index)));
         let leased = self.leased().clone();
         for index in mine.iter().copied().chain(leased) {
             if !self.holders.contains_key(&index) {
@@ -266,6 +273,7 @@ impl SlotAssigner {
             Ok((index, clean)) => {
                 self.holders.remove(&index);
                 self.leased().remove(&index);
+                self.left.add(index);
                 self.clean &= clean;
             }
             Err(error) => {

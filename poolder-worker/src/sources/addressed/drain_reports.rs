@@ -11,6 +11,10 @@ use super::step::{SlotFacts, SlotStep};
 /// All producers know of a resize after this time at the latest.
 const RESIZE_KNOWN_AFTER: Duration = Duration::from_secs(10);
 
+/// A report that the server has accepted is repeated after this time, if it has had no effect: a
+/// failover may undo the last writes of a server.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
 /// The reports of a slot about the present generation of its pool.
 #[derive(Debug)]
 pub(super) struct DrainReports {
@@ -19,14 +23,14 @@ pub(super) struct DrainReports {
     since: Instant,
     /// True when jobs stored in this generation may run.
     open: bool,
-    /// True once the slot was reported as drained in this generation.
-    drained: bool,
-    /// True once the slot was reported as retired in this generation.
-    retired: bool,
+    /// When the slot was last reported as drained in this generation.
+    drained: Option<Instant>,
+    /// When the slot was last reported as retired in this generation.
+    retired: Option<Instant>,
     /// True when no job waited for its time after the last empty poll.
     nothing_due: bool,
-    /// True when a report or a count was requested since the last poll.
-    requested: bool,
+    /// When a report or a count was requested since the last poll.
+    requested: Option<Instant>,
 }
 
 impl DrainReports {
@@ -35,10 +39,10 @@ impl DrainReports {
             generation: 0,
             since: now,
             open: false,
-            drained: false,
-            retired: false,
+            drained: None,
+            retired: None,
             nothing_due: false,
-            requested: false,
+            requested: None,
         }
     }
 
@@ -63,35 +67,37 @@ impl DrainReports {
     /// Records the end of a poll. A count of the due jobs holds only from one empty poll to the
     /// next: a job that runs in between may be due again.
     pub(super) fn polled(&mut self, empty: bool) {
-        self.requested = false;
+        self.requested = None;
         self.nothing_due &= empty;
     }
 
     /// Returns the request that a slot makes after a poll that found no job to run, at most one.
     /// `empty` is true when no job is left in the lanes.
     pub(super) fn next(&mut self, facts: &SlotFacts, empty: bool) -> Option<SlotStep> {
-        if self.requested {
+        if self.requested.is_some() {
             return None;
         }
         let known = facts.now.duration_since(self.since) >= RESIZE_KNOWN_AFTER;
+        let reported =
+            |at: Option<Instant>| at.is_some_and(|at| facts.now.duration_since(at) < REPEAT_AFTER);
         let step = if !self.open {
-            (!self.drained).then_some(SlotStep::Report(Report::Drained, self.generation))
-        } else if !empty || !facts.beyond || self.retired || !known {
+            (!reported(self.drained)).then_some(SlotStep::Report(Report::Drained, self.generation))
+        } else if !empty || !facts.beyond || reported(self.retired) || !known {
             None
         } else if std::mem::take(&mut self.nothing_due) {
             Some(SlotStep::Report(Report::Retired, self.generation))
         } else {
             Some(SlotStep::CountDue)
         };
-        self.requested = step.is_some();
+        self.requested = step.is_some().then_some(facts.now);
         step
     }
 
     /// Records a report that the server has accepted.
     pub(super) fn reported(&mut self, report: Report) {
         match report {
-            Report::Drained => self.drained = true,
-            Report::Retired => self.retired = true,
+            Report::Drained => self.drained = self.requested,
+            Report::Retired => self.retired = self.requested,
         }
     }
 

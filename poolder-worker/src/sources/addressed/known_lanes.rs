@@ -1,18 +1,39 @@
 //! The knowledge of a slot's holder about the slot's two lanes.
 
+use std::time::Duration;
+
 use poolder_core::{Entry, EntryId, Lane};
+use tokio::time::Instant;
+
+/// How often a holder looks for entries that it may hold without knowing it. After a failover the
+/// server may have forgotten that a job was completed.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The knowledge of a slot's holder about the slot's two lanes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KnownLanes {
-    /// True after a lost reply: this node may hold entries that it does not know.
+    /// True after a lost reply, and now and again: this node may hold entries that it does not know.
     look: bool,
+    /// When the next poll is to look for such entries in any case.
+    audit_at: Instant,
     /// The last ids of the front and the normal lane, as long as all entries added since the server
     /// reported them were claimed here; `None` after a lost reply.
     last: Option<[EntryId; 2]>,
 }
 
 impl KnownLanes {
+    /// Creates the knowledge of a holder that has just acquired the slot.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { look: false, audit_at: now + AUDIT_INTERVAL, last: None }
+    }
+
+    /// Lets the next poll look for unknown entries when it is time to.
+    pub(super) fn audit(&mut self, now: Instant) {
+        if now >= self.audit_at {
+            (self.look, self.audit_at) = (true, now + AUDIT_INTERVAL);
+        }
+    }
+
     /// Returns true when the next poll shall look for entries that this node holds already.
     pub(super) fn look(&self) -> bool {
         self.look

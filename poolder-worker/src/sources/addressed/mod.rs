@@ -15,6 +15,7 @@
 //! | `settle` | applies settlements under the lease |
 //! | `relocate` | moves late jobs to the slot in which their key belongs |
 //! | `retired` | finds late jobs in slots that are out of service |
+//! | `left` | finds slots that this node has released, and that are its own again after a failover |
 //! | `run_job` | runs one job, interrupts it, cancels it |
 //! | `acquire` | acquires and releases the lease of a slot |
 //! | `rescue` | takes back the jobs that the last holder left |
@@ -25,6 +26,7 @@ pub(crate) mod assign;
 mod drain_reports;
 mod holder;
 mod known_lanes;
+mod left;
 mod pacing;
 mod pending;
 mod progress;

@@ -61,7 +61,7 @@ impl SlotProgress {
         Self {
             pending: Pending::new(order, placement),
             pacing: Pacing::new(most, now),
-            lanes: KnownLanes::default(),
+            lanes: KnownLanes::new(now),
             reports: DrainReports::new(now),
             given_up: HashSet::new(),
             standstill: None,
@@ -76,6 +76,7 @@ impl SlotProgress {
         if self.lost || facts.lost {
             return SlotStep::End(HoldEnd::Lost);
         }
+        self.lanes.audit(facts.now);
         if self.reports.follow(facts) {
             self.standstill = None;
         }

@@ -1,5 +1,5 @@
-//! Rescues the jobs that earlier holders of a slot left running: when the slot is acquired, and
-//! again while earlier holders have entries that could not be moved.
+//! Rescues the jobs that earlier holders of a slot left running: when the slot is acquired, once
+//! more later, and again while earlier holders have entries that could not be moved.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
     None,
-    /// Some could not be moved. They are tried again at this time.
+    /// There may be some. They are rescued at this time.
     Until(Instant),
 }
 
@@ -39,7 +39,10 @@ pub(super) async fn rescue(slot: &mut SlotContext, lease: &SlotLease) -> Option<
     let mut pauses = request_pauses();
     loop {
         match rescue_first(slot, lease).await {
-            Ok(all_moved) => return Some(Rest::of(all_moved)),
+            // A failover may undo the last writes of a server, and with them this rescue.
+            Ok(()) => return Some(Rest::of(false)),
+            // The server does not know the lease.
+            Err(error) if error.is_gone() => return None,
             Err(error) => {
                 slot.request_failed("the rescue failed", &error);
                 slot.pause(pauses.after_failure()).await;
@@ -59,9 +62,9 @@ pub(super) async fn rescue_again(slot: &SlotContext, lease: &SlotLease) -> Rest 
 }
 
 /// Rescues the jobs of earlier holders, and finds the move that one of them has not ended.
-async fn rescue_first(slot: &mut SlotContext, lease: &SlotLease) -> Result<bool, Error> {
+async fn rescue_first(slot: &mut SlotContext, lease: &SlotLease) -> Result<(), Error> {
     slot.moves = slot.node.client.broker().recorded_move(&slot.partition).await?;
-    rescue_all(slot, lease, Pass::First).await
+    rescue_all(slot, lease, Pass::First).await.map(|_| ())
 }
 
 /// A rescue of a slot under one lease.

@@ -12,7 +12,8 @@ if m[1] ~= ARGV[1] then return 0 end
 local slot, drain, tail, size = tonumber(ARGV[2]), tonumber(m[2]), tonumber(m[3]), tonumber(m[4])
 -- New slots have no entries from before the generation, so their reports do not count.
 if ARGV[3] == 'drained' and slot >= drain then return 0 end
-if ARGV[3] == 'retired' and (slot < size or slot >= tail) then return 0 end
+-- A slot that drains stays in service, whatever the node knows: the drain waits for its report.
+if ARGV[3] == 'retired' and (slot < size or slot >= tail or drain > 0) then return 0 end
 redis.call('SADD', KEYS[2], ARGV[2])
 local count = redis.call('SCARD', KEYS[2])
 -- The reports of a generation are used up with its last one; pool_resize.lua removes those that an

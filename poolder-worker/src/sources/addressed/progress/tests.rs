@@ -307,6 +307,21 @@ fn after_a_lost_reply_the_slot_pauses_and_looks_for_entries_until_it_finds_no_mo
 }
 
 #[test]
+fn the_slot_looks_for_entries_now_and_again() {
+    let mut slot = Slot::per_key();
+    slot.claim(jobs(1..2));
+    slot.run(1, Transition::Complete);
+    slot.facts.now += 30 * SECOND;
+    slot.expect("settle 1");
+    assert!(slot.progress.request(1).look, "a failover may have undone a completion");
+    slot.answer("poll 2", SlotPoll::Found(jobs(1..2)));
+    slot.run(1, Transition::Complete);
+    slot.expect("settle 1");
+    slot.answer("poll 4", empty());
+    assert!(!slot.progress.request(1).look);
+}
+
+#[test]
 fn entries_whose_poll_failed_are_settled_with_their_jobs_ids() {
     let mut slot = Slot::per_key();
     slot.claim(jobs(1..2));

@@ -8,6 +8,7 @@ use poolder_core::broker::{Report, RetryPlacement, SlotPoll};
 use poolder_core::policy::decide::Transition;
 use poolder_core::policy::dispatch::Mode;
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 use super::{
     SECOND, Slot, id, job, number, number_of, released, retry, settlement, show, undecodable,
@@ -124,6 +125,8 @@ struct Model {
     unheard: VecDeque<Entry>,
     /// True when the slot must look for entries that it may hold.
     must_look: bool,
+    /// When the slot looks for such entries in any case.
+    audit_at: Instant,
     /// True once the server has replied that the slot is stopped, or lost.
     stopped: bool,
     lost: bool,
@@ -136,8 +139,10 @@ struct Model {
 
 impl Model {
     fn new(mode: Mode, placement: RetryPlacement) -> Self {
+        let slot = Slot::new(mode, placement);
         Self {
-            slot: Slot::new(mode, placement),
+            audit_at: slot.facts.now + 30 * SECOND,
+            slot,
             mode,
             placement,
             claimed: VecDeque::new(),
@@ -181,6 +186,10 @@ impl Model {
             self.change(change);
         }
         self.slot.facts.now += turn.elapsed;
+        if self.slot.facts.now >= self.audit_at {
+            self.must_look |= !(self.lost || self.slot.facts.lost);
+            self.audit_at = self.slot.facts.now + 30 * SECOND;
+        }
         let step = self.slot.next();
         let said = show(&step);
         prop_assert!(self.patience > 0, "{said}: the slot turns in a circle");
@@ -264,7 +273,7 @@ impl Model {
         let complete: Vec<u64> = request.complete.iter().map(number).collect();
         prop_assert_eq!(complete, self.done.iter().map(|(id, _)| *id).collect::<Vec<_>>());
         prop_assert!(request.complete.len() <= 16 && claim <= 16);
-        prop_assert!(!self.must_look || (request.look && !request.known));
+        prop_assert!(!self.must_look || request.look);
         prop_assert!(!request.look || request.complete.is_empty());
         prop_assert_eq!(request.generation, self.slot.facts.generation);
         prop_assert_eq!(request.open, self.slot.facts.open);
@@ -339,6 +348,7 @@ impl Model {
         self.must_look = true;
         self.trail.clear();
         self.slot.progress.poll_failed();
+        prop_assert!(!self.slot.progress.request(1).known);
         Ok(())
     }
 

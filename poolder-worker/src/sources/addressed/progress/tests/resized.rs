@@ -29,6 +29,22 @@ fn a_drained_slot_is_reported_once_in_each_generation() {
     slot.expect("pause 250ms");
 }
 
+#[test]
+fn a_report_without_effect_is_repeated() {
+    let mut slot = Slot::per_key();
+    slot.facts.open = false;
+    slot.answer("poll 1", SlotPoll::Wait);
+    slot.expect("report Drained 1");
+    slot.progress.reported(Report::Drained);
+    slot.facts.now += 10 * SECOND - MILLI;
+    slot.expect("pause 250ms");
+    slot.answer("poll 1", SlotPoll::Wait);
+    slot.expect("pause 250ms");
+    slot.facts.now += MILLI;
+    slot.answer("poll 1", SlotPoll::Wait);
+    slot.expect("report Drained 1");
+}
+
 /// Returns a slot beyond the size of its pool, whose resize all producers know.
 fn beyond() -> Slot {
     let mut slot = Slot::per_key();
