@@ -13,11 +13,13 @@
 //! | [`guards`] | the guards, which can be switched off to show that each is needed |
 //! | [`scenarios`] | the checked combinations of faults |
 //! | [`search`] | the checker |
+//! | [`addressed`] | a second model, of addressed slots |
 //!
 //! Assumptions of the model: the server applies a script as a whole or not at all; a replica has a
 //! prefix of the history; beats have one period everywhere; and a node releases a suspect that
 //! cannot start at once (in reality a round trip later).
 
+pub mod addressed;
 pub mod guards;
 pub mod node;
 pub mod scenarios;

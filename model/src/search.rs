@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Debug;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A system to check.
 pub trait System {
@@ -36,6 +36,31 @@ pub trait System {
     fn is_done(&self, state: &Self::State) -> bool;
     /// Returns true for a fault: a step on which progress must not depend.
     fn is_fault(&self, action: Self::Action) -> bool;
+}
+
+/// Hashes a state quickly. States come from no adversary.
+#[derive(Default)]
+struct Words(u64);
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.write_u64(word);
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
 }
 
 /// The description of a violated property.
@@ -70,7 +95,7 @@ pub const STUCK: Broken = "some job never completes and is never buried";
 /// # Panics
 /// Panics with more than 2³² states.
 pub fn search<S: System>(system: &S) -> Found<S::Action> {
-    let mut numbers: HashMap<S::State, u32> = HashMap::new();
+    let mut numbers: HashMap<S::State, u32, BuildHasherDefault<Words>> = HashMap::default();
     let mut states = vec![system.begin()];
     let mut reached_by: Vec<Option<(u32, S::Action)>> = vec![None];
     let mut depths = vec![0_usize];
