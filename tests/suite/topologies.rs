@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::prelude::*;
+use poolder_core::broker::Beater;
 use poolder_devserver::{Cluster, Sentinel, Server};
 use tokio::sync::mpsc;
 
@@ -260,4 +261,29 @@ async fn enqueues_follow_a_slot_that_is_on_the_move() {
     durable(6).await.unwrap();
     let due = to.command(&["ZCARD", &key]).unwrap();
     assert_eq!(due.trim(), "3");
+}
+
+/// A node that takes such an error for an outage would wait for ten seconds before it declares
+/// another node dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beat_tells_a_slot_that_moved_from_a_server_that_is_away() {
+    let cluster = Cluster::start(3, 1).unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(cluster.url(), "beat-moved");
+    let slot = cluster.slot_of(&format!("{}:{{roster}}:", space.name())).unwrap();
+    let from = cluster.owner(slot).unwrap();
+    let primary = |node: &&Server| {
+        let about = node.command(&["INFO", "replication"]).unwrap();
+        node.port() != from.port() && about.contains("role:master")
+    };
+    let to = cluster.nodes().iter().find(primary).unwrap();
+    tokio::task::block_in_place(|| {
+        let mut beater = Beater::new(space.client.broker());
+        assert!(beater.beat("me").unwrap().added && !beater.was_redirected());
+        cluster.reshard(slot, from, to).unwrap();
+        assert!(beater.beat("me").is_err() && beater.was_redirected());
+        let again = beater.beat("me").unwrap();
+        assert!(!again.added && !beater.was_redirected());
+        to.kill().unwrap();
+        assert!(beater.beat("me").is_err() && !beater.was_redirected());
+    });
 }

@@ -110,7 +110,7 @@ impl HeartbeatThread {
             let period = caught(|| self.step(started)).unwrap_or_else(|panic| {
                 // A reply may be left on the connection.
                 self.beater = Beater::new(&self.broker);
-                self.missed();
+                self.missed(true);
                 logged(|| tracing::error!(panic, "a beat panicked and is repeated"));
                 RETRY_INTERVAL
             });
@@ -154,17 +154,22 @@ impl HeartbeatThread {
                 PERIOD
             }
             Err(error) => {
-                self.missed();
+                // While the slot of the roster moves, all servers answer: whether the beats are whole
+                // is decided by the interval to the next one.
+                self.missed(!self.beater.was_redirected());
                 self.outages.failed(&"roster", "a beat was not acknowledged", &error);
                 RETRY_INTERVAL
             }
         }
     }
 
-    /// Notes that a beat was not acknowledged. The server may come back without its data, and the
-    /// reply that says so may be lost: the next description shows it as well.
-    fn missed(&mut self) {
-        self.suspected.beat_failed();
+    /// Notes that a beat was not acknowledged, and whether it ends the time of whole beats. The
+    /// server may come back without its data, and the reply that says so may be lost: the next
+    /// description shows it as well.
+    fn missed(&mut self, is_outage: bool) {
+        if is_outage {
+            self.suspected.beat_failed();
+        }
         self.pools.mark_changed();
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, RedisResult, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::broker::connection::failure::code;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::routing::slot_of;
@@ -63,6 +64,7 @@ pub struct Beater {
     keys: RosterKeys,
     connection: Option<redis::Connection>,
     limit: BeatLimit,
+    redirected: bool,
 }
 
 impl Beater {
@@ -79,7 +81,15 @@ impl Beater {
             keys: broker.roster_keys().clone(),
             connection: None,
             limit: BeatLimit::default(),
+            redirected: false,
         }
+    }
+
+    /// Returns true when the last request failed because the slot of the roster moves, or has moved,
+    /// to another server of the cluster: the servers answer, and the next request goes there.
+    #[must_use]
+    pub fn was_redirected(&self) -> bool {
+        self.redirected
     }
 
     /// Returns the time limit for finding the server and opening the connection, and for each reply:
@@ -215,10 +225,12 @@ impl Beater {
             self.connection = Some(connection);
             Ok(reply)
         });
+        self.redirected = false;
         outcome.map_err(|error| {
             if error.is_timeout() {
                 self.limit.timed_out();
             }
+            self.redirected = matches!(code(&error), Some("MOVED" | "ASK" | "TRYAGAIN"));
             self.broker.classify(error)
         })
     }
