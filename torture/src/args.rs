@@ -18,7 +18,7 @@ The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose ap
 synced always, with a seed drawn from the clock. Beside the jobs runs a little of everything else.
 The profile cluster is 30,000 jobs and 280 faults in 5 minutes; schedules is one schedule on three
 nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes; hung-sentinel and
-hung-cluster are 4 primaries that hang in 2 minutes. The ledger is kept in
+hung-cluster are 4 primaries that hang in 3 and in 2 minutes. The ledger is kept in
 DIR (target/torture) when something was wrong, or with --keep.";
 
 /// The task that the command line selects.
@@ -117,7 +117,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 "batches" => about = Some((Task::Batches, 3.5, 1_000_000, 40)),
                 "hung-sentinel" => {
                     storm.profile = Profile::Sentinel;
-                    about = Some((Task::Hung, 2.0, 100, 4));
+                    about = Some((Task::Hung, 3.0, 60, 4));
                 }
                 "hung-cluster" => {
                     storm.profile = Profile::Cluster;
