@@ -157,6 +157,24 @@ mod tests {
         assert!(pool.check("the pool").is_ok());
     }
 
+    /// Panics when it is dropped.
+    #[derive(Clone)]
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("boom");
+        }
+    }
+
+    #[test]
+    fn a_value_whose_drop_panics_breaks_no_task_of_the_node() {
+        let mut states = States::default();
+        states.add(Bomb);
+        assert!(states.get::<Bomb>().is_some());
+        drop(states);
+    }
+
     #[test]
     fn a_missing_type_and_a_second_value_are_named() {
         let mut states = States::default();

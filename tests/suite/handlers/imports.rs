@@ -51,6 +51,10 @@ mod globs {
         Two,
     }
 
+    fn bad() -> Result<()> {
+        bail!("of anyhow")
+    }
+
     #[derive(Clone)]
     pub(super) struct ForeignPool;
 
@@ -65,7 +69,10 @@ mod globs {
         ) -> poolder::Result<Outcome> {
             match job {
                 Foreign::One { number } => Result::Ok(Outcome::result(&number)?),
-                Foreign::Two => Err(anyhow!("of anyhow").into()),
+                Foreign::Two => {
+                    bad()?;
+                    Result::Ok(Done)
+                }
             }
         }
     }
