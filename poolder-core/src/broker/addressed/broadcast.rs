@@ -7,10 +7,10 @@ use std::time::Instant;
 use redis::Value;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 
-use crate::broker::admin::job_view::listed;
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::{ItemSizes, MAX_TRIES, SMALL};
+use crate::broker::jobs::pending::listed;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, QueueName};
 use crate::stored::{Entry, Envelope, entry_bytes, read_entry};

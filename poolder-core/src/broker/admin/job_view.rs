@@ -2,24 +2,16 @@
 
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
+<<<<<<< ours
 use crate::job::{
     Cause, EntryId, Failure, Fields, Handle, JobId, JobState, Lane, Partition, Place, Timestamp,
 };
+=======
+use crate::job::{Cause, Failure, Handle, Lane, Partition, Place, State, Timestamp};
+>>>>>>> theirs
 use crate::policy::Counters;
-use crate::stored::{Entry, Undecodable, read_dead, read_entry, read_waiting};
+use crate::stored::{Entry, read_dead, read_waiting};
 use crate::view::{Content, JobView};
-
-/// Reads an entry as the scripts list it.
-pub(in crate::broker) fn listed(stream: &str, lane: Lane, id: EntryId, fields: Fields) -> Entry {
-    if let [(name, bytes), (_, job)] = fields.as_slice()
-        && name == b"unread"
-        && let Some(bytes) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok())
-    {
-        let job = job.as_slice().try_into().ok().map(JobId::from_bytes);
-        return Entry::Undecodable(Undecodable::unread(stream, lane, id, bytes, job));
-    }
-    read_entry(stream, lane, id, fields)
-}
 
 /// Builds the view of an entry: of a running job when `held` names its consumer, else of a waiting
 /// job.

@@ -4,9 +4,10 @@
 use redis::{Cmd, Value};
 
 use crate::broker::admin::find::is_cancelling;
-use crate::broker::admin::job_view::{dead_view, listed, shown, view, waiting_view};
+use crate::broker::admin::job_view::{dead_view, shown, view, waiting_view};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::{millis, server_time};
+use crate::broker::jobs::pending::listed;
 use crate::broker::jobs::value::{SHOWN, StoredValue};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobId, Lane, MAX_STORED, Partition, Timestamp};

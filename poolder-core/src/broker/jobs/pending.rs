@@ -9,7 +9,7 @@ use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, JobId, Lane, MAX_STORED};
+use crate::job::{EntryId, Error, Fields, JobId, Lane, MAX_STORED};
 use crate::stored::{Entry, Undecodable, entry_bytes, read_entry};
 
 /// The most bytes of entries in a reply of a script.
@@ -116,6 +116,18 @@ pub(in crate::broker) fn read_found(
         });
     }
     Ok(all)
+}
+
+/// Reads an entry as the scripts list it.
+pub(in crate::broker) fn listed(stream: &str, lane: Lane, id: EntryId, fields: Fields) -> Entry {
+    if let [(name, bytes), (_, job)] = fields.as_slice()
+        && name == b"unread"
+        && let Some(bytes) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok())
+    {
+        let job = job.as_slice().try_into().ok().map(JobId::from_bytes);
+        return Entry::Undecodable(Undecodable::unread(stream, lane, id, bytes, job));
+    }
+    read_entry(stream, lane, id, fields)
 }
 
 impl Broker {
