@@ -87,9 +87,9 @@ pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
 pub use poolder_core::{
-    Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, Failure,
-    Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place,
-    Policy, QueueName, RawJob, Tick, Timestamp, Verdict, payload,
+    Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
+    Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition,
+    Place, Policy, QueueName, RawJob, Tick, Timestamp, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::{Missed, Overlap, Schedule, Status, TickPlan, Timing, Zone, ZoneData};

@@ -79,7 +79,7 @@ async fn each_mode_finds_its_slots_and_a_slot_can_be_addressed() {
         assert!(left.iter().all(|slot| slot.node.is_none() && slot.backlog == 0), "{left:?}");
     }
     let absent = space.client.pool::<Number>("absent").cast(Number(1)).await.unwrap_err();
-    assert!(absent.is_gone() && absent.to_string().contains("start a node"), "{absent}");
+    assert!(absent.is_not_found() && absent.to_string().contains("start a node"), "{absent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

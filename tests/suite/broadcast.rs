@@ -135,7 +135,7 @@ async fn pools_of_a_group_are_addressed_together_or_one_by_one() {
     space.client.pool::<Number>("b").cast(Number(6)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), 6);
     let empty = space.client.pool_set("other").cast(Number(1)).await.unwrap_err();
-    assert!(empty.is_gone() && empty.to_string().contains("Pool::join_set"), "{empty}");
+    assert!(empty.is_not_found() && empty.to_string().contains("Pool::join_set"), "{empty}");
     assert!(space.client.pool_set("no{brace").pools().await.unwrap_err().is_invalid());
     node.stop().await;
 }

@@ -330,7 +330,7 @@ async fn pools_come_and_go_and_change_their_size_while_the_node_runs() {
     handle.remove("other").await.unwrap();
     assert!(within(told.recv()).await.is_none(), "its slot has gone");
     let gone = handle.resize("other", 2).await.unwrap_err();
-    assert!(gone.is_gone() && gone.to_string().contains("\"q\""), "{gone}");
+    assert!(gone.is_not_found() && gone.to_string().contains("\"q\""), "{gone}");
     assert!(handle.resize("q", 0).await.unwrap_err().is_invalid());
     node.stop().await;
     assert!(handle.pools().await.unwrap_err().is_gone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use poolder::prelude::*;
-use poolder::{Cancellation, Handle, JobResult, JobState, QueueName, Receipt};
+use poolder::{Cancellation, ErrorKind, Handle, JobResult, JobState, QueueName, Receipt};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, PATIENCE, Running, Space, eventually, start, within};
@@ -127,7 +127,18 @@ async fn a_result_says_why_there_is_none() {
     job.cancel().await.unwrap();
     assert_eq!(job.result::<u64>().await.unwrap(), JobResult::NotFound, "no record was asked for");
     let never = poolder::JobId::generate().in_queue("q");
-    assert_eq!(client.job(never).result::<u64>().await.unwrap(), JobResult::NotFound);
+    let never = client.job(never);
+    assert_eq!(never.result::<u64>().await.unwrap(), JobResult::NotFound);
+    let errors = [
+        never.revive().await,
+        never.remove().await,
+        never.run_now().await,
+        never.reschedule(std::time::SystemTime::now()).await,
+    ];
+    for error in errors.map(Result::unwrap_err) {
+        assert!(error.is_not_found() && !error.is_gone(), "{error}");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
 
     let node = variety(&space);
     let once = Policy::default().attempts(1);

@@ -474,7 +474,7 @@ async fn an_operator_adds_changes_pauses_resumes_runs_previews_lists_and_removes
         schedules.preview("a", 1).await.unwrap_err(),
         schedules.change("a", set).await.unwrap_err(),
     ] {
-        assert!(error.is_gone() && error.to_string().contains("no schedule \"a\""), "{error}");
+        assert!(error.is_not_found() && error.to_string().contains("no schedule \"a\""), "{error}");
     }
     // All schedules of many, a page at a time.
     let many: Vec<String> = (0..250).map(|n| format!("many-{n:03}")).collect();

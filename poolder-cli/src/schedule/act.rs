@@ -82,7 +82,7 @@ pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, E
     let before = schedules.get(&target.name).await;
     if !schedules.remove(&target.name).await? {
         let none = format!("queue {} has no schedule {:?}", target.queue, target.name);
-        return Err(advised(Error::gone(none)));
+        return Err(advised(Error::not_found(none)));
     }
     let declared = before.ok().flatten().filter(ScheduleInfo::is_declared);
     if common.json {
@@ -118,10 +118,10 @@ async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Error>
 
 /// Adds advice to the error for a schedule that does not exist.
 pub(super) fn advised(error: Error) -> Error {
-    if !error.is_gone() {
+    if !error.is_not_found() {
         return error;
     }
-    Error::gone(format!("{error}: `poolder schedule list` shows all"))
+    Error::not_found(format!("{error}: `poolder schedule list` shows all"))
 }
 
 /// Returns the output of a command that has changed a schedule.

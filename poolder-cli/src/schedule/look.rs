@@ -2,7 +2,7 @@
 
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
-use poolder_core::{Error, Missed, Overlap, Timestamp, Zone, ZoneData};
+use poolder_core::{Error, Timestamp, Zone, ZoneData};
 use serde_json::{Value, json};
 
 use super::When;
@@ -67,7 +67,7 @@ pub(super) async fn preview(
     let schedules = common.client().await?.schedules(queue);
     let Some(info) = schedules.get(name).await? else {
         let none = format!("queue {queue} has no schedule {name:?}");
-        return Err(advised(Error::gone(none)));
+        return Err(advised(Error::not_found(none)));
     };
     let ticks: Vec<Timestamp> = info.upcoming().take(count).collect();
     Ok(ticks_of(common, &ticks, info.schedule.zone))
@@ -118,16 +118,6 @@ fn row(queue: &str, info: &ScheduleInfo) -> Vec<String> {
 pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value {
     let schedule = &info.schedule;
     let moment = |at: Option<Timestamp>| at.map(show::moment);
-    let missed = match schedule.missed {
-        Missed::Skip => "skip".to_owned(),
-        Missed::One => "one".to_owned(),
-        Missed::All { most, within } => format!("all:{most}:{}ms", within.as_millis()),
-    };
-    let overlap = match schedule.overlap {
-        Overlap::Allow => "allow",
-        Overlap::Skip => "skip",
-        Overlap::QueueOne => "queue-one",
-    };
     json!({
         "queue": info.partition.queue.as_str(),
         "name": info.name,
@@ -138,8 +128,8 @@ pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value
         "version": schedule.job.version(),
         "payload": to_json(schedule.job.raw_job()).ok(),
         "lane": schedule.lane.as_str(),
-        "missed_policy": missed,
-        "overlap": overlap,
+        "missed_policy": schedule.missed.to_string(),
+        "overlap": schedule.overlap.to_string(),
         "jitter_ms": u64::try_from(schedule.jitter.as_millis()).unwrap_or(u64::MAX),
         "start": moment(schedule.start),
         "end": moment(schedule.end),

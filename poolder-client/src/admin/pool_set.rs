@@ -77,7 +77,7 @@ impl<J: Job + Clone> SetCast<J> {
         let Self { set: PoolSet { client, name }, job, options } = self;
         let queues = client.broker().pools_of_set(&name).await?;
         if queues.is_empty() {
-            return Err(Error::gone(format!(
+            return Err(Error::not_found(format!(
                 "pool set {name:?} has no pools: add one with Pool::join_set or PoolSet::add"
             )));
         }
@@ -99,7 +99,7 @@ impl<J: Job + Clone> SetCast<J> {
 }
 
 impl<J: Job + Clone> IntoFuture for SetCast<J> {
-    /// One result per pool. Errors: [`Error::is_gone`] for a set without pools; also an error when
+    /// One result per pool. Errors: [`Error::is_not_found`] for a set without pools; also an error when
     /// the pools cannot be listed. A pool that cannot honour an option has the error as its result.
     type Output = Result<Vec<(QueueName, Result<Receipt, Error>)>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;

@@ -58,11 +58,11 @@ impl BatcherState {
     /// true when the batcher is gone and this program declares it: the refused push can be sent
     /// again, since the next call of [`BatcherState::options`] declares the batcher again.
     pub(super) fn learn_from(&self, error: &Error) -> bool {
-        if error.is_gone() {
+        if error.is_not_found() {
             self.forget_options();
         }
         let declares = self.declared.read().unwrap_or_else(PoisonError::into_inner).is_some();
-        error.is_gone() && declares
+        error.is_not_found() && declares
     }
 
     /// Forgets the cached options, since other options are stored by now.

@@ -85,7 +85,7 @@ impl<J> PoolClient<J> {
     /// else 0.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
+    /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn size(&self) -> Result<u16, Error> {
         match self.local {
             Some(size) => Ok(size),
@@ -104,7 +104,7 @@ impl<J> PoolClient<J> {
     /// before it have run, so that jobs of one key never run in two slots at once.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] when no such pool
+    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] when no such pool
     /// is registered, [`Error::is_refused`] while an earlier resize is still in progress.
     pub async fn resize(&self, size: u16) -> Result<(), Error> {
         let (client, queue) = (&self.target.client, self.name()?);
@@ -121,7 +121,7 @@ impl<J> PoolClient<J> {
     /// Stops the pool in the whole fleet: its slots finish their running jobs and claim no more.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
+    /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn stop(&self) -> Result<(), Error> {
         self.cached_view().await?;
         self.target.client.broker().stop_pool(&self.name()?, true).await
@@ -130,7 +130,7 @@ impl<J> PoolClient<J> {
     /// Starts the stopped pool again, with all its stopped slots.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
+    /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn start(&self) -> Result<(), Error> {
         let (broker, queue) = (self.target.client.broker(), self.name()?);
         for index in 0..self.view().await?.tail {
@@ -143,7 +143,7 @@ impl<J> PoolClient<J> {
     /// Reads the pool's mode, size and state, and the nodes that serve it.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
+    /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn view(&self) -> Result<PoolView, Error> {
         let known = self.target.client.pools().get(&self.name()?);
         Ok(known.renew(self.target.client.broker()).await?.as_ref().clone())
@@ -152,7 +152,7 @@ impl<J> PoolClient<J> {
     /// Reads all slots of the pool: each slot's node, running job and backlog.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such pool is registered.
+    /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn slots(&self) -> Result<Vec<SlotView>, Error> {
         let (queue, tail) = (self.name()?, self.view().await?.tail);
         let mut views = vec![];

@@ -153,7 +153,7 @@ impl JobClient {
     /// Reschedules a job that waits in a lane or for its time: the job waits until `at`.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such waiting job was found.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs or is dead.
     pub async fn reschedule(&self, at: impl Into<Timestamp>) -> Result<(), Error> {
         self.client.broker().reschedule(self.handle()?, Some(at.into())).await
     }
@@ -161,21 +161,21 @@ impl JobClient {
     /// Makes a job that waits for its time or for another attempt run now. A dead job is revived.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no such waiting or dead job was found.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs.
     pub async fn run_now(&self) -> Result<(), Error> {
         let (broker, handle) = (self.client.broker(), self.handle()?);
         match broker.find(handle).await? {
             Some(view) if view.state == JobState::Dead => broker.revive(&view.handle).await,
             Some(_) => broker.reschedule(handle, None).await,
-            None => Err(Error::gone("the job was not found").with_job(handle.job)),
+            None => Err(Error::not_found("the job was not found").with_job(handle.job)),
         }
     }
 
     /// Puts a dead job back into its lane, with all its attempts restored.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead entry does
-    /// not hold a job.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it is not dead,
+    /// [`Error::is_invalid`] when the dead entry does not hold a job.
     pub async fn revive(&self) -> Result<(), Error> {
         self.client.broker().revive(self.handle()?).await
     }
@@ -197,7 +197,7 @@ impl JobClient {
     /// idempotent enqueue.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the job was not found, or runs.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs.
     pub async fn remove(&self) -> Result<(), Error> {
         self.client.broker().delete(self.handle()?).await
     }

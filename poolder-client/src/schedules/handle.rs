@@ -123,7 +123,7 @@ impl Schedules {
     /// time, the function is called again with the new state, so no change is lost.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name; the function's error; and as
+    /// [`Error::is_not_found`] when the queue has no schedule of this name; the function's error; and as
     /// [`Schedules::put`].
     pub async fn change(
         &self,
@@ -164,7 +164,7 @@ impl Schedules {
     /// overlap policy of the schedule are affected.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name; also the errors of an
+    /// [`Error::is_not_found`] when the queue has no schedule of this name; also the errors of an
     /// enqueue.
     pub async fn run_now(&self, name: impl AsRef<str>) -> Result<Receipt, Error> {
         let info = self.existing(name.as_ref()).await?;
@@ -178,7 +178,7 @@ impl Schedules {
     /// Returns the next ticks of a schedule, at most `count`.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name.
+    /// [`Error::is_not_found`] when the queue has no schedule of this name.
     pub async fn preview(
         &self,
         name: impl AsRef<str>,
@@ -197,7 +197,7 @@ impl Schedules {
     }
 
     async fn existing(&self, name: &str) -> Result<ScheduleInfo, Error> {
-        let none = || Error::gone(format!("queue {} has no schedule {name:?}", self.queue));
+        let none = || Error::not_found(format!("queue {} has no schedule {name:?}", self.queue));
         self.get(name).await?.ok_or_else(none)
     }
 

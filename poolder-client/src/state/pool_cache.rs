@@ -63,7 +63,7 @@ impl CachedPool {
     pub(crate) async fn renew(&self, broker: &Broker) -> Result<Arc<PoolView>, Error> {
         let asked = Instant::now();
         let view = broker.pool_view(&self.queue).await?.map(Arc::new).ok_or_else(|| {
-            Error::gone(format!(
+            Error::not_found(format!(
                 "no addressed or broadcast pool {} is registered: start a node that serves it \
                  first, with the same namespace; for a shared pool, enqueue",
                 self.queue

@@ -27,6 +27,7 @@ pub struct Handle {
 
 /// A place where a job was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Place {
     /// A stream entry of a lane, in which the job waits or runs.
     Entry(Lane, EntryId),

@@ -19,7 +19,7 @@ mod state;
 mod tick;
 mod time;
 
-pub use error::{BoxError, Error};
+pub use error::{BoxError, Error, ErrorKind};
 pub use handle::{Handle, Place};
 pub use headers::Headers;
 pub(crate) use ids::Fields;

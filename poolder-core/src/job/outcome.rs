@@ -195,6 +195,7 @@ impl std::error::Error for Failure {}
 
 /// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Cause {
     /// The handler returned an error.
     Error,

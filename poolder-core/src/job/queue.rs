@@ -73,6 +73,7 @@ pub(crate) fn check_name(what: &str, name: &str, max: usize, extra: &str) -> Res
 /// A stream in which ready jobs of a queue wait. The lanes are ordered, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Lane {
     /// Rescued and released jobs, which have waited once already.
     Front = 0,

@@ -35,6 +35,7 @@ impl Facts<'_> {
 
 /// An attempt that failed, or under which the node died.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The time at which the attempt ended, or at which the job was taken from the dead node.
     pub at: Timestamp,

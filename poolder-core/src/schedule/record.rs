@@ -18,6 +18,7 @@ use crate::stored::Envelope;
 
 /// The status of a schedule: active, or the reason why it does not tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Status {
     /// The schedule ticks, as long as its timing has a next tick.
     #[default]

@@ -1,5 +1,6 @@
 //! A schedule: its job, its timing, and its policies for missed ticks and overlapping jobs.
 
+use std::fmt;
 use std::time::Duration;
 
 use poolder_cron::{MAX_SPAN, Timing, Zone};
@@ -40,6 +41,7 @@ pub struct Schedule {
 ///
 /// A tick is never published twice under any policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Missed {
     /// Missed ticks are dropped. A tick counts as missed when it is more than 30 s late; a change
     /// of leaders takes less than that.
@@ -66,9 +68,21 @@ impl Missed {
     pub const GRACE: Duration = Duration::from_secs(30);
 }
 
+impl fmt::Display for Missed {
+    /// Writes `skip`, `one`, or `all:7:60000ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skip => f.write_str("skip"),
+            Self::One => f.write_str("one"),
+            Self::All { most, within } => write!(f, "all:{most}:{}ms", within.as_millis()),
+        }
+    }
+}
+
 /// The policy for a tick during which the job of an earlier tick has not yet ended: that job waits,
 /// runs, or is between two attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Overlap {
     /// The job of the tick is enqueued nevertheless.
     #[default]
@@ -81,6 +95,16 @@ pub enum Overlap {
     /// for that, the job of the newest tick; the ticks that it replaces are dropped and counted.
     #[serde(rename = "q")]
     QueueOne,
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Skip => "skip",
+            Self::QueueOne => "queue-one",
+        })
+    }
 }
 
 /// The largest job of a schedule, in bytes. Each tick reads the job from Redis.

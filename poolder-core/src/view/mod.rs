@@ -20,6 +20,7 @@ pub use json::to_json;
 
 /// The state of a partition of a queue at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueView {
     /// The partition.
     pub partition: Partition,
@@ -49,6 +50,7 @@ pub struct QueueView {
 
 /// The state of a lane at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LaneView {
     /// The lane.
     pub lane: Lane,
@@ -62,6 +64,7 @@ pub struct LaneView {
 
 /// The leader of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeaderView {
     /// The name of the node.
     pub node: String,
@@ -107,6 +110,7 @@ impl QueueView {
 
 /// The state of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct JobView {
     /// The id of the job and the place where it was found.
     pub handle: Handle,
@@ -234,6 +238,7 @@ impl From<&JobView> for Handle {
 
 /// A page of a listing of jobs.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Page {
     /// The jobs of the page.
     pub jobs: Vec<JobView>,

@@ -49,7 +49,7 @@ impl NodeHandle {
     /// within the shutdown timeout. An addressed pool goes on in the other processes.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the node has no pool for this queue.
+    /// [`Error::is_not_found`] when the node has no pool for this queue.
     pub async fn remove(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Remove(queue.to_owned())).await.map(|_| ())
     }
@@ -59,7 +59,7 @@ impl NodeHandle {
     /// finish their backlog, too.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the node has no pool for this queue, [`Error::is_invalid`] for a
+    /// [`Error::is_not_found`] when the node has no pool for this queue, [`Error::is_invalid`] for a
     /// size of 0 or above 10,000, [`Error::is_refused`] while an earlier resize of an addressed
     /// pool is still under way.
     pub async fn resize(&self, queue: &str, size: u16) -> Result<(), Error> {
@@ -70,7 +70,7 @@ impl NodeHandle {
     /// take no more.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the node has no pool for this queue.
+    /// [`Error::is_not_found`] when the node has no pool for this queue.
     pub async fn stop(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Stop(queue.to_owned())).await.map(|_| ())
     }
@@ -79,7 +79,7 @@ impl NodeHandle {
     /// pool begins once its running jobs have finished; the call returns before.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the node has no pool for this queue.
+    /// [`Error::is_not_found`] when the node has no pool for this queue.
     pub async fn start(&self, queue: &str) -> Result<(), Error> {
         self.ask(Operation::Start(queue.to_owned())).await.map(|_| ())
     }

@@ -232,7 +232,7 @@ impl Pools {
             .iter_mut()
             .find_map(|(name, pool)| (name.as_str() == queue).then_some(pool))
             .ok_or_else(|| {
-                Error::gone(format!("this node has no pool {queue:?}; it has {known:?}"))
+                Error::not_found(format!("this node has no pool {queue:?}; it has {known:?}"))
             })
     }
 

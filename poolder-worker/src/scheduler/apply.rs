@@ -33,7 +33,7 @@ pub(super) async fn apply<P: Periodic>(
                 Ok(())
             });
             match change.await {
-                Err(error) if error.is_gone() => {
+                Err(error) if error.is_not_found() => {
                     tracing::warn!(schedule = own, "no timing set: the schedule was removed");
                 }
                 changed => {
@@ -94,7 +94,7 @@ async fn create<P: Periodic>(
             Ok(())
         });
         match change.await {
-            Err(error) if error.is_gone() => {
+            Err(error) if error.is_not_found() => {
                 schedules.put(&name, anew).owned_by(P::NAME).await?;
             }
             changed => {
@@ -112,7 +112,7 @@ async fn create<P: Periodic>(
 /// Stops an active schedule. A schedule that an operator has paused stays paused.
 async fn stop(schedules: &Schedules, name: &str) -> Result<(), Error> {
     match schedules.set_status(name, Status::Stopped).if_status(Status::Active).await {
-        Err(error) if error.is_gone() => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
         stopped => {
             if stopped?.status == Status::Stopped {
                 tracing::info!(schedule = name, "schedule stopped");

@@ -30,7 +30,7 @@ async fn entries_gather_in_the_order_of_their_pushes() {
     assert_eq!(rows.len().await.unwrap(), 7);
     assert_eq!(rows.list(5).await.unwrap().entries, [11, 12]);
     assert!(rows.list(u64::MAX).await.unwrap().entries.is_empty());
-    assert!(rows.pop(u64::MAX).await.unwrap_err().is_gone());
+    assert!(rows.pop(u64::MAX).await.unwrap_err().is_not_found());
 
     let turns = declared(&space, limit(1_000)).await.group("turns");
     let (one, two) = (turns.push(1), turns.push_front(2));
@@ -277,7 +277,7 @@ async fn an_entry_can_be_taken_out_of_the_generation_that_was_seen() {
     assert_eq!(rows.pop(3).await.unwrap(), Popped { entry: 3, generation });
     assert_eq!(rows.pop(8).in_generation(generation).await.unwrap().entry, 9);
     let error = rows.pop(8).await.unwrap_err();
-    assert!(error.is_gone() && error.to_string().contains("8 entries gather"), "{error}");
+    assert!(error.is_not_found() && error.to_string().contains("8 entries gather"), "{error}");
     assert_eq!(rows.list(0).await.unwrap().entries, [0, 1, 2, 4, 5, 6, 7, 8]);
 
     rows.flush().await.unwrap().unwrap();
@@ -288,7 +288,7 @@ async fn an_entry_can_be_taken_out_of_the_generation_that_was_seen() {
     rows.pop(0).await.unwrap();
     assert_eq!(rows.pop(0).await.unwrap().entry, 21);
     assert!(rows.open(10).await.unwrap().is_empty(), "an empty list does not gather");
-    assert!(rows.pop(0).await.unwrap_err().is_gone());
+    assert!(rows.pop(0).await.unwrap_err().is_not_found());
     assert_eq!(rows.sums().await.unwrap().waiting, 8);
 }
 
@@ -297,8 +297,8 @@ async fn options_are_agreed_upon() {
     let space = Space::new("batch-options");
     let rows = space.client.batcher::<u64>(NAME);
     let error = rows.push(1).await.unwrap_err();
-    assert!(error.is_gone() && error.to_string().contains("not declared"), "{error}");
-    assert!(rows.flush().await.unwrap_err().is_gone());
+    assert!(error.is_not_found() && error.to_string().contains("not declared"), "{error}");
+    assert!(rows.flush().await.unwrap_err().is_not_found());
     rows.declare(limit(5)).await.unwrap();
     rows.declare(limit(5)).await.unwrap();
     rows.push(1).await.unwrap();

@@ -175,7 +175,7 @@ impl Calls {
     ) -> Option<T> {
         match self.answer(what, call).await? {
             Ok(value) => Some(value),
-            Err(error) if error.is_gone() => None,
+            Err(error) if error.is_gone() || error.is_not_found() => None,
             Err(error) => {
                 self.broken("an allowed call failed", format!("{what}: {error}"));
                 None

@@ -159,7 +159,7 @@ impl Calls {
             clean &= due.is_empty() && dead.is_empty();
             for job in due.iter().chain(&dead) {
                 match self.client.job(&job.handle).remove().await {
-                    Err(error) if !error.is_gone() => return Err(error),
+                    Err(error) if !(error.is_gone() || error.is_not_found()) => return Err(error),
                     _ => {}
                 }
             }

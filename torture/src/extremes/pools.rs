@@ -33,7 +33,8 @@ impl Calls {
                 None => {}
                 Some(Ok(result)) if result == number => {}
                 // The pool may be stopped meanwhile.
-                Some(Err(error)) if error.is_timeout() || error.is_gone() => {}
+                Some(Err(error))
+                    if error.is_timeout() || error.is_gone() || error.is_not_found() => {}
                 Some(other) => self.broken("a call ended wrongly", format!("{what}: {other:?}")),
             }
             return;

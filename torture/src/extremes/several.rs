@@ -133,7 +133,11 @@ impl Calls {
             match result {
                 Ok(_) => {}
                 // The pool may be stopped, and the server away.
-                Err(error) if error.is_gone() || error.is_refused() || error.is_unknown() => {}
+                Err(error)
+                    if error.is_gone()
+                        || error.is_not_found()
+                        || error.is_refused()
+                        || error.is_unknown() => {}
                 Err(error) => {
                     let text = format!("{what}, {pool}: {error}");
                     self.broken("a copy for a set of pools was not cast", text);
@@ -150,7 +154,7 @@ impl Calls {
                 self.good("clear a set", async || set.remove(pool).await).await;
             }
             match self.answer("cast to nothing", async || set.cast(odd(0)).await).await {
-                Some(Err(error)) if error.is_gone() => {}
+                Some(Err(error)) if error.is_gone() || error.is_not_found() => {}
                 None => {}
                 other => self.broken("an empty set of pools was cast to", format!("{other:?}")),
             }

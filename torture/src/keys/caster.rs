@@ -84,7 +84,9 @@ impl Casts {
             let outcome = match cast {
                 Ok(_) => Outcome::Ok,
                 // No node has registered the pool yet.
-                Err(error) if error.is_refused() || error.is_gone() => Outcome::Failed,
+                Err(error) if error.is_refused() || error.is_gone() || error.is_not_found() => {
+                    Outcome::Failed
+                }
                 Err(error) => {
                     if !error.is_unknown() {
                         let name = self.instructions.common.full_name();

@@ -18,6 +18,7 @@ const MEMBER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The registered state of a pool at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolView {
     /// How jobs are assigned to the pool's slots.
     pub mode: Mode,
@@ -163,7 +164,7 @@ impl Broker {
     /// Resizes an addressed pool while it runs. Returns the generation of the new size.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_gone`] for a pool that
+    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] for a pool that
     /// was never registered, [`Error::is_refused`] while slots still run jobs stored before an
     /// earlier resize.
     pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<u64, Error> {
@@ -279,7 +280,7 @@ pub(super) fn cast_reply(reply: Value) -> Result<CastReply, Error> {
 
 /// The error for a pool that is not registered.
 fn no_such_pool(queue: &QueueName) -> Error {
-    Error::gone(format!(
+    Error::not_found(format!(
         "no addressed pool {queue} is registered: start a node that serves it first, with the \
          same namespace"
     ))

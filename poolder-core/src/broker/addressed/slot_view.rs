@@ -11,6 +11,7 @@ use crate::stored::{Entry, read_entry};
 
 /// The state of a slot, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SlotView {
     /// The slot's number, from 0.
     pub index: u16,

@@ -22,6 +22,7 @@ const MAX_CANCELLATIONS: u32 = 1_000_000;
 
 /// The outcome of [`Broker::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Cancellation {
     /// The job is dead already, and stays dead. No job of its id waits or runs.
     Dead,

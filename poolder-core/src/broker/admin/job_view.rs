@@ -2,13 +2,9 @@
 
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
-<<<<<<< ours
 use crate::job::{
-    Cause, EntryId, Failure, Fields, Handle, JobId, JobState, Lane, Partition, Place, Timestamp,
+    Cause, Failure, Fields, Handle, JobId, JobState, Lane, Partition, Place, Timestamp,
 };
-=======
-use crate::job::{Cause, Failure, Handle, Lane, Partition, Place, State, Timestamp};
->>>>>>> theirs
 use crate::policy::Counters;
 use crate::stored::{Entry, read_dead, read_waiting};
 use crate::view::{Content, JobView};

@@ -17,6 +17,7 @@ const PAGE: usize = 500;
 
 /// A node of the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NodeView {
     /// The node's name.
     pub name: String,

@@ -16,7 +16,8 @@ impl Broker {
     /// idempotent enqueue.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no job was found, or one runs: a running job can be cancelled.
+    /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when one runs: a running
+    /// job can be cancelled.
     pub async fn delete(&self, handle: &Handle) -> Result<(), Error> {
         let mut found = self.find_alive(handle).await?.jobs;
         let runs = found.iter().any(|view| view.state == JobState::Running);
@@ -25,7 +26,7 @@ impl Broker {
             found.extend(self.find(handle).await?);
         }
         if found.is_empty() && !runs {
-            return Err(Error::gone("the job was not found").with_job(handle.job));
+            return Err(Error::not_found("the job was not found").with_job(handle.job));
         }
         let mut moved = false;
         // The jobs of one call are in one place.

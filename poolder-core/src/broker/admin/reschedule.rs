@@ -11,7 +11,7 @@ impl Broker {
     /// for its time now. `None` makes it due at once.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when no job was found waiting: it runs, is dead, or has ended.
+    /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when it runs or is dead.
     /// [`Error::is_invalid`] when the entry is not a job.
     pub async fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
         let gone = |text: &str| Err(Error::gone(text).with_job(handle.job));
@@ -19,7 +19,8 @@ impl Broker {
         if found.is_empty() {
             return match self.find(handle).await? {
                 Some(view) if view.state == JobState::Dead => gone("the job is dead: revive it"),
-                _ => gone("the job was not found waiting"),
+                Some(_) => gone("the job started or moved meanwhile, look again"),
+                None => Err(Error::not_found("the job was not found").with_job(handle.job)),
             };
         }
         found.retain(|view| view.state != JobState::Running);

@@ -17,8 +17,8 @@ impl Broker {
     /// running one again, unless another one runs meanwhile.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the job is not dead, [`Error::is_invalid`] when the dead record has
-    /// no readable job.
+    /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when the job is not dead,
+    /// [`Error::is_invalid`] when the dead record has no readable job.
     pub async fn revive(&self, handle: &Handle) -> Result<(), Error> {
         let view = self.find_dead(handle).await?;
         let envelope = view.envelope().ok_or_else(|| no_job(&view))?;
@@ -82,7 +82,7 @@ impl Broker {
             Some(view) if view.state == JobState::Dead => Ok(view),
             Some(view) => Err(Error::gone(format!("the job is not dead, it is {}", view.state))
                 .with_job(handle.job)),
-            None => Err(Error::gone("the job is not among the dead").with_job(handle.job)),
+            None => Err(Error::not_found("the job is not among the dead").with_job(handle.job)),
         }
     }
 

@@ -19,6 +19,7 @@ const MAX_RUNNING: usize = 1_000;
 
 /// A filling list of a batcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenBatch {
     /// The group; empty for none.
     pub group: String,
@@ -34,6 +35,7 @@ pub struct OpenBatch {
 
 /// A batch that was sealed and is not yet completed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SealedBatch {
     /// The batch job.
     pub job: JobId,
@@ -51,6 +53,7 @@ pub struct SealedBatch {
 
 /// The state of the job of a sealed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BatchState {
     /// The job waits for a free slot.
     Ready,
@@ -64,6 +67,7 @@ pub enum BatchState {
 
 /// The sums of a batcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BatcherSums {
     /// Groups that gather entries.
     pub open: u64,

@@ -94,7 +94,8 @@ impl Broker {
     /// that generation.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the list has another generation or no such index; nothing is taken
+    /// [`Error::is_gone`] when the list has another generation, [`Error::is_not_found`] when it has no
+    /// such index; nothing is taken
     /// then. [`Error::is_unknown`] when the reply was lost: the entry may have been taken.
     pub async fn pop_entry(
         &self,
@@ -120,7 +121,7 @@ impl Broker {
                 let generation = first_number(&reply::text(of)?).unwrap_or(0);
                 Ok(Popped { entry: reply::bytes(entry)?, generation })
             }
-            "RANGE" => Err(Error::gone(format!(
+            "RANGE" => Err(Error::not_found(format!(
                 "index {index} is out of range: {} entries gather in batcher {name:?}{of_group}",
                 reply::int(entry)?
             ))),

@@ -220,7 +220,7 @@ impl Broker {
     /// Returns a batcher's stored options.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the batcher was never declared.
+    /// [`Error::is_not_found`] when the batcher was never declared.
     pub async fn batcher_options(&self, home: &BatcherHome) -> Result<BatchOptions, Error> {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(self.keys(home.partition()).batcher(home.name())).arg("revision").arg("options");
@@ -239,7 +239,7 @@ fn json_text(options: &BatchOptions) -> String {
 
 /// The error for a batcher that was never declared.
 pub(super) fn undeclared(home: &BatcherHome) -> Error {
-    Error::gone(format!(
+    Error::not_found(format!(
         "batcher {:?} on queue {} is not declared: start a node that has it, or declare its \
          options with the handle",
         home.name(),

@@ -76,7 +76,7 @@ impl Broker {
     /// result per call, in the order of the calls. Calls of one group keep their order.
     ///
     /// # Errors
-    /// Each call has its result: [`Error::is_unknown`] when the reply was lost, [`Error::is_gone`]
+    /// Each call has its result: [`Error::is_unknown`] when the reply was lost, [`Error::is_not_found`]
     /// for a batcher that was never declared.
     pub async fn push_entries(
         &self,
@@ -104,7 +104,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::is_unknown`] when the reply was lost; repeating the flush is harmless.
-    /// [`Error::is_gone`] for a batcher that was never declared.
+    /// [`Error::is_not_found`] for a batcher that was never declared.
     pub async fn flush_batch(
         &self,
         home: &BatcherHome,

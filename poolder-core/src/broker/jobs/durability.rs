@@ -24,6 +24,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(8);
 /// Each level is slower than the one before. Beyond [`Durability::Memory`] an enqueue uses a
 /// connection alone while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Durability {
     /// The server has the job in memory. Whether the job survives a restart of the server depends
     /// on its `appendonly` setting; a failover may lose the job. The default.

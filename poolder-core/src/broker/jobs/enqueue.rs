@@ -66,6 +66,7 @@ pub struct Receipt {
 
 /// The way in which a job was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stored {
     /// Stored in its lane as this entry.
     Ready(EntryId),

@@ -61,7 +61,7 @@ impl Broker {
     /// Changes a schedule with a function, which is called again when another writer was faster.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name; the error that the function
+    /// [`Error::is_not_found`] when the queue has no schedule of this name; the error that the function
     /// returns; the errors of [`Broker::put_schedule`].
     pub async fn change_schedule(
         &self,
@@ -83,7 +83,7 @@ impl Broker {
     /// as it is; the returned schedule shows its status.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the queue has no schedule of this name. Returns an error, too, when
+    /// [`Error::is_not_found`] when the queue has no schedule of this name. Returns an error, too, when
     /// the server does not answer or refuses the command.
     pub async fn set_schedule_status(
         &self,
@@ -241,5 +241,5 @@ pub(super) fn foreign(name: &str, found: &ScheduleInfo) -> Error {
 
 /// The error for a schedule that does not exist.
 fn missing(partition: &Partition, name: &str) -> Error {
-    Error::gone(format!("queue {} has no schedule {name:?}", partition.queue))
+    Error::not_found(format!("queue {} has no schedule {name:?}", partition.queue))
 }

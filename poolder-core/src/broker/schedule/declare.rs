@@ -259,7 +259,7 @@ impl Broker {
             match self.set_schedule_status(partition, &info.name, from, to).await {
                 Ok(now) if now.status == to => disabled += 1,
                 Ok(_) => continue,
-                Err(error) if error.is_gone() => continue,
+                Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error),
             }
             tracing::info!(

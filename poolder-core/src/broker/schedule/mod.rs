@@ -23,6 +23,7 @@ const READ: usize = 100;
 
 /// A schedule, its status and its history.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ScheduleInfo {
     /// The schedule's name, unique in its queue.
     pub name: String,
