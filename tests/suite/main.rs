@@ -49,6 +49,7 @@ mod schedulers;
 mod schedules;
 mod script_faults;
 mod scripts;
+mod serialize;
 mod settlements;
 mod slow_links;
 mod stops;

@@ -9,6 +9,7 @@ use poolder_core::broker::{
     BatchOptions, BatcherSums, CHUNK, ListEnd, OpenBatch, Popped, SealedBatch, check_group,
 };
 use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
+use serde::Serialize;
 
 use crate::batcher::BatchEntry;
 use crate::batcher::refusal::too_large;
@@ -222,7 +223,7 @@ impl<T: BatchEntry> IntoFuture for Pop<T> {
 }
 
 /// A part of a group's open list, as returned by [`BatcherHandle::list`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed<T> {
     /// The generation of the list, for [`Pop::in_generation`]; `None` when the list is empty.
     pub generation: Option<u64>,

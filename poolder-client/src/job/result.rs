@@ -1,6 +1,7 @@
 //! The result of a job, and everything that may stand in its place.
 
 use poolder_core::{Completion, Error, Failure, JobId};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The result of a job, as [`JobClient::result`](crate::JobClient::result) finds it.
@@ -8,7 +9,8 @@ use serde::de::DeserializeOwned;
 /// A job leaves a record when it returns a result (kept for 24 hours), when it dies (kept among the
 /// dead), and however it ends if it was sent with `keep_completion` or by a call. Any other job
 /// leaves no trace once it has ended: it then looks like a job that was never sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JobResult<T> {
     /// The job has not ended: it waits, runs, or is between two attempts.

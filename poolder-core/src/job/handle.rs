@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::job::{EntryId, Error, JobId, Lane, Partition, QueueName, Timestamp};
+use crate::job::{
+    EntryId, Error, JobId, Lane, Partition, QueueName, Timestamp, deserialize_from_text,
+    serialize_as_text,
+};
 
 /// Identifies a job and the place to look for it first. A handle can be written as text for a
 /// command line or a URL: `mail.0/0190…` or `mail.0/0190…/normal/1700000000000-0`.
@@ -119,6 +122,9 @@ impl TryFrom<Result<Self, Error>> for Handle {
         made
     }
 }
+
+serialize_as_text! { Handle }
+deserialize_from_text! { Handle }
 
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

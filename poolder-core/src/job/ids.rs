@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::job::Timestamp;
+use crate::job::{Timestamp, deserialize_from_text, serialize_as_text};
 
 /// The id of a stream entry, as written by the server. Cheap to clone.
 pub type EntryId = Arc<str>;
@@ -52,6 +52,9 @@ impl JobId {
         self.0.as_bytes()
     }
 }
+
+serialize_as_text! { JobId }
+deserialize_from_text! { JobId }
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

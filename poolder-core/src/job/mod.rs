@@ -16,6 +16,7 @@ mod queue;
 mod raw;
 mod retry;
 mod state;
+mod text;
 mod tick;
 mod time;
 
@@ -34,6 +35,7 @@ pub use queue::{Lane, Partition, QueueName};
 pub use raw::{Format, RawJob};
 pub use retry::{Backoff, Policy};
 pub use state::JobState;
+pub(crate) use text::{as_millis, deserialize_from_text, serialize_as_text};
 pub use tick::Tick;
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};

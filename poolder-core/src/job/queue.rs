@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::job::Error;
+use crate::job::{Error, deserialize_from_text, serialize_as_text};
 
 /// The name of a queue: 1 to 64 ASCII letters, digits, `_`, `-` or `.`.
 ///
@@ -51,6 +51,9 @@ impl AsRef<str> for QueueName {
         &self.0
     }
 }
+
+serialize_as_text! { QueueName Lane Partition }
+deserialize_from_text! { QueueName }
 
 impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::job::serialize_as_text;
+
 /// The state of a job, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobState {
@@ -69,6 +71,8 @@ impl JobState {
         }
     }
 }
+
+serialize_as_text! { JobState }
 
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

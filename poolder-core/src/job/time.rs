@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 use crate::mutation::mutated;
 
 /// A point in time, in milliseconds since 1970 UTC.
@@ -15,7 +17,10 @@ use crate::mutation::mutated;
 /// assert_eq!(at.millis(), 2_000);
 /// assert_eq!(SystemTime::from(at), UNIX_EPOCH + Duration::from_secs(2));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

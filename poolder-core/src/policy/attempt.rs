@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::job::packed::{Form, Items};
-use crate::job::{Cause, Error, Failure, Timestamp, clamped_duration, clamped_millis};
+use crate::job::{Cause, Error, Failure, Timestamp, as_millis, clamped_duration, clamped_millis};
 use crate::policy::fingerprint::fingerprint;
 
 /// The longest name of a node that is kept with an attempt, in bytes. A longer one is cut.
@@ -34,7 +36,7 @@ impl Facts<'_> {
 }
 
 /// An attempt that failed, or under which the node died.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
     /// The time at which the attempt ended, or at which the job was taken from the dead node.
@@ -42,6 +44,7 @@ pub struct Attempt {
     /// The way in which the attempt ended.
     pub cause: Cause,
     /// How long the attempt took, in whole milliseconds; zero for a crash.
+    #[serde(serialize_with = "as_millis")]
     pub took: Duration,
     /// The name of the node that ran the attempt, cut to 24 bytes.
     pub node: String,

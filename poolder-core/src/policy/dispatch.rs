@@ -10,7 +10,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::job::{Error, Partition};
+use crate::job::{Error, Partition, serialize_as_text};
 
 /// The most slots a pool can have.
 pub const MAX_SLOTS: u16 = 10_000;
@@ -64,6 +64,8 @@ impl Mode {
         matches!(self, Self::RoundRobin | Self::Random | Self::Monotonic | Self::Phash)
     }
 }
+
+serialize_as_text! { Mode }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

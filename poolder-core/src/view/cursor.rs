@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::job::{Error, Lane};
+use crate::job::{Error, Lane, deserialize_from_text, serialize_as_text};
 
 /// The position at which a page ended and the next one begins. A cursor can be written as text for
 /// a command line or a URL.
@@ -17,6 +17,9 @@ pub(crate) enum After {
     /// After this number of jobs (the second field) that have this time in ms (the first field).
     Time(i64, u64),
 }
+
+serialize_as_text! { Cursor }
+deserialize_from_text! { Cursor }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

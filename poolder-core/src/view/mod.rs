@@ -3,9 +3,12 @@
 mod cursor;
 mod item;
 mod json;
+mod serialize;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::job::{
     Error, Failure, Handle, Headers, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
@@ -19,7 +22,7 @@ pub(crate) use json::edit;
 pub use json::to_json;
 
 /// The state of a partition of a queue at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueView {
     /// The partition.
@@ -49,7 +52,7 @@ pub struct QueueView {
 }
 
 /// The state of a lane at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LaneView {
     /// The lane.
@@ -63,7 +66,7 @@ pub struct LaneView {
 }
 
 /// The leader of a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LeaderView {
     /// The name of the node.
@@ -237,7 +240,7 @@ impl From<&JobView> for Handle {
 }
 
 /// A page of a listing of jobs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Page {
     /// The jobs of the page.

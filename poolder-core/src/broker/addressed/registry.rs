@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use redis::Value;
+use serde::Serialize;
 
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
@@ -17,7 +18,7 @@ use crate::stored::Envelope;
 const MEMBER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The registered state of a pool at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PoolView {
     /// How jobs are assigned to the pool's slots.

@@ -1,6 +1,7 @@
 //! The state of a slot of an addressed pool: its holder, the job it runs, the jobs that wait.
 
 use redis::Value;
+use serde::Serialize;
 
 use crate::broker::Broker;
 use crate::broker::connection::reply;
@@ -10,7 +11,7 @@ use crate::job::{Error, JobId, Lane, Partition};
 use crate::stored::{Entry, read_entry};
 
 /// The state of a slot, for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SlotView {
     /// The slot's number, from 0.

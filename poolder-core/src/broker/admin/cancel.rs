@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Place, clamped_millis};
@@ -21,7 +23,8 @@ const MAX_LOOKS: usize = 10;
 const MAX_CANCELLATIONS: u32 = 1_000_000;
 
 /// The outcome of [`Broker::cancel`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cancellation {
     /// The job is dead already, and stays dead. No job of its id waits or runs.

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::Value;
+use serde::Serialize;
 
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::{entry_time, server_time};
 use crate::broker::fleet::roster::SILENT;
 use crate::broker::{Broker, NodeInfo, scripts};
-use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
+use crate::job::{Error, Lane, Partition, QueueName, Timestamp, as_millis};
 use crate::view::{LaneView, LeaderView, QueueView};
 
 /// The number of names that are read at once.
 const PAGE: usize = 500;
 
 /// A node of the roster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NodeView {
     /// The node's name.
@@ -24,6 +25,7 @@ pub struct NodeView {
     /// The node's last heartbeat, by the server's clock.
     pub seen: Timestamp,
     /// The time since the last heartbeat.
+    #[serde(serialize_with = "as_millis")]
     pub silent: Duration,
     /// The node's description of itself; `None` before the node has stored one, and when this
     /// version cannot read it.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use redis::{Cmd, Value};
+use serde::Serialize;
 
 use super::open::first_number;
 use super::{BatcherHome, BatcherTotals, push};
@@ -18,7 +19,7 @@ const STEP: usize = 200;
 const MAX_RUNNING: usize = 1_000;
 
 /// A filling list of a batcher.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OpenBatch {
     /// The group; empty for none.
@@ -34,7 +35,7 @@ pub struct OpenBatch {
 }
 
 /// A batch that was sealed and is not yet completed or removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SealedBatch {
     /// The batch job.
@@ -52,7 +53,8 @@ pub struct SealedBatch {
 }
 
 /// The state of the job of a sealed batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BatchState {
     /// The job waits for a free slot.
@@ -66,7 +68,7 @@ pub enum BatchState {
 }
 
 /// The sums of a batcher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BatcherSums {
     /// Groups that gather entries.

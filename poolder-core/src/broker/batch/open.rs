@@ -1,6 +1,7 @@
 //! Reading a filling list, and taking an entry out of it.
 
 use redis::Value;
+use serde::Serialize;
 
 use super::{BEYOND, BatcherHome, bounds};
 use crate::broker::connection::reply;
@@ -23,7 +24,7 @@ pub struct Gathering {
 }
 
 /// An entry that was taken out of a filling list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Popped<T> {
     /// The entry.
     pub entry: T,

@@ -1,6 +1,7 @@
 //! Lifetime counters of a batcher's entries and batches.
 
 use redis::{Cmd, Value};
+use serde::Serialize;
 
 use crate::broker::connection::reply;
 use crate::job::Error;
@@ -8,7 +9,7 @@ use crate::job::Error;
 /// Lifetime counters of a batcher's entries and batches. Each event is counted in the step in which
 /// it happens, so that no event is counted twice or left out. The counters are stored beside the
 /// batcher's options, in a fixed number of fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct BatcherTotals {
     /// Entries that were pushed.

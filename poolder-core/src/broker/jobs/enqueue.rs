@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{Cmd, Value};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
@@ -74,6 +75,24 @@ pub enum Stored {
     Due(Timestamp),
     /// Not stored, since a job with this id was stored before.
     Already,
+}
+
+impl Serialize for Receipt {
+    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `due` or `already`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = match &self.stored {
+            Stored::Ready(_) => "ready",
+            Stored::Due(_) => "due",
+            Stored::Already => "already",
+        };
+        let mut fields = serializer.serialize_struct("Receipt", 5)?;
+        fields.serialize_field("job", &self.job)?;
+        fields.serialize_field("partition", &self.partition)?;
+        fields.serialize_field("lane", &self.lane)?;
+        fields.serialize_field("handle", &Handle::from(self))?;
+        fields.serialize_field("stored", stored)?;
+        fields.end()
+    }
 }
 
 impl From<&Receipt> for Handle {

@@ -5,6 +5,7 @@ mod ahead;
 mod change;
 mod declare;
 mod holder;
+mod serialize;
 mod tick;
 
 use redis::Value;
