@@ -92,7 +92,9 @@ pub use poolder_core::{
     Place, Policy, QueueName, RawJob, Tick, Timestamp, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
-pub use poolder_core::{Missed, Overlap, Schedule, Status, TickPlan, Timing, Zone, ZoneData};
+pub use poolder_core::{
+    Expression, InvalidTiming, Missed, Overlap, Schedule, Status, TickPlan, Timing, Zone, ZoneData,
+};
 #[cfg(feature = "macros")]
 pub use poolder_macros::Job;
 #[cfg(all(feature = "macros", feature = "worker"))]

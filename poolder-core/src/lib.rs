@@ -50,7 +50,7 @@ pub use job::{
 };
 pub use policy::{Attempt, Counters, Facts};
 #[cfg(feature = "schedules")]
-pub use poolder_cron::{Timing, Zone, ZoneData};
+pub use poolder_cron::{Expression, InvalidTiming, Timing, Zone, ZoneData};
 #[cfg(feature = "schedules")]
 pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
 pub use stored::{BatchPayload, Claim, Completion, Entry, Envelope, Undecodable, variant};

@@ -13,7 +13,7 @@ use cron::TimeUnitSpec;
 
 use crate::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, WEEKDAY, YEAR};
 use crate::zone::{Instants, Zone};
-use crate::{Invalid, shown};
+use crate::{InvalidTiming, shown};
 
 /// The maximum length of an expression in bytes.
 const MAX_LENGTH: usize = 512;
@@ -108,11 +108,11 @@ impl Expression {
 }
 
 impl FromStr for Expression {
-    type Err = Invalid;
+    type Err = InvalidTiming;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidTiming> {
         let wrong = |why: &dyn fmt::Display| {
-            Invalid::new(format!("{:?} is no cron expression: {why}", shown(text)))
+            InvalidTiming::new(format!("{:?} is no cron expression: {why}", shown(text)))
         };
         if text.len() > MAX_LENGTH {
             return Err(wrong(&format!("it is longer than {MAX_LENGTH} characters")));
@@ -153,7 +153,7 @@ impl FromStr for Expression {
         let start = DateTime::from_timestamp(0, 0).unwrap_or_default().naive_utc();
         if expression.candidates(start).next().is_none() {
             let why = "it never fires, since no year has such a day";
-            return Err(Invalid::new(format!("{:?} cannot be used: {why}", shown(text))));
+            return Err(InvalidTiming::new(format!("{:?} cannot be used: {why}", shown(text))));
         }
         Ok(expression)
     }

@@ -1,6 +1,6 @@
 //! One field of a cron expression: the numbers that it matches.
 
-use crate::{Invalid, shown};
+use crate::{InvalidTiming, shown};
 
 /// The rules for a field.
 pub(crate) struct Kind {
@@ -66,7 +66,7 @@ impl Field {
     }
 
     /// Reads a list such as `1,5-10,*/20`.
-    pub(crate) fn read(kind: &Kind, text: &str) -> Result<Self, Invalid> {
+    pub(crate) fn read(kind: &Kind, text: &str) -> Result<Self, InvalidTiming> {
         if text == "*" || text == "?" && (kind.name == DAY.name || kind.name == WEEKDAY.name) {
             return Ok(Self::any());
         }
@@ -104,7 +104,7 @@ impl Field {
 
 impl Kind {
     /// Reads one part of a list: a number, a name or a range, with or without a step.
-    fn read_part(&self, part: &str, set: &mut Vec<u32>) -> Result<(), Invalid> {
+    fn read_part(&self, part: &str, set: &mut Vec<u32>) -> Result<(), InvalidTiming> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(self.read_step(step)?)),
             None => (part, None),
@@ -161,7 +161,7 @@ impl Kind {
         if self.name == WEEKDAY.name { 6 } else { self.max }
     }
 
-    fn read_step(&self, text: &str) -> Result<u32, Invalid> {
+    fn read_step(&self, text: &str) -> Result<u32, InvalidTiming> {
         let step = text.parse().ok().filter(|step| (1..=self.max).contains(step));
         step.ok_or_else(|| {
             let max = self.max;
@@ -169,7 +169,7 @@ impl Kind {
         })
     }
 
-    fn read_number(&self, text: &str) -> Result<u32, Invalid> {
+    fn read_number(&self, text: &str) -> Result<u32, InvalidTiming> {
         let Self { min, max, .. } = self;
         if text.is_empty() {
             return Err(self.wrong("a number is missing"));
@@ -197,7 +197,7 @@ impl Kind {
         Err(self.wrong(&format!("{:?} is no number from {min} to {max}{or_names}", shown(text))))
     }
 
-    fn wrong(&self, why: &str) -> Invalid {
-        Invalid::new(format!("{}: {why}", self.name))
+    fn wrong(&self, why: &str) -> InvalidTiming {
+        InvalidTiming::new(format!("{}: {why}", self.name))
     }
 }

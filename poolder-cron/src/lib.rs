@@ -16,7 +16,7 @@
 //! assert_eq!(monday, 1_774_830_600_000); // Monday 02:30 summer time, 00:30 UTC
 //!
 //! assert!("0 0 30 2 *".parse::<Timing>().unwrap_err().to_string().contains("never"));
-//! # Ok::<(), poolder_cron::Invalid>(())
+//! # Ok::<(), poolder_cron::InvalidTiming>(())
 //! ```
 
 use std::fmt;
@@ -42,22 +42,22 @@ pub use zone::{Zone, ZoneData};
 /// The error for a text or an interval that is refused: a sentence with the reason and what to use
 /// instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid(String);
+pub struct InvalidTiming(String);
 
-impl Invalid {
+impl InvalidTiming {
     #[cfg(feature = "expressions")]
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for InvalidTiming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Invalid {}
+impl std::error::Error for InvalidTiming {}
 
 /// Returns the first 80 characters of a user's text, for an error.
 pub(crate) fn shown(text: &str) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Expression, Invalid, MAX_SPAN, Zone, shown, span};
+use crate::{Expression, InvalidTiming, MAX_SPAN, Zone, shown, span};
 
 /// The shortest interval. Work that is needed more often should not be a separate job each time.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
@@ -30,14 +30,14 @@ impl Timing {
     /// # Errors
     /// Returns an error when the interval is shorter than [`MIN_INTERVAL`] or longer than
     /// [`MAX_SPAN`].
-    pub fn every(interval: Duration) -> Result<Self, Invalid> {
+    pub fn every(interval: Duration) -> Result<Self, InvalidTiming> {
         if interval < MIN_INTERVAL {
-            return Err(Invalid::new(format!(
+            return Err(InvalidTiming::new(format!(
                 "an interval of {interval:?} is too short: use {MIN_INTERVAL:?} or more"
             )));
         }
         if interval > MAX_SPAN {
-            return Err(Invalid::new("an interval above 100 years is too long"));
+            return Err(InvalidTiming::new("an interval above 100 years is too long"));
         }
         // Ticks count whole milliseconds.
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
@@ -62,18 +62,19 @@ impl Timing {
 }
 
 impl FromStr for Timing {
-    type Err = Invalid;
+    type Err = InvalidTiming;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidTiming> {
         let text = text.trim();
         let interval = |text: &str| {
-            let read = span(text)
-                .map_err(|why| Invalid::new(format!("{:?} is no interval: {why}", shown(text))))?;
+            let read = span(text).map_err(|why| {
+                InvalidTiming::new(format!("{:?} is no interval: {why}", shown(text)))
+            })?;
             Self::every(read)
         };
         if let Some(rest) = text.strip_prefix("@every") {
             if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-                return Err(Invalid::new(format!(
+                return Err(InvalidTiming::new(format!(
                     "{:?} is no interval: write a space after @every, as in \"@every 90s\"",
                     shown(text)
                 )));
@@ -88,7 +89,7 @@ impl FromStr for Timing {
             return interval(text);
         }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Invalid::new(format!(
+            return Err(InvalidTiming::new(format!(
                 "{:?} has no unit: write an interval such as \"{}ms\" or \"90s\"",
                 shown(text),
                 shown(text)
@@ -99,34 +100,34 @@ impl FromStr for Timing {
 }
 
 impl TryFrom<&str> for Timing {
-    type Error = Invalid;
+    type Error = InvalidTiming;
 
-    fn try_from(text: &str) -> Result<Self, Invalid> {
+    fn try_from(text: &str) -> Result<Self, InvalidTiming> {
         text.parse()
     }
 }
 
 impl TryFrom<String> for Timing {
-    type Error = Invalid;
+    type Error = InvalidTiming;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, InvalidTiming> {
         text.parse()
     }
 }
 
 impl TryFrom<Duration> for Timing {
-    type Error = Invalid;
+    type Error = InvalidTiming;
 
-    fn try_from(interval: Duration) -> Result<Self, Invalid> {
+    fn try_from(interval: Duration) -> Result<Self, InvalidTiming> {
         Self::every(interval)
     }
 }
 
 impl TryFrom<u64> for Timing {
-    type Error = Invalid;
+    type Error = InvalidTiming;
 
     /// Makes an interval of this many milliseconds.
-    fn try_from(millis: u64) -> Result<Self, Invalid> {
+    fn try_from(millis: u64) -> Result<Self, InvalidTiming> {
         Self::every(Duration::from_millis(millis))
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::Invalid;
+use crate::InvalidTiming;
 use data::Known;
 pub use data::ZoneData;
 
@@ -142,15 +142,15 @@ impl Default for Zone {
 }
 
 impl FromStr for Zone {
-    type Err = Invalid;
+    type Err = InvalidTiming;
 
     /// Parses a name of the IANA database; upper and lower case are the same.
-    fn from_str(name: &str) -> Result<Self, Invalid> {
+    fn from_str(name: &str) -> Result<Self, InvalidTiming> {
         if name.eq_ignore_ascii_case("UTC") {
             return Ok(Self::UTC);
         }
         data::known(name).map(|known| Self(Some(known))).ok_or_else(|| {
-            Invalid::new(format!(
+            InvalidTiming::new(format!(
                 "{:?} is no time zone: use a name of the IANA database such as \"Europe/Berlin\" \
                  or \"UTC\"",
                 crate::shown(name)

@@ -156,7 +156,7 @@ async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_start
         let queue = space.client.inspect("q");
         match action {
             "cancel" => {
-                assert_eq!(space.client.job(&job).cancel().await.unwrap(), Cancellation::Removed)
+                assert_eq!(space.client.job(&job).cancel().await.unwrap(), Cancellation::Removed);
             }
             "delete" => space.client.job(&job).remove().await.unwrap(),
             "drain" => assert_eq!(queue.drain().await.unwrap(), 2),

@@ -6,6 +6,7 @@ mod crates;
 mod documents;
 mod imports;
 mod layers;
+mod surface;
 mod words;
 
 use std::fs;

@@ -306,8 +306,8 @@ impl Error {
 }
 
 #[cfg(feature = "schedules")]
-impl From<poolder_cron::Invalid> for Error {
-    fn from(error: poolder_cron::Invalid) -> Self {
+impl From<poolder_cron::InvalidTiming> for Error {
+    fn from(error: poolder_cron::InvalidTiming) -> Self {
         Self::invalid(error.to_string())
     }
 }
