@@ -71,9 +71,9 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueOptions,
-    Inspector, JobClient, JobResult, JobWait, Listed, Many, One, PoolCall, PoolClient, PoolSet,
-    PoolSlot, Pop, Push, SetCast,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueMiddleware,
+    EnqueueOptions, Inspector, JobClient, JobResult, JobWait, Listed, Many, One, Outgoing,
+    PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
-use poolder_core::{Error, Partition, QueueName};
+use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt, When};
+use poolder_core::{Error, Partition, QueueName, Schedule};
 use tokio::task::JoinHandle;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
+use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware, Outgoing};
 use crate::state::pool_cache::PoolCache;
 use crate::state::waiters::Waiters;
 
@@ -29,16 +30,17 @@ pub struct Client {
     shared: Arc<ClientState>,
 }
 
-/// The state that all clones of a client share.
-#[derive(Debug)]
+/// The state that all clones of a client share. Clients with other middleware share its parts.
+#[derive(Debug, Clone)]
 struct ClientState {
     broker: Broker,
     /// The queues that were registered, and when.
-    registered: RwLock<BTreeMap<QueueName, Instant>>,
+    registered: Arc<RwLock<BTreeMap<QueueName, Instant>>>,
     waiters: Arc<Waiters>,
     /// State of each batcher, shared by its handles.
-    batchers: Mutex<HashMap<BatcherHome, Arc<BatcherState>>>,
-    pools: PoolCache,
+    batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
+    pools: Arc<PoolCache>,
+    middleware: EnqueueChain,
 }
 
 impl Client {
@@ -82,10 +84,10 @@ impl Client {
     pub fn new(config: Config) -> Result<Self, Error> {
         let broker = Broker::new(config)?;
         let waiters = Arc::new(Waiters::new(broker.clone()));
-        let (registered, batchers) = (RwLock::default(), Mutex::default());
-        let pools = PoolCache::default();
-        let shared = Arc::new(ClientState { broker, registered, waiters, batchers, pools });
-        Ok(Self { shared })
+        let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
+        let middleware = EnqueueChain::default();
+        let state = ClientState { broker, registered, waiters, batchers, pools, middleware };
+        Ok(Self { shared: Arc::new(state) })
     }
 
     /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`. A name
@@ -127,6 +129,44 @@ impl Client {
     /// that says what to do.
     pub async fn ping(&self) -> Result<(), Error> {
         self.broker().ping().await
+    }
+
+    /// Adds a middleware that each job passes before it is sent: an enqueue, one of many, a call, a
+    /// cast and the job of a schedule that is put. The first added comes first. It belongs to the returned
+    /// client and its clones, and to the handles and nodes that are made of them.
+    ///
+    /// The entries of batchers, schedules that are declared in code, and the jobs that the ticks of a
+    /// schedule enqueue pass no middleware.
+    #[must_use]
+    pub fn middleware(self, middleware: impl EnqueueMiddleware) -> Self {
+        let mut state = ClientState::clone(&self.shared);
+        state.middleware.push(middleware);
+        Self { shared: Arc::new(state) }
+    }
+
+    pub(crate) fn chain(&self) -> &EnqueueChain {
+        &self.shared.middleware
+    }
+
+    /// Passes the job of a new schedule through the middleware.
+    pub(crate) fn pass_schedule(
+        &self,
+        queue: &QueueName,
+        name: &str,
+        schedule: &mut Schedule,
+    ) -> Result<(), Error> {
+        let passed = self.chain().pass(Outgoing {
+            envelope: &schedule.job,
+            queue,
+            lane: schedule.lane,
+            when: When::Now,
+            schedule: Some(name),
+            headers: schedule.job.headers().clone(),
+        })?;
+        if let Some(changed) = passed {
+            schedule.job = changed;
+        }
+        Ok(())
     }
 
     /// Returns the handle to Redis that the crates of the project share; no part of the public

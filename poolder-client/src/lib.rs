@@ -30,3 +30,4 @@ pub use enqueue::{
 pub use job::{JobClient, JobResult, JobWait};
 #[cfg(feature = "schedules")]
 pub use schedules::{NewSchedule, PutSchedule, Schedules, SetStatus};
+pub use state::enqueue_middleware::{EnqueueMiddleware, Outgoing};

@@ -67,10 +67,7 @@ impl Space {
     }
 
     async fn with_tenant(&self, number: u64) -> Receipt {
-        let mut job = self.client.enqueue(Number(number)).prepare().unwrap();
-        let headers = Headers::new().with("tenant", "acme");
-        job.envelope = job.envelope.with_headers(&headers).unwrap();
-        self.client.enqueue_prepared(vec![Ok(job)]).await.remove(0).unwrap()
+        self.client.enqueue(Number(number)).header("tenant", "acme").await.unwrap()
     }
 }
 

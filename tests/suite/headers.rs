@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Headers, JobView, Receipt, Result, Schedule};
+use poolder::{EnqueueOptions, Headers, JobView, QueueName, Receipt, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
@@ -39,11 +39,8 @@ impl Space {
     async fn with_headers(&self, number: u64, attempts: u32) -> Receipt {
         let hour = Duration::from_secs(3600);
         let policy = at_once(attempts);
-        let mut job = self.client.enqueue(Number(number)).after(hour).policy(policy).prepare();
-        if let Ok(job) = &mut job {
-            job.envelope = job.envelope.with_headers(&headers()).unwrap();
-        }
-        self.client.enqueue_prepared(vec![job]).await.remove(0).unwrap()
+        let job = self.client.enqueue(Number(number)).after(hour).policy(policy);
+        job.headers(headers()).await.unwrap()
     }
 
     async fn view(&self, receipt: &Receipt) -> JobView {
@@ -81,11 +78,9 @@ async fn the_job_of_every_tick_has_the_headers_of_its_schedule() {
     let space = Space::new("headers-schedule");
     let (worker, mut told) = reader();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    let job = space.client.enqueue(Number(1)).prepare().unwrap().envelope;
-    let job = job.with_headers(&headers()).unwrap();
-    let schedule = Schedule::new(Duration::from_millis(100).try_into().unwrap(), job);
     let schedules = space.client.schedules("q");
-    schedules.put("often", schedule.clone()).await.unwrap();
+    let often = space.client.schedule("often", Duration::from_millis(100), Number(1));
+    often.headers(headers()).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap(), (1, headers()));
     schedules.pause("often").await.unwrap();
     while told.try_recv().is_ok() {}
@@ -159,4 +154,44 @@ async fn the_jobs_of_a_scheduler_have_its_headers() {
     let node = start(space.node().add(often));
     assert_eq!(within(told.recv()).await.unwrap(), (1, headers()));
     node.stop().await;
+}
+
+#[tokio::test]
+async fn each_way_to_send_takes_headers_and_refuses_those_that_are_not_allowed() {
+    let space = Space::new("headers-ways");
+    let (client, timeout) = (&space.client, Duration::from_millis(100));
+    client.enqueue(Number(1)).header("tenant", "old").headers(headers()).await.unwrap();
+    client.enqueue_many([Number(2)]).headers(headers()).await.remove(0).unwrap();
+    let call = client.call::<_, ()>(Number(3)).headers(headers()).timeout(timeout);
+    assert!(call.await.unwrap_err().is_timeout());
+    let options = EnqueueOptions::new().headers(headers());
+    client.enqueue(Number(4)).options(options.clone()).await.unwrap();
+    client.pool::<Number>("q").with_shared_slots(1).cast(Number(5)).options(options).await.unwrap();
+    let set = client.pool_set("set");
+    set.add("q").await.unwrap();
+    set.cast(Number(6)).headers(headers()).await.unwrap().remove(0).1.unwrap();
+    let page = client.inspect("q").ready(Lane::Normal, None, 10).await.unwrap();
+    assert_eq!(page.jobs.len(), 6);
+    assert!(page.jobs.iter().all(|job| *job.headers() == headers()), "{page:?}");
+
+    let slots: QueueName = "slots".parse().unwrap();
+    client.broker().define_pool(&slots, Mode::RoundRobin, 1).await.unwrap();
+    let pool = client.pool::<Number>("slots");
+    let cast = pool.cast(Number(1)).headers(headers()).await.unwrap();
+    assert_eq!(space.view(&cast).await.headers(), &headers());
+    let call = pool.call::<()>(Number(2)).headers(headers()).timeout(timeout);
+    assert!(call.await.unwrap_err().is_timeout());
+    let page = client.inspect("slots").ready(Lane::Normal, None, 10).await.unwrap();
+    assert!(page.jobs.iter().all(|job| *job.headers() == headers()), "{page:?}");
+
+    for error in [
+        client.enqueue(Number(1)).header("No", "").await.unwrap_err(),
+        client.enqueue_many([Number(1)]).header("No", "").await.remove(0).unwrap_err(),
+        client.call::<_, ()>(Number(1)).header("No", "").await.unwrap_err(),
+        pool.cast(Number(1)).header("No", "").await.unwrap_err(),
+        client.schedule("s", timeout, Number(1)).header("No", "").await.unwrap_err(),
+    ] {
+        assert!(error.is_invalid() && error.to_string().contains("header \"No\""), "{error}");
+    }
+    assert_eq!((space.ready("q").await, space.ready("slots").await), (6, 2));
 }

@@ -1,10 +1,10 @@
-//! Middleware of pools and nodes: its order, the jobs that pass it, and the facts it sees.
+//! Middleware of pools, nodes and clients: its order, the jobs that pass it, and the facts it sees.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Headers, NodeBuilder, Result};
+use poolder::{EnqueueMiddleware, Headers, NodeBuilder, Outgoing, QueueName, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
@@ -52,9 +52,7 @@ async fn the_middleware_of_a_node_is_outside_of_that_of_its_pools() {
     let mut node = node.pool(pool);
     let handle = node.handle();
     let node = start(node);
-    let mut job = space.client.enqueue(Number(1)).prepare().unwrap();
-    job.envelope = job.envelope.with_headers(&Headers::new().with("tenant", "acme")).unwrap();
-    space.client.enqueue_prepared(vec![Ok(job)]).await.remove(0).unwrap();
+    space.client.enqueue(Number(1)).header("tenant", "acme").await.unwrap();
     let expected = ["node 1", "node 2", "pool 1", "pool 2"];
     let expected = expected.map(|name| format!("{name}: number of acme, 7"));
     assert_eq!(next(&mut told, 4).await, expected);
@@ -111,4 +109,75 @@ async fn batches_and_the_jobs_of_schedulers_pass_the_middleware_of_the_node() {
     let expected = ["node 1", "node 2"].map(|name| format!("{name}: often of none, 5"));
     assert_eq!(next(&mut told, 2).await, expected);
     node.stop().await;
+}
+
+/// Adds the number of jobs so far as a header, and refuses jobs of the tenant `nobody`.
+#[derive(Default)]
+struct Counting(std::sync::atomic::AtomicU64);
+
+impl EnqueueMiddleware for Counting {
+    fn on_enqueue(&self, job: &mut Outgoing<'_>) -> std::result::Result<(), poolder::BoxError> {
+        if job.headers().get("tenant") == Some("nobody") {
+            return Err("there is no such tenant".into());
+        }
+        let count = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let about = format!(
+            "{count}: {} to {}, {} bytes, {}, call: {}, {:?}",
+            job.kind(),
+            job.queue(),
+            job.payload_len(),
+            job.lane(),
+            job.is_call(),
+            job.schedule()
+        );
+        job.headers_mut().insert("about", about);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_way_to_send_passes_the_middleware_of_the_client_once() {
+    let space = Space::new("middleware-client");
+    let second = |job: &mut Outgoing<'_>| {
+        let first = job.headers().get("about").unwrap_or("none").to_owned();
+        job.headers_mut().insert("second", first);
+        Ok(())
+    };
+    let client = space.client.clone().middleware(Counting::default()).middleware(second);
+    let timeout = Duration::from_millis(100);
+    let slots: QueueName = "slots".parse().unwrap();
+    client.broker().define_pool(&slots, Mode::RoundRobin, 1).await.unwrap();
+    client.enqueue(Number(1)).lane(Lane::High).await.unwrap();
+    client.enqueue_many([Number(2), Number(3)]).await.remove(0).unwrap();
+    assert!(client.call::<_, ()>(Number(4)).timeout(timeout).await.unwrap_err().is_timeout());
+    client.schedule("s", Duration::from_secs(3600), Number(5)).await.unwrap();
+    client.schedules("q").run_now("s").await.unwrap();
+    client.pool::<Number>("slots").cast(Number(6)).await.unwrap();
+    let mut seen = vec![];
+    for (queue, lane) in [("q", Lane::High), ("q", Lane::Normal), ("slots", Lane::Normal)] {
+        for job in client.inspect(queue).ready(lane, None, 10).await.unwrap().jobs {
+            let about = job.headers().get("about").unwrap().to_owned();
+            assert_eq!(job.headers().get("second"), Some(about.as_str()));
+            seen.push(about);
+        }
+    }
+    assert_eq!(
+        seen,
+        [
+            "0: number to q, 1 bytes, high, call: false, None",
+            "1: number to q, 1 bytes, normal, call: false, None",
+            "2: number to q, 1 bytes, normal, call: false, None",
+            "3: number to q, 1 bytes, normal, call: true, None",
+            "4: number to q, 1 bytes, normal, call: false, Some(\"s\")",
+            "5: number to slots, 1 bytes, normal, call: false, None",
+        ]
+    );
+    let refused = client.enqueue(Number(7)).header("tenant", "nobody").await.unwrap_err();
+    assert!(refused.is_invalid() && refused.job_id().is_some());
+    let text = refused.to_string();
+    assert!(text.contains("\"number\"") && text.contains("there is no such tenant"), "{text}");
+    assert_eq!(space.ready("q").await, 5, "nothing was sent");
+    space.client.enqueue(Number(8)).await.unwrap();
+    let plain = space.client.inspect("q").ready(Lane::Normal, None, 10).await.unwrap();
+    assert!(plain.jobs.last().unwrap().headers().is_empty(), "another client has no middleware");
 }

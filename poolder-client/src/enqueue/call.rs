@@ -64,7 +64,7 @@ impl Client {
 
 impl<J: Job, T> Call<J, T> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion options
+        lane after at id policy idempotent durability keep_completion header headers options
     }
 
     boxed_options!();
@@ -94,7 +94,8 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
         let kept = timeout.saturating_add(RECORD_MARGIN);
         let queue = queue.unwrap_or_else(|| QueueName::new(J::QUEUE));
         let options = EnqueueOptions::of(&options);
-        let prepared = queue.and_then(|queue| options.prepare(&job, queue, None, Some(kept)));
+        let prepared =
+            queue.and_then(|queue| options.prepare(&client, &job, queue, None, Some(kept)));
         Box::pin(async move {
             let new = prepared?;
             let deadline = Instant::now().checked_add(timeout);

@@ -22,9 +22,9 @@ use crate::state::waiters::Ends;
 const MAX_TRIES: usize = 10;
 /// The options that a job for one slot of an addressed pool can have. Its place is the end of the
 /// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own.
-const SLOT_OPTIONS: &[&str] = &["after or at", "policy", "durability", "keep_completion"];
+const SLOT_OPTIONS: &[&str] = &["after or at", "policy", "durability", "keep_completion", "header"];
 /// The options that the copies of a broadcast can have.
-const BROADCAST_OPTIONS: &[&str] = &["policy"];
+const BROADCAST_OPTIONS: &[&str] = &["policy", "header"];
 
 /// The pool to which jobs are sent.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ struct Sending {
 
 impl<J: Job> Cast<J> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion options
+        lane after at id policy idempotent durability keep_completion header headers options
     }
 
     boxed_options!();
@@ -108,7 +108,7 @@ impl<J: Job> Cast<J> {
     fn serialize(self, call: Option<Duration>) -> Result<Sending, Error> {
         let Self { pool, job, to, key, options } = self;
         let set = EnqueueOptions::of(&options);
-        let mut new = set.prepare(&job, pool.name()?, pool.policy.as_ref(), call)?;
+        let mut new = set.prepare(&pool.client, &job, pool.name()?, pool.policy.as_ref(), call)?;
         // The slot uses the hash to keep the jobs of one key in order.
         if let Some(key) = &key {
             new.envelope = new.envelope.keyed(hash(key))?;
@@ -254,7 +254,8 @@ impl<J: Job> IntoFuture for Cast<J> {
     /// The receipt of the stored job; for a broadcast only its entry is meaningful. Errors:
     /// [`Error::is_not_found`] when no such pool is registered, [`Error::is_invalid`] for a slot that
     /// does not exist and for an option that the pool cannot honour, and the errors of an enqueue.
-    /// An addressed pool refuses a lane, an id and idempotence, a broadcast pool all but the policy.
+    /// An addressed pool refuses a lane, an id and idempotence, a broadcast pool all but the policy
+    /// and headers.
     type Output = Result<Receipt, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -266,7 +267,7 @@ impl<J: Job> IntoFuture for Cast<J> {
 
 impl<J: Job, T> PoolCall<J, T> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion options
+        lane after at id policy idempotent durability keep_completion header headers options
     }
 
     fn options_mut(&mut self) -> &mut EnqueueOptions {

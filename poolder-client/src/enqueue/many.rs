@@ -10,7 +10,8 @@ use crate::client::Client;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// The options that many jobs can share.
-const SHARED_OPTIONS: &[&str] = &["lane", "after or at", "policy", "durability", "keep_completion"];
+const SHARED_OPTIONS: &[&str] =
+    &["lane", "after or at", "policy", "durability", "keep_completion", "header"];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Client {
 }
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
-    option_methods! { lane after at policy durability keep_completion options }
+    option_methods! { lane after at policy durability keep_completion header headers options }
 
     boxed_options!();
 
@@ -104,7 +105,7 @@ impl<J: Job, I: Iterator<Item = J>> IntoFuture for EnqueueMany<I> {
         let queue = queue.unwrap_or_else(|| QueueName::new(J::QUEUE));
         let queue = honoured.and(queue);
         let prepare = |job: J| match &queue {
-            Ok(queue) => options.prepare(&job, queue.clone(), None, None),
+            Ok(queue) => options.prepare(&client, &job, queue.clone(), None, None),
             Err(error) => Err(error.repeated()),
         };
         let prepared: Vec<_> = jobs.map(prepare).collect();

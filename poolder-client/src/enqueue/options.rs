@@ -5,12 +5,14 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use poolder_core::broker::{Durability, PreparedJob, When};
-use poolder_core::{Error, Job, JobId, Lane, Partition, Policy, QueueName};
+use poolder_core::{Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName};
 
+use crate::client::Client;
 use crate::enqueue::encode::encode;
+use crate::state::enqueue_middleware::Outgoing;
 
-/// The options of a job that is sent: its time, lane, id, policy, durability, and what is kept of
-/// it. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// The options of a job that is sent: its time, lane, id, policy, durability, headers, and what is
+/// kept of it. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
 /// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
 /// at once, for options that are made in one place and used in many.
 ///
@@ -39,6 +41,7 @@ pub struct EnqueueOptions {
     pub(crate) idempotent: Option<Duration>,
     pub(crate) durability: Durability,
     pub(crate) completion_kept: Option<Duration>,
+    pub(crate) headers: Headers,
 }
 
 /// The options of a builder on which none was set.
@@ -120,6 +123,22 @@ macro_rules! option_methods {
             self
         }
     };
+    (@ header) => {
+        /// Adds a header, or replaces the one of this name: a short text that travels with the job.
+        /// [`Headers`](poolder_core::Headers) tells the limits, which are checked when this is
+        /// awaited.
+        pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.options_mut().headers.insert(name, value);
+            self
+        }
+    };
+    (@ headers) => {
+        /// Replaces all headers.
+        pub fn headers(mut self, headers: poolder_core::Headers) -> Self {
+            self.options_mut().headers = headers;
+            self
+        }
+    };
     (@ options) => {
         /// Replaces all options by ready ones, also those that were set before. An option that
         /// cannot be honoured here is refused when this is awaited.
@@ -142,7 +161,9 @@ macro_rules! boxed_options {
 pub(crate) use {boxed_options, option_methods};
 
 impl EnqueueOptions {
-    option_methods! { lane after at id policy idempotent durability keep_completion }
+    option_methods! {
+        lane after at id policy idempotent durability keep_completion header headers
+    }
 
     /// Creates options that are all at their defaults.
     pub const fn new() -> Self {
@@ -154,6 +175,7 @@ impl EnqueueOptions {
             idempotent: None,
             durability: Durability::Memory,
             completion_kept: None,
+            headers: Headers::new(),
         }
     }
 
@@ -167,8 +189,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 7] {
-        let Self { lane, when, id, policy, idempotent, durability, completion_kept } = self;
+    fn set(&self) -> [(&'static str, bool); 8] {
+        let Self { lane, when, id, policy, idempotent, durability, completion_kept, headers } =
+            self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -177,6 +200,7 @@ impl EnqueueOptions {
             ("idempotent", idempotent.is_some()),
             ("durability", *durability != Durability::Memory),
             ("keep_completion", completion_kept.is_some()),
+            ("header", !headers.is_empty()),
         ]
     }
 
@@ -197,10 +221,12 @@ impl EnqueueOptions {
         }
     }
 
-    /// Checks and serializes a job for its queue. `fallback` is the policy of a job that has none,
+    /// Checks and serializes a job for its queue, and passes it through the middleware of the client
+    /// that sends it. `fallback` is the policy of a job that has none,
     /// and `call` the time for which the completion record of a call is kept at least.
     pub(crate) fn prepare<J: Job>(
         &self,
+        client: &Client,
         job: &J,
         queue: QueueName,
         fallback: Option<&Policy>,
@@ -220,6 +246,17 @@ impl EnqueueOptions {
         }
         if call.is_some() {
             envelope = envelope.calling()?;
+        }
+        let outgoing = Outgoing {
+            envelope: &envelope,
+            queue: &queue,
+            lane: self.lane,
+            when: self.when,
+            schedule: None,
+            headers: self.headers.clone(),
+        };
+        if let Some(changed) = client.chain().pass(outgoing)? {
+            envelope = changed;
         }
         Ok(PreparedJob {
             partition: Partition::first(queue),

@@ -42,14 +42,15 @@ impl PutSchedule {
 
 impl IntoFuture for PutSchedule {
     /// The stored schedule. Errors: [`Error::is_invalid`] for an illegal name, an invalid schedule,
-    /// one that never ticks, or one of another owner.
+    /// one that never ticks, one of another owner, or one whose job a middleware refuses.
     type Output = Result<ScheduleInfo, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { client, partition, name, owner, schedule } = self;
+        let Self { client, partition, name, owner, mut schedule } = self;
         Box::pin(async move {
             let partition = partition?;
+            client.pass_schedule(&partition.queue, &name, &mut schedule)?;
             client.register(&partition).await;
             client.broker().put_schedule(&partition, &name, owner.as_deref(), &schedule).await
         })

@@ -14,7 +14,7 @@ use crate::enqueue::encode;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
-const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion"];
+const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion", "header"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Client {
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion options }
+    option_methods! { lane policy keep_completion header headers options }
 
     boxed_options!();
 
@@ -141,6 +141,9 @@ impl NewSchedule {
         }
         if let Some(kept) = options.completion_kept {
             schedule.job = schedule.job.keeping_completion(kept)?;
+        }
+        if !options.headers.is_empty() {
+            schedule.job = schedule.job.with_headers(&options.headers)?;
         }
         schedule.check()?;
         Ok(Declaration { queue, name, schedule })

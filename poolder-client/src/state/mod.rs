@@ -1,5 +1,7 @@
-//! State that all clones of a client share: cached pools, and the jobs that callers wait for.
+//! State that all clones of a client share: cached pools, the jobs that callers wait for, and the
+//! middleware that each job passes.
 
+pub(crate) mod enqueue_middleware;
 pub(crate) mod pool_cache;
 pub(crate) mod wait;
 pub(crate) mod waiters;
