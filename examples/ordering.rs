@@ -31,7 +31,7 @@ struct Accounts {
     size = 4,
     mode = "phash",
     retry_placement = "block_slot",
-    retry(count = 5, backoff = "20ms")
+    policy(attempts = 5, backoff = "20ms")
 )]
 impl Worker for Accounts {
     type Job = Change;

@@ -33,7 +33,7 @@ struct MyPool {
     name = "mypool",
     // the number of workers
     size = 10,
-    retry(count = 5, backoff = "1s"),
+    policy(attempts = 5, backoff = "1s"),
     // "shared" | "round_robin" | "random" | "monotonic" | "phash" | "broadcast"
     mode = "round_robin",
     // the callbacks that outcomes may name
@@ -110,7 +110,7 @@ struct MyJobs;
 #[poolder::scheduler(
     name = "myjobs",
     jobs(prune = "*/15 * * * * *", update = "*/10 * * * * *", five_seconds = 50),
-    retry(count = 5, backoff = "1s")
+    policy(attempts = 5, backoff = "1s")
 )]
 impl MyJobs {
     async fn prune(&mut self) {
@@ -147,23 +147,23 @@ enum Entry {
     Fruit(Vec<String>),
 }
 
+#[derive(Debug, Clone, Default)]
+struct MyBatcher;
+
 #[poolder::batcher(
     // the unique name of the batcher
     name = "mybatcher",
     // the largest number of entries in a batch
     limit = 100,
-    // the longest time before a batch is processed, or "infinity"
+    // the longest time before a batch is processed, or "none"
     timeout = "10s",
     // true hands out the last entry first
     lifo = false,
-    // retry options
-    retry(count = 3, backoff = "1s"),
-    // the idle time before a slot hibernates, or "infinity"
+    // attempts and waits
+    policy(attempts = 3, backoff = "1s"),
+    // the idle time before a slot hibernates, or "none"
     hibernate_after = "10m"
 )]
-#[derive(Debug, Clone, Default)]
-struct MyBatcher;
-
 impl BatchWorker for MyBatcher {
     type Entry = Entry;
 
@@ -283,7 +283,7 @@ async fn main() -> Result<()> {
     }
 
     // push entries, and process them although the batch is not full
-    let batcher = MyBatcher::handle(&client);
+    let batcher = MyBatcher::on(&client);
     batcher.push(Entry::Colour("yellow".into())).await?;
     batcher.push(Entry::Number(5)).await?;
     batcher.push(Entry::City("Amsterdam".into())).await?;

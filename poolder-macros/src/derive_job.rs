@@ -24,12 +24,17 @@ const ON_TYPE: Known<'static> = Known {
         "crashes",
         "crate",
     ],
-    elsewhere: &[],
+    lists: &[],
+    elsewhere: &[(
+        "policy",
+        "write the settings of the policy by themselves: `attempts = 5, backoff = \"1s\"`",
+    )],
 };
 
 /// The attributes of a variant.
 const ON_VARIANT: Known<'static> = Known {
     names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes"],
+    lists: &[],
     elsewhere: &[
         ("queue", "`queue` belongs on the enum: its variants share one queue"),
         ("version", "`version` belongs on the enum: its variants share one version"),

@@ -1,24 +1,27 @@
 //! The macros of Poolder. Users import them from the `poolder` facade.
 
+#![cfg_attr(
+    not(feature = "worker"),
+    expect(
+        dead_code,
+        reason = "the readers of lists and words serve the attributes of components"
+    )
+)]
+
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
 mod attributes;
 mod backoff;
 #[cfg(feature = "worker")]
-mod batcher;
+mod components;
 mod derive_job;
 mod duration;
 mod errors;
 mod expand;
 mod names;
+mod nearest;
 mod policy;
-#[cfg(feature = "worker")]
-mod pool;
-#[cfg(feature = "worker")]
-mod retry;
-#[cfg(feature = "worker")]
-mod scheduler;
 mod serde_attributes;
 
 /// Implements `Job` for a struct or an enum, whose values can then be enqueued and run.
@@ -121,23 +124,24 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
     derive_job::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes a batcher of a type that implements `BatchWorker`; add it to a node with `.add(…)`.
+/// Makes a batcher of a worker; add it to a node with `.add(…)`. The attribute is written on the
+/// `impl BatchWorker for …`.
 ///
 /// ```ignore
 /// use poolder::Result;
 /// use poolder::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Rows;
 ///
 /// #[poolder::batcher(
 ///     name = "rows",
 ///     limit = 100,
 ///     timeout = "10s",
 ///     lifo = false,
-///     retry(count = 3, backoff = "1s"),
+///     policy(attempts = 3, backoff = "1s"),
 ///     hibernate_after = "10m"
 /// )]
-/// #[derive(Clone)]
-/// struct Rows;
-///
 /// impl BatchWorker for Rows {
 ///     type Entry = (u64, String);
 ///
@@ -152,7 +156,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// }
 ///
 /// # async fn f(client: Client) -> Result<()> {
-/// Rows::handle(&client)?.push((7, "seven".into())).await?;
+/// Rows::on(&client).push((7, "seven".into())).await?;
 /// Node::builder(client).add(Rows).run().await?;
 /// # Ok(()) }
 /// ```
@@ -167,24 +171,23 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// | `name` | the name under which entries are pushed: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | |
 /// | `queue` | the queue of the batch jobs | the queue with the name of the batcher |
 /// | `limit` | the maximum number of entries in a batch: 1 to 1,000,000 | 100 |
-/// | `timeout` | the longest time from the first entry of a batch until the batch is sealed, or `"infinity"` | `"10s"` |
+/// | `timeout` | the longest time from the first entry of a batch until the batch is sealed, or `"none"` | `"10s"` |
 /// | `max_bytes` | the maximum size of the entries of a batch, in bytes | no limit |
 /// | `max_waiting` | the maximum number of waiting entries, in filling and sealed batches together | no limit |
 /// | `max_groups` | the maximum number of groups that gather entries at once | 10,000 |
 /// | `lifo` | true when a batch returns its last entry first | false |
-/// | `retry` | `retry(count = 3, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 25 attempts, `polynomial` |
+/// | `policy` | `policy(attempts = 3, backoff = "1s")`: the policy of a batch; see [`pool`](macro@pool) | 25 attempts, `polynomial` |
 /// | `revision` | the revision of the attributes above, from 0; raise it when one of them changes | 0 |
 /// | `size` | the number of batches that can run at once in this process | 1 |
-/// | `hibernate_after` | the idle time after which a slot calls `handle_hibernate`, longer than the timeout, or `"infinity"` | `"infinity"` |
+/// | `hibernate_after` | the idle time after which a slot calls `handle_hibernate`, longer than the timeout, or `"none"` | `"none"` |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
-/// The type gets three functions: `options()`, `batcher(self)`, which returns the builder with all
-/// of these settings, and `handle(&client)`, which returns a handle for pushing.
+/// The type gets three functions: `options()`, `batcher(self)`, which returns the batcher with all of
+/// these settings, and `on(&client)`, which returns a handle for pushing.
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemStruct);
-    batcher::expand(list.into(), &item).into()
+    components::batcher::expand(list.into(), item.into()).into()
 }
 
 /// Makes a scheduler of a type whose async methods are recurring jobs; add it to a node with
@@ -203,7 +206,7 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 ///     name = "myjobs",
 ///     jobs(prune = "*/15 * * * * *", update = "0 3 * * Mon-Fri", five_seconds = 5000),
 ///     zone = "Europe/Berlin",
-///     retry(count = 5, backoff = "1s")
+///     policy(attempts = 5, backoff = "1s")
 /// )]
 /// impl MyJobs {
 ///     async fn prune(&mut self) {
@@ -251,8 +254,7 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `queue` | the queue of the jobs | the queue with the name of the scheduler |
 /// | `size` | the number of jobs that can run at once in this process | one per job with a timing, and 4 |
 /// | `zone` | the time zone of the cron expressions, by its IANA name | `"UTC"` |
-/// | `retry` | `retry(count = 5, backoff = "1s")`: attempts in all, and the wait between them, in any form that `derive(Job)` takes | 5 attempts, `exponential("1s", "1m")` |
-/// | `timeout` | the longest time for one attempt, or `"none"` | `"30m"` |
+/// | `policy` | `policy(attempts = 5, backoff = "1s")`: the policy of the jobs; see [`pool`](macro@pool) | 5 attempts, `exponential("1s", "1m")` |
 /// | `missed` | the policy for ticks that no leader could publish in time: `"skip"`, `"one"`, or `all(100, "1h")` for at most 100 ticks, none more than 1 h late | `"one"` |
 /// | `overlap` | the policy for a tick while an earlier job is under way: `"allow"`, `"skip"` or `"queue_one"` | `"skip"` |
 /// | `jitter` | the maximum delay of the ticks; it differs between schedules and is always the same for one schedule | 0 |
@@ -260,27 +262,30 @@ pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `deploy` | the name of the deploy that is recorded with the schedules | `POOLDER_DEPLOY`, else the time at which the program was built |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
-/// The type gets a function `scheduler(self)`, which returns the builder with all of these
-/// settings.
+/// The type gets two functions: `scheduler(self)`, which returns the scheduler with all of these
+/// settings, and `on(&client)`, which returns the schedules of its queue.
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemImpl);
-    scheduler::expand(list.into(), &item).into()
+    components::scheduler::expand(list.into(), item.into()).into()
 }
 
 /// Makes a pool of a worker: a component for `Node::builder(client).add(MyPool)`, and
 /// `MyPool::on(&client)` for its producers.
 ///
-/// The attribute is written on the `impl Worker for …`. The generated code uses only the builder
-/// `Pool`, which `MyPool::pool(self)` returns.
+/// `#[pool]`, [`#[batcher]`](macro@batcher) and [`#[scheduler]`](macro@scheduler) have one grammar.
+/// Each stands on the `impl` block that has the handlers, and checks them. Each attribute is the
+/// method of the builder with the same name, and means the same; `policy(…)` has the methods of
+/// `Policy`, which are the attributes of `derive(Job)`. A time that may be unlimited takes `"none"`.
+/// Each gives its type public functions: one that returns the builder, for settings that the
+/// attributes do not have, and `on(&client)`.
 ///
 /// ```ignore
 /// #[poolder::pool(
 ///     name = "mypool",
 ///     size = 10,
 ///     mode = "round_robin",
-///     retry(count = 5, backoff = "1s"),
+///     policy(attempts = 5, backoff = "1s"),
 ///     callbacks(event = event_bus::notify, push),
 /// )]
 /// impl Worker for MyPool {
@@ -297,7 +302,7 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name` | the queue that the pool serves: 1 to 64 ASCII letters, digits, `_`, `-` or `.` | must be given |
 /// | `size` | the number of slots, 1 to 10000: in the whole fleet in an addressed mode, in each process otherwise | four per core; must be given in an addressed mode |
 /// | `mode` | the way in which jobs are assigned to slots: `"shared"`, `"round_robin"`, `"random"`, `"monotonic"`, `"phash"` or `"broadcast"` | `"shared"` |
-/// | `retry(…)` | the policy for jobs that have none: `count` (attempts in all), `backoff`, `timeout`, `retry_for`, `crashes` as with `derive(Job)` | as with `derive(Job)` |
+/// | `policy(…)` | the policy for jobs that have none: `attempts`, `backoff`, `timeout`, `retry_for` and `crashes`, as with `derive(Job)` | as with `derive(Job)` |
 /// | `callbacks(…)` | names of functions, or `name = path::to::function`: each takes the arguments of an outcome and returns a future of a `Result<()>` | none |
 /// | `hibernate_after` | the idle time after which a slot drops its worker, or `"none"` | `"none"` |
 /// | `handover_timeout` | how long a job may go on when its slot moves to another process; addressed modes only | `"3s"` |
@@ -307,7 +312,5 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn pool(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    pool::expand(arguments.into(), item.into())
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    components::pool::expand(arguments.into(), item.into()).into()
 }

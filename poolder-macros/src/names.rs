@@ -25,13 +25,11 @@ pub(crate) const QUEUE: Rule =
     Rule { what: "queue name", example: "mail", max: 64, extra: &['_', '-', '.'] };
 
 /// The rule for the name of a batcher.
-#[cfg(feature = "worker")]
 pub(crate) const BATCHER: Rule =
     Rule { what: "batcher name", example: "rows", max: 64, extra: &['_', '-', '.'] };
 
 /// The rule for the name of a scheduler. The name is the kind of its jobs, and their queue unless
 /// another is set.
-#[cfg(feature = "worker")]
 pub(crate) const SCHEDULER: Rule =
     Rule { what: "scheduler name", example: "myjobs", max: 64, extra: &['_', '-', '.'] };
 

@@ -22,26 +22,17 @@ pub(crate) struct Policy {
 impl Policy {
     /// Reads the attributes that are given.
     pub(crate) fn read(attributes: &Attributes, errors: &mut Errors) -> Self {
-        Self::read_counting(attributes, "attempts", errors)
-    }
-
-    /// Reads the attributes that are given; `count` is the name of the attribute for the attempts.
-    pub(crate) fn read_counting(
-        attributes: &Attributes,
-        count: &'static str,
-        errors: &mut Errors,
-    ) -> Self {
         let mut number = |name, min| {
             let attribute = attributes.get(name)?;
             errors.catch(integer(attribute, min, u32::MAX))
         };
-        let (attempts, crashes) = (number(count, 1), number("crashes", 2));
+        let (attempts, crashes) = (number("attempts", 1), number("crashes", 2));
         let mut limit = |name, zero: &str| {
             let attribute = attributes.get(name)?;
             errors.catch(duration::read_limit(name, &attribute.value, zero))
         };
         let timeout = limit("timeout", "0 would let no attempt run");
-        let retry_for = limit("retry_for", &format!("instead of 0 write `{count} = 1`"));
+        let retry_for = limit("retry_for", "instead of 0 write `attempts = 1`");
         let backoff = attributes
             .get("backoff")
             .and_then(|attribute| errors.catch(Backoff::read("backoff", &attribute.value)));
@@ -66,6 +57,11 @@ impl Policy {
 
     /// Returns an expression that makes this policy.
     pub(crate) fn tokens(&self, private: &TokenStream) -> TokenStream {
+        self.on(&quote!(<#private::Policy as ::core::default::Default>::default()), private)
+    }
+
+    /// Returns an expression that changes the policy `base` into this one.
+    pub(crate) fn on(&self, base: &TokenStream, private: &TokenStream) -> TokenStream {
         let attempts = self.attempts.map(|attempts| quote!(.attempts(#attempts)));
         let backoff = self.backoff.as_ref().map(|backoff| {
             let backoff = backoff.tokens(private);
@@ -88,8 +84,7 @@ impl Policy {
         });
         let crashes = self.crashes.map(|crashes| quote!(.crashes(#crashes)));
         quote! {
-            <#private::Policy as ::core::default::Default>::default()
-                #attempts #backoff #timeout #retry_for #crashes
+            #base #attempts #backoff #timeout #retry_for #crashes
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cause, DeadJob, Headers, Receipt, Result};
+use poolder::{Cause, DeadJob, Receipt, Result};
 use tokio::sync::mpsc;
 
 use crate::child::itself;

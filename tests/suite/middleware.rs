@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{EnqueueMiddleware, Headers, NodeBuilder, Outgoing, QueueName, Result};
+use poolder::{EnqueueMiddleware, NodeBuilder, Outgoing, QueueName, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};

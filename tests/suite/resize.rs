@@ -157,7 +157,7 @@ async fn no_slot_retires_while_the_pool_drains() {
     let report = async |index: u16, report: Report| {
         let slot = Partition { queue: queue.clone(), index };
         broker.report_slot(&slot, 2, report).await.unwrap();
-        let view = pool.inspect().await.unwrap();
+        let view = pool.view().await.unwrap();
         (view.open, view.tail)
     };
     // Its holder has seen the pool open on a server that was replaced.

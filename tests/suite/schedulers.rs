@@ -34,7 +34,7 @@ fn my_jobs() -> (MyJobs, mpsc::Receiver<String>) {
         spare
     ),
     zone = "Europe/Berlin",
-    retry(count = 3, backoff = "10ms")
+    policy(attempts = 3, backoff = "10ms")
 )]
 impl MyJobs {
     async fn handle_init(&mut self) -> Result<()> {
@@ -115,7 +115,7 @@ async fn jobs_run_by_their_method_or_by_handle_job_and_fail_as_handle_error_says
     // The hanging job is abandoned: the shutdown does not wait for it.
     let node = start(space.node().add(jobs).shutdown_timeout(Duration::from_millis(100)));
     until_told(&mut heard, "prune").await;
-    let schedules = space.client.schedules("myjobs");
+    let schedules = MyJobs::on(&space.client);
     let names: Vec<String> =
         schedules.list().await.unwrap().into_iter().map(|info| info.name).collect();
     let expected = ["failing", "five_seconds", "hangs", "other", "prune"];

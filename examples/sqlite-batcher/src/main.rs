@@ -19,12 +19,6 @@ struct Row {
     degrees: f64,
 }
 
-#[poolder::batcher(
-    name = "rows",
-    limit = 1_000,
-    timeout = "1s",
-    retry(count = 3, backoff = "100ms")
-)]
 struct Loader {
     database: PathBuf,
     connection: Option<Connection>,
@@ -37,6 +31,12 @@ impl Clone for Loader {
     }
 }
 
+#[poolder::batcher(
+    name = "rows",
+    limit = 1_000,
+    timeout = "1s",
+    policy(attempts = 3, backoff = "100ms")
+)]
 impl BatchWorker for Loader {
     type Entry = Row;
 
@@ -126,7 +126,7 @@ async fn main() -> Result<()> {
         let _ = stopped.await;
     }));
 
-    let rows = Loader::handle(&client);
+    let rows = Loader::on(&client);
     let started = Instant::now();
     rows.push_many((0..count).map(row)).idempotent(Duration::from_secs(3_600)).await.all()?;
     println!("pushed {count} rows in {:?}", started.elapsed());

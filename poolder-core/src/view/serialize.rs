@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::job::{Failure, Handle, JobId, Lane, State, Timestamp};
+use crate::job::{Failure, Handle, JobId, JobState, Lane, Timestamp};
 use crate::policy::Attempt;
 use crate::view::JobView;
 
@@ -13,7 +13,7 @@ struct Fields<'a> {
     handle: &'a Handle,
     id: JobId,
     kind: Option<&'a str>,
-    state: State,
+    state: JobState,
     lane: Lane,
     at: Timestamp,
     node: Option<&'a str>,

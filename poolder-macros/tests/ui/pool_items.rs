@@ -5,10 +5,16 @@ use poolder_macros::pool;
 #[pool(name = "mypool")]
 struct MyPool;
 
-trait Worker {}
+struct MyPool1;
+struct MyPool2;
+struct MyPool3;
+
+trait Worker {
+    const CALLBACKS: &'static [&'static str] = &[];
+}
 
 #[pool(name = "mypool")]
-impl MyPool {}
+impl MyPool1 {}
 
 #[pool(name = "mypool")]
 impl Default for MyPool {
@@ -18,11 +24,11 @@ impl Default for MyPool {
 }
 
 #[pool(name = "mypool", callbacks(event))]
-impl Worker for MyPool {
+impl Worker for MyPool2 {
     const CALLBACKS: &'static [&'static str] = &[];
 }
 
 #[pool]
-impl Worker for MyPool {}
+impl Worker for MyPool3 {}
 
 fn main() {}

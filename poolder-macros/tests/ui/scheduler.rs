@@ -36,8 +36,7 @@ struct Settings;
     missed = all(0, "1h"),
     lane = "front",
     jitter = "soon",
-    timeout = 0,
-    retry(count = -1, backof = "1s"),
+    policy(attempts = -1, backof = "1s", timeout = 0),
     queues = "q",
     size = 0
 )]
@@ -64,24 +63,26 @@ impl Bare {}
 
 struct Empty;
 
-#[scheduler(name = "empty", jobs(), retry = 5)]
+#[scheduler(name = "empty", jobs(), policy = 5, retry(count = 5))]
 impl Empty {}
 
-struct Generic<T>(T);
+struct Repeated;
 
-#[scheduler(name = "generic", jobs(a = "1h"), jobs(b = "1h"))]
-impl<T> Generic<T> {
+#[scheduler(name = "repeated", jobs(a = "1h"), jobs(b = "1h"))]
+impl Repeated {
     async fn a(&mut self) {}
 }
 
-trait Other {}
+struct Twice;
 
-struct OfTrait;
-
-#[scheduler(name = "of_trait", jobs(a = "1h"))]
-impl Other for OfTrait {}
-
-#[scheduler(name = "not_an_impl", jobs(a = "1h"))]
-struct NotAnImpl;
+#[scheduler(
+    name = "twice",
+    cron = "* * * * *",
+    every = "5s",
+    jobs(a(cron = "* * * * *", every = "5s"), b = "* * * *", c = "0 0 * * Fry", timeout = "30s")
+)]
+impl Twice {
+    async fn timeout(&mut self) {}
+}
 
 fn main() {}

@@ -1,30 +1,31 @@
 //! The macro builds the same batcher as the builder.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Result};
+use poolder::{BatchEntry, BatchOptions, Result};
 use tokio::sync::mpsc;
 
 use crate::harness::{Space, start, within};
+
+#[derive(Clone)]
+struct Full(mpsc::Sender<Vec<u64>>);
 
 #[poolder::batcher(
     name = "mybatcher",
     queue = "reports",
     limit = 3,
-    timeout = "infinity",
+    timeout = "none",
     max_bytes = 1_000,
     max_waiting = 2_000,
     max_groups = 7,
     lifo = true,
-    retry(count = 3, backoff = "1s"),
+    policy(attempts = 3, backoff = "1s"),
     revision = 2,
     size = 2,
     hibernate_after = "10m"
 )]
-#[derive(Clone)]
-struct Full(mpsc::Sender<Vec<u64>>);
-
 impl BatchWorker for Full {
     type Entry = u64;
 
@@ -35,14 +36,26 @@ impl BatchWorker for Full {
     }
 }
 
-#[poolder::batcher(name = "plain")]
 #[derive(Clone)]
 struct Plain;
 
+#[poolder::batcher(name = "plain")]
 impl BatchWorker for Plain {
     type Entry = String;
 
     async fn handle_batch(&mut self, _: &mut Batch<String>, _: Context) -> Result<Outcome> {
+        Ok(Done)
+    }
+}
+
+#[derive(Clone)]
+struct Typed<T>(PhantomData<T>);
+
+#[poolder::batcher(name = "typed", policy(timeout = "none", crashes = 5))]
+impl<T: BatchEntry + Clone> BatchWorker for Typed<T> {
+    type Entry = T;
+
+    async fn handle_batch(&mut self, _: &mut Batch<T>, _: Context) -> Result<Outcome> {
         Ok(Done)
     }
 }
@@ -63,18 +76,20 @@ fn attributes_are_options() {
     };
     assert_eq!(Full::options(), expected);
     assert_eq!(Plain::options(), BatchOptions::default());
+    let policy = Policy::default().timeout(None).crashes(5);
+    assert_eq!(Typed::<u64>::options().policy, policy);
     let shown = format!("{:?}", Plain.batcher());
     assert!(shown.contains("\"plain\"") && shown.contains("queue: None"), "{shown}");
 }
 
 #[tokio::test]
-async fn a_type_is_a_component_and_has_a_handle() {
+async fn a_type_is_a_component_and_has_a_client() {
     let space = Space::new("batch-macro");
     let (tell, mut told) = mpsc::channel(10);
     let node = start(space.node().add(Full(tell)).add(Plain));
-    let rows = Full::handle(&space.client);
+    let rows = Full::on(&space.client);
     rows.push_many(0..3).await.all().unwrap();
     assert_eq!(within(told.recv()).await, Some(vec![2, 1, 0]));
-    Plain::handle(&space.client).push("x".into()).await.unwrap();
+    Plain::on(&space.client).push("x".into()).await.unwrap();
     node.stop().await;
 }

@@ -87,10 +87,10 @@ mod globs {
         }
     }
 
-    #[poolder::batcher(name = "foreign-rows", limit = 2)]
     #[derive(Clone)]
     pub(super) struct ForeignRows;
 
+    #[poolder::batcher(name = "foreign-rows", limit = 2)]
     impl BatchWorker for ForeignRows {
         type Entry = u64;
 

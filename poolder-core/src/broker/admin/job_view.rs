@@ -2,9 +2,7 @@
 
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
-use crate::job::{
-    Cause, Failure, Fields, Handle, JobId, JobState, Lane, Partition, Place, Timestamp,
-};
+use crate::job::{Cause, Failure, Handle, JobState, Lane, Partition, Place, Timestamp};
 use crate::policy::Counters;
 use crate::stored::{Entry, read_dead, read_waiting};
 use crate::view::{Content, JobView};

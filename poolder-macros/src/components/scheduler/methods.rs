@@ -27,16 +27,6 @@ pub(super) struct Methods {
 
 impl Methods {
     pub(super) fn read(item: &ItemImpl, jobs: &[ScheduledJob], errors: &mut Errors) -> Self {
-        if let Some((_, path, _)) = &item.trait_ {
-            errors.at(
-                path,
-                "a scheduler stands on an `impl` block of the type itself: `impl MyJobs { … }`",
-            );
-        }
-        if let Some(generic) = item.generics.params.first() {
-            let message = "a scheduler's type has no parameters: put what varies into its fields";
-            errors.at(generic, message);
-        }
         let functions: Vec<&ImplItemFn> = item
             .items
             .iter()

@@ -1,45 +1,53 @@
-//! `#[scheduler(…)]`: makes a scheduler, which is a component of a node, of an `impl` block and a
-//! list of timings.
+//! `#[scheduler(…)]`: makes a scheduler of the `impl` block whose methods are its jobs.
 
 mod methods;
 mod write;
 
 use poolder_cron::{Timing, Zone};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Error, Expr, ExprCall, ExprLit, Ident, ItemImpl, Lit, Path, parse_quote};
+use syn::parse::Parser;
+use syn::{Error, Expr, ExprCall, ExprLit, Ident, ItemImpl, Lit, Path};
 
-use crate::attributes::{Attribute, Attributes, Known, integer, read_open, take_nested, text};
+use super::{Common, NO_RETRY, POLICY_LIST, Place};
+use crate::attributes::{Attribute, Attributes, Known, integer, parse_item, split, text, word};
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
-use crate::{names, retry};
+use crate::names;
 use methods::Methods;
 
 /// The attributes of a scheduler.
 const KNOWN: Known<'static> = Known {
     names: &[
-        "name", "queue", "size", "zone", "timeout", "missed", "overlap", "jitter", "lane",
-        "deploy", "crate",
+        "name", "queue", "size", "zone", "missed", "overlap", "jitter", "lane", "deploy", "crate",
     ],
+    lists: &[("jobs", r#"jobs(prune = "*/15 * * * * *", poll = "5s")"#), POLICY_LIST],
     elsewhere: &[
-        ("retry", r#"write `retry(count = 5, backoff = "1s")`"#),
-        ("jobs", r#"write `jobs(prune = "*/15 * * * * *", poll = "5s")`"#),
+        NO_RETRY,
+        ("timeout", r#"write `policy(timeout = "30s")`: the timeout of an attempt"#),
+        ("attempts", "write `policy(attempts = 5)`"),
+        ("cron", r#"write the timing beside its job: `jobs(prune = "*/15 * * * * *")`"#),
+        ("every", r#"write the timing beside its job: `jobs(poll = "5s")`"#),
     ],
 };
 
-const MAX_SIZE: u16 = 10_000;
+const PLACE: Place = Place {
+    attribute: "scheduler",
+    of_trait: None,
+    block: "the `impl MyJobs { … }` whose methods are the jobs",
+};
+
 const MAX_MISSED: u32 = 10_000;
 
 /// The attributes, checked.
 struct SchedulerType {
-    krate: Path,
+    common: Common,
     name: String,
+    queue: Option<String>,
     jobs: Vec<ScheduledJob>,
     /// Calls on the builder, in order.
     settings: Vec<TokenStream>,
-    /// Calls on the default policy.
-    policy: Vec<TokenStream>,
 }
 
 /// One job of the list.
@@ -50,59 +58,37 @@ struct ScheduledJob {
     timing: Option<String>,
 }
 
-/// Returns the block unchanged, with the code that makes its type a component, or with all errors.
-pub(crate) fn expand(list: TokenStream, item: &ItemImpl) -> TokenStream {
-    let mut errors = Errors::default();
-    let scheduler = read(list, &mut errors);
-    let jobs = scheduler.as_ref().map_or(&[][..], |scheduler| &scheduler.jobs);
-    let methods = Methods::read(item, jobs, &mut errors);
-    let written = errors.finish().and_then(|()| {
-        scheduler.ok_or_else(|| Error::new(Span::call_site(), "the scheduler could not be read"))
-    });
-    match written {
-        Ok(scheduler) => {
-            let component = write::component(&scheduler, &methods, item);
-            quote!(#item #component)
-        }
-        Err(errors) => {
-            // Without the block, the compiler would report errors about missing methods, too.
-            let errors = errors.into_compile_error();
-            quote!(#item #errors)
-        }
-    }
+pub(crate) fn expand(list: TokenStream, item: TokenStream) -> TokenStream {
+    let read = |block: Option<&ItemImpl>, errors: &mut Errors| {
+        let scheduler = read(list, errors);
+        let jobs = scheduler.as_ref().map_or(&[][..], |scheduler| &scheduler.jobs);
+        let methods = block.map(|block| Methods::read(block, jobs, errors));
+        Some((scheduler?, methods?))
+    };
+    super::expand(&PLACE, item, read, |(scheduler, methods), block| {
+        write::component(scheduler, methods, block)
+    })
 }
 
 fn read(list: TokenStream, errors: &mut Errors) -> Option<SchedulerType> {
-    let (list, retry) = take_nested(list, "retry");
-    let (list, jobs) = take_nested(list, "jobs");
     let attributes = Attributes::of_list(list, &KNOWN, errors);
-    let krate = attributes.get("crate").and_then(|path| errors.catch(names::read_crate(path)));
-    let krate = krate.unwrap_or_else(|| parse_quote!(::poolder));
-    let name = match attributes.get("name") {
-        Some(name) => errors.catch(names::SCHEDULER.read(name)),
-        None => {
-            let message = r#"a scheduler needs a name: `name = "myjobs"`"#;
-            errors.push(Error::new(Span::call_site(), message));
-            None
-        }
+    let missing = r#"`name` is missing: write `name = "myjobs"`"#;
+    let common = Common::read(&attributes, &names::SCHEDULER, missing, errors);
+    let jobs = match attributes.list("jobs") {
+        None if attributes.is_given("jobs") => vec![],
+        list => read_jobs(list, errors),
     };
-    let jobs = read_jobs(jobs, errors);
-    let settings = read_settings(&attributes, &krate, errors);
-    let policy = read_policy(&attributes, retry, errors);
-    Some(SchedulerType { krate, name: name?, jobs, settings, policy })
+    let (queue, settings) = read_settings(&attributes, &common.krate, errors);
+    Some(SchedulerType { name: common.name.clone()?, queue, common, jobs, settings })
 }
 
-/// Reads `jobs(…)`, which must be given once.
-fn read_jobs(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Vec<ScheduledJob> {
-    let mut nested = nested.into_iter();
-    let Some((at, list)) = nested.next() else {
-        let message = r#"a scheduler needs jobs: `jobs(prune = "*/15 * * * * *", poll = "5s")`"#;
+/// Reads `jobs(…)`, which must be given.
+fn read_jobs(list: Option<(&Ident, TokenStream)>, errors: &mut Errors) -> Vec<ScheduledJob> {
+    let Some((at, list)) = list else {
+        let message = r#"`jobs` is missing: write `jobs(prune = "*/15 * * * * *", poll = "5s")`"#;
         errors.push(Error::new(Span::call_site(), message));
         return vec![];
     };
-    for (again, _) in nested {
-        errors.at(&again, "`jobs` is given twice: put all jobs into one");
-    }
     let mut jobs: Vec<ScheduledJob> = vec![];
     for (ident, value) in read_open(list, errors) {
         let name = ident.unraw().to_string();
@@ -115,7 +101,7 @@ fn read_jobs(nested: Vec<(Ident, TokenStream)>, errors: &mut Errors) -> Vec<Sche
         jobs.push(ScheduledJob { ident, name, timing });
     }
     if jobs.is_empty() {
-        errors.at(&at, r#"`jobs` is empty: write `jobs(prune = "*/15 * * * * *")`"#);
+        errors.at(at, r#"`jobs` is empty: write `jobs(prune = "*/15 * * * * *")`"#);
     }
     jobs
 }
@@ -142,15 +128,19 @@ fn read_timing(job: &str, value: &Expr) -> syn::Result<String> {
     }
 }
 
-fn read_settings(attributes: &Attributes, krate: &Path, errors: &mut Errors) -> Vec<TokenStream> {
-    let mut settings = vec![];
+/// Reads the queue, and the other settings as calls on the builder.
+fn read_settings(
+    attributes: &Attributes,
+    krate: &Path,
+    errors: &mut Errors,
+) -> (Option<String>, Vec<TokenStream>) {
+    let queue = attributes.get("queue").and_then(|name| errors.catch(names::QUEUE.read(name)));
+    let mut settings: Vec<_> = queue.iter().map(|queue| quote!(.queue(#queue))).collect();
     let mut set = |name: &str, read: &dyn Fn(&Attribute) -> syn::Result<TokenStream>| {
         if let Some(attribute) = attributes.get(name) {
             settings.extend(errors.catch(read(attribute)));
         }
     };
-    set("queue", &|queue| names::QUEUE.read(queue).map(|queue| quote!(.queue(#queue))));
-    set("size", &|size| integer::<u16>(size, 1, MAX_SIZE).map(|size| quote!(.size(#size))));
     set("zone", &|zone| {
         let expected = "`zone` takes a name of the IANA database such as \"Europe/Berlin\"";
         let text = text(&zone.value, expected)?;
@@ -168,12 +158,12 @@ fn read_settings(attributes: &Attributes, krate: &Path, errors: &mut Errors) -> 
     });
     set("overlap", &|overlap| {
         let words = [("allow", "Allow"), ("skip", "Skip"), ("queue_one", "QueueOne")];
-        let variant = one_of(overlap, &words)?;
+        let variant = word(overlap, &words)?;
         Ok(quote!(.overlap(#krate::Overlap::#variant)))
     });
     set("lane", &|lane| {
         let words = [("high", "High"), ("normal", "Normal"), ("low", "Low")];
-        let variant = one_of(lane, &words)?;
+        let variant = word(lane, &words)?;
         Ok(quote!(.lane(#krate::Lane::#variant)))
     });
     set("jitter", &|jitter| {
@@ -184,7 +174,7 @@ fn read_settings(attributes: &Attributes, krate: &Path, errors: &mut Errors) -> 
         let name = text(&deploy.value, "`deploy` takes a name such as \"2026-11-25\"")?;
         Ok(quote!(.deploy(#name)))
     });
-    settings
+    (queue, settings)
 }
 
 /// Reads the policy for missed ticks: `"skip"`, `"one"` or `all(100, "1h")`.
@@ -218,37 +208,20 @@ fn read_missed(krate: &Path, value: &Expr) -> syn::Result<TokenStream> {
     }
 }
 
-/// Returns the variant that `words` gives for the value of the attribute.
-fn one_of(attribute: &Attribute, words: &[(&str, &str)]) -> syn::Result<Ident> {
-    let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-    let expected = format!("`{}` takes one of {}", attribute.name, known.join(", "));
-    let text = text(&attribute.value, &expected)?;
-    let value = text.value();
-    let found = words.iter().find(|(word, _)| *word == value);
-    found
-        .map(|(_, variant)| Ident::new(variant, Span::call_site()))
-        .ok_or_else(|| Error::new(text.span(), expected))
-}
-
-/// Reads `timeout` and `retry(count = …, backoff = …)`, each given at most once, as calls on a
-/// policy.
-fn read_policy(
-    attributes: &Attributes,
-    nested: Vec<(Ident, TokenStream)>,
-    errors: &mut Errors,
-) -> Vec<TokenStream> {
-    let mut policy = vec![];
-    if let Some(attribute) = attributes.get("timeout") {
-        let zero = "0 would let no attempt run";
-        let limit = errors.catch(duration::read_limit("timeout", &attribute.value, zero));
-        policy.extend(limit.map(|limit| match limit {
-            None => quote!(.timeout(::core::option::Option::None)),
-            Some(limit) => {
-                let limit = limit.tokens();
-                quote!(.timeout(#limit))
-            }
-        }));
+/// Reads the jobs of the list: names, with or without a value.
+fn read_open(list: TokenStream, errors: &mut Errors) -> Vec<(Ident, Option<Expr>)> {
+    let mut found = vec![];
+    for item in split(list) {
+        let mut tokens = item.clone().into_iter();
+        let read = match (tokens.next(), tokens.next()) {
+            (Some(TokenTree::Ident(name)), None) => Ok((name, None)),
+            (Some(TokenTree::Ident(name)), Some(TokenTree::Group(_))) => Err(Error::new_spanned(
+                &item,
+                format!("`{name}` has one timing: write `{name} = \"*/15 * * * *\"` or `\"90s\"`"),
+            )),
+            _ => parse_item.parse2(item).map(|Attribute { name, value }| (name, Some(value))),
+        };
+        found.extend(errors.catch(read));
     }
-    policy.extend(retry::read(nested, errors));
-    policy
+    found
 }

@@ -12,8 +12,11 @@ pub(super) fn component(
     methods: &Methods,
     item: &ItemImpl,
 ) -> TokenStream {
-    let SchedulerType { krate, name, jobs, settings, policy } = scheduler;
-    let ident = &item.self_ty;
+    let SchedulerType { common, name, queue, jobs, settings } = scheduler;
+    let (krate, ty) = (&common.krate, &item.self_ty);
+    let (generics, _, clause) = item.generics.split_for_impl();
+    let queue_name = queue.as_ref().unwrap_or(name);
+    let size = common.size_call();
     let arms = jobs.iter().zip(&methods.jobs).filter_map(|(job, call)| {
         let (name, call) = (&job.name, call.as_ref()?);
         Some(quote!(#name => #krate::IntoThen::into_then(#call.await),))
@@ -58,17 +61,14 @@ pub(super) fn component(
         let (name, timing) = (&job.name, job.timing.as_ref()?);
         Some(quote!(.job(#name, #timing)))
     });
-    let policy = (!policy.is_empty()).then(|| {
-        quote! {
-            .policy({
-                use #krate as __poolder;
-                __poolder::Scheduler::<Self>::default_policy() #(#policy)*
-            })
-        }
-    });
+    let policy = common
+        .policy_on(&quote!(#krate::Scheduler::<Self>::default_policy()))
+        .map(|policy| quote!(.policy(#policy)));
     quote! {
+        #item
+
         #[automatically_derived]
-        impl #krate::Periodic for #ident {
+        impl #generics #krate::Periodic for #ty #clause {
             const NAME: &'static str = #name;
 
             async fn handle_job(
@@ -89,15 +89,23 @@ pub(super) fn component(
         }
 
         #[automatically_derived]
-        impl #ident {
-            /// Returns the builder of the scheduler, for settings that the attributes do not have.
+        #[allow(dead_code, reason = "a process may only run the scheduler, or only look at it")]
+        impl #generics #ty #clause {
+            /// Returns the scheduler with this value.
+            #[must_use]
             pub fn scheduler(self) -> #krate::Scheduler<Self> {
-                #krate::Scheduler::new(self) #(#scheduled)* #(#settings)* #policy
+                #krate::Scheduler::new(self) #(#scheduled)* #size #(#settings)* #policy
+            }
+
+            /// Returns the schedules of the queue of this scheduler.
+            #[must_use]
+            pub fn on(client: &#krate::Client) -> #krate::Schedules {
+                client.schedules(#queue_name)
             }
         }
 
         #[automatically_derived]
-        impl #krate::Component for #ident {
+        impl #generics #krate::Component for #ty #clause {
             fn install(self, node: #krate::NodeBuilder) -> #krate::NodeBuilder {
                 #krate::Component::install(self.scheduler(), node)
             }
