@@ -50,7 +50,7 @@ pub(crate) fn node(words: &[String]) -> Fallible<()> {
         }
         Done
     });
-    let pool = Pool::new(QUEUE).size(SLOTS.into()).mode(Mode::Phash).worker(worker);
+    let pool = Pool::new(QUEUE).size(SLOTS).mode(Mode::Phash).worker(worker);
     let client = Client::new(Config::new(url).namespace(namespace)).map_err(error_text)?;
     let running = async { Node::builder(client).pool(pool).run().await };
     runtime.enable_all().build().map_err(error_text)?.block_on(running).map_err(error_text)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bench_protocol::Meter;
-use poolder::{Client, Context, Node, Outcome, Pool, Result, worker_fn};
+use poolder::{Client, Context, Node, Outcome, Pool, worker_fn};
 
 use crate::consumer::claims;
 use crate::job::{Bench, job};

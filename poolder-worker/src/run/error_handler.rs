@@ -15,8 +15,8 @@ pub(super) type Decide<J> =
 
 /// A function for [`WorkerFn::on_error`](crate::WorkerFn::on_error), in one of these forms:
 ///
-/// - `fn(Job, Context, &BoxError) -> Verdict`: `Form` is [`Verdict`]
-/// - `async fn(Job, Context, &BoxError) -> Verdict`: `Form` is [`Poll<Verdict>`](Poll)
+/// - `fn(Job, Context, &BoxError) -> Verdict`: `Returned` is [`Verdict`]
+/// - `async fn(Job, Context, &BoxError) -> Verdict`: `Returned` is [`Poll<Verdict>`](Poll)
 ///
 /// It is implemented for such functions and closures, and not meant to be implemented by hand.
 #[diagnostic::on_unimplemented(
@@ -28,7 +28,7 @@ pub(super) type Decide<J> =
     note = "a closure names the types of its arguments; what it captures, and the future of an \
             async one, can be sent to other threads"
 )]
-pub trait ErrorHandler<J, Form> {
+pub trait ErrorHandler<J, Returned> {
     /// Erases the type and the form of the function.
     fn erased(self) -> Decide<J>;
 }

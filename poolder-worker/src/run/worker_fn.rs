@@ -89,9 +89,9 @@ impl<H, J, Args> WorkerFn<H, J, Args> {
     /// # let _ = worker;
     /// ```
     #[must_use]
-    pub fn on_error<F, Form>(mut self, decide: F) -> Self
+    pub fn on_error<F, Returned>(mut self, decide: F) -> Self
     where
-        F: ErrorHandler<J, Form>,
+        F: ErrorHandler<J, Returned>,
     {
         self.on_error = Some(decide.erased());
         self

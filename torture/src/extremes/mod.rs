@@ -119,7 +119,7 @@ impl Extremes {
             Ok::<_, BoxError>(Outcome::result(&job.number)?)
         });
         let shared = [JOBS, PLAYGROUND].map(|queue| Pool::new(queue).size(2));
-        let slots = Pool::new(SLOTS).size(SIZE.into()).mode(Mode::RoundRobin);
+        let slots = Pool::new(SLOTS).size(SIZE).mode(Mode::RoundRobin);
         let copies = Pool::new(COPIES).size(1).mode(Mode::Broadcast);
         shared.into_iter().chain([slots, copies]).map(move |pool| pool.worker(worker.clone()))
     }

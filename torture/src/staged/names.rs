@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Cancellation, Enqueue, Handle, JobId, QueueName, Receipt, State, Stored};
+use poolder::{Cancellation, Enqueue, Handle, JobId, JobState, QueueName, Receipt, Stored};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::{Stage, within};
@@ -83,7 +83,7 @@ pub(super) async fn names(mutation: &str, folder: PathBuf) -> Result<Verdict, St
     for seq in expected.never.iter().filter(|seq| history.jobs.contains_key(seq)) {
         expected.verdict.violate("ran although it was removed", format!("job {seq}"));
     }
-    let dead = stage.client.inspect(QUEUE).map_err(error_text)?.dead(None, 1_000).await;
+    let dead = stage.client.inspect(QUEUE).dead(None, 1_000).await;
     let dead = dead.map_err(error_text)?.jobs.len() as u64;
     if dead != expected.died {
         let text = format!("{dead} are listed of {}", expected.died);
@@ -133,7 +133,7 @@ impl Name {
     }
 
     /// Returns the enqueue of the next job of this name. An even number stops when it is cancelled.
-    fn next(&mut self, act: Act, millis: u64) -> (u64, Enqueue<'_, Step>) {
+    fn next(&mut self, act: Act, millis: u64) -> (u64, Enqueue<Step>) {
         let seq = self.seq;
         self.seq += 2;
         (seq, self.stage.client.enqueue(Step { seq, act, millis }).id(&self.name))
@@ -162,7 +162,7 @@ impl Name {
     /// A caller that has enqueued gets the result of its own job.
     async fn complete(&mut self) -> Result<(), String> {
         let (seq, receipt) = self.enqueue(Act::Result, 20).await?;
-        let found = self.stage.client.await_result::<u64>(&receipt, PATIENCE).await;
+        let found = self.stage.client.job(&receipt).wait::<u64>().timeout(PATIENCE).await;
         if found.as_ref().ok() != Some(&seq) {
             self.violate("the end of another job", format!("{found:?} instead of {seq}"));
         }
@@ -171,7 +171,7 @@ impl Name {
     }
 
     async fn cancel(&self, expected: Cancellation) -> Result<(), String> {
-        let found = self.stage.client.cancel(&self.handle).await.map_err(error_text)?;
+        let found = self.stage.client.job(&self.handle).cancel().await.map_err(error_text)?;
         if found != expected {
             self.violate("another cancellation", format!("{found:?}, not {expected:?}"));
         }
@@ -185,8 +185,7 @@ impl Name {
 
     async fn delete_waiting(&mut self) -> Result<(), String> {
         self.store_later().await?;
-        let queue = self.stage.client.inspect(QUEUE).map_err(error_text)?;
-        queue.delete(&self.handle).await.map_err(error_text)
+        self.stage.client.job(&self.handle).remove().await.map_err(error_text)
     }
 
     async fn cancel_idempotent(&mut self) -> Result<(), String> {
@@ -220,7 +219,7 @@ impl Name {
     async fn cancel_running(&mut self) -> Result<(), String> {
         let (seq, _) = self.enqueue(Act::Done, 60_000).await?;
         self.until_started(seq).await?;
-        let found = self.stage.client.cancel(&self.handle).await.map_err(error_text)?;
+        let found = self.stage.client.job(&self.handle).cancel().await.map_err(error_text)?;
         // The killed node leaves a job that nobody runs: it waits in its lane for a moment.
         if !matches!(found, Cancellation::Stopping | Cancellation::Removed) {
             self.violate("another cancellation", format!("{found:?}"));
@@ -243,11 +242,11 @@ impl Name {
             self.until_started(*seq).await?;
         }
         self.until_gone().await?;
-        let queue = self.stage.client.inspect(QUEUE).map_err(error_text)?;
+        let queue = self.stage.client.inspect(QUEUE);
         let dead = queue.dead(None, 1_000).await.map_err(error_text)?.jobs;
         let own = dead.iter().filter(|view| view.id() == self.handle.job);
         for view in own.take(2) {
-            queue.revive(&view.handle).await.map_err(error_text)?;
+            self.stage.client.job(&view.handle).revive().await.map_err(error_text)?;
         }
         self.until_gone().await
     }
@@ -265,8 +264,11 @@ impl Name {
     /// Waits until no job of the name waits or runs.
     async fn until_gone(&self) -> Result<(), String> {
         let gone = async || {
-            let state = self.stage.client.state(&self.handle).await.map_err(error_text)?;
-            Ok(matches!(state, None | Some(State::Dead | State::Completed | State::Cancelled)))
+            let state = self.stage.client.job(&self.handle).state().await.map_err(error_text)?;
+            Ok(matches!(
+                state,
+                None | Some(JobState::Dead | JobState::Completed | JobState::Cancelled)
+            ))
         };
         if within(PATIENCE, gone).await? {
             return Ok(());

@@ -48,7 +48,7 @@ pub(super) async fn releases(mutation: &str, folder: PathBuf) -> Result<Verdict,
     rule("+hset")?;
     let queue = QueueName::new(QUEUE).map_err(error_text)?;
     let at_home = async || {
-        let Ok(view) = pool.inspect().await else { return Ok(false) };
+        let Ok(view) = pool.view().await else { return Ok(false) };
         let holders = holders().await;
         let owner = |index: u16| {
             let slot = Partition { queue: queue.clone(), index };

@@ -50,7 +50,7 @@ pub(super) async fn resizes(mutation: &str, folder: PathBuf) -> Result<Verdict, 
         nodes.push(stage.node(index, 1, beside.clone()).await?);
     }
     let pool = stage.client.pool::<KeyStep>(QUEUE);
-    let serve = async || Ok(pool.inspect().await.is_ok_and(|view| view.members.len() == NODES));
+    let serve = async || Ok(pool.view().await.is_ok_and(|view| view.members.len() == NODES));
     must(within(PATIENCE, serve).await?, "the nodes do not serve the pool")?;
     let (mut sizes, mut resizes, mut dying) = (SIZES.iter().cycle(), 0, vec![]);
     for number in 0..STEPS {
@@ -63,7 +63,7 @@ pub(super) async fn resizes(mutation: &str, folder: PathBuf) -> Result<Verdict, 
                 dying.extend(dies.then_some(handle));
             }
         }
-        if pool.inspect().await.map_err(error_text)?.open {
+        if pool.view().await.map_err(error_text)?.open {
             pool.resize(*sizes.next().unwrap_or(&LAST)).await.map_err(error_text)?;
             resizes += 1;
         }
@@ -72,9 +72,8 @@ pub(super) async fn resizes(mutation: &str, folder: PathBuf) -> Result<Verdict, 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let queue = stage.client.inspect(QUEUE).map_err(error_text)?;
     for handle in &dying {
-        let revived = async || Ok(queue.revive(handle).await.is_ok());
+        let revived = async || Ok(stage.client.job(handle).revive().await.is_ok());
         within(PATIENCE, revived).await?;
     }
     let mut verdict = Verdict::default();

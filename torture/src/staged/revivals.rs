@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub(super) async fn revivals(mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
     let stage = Stage::new(mutation, folder)?;
     let batches = Batches { limit: 2, dies: true, ..Batches::of(1) };
-    let rows = stage.client.batcher::<Entry>(QUEUE).map_err(error_text)?;
+    let rows = stage.client.batcher::<Entry>(QUEUE);
     rows.declare_later(batches.options());
     let beside = Beside { batches: Some(batches), ..Beside::default() };
     let mut node = stage.node(0, 1, beside.clone()).await?;
@@ -76,9 +76,9 @@ pub(super) async fn revivals(mutation: &str, folder: PathBuf) -> Result<Verdict,
 
 /// Revives at most this many of the dead, and notes those that were.
 async fn revive(stage: &Stage, most: usize, revived: &mut Vec<String>) -> Result<(), String> {
-    let queue = stage.client.inspect(QUEUE).map_err(error_text)?;
+    let queue = stage.client.inspect(QUEUE);
     for view in queue.dead(None, most).await.map_err(error_text)?.jobs {
-        match queue.revive(&view.handle).await {
+        match stage.client.job(&view.handle).revive().await {
             Ok(()) => revived.push(view.id().to_string()),
             // The pruner was first.
             Err(error) if error.is_gone() => {}

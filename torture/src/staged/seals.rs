@@ -22,7 +22,7 @@ pub(super) async fn late_timer(mutation: &str, folder: PathBuf) -> Result<Verdic
     let batches = Batches { timeout: 10 * 60 * 1_000, ..Batches::of(1) };
     let beside = Beside { batches: Some(batches.clone()), ..Beside::default() };
     let node = stage.node(0, 1, beside).await?;
-    let rows = stage.client.batcher::<Entry>(QUEUE).map_err(error_text)?;
+    let rows = stage.client.batcher::<Entry>(QUEUE);
     rows.declare_later(batches.options());
     rows.push((0, 0)).await.map_err(error_text)?;
     let (due, list) = (Stage::key(QUEUE, "due"), Stage::key(QUEUE, "batch:fill:batches:"));

@@ -107,17 +107,17 @@ pub(super) async fn two_suspects(mutation: &str, folder: PathBuf) -> Result<Verd
     let ledger = Ledger::open(&stage.folder.join("torture.jsonl")).map_err(error_text)?;
     let keeper = tokio::spawn(last.clone().keep(ledger));
     let ended = async || {
-        let dead = stage.count(&jobs[..1], State::Dead).await;
-        let done = stage.count(&jobs[1..], State::Completed).await;
-        Ok(dead + done == 2 || stage.count(&jobs[1..], State::Dead).await == 1)
+        let dead = stage.count(&jobs[..1], JobState::Dead).await;
+        let done = stage.count(&jobs[1..], JobState::Completed).await;
+        Ok(dead + done == 2 || stage.count(&jobs[1..], JobState::Dead).await == 1)
     };
     let in_time = within(3 * PATIENCE, ended).await?;
     let mut verdict = Verdict::default();
-    let innocent = stage.client.state(&jobs[1]).await.map_err(error_text)?;
-    if innocent == Some(State::Dead) {
+    let innocent = stage.client.job(&jobs[1]).state().await.map_err(error_text)?;
+    if innocent == Some(JobState::Dead) {
         verdict.violate("innocent, but buried", "beside a job that kills its node".into());
     } else if !in_time {
-        let killer = stage.client.state(&jobs[0]).await.map_err(error_text)?;
+        let killer = stage.client.job(&jobs[0]).state().await.map_err(error_text)?;
         verdict.violate("never settled", format!("{killer:?} and {innocent:?}"));
     }
     last.member.lock().await.dismiss();

@@ -8,7 +8,7 @@ mod work;
 use std::time::Duration;
 
 use bench_protocol::{Lateness, Meter, Payload, Report, Run, Stopwatch, Work};
-use poolder::{Client, Config, Context, Error, Job, Node, Outcome, Pool, Result, worker_fn};
+use poolder::{Client, Config, Context, Error, Job, Node, Outcome, Pool, worker_fn};
 use serde::{Deserialize, Serialize};
 use work::Measured;
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bench_protocol::{Lateness, Meter, Order, Payload, Report, Run, Work};
-use poolder::{Client, Context, Error, Missed, Node, Outcome, Pool, Result, Timestamp, worker_fn};
+use poolder::{Client, Context, Error, Missed, Node, Outcome, Pool, Timestamp, worker_fn};
 
 use super::Bench;
 

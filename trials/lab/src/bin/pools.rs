@@ -31,7 +31,7 @@ async fn main() {
     });
     let p = Policy::default().attempts(1);
     let node = Node::builder(c.clone())
-        .pool(Pool::new("keyed").size(size.into()).mode(Mode::Phash).policy(p).worker(w));
+        .pool(Pool::new("keyed").size(size).mode(Mode::Phash).policy(p).worker(w));
     tokio::spawn(node.run_until(tokio::time::sleep(Duration::from_secs(80))));
     let pool = c.pool::<Keyed>("keyed");
     while pool.size().await.is_err() {

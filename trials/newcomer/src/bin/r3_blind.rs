@@ -55,7 +55,7 @@ async fn main() {
     );
     println!(
         "the last of them by its receipt: {:?}",
-        client.job(&dead.unwrap()).state().await.unwrap()
+        client.job(dead.unwrap()).state().await.unwrap()
     );
     let _ = pool.cast(A { fail: false }).await.unwrap(); // leaves slot 0
     let r = pool.cast(A { fail: false }).await.unwrap();
