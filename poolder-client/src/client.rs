@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt, When};
-use poolder_core::{Error, Partition, QueueName, Schedule};
+use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
+use poolder_core::{Error, Partition, QueueName};
 use tokio::task::JoinHandle;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
-use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware, Outgoing};
+use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
 use crate::state::waiters::Waiters;
 
@@ -132,8 +132,8 @@ impl Client {
     }
 
     /// Adds a middleware that each job passes before it is sent: an enqueue, one of many, a call, a
-    /// cast and the job of a schedule that is put. The first added comes first. It belongs to the returned
-    /// client and its clones, and to the handles and nodes that are made of them.
+    /// cast and the job of a schedule that is put. The first added comes first. It belongs to the
+    /// returned client and its clones, and to the handles and nodes that are made of them.
     ///
     /// The entries of batchers, schedules that are declared in code, and the jobs that the ticks of a
     /// schedule enqueue pass no middleware.
@@ -146,27 +146,6 @@ impl Client {
 
     pub(crate) fn chain(&self) -> &EnqueueChain {
         &self.shared.middleware
-    }
-
-    /// Passes the job of a new schedule through the middleware.
-    pub(crate) fn pass_schedule(
-        &self,
-        queue: &QueueName,
-        name: &str,
-        schedule: &mut Schedule,
-    ) -> Result<(), Error> {
-        let passed = self.chain().pass(Outgoing {
-            envelope: &schedule.job,
-            queue,
-            lane: schedule.lane,
-            when: When::Now,
-            schedule: Some(name),
-            headers: schedule.job.headers().clone(),
-        })?;
-        if let Some(changed) = passed {
-            schedule.job = changed;
-        }
-        Ok(())
     }
 
     /// Returns the handle to Redis that the crates of the project share; no part of the public

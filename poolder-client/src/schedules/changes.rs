@@ -3,10 +3,11 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use poolder_core::broker::ScheduleInfo;
-use poolder_core::{Error, Partition, Schedule, Status};
+use poolder_core::broker::{ScheduleInfo, When};
+use poolder_core::{Error, Partition, QueueName, Schedule, Status};
 
 use crate::client::Client;
+use crate::state::enqueue_middleware::Outgoing;
 
 /// A schedule about to be added or replaced; made by
 /// [`Schedules::put`](crate::Schedules::put). Awaiting it stores the schedule; before that nothing
@@ -101,5 +102,28 @@ impl IntoFuture for SetStatus {
             let partition = partition?;
             client.broker().set_schedule_status(&partition, &name, expected, status).await
         })
+    }
+}
+
+impl Client {
+    /// Passes the job of a new schedule through the middleware.
+    fn pass_schedule(
+        &self,
+        queue: &QueueName,
+        name: &str,
+        schedule: &mut Schedule,
+    ) -> Result<(), Error> {
+        let passed = self.chain().pass(Outgoing {
+            envelope: &schedule.job,
+            queue,
+            lane: schedule.lane,
+            when: When::Now,
+            schedule: Some(name),
+            headers: schedule.job.headers().clone(),
+        })?;
+        if let Some(changed) = passed {
+            schedule.job = changed;
+        }
+        Ok(())
     }
 }
