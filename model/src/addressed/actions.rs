@@ -174,9 +174,6 @@ impl SlotWorld {
             if self.left.retries > 0 {
                 out.push(SlotAction::End(node, slot, retry));
             }
-            if self.left.burials > 0 {
-                out.push(SlotAction::End(node, slot, Place::Dead));
-            }
         }
     }
 

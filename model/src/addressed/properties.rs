@@ -84,7 +84,7 @@ impl SlotWorld {
             }
         }
         let mut retired = server.slots.iter().skip(usize::from(server.pool.tail));
-        let late = scenario.dead != 0 || scenario.faults.burials > 0 || server.history > 0;
+        let late = scenario.dead != 0 || server.history > 0;
         if !late && !retired.all(SlotData::is_empty) {
             return Err(RETIRED_EMPTY);
         }

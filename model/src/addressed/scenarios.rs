@@ -13,7 +13,6 @@ const NO_FAULTS: SlotFaults = SlotFaults {
     lost_replies: 0,
     late_polls: 0,
     retries: 0,
-    burials: 0,
     cancels: 0,
 };
 

@@ -93,8 +93,6 @@ pub enum Place {
     },
     /// `due`.
     Due,
-    /// The dead jobs.
-    Dead,
     /// Another slot, where the job is stored already.
     Moved,
 }
@@ -312,7 +310,6 @@ impl PoolServer {
                     }
                 }
                 Place::Due => data.due |= bit(held.job),
-                Place::Dead => data.dead |= bit(held.job),
                 Place::Moved => {
                     if guards.has(SlotGuard::EndMove) {
                         data.lease.moving = None;

@@ -232,10 +232,8 @@ impl SlotWorld {
     }
 
     fn end(&mut self, node: usize, slot: usize, place: Place) {
-        match place {
-            Place::Front { .. } | Place::Due => self.left.retries -= 1,
-            Place::Dead => self.left.burials -= 1,
-            _ => {}
+        if place != Place::Gone {
+            self.left.retries -= 1;
         }
         let Some(service) = &mut self.nodes[node].services[slot] else { return };
         let Some(held) = service.running.take() else { return };
@@ -243,7 +241,7 @@ impl SlotWorld {
             Place::Gone => service.done.push(held),
             place => service.ended = Some((held, place)),
         }
-        if matches!(place, Place::Due | Place::Dead) {
+        if place == Place::Due {
             self.aside |= bit(held.job);
         }
     }

@@ -30,8 +30,6 @@ pub struct SlotFaults {
     pub late_polls: u8,
     /// A handler fails, and the job is tried again.
     pub retries: u8,
-    /// A handler fails, and the job is buried.
-    pub burials: u8,
     /// The job for which a slot waits is cancelled.
     pub cancels: u8,
 }
