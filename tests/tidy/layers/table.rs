@@ -93,7 +93,7 @@ const CLIENT: &[Layer] = &[
     Layer { name: "client", holds: &["client"], imports: &["state", "batcher"] },
     Layer { name: "job", holds: &["job"], imports: &["state", "client"] },
     Layer { name: "enqueue", holds: &["enqueue"], imports: &["state", "client"] },
-    Layer { name: "schedules", holds: &["schedules"], imports: &["client", "enqueue"] },
+    Layer { name: "schedules", holds: &["schedules"], imports: &["state", "client", "enqueue"] },
     Layer { name: "admin", holds: &["admin"], imports: &["client", "enqueue"] },
 ];
 
