@@ -15,7 +15,7 @@ pub use batch::BatchPayload;
 pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
-pub use wire::{Claim, Entry, Undecodable};
+pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{
     ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting,
 };

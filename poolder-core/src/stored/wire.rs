@@ -10,18 +10,18 @@
 //! ```
 
 mod records;
+mod times;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{
-    Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED, Timestamp,
-};
+use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
 pub(crate) use records::{read_dead, read_waiting};
+pub use times::ClaimTimes;
 
 /// The field of an entry that holds the envelope.
 pub(crate) const JOB: &str = "j";
@@ -92,33 +92,15 @@ impl Claim {
         self.envelope.id()
     }
 
-    /// Returns the time from which on a cancellation means the job, by the server's clock: of a job
-    /// whose id is derived from a name, its generation; of another job that was not tried before,
-    /// the time of its entry. `None` when it is not known.
+    /// Returns the times of the job.
     #[must_use]
-    pub fn began_at(&self) -> Option<Timestamp> {
-        let fresh = self.fence() == 1 && self.attempt() == 1;
-        self.counters.generation().or_else(|| if fresh { self.ready_at() } else { None })
-    }
-
-    /// Returns the time at which the job was enqueued: its generation by the server's clock, else
-    /// the time in its id by the clock of the producer, but no later than its entry. A job with an
-    /// id of another kind was enqueued when it [began](Self::began_at).
-    #[must_use]
-    pub fn enqueued_at(&self) -> Option<Timestamp> {
-        let in_id = || {
-            let generated = self.envelope.id().generated_at()?;
-            Some(self.ready_at().map_or(generated, |ready| generated.min(ready)))
-        };
-        self.counters.generation().or_else(in_id).or_else(|| self.began_at())
-    }
-
-    /// Returns the time at which the job entered its lane, by the server's clock; `None` for an id
-    /// of an entry that another client chose and that begins with no time.
-    #[must_use]
-    pub fn ready_at(&self) -> Option<Timestamp> {
-        let (millis, _) = self.entry.split_once('-')?;
-        millis.parse().ok().map(Timestamp::from_millis)
+    pub fn times(&self) -> ClaimTimes {
+        ClaimTimes {
+            id: self.job_id(),
+            entry: self.entry.clone(),
+            generation: self.counters.generation(),
+            fresh: self.fence() == 1 && self.attempt() == 1,
+        }
     }
 
     /// Returns the number of this attempt, from 1.

@@ -1,12 +1,12 @@
 //! The facts about a job of which its context is made.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::{Claim, Counters, Headers, JobId, Lane, Partition, Policy, Tick, Timestamp};
+use poolder_core::{Claim, ClaimTimes, Counters, Headers, JobId, Lane, Partition, Policy, Tick};
 
 use super::state::States;
+use crate::process::liveness::ServerClock;
 use crate::process::progress::ProgressQueue;
 
 /// The parts of a new context.
@@ -17,11 +17,9 @@ pub(crate) struct About {
     pub(crate) lane: Lane,
     pub(crate) attempt: u32,
     pub(crate) fence: u64,
-    pub(crate) enqueued_at: Option<Timestamp>,
-    /// An older cancellation does not mean the job.
-    pub(crate) began_at: Option<Timestamp>,
-    /// How long the job was ready before it was claimed.
-    pub(crate) waited: Duration,
+    pub(crate) times: ClaimTimes,
+    /// Follows the clock of the server.
+    pub(crate) clock: Arc<ServerClock>,
     /// The counters of a job that has failed before.
     pub(crate) history: Option<Arc<Counters>>,
     pub(crate) tick: Option<Tick>,
@@ -35,12 +33,12 @@ pub(crate) struct About {
 
 impl About {
     /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool,
-    /// and `now` the time of the claim, by the server's clock.
+    /// and `clock` follows that of the server.
     pub(crate) fn of_claim(
         claim: &Claim,
         partition: &Partition,
         policy: Policy,
-        now: Timestamp,
+        clock: &Arc<ServerClock>,
         client: &Client,
         progress: &Arc<ProgressQueue>,
         states: &Arc<States>,
@@ -52,9 +50,8 @@ impl About {
             lane: claim.lane,
             attempt: claim.attempt(),
             fence: claim.fence(),
-            enqueued_at: claim.enqueued_at(),
-            began_at: claim.began_at(),
-            waited: claim.ready_at().map(|ready| now.since(ready)).unwrap_or_default(),
+            times: claim.times(),
+            clock: Arc::clone(clock),
             history: history_of(&claim.counters),
             tick: claim.envelope.tick().cloned(),
             call: claim.envelope.is_call(),

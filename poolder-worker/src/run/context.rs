@@ -35,6 +35,8 @@ struct Inner {
     about: About,
     /// Set by the first report.
     progress: OnceLock<Arc<JobProgress>>,
+    /// When the job was prepared for its slot.
+    claimed: Instant,
     cancelled: AtomicU8,
     wake: Notify,
     effects: Mutex<Vec<Effect>>,
@@ -57,14 +59,18 @@ pub enum Interruption {
 impl Context {
     pub(crate) fn new(about: About) -> Self {
         let (attempt, history) = (about.attempt, about.history.clone());
-        let (cancelled, wake) = (AtomicU8::new(0), Notify::new());
+        let (claimed, cancelled, wake) = (Instant::now(), AtomicU8::new(0), Notify::new());
         let (progress, effects) = (OnceLock::new(), Mutex::default());
-        let inner = Arc::new(Inner { about, progress, cancelled, wake, effects });
-        Self::of(inner, attempt, history)
+        let inner = Arc::new(Inner { about, progress, claimed, cancelled, wake, effects });
+        Self::of(inner, attempt, history, claimed)
     }
 
-    fn of(inner: Arc<Inner>, attempt: u32, history: Option<Arc<Counters>>) -> Self {
-        let started = Instant::now();
+    fn of(
+        inner: Arc<Inner>,
+        attempt: u32,
+        history: Option<Arc<Counters>>,
+        started: Instant,
+    ) -> Self {
         let deadline = inner.about.policy.timeout.and_then(|timeout| started.checked_add(timeout));
         Self { inner, attempt, history, started, deadline }
     }
@@ -136,7 +142,7 @@ impl Context {
     /// tried before.
     #[must_use]
     pub fn enqueued_at(&self) -> Option<Timestamp> {
-        self.inner.about.enqueued_at
+        self.inner.about.times.enqueued_at()
     }
 
     /// Returns how long the job was ready before this node claimed it: from its entry into the lane,
@@ -146,7 +152,9 @@ impl Context {
     /// broadcast's copy, are part of the time.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        self.inner.about.waited
+        let About { times, clock, .. } = &self.inner.about;
+        let claimed = clock.now() - self.inner.claimed.elapsed();
+        times.ready_at().map(|ready| claimed.since(ready)).unwrap_or_default()
     }
 
     /// Returns the attempts so far that failed, or under which a node died, the first one first: at
@@ -168,7 +176,7 @@ impl Context {
     /// Returns the time before which a cancellation was meant for earlier jobs of the same id;
     /// `None` when it is not known.
     pub(crate) fn began_at(&self) -> Option<Timestamp> {
-        self.inner.about.began_at
+        self.inner.about.times.began_at()
     }
 
     /// Returns a number that grows each time the job is given to a slot, within one server history;
@@ -303,7 +311,7 @@ impl Context {
     /// share the signal.
     pub(crate) fn next_attempt(&self, counters: &Counters) -> Self {
         let attempt = counters.failures.saturating_add(1);
-        Self::of(Arc::clone(&self.inner), attempt, history_of(counters))
+        Self::of(Arc::clone(&self.inner), attempt, history_of(counters), Instant::now())
     }
 
     pub(crate) fn interrupt(&self, why: Interruption) {

@@ -116,9 +116,10 @@ impl Engine {
         emit(origin.partition, JobEvent::Claimed(&claim));
         let policy = self.spec.policy(&claim.envelope);
         self.liveness.allow(policy.timeout);
-        let (now, partition) = (self.clock.now(), origin.partition);
+        let (clock, partition) = (&self.clock, origin.partition);
         let (progress, states) = (&self.progress, &self.spec.states);
-        let about = About::of_claim(&claim, partition, policy, now, &self.client, progress, states);
+        let about =
+            About::of_claim(&claim, partition, policy, clock, &self.client, progress, states);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },

@@ -77,7 +77,7 @@ impl Broker {
     }
 
     /// Returns for each claimed job whether it was cancelled. The caller gives the time that
-    /// [`Claim::began_at`](crate::Claim::began_at) returns: an older cancellation was meant for
+    /// [`ClaimTimes::began_at`](crate::ClaimTimes::began_at) returns: an older cancellation was meant for
     /// earlier jobs of the same id.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ struct Cancellations {
 
 impl Cancellations {
     fn of(claim: &Claim) -> Self {
-        Self { job: claim.job_id(), began_at: claim.began_at(), ask_at: None }
+        Self { job: claim.job_id(), began_at: claim.times().began_at(), ask_at: None }
     }
 
     /// Returns true when the job was cancelled.

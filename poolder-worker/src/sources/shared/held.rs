@@ -184,11 +184,12 @@ impl HeldJobs {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use poolder_client::Client;
     use poolder_core::broker::Config;
-    use poolder_core::{Headers, Lane, Partition, Policy, QueueName, Timestamp};
+    use poolder_core::{
+        Claim, Counters, Envelope, Format, Headers, Lane, Partition, Policy, QueueName, Timestamp,
+    };
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -202,16 +203,19 @@ mod tests {
     /// The context of a job that was claimed for the first time. No server is asked.
     fn context() -> Context {
         let queue = QueueName::new("q").unwrap();
+        let (id, format) = (JobId::generate(), Format::MessagePack);
+        let envelope = Envelope::build(id, "k", 1, None, format, |_| Ok(())).unwrap();
+        let counters = Counters::starting_in(Lane::Normal);
+        let claim = Claim::new(Lane::Normal, "7-0".into(), envelope, counters);
         Context::new(About {
-            id: JobId::generate(),
+            id,
             kind: "k".into(),
             partition: Partition::first(queue),
             attempt: 1,
             fence: 1,
             lane: Lane::Normal,
-            enqueued_at: None,
-            began_at: Some(Timestamp::from_millis(7)),
-            waited: Duration::ZERO,
+            times: claim.times(),
+            clock: Arc::default(),
             history: None,
             tick: None,
             call: false,
