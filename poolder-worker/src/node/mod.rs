@@ -5,6 +5,6 @@ pub(crate) mod builder;
 pub(crate) mod declarations;
 pub(crate) mod handle;
 pub(crate) mod pools;
-mod running;
 mod running_node;
+mod running_pool;
 mod signals;

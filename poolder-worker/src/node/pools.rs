@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::running::{RunningPool, ShutdownTimes, patience};
+use super::running_pool::{RunningPool, ShutdownTimes, patience};
 use crate::process::liveness::ShutdownPhase;
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{NodeWide, PoolPlan, check_size};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pools::Pools;
-use super::running::ShutdownTimes;
+use super::running_pool::ShutdownTimes;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
