@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::job::result::JobResult;
 use crate::job::wait::JobWait;
+use crate::state::wait::end_of;
 
 /// Number of slots whose records are read at the same time.
 const SLOTS_AT_ONCE: usize = 64;
@@ -153,7 +154,8 @@ impl JobClient {
     /// Reschedules a job that waits in a lane or for its time: the job waits until `at`.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs or is dead.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs or is
+    /// dead.
     pub async fn reschedule(&self, at: impl Into<Timestamp>) -> Result<(), Error> {
         self.client.broker().reschedule(self.handle()?, Some(at.into())).await
     }
@@ -209,10 +211,10 @@ impl JobClient {
         let broker = self.client.broker();
         let (partition, record) = broker.followed_completion(&handle.partition, handle.job).await?;
         if partition == handle.partition {
-            return self.client.or_death(handle, record).await;
+            return end_of(broker, handle, record, &mut true).await;
         }
         let moved = Handle { partition, job: handle.job, place: None };
-        self.client.or_death(&moved, record).await
+        end_of(broker, &moved, record, &mut true).await
     }
 
     /// Returns the completion record of the job, in whichever slot of its pool.

@@ -102,28 +102,4 @@ impl Client {
             .with_job(handle.job)),
         }
     }
-
-    /// Returns how a job ended, from its completion record, which was read before, or from the dead
-    /// jobs. A user whose access rules forbid to read the dead jobs sees the completion record only.
-    /// A record of an id that is derived from a name may be that of an earlier job, which ended
-    /// while this one waits.
-    pub(super) async fn or_death(
-        &self,
-        handle: &Handle,
-        record: Option<Completion>,
-    ) -> Result<Option<Completion>, Error> {
-        let broker = self.broker();
-        let ended = match record {
-            Some(completion) => Some(completion),
-            None => match broker.death(&handle.partition, handle.job).await {
-                Err(error) if error.is_auth() => None,
-                death => death?,
-            },
-        };
-        let may_be_older = ended.is_some() && handle.job.generated_at().is_none();
-        if may_be_older && broker.is_at_place(handle).await? {
-            return Ok(None);
-        }
-        Ok(ended)
-    }
 }

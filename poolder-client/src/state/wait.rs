@@ -1,9 +1,10 @@
-//! The wait of one caller: when it looks at the job, and what it reads then. A hint makes it look at
-//! once; since hints may be lost, it also looks by itself. The looks of all callers of a client are
+//! Waits of callers for the end of a job: the intervals of their looks at the job, and the reads of
+//! each look. A hint makes a caller look at once; since hints may be lost, it also looks by itself. The looks of all callers of a client are
 //! due at common instants, so that the commands of many of them go out as one pipeline.
 
 use std::time::Duration;
 
+use poolder_core::broker::Broker;
 use poolder_core::policy::Pauses;
 use poolder_core::{Completion, Error, Handle, Partition};
 use tokio::time::Instant;
@@ -127,33 +128,48 @@ impl Waiter {
         }
     }
 
-    /// Looks for the end of the job, in its completion record and among the dead jobs. A user whose
-    /// access rules forbid to read the dead jobs sees the completion record only. A record of an id
-    /// that is derived from a name may be that of an earlier job, which ended while this one waits.
+    /// Looks for the end of the job, in its completion record and among the dead jobs.
     async fn look(&self, handle: &Handle, looks: &mut Looks) -> Result<Look, Error> {
         let Waiters { broker, .. } = &*self.all;
         let (at, job) = (&self.job.0, self.job.1);
-        let (slot, ended) = match broker.followed_completion(at, job).await? {
-            (slot, Some(completion)) => (slot, completion),
-            (slot, None) if slot != *at => return Ok(Look::Moved(slot)),
-            _ if !looks.reads_dead(Instant::now()) => return Ok(Look::NotEnded),
-            (slot, None) => match broker.death(&slot, job).await {
-                Err(error) if error.is_auth() => {
-                    looks.may_read_dead = false;
-                    return Ok(Look::NotEnded);
-                }
-                Err(error) => return Err(error),
-                Ok(None) => return Ok(Look::NotEnded),
-                Ok(Some(death)) => (slot, death),
-            },
-        };
-        let may_be_older = handle.job.generated_at().is_none();
-        let here = Handle { partition: slot, ..handle.clone() };
-        if may_be_older && broker.is_at_place(&here).await? {
+        let (slot, record) = broker.followed_completion(at, job).await?;
+        if record.is_none() && slot != *at {
+            return Ok(Look::Moved(slot));
+        }
+        if record.is_none() && !looks.reads_dead(Instant::now()) {
             return Ok(Look::NotEnded);
         }
-        Ok(Look::Ended(ended))
+        let here = Handle { partition: slot, ..handle.clone() };
+        let ended = end_of(broker, &here, record, &mut looks.may_read_dead).await?;
+        Ok(ended.map_or(Look::NotEnded, Look::Ended))
     }
+}
+
+/// Returns how a job ended, from its completion record, which was read before, or from the dead
+/// jobs; `None` when it has not ended. A user whose access rules forbid to read the dead jobs sees
+/// the record only, and `may_read_dead` becomes false. A record of an id that is derived from a name
+/// may be that of an earlier job, which ended while this one waits.
+pub(crate) async fn end_of(
+    broker: &Broker,
+    handle: &Handle,
+    record: Option<Completion>,
+    may_read_dead: &mut bool,
+) -> Result<Option<Completion>, Error> {
+    let ended = match record {
+        Some(completion) => Some(completion),
+        None => match broker.death(&handle.partition, handle.job).await {
+            Err(error) if error.is_auth() => {
+                *may_read_dead = false;
+                None
+            }
+            death => death?,
+        },
+    };
+    let may_be_older = ended.is_some() && handle.job.generated_at().is_none();
+    if may_be_older && broker.is_at_place(handle).await? {
+        return Ok(None);
+    }
+    Ok(ended)
 }
 
 /// The result of a look at a job.
