@@ -90,8 +90,9 @@ impl Client {
         Ok(Self { shared: Arc::new(state) })
     }
 
-    /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`. A name
-    /// has 1 to 64 ASCII letters, digits, `_`, `-` or `.`; another name is the error of each call.
+    /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`. A
+    /// name has 1 to 64 ASCII letters, digits, `_`, `-` or `.`; another name is the error of each
+    /// call.
     #[must_use]
     pub fn batcher<T: BatchEntry>(&self, name: impl AsRef<str>) -> BatcherHandle<T> {
         self.batcher_on(name.as_ref(), name.as_ref())
@@ -135,8 +136,8 @@ impl Client {
     /// cast and the job of a schedule that is put. The first added comes first. It belongs to the
     /// returned client and its clones, and to the handles and nodes that are made of them.
     ///
-    /// The entries of batchers, schedules that are declared in code, and the jobs that the ticks of a
-    /// schedule enqueue pass no middleware.
+    /// The entries of batchers, schedules that are declared in code, and the jobs that the ticks of
+    /// a schedule enqueue pass no middleware.
     #[must_use]
     pub fn middleware(self, middleware: impl EnqueueMiddleware) -> Self {
         let mut state = ClientState::clone(&self.shared);

@@ -18,7 +18,8 @@
 //! | [`pick`](policy::dispatch::pick) | the slot of an addressed pool that a job goes to |
 //!
 //! [`broker`] has one file per operation. The last rows of the table need the feature `schedules`,
-//! which is on by default: a process that only sends jobs does without cron and time zones. Users import all of this from the `poolder` facade.
+//! which is on by default: a process that only sends jobs does without cron and time zones. Users
+//! import all of this from the `poolder` facade.
 
 #![cfg_attr(
     not(feature = "schedules"),

@@ -182,8 +182,8 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// | `hibernate_after` | the idle time after which a slot calls `handle_hibernate`, longer than the timeout, or `"none"` | `"none"` |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
-/// The type gets three functions: `options()`, `batcher(self)`, which returns the batcher with all of
-/// these settings, and `on(&client)`, which returns a handle for pushing.
+/// The type gets three functions: `options()`, `batcher(self)`, which returns the batcher with all
+/// of these settings, and `on(&client)`, which returns a handle for pushing.
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]
 pub fn batcher(list: TokenStream, item: TokenStream) -> TokenStream {

@@ -248,8 +248,8 @@ pub(crate) fn hang(primary: &Server, replica: &Server) -> Result<(), poolder_dev
     replica.resume()
 }
 
-/// Resumes a primary that was replaced. One that hangs stays paused for [`HANG`] before, which begins
-/// with a call of `replaced`.
+/// Resumes a primary that was replaced. One that hangs stays paused for [`HANG`] before, which
+/// begins with a call of `replaced`.
 pub(crate) fn resume(
     primary: &Server,
     way: FailOver,

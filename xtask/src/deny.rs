@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::cargo;
 
-/// The workspaces whose dependencies are checked. `bench` is not among them: it measures other queues,
-/// which bring what we would not take, such as a second Redis client.
+/// The workspaces whose dependencies are checked. `bench` is not among them: it measures other
+/// queues, which bring what we would not take, such as a second Redis client.
 const WORKSPACES: [&str; 4] = [".", "torture", "trials", "examples/sqlite-batcher"];
 
 /// The version that is installed where there is none.

@@ -128,7 +128,7 @@ impl SlotWorld {
         }
     }
 
-    /// Returns true when a failover may have made it necessary to look for what it has undone.
+    /// Returns true when a failover may have undone writes, for which the nodes then have to look.
     fn may_repair(&self, scenario: &SlotScenario, guard: SlotGuard) -> bool {
         self.server.history > 0 && scenario.guards.has(guard)
     }

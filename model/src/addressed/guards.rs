@@ -77,8 +77,8 @@ pub enum SlotGuard {
     Relocate,
     /// While the pool drains, the size from before the resize decides to which slot a key belongs.
     SizeBefore,
-    /// While the pool drains, as the node knows it, a job from the front is run or moved only by a view
-    /// of the pool that was read after its claim.
+    /// While the pool drains, as the node knows it, a job from the front is run or moved only by a
+    /// view of the pool that was read after its claim.
     FreshView,
     /// A later holder goes on with a recorded move, wherever the key of the job belongs by then.
     ResumeMove,

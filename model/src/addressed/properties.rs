@@ -77,7 +77,8 @@ impl SlotWorld {
             });
             let copies: usize = server.slots.iter().map(|slot| slot.copies(job)).sum();
             let done = usize::from(server.done & bit(job) != 0);
-            // After a failover a record of a move or a completion may be lost, so that the job runs again.
+            // After a failover a record of a move or a completion may be lost, so that the job runs
+            // again.
             let kept = copies + done;
             if kept < 1 || (server.history == 0 && kept != 1 + moves.count()) {
                 return Err(JOB_KEPT);

@@ -98,8 +98,8 @@ pub enum Place {
 }
 
 impl PoolServer {
-    /// Takes the lease of a slot, as `slot_acquire.lua` does. Returns the term, or `None` when another
-    /// node holds the slot.
+    /// Takes the lease of a slot, as `slot_acquire.lua` does. Returns the term, or `None` when
+    /// another node holds the slot.
     pub fn acquire(
         &mut self,
         guards: SlotGuards,

@@ -1,4 +1,4 @@
-//! The service of a slot by a node: what it has claimed, and its next step. Names follow
+//! The service of a slot by a node: the claimed jobs and the next step. Names follow
 //! `poolder-worker/src/sources/addressed` (`holder.rs`, `progress.rs`, `pending.rs`).
 
 use poolder_core::Lane;

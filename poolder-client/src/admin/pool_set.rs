@@ -99,8 +99,9 @@ impl<J: Job + Clone> SetCast<J> {
 }
 
 impl<J: Job + Clone> IntoFuture for SetCast<J> {
-    /// One result per pool. Errors: [`Error::is_not_found`] for a set without pools; also an error when
-    /// the pools cannot be listed. A pool that cannot honour an option has the error as its result.
+    /// One result per pool. Errors: [`Error::is_not_found`] for a set without pools; also an error
+    /// when the pools cannot be listed. A pool that cannot honour an option has the error as its
+    /// result.
     type Output = Result<Vec<(QueueName, Result<Receipt, Error>)>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

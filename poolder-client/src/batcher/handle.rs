@@ -203,8 +203,8 @@ impl<T> Pop<T> {
 
 impl<T: BatchEntry> IntoFuture for Pop<T> {
     /// The entry. Errors: [`Error::is_not_found`] when there is no such entry, [`Error::is_gone`]
-    /// when the list was sealed meanwhile; [`Error::is_codec`] when the entry is not a `T`: the entry is removed
-    /// nevertheless, and the error's text says so.
+    /// when the list was sealed meanwhile; [`Error::is_codec`] when the entry is not a `T`: the
+    /// entry is removed nevertheless, and the error's text says so.
     type Output = Result<Popped<T>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

@@ -58,9 +58,10 @@ impl<J: Job> Enqueue<J> {
     /// Checks and serializes the job without sending it, for [`Client::enqueue_prepared`].
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for an illegal queue, kind, lane, policy, durability or header,
-    /// for a completion that is kept for less than 1 ms, and when a middleware refuses the job; [`Error::is_too_large`] for a payload above
-    /// 1 MiB, [`Error::is_codec`] when the payload cannot be serialized.
+    /// [`Error::is_invalid`] for an illegal queue, kind, lane, policy, durability or header, for a
+    /// completion that is kept for less than 1 ms, and when a middleware refuses the job;
+    /// [`Error::is_too_large`] for a payload above 1 MiB, [`Error::is_codec`] when the payload
+    /// cannot be serialized.
     pub fn prepare(self) -> Result<PreparedJob, Error> {
         let queue = self.queue.unwrap_or_else(|| QueueName::new(J::QUEUE))?;
         EnqueueOptions::of(&self.options).prepare(&self.client, &self.job, queue, None, None)

@@ -252,10 +252,10 @@ impl Sending {
 
 impl<J: Job> IntoFuture for Cast<J> {
     /// The receipt of the stored job; for a broadcast only its entry is meaningful. Errors:
-    /// [`Error::is_not_found`] when no such pool is registered, [`Error::is_invalid`] for a slot that
-    /// does not exist and for an option that the pool cannot honour, and the errors of an enqueue.
-    /// An addressed pool refuses a lane, an id and idempotence, a broadcast pool all but the policy
-    /// and headers.
+    /// [`Error::is_not_found`] when no such pool is registered, [`Error::is_invalid`] for a slot
+    /// that does not exist and for an option that the pool cannot honour, and the errors of an
+    /// enqueue. An addressed pool refuses a lane, an id and idempotence, a broadcast pool all but
+    /// the policy and headers.
     type Output = Result<Receipt, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

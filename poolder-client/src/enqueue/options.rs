@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::enqueue::encode::encode;
 use crate::state::enqueue_middleware::Outgoing;
 
-/// The options of a job that is sent: its time, lane, id, policy, durability, headers, and what is
-/// kept of it. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// The options of a job that is sent: its time, lane, id, policy, durability and headers, and the
+/// retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
 /// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
 /// at once, for options that are made in one place and used in many.
 ///

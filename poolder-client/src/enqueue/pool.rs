@@ -104,8 +104,8 @@ impl<J> PoolClient<J> {
     /// before it have run, so that jobs of one key never run in two slots at once.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] when no such pool
-    /// is registered, [`Error::is_refused`] while an earlier resize is still in progress.
+    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] when no such
+    /// pool is registered, [`Error::is_refused`] while an earlier resize is still in progress.
     pub async fn resize(&self, size: u16) -> Result<(), Error> {
         let (client, queue) = (&self.target.client, self.name()?);
         let known = client.pools().get(&queue);

@@ -91,8 +91,8 @@ impl SetStatus {
 }
 
 impl IntoFuture for SetStatus {
-    /// The schedule after the change. Errors: [`Error::is_not_found`] when the queue has no schedule of
-    /// this name.
+    /// The schedule after the change. Errors: [`Error::is_not_found`] when the queue has no
+    /// schedule of this name.
     type Output = Result<ScheduleInfo, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

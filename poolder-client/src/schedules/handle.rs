@@ -123,8 +123,8 @@ impl Schedules {
     /// time, the function is called again with the new state, so no change is lost.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when the queue has no schedule of this name; the function's error; and as
-    /// [`Schedules::put`].
+    /// [`Error::is_not_found`] when the queue has no schedule of this name; the function's error;
+    /// and as [`Schedules::put`].
     pub async fn change(
         &self,
         name: impl AsRef<str>,

@@ -9,9 +9,10 @@ use poolder_core::{BoxError, Envelope, Error, Headers, JobId, Lane, Policy, Queu
 
 /// Sees each job that a client sends, before anything is sent: it adds headers, or refuses the job.
 ///
-/// Added with [`Client::middleware`](crate::Client::middleware). It runs in the thread of the caller,
-/// once per job, when an enqueue, a call, a cast or a schedule is awaited or prepared, so it must
-/// be quick and does not wait: look up what is known already, and leave requests to other code.
+/// Added with [`Client::middleware`](crate::Client::middleware). It runs in the thread of the
+/// caller, once per job, when an enqueue, a call, a cast or a schedule is awaited or prepared, so
+/// it must be quick and cannot wait: it adds data that the process has already, and sends no
+/// requests.
 ///
 /// A function is middleware as well:
 ///

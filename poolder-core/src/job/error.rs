@@ -10,9 +10,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// An error of Poolder itself.
 ///
-/// The type is opaque. [`Error::kind`] and the `is_*` predicates tell its kind, and its text says what
-/// to do about it.
-/// The text never contains a password.
+/// The type is opaque. [`Error::kind`] and the `is_*` predicates tell its kind, and its text says
+/// what to do about it. The text never contains a password.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -261,8 +260,8 @@ impl Error {
         self.0.kind == ErrorKind::NotFound
     }
 
-    /// Returns true when the job, entry or lease has ended, is in another state, or no longer belongs
-    /// to the caller.
+    /// Returns true when the job, entry or lease has ended, is in another state, or no longer
+    /// belongs to the caller.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.0.kind == ErrorKind::Gone

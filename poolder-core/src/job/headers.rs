@@ -22,10 +22,10 @@ const RESERVED: &str = "poolder-";
 /// programs read them without knowing the payload.
 ///
 /// A job has at most 32 headers, of 2,048 bytes in total as they are stored. A name has 1 to 64
-/// lower-case ASCII letters, digits, `-`, `_` or `.`, and begins with a letter; names that begin with
-/// `poolder-` are reserved. A value has at most 1,024 bytes of text without control characters. The
-/// headers are checked when the job is sent: an error then names the header. Their order is that of
-/// their names.
+/// lower-case ASCII letters, digits, `-`, `_` or `.`, and begins with a letter; names that begin
+/// with `poolder-` are reserved. A value has at most 1,024 bytes of text without control
+/// characters. The headers are checked when the job is sent: an error then names the header. Their
+/// order is that of their names.
 ///
 /// ```
 /// use poolder_core::Headers;

@@ -1,5 +1,5 @@
-//! The serde forms of names, ids, states and times, for those who show or store them: text is written
-//! as a person reads it, times are milliseconds since 1970, and durations milliseconds.
+//! The serde forms of names, ids, states and times, for those who show or store them: text is
+//! written as a person reads it, times are milliseconds since 1970, and durations milliseconds.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ macro_rules! serialize_as_text {
     )*};
 }
 
-/// Implements `Deserialize` for types with `FromStr`, and checks what is read.
+/// Implements `Deserialize` by `FromStr`, so that an illegal text is refused.
 macro_rules! deserialize_from_text {
     ($($type:ty)*) => {$(
         impl<'de> serde::Deserialize<'de> for $type {

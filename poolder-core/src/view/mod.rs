@@ -187,8 +187,8 @@ impl JobView {
         self.failure.as_ref().or(self.counters.last_failure.as_ref())
     }
 
-    /// Returns the attempts that failed or crashed, the first one first: the first seven and the last
-    /// seven. A revived job keeps them.
+    /// Returns the attempts that failed or crashed, the first one first: the first seven and the
+    /// last seven. A revived job keeps them.
     #[must_use]
     pub fn attempts(&self) -> Vec<Attempt> {
         self.counters.attempts()

@@ -114,8 +114,8 @@ impl Context {
     }
 
     /// Returns true when a failure of this attempt buries the job, since its policy allows no more.
-    /// An earlier attempt may be the last one as well: by [`Policy::retry_for`], or by the verdict of
-    /// `handle_error`.
+    /// An earlier attempt may be the last one as well: by [`Policy::retry_for`], or by the verdict
+    /// of `handle_error`.
     #[must_use]
     pub fn is_last_attempt(&self) -> bool {
         self.attempt >= self.max_attempts()
@@ -158,9 +158,9 @@ impl Context {
     }
 
     /// Returns the attempts so far that failed, or under which a node died, the first one first: at
-    /// most the first seven and the last seven, with times and causes. A revived job keeps those from
-    /// before its revival, so that there may be more than [`Context::attempt`] tells. The message is
-    /// stored for the latest one: see [`Context::last_failure`].
+    /// most the first seven and the last seven, with times and causes. A revived job keeps those
+    /// from before its revival, so that there may be more than [`Context::attempt`] tells. The
+    /// message is stored for the latest one: see [`Context::last_failure`].
     #[must_use]
     pub fn failures(&self) -> Vec<Attempt> {
         self.history.as_ref().map(|counters| counters.attempts()).unwrap_or_default()

@@ -76,8 +76,8 @@ impl DeadJob {
         self.view.counters.crashes
     }
 
-    /// Returns the attempts that failed or crashed, the first one first: the first seven and the last
-    /// seven.
+    /// Returns the attempts that failed or crashed, the first one first: the first seven and the
+    /// last seven.
     #[must_use]
     pub fn failures(&self) -> Vec<Attempt> {
         self.view.attempts()

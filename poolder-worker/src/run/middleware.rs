@@ -9,10 +9,11 @@ use super::context::Context;
 use super::erased::{BoxFuture, DynWorker};
 use super::worker::Result;
 
-/// Wraps the attempts of a pool ([`Pool::middleware`](crate::Pool::middleware)) or of all pools of a
-/// node ([`NodeBuilder::middleware`](crate::NodeBuilder::middleware)): logs, measures, guards. It sees
-/// the job through the context: its kind, queue, headers, policy and failures before. The middleware
-/// of the node is outside of that of the pool, and in each the first added is the outermost.
+/// Wraps the attempts of a pool ([`Pool::middleware`](crate::Pool::middleware)) or of all pools of
+/// a node ([`NodeBuilder::middleware`](crate::NodeBuilder::middleware)): logs, measures, guards. It
+/// sees the job through the context: its kind, queue, headers, policy and failures before. The
+/// middleware of the node is outside of that of the pool, and in each the first added is the
+/// outermost.
 ///
 /// ```
 /// use poolder_worker::{Context, Middleware, Next, Result};

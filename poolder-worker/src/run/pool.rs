@@ -141,14 +141,14 @@ impl Pool {
         self
     }
 
-    /// Adds a hook that is told of each job of the pool that is buried: after its last attempt, by a
-    /// verdict, for crashing, or since it cannot be read or settled. The hook is called at least
+    /// Adds a hook that is told of each job of the pool that is buried: after its last attempt, by
+    /// a verdict, for crashing, or since it cannot be read or settled. The hook is called at least
     /// once, in this process or in another one whose pool has a hook, also when the process that
-    /// buried the job dies at that moment; it may be called more than once. It has 30 s. A hook that
-    /// fails, panics or does not return is called again after a minute, then after twice the time
-    /// each, up to an hour, 10 times in all. All nodes of a pool should have the same hooks: a burial
-    /// by a node without any is not reported. A job that was revived or deleted meanwhile is left
-    /// out, and so are the copies of a broadcast pool, which the server does not keep.
+    /// buried the job dies at that moment; it may be called more than once. It has 30 s. A hook
+    /// that fails, panics or does not return is called again after a minute, then after twice the
+    /// time each, up to an hour, 10 times in all. All nodes of a pool should have the same hooks: a
+    /// burial by a node without any is not reported. A job that was revived or deleted meanwhile is
+    /// left out, and so are the copies of a broadcast pool, which the server does not keep.
     ///
     /// ```
     /// # use poolder_worker::{DeadJob, Pool};

@@ -120,8 +120,8 @@ impl<P: Periodic> Scheduler<P> {
         self
     }
 
-    /// Sets the number of slots in this process, 1 to 10,000. Default: one for each declared job and four more,
-    /// so that a job that hangs does not delay the others.
+    /// Sets the number of slots in this process, 1 to 10,000. Default: one for each declared job
+    /// and four more, so that a job that hangs does not delay the others.
     #[must_use]
     pub fn size(mut self, size: u16) -> Self {
         self.size = Some(size);

@@ -154,8 +154,8 @@ impl HeartbeatThread {
                 PERIOD
             }
             Err(error) => {
-                // While the slot of the roster moves, all servers answer: whether the beats are whole
-                // is decided by the interval to the next one.
+                // While the slot of the roster moves, all servers answer: whether the beats are
+                // whole is decided by the interval to the next one.
                 self.missed(!self.beater.was_redirected());
                 self.outages.failed(&"roster", "a beat was not acknowledged", &error);
                 RETRY_INTERVAL

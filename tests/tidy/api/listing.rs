@@ -138,7 +138,8 @@ impl Walk<'_> {
 }
 
 impl Walk<'_> {
-    /// Returns the block of a `macro_rules` macro, which a crate exports at its root from any module.
+    /// Returns the block of a `macro_rules` macro, which a crate exports at its root from any
+    /// module.
     fn exported(&self, path: &str, of: &str, name: &str) -> Option<Block> {
         let is_exported = |item: &Item| match item {
             Item::Macro(item) => {

@@ -1,5 +1,5 @@
-//! The drills of suspects: one that was only claimed when its node died, and two of two queues on one
-//! node.
+//! The drills of suspects: one that was only claimed when its node died, and two of two queues on
+//! one node.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,8 +80,8 @@ const INNOCENT: Step = Step { seq: 3, act: Act::Done, millis: 6_000 };
 /// The nodes that are killed while both run: after that, both are suspects.
 const CRASHES: usize = 2;
 
-/// Lets the suspects of two queues be at one node, of which one kills it. They must run one after the
-/// other, so that the other is not blamed.
+/// Lets the suspects of two queues be at one node, of which one kills it. They must run one after
+/// the other, so that the other is not blamed.
 pub(super) async fn two_suspects(mutation: &str, folder: PathBuf) -> Result<Verdict, String> {
     let stage = Stage::new(mutation, folder)?;
     let mut jobs = vec![];

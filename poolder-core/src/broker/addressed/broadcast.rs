@@ -138,8 +138,8 @@ impl BroadcastReader {
 
     /// Waits up to 5 s for entries. The future may be dropped while it waits. A read brings no more
     /// entries than fit into a reply, going by the sizes of the entries before; the first read
-    /// brings one. An entry whose reply was lost four times although it was alone is left unread, and
-    /// comes as one that cannot be decoded.
+    /// brings one. An entry whose reply was lost four times although it was alone is left unread,
+    /// and comes as one that cannot be decoded.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; open another reader
@@ -187,8 +187,8 @@ impl BroadcastReader {
         Ok(copies)
     }
 
-    /// Goes on behind the next entry, without reading it, if it is so large that its replies may have
-    /// been lost because of its size.
+    /// Goes on behind the next entry, without reading it, if it is so large that its replies may
+    /// have been lost because of its size.
     async fn skip_next(&mut self) -> Result<Option<Entry>, Error> {
         let mut cmd = scripts::call(&scripts::LIST_READY, [self.stream.as_ref()]);
         // One entry, of which only the size and the id of the job are returned.

@@ -165,8 +165,8 @@ impl Broker {
     /// Resizes an addressed pool while it runs. Returns the generation of the new size.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] for a pool that
-    /// was never registered, [`Error::is_refused`] while slots still run jobs stored before an
+    /// [`Error::is_invalid`] for a size of 0 or above 10,000, [`Error::is_not_found`] for a pool
+    /// that was never registered, [`Error::is_refused`] while slots still run jobs stored before an
     /// earlier resize.
     pub async fn resize_pool(&self, queue: &QueueName, size: u16) -> Result<u64, Error> {
         if size == 0 || size > MAX_SLOTS {

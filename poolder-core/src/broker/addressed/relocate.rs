@@ -50,8 +50,8 @@ impl Broker {
         Ok(Some(SlotMove { to, id: JobId::from_bytes(id) }))
     }
 
-    /// Returns the job of the move that is recorded in a slot, if one is: a holder has begun the move
-    /// and has not ended it.
+    /// Returns the job of the move that is recorded in a slot, if one is: a holder has begun the
+    /// move and has not ended it.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.

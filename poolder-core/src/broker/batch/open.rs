@@ -95,9 +95,9 @@ impl Broker {
     /// that generation.
     ///
     /// # Errors
-    /// [`Error::is_gone`] when the list has another generation, [`Error::is_not_found`] when it has no
-    /// such index; nothing is taken
-    /// then. [`Error::is_unknown`] when the reply was lost: the entry may have been taken.
+    /// [`Error::is_gone`] when the list has another generation, [`Error::is_not_found`] when it has
+    /// no such index; nothing is taken then. [`Error::is_unknown`] when the reply was lost: the
+    /// entry may have been taken.
     pub async fn pop_entry(
         &self,
         home: &BatcherHome,

@@ -76,8 +76,8 @@ impl Broker {
     /// result per call, in the order of the calls. Calls of one group keep their order.
     ///
     /// # Errors
-    /// Each call has its result: [`Error::is_unknown`] when the reply was lost, [`Error::is_not_found`]
-    /// for a batcher that was never declared.
+    /// Each call has its result: [`Error::is_unknown`] when the reply was lost,
+    /// [`Error::is_not_found`] for a batcher that was never declared.
     pub async fn push_entries(
         &self,
         home: &BatcherHome,

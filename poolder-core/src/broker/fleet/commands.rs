@@ -77,8 +77,8 @@ impl Broker {
     }
 
     /// Returns for each claimed job whether it was cancelled. The caller gives the time that
-    /// [`ClaimTimes::began_at`](crate::ClaimTimes::began_at) returns: an older cancellation was meant for
-    /// earlier jobs of the same id.
+    /// [`ClaimTimes::began_at`](crate::ClaimTimes::began_at) returns: an older cancellation was
+    /// meant for earlier jobs of the same id.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.

@@ -1,5 +1,6 @@
 //! Hints over pub/sub: the next due time has changed, the leader resigned, a command was given, a
-//! schedule ticks sooner, a job was buried. A lost hint only costs time, since every listener also polls.
+//! schedule ticks sooner, a job was buried. A lost hint only costs time, since every listener also
+//! polls.
 
 use futures_util::StreamExt;
 

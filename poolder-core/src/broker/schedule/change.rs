@@ -61,8 +61,8 @@ impl Broker {
     /// Changes a schedule with a function, which is called again when another writer was faster.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when the queue has no schedule of this name; the error that the function
-    /// returns; the errors of [`Broker::put_schedule`].
+    /// [`Error::is_not_found`] when the queue has no schedule of this name; the error that the
+    /// function returns; the errors of [`Broker::put_schedule`].
     pub async fn change_schedule(
         &self,
         partition: &Partition,
@@ -83,8 +83,8 @@ impl Broker {
     /// as it is; the returned schedule shows its status.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when the queue has no schedule of this name. Returns an error, too, when
-    /// the server does not answer or refuses the command.
+    /// [`Error::is_not_found`] when the queue has no schedule of this name. Returns an error, too,
+    /// when the server does not answer or refuses the command.
     pub async fn set_schedule_status(
         &self,
         partition: &Partition,

@@ -23,7 +23,8 @@ impl LeftSlots {
         self.0.push_back((Instant::now() + LOOK_AFTER, index));
     }
 
-    /// Looks at slots whose time has come. Returns those of which the node of this name is the holder.
+    /// Looks at slots whose time has come. Returns those of which the node of this name is the
+    /// holder.
     pub(super) async fn look(
         &mut self,
         client: &Client,

@@ -56,8 +56,8 @@ pub(super) fn settle(
     cmd
 }
 
-/// Returns the features that the script serves for these settlements. An addressed slot is recognized
-/// by its lease.
+/// Returns the features that the script serves for these settlements. An addressed slot is
+/// recognized by its lease.
 fn features(limits: DeadLimits, settlements: &[&Settlement]) -> String {
     let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
