@@ -52,14 +52,14 @@ impl Broker {
         let members = reply::array(self.command(&cmd).await?)?;
         let members: Vec<Vec<u8>> =
             members.into_iter().map(reply::bytes).collect::<Result<_, _>>()?;
+        if members.is_empty() {
+            return Ok(vec![]);
+        }
         let mut pipe = redis::pipe();
         for member in &members {
             let id = member.get(..16).unwrap_or_default();
             pipe.cmd("ZSCORE").arg(&keys.dead).arg(id);
             pipe.add_command(value_call(&keys.dead_bodies, id, MAX_STORED));
-        }
-        if members.is_empty() {
-            return Ok(vec![]);
         }
         let mut replies = self.pipeline(&pipe).await?.into_iter();
         let mut next = || {
