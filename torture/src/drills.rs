@@ -33,8 +33,6 @@ pub(crate) enum Drill {
     LostClaims,
     /// A job kills its process each time.
     Killer,
-    /// The key that a script writes to has another type for a while.
-    Spoiled,
     /// The replies to idempotent enqueues are lost.
     LostReceipts,
     /// The `Drop` of futures and errors of handlers panics.
@@ -144,14 +142,6 @@ impl Drill {
                 acts: vec![Act::Killer],
                 // Three crashes, each noticed within 12 s.
                 drain: Duration::from_secs(50),
-                ..usual
-            },
-            Self::Spoiled => Setup {
-                plan: vec![at(500, Fault::Spoil { lasting: Duration::from_secs(4) })],
-                jobs: 4,
-                millis: 1_500,
-                acts: vec![Act::Fail(1)],
-                span: Duration::from_secs(2),
                 ..usual
             },
             Self::LostReceipts => {

@@ -50,7 +50,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "destination-first",
         guard: "the destination is written before the source is removed",
-        drill: Drill::Spoiled,
+        drill: Drill::Staged(Staged::Unsettled),
     },
     Mutation {
         name: "tick-compare",

@@ -68,8 +68,6 @@ pub(crate) enum Fault {
     Cluster(Upheaval),
     /// The server has no memory left, to the end of the run. Only in drills.
     Fill,
-    /// The key of waiting jobs gets a value of another type. Only in drills.
-    Spoil { lasting: Duration },
 }
 
 /// The kinds, and the share of each in thousandths of all faults.
@@ -272,7 +270,6 @@ impl Fault {
             Self::FailOver(FailOver::Paused) => "primary paused, and back",
             Self::FailOver(FailOver::Hung) => reshard::HUNG,
             Self::Cluster(upheaval) => upheaval.kind(),
-            Self::Spoil { .. } => "key overwritten",
             Self::Lose { loss, .. } => match loss.what {
                 Lost::Reply => "reply lost",
                 Lost::Request => "request lost",

@@ -264,15 +264,6 @@ impl Field {
                 Box::new(|stand| stand.command(&["CONFIG", "SET", "maxmemory", "1mb"])),
                 Box::new(|_| Ok(String::new())),
             ),
-            Fault::Spoil { lasting } => {
-                let key = format!("{}:{{{}.0}}:bodies", self.namespace, crate::job::QUEUE);
-                let mend = key.clone();
-                (
-                    lasting,
-                    Box::new(move |stand: &Stand| stand.command(&["SET", &key, "mine"])),
-                    Box::new(move |stand: &Stand| stand.command(&["DEL", &mend])),
-                )
-            }
             Fault::FailOver(way) => (
                 Duration::ZERO,
                 Box::new(move |stand: &Stand| {
