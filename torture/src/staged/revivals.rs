@@ -81,7 +81,7 @@ async fn revive(stage: &Stage, most: usize, revived: &mut Vec<String>) -> Result
         match stage.client.job(&view.handle).revive().await {
             Ok(()) => revived.push(view.id().to_string()),
             // The pruner was first.
-            Err(error) if error.is_gone() => {}
+            Err(error) if error.is_not_found() || error.is_gone() => {}
             Err(error) => return Err(error.to_string()),
         }
     }
