@@ -1,12 +1,14 @@
 //! A web service that answers at once and leaves the work to worker processes.
 //!
-//! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues; `GET /ready`
-//!   answers 200 while Redis does;
+//! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues; `GET
+//!   /jobs/{id}` tells where a job is, and `GET /ready` answers 200 while Redis does;
 //! - `web worker` runs the jobs, in any number of processes;
 //! - `web try` does both in one process, sends itself a request, and ends.
 
 mod handlers;
 mod jobs;
+
+use std::net::SocketAddr;
 
 use poolder::Result;
 use poolder::prelude::*;
@@ -39,7 +41,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs server and worker in this process, and sends one request.
+/// Runs server and worker in this process, and sends requests: a user, the same user again, and the
+/// question where the job is.
 async fn try_it(client: Client) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -47,24 +50,34 @@ async fn try_it(client: Client) -> Result<()> {
         let router = handlers::router(client.clone());
         async move { axum::serve(listener, router).await }
     });
-    let body = r#"{"name": "Ada"}"#;
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!(
-        "POST /users HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await?;
-    println!("{}", response.lines().next().unwrap_or_default());
-    println!("{}", response.lines().last().unwrap_or_default());
+    let user = r#"{"name": "Ada"}"#;
+    let accepted = send(address, "POST", "/users", user).await?;
+    println!("{accepted}");
+    let again = send(address, "POST", "/users", user).await?;
+    println!("{again}");
+    let place = accepted.lines().find_map(|line| line.strip_prefix("location: "));
+    let place = place.ok_or("the answer has no location")?.trim().to_owned();
 
     let (tell, mut told) = mpsc::channel(1);
     let greeted = async move {
         told.recv().await;
     };
     Node::builder(client).pool(jobs::pool(Some(tell))).run_until(greeted).await?;
+    println!("{}", send(address, "GET", &place, "").await?);
     server.abort();
     Ok(())
+}
+
+/// Sends a request, and returns the answer as it came.
+async fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
