@@ -129,6 +129,18 @@ struct Readme;
 struct Handlers;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/jobs.md")]
+struct Jobs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/retries.md")]
+struct Retries;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+struct ComingFrom;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/operating.md")]
 struct Operating;
 

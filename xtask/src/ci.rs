@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{bench, cargo, containers, deny, server, test, torture, trials};
+use crate::{bench, cargo, containers, deny, languages, server, test, torture, trials};
 
 /// The examples that need no input. Each gets the URL of a separate private server in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
@@ -39,7 +39,7 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let install = arguments.install();
-    let steps: [Step<'_>; 10] = [
+    let steps: [Step<'_>; 11] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         ("dependencies", Box::new(deny::check)),
         ("containers", Box::new(containers::check)),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+        ("languages", Box::new(|| languages::check(install))),
         ("trials", Box::new(|| trials::sample(install))),
         ("guard", Box::new(|| bench::check(install))),
         ("torture", Box::new(|| torture::smoke(install))),

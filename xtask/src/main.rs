@@ -12,6 +12,7 @@ mod compat;
 mod containers;
 mod demo;
 mod deny;
+mod languages;
 mod layers;
 mod redis;
 mod server;
