@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::declarations::{Hook, Occasion, declare, declare_again, pauses};
 use super::handle::{NodeHandle, NodeRequest};
 use super::pools::two_pools;
+use super::queue_check::misplaced;
 use super::running_node::RunningNode;
 use super::running_pool::ShutdownTimes;
 use super::signals::stop_signal;
@@ -229,6 +230,9 @@ impl NodeBuilder {
     ) -> Result<(), Error> {
         panic_place::install();
         let plans = plan(self.pools, &self.wide, self.requests.is_some())?;
+        for warning in misplaced(&plans) {
+            tracing::warn!("{warning}");
+        }
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,

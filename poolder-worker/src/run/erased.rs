@@ -27,6 +27,11 @@ pub(crate) trait DynWorker: Send {
     fn fresh(&self) -> Box<dyn DynWorker>;
     fn kinds(&self) -> &'static [&'static str];
     fn version(&self) -> u16;
+    /// Returns the queue to which jobs of these kinds are sent by default; `None` for jobs whose
+    /// sender always names a queue.
+    fn home(&self) -> Option<&'static str> {
+        None
+    }
     /// Returns the names of the callbacks that the worker's outcomes use.
     fn callbacks(&self) -> &'static [&'static str] {
         &[]
@@ -89,6 +94,10 @@ impl<W: Worker> DynWorker for W {
 
     fn version(&self) -> u16 {
         W::Job::VERSION
+    }
+
+    fn home(&self) -> Option<&'static str> {
+        Some(W::Job::QUEUE)
     }
 
     fn callbacks(&self) -> &'static [&'static str] {

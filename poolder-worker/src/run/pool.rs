@@ -48,6 +48,7 @@ pub struct Pool {
     size: u16,
     mode: Mode,
     workers: Vec<Box<dyn DynWorker>>,
+    queue_is_named: bool,
     chain: Vec<Arc<dyn DynMiddleware>>,
     sinks: Sinks,
     hooks: Vec<DeadHook>,
@@ -69,6 +70,7 @@ impl Pool {
             size: u16::try_from(4 * cores).unwrap_or(MAX_SLOTS).min(MAX_SLOTS),
             mode: Mode::Shared,
             workers: vec![],
+            queue_is_named: false,
             chain: vec![],
             sinks: Sinks::default(),
             hooks: vec![],
@@ -101,6 +103,13 @@ impl Pool {
     #[must_use]
     pub fn worker<W: Worker>(mut self, worker: W) -> Self {
         self.workers.push(Box::new(worker));
+        self
+    }
+
+    /// Says that each sender of a job names the queue of this pool, as a scheduler does, so that the
+    /// queue of the job's type does not matter.
+    pub(crate) fn queue_is_named(mut self) -> Self {
+        self.queue_is_named = true;
         self
     }
 
@@ -262,11 +271,14 @@ impl Pool {
         } else {
             RetryPlacement::Reschedule
         };
+        let workers = self.workers.iter().filter(|_| !self.queue_is_named);
+        let homes = workers.filter_map(|worker| Some((worker.kinds(), worker.home()?))).collect();
         let spec = PoolSpec {
             queue,
             mode: self.mode,
             kinds,
             versions: self.workers.iter().map(|worker| worker.version()).collect(),
+            homes,
             chain: node.chain.iter().cloned().chain(self.chain).collect(),
             sinks: self.sinks,
             hooks: node.hooks.iter().cloned().chain(self.hooks).collect(),

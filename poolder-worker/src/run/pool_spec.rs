@@ -22,6 +22,8 @@ pub(crate) struct PoolSpec {
     pub(crate) mode: Mode,
     pub(crate) kinds: HashMap<&'static str, usize>,
     pub(crate) versions: Vec<u16>,
+    /// The kinds of each worker whose type names the queue of its jobs, and this queue.
+    pub(crate) homes: Vec<(&'static [&'static str], &'static str)>,
     pub(crate) chain: Vec<Arc<dyn DynMiddleware>>,
     pub(crate) sinks: Sinks,
     /// The hooks that are told of dead jobs: those of the node, then those of the pool.

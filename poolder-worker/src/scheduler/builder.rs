@@ -234,11 +234,8 @@ impl<P: Periodic> Component for Scheduler<P> {
             Ticker { periodic: self.periodic.clone(), defaults: Arc::new(self.defaults.clone()) };
         let deploy = self.deploy.clone().unwrap_or_else(this_deploy);
         let declarations = self.declarations();
-        node.pool(Pool::new(queue).size(size).worker(ticker)).declares(declaring(
-            P::NAME.into(),
-            deploy,
-            declarations,
-        ))
+        let pool = Pool::new(queue).queue_is_named().size(size).worker(ticker);
+        node.pool(pool).declares(declaring(P::NAME.into(), deploy, declarations))
     }
 }
 
