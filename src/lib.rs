@@ -78,7 +78,7 @@ pub use poolder_client::{
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
-    BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
+    Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
     NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt, RetryPlacement,
     SealedBatch, SlotView, Stored, When,
 };

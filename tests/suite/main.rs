@@ -4,6 +4,7 @@
 
 mod access;
 mod addressed;
+mod ahead;
 mod batches;
 mod blocking;
 mod broadcast;

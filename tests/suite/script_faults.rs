@@ -54,6 +54,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("admin/list_running", "reads"),
     ("admin/list_by_time", "reads"),
     ("admin/search", "reads"),
+    ("admin/ahead", "reads"),
 ];
 
 /// The scripts that a server refuses while it is out of memory, since they add the data of

@@ -1,7 +1,7 @@
 //! The handle of one job.
 
 use futures_util::future::try_join_all;
-use poolder_core::broker::Cancellation;
+use poolder_core::broker::{Ahead, Cancellation};
 use poolder_core::view::JobView;
 use poolder_core::{Completion, Error, Handle, JobState, Timestamp};
 use serde::de::DeserializeOwned;
@@ -88,6 +88,16 @@ impl JobClient {
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn view(&self) -> Result<Option<JobView>, Error> {
         self.client.broker().find(self.handle()?).await
+    }
+
+    /// Returns how many jobs wait before this one in its lane; `None` when it does not wait in a
+    /// lane. Up to 2,000 are counted; a greater number is an estimate.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn ahead(&self) -> Result<Option<Ahead>, Error> {
+        let Some(view) = self.view().await? else { return Ok(None) };
+        self.client.broker().ahead(&view).await
     }
 
     /// Returns the result of the job's handler, or the reason why there is none. Does not wait.

@@ -30,10 +30,14 @@ mod scripts;
 pub use addressed::broadcast::{BroadcastPosition, BroadcastReader, Copies};
 pub use addressed::registry::{CastReply, PoolHeartbeat, PoolView, Report};
 pub use addressed::relocate::SlotMove;
+pub use addressed::slot_facts::SlotFacts;
 pub use addressed::slot_lease::{AcquireReply, PollReply, PollRequest, SlotPoll, SlotWait};
 pub use addressed::slot_view::SlotView;
+pub use admin::ahead::Ahead;
 pub use admin::cancel::Cancellation;
 pub use admin::deaths::TakenDeath;
+pub use admin::job_facts::{JobTraces, RosterTimes};
+pub use admin::lane_facts::{LaneFacts, PendingEntry};
 pub use admin::queue::NodeView;
 pub use admin::server_check::Findings;
 pub use batch::{
@@ -53,12 +57,13 @@ pub use jobs::claimed::{Claimed, Exchange};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
+pub use jobs::lane_consumer::LaneConsumer;
 pub use jobs::progress::ProgressReport;
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };
 pub use maintenance::promote::Promotion;
-pub use maintenance::rescue::{HeldPage, LaneConsumer};
+pub use maintenance::rescue::HeldPage;
 #[cfg(feature = "schedules")]
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
 #[doc(hidden)]

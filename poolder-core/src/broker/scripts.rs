@@ -112,6 +112,7 @@ scripts! {
         LIST_RUNNING = "list_running";
         LIST_BY_TIME = "list_by_time";
         SEARCH = "search";
+        AHEAD = "ahead";
         RESCHEDULE = "reschedule";
         REVIVE = "revive";
         REMOVE = "remove";

@@ -174,6 +174,20 @@ impl JobView {
         self.envelope().map_or_else(Policy::default, Envelope::policy)
     }
 
+    /// Returns the policy that is stored with the job; `None` for a job to which the policy of its
+    /// pool or the default applies, and for an entry that is not a job.
+    #[must_use]
+    pub fn own_policy(&self) -> Option<Policy> {
+        self.envelope()?.own_policy()
+    }
+
+    /// Returns the hash of the key by which the slot of the job is picked in a pool of the mode
+    /// [`Phash`](crate::policy::dispatch::Mode::Phash); `None` for an entry that is not a job.
+    #[must_use]
+    pub fn key(&self) -> Option<u64> {
+        self.envelope().map(Envelope::key)
+    }
+
     /// Returns the headers of the job; none for an entry that is not a job.
     #[must_use]
     pub fn headers(&self) -> &Headers {

@@ -3,5 +3,6 @@
 pub(super) mod broadcast;
 pub(super) mod registry;
 pub(super) mod relocate;
+pub(super) mod slot_facts;
 pub(super) mod slot_lease;
 pub(super) mod slot_view;

@@ -1,9 +1,12 @@
 //! Inspecting and changing queues, for operators.
 
+pub(super) mod ahead;
 pub(super) mod cancel;
 pub(super) mod deaths;
 pub(super) mod find;
+pub(super) mod job_facts;
 pub(super) mod job_view;
+pub(super) mod lane_facts;
 pub(super) mod pages;
 pub(super) mod pause;
 pub(super) mod queue;

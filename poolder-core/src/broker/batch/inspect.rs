@@ -240,17 +240,6 @@ impl Broker {
         }
         Ok(jobs)
     }
-
-    /// Returns exactly `N` replies, or the first error among them.
-    pub(super) async fn replies<const N: usize>(
-        &self,
-        pipe: &redis::Pipeline,
-    ) -> Result<[Value; N], Error> {
-        let replies = self.pipeline(pipe).await?.into_iter();
-        let replies: Vec<Value> =
-            replies.collect::<Result<_, _>>().map_err(|error| self.classify(error))?;
-        reply::items::<N>(Value::Array(replies))
-    }
 }
 
 /// Reads the record that `push.lua` writes of a sealed list: `<counted> <entries> <bytes> <since>

@@ -9,6 +9,7 @@ use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
 use crate::broker::connection::limit::Limit;
+use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
@@ -122,6 +123,17 @@ impl Broker {
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
         let sent = Box::pin(self.inner.send_all(pipe, &mut self.inner.limit())).await;
         sent.map_err(|error| self.classify(error))
+    }
+
+    /// Returns exactly `N` replies, or the first error among them.
+    pub(in crate::broker) async fn replies<const N: usize>(
+        &self,
+        pipe: &Pipeline,
+    ) -> Result<[Value; N], Error> {
+        let replies = self.pipeline(pipe).await?.into_iter();
+        let replies: Vec<Value> =
+            replies.collect::<Result<_, _>>().map_err(|error| self.classify(error))?;
+        reply::items::<N>(Value::Array(replies))
     }
 
     /// Runs a script with a possibly long reply on a pooled connection to the server that has the

@@ -5,6 +5,7 @@ pub(super) mod claimed;
 pub(super) mod completions;
 pub(super) mod durability;
 pub(super) mod enqueue;
+pub(super) mod lane_consumer;
 pub(super) mod pending;
 pub(super) mod progress;
 pub(super) mod search;

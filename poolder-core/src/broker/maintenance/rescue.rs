@@ -1,11 +1,10 @@
 //! Finds the entries that dead nodes hold. The rescuer in `poolder-worker` decides what to do with
 //! their jobs.
 
-use std::time::Duration;
-
-use redis::{RedisError, Value};
+use redis::Value;
 
 use crate::broker::connection::reply;
+use crate::broker::jobs::lane_consumer::{LaneConsumer, has_no_group, read_consumer};
 use crate::broker::jobs::pending::{pending, pending_ids};
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
@@ -22,19 +21,6 @@ pub struct HeldPage {
     pub entries: Vec<Entry>,
     /// The last entry of the page, behind which the next page begins; `None` at the end.
     pub last: Option<EntryId>,
-}
-
-/// A consumer of a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneConsumer {
-    /// The lane.
-    pub lane: Lane,
-    /// The name of the consumer: that of a node, unless the consumer is not a Poolder client.
-    pub name: String,
-    /// The number of entries that the consumer holds.
-    pub pending: u64,
-    /// The time since the last command of the consumer.
-    pub idle: Duration,
 }
 
 impl Broker {
@@ -149,33 +135,4 @@ impl Broker {
         let reply = self.command(&cmd).await?;
         Ok(reply::int(reply)? == 1)
     }
-}
-
-/// Returns true when a lane has no stream or no group, or its key is not a stream.
-fn has_no_group(error: &RedisError) -> bool {
-    matches!(error.code(), Some("NOGROUP" | "WRONGTYPE"))
-        || error.to_string().contains("no such key")
-}
-
-fn read_consumer(lane: Lane, info: Value) -> Result<LaneConsumer, Error> {
-    let pairs: Vec<(Value, Value)> = match info {
-        Value::Map(pairs) => pairs,
-        list => {
-            let list = reply::array(list)?;
-            list.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
-        }
-    };
-    let mut consumer = LaneConsumer { lane, name: String::new(), pending: 0, idle: Duration::ZERO };
-    for (name, value) in pairs {
-        match reply::text(name)?.as_str() {
-            "name" => consumer.name = reply::text(value)?,
-            "pending" => consumer.pending = u64::try_from(reply::int(value)?).unwrap_or(0),
-            "idle" => {
-                let millis = u64::try_from(reply::int(value)?).unwrap_or(0);
-                consumer.idle = Duration::from_millis(millis);
-            }
-            _ => {}
-        }
-    }
-    Ok(consumer)
 }
