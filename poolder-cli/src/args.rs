@@ -1,18 +1,21 @@
 //! The command line: its commands, and the options that they share.
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::Config;
 
-use crate::schedule::Verb;
+use crate::output::{Colour, Form};
+use crate::{batch, pool, program, schedule};
 
-/// Manages the queues of Poolder.
+/// Operates the queues of Poolder.
 ///
 /// Connects to the server of --redis, else of POOLDER_REDIS_URL, else of REDIS_URL, else to the
-/// local one. Exits with 0 on success, 1 on failure, 2 on a wrong command line.
+/// local one. Data goes to standard output, everything else to standard error.
 #[derive(Debug, Parser)]
-#[command(name = "poolder", version)]
+#[command(name = "poolder", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -20,14 +23,30 @@ pub(crate) struct Args {
     pub(crate) noun: Noun,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 not understood, 3 not found, 4 Redis not reachable or not permitted, \
+5 refused without --yes, 6 a check failed, 7 timed out, 130 interrupted.";
+
 /// The subjects of commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
     /// Jobs that recur: add, change, pause, resume, remove, run, list and preview schedules.
     Schedule {
         #[command(subcommand)]
-        verb: Verb,
+        verb: Box<schedule::ScheduleVerb>,
     },
+    /// Pools with addressed slots: get, slots, stop, start.
+    Pool {
+        #[command(subcommand)]
+        verb: pool::PoolVerb,
+    },
+    /// Batchers and their batches: ls, get, flush.
+    Batch {
+        #[command(subcommand)]
+        verb: batch::BatchVerb,
+    },
+    #[command(flatten)]
+    Program(program::ProgramVerb),
 }
 
 /// The options for the server and the form of the output.
@@ -35,15 +54,26 @@ pub(crate) enum Noun {
 pub(crate) struct Common {
     /// The server: redis://user:password@host:6379/0. Put a password into POOLDER_REDIS_URL
     /// instead: other users of the host can see command lines.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = SHARED)]
     redis: Option<String>,
     /// The first part of every key [default: POOLDER_NAMESPACE, else poolder].
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = SHARED)]
     namespace: Option<String>,
-    /// Write the output in JSON, for programs.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    /// The form of the output.
+    #[arg(short, long, global = true, value_name = "FORM", default_value = "table", help_heading = SHARED)]
+    output: Form,
+    /// Write one JSON document: the same as --output json.
+    #[arg(long, global = true, help_heading = SHARED)]
+    json: bool,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = SHARED)]
+    color: Colour,
+    /// The time after which the command gives up, such as 30s [default: none].
+    #[arg(long, global = true, value_name = "TIME", value_parser = poolder_cron::span, help_heading = SHARED)]
+    pub(crate) timeout: Option<Duration>,
 }
+
+const SHARED: &str = "Options of all commands";
 
 impl Common {
     /// Connects and pings the server, so that an unreachable server is reported before the command
@@ -63,6 +93,16 @@ impl Common {
         client.ping().await?;
         Ok(client)
     }
+
+    /// Returns the form of the output.
+    pub(crate) fn form(&self) -> Form {
+        if self.json { Form::Json } else { self.output }
+    }
+
+    /// Returns true when standard output is to be coloured.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.color.is_on()
+    }
 }
 
 impl std::fmt::Debug for Common {
@@ -74,4 +114,15 @@ impl std::fmt::Debug for Common {
 
 fn set(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Args::command().debug_assert();
+    }
 }

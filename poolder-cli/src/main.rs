@@ -2,46 +2,88 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `args` | the options that all commands share: the connection, the form of the output |
-//! | `show` | output as tables and as JSON |
+//! | `args` | the tree of commands, and the options that all share: connection, form of the output |
+//! | `output` | results as tables, as JSON, as lines of JSON and as ids |
+//! | `failure` | exit codes, and the line and the hint of a failure |
+//! | `many` | one change of several subjects |
+//! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
+//! | `program` | the commands about the program itself |
+//!
+//! Commands only show what `poolder-client` returns.
 
 mod args;
+mod batch;
+mod failure;
+mod many;
+mod output;
+mod pool;
+mod program;
 mod schedule;
-mod show;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use poolder_core::Error;
 
 use args::{Args, Noun};
+use failure::{Exit, Failure};
+use output::Report;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&format!("the runtime cannot start: {error}")),
-    };
-    match runtime.block_on(run(&args)) {
-        Ok(output) => {
-            // The reader may have closed the pipe: `poolder … | head` is no failure.
-            let _ = std::io::Write::write_all(&mut std::io::stdout(), output.as_bytes());
-            ExitCode::SUCCESS
+        Err(error) => {
+            let text = format!("the runtime cannot start: {error}");
+            return exit(Err(Failure::new(Exit::Failed, text)));
         }
-        Err(error) => failed(&error.to_string()),
+    };
+    let done = runtime.block_on(run_in_time(&args));
+    // A thread may still wait for standard input.
+    runtime.shutdown_background();
+    exit(done.and_then(|report| {
+        let written = report.print(args.common.form(), args.common.is_coloured());
+        let cannot = |error| format!("standard output cannot be written: {error}");
+        written.map_err(|error| Failure::new(Exit::Failed, cannot(error)))?;
+        Ok(report.exit)
+    }))
+}
+
+fn exit(done: Result<Exit, Failure>) -> ExitCode {
+    let exit = done.unwrap_or_else(|failure| {
+        output::remark(&failure.to_string());
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// Runs the command until it is done, its time is over, or the user interrupts it.
+async fn run_in_time(args: &Args) -> Result<Report, Failure> {
+    let limit = args.common.timeout;
+    let over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = run(args) => done,
+        () = over => {
+            let limit = output::duration(limit.unwrap_or_default());
+            Err(Failure::new(Exit::TimedOut, format!("the command was not done within {limit}")))
+        }
+        Ok(()) = tokio::signal::ctrl_c() => {
+            Err(Failure::new(Exit::Interrupted, "interrupted"))
+        }
     }
 }
 
-async fn run(args: &Args) -> Result<String, Error> {
+async fn run(args: &Args) -> Result<Report, Failure> {
+    let common = &args.common;
     match &args.noun {
-        Noun::Schedule { verb } => schedule::run(&args.common, verb).await,
+        Noun::Schedule { verb } => schedule::run(common, verb).await,
+        Noun::Pool { verb } => pool::run(common, verb).await,
+        Noun::Batch { verb } => batch::run(common, verb).await,
+        Noun::Program(verb) => program::run(verb),
     }
-}
-
-/// Prints an error as one line, even when its text has line breaks.
-fn failed(reason: &str) -> ExitCode {
-    let words: Vec<&str> = reason.split_whitespace().collect();
-    eprintln!("poolder: {}", words.join(" "));
-    ExitCode::FAILURE
 }

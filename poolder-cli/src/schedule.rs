@@ -11,14 +11,15 @@ mod look;
 mod options;
 
 use clap::{Args, Subcommand};
-use poolder_core::Error;
 
 use crate::args::Common;
+use crate::failure::Failure;
+use crate::output::Report;
 use options::{Options, When};
 
 /// The commands about schedules.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum ScheduleVerb {
     /// Add a schedule for a job of any kind.
     Add {
         #[command(flatten)]
@@ -102,26 +103,26 @@ pub(crate) struct Target {
 }
 
 /// Runs the command and returns its output.
-pub(crate) async fn run(common: &Common, verb: &Verb) -> Result<String, Error> {
+pub(crate) async fn run(common: &Common, verb: &ScheduleVerb) -> Result<Report, Failure> {
     match verb {
-        Verb::Add { target, kind, options, replace } => {
+        ScheduleVerb::Add { target, kind, options, replace } => {
             act::add(common, target, kind, options, *replace).await
         }
-        Verb::Change { target, kind, options, no_start, no_end } => {
+        ScheduleVerb::Change { target, kind, options, no_start, no_end } => {
             let change =
                 act::Change { kind: kind.as_deref(), no_start: *no_start, no_end: *no_end };
             act::change(common, target, &change, options).await
         }
-        Verb::Pause { target } => act::pause(common, target).await,
-        Verb::Resume { target } => act::resume(common, target).await,
-        Verb::Remove { target } => act::remove(common, target).await,
-        Verb::Run { target } => act::run(common, target).await,
-        Verb::List { queue } => look::list(common, queue.as_deref()).await,
-        Verb::Preview { name, queue, when, count } => {
+        ScheduleVerb::Pause { target } => act::pause(common, target).await,
+        ScheduleVerb::Resume { target } => act::resume(common, target).await,
+        ScheduleVerb::Remove { target } => act::remove(common, target).await,
+        ScheduleVerb::Run { target } => act::run(common, target).await,
+        ScheduleVerb::List { queue } => look::list(common, queue.as_deref()).await,
+        ScheduleVerb::Preview { name, queue, when, count } => {
             let count = usize::from(*count);
             match name {
                 Some(name) => look::preview(common, name, queue.as_deref(), when, count).await,
-                None => look::expression(common, when, count),
+                None => look::expression(when, count),
             }
         }
     }

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::look::as_json;
 use super::{Options, Target};
 use crate::args::Common;
-use crate::show;
+use crate::failure::{Exit, Failure};
+use crate::output::Report;
 
 /// The options of `change` that `Options` does not have.
 pub(super) struct Change<'a> {
@@ -23,21 +24,19 @@ pub(super) async fn add(
     kind: &str,
     options: &Options,
     replace: bool,
-) -> Result<String, Error> {
+) -> Result<Report, Failure> {
     // Checked before the connection, so that bad options are reported without a server.
     let schedule = options.schedule(kind)?;
     schedule.check()?;
     let schedules = schedules(common, target).await?;
     let before = schedules.get(&target.name).await?;
     if before.is_some() && !replace {
-        return Err(Error::invalid(format!(
-            "queue {} has a schedule {:?}: choose another name, use `poolder schedule change`, or \
-             add --replace",
-            target.queue, target.name
-        )));
+        let text = format!("queue {} has a schedule {:?}", target.queue, target.name);
+        return Err(Failure::new(Exit::Refused, text)
+            .hint("choose another name, use `poolder schedule change`, or add --replace"));
     }
     let info = schedules.put(&target.name, schedule).await?;
-    Ok(done(common, if before.is_some() { "replaced" } else { "added" }, target, &info))
+    Ok(done(if before.is_some() { "replaced" } else { "added" }, target, &info))
 }
 
 pub(super) async fn change(
@@ -45,9 +44,11 @@ pub(super) async fn change(
     target: &Target,
     change: &Change<'_>,
     options: &Options,
-) -> Result<String, Error> {
+) -> Result<Report, Failure> {
     if options.is_empty() && change.kind.is_none() && !change.no_start && !change.no_end {
-        return Err(Error::invalid("nothing to change: give an option such as --every 90s"));
+        return Err(
+            Failure::not_understood("nothing to change").hint("give an option such as --every 90s")
+        );
     }
     let schedules = schedules(common, target).await?;
     let changed = schedules.change(&target.name, |schedule| {
@@ -61,22 +62,22 @@ pub(super) async fn change(
         Ok(())
     });
     let info = changed.await.map_err(advised)?;
-    Ok(done(common, "changed", target, &info))
+    Ok(done("changed", target, &info))
 }
 
-pub(super) async fn pause(common: &Common, target: &Target) -> Result<String, Error> {
+pub(super) async fn pause(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
     let info = schedules.pause(&target.name).await.map_err(advised)?;
-    Ok(done(common, "paused", target, &info))
+    Ok(done("paused", target, &info))
 }
 
-pub(super) async fn resume(common: &Common, target: &Target) -> Result<String, Error> {
+pub(super) async fn resume(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
     let info = schedules.resume(&target.name).await.map_err(advised)?;
-    Ok(done(common, "resumed", target, &info))
+    Ok(done("resumed", target, &info))
 }
 
-pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, Error> {
+pub(super) async fn remove(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
     // Read before the removal, since the output names the owner of the schedule.
     let before = schedules.get(&target.name).await;
@@ -85,56 +86,46 @@ pub(super) async fn remove(common: &Common, target: &Target) -> Result<String, E
         return Err(advised(Error::not_found(none)));
     }
     let declared = before.ok().flatten().filter(ScheduleInfo::is_declared);
-    if common.json {
-        let (queue, name) = (&target.queue, &target.name);
-        return Ok(show::json(&json!({ "done": "removed", "queue": queue, "name": name })));
-    }
-    let mut text = format!("removed {} of queue {}\n", target.name, target.queue);
+    let (queue, name) = (&target.queue, &target.name);
+    let mut report = Report::new(json!({ "done": "removed", "queue": queue, "name": name }))
+        .ids([name])
+        .line(format!("removed {name} of queue {queue}"));
     if let Some(owner) = declared.and_then(|info| info.owner) {
-        text += &format!("{owner} declares it: it comes back when a node with {owner} starts\n");
+        report = report
+            .note(format!("{owner} declares it: it comes back when a node with {owner} starts"));
     }
-    Ok(text)
+    Ok(report)
 }
 
-pub(super) async fn run(common: &Common, target: &Target) -> Result<String, Error> {
+pub(super) async fn run(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
-    let run = schedules.run_now(&target.name).await;
-    let receipt = run.map_err(advised)?;
-    let (queue, job) = (&target.queue, receipt.job.to_string());
-    if common.json {
-        let name = &target.name;
-        return Ok(show::json(
-            &json!({ "done": "enqueued", "queue": queue, "name": name, "job": job }),
-        ));
-    }
-    Ok(format!("enqueued job {job} on queue {queue}, lane {}\n", receipt.lane))
+    let receipt = schedules.run_now(&target.name).await.map_err(advised)?;
+    let (queue, name, job) = (&target.queue, &target.name, receipt.job.to_string());
+    let value = json!({ "done": "enqueued", "queue": queue, "name": name, "job": job });
+    let line = format!("enqueued job {job} on queue {queue}, lane {}", receipt.lane);
+    Ok(Report::new(value).ids([job]).line(line))
 }
 
-async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Error> {
+async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Failure> {
     // Checked before the connection, so that an illegal name is reported without a server.
     poolder_core::check_schedule_name(&target.name)?;
     Ok(common.client().await?.schedules(&target.queue))
 }
 
 /// Adds advice to the error for a schedule that does not exist.
-pub(super) fn advised(error: Error) -> Error {
-    if !error.is_not_found() {
-        return error;
-    }
-    Error::not_found(format!("{error}: `poolder schedule list` shows all"))
+pub(super) fn advised(error: Error) -> Failure {
+    Failure::from(error).if_not_found("`poolder schedule list` shows all")
 }
 
 /// Returns the output of a command that has changed a schedule.
-fn done(common: &Common, action: &str, target: &Target, info: &ScheduleInfo) -> String {
-    if common.json {
-        let mut value = as_json(info, None);
-        value["done"] = action.into();
-        return show::json(&value);
-    }
+fn done(action: &str, target: &Target, info: &ScheduleInfo) -> Report {
+    let mut value = as_json(info, None);
+    value["done"] = action.into();
     let (name, queue, timing) = (&target.name, &target.queue, &info.schedule.timing);
     let when = match info.next {
         Some(at) => format!("next at {}", info.schedule.zone.show(at.millis())),
         None => format!("no next tick ({})", info.status),
     };
-    format!("{action} {name} of queue {queue}: {timing}, {when}\n")
+    let line = format!("{action} {name} of queue {queue}: {timing}, {when}");
+    Report::new(value).ids([name]).line(line)
 }

@@ -2,21 +2,23 @@
 
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
-use poolder_core::{Error, Timestamp, Zone, ZoneData};
+use poolder_core::{Status, Timestamp, Zone, ZoneData};
 use serde_json::{Value, json};
 
 use super::When;
-use super::act::advised;
 use crate::args::Common;
-use crate::show;
+use crate::failure::Failure;
+use crate::output::{Cell, Report, Table, Tone, moment, number, second};
 
-pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String, Error> {
+pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report, Failure> {
     let client = common.client().await?;
     let queues: Vec<String> = match queue {
         Some(queue) => vec![queue.to_owned()],
         None => client.queues().await?.iter().map(ToString::to_string).collect(),
     };
-    let (mut rows, mut values, mut leaders) = (vec![], vec![], vec![]);
+    let mut table = Table::new(&HEADS);
+    let (mut values, mut names) = (vec![], vec![]);
+    let (mut leaders, mut notes) = (String::new(), vec![]);
     for queue in queues {
         let schedules = client.schedules(&queue);
         let all = schedules.list().await?;
@@ -24,31 +26,27 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<String,
         if count > all.len() as u64 {
             // The schedules have changed between the two calls, or a newer version of Poolder has
             // stored some of them.
-            eprintln!(
-                "poolder: queue {queue} has {count} schedules, {} of them can be read",
-                all.len()
-            );
+            let readable = all.len();
+            notes.push(format!("queue {queue} has {count} schedules, {readable} can be read"));
         }
         if all.is_empty() {
             continue;
         }
         let leader = client.inspect(&queue).overview().await?.leader;
-        rows.extend(all.iter().map(|info| row(&queue, info)));
+        all.iter().for_each(|info| table.row(row(&queue, info)));
+        names.extend(all.iter().map(|info| info.name.clone()));
         values.extend(all.iter().map(|info| as_json(info, leader.as_ref())));
-        leaders.push(match leader {
+        leaders += &match leader {
             Some(leader) => format!("{queue} is led by {}, term {}\n", leader.node, leader.term),
             None => format!("{queue} has no leader: it does not tick until a node serves it\n"),
-        });
+        };
     }
-    if common.json {
-        return Ok(show::json(&values.into()));
+    let report = Report::new(&values).ids(names);
+    let report = notes.iter().fold(report, Report::note);
+    if table.is_empty() {
+        return Ok(report.note("no schedules"));
     }
-    if rows.is_empty() {
-        return Ok("no schedules\n".into());
-    }
-    let heads =
-        ["QUEUE", "NAME", "STATUS", "TIMING", "ZONE", "KIND", "LAST RUN", "NEXT", "RUNS", "MISSED"];
-    Ok(format!("{}\n{}", show::table(&heads, &rows), leaders.concat()))
+    Ok(report.table(table).lines(format!("\n{leaders}")))
 }
 
 pub(super) async fn preview(
@@ -57,67 +55,74 @@ pub(super) async fn preview(
     queue: Option<&str>,
     when: &When,
     count: usize,
-) -> Result<String, Error> {
+) -> Result<Report, Failure> {
     if when.zone.is_some() {
-        return Err(Error::invalid("a schedule has its own zone: leave --zone out"));
+        return Err(Failure::not_understood("a schedule has its own zone").hint("leave --zone out"));
     }
     let queue = queue.ok_or_else(|| {
-        Error::invalid(format!("the queue of schedule {name:?} is missing: give it with --queue"))
+        Failure::not_understood(format!("the queue of schedule {name:?} is missing"))
+            .hint("give it with --queue")
     })?;
     let schedules = common.client().await?.schedules(queue);
     let Some(info) = schedules.get(name).await? else {
         let none = format!("queue {queue} has no schedule {name:?}");
-        return Err(advised(Error::not_found(none)));
+        return Err(Failure::not_found(none).hint("`poolder schedule list` shows all"));
     };
     let ticks: Vec<Timestamp> = info.upcoming().take(count).collect();
-    Ok(ticks_of(common, &ticks, info.schedule.zone))
+    Ok(ticks_of(&ticks, info.schedule.zone))
 }
 
 /// Returns the next ticks of a timing from the command line. This needs no server.
-pub(super) fn expression(common: &Common, when: &When, count: usize) -> Result<String, Error> {
+pub(super) fn expression(when: &When, count: usize) -> Result<Report, Failure> {
     let Some(timing) = when.timing()? else {
-        return Err(Error::invalid("nothing to preview: give a name, --cron or --every"));
+        return Err(
+            Failure::not_understood("nothing to preview").hint("give a name, --cron or --every")
+        );
     };
     let zone = when.zone.unwrap_or_default();
     let now = Timestamp::now().millis();
     let next = |after: &i64| timing.next(zone, now, *after);
     let ticks = std::iter::successors(next(&now), next).take(count);
     let ticks: Vec<Timestamp> = ticks.map(Timestamp::from_millis).collect();
-    Ok(ticks_of(common, &ticks, zone))
+    Ok(ticks_of(&ticks, zone))
 }
 
-fn ticks_of(common: &Common, ticks: &[Timestamp], zone: Zone) -> String {
-    if common.json {
-        let all: Vec<Value> = ticks.iter().map(|at| show::moment(*at).into()).collect();
-        return show::json(&all.into());
-    }
+fn ticks_of(ticks: &[Timestamp], zone: Zone) -> Report {
+    let moments: Vec<String> = ticks.iter().map(|at| moment(*at)).collect();
+    let report = Report::new(&moments).ids(&moments);
     if ticks.is_empty() {
-        return "it never ticks again\n".into();
+        return report.note("it never ticks again");
     }
-    let row = |at: &Timestamp| vec![zone.show(at.millis()), show::moment(*at)];
-    let table = show::table(&["LOCAL", "UTC"], &ticks.iter().map(row).collect::<Vec<_>>());
-    format!("{table}time zones: {}\n", ZoneData::current())
+    let mut table = Table::new(&["LOCAL", "UTC"]);
+    for (at, utc) in ticks.iter().zip(&moments) {
+        table.row([zone.show(at.millis()).into(), utc.into()]);
+    }
+    report.table(table).note(format!("time zones: {}", ZoneData::current()))
 }
 
-fn row(queue: &str, info: &ScheduleInfo) -> Vec<String> {
-    vec![
-        queue.to_owned(),
-        info.name.clone(),
-        info.status.to_string(),
-        info.schedule.timing.to_string(),
-        info.schedule.zone.to_string(),
-        info.schedule.job.kind().to_owned(),
-        show::second(info.last_run),
-        show::second(info.next),
-        info.runs.to_string(),
-        info.missed.to_string(),
+const HEADS: [&str; 10] =
+    ["QUEUE", "NAME", "STATUS", "TIMING", "ZONE", "KIND", "LAST RUN", "NEXT", ">RUNS", ">MISSED"];
+
+fn row(queue: &str, info: &ScheduleInfo) -> [Cell; 10] {
+    let tone = if info.status == Status::Active { Tone::Good } else { Tone::Warning };
+    [
+        queue.into(),
+        (&info.name).into(),
+        Cell::new(info.status.to_string()).tone(tone),
+        info.schedule.timing.to_string().into(),
+        info.schedule.zone.to_string().into(),
+        info.schedule.job.kind().into(),
+        second(info.last_run).into(),
+        second(info.next).into(),
+        number(info.runs).into(),
+        number(info.missed).into(),
     ]
 }
 
 /// Returns a schedule and its state as JSON.
 pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value {
     let schedule = &info.schedule;
-    let moment = |at: Option<Timestamp>| at.map(show::moment);
+    let when = |at: Option<Timestamp>| at.map(moment);
     json!({
         "queue": info.partition.queue.as_str(),
         "name": info.name,
@@ -131,14 +136,14 @@ pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value
         "missed_policy": schedule.missed.to_string(),
         "overlap": schedule.overlap.to_string(),
         "jitter_ms": u64::try_from(schedule.jitter.as_millis()).unwrap_or(u64::MAX),
-        "start": moment(schedule.start),
-        "end": moment(schedule.end),
+        "start": when(schedule.start),
+        "end": when(schedule.end),
         "owner": info.owner,
         "deploy": info.deploy,
         "revision": info.revision,
-        "last_run": moment(info.last_run),
+        "last_run": when(info.last_run),
         "last_job": info.last_job.map(|job| job.to_string()),
-        "next": moment(info.next),
+        "next": when(info.next),
         "runs": info.runs,
         "missed": info.missed,
         "running": info.running,
@@ -146,7 +151,7 @@ pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value
         "leader": leader.map(|leader| json!({
             "node": leader.node,
             "term": leader.term,
-            "until": show::moment(leader.until),
+            "until": moment(leader.until),
         })),
     })
 }

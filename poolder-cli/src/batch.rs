@@ -1,0 +1,208 @@
+//! The commands `poolder batch …`: batchers, the lists that gather, and the batches that were
+//! sealed.
+
+use clap::Subcommand;
+use futures_util::future::try_join_all;
+use poolder_client::{BatcherHandle, Client};
+use poolder_core::Error;
+use poolder_core::broker::BatcherSums;
+use serde_json::{Value, json};
+
+use crate::args::Common;
+use crate::failure::Failure;
+use crate::output::{NOTHING, Report, Table, bytes, count, duration, number};
+
+/// The most lists, and the most sealed batches, that are shown.
+const MOST: usize = 100;
+
+/// The commands about batchers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BatchVerb {
+    /// Show batchers with their sums.
+    Ls {
+        /// The batchers [default: each that has the name of its queue].
+        #[arg(value_name = "BATCHER")]
+        batchers: Vec<Name>,
+    },
+    /// Show the lists of a batcher that gather entries, and its sealed batches.
+    Get {
+        /// The batcher: its name, or queue/name where the queue has another name.
+        batcher: Name,
+    },
+    /// Seal the batch of a batcher, or of one of its groups, without waiting for its limits.
+    Flush {
+        /// The batcher: its name, or queue/name where the queue has another name.
+        batcher: Name,
+        /// The group [default: the list without a group].
+        group: Option<String>,
+    },
+}
+
+/// The name of a batcher, and of its queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Name {
+    queue: String,
+    name: String,
+}
+
+impl std::str::FromStr for Name {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (queue, name) = text.split_once('/').unwrap_or((text, text));
+        Ok(Self { queue: queue.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.queue == self.name {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}/{}", self.queue, self.name),
+        }
+    }
+}
+
+/// Runs the command and returns its output.
+pub(crate) async fn run(common: &Common, verb: &BatchVerb) -> Result<Report, Failure> {
+    let client = common.client().await?;
+    match verb {
+        BatchVerb::Ls { batchers } => list(&client, batchers).await,
+        BatchVerb::Get { batcher } => get(&client, batcher).await,
+        BatchVerb::Flush { batcher, group } => flush(&client, batcher, group.as_deref()).await,
+    }
+}
+
+fn handle(client: &Client, name: &Name) -> BatcherHandle<Value> {
+    client.batcher_on(&name.queue, &name.name)
+}
+
+/// Returns true for a batcher that has ever had an entry.
+fn was_used(sums: &BatcherSums) -> bool {
+    sums.totals.pushed > 0 || sums.waiting > 0 || sums.sealed > 0
+}
+
+async fn list(client: &Client, named: &[Name]) -> Result<Report, Failure> {
+    let names = match named {
+        [] => {
+            let queues = client.queues().await?;
+            let name = |queue: &poolder_core::QueueName| Name {
+                queue: queue.to_string(),
+                name: queue.to_string(),
+            };
+            queues.iter().map(name).collect()
+        }
+        named => named.to_vec(),
+    };
+    // Sent together, as one pipeline.
+    let sums = try_join_all(
+        names
+            .iter()
+            .map(|name| async move { Ok::<_, Error>((name, handle(client, name).sums().await?)) }),
+    );
+    let sums: Vec<_> =
+        sums.await?.into_iter().filter(|(_, sums)| !named.is_empty() || was_used(sums)).collect();
+    let mut table = Table::new(&[
+        "BATCHER",
+        ">GATHERING",
+        ">WAITING",
+        ">SEALED",
+        ">ENTRIES",
+        ">DONE",
+        ">RETRIED",
+        ">DEAD",
+    ]);
+    for (name, sums) in &sums {
+        table.row([
+            name.to_string().into(),
+            count(sums.open).into(),
+            count(sums.waiting).into(),
+            count(sums.sealed).into(),
+            count(sums.sealed_entries).into(),
+            count(sums.totals.completed).into(),
+            count(sums.totals.retried).into(),
+            count(sums.totals.dead).into(),
+        ]);
+    }
+    let values: Vec<Value> = sums.iter().map(|(name, sums)| as_json(name, sums)).collect();
+    let report = Report::new(values).ids(sums.iter().map(|(name, _)| name));
+    if table.is_empty() {
+        return Ok(report.note("no batcher of the name of its queue has had entries"));
+    }
+    Ok(report.table(table))
+}
+
+fn as_json(name: &Name, sums: &BatcherSums) -> Value {
+    let mut value = json!(sums);
+    value["queue"] = name.queue.as_str().into();
+    value["batcher"] = name.name.as_str().into();
+    value
+}
+
+async fn get(client: &Client, name: &Name) -> Result<Report, Failure> {
+    let batcher = handle(client, name);
+    let sums = batcher.sums().await?;
+    if !was_used(&sums) {
+        return Err(Failure::not_found(format!("batcher {name} has never had an entry"))
+            .hint("a batcher on a queue of another name is written queue/name"));
+    }
+    let open = batcher.open(MOST).await?;
+    let sealed = batcher.sealed(MOST).await?;
+    let mut lists = Table::new(&["GROUP", ">ENTRIES", ">SIZE", ">AGE"]);
+    for list in &open {
+        lists.row([
+            group(&list.group).into(),
+            number(list.len).into(),
+            bytes(list.bytes).into(),
+            duration(sums.now.since(list.since)).into(),
+        ]);
+    }
+    let mut batches = Table::new(&["BATCH", "GROUP", ">ENTRIES", "STATE", ">SEALED AGO"]);
+    for batch in &sealed {
+        batches.row([
+            batch.job.to_string().into(),
+            group(&batch.group).into(),
+            number(batch.len).into(),
+            format!("{:?}", batch.state).to_lowercase().into(),
+            duration(sums.now.since(batch.sealed)).into(),
+        ]);
+    }
+    let mut value = as_json(name, &sums);
+    value["lists"] = json!(open);
+    value["batches"] = json!(sealed);
+    let line = format!(
+        "{name}: {} entries wait, {} lists gather, {} batches were sealed",
+        number(sums.waiting),
+        number(sums.open),
+        number(sums.sealed)
+    );
+    let mut report = Report::new(value).ids(sealed.iter().map(|batch| batch.job)).line(line);
+    for table in [lists, batches].into_iter().filter(|table| !table.is_empty()) {
+        report = report.lines("\n").table(table);
+    }
+    if open.len() == MOST || sealed.len() == MOST {
+        report = report.note(format!("only the first {MOST} are shown"));
+    }
+    Ok(report)
+}
+
+fn group(name: &str) -> &str {
+    if name.is_empty() { NOTHING } else { name }
+}
+
+async fn flush(client: &Client, name: &Name, group: Option<&str>) -> Result<Report, Failure> {
+    let group = group.unwrap_or_default();
+    let sealed = handle(client, name).group(group).flush().await?;
+    let value = json!({
+        "done": sealed.map(|_| "flushed"),
+        "queue": name.queue,
+        "batcher": name.name,
+        "group": group,
+        "job": sealed,
+    });
+    let report = Report::new(value).ids(sealed);
+    Ok(match sealed {
+        Some(job) => report.line(format!("sealed batch {job} of {name}")),
+        None => report.note("no entries wait there: nothing was sealed"),
+    })
+}
