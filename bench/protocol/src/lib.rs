@@ -40,6 +40,10 @@ pub enum Work {
     Retry,
     /// Run a worker of `queues` queues without a job, for `seconds`.
     Idle,
+    /// Run `nodes` idle nodes; enqueue `jobs` one at a time, each after the one before has ended.
+    Herd,
+    /// As `Herd`, but enqueue at the rate that keeps half of all slots busy.
+    HerdBusy,
     /// Run `backlog` schedules that tick each second, spread over it, for `seconds`.
     Ticks,
     /// As `Ticks`, but all schedules tick at one instant.
@@ -87,6 +91,8 @@ pub struct Order {
     pub running: usize,
     /// The number of queues.
     pub queues: usize,
+    /// The number of nodes, each with connections of its own, for work that measures a fleet.
+    pub nodes: usize,
     /// The duration in s, for work that does not end with its jobs.
     pub seconds: u64,
     /// The number of entries in a batch.
@@ -105,6 +111,9 @@ pub struct Report {
     /// Latencies in ms, for work that measures them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
+    /// The CPU time in µs that the server used for the fleet itself, in as long as the work took.
+    #[serde(default)]
+    pub idle_us: f64,
 }
 
 /// Percentiles in ms.

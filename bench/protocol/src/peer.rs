@@ -127,6 +127,8 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
         Work::BothBulk
         | Work::DelayedAtOnce
         | Work::Retry
+        | Work::Herd
+        | Work::HerdBusy
         | Work::StoreDelayed
         | Work::Ticks
         | Work::TicksAtOnce

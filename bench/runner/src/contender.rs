@@ -76,7 +76,7 @@ impl Contender {
         };
         let after = server.sample().map_err(|error| error.to_string())?;
         let cpu = processes.iter().map(Process::cpu_us).sum::<f64>() - cpu;
-        Ok(figures(&report, &before, &after, cpu))
+        Ok(figures(&report, row.order.nodes, (&before, &after), cpu))
     }
 
     /// Watches the stream from its first completed job to its last, because none of several
@@ -94,7 +94,12 @@ impl Contender {
                 let seconds = start.elapsed().as_secs_f64();
                 // Jobs completed before the clock started do not count for the rate.
                 let seconds = seconds * row.order.backlog as f64 / (jobs.max(1)) as f64;
-                return Ok(Report { jobs: row.order.backlog, seconds, latency: None });
+                return Ok(Report {
+                    jobs: row.order.backlog,
+                    seconds,
+                    latency: None,
+                    idle_us: 0.0,
+                });
             }
             if Instant::now() > deadline {
                 return Err(format!("{left} jobs were left after {PATIENCE:?}"));

@@ -24,8 +24,16 @@ pub const IDLE: &str = "commands_s";
 pub const IDLE_REDIS: &str = "redis_ms_s";
 pub const IDLE_CLIENT: &str = "client_ms_s";
 
-/// Computes the figures of one measurement.
-pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64) -> Figures {
+/// Connections of a node.
+pub const CONNECTIONS: &str = "connections";
+
+/// Computes the figures of one measurement. Those of idle nodes are divided by their number.
+pub fn figures(
+    report: &Report,
+    nodes: usize,
+    (before, after): (&Sample, &Sample),
+    client_us: f64,
+) -> Figures {
     let mut figures = Figures::new();
     if let Some(latency) = report.latency {
         figures.insert(P50, latency.p50);
@@ -35,7 +43,8 @@ pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64)
     }
     let commands = after.commands - before.commands;
     if report.jobs == 0 {
-        let seconds = report.seconds.max(f64::EPSILON);
+        let seconds = report.seconds.max(f64::EPSILON) * nodes as f64;
+        figures.insert(CONNECTIONS, after.connections / nodes as f64);
         figures.insert(IDLE, commands / seconds);
         figures.insert(IDLE_REDIS, (after.cpu_us - before.cpu_us) / 1000.0 / seconds);
         figures.insert(IDLE_CLIENT, client_us / 1000.0 / seconds);
@@ -45,7 +54,7 @@ pub fn figures(report: &Report, before: &Sample, after: &Sample, client_us: f64)
     if report.seconds > 0.0 {
         figures.insert(JOBS_S, jobs / report.seconds);
     }
-    figures.insert(REDIS_US, (after.cpu_us - before.cpu_us) / jobs);
+    figures.insert(REDIS_US, (after.cpu_us - before.cpu_us - report.idle_us) / jobs);
     figures.insert(CLIENT_US, client_us / jobs);
     figures.insert(COMMANDS, commands / jobs);
     figures.insert(TRIPS, (after.reads - before.reads) / jobs);

@@ -139,6 +139,12 @@ fn judge(line: &Line, budget: &Budget, lines: &[Line]) -> Option<Judged> {
             let ratio = line.median("poolder", budget.figure)? / usual;
             (format!("{name} ≥ {bound} × `{row}`"), format!("{ratio:.2} ×"), ratio >= bound)
         }
+        Bound::AtMostRow(row, bound) => {
+            let other = lines.iter().find(|line| line.name == row)?;
+            let usual = other.median("poolder", budget.figure).filter(|usual| *usual > 0.0)?;
+            let ratio = line.median("poolder", budget.figure)? / usual;
+            (format!("{name} ≤ {bound} × `{row}`"), format!("{ratio:.2} ×"), ratio <= bound)
+        }
         Bound::EachAtLeastShared(bound) => {
             let each = line.contenders.iter().filter_map(|(name, _)| {
                 line.ratio(name, budget.figure).map(|ratio| (ratio, name.as_str()))

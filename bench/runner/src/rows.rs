@@ -1,6 +1,7 @@
 //! The rows of the benchmark, and their budgets.
 
 mod batches;
+mod fleet;
 
 use bench_protocol::{Order, Work};
 
@@ -32,6 +33,8 @@ pub enum Who {
     Everyone,
     /// Poolder's pools, once in each mode.
     Modes,
+    /// Poolder alone.
+    Poolder,
 }
 
 /// A limit on one of Poolder's figures.
@@ -52,6 +55,8 @@ pub enum Bound {
     AtMost(f64),
     /// At least this share of Poolder's figure in the row of this name, if it is in the same run.
     AtLeastRow(&'static str, f64),
+    /// At most this multiple of Poolder's figure in the row of this name, if it is in the same run.
+    AtMostRow(&'static str, f64),
     /// In every mode at least this share of the shared pool's figure in the same run.
     EachAtLeastShared(f64),
 }
@@ -63,6 +68,7 @@ impl Row {
         match self.who {
             Who::Modes => is_mode,
             Who::Everyone => !is_mode,
+            Who::Poolder => contender.name == "poolder",
             Who::Pair => matches!(contender.name.as_str(), "raw" | "poolder"),
         }
     }
@@ -85,6 +91,7 @@ fn row(name: &str, title: &str, work: Work, jobs: u64) -> Row {
         delay_ms: 0,
         running: 0,
         queues: 1,
+        nodes: 1,
         seconds: 0,
         limit: 0,
         process: 0,
@@ -125,6 +132,11 @@ impl Row {
 
     fn full(mut self) -> Self {
         self.full = true;
+        self
+    }
+
+    fn poolder(mut self) -> Self {
+        self.who = Who::Poolder;
         self
     }
 
@@ -315,6 +327,7 @@ fn all() -> Vec<Row> {
             .with(|order| order.running = 10_000),
     );
     rows.extend(batches::all());
+    rows.extend(fleet::all());
     rows.extend(
         [
             row("peers-enqueue-64", "enqueue, one at a time, 64 in flight", Work::Enqueue, 20_000),

@@ -23,6 +23,8 @@ pub struct Sample {
     pub reads: f64,
     /// Bytes in use.
     pub memory: f64,
+    /// Open connections, without the one that asks.
+    pub connections: f64,
 }
 
 type AnyError = Box<dyn std::error::Error>;
@@ -73,6 +75,7 @@ impl Server {
             commands: info.lines().filter_map(calls).sum(),
             reads: number("total_reads_processed"),
             memory: number("used_memory"),
+            connections: number("connected_clients") - 1.0,
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub mod addressed;
 mod batches;
+mod fleet;
 mod schedules;
 mod work;
 
@@ -139,18 +140,8 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
         Work::Push | Work::PushBulk | Work::Seal | Work::Timeout => {
             return batches::run(&client, run, &meter).await;
         }
-        Work::Idle => {
-            let mut node = Node::builder(client.clone());
-            for queue in 0..order.queues {
-                let pool = Pool::new(format!("bench{queue}")).size(slots);
-                node = node.pool(pool.worker(Measured::new(order, &meter)));
-            }
-            tokio::spawn(node.run_until(std::future::pending()));
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            run.ready();
-            tokio::time::sleep(Duration::from_secs(order.seconds)).await;
-            return Ok(Report { seconds: order.seconds as f64, ..Report::default() });
-        }
+        Work::Idle => return fleet::idle(run, &meter).await,
+        Work::Herd | Work::HerdBusy => return fleet::herd(run, &meter).await,
     }
     Ok(meter.report())
 }

@@ -79,7 +79,12 @@ pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report,
         drop(leader.0.stdin.take());
     }
     tokio::time::sleep(Duration::from_secs(order.seconds)).await;
-    Ok(Report { jobs: meter.count(), seconds: order.seconds as f64, latency: Some(late.latency()) })
+    Ok(Report {
+        jobs: meter.count(),
+        seconds: order.seconds as f64,
+        latency: Some(late.latency()),
+        idle_us: 0.0,
+    })
 }
 
 /// Returns the pool that records how late each tick's job starts.

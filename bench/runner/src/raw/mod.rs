@@ -96,6 +96,8 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         | Work::DelayedAtOnce
         | Work::Retry
         | Work::Idle
+        | Work::Herd
+        | Work::HerdBusy
         | Work::StoreDelayed
         | Work::Ticks
         | Work::TicksAtOnce
