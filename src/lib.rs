@@ -79,8 +79,8 @@ pub use poolder_client::{
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
-    NodeInfo, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt, RetryPlacement,
-    SealedBatch, SlotView, Stored, When,
+    NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt,
+    RetryPlacement, SealedBatch, SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};

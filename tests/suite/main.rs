@@ -35,6 +35,7 @@ mod leases;
 mod losses;
 mod machine;
 mod middleware;
+mod nodes;
 mod options;
 mod ordering;
 mod outages;

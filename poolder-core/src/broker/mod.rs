@@ -51,7 +51,7 @@ pub use connection::reply_limit::ItemSizes;
 pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
-pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeName};
+pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName};
 pub use jobs::claim::{ClaimConnection, ConnectionId};
 pub use jobs::claimed::{Claimed, Exchange};
 pub use jobs::completions::CompletionListener;

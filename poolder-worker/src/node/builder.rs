@@ -18,12 +18,16 @@ use super::queue_check::misplaced;
 use super::running_node::RunningNode;
 use super::running_pool::ShutdownTimes;
 use super::signals::stop_signal;
+use crate::process::deploy::this_deploy;
 use crate::process::losses::Losses;
 use crate::run::dead_job::{DeadJob, dead_hook};
 use crate::run::erased::BoxFuture;
 use crate::run::middleware::Middleware;
 use crate::run::panic_place;
 use crate::run::pool::{NodeWide, Pool, PoolPlan};
+
+/// The longest name of a deploy, in bytes.
+const MAX_DEPLOY: usize = 128;
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -53,6 +57,7 @@ impl Node {
             wide: NodeWide::default(),
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
+            deploy: None,
             requests: None,
         }
     }
@@ -86,6 +91,7 @@ pub struct NodeBuilder {
     wide: NodeWide,
     shutdown_timeout: Duration,
     limits: DeadLimits,
+    deploy: Option<String>,
     requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
 }
 
@@ -186,6 +192,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Names the deploy that the node belongs to, such as a version or a commit, at most 128 bytes.
+    /// Operators see it in the roster, and which deploys run side by side. Default: the environment
+    /// variable `POOLDER_DEPLOY`, else the time at which the program was built.
+    pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
+        self.deploy = Some(deploy.into());
+        self
+    }
+
     /// Returns a handle that changes the pools of the node while it runs. A node with a handle may
     /// start without a pool.
     #[must_use]
@@ -233,6 +247,7 @@ impl NodeBuilder {
         for warning in misplaced(&plans) {
             tracing::warn!("{warning}");
         }
+        let deploy = deploy_of(self.deploy)?;
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
@@ -243,7 +258,7 @@ impl NodeBuilder {
         let mut lost = losses.subscribe();
         let (wide, timeout) = (self.wide, self.shutdown_timeout);
         let mut running =
-            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses)?;
+            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses, deploy)?;
         if let Some(ready) = ready {
             running.report(ready);
         }
@@ -276,6 +291,18 @@ impl NodeBuilder {
         running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
         Ok(())
     }
+}
+
+/// Returns the name of the deploy, or the error of one that is too long.
+fn deploy_of(given: Option<String>) -> Result<String, Error> {
+    let deploy = given.unwrap_or_else(this_deploy);
+    if deploy.len() > MAX_DEPLOY {
+        return Err(Error::invalid(format!(
+            "the name of the deploy has {} bytes, the most is {MAX_DEPLOY}",
+            deploy.len()
+        )));
+    }
+    Ok(deploy)
 }
 
 fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {

@@ -112,7 +112,7 @@ impl NodeRequest {
             Operation::Start(queue) => pools.start_again(&queue).await,
             Operation::List => Ok(()),
         };
-        pools.publish_sizes();
+        pools.publish();
         // The caller may have stopped waiting for the result.
         let _ = answer.send(result.map(|()| pools.list()));
     }

@@ -16,8 +16,8 @@ use super::running_pool::{RunningPool, ShutdownTimes, patience};
 use crate::process::liveness::ShutdownPhase;
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{NodeWide, PoolPlan, check_size};
+use crate::run::published::{PublishedPool, PublishedPools};
 use crate::run::slot_set::TargetSize;
-use crate::services::heartbeat::PoolSizes;
 use crate::services::node_context::NodeContext;
 use crate::sources::addressed::assign;
 use crate::sources::broadcast::run_broadcast;
@@ -27,8 +27,8 @@ pub(crate) struct Pools {
     node: NodeContext,
     wide: NodeWide,
     timeout: Duration,
-    /// The pools and their sizes for the roster, which shows them to operators.
-    published: watch::Sender<PoolSizes>,
+    /// The pools for the roster, which shows them to operators.
+    published: watch::Sender<PublishedPools>,
     running: BTreeMap<QueueName, RunningPool>,
     /// Removed and stopped pools that still finish their jobs; each task returns false when its pool
     /// could not release everything.
@@ -62,7 +62,7 @@ impl Pools {
         node: NodeContext,
         wide: NodeWide,
         timeout: Duration,
-        published: watch::Sender<PoolSizes>,
+        published: watch::Sender<PublishedPools>,
     ) -> Self {
         Self {
             node,
@@ -77,12 +77,12 @@ impl Pools {
         }
     }
 
-    /// Publishes the pools and their sizes to operators, with the next heartbeat.
-    pub(crate) fn publish_sizes(&self) {
-        let sizes = self.running.values().map(|pool| pool.plan.size_by_queue()).collect();
+    /// Publishes the pools to operators, with the next heartbeat.
+    pub(crate) fn publish(&self) {
+        let pools = self.running.values().map(|pool| PublishedPool::of(&pool.plan)).collect();
         self.published.send_if_modified(|published| {
-            let changed = *published != sizes;
-            *published = sizes;
+            let changed = *published != pools;
+            *published = pools;
             changed
         });
     }

@@ -13,14 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::pools::Pools;
 use super::running_pool::ShutdownTimes;
+use crate::process::activity::Activity;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::run::pool::{NodeWide, PoolPlan};
+use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
+use crate::services::introduction::host;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
 use crate::services::spawn::{spawn_listener, spawn_progress_writer};
+
+/// The most characters of a machine's name in the roster.
+const MAX_HOST: usize = 255;
 
 /// The parts of a node that runs.
 pub(super) struct RunningNode {
@@ -38,18 +44,20 @@ impl RunningNode {
         wide: NodeWide,
         plans: Vec<PoolPlan>,
         losses: Losses,
+        deploy: String,
     ) -> Result<Self, Error> {
         let clock = Arc::new(ServerClock::default());
         let liveness = Arc::new(Liveness::default());
         let outages = Arc::new(Outages::default());
-        let sizes = watch::Sender::new(plans.iter().map(PoolPlan::size_by_queue).collect());
+        let activity = Arc::new(Activity::default());
+        let published = watch::Sender::new(plans.iter().map(PublishedPool::of).collect());
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
             Arc::clone(&liveness),
             Arc::clone(&outages),
-            about(),
-            sizes.subscribe(),
+            (about(deploy), published.subscribe()),
+            Arc::clone(&activity),
             losses.clone(),
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
@@ -60,6 +68,7 @@ impl RunningNode {
             liveness: Arc::clone(&liveness),
             outages,
             progress: Arc::default(),
+            activity,
             suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
@@ -71,7 +80,7 @@ impl RunningNode {
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
         services.spawn(tick(liveness, stop_services.clone()));
-        let mut pools = Pools::new(node, wide, timeout, sizes);
+        let mut pools = Pools::new(node, wide, timeout, published);
         for plan in plans {
             pools.start(plan)?;
         }
@@ -120,9 +129,11 @@ async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
     }
 }
 
-/// Returns the process's entry for the roster, without its start time and its pools, which the
-/// heartbeat fills in.
-fn about() -> NodeInfo {
-    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
-    NodeInfo { pid, version, started: 0, pools: vec![] }
+/// Returns the part of the node's description in the roster that does not change; the heartbeat
+/// fills in the rest.
+fn about(deploy: String) -> NodeInfo {
+    let mut info = NodeInfo::default();
+    (info.pid, info.version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
+    (info.deploy, info.host) = (deploy, host(MAX_HOST));
+    info
 }

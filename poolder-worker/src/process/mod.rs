@@ -1,7 +1,9 @@
 //! The lowest layer: the state of this process, which every part of a node reads. Imports nothing
 //! else of this crate.
 
+pub(crate) mod activity;
 pub(crate) mod commands;
+pub(crate) mod deploy;
 pub(crate) mod limits;
 pub(crate) mod liveness;
 pub(crate) mod losses;

@@ -18,6 +18,7 @@ use super::given_up::GivenUpEntries;
 use super::mailbox::Work;
 use super::pool_spec::PoolSpec;
 use super::unknown_kinds::UnknownKinds;
+use crate::process::activity::Activity;
 use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
 use crate::process::outages::Outages;
 use crate::process::progress::ProgressQueue;
@@ -30,6 +31,7 @@ pub(crate) struct Engine {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) outages: Arc<Outages>,
     progress: Arc<ProgressQueue>,
+    pub(super) activity: Arc<Activity>,
     /// The shutdown phase of the pool. Slots read it themselves, so that a claimer that waits for the
     /// server delays no interruption.
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
@@ -95,10 +97,16 @@ impl Engine {
             liveness: Arc::clone(liveness),
             outages: Arc::clone(outages),
             progress: Arc::clone(progress),
+            activity: Arc::default(),
             phase,
             unknown_kinds: UnknownKinds::default(),
             given_up: Arc::default(),
         }
+    }
+
+    /// Returns the engine with its slots counted among those of the node.
+    pub(crate) fn with_activity(self, activity: &Arc<Activity>) -> Self {
+        Self { activity: Arc::clone(activity), ..self }
     }
 
     /// Prepares a claimed job for a slot, or settles one that no worker here can run.

@@ -20,6 +20,7 @@ pub(crate) mod middleware;
 pub(crate) mod panic_place;
 pub(crate) mod pool;
 pub(crate) mod pool_spec;
+pub(crate) mod published;
 pub(crate) mod settlements;
 pub(crate) mod single_slot;
 pub(crate) mod slot;

@@ -323,11 +323,6 @@ pub(crate) struct PoolPlan {
 }
 
 impl PoolPlan {
-    /// Returns the queue and the size, as the node publishes them for operators.
-    pub(crate) fn size_by_queue(&self) -> (String, usize) {
-        (self.spec.queue.to_string(), self.size.into())
-    }
-
     /// Returns the first partition of the queue; a shared pool has no other.
     pub(crate) fn partition(&self) -> Partition {
         Partition::first(self.spec.queue.clone())

@@ -18,6 +18,7 @@ use super::guard::{discard, guarded, logged, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
+use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
 use crate::process::watching::reaches;
@@ -45,6 +46,7 @@ pub(crate) struct Slot {
     /// Set when the outcome of the current job stops the slot or the pool.
     stopping: Option<Scope>,
     index: usize,
+    busy: BusyFlag,
     /// True once the mailbox knows that the slot is ready.
     announced: bool,
 }
@@ -72,6 +74,7 @@ impl Slot {
             current: None,
             stopping: None,
             index,
+            busy: engine.activity.add_slot(),
             announced: false,
         };
         tasks.spawn(slot.run(work));
@@ -83,6 +86,7 @@ impl Slot {
     /// the slot goes on with new workers.
     async fn run(mut self, mut work: mpsc::Receiver<Work>) {
         while let Err(panic) = guarded(|| Box::pin(self.serve(&mut work))).await {
+            self.busy.set(false);
             logged(|| {
                 tracing::error!(
                     queue = %self.engine.spec.queue, slot = self.index, panic,
@@ -110,6 +114,7 @@ impl Slot {
         }
         while let Some(first) = self.next(work).await {
             let (mut next, mut in_a_row) = (Some(first), 0);
+            self.busy.set(true);
             while let Some(job) = next {
                 let key = (job.claim.lane, job.claim.entry.clone());
                 self.current = Some(job);
@@ -143,6 +148,7 @@ impl Slot {
                     tokio::task::yield_now().await;
                 }
             }
+            self.busy.set(false);
         }
         self.workers.stop().await;
     }

@@ -1,7 +1,7 @@
 //! The builder of a scheduler, which is a component of a node.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use poolder_client::Client;
 use poolder_core::broker::{Declaration, Declared};
@@ -16,6 +16,7 @@ use super::periodic::Periodic;
 use super::ticker::Ticker;
 use crate::node::builder::{Component, NodeBuilder};
 use crate::node::declarations::Occasion;
+use crate::process::deploy::this_deploy;
 use crate::run::erased::BoxFuture;
 use crate::run::pool::Pool;
 
@@ -284,17 +285,6 @@ async fn restore(
     let added = broker.restore_schedules(owner, deploy, declarations).await?;
     tracing::info!(owner, deploy, added, "missing schedules declared again");
     Ok(())
-}
-
-/// Returns the name of this deploy: `POOLDER_DEPLOY`, else the modification time of the program's
-/// file.
-pub(super) fn this_deploy() -> String {
-    if let Some(deploy) = std::env::var("POOLDER_DEPLOY").ok().filter(|name| !name.is_empty()) {
-        return deploy;
-    }
-    let built = std::env::current_exe().and_then(|path| path.metadata()?.modified());
-    let since = built.ok().and_then(|built| built.duration_since(UNIX_EPOCH).ok());
-    format!("built-{}", since.unwrap_or_default().as_secs())
 }
 
 impl<P> std::fmt::Debug for Scheduler<P> {

@@ -5,8 +5,9 @@ use poolder_core::{
     Envelope, Error, Format, Job, JobId, QueueName, Schedule, Timing, check_schedule_name,
 };
 
-use super::builder::{declaring, this_deploy};
+use super::builder::declaring;
 use crate::node::builder::{Component, NodeBuilder};
+use crate::process::deploy::this_deploy;
 
 /// Schedules of jobs of any types, declared in code: a component of a node.
 ///

@@ -10,17 +10,14 @@ use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
+use super::introduction::{Introduction, host};
 use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
+use crate::process::activity::Activity;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::run::guard::{caught, logged};
-
-/// How often the node repeats its description in the roster, in case the roster gets lost.
-const INTRODUCTION_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The pools of the node and the number of slots of each, at the moment.
-pub(crate) type PoolSizes = Vec<(String, usize)>;
+use crate::run::published::PublishedPools;
 
 /// The handle of the heartbeat's thread. The thread ends when it is dropped.
 pub(crate) struct Heartbeat {
@@ -39,8 +36,8 @@ impl Heartbeat {
         clock: Arc<ServerClock>,
         liveness: Arc<Liveness>,
         outages: Arc<Outages>,
-        info: NodeInfo,
-        pools: watch::Receiver<PoolSizes>,
+        (info, pools): (NodeInfo, watch::Receiver<PublishedPools>),
+        activity: Arc<Activity>,
         losses: Losses,
     ) -> Result<Self, Error> {
         let name = new_name();
@@ -55,10 +52,8 @@ impl Heartbeat {
             clock,
             liveness,
             outages,
-            info,
-            pools,
+            introduction: Introduction::new(info, pools, activity),
             losses,
-            introduced: None,
             suspected: Suspicion::default(),
         };
         std::thread::Builder::new()
@@ -96,10 +91,8 @@ struct HeartbeatThread {
     clock: Arc<ServerClock>,
     liveness: Arc<Liveness>,
     outages: Arc<Outages>,
-    info: NodeInfo,
-    pools: watch::Receiver<PoolSizes>,
+    introduction: Introduction,
     losses: Losses,
-    introduced: Option<Instant>,
     suspected: Suspicion,
 }
 
@@ -170,7 +163,7 @@ impl HeartbeatThread {
         if is_outage {
             self.suspected.beat_failed();
         }
-        self.pools.mark_changed();
+        self.introduction.mark_changed();
     }
 
     fn beat(&mut self, started: Instant) -> Result<(), Error> {
@@ -182,13 +175,13 @@ impl HeartbeatThread {
             // Other nodes take over the jobs that ran under the old name.
             let name = new_name();
             self.identity.send_replace(NodeIdentity { name: name.clone(), claims: false });
-            self.introduced = None;
+            self.introduction.begin_anew();
             self.liveness.doubt();
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
             self.beater.beat(&name)?;
         }
         if beat.added {
-            self.pools.mark_changed();
+            self.introduction.mark_changed();
             self.report_loss();
         }
         self.introduce(beat.now)?;
@@ -231,29 +224,22 @@ impl HeartbeatThread {
     }
 
     fn introduce(&mut self, now: Timestamp) -> Result<(), Error> {
-        let same = !self.pools.has_changed().unwrap_or(false);
-        if same && self.introduced.is_some_and(|at| at.elapsed() < INTRODUCTION_INTERVAL) {
-            return Ok(());
-        }
-        self.info.pools.clone_from(&self.pools.borrow_and_update());
-        if self.introduced.is_none() {
-            self.info.started = now.millis();
-        }
+        let Some(info) = self.introduction.due(now) else { return Ok(()) };
         let name = self.identity.borrow().name.clone();
-        let added = self.beater.introduce(&name, &self.info).inspect_err(|_| {
-            self.pools.mark_changed();
+        let added = self.beater.introduce(&name, info).inspect_err(|_| {
+            self.introduction.mark_changed();
         })?;
         if added {
             self.report_loss();
         }
-        self.introduced = Some(Instant::now());
+        self.introduction.written();
         Ok(())
     }
 
     /// Reports that the roster does not know this node. If it did, the server has lost the roster,
     /// and most likely everything else.
     fn report_loss(&self) {
-        if self.introduced.is_some() {
+        if self.introduction.is_written() {
             self.losses.report();
         }
     }
@@ -261,10 +247,7 @@ impl HeartbeatThread {
 
 /// Returns a name that no other incarnation has or had.
 fn new_name() -> NodeName {
-    let host =
-        std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
-    let legal = |c: &char| c.is_ascii_alphanumeric() || "_-.".contains(*c);
-    let host: String = host.unwrap_or_default().trim().chars().filter(legal).take(40).collect();
+    let host = host(40);
     let host = if host.is_empty() { "node" } else { &host };
     let unique = uuid::Uuid::new_v4().simple().to_string();
     format!("{host}:{}:{}", std::process::id(), &unique[..12]).into()
@@ -310,10 +293,12 @@ mod tests {
             clock: Arc::default(),
             liveness: Arc::default(),
             outages: Arc::default(),
-            info: NodeInfo { pid: 1, version: String::new(), started: 0, pools: vec![] },
-            pools: watch::channel(PoolSizes::new()).1,
+            introduction: Introduction::new(
+                NodeInfo::default(),
+                watch::channel(PublishedPools::new()).1,
+                Arc::default(),
+            ),
             losses: Losses::default(),
-            introduced: None,
             suspected: Suspicion::default(),
         };
         let ((panics, panicked), (stop, commands)) = (channel(), channel());

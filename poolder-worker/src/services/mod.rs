@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, notices when this node is marked |
+//! | `introduction` | writes the description of the node in the roster |
 //! | `suspicion` | decides which silent nodes are dead |
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
@@ -23,6 +24,7 @@
 mod command_watcher;
 mod dead_hooks;
 pub(crate) mod heartbeat;
+pub(crate) mod introduction;
 mod leader;
 mod leader_task;
 mod listener;

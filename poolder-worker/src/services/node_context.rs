@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::service_context::{PartitionServices, ServiceContext};
+use crate::process::activity::Activity;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::process::losses::Losses;
@@ -27,6 +28,7 @@ pub(crate) struct NodeContext {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) outages: Arc<Outages>,
     pub(crate) progress: Arc<ProgressQueue>,
+    pub(crate) activity: Arc<Activity>,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -45,8 +47,9 @@ impl NodeContext {
         spec: &Arc<PoolSpec>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Engine> {
-        let Self { client, clock, liveness, outages, progress, .. } = self;
-        Arc::new(Engine::new(spec, client, clock, liveness, outages, progress, phase))
+        let Self { client, clock, liveness, outages, progress, activity, .. } = self;
+        let engine = Engine::new(spec, client, clock, liveness, outages, progress, phase);
+        Arc::new(engine.with_activity(activity))
     }
 
     /// Returns the limits for the dead jobs of a pool. Burials are recorded if the pool or the node

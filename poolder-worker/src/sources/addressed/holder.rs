@@ -31,6 +31,7 @@ impl SlotHolder {
             Acquired::Unknown => return false,
         };
         tracing::info!(slot = %self.slot.partition, term = lease.term, "this node serves the slot");
+        let _held = self.slot.node.activity.hold(self.slot.partition.queue.as_str());
         let (mut tasks, stop_tasks) = (JoinSet::new(), CancellationToken::new());
         let services =
             self.slot.node.service_context(&self.slot.partition, &self.slot.engine, true);
