@@ -94,7 +94,7 @@ async fn a_large_batch_is_in_memory_a_few_chunks_at_a_time() {
     let client = Client::new(Config::new(server.url()).namespace(namespace)).unwrap();
     let (tell, mut told) = mpsc::channel(2);
     let limit = u32::try_from(ENTRIES).unwrap();
-    let options = BatchOptions { limit, timeout: None, ..BatchOptions::default() };
+    let options = BatchOptions::default().limit(limit).timeout(None);
     let batcher = Batcher::new("texts", Weigher(tell)).with_options(options);
     let batcher = batcher
         .policy(Policy::default().attempts(2).backoff(Backoff::Fixed(Duration::from_millis(1))));

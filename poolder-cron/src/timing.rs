@@ -14,6 +14,7 @@ pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// A text that starts with a digit and is a length of time (`"90s"`, `"1h 30m"`), or `@every`
 /// before one, is an interval; every other text is a cron expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Timing {
     /// The schedule fires at the moments that match a cron expression.
     Cron(Expression),

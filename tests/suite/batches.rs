@@ -28,7 +28,7 @@ async fn declared(space: &Space, options: BatchOptions) -> BatcherHandle<u64> {
 
 /// Options that seal a list only when it reaches `limit` entries.
 fn limit(limit: u32) -> BatchOptions {
-    BatchOptions { limit, timeout: None, ..BatchOptions::default() }
+    BatchOptions::default().limit(limit).timeout(None)
 }
 
 /// A batch as a handler saw it.

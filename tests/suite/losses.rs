@@ -177,7 +177,7 @@ async fn a_program_that_declares_a_batcher_declares_it_again_when_it_pushes() {
     let server = server();
     let space = Space::on(server.url(), "lost_batcher");
     let rows = space.client.batcher::<u64>("rows");
-    rows.declare(BatchOptions { limit: 7, ..BatchOptions::default() }).await.unwrap();
+    rows.declare(BatchOptions::default().limit(7)).await.unwrap();
     rows.push(1).await.unwrap();
     for _ in 0..2 {
         server.command(&["FLUSHALL"]).unwrap();

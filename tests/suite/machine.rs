@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use poolder::{Config, Format, JobId, Lane, Policy, QueueName, Timestamp};
 use poolder_core::broker::{
-    Broker, ClaimConnection, DeadLimits, Durability, NodeName, PreparedJob, Settled, Settlement,
-    Stored, When,
+    Broker, ClaimConnection, DeadLimits, NodeName, PreparedJob, Settled, Settlement, Stored, When,
 };
 use poolder_core::policy::decide::{Ending, Return, Transition, Wait, decide};
 use poolder_core::{Claim, Counters, Entry, Envelope, Facts, Partition};
@@ -204,9 +203,8 @@ impl Machine {
         };
         let policy = Policy::default();
         let envelope = Envelope::build(id, "k", 1, Some(&policy), Format::Json, write).unwrap();
-        let idempotent = Some(HOUR);
-        let (partition, durability) = (self.partition.clone(), Durability::default());
-        let new = PreparedJob { partition, lane, when, envelope, idempotent, durability };
+        let mut new = PreparedJob::new(self.partition.clone(), envelope);
+        (new.lane, new.when, new.idempotent) = (lane, when, Some(HOUR));
         let stored = self.broker.enqueue(&new).await.unwrap().stored;
         self.jobs.push(new);
         self.reference.store(place);

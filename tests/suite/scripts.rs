@@ -197,7 +197,7 @@ async fn entries_of_a_batcher_are_stored_once_and_in_order() {
     let space = Space::on(server.0.url(), "scripts-push");
     let rows = space.client.batcher::<u64>("rows");
     server.forget();
-    rows.declare(BatchOptions { limit: 1_000, timeout: None, ..Default::default() }).await.unwrap();
+    rows.declare(BatchOptions::default().limit(1_000).timeout(None)).await.unwrap();
     server.forget();
     rows.push(0).await.unwrap();
     server.forget();

@@ -4,6 +4,7 @@
 //! it in the same commit: `cargo xtask api --write`. The listing is read from the sources, so types
 //! in signatures are written as they are there.
 
+mod growth;
 mod listing;
 mod members;
 mod sources;

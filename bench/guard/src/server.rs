@@ -57,14 +57,9 @@ async fn fill(broker: &Broker, lane: Lane, count: usize) -> Result<(), AnyError>
 }
 
 fn prepared(n: usize, lane: Lane) -> Result<PreparedJob, poolder::Error> {
-    Ok(PreparedJob {
-        partition: partition()?,
-        lane,
-        when: When::Now,
-        envelope: envelope(n)?,
-        idempotent: None,
-        durability: Durability::Memory,
-    })
+    let mut prepared = PreparedJob::new(partition()?, envelope(n)?);
+    prepared.lane = lane;
+    Ok(prepared)
 }
 
 /// Lets jobs fail, wait in `due`, be promoted and complete. The jobs are claimed from the front
@@ -129,7 +124,7 @@ async fn polls(broker: &Broker, count: usize) -> Result<(), AnyError> {
 async fn pushes(broker: &Broker, count: usize) -> Result<(), AnyError> {
     let home = BatcherHome::new("bench", "rows")?;
     let limit = u32::try_from(BATCH)?;
-    let options = BatchOptions { limit, ..BatchOptions::default() };
+    let options = BatchOptions::default().limit(limit);
     broker.declare_batcher(&home, &options).await?;
     let entries = vec![vec![b'x'; 100]; PUSH];
     let calls = [PushCall { group: "", entries: &entries, end: ListEnd::Back, token: None }];

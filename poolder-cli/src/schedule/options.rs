@@ -89,7 +89,7 @@ impl When {
                 Timing::Every(_) => Err(Error::invalid(format!(
                     "{text:?} is an interval, not a cron expression: use --every"
                 ))),
-                cron @ Timing::Cron(_) => Ok(Some(cron)),
+                cron => Ok(Some(cron)),
             },
             (None, Some(text)) => {
                 let interval = poolder_cron::span(text)

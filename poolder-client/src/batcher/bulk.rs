@@ -26,6 +26,7 @@ pub struct Many<'i, I> {
 /// entries may be stored, and the remaining entries are not stored.
 #[derive(Debug)]
 #[must_use = "some entries may not be stored: check the fields or call all()"]
+#[non_exhaustive]
 pub struct Bulk {
     /// Number of entries that are stored.
     pub stored: u64,

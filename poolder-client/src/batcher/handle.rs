@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use poolder_core::broker::{
     BatchOptions, BatcherSums, CHUNK, ListEnd, OpenBatch, Popped, SealedBatch, check_group,
 };
-use poolder_core::{Error, Format, JobId, MAX_PAYLOAD, RawJob, payload};
+use poolder_core::{Error, JobId, MAX_PAYLOAD, RawJob, payload};
 use serde::Serialize;
 
 use crate::batcher::BatchEntry;
@@ -177,8 +177,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
     }
 
     fn decode(&self, entry: &[u8]) -> Result<T, Error> {
-        let kind = self.shared()?.home.name();
-        payload::decode(RawJob { kind, version: 1, format: Format::MessagePack, payload: entry })
+        payload::decode(RawJob::new(self.shared()?.home.name(), entry))
     }
 }
 
@@ -213,17 +212,17 @@ impl<T: BatchEntry> IntoFuture for Pop<T> {
         Box::pin(async move {
             let BatcherState { home, broker, .. } = &**handle.shared()?;
             let popped = broker.pop_entry(home, &handle.group, generation, index).await?;
-            let entry = handle.decode(&popped.entry).map_err(|error| {
+            popped.try_map(|entry| handle.decode(&entry)).map_err(|error| {
                 let text = format!("entry {index} was taken out, but is not of this type: {error}");
                 Error::codec(text)
-            })?;
-            Ok(Popped { entry, generation: popped.generation })
+            })
         })
     }
 }
 
 /// A part of a group's open list, as returned by [`BatcherHandle::list`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Listed<T> {
     /// The generation of the list, for [`Pop::in_generation`]; `None` when the list is empty.
     pub generation: Option<u64>,

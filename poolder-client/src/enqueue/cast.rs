@@ -220,7 +220,7 @@ impl Sending {
             Mode::RoundRobin => known.next(),
             Mode::Random => random(),
             Mode::Monotonic => Timestamp::now().millis().unsigned_abs(),
-            Mode::Phash | Mode::Shared | Mode::Broadcast => match &self.key {
+            _ => match &self.key {
                 Some(key) => hash(key),
                 None => hash(self.new.envelope.raw_job().payload),
             },
@@ -246,7 +246,8 @@ impl Sending {
 
     fn receipt(&self, index: u16, entry: EntryId) -> Receipt {
         let (job, lane, stored) = (self.new.envelope.id(), Lane::Normal, Stored::Ready(entry));
-        Receipt { job, partition: Partition { queue: self.queue().clone(), index }, lane, stored }
+        let partition = Partition { queue: self.queue().clone(), index };
+        Receipt::new(job, partition, lane, stored)
     }
 }
 

@@ -258,14 +258,12 @@ impl EnqueueOptions {
         if let Some(changed) = client.chain().pass(outgoing)? {
             envelope = changed;
         }
-        Ok(PreparedJob {
-            partition: Partition::first(queue),
-            lane: self.lane,
-            when: self.when,
-            envelope,
-            idempotent: self.idempotent,
-            durability: self.durability,
-        })
+        let mut prepared = PreparedJob::new(Partition::first(queue), envelope);
+        prepared.lane = self.lane;
+        prepared.when = self.when;
+        prepared.idempotent = self.idempotent;
+        prepared.durability = self.durability;
+        Ok(prepared)
     }
 }
 

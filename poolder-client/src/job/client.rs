@@ -73,12 +73,7 @@ impl JobClient {
         if let Some(view) = self.view().await? {
             return Ok(Some(view.state));
         }
-        Ok(match self.recorded().await? {
-            Some(Completion::Done | Completion::DoneWith(_)) => Some(JobState::Completed),
-            Some(Completion::Dead(_)) => Some(JobState::Dead),
-            Some(Completion::Cancelled(_)) => Some(JobState::Cancelled),
-            Some(Completion::Moved(_)) | None => None,
-        })
+        Ok(self.recorded().await?.and_then(|completion| completion.state()))
     }
 
     /// Returns the job in whatever state it is; `None` when the job has ended or the bounded search

@@ -47,8 +47,9 @@ impl<T: DeserializeOwned> JobResult<T> {
             Completion::Done => Self::NoValue,
             Completion::Dead(failure) => Self::Dead(failure),
             Completion::Cancelled(reason) => Self::Cancelled(reason),
-            Completion::Moved(_) => Self::Pending,
             done @ Completion::DoneWith(_) => Self::Value(done.into_result(job)?),
+            // A job that was moved has not ended.
+            _ => Self::Pending,
         })
     }
 }

@@ -1,8 +1,6 @@
 //! The schedules of a queue, for operators and for code that changes schedules at run time.
 
-use poolder_core::broker::{
-    Declaration, Declared, Durability, PreparedJob, Receipt, ScheduleInfo, When,
-};
+use poolder_core::broker::{Declaration, Declared, PreparedJob, Receipt, ScheduleInfo};
 use poolder_core::{
     Error, JobId, Partition, QueueName, Schedule, Status, Timestamp, check_schedule_name,
 };
@@ -169,9 +167,8 @@ impl Schedules {
     pub async fn run_now(&self, name: impl AsRef<str>) -> Result<Receipt, Error> {
         let info = self.existing(name.as_ref()).await?;
         let envelope = info.job_of_now(JobId::generate())?;
-        let (partition, lane) = (self.partition()?, info.schedule.lane);
-        let (when, durability) = (When::Now, Durability::Memory);
-        let new = PreparedJob { partition, lane, when, envelope, idempotent: None, durability };
+        let mut new = PreparedJob::new(self.partition()?, envelope);
+        new.lane = info.schedule.lane;
         self.client.broker().enqueue(&new).await
     }
 

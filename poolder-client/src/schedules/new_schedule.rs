@@ -82,9 +82,10 @@ impl NewSchedule {
 
     /// Sets the time zone of a cron expression, by its name in the IANA database. Default UTC.
     pub fn zone(mut self, zone: impl AsRef<str>) -> Self {
-        self.schedule = self
-            .schedule
-            .and_then(|schedule| Ok(Schedule { zone: zone.as_ref().parse()?, ..schedule }));
+        self.schedule = self.schedule.and_then(|mut schedule| {
+            schedule.zone = zone.as_ref().parse()?;
+            Ok(schedule)
+        });
         self
     }
 
@@ -146,7 +147,7 @@ impl NewSchedule {
             schedule.job = schedule.job.with_headers(&options.headers)?;
         }
         schedule.check()?;
-        Ok(Declaration { queue, name, schedule })
+        Ok(Declaration::new(queue, name, schedule))
     }
 }
 
@@ -158,7 +159,7 @@ impl IntoFuture for NewSchedule {
         let client = self.client.clone();
         let prepared = self.prepare();
         Box::pin(async move {
-            let Declaration { queue, name, schedule } = prepared?;
+            let Declaration { queue, name, schedule, .. } = prepared?;
             client.schedules(&queue).put(&name, schedule).await
         })
     }

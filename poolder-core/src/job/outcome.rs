@@ -10,6 +10,7 @@ use crate::job::{Error, Format, MAX_PAYLOAD, RawJob, payload};
 
 /// The result of an attempt that did not fail.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The work is done.
     Done,
@@ -34,6 +35,7 @@ pub enum Outcome {
 
 /// A call of a named callback of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Callback {
     /// The name under which the pool registered the callback.
     pub name: String,
@@ -141,6 +143,7 @@ impl Outcome {
 
 /// The decision of `handle_error` about a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The job's policy decides.
     #[default]
@@ -157,6 +160,7 @@ pub enum Verdict {
 
 /// The reason why an attempt failed, as recorded with the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Failure {
     /// The kind of failure.
     pub cause: Cause,

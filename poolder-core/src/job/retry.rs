@@ -23,6 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// assert_eq!(policy.backoff.delay(1, 0.0), Duration::from_secs(1));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Policy {
     /// The total number of attempts, the first included. Default 25.
     pub attempts: u32,
@@ -117,6 +118,7 @@ const MAX_LIST: usize = 64;
 
 /// The wait after the n-th failed attempt.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Backoff {
     /// n⁴ + 15 seconds, up to 10 % more or less, at most 24 hours: 16 s, 31 s, 96 s, 271 s, …
     #[default]

@@ -6,6 +6,7 @@ use crate::job::serialize_as_text;
 
 /// The state of a job, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum JobState {
     /// The job waits until it is due.
     Scheduled,

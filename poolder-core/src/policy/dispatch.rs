@@ -17,6 +17,7 @@ pub const MAX_SLOTS: u16 = 10_000;
 
 /// The way in which the jobs of a pool are assigned to slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Mode {
     /// All slots of all processes claim from one queue. Adding processes adds throughput.
     #[default]

@@ -14,6 +14,7 @@ const MAX_COUNTED: usize = 1_000;
 
 /// The decisions about the due ticks of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TickPlan {
     /// The ticks that run, in ascending order.
     pub run: Vec<Timestamp>,

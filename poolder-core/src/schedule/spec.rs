@@ -12,6 +12,7 @@ use crate::stored::Envelope;
 /// A recurring job. The queue is that under which the schedule is stored; the policy is part of the
 /// job.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Schedule {
     /// The times at which the schedule ticks.
     pub timing: Timing,

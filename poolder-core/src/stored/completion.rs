@@ -11,7 +11,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
+use crate::job::{Error, Failure, Format, JobId, JobState, RawJob, payload};
 
 /// The end of a job.
 ///
@@ -25,6 +25,7 @@ use crate::job::{Error, Failure, Format, JobId, RawJob, payload};
 /// assert!(end.into_result::<u64>(job).is_err_and(|error| error.is_cancelled()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Completion {
     /// The job is done, without a result.
     Done,
@@ -39,6 +40,17 @@ pub enum Completion {
 }
 
 impl Completion {
+    /// Returns the state in which the job ended; `None` when it has not ended.
+    #[must_use]
+    pub fn state(&self) -> Option<JobState> {
+        match self {
+            Self::Done | Self::DoneWith(_) => Some(JobState::Completed),
+            Self::Dead(_) => Some(JobState::Dead),
+            Self::Cancelled(_) => Some(JobState::Cancelled),
+            Self::Moved(_) => None,
+        }
+    }
+
     /// Returns the result of the handler. A job that is done without a result can be read as `()`
     /// or as an `Option`.
     ///

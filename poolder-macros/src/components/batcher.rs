@@ -49,7 +49,7 @@ struct BatcherType {
     common: Common,
     name: String,
     queue: Option<String>,
-    /// Fields of `BatchOptions`.
+    /// Calls that set options of `BatchOptions`.
     options: Vec<TokenStream>,
     hibernate_after: Option<Millis>,
 }
@@ -76,8 +76,8 @@ fn read(list: TokenStream, errors: &mut Errors) -> Option<BatcherType> {
     let common = Common::read(&attributes, &names::BATCHER, missing, errors);
     let queue = attributes.get("queue").and_then(|name| errors.catch(names::QUEUE.read(name)));
     let mut options = read_numbers(&attributes, errors);
-    if let Some(lifo) = attributes.get("lifo").and_then(|it| errors.catch(boolean(it))) {
-        options.push(quote!(lifo: #lifo));
+    if attributes.get("lifo").and_then(|it| errors.catch(boolean(it))) == Some(true) {
+        options.push(quote!(.lifo()));
     }
     let (timeout, hibernate_after) = read_times(&attributes, errors);
     options.extend(timeout);
@@ -90,26 +90,26 @@ fn read_numbers(attributes: &Attributes, errors: &mut Errors) -> Vec<TokenStream
     if let Some(limit) =
         attributes.get("limit").and_then(|it| errors.catch(integer(it, 1, MAX_LIMIT)))
     {
-        options.push(quote!(limit: #limit));
+        options.push(quote!(.limit(#limit)));
     }
     for name in ["max_bytes", "max_waiting"] {
         let most = attributes.get(name).and_then(|it| errors.catch(integer(it, 1, u64::MAX)));
         if let Some(most) = most {
             let name = Ident::new(name, Span::call_site());
-            options.push(quote!(#name: ::core::option::Option::Some(#most)));
+            options.push(quote!(.#name(#most)));
         }
     }
     for (name, min) in [("max_groups", 1), ("revision", 0)] {
         let value = attributes.get(name).and_then(|it| errors.catch(integer(it, min, u32::MAX)));
         if let Some(value) = value {
             let name = Ident::new(name, Span::call_site());
-            options.push(quote!(#name: #value));
+            options.push(quote!(.#name(#value)));
         }
     }
     options
 }
 
-/// Reads `timeout`, as a field of the options, and `hibernate_after`, which must be longer.
+/// Reads `timeout`, as a call on the options, and `hibernate_after`, which must be longer.
 fn read_times(
     attributes: &Attributes,
     errors: &mut Errors,
@@ -136,9 +136,9 @@ fn read_times(
     let timeout = timeout.map(|timeout| match timeout {
         Some(time) => {
             let time = time.tokens();
-            quote!(timeout: ::core::option::Option::Some(#time))
+            quote!(.timeout(#time))
         }
-        None => quote!(timeout: ::core::option::Option::None),
+        None => quote!(.timeout(::core::option::Option::None)),
     });
     (timeout, hibernate_after)
 }
@@ -160,7 +160,7 @@ fn write(batcher: &BatcherType, worker: &ItemImpl) -> TokenStream {
     let queue_name = queue.as_ref().unwrap_or(name);
     let policy = common
         .policy_on(&quote!(<#krate::Policy as ::core::default::Default>::default()))
-        .map(|policy| quote!(policy: #policy,));
+        .map(|policy| quote!(.policy(#policy)));
     let queue = queue.as_ref().map(|queue| quote!(.queue(#queue)));
     let size = common.size_call();
     let hibernate = hibernate_after.map(|idle| {
@@ -174,14 +174,10 @@ fn write(batcher: &BatcherType, worker: &ItemImpl) -> TokenStream {
         #[allow(dead_code, reason = "a process may only run the batcher, or only push")]
         impl #generics #ty #clause {
             /// Returns the options, which must be the same in producers and nodes.
-            #[allow(clippy::needless_update, reason = "the attributes may set all fields")]
             #[must_use]
             pub fn options() -> #krate::BatchOptions {
-                #krate::BatchOptions {
-                    #(#options,)*
-                    #policy
-                    ..::core::default::Default::default()
-                }
+                <#krate::BatchOptions as ::core::default::Default>::default()
+                    #(#options)* #policy
             }
 
             /// Returns the batcher with this worker.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use poolder_client::BatchEntry;
 use poolder_core::broker::{CHUNK, ListEnd};
-use poolder_core::{BatchPayload, Error, Format, JobId, RawJob, Timestamp, payload};
+use poolder_core::{BatchPayload, Error, JobId, RawJob, Timestamp, payload};
 
 use super::chunk::chunk_len;
 use super::marks::{Mark, Marks};
@@ -196,8 +196,7 @@ impl<T: BatchEntry> Batch<T> {
     }
 
     fn decode(&self, entry: &[u8]) -> Result<T, Error> {
-        let kind = self.cx.kind();
-        payload::decode(RawJob { kind, version: 1, format: Format::MessagePack, payload: entry })
+        payload::decode(RawJob::new(self.cx.kind(), entry))
     }
 }
 

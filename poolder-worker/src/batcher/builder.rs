@@ -85,7 +85,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// Sets the maximum number of entries in a batch: 1 to 1,000,000. Default 100.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
-        self.options.limit = limit;
+        self.options = self.options.limit(limit);
         self
     }
 
@@ -93,7 +93,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// a batch is sealed only by its limit, its size in bytes, or a flush. Default 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.options.timeout = timeout.into();
+        self.options = self.options.timeout(timeout);
         self
     }
 
@@ -101,7 +101,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// limit.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.options.max_bytes = Some(bytes);
+        self.options = self.options.max_bytes(bytes);
         self
     }
 
@@ -109,21 +109,21 @@ impl<W: BatchWorker> Batcher<W> {
     /// push beyond it is refused, or waits for room. Default: no limit.
     #[must_use]
     pub fn max_waiting(mut self, entries: u64) -> Self {
-        self.options.max_waiting = Some(entries);
+        self.options = self.options.max_waiting(entries);
         self
     }
 
     /// Sets the maximum number of groups that gather entries at once. Default 10,000.
     #[must_use]
     pub fn max_groups(mut self, groups: u32) -> Self {
-        self.options.max_groups = groups;
+        self.options = self.options.max_groups(groups);
         self
     }
 
     /// Lets a batch return its last entry first. Default: the first entry first.
     #[must_use]
     pub fn lifo(mut self) -> Self {
-        self.options.lifo = true;
+        self.options = self.options.lifo();
         self
     }
 
@@ -131,7 +131,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// how long it may take.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.options.policy = policy;
+        self.options = self.options.policy(policy);
         self
     }
 
@@ -139,7 +139,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// batch have no headers: their producers put such data into the entries.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.headers.insert(name, value);
+        self.options = self.options.header(name, value);
         self
     }
 
@@ -147,7 +147,7 @@ impl<W: BatchWorker> Batcher<W> {
     /// with other options and the same revision fails, and a higher revision replaces them.
     #[must_use]
     pub fn revision(mut self, revision: u32) -> Self {
-        self.options.revision = revision;
+        self.options = self.options.revision(revision);
         self
     }
 

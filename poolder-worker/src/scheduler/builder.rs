@@ -217,7 +217,7 @@ impl<P: Periodic> Scheduler<P> {
                 schedule.check().map(|()| schedule)
             });
             let schedule = checked.map_err(|error| at(&job, error))?;
-            declarations.push(Declaration { queue: queue.clone(), name, schedule });
+            declarations.push(Declaration::new(queue.clone(), name, schedule));
         }
         match changes.first() {
             Some((job, _)) => Err(at(job, Error::invalid("it is adjusted, but was never added"))),
@@ -256,7 +256,7 @@ pub(super) fn declaring(
                 return restore(&client, &owner, &deploy, &declarations).await;
             }
             let done = client.declare_schedules(&owner, &deploy, &declarations).await?;
-            let Declared { added, updated, unchanged, disabled } = done;
+            let Declared { added, updated, unchanged, disabled, .. } = done;
             tracing::info!(
                 owner,
                 deploy,

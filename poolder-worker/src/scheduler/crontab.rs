@@ -104,7 +104,7 @@ fn declaration<J: Job>(
     let mut schedule = Schedule::new(timing?, job);
     change(&mut schedule)?;
     schedule.check()?;
-    Ok(Declaration { queue: QueueName::new(J::QUEUE)?, name: name.to_owned(), schedule })
+    Ok(Declaration::new(QueueName::new(J::QUEUE)?, name, schedule))
 }
 
 impl Component for Crontab {

@@ -78,7 +78,7 @@ async fn send_to_pools(producer: &Client) {
     let reply: u64 = addressed.slot(0).cast(Number(23)).call().await.unwrap();
     assert_eq!(reply, 23);
     let rows = producer.batcher::<u64>("own");
-    let options = BatchOptions { limit: 3, ..BatchOptions::default() };
+    let options = BatchOptions::default().limit(3);
     rows.declare(options).await.unwrap();
     for _ in 0..2 {
         rows.push(1).token("one", HOUR).await.unwrap();

@@ -63,17 +63,15 @@ impl<T: BatchEntry + Clone> BatchWorker for Typed<T> {
 #[test]
 fn attributes_are_options() {
     let wait = Duration::from_secs(1);
-    let expected = BatchOptions {
-        limit: 3,
-        timeout: None,
-        max_bytes: Some(1_000),
-        max_waiting: Some(2_000),
-        max_groups: 7,
-        lifo: true,
-        policy: Policy::default().attempts(3).backoff(Backoff::Fixed(wait)),
-        revision: 2,
-        ..BatchOptions::default()
-    };
+    let expected = BatchOptions::default()
+        .limit(3)
+        .timeout(None)
+        .max_bytes(1_000)
+        .max_waiting(2_000)
+        .max_groups(7)
+        .lifo()
+        .policy(Policy::default().attempts(3).backoff(Backoff::Fixed(wait)))
+        .revision(2);
     assert_eq!(Full::options(), expected);
     assert_eq!(Plain::options(), BatchOptions::default());
     let policy = Policy::default().timeout(None).crashes(5);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Config, Result};
+use poolder::{Config, Result};
 use poolder_devserver::{Cluster, Fsync, Server};
 
 use super::{NAME, batcher, declared, doer, limit, next};
@@ -114,7 +114,7 @@ async fn a_push_whose_reply_is_late_is_unknown_and_under_a_token_it_is_one() {
 async fn a_restarted_server_has_its_entries_and_its_timers() {
     let server = Server::builder().aof(Fsync::Always).start().unwrap_or_else(|e| panic!("{e}"));
     let space = Space::on(server.url(), "batch-restart");
-    let options = BatchOptions { timeout: Some(Duration::from_secs(1)), ..limit(100) };
+    let options = limit(100).timeout(Duration::from_secs(1));
     let rows = declared(&space, options).await;
     rows.push_many(0..150).await.all().unwrap();
     server.kill().unwrap();

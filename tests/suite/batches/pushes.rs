@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use poolder::{BatchOptions, BatcherHandle, Client, Config, Popped};
+use poolder::{BatcherHandle, Client, Config};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -169,7 +169,7 @@ async fn a_batch_has_no_more_bytes_than_it_may() {
     let space = Space::new("batch-bytes");
     let text = space.client.batcher::<String>(NAME);
     // A text of 97 characters takes 99 bytes.
-    text.declare(BatchOptions { max_bytes: Some(300), ..limit(100) }).await.unwrap();
+    text.declare(limit(100).max_bytes(300)).await.unwrap();
     let bulk = text.push_many((0..100).map(|_| "x".repeat(97))).await;
     assert_eq!((bulk.stored, bulk.sealed), (100, 33));
     let sealed = text.sealed(100).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_batch_has_no_more_bytes_than_it_may() {
 #[tokio::test]
 async fn each_group_gathers_alone_and_there_are_only_so_many() {
     let space = Space::new("batch-groups");
-    let rows = declared(&space, BatchOptions { max_groups: 3, ..limit(2) }).await;
+    let rows = declared(&space, limit(2).max_groups(3)).await;
     let group = |name: &str| rows.group(name);
     for entry in 0..3 {
         group("a").push(entry).await.unwrap();
@@ -215,7 +215,7 @@ async fn each_group_gathers_alone_and_there_are_only_so_many() {
 #[tokio::test]
 async fn only_so_many_entries_wait_and_a_push_can_wait_for_room() {
     let space = Space::new("batch-full");
-    let rows = declared(&space, BatchOptions { max_waiting: Some(10), ..limit(4) }).await;
+    let rows = declared(&space, limit(4).max_waiting(10)).await;
     let bulk = rows.push_many(0..25).await;
     assert!(bulk.error.as_ref().is_some_and(poolder::Error::is_full), "{bulk:?}");
     assert_eq!((bulk.stored, bulk.sealed), (10, 2));
@@ -274,7 +274,8 @@ async fn an_entry_can_be_taken_out_of_the_generation_that_was_seen() {
     rows.push_many(0..10).await.all().unwrap();
     let seen = rows.list(0).await.unwrap();
     let generation = seen.generation.unwrap();
-    assert_eq!(rows.pop(3).await.unwrap(), Popped { entry: 3, generation });
+    let popped = rows.pop(3).await.unwrap();
+    assert_eq!((popped.entry, popped.generation), (3, generation));
     assert_eq!(rows.pop(8).in_generation(generation).await.unwrap().entry, 9);
     let error = rows.pop(8).await.unwrap_err();
     assert!(error.is_not_found() && error.to_string().contains("8 entries gather"), "{error}");
@@ -310,7 +311,7 @@ async fn options_are_agreed_upon() {
     let text = error.to_string();
     assert!(error.is_invalid() && text.contains("limit is 5 there and 3 here"), "{text}");
     assert!(text.contains("give them revision 1"), "{text}");
-    theirs.declare(BatchOptions { revision: 1, ..limit(3) }).await.unwrap();
+    theirs.declare(limit(3).revision(1)).await.unwrap();
 
     // The first handle follows the options stored now, and cannot restore its older ones.
     rows.push(3).await.unwrap();

@@ -52,7 +52,7 @@ async fn the_time_runs_from_the_first_entry() {
 #[tokio::test]
 async fn a_timer_of_another_generation_does_nothing() {
     let space = Space::new("batch-stale");
-    let options = poolder::BatchOptions { timeout: Some(Duration::from_secs(3_600)), ..limit(100) };
+    let options = limit(100).timeout(Duration::from_secs(3_600));
     let rows = declared(&space, options).await;
     rows.push(1).await.unwrap();
     let due = space.key(NAME, "due");
@@ -86,7 +86,7 @@ async fn lists_that_fill_up_publish_one_hint_until_the_first_timer_is_due() {
     let server = poolder_devserver::Server::builder().start().unwrap();
     let space = Space::on(server.url(), "batch-hints");
     let hour = Duration::from_secs(3_600);
-    let options = poolder::BatchOptions { timeout: Some(hour), ..limit(2) };
+    let options = limit(2).timeout(hour);
     let rows = declared(&space, options).await;
     let before = calls(&server, "publish");
     for number in 0..20 {
@@ -200,11 +200,7 @@ async fn each_batch_is_shown_as_what_it_is() {
 #[tokio::test]
 async fn many_lists_whose_time_has_come_are_all_sealed() {
     let space = Space::new("batch-many-due");
-    let rows = declared(
-        &space,
-        poolder::BatchOptions { timeout: Some(Duration::from_millis(1)), ..limit(100) },
-    )
-    .await;
+    let rows = declared(&space, limit(100).timeout(Duration::from_millis(1))).await;
     for group in 0..450 {
         rows.group(format!("g{group}")).push(group).await.unwrap();
     }

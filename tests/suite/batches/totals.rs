@@ -1,7 +1,7 @@
 //! The counters of a batcher: each event is counted once, under its kind.
 
+use poolder::BatcherTotals;
 use poolder::prelude::*;
-use poolder::{BatchOptions, BatcherTotals};
 
 use super::{NAME, SHORT, batcher, limit, next, waiting};
 use crate::harness::{Space, eventually, start};
@@ -11,7 +11,7 @@ async fn seals_are_counted_by_their_reason() {
     let space = Space::new("batch-totals-seals");
     let text = space.client.batcher::<String>(NAME);
     // A text of 97 characters takes 99 bytes.
-    let options = BatchOptions { max_bytes: Some(300), timeout: Some(SHORT), ..limit(5) };
+    let options = limit(5).max_bytes(300).timeout(SHORT);
     text.declare(options.clone()).await.unwrap();
     // Two full batches in one call, of which no entry is gathered, and one that is gathered first.
     text.push_many((0..12).map(|n| n.to_string())).await.all().unwrap();

@@ -29,7 +29,7 @@ fn home() -> BatcherHome {
 }
 
 fn options() -> BatchOptions {
-    BatchOptions { limit: 4, timeout: Some(HOUR), ..BatchOptions::default() }
+    BatchOptions::default().limit(4).timeout(HOUR)
 }
 
 impl Lab {
@@ -112,7 +112,7 @@ async fn an_error_in_a_script_of_a_batcher_is_mended() {
             lab.declare().await;
         }
         let fault = lab.snapshot();
-        let options = BatchOptions { revision: 7, ..options() };
+        let options = options().revision(7);
         lab.broker().declare_batcher(&home(), &options).await.unwrap();
         lab.inject("batch/batcher_declare", &format!("newer: {newer}"), fault);
     }

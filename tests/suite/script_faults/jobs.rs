@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder_core::broker::{
-    ClaimConnection, DeadLimits, Durability, Effect, PreparedJob, Settled, Settlement, When,
+    ClaimConnection, DeadLimits, Effect, PreparedJob, Settled, Settlement, When,
 };
 use poolder_core::policy::decide::{Return, Transition, Wait};
 use poolder_core::{Claim, Envelope, Lane};
@@ -35,9 +35,8 @@ const BATCH: &str = "poolder.batch/rows";
 impl Lab {
     pub(super) async fn enqueue(&self, number: u8, when: When, idempotent: Option<Duration>) {
         let envelope = Envelope::parse(envelope(number, "k", NO_OPTIONS)).unwrap();
-        let durability = Durability::default();
-        let (partition, lane) = (partition(), Lane::Normal);
-        let new = PreparedJob { partition, lane, when, envelope, idempotent, durability };
+        let mut new = PreparedJob::new(partition(), envelope);
+        (new.when, new.idempotent) = (when, idempotent);
         self.broker().enqueue(&new).await.unwrap();
     }
 

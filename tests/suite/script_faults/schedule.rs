@@ -27,7 +27,8 @@ fn nightly() -> Schedule {
 impl Lab {
     /// Stores the schedule, which ticks every hour. Returns its first tick.
     async fn schedule(&self, overlap: Overlap) -> Timestamp {
-        let schedule = Schedule { overlap, ..nightly() };
+        let mut schedule = nightly();
+        schedule.overlap = overlap;
         let info = self.broker().put_schedule(&partition(), "nightly", None, &schedule).await;
         info.unwrap().next.unwrap()
     }
@@ -52,8 +53,7 @@ async fn an_error_in_a_script_of_a_schedule_is_mended() {
     lab.inject("schedule/schedule_drop", "waits for its tick", fault);
     lab.reset();
     let fault = lab.snapshot();
-    let declaration =
-        Declaration { queue: partition().queue, name: "nightly".into(), schedule: nightly() };
+    let declaration = Declaration::new(partition().queue, "nightly", nightly());
     lab.broker().declare_schedules("owner", "deploy", &[declaration]).await.unwrap();
     lab.inject("schedule/schedule_put", "declared", fault);
 

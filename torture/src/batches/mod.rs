@@ -76,12 +76,10 @@ impl Batches {
     pub(crate) fn options(&self) -> BatchOptions {
         // Nodes die often here: a batch must not be buried because its nodes have died.
         let policy = Policy::default().attempts(20).crashes(50);
-        BatchOptions {
-            limit: self.limit,
-            timeout: Some(Duration::from_millis(self.timeout)),
-            policy: policy.backoff(Backoff::Fixed(Duration::from_millis(200))),
-            ..BatchOptions::default()
-        }
+        BatchOptions::default()
+            .limit(self.limit)
+            .timeout(Duration::from_millis(self.timeout))
+            .policy(policy.backoff(Backoff::Fixed(Duration::from_millis(200))))
     }
 }
 

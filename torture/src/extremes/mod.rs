@@ -131,10 +131,8 @@ impl Extremes {
 }
 
 fn options() -> poolder::BatchOptions {
-    poolder::BatchOptions {
-        limit: 7,
-        timeout: Some(Duration::from_secs(1)),
-        policy: Policy::default().attempts(20).crashes(50),
-        ..poolder::BatchOptions::default()
-    }
+    poolder::BatchOptions::default()
+        .limit(7)
+        .timeout(Duration::from_secs(1))
+        .policy(Policy::default().attempts(20).crashes(50))
 }

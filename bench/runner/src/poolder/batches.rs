@@ -53,7 +53,7 @@ pub(super) async fn run(client: &Client, run: &Run, meter: &Meter) -> Result<Rep
 /// Returns a handle whose options are stored, and which has not pushed yet.
 async fn declared(client: &Client, limit: u32) -> Result<BatcherHandle<Payload>, Error> {
     let handle = client.batcher(NAME);
-    handle.declare(BatchOptions { limit, timeout: Some(LONG), ..BatchOptions::default() }).await?;
+    handle.declare(BatchOptions::default().limit(limit).timeout(LONG)).await?;
     Ok(handle)
 }
 

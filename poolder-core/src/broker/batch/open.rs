@@ -25,11 +25,22 @@ pub struct Gathering {
 
 /// An entry that was taken out of a filling list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Popped<T> {
     /// The entry.
     pub entry: T,
     /// The generation of the list that held the entry.
     pub generation: u64,
+}
+
+impl<T> Popped<T> {
+    /// Reads the entry as another type.
+    ///
+    /// # Errors
+    /// Returns the error of `read`.
+    pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Popped<U>, E> {
+        Ok(Popped { entry: read(self.entry)?, generation: self.generation })
+    }
 }
 
 impl Broker {

@@ -19,7 +19,16 @@ const MAX_LIMIT: u32 = 1_000_000;
 /// The first node or client that declares the options stores them, and every pusher uses the stored
 /// options. Programs that declare other options under the same [`revision`](Self::revision) get an
 /// error. A higher revision replaces the stored options, a lower one leaves them as they are.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolder_core::broker::BatchOptions;
+///
+/// let options = BatchOptions::default().limit(1_000).timeout(Duration::from_secs(30));
+/// assert_eq!(options.max_groups, 10_000);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BatchOptions {
     /// The most entries in a batch: 1 to 1,000,000. Default 100.
     pub limit: u32,
@@ -73,6 +82,70 @@ pub(super) struct StoredOptions {
 }
 
 impl BatchOptions {
+    /// Sets the most entries in a batch.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets the longest time from a batch's first entry until it is sealed; `None` stands for no
+    /// limit.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the most bytes of entries in a batch.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the most entries that wait, in filling and in sealed batches.
+    #[must_use]
+    pub fn max_waiting(mut self, entries: u64) -> Self {
+        self.max_waiting = Some(entries);
+        self
+    }
+
+    /// Sets the most groups that gather entries at once.
+    #[must_use]
+    pub fn max_groups(mut self, groups: u32) -> Self {
+        self.max_groups = groups;
+        self
+    }
+
+    /// Gives the handler the last entry first.
+    #[must_use]
+    pub fn lifo(mut self) -> Self {
+        self.lifo = true;
+        self
+    }
+
+    /// Sets the policy of the batch job.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Adds a header to the batch job, or replaces the one of this name.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sets the revision of these options.
+    #[must_use]
+    pub fn revision(mut self, revision: u32) -> Self {
+        self.revision = revision;
+        self
+    }
+
     /// Checks the options.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ const MAX_RESENDS: u32 = 4;
 
 /// A job to be stored in a queue.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PreparedJob {
     /// The partition that stores the job.
     pub partition: Partition,
@@ -40,8 +41,25 @@ pub struct PreparedJob {
     pub durability: Durability,
 }
 
+impl PreparedJob {
+    /// Prepares a job that is ready at once in the lane normal, not idempotent, and confirmed when
+    /// it is in memory. Set the fields to change this.
+    #[must_use]
+    pub fn new(partition: Partition, envelope: Envelope) -> Self {
+        Self {
+            partition,
+            lane: Lane::Normal,
+            when: When::Now,
+            envelope,
+            idempotent: None,
+            durability: Durability::Memory,
+        }
+    }
+}
+
 /// The time at which a job is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum When {
     /// At once.
     #[default]
@@ -54,6 +72,7 @@ pub enum When {
 
 /// The reply to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The id of the job.
     pub job: JobId,
@@ -63,6 +82,14 @@ pub struct Receipt {
     pub lane: Lane,
     /// The way in which the job was stored.
     pub stored: Stored,
+}
+
+impl Receipt {
+    /// Creates the receipt of a job that was stored.
+    #[must_use]
+    pub fn new(job: JobId, partition: Partition, lane: Lane, stored: Stored) -> Self {
+        Self { job, partition, lane, stored }
+    }
 }
 
 /// The way in which a job was stored.

@@ -20,6 +20,7 @@ const MAX_DEPLOY: usize = 128;
 
 /// The numbers of schedules that a declaration has added and changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Declared {
     /// Schedules that did not exist before.
     pub added: usize,
@@ -33,6 +34,7 @@ pub struct Declared {
 
 /// A schedule that code declares.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Declaration {
     /// The queue that the schedule feeds.
     pub queue: QueueName,
@@ -40,6 +42,14 @@ pub struct Declaration {
     pub name: String,
     /// The schedule's job and timing.
     pub schedule: Schedule,
+}
+
+impl Declaration {
+    /// Declares a schedule of this name that feeds the queue.
+    #[must_use]
+    pub fn new(queue: QueueName, name: impl Into<String>, schedule: Schedule) -> Self {
+        Self { queue, name: name.into(), schedule }
+    }
 }
 
 impl Broker {

@@ -25,7 +25,7 @@ impl OrderGuarantee {
         match (mode, placement) {
             (Mode::Phash, _) => Self::PerKey,
             (_, RetryPlacement::BlockSlot) => Self::Strict,
-            (_, RetryPlacement::Reschedule) => Self::Unordered,
+            _ => Self::Unordered,
         }
     }
 }

@@ -162,8 +162,9 @@ fn main() {
                 let _ = format!("{e:?}").len();
             }
             for format in [Format::Json, Format::MessagePack] {
-                let _ =
-                    payload::decode::<Deep>(RawJob { kind: "k", version: 1, format, payload: &b });
+                let mut raw = RawJob::new("k", &b);
+                raw.format = format;
+                let _ = payload::decode::<Deep>(raw);
             }
             let _ = std::str::from_utf8(&b).ok().map(|t| t.parse::<Handle>().is_ok());
             good

@@ -73,6 +73,7 @@ pub struct SlotLease {
 
 /// The place where a job of an addressed slot waits for its next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum RetryPlacement {
     /// In the front lane of its slot. The slot runs nothing else meanwhile, so that the jobs of a
     /// key keep their order.

@@ -250,7 +250,7 @@ impl Model {
             (_, RetryPlacement::BlockSlot) => {
                 prop_assert!(self.done.is_empty(), "an earlier job is not settled");
             }
-            (_, RetryPlacement::Reschedule) => {}
+            _ => {}
         }
         let transition = match turn.end {
             End::Complete => Transition::Complete,
