@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use poolder::{Durability, Stored};
+use poolder::{BatchOptions, Durability, Stored};
 use poolder_devserver::{Fsync, Sentinel, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -67,6 +67,27 @@ async fn what_cannot_be_confirmed_is_stored_all_the_same_and_said_to_be_unknown(
     assert_eq!(space.ready("q").await, 3, "to call them refused would make them six");
 }
 
+#[tokio::test]
+async fn an_entry_of_a_batcher_waits_for_its_confirmation_too() {
+    let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
+    let space = Space::on(server.url(), "entries");
+    let rows = space.client.batcher::<u64>("rows");
+    rows.declare(BatchOptions::default()).await.unwrap();
+    let error = rows.push(1).durability(Durability::fsynced()).await.unwrap_err();
+    assert!(error.is_unsupported() && error.to_string().contains("nothing was stored"), "{error}");
+    let none = Durability::Replicated { replicas: 0, timeout: Duration::from_secs(1) };
+    assert!(rows.push(1).durability(none).await.unwrap_err().is_invalid());
+    assert_eq!(rows.len().await.unwrap(), 0);
+
+    let short = Durability::Replicated { replicas: 1, timeout: Duration::from_millis(50) };
+    let error = rows.push(1).durability(short).await.unwrap_err();
+    assert!(error.is_unknown() && error.to_string().contains("0 of 1 replicas"), "{error}");
+    let bulk = rows.push_many([2, 3]).durability(short).await;
+    assert!(bulk.error.is_some_and(|error| error.is_unknown()));
+    assert_eq!((bulk.stored, bulk.unknown), (0, 2));
+    assert_eq!(rows.list(0).await.unwrap().entries, [1, 2, 3], "stored, though not confirmed");
+}
+
 /// A link that forwards bytes until it goes dark: then bytes vanish, and neither end is told.
 struct Link {
     port: u16,
@@ -127,8 +148,13 @@ async fn a_repetition_is_not_confirmed_by_a_replica_that_does_not_have_the_job()
     eventually("the replica is in step", || async { enqueue("first", now, None).await.is_ok() })
         .await;
 
+    let batcher = |space: &Space| space.client.batcher::<u64>("rows");
+    batcher(&space).declare(BatchOptions::default()).await.unwrap();
+
     link.dark.store(true, Ordering::Relaxed);
     for attempt in ["first", "second"] {
+        let push = batcher(&fresh()).push(1).durability(short).token("one", hour).await;
+        assert!(push.is_err_and(|error| error.is_unknown()), "an entry, {attempt}");
         for (case, name, delay, window) in [
             ("receipt", "a", now, Some(hour)),
             ("waiting", "b", hour, None),

@@ -11,7 +11,7 @@ use poolder_core::broker::{CHUNK, CHUNK_BYTES, ListEnd};
 
 use crate::batcher::BatchEntry;
 use crate::batcher::handle::BatcherHandle;
-use crate::batcher::push::{OwnToken, Patience, Push};
+use crate::batcher::push::{OwnToken, Patience, Push, Safety};
 use crate::batcher::refusal::refusal;
 
 /// Many entries, pushed in their order. Awaiting their [`Push`] returns a [`Bulk`]. `'i` is the
@@ -81,13 +81,15 @@ where
 
 impl<T: BatchEntry, I: Iterator<Item = T> + Send> Push<T, Many<'_, I>> {
     async fn push_all(self, bulk: &mut Bulk) -> Result<(), Error> {
-        let Self { handle, entries: Many { entries, .. }, patience, token } = self;
+        let Self { handle, entries: Many { entries, .. }, patience, token, durability } = self;
         token.as_ref().map_or(Ok(()), OwnToken::check)?;
+        durability.check()?;
+        let safety = Safety { token: token.as_ref(), durability };
         let mut source = entries.map(|entry| handle.encode(&entry)).peekable();
         let mut ahead = next_chunk(&mut source);
         loop {
             let (chunk, failed) = ahead;
-            let push = push_chunk(&handle, &chunk, patience, token.as_ref(), bulk);
+            let push = push_chunk(&handle, &chunk, patience, safety, bulk);
             // The entries before one that cannot be serialized are pushed before its error is
             // returned.
             if let Some(error) = failed {
@@ -110,7 +112,7 @@ async fn push_chunk<T: BatchEntry>(
     handle: &BatcherHandle<T>,
     chunk: &[Vec<u8>],
     patience: Duration,
-    token: Option<&OwnToken>,
+    safety: Safety<'_>,
     bulk: &mut Bulk,
 ) -> Result<(), Error> {
     let shared = handle.shared()?;
@@ -119,16 +121,15 @@ async fn push_chunk<T: BatchEntry>(
     while !rest.is_empty() {
         // Each token names a position in the sequence, so a chunk of which the server stored only a
         // part continues at the first entry that is missing. A caller's token never contains '#'.
-        let token = token.map(|OwnToken { name, window }| OwnToken {
+        let token = safety.token.map(|OwnToken { name, window }| OwnToken {
             name: format!("{name}#{}", bulk.stored),
             window: *window,
         });
-        let pushed = shared
-            .push_chunk(&handle.group, ListEnd::Back, rest, token.as_ref())
-            .await
-            .inspect_err(|error| {
-                bulk.unknown = if error.is_unknown() { rest.len() as u64 } else { 0 }
-            })?;
+        let safety = Safety { token: token.as_ref(), ..safety };
+        let pushed =
+            shared.push_chunk(&handle.group, ListEnd::Back, rest, safety).await.inspect_err(
+                |error| bulk.unknown = if error.is_unknown() { rest.len() as u64 } else { 0 },
+            )?;
         let stored = pushed.stored.min(rest.len());
         bulk.stored += stored as u64;
         bulk.sealed += pushed.sealed;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolder_core::broker::{ListEnd, PushCall, PushVerdict, PushedEntries, Token};
+use poolder_core::broker::{Durability, ListEnd, PushCall, PushVerdict, PushedEntries, Token};
 use poolder_core::policy::Pauses;
 use poolder_core::{Error, JobId};
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ pub struct Push<T, E> {
     pub(super) entries: E,
     pub(super) patience: Duration,
     pub(super) token: Option<OwnToken>,
+    pub(super) durability: Durability,
 }
 
 /// One entry. Awaiting its [`Push`] returns whether the entry is stored.
@@ -40,6 +41,14 @@ pub struct One<T> {
 pub(super) struct OwnToken {
     pub(super) name: String,
     pub(super) window: Duration,
+}
+
+/// The safety of a call: the token under which it may be repeated, and the storage that must be
+/// confirmed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Safety<'a> {
+    pub(super) token: Option<&'a OwnToken>,
+    pub(super) durability: Durability,
 }
 
 impl OwnToken {
@@ -72,6 +81,12 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// Pushes one entry to the back of the list when awaited. A `Vec` is pushed as a single entry.
     /// Pushes of one process that happen at the same time share calls, in their order.
     ///
+    /// Of the options of an enqueue, idempotence and durability apply to an entry. An entry is no
+    /// job, and has no time, lane, id, policy, headers or completion record of its own: the batch
+    /// is the job, and [`BatchOptions`](poolder_core::broker::BatchOptions) has its policy and
+    /// headers. Its time is that of the batcher's limits, and a [`token`](Push::token) takes the
+    /// place of an id. Data about one entry belongs into the entry.
+    ///
     /// # Errors
     /// When awaited: [`Error::is_full`] when the batcher's limit of entries or groups is reached,
     /// [`Error::is_unknown`] when the reply was lost: the entry may be stored. [`Push::idempotent`]
@@ -88,7 +103,8 @@ impl<T: BatchEntry> BatcherHandle<T> {
 
 impl<T, E> Push<T, E> {
     pub(super) fn new(handle: &BatcherHandle<T>, entries: E) -> Self {
-        Self { handle: handle.clone(), entries, patience: Duration::ZERO, token: None }
+        let (handle, durability) = (handle.clone(), Durability::Memory);
+        Self { handle, entries, patience: Duration::ZERO, token: None, durability }
     }
 
     /// Waits up to this time for room whenever the batcher is full, instead of failing at once.
@@ -102,6 +118,14 @@ impl<T, E> Push<T, E> {
     /// not share calls with other pushes.
     pub fn idempotent(mut self, window: Duration) -> Self {
         self.token = Some(OwnToken::any(window));
+        self
+    }
+
+    /// Sets how safely the entries must be stored before this returns. Default
+    /// [`Durability::Memory`]. When it is not confirmed, the error is unknown and the entries are
+    /// stored. Beyond memory a push does not share calls with other pushes.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -121,6 +145,7 @@ impl<T, E> std::fmt::Debug for Push<T, E> {
             .field("handle", &self.handle)
             .field("patience", &self.patience)
             .field("token", &self.token)
+            .field("durability", &self.durability)
             .finish_non_exhaustive()
     }
 }
@@ -130,20 +155,24 @@ impl<T: BatchEntry> IntoFuture for Push<T, One<T>> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { handle, entries: One { entry, end }, patience, token } = self;
+        let Self { handle, entries: One { entry, end }, patience, token, durability } = self;
         let entry = handle.encode(&entry);
         Box::pin(async move {
             let (shared, group) = (handle.shared()?, &handle.group);
             let entry = entry?;
-            if patience.is_zero() && token.is_none() {
+            let is_alone = token.is_some() || durability != Durability::Memory;
+            if patience.is_zero() && !is_alone {
                 return shared.push_with_others(Arc::clone(group), end, entry).await;
             }
             token.as_ref().map_or(Ok(()), OwnToken::check)?;
+            durability.check()?;
+            let safety = Safety { token: token.as_ref(), durability };
             let mut patience = Patience::new(patience);
             loop {
-                let pushed = match &token {
-                    Some(token) => shared.push_alone(group, end, &entry, token).await,
-                    None => shared.push_with_others(Arc::clone(group), end, entry.clone()).await,
+                let pushed = if is_alone {
+                    shared.push_alone(group, end, &entry, safety).await
+                } else {
+                    shared.push_with_others(Arc::clone(group), end, entry.clone()).await
                 };
                 match pushed {
                     Err(error) if error.is_full() => patience.or(error).await?,
@@ -181,15 +210,15 @@ impl Patience {
 }
 
 impl BatcherState {
-    /// Pushes one entry under a token, in a separate call.
+    /// Pushes one entry in a separate call.
     async fn push_alone(
         &self,
         group: &str,
         end: ListEnd,
         entry: &[u8],
-        token: &OwnToken,
+        safety: Safety<'_>,
     ) -> Result<(), Error> {
-        let pushed = self.push_chunk(group, end, &[entry.to_vec()], Some(token)).await?;
+        let pushed = self.push_chunk(group, end, &[entry.to_vec()], safety).await?;
         let options = self.options().await?;
         match refusal(&self.home, &options, pushed.verdict) {
             Some(error) if pushed.stored == 0 => Err(error),
@@ -203,7 +232,7 @@ impl BatcherState {
         group: &str,
         end: ListEnd,
         entries: &[Vec<u8>],
-        token: Option<&OwnToken>,
+        Safety { token, durability }: Safety<'_>,
     ) -> Result<PushedEntries, Error> {
         let token = token.map(|token| Token { name: &token.name, window: token.window });
         let (mut resent, mut changed) = (0, 0);
@@ -211,8 +240,17 @@ impl BatcherState {
             let options = self.options().await?;
             entries.iter().try_for_each(|entry| check_fits(&options, entry.len()))?;
             let call = PushCall { group, entries, end, token };
-            let result = self.broker.push_entries(&self.home, &options, &[call]).await.pop();
-            match result.unwrap_or_else(|| Err(Error::protocol("a result is missing"))) {
+            let result = match durability {
+                Durability::Memory => {
+                    let result =
+                        self.broker.push_entries(&self.home, &options, &[call]).await.pop();
+                    result.unwrap_or_else(|| Err(Error::protocol("a result is missing")))
+                }
+                durability => {
+                    self.broker.push_durably(&self.home, &options, &call, durability).await
+                }
+            };
+            match result {
                 Ok(pushed) if pushed.verdict == PushVerdict::Options => {
                     self.forget_options();
                     changed += 1;

@@ -8,7 +8,7 @@ use super::options::undeclared;
 use super::{BatchOptions, BatcherHome};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
-use crate::broker::{Broker, scripts};
+use crate::broker::{Broker, Durability, scripts};
 use crate::job::{Error, JobId, Lane, clamped_millis};
 
 /// Entries to be pushed into one group: 1 to [`CHUNK`](super::CHUNK) entries, which have at most
@@ -97,6 +97,25 @@ impl Broker {
                 .collect(),
             Err(error) => calls.iter().map(|_| Err(error.repeated())).collect(),
         }
+    }
+
+    /// Pushes the entries of one call, and waits until their durability is confirmed.
+    ///
+    /// # Errors
+    /// Those of [`Broker::push_entries`], and [`Error::is_unknown`] when the durability was not
+    /// confirmed: the entries are stored.
+    pub async fn push_durably(
+        &self,
+        home: &BatcherHome,
+        options: &BatchOptions,
+        call: &PushCall<'_>,
+        durability: Durability,
+    ) -> Result<PushedEntries, Error> {
+        let keys = self.keys(home.partition());
+        let cmd = command(home, options, call, &keys);
+        let limit = &mut self.inner.limit();
+        let reply = Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, limit)).await?;
+        pushed(home, reply)
     }
 
     /// Seals a group's filling list, however few entries it has. Returns the batch job, or `None`

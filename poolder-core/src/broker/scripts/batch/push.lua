@@ -66,7 +66,12 @@ end
 if ARGV[3] ~= '' and ARGV[3] ~= about[1] then return {'OPTIONS', 0, 0, ''} end
 if ARGV[9] ~= '' then
   local receipt = redis.call('GET', KEYS[7])
-  if receipt then return {'AGAIN', tonumber(receipt), 0, ''} end
+  if receipt then
+    -- A WAIT on the same connection waits for the last write of this connection.
+    local left = redis.call('PTTL', KEYS[7])
+    redis.call('PEXPIRE', KEYS[7], left > 0 and left or ARGV[9])
+    return {'AGAIN', tonumber(receipt), 0, ''}
+  end
 end
 
 -- Does all that can change a key. An error ends the call as if it had stored nothing, so that the
