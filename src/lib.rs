@@ -102,10 +102,10 @@ pub use poolder_macros::{batcher, pool, scheduler};
 #[cfg(feature = "worker")]
 pub use poolder_worker::{
     Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, ErrorHandler, Execution,
-    ExecutionError, Handler, HandlerError, HandlerFuture, Interruption, IntoOutcome, IntoThen,
-    Middleware, Next, Node, NodeBuilder, NodeHandle, Periodic, Pool, PoolStatus, Result, Return,
-    Scheduler, State, StateType, Tasker, TaskerBuilder, Then, WhenFull, Worker, WorkerFn,
-    worker_fn,
+    ExecutionError, Handler, HandlerError, HandlerFuture, Health, Interruption, IntoOutcome,
+    IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, NodePhase, NodeStatus, Periodic,
+    Pool, PoolStatus, Result, Return, Scheduler, State, StateType, Tasker, TaskerBuilder, Then,
+    WhenFull, Worker, WorkerFn, worker_fn,
 };
 
 /// Tests of applications: a private server with nodes that start, stop and are killed. Behind the

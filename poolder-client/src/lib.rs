@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `http` | a small listener for probes and scrapes |
 //! | `state` | state that all clones of a client share |
 //! | `batcher` | entries of a batcher: pushed, listed, popped |
 //! | `client` | the handle from which all other handles are made |
@@ -16,6 +17,8 @@ mod admin;
 mod batcher;
 mod client;
 mod enqueue;
+#[doc(hidden)]
+pub mod http;
 mod job;
 #[cfg(feature = "schedules")]
 mod schedules;

@@ -5,6 +5,7 @@
 //! | folder | contents |
 //! |---|---|
 //! | `process` | the state of this process: liveness, commands of operators, limits |
+//! | `observe` | what a node shows: health, status, and the listener that tells them |
 //! | `run` | workers, slots and pools: one attempt at a job, from decoding to its settlement |
 //! | `services` | background services: heartbeat, leader, promoter, rescuer, pruner and others |
 //! | `sources` | the three ways in which a job reaches `run`: shared, addressed, broadcast |
@@ -19,6 +20,7 @@
 
 mod batcher;
 mod node;
+mod observe;
 mod process;
 mod run;
 mod scheduler;
@@ -31,7 +33,8 @@ pub mod testing;
 pub use batcher::{Batch, BatchWorker, Batcher};
 pub use node::builder::{Component, Node, NodeBuilder};
 pub use node::handle::NodeHandle;
-pub use node::pools::PoolStatus;
+pub use observe::health::{Health, NodePhase};
+pub use observe::status::{NodeStatus, PoolStatus};
 pub use run::context::{Context, Interruption};
 pub use run::dead_job::DeadJob;
 pub use run::error_handler::ErrorHandler;

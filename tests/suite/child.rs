@@ -1,6 +1,7 @@
 //! Nodes in child processes, which tests can kill. The child is the test binary itself, started
 //! again.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use poolder::prelude::*;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::harness::{Number, Space, within};
+use crate::harness::{Number, Space, eventually, within};
 
 const SLOTS: &str = "POOLDER_SUITE_CHILD_SLOTS";
 const MODE: &str = "POOLDER_SUITE_CHILD_MODE";
 /// The shutdown timeout of a child in ms.
 const SHUTDOWN: &str = "POOLDER_SUITE_CHILD_SHUTDOWN";
+/// The address on which a child listens, if it does.
+const LISTEN: &str = "POOLDER_SUITE_CHILD_LISTEN";
 
 /// The job that ends the process that runs it.
 pub(crate) const KILLER: u64 = 13;
@@ -76,16 +79,41 @@ impl Process {
         mode: Mode,
         shutdown: Duration,
     ) -> Self {
-        let mut child = itself("child::node", space)
+        let mut command = itself("child::node", space);
+        command
             .env(SLOTS, slots.to_string())
             .env(MODE, mode.as_str())
+            .env(SHUTDOWN, shutdown.as_millis().to_string());
+        Self::spawn(&mut command)
+    }
+
+    /// Starts a node of a shared pool with this shutdown timeout, which listens on an address that
+    /// [`Process::address`] returns.
+    pub(crate) fn listening(space: &Space, slots: usize, shutdown: Duration) -> Self {
+        let mut command = itself("child::node", space);
+        command
+            .env(SLOTS, slots.to_string())
+            .env(MODE, Mode::Shared.as_str())
             .env(SHUTDOWN, shutdown.as_millis().to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .env(LISTEN, "127.0.0.1:0");
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let pid = child.id().unwrap();
         Self { child, pid, lines }
+    }
+
+    /// Waits until the node listens, and returns the address.
+    pub(crate) async fn address(&mut self) -> SocketAddr {
+        loop {
+            let line = within(self.lines.next_line()).await.unwrap().expect("it ended early");
+            if let Some(address) = line.strip_prefix("listens on ") {
+                return address.parse().unwrap();
+            }
+        }
     }
 
     /// Returns the next job that the node starts; `None` when the process has ended.
@@ -180,10 +208,16 @@ async fn node() {
         Ok(Done)
     });
     let shutdown = std::env::var(SHUTDOWN).unwrap().parse().unwrap();
-    Node::builder(Client::from_env().await.unwrap())
+    let mut node = Node::builder(Client::from_env().await.unwrap())
         .pool(Pool::new("q").size(slots).mode(mode).worker(worker))
-        .shutdown_timeout(Duration::from_millis(shutdown))
-        .run()
-        .await
-        .unwrap();
+        .shutdown_timeout(Duration::from_millis(shutdown));
+    if let Ok(address) = std::env::var(LISTEN) {
+        node = node.listen(address);
+        let handle = node.handle();
+        tokio::spawn(async move {
+            eventually("it listens", || async { handle.status().listens.is_some() }).await;
+            println!("listens on {}", handle.status().listens.unwrap());
+        });
+    }
+    node.run().await.unwrap();
 }

@@ -24,6 +24,7 @@ mod guards;
 mod handlers;
 mod harness;
 mod headers;
+mod health;
 mod hostile;
 mod identity;
 mod inspect;

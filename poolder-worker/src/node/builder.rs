@@ -10,14 +10,17 @@ use poolder_core::Error;
 use poolder_core::broker::DeadLimits;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::declarations::{Hook, Occasion, declare, declare_again, pauses};
 use super::handle::{NodeHandle, NodeRequest};
 use super::pools::two_pools;
 use super::queue_check::misplaced;
-use super::running_node::RunningNode;
+use super::running_node::{RunningNode, tick};
 use super::running_pool::ShutdownTimes;
 use super::signals::stop_signal;
+use crate::observe::node_state::NodeState;
+use crate::observe::routes::listen;
 use crate::process::deploy::this_deploy;
 use crate::process::losses::Losses;
 use crate::run::dead_job::{DeadJob, dead_hook};
@@ -58,6 +61,8 @@ impl Node {
             shutdown_timeout: Duration::from_secs(25),
             limits: DeadLimits::default(),
             deploy: None,
+            listen: None,
+            state: Arc::default(),
             requests: None,
         }
     }
@@ -92,6 +97,8 @@ pub struct NodeBuilder {
     shutdown_timeout: Duration,
     limits: DeadLimits,
     deploy: Option<String>,
+    listen: Option<String>,
+    state: Arc<NodeState>,
     requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
 }
 
@@ -200,11 +207,37 @@ impl NodeBuilder {
         self
     }
 
-    /// Returns a handle that changes the pools of the node while it runs. A node with a handle may
-    /// start without a pool.
+    /// Lets the node answer HTTP requests for its health on an address such as `0.0.0.0:9636`, from
+    /// its start until it has ended, on a thread of its own. Off by default.
+    ///
+    /// | path | answer |
+    /// |---|---|
+    /// | `/livez` | 200, or 503 when the process should be restarted: [`Health::live`] |
+    /// | `/readyz` | 200 while the node may claim jobs, else 503: [`Health::ready`] |
+    /// | `/statusz` | the node and its pools in JSON: [`NodeStatus`] |
+    ///
+    /// The body of a 503 is the reason. A connection serves one request, of `GET` or `HEAD`, which
+    /// must arrive within a second, and is closed. 64 connections are open at most; the oldest is
+    /// closed for the next one. There is no encryption and no password: listen on an address that
+    /// only your probes can reach. With port 0 the system chooses a port, which
+    /// [`NodeHandle::status`] returns.
+    ///
+    /// A node whose address is in use, or cannot be listened on, does not start.
+    ///
+    /// [`Health::live`]: crate::Health::live
+    /// [`Health::ready`]: crate::Health::ready
+    /// [`NodeStatus`]: crate::NodeStatus
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// Returns a handle that shows the health of the node, and that changes its pools while it runs.
+    /// A node with a handle may start without a pool.
     #[must_use]
     pub fn handle(&mut self) -> NodeHandle {
-        self.requests.get_or_insert_with(NodeHandle::new).0.clone()
+        let state = &self.state;
+        self.requests.get_or_insert_with(|| NodeHandle::new(Arc::clone(state))).0.clone()
     }
 
     /// Runs the node until SIGTERM or SIGINT, then shuts it down as [`NodeBuilder::run_until`]
@@ -229,8 +262,8 @@ impl NodeBuilder {
     /// jobs over once the node has been silent for some ten seconds, as after a crash.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a node that cannot work as built, [`Error::is_auth`] when the
-    /// server refuses the login, [`Error::is_unsupported`] when the server cannot be used. An
+    /// [`Error::is_invalid`] for a node that cannot work as built, or that cannot listen on its
+    /// address; [`Error::is_auth`] when the server refuses the login, [`Error::is_unsupported`] when the server cannot be used. An
     /// unreachable server is no error: the node waits for it.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         self.run_reporting(stop, None).await
@@ -247,7 +280,14 @@ impl NodeBuilder {
         for warning in misplaced(&plans) {
             tracing::warn!("{warning}");
         }
-        let deploy = deploy_of(self.deploy)?;
+        let state = self.state;
+        state.belongs_to(deploy_of(self.deploy)?);
+        let listener = match &self.listen {
+            Some(address) => Some(listen(address, &state).await?),
+            None => None,
+        };
+        let ends = state.starts();
+        let ticks = AbortOnDropHandle::new(tokio::spawn(tick(Arc::clone(&state.liveness))));
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
@@ -258,7 +298,7 @@ impl NodeBuilder {
         let mut lost = losses.subscribe();
         let (wide, timeout) = (self.wide, self.shutdown_timeout);
         let mut running =
-            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses, deploy)?;
+            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses, &state)?;
         if let Some(ready) = ready {
             running.report(ready);
         }
@@ -288,7 +328,12 @@ impl NodeBuilder {
                 } => declaring = None,
             }
         }
+        state.drains();
         running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
+        drop((ends, ticks));
+        if let Some(listener) = listener {
+            listener.close().await;
+        }
         Ok(())
     }
 }

@@ -1,15 +1,24 @@
-//! Requests to a running node: to change its pools, or to list them.
+//! The handle of a node: it shows the node, and changes the pools of one that runs.
+
+use std::sync::Arc;
 
 use poolder_core::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::pools::{PoolStatus, Pools, admit};
+use super::pools::{Pools, admit};
+use crate::observe::health::Health;
+use crate::observe::node_state::NodeState;
+use crate::observe::status::{NodeStatus, PoolStatus};
 use crate::run::pool::Pool;
 
-/// Changes the pools of a running node. Made by
+/// Shows a node, and changes the pools of one that runs. Made by
 /// [`NodeBuilder::handle`](crate::NodeBuilder::handle); cheap to clone.
+///
+/// A program with a router of its own answers probes with [`NodeHandle::health`], where a node
+/// without a router has [`NodeBuilder::listen`](crate::NodeBuilder::listen).
 #[derive(Debug, Clone)]
 pub struct NodeHandle {
+    state: Arc<NodeState>,
     requests: mpsc::Sender<NodeRequest>,
 }
 
@@ -29,9 +38,33 @@ enum Operation {
 }
 
 impl NodeHandle {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<NodeRequest>) {
+    pub(crate) fn new(state: Arc<NodeState>) -> (Self, mpsc::Receiver<NodeRequest>) {
         let (requests, receiver) = mpsc::channel(16);
-        (Self { requests }, receiver)
+        (Self { state, requests }, receiver)
+    }
+
+    /// Returns whether the node is live and ready, at once, also before it has started and after it
+    /// has ended.
+    ///
+    /// ```no_run
+    /// # fn f(node: poolder_worker::NodeHandle) -> (u16, String) {
+    /// let health = node.health();
+    /// match health.reason {
+    ///     None => (200, "ok".into()),
+    ///     Some(reason) => (503, reason),
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.state.health()
+    }
+
+    /// Returns the state of the node and its pools, at once, also before it has started and after
+    /// it has ended.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        self.state.status()
     }
 
     /// Adds a pool and starts it. After [`NodeHandle::remove`] it begins once the removed pool of the

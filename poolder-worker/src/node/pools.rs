@@ -1,6 +1,7 @@
 //! The pools of a running node: starts, stops, resizes, adds and removes each of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::running_pool::{RunningPool, ShutdownTimes, patience};
+use crate::observe::node_state::{NodeState, PoolState};
+use crate::observe::status::PoolStatus;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::erased::BoxFuture;
 use crate::run::pool::{NodeWide, PoolPlan, check_size};
@@ -29,6 +32,8 @@ pub(crate) struct Pools {
     timeout: Duration,
     /// The pools for the roster, which shows them to operators.
     published: watch::Sender<PublishedPools>,
+    /// The notes of the node, for those who watch over it.
+    state: Arc<NodeState>,
     running: BTreeMap<QueueName, RunningPool>,
     /// Removed and stopped pools that still finish their jobs; each task returns false when its pool
     /// could not release everything.
@@ -42,33 +47,20 @@ pub(crate) struct Pools {
     clean: bool,
 }
 
-/// A pool of a running node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PoolStatus {
-    /// The queue.
-    pub queue: String,
-    /// The way in which jobs are assigned to slots.
-    pub mode: Mode,
-    /// The number of slots that was set in this node, by the pool or by the last resize here.
-    pub size: u16,
-    /// False when the pool was stopped in this node. Stopping an addressed pool in the fleet does
-    /// not change it.
-    pub running: bool,
-}
-
 impl Pools {
     pub(crate) fn new(
         node: NodeContext,
         wide: NodeWide,
         timeout: Duration,
         published: watch::Sender<PublishedPools>,
+        state: Arc<NodeState>,
     ) -> Self {
         Self {
             node,
             wide,
             timeout,
             published,
+            state,
             running: BTreeMap::new(),
             leaving: JoinSet::new(),
             release: CancellationToken::new(),
@@ -77,8 +69,17 @@ impl Pools {
         }
     }
 
-    /// Publishes the pools to operators, with the next heartbeat.
+    /// Publishes the pools: to operators with the next heartbeat, and to those who watch over this
+    /// node at once.
     pub(crate) fn publish(&self) {
+        let state = |pool: &RunningPool| PoolState {
+            queue: pool.plan.spec.queue.to_string(),
+            mode: pool.plan.spec.mode,
+            size: pool.plan.size,
+            phase: pool.phase.subscribe(),
+            task: pool.ended.abort_handle(),
+        };
+        self.state.has_pools(self.running.values().map(state).collect());
         let pools = self.running.values().map(|pool| PublishedPool::of(&pool.plan)).collect();
         self.published.send_if_modified(|published| {
             let changed = *published != pools;
@@ -194,14 +195,9 @@ impl Pools {
         self.start(plan)
     }
 
+    /// Returns the pools as they were published last.
     pub(crate) fn list(&self) -> Vec<PoolStatus> {
-        let status = |pool: &RunningPool| PoolStatus {
-            queue: pool.plan.spec.queue.to_string(),
-            mode: pool.plan.spec.mode,
-            size: pool.plan.size,
-            running: *pool.phase.borrow() == ShutdownPhase::Run && !pool.ended.is_finished(),
-        };
-        self.running.values().map(status).collect()
+        self.state.pools()
     }
 
     /// Stops all pools, the removed ones included. Returns false when a pool could not release

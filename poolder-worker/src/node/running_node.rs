@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pools::Pools;
 use super::running_pool::ShutdownTimes;
-use crate::process::activity::Activity;
+use crate::observe::node_state::NodeState;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
@@ -44,19 +44,19 @@ impl RunningNode {
         wide: NodeWide,
         plans: Vec<PoolPlan>,
         losses: Losses,
-        deploy: String,
+        state: &Arc<NodeState>,
     ) -> Result<Self, Error> {
         let clock = Arc::new(ServerClock::default());
-        let liveness = Arc::new(Liveness::default());
+        let liveness = Arc::clone(&state.liveness);
         let outages = Arc::new(Outages::default());
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::clone(&state.activity);
         let published = watch::Sender::new(plans.iter().map(PublishedPool::of).collect());
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
             Arc::clone(&liveness),
             Arc::clone(&outages),
-            (about(deploy), published.subscribe()),
+            (about(state.deploy()), published.subscribe()),
             Arc::clone(&activity),
             losses.clone(),
         )?;
@@ -65,7 +65,7 @@ impl RunningNode {
             client,
             limits,
             clock,
-            liveness: Arc::clone(&liveness),
+            liveness,
             outages,
             progress: Arc::default(),
             activity,
@@ -79,11 +79,12 @@ impl RunningNode {
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
-        services.spawn(tick(liveness, stop_services.clone()));
-        let mut pools = Pools::new(node, wide, timeout, published);
+        let mut pools = Pools::new(node, wide, timeout, published, Arc::clone(state));
         for plan in plans {
             pools.start(plan)?;
         }
+        pools.publish();
+        state.runs(heartbeat.identity());
         Ok(Self { pools, services, stop_services, heartbeat })
     }
 
@@ -119,13 +120,10 @@ impl RunningNode {
 }
 
 /// Records once a second that the runtime still polls its tasks.
-async fn tick(liveness: Arc<Liveness>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
+pub(super) async fn tick(liveness: Arc<Liveness>) {
+    loop {
         liveness.tick();
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            () = stop.cancelled() => {}
-        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// The present state of the slots of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
-    /// One flag per slot, true while it runs jobs. Each slot writes its own, so that no job waits
-    /// for another slot.
-    slots: Mutex<Vec<Weak<AtomicBool>>>,
+    /// One flag per slot, true while it runs jobs, by queue. Each slot writes its own, so that no
+    /// job waits for another slot.
+    slots: Mutex<BTreeMap<String, Vec<Weak<AtomicBool>>>>,
     /// The number of addressed slots that the node holds, by queue.
     held: Mutex<BTreeMap<String, u32>>,
 }
@@ -46,11 +46,14 @@ impl Drop for HeldSlot {
 }
 
 impl Activity {
-    /// Returns the flag of a new slot.
-    pub(crate) fn add_slot(&self) -> BusyFlag {
+    /// Returns the flag of a new slot of this queue.
+    pub(crate) fn add_slot(&self, queue: &str) -> BusyFlag {
         let flag = Arc::new(AtomicBool::new(false));
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.push(Arc::downgrade(&flag));
+        let of_queue = slots.entry(queue.to_owned()).or_default();
+        // The slots of a pool that grows and shrinks do not add up.
+        of_queue.retain(|slot| slot.strong_count() > 0);
+        of_queue.push(Arc::downgrade(&flag));
         BusyFlag(flag)
     }
 
@@ -60,14 +63,16 @@ impl Activity {
         HeldSlot { activity: Arc::clone(self), queue: queue.to_owned() }
     }
 
-    /// Returns the number of slots that run jobs.
-    pub(crate) fn busy(&self) -> u32 {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|slot| slot.strong_count() > 0);
+    /// Returns the number of slots that run jobs, by queue.
+    pub(crate) fn busy(&self) -> BTreeMap<String, u32> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = |slot: &&Weak<AtomicBool>| {
             slot.upgrade().is_some_and(|busy| busy.load(Ordering::Relaxed))
         };
-        u32::try_from(slots.iter().filter(runs).count()).unwrap_or(u32::MAX)
+        let count = |of_queue: &Vec<Weak<AtomicBool>>| {
+            u32::try_from(of_queue.iter().filter(runs).count()).unwrap_or(u32::MAX)
+        };
+        slots.iter().map(|(queue, of_queue)| (queue.clone(), count(of_queue))).collect()
     }
 
     /// Returns the number of addressed slots that the node holds, by queue.
@@ -87,16 +92,20 @@ mod tests {
     #[test]
     fn slots_count_while_they_run_jobs() {
         let activity = Activity::default();
-        let (one, other) = (activity.add_slot(), activity.add_slot());
-        assert_eq!(activity.busy(), 0);
+        let (one, other) = (activity.add_slot("a"), activity.add_slot("a"));
+        let third = activity.add_slot("b");
+        let busy = |a, b| BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        assert_eq!(activity.busy(), busy(0, 0));
         one.set(true);
         other.set(true);
-        assert_eq!(activity.busy(), 2);
+        third.set(true);
+        assert_eq!(activity.busy(), busy(2, 1));
         one.set(false);
-        assert_eq!(activity.busy(), 1);
-        drop(other);
-        assert_eq!(activity.busy(), 0, "a slot that has ended runs nothing");
-        assert_eq!(activity.slots.lock().unwrap().len(), 1);
+        assert_eq!(activity.busy(), busy(1, 1));
+        drop((other, third));
+        assert_eq!(activity.busy(), busy(0, 0), "a slot that has ended runs nothing");
+        let _next = activity.add_slot("a");
+        assert_eq!(activity.slots.lock().unwrap()["a"].len(), 2, "it was forgotten");
     }
 
     #[test]

@@ -117,6 +117,14 @@ impl Liveness {
         millis(self.born.elapsed()) < self.fresh_until.load(Ordering::Relaxed)
     }
 
+    /// Returns how long ago the last acknowledged beat was sent; `None` when no beat is acknowledged,
+    /// or the last one was invalidated.
+    pub(crate) fn acknowledged_ago(&self) -> Option<Duration> {
+        let until = self.fresh_until.load(Ordering::Relaxed);
+        let sent = until.checked_sub(millis(BEAT_VALIDITY))?;
+        Some(Duration::from_millis(millis(self.born.elapsed()).saturating_sub(sent)))
+    }
+
     fn is_felt_after(&self, now: u64) -> bool {
         let silence = now.saturating_sub(self.ticked.load(Ordering::Relaxed));
         silence <= self.longest.load(Ordering::Relaxed).saturating_add(millis(SLACK))
@@ -148,16 +156,20 @@ mod tests {
     fn a_beat_is_fresh_for_a_while_only() {
         let liveness = Liveness::default();
         assert!(!liveness.is_acknowledged());
+        assert_eq!(liveness.acknowledged_ago(), None);
         liveness.acknowledge(liveness.born);
         assert!(liveness.is_acknowledged());
+        assert!(liveness.acknowledged_ago().is_some_and(|age| age <= liveness.born.elapsed()));
         liveness.doubt();
         assert!(!liveness.is_acknowledged());
+        assert_eq!(liveness.acknowledged_ago(), None);
         let old = Liveness {
             born: Instant::now() - BEAT_VALIDITY - BEAT_VALIDITY,
             ..Liveness::default()
         };
         old.acknowledge(old.born);
         assert!(!old.is_acknowledged(), "an old beat is not valid");
+        assert!(old.acknowledged_ago().is_some_and(|age| age >= BEAT_VALIDITY + BEAT_VALIDITY));
     }
 
     #[test]

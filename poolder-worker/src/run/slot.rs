@@ -74,7 +74,7 @@ impl Slot {
             current: None,
             stopping: None,
             index,
-            busy: engine.activity.add_slot(),
+            busy: engine.activity.add_slot(engine.spec.queue.as_str()),
             announced: false,
         };
         tasks.spawn(slot.run(work));

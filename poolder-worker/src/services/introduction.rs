@@ -60,6 +60,7 @@ impl Introduction {
     /// Returns the description if it is to be written now.
     pub(super) fn due(&mut self, now: Timestamp) -> Option<&NodeInfo> {
         let (busy, held) = (self.activity.busy(), self.activity.held());
+        let busy = busy.values().copied().fold(0, u32::saturating_add);
         let holds = held.values().copied().fold(0, u32::saturating_add);
         let same = (self.info.busy, self.info.held) == (busy, holds);
         let rest = if same { INTERVAL } else { ACTIVITY_INTERVAL };
@@ -125,7 +126,7 @@ mod tests {
         me.written();
         assert!(me.due(now).is_none());
         // The slots do something else: it is written, but not at once.
-        let (slot, held) = (activity.add_slot(), activity.hold("keys"));
+        let (slot, held) = (activity.add_slot("keys"), activity.hold("keys"));
         slot.set(true);
         assert!(me.due(now).is_none());
         me.written = Instant::now().checked_sub(ACTIVITY_INTERVAL);

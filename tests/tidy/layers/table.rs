@@ -60,13 +60,14 @@ const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 10);
 
 const WORKER: &[Layer] = &[
     Layer { name: "process", holds: &["process"], imports: &[] },
+    Layer { name: "observe", holds: &["observe"], imports: &["process"] },
     Layer { name: "run", holds: &["run"], imports: &["process"] },
     Layer { name: "services", holds: &["services"], imports: &["process", "run"] },
     Layer { name: "sources", holds: &["sources/mod.rs"], imports: &[] },
     Layer { name: "sources/shared", holds: &["sources/shared"], imports: BELOW_SOURCES },
     Layer { name: "sources/addressed", holds: &["sources/addressed"], imports: BELOW_SOURCES },
     Layer { name: "sources/broadcast", holds: &["sources/broadcast"], imports: BELOW_SOURCES },
-    Layer { name: "node", holds: &["node"], imports: first(BELOW_KINDS, 6) },
+    Layer { name: "node", holds: &["node"], imports: first(BELOW_KINDS, 7) },
     Layer { name: "batcher", holds: &["batcher"], imports: BELOW_KINDS },
     Layer { name: "scheduler", holds: &["scheduler"], imports: BELOW_KINDS },
     Layer { name: "tasker", holds: &["tasker"], imports: BELOW_KINDS },
@@ -81,12 +82,14 @@ const BELOW_KINDS: &[&str] = &[
     "sources/shared",
     "sources/addressed",
     "sources/broadcast",
+    "observe",
     "node",
 ];
 /// The three sources do not import each other.
 const BELOW_SOURCES: &[&str] = first(BELOW_KINDS, 3);
 
 const CLIENT: &[Layer] = &[
+    Layer { name: "http", holds: &["http"], imports: &[] },
     Layer { name: "state", holds: &["state"], imports: &[] },
     // The client keeps the state that the handles of a batcher share, which is therefore below it.
     Layer { name: "batcher", holds: &["batcher"], imports: &[] },
