@@ -2,7 +2,8 @@
 //!
 //! - `web` serves `POST /users` on `LISTEN` (default 127.0.0.1:3000) and only enqueues; `GET
 //!   /jobs/{id}` tells where a job is, and `GET /ready` answers 200 while Redis does;
-//! - `web worker` runs the jobs, in any number of processes;
+//! - `web worker` runs the jobs, in any number of processes; each answers probes on `HEALTH`, such as
+//!   0.0.0.0:9636, if it is set;
 //! - `web try` does both in one process, sends itself a request, and ends.
 
 mod handlers;
@@ -34,7 +35,13 @@ async fn main() -> Result<()> {
                 })
                 .await?;
         }
-        Some("worker") => Node::builder(client).pool(jobs::pool(None)).run().await?,
+        Some("worker") => {
+            let node = Node::builder(client).pool(jobs::pool(None));
+            match std::env::var("HEALTH") {
+                Ok(address) => node.listen(address).run().await?,
+                Err(_) => node.run().await?,
+            }
+        }
         Some("try") => try_it(client).await?,
         Some(other) => return Err(format!("unknown: {other}; use nothing, worker or try").into()),
     }
