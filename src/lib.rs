@@ -71,9 +71,9 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Client, Enqueue, EnqueueMany, EnqueueMiddleware,
-    EnqueueOptions, Inspector, JobClient, JobResult, JobWait, Listed, Many, One, Outgoing,
-    PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast,
+    BatchEntry, BatcherHandle, Bulk, Call, Cast, Check, Client, Enqueue, EnqueueMany,
+    EnqueueMiddleware, EnqueueOptions, Explanation, Inspector, JobClient, JobResult, JobWait,
+    Listed, Many, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
@@ -143,6 +143,10 @@ struct ComingFrom;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/operating.md")]
 struct Operating;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/explain.md")]
+struct Explain;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/batching.md")]

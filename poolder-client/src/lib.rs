@@ -24,7 +24,7 @@ mod job;
 mod schedules;
 mod state;
 
-pub use admin::{Inspector, PoolSet, SetCast};
+pub use admin::{Check, Explanation, Inspector, PoolSet, SetCast, Why};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;
 pub use enqueue::{

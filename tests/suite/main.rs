@@ -18,6 +18,7 @@ mod crashes;
 mod dead_hooks;
 mod durability;
 mod enqueue;
+mod explain;
 mod fates;
 mod full_server;
 mod guards;

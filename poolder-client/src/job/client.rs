@@ -64,6 +64,10 @@ impl JobClient {
         self.handle.as_ref().map_err(Error::repeated)
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Returns the state of a job that is stored or has a record; `None` for a job that left no
     /// trace. A job of an addressed pool is found in any slot, also by its id alone.
     ///
@@ -223,7 +227,7 @@ impl JobClient {
     }
 
     /// Returns the completion record of the job, in whichever slot of its pool.
-    async fn recorded(&self) -> Result<Option<Completion>, Error> {
+    pub(crate) async fn recorded(&self) -> Result<Option<Completion>, Error> {
         let (broker, handle) = (self.client.broker(), self.handle()?);
         let (_, ended) = broker.followed_completion(&handle.partition, handle.job).await?;
         let has_ended = |completion: &Completion| !matches!(completion, Completion::Moved(_));

@@ -97,7 +97,7 @@ const CLIENT: &[Layer] = &[
     Layer { name: "job", holds: &["job"], imports: &["state", "client"] },
     Layer { name: "enqueue", holds: &["enqueue"], imports: &["state", "client"] },
     Layer { name: "schedules", holds: &["schedules"], imports: &["state", "client", "enqueue"] },
-    Layer { name: "admin", holds: &["admin"], imports: &["client", "enqueue"] },
+    Layer { name: "admin", holds: &["admin"], imports: &["client", "job", "enqueue"] },
 ];
 
 /// The first layers of a list.

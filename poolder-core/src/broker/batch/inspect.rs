@@ -137,13 +137,32 @@ impl Broker {
             }
             for ((group, meta), len) in some.into_iter().zip(self.pipeline(&pipe).await?) {
                 let len = count(len.map_err(|error| self.classify(error))?)?;
-                let mut numbers = meta.split(' ').map(|number| number.parse::<u64>().unwrap_or(0));
-                let mut next = || numbers.next().unwrap_or(0);
-                let (generation, since, bytes) = (next(), next(), next());
-                found.push(OpenBatch { group, generation, since: moment(since), len, bytes });
+                found.push(opened(group, meta, len));
             }
         }
         Ok(found)
+    }
+
+    /// Returns the filling list of a group, and the server's clock; no list when nothing gathers.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn open_batch(
+        &self,
+        home: &BatcherHome,
+        group: &str,
+    ) -> Result<(Option<OpenBatch>, Timestamp), Error> {
+        let keys = self.keys(home.partition());
+        let mut pipe = redis::pipe();
+        pipe.cmd("HGET").arg(keys.batch_open(home.name())).arg(group);
+        pipe.cmd("LLEN").arg(keys.batch_fill(home.name(), group));
+        pipe.cmd("TIME");
+        let [meta, len, now] = self.replies::<3>(&pipe).await?;
+        let open = match meta {
+            Value::Nil => None,
+            meta => Some(opened(group.to_owned(), &reply::text(meta)?, count(len)?)),
+        };
+        Ok((open, reply::server_time(now)?))
     }
 
     /// Returns up to `most` of a batcher's sealed batches that are not completed, in no order.
@@ -240,6 +259,14 @@ impl Broker {
         }
         Ok(jobs)
     }
+}
+
+/// Reads what `push.lua` notes of a filling list: `<generation> <since> <bytes>`.
+fn opened(group: String, meta: &str, len: u64) -> OpenBatch {
+    let mut numbers = meta.split(' ').map(|number| number.parse::<u64>().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    let (generation, since, bytes) = (next(), next(), next());
+    OpenBatch { group, generation, since: moment(since), len, bytes }
 }
 
 /// Reads the record that `push.lua` writes of a sealed list: `<counted> <entries> <bytes> <since>

@@ -1,0 +1,95 @@
+//! The order of the questions. Pure: from facts to checks.
+
+use poolder_core::{JobState, Lane};
+
+use crate::admin::explain::checks::Checks;
+use crate::admin::explain::explanation::Why;
+use crate::admin::explain::facts::Facts;
+use crate::admin::explain::{ready, running, serving, slot, waiting};
+use crate::admin::words::{many, when};
+
+/// Answers the questions about a job that was found, in their order.
+pub(super) fn decide(facts: &Facts) -> Checks {
+    let mut checks = Checks::default();
+    let job = &facts.job;
+    let kind = match &job.kind {
+        Some((kind, version)) => format!("{kind} v{version}"),
+        None => "an entry that is no job".into(),
+    };
+    let place = match job.state {
+        JobState::Dead => "among the dead".into(),
+        JobState::Scheduled | JobState::Retrying => "among the waiting jobs".into(),
+        _ => format!("in lane {}", job.lane),
+    };
+    checks.pass("there", "find", format!("{kind} is {place}, attempt {}", job.attempt));
+    if let Some(entries) = facts.batch {
+        let text = format!("its batch has {}", many(entries, "entry"));
+        checks.pass("batch", "LLEN batch:sealed", text);
+    }
+    if job.state == JobState::Dead {
+        dead(facts, &mut checks);
+        return checks;
+    }
+    if job.state == JobState::Running {
+        running::check(facts, &mut checks);
+    }
+    cancelled(facts, &mut checks);
+    if job.state == JobState::Running {
+        checks.decide(Why::Running, running::sentence(facts), None, None);
+        return checks;
+    }
+    if matches!(job.state, JobState::Scheduled | JobState::Retrying) {
+        waiting::check(facts, &mut checks);
+    }
+    serving::paused(facts, &mut checks);
+    serving::served(facts, &mut checks);
+    serving::kind(facts, &mut checks);
+    if job.state == JobState::Ready {
+        match &facts.slot {
+            Some(slot) => slot::check(facts, slot, &mut checks),
+            None => {
+                if job.lane == Lane::Suspect {
+                    ready::suspect(facts, &mut checks);
+                }
+                ready::check(facts, &mut checks);
+            }
+        }
+    }
+    if !checks.is_decided() {
+        let reason = "nothing is in its way: it starts at any moment".into();
+        checks.decide(Why::Next, reason, None, None);
+    }
+    checks
+}
+
+fn dead(facts: &Facts, checks: &mut Checks) {
+    let job = &facts.job;
+    let on = job.node.as_ref().map(|node| format!(" on node {node}")).unwrap_or_default();
+    let group = job.fingerprint.map(|it| format!(", error group {it:012x}")).unwrap_or_default();
+    let failure = job.failure.as_deref().unwrap_or("no reason was recorded");
+    let counts = match job.crashes {
+        0 => many(u64::from(job.failures), "failed attempt"),
+        crashes => format!(
+            "{} and {}",
+            many(u64::from(job.failures), "failed attempt"),
+            many(u64::from(crashes), "crash")
+        ),
+    };
+    let text = format!("it died {}{on} after {counts}: {failure}{group}", when(job.at, facts.now));
+    let hint = "a dead job runs again when it is revived; mend what it died of first";
+    checks.fail("alive", "dead and its bodies", (Why::Dead, text), None, Some(hint.into()));
+}
+
+fn cancelled(facts: &Facts, checks: &mut Checks) {
+    if !facts.job.cancelling {
+        checks.pass("cancelled", "ZSCORE cancelled", "no request to cancel it is stored".into());
+        return;
+    }
+    let text = match facts.job.state {
+        JobState::Running => {
+            "a request to cancel it is stored: its handler is told to stop, and has 3 s to clean up"
+        }
+        _ => "a request to cancel it is stored: it does not run, and is removed when it is claimed",
+    };
+    checks.fail("cancelled", "ZSCORE cancelled", (Why::Stopping, text.into()), None, None);
+}

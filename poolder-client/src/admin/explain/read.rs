@@ -1,0 +1,280 @@
+//! Reads the facts about a job, with bounded reads: 4 to 7 round trips after the job was found.
+
+use futures_util::future::{try_join, try_join3, try_join4};
+use poolder_core::broker::{LaneFacts, NodeView, PoolView};
+use poolder_core::policy::dispatch::Mode;
+use poolder_core::view::JobView;
+use poolder_core::{
+    BatchPayload, Error, Handle, JobState, Lane, Partition, Place, QueueName, batcher_of, payload,
+};
+
+use crate::admin::explain::absent::{self, Traces};
+use crate::admin::explain::checks::Checks;
+use crate::admin::explain::decide::decide;
+use crate::admin::explain::explanation::{Explanation, Why};
+use crate::admin::explain::facts::{
+    Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen,
+};
+use crate::client::Client;
+use crate::job::JobClient;
+
+/// A lane with more entries than this may not have been searched whole.
+const SEARCHED: u64 = 10_000;
+
+impl JobClient {
+    /// Explains why the job runs, waits, has ended, or does not run: whether it is there, dead,
+    /// running and on which node, cancelled, waiting for its time, overdue without a leader; whether
+    /// the queue is paused and served, and the kind known; in an addressed pool what holds up its
+    /// slot; the jobs before it and the busy slots. A job that is not found is explained as well.
+    ///
+    /// ```no_run
+    /// # use poolder_client::Client;
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let job = client.job("mail.0/01936b2e-7c5b-7000-8000-00000000002a");
+    /// let explanation = job.explain().await?;
+    /// println!("{explanation}");
+    /// if explanation.is_stuck() {
+    ///     println!("{:?}: {:?}", explanation.verdict, explanation.hint);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses a read.
+    pub async fn explain(&self) -> Result<Explanation, Error> {
+        let handle = self.handle()?;
+        match self.view().await? {
+            Some(view) => self.client().explain_view(&view).await,
+            None => {
+                let checks = absent::decide(&self.traces(handle).await?);
+                Ok(explanation(&handle.partition.queue, handle, None, checks))
+            }
+        }
+    }
+
+    async fn traces(&self, handle: &Handle) -> Result<Traces, Error> {
+        let broker = self.client().broker();
+        let (record, traces, lanes) = try_join3(
+            self.recorded(),
+            broker.job_traces(handle),
+            broker.lane_facts(&handle.partition),
+        )
+        .await?;
+        Ok(Traces {
+            now: traces.now,
+            record,
+            receipt: traces.receipt,
+            cancelled: traces.cancelled,
+            is_partial: lanes.iter().any(|lane| lane.len > SEARCHED),
+        })
+    }
+}
+
+impl Client {
+    /// Explains a job that was found.
+    pub(super) async fn explain_view(&self, view: &JobView) -> Result<Explanation, Error> {
+        let facts = self.facts_of(view).await?;
+        let queue = &view.handle.partition.queue;
+        Ok(explanation(queue, &view.handle, Some(view.state), decide(&facts)))
+    }
+
+    async fn facts_of(&self, view: &JobView) -> Result<Facts, Error> {
+        let (broker, partition) = (self.broker(), &view.handle.partition);
+        let queue = &partition.queue;
+        let home = Partition::first(queue.clone());
+        let ((overview, lanes, nodes), (pool, commands, batch, progress)) = try_join(
+            try_join3(broker.overview(partition), broker.lane_facts(partition), self.nodes()),
+            try_join4(
+                broker.pool_view(queue),
+                broker.commands(&home),
+                self.sealed_entries_of(view),
+                broker.progress(partition, view.handle.job),
+            ),
+        )
+        .await?;
+        let slot = match pool.filter(|pool| pool.mode.is_addressed()) {
+            Some(pool) => Some(self.slot_of(partition, &pool).await?),
+            None => None,
+        };
+        let leader = match &slot {
+            Some(slot) => slot.holder.clone(),
+            None => overview.leader.map(|leader| leader.node),
+        };
+        let lane = lanes.iter().find(|facts| facts.lane == view.lane);
+        let ready = matches!(view.state, JobState::Ready);
+        let entry = match &view.handle.place {
+            Some(Place::Entry(_, entry)) => Some(entry.clone()),
+            _ => None,
+        };
+        let ahead = match (lane, &entry, ready) {
+            (Some(lane), Some(entry), true) => {
+                let ahead = broker.ahead_in(partition, lane, entry).await?;
+                Some((ahead.jobs, ahead.exact))
+            }
+            _ => None,
+        };
+        let longest = match ready {
+            true => broker.page_of_running(partition, None, 1).await?.jobs.pop(),
+            false => None,
+        };
+        let runner = match (&view.node, view.state) {
+            (Some(node), JobState::Running) => Some(self.runner(node, &lanes).await?),
+            _ => None,
+        };
+        let rows = Lane::ALL.map(|lane| {
+            let view = overview.lanes.iter().find(|view| view.lane == lane);
+            view.map_or((0, 0, None), |view| (view.ready, view.running, view.oldest))
+        });
+        Ok(Facts {
+            now: overview.now,
+            job: JobSeen { entry, progress, ..job_seen(view) },
+            queue: QueueSeen { paused: commands.paused, leader, lanes: rows.into() },
+            nodes: nodes.iter().filter_map(|node| serves(node, queue)).collect(),
+            lane: lane.map_or_else(no_lane, lane_seen),
+            ahead,
+            longest: longest.as_ref().and_then(other_job),
+            runner,
+            slot,
+            batch,
+        })
+    }
+
+    /// Returns the number of entries of the batch that a batch job stands for.
+    async fn sealed_entries_of(&self, view: &JobView) -> Result<Option<u64>, Error> {
+        let Some(raw) = view.payload().filter(|raw| batcher_of(raw.kind).is_some()) else {
+            return Ok(None);
+        };
+        let Ok(payload) = payload::decode::<BatchPayload>(raw) else { return Ok(None) };
+        let len = self.broker().sealed_len(&view.handle.partition, view.id(), &payload).await;
+        match len {
+            // The job has the id of a batch that was sealed for another job.
+            Err(error) if error.is_invalid() => Ok(None),
+            len => len.map(Some),
+        }
+    }
+
+    async fn runner(&self, node: &str, lanes: &[LaneFacts]) -> Result<RunnerSeen, Error> {
+        let times = self.broker().roster_times(node).await?;
+        let consumers = lanes.iter().flat_map(|lane| &lane.consumers);
+        let idle = consumers.filter(|it| it.name == node).map(|it| it.idle).min();
+        Ok(RunnerSeen { beat: times.beat, marked: times.marked, idle })
+    }
+
+    async fn slot_of(&self, slot: &Partition, pool: &PoolView) -> Result<SlotSeen, Error> {
+        let broker = self.broker();
+        let (lease, front) = try_join(broker.slot_facts(slot), self.first_in_slot(slot)).await?;
+        let holder_seen = match &lease.holder {
+            Some(holder) => Some(self.runner(holder, &[]).await?),
+            None => None,
+        };
+        Ok(SlotSeen {
+            index: slot.index,
+            pool_stopped: pool.stopped,
+            size: pool.size,
+            tail: pool.tail,
+            open: pool.open,
+            is_keyed: pool.mode == Mode::Phash,
+            stopped: lease.stopped,
+            holder: lease.holder,
+            holder_seen,
+            hold: lease.hold,
+            held: lease.held,
+            edge: lease.edge,
+            front,
+        })
+    }
+
+    /// Returns the first job that waits in a slot.
+    async fn first_in_slot(&self, slot: &Partition) -> Result<Option<OtherJob>, Error> {
+        for lane in [Lane::Front, Lane::Normal] {
+            let page = self.broker().page_of_ready(slot, lane, None, 1).await?;
+            if let Some(first) = page.jobs.first() {
+                return Ok(other_job(first));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn explanation(
+    queue: &QueueName,
+    handle: &Handle,
+    state: Option<JobState>,
+    checks: Checks,
+) -> Explanation {
+    let subject = format!("job {} of queue {queue}", handle.job);
+    let Checks { list, verdict } = checks;
+    let (why, reason, until, hint) = match verdict {
+        Some(found) => (found.why, found.reason, found.until, found.hint),
+        None => (Why::Unclear, "nothing that was looked at explains it".into(), None, None),
+    };
+    Explanation {
+        subject,
+        queue: Some(queue.clone()),
+        job: Some(handle.job),
+        state,
+        verdict: why,
+        reason,
+        until,
+        hint,
+        checks: list,
+    }
+}
+
+fn job_seen(view: &JobView) -> JobSeen {
+    JobSeen {
+        id: view.id(),
+        state: view.state,
+        lane: view.lane,
+        at: view.at,
+        entry: None,
+        node: view.node.clone(),
+        kind: view.payload().map(|raw| (raw.kind.to_owned(), raw.version)),
+        attempt: view.attempt(),
+        failures: view.counters.failures,
+        crashes: view.counters.crashes,
+        deliveries: view.counters.deliveries,
+        cancelling: view.cancelling,
+        policy: view.own_policy().map(|policy| (policy.attempts, policy.timeout)),
+        key: view.key(),
+        failure: view.failure().map(ToString::to_string),
+        fingerprint: view.attempts().last().map(|attempt| attempt.fingerprint),
+        progress: None,
+    }
+}
+
+fn other_job(view: &JobView) -> Option<OtherJob> {
+    Some(OtherJob {
+        id: view.id(),
+        kind: view.kind()?.to_owned(),
+        key: view.key(),
+        node: view.node.clone(),
+        since: view.at,
+    })
+}
+
+/// Returns what a node says about itself, if it serves the queue.
+fn serves(node: &NodeView, queue: &QueueName) -> Option<NodeSeen> {
+    let info = node.info.as_ref()?;
+    let (_, slots) = info.pools.iter().find(|(name, _)| name == queue.as_str())?;
+    Some(NodeSeen {
+        name: node.name.clone(),
+        silent: node.silent,
+        is_silent: node.is_silent(),
+        slots: *slots as u64,
+        kinds: None,
+    })
+}
+
+fn lane_seen(facts: &LaneFacts) -> LaneSeen {
+    LaneSeen {
+        is_stream: facts.is_stream,
+        has_group: facts.has_group,
+        consumers: facts.consumers.len() as u64,
+        idle: facts.consumers.iter().map(|consumer| consumer.idle).min(),
+    }
+}
+
+const fn no_lane() -> LaneSeen {
+    LaneSeen { is_stream: true, has_group: false, consumers: 0, idle: None }
+}

@@ -1,0 +1,72 @@
+//! Times and numbers as a person says them.
+
+use std::time::Duration;
+
+use poolder_core::Timestamp;
+
+/// The units of a time, the greatest first: its name and its milliseconds.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Returns a time in its two greatest units: `3 min 40 s`, `1 d`, `250 ms`.
+pub(crate) fn span(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let Some(first) = UNITS.iter().position(|(_, unit)| millis >= *unit) else {
+        return "0 s".into();
+    };
+    let (name, unit) = UNITS[first];
+    let mut text = format!("{} {name}", millis / unit);
+    // Milliseconds are said of times below a second only.
+    if let Some((name, smaller)) = UNITS.get(first + 1).filter(|(name, _)| *name != "ms")
+        && millis % unit >= *smaller
+    {
+        text.push_str(&format!(" {} {name}", millis % unit / smaller));
+    }
+    text
+}
+
+/// Returns `in 5 s`, `5 s ago` or `now`.
+pub(crate) fn when(at: Timestamp, now: Timestamp) -> String {
+    match (at.since(now), now.since(at)) {
+        (Duration::ZERO, Duration::ZERO) => "now".into(),
+        (Duration::ZERO, past) => format!("{} ago", span(past)),
+        (future, _) => format!("in {}", span(future)),
+    }
+}
+
+/// Returns a number with its noun: `1 job`, `2 jobs`, `0 entries`, `3 crashes`.
+pub(crate) fn many(count: u64, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None if noun.ends_with("sh") => format!("{count} {noun}es"),
+        None => format!("{count} {noun}s"),
+    }
+}
+
+/// Returns a number with its noun and a verb: `1 job waits`, `2 jobs wait`.
+pub(crate) fn many_do(count: u64, noun: &str, verb: &str) -> String {
+    format!("{} {verb}{}", many(count, noun), if count == 1 { "s" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_in_two_units() {
+        let said = |millis| span(Duration::from_millis(millis));
+        assert_eq!(
+            [0, 250, 1_000, 1_999, 61_000, 220_000, 3_600_000, 90_000_000].map(said),
+            ["0 s", "250 ms", "1 s", "1 s", "1 min 1 s", "3 min 40 s", "1 h", "1 d 1 h"]
+        );
+        assert!(span(Duration::MAX).ends_with('h') || span(Duration::MAX).ends_with('d'));
+        let at = Timestamp::from_millis;
+        assert_eq!(when(at(5_000), at(0)), "in 5 s");
+        assert_eq!(when(at(0), at(5_000)), "5 s ago");
+        assert_eq!(when(at(7), at(7)), "now");
+        let said = [many(1, "job"), many(0, "job"), many(2, "entry"), many(3, "crash")];
+        assert_eq!(said, ["1 job", "0 jobs", "2 entries", "3 crashes"]);
+        assert_eq!(many_do(1, "job", "wait"), "1 job waits");
+    }
+}
