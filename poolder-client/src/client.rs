@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+#[cfg(feature = "testing")]
+use poolder_core::Timestamp;
 use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
-use poolder_core::{Error, Partition, QueueName};
+use poolder_core::{Error, JobId, Partition, QueueName};
 use tokio::task::JoinHandle;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
@@ -82,12 +84,25 @@ impl Client {
     /// # Errors
     /// [`Error::is_invalid`] for a URL or namespace that cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let broker = Broker::new(config)?;
+        Ok(Self::of(Broker::new(config)?))
+    }
+
+    /// Returns a client without a server, which stores in the queue of a test.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn capturing(now: Timestamp) -> Result<Self, Error> {
+        Ok(Self::of(Broker::capturing(now)?))
+    }
+
+    fn of(broker: Broker) -> Self {
         let waiters = Arc::new(Waiters::new(broker.clone()));
         let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
         let middleware = EnqueueChain::default();
         let state = ClientState { broker, registered, waiters, batchers, pools, middleware };
-        Ok(Self { shared: Arc::new(state) })
+        Self { shared: Arc::new(state) }
     }
 
     /// Returns the handle of a batcher on the queue of the same name, for entries of type `T`. A
@@ -143,6 +158,15 @@ impl Client {
         let mut state = ClientState::clone(&self.shared);
         state.middleware.push(middleware);
         Self { shared: Arc::new(state) }
+    }
+
+    /// Generates the id of a new job.
+    pub(crate) fn generate_id(&self) -> JobId {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.broker().captured() {
+            return captured.generate_id();
+        }
+        JobId::generate()
     }
 
     pub(crate) fn chain(&self) -> &EnqueueChain {

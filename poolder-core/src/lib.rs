@@ -27,6 +27,9 @@
 )]
 
 pub mod broker;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod captured;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -157,6 +157,7 @@ const CLOCKS: &[(&str, &str)] = &[
         "`Mode::Monotonic` picks a slot by the producer's clock",
     ),
     ("poolder-cli/src/schedule/look.rs", "previews an expression without a server"),
+    ("poolder-worker/src/testing/queue.rs", "the clock of a test's queue begins at it"),
 ];
 
 #[test]

@@ -236,7 +236,7 @@ impl EnqueueOptions {
         self.durability.check()?;
         let id = match &self.id {
             Some(name) => JobId::named(&queue, name),
-            None => JobId::generate(),
+            None => client.generate_id(),
         };
         let own = if self.policy.is_none() { job.policy() } else { None };
         let policy = self.policy.as_ref().or(own.as_ref()).or(fallback);

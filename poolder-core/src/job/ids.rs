@@ -26,6 +26,14 @@ impl JobId {
         Self(Uuid::now_v7())
     }
 
+    /// Generates a new id (UUIDv7) as if the time were `at`.
+    #[cfg(feature = "testing")]
+    pub(crate) fn generate_at(at: Timestamp) -> Self {
+        let millis = at.millis().max(0).unsigned_abs();
+        let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1000, nanos)))
+    }
+
     /// Creates an id from its 16 bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {

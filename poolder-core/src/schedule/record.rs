@@ -12,7 +12,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::job::{Error, JobId, Lane, Timestamp, clamped_duration, clamped_millis};
+use crate::job::{
+    Error, JobId, Lane, QueueName, Tick, Timestamp, clamped_duration, clamped_millis,
+};
 use crate::schedule::spec::{Missed, Overlap, Schedule};
 use crate::stored::Envelope;
 
@@ -101,6 +103,18 @@ impl Record {
     pub(crate) fn new(schedule: Schedule, now: Timestamp) -> Self {
         let status = Status::Active;
         Self { schedule, origin: now, status, owner: None, declared: None, deploy: None }
+    }
+
+    /// Builds the job of a tick.
+    pub(crate) fn job_of_tick(
+        &self,
+        queue: &QueueName,
+        name: &str,
+        at: Timestamp,
+    ) -> Result<Envelope, Error> {
+        let id = JobId::of_tick(queue, name, at);
+        let alone = self.schedule.overlap != Overlap::Allow;
+        self.schedule.job.for_tick(id, Tick::new(name, at, alone))
     }
 
     /// Returns true when the schedule ticks.

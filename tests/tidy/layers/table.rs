@@ -15,28 +15,30 @@ const CORE: &[Layer] = &[
     Layer { name: "stored", holds: &["stored"], imports: first(CORE_NAMES, 3) },
     Layer { name: "schedule", holds: &["schedule"], imports: first(CORE_NAMES, 4) },
     Layer { name: "view", holds: &["view"], imports: first(CORE_NAMES, 5) },
+    // The queue of a test, in which a broker without a server stores.
+    Layer { name: "captured", holds: &["captured"], imports: first(CORE_NAMES, 6) },
     Layer {
         name: "broker/keys",
         holds: &["broker/keys", "broker/scripts"],
         imports: &["mutation", "job"],
     },
-    // A connection knows no job.
+    // A connection knows no job: it only holds the queue of a test.
     Layer {
         name: "broker/connection",
         holds: &["broker/mod.rs", "broker/connection"],
-        imports: &["mutation", "job", "broker/keys"],
+        imports: &["mutation", "job", "captured", "broker/keys"],
     },
-    Layer { name: "broker/fleet", holds: &["broker/fleet"], imports: first(CORE_NAMES, 8) },
-    Layer { name: "broker/jobs", holds: &["broker/jobs"], imports: first(CORE_NAMES, 9) },
+    Layer { name: "broker/fleet", holds: &["broker/fleet"], imports: first(CORE_NAMES, 9) },
+    Layer { name: "broker/jobs", holds: &["broker/jobs"], imports: first(CORE_NAMES, 10) },
     Layer { name: "broker/addressed", holds: &["broker/addressed"], imports: BELOW_FEATURES },
     Layer { name: "broker/batch", holds: &["broker/batch"], imports: BELOW_FEATURES },
     Layer { name: "broker/schedule", holds: &["broker/schedule"], imports: BELOW_FEATURES },
     Layer {
         name: "broker/maintenance",
         holds: &["broker/maintenance"],
-        imports: first(CORE_NAMES, 13),
+        imports: first(CORE_NAMES, 14),
     },
-    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 13) },
+    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 14) },
 ];
 
 /// The layers of the core below `broker/maintenance`, the lowest first.
@@ -47,6 +49,7 @@ const CORE_NAMES: &[&str] = &[
     "stored",
     "schedule",
     "view",
+    "captured",
     "broker/keys",
     "broker/connection",
     "broker/fleet",
@@ -56,7 +59,7 @@ const CORE_NAMES: &[&str] = &[
     "broker/schedule",
 ];
 /// Addressed slots, batches and schedules do not import each other.
-const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 10);
+const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 11);
 
 const WORKER: &[Layer] = &[
     Layer { name: "process", holds: &["process"], imports: &[] },

@@ -12,7 +12,7 @@ use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::{ItemSizes, MAX_TRIES, SMALL};
 use crate::broker::jobs::pending::listed;
 use crate::broker::{Broker, scripts};
-use crate::job::{EntryId, Error, Lane, QueueName};
+use crate::job::{EntryId, Error, Lane, Partition, QueueName};
 use crate::stored::{Entry, Envelope, entry_bytes, read_entry};
 
 /// The approximate number of entries that a broadcast stream keeps, for readers that fall behind.
@@ -66,6 +66,10 @@ impl Broker {
         queue: &QueueName,
         envelope: &Envelope,
     ) -> Result<EntryId, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return captured.cast(&Partition::first(queue.clone()), envelope, true);
+        }
         let [stream, counter] = self.inner.keys.broadcast(queue);
         let mut cmd = scripts::call(&scripts::BROADCAST, [stream.as_str(), counter.as_str()]);
         cmd.arg(envelope.as_bytes()).arg(STREAM_LENGTH);
@@ -84,7 +88,7 @@ impl Broker {
         counter: &'static str,
         copies: u64,
     ) -> Result<(), Error> {
-        let keys = self.keys(&crate::job::Partition::first(queue.clone()));
+        let keys = self.keys(&Partition::first(queue.clone()));
         let mut cmd = scripts::write("HINCRBY", &keys.stats);
         cmd.arg(counter).arg(copies);
         self.command(&cmd).await.map(|_| ())

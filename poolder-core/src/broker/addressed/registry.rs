@@ -87,6 +87,15 @@ impl Broker {
         mode: Mode,
         size: u16,
     ) -> Result<Option<u16>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let (found, slots) = captured.define_pool(queue, mode, size);
+            return if found == mode {
+                Ok((slots != size && mode != Mode::Broadcast).then_some(slots))
+            } else {
+                Err(other_mode(queue, found.as_str(), mode))
+            };
+        }
         let keys = self.home(queue);
         let mut cmd = scripts::call(&scripts::POOL_DEFINE, [keys.meta.as_str()]);
         cmd.arg(mode.as_str()).arg(if mode == Mode::Broadcast { 0 } else { size });
@@ -95,10 +104,7 @@ impl Broker {
         let (found, slots) = (reply::text(found)?, reply::int(slots)?);
         match reply::text(verdict)?.as_str() {
             "ok" => Ok(None),
-            "mode" => Err(Error::invalid(format!(
-                "pool {queue} is registered with mode {found}, not {mode}: give this one another \
-                 name, or the same mode"
-            ))),
+            "mode" => Err(other_mode(queue, &found, mode)),
             _ => Ok(Some(u16::try_from(slots).unwrap_or(MAX_SLOTS))),
         }
     }
@@ -108,6 +114,22 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn pool_view(&self, queue: &QueueName) -> Result<Option<PoolView>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let view = |(mode, size): (Mode, u16)| PoolView {
+                mode,
+                size: if mode == Mode::Broadcast { 0 } else { size },
+                generation: 1,
+                open: true,
+                tail: size,
+                before: None,
+                top: size,
+                stopped: false,
+                paused: false,
+                members: vec![],
+            };
+            return Ok(captured.pool(queue).map(view));
+        }
         self.pool_heartbeat(queue, "", PoolHeartbeat::Look).await
     }
 
@@ -252,6 +274,10 @@ impl Broker {
         envelope: &Envelope,
         durability: Durability,
     ) -> Result<CastReply, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return captured.cast(slot, envelope, false).map(CastReply::Stored);
+        }
         let keys = self.keys(slot);
         let own = [keys.lease.as_str(), keys.lane(Lane::Normal)];
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
@@ -277,6 +303,14 @@ pub(super) fn cast_reply(reply: Value) -> Result<CastReply, Error> {
         Value::Int(_) => CastReply::Stale,
         entry => CastReply::Stored(reply::text(entry)?.into()),
     })
+}
+
+/// The error for a pool that is registered with another mode.
+fn other_mode(queue: &QueueName, found: &str, mode: Mode) -> Error {
+    Error::invalid(format!(
+        "pool {queue} is registered with mode {found}, not {mode}: give this one another name, or \
+         the same mode"
+    ))
 }
 
 /// The error for a pool that is not registered.

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::CancelledJob;
 use crate::job::{Error, Handle, JobState, Place, clamped_millis};
 use crate::policy::decide::CANCELLED_ON_REQUEST;
 use crate::stored::Completion;
@@ -61,6 +63,16 @@ impl Broker {
     /// is harmless. [`Error::is_refused`] when a million cancellations are stored already, or when
     /// the job moves all the time.
     pub async fn cancel(&self, handle: &Handle) -> Result<Cancellation, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(match captured.cancel(handle) {
+                CancelledJob::Waiting => Cancellation::Removed,
+                CancelledJob::Running => Cancellation::Stopping,
+                CancelledJob::Dead => Cancellation::Dead,
+                CancelledJob::Ended => Cancellation::Ended,
+                CancelledJob::Unknown => Cancellation::Noted,
+            });
+        }
         let mut outcome = None;
         for look in 1..=MAX_LOOKS {
             let found = self.find_alive(handle).await?;

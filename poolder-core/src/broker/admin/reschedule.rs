@@ -14,6 +14,10 @@ impl Broker {
     /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when it runs or is dead.
     /// [`Error::is_invalid`] when the entry is not a job.
     pub async fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return captured.reschedule(handle, at);
+        }
         let gone = |text: &str| Err(Error::gone(text).with_job(handle.job));
         let mut found = self.find_alive(handle).await?.jobs;
         if found.is_empty() {

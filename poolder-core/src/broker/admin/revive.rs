@@ -88,6 +88,13 @@ impl Broker {
 
     /// Revives one job, with this envelope.
     async fn revive_one(&self, view: &JobView, envelope: &Envelope) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let revived = captured.revive(&view.handle, envelope);
+            let gone =
+                || Error::gone("the job was revived or deleted meanwhile").with_job(view.id());
+            return revived.then_some(()).ok_or_else(gone);
+        }
         match self.revive_some(&view.handle.partition, &[(view, envelope)]).await?.as_slice() {
             [true] => Ok(()),
             _ => Err(Error::gone("the job was revived or deleted meanwhile").with_job(view.id())),

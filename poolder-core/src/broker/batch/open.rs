@@ -49,6 +49,11 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn batch_len(&self, home: &BatcherHome, group: &str) -> Result<u64, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let open = captured.open_list(home.partition(), home.name(), group);
+            return Ok(open.map_or(0, |(_, entries)| entries.len() as u64));
+        }
         let mut cmd = redis::cmd("LLEN");
         cmd.arg(self.keys(home.partition()).batch_fill(home.name(), group));
         Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
@@ -66,6 +71,16 @@ impl Broker {
         from: u64,
         count: usize,
     ) -> Result<Gathering, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let open = captured.open_list(home.partition(), home.name(), group);
+            let (generation, all) = open.map_or((None, vec![]), |open| (Some(open.0), open.1));
+            let (len, (from, until)) = (all.len() as u64, bounds(from, count));
+            let some = all.into_iter().zip(0..);
+            let some = some.filter(|(_, at)| (from..=until).contains(at));
+            let entries = some.map(|(entry, _)| entry).collect();
+            return Ok(Gathering { generation, len, entries });
+        }
         let keys = self.keys(home.partition());
         let fill = keys.batch_fill(home.name(), group);
         let (from, until) = bounds(from, count);
@@ -116,6 +131,19 @@ impl Broker {
         generation: Option<u64>,
         index: u64,
     ) -> Result<Popped<Vec<u8>>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let (partition, name) = (home.partition(), home.name());
+            let (of, entries) = captured.open_list(partition, name, group).unwrap_or_default();
+            if generation.is_some_and(|wanted| wanted != of) {
+                return Err(sealed_before(home, group, generation, index));
+            }
+            let at = usize::try_from(index).unwrap_or(usize::MAX);
+            let found = entries.get(at).cloned();
+            let entry = found.ok_or_else(|| no_index(home, group, index, entries.len() as u64))?;
+            captured.pop(partition, name, group, at);
+            return Ok(Popped { entry, generation: of });
+        }
         let (keys, name) = (self.keys(home.partition()), home.name());
         let own = [keys.batcher(name), keys.batch_open(name), keys.batch_fill(name, group)];
         let all = own.iter().map(String::as_str).chain([keys.due.as_str()]);
@@ -127,23 +155,40 @@ impl Broker {
         };
         cmd.arg(index.min(BEYOND)).arg(format!("popped {}", JobId::generate()));
         let [verdict, entry, of] = reply::items::<3>(self.command(&cmd).await?)?;
-        let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
         match reply::text(verdict)?.as_str() {
             "OK" => {
                 let generation = first_number(&reply::text(of)?).unwrap_or(0);
                 Ok(Popped { entry: reply::bytes(entry)?, generation })
             }
-            "RANGE" => Err(Error::not_found(format!(
-                "index {index} is out of range: {} entries gather in batcher {name:?}{of_group}",
-                reply::int(entry)?
-            ))),
-            _ => Err(Error::gone(format!(
-                "the batch of generation {} was sealed before its entry {index} could be taken \
-                 out (batcher {name:?}{of_group})",
-                generation.unwrap_or(0)
-            ))),
+            "RANGE" => {
+                let len = u64::try_from(reply::int(entry)?).unwrap_or(0);
+                Err(no_index(home, group, index, len))
+            }
+            _ => Err(sealed_before(home, group, generation, index)),
         }
     }
+}
+
+fn named(home: &BatcherHome, group: &str) -> String {
+    let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
+    format!("batcher {:?}{of_group}", home.name())
+}
+
+/// The error for an index that no entry has.
+fn no_index(home: &BatcherHome, group: &str, index: u64, len: u64) -> Error {
+    Error::not_found(format!(
+        "index {index} is out of range: {len} entries gather in {}",
+        named(home, group)
+    ))
+}
+
+/// The error for an entry of a list that was sealed.
+fn sealed_before(home: &BatcherHome, group: &str, generation: Option<u64>, index: u64) -> Error {
+    Error::gone(format!(
+        "the batch of generation {} was sealed before its entry {index} could be taken out ({})",
+        generation.unwrap_or(0),
+        named(home, group)
+    ))
 }
 
 /// Reads the number at the start of a text, up to the first space.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::BatcherHome;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::BatcherRules;
 use crate::job::{Error, Format, Headers, JobId, Policy, clamped_duration, clamped_millis};
 use crate::stored::{Envelope, Options};
 
@@ -221,6 +223,39 @@ impl BatchOptions {
         Ok(options)
     }
 
+    /// Returns the error for a batcher that is in use with other options.
+    fn in_use(&self, home: &BatcherHome, stored: &Self) -> Error {
+        Error::invalid(format!(
+            "batcher {:?} on queue {} is in use with other options ({}): if they have changed, \
+             give them revision {}; if this is another batcher, give it another name",
+            home.name(),
+            home.partition().queue,
+            self.differences(stored),
+            stored.revision.saturating_add(1),
+        ))
+    }
+
+    /// Returns the rules that the queue of a test follows.
+    #[cfg(feature = "testing")]
+    fn rules(&self, form: Envelope) -> BatcherRules {
+        BatcherRules {
+            revision: self.revision,
+            text: json_text(self),
+            form,
+            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
+            timeout: self.timeout,
+            max_bytes: self.max_bytes,
+            max_waiting: self.max_waiting,
+            max_groups: usize::try_from(self.max_groups).unwrap_or(usize::MAX),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn of_rules(rules: &BatcherRules) -> Result<Self, Error> {
+        let text = Value::BulkString(rules.text.clone().into());
+        Self::from_stored(Value::Int(rules.revision.into()), text)
+    }
+
     /// Lists the options that differ, as text for an error.
     fn differences(&self, stored: &Self) -> String {
         let (here, there) = (json(&self.stored()), json(&stored.stored()));
@@ -257,7 +292,6 @@ impl Broker {
         options: &BatchOptions,
     ) -> Result<BatchOptions, Error> {
         options.check()?;
-        let keys = self.keys(home.partition());
         // The envelope of a batch job without id and payload, which the scripts add.
         let no_id = JobId::from_bytes([0; 16]);
         let no_payload = |_: &mut Vec<u8>| Ok(());
@@ -270,7 +304,14 @@ impl Broker {
             no_payload,
         )?
         .with_headers(&options.headers)?;
-        let form = form.as_bytes();
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let (partition, name) = (home.partition(), home.name());
+            let (rules, differs) = captured.declare_batcher(partition, name, options.rules(form));
+            let stored = BatchOptions::of_rules(&rules)?;
+            return if differs { Err(options.in_use(home, &stored)) } else { Ok(stored) };
+        }
+        let (form, keys) = (form.as_bytes(), self.keys(home.partition()));
         let batcher = keys.batcher(home.name());
         let mut cmd = scripts::call(&scripts::BATCHER_DECLARE, [batcher.as_str()]);
         cmd.arg(options.revision).arg(json_text(options)).arg(&form[..2]).arg(&form[18..]);
@@ -280,14 +321,7 @@ impl Broker {
         if reply::text(verdict)? != "OTHER" {
             return Ok(stored);
         }
-        Err(Error::invalid(format!(
-            "batcher {:?} on queue {} is in use with other options ({}): if they have changed, \
-             give them revision {}; if this is another batcher, give it another name",
-            home.name(),
-            home.partition().queue,
-            options.differences(&stored),
-            stored.revision.saturating_add(1),
-        )))
+        Err(options.in_use(home, &stored))
     }
 
     /// Returns a batcher's stored options.
@@ -295,6 +329,11 @@ impl Broker {
     /// # Errors
     /// [`Error::is_not_found`] when the batcher was never declared.
     pub async fn batcher_options(&self, home: &BatcherHome) -> Result<BatchOptions, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let rules = captured.batcher(home.partition(), home.name());
+            return BatchOptions::of_rules(&rules.ok_or_else(|| undeclared(home))?);
+        }
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(self.keys(home.partition()).batcher(home.name())).arg("revision").arg("options");
         let [revision, options] = reply::items::<2>(self.command(&cmd).await?)?;

@@ -9,6 +9,8 @@ use super::{BatchOptions, BatcherHome};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::{Captured, PushEnd, PushResult, PushStop};
 use crate::job::{Error, JobId, Lane, clamped_millis};
 
 /// Entries to be pushed into one group: 1 to [`CHUNK`](super::CHUNK) entries, which have at most
@@ -84,6 +86,10 @@ impl Broker {
         options: &BatchOptions,
         calls: &[PushCall<'_>],
     ) -> Vec<Result<PushedEntries, Error>> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return calls.iter().map(|call| capture(captured, home, options, call)).collect();
+        }
         let keys = self.keys(home.partition());
         let mut pipe = redis::pipe();
         for call in calls {
@@ -129,6 +135,13 @@ impl Broker {
         home: &BatcherHome,
         group: &str,
     ) -> Result<Option<JobId>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            if captured.batcher(home.partition(), home.name()).is_none() {
+                return Err(undeclared(home));
+            }
+            return Ok(captured.flush(home.partition(), home.name(), group));
+        }
         let cmd = seal(home, group, "any", &self.keys(home.partition()));
         let reply = self.command(&cmd).await?;
         let [verdict, _, sealed, job] = reply::items::<4>(reply)?;
@@ -137,6 +150,31 @@ impl Broker {
         }
         if reply::int(sealed)? == 0 { Ok(None) } else { job_id(&reply::bytes(job)?).map(Some) }
     }
+}
+
+/// Pushes the entries of a call to the queue of a test.
+#[cfg(feature = "testing")]
+fn capture(
+    captured: &Captured,
+    home: &BatcherHome,
+    options: &BatchOptions,
+    call: &PushCall<'_>,
+) -> Result<PushedEntries, Error> {
+    let end = match call.end {
+        ListEnd::Back => PushEnd::Back,
+        ListEnd::Front => PushEnd::Front,
+    };
+    let token = call.token.map(|token| (token.name, token.window));
+    let place = (home.partition(), home.name(), call.group);
+    let pushed = captured.push(place, options.revision, call.entries, end, token);
+    let PushResult { stored, sealed, stop } = pushed.ok_or_else(|| undeclared(home))?;
+    let verdict = match stop {
+        None => PushVerdict::Stored,
+        Some(PushStop::Full) => PushVerdict::Full,
+        Some(PushStop::Groups) => PushVerdict::Groups,
+        Some(PushStop::Options) => PushVerdict::Options,
+    };
+    Ok(PushedEntries { stored, sealed, verdict })
 }
 
 /// Builds the command that pushes the entries of a call.

@@ -26,6 +26,10 @@ impl Broker {
         job: JobId,
         payload: &BatchPayload,
     ) -> Result<u64, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.sealed(job).len() as u64);
+        }
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
         pipe.cmd("LLEN").arg(keys.batch_sealed(job));
@@ -57,6 +61,16 @@ impl Broker {
         start: ListEnd,
     ) -> Result<Vec<Vec<u8>>, Error> {
         let (first, last) = bounds(from, count);
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let all = captured.sealed(job).into_iter().zip(0..);
+            let some = all.filter(|(_, at)| (first..=last).contains(at)).map(|(entry, _)| entry);
+            let mut some: Vec<_> = some.collect();
+            if start == ListEnd::Back {
+                some.reverse();
+            }
+            return Ok(some);
+        }
         let list = self.keys(partition).batch_sealed(job);
         let reply = self.ask_bounded(&list, |bytes| {
             let mut cmd = scripts::call(&scripts::BATCH_READ, [list.as_str()]);
@@ -77,6 +91,11 @@ impl Broker {
         job: JobId,
         part: &str,
     ) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            captured.set_aside(job, part, &[], true);
+            return Ok(());
+        }
         let mut cmd = redis::cmd("UNLINK");
         cmd.arg(self.keys(partition).batch_rest(job, part));
         self.command(&cmd).await.map(|_| ())
@@ -95,6 +114,11 @@ impl Broker {
         part: &str,
         entries: &[Vec<u8>],
     ) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            captured.set_aside(job, part, entries, false);
+            return Ok(());
+        }
         let key = self.keys(partition).batch_rest(job, part);
         let mut cmd = scripts::call(&scripts::STASH, [key.as_str()]);
         cmd.arg(clamped_millis(SET_ASIDE_RETENTION)).arg(entries);

@@ -14,6 +14,10 @@ use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
+#[cfg(feature = "testing")]
+use crate::captured::Captured;
+#[cfg(feature = "testing")]
+use crate::job::Timestamp;
 use crate::job::{Error, Partition};
 
 /// The maximum number of partitions whose keys are cached.
@@ -34,9 +38,28 @@ pub(in crate::broker) struct BrokerInner {
     key_cache: RwLock<BTreeMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
     reply_limit: Mutex<ReplyLimit>,
+    /// The queue of a test, in which the broker stores in place of a server.
+    #[cfg(feature = "testing")]
+    captured: Option<Arc<Captured>>,
 }
 
 impl BrokerInner {
+    fn new(config: Config) -> Result<Self, Error> {
+        let keys = config.keyspace()?;
+        let (roster, route) = (keys.roster(), Arc::new(Route::new(&config)?));
+        Ok(Self {
+            address: config.address(),
+            config,
+            keys,
+            roster,
+            key_cache: RwLock::default(),
+            route,
+            reply_limit: Mutex::default(),
+            #[cfg(feature = "testing")]
+            captured: None,
+        })
+    }
+
     /// Returns the limit of replies with jobs, which all readers share.
     pub(in crate::broker) fn reply_limit(&self) -> MutexGuard<'_, ReplyLimit> {
         self.reply_limit.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,14 +73,37 @@ impl Broker {
     /// [`Error::is_invalid`] for an unusable URL, certificate or namespace,
     /// [`Error::is_unsupported`] for an encrypted connection without the feature `tls`.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let keys = config.keyspace()?;
-        let address = config.address();
-        let route = Arc::new(Route::new(&config)?);
-        let roster = keys.roster();
-        let key_cache = RwLock::default();
-        let reply_limit = Mutex::default();
-        let inner = BrokerInner { config, address, keys, roster, key_cache, route, reply_limit };
+        Ok(Self { inner: Arc::new(BrokerInner::new(config)?) })
+    }
+
+    /// Creates a broker without a server, whose clock is at this time. It stores jobs, batches and
+    /// schedules in memory; other operations are [unsupported](Error::is_unsupported).
+    ///
+    /// # Errors
+    /// None: the configuration is fixed.
+    #[cfg(feature = "testing")]
+    pub fn capturing(now: Timestamp) -> Result<Self, Error> {
+        let mut inner = BrokerInner::new(Config::new("redis://127.0.0.1:1/"))?;
+        inner.captured = Some(Arc::new(Captured::new(now)));
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Returns the queue of a test, in which the broker stores if it has no server.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn captured(&self) -> Option<&Arc<Captured>> {
+        self.inner.captured.as_ref()
+    }
+
+    /// Refuses what only a server can do.
+    pub(in crate::broker) fn needs_server(&self) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if self.captured().is_some() {
+            return Err(Error::unsupported(
+                "the test's queue cannot do this without a server: use a TestServer",
+            ));
+        }
+        Ok(())
     }
 
     /// Sends `PING` to the server.
@@ -65,6 +111,10 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn ping(&self) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if self.captured().is_some() {
+            return Ok(());
+        }
         self.command(&redis::cmd("PING")).await.map(|_| ())
     }
 
@@ -117,10 +167,12 @@ impl Broker {
         cmd: &Cmd,
         limit: &mut Limit,
     ) -> Result<Value, Error> {
+        self.needs_server()?;
         self.inner.send(cmd, limit).await.map_err(|error| self.classify(error))
     }
 
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
+        self.needs_server()?;
         let sent = Box::pin(self.inner.send_all(pipe, &mut self.inner.limit())).await;
         sent.map_err(|error| self.classify(error))
     }
@@ -158,6 +210,7 @@ impl Broker {
         &self,
         key: &str,
     ) -> Result<redis::aio::MultiplexedConnection, Error> {
+        self.needs_server()?;
         let slot = slot_of(key.as_bytes());
         let peer = self.inner.route.peer(Some(slot), &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;
@@ -181,6 +234,7 @@ impl Broker {
         host: Option<Host>,
         limit: &mut Limit,
     ) -> Result<deadpool_redis::Connection, Error> {
+        self.needs_server()?;
         let unsent = |error| self.classify(failure::unsent(error));
         let peer = match host {
             Some(_) => self.inner.route.peer_at(host),

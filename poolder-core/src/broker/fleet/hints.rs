@@ -39,6 +39,7 @@ impl Broker {
         let channels: Vec<String> =
             partitions.iter().map(|partition| self.keys(partition).control.clone()).collect();
         // Every node of a cluster forwards messages to the others.
+        self.needs_server()?;
         let peer = self.inner.route.peer(None, &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;
         let pubsub = self.in_time(peer.opener.client().get_async_pubsub()).await?;

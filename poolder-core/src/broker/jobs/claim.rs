@@ -87,6 +87,7 @@ impl ClaimConnection {
     ) -> Result<Self, Error> {
         let keys = broker.keys(partition);
         let slot = Some(slot_of(keys.due.as_bytes()));
+        broker.needs_server()?;
         let peer = broker.inner.route.peer(slot, &mut broker.inner.limit()).await;
         let peer = peer.map_err(|error| broker.classify(error))?;
         let reply = BLOCK + broker.inner.config.longest_reply();

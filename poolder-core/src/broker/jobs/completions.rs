@@ -9,6 +9,8 @@ use futures_util::StreamExt;
 
 use crate::broker::Broker;
 use crate::broker::jobs::value::{SHOWN, read_value, value_call};
+#[cfg(feature = "testing")]
+use crate::job::Handle;
 use crate::job::{Error, JobId, MAX_STORED, Partition};
 use crate::stored::{Completion, read_dead};
 
@@ -42,6 +44,10 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<Completion>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.completion(job));
+        }
         let cmd = value_call(&self.keys(partition).result(job), &[], MAX_STORED);
         let Some(value) = read_value(self.command(&cmd).await?)? else { return Ok(None) };
         if !value.is_whole() {
@@ -86,6 +92,10 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<Completion>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.death(&Handle { partition: partition.clone(), job, place: None }));
+        }
         // The reason is at the beginning of the record.
         let cmd = value_call(&self.keys(partition).dead_bodies, job.as_bytes(), SHOWN);
         let record = read_value(self.command(&cmd).await?)?;
@@ -97,6 +107,7 @@ impl Broker {
     /// # Errors
     /// Returns an error when no connection opens, or the server refuses it.
     pub async fn listen_completions(&self) -> Result<CompletionListener, Error> {
+        self.needs_server()?;
         // Every node of a cluster forwards messages to the others.
         let peer = self.inner.route.peer(None, &mut self.inner.limit()).await;
         let peer = peer.map_err(|error| self.classify(error))?;

@@ -9,6 +9,8 @@ use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::{Captured, NewJob, StoredJob};
 use crate::job::{
     EntryId, Error, Handle, JobId, Lane, Partition, Place, Timestamp, clamped_millis,
 };
@@ -148,6 +150,10 @@ impl Broker {
     /// [`Error::job_id`] returns its id. An idempotent job is sent again up to 4 times before
     /// either error is returned.
     pub async fn enqueue(&self, new: &PreparedJob) -> Result<Receipt, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return new.capture(captured);
+        }
         let keys = self.keys(&new.partition);
         let cmd = command(new, &keys);
         let (mut sent, mut limit) = (0, self.inner.limit());
@@ -180,6 +186,10 @@ impl Broker {
     /// after a lost connection, and the later jobs are not sent and get [`Error::is_refused`]. Only
     /// after [`Error::is_too_large`] the later jobs are sent.
     pub async fn enqueue_many(&self, jobs: &[PreparedJob]) -> Vec<Result<Receipt, Error>> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return jobs.iter().map(|new| new.capture(captured)).collect();
+        }
         let mut results = Vec::with_capacity(jobs.len());
         let mut rest = jobs;
         while !rest.is_empty() {
@@ -261,6 +271,31 @@ fn same_error<'a>(
 }
 
 impl PreparedJob {
+    /// Stores the job in the queue of a test.
+    #[cfg(feature = "testing")]
+    fn capture(&self, captured: &Captured) -> Result<Receipt, Error> {
+        let due = match self.when {
+            When::Now => None,
+            When::In(delay) => Some(captured.now() + delay),
+            When::At(at) => Some(at),
+        };
+        let stored = captured.enqueue(&NewJob {
+            partition: &self.partition,
+            lane: self.lane,
+            due,
+            envelope: &self.envelope,
+            idempotent: self.idempotent,
+            broadcast: false,
+        })?;
+        let stored = match stored {
+            StoredJob::Ready(entry) => Stored::Ready(entry),
+            StoredJob::Due(at) => Stored::Due(at),
+            StoredJob::Already => Stored::Already,
+        };
+        let (job, partition) = (self.envelope.id(), self.partition.clone());
+        Ok(Receipt { job, partition, lane: self.lane, stored })
+    }
+
     /// Returns whether a single `XADD` stores the job.
     fn is_plain(&self) -> bool {
         self.when == When::Now && self.idempotent.is_none() && self.has_generated_id()

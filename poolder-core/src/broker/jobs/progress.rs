@@ -28,6 +28,14 @@ impl Broker {
     /// Stores the progress of jobs, with commands that go out together. Returns the outcome of each:
     /// an error when the server did not answer or refused the command.
     pub async fn report_progress(&self, reports: &[ProgressReport]) -> Vec<Result<(), Error>> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let store = |report: &ProgressReport| {
+                captured.note_progress(report.job, (report.done, report.total));
+                Ok(())
+            };
+            return reports.iter().map(store).collect();
+        }
         let store = async |report: &ProgressReport| {
             let ProgressReport { partition, job, done, total } = report;
             let mut cmd = scripts::write("SET", &self.keys(partition).progress(*job));
@@ -46,6 +54,10 @@ impl Broker {
         partition: &Partition,
         job: JobId,
     ) -> Result<Option<(u64, u64)>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.progress(job));
+        }
         let cmd = value_call(&self.keys(partition).progress(job), &[], MAX_REPORT);
         let value = read_value(self.command(&cmd).await?)?.filter(StoredValue::is_whole);
         let Some(text) = value.and_then(|value| String::from_utf8(value.read).ok()) else {

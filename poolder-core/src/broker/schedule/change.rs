@@ -10,6 +10,8 @@ use super::ScheduleInfo;
 use super::ahead::decided;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::SchedulePut;
 use crate::job::{Error, JobId, Partition, Timestamp};
 use crate::schedule::{Record, Schedule, Status, check_schedule_name, spread};
 
@@ -110,6 +112,10 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn remove_schedule(&self, partition: &Partition, name: &str) -> Result<bool, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.remove_schedule(partition, name));
+        }
         let all = self.keys(partition);
         let keys = &all.schedules;
         let own =
@@ -183,6 +189,17 @@ impl Broker {
             )));
         }
         let next = plan.next.filter(|_| record.is_active());
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.put_schedule(SchedulePut {
+                partition,
+                name,
+                revision: found.map(|found| found.revision),
+                record: record.encode()?,
+                next,
+                last: (*anew || found.is_none()).then_some(now),
+            }));
+        }
         let partition_keys = self.keys(partition);
         let keys = &partition_keys.schedules;
         let own = [&keys.records, &keys.states, &keys.next];

@@ -232,6 +232,10 @@ impl Broker {
 
     /// Returns the queues in which an owner has declared schedules.
     async fn queues_of(&self, owner: &str) -> Result<BTreeSet<QueueName>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.queues_of(owner));
+        }
         let mut cmd = redis::cmd("HGET");
         cmd.arg(&self.roster_keys().schedulers).arg(owner);
         let reply = self.command(&cmd).await?;
@@ -244,6 +248,11 @@ impl Broker {
 
     /// Stores the queues in which an owner has declared schedules.
     async fn note_queues_of(&self, owner: &str, queues: &BTreeSet<QueueName>) -> Result<(), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            captured.note_queues_of(owner, queues);
+            return Ok(());
+        }
         let list: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
         let mut cmd = scripts::write("HSET", &self.roster_keys().schedulers);
         cmd.arg(owner).arg(list.join(" "));

@@ -12,6 +12,8 @@ use redis::Value;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
+#[cfg(feature = "testing")]
+use crate::captured::CapturedSchedule;
 use crate::job::{Error, JobId, Partition, Tick, Timestamp};
 use crate::schedule::{Record, Schedule, Status, StoredState, spread};
 use crate::stored::Envelope;
@@ -146,6 +148,11 @@ impl Broker {
         partition: &Partition,
         cursor: u64,
     ) -> Result<(Vec<ScheduleInfo>, u64), Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let names = captured.schedule_names(partition);
+            return Ok((self.read_schedules(partition, &names).await?, 0));
+        }
         let keys = self.keys(partition);
         let mut scan = redis::cmd("HSCAN");
         // The states have the same names as the records, and are smaller.
@@ -167,6 +174,10 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn schedule_count(&self, partition: &Partition) -> Result<u64, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.schedule_names(partition).len() as u64);
+        }
         let mut cmd = redis::cmd("HLEN");
         cmd.arg(&self.keys(partition).schedules.records);
         Ok(u64::try_from(reply::int(self.command(&cmd).await?)?).unwrap_or(0))
@@ -221,6 +232,21 @@ impl Broker {
         now: Option<Timestamp>,
         wanted: Wanted<'_>,
     ) -> Result<Look, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            let names = match wanted {
+                Wanted::Due => &[],
+                Wanted::Named(names) => names,
+            };
+            let find = |name: &String| {
+                let CapturedSchedule { record, state, next, holder, queued } =
+                    captured.schedule(partition, name)?;
+                let (running, queued) = (holder.is_some(), queued.is_some());
+                Some(Found { name: name.clone(), record, state, next, running, queued })
+            };
+            let found = names.iter().filter_map(find).collect();
+            return Ok(Look { now: captured.now(), head: None, seen: names.len(), found });
+        }
         let keys = &self.keys(partition).schedules;
         let own = [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued];
         let mut cmd = scripts::call(&scripts::SCHEDULES, own.map(String::as_str));

@@ -8,7 +8,7 @@ use super::{Found, Look, Wanted};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, JobId, Lane, Partition, Tick, Timestamp};
+use crate::job::{Error, Lane, Partition, Timestamp};
 use crate::schedule::{Overlap, Record, StoredState, TickPlan, spread};
 use crate::stored::Envelope;
 
@@ -106,7 +106,8 @@ impl Step {
             let fit = (MAX_BYTES / record.schedule.job.as_bytes().len().max(1)).clamp(1, MAX_TICKS);
             let spread = spread(&name);
             let plan = record.schedule.plan(record.origin, state.last, now, spread, fit);
-            let jobs = plan.run.iter().map(|at| job(partition, &name, &record, *at));
+            let job = |at: &Timestamp| record.job_of_tick(&partition.queue, &name, *at);
+            let jobs = plan.run.iter().map(job);
             Ok((jobs.collect::<Result<Vec<_>, _>>()?, plan, record.schedule))
         });
         let (revision, before) = (state.revision, state.last);
@@ -142,18 +143,6 @@ impl Step {
     fn bytes(&self) -> usize {
         self.jobs.iter().map(|job| job.as_bytes().len()).sum()
     }
-}
-
-/// Builds the job of a tick.
-fn job(
-    partition: &Partition,
-    name: &str,
-    record: &Record,
-    at: Timestamp,
-) -> Result<Envelope, Error> {
-    let id = JobId::of_tick(&partition.queue, name, at);
-    let alone = record.schedule.overlap != Overlap::Allow;
-    record.schedule.job.for_tick(id, Tick::new(name, at, alone))
 }
 
 /// Splits steps into groups that one script can take.

@@ -113,9 +113,13 @@ impl Envelope {
     pub(crate) fn for_tick(&self, id: JobId, tick: Tick) -> Result<Self, Error> {
         let mut options = self.options.as_deref().cloned().unwrap_or_default();
         options.tick = Some(tick);
-        let mut new = self.rebuilt(options, self.is_json(), &self.raw[self.payload..])?;
-        new.raw[ID].copy_from_slice(id.as_bytes());
-        Ok(Self { id, ..new })
+        Ok(self.rebuilt(options, self.is_json(), &self.raw[self.payload..])?.with_id(id))
+    }
+
+    /// Returns the job under another id.
+    pub(crate) fn with_id(mut self, id: JobId) -> Self {
+        self.raw[ID].copy_from_slice(id.as_bytes());
+        Self { id, ..self }
     }
 
     /// Copies the job with these headers in place of its own.

@@ -1,0 +1,27 @@
+//! Applies settlements to the queue of a test.
+
+use super::settlement::{Effect, RetryPlacement, Settled, Settlement};
+use crate::captured::{BatchChange, Captured};
+use crate::policy::decide::{Transition, Wait};
+
+impl Settlement {
+    /// Applies the settlement to the queue of a test.
+    pub(super) fn capture(&self, captured: &Captured) -> Settled {
+        let blocks = self.addressed.as_ref().is_some_and(|addressed| {
+            addressed.retry == RetryPlacement::BlockSlot
+                && matches!(self.transition, Transition::Later { why: Wait::Retry, .. })
+        });
+        let changes: Vec<_> = self.effects.iter().map(change_of).collect();
+        match captured.settle(&self.subject.entry, &self.transition, blocks, &changes) {
+            true => Settled::Applied,
+            false => Settled::Fenced,
+        }
+    }
+}
+
+fn change_of(effect: &Effect) -> BatchChange<'_> {
+    match effect {
+        Effect::KeepEntries(part) => BatchChange::Keep(part),
+        Effect::BuryEntries { part, id, failure } => BatchChange::Bury { part, id: *id, failure },
+    }
+}
