@@ -45,6 +45,7 @@
 //! | `worker` | yes | nodes, pools, batchers, schedulers and taskers; implies `schedules` |
 //! | `schedules` | with `worker` | the schedules of a queue, cron expressions and time zones |
 //! | `tls` | no | encrypted connections: `rediss://` URLs |
+//! | `testing` | no | tests of applications: `poolder::testing` |
 //!
 //! A process that only sends jobs needs `macros` alone, and then compiles neither the worker nor
 //! the rules of time zones: `default-features = false, features = ["macros"]`.
@@ -108,12 +109,14 @@ pub use poolder_worker::{
     WhenFull, Worker, WorkerFn, worker_fn,
 };
 
-/// Tests of applications: a private server with nodes that start, stop and are killed. Behind the
-/// feature `testing`.
+/// Tests of applications: a queue without a server, a private server with nodes that start, stop
+/// and are killed, and stored jobs that later versions must read. Behind the feature `testing`.
 #[cfg(feature = "testing")]
 pub mod testing {
-    pub use poolder_worker::assert_payload_compatible;
-    pub use poolder_worker::testing::{TestNode, TestServer, UntilIdle};
+    pub use poolder_worker::testing::{
+        Drain, Fate, Perform, QueueNode, Run, Sums, TestNode, TestQueue, TestServer, UntilIdle,
+    };
+    pub use poolder_worker::{assert_enqueued, assert_payload_compatible, refute_enqueued};
 }
 
 /// Items that the macros name in a user's code; no part of the public interface.

@@ -350,6 +350,18 @@ fn deploy_of(given: Option<String>) -> Result<String, Error> {
     Ok(deploy)
 }
 
+#[cfg(feature = "testing")]
+impl NodeBuilder {
+    /// Checks the node, declares what its code declares and runs its hooks, as a start of the node
+    /// does. Returns the client and the pools.
+    pub(crate) async fn prepared(self) -> Result<(Client, Vec<PoolPlan>), Error> {
+        panic_place::install();
+        let plans = plan(self.pools, &self.wide, false)?;
+        declare(&self.client, &self.hooks, &plans).await?;
+        Ok((self.client, plans))
+    }
+}
+
 fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {
     if pools.is_empty() && !may_be_empty {
         return Err(Error::invalid("the node has no pool: add one with .pool(…)"));

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use poolder_core::Timestamp;
 use poolder_core::broker::NodeName;
+#[cfg(feature = "testing")]
+use poolder_core::captured::Captured;
 
 /// How far the shutdown of a node, or of one of its pools, has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,10 +38,23 @@ pub(crate) type DeadNodes = Arc<BTreeSet<String>>;
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock {
     ahead: AtomicI64,
+    /// The queue of a test, whose clock is followed in place of a server's.
+    #[cfg(feature = "testing")]
+    captured: Option<Arc<Captured>>,
 }
 
 impl ServerClock {
+    /// Returns the clock of a test's queue.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_test(captured: Arc<Captured>) -> Self {
+        Self { captured: Some(captured), ..Self::default() }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = &self.captured {
+            return captured.now();
+        }
         let ahead = self.ahead.load(Ordering::Relaxed);
         Timestamp::from_millis(Timestamp::now().millis().saturating_add(ahead))
     }

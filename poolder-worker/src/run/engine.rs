@@ -63,6 +63,16 @@ pub(crate) enum Guard<'a> {
     Copy,
 }
 
+/// An attempt that has ended.
+#[derive(Clone, Copy)]
+pub(super) struct Ran<'a> {
+    /// The node that ran it.
+    pub(super) node: &'a NodeName,
+    pub(super) cx: &'a Context,
+    /// The jitter of the delay before the next attempt; `None` for a random one.
+    pub(super) jitter: Option<f64>,
+}
+
 /// The next step of a claimed job.
 pub(crate) enum Admission {
     /// A slot runs the job.
@@ -168,19 +178,20 @@ impl Engine {
     }
 
     /// Decides about a job whose claim has ended. `policy` is the one that holds for it in this
-    /// pool; `ran` is the node and the context of the attempt, `None` when no attempt has ended here.
+    /// pool; `ran` is `None` when no attempt has ended here.
     pub(super) fn decide(
         &self,
         policy: &Policy,
         counters: &Counters,
         ending: Ending,
-        ran: Option<(&NodeName, &Context)>,
+        ran: Option<Ran<'_>>,
     ) -> Transition {
         // Only the transition of an attempt that failed or crashed depends on the time, and only
         // that of a failed one on jitter.
         let facts = match (&ending, ran) {
-            (Ending::Failed(..), Some((node, cx))) => {
-                Facts { now: self.clock.now(), took: cx.elapsed(), node, jitter: jitter() }
+            (Ending::Failed(..), Some(Ran { node, cx, jitter })) => {
+                let jitter = jitter.unwrap_or_else(random_jitter);
+                Facts { now: self.clock.now(), took: cx.elapsed(), node, jitter }
             }
             (Ending::Failed(..) | Ending::Crashed(_), _) => Facts::at(self.clock.now()),
             _ => Facts::at(Timestamp::from_millis(0)),
@@ -197,7 +208,7 @@ impl Engine {
 
 /// Returns a random number from −1 to 1. The keys of the standard library's hash are random enough
 /// to spread retries.
-fn jitter() -> f64 {
+fn random_jitter() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX) * 2.0 - 1.0
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::context::{Context, Interruption, past};
-use super::engine::Engine;
+use super::engine::{Engine, Ran};
 use super::events::{JobEvent, emit};
 use super::guard::{discard, guarded, logged, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
@@ -49,6 +49,10 @@ pub(crate) struct Slot {
     busy: BusyFlag,
     /// True once the mailbox knows that the slot is ready.
     announced: bool,
+    /// True for a slot that runs each job once, also where it would run the job again at once.
+    once: bool,
+    /// The jitter of all retries; `None` for a random one each.
+    jitter: Option<f64>,
 }
 
 /// The extent of a stop that the outcome of a job asks for.
@@ -67,7 +71,12 @@ impl Slot {
         tasks: &mut JoinSet<()>,
     ) -> mpsc::Sender<Work> {
         let (inbox, work) = mpsc::channel(1);
-        let slot = Self {
+        tasks.spawn(Self::new(index, engine, mailbox).run(work));
+        inbox
+    }
+
+    fn new(index: usize, engine: &Arc<Engine>, mailbox: &Arc<Mailbox>) -> Self {
+        Self {
             engine: Arc::clone(engine),
             mailbox: Arc::clone(mailbox),
             workers: SlotWorkers::new(Arc::clone(&engine.spec), index),
@@ -76,9 +85,39 @@ impl Slot {
             index,
             busy: engine.activity.add_slot(engine.spec.queue.as_str()),
             announced: false,
-        };
-        tasks.spawn(slot.run(work));
-        inbox
+            once: false,
+            jitter: None,
+        }
+    }
+
+    /// Creates a slot without a claimer, which runs the jobs of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn alone(index: usize, engine: &Arc<Engine>) -> Self {
+        Self::new(index, engine, &Arc::default())
+    }
+
+    /// Runs a job until its settlement is decided, or with `once` one attempt of it. Returns the
+    /// settlement, and whether the job stops its pool.
+    ///
+    /// # Errors
+    /// Returns the text of a `handle_init` that has failed.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn perform(
+        &mut self,
+        work: Work,
+        once: bool,
+        jitter: f64,
+    ) -> Result<(Option<Settlement>, bool), String> {
+        self.workers.fill_once().await?;
+        (self.once, self.jitter, self.current) = (once, Some(jitter), Some(work));
+        let settlement = self.attempt().await;
+        Ok((settlement, self.stopping.take() == Some(Scope::Pool)))
+    }
+
+    /// Stops the workers of a slot without a claimer.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn end(mut self) {
+        self.workers.stop().await;
     }
 
     /// Runs work until the pool drops the sender, or a job stops the slot. User code is guarded
@@ -199,21 +238,26 @@ impl Slot {
             let ending = self.run_once(&cx).await?;
             emit(cx.partition(), JobEvent::Ended(&cx, &ending));
             let node = &self.current.as_ref()?.owner;
-            let transition = self.engine.decide(cx.policy(), &counters, ending, Some((node, &cx)));
-            let Transition::RunAgain(next) = transition else {
-                cx.flush_progress().await;
-                let Work { claim, owner, history, .. } = self.current.take()?;
-                let settlement = Settlement::new(claim, owner, history, transition);
-                let effects = cx.take_effects();
-                let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
-                // A careful settlement removes the cancellation as well, however the attempt ended.
-                let cancelled = cx.interruption() == Some(Interruption::Cancelled);
-                return Some(if cancelled { settlement.carefully() } else { settlement });
-            };
-            cx = cx.next_attempt(&next);
-            counters = next;
-            // A job that fails at once would otherwise leave the thread to no other task.
-            tokio::task::yield_now().await;
+            let ran = Ran { node, cx: &cx, jitter: self.jitter };
+            match self.engine.decide(cx.policy(), &counters, ending, Some(ran)) {
+                Transition::RunAgain(next) if !self.once => {
+                    cx = cx.next_attempt(&next);
+                    counters = next;
+                    // A job that fails at once would otherwise leave the thread to no other task.
+                    tokio::task::yield_now().await;
+                }
+                transition => {
+                    cx.flush_progress().await;
+                    let Work { claim, owner, history, .. } = self.current.take()?;
+                    let settlement = Settlement::new(claim, owner, history, transition);
+                    let effects = cx.take_effects();
+                    let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
+                    // A careful settlement removes the cancellation as well, however the attempt
+                    // ended.
+                    let cancelled = cx.interruption() == Some(Interruption::Cancelled);
+                    return Some(if cancelled { settlement.carefully() } else { settlement });
+                }
+            }
         }
     }
 

@@ -98,6 +98,18 @@ impl SlotWorkers {
         true
     }
 
+    /// Makes the workers that are missing or spoiled, with one call of `handle_init` each.
+    ///
+    /// # Errors
+    /// Returns the text of the first that could not be made.
+    #[cfg(feature = "testing")]
+    pub(super) async fn fill_once(&mut self) -> Result<(), String> {
+        for at in 0..self.workers.len() {
+            self.replace(at).await?;
+        }
+        Ok(())
+    }
+
     /// Asks the worker's `handle_error` what happens to the job of a failed attempt. A worker that
     /// was dropped half-way is made anew for it; the policy decides when that fails, and when
     /// `handle_error` panics or does not return.
