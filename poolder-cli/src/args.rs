@@ -8,7 +8,7 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 
 use crate::output::{Colour, Form};
-use crate::{batch, pool, program, schedule};
+use crate::{batch, job, pool, program, queue, schedule};
 
 /// Operates the queues of Poolder.
 ///
@@ -30,6 +30,16 @@ Exit codes: 0 done, 1 failed, 2 not understood, 3 not found, 4 Redis not reachab
 /// The subjects of commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
+    /// Queues: ls, get, pause, resume, resize, drain, purge.
+    Queue {
+        #[command(subcommand)]
+        verb: queue::QueueVerb,
+    },
+    /// Jobs: get, run-now, reschedule, cancel, rm, edit, wait, enqueue.
+    Job {
+        #[command(subcommand)]
+        verb: Box<job::JobVerb>,
+    },
     /// Jobs that recur: add, change, pause, resume, remove, run, list and preview schedules.
     Schedule {
         #[command(subcommand)]

@@ -5,7 +5,10 @@
 //! | `args` | the tree of commands, and the options that all share: connection, form of the output |
 //! | `output` | results as tables, as JSON, as lines of JSON and as ids |
 //! | `failure` | exit codes, and the line and the hint of a failure |
+//! | `values`, `payload` | arguments that several commands have |
+//! | `confirm` | the question before many things are changed |
 //! | `many` | one change of several subjects |
+//! | `queue`, `job` | the commands about queues and about jobs |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
 //! | `program` | the commands about the program itself |
@@ -14,12 +17,17 @@
 
 mod args;
 mod batch;
+mod confirm;
 mod failure;
+mod job;
 mod many;
 mod output;
+mod payload;
 mod pool;
 mod program;
+mod queue;
 mod schedule;
+mod values;
 
 use std::process::ExitCode;
 
@@ -81,6 +89,8 @@ async fn run_in_time(args: &Args) -> Result<Report, Failure> {
 async fn run(args: &Args) -> Result<Report, Failure> {
     let common = &args.common;
     match &args.noun {
+        Noun::Queue { verb } => queue::run(common, verb).await,
+        Noun::Job { verb } => job::run(common, verb).await,
         Noun::Schedule { verb } => schedule::run(common, verb).await,
         Noun::Pool { verb } => pool::run(common, verb).await,
         Noun::Batch { verb } => batch::run(common, verb).await,

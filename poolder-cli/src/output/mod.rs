@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use table::{Cell, Table, Tone};
-pub(crate) use text::{NOTHING, bytes, count, duration, moment, number, one_line, second};
+pub(crate) use text::{NOTHING, bytes, count, cut, duration, moment, number, one_line, second};
 
 use crate::failure::{Exit, Failure};
 

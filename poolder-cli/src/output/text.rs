@@ -28,6 +28,14 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// Returns at most this many characters of a text; three dots in one character stand for the rest.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// Returns a number with commas between its thousands.
 pub(crate) fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -107,6 +115,7 @@ mod tests {
             "0 999 1,000 12,403 18,446,744,073,709,551,615"
         );
         assert_eq!((count(0), count(7)), ("-".into(), "7".into()));
+        assert_eq!((cut("abc", 3), cut("äbcd", 3)), ("abc".into(), "äb…".into()));
         let shown = |ms: u64| duration(Duration::from_millis(ms));
         assert_eq!(
             [0, 250, 9_900, 220_000, 3_600_000, 7_500_000, 532_800_000].map(shown).join(" "),

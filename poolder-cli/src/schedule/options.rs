@@ -1,18 +1,14 @@
 //! The options that describe a schedule on the command line.
 
-use std::io::Read;
 use std::time::Duration;
 
-use chrono::DateTime;
 use clap::{Args, ValueEnum};
 use poolder_core::{
-    Envelope, Error, Format, JobId, Lane, Missed, Overlap, Policy, Schedule, Timestamp, Timing,
-    Zone,
+    Envelope, Error, Format, JobId, Missed, Overlap, Policy, Schedule, Timestamp, Timing, Zone,
 };
 
-/// The maximum number of bytes that are read as a payload, far more than the job of a schedule may
-/// have.
-const MAX_INPUT: u64 = 1 << 20;
+use crate::payload;
+use crate::values::{LaneName, moment};
 
 /// The timing of a schedule.
 #[derive(Debug, Args)]
@@ -61,13 +57,6 @@ pub(crate) struct Options {
     /// No tick after this moment.
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     end: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LaneName {
-    High,
-    Normal,
-    Low,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -143,7 +132,7 @@ impl Options {
     }
 
     fn job(&self, kind: &str, version: u16, policy: Option<Policy>) -> Result<Envelope, Error> {
-        let text = self.payload()?;
+        let text = payload::read(self.payload.as_deref().unwrap_or("null"))?;
         let policy = match self.attempts {
             Some(attempts) => Some(policy.unwrap_or_default().attempts(attempts)),
             None => policy,
@@ -154,42 +143,12 @@ impl Options {
         })
     }
 
-    /// Returns the payload as a text that was checked to be JSON.
-    fn payload(&self) -> Result<String, Error> {
-        let text = match self.payload.as_deref() {
-            None => "null".to_owned(),
-            Some("-") => read("standard input", std::io::stdin())?,
-            Some(text) => match text.strip_prefix('@') {
-                Some(path) => {
-                    let file = std::fs::File::open(path).map_err(|error| {
-                        Error::invalid(format!("{path} cannot be read: {error}"))
-                    })?;
-                    read(path, file)?
-                }
-                None => text.to_owned(),
-            },
-        };
-        let read = serde_json::from_str::<serde_json::Value>(&text);
-        read.map_err(|error| {
-            Error::invalid(format!(
-                "the payload is not JSON: {error}; write it such as '{{\"user\":7}}'"
-            ))
-        })?;
-        // The text is kept as written: parsed JSON would lose the order of fields and large
-        // numbers.
-        Ok(text.trim().to_owned())
-    }
-
     fn apply(&self, schedule: &mut Schedule) {
         if let Some(zone) = self.when.zone {
             schedule.zone = zone;
         }
         if let Some(lane) = self.lane {
-            schedule.lane = match lane {
-                LaneName::High => Lane::High,
-                LaneName::Normal => Lane::Normal,
-                LaneName::Low => Lane::Low,
-            };
+            schedule.lane = lane.into();
         }
         if let Some(overlap) = self.overlap {
             schedule.overlap = match overlap {
@@ -205,15 +164,6 @@ impl Options {
     }
 }
 
-fn read(name: &str, source: impl Read) -> Result<String, Error> {
-    let mut text = String::new();
-    source
-        .take(MAX_INPUT)
-        .read_to_string(&mut text)
-        .map_err(|error| Error::invalid(format!("{name} cannot be read: {error}")))?;
-    Ok(text)
-}
-
 fn missed(text: &str) -> Result<Missed, String> {
     match text {
         "skip" => return Ok(Missed::Skip),
@@ -227,26 +177,17 @@ fn missed(text: &str) -> Result<Missed, String> {
     Ok(Missed::All { most, within: poolder_cron::span(within)? })
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let read = DateTime::parse_from_rfc3339(text);
-    let read = read.map_err(|why| format!("{why}: write it such as 2026-12-01T08:00:00Z"))?;
-    Ok(Timestamp::from_millis(read.timestamp_millis()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn policies_and_moments_are_read_or_refused_with_what_to_write() {
+    fn policies_are_read_or_refused_with_what_to_write() {
         let week = Duration::from_secs(7 * 86_400);
         assert_eq!(missed("all:7:7d").unwrap(), Missed::All { most: 7, within: week });
         assert_eq!((missed("skip").unwrap(), missed("one").unwrap()), (Missed::Skip, Missed::One));
         for bad in ["", "all", "all:7", "all:x:1d", "all:7:soon"] {
             assert!(missed(bad).is_err(), "{bad}");
         }
-        let at = moment("2026-12-01T08:00:00+01:00").unwrap();
-        assert_eq!(at, moment("2026-12-01T07:00:00Z").unwrap());
-        assert!(moment("tomorrow").unwrap_err().contains("2026-12-01T08:00:00Z"));
     }
 }

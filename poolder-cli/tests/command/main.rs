@@ -2,6 +2,8 @@
 
 mod batch;
 mod failures;
+mod job;
 mod pool;
 mod program;
+mod queue;
 mod schedule;

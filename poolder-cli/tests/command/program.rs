@@ -103,6 +103,18 @@ pub(crate) fn done(output: &Output) -> Done {
 #[job(kind = "number", queue = "q")]
 pub(crate) struct Number(pub(crate) u64);
 
+/// A worker whose jobs fail.
+#[derive(Clone)]
+pub(crate) struct Failing;
+
+impl Worker for Failing {
+    type Job = Number;
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> Result<Outcome, BoxError> {
+        Err("no number today".into())
+    }
+}
+
 /// A node that runs in this process.
 pub(crate) struct Running {
     stop: oneshot::Sender<()>,

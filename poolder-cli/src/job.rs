@@ -1,0 +1,92 @@
+//! The commands `poolder job …`.
+
+mod act;
+mod change;
+mod enqueue;
+mod look;
+mod target;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use poolder_core::Timestamp;
+
+use crate::args::Common;
+use crate::confirm::Confirm;
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::values::moment;
+pub(crate) use look::table;
+
+/// The commands about jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobVerb {
+    /// Show a job: its state, its payload, its attempts.
+    Get {
+        /// The job: a handle such as mail.0/019e…, queue/id, queue/own-id, or an id.
+        job: String,
+    },
+    /// Make jobs run now that wait for their time or for another attempt. Dead ones are revived.
+    RunNow(Jobs),
+    /// Make waiting jobs wait until another time.
+    Reschedule {
+        #[command(flatten)]
+        jobs: Jobs,
+        #[command(flatten)]
+        when: Later,
+    },
+    /// Cancel jobs: waiting ones are removed, running ones are asked to stop, on whichever node.
+    Cancel(Jobs),
+    /// Remove jobs that wait or are dead.
+    Rm(Jobs),
+    /// Change the payload of a dead job, and revive it.
+    Edit(change::Edit),
+    /// Wait until a job has ended, and write its result. Exits with 6 when it has died or was
+    /// cancelled, with 7 after --timeout.
+    Wait {
+        /// The job.
+        job: String,
+    },
+    /// Enqueue a job of any kind.
+    Enqueue(enqueue::New),
+}
+
+/// The jobs that a command changes.
+#[derive(Debug, Args)]
+pub(crate) struct Jobs {
+    /// The jobs: handles such as mail.0/019e…, queue/id, queue/own-id, or ids.
+    #[arg(required = true, value_name = "JOB")]
+    jobs: Vec<String>,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+/// Another time for a job.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Later {
+    /// This long from now: 90s, 2h.
+    #[arg(long = "in", value_name = "TIME", value_parser = poolder_cron::span)]
+    delay: Option<Duration>,
+    /// At this moment: 2026-12-01T08:00:00Z.
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    at: Option<Timestamp>,
+}
+
+/// Runs the command and returns its output.
+pub(crate) async fn run(common: &Common, verb: &JobVerb) -> Result<Report, Failure> {
+    let client = || common.client();
+    match verb {
+        JobVerb::Get { job } => look::get(&client().await?, job).await,
+        JobVerb::RunNow(jobs) => act::all(&client().await?, jobs, act::JobChange::RunNow).await,
+        JobVerb::Reschedule { jobs, when } => {
+            let change = act::JobChange::Reschedule(when.delay, when.at);
+            act::all(&client().await?, jobs, change).await
+        }
+        JobVerb::Cancel(jobs) => act::all(&client().await?, jobs, act::JobChange::Cancel).await,
+        JobVerb::Rm(jobs) => act::all(&client().await?, jobs, act::JobChange::Remove).await,
+        JobVerb::Edit(edit) => change::run(common, edit).await,
+        JobVerb::Wait { job } => look::wait(&client().await?, job, common.timeout).await,
+        JobVerb::Enqueue(new) => enqueue::run(common, new).await,
+    }
+}

@@ -1,0 +1,157 @@
+//! The commands that show jobs: get and wait; and the table of jobs.
+
+use std::time::Duration;
+
+use poolder_client::{Client, JobResult};
+use poolder_core::view::JobView;
+use poolder_core::{Handle, JobState};
+use serde_json::{Value, json};
+
+use super::target::{missing, resolve};
+use crate::failure::Failure;
+use crate::output::{Cell, NOTHING, Report, Table, Tone, cut, duration, moment, number, second};
+
+/// The most characters of an error in a table.
+const MAX_ERROR: usize = 60;
+
+/// Returns the table of some jobs.
+pub(crate) fn table(jobs: &[JobView]) -> Table {
+    let mut table = Table::new(&["ID", "STATE", "KIND", "LANE", ">TRY", "AT", "NODE", "ERROR"]);
+    for job in jobs {
+        let error = job.failure().map_or(NOTHING.to_owned(), ToString::to_string);
+        table.row([
+            job.id().to_string().into(),
+            state(job.state),
+            job.kind().unwrap_or(NOTHING).into(),
+            job.lane.as_str().into(),
+            number(job.attempt().into()).into(),
+            second(Some(job.at)).into(),
+            job.node.as_deref().unwrap_or(NOTHING).into(),
+            cut(&error, MAX_ERROR).into(),
+        ]);
+    }
+    table
+}
+
+fn state(state: JobState) -> Cell {
+    let tone = match state {
+        JobState::Running | JobState::Completed => Tone::Good,
+        JobState::Retrying | JobState::Cancelled => Tone::Warning,
+        JobState::Dead => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    Cell::new(state.as_str()).tone(tone)
+}
+
+pub(super) async fn get(client: &Client, text: &str) -> Result<Report, Failure> {
+    let handle = resolve(client, text).await?;
+    let job = client.job(&handle);
+    match job.view().await? {
+        Some(view) => {
+            let progress = job.progress().await?;
+            Ok(stored(&view, progress))
+        }
+        None => ended(client, &handle).await,
+    }
+}
+
+/// Returns the report of a job that is stored.
+fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
+    let at = match view.state {
+        JobState::Running => "runs since",
+        JobState::Dead => "died at",
+        JobState::Scheduled | JobState::Retrying => "due at",
+        _ => "waits since",
+    };
+    let policy = view.policy();
+    let mut facts: Vec<(&str, Cell)> = vec![
+        ("job", view.id().to_string().into()),
+        ("handle", view.handle.to_string().into()),
+        ("kind", view.kind().unwrap_or(NOTHING).into()),
+        ("state", state(view.state)),
+        (at, moment(view.at).into()),
+        ("lane", view.lane.as_str().into()),
+        ("attempt", format!("{} of {}", view.attempt(), policy.attempts).into()),
+    ];
+    if view.cancelling {
+        facts.push(("cancelling", Cell::new("it is asked to stop").tone(Tone::Warning)));
+    }
+    if let Some(node) = &view.node {
+        facts.push(("node", node.into()));
+    }
+    if let Some((done, total)) = progress {
+        facts.push(("progress", format!("{} of {}", number(done), number(total)).into()));
+    }
+    if view.counters.crashes > 0 {
+        let crashes = number(view.counters.crashes.into());
+        facts.push(("crashes", Cell::new(crashes).tone(Tone::Bad)));
+    }
+    if let Some(failure) = view.failure() {
+        facts.push(("error", Cell::new(failure.to_string()).tone(Tone::Bad)));
+    }
+    facts.extend(view.headers().iter().map(|(name, value)| (name, value.into())));
+    let payload = view.payload_json();
+    match &payload {
+        Ok(payload) => facts.push(("payload", payload.to_string().into())),
+        Err(error) => facts.push(("payload", Cell::new(error.to_string()).tone(Tone::Bad))),
+    }
+    let mut attempts = Table::new(&["ENDED", "HOW", ">TOOK", "NODE", "ERROR"]);
+    for attempt in view.attempts() {
+        attempts.row([
+            second(Some(attempt.at)).into(),
+            attempt.cause.to_string().into(),
+            duration(attempt.took).into(),
+            attempt.node.into(),
+            format!("{:012x}", attempt.fingerprint).into(),
+        ]);
+    }
+    let mut value = json!(view);
+    value["progress"] = json!(progress);
+    let report = Report::new(value).ids([&view.handle]).table(Table::of_pairs(facts));
+    match attempts.is_empty() {
+        true => report,
+        false => report.lines("\nattempts that failed:\n").table(attempts),
+    }
+}
+
+/// Returns the report of a job that has ended and left a record.
+async fn ended(client: &Client, handle: &Handle) -> Result<Report, Failure> {
+    let result: JobResult<Value> = client.job(handle).result().await?;
+    let (state, about) = match &result {
+        JobResult::Value(value) => (JobState::Completed, ("result", value.to_string())),
+        JobResult::NoValue => (JobState::Completed, ("result", NOTHING.to_owned())),
+        JobResult::Dead(failure) => (JobState::Dead, ("error", failure.to_string())),
+        JobResult::Cancelled(reason) => (JobState::Cancelled, ("reason", reason.clone())),
+        _ => return Err(missing(&handle.to_string())),
+    };
+    let value = json!({ "handle": handle, "id": handle.job, "state": state, "result": result });
+    let facts = [
+        ("job", handle.job.to_string().into()),
+        ("state", self::state(state)),
+        (about.0, about.1.into()),
+    ];
+    Ok(Report::new(value).ids([handle]).table(Table::of_pairs(facts)))
+}
+
+/// The time of a wait without `--timeout`.
+const WITHOUT_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+pub(super) async fn wait(
+    client: &Client,
+    text: &str,
+    limit: Option<Duration>,
+) -> Result<Report, Failure> {
+    let handle = resolve(client, text).await?;
+    let job = client.job(&handle);
+    if job.state().await?.is_none() {
+        return Err(missing(&handle.to_string()));
+    }
+    let result = match job.wait::<Value>().timeout(limit.unwrap_or(WITHOUT_LIMIT)).await {
+        Ok(value) => Some(value),
+        Err(error) if error.is_no_result() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let line = result.as_ref().map_or("done".to_owned(), Value::to_string);
+    let value = json!({ "handle": handle, "id": handle.job, "state": JobState::Completed, "result": result });
+    Ok(Report::new(value).ids([&handle]).line(line))
+}

@@ -1,0 +1,97 @@
+//! Jobs as arguments: a handle, a queue with an id or an own id, or an id alone.
+
+use poolder_client::Client;
+use poolder_core::{Handle, JobId};
+
+use crate::failure::Failure;
+
+/// A job as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Written {
+    /// A handle, or an id in a queue.
+    Handle(Handle),
+    /// An id alone.
+    Id(JobId),
+}
+
+/// Reads the text of a job. `queue/text` is a job with an own id, unless the text is an id.
+fn read(text: &str) -> Result<Written, Failure> {
+    if let Ok(job) = text.parse::<JobId>() {
+        return Ok(Written::Id(job));
+    }
+    let handle = text.parse::<Handle>();
+    let Some((queue, rest)) = text.split_once('/').filter(|(_, rest)| !rest.is_empty()) else {
+        return Err(Failure::not_understood(format!("{text:?} does not name a job"))
+            .hint("write a handle such as mail.0/019e…, queue/id, queue/own-id, or an id"));
+    };
+    match (handle, rest.parse::<JobId>()) {
+        (Ok(handle), _) => Ok(Written::Handle(handle)),
+        // A partition with a form or a place that is not known is no queue of that name.
+        (Err(error), _) if queue.contains('.') && rest.split('/').next().is_some_and(is_id) => {
+            Err(error.into())
+        }
+        (Err(_), Ok(job)) => Ok(Written::Handle(job.in_queue(queue)?)),
+        (Err(_), Err(_)) => Ok(Written::Handle(Handle::named(queue, rest)?)),
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.parse::<JobId>().is_ok()
+}
+
+/// Returns the handle of the job that the text names. An id alone is looked for in all queues.
+pub(super) async fn resolve(client: &Client, text: &str) -> Result<Handle, Failure> {
+    match read(text)? {
+        Written::Handle(handle) => Ok(handle),
+        Written::Id(job) => search(client, job).await,
+    }
+}
+
+async fn search(client: &Client, job: JobId) -> Result<Handle, Failure> {
+    for queue in client.queues().await? {
+        let found = client.job(job.in_queue(&queue)?);
+        if let Some(view) = found.view().await? {
+            return Ok(view.handle);
+        }
+    }
+    Err(missing(&job.to_string()))
+}
+
+/// Returns the failure for a job of which there is no trace.
+pub(super) fn missing(job: &str) -> Failure {
+    Failure::not_found(format!("job {job} was not found")).hint(
+        "it may have ended without a record, or wait behind more jobs than a search looks at: \
+         name its queue, as queue/id",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_a_handle_an_id_in_a_queue_an_own_id_or_an_id() {
+        let id = "019e3c7a-5b1f-7000-8000-00000000002a";
+        let job: JobId = id.parse().unwrap();
+        assert_eq!(read(id).unwrap(), Written::Id(job));
+        let handle: Handle = format!("mail.0/{id}/dead").parse().unwrap();
+        assert_eq!(read(&handle.to_string()).unwrap(), Written::Handle(handle));
+        let in_queue = job.in_queue("mail").unwrap();
+        assert_eq!(read(&format!("mail/{id}")).unwrap(), Written::Handle(in_queue));
+        let named = Handle::named("mail", "welcome/9").unwrap();
+        assert_eq!(read("mail/welcome/9").unwrap(), Written::Handle(named));
+        let dotted = Handle::named("mail.eu", "welcome-9").unwrap();
+        assert_eq!(read("mail.eu/welcome-9").unwrap(), Written::Handle(dotted));
+        for bad in [
+            "",
+            "mail",
+            "mail/",
+            "not a name/x",
+            &format!("mail.0a/{id}"),
+            &format!("mail.0/{id}/nowhere"),
+        ] {
+            let failure = read(bad).unwrap_err();
+            assert_eq!(failure.exit, crate::failure::Exit::NotUnderstood, "{bad}");
+        }
+    }
+}

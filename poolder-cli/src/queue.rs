@@ -1,0 +1,84 @@
+//! The commands `poolder queue …`.
+
+mod act;
+mod look;
+
+use clap::Subcommand;
+use poolder_client::Client;
+use poolder_core::QueueName;
+
+use crate::args::Common;
+use crate::confirm::Confirm;
+use crate::failure::Failure;
+use crate::output::Report;
+
+/// The commands about queues.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueVerb {
+    /// Show all queues with the numbers of their jobs.
+    Ls,
+    /// Show one queue: its lanes, its jobs by state, its leader and its counters.
+    Get {
+        /// The queue.
+        queue: String,
+    },
+    /// Pause queues: running jobs finish, and no node claims from them until they are resumed.
+    Pause {
+        /// The queues.
+        #[arg(required = true)]
+        queues: Vec<String>,
+    },
+    /// Resume paused queues.
+    Resume {
+        /// The queues.
+        #[arg(required = true)]
+        queues: Vec<String>,
+    },
+    /// Change the number of slots of a pool with addressed slots while it runs.
+    Resize {
+        /// The queue of the pool.
+        queue: String,
+        /// The new number of slots.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        slots: u16,
+    },
+    /// Delete all jobs that wait in a queue, for a slot or for their time. Running and dead jobs
+    /// stay. Pause the queue first, or jobs that start meanwhile are not deleted.
+    Drain {
+        /// The queue.
+        queue: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Delete all dead jobs of a queue.
+    Purge {
+        /// The queue.
+        queue: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+/// Runs the command and returns its output.
+pub(crate) async fn run(common: &Common, verb: &QueueVerb) -> Result<Report, Failure> {
+    let client = common.client().await?;
+    match verb {
+        QueueVerb::Ls => look::list(&client).await,
+        QueueVerb::Get { queue } => look::get(&client, queue).await,
+        QueueVerb::Pause { queues } => act::pause(&client, queues).await,
+        QueueVerb::Resume { queues } => act::resume(&client, queues).await,
+        QueueVerb::Resize { queue, slots } => act::resize(&client, queue, *slots).await,
+        QueueVerb::Drain { queue, confirm } => act::drain(&client, queue, *confirm).await,
+        QueueVerb::Purge { queue, confirm } => act::purge(&client, queue, *confirm).await,
+    }
+}
+
+/// Returns the name of a queue that was ever used, so that a mistyped name is no success.
+pub(crate) async fn known(client: &Client, queue: &str) -> Result<QueueName, Failure> {
+    let name = QueueName::new(queue)?;
+    match client.queues().await?.contains(&name) {
+        true => Ok(name),
+        false => Err(Failure::not_found(format!("there is no queue {queue}"))
+            .hint("`poolder queue ls` shows all queues")),
+    }
+}
