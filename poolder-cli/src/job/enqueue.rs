@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use poolder_core::broker::{Durability, PreparedJob, Stored, When};
+use poolder_core::broker::{PreparedJob, Stored, When};
 use poolder_core::{
     Envelope, Error, Format, Headers, JobId, Partition, Policy, QueueName, Timestamp,
 };
@@ -90,9 +90,10 @@ impl New {
             (None, Some(at)) => When::At(at),
             (None, None) => When::Now,
         };
-        let (partition, lane) = (Partition::first(queue), self.lane.into());
-        let (idempotent, durability) = (self.idempotent, Durability::Memory);
-        Ok(PreparedJob { partition, lane, when, envelope, idempotent, durability })
+        let mut prepared = PreparedJob::new(Partition::first(queue), envelope);
+        (prepared.lane, prepared.when) = (self.lane.into(), when);
+        prepared.idempotent = self.idempotent;
+        Ok(prepared)
     }
 }
 

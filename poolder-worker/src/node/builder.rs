@@ -1,6 +1,5 @@
-//! A node: its builder, its start, and the order of its shutdown.
+//! The builder of a node.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +7,16 @@ use std::time::Duration;
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::DeadLimits;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::mpsc;
 
-use super::declarations::{Hook, Occasion, declare, declare_again, pauses};
+use super::declarations::{Hook, Occasion};
 use super::handle::{NodeHandle, NodeRequest};
-use super::pools::two_pools;
-use super::queue_check::misplaced;
-use super::running_node::{RunningNode, tick};
-use super::running_pool::ShutdownTimes;
 use super::signals::stop_signal;
 use crate::observe::node_state::NodeState;
-use crate::observe::routes::listen;
-use crate::process::deploy::this_deploy;
-use crate::process::losses::Losses;
 use crate::run::dead_job::{DeadJob, dead_hook};
 use crate::run::erased::BoxFuture;
 use crate::run::middleware::Middleware;
-use crate::run::panic_place;
-use crate::run::pool::{NodeWide, Pool, PoolPlan};
-
-/// The longest name of a deploy, in bytes.
-const MAX_DEPLOY: usize = 128;
+use crate::run::pool::{NodeWide, Pool};
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -90,16 +76,16 @@ impl Component for Pool {
 /// Builds a node: its pools, its hooks and its limits.
 #[must_use = "a node runs when run() is awaited"]
 pub struct NodeBuilder {
-    client: Client,
-    pools: Vec<Pool>,
-    hooks: Vec<Hook>,
-    wide: NodeWide,
-    shutdown_timeout: Duration,
-    limits: DeadLimits,
-    deploy: Option<String>,
-    listen: Option<String>,
-    state: Arc<NodeState>,
-    requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
+    pub(super) client: Client,
+    pub(super) pools: Vec<Pool>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) wide: NodeWide,
+    pub(super) shutdown_timeout: Duration,
+    pub(super) limits: DeadLimits,
+    pub(super) deploy: Option<String>,
+    pub(super) listen: Option<String>,
+    pub(super) state: Arc<NodeState>,
+    pub(super) requests: Option<(NodeHandle, mpsc::Receiver<NodeRequest>)>,
 }
 
 impl std::fmt::Debug for NodeBuilder {
@@ -268,137 +254,4 @@ impl NodeBuilder {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         self.run_reporting(stop, None).await
     }
-
-    /// Runs the node as [`NodeBuilder::run_until`] does, and sends `ready` when it may claim jobs.
-    pub(crate) async fn run_reporting(
-        self,
-        stop: impl Future<Output = ()>,
-        ready: Option<oneshot::Sender<()>>,
-    ) -> Result<(), Error> {
-        panic_place::install();
-        let plans = plan(self.pools, &self.wide, self.requests.is_some())?;
-        for warning in misplaced(&plans) {
-            tracing::warn!("{warning}");
-        }
-        let state = self.state;
-        state.belongs_to(deploy_of(self.deploy)?);
-        let listener = match &self.listen {
-            Some(address) => Some(listen(address, &state).await?),
-            None => None,
-        };
-        let ends = state.starts();
-        let ticks = AbortOnDropHandle::new(tokio::spawn(tick(Arc::clone(&state.liveness))));
-        tokio::pin!(stop);
-        tokio::select! {
-            prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
-            () = &mut stop => return Ok(()),
-        }
-        let (client, hooks): (_, Arc<[Hook]>) = (self.client.clone(), self.hooks.into());
-        let losses = Losses::default();
-        let mut lost = losses.subscribe();
-        let (wide, timeout) = (self.wide, self.shutdown_timeout);
-        let mut running =
-            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses, &state)?;
-        if let Some(ready) = ready {
-            running.report(ready);
-        }
-        let mut declaring: Option<BoxFuture<'static, ()>> = None;
-        let mut requests = self.requests.map(|(_, requests)| requests);
-        let next = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
-            Some(requests) => requests.recv().await,
-            None => std::future::pending().await,
-        };
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                Some(request) = next(&mut requests) => tokio::select! {
-                    () = request.carry_out(&mut running.pools) => {}
-                    () = &mut stop => break,
-                },
-                Ok(()) = lost.changed(), if declaring.is_none() => {
-                    let (client, hooks) = (client.clone(), Arc::clone(&hooks));
-                    let again = declare_again(client, hooks, running.pools.declared());
-                    declaring = Some(Box::pin(again));
-                }
-                () = async {
-                    match &mut declaring {
-                        Some(declaring) => declaring.await,
-                        None => std::future::pending().await,
-                    }
-                } => declaring = None,
-            }
-        }
-        state.drains();
-        running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
-        drop((ends, ticks));
-        if let Some(listener) = listener {
-            listener.close().await;
-        }
-        Ok(())
-    }
-}
-
-/// Returns the name of the deploy, or the error of one that is too long.
-fn deploy_of(given: Option<String>) -> Result<String, Error> {
-    let deploy = given.unwrap_or_else(this_deploy);
-    if deploy.len() > MAX_DEPLOY {
-        return Err(Error::invalid(format!(
-            "the name of the deploy has {} bytes, the most is {MAX_DEPLOY}",
-            deploy.len()
-        )));
-    }
-    Ok(deploy)
-}
-
-#[cfg(feature = "testing")]
-impl NodeBuilder {
-    /// Checks the node, declares what its code declares and runs its hooks, as a start of the node
-    /// does. Returns the client and the pools.
-    pub(crate) async fn prepared(self) -> Result<(Client, Vec<PoolPlan>), Error> {
-        panic_place::install();
-        let plans = plan(self.pools, &self.wide, false)?;
-        declare(&self.client, &self.hooks, &plans).await?;
-        Ok((self.client, plans))
-    }
-}
-
-fn plan(pools: Vec<Pool>, wide: &NodeWide, may_be_empty: bool) -> Result<Vec<PoolPlan>, Error> {
-    if pools.is_empty() && !may_be_empty {
-        return Err(Error::invalid("the node has no pool: add one with .pool(…)"));
-    }
-    wide.states.check("the node")?;
-    let plans = pools.into_iter().map(|pool| pool.plan(wide)).collect::<Result<Vec<_>, _>>()?;
-    let mut served = BTreeSet::new();
-    for plan in &plans {
-        if !served.insert(plan.spec.queue.clone()) {
-            return Err(two_pools(&plan.spec.queue));
-        }
-    }
-    Ok(plans)
-}
-
-/// Checks the server, declares the pools and runs the hooks. All of this is repeated while the
-/// server does not answer.
-async fn prepare(client: &Client, hooks: &[Hook], plans: &[PoolPlan]) -> Result<(), Error> {
-    let mut waits = pauses();
-    loop {
-        match check(client, hooks, plans).await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_refused() || error.is_unknown() => {
-                let wait = waits.after_failure();
-                tracing::warn!(%error, retry_in = ?wait, "waiting for the server");
-                tokio::time::sleep(wait).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn check(client: &Client, hooks: &[Hook], plans: &[PoolPlan]) -> Result<(), Error> {
-    let findings = client.broker().check_server().await?;
-    tracing::info!(server = findings.server, "the server has passed its checks");
-    for warning in findings.warnings {
-        tracing::warn!("{warning}");
-    }
-    declare(client, hooks, plans).await
 }

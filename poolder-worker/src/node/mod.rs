@@ -9,3 +9,4 @@ mod queue_check;
 mod running_node;
 mod running_pool;
 mod signals;
+mod start;

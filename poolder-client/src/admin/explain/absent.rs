@@ -36,7 +36,7 @@ pub(super) fn decide(traces: &Traces) -> Checks {
         Some(Completion::Cancelled(reason)) => {
             Some((Why::Cancelled, format!("it was cancelled: {reason}")))
         }
-        Some(Completion::Moved(_)) | None => None,
+        _ => None,
     };
     if let Some((why, text)) = ended {
         checks.fail("there", "find", (why, text), None, None);
