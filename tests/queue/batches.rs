@@ -97,7 +97,7 @@ async fn limits_of_a_batcher_hold_and_a_token_stores_once() {
     let queue = TestQueue::new();
     let handle = queue.client().batcher::<u64>("rows");
     assert!(handle.push(1).await.unwrap_err().is_not_found(), "it is not declared");
-    let options = BatchOptions { max_waiting: Some(2), max_groups: 1, ..BatchOptions::default() };
+    let options = BatchOptions::default().max_waiting(2).max_groups(1);
     handle.declare(options.clone()).await.unwrap();
     handle.push(1).token("t", SECOND).await.unwrap();
     handle.push(1).token("t", SECOND).await.unwrap();
@@ -109,10 +109,10 @@ async fn limits_of_a_batcher_hold_and_a_token_stores_once() {
     assert!(handle.pop(9).await.unwrap_err().is_not_found());
     let generation = handle.list(0).await.unwrap().generation.unwrap();
     assert!(handle.pop(0).in_generation(generation + 1).await.unwrap_err().is_gone());
-    let other = BatchOptions { limit: 9, ..options };
+    let other = options.limit(9);
     let error = handle.declare(other.clone()).await.unwrap_err();
     assert!(error.is_invalid() && error.to_string().contains("revision 1"), "{error}");
-    handle.declare(BatchOptions { revision: 1, ..other }).await.unwrap();
+    handle.declare(other.revision(1)).await.unwrap();
     handle.push(4).await.unwrap();
     let sums = handle.sums().await.unwrap_err();
     assert!(sums.is_unsupported());

@@ -1,6 +1,9 @@
 //! One slot: it owns a clone of each worker and runs one job at a time, from decoding the payload
 //! to deciding the settlement.
 
+#[cfg(feature = "testing")]
+mod alone;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,36 +91,6 @@ impl Slot {
             once: false,
             jitter: None,
         }
-    }
-
-    /// Creates a slot without a claimer, which runs the jobs of a test.
-    #[cfg(feature = "testing")]
-    pub(crate) fn alone(index: usize, engine: &Arc<Engine>) -> Self {
-        Self::new(index, engine, &Arc::default())
-    }
-
-    /// Runs a job until its settlement is decided, or with `once` one attempt of it. Returns the
-    /// settlement, and whether the job stops its pool.
-    ///
-    /// # Errors
-    /// Returns the text of a `handle_init` that has failed.
-    #[cfg(feature = "testing")]
-    pub(crate) async fn perform(
-        &mut self,
-        work: Work,
-        once: bool,
-        jitter: f64,
-    ) -> Result<(Option<Settlement>, bool), String> {
-        self.workers.fill_once().await?;
-        (self.once, self.jitter, self.current) = (once, Some(jitter), Some(work));
-        let settlement = self.attempt().await;
-        Ok((settlement, self.stopping.take() == Some(Scope::Pool)))
-    }
-
-    /// Stops the workers of a slot without a claimer.
-    #[cfg(feature = "testing")]
-    pub(crate) async fn end(mut self) {
-        self.workers.stop().await;
     }
 
     /// Runs work until the pool drops the sender, or a job stops the slot. User code is guarded

@@ -74,7 +74,7 @@ async fn an_overdue_job_names_the_missing_or_the_failing_leader() {
 async fn entries_of_a_batch_say_how_full_their_list_is_and_when_it_is_sealed() {
     let space = Space::new("explain-batch");
     let rows = space.client.batcher_on::<u64>("q", "rows");
-    let options = poolder::BatchOptions { limit: 10, ..poolder::BatchOptions::default() };
+    let options = poolder::BatchOptions::default().limit(10);
     rows.declare(options).await.unwrap();
     let explained = async |group: &str| {
         let found = space.client.explain_batch("q", "rows", group).await.unwrap();

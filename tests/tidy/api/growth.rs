@@ -13,7 +13,6 @@ use crate::none;
 /// fields; each with the reason.
 const FROZEN: &[(&str, &str)] = &[
     ("Handle", "its text form has exactly these parts"),
-    ("NodeInfo", "nodes of other versions read it, and pass over fields that they do not know"),
     ("Partition", "a queue and a number are the name of its keys"),
     ("Pick", "a job goes to any slot, to one, or to all"),
     ("Return", "a pattern: `Return(value)`"),

@@ -9,7 +9,8 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `options` | the batcher's options: stored form, comparison |
+//! | `options` | the batcher's options, and their limits |
+//! | `declare` | storing the options, and comparing them with the stored ones |
 //! | `push` | pushing entries into a filling list, and sealing it |
 //! | `open` | reading a filling list, and taking an entry out of it |
 //! | `sealed` | reading a sealed list, and setting entries of it aside |
@@ -17,6 +18,7 @@
 //! | `totals` | lifetime counters |
 //! | `timer` | sealing lists whose timeout has passed |
 
+mod declare;
 mod inspect;
 mod open;
 mod options;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
-use super::options::undeclared;
+use super::declare::undeclared;
 use super::{BatchOptions, BatcherHome};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
