@@ -72,9 +72,10 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, Bulk, Call, Cast, Check, Client, Enqueue, EnqueueMany,
-    EnqueueMiddleware, EnqueueOptions, Explanation, Inspector, JobClient, JobResult, JobWait,
-    Listed, Many, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
+    BatchEntry, BatcherHandle, BlastRadius, Bulk, Call, Cast, Check, Client, Drain, Enqueue,
+    EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Flow, Inspector, JobClient,
+    JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many, Neighbour, NodeCrash, One, Outgoing,
+    PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};

@@ -24,7 +24,10 @@ mod job;
 mod schedules;
 mod state;
 
-pub use admin::{Check, Explanation, Inspector, PoolSet, SetCast, Why};
+pub use admin::{
+    BlastRadius, Check, Drain, Explanation, Flow, Inspector, KeyHolder, KeyedJob, Neighbour,
+    NodeCrash, PoolSet, SetCast, Why,
+};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;
 pub use enqueue::{

@@ -1,6 +1,7 @@
 //! Each reason for which a job does not run, made on a real server, and the explanation of it.
 
 mod addressed;
+mod holders;
 mod stored;
 mod waiting;
 

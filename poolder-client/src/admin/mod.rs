@@ -1,13 +1,19 @@
 //! Operator's view of a fleet: reads its state and changes it.
 
+mod blast_radius;
 mod check;
 mod explain;
 mod fleet;
+mod forecast;
 mod inspector;
+mod key_holder;
 mod pool_set;
 mod words;
 
+pub use blast_radius::{BlastRadius, Neighbour, NodeCrash};
 pub use check::Check;
 pub use explain::{Explanation, Why};
+pub use forecast::{Drain, Flow};
 pub use inspector::Inspector;
+pub use key_holder::{KeyHolder, KeyedJob};
 pub use pool_set::{PoolSet, SetCast};

@@ -123,6 +123,47 @@ async fn a_paused_queue_and_one_without_nodes_are_named() {
     assert!(found.is_stuck());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_or_version_that_no_node_of_the_queue_runs_is_named() {
+    let space = Space::new("explain-kind");
+    let knows = |kind: &str, version: u16| {
+        format!(r#","kinds":[{{"queue":"q","name":"{kind}","version":{version}}}]"#)
+    };
+    let job = enqueue(&space, 1).await;
+    space.enter("n1", 0, 4, &knows("other", 3)).await;
+    let found = explain(&space, &job).await;
+    assert_why(&found, Why::UnknownKind, "no node of the queue has a worker for the kind number");
+    assert!(found.is_stuck() && found.hint.is_some());
+    space.enter("n1", 0, 4, &knows("number", 0)).await;
+    let found = explain(&space, &job).await;
+    assert_why(&found, Why::UnknownKind, "the job needs number v1, the nodes know v0 at most");
+    space.enter("n2", 0, 4, &knows("number", 2)).await;
+    let found = explain(&space, &job).await;
+    assert_why(&found, Why::Next, "nothing is in its way");
+    assert!(found.checks.iter().any(|check| check.text == "1 of 2 nodes can run number v1"));
+    // A node of an older version does not say what it knows.
+    space.enter("n2", 60_000, 4, "").await;
+    space.enter("n3", 0, 4, "").await;
+    assert_why(&explain(&space, &job).await, Why::Next, "nothing is in its way");
+
+    // A real node.
+    let real = Space::new("explain-kind-node");
+    let worker = worker_fn(|_: Number, _: Context| async { Ok::<_, BoxError>(Done) });
+    let node = start(real.node().pool(Pool::new("q").worker(worker)));
+    eventually("it says its kinds", || async {
+        let nodes = real.client.nodes().await.unwrap();
+        nodes.iter().flat_map(|node| &node.info).any(|info| !info.kinds.is_empty())
+    })
+    .await;
+    let unserved = real.client.enqueue(crate::harness::Unserved(1)).await.unwrap();
+    eventually("a node puts it off", || async { real.due("q").await == 1 }).await;
+    let found = explain(&real, &unserved).await;
+    assert_why(&found, Why::Snoozed, "a node without a worker for it put it off");
+    let kind = found.checks.iter().find(|check| check.name == "kind").unwrap();
+    assert!(!kind.ok && kind.text.contains("worker for the kind unserved"), "{found}");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn jobs_before_it_are_counted_by_lane_and_place() {
     let space = Space::new("explain-place");

@@ -80,7 +80,7 @@ pub(super) struct NodeSeen {
     /// The slots for the queue.
     pub(super) slots: u64,
     /// The kinds with the highest version of each; `None` when the node does not say.
-    pub(super) kinds: Option<Vec<(String, u32)>>,
+    pub(super) kinds: Option<Vec<(String, u16)>>,
 }
 
 #[derive(Debug, Clone)]

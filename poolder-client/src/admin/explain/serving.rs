@@ -62,8 +62,8 @@ pub(super) fn kind(facts: &Facts, checks: &mut Checks) {
         checks.pass("kind", READ, text);
         return;
     }
-    let known: Vec<u32> = alive.iter().filter_map(|node| best_version(node, kind)).collect();
-    let able = known.iter().filter(|known| **known >= u32::from(*version)).count();
+    let known: Vec<u16> = alive.iter().filter_map(|node| best_version(node, kind)).collect();
+    let able = known.iter().filter(|known| *known >= version).count();
     if able > 0 {
         let of = many(alive.len() as u64, "node");
         checks.pass("kind", READ, format!("{able} of {of} can run {kind} v{version}"));
@@ -79,7 +79,7 @@ pub(super) fn kind(facts: &Facts, checks: &mut Checks) {
 }
 
 /// Returns the highest version of a kind that a node runs.
-pub(crate) fn best_version(node: &NodeSeen, kind: &str) -> Option<u32> {
+pub(crate) fn best_version(node: &NodeSeen, kind: &str) -> Option<u16> {
     let kinds = node.kinds.as_ref()?.iter();
     kinds.filter(|(known, _)| known == kind).map(|(_, version)| *version).max()
 }
