@@ -8,7 +8,7 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 
 use crate::output::{Colour, Form};
-use crate::{batch, job, pool, program, queue, schedule};
+use crate::{batch, job, node, pool, program, queue, schedule};
 
 /// Operates the queues of Poolder.
 ///
@@ -50,6 +50,14 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: pool::PoolVerb,
     },
+    /// Nodes: ls, get.
+    Node {
+        #[command(subcommand)]
+        verb: node::NodeVerb,
+    },
+    /// Watch queues, jobs, schedules and nodes, and act on them, on the whole terminal.
+    #[cfg(feature = "top")]
+    Top,
     /// Batchers and their batches: ls, get, flush.
     Batch {
         #[command(subcommand)]
@@ -92,16 +100,18 @@ impl Common {
         let mut config = Config::from_env();
         if let Some(url) = &self.redis {
             config = Config::new(url);
-            if let Some(name) = set("POOLDER_NAMESPACE") {
-                config = config.namespace(name);
-            }
         }
-        if let Some(name) = &self.namespace {
+        if let Some(name) = self.own_namespace() {
             config = config.namespace(name);
         }
         let client = Client::new(config)?;
         client.ping().await?;
         Ok(client)
+    }
+
+    /// Returns the namespace, unless it is the default one.
+    pub(crate) fn own_namespace(&self) -> Option<String> {
+        self.namespace.clone().or_else(|| set("POOLDER_NAMESPACE"))
     }
 
     /// Returns the form of the output.

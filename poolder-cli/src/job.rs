@@ -17,6 +17,8 @@ use crate::failure::Failure;
 use crate::output::Report;
 use crate::values::moment;
 pub(crate) use look::table;
+#[cfg(feature = "top")]
+pub(crate) use look::{facts, state};
 
 /// The commands about jobs.
 #[derive(Debug, Subcommand)]

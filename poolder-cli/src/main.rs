@@ -8,9 +8,10 @@
 //! | `values`, `payload` | arguments that several commands have |
 //! | `confirm` | the question before many things are changed |
 //! | `many` | one change of several subjects |
-//! | `queue`, `job` | the commands about queues and about jobs |
+//! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
+//! | `top` | the screen `poolder top` |
 //! | `program` | the commands about the program itself |
 //!
 //! Commands only show what `poolder-client` returns.
@@ -21,12 +22,15 @@ mod confirm;
 mod failure;
 mod job;
 mod many;
+mod node;
 mod output;
 mod payload;
 mod pool;
 mod program;
 mod queue;
 mod schedule;
+#[cfg(feature = "top")]
+mod top;
 mod values;
 
 use std::process::ExitCode;
@@ -91,6 +95,9 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     match &args.noun {
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,
+        Noun::Node { verb } => node::run(common, verb).await,
+        #[cfg(feature = "top")]
+        Noun::Top => top::run(common).await,
         Noun::Schedule { verb } => schedule::run(common, verb).await,
         Noun::Pool { verb } => pool::run(common, verb).await,
         Noun::Batch { verb } => batch::run(common, verb).await,

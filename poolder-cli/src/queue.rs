@@ -11,6 +11,8 @@ use crate::args::Common;
 use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::output::Report;
+#[cfg(feature = "top")]
+pub(crate) use look::{dead, facts, lanes, state};
 
 /// The commands about queues.
 #[derive(Debug, Subcommand)]

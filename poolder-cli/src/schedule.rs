@@ -15,6 +15,8 @@ use clap::{Args, Subcommand};
 use crate::args::Common;
 use crate::failure::Failure;
 use crate::output::Report;
+#[cfg(feature = "top")]
+pub(crate) use look::status;
 use options::{Options, When};
 
 /// The commands about schedules.

@@ -33,7 +33,8 @@ pub(crate) fn table(jobs: &[JobView]) -> Table {
     table
 }
 
-fn state(state: JobState) -> Cell {
+/// Returns the state of a job as a cell.
+pub(crate) fn state(state: JobState) -> Cell {
     let tone = match state {
         JobState::Running | JobState::Completed => Tone::Good,
         JobState::Retrying | JobState::Cancelled => Tone::Warning,
@@ -55,8 +56,8 @@ pub(super) async fn get(client: &Client, text: &str) -> Result<Report, Failure> 
     }
 }
 
-/// Returns the report of a job that is stored.
-fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
+/// Returns the facts about a job that is stored.
+pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String, Cell)> {
     let at = match view.state {
         JobState::Running => "runs since",
         JobState::Dead => "died at",
@@ -90,11 +91,15 @@ fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
         facts.push(("error", Cell::new(failure.to_string()).tone(Tone::Bad)));
     }
     facts.extend(view.headers().iter().map(|(name, value)| (name, value.into())));
-    let payload = view.payload_json();
-    match &payload {
+    match view.payload_json() {
         Ok(payload) => facts.push(("payload", payload.to_string().into())),
         Err(error) => facts.push(("payload", Cell::new(error.to_string()).tone(Tone::Bad))),
     }
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Returns the report of a job that is stored.
+fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
     let mut attempts = Table::new(&["ENDED", "HOW", ">TOOK", "NODE", "ERROR"]);
     for attempt in view.attempts() {
         attempts.row([
@@ -107,7 +112,8 @@ fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
     }
     let mut value = json!(view);
     value["progress"] = json!(progress);
-    let report = Report::new(value).ids([&view.handle]).table(Table::of_pairs(facts));
+    let report =
+        Report::new(value).ids([&view.handle]).table(Table::of_pairs(facts(view, progress)));
     match attempts.is_empty() {
         true => report,
         false => report.lines("\nattempts that failed:\n").table(attempts),

@@ -80,6 +80,12 @@ impl Report {
         Self { value, ids, blocks, notes, exit: Exit::Done }
     }
 
+    /// Creates the report of a command that has nothing to write.
+    #[cfg(feature = "top")]
+    pub(crate) fn empty() -> Self {
+        Self::new(Value::Array(vec![]))
+    }
+
     /// Adds the ids that are written when only ids are asked for.
     pub(crate) fn ids(mut self, ids: impl IntoIterator<Item = impl ToString>) -> Self {
         self.ids.extend(ids.into_iter().map(|id| id.to_string()));

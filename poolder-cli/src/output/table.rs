@@ -28,6 +28,22 @@ impl Cell {
         Self { text: one_line(text.as_ref()), tone: Tone::Plain }
     }
 
+    /// Returns a cell with bars, which keeps the spaces in front of them.
+    #[cfg(feature = "top")]
+    pub(crate) fn bars(text: String) -> Self {
+        Self { text, tone: Tone::Good }
+    }
+
+    #[cfg(feature = "top")]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[cfg(feature = "top")]
+    pub(crate) fn meaning(&self) -> Tone {
+        self.tone
+    }
+
     pub(crate) fn tone(mut self, tone: Tone) -> Self {
         self.tone = tone;
         self
@@ -54,7 +70,7 @@ impl Table {
     }
 
     /// Returns a table of names and values.
-    pub(crate) fn of_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, Cell)>) -> Self {
+    pub(crate) fn of_pairs<T: AsRef<str>>(pairs: impl IntoIterator<Item = (T, Cell)>) -> Self {
         let mut table = Self::new(&[]);
         pairs.into_iter().for_each(|(name, value)| table.row([name.into(), value]));
         table
@@ -62,6 +78,16 @@ impl Table {
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    #[cfg(feature = "top")]
+    pub(crate) fn heads(&self) -> &[&'static str] {
+        &self.heads
+    }
+
+    #[cfg(feature = "top")]
+    pub(crate) fn rows(&self) -> &[Vec<Cell>] {
+        &self.rows
     }
 
     pub(crate) fn is_empty(&self) -> bool {

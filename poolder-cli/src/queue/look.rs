@@ -42,7 +42,7 @@ pub(super) async fn list(client: &Client) -> Result<Report, Failure> {
     Ok(report.table(table))
 }
 
-fn state(view: &QueueView) -> Cell {
+pub(crate) fn state(view: &QueueView) -> Cell {
     match view.paused {
         Some(_) => Cell::new("paused").tone(Tone::Warning),
         None if view.leader.is_none() => Cell::new("no leader").tone(Tone::Bad),
@@ -50,7 +50,7 @@ fn state(view: &QueueView) -> Cell {
     }
 }
 
-fn dead(view: &QueueView) -> Cell {
+pub(crate) fn dead(view: &QueueView) -> Cell {
     let tone = if view.dead > 0 { Tone::Bad } else { Tone::Plain };
     Cell::new(count(view.dead)).tone(tone)
 }
@@ -58,6 +58,12 @@ fn dead(view: &QueueView) -> Cell {
 pub(super) async fn get(client: &Client, queue: &str) -> Result<Report, Failure> {
     let name = super::known(client, queue).await?;
     let view = client.inspect(&name).overview().await?;
+    let report = Report::new(json!(view)).ids([&name]).table(Table::of_pairs(facts(&view)));
+    Ok(report.lines("\n").table(lanes(&view)))
+}
+
+/// Returns the facts about a queue.
+pub(crate) fn facts(view: &QueueView) -> Vec<(String, Cell)> {
     let leader = match &view.leader {
         Some(leader) => format!("{}, term {}", leader.node, leader.term),
         None => "none: no node serves the queue".to_owned(),
@@ -66,19 +72,25 @@ pub(super) async fn get(client: &Client, queue: &str) -> Result<Report, Failure>
         Some(at) => format!("{}, for {}", second(Some(at)), duration(view.now.since(at))),
         None => NOTHING.to_owned(),
     };
-    let mut facts = vec![
-        ("queue", name.as_str().into()),
-        ("state", state(&view)),
+    let later = view.due.saturating_sub(view.retrying);
+    let facts: [(&str, Cell); 10] = [
+        ("queue", view.partition.queue.as_str().into()),
+        ("state", state(view)),
         ("paused since", paused.into()),
         ("leader", leader.into()),
         ("waits for a slot", number(view.ready()).into()),
         ("runs", number(view.running()).into()),
-        ("waits for its time", number(view.due.saturating_sub(view.retrying)).into()),
+        ("waits for its time", number(later).into()),
         ("waits for a retry", number(view.retrying).into()),
         ("next due", second(view.next_due).into()),
-        ("dead", dead(&view)),
+        ("dead", dead(view)),
     ];
-    facts.extend(view.counters.iter().map(|(name, value)| (name.as_str(), number(*value).into())));
+    let counters = view.counters.iter().map(|(name, value)| (name.clone(), number(*value).into()));
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(counters).collect()
+}
+
+/// Returns the table of the lanes of a queue.
+pub(crate) fn lanes(view: &QueueView) -> Table {
     let mut lanes = Table::new(&["LANE", ">READY", ">RUNNING", ">OLDEST"]);
     for lane in &view.lanes {
         let oldest = lane.oldest.map(|at| duration(view.now.since(at)));
@@ -89,6 +101,5 @@ pub(super) async fn get(client: &Client, queue: &str) -> Result<Report, Failure>
             oldest.unwrap_or(NOTHING.to_owned()).into(),
         ]);
     }
-    let report = Report::new(json!(view)).ids([&name]).table(Table::of_pairs(facts));
-    Ok(report.lines("\n").table(lanes))
+    lanes
 }

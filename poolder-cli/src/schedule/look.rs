@@ -33,7 +33,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
             continue;
         }
         let leader = client.inspect(&queue).overview().await?.leader;
-        all.iter().for_each(|info| table.row(row(&queue, info)));
+        all.iter().for_each(|info| table.row(row(info)));
         names.extend(all.iter().map(|info| info.name.clone()));
         values.extend(all.iter().map(|info| as_json(info, leader.as_ref())));
         leaders += &match leader {
@@ -103,12 +103,17 @@ fn ticks_of(ticks: &[Timestamp], zone: Zone) -> Report {
 const HEADS: [&str; 10] =
     ["QUEUE", "NAME", "STATUS", "TIMING", "ZONE", "KIND", "LAST RUN", "NEXT", ">RUNS", ">MISSED"];
 
-fn row(queue: &str, info: &ScheduleInfo) -> [Cell; 10] {
-    let tone = if info.status == Status::Active { Tone::Good } else { Tone::Warning };
+/// Returns the status of a schedule as a cell.
+pub(crate) fn status(status: Status) -> Cell {
+    let tone = if status == Status::Active { Tone::Good } else { Tone::Warning };
+    Cell::new(status.to_string()).tone(tone)
+}
+
+fn row(info: &ScheduleInfo) -> [Cell; 10] {
     [
-        queue.into(),
+        info.partition.queue.as_str().into(),
         (&info.name).into(),
-        Cell::new(info.status.to_string()).tone(tone),
+        status(info.status),
         info.schedule.timing.to_string().into(),
         info.schedule.zone.to_string().into(),
         info.schedule.job.kind().into(),

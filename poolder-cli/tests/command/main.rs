@@ -3,7 +3,9 @@
 mod batch;
 mod failures;
 mod job;
+mod node;
 mod pool;
 mod program;
 mod queue;
 mod schedule;
+mod top;

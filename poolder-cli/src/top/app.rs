@@ -1,0 +1,399 @@
+//! The state of the screen, and what each key does.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use poolder_core::view::Cursor;
+use poolder_core::{Error, Handle};
+
+use super::act::Action;
+use super::view::{Listed, Overlay, Rows, Sample, Subject, Tab, View, Wanted};
+use crate::output::{Cell, Table, Tone};
+
+/// The rows that a page key moves by.
+const PAGE: usize = 15;
+
+/// The effect of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    Nothing,
+    Quit,
+    /// Other things are wanted, or the same ones at once.
+    Look,
+    Do(Action),
+}
+
+/// The state of the screen.
+#[derive(Debug)]
+pub(super) struct App {
+    namespace: String,
+    tab: Tab,
+    queue: Option<String>,
+    listed: Listed,
+    /// The cursors of the pages before this one.
+    pages: Vec<Option<Cursor>>,
+    after: Option<Cursor>,
+    job: Option<Handle>,
+    /// The row that is chosen, which keeps its place in a list that changes, and its index.
+    chosen: Option<Subject>,
+    index: usize,
+    filter: String,
+    is_filtering: bool,
+    overlay: Option<Overlay>,
+    asked: Option<(Action, String)>,
+    message: Option<Cell>,
+    sample: Sample,
+}
+
+impl App {
+    pub(super) fn new(namespace: String) -> Self {
+        Self {
+            namespace,
+            tab: Tab::Overview,
+            queue: None,
+            listed: Listed::Ready,
+            pages: vec![],
+            after: None,
+            job: None,
+            chosen: None,
+            index: 0,
+            filter: String::new(),
+            is_filtering: false,
+            overlay: None,
+            asked: None,
+            message: None,
+            sample: Sample::default(),
+        }
+    }
+
+    /// Returns the things that the screen shows.
+    pub(super) fn wanted(&self) -> Wanted {
+        let (queue, after, job) = (self.queue.clone(), self.after.clone(), self.job.clone());
+        Wanted { tab: self.tab, queue, listed: self.listed, after, job }
+    }
+
+    /// Shows a look at the server. A look that failed leaves the one before on the screen.
+    pub(super) fn show(&mut self, sample: Sample) {
+        match &sample.error {
+            Some(error) => {
+                self.sample.error = Some(error.clone());
+                self.sample.took = sample.took;
+            }
+            None => self.sample = sample,
+        }
+    }
+
+    /// Shows the end of an action.
+    pub(super) fn tell(&mut self, result: Result<String, Error>) {
+        self.message = Some(match result {
+            Ok(text) => Cell::new(text).tone(Tone::Good),
+            Err(error) => Cell::new(error.to_string()).tone(Tone::Bad),
+        });
+    }
+
+    /// Handles a key.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Effect {
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            return if key.code == KeyCode::Char('c') { Effect::Quit } else { Effect::Nothing };
+        }
+        // A terminal sends Esc and a key that follow each other fast as that key with Alt.
+        if key.modifiers.contains(KeyModifiers::ALT) {
+            let before = self.key(KeyCode::Esc.into());
+            let after = self.key(KeyEvent::new(key.code, key.modifiers - KeyModifiers::ALT));
+            return if after == Effect::Nothing { before } else { after };
+        }
+        if let Some(overlay) = self.overlay.take() {
+            return self.key_of_overlay(overlay, key.code);
+        }
+        if self.is_filtering {
+            return self.key_of_filter(key.code);
+        }
+        self.message = None;
+        match key.code {
+            KeyCode::Char('q') => Effect::Quit,
+            KeyCode::Char('?') => {
+                self.overlay = Some(Overlay::Help);
+                Effect::Nothing
+            }
+            KeyCode::Char('/') => {
+                self.is_filtering = true;
+                Effect::Nothing
+            }
+            KeyCode::Char(digit @ '1'..='9') => {
+                let index = digit as usize - '1' as usize;
+                Tab::ALL.get(index).map_or(Effect::Nothing, |tab| self.go(*tab))
+            }
+            KeyCode::Right | KeyCode::Tab => self.go(self.tab.moved(1)),
+            KeyCode::Left | KeyCode::BackTab => self.go(self.tab.moved(Tab::ALL.len() - 1)),
+            KeyCode::Down | KeyCode::Char('j') => self.choose(self.index().saturating_add(1)),
+            KeyCode::Up | KeyCode::Char('k') => self.choose(self.index().saturating_sub(1)),
+            KeyCode::PageDown | KeyCode::Char(' ') => {
+                self.choose(self.index().saturating_add(PAGE))
+            }
+            KeyCode::PageUp => self.choose(self.index().saturating_sub(PAGE)),
+            KeyCode::Home | KeyCode::Char('g') => self.choose(0),
+            KeyCode::End | KeyCode::Char('G') => self.choose(usize::MAX),
+            KeyCode::Char('l') => self.next_page(),
+            KeyCode::Char('h') => self.page_before(),
+            KeyCode::Enter => self.open(),
+            KeyCode::Esc => self.back(),
+            KeyCode::Char(letter) => self.act(letter),
+            _ => Effect::Nothing,
+        }
+    }
+
+    fn key_of_overlay(&mut self, overlay: Overlay, key: KeyCode) -> Effect {
+        let Overlay::Question { text, mut answer } = overlay else { return Effect::Nothing };
+        match key {
+            KeyCode::Enter => {
+                let asked = self.asked.take();
+                return match asked.filter(|(_, expected)| *expected == answer) {
+                    Some((action, _)) => Effect::Do(action),
+                    None => {
+                        self.message = Some(Cell::new("nothing was changed").tone(Tone::Warning));
+                        Effect::Nothing
+                    }
+                };
+            }
+            KeyCode::Esc => {
+                self.asked = None;
+                return Effect::Nothing;
+            }
+            KeyCode::Backspace => drop(answer.pop()),
+            KeyCode::Char(c) => answer.push(c),
+            _ => {}
+        }
+        self.overlay = Some(Overlay::Question { text, answer });
+        Effect::Nothing
+    }
+
+    fn key_of_filter(&mut self, key: KeyCode) -> Effect {
+        match key {
+            KeyCode::Enter => self.is_filtering = false,
+            KeyCode::Esc => {
+                self.is_filtering = false;
+                self.filter.clear();
+            }
+            KeyCode::Backspace => drop(self.filter.pop()),
+            KeyCode::Char(c) => self.filter.push(c),
+            _ => {}
+        }
+        self.index = 0;
+        self.chosen = None;
+        Effect::Nothing
+    }
+
+    fn go(&mut self, tab: Tab) -> Effect {
+        if self.tab == Tab::Overview {
+            self.take_queue();
+        }
+        self.tab = tab;
+        self.filter.clear();
+        self.first_page()
+    }
+
+    /// Takes the chosen queue as the one that the other tabs show.
+    fn take_queue(&mut self) {
+        if let Some(Subject::Queue(queue)) = self.subject() {
+            self.queue = Some(queue);
+        }
+    }
+
+    fn first_page(&mut self) -> Effect {
+        (self.index, self.chosen, self.job, self.after) = (0, None, None, None);
+        self.pages.clear();
+        Effect::Look
+    }
+
+    fn next_page(&mut self) -> Effect {
+        let next = self.rows().and_then(|rows| rows.next.clone());
+        let Some(next) = next else { return Effect::Nothing };
+        self.pages.push(self.after.replace(next));
+        (self.index, self.chosen, self.job) = (0, None, None);
+        Effect::Look
+    }
+
+    fn page_before(&mut self) -> Effect {
+        let Some(before) = self.pages.pop() else { return Effect::Nothing };
+        self.after = before;
+        (self.index, self.chosen, self.job) = (0, None, None);
+        Effect::Look
+    }
+
+    fn choose(&mut self, index: usize) -> Effect {
+        let subjects = self.visible().1;
+        self.index = index.min(subjects.len().saturating_sub(1));
+        self.chosen = subjects.get(self.index).cloned().filter(|one| *one != Subject::Part);
+        if self.job.is_some()
+            && let Some(Subject::Job(handle)) = &self.chosen
+        {
+            self.job = Some(handle.clone());
+            return Effect::Look;
+        }
+        Effect::Nothing
+    }
+
+    fn open(&mut self) -> Effect {
+        match self.tab {
+            Tab::Overview => self.go(Tab::Queue),
+            Tab::Queue => self.go(Tab::Jobs),
+            Tab::Jobs => {
+                self.job = match (self.job.take(), self.subject()) {
+                    (None, Some(Subject::Job(handle))) => Some(handle),
+                    _ => None,
+                };
+                self.choose(self.index());
+                Effect::Look
+            }
+            Tab::Schedules | Tab::Nodes => Effect::Nothing,
+        }
+    }
+
+    fn back(&mut self) -> Effect {
+        if !self.filter.is_empty() {
+            self.filter.clear();
+            return Effect::Nothing;
+        }
+        match self.tab {
+            Tab::Jobs if self.job.is_some() => {
+                self.job = None;
+                Effect::Look
+            }
+            Tab::Jobs => self.go(Tab::Queue),
+            Tab::Overview => Effect::Nothing,
+            _ => self.go(Tab::Overview),
+        }
+    }
+
+    /// Handles the letters that act on the chosen row.
+    fn act(&mut self, letter: char) -> Effect {
+        let subject = match self.tab {
+            Tab::Queue => self.shown_queue().map(Subject::Queue),
+            _ => self.subject(),
+        };
+        let action = match (letter, subject) {
+            ('s', _) if self.tab == Tab::Jobs => {
+                self.listed = self.listed.next();
+                return self.first_page();
+            }
+            ('p', Some(Subject::Queue(queue))) => Action::Pause(queue),
+            ('r', Some(Subject::Queue(queue))) => Action::Resume(queue),
+            ('D', Some(Subject::Queue(queue))) => Action::Drain(queue),
+            ('P', Some(Subject::Queue(queue))) => Action::Purge(queue),
+            ('r', Some(Subject::Job(handle))) => Action::RunNow(handle),
+            ('C', Some(Subject::Job(handle))) => Action::Cancel(handle),
+            ('X', Some(Subject::Job(handle))) => Action::Remove(handle),
+            ('p', Some(Subject::Schedule { queue, name })) => Action::PauseSchedule { queue, name },
+            ('r', Some(Subject::Schedule { queue, name })) => {
+                Action::ResumeSchedule { queue, name }
+            }
+            ('e', Some(Subject::Schedule { queue, name })) => Action::RunSchedule { queue, name },
+            _ => return Effect::Nothing,
+        };
+        match action.question() {
+            None => Effect::Do(action),
+            Some((text, expected)) => {
+                self.asked = Some((action, expected));
+                self.overlay = Some(Overlay::Question { text, answer: String::new() });
+                Effect::Nothing
+            }
+        }
+    }
+
+    /// Returns the rows, unless they are those of another tab, queue or listing.
+    fn rows(&self) -> Option<&Rows> {
+        let want = self.wanted();
+        let same = |rows: &&Rows| {
+            rows.of.tab == want.tab
+                && (want.tab != Tab::Jobs
+                    || (rows.of.listed, &rows.of.after) == (want.listed, &want.after))
+                && (want.queue.is_none()
+                    || matches!(want.tab, Tab::Overview | Tab::Schedules | Tab::Nodes)
+                    || rows.of.queue == want.queue)
+        };
+        self.sample.rows.as_ref().filter(same)
+    }
+
+    /// Returns the rows that the filter leaves, and their subjects.
+    fn visible(&self) -> (Table, Vec<Subject>) {
+        let Some(rows) = self.rows() else { return (Table::new(&[]), vec![]) };
+        let filter = self.filter.to_lowercase();
+        let mut table = Table::new(rows.table.heads());
+        let mut subjects = vec![];
+        for (row, subject) in rows.table.rows().iter().zip(&rows.subjects) {
+            if row.iter().any(|cell| cell.text().to_lowercase().contains(&filter)) {
+                table.row(row.iter().cloned());
+                subjects.push(subject.clone());
+            }
+        }
+        (table, subjects)
+    }
+
+    /// Returns the index of the chosen row.
+    fn index(&self) -> usize {
+        let subjects = self.visible().1;
+        let chosen = self.chosen.as_ref();
+        let place = chosen.and_then(|chosen| subjects.iter().position(|one| one == chosen));
+        place.unwrap_or(self.index).min(subjects.len().saturating_sub(1))
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        self.visible().1.get(self.index()).cloned()
+    }
+
+    /// Returns the queue that the tabs of one queue show.
+    fn shown_queue(&self) -> Option<String> {
+        let fact =
+            |(name, value): &(String, Cell)| (name == "queue").then(|| value.text().to_owned());
+        self.queue.clone().or_else(|| self.sample.pane.iter().find_map(fact))
+    }
+
+    fn keys(&self) -> &'static str {
+        match self.tab {
+            _ if self.is_filtering => "type to filter  Enter keep  Esc clear",
+            Tab::Overview => {
+                "Enter open  p pause  r resume  D drain  P purge dead  / filter  ? help  q quit"
+            }
+            Tab::Queue => {
+                "Enter jobs  p pause  r resume  D drain  P purge dead  Esc back  ? help  q quit"
+            }
+            Tab::Jobs => {
+                "Enter open  s state  r run now  C cancel  X remove  h l pages  ? help  q quit"
+            }
+            Tab::Schedules => "p pause  r resume  e enqueue once  / filter  ? help  q quit",
+            Tab::Nodes => "/ filter  ? help  q quit",
+        }
+    }
+
+    /// Returns everything that the screen shows.
+    pub(super) fn view(&self) -> View {
+        let (table, _) = self.visible();
+        let mut title = self.rows().map_or("…".to_owned(), |rows| rows.title.clone());
+        if self.is_filtering || !self.filter.is_empty() {
+            title += &format!("  /{}", self.filter);
+        }
+        if !self.pages.is_empty() {
+            title += &format!("  page {}", self.pages.len() + 1);
+        }
+        let shows_pane = self.tab == Tab::Queue || self.job.is_some();
+        let error = self.sample.error.as_ref().map(|error| Cell::new(error).tone(Tone::Bad));
+        View {
+            namespace: self.namespace.clone(),
+            tab: self.tab,
+            sums: self.sample.sums.clone(),
+            title,
+            selected: self.index(),
+            table,
+            pane: if shows_pane && self.rows().is_some() {
+                self.sample.pane.clone()
+            } else {
+                vec![]
+            },
+            overlay: self.overlay.clone(),
+            keys: self.keys(),
+            message: error.or_else(|| self.message.clone()),
+            took: self.sample.rows.as_ref().map(|_| self.sample.took),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

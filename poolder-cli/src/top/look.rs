@@ -1,0 +1,161 @@
+//! The sampler: one look at the server a second, and one at once when another thing is wanted.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use poolder_client::{Client, Inspector};
+use poolder_core::broker::ScheduleInfo;
+use poolder_core::view::{Page, QueueView};
+use poolder_core::{Error, Lane};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::rates::{Point, Rates};
+use super::rows;
+use super::view::{Listed, Rows, Sample, Subject, Tab, Wanted};
+use crate::output::{Cell, Table, Tone, number};
+use crate::{job, node, queue};
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two looks, when another thing is wanted.
+const SOONEST: Duration = Duration::from_millis(250);
+/// The number of jobs on a page.
+const PAGE: usize = 100;
+
+/// Looks at the wanted things until the screen is closed. The next look begins only when the one
+/// before has ended, so that a slow server or link is not asked more than it can answer.
+pub(super) async fn run(
+    client: Client,
+    mut wanted: watch::Receiver<Wanted>,
+    samples: mpsc::Sender<Sample>,
+) {
+    let mut rates = Rates::default();
+    loop {
+        let want = wanted.borrow_and_update().clone();
+        let began = Instant::now();
+        let mut sample = look(&client, &want, &mut rates)
+            .await
+            .unwrap_or_else(|error| Sample { error: Some(error.to_string()), ..Sample::default() });
+        sample.took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if samples.send(sample).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = sleep_until(began + EVERY) => {}
+            changed = wanted.changed() => match changed {
+                Ok(()) => sleep_until(began + SOONEST).await,
+                Err(_) => return,
+            },
+        }
+    }
+}
+
+async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sample, Error> {
+    let queues = client.queues().await?;
+    let views = queues.iter().map(|queue| async move { client.inspect(queue).overview().await });
+    let views: Vec<QueueView> = try_join_all(views).await?;
+    let nodes = client.nodes().await?;
+    for view in &views {
+        let failed = view.counter("retried") + view.counter("buried");
+        let point = Point { at: view.now.millis(), done: view.counter("completed"), failed };
+        rates.add(view.partition.queue.as_str(), point);
+    }
+    rates.keep(|queue| queues.iter().any(|used| used.as_str() == queue));
+    let mut sample = Sample { sums: rows::sums(&views, rates, nodes.len()), ..Sample::default() };
+    let named = |name: &String| views.iter().find(|view| view.partition.queue.as_str() == name);
+    let here = want.queue.as_ref().and_then(named).or(views.first());
+    let (title, (table, subjects), next) = match (want.tab, here) {
+        (Tab::Overview, _) => {
+            (of_number("queues", views.len()), rows::overview(&views, rates), None)
+        }
+        (Tab::Nodes, _) => {
+            let subjects = nodes.iter().map(|node| Subject::Node(node.name.clone())).collect();
+            (of_number("nodes", nodes.len()), (node::table(&nodes), subjects), None)
+        }
+        (Tab::Schedules, Some(view)) => {
+            let all = schedules(client, &views).await?;
+            (of_number("schedules", all.len()), rows::schedules(&all, view.now), None)
+        }
+        (_, None) => ("no queues".to_owned(), (Table::new(&["QUEUE"]), vec![]), None),
+        (Tab::Queue, Some(view)) => {
+            sample.pane = queue::facts(view);
+            let table = queue::lanes(view);
+            let subjects = vec![Subject::Part; table.rows().len()];
+            (format!("queue {}", view.partition.queue), (table, subjects), None)
+        }
+        (Tab::Jobs, Some(view)) => {
+            let page = page(&client.inspect(&view.partition.queue), want).await?;
+            if let Some(handle) = &want.job {
+                sample.pane = pane(client, handle).await?;
+            }
+            let title = format!(
+                "{} jobs of {}: {}",
+                want.listed.name(),
+                view.partition.queue,
+                number(of(want.listed, view))
+            );
+            (title, rows::jobs(&page.jobs, view.now), page.next)
+        }
+    };
+    sample.rows = Some(Rows { of: want.clone(), title, table, subjects, next });
+    Ok(sample)
+}
+
+fn of_number(things: &str, count: usize) -> String {
+    let things = if count == 1 { things.trim_end_matches('s') } else { things };
+    format!("{} {things}", number(count as u64))
+}
+
+/// Returns how many jobs of a queue are listed.
+fn of(listed: Listed, view: &QueueView) -> u64 {
+    match listed {
+        Listed::Ready => view.ready(),
+        Listed::Running => view.running(),
+        Listed::Due => view.due,
+        Listed::Dead => view.dead,
+    }
+}
+
+async fn page(inspector: &Inspector, want: &Wanted) -> Result<Page, Error> {
+    let after = want.after.as_ref();
+    match want.listed {
+        Listed::Running => inspector.running(after, PAGE).await,
+        Listed::Due => inspector.due(after, PAGE).await,
+        Listed::Dead => inspector.dead(after, PAGE).await,
+        Listed::Ready => {
+            let mut page = inspector.ready(Lane::ALL[0], None, PAGE).await?;
+            for lane in Lane::ALL.into_iter().skip(1) {
+                if page.jobs.len() < PAGE {
+                    let more = PAGE - page.jobs.len();
+                    page.jobs.extend(inspector.ready(lane, None, more).await?.jobs);
+                }
+            }
+            page.next = None;
+            Ok(page)
+        }
+    }
+}
+
+/// Returns the facts about the open job.
+async fn pane(
+    client: &Client,
+    handle: &poolder_core::Handle,
+) -> Result<Vec<(String, Cell)>, Error> {
+    let job = client.job(handle);
+    match job.view().await? {
+        Some(view) => Ok(job::facts(&view, job.progress().await?)),
+        None => {
+            let gone = Cell::new("it has ended, or moved on").tone(Tone::Faint);
+            Ok(vec![("job".to_owned(), handle.job.to_string().into()), ("state".to_owned(), gone)])
+        }
+    }
+}
+
+/// Returns the schedules of all queues.
+async fn schedules(client: &Client, views: &[QueueView]) -> Result<Vec<ScheduleInfo>, Error> {
+    let all = views
+        .iter()
+        .map(|view| async move { client.schedules(&view.partition.queue).list().await });
+    Ok(try_join_all(all).await?.into_iter().flatten().collect())
+}

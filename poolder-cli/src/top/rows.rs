@@ -1,0 +1,128 @@
+//! Rows of the tabs, from what the client returns.
+
+use poolder_core::Timestamp;
+use poolder_core::broker::ScheduleInfo;
+use poolder_core::view::{JobView, QueueView};
+
+use super::rates::Rates;
+use super::view::Subject;
+use crate::job::state as job_state;
+use crate::output::{Cell, NOTHING, Table, Tone, count, duration, number};
+use crate::queue::{dead, state};
+use crate::schedule::status;
+
+/// The columns of the line of the last minute.
+const LINE: usize = 6;
+
+/// Returns the table of all queues, the busiest first, and the subjects of its rows.
+pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subject>) {
+    let mut table = Table::new(&[
+        "QUEUE", ">1 MIN", ">DONE/S", ">FAIL/S", ">READY", ">OLDEST", ">RUN", ">LATER", ">RETRY",
+        ">DEAD", "STATE",
+    ]);
+    let done = |view: &QueueView| rates.rate(name(view)).map_or(0.0, |rate| rate.done);
+    let mut sorted: Vec<&QueueView> = views.iter().collect();
+    sorted.sort_by(|a, b| done(b).total_cmp(&done(a)).then_with(|| name(a).cmp(name(b))));
+    for view in &sorted {
+        let rate = rates.rate(name(view));
+        let failed = per_second(rate.map(|rate| rate.failed));
+        let tone = if rate.is_some_and(|rate| rate.failed > 0.0) { Tone::Bad } else { Tone::Plain };
+        table.row([
+            name(view).into(),
+            Cell::bars(rates.line(name(view), LINE)),
+            per_second(rate.map(|rate| rate.done)).into(),
+            Cell::new(failed).tone(tone),
+            count(view.ready()).into(),
+            view.oldest().map_or(NOTHING.to_owned(), duration).into(),
+            count(view.running()).into(),
+            count(view.due.saturating_sub(view.retrying)).into(),
+            count(view.retrying).into(),
+            dead(view),
+            state(view),
+        ]);
+    }
+    (table, sorted.iter().map(|view| Subject::Queue(name(view).to_owned())).collect())
+}
+
+/// Returns the table of a page of jobs: of each id the last group, which differs most, and its time
+/// from now.
+pub(super) fn jobs(jobs: &[JobView], now: Timestamp) -> (Table, Vec<Subject>) {
+    let mut table = Table::new(&["ID", "STATE", "KIND", ">TRY", ">TIME", "NODE", "ERROR"]);
+    for job in jobs {
+        let id = job.id().to_string();
+        let time = match job.at > now {
+            true => format!("in {}", duration(job.at.since(now))),
+            false => format!("{} ago", duration(now.since(job.at))),
+        };
+        table.row([
+            id.rsplit('-').next().unwrap_or(&id).into(),
+            job_state(job.state),
+            job.kind().unwrap_or(NOTHING).into(),
+            number(job.attempt().into()).into(),
+            time.into(),
+            job.node.as_deref().unwrap_or(NOTHING).into(),
+            job.failure().map_or(NOTHING.to_owned(), |failure| failure.message.clone()).into(),
+        ]);
+    }
+    (table, jobs.iter().map(|job| Subject::Job(job.handle.clone())).collect())
+}
+
+/// Returns the table of some schedules, with their times from now.
+pub(super) fn schedules(all: &[ScheduleInfo], now: Timestamp) -> (Table, Vec<Subject>) {
+    let mut table = Table::new(&[
+        "NAME", "QUEUE", "STATUS", "TIMING", "KIND", ">NEXT", ">LAST", ">RUNS", ">MISSED",
+    ]);
+    for info in all {
+        let next = info.next.map(|at| format!("in {}", duration(at.since(now))));
+        let last = info.last_run.map(|at| format!("{} ago", duration(now.since(at))));
+        table.row([
+            (&info.name).into(),
+            info.partition.queue.as_str().into(),
+            status(info.status),
+            info.schedule.timing.to_string().into(),
+            info.schedule.job.kind().into(),
+            next.unwrap_or(NOTHING.to_owned()).into(),
+            last.unwrap_or(NOTHING.to_owned()).into(),
+            count(info.runs).into(),
+            count(info.missed).into(),
+        ]);
+    }
+    let subject = |info: &ScheduleInfo| Subject::Schedule {
+        queue: info.partition.queue.to_string(),
+        name: info.name.clone(),
+    };
+    (table, all.iter().map(subject).collect())
+}
+
+fn name(view: &QueueView) -> &str {
+    view.partition.queue.as_str()
+}
+
+/// Returns the sums over all queues.
+pub(super) fn sums(views: &[QueueView], rates: &Rates, nodes: usize) -> Vec<(&'static str, Cell)> {
+    let sum = |of: fn(&QueueView) -> u64| number(views.iter().map(of).sum()).into();
+    let known: Vec<_> = views.iter().filter_map(|view| rates.rate(name(view))).collect();
+    let rate = (!known.is_empty()).then(|| known.iter().map(|rate| rate.done).sum());
+    let failed: Option<f64> =
+        (!known.is_empty()).then(|| known.iter().map(|rate| rate.failed).sum());
+    let tone = if failed.is_some_and(|failed| failed > 0.0) { Tone::Bad } else { Tone::Plain };
+    vec![
+        ("done/s", per_second(rate).into()),
+        ("failed/s", Cell::new(per_second(failed)).tone(tone)),
+        ("running", sum(QueueView::running)),
+        ("ready", sum(QueueView::ready)),
+        ("due", sum(|view| view.due)),
+        ("dead", sum(|view| view.dead)),
+        ("nodes", number(nodes as u64).into()),
+    ]
+}
+
+/// Returns a rate with one digit after the point below 10, and a dash for none.
+fn per_second(rate: Option<f64>) -> String {
+    match rate {
+        None => NOTHING.to_owned(),
+        Some(rate) if rate < 0.05 => "0".to_owned(),
+        Some(rate) if rate < 10.0 => format!("{rate:.1}"),
+        Some(rate) => number(rate.round() as u64),
+    }
+}

@@ -1,0 +1,146 @@
+//! The values that the screen draws.
+
+use poolder_core::Handle;
+use poolder_core::view::Cursor;
+
+use crate::output::{Cell, Table};
+
+/// The tabs of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    Overview,
+    Queue,
+    Jobs,
+    Schedules,
+    Nodes,
+}
+
+impl Tab {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Overview, Self::Queue, Self::Jobs, Self::Schedules, Self::Nodes];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Queue => "Queue",
+            Self::Jobs => "Jobs",
+            Self::Schedules => "Schedules",
+            Self::Nodes => "Nodes",
+        }
+    }
+
+    pub(super) fn index(self) -> usize {
+        Self::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
+    }
+
+    /// Returns the tab this many places to the right, from the last one on to the first.
+    pub(super) fn moved(self, by: usize) -> Self {
+        Self::ALL[(self.index() + by) % Self::ALL.len()]
+    }
+}
+
+/// The jobs that the tab of jobs lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Ready,
+    Running,
+    Due,
+    Dead,
+}
+
+impl Listed {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Due => "due",
+            Self::Dead => "dead",
+        }
+    }
+
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Ready => Self::Running,
+            Self::Running => Self::Due,
+            Self::Due => Self::Dead,
+            Self::Dead => Self::Ready,
+        }
+    }
+}
+
+/// The subject of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    Queue(String),
+    Job(Handle),
+    Schedule {
+        queue: String,
+        name: String,
+    },
+    Node(String),
+    /// A row that nothing can be done with, such as a lane.
+    Part,
+}
+
+/// The things that the sampler reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) tab: Tab,
+    pub(super) queue: Option<String>,
+    pub(super) listed: Listed,
+    pub(super) after: Option<Cursor>,
+    pub(super) job: Option<Handle>,
+}
+
+/// One look at the server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sample {
+    /// The sums over all queues, with their names.
+    pub(super) sums: Vec<(&'static str, Cell)>,
+    pub(super) rows: Option<Rows>,
+    /// The open job, or facts about the queue.
+    pub(super) pane: Vec<(String, Cell)>,
+    /// The time of the look, in ms.
+    pub(super) took: u64,
+    /// The reason why there is no look.
+    pub(super) error: Option<String>,
+}
+
+/// The rows of a tab.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    /// The tab, queue and listing that they are of.
+    pub(super) of: Wanted,
+    pub(super) title: String,
+    pub(super) table: Table,
+    pub(super) subjects: Vec<Subject>,
+    /// The cursor of the next page.
+    pub(super) next: Option<Cursor>,
+}
+
+/// A window above the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Overlay {
+    Help,
+    /// A question, and the answer so far.
+    Question {
+        text: String,
+        answer: String,
+    },
+}
+
+/// Everything on the screen.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) namespace: String,
+    pub(super) tab: Tab,
+    pub(super) sums: Vec<(&'static str, Cell)>,
+    pub(super) title: String,
+    pub(super) table: Table,
+    pub(super) selected: usize,
+    pub(super) pane: Vec<(String, Cell)>,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) keys: &'static str,
+    pub(super) message: Option<Cell>,
+    pub(super) took: Option<u64>,
+}
