@@ -91,7 +91,7 @@ pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueV
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
     Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition,
-    Place, Policy, QueueName, RawJob, Tick, Timestamp, Verdict, payload,
+    Place, Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::{

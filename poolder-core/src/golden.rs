@@ -33,6 +33,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.second", second_envelope().as_bytes().to_vec()),
         ("envelope.later", later_envelope().as_bytes().to_vec()),
         ("envelope.headers", headers_envelope().as_bytes().to_vec()),
+        ("envelope.trace", trace_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
@@ -129,6 +130,12 @@ fn headers_envelope() -> Envelope {
     full_envelope().with_headers(&headers).unwrap()
 }
 
+/// A job with a policy that belongs to a trace.
+fn trace_envelope() -> Envelope {
+    let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    full_envelope().with_trace_parent(text.parse().unwrap()).unwrap()
+}
+
 /// Returns an envelope to which a later version added options that may be ignored and one that must
 /// be understood.
 fn later_envelope() -> Envelope {
@@ -189,10 +196,12 @@ fn golden_files_are_read_as_what_they_were() {
         ("envelope.full", full_envelope()),
         ("envelope.json", json_envelope()),
         ("envelope.headers", headers_envelope()),
+        ("envelope.trace", trace_envelope()),
     ] {
         let read = Envelope::parse(frozen(name)).unwrap();
         assert_eq!(read, was, "{name}");
         assert_eq!((read.policy(), read.headers()), (was.policy(), was.headers()), "{name}");
+        assert_eq!(read.trace_parent(), was.trace_parent(), "{name}");
     }
     let fresh = Counters::decode(&frozen("counters.fresh")).unwrap();
     assert_eq!((fresh.home(), fresh.lane(), fresh.is_suspect()), (Lane::Low, Lane::Low, false));

@@ -50,7 +50,7 @@ pub mod view;
 pub use job::{
     Backoff, BoxError, Callback, Cause, EntryId, Error, ErrorKind, Failure, Format, Handle,
     Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName,
-    RawJob, Tick, Timestamp, Verdict, batcher_of, check_kind, payload,
+    RawJob, Tick, Timestamp, TraceParent, Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
 #[cfg(feature = "schedules")]

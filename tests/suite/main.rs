@@ -63,5 +63,6 @@ mod ticks;
 #[cfg(feature = "tls")]
 mod tls;
 mod topologies;
+mod traces;
 mod waits;
 mod wire;

@@ -69,7 +69,7 @@ pub struct SetCast<J> {
 }
 
 impl<J: Job + Clone> SetCast<J> {
-    option_methods! { after at policy durability keep_completion header headers options }
+    option_methods! { after at policy durability keep_completion header headers trace_parent options }
 
     boxed_options!();
 

@@ -44,7 +44,8 @@ impl Client {
 
 impl<J: Job> Enqueue<J> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion header headers options
+        lane after at id policy idempotent durability keep_completion header headers
+        trace_parent options
     }
 
     boxed_options!();

@@ -64,7 +64,8 @@ impl Client {
 
 impl<J: Job, T> Call<J, T> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion header headers options
+        lane after at id policy idempotent durability keep_completion header headers
+        trace_parent options
     }
 
     boxed_options!();

@@ -22,9 +22,10 @@ use crate::state::waiters::Ends;
 const MAX_TRIES: usize = 10;
 /// The options that a job for one slot of an addressed pool can have. Its place is the end of the
 /// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own.
-const SLOT_OPTIONS: &[&str] = &["after or at", "policy", "durability", "keep_completion", "header"];
+const SLOT_OPTIONS: &[&str] =
+    &["after or at", "policy", "durability", "keep_completion", "header", "trace_parent"];
 /// The options that the copies of a broadcast can have.
-const BROADCAST_OPTIONS: &[&str] = &["policy", "header"];
+const BROADCAST_OPTIONS: &[&str] = &["policy", "header", "trace_parent"];
 
 /// The pool to which jobs are sent.
 #[derive(Debug, Clone)]
@@ -82,7 +83,8 @@ struct Sending {
 
 impl<J: Job> Cast<J> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion header headers options
+        lane after at id policy idempotent durability keep_completion header headers
+        trace_parent options
     }
 
     boxed_options!();
@@ -268,7 +270,8 @@ impl<J: Job> IntoFuture for Cast<J> {
 
 impl<J: Job, T> PoolCall<J, T> {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion header headers options
+        lane after at id policy idempotent durability keep_completion header headers
+        trace_parent options
     }
 
     fn options_mut(&mut self) -> &mut EnqueueOptions {

@@ -11,7 +11,7 @@ use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_
 
 /// The options that many jobs can share.
 const SHARED_OPTIONS: &[&str] =
-    &["lane", "after or at", "policy", "durability", "keep_completion", "header"];
+    &["lane", "after or at", "policy", "durability", "keep_completion", "header", "trace_parent"];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Client {
 }
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
-    option_methods! { lane after at policy durability keep_completion header headers options }
+    option_methods! { lane after at policy durability keep_completion header headers trace_parent options }
 
     boxed_options!();
 

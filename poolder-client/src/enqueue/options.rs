@@ -5,14 +5,14 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use poolder_core::broker::{Durability, PreparedJob, When};
-use poolder_core::{Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName};
+use poolder_core::{Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName, TraceParent};
 
 use crate::client::Client;
 use crate::enqueue::encode::encode;
 use crate::state::enqueue_middleware::Outgoing;
 
-/// The options of a job that is sent: its time, lane, id, policy, durability and headers, and the
-/// retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// The options of a job that is sent: its time, lane, id, policy, durability, headers and trace, and
+/// the retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
 /// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
 /// at once, for options that are made in one place and used in many.
 ///
@@ -42,6 +42,7 @@ pub struct EnqueueOptions {
     pub(crate) durability: Durability,
     pub(crate) completion_kept: Option<Duration>,
     pub(crate) headers: Headers,
+    pub(crate) trace_parent: Option<TraceParent>,
 }
 
 /// The options of a builder on which none was set.
@@ -139,6 +140,19 @@ macro_rules! option_methods {
             self
         }
     };
+    (@ trace_parent) => {
+        /// Makes the job part of a trace: takes the value of the header `traceparent` of W3C Trace
+        /// Context, or a [`TraceParent`](poolder_core::TraceParent), such as that of another job.
+        /// A value that is none is passed over, so that the header of a request can be handed on
+        /// unchecked. Default: the span that is active, with the feature `otel`; else none.
+        pub fn trace_parent(
+            mut self,
+            parent: impl TryInto<poolder_core::TraceParent>,
+        ) -> Self {
+            self.options_mut().trace_parent = parent.try_into().ok();
+            self
+        }
+    };
     (@ options) => {
         /// Replaces all options by ready ones, also those that were set before. An option that
         /// cannot be honoured here is refused when this is awaited.
@@ -162,7 +176,7 @@ pub(crate) use {boxed_options, option_methods};
 
 impl EnqueueOptions {
     option_methods! {
-        lane after at id policy idempotent durability keep_completion header headers
+        lane after at id policy idempotent durability keep_completion header headers trace_parent
     }
 
     /// Creates options that are all at their defaults.
@@ -176,6 +190,7 @@ impl EnqueueOptions {
             durability: Durability::Memory,
             completion_kept: None,
             headers: Headers::new(),
+            trace_parent: None,
         }
     }
 
@@ -189,9 +204,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 8] {
-        let Self { lane, when, id, policy, idempotent, durability, completion_kept, headers } =
-            self;
+    fn set(&self) -> [(&'static str, bool); 9] {
+        let Self { lane, when, id, policy, idempotent, durability, completion_kept, .. } = self;
+        let Self { headers, trace_parent, .. } = self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -201,6 +216,7 @@ impl EnqueueOptions {
             ("durability", *durability != Durability::Memory),
             ("keep_completion", completion_kept.is_some()),
             ("header", !headers.is_empty()),
+            ("trace_parent", trace_parent.is_some()),
         ]
     }
 
@@ -246,6 +262,9 @@ impl EnqueueOptions {
         }
         if call.is_some() {
             envelope = envelope.calling()?;
+        }
+        if let Some(parent) = self.trace_parent {
+            envelope = envelope.with_trace_parent(parent)?;
         }
         let outgoing = Outgoing {
             envelope: &envelope,

@@ -14,7 +14,7 @@ use crate::enqueue::encode;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
-const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion", "header"];
+const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion", "header", "trace_parent"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Client {
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion header headers options }
+    option_methods! { lane policy keep_completion header headers trace_parent options }
 
     boxed_options!();
 
@@ -145,6 +145,9 @@ impl NewSchedule {
         }
         if !options.headers.is_empty() {
             schedule.job = schedule.job.with_headers(&options.headers)?;
+        }
+        if let Some(parent) = options.trace_parent {
+            schedule.job = schedule.job.with_trace_parent(parent)?;
         }
         schedule.check()?;
         Ok(Declaration::new(queue, name, schedule))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer as _};
 
 use super::{
     counters_of_a_name, counters_with_attempts, full_counters, headers_envelope, later_counters,
-    later_envelope,
+    later_envelope, trace_envelope,
 };
 use crate::job::{Failure, Lane};
 
@@ -78,7 +78,8 @@ fn an_old_node_reads_the_counters_that_it_knows() {
 
 #[test]
 fn an_old_node_reads_the_options_that_it_knows() {
-    for (envelope, timeout) in [(later_envelope(), 0), (headers_envelope(), 30_000)] {
+    let known = [(later_envelope(), 0), (headers_envelope(), 30_000), (trace_envelope(), 30_000)];
+    for (envelope, timeout) in known {
         let bytes = envelope.as_bytes();
         let at = 19 + usize::from(bytes[18]) + 2;
         let mut reader = rmp_serde::Deserializer::new(&bytes[at..]);

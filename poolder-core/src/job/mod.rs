@@ -19,6 +19,7 @@ mod state;
 mod text;
 mod tick;
 mod time;
+pub(crate) mod trace_parent;
 
 pub use error::{BoxError, Error, ErrorKind};
 pub use handle::{Handle, Place};
@@ -39,3 +40,4 @@ pub(crate) use text::{as_millis, deserialize_from_text, serialize_as_text};
 pub use tick::Tick;
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};
+pub use trace_parent::TraceParent;

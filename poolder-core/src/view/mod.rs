@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::job::{
     Error, Failure, Handle, Headers, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
+    TraceParent,
 };
 use crate::policy::{Attempt, Counters};
 use crate::stored::Envelope;
@@ -193,6 +194,12 @@ impl JobView {
     pub fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
         self.envelope().map_or(&NONE, Envelope::headers)
+    }
+
+    /// Returns the trace context with which the job was sent.
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.envelope().and_then(Envelope::trace_parent)
     }
 
     /// Returns the failure of which the job died, or else its last failure.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use poolder_client::Client;
-use poolder_core::{Claim, ClaimTimes, Counters, Headers, JobId, Lane, Partition, Policy, Tick};
+use poolder_core::{
+    Claim, ClaimTimes, Counters, Headers, JobId, Lane, Partition, Policy, Tick, TraceParent,
+};
 
 use super::state::States;
 use crate::process::liveness::ServerClock;
@@ -26,6 +28,7 @@ pub(crate) struct About {
     pub(crate) call: bool,
     pub(crate) policy: Policy,
     pub(crate) headers: Headers,
+    pub(crate) trace_parent: Option<TraceParent>,
     pub(crate) client: Client,
     pub(crate) progress: Arc<ProgressQueue>,
     pub(crate) states: Arc<States>,
@@ -57,6 +60,7 @@ impl About {
             call: claim.envelope.is_call(),
             policy,
             headers: claim.envelope.headers().clone(),
+            trace_parent: claim.envelope.trace_parent(),
             client: client.clone(),
             progress: Arc::clone(progress),
             states: Arc::clone(states),

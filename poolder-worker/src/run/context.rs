@@ -10,6 +10,7 @@ use poolder_client::Client;
 use poolder_core::broker::Effect;
 use poolder_core::{
     Attempt, Counters, Error, Failure, Headers, JobId, Lane, Partition, Policy, Tick, Timestamp,
+    TraceParent,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -131,6 +132,29 @@ impl Context {
     #[must_use]
     pub fn headers(&self) -> &Headers {
         &self.inner.about.headers
+    }
+
+    /// Returns the trace context with which the job was sent; `None` for a job without. It stays the
+    /// same in each attempt. With it, a handler without OpenTelemetry hands the trace on:
+    ///
+    /// ```no_run
+    /// # use poolder_client::Client;
+    /// # use poolder_core::{BoxError, Job, TraceParent};
+    /// # use poolder_worker::Context;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Next;
+    /// # impl Job for Next { const KINDS: &'static [&'static str] = &["next"]; }
+    /// # async fn f(cx: Context) -> Result<(), BoxError> {
+    /// let next = cx.client().enqueue(Next);
+    /// match cx.trace_parent() {
+    ///     Some(parent) => next.trace_parent(parent).await?,
+    ///     None => next.await?,
+    /// };
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.inner.about.trace_parent
     }
 
     /// Returns the time at which the job was enqueued.

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::job::{
-    Error, Format, Headers, JobId, MAX_PAYLOAD, Policy, Tick, clamped_duration, clamped_millis,
+    Error, Format, Headers, JobId, MAX_PAYLOAD, Policy, Tick, TraceParent, clamped_duration,
+    clamped_millis,
 };
 use crate::policy::dispatch::hash;
 use crate::stored::envelope::{Envelope, FIXED, IS_JSON, Options};
@@ -140,6 +141,22 @@ impl Envelope {
         self.options.as_ref().map_or(&NONE, |options| options.headers())
     }
 
+    /// Copies the job as part of this trace, in place of its own.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] when the options of the job then take more than 4,096 bytes.
+    pub fn with_trace_parent(&self, parent: TraceParent) -> Result<Self, Error> {
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.trace_parent = Some(parent);
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// Returns the trace context with which the job was sent.
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.options.as_ref()?.trace_parent
+    }
+
     /// Returns the tick of a schedule for which the job was enqueued; `None` for other jobs.
     #[must_use]
     pub fn tick(&self) -> Option<&Tick> {
@@ -260,6 +277,33 @@ mod tests {
     }
 
     #[test]
+    fn every_change_keeps_the_trace_and_bytes_that_are_none_are_passed_over() {
+        let parent = TraceParent::new([1; 16], [2; 8], 1);
+        let traced = job(&Policy::default()).with_trace_parent(parent.unwrap()).unwrap();
+        assert_eq!(traced.as_bytes().len() - job(&Policy::default()).as_bytes().len(), 32);
+        let tick = Tick::new("nightly", Timestamp::from_millis(5), true);
+        let changed = [
+            traced.clone().calling(),
+            traced.clone().keyed(7),
+            traced.clone().keyed(7).unwrap().unkeyed(),
+            traced.clone().keeping_completion(Duration::from_secs(9)),
+            traced.with_payload(Format::Json, b"{}"),
+            traced.with_policy(&Policy::default().attempts(2)),
+            traced.for_tick(JobId::generate(), tick),
+            traced.with_headers(&Headers::new().with("n", "v")),
+        ];
+        for new in changed.map(Result::unwrap) {
+            let read = Envelope::parse(new.as_bytes().to_vec()).unwrap();
+            assert_eq!(read.trace_parent(), parent, "{new:?}");
+        }
+        for bytes in [&b"\xc4\x00"[..], b"\xc4\x02xx", &[&b"\xc4\x19"[..], &[0; 25]].concat()] {
+            let entry = [b"\xa1p", bytes].concat();
+            let read = with_entries(&Policy::default(), &[&entry]);
+            assert_eq!(read.trace_parent(), None);
+        }
+    }
+
+    #[test]
     fn an_edited_payload_keeps_everything_else() {
         let policy = Policy::default().attempts(3);
         let edited = job(&policy).with_payload(Format::Json, br#"{"u":8}"#).unwrap();
@@ -287,6 +331,7 @@ mod tests {
             old.with_policy(&Policy::default()),
             old.for_tick(JobId::generate(), tick),
             old.with_headers(&Headers::new().with("n", "v")),
+            old.with_trace_parent(TraceParent::new([1; 16], [2; 8], 1).unwrap()),
         ];
         for new in changed.map(Result::unwrap) {
             let read = Envelope::parse(new.as_bytes().to_vec()).unwrap();

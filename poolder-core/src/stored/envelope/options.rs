@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::job::packed::{Form, Items, MAX_DEPTH, MapEntry, Unknown};
-use crate::job::{Backoff, Error, Headers, Policy, Tick, clamped_duration, clamped_millis};
+use crate::job::trace_parent::{read_bytes, write_bytes};
+use crate::job::{
+    Backoff, Error, Headers, Policy, Tick, TraceParent, clamped_duration, clamped_millis,
+};
 
 /// The flag of an envelope with options.
 pub(super) const HAS_OPTIONS: u8 = 1;
@@ -14,7 +17,7 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 11] = [
+const KNOWN: [(&str, &str); 12] = [
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -26,6 +29,7 @@ const KNOWN: [(&str, &str); 11] = [
     ("r", "the call"),
     ("k", "the key"),
     ("h", "the map of headers"),
+    ("p", "the trace context"),
 ];
 
 /// The settings of a job besides its kind and payload. `None` stands for the default.
@@ -59,6 +63,14 @@ pub(crate) struct Options {
     pub(super) key: Option<u64>,
     #[serde(rename = "h", default, skip_serializing_if = "Headers::is_empty")]
     headers: Headers,
+    #[serde(
+        rename = "p",
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_bytes",
+        deserialize_with = "read_bytes"
+    )]
+    pub(super) trace_parent: Option<TraceParent>,
     /// The entries of later versions.
     #[serde(skip)]
     unknown: Unknown,
@@ -287,6 +299,7 @@ pub(crate) mod tests {
             call: Some(true),
             key: Some(1),
             headers: Headers::new().with("n", "v"),
+            trace_parent: TraceParent::new([1; 16], [2; 8], 1),
             ..Options::default()
         };
         let map = full.encode().unwrap();

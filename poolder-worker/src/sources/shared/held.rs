@@ -221,6 +221,7 @@ mod tests {
             call: false,
             policy: Policy::default(),
             headers: Headers::new(),
+            trace_parent: None,
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
             progress: std::sync::Arc::default(),
             states: Arc::default(),
