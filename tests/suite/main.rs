@@ -34,6 +34,7 @@ mod lanes;
 mod large;
 mod late_jobs;
 mod leases;
+mod logs;
 mod losses;
 mod machine;
 mod middleware;

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod dispatch;
 mod fingerprint;
 mod history;
+mod next_step;
 mod pauses;
 
 pub use attempt::{Attempt, Facts};

@@ -49,7 +49,7 @@ impl Outages {
     pub(crate) fn answered(&self) {
         if let Some(outage) = end(&mut self.outage(), Instant::now()) {
             let took = outage.last_failure.saturating_duration_since(outage.began);
-            tracing::info!(failures = outage.failures, ?took, "the server answers again");
+            tracing::warn!(failures = outage.failures, ?took, "the server answers again");
         }
     }
 

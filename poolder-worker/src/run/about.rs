@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use poolder_client::Client;
+use poolder_core::broker::NodeName;
 use poolder_core::{
     Claim, ClaimTimes, Counters, Headers, JobId, Lane, Partition, Policy, Tick, TraceParent,
 };
@@ -32,6 +33,7 @@ pub(crate) struct About {
     pub(crate) client: Client,
     pub(crate) progress: Arc<ProgressQueue>,
     pub(crate) states: Arc<States>,
+    pub(crate) node: NodeName,
 }
 
 impl About {
@@ -45,6 +47,7 @@ impl About {
         client: &Client,
         progress: &Arc<ProgressQueue>,
         states: &Arc<States>,
+        node: &NodeName,
     ) -> Self {
         Self {
             id: claim.job_id(),
@@ -64,6 +67,7 @@ impl About {
             client: client.clone(),
             progress: Arc::clone(progress),
             states: Arc::clone(states),
+            node: NodeName::clone(node),
         }
     }
 }

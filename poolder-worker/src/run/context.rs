@@ -30,6 +30,8 @@ pub struct Context {
     history: Option<Arc<Counters>>,
     started: Instant,
     deadline: Option<Instant>,
+    /// The number of the slot that runs the attempt.
+    slot: usize,
 }
 
 struct Inner {
@@ -73,7 +75,7 @@ impl Context {
         started: Instant,
     ) -> Self {
         let deadline = inner.about.policy.timeout.and_then(|timeout| started.checked_add(timeout));
-        Self { inner, attempt, history, started, deadline }
+        Self { inner, attempt, history, started, deadline, slot: 0 }
     }
 
     /// Returns the job's id.
@@ -340,7 +342,24 @@ impl Context {
     /// share the signal.
     pub(crate) fn next_attempt(&self, counters: &Counters) -> Self {
         let attempt = counters.failures.saturating_add(1);
-        Self::of(Arc::clone(&self.inner), attempt, history_of(counters), Instant::now())
+        let next = Self::of(Arc::clone(&self.inner), attempt, history_of(counters), Instant::now());
+        next.in_slot(self.slot)
+    }
+
+    /// Returns the context in the slot of this number.
+    pub(super) fn in_slot(self, slot: usize) -> Self {
+        Self { slot, ..self }
+    }
+
+    /// Returns the number of the slot that runs the attempt, for logs: in the whole fleet for an
+    /// addressed pool, in this process for any other.
+    pub(super) fn slot_number(&self) -> usize {
+        self.slot
+    }
+
+    /// Returns the name of the node that has claimed the job.
+    pub(super) fn node(&self) -> &str {
+        &self.inner.about.node
     }
 
     pub(crate) fn interrupt(&self, why: Interruption) {

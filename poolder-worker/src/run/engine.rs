@@ -136,8 +136,9 @@ impl Engine {
         self.liveness.allow(policy.timeout);
         let (clock, partition) = (&self.clock, origin.partition);
         let (progress, states) = (&self.progress, &self.spec.states);
+        let (client, node) = (&self.client, origin.owner);
         let about =
-            About::of_claim(&claim, partition, policy, clock, &self.client, progress, states);
+            About::of_claim(&claim, partition, policy, clock, client, progress, states, node);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use poolder_core::broker::{Settled, Settlement};
-use poolder_core::policy::decide::{Ending, Transition};
+use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Counters, Error, Failure, JobId, Partition, Undecodable, Verdict};
 
 use super::context::Context;
 
-/// The log target of events that may be as many as jobs, at the levels `trace` and `debug`.
+/// The log target of events that may be as many as jobs.
 const TARGET: &str = "poolder::job";
 
 /// An event in the life of a job on this node.
@@ -27,8 +27,10 @@ pub(crate) enum JobEvent<'a> {
     Started(&'a Context),
     /// An attempt failed; `handle_error` returned the verdict.
     Failed(&'a Context, &'a Failure, Verdict),
-    /// The last attempt of this claim has ended.
-    Ended(&'a Context, &'a Ending),
+    /// An attempt has ended, and this comes next.
+    Ended(&'a Context, &'a Transition),
+    /// An attempt was given up, since this node was declared dead.
+    Lost(&'a Context),
     /// Operators have cancelled the job before its end was settled.
     Cancelled(JobId),
     /// The job was taken back from a dead node.
@@ -61,17 +63,26 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
             %partition, entry = %found.entry, reason = %found.reason,
             "an entry cannot be decoded, it is buried as it is"
         ),
-        JobEvent::Started(cx) => tracing::trace!(
-            target: TARGET, %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(),
-            "started"
+        JobEvent::Started(cx) => tracing::debug!(
+            target: TARGET, queue = cx.queue(), job = %cx.id(), kind = cx.kind(),
+            attempt = cx.attempt(), max_attempts = cx.max_attempts(), node = cx.node(),
+            slot = cx.slot_number(), waited = ?cx.waited(), "an attempt starts"
         ),
-        JobEvent::Failed(cx, failure, verdict) => tracing::warn!(
-            %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(), %failure,
-            ?verdict, "an attempt failed"
-        ),
-        JobEvent::Ended(cx, ending) => tracing::trace!(
+        JobEvent::Failed(cx, failure, verdict) => tracing::debug!(
             target: TARGET, %partition, job = %cx.id(), kind = cx.kind(), attempt = cx.attempt(),
-            ?ending, "ended"
+            %failure, ?verdict, "an attempt failed, and its worker has decided"
+        ),
+        JobEvent::Ended(cx, next) => tracing::info!(
+            target: TARGET, queue = cx.queue(), job = %cx.id(), kind = cx.kind(),
+            attempt = cx.attempt(), max_attempts = cx.max_attempts(), node = cx.node(),
+            slot = cx.slot_number(), took = ?cx.elapsed(), outcome = next.outcome(),
+            failure = next.failure().map(tracing::field::display), %next, "an attempt ended"
+        ),
+        JobEvent::Lost(cx) => tracing::info!(
+            target: TARGET, queue = cx.queue(), job = %cx.id(), kind = cx.kind(),
+            attempt = cx.attempt(), max_attempts = cx.max_attempts(), node = cx.node(),
+            slot = cx.slot_number(), took = ?cx.elapsed(), outcome = "lost",
+            next = "again on another node", "an attempt was given up: this node was declared dead"
         ),
         JobEvent::Cancelled(job) => tracing::info!(%partition, %job, "the job was cancelled"),
         JobEvent::Rescued(job, node) => tracing::info!(%partition, %job, node, "rescued"),

@@ -26,6 +26,7 @@ pub(crate) mod single_slot;
 pub(crate) mod slot;
 pub(crate) mod slot_set;
 mod slot_workers;
+mod span;
 pub(crate) mod state;
 mod unknown_kinds;
 pub(crate) mod worker;

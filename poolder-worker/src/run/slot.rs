@@ -13,6 +13,7 @@ use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::{BoxError, Cause, Failure, Outcome, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::context::{Context, Interruption, past};
 use super::engine::{Engine, Ran};
@@ -21,6 +22,7 @@ use super::guard::{discard, guarded, logged, text_of};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
+use super::span;
 use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
@@ -196,7 +198,7 @@ impl Slot {
     /// Runs the current job until its settlement is decided: more than once when it is to run again
     /// at once. Returns `None` when the node has lost the job meanwhile.
     async fn attempt(&mut self) -> Option<Settlement> {
-        let mut cx = self.current.as_ref()?.cx.clone();
+        let mut cx = self.current.as_ref()?.cx.clone().in_slot(self.index);
         let mut counters = self.current.as_ref()?.claim.counters.clone();
         if !self.workers.are_ready() {
             let engine = &self.engine;
@@ -208,11 +210,17 @@ impl Slot {
         }
         loop {
             emit(cx.partition(), JobEvent::Started(&cx));
-            let ending = self.run_once(&cx).await?;
-            emit(cx.partition(), JobEvent::Ended(&cx, &ending));
+            let span = span::process(&cx);
+            let Some(ending) = self.run_once(&cx).instrument(span.clone()).await else {
+                emit(cx.partition(), JobEvent::Lost(&cx));
+                return None;
+            };
             let node = &self.current.as_ref()?.owner;
             let ran = Ran { node, cx: &cx, jitter: self.jitter };
-            match self.engine.decide(cx.policy(), &counters, ending, Some(ran)) {
+            let transition = self.engine.decide(cx.policy(), &counters, ending, Some(ran));
+            span::ended(&span, &transition);
+            emit(cx.partition(), JobEvent::Ended(&cx, &transition));
+            match transition {
                 Transition::RunAgain(next) if !self.once => {
                     cx = cx.next_attempt(&next);
                     counters = next;

@@ -225,6 +225,7 @@ mod tests {
             client: Client::new(Config::new("redis://127.0.0.1:1")).unwrap(),
             progress: std::sync::Arc::default(),
             states: Arc::default(),
+            node: "n".into(),
         })
     }
 
