@@ -1,8 +1,10 @@
 //! The context of an attempt: facts about the job, its interruption, and the progress it reports.
 
+mod interruption;
+
 use std::any::type_name;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use poolder_core::{
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+pub use interruption::Interruption;
 
 use super::about::{About, history_of};
 use crate::process::progress::JobProgress;
@@ -43,20 +47,6 @@ struct Inner {
     cancelled: AtomicU8,
     wake: Notify,
     effects: Mutex<Vec<Effect>>,
-}
-
-/// Why a running job should stop. A timeout is not among the reasons: it drops the handler at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Interruption {
-    /// The node is shutting down, or the slot moves to another node: the job is released, and no
-    /// attempt is counted.
-    Shutdown = 1,
-    /// The node was declared dead: other nodes run the job, and this node can no longer settle it.
-    Lost = 2,
-    /// The job was cancelled: it ends, and does not run again.
-    Cancelled = 3,
 }
 
 impl Context {
@@ -241,27 +231,6 @@ impl Context {
         self.deadline
     }
 
-    /// Returns true when the handler should stop; [`Context::interruption`] says why.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.interruption().is_some()
-    }
-
-    /// Waits until the handler should stop. The handler's future is dropped if it has not ended a
-    /// quarter of a second later, or three seconds later when the job was cancelled.
-    pub async fn cancelled(&self) {
-        loop {
-            let woken = self.inner.wake.notified();
-            tokio::pin!(woken);
-            // From here on no wake-up is missed, so that the flag can be checked safely.
-            woken.as_mut().enable();
-            if self.is_cancelled() {
-                return;
-            }
-            woken.await;
-        }
-    }
-
     /// Reports how far the job has come, in units done and units in total. The report is written in
     /// the background, at most one every 100 ms: of more reports, only the last one is. The last
     /// report of an attempt is written before the end of the attempt is settled, unless the server
@@ -360,29 +329,6 @@ impl Context {
     /// Returns the name of the node that has claimed the job.
     pub(super) fn node(&self) -> &str {
         &self.inner.about.node
-    }
-
-    pub(crate) fn interrupt(&self, why: Interruption) {
-        let first = self.inner.cancelled.compare_exchange(
-            0,
-            why as u8,
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
-        if first.is_ok() {
-            self.inner.wake.notify_waiters();
-        }
-    }
-
-    /// Returns why the handler should stop; `None` while it should go on.
-    #[must_use]
-    pub fn interruption(&self) -> Option<Interruption> {
-        match self.inner.cancelled.load(Ordering::Acquire) {
-            1 => Some(Interruption::Shutdown),
-            2 => Some(Interruption::Lost),
-            3 => Some(Interruption::Cancelled),
-            _ => None,
-        }
     }
 }
 
