@@ -72,22 +72,22 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    BatchEntry, BatcherHandle, BlastRadius, Bulk, Call, Cast, Check, Client, Drain, Enqueue,
-    EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Flow, Inspector, JobClient,
-    JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many, Neighbour, NodeCrash, One, Outgoing,
-    PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
+    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call, Cast, Check, Client, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Flow, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, Neighbour, NodeCrash, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
-    NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped, PreparedJob, Receipt,
-    RetryPlacement, SealedBatch, SlotView, Stored, When,
+    Ended, Latency, NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped, PreparedJob,
+    Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::policy::dispatch::{self, Mode};
-pub use poolder_core::view::{Cursor, JobView, LaneView, LeaderView, Page, QueueView};
+pub use poolder_core::view::{
+    Cursor, Filter, JobView, LaneView, LeaderView, Listing, Page, PartitionView, QueueView,
+    Unreachable,
+};
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
     Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition,

@@ -24,10 +24,7 @@ mod job;
 mod schedules;
 mod state;
 
-pub use admin::{
-    BlastRadius, Check, Drain, Explanation, Flow, Inspector, KeyHolder, KeyedJob, Neighbour,
-    NodeCrash, PoolSet, SetCast, Why,
-};
+pub use admin::{Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Drain, Explanation, Flow, Inspector, KeyHolder, KeyedJob, Matches, Neighbour, NodeCrash, PoolSet, SetCast, Why};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;
 pub use enqueue::{

@@ -29,6 +29,8 @@ mod health;
 mod hostile;
 mod identity;
 mod inspect;
+mod inspect_search;
+mod inspect_whole;
 mod key_storm;
 mod lanes;
 mod large;

@@ -66,6 +66,15 @@ pub enum Work {
     Seal,
     /// Let `jobs` lists be sealed by their timeout of `delay_ms`.
     Timeout,
+    /// Read the overview of large queues `jobs` times: of one with `backlog` dead and as many due
+    /// jobs and ten times as many ready ones, and of an addressed pool.
+    LookOverview,
+    /// As `LookOverview`, pages of all listings.
+    LookPage,
+    /// As `LookOverview`, searches that find nothing.
+    LookSearch,
+    /// As `LookOverview`, one job: by its id alone, or its place in line.
+    LookFind,
 }
 
 /// The instructions for a contender.
@@ -114,6 +123,9 @@ pub struct Report {
     /// The CPU time in µs that the server used for the fleet itself, in as long as the work took.
     #[serde(default)]
     pub idle_us: f64,
+    /// The time of the longest command at the server, in ms, for work that measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_ms: Option<f64>,
 }
 
 /// Percentiles in ms.

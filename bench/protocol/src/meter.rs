@@ -73,7 +73,7 @@ impl Meter {
         let first = *self.0.first.get().unwrap_or(&now);
         let last = *self.0.last.get().unwrap_or(&now);
         let jobs = self.count().min(self.0.target);
-        Report { jobs, seconds: (last - first).as_secs_f64(), latency: None, idle_us: 0.0 }
+        Report { jobs, seconds: (last - first).as_secs_f64(), ..Report::default() }
     }
 }
 

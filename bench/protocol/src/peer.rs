@@ -137,7 +137,11 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
         | Work::Push
         | Work::PushBulk
         | Work::Seal
-        | Work::Timeout => {
+        | Work::Timeout
+        | Work::LookOverview
+        | Work::LookPage
+        | Work::LookSearch
+        | Work::LookFind => {
             return Ok(None);
         }
     }

@@ -19,6 +19,8 @@ pub const P50: &str = "p50_ms";
 pub const P90: &str = "p90_ms";
 pub const P99: &str = "p99_ms";
 pub const MAX: &str = "max_ms";
+/// The longest time of a command at the server.
+pub const LONGEST: &str = "longest_ms";
 pub const IDLE: &str = "commands_s";
 /// CPU time of the server without a job, in thousandths of a core.
 pub const IDLE_REDIS: &str = "redis_ms_s";
@@ -40,6 +42,9 @@ pub fn figures(
         figures.insert(P90, latency.p90);
         figures.insert(P99, latency.p99);
         figures.insert(MAX, latency.max);
+    }
+    if let Some(longest) = report.longest_ms {
+        figures.insert(LONGEST, longest);
     }
     let commands = after.commands - before.commands;
     if report.jobs == 0 {

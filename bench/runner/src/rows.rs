@@ -2,6 +2,7 @@
 
 mod batches;
 mod fleet;
+mod look;
 
 use bench_protocol::{Order, Work};
 
@@ -328,6 +329,7 @@ fn all() -> Vec<Row> {
     );
     rows.extend(batches::all());
     rows.extend(fleet::all());
+    rows.extend(look::all());
     rows.extend(
         [
             row("peers-enqueue-64", "enqueue, one at a time, 64 in flight", Work::Enqueue, 20_000),

@@ -1,13 +1,13 @@
 //! Prints the table on the terminal.
 
 use crate::figures::{
-    BYTES, CLIENT_US, COMMANDS, CONNECTIONS, IDLE, IDLE_CLIENT, IDLE_REDIS, JOBS_S, MAX, P50, P99,
-    REDIS_US, TRIPS,
+    BYTES, CLIENT_US, COMMANDS, CONNECTIONS, IDLE, IDLE_CLIENT, IDLE_REDIS, JOBS_S, LONGEST, MAX,
+    P50, P99, REDIS_US, TRIPS,
 };
 use crate::report::{Line, Summary};
 
 /// The columns: a figure, its heading, its decimals.
-pub const COLUMNS: [(&str, &str, usize); 13] = [
+pub const COLUMNS: [(&str, &str, usize); 14] = [
     (JOBS_S, "jobs/s", 0),
     (REDIS_US, "Redis µs/job", 2),
     (CLIENT_US, "client µs/job", 2),
@@ -17,6 +17,7 @@ pub const COLUMNS: [(&str, &str, usize); 13] = [
     (P50, "p50 ms", 2),
     (P99, "p99 ms", 2),
     (MAX, "max ms", 2),
+    (LONGEST, "longest command ms", 2),
     (IDLE, "commands/s", 1),
     (IDLE_REDIS, "Redis CPU ms/s", 2),
     (IDLE_CLIENT, "client CPU ms/s", 2),

@@ -1,7 +1,8 @@
 //! Lists queues and nodes; pauses and resumes queues.
 
-use poolder_core::broker::NodeView;
-use poolder_core::{Error, Partition, QueueName};
+use poolder_core::broker::{NodeView, ServerView, Sighting};
+use poolder_core::view::QueueView;
+use poolder_core::{Error, JobId, Partition, QueueName};
 
 use crate::admin::inspector::Inspector;
 use crate::client::Client;
@@ -38,6 +39,57 @@ impl Client {
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         self.broker().queues().await
+    }
+
+    /// Returns the state of all queues, in order of their names: in three round trips, whatever the
+    /// number of queues and of their partitions (beyond 500, one more for each 500). A partition that
+    /// cannot be read is named in the view of its queue.
+    ///
+    /// ```no_run
+    /// # async fn f(client: poolder_client::Client) -> Result<(), poolder_core::Error> {
+    /// for queue in client.overview().await? {
+    ///     println!("{}: {} wait, {} died", queue.queue, queue.ready(), queue.dead);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error when no partition of any queue can be read.
+    pub async fn overview(&self) -> Result<Vec<QueueView>, Error> {
+        self.broker().overviews(&self.queues().await?).await
+    }
+
+    /// Finds a job of which only the id is known, in all partitions of all queues: among the jobs
+    /// that wait for their time and the dead, then in the lanes by a bounded search. Tells how far it
+    /// looked. A job whose queue is known is found faster, and by a longer search, with
+    /// [`JobId::in_queue`].
+    ///
+    /// ```no_run
+    /// # use poolder_core::JobId;
+    /// # async fn f(client: poolder_client::Client, id: JobId) -> Result<(), poolder_core::Error> {
+    /// let sighting = client.find(id).await?;
+    /// match &sighting.job {
+    ///     Some(job) => client.job(job).cancel().await.map(|_| ())?,
+    ///     None if sighting.is_partial => println!("not among the entries that were searched"),
+    ///     None => println!("it has ended: {:?}", sighting.ended),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn find(&self, job: JobId) -> Result<Sighting, Error> {
+        self.broker().find_anywhere(job).await
+    }
+
+    /// Returns facts about each server that has keys: memory, policy, persistence, clients, and the
+    /// round trips of five pings. A server that does not answer says why.
+    ///
+    /// # Errors
+    /// Returns an error when the servers of a cluster, or the primary behind Sentinels, are not
+    /// known.
+    pub async fn servers(&self) -> Result<Vec<ServerView>, Error> {
+        self.broker().servers().await
     }
 
     /// Returns the living nodes (those with a recent heartbeat) and the information that each node

@@ -1,18 +1,19 @@
-//! Reads the state of a queue and repairs its jobs.
+//! Reads the state of a queue and repairs its jobs, over all its partitions.
 
-use poolder_core::view::{Cursor, JobView, Page, QueueView};
+use poolder_core::view::{Cursor, JobView, Listing, Page, QueueView};
 use poolder_core::{Error, Lane, Partition, QueueName};
 
+use crate::admin::action::Action;
+use crate::admin::sweep::{BulkReport, Sweep};
 use crate::client::Client;
-
-/// Number of jobs in one step of an operation on all dead jobs.
-const PAGE_SIZE: usize = 100;
-/// Number of jobs in one step of [`Inspector::drain`], which only deletes.
-const DRAIN_PAGE_SIZE: usize = 500;
 
 /// Reads and repairs one queue; made by [`Client::inspect`]. Every read is bounded, and lists are
 /// read in pages. [`Client::job`] reads and changes one job of a list. An illegal name of the queue
 /// is the error of each call ([`Error::is_invalid`]).
+///
+/// All of it means the whole queue: of an addressed pool all slots that it ever had, since jobs may
+/// be left in slots out of service. Partitions that could not be read, such as those of a server of
+/// the cluster that is away, are named in each answer; it is an error when none can be read.
 ///
 /// ```no_run
 /// # use poolder_client::Client;
@@ -28,7 +29,7 @@ const DRAIN_PAGE_SIZE: usize = 500;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Inspector {
-    client: Client,
+    pub(super) client: Client,
     queue: String,
 }
 
@@ -37,30 +38,32 @@ impl Inspector {
         Self { client, queue }
     }
 
-    /// Returns the state of the queue at one moment: for each lane the number of waiting jobs and
-    /// the age of the oldest; the numbers of running, due, retrying and dead jobs; whether the
-    /// queue is paused; its leader; its counters.
+    /// Returns the state of the queue: for each lane the number of waiting jobs and the age of the
+    /// oldest; the numbers of running, due, retrying and dead jobs; whether the queue is paused; its
+    /// leader; its counters. Each partition is read at one moment, all of them in two round trips.
+    /// [`Client::overview`] reads all queues.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
+    /// Returns an error when no partition can be read.
     pub async fn overview(&self) -> Result<QueueView, Error> {
-        self.client.broker().overview(&self.partition()?).await
+        self.client.broker().queue_overview(&self.name()?).await
     }
 
     /// Returns a page of the jobs that wait in a lane for a free slot, in the order in which they
-    /// will start. A page has at most `most` jobs, never more than 500, and at most about 1 MiB. A
-    /// `most` of 0 counts as 1.
+    /// will start; of an addressed pool, in which each slot starts its own, in the order in which
+    /// they entered the lane. A page has at most `most` jobs, never more than 500, and at most about
+    /// 1 MiB. A `most` of 0 counts as 1.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a cursor of another listing; also returns an error when the server
-    /// does not answer or refuses the command.
+    /// [`Error::is_invalid`] for a cursor of another listing; also returns an error when no partition
+    /// can be read.
     pub async fn ready(
         &self,
         lane: Lane,
         after: Option<&Cursor>,
         most: usize,
     ) -> Result<Page, Error> {
-        self.client.broker().page_of_ready(&self.partition()?, lane, after, most).await
+        self.page((Listing::Ready, Some(lane)), after, most).await
     }
 
     /// Returns a page of the running jobs, each with its node, its start and its attempt.
@@ -68,7 +71,7 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn running(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_running(&self.partition()?, after, most).await
+        self.page((Listing::Running, None), after, most).await
     }
 
     /// Returns a page of the jobs that wait for their time, the earliest first.
@@ -76,7 +79,7 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn due(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_due(&self.partition()?, after, most).await
+        self.page((Listing::Due, None), after, most).await
     }
 
     /// Returns a page of the dead jobs, the one that died last first.
@@ -84,29 +87,18 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::ready`].
     pub async fn dead(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
-        self.client.broker().page_of_dead(&self.partition()?, after, most).await
+        self.page((Listing::Dead, None), after, most).await
     }
 
     /// Revives all jobs that are dead at the time of the call and satisfy `which`, in bounded
-    /// steps. Returns the number of revived jobs.
+    /// steps. Returns the number of revived jobs. [`Inspector::bulk`] does more, and reports on it.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command; some jobs may have
-    /// been revived by then.
+    /// Returns an error when the server does not answer or refuses the command, and one that names
+    /// the partitions that could not be read; some jobs may have been revived by then.
     pub async fn revive_where(&self, which: impl Fn(&JobView) -> bool) -> Result<u64, Error> {
-        let started = self.overview().await?.now;
-        let (mut revived, mut cursor) = (0, None);
-        loop {
-            let mut page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
-            // Jobs that die again during the loop have a later time and are left alone.
-            page.jobs.retain(|view| view.at <= started && which(view));
-            let gone = self.client.broker().revive_all(&self.partition()?, &page.jobs).await?;
-            revived += count(&gone);
-            match page.next_without(&gone) {
-                Some(next) => cursor = Some(next),
-                None => return Ok(revived),
-            }
-        }
+        let sweep = self.sweep(Listing::Dead, &Action::Revive)?;
+        sweep.run(|job, _| which(job), |_| {}).await?.whole()
     }
 
     /// Deletes all jobs that wait in the lanes or for their time, in bounded steps; running and
@@ -114,57 +106,49 @@ impl Inspector {
     /// start meanwhile are not deleted.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer or refuses the command; some jobs may have
-    /// been deleted by then.
+    /// As [`Inspector::revive_where`].
     pub async fn drain(&self) -> Result<u64, Error> {
-        let broker = self.client.broker();
-        let mut deleted = 0;
-        for lane in Lane::ALL {
-            let mut cursor = None;
-            loop {
-                let page = self.ready(lane, cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
-                deleted += count(&broker.delete_all(&self.partition()?, &page.jobs).await?);
-                // Entries keep their order, so all entries before the cursor are handled.
-                match page.next {
-                    Some(next) => cursor = Some(next),
-                    None => break,
-                }
-            }
-        }
-        let mut cursor = None;
-        loop {
-            let page = self.due(cursor.as_ref(), DRAIN_PAGE_SIZE).await?;
-            let gone = broker.delete_all(&self.partition()?, &page.jobs).await?;
-            deleted += count(&gone);
-            match page.next_without(&gone) {
-                Some(next) => cursor = Some(next),
-                None => return Ok(deleted),
-            }
-        }
+        let ready = self.delete_all(Listing::Ready).await?;
+        ready.and(&self.delete_all(Listing::Due).await?).whole()
     }
 
     /// Deletes all dead jobs, in bounded steps. Returns the number of deleted jobs.
     ///
     /// # Errors
-    /// As [`Inspector::drain`].
+    /// As [`Inspector::revive_where`].
     pub async fn purge_dead(&self) -> Result<u64, Error> {
-        let (mut deleted, mut cursor) = (0, None);
-        loop {
-            let page = self.dead(cursor.as_ref(), PAGE_SIZE).await?;
-            let gone = self.client.broker().delete_all(&self.partition()?, &page.jobs).await?;
-            deleted += count(&gone);
-            match page.next_without(&gone) {
-                Some(next) => cursor = Some(next),
-                None => return Ok(deleted),
-            }
-        }
+        self.delete_all(Listing::Dead).await?.whole()
     }
 
-    fn partition(&self) -> Result<Partition, Error> {
-        QueueName::new(&self.queue).map(Partition::first)
+    async fn delete_all(&self, listing: Listing) -> Result<BulkReport, Error> {
+        self.sweep(listing, &Action::Delete)?.run(|_, _| true, |_| {}).await
     }
-}
 
-fn count(done: &[bool]) -> u64 {
-    done.iter().filter(|done| **done).count() as u64
+    /// Returns the walk that takes an action on jobs of a listing.
+    pub(super) fn sweep<'a>(
+        &'a self,
+        listing: Listing,
+        action: &'a Action,
+    ) -> Result<Sweep<'a>, Error> {
+        let (client, queue) = (&self.client, self.name()?);
+        Ok(Sweep { client, queue, listing, action, dry_run: false })
+    }
+
+    async fn page(
+        &self,
+        listing: (Listing, Option<Lane>),
+        after: Option<&Cursor>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        self.client.broker().page(&self.partitions().await?, listing, after, most).await
+    }
+
+    /// Returns the partitions that may hold jobs of the queue.
+    async fn partitions(&self) -> Result<Vec<Partition>, Error> {
+        self.client.broker().partitions(&self.name()?).await
+    }
+
+    fn name(&self) -> Result<QueueName, Error> {
+        QueueName::new(&self.queue)
+    }
 }

@@ -36,10 +36,13 @@ pub use addressed::slot_view::SlotView;
 pub use admin::ahead::Ahead;
 pub use admin::cancel::Cancellation;
 pub use admin::deaths::TakenDeath;
+pub use admin::find_anywhere::{Ended, Sighting};
 pub use admin::job_facts::{JobTraces, RosterTimes};
 pub use admin::lane_facts::{LaneFacts, PendingEntry};
-pub use admin::queue::NodeView;
+pub use admin::nodes::NodeView;
 pub use admin::server_check::Findings;
+pub use admin::server_view::{Latency, ServerView};
+pub use admin::walk::{Passed, Walk};
 pub use batch::{
     BatchOptions, BatchState, BatcherHome, BatcherSums, BatcherTotals, CHUNK, CHUNK_BYTES,
     Gathering, ListEnd, OpenBatch, Popped, PushCall, PushVerdict, PushedEntries, SealedBatch,

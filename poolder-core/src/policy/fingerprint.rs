@@ -20,7 +20,7 @@ use crate::policy::dispatch::hash;
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// Returns the fingerprint of a failure.
-pub(super) fn fingerprint(failure: &Failure) -> u64 {
+pub(crate) fn fingerprint(failure: &Failure) -> u64 {
     let shape = match failure.cause {
         Cause::Crash => String::new(),
         _ => shape(&failure.message),

@@ -14,4 +14,5 @@ mod pauses;
 
 pub use attempt::{Attempt, Facts};
 pub use counters::Counters;
+pub(crate) use fingerprint::fingerprint;
 pub use pauses::Pauses;

@@ -6,16 +6,18 @@ use std::str::FromStr;
 use crate::job::{Error, Lane, deserialize_from_text, serialize_as_text};
 
 /// The position at which a page ended and the next one begins. A cursor can be written as text for
-/// a command line or a URL.
+/// a command line or a URL. It holds all that is needed to go on: the server keeps nothing for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) After);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum After {
-    /// After this entry of this lane; an empty id stands for the beginning of the lane.
-    Entry(Lane, String),
-    /// After this number of jobs (the second field) that have this time in ms (the first field).
-    Time(i64, u64),
+    /// After this entry of this lane, in the partition of this number; an empty id stands for the
+    /// beginning of the lane.
+    Entry(Lane, String, u16),
+    /// After this number of jobs (the second field) that have this time in ms (the first field), in
+    /// the partition of this number.
+    Time(i64, u64, u16),
 }
 
 serialize_as_text! { Cursor }
@@ -24,8 +26,10 @@ deserialize_from_text! { Cursor }
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            After::Entry(lane, entry) => write!(f, "{lane}.{entry}"),
-            After::Time(at, seen) => write!(f, "{at}.{seen}"),
+            After::Entry(lane, entry, 0) => write!(f, "{lane}.{entry}"),
+            After::Entry(lane, entry, index) => write!(f, "{lane}.{entry}.{index}"),
+            After::Time(at, seen, 0) => write!(f, "{at}.{seen}"),
+            After::Time(at, seen, index) => write!(f, "{at}.{seen}.{index}"),
         }
     }
 }
@@ -37,17 +41,27 @@ impl FromStr for Cursor {
         let wrong =
             || Error::invalid(format!("{text:?} is not a cursor: use the cursor of a page"));
         let (place, rest) = text.split_once('.').ok_or_else(wrong)?;
+        let (rest, index) = match rest.split_once('.') {
+            Some((rest, index)) => (rest, index.parse().map_err(|_| wrong())?),
+            None => (rest, 0),
+        };
         if let Some(lane) = Lane::ALL.into_iter().find(|lane| lane.as_str() == place) {
-            let legal = |c: char| c.is_ascii_digit() || c == '-';
-            if !rest.chars().all(legal) {
+            if !rest.is_empty() && numbers(rest).is_none() {
                 return Err(wrong());
             }
-            return Ok(Self(After::Entry(lane, rest.to_owned())));
+            return Ok(Self(After::Entry(lane, rest.to_owned(), index)));
         }
-        let numbers = place.parse().ok().zip(rest.parse().ok());
-        let (at, seen) = numbers.ok_or_else(wrong)?;
-        Ok(Self(After::Time(at, seen)))
+        let parsed = place.parse().ok().zip(rest.parse().ok());
+        let (at, seen) = parsed.ok_or_else(wrong)?;
+        Ok(Self(After::Time(at, seen, index)))
     }
+}
+
+/// Returns the two numbers of an entry id; `None` for another text.
+pub(crate) fn numbers(entry: &str) -> Option<(u64, u64)> {
+    let (millis, count) = entry.split_once('-')?;
+    let number = |text: &str| text.parse().ok().filter(|_| !text.starts_with('+'));
+    number(millis).zip(number(count))
 }
 
 #[cfg(test)]
@@ -57,15 +71,28 @@ mod tests {
     #[test]
     fn a_cursor_survives_being_text() {
         let places = [
-            After::Entry(Lane::Low, "17-0".into()),
-            After::Entry(Lane::High, String::new()),
-            After::Time(1_700_000_000_000, 3),
+            After::Entry(Lane::Low, "17-0".into(), 0),
+            After::Entry(Lane::Low, "17-0".into(), 63),
+            After::Entry(Lane::High, String::new(), 0),
+            After::Time(1_700_000_000_000, 3, 0),
+            After::Time(-5, 3, 9_999),
         ];
         for place in places {
             let cursor = Cursor(place);
             assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
         }
-        for bad in ["", "7", "low.x", "a.1", "1.b"] {
+        for bad in [
+            "",
+            "7",
+            "low.x",
+            "low.7",
+            "low.+7-0",
+            "low.1-2.x",
+            "1.2.70000",
+            "1.2.3.4",
+            "a.1",
+            "1.b",
+        ] {
             assert!(bad.parse::<Cursor>().is_err_and(|error| error.is_invalid()), "{bad}");
         }
     }

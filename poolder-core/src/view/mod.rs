@@ -1,116 +1,30 @@
 //! Queues and jobs as operators see them: plain values, read at one moment.
 
 mod cursor;
+mod filter;
 mod item;
 mod json;
+mod listing;
+mod page;
+mod queue;
 mod serialize;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::job::{
-    Error, Failure, Handle, Headers, JobId, JobState, Lane, Partition, Policy, RawJob, Timestamp,
-    TraceParent,
+    Error, Failure, Handle, Headers, JobId, JobState, Lane, Policy, RawJob, Timestamp, TraceParent,
 };
 use crate::policy::{Attempt, Counters};
 use crate::stored::Envelope;
 
-pub(crate) use cursor::After;
 pub use cursor::Cursor;
+pub(crate) use cursor::{After, numbers};
+pub use filter::Filter;
 pub(crate) use json::edit;
 pub use json::to_json;
-
-/// The state of a partition of a queue at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct QueueView {
-    /// The partition.
-    pub partition: Partition,
-    /// The time of the view, by the server's clock.
-    pub now: Timestamp,
-    /// The time at which the queue was paused, since when nothing is claimed; `None` when it is not
-    /// paused.
-    pub paused: Option<Timestamp>,
-    /// The lanes, the best first.
-    pub lanes: Vec<LaneView>,
-    /// The number of jobs that wait until they are due, including those that wait for a retry.
-    pub due: u64,
-    /// The number of jobs in `due` that wait for a retry.
-    pub retrying: u64,
-    /// The time at which the next job or timer in `due` is due; `None` when there is none.
-    pub next_due: Option<Timestamp>,
-    /// The number of dead jobs.
-    pub dead: u64,
-    /// The number of stored cancellations. Each stays until its job has ended; that of an id which
-    /// is derived from a name stays for 7 days, since other jobs may have the id.
-    pub pending_cancels: u64,
-    /// The leader of the partition, which promotes, rescues and prunes; `None` when there is none.
-    pub leader: Option<LeaderView>,
-    /// The counters of the partition by name: `completed`, `retried`, `buried`, `cancelled`, …
-    pub counters: BTreeMap<String, u64>,
-}
-
-/// The state of a lane at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct LaneView {
-    /// The lane.
-    pub lane: Lane,
-    /// The number of jobs that wait for a free slot.
-    pub ready: u64,
-    /// The number of jobs that nodes have claimed.
-    pub running: u64,
-    /// The time at which the first waiting job entered the lane; `None` when no job waits.
-    pub oldest: Option<Timestamp>,
-}
-
-/// The leader of a partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct LeaderView {
-    /// The name of the node.
-    pub node: String,
-    /// The term of the leader, counted from 1.
-    pub term: u64,
-    /// The end of the lease, unless the node renews it.
-    pub until: Timestamp,
-}
-
-impl QueueView {
-    /// Returns the number of jobs that wait for a free slot, in all lanes.
-    #[must_use]
-    pub fn ready(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.ready).sum()
-    }
-
-    /// Returns the number of jobs that nodes have claimed, in all lanes.
-    #[must_use]
-    pub fn running(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.running).sum()
-    }
-
-    /// Returns how long the first waiting job of all lanes has been in its lane.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
-        let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
-        first.map(|oldest| self.now.since(oldest))
-    }
-
-    /// Returns the view of a lane.
-    #[must_use]
-    pub fn lane(&self, lane: Lane) -> LaneView {
-        let none = LaneView { lane, ready: 0, running: 0, oldest: None };
-        self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
-    }
-
-    /// Returns a counter, 0 when it was never counted.
-    #[must_use]
-    pub fn counter(&self, name: &str) -> u64 {
-        self.counters.get(name).copied().unwrap_or(0)
-    }
-}
+pub use listing::Listing;
+pub use page::Page;
+pub use queue::{LaneView, LeaderView, PartitionView, QueueView, Unreachable};
 
 /// The state of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -257,26 +171,5 @@ impl JobView {
 impl From<&JobView> for Handle {
     fn from(view: &JobView) -> Self {
         view.handle.clone()
-    }
-}
-
-/// A page of a listing of jobs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Page {
-    /// The jobs of the page.
-    pub jobs: Vec<JobView>,
-    /// The cursor of the next page; `None` when this was the last page.
-    pub next: Option<Cursor>,
-}
-
-impl Page {
-    /// Returns the cursor of the next page after those jobs of this page were removed from the
-    /// listing for which `gone` is true. `gone` has one element per job of the page.
-    #[must_use]
-    pub fn next_without(&self, gone: &[bool]) -> Option<Cursor> {
-        let After::Time(at, seen) = self.next.as_ref()?.0 else { return self.next.clone() };
-        let left = self.jobs.iter().zip(gone).filter(|(job, gone)| **gone && job.at.millis() == at);
-        Some(Cursor(After::Time(at, seen.saturating_sub(left.count() as u64))))
     }
 }

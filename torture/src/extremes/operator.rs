@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use poolder::{Cursor, Error, Handle, Inspector, JobId, Lane, Page, Partition, QueueName};
+use poolder::{Cursor, Error, Handle, Inspector, JobId, Lane, Page, QueueName};
 
 use super::caller::{Calls, END, PAUSE};
 use super::draw::Draw;
-use super::{BATCHER, COPIES, JOBS, LARGEST, Odd, PLAYGROUND, SIZE, SLOTS};
+use super::{BATCHER, COPIES, JOBS, Odd, PLAYGROUND, SIZE, SLOTS};
 
 /// The most jobs in a page, whatever is asked for.
 const PAGE: usize = 500;
@@ -151,17 +151,14 @@ impl Calls {
             let view = queue.overview().await?;
             clean &= view.ready() + view.running() + view.due + view.dead == 0;
         }
-        let broker = self.client.broker();
-        for index in 0..LARGEST {
-            let partition = Partition { queue: QueueName::new(SLOTS)?, index };
-            let due = broker.page_of_due(&partition, None, PAGE).await?.jobs;
-            let dead = broker.page_of_dead(&partition, None, PAGE).await?.jobs;
-            clean &= due.is_empty() && dead.is_empty();
-            for job in due.iter().chain(&dead) {
-                match self.client.job(&job.handle).remove().await {
-                    Err(error) if !(error.is_gone() || error.is_not_found()) => return Err(error),
-                    _ => {}
-                }
+        let slots = self.client.inspect(SLOTS);
+        let due = slots.due(None, PAGE).await?.jobs;
+        let dead = slots.dead(None, PAGE).await?.jobs;
+        clean &= due.is_empty() && dead.is_empty();
+        for job in due.iter().chain(&dead) {
+            match self.client.job(&job.handle).remove().await {
+                Err(error) if !(error.is_gone() || error.is_not_found()) => return Err(error),
+                _ => {}
             }
         }
         Ok(clean)

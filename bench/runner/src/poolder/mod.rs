@@ -3,6 +3,7 @@
 pub mod addressed;
 mod batches;
 mod fleet;
+mod look;
 mod schedules;
 mod work;
 
@@ -142,6 +143,9 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
         }
         Work::Idle => return fleet::idle(run, &meter).await,
         Work::Herd | Work::HerdBusy => return fleet::herd(run, &meter).await,
+        Work::LookOverview | Work::LookPage | Work::LookSearch | Work::LookFind => {
+            return look::run(run, &client).await;
+        }
     }
     Ok(meter.report())
 }

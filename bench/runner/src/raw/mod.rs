@@ -98,6 +98,10 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         | Work::Idle
         | Work::Herd
         | Work::HerdBusy
+        | Work::LookOverview
+        | Work::LookPage
+        | Work::LookSearch
+        | Work::LookFind
         | Work::StoreDelayed
         | Work::Ticks
         | Work::TicksAtOnce

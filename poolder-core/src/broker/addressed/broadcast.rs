@@ -197,7 +197,8 @@ impl BroadcastReader {
         let mut cmd = scripts::call(&scripts::LIST_READY, [self.stream.as_ref()]);
         // One entry, of which only the size and the id of the job are returned.
         cmd.arg(self.position.after.as_ref()).arg(1).arg(1).arg(0);
-        let next = reply::entries(self.broker.command(&cmd).await?)?.pop();
+        let [_more, next] = reply::items::<2>(self.broker.command(&cmd).await?)?;
+        let next = reply::entries(next)?.pop();
         self.position.lost = 0;
         let Some((id, Some(fields))) = next else { return Ok(None) };
         let entry = listed(&self.stream, Lane::Normal, id.clone(), fields);

@@ -89,11 +89,7 @@ impl Broker {
         if handle.place.is_some() || handle.partition.index > 0 {
             return Ok(vec![]);
         }
-        let slots = match self.pool_view(queue).await? {
-            Some(view) if view.mode.is_addressed() => view.top,
-            _ => 0,
-        };
-        Ok((1..slots).map(|index| Partition { queue: queue.clone(), index }).collect())
+        Ok(self.partitions(queue).await?.split_off(1))
     }
 
     /// Finds a job in the partition of its handle. A job at the place that its handle names is found
@@ -160,22 +156,16 @@ impl Broker {
 
     /// Searches a lane for the first jobs of an id.
     async fn search_lane(&self, handle: &Handle, lane: Lane, most: usize) -> Result<Alive, Error> {
-        // The job may run. Or it may wait: at any place of the front and suspect lanes, which it
-        // may have entered long after its enqueue, else around the time of its enqueue.
-        let mut found = self.search(handle, lane, ("-", "+"), Among::Claimed, most).await?;
-        if found.jobs.len() >= most {
-            return Ok(found);
-        }
-        let (first, last) = match (lane, handle.job.generated_at()) {
-            (Lane::Front | Lane::Suspect, _) | (_, None) => ("-".to_owned(), "+".to_owned()),
-            (_, Some(at)) => {
-                let first = at.millis().saturating_sub(clamped_millis(SEARCH_BEFORE)).max(0);
-                (first.to_string(), (at + SEARCH_AFTER).millis().to_string())
+        let mut found = Alive::default();
+        for ((first, last), among) in ranges(lane, handle.job) {
+            let left = most.saturating_sub(found.jobs.len());
+            if left == 0 {
+                break;
             }
-        };
-        let others = self.search(handle, lane, (&first, &last), Among::All, most).await?;
-        found.jobs.extend(others.jobs);
-        found.is_partial |= others.is_partial;
+            let others = self.search(handle, lane, (&first, &last), among, left).await?;
+            found.jobs.extend(others.jobs);
+            found.is_partial |= others.is_partial;
+        }
         Ok(found)
     }
 
@@ -333,6 +323,25 @@ impl Broker {
         }
         Ok(alive)
     }
+}
+
+/// Returns the ranges of a lane in which a job is searched, the likeliest first. The job may run. Or
+/// it may wait: at any place of the front and suspect lanes, which it may have entered long after its
+/// enqueue; else right after the time at which its id was made, or shortly before it.
+pub(in crate::broker) fn ranges(lane: Lane, job: JobId) -> Vec<((String, String), Among)> {
+    let whole = || ("-".to_owned(), "+".to_owned());
+    let mut ranges = vec![(whole(), Among::Claimed)];
+    match (lane, job.generated_at()) {
+        (Lane::Front | Lane::Suspect, _) | (_, None) => ranges.push((whole(), Among::All)),
+        (_, Some(at)) => {
+            let made = at.millis().max(1);
+            let before = made.saturating_sub(clamped_millis(SEARCH_BEFORE)).max(0);
+            let after = (at + SEARCH_AFTER).millis();
+            ranges.push(((made.to_string(), after.to_string()), Among::All));
+            ranges.push(((before.to_string(), (made - 1).to_string()), Among::All));
+        }
+    }
+    ranges
 }
 
 /// Reads the consumer of an entry, and since when it holds the entry, from an item of an `XPENDING`

@@ -1,44 +1,20 @@
-//! Reading the state of a queue, the names of all queues, and the nodes of the fleet.
+//! Reading the state of queues and of their partitions.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use redis::Value;
-use serde::Serialize;
+use redis::{Cmd, Value};
 
+use crate::broker::admin::partitions::partitions_of;
 use crate::broker::connection::reply;
-use crate::broker::connection::reply::{entry_time, server_time};
-use crate::broker::fleet::roster::SILENT;
-use crate::broker::{Broker, NodeInfo, scripts};
-use crate::job::{Error, Lane, Partition, QueueName, Timestamp, as_millis};
-use crate::view::{LaneView, LeaderView, QueueView};
+use crate::broker::connection::reply::entry_time;
+use crate::broker::{Broker, scripts};
+use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
+use crate::view::{LaneView, LeaderView, PartitionView, QueueView, Unreachable};
 
-/// The number of names that are read at once.
-const PAGE: usize = 500;
-
-/// A node of the roster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct NodeView {
-    /// The node's name.
-    pub name: String,
-    /// The node's last heartbeat, by the server's clock.
-    pub seen: Timestamp,
-    /// The time since the last heartbeat.
-    #[serde(serialize_with = "as_millis")]
-    pub silent: Duration,
-    /// The node's description of itself; `None` before the node has stored one, and when this
-    /// version cannot read it.
-    pub info: Option<NodeInfo>,
-}
-
-impl NodeView {
-    /// Returns true when the node has been silent for so long that it may be declared dead at any
-    /// moment.
-    #[must_use]
-    pub fn is_silent(&self) -> bool {
-        self.silent >= SILENT
-    }
+/// The state of a partition, and the partitions of its queue if it is the first one.
+struct Overview {
+    view: PartitionView,
+    partitions: Vec<Partition>,
 }
 
 impl Broker {
@@ -46,105 +22,112 @@ impl Broker {
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
-    pub async fn overview(&self, partition: &Partition) -> Result<QueueView, Error> {
+    pub async fn overview(&self, partition: &Partition) -> Result<PartitionView, Error> {
+        let (_, call) = self.overview_call(partition);
+        Ok(read_overview(partition, self.command(&call).await?)?.view)
+    }
+
+    /// Returns the state of a queue, over all its partitions.
+    ///
+    /// # Errors
+    /// Returns an error when no partition can be read.
+    pub async fn queue_overview(&self, queue: &QueueName) -> Result<QueueView, Error> {
+        let (mut views, error) = self.read_overviews(std::slice::from_ref(queue)).await;
+        match (views.pop().filter(|view| !view.partitions.is_empty()), error) {
+            (Some(view), _) => Ok(view),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(Error::protocol("the overview of a queue is missing")),
+        }
+    }
+
+    /// Returns the state of each of these queues, in two round trips: the first partitions, which
+    /// know how many others there are, then all others.
+    ///
+    /// # Errors
+    /// Returns an error when no partition of any queue can be read.
+    pub async fn overviews(&self, queues: &[QueueName]) -> Result<Vec<QueueView>, Error> {
+        let (views, error) = self.read_overviews(queues).await;
+        let any = views.iter().any(|view| !view.partitions.is_empty());
+        match error {
+            Some(error) if !any => Err(error),
+            _ => Ok(views),
+        }
+    }
+
+    /// Reads the state of each of these queues. Returns the first error as well.
+    async fn read_overviews(&self, queues: &[QueueName]) -> (Vec<QueueView>, Option<Error>) {
+        let firsts: Vec<Partition> = queues.iter().cloned().map(Partition::first).collect();
+        let mut read = self.ask_overviews(&firsts).await;
+        let others = read.iter().flatten().flat_map(|first| first.partitions.iter().skip(1));
+        let others: Vec<Partition> = others.cloned().collect();
+        read.extend(self.ask_overviews(&others).await);
+        let mut error = None;
+        let each = firsts.into_iter().chain(others).zip(read);
+        let mut of_queue: BTreeMap<QueueName, (Vec<PartitionView>, Vec<Unreachable>)> =
+            BTreeMap::new();
+        for (partition, read) in each {
+            let (views, unreachable) = of_queue.entry(partition.queue.clone()).or_default();
+            match read {
+                Ok(read) => views.push(read.view),
+                Err(why) => {
+                    unreachable.push(Unreachable::new(partition, &why));
+                    error.get_or_insert(why);
+                }
+            }
+        }
+        let view = |queue: &QueueName| {
+            let (views, unreachable) = of_queue.remove(queue).unwrap_or_default();
+            QueueView::of(queue.clone(), views, unreachable)
+        };
+        (queues.iter().map(view).collect(), error)
+    }
+
+    async fn ask_overviews(&self, partitions: &[Partition]) -> Vec<Result<Overview, Error>> {
+        let calls: Vec<_> = partitions.iter().map(|part| self.overview_call(part)).collect();
+        let replies = self.ask_all(&calls).await.into_iter();
+        let read = |(part, reply): (&Partition, Result<Value, Error>)| read_overview(part, reply?);
+        partitions.iter().zip(replies).map(read).collect()
+    }
+
+    /// Returns the call that reads the state of a partition, and its first key.
+    fn overview_call(&self, partition: &Partition) -> (String, Cmd) {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
-        let lanes = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
-        let cmd = scripts::call(&scripts::OVERVIEW, lanes);
-        let reply = self.command(&cmd).await?;
-        let [now, lanes, due, next, dead, cancels, paused, leader, stats] =
-            reply::items::<9>(reply)?;
-        let mut counters = BTreeMap::new();
-        let mut stats = reply::array(stats)?.into_iter();
-        while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
-            // A counter that is not a number is left out; it starts again when it is next counted.
-            if let (Ok(name), Ok(value)) = (reply::text(name), count(value)) {
-                counters.insert(name, value);
-            }
-        }
-        // The only counter that also decreases: the number of jobs that wait for a retry.
-        let retrying = counters.remove("retrying").unwrap_or(0);
-        let views = Lane::ALL.into_iter().zip(reply::array(lanes)?);
-        Ok(QueueView {
-            partition: partition.clone(),
-            now: Timestamp::from_millis(reply::int(now)?),
-            paused: moment(paused)?,
-            lanes: views.map(|(lane, view)| lane_view(lane, view)).collect::<Result<_, _>>()?,
-            due: count(due)?,
-            retrying,
-            next_due: moment(next)?,
-            dead: count(dead)?,
-            pending_cancels: count(cancels)?,
-            leader: leader_view(leader)?,
-            counters,
-        })
+        let all = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
+        (keys.due.clone(), scripts::call(&scripts::OVERVIEW, all))
     }
+}
 
-    /// Returns the names of all queues that were ever used, sorted.
-    ///
-    /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
-    pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
-        let mut names = vec![];
-        let mut cursor = String::from("0");
-        loop {
-            let mut cmd = redis::cmd("SSCAN");
-            cmd.arg(&self.roster_keys().queues).arg(&cursor).arg("COUNT").arg(PAGE);
-            let [next, page] = reply::items::<2>(self.command(&cmd).await?)?;
-            for name in reply::array(page)? {
-                // A member that is not a queue name was not written by Poolder.
-                names.extend(reply::text(name).ok().and_then(|name| QueueName::new(name).ok()));
-            }
-            cursor = reply::text(next)?;
-            if cursor == "0" {
-                break;
-            }
+fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error> {
+    let [now, lanes, due, next, dead, cancels, paused, leader, stats, pool] =
+        reply::items::<10>(reply)?;
+    let mut counters = BTreeMap::new();
+    let mut stats = reply::array(stats)?.into_iter();
+    while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
+        // A counter that is not a number is left out; it starts again when it is next counted.
+        if let (Ok(name), Ok(value)) = (reply::text(name), count(value)) {
+            counters.insert(name, value);
         }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
     }
-
-    /// Returns the nodes of the roster, sorted by name: nodes that send heartbeats, or did until a
-    /// moment ago.
-    ///
-    /// # Errors
-    /// Returns an error when the server does not answer or refuses the command.
-    pub async fn nodes(&self) -> Result<Vec<NodeView>, Error> {
-        let roster = self.roster_keys();
-        let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
-        let mut nodes: Vec<NodeView> = vec![];
-        loop {
-            let mut cmd = redis::cmd("ZRANGE");
-            cmd.arg(&roster.nodes).arg(nodes.len()).arg(nodes.len() + PAGE - 1).arg("WITHSCORES");
-            let page = reply::array(self.command(&cmd).await?)?;
-            if page.is_empty() {
-                break;
-            }
-            let (names, scores): (Vec<_>, Vec<_>) =
-                page.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).unzip();
-            let names = names.into_iter().map(reply::text).collect::<Result<Vec<_>, _>>()?;
-            let mut cmd = redis::cmd("HMGET");
-            cmd.arg(&roster.about).arg(&names);
-            let about = reply::array(self.command(&cmd).await?)?;
-            let full = names.len() == PAGE;
-            for ((name, score), about) in names.into_iter().zip(scores).zip(about) {
-                let seen = Timestamp::from_millis(reply::int(score)?);
-                let info = match about {
-                    Value::Nil => None,
-                    // A newer version may store what this version cannot read.
-                    about => serde_json::from_slice(&reply::bytes(about)?).ok(),
-                };
-                nodes.push(NodeView { name, seen, silent: now.since(seen), info });
-            }
-            if !full {
-                break;
-            }
-        }
-        nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        nodes.dedup_by(|a, b| a.name == b.name);
-        Ok(nodes)
-    }
+    // The only counter that also decreases: the number of jobs that wait for a retry.
+    let retrying = counters.remove("retrying").unwrap_or(0);
+    let views = Lane::ALL.into_iter().zip(reply::array(lanes)?);
+    let [mode, slots] = reply::items::<2>(pool)?;
+    let (mode, slots) = (reply::text(mode).unwrap_or_default(), reply::int(slots)?);
+    let view = PartitionView {
+        partition: partition.clone(),
+        now: Timestamp::from_millis(reply::int(now)?),
+        paused: moment(paused)?,
+        lanes: views.map(|(lane, view)| lane_view(lane, view)).collect::<Result<_, _>>()?,
+        due: count(due)?,
+        retrying,
+        next_due: moment(next)?,
+        dead: count(dead)?,
+        pending_cancels: count(cancels)?,
+        leader: leader_view(leader)?,
+        counters,
+    };
+    Ok(Overview { view, partitions: partitions_of(&partition.queue, &mode, slots) })
 }
 
 fn lane_view(lane: Lane, view: Value) -> Result<LaneView, Error> {

@@ -1,12 +1,18 @@
 //! Deleting jobs that do not run. A caller that waits for such a job receives the result that the
 //! job was cancelled.
 
+use std::collections::BTreeMap;
+
+use redis::Cmd;
+
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Partition, Place, clamped_millis};
 use crate::stored::Completion;
 use crate::view::JobView;
 
+/// The most jobs that one call of `remove.lua` takes.
+const MAX_JOBS: usize = 500;
 /// The reason in the completion record of a deleted job.
 const DELETED: &str = "an operator deleted it";
 
@@ -33,9 +39,8 @@ impl Broker {
             return Err(Error::not_found("the job was not found").with_job(handle.job));
         }
         let mut moved = false;
-        // The jobs of one call are in one place.
         for view in found {
-            moved |= self.delete_all(&view.handle.partition.clone(), &[view]).await? != [true];
+            moved |= self.delete_all(&[view]).await? != [true];
         }
         if moved {
             let text = "the job started or moved meanwhile, look again";
@@ -47,43 +52,69 @@ impl Broker {
         Ok(())
     }
 
-    /// Deletes jobs of one page that still are where they were seen: in a lane and not claimed, in
-    /// `due`, or among the dead jobs. Returns for each job whether it was deleted.
+    /// Deletes jobs that still are where they were seen: in a lane and not claimed, in `due`, or
+    /// among the dead jobs. The jobs may be of several partitions. Returns for each job whether it
+    /// was deleted.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses a command; some jobs may have
     /// been deleted before.
-    pub async fn delete_all(
-        &self,
-        partition: &Partition,
-        seen: &[JobView],
-    ) -> Result<Vec<bool>, Error> {
-        let Some(first) = seen.first() else { return Ok(vec![]) };
-        let keys = self.keys(partition);
-        let (place, source, bodies) = match (&first.handle.place, first.state) {
-            (Some(Place::Entry(lane, _)), _) => ("lane", keys.lane(*lane), &keys.bodies),
-            (_, JobState::Dead) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
-            _ => ("due", keys.due.as_str(), &keys.bodies),
-        };
-        let mut deleted = Vec::with_capacity(seen.len());
-        for some in seen.chunks(500) {
-            let records =
-                some.iter().flat_map(|view| [keys.result(view.id()), keys.sent(view.id())]);
-            let records: Vec<String> = records.collect();
-            let batches = [keys.batches.as_str(), &keys.batches_dropped];
-            let own = [source, bodies, &keys.stats, &keys.cancelled];
-            let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
-            let mut cmd = scripts::call(&scripts::REMOVE, all);
-            cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode());
-            for view in some {
-                let entry = view.handle.entry().map_or("", |(_, entry)| entry);
-                let kept = view.completion_kept();
-                cmd.arg(view.handle.job.as_bytes()).arg(entry);
-                cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
+    pub async fn delete_all(&self, seen: &[JobView]) -> Result<Vec<bool>, Error> {
+        let mut places: BTreeMap<(&Partition, &str), Vec<usize>> = BTreeMap::new();
+        for (at, view) in seen.iter().enumerate() {
+            let place = match (&view.handle.place, view.state) {
+                (Some(Place::Entry(lane, _)), _) => lane.as_str(),
+                (_, JobState::Dead) => "dead",
+                _ => "due",
+            };
+            places.entry((&view.handle.partition, place)).or_default().push(at);
+        }
+        let mut pipe = redis::pipe();
+        let mut calls = vec![];
+        for ((partition, _), jobs) in &places {
+            for some in jobs.chunks(MAX_JOBS) {
+                pipe.add_command(self.remove_call(partition, some.iter().map(|at| &seen[*at])));
+                calls.push(some);
             }
-            let each = reply::bytes(self.command(&cmd).await?)?;
-            deleted.extend((0..some.len()).map(|at| each.get(at) == Some(&b'1')));
+        }
+        let mut deleted = vec![false; seen.len()];
+        if calls.is_empty() {
+            return Ok(deleted);
+        }
+        for (some, each) in calls.into_iter().zip(self.pipeline(&pipe).await?) {
+            let each = reply::bytes(each.map_err(|error| self.classify(error))?)?;
+            for (digit, at) in each.iter().zip(some) {
+                deleted[*at] = *digit == b'1';
+            }
         }
         Ok(deleted)
+    }
+
+    /// Returns the call that deletes jobs of one place of a partition.
+    fn remove_call<'a>(
+        &self,
+        partition: &Partition,
+        jobs: impl Iterator<Item = &'a JobView> + Clone,
+    ) -> Cmd {
+        let keys = self.keys(partition);
+        let (place, source, bodies) = match jobs.clone().next().map(|job| &job.handle.place) {
+            Some(Some(Place::Entry(lane, _))) => ("lane", keys.lane(*lane), &keys.bodies),
+            Some(Some(Place::Dead)) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
+            _ => ("due", keys.due.as_str(), &keys.bodies),
+        };
+        let records = jobs.clone().flat_map(|view| [keys.result(view.id()), keys.sent(view.id())]);
+        let records: Vec<String> = records.collect();
+        let batches = [keys.batches.as_str(), &keys.batches_dropped];
+        let own = [source, bodies, &keys.stats, &keys.cancelled];
+        let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
+        let mut cmd = scripts::call(&scripts::REMOVE, all);
+        cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode());
+        for view in jobs {
+            let entry = view.handle.entry().map_or("", |(_, entry)| entry);
+            let kept = view.completion_kept();
+            cmd.arg(view.handle.job.as_bytes()).arg(entry);
+            cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
+        }
+        cmd
     }
 }

@@ -1,5 +1,7 @@
 //! Rescheduling a job that waits.
 
+use futures_util::future::try_join_all;
+
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp};
@@ -32,15 +34,34 @@ impl Broker {
             return gone("the job runs already: cancel it to stop it");
         }
         for view in &found {
-            // A job in a lane waits only for a slot, unless it is a retry that holds its addressed
-            // slot.
-            let runs_soon =
-                view.state == JobState::Ready && at.is_none() && view.lane != Lane::Front;
-            if !runs_soon && !self.reschedule_at(view, at).await? {
+            if !runs_soon(view, at) && !self.reschedule_at(view, at).await? {
                 return gone("the job started or moved meanwhile, look again");
             }
         }
         Ok(())
+    }
+
+    /// Moves jobs that wait where they were seen to the times that `at` returns, or makes them due
+    /// at once; the jobs may be of several partitions. Skips entries that are not jobs, and jobs that
+    /// will start as soon as a slot is free. Returns for each job whether it was moved.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses a command; some jobs may have
+    /// been moved before.
+    pub async fn reschedule_all(
+        &self,
+        waiting: &[JobView],
+        at: impl Fn(&JobView) -> Option<Timestamp>,
+    ) -> Result<Vec<bool>, Error> {
+        // The calls go out together.
+        let calls = waiting.iter().map(|view| {
+            let at = at(view);
+            async move {
+                let is_fixed = view.envelope().is_none() || runs_soon(view, at);
+                if is_fixed { Ok(false) } else { self.reschedule_at(view, at).await }
+            }
+        });
+        try_join_all(calls).await
     }
 
     /// Moves a waiting job to its new time. Returns false when the job is no longer where it was
@@ -61,4 +82,10 @@ impl Broker {
         cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
+}
+
+/// Returns true when a job that is to run now waits only for a slot: it is in a lane, and is no retry
+/// that holds its addressed slot.
+fn runs_soon(view: &JobView, at: Option<Timestamp>) -> bool {
+    view.state == JobState::Ready && at.is_none() && view.lane != Lane::Front
 }

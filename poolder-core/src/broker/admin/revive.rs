@@ -1,6 +1,10 @@
 //! Reviving dead jobs. A revived job has all its attempts again and no crashes; its fence goes on
 //! growing.
 
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+
 use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Partition};
@@ -11,6 +15,9 @@ use crate::view::{JobView, edit};
 const MAX_JOBS: usize = 50;
 /// The approximate most bytes of the jobs of one call, which may take one job in any case.
 const MAX_BYTES: usize = 1 << 20;
+
+/// A dead job: its place in a list, its view, and its envelope.
+type DeadJob<'a> = (usize, &'a JobView, &'a Envelope);
 
 impl Broker {
     /// Puts a dead job back into its lane. A job of a schedule that allows one job at a time is the
@@ -43,23 +50,37 @@ impl Broker {
         self.revive_one(&view, &edited).await
     }
 
-    /// Puts dead jobs back into their lanes, in bounded steps. Skips jobs that are no longer dead
-    /// as they were seen, and dead records without a readable job. Returns for each job whether it
-    /// was revived.
+    /// Puts dead jobs back into their lanes, in bounded steps; the jobs may be of several partitions.
+    /// Skips jobs that are no longer dead as they were seen, and dead records without a readable job.
+    /// Returns for each job whether it was revived.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses a command; some jobs may have
     /// been revived before.
-    pub async fn revive_all(
+    pub async fn revive_all(&self, dead: &[JobView]) -> Result<Vec<bool>, Error> {
+        let mut partitions: BTreeMap<&Partition, Vec<DeadJob<'_>>> = BTreeMap::new();
+        for (at, view) in dead.iter().enumerate() {
+            if let Some(envelope) = view.envelope() {
+                let of = partitions.entry(&view.handle.partition).or_default();
+                of.push((at, view, envelope));
+            }
+        }
+        // The calls of all partitions go out together.
+        let calls = partitions.iter().map(|(of, jobs)| self.revive_in(of, jobs));
+        let mut revived = vec![false; dead.len()];
+        for done in try_join_all(calls).await? {
+            done.into_iter().for_each(|(at, done)| revived[at] = done);
+        }
+        Ok(revived)
+    }
+
+    /// Revives jobs of one partition. Returns the place of each job, and whether it was revived.
+    async fn revive_in(
         &self,
         partition: &Partition,
-        dead: &[JobView],
-    ) -> Result<Vec<bool>, Error> {
-        let mut revived = vec![false; dead.len()];
-        let jobs = dead.iter().enumerate();
-        let jobs: Vec<_> =
-            jobs.filter_map(|(at, view)| Some((at, view, view.envelope()?))).collect();
-        let mut rest = jobs.as_slice();
+        jobs: &[DeadJob<'_>],
+    ) -> Result<Vec<(usize, bool)>, Error> {
+        let (mut rest, mut revived) = (jobs, vec![]);
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = rest.iter().take(MAX_JOBS).take_while(|(.., envelope)| {
@@ -70,7 +91,7 @@ impl Broker {
             rest = later;
             let each: Vec<_> = some.iter().map(|(_, view, envelope)| (*view, *envelope)).collect();
             let done = self.revive_some(partition, &each).await?;
-            some.iter().zip(done).for_each(|((at, ..), done)| revived[*at] = done);
+            revived.extend(some.iter().zip(done).map(|((at, ..), done)| (*at, done)));
         }
         Ok(revived)
     }

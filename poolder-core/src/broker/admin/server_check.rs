@@ -87,7 +87,7 @@ impl Broker {
 }
 
 /// Reads the fields of an `INFO` reply.
-fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
+pub(super) fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
     Ok(reply::text(reply)?
         .lines()
         .filter_map(|line| line.split_once(':'))
@@ -153,15 +153,21 @@ fn check_info(info: &HashMap<String, String>) -> Result<Findings, String> {
                 .into(),
         );
     }
-    let flavour = match (field("server_name"), field("valkey_version")) {
-        (_, valkey) if !valkey.is_empty() => format!("Valkey {valkey}"),
-        (name, _) if !name.is_empty() => format!("{name} {version}"),
-        _ => format!("Redis {version}"),
-    };
     if number == (7, 0) && numbers.next().unwrap_or(0) < 5 {
         warnings.push(format!("{version} has known memory errors in streams: use 7.0.5 or later"));
     }
-    Ok(Findings { server: flavour, warnings })
+    Ok(Findings { server: flavour(info), warnings })
+}
+
+/// Returns the product and the version of a server by the fields of an `INFO` reply.
+pub(super) fn flavour(info: &HashMap<String, String>) -> String {
+    let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
+    let version = field("redis_version");
+    match (field("server_name"), field("valkey_version")) {
+        (_, valkey) if !valkey.is_empty() => format!("Valkey {valkey}"),
+        (name, _) if !name.is_empty() => format!("{name} {version}"),
+        _ => format!("Redis {version}"),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Does not know about jobs. Imports [`keys`](super::keys) for the keys that
 //! [`Broker`](super::Broker) caches, and [`scripts`](super::scripts) to load scripts.
 
+pub(super) mod ask_all;
 pub(super) mod auto_pipeline;
 pub(super) mod broker;
 pub(super) mod config;

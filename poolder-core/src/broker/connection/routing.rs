@@ -91,6 +91,24 @@ impl Route {
         self.peer_at(self.peek(slot).ok_or_else(no_server)?)
     }
 
+    /// Returns every server that has keys, with its address: without one for the single server.
+    pub(crate) async fn peers(
+        self: &Arc<Self>,
+        limit: &mut Limit,
+    ) -> RedisResult<Vec<(Option<String>, Arc<Peer>)>> {
+        if self.endpoint.topology == Topology::One {
+            return Ok(vec![(None, self.peer_at(None)?)]);
+        }
+        // Looks the servers up if they are not known.
+        self.peer(None, limit).await?;
+        let hosts = self.known.read().unwrap_or_else(PoisonError::into_inner).table.hosts.clone();
+        let peer = |host: Host| {
+            let address = format!("{}:{}", host.0, host.1);
+            self.peer_at(Some(host)).map(|peer| (Some(address), peer))
+        };
+        hosts.into_iter().map(peer).collect()
+    }
+
     /// Like [`Route::peer`], but for a thread that may block.
     pub(crate) fn client_blocking(&self, slot: u16) -> RedisResult<redis::Client> {
         let host = match self.peek(Some(slot)) {

@@ -1,5 +1,7 @@
 //! The search of a lane for the entries of a job id, with calls of a bounded script.
 
+use redis::{Cmd, Value};
+
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error};
@@ -53,26 +55,57 @@ impl<'a> LaneSearch<'a> {
     /// # Errors
     /// Returns an error when the server does not answer, or when its reply cannot be read.
     pub(in crate::broker) async fn next(&mut self, broker: &Broker) -> Result<Next, Error> {
+        while let Some(cmd) = self.call() {
+            if let Some(next) = self.take(broker.command(&cmd).await?)? {
+                return Ok(next);
+            }
+        }
+        Ok(if self.is_at_end() { Next::End } else { Next::GivenUp })
+    }
+
+    /// Returns the call that goes on; `None` at the end, and when the search has read enough.
+    pub(in crate::broker) fn call(&self) -> Option<Cmd> {
+        if self.is_done() {
+            return None;
+        }
         let among = match self.among {
             Among::Claimed => "claimed",
             Among::All => "all",
         };
-        while !self.from.is_empty() {
-            if self.left <= 0 {
-                return Ok(Next::GivenUp);
-            }
-            let mut cmd = scripts::call(&scripts::SEARCH, [self.stream]);
-            cmd.arg(self.job).arg(&self.from).arg(self.last).arg(among);
-            cmd.arg(MAX_STEP.min(self.left));
-            let [found, next, seen] = reply::items::<3>(broker.command(&cmd).await?)?;
-            let (found, next) = (reply::text(found)?, reply::text(next)?);
-            self.left -= reply::int(seen)?.max(1);
-            if !found.is_empty() {
-                self.from = format!("({found}");
-                return Ok(Next::Found(found.into()));
-            }
+        let mut cmd = scripts::call(&scripts::SEARCH, [self.stream]);
+        cmd.arg(self.job).arg(&self.from).arg(self.last).arg(among);
+        cmd.arg(MAX_STEP.min(self.left));
+        Some(cmd)
+    }
+
+    /// Takes the reply to a call. Returns the entry that it has found, if any.
+    ///
+    /// # Errors
+    /// [`Error::is_protocol`] for a reply of another form.
+    pub(in crate::broker) fn take(&mut self, reply: Value) -> Result<Option<Next>, Error> {
+        let [found, next, seen] = reply::items::<3>(reply)?;
+        let (found, next) = (reply::text(found)?, reply::text(next)?);
+        self.left -= reply::int(seen)?.max(1);
+        if found.is_empty() {
             self.from = next;
+            return Ok(None);
         }
-        Ok(Next::End)
+        self.from = format!("({found}");
+        Ok(Some(Next::Found(found.into())))
+    }
+
+    /// Returns true when no call is left to make.
+    pub(in crate::broker) fn is_done(&self) -> bool {
+        self.is_at_end() || self.left <= 0
+    }
+
+    /// Returns true when all entries were read.
+    pub(in crate::broker) fn is_at_end(&self) -> bool {
+        self.from.is_empty()
+    }
+
+    /// Ends the search before the end of the lane.
+    pub(in crate::broker) fn give_up(&mut self) {
+        self.left = 0;
     }
 }

@@ -2,13 +2,14 @@
 -- KEYS 1 sorted set: job id by time in ms (`due` or `dead`)
 --      2 hash: job id to body (`bodies` or `dead:bodies`)
 -- ARGV 1 "up" for the oldest first, or "down"
---      2 time in ms at which the page begins
+--      2 time in ms at which the page begins, "(" before it excludes it
 --      3 number of members of exactly that time that earlier pages have returned
 --      4 most jobs of the page, at most 500
 --      5 most bytes of the page, at most 1 MiB
 --      6 most bytes of a body  7 bytes to return of a larger one
--- Returns a list of {job id, time in ms, body or its beginning, bytes of the body}, of at most so
---   many bytes but at least one job if there is any; the body is "" for a member that is not a job
+-- Returns {1 if there may be more jobs, else 0, list of {job id, time in ms, body or its beginning,
+--   bytes of the body}}; the list has at most so many bytes but at least one job if there is any. The
+--   body is "" for a member that is not a job
 local found
 if ARGV[1] == 'up' then
   found = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], '+inf', 'WITHSCORES',
@@ -17,13 +18,15 @@ else
   found = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], '-inf', 'WITHSCORES',
     'LIMIT', ARGV[3], ARGV[4])
 end
+-- A time that is no whole number is rounded so that the next page does not leave it out.
+local round = ARGV[1] == 'up' and math.floor or math.ceil
 local page, bytes = {}, 0
 for i = 1, #found, 2 do
   local body = redis.call('HGET', KEYS[2], found[i]) or ''
   local size = #body
   if size > tonumber(ARGV[6]) then body = string.sub(body, 1, ARGV[7]) end
   bytes = bytes + size
-  if #page > 0 and bytes > tonumber(ARGV[5]) then return page end
-  page[#page + 1] = {found[i], string.format('%.0f', found[i + 1]), body, size}
+  if #page > 0 and bytes > tonumber(ARGV[5]) then return {1, page} end
+  page[#page + 1] = {found[i], string.format('%.0f', round(tonumber(found[i + 1]))), body, size}
 end
-return page
+return {#page == tonumber(ARGV[4]) and 1 or 0, page}

@@ -3,8 +3,9 @@
 -- ARGV 1 last entry of the page before ("" for the first page)
 --      2 most jobs of the page, at most 500
 --      3 most bytes of the page, at most 1 MiB  4 most bytes of an entry
--- Returns stream entries, of at most so many bytes but at least one entry if there is any. A larger
---   entry has the fields "unread", with its bytes, and "job", with its job id ("" for a plain entry)
+-- Returns {1 if there may be more entries, else 0, stream entries}; the entries have at most so many
+--   bytes but at least one is returned if there is any. A larger entry has the fields "unread", with
+--   its bytes, and "job", with its job id ("" for a plain entry)
 local function numbers(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)
@@ -25,12 +26,12 @@ end
 local page, bytes, most = {}, 0, tonumber(ARGV[2])
 while #page < most do
   local some = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', math.min(8, most - #page))
-  if #some == 0 then return page end
+  if #some == 0 then return {0, page} end
   for _, entry in ipairs(some) do
     local fields, size = entry[2], 0
     for _, field in ipairs(fields) do size = size + #field end
     bytes = bytes + size
-    if #page > 0 and bytes > tonumber(ARGV[3]) then return page end
+    if #page > 0 and bytes > tonumber(ARGV[3]) then return {1, page} end
     if size > tonumber(ARGV[4]) then
       local job = fields[1] == 'j' and string.sub(fields[2], 3, 18) or ''
       entry[2] = {'unread', size, 'job', job}
@@ -39,4 +40,4 @@ while #page < most do
     after = entry[1]
   end
 end
-return page
+return {1, page}

@@ -3,7 +3,7 @@
 --      6 sorted set: job id or timer by due time in ms (`due`)
 --      7 sorted set: job id by time of death in ms (`dead`)
 --      8 hash of the partition's counters (`stats`)
---      9 hash with the time of the pause (`meta`)
+--      9 hash with the time of the pause, and the slots of an addressed pool (`meta`)
 --      10 lease of the leader: "<term> <node>" (`leader`)
 --      11 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      12 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -11,19 +11,24 @@
 -- Returns {now in ms, list of {number of ready jobs, number of running jobs, oldest ready entry or
 --   ""} per lane, number of jobs in `due`, due time in ms of the first job or timer (-1 for none),
 --   number of dead jobs, number of cancellations, time of the pause in ms (0 if not paused),
---   {leader or "", term, end of its lease in ms}, name and value of each counter}
+--   {leader or "", term, end of its lease in ms}, name and value of each counter,
+--   {mode of the pool or "", the most slots that it had}}
 local t = redis.call('TIME')
 local lanes = {}
 for i = 1, 5 do
   local length, pending, last = redis.call('XLEN', KEYS[i]), 0, nil
-  -- Without a stream there are no groups. Without the group every entry is ready.
-  local groups = redis.pcall('XINFO', 'GROUPS', KEYS[i])
-  if not groups.err then
-    for _, g in ipairs(groups) do
-      local info = {}
-      for k = 1, #g, 2 do info[g[k]] = g[k + 1] end
-      if info.name == 'workers' then
-        pending, last = info.pending, info['last-delivered-id']
+  -- Most lanes are empty: they have nothing ready, and nothing claimed, since claimed entries stay
+  -- in the stream.
+  if length > 0 then
+    -- Without the group every entry is ready.
+    local groups = redis.pcall('XINFO', 'GROUPS', KEYS[i])
+    if not groups.err then
+      for _, g in ipairs(groups) do
+        local info = {}
+        for k = 1, #g, 2 do info[g[k]] = g[k + 1] end
+        if info.name == 'workers' then
+          pending, last = info.pending, info['last-delivered-id']
+        end
       end
     end
   end
@@ -34,6 +39,13 @@ for i = 1, 5 do
     if first then oldest = first[1] end
   end
   lanes[i] = {ready, pending, oldest}
+end
+-- Slots beyond the size may hold jobs that are left from before a resize.
+local mode, slots = redis.call('HGET', KEYS[9], 'mode') or '', 0
+if mode ~= '' then
+  for _, name in ipairs({'size', 'tail', 'top'}) do
+    slots = math.max(slots, tonumber(redis.call('HGET', KEYS[9], name)) or 0)
+  end
 end
 local head = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
 -- A lease that cannot be read counts as no leader.
@@ -53,4 +65,5 @@ return {
   redis.call('HGET', KEYS[9], 'paused') or '0',
   {leader or '', term or '0', string.format('%.0f', till)},
   redis.call('HGETALL', KEYS[8]), -- bounded: a few names
+  {mode, slots},
 }

@@ -1,0 +1,84 @@
+//! Changes that are made to many jobs.
+
+use futures_util::future::join_all;
+use poolder_core::broker::{Broker, Cancellation};
+use poolder_core::view::{JobView, Listing};
+use poolder_core::{Error, JobState, Timestamp};
+use serde::Serialize;
+
+/// A change that is made to each job of a [`BulkChange`](crate::BulkChange).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Puts dead jobs back into their lanes, with all their attempts restored.
+    Revive,
+    /// Deletes jobs that wait or are dead.
+    Delete,
+    /// Removes jobs that wait, and asks running ones to stop.
+    Cancel,
+    /// Makes jobs that wait for their time or for another attempt run now, and revives dead ones.
+    RunNow,
+    /// Lets jobs that wait in a lane or for their time wait until this time.
+    Reschedule(Timestamp),
+}
+
+impl Action {
+    /// Checks that the action can be taken on the jobs of this listing.
+    pub(super) fn check(&self, listing: Listing) -> Result<(), Error> {
+        let dead = listing == Listing::Dead;
+        let runs = listing == Listing::Running;
+        let why = match self {
+            Self::Revive if !dead => "only dead jobs can be revived: use the listing dead",
+            Self::Delete if runs => "running jobs cannot be deleted: cancel them",
+            Self::Cancel if dead => "dead jobs cannot be cancelled: delete them",
+            Self::RunNow if runs => "these jobs run already",
+            Self::Reschedule(_) if runs => "running jobs cannot be rescheduled: cancel them",
+            Self::Reschedule(_) if dead => "dead jobs cannot be rescheduled: revive them first",
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(why))
+    }
+
+    /// Returns true when the action can change something about the job; `started` is the time at
+    /// which the operation began. A job that the operation has moved within its listing is not
+    /// changed again.
+    pub(super) fn concerns(&self, job: &JobView, started: Timestamp) -> bool {
+        let waits = matches!(job.state, JobState::Scheduled | JobState::Retrying);
+        match self {
+            Self::RunNow if waits => job.at > started,
+            Self::Reschedule(at) if waits => job.at != *at,
+            // Later jobs were not meant.
+            _ => waits || job.at <= started,
+        }
+    }
+
+    /// Takes the action on these jobs. Returns for each whether it was changed.
+    pub(super) async fn apply(
+        &self,
+        broker: &Broker,
+        jobs: &[JobView],
+        started: Timestamp,
+    ) -> Result<Vec<bool>, Error> {
+        match self {
+            Self::Revive => broker.revive_all(jobs).await,
+            Self::Delete => broker.delete_all(jobs).await,
+            Self::Cancel => {
+                let cancel = jobs.iter().map(|job| broker.cancel(&job.handle));
+                let was =
+                    |outcome| matches!(outcome, Cancellation::Removed | Cancellation::Stopping);
+                join_all(cancel).await.into_iter().map(|outcome| outcome.map(was)).collect()
+            }
+            Self::RunNow if jobs.iter().any(|job| job.state == JobState::Dead) => {
+                broker.revive_all(jobs).await
+            }
+            Self::RunNow => {
+                // Jobs that wait for their time get one that has passed, so that they are not met
+                // again as long as no leader has moved them.
+                let at = |job: &JobView| (job.state != JobState::Ready).then_some(started);
+                broker.reschedule_all(jobs, at).await
+            }
+            Self::Reschedule(at) => broker.reschedule_all(jobs, |_| Some(*at)).await,
+        }
+    }
+}
