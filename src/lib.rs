@@ -72,7 +72,12 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call, Cast, Check, Client, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Flow, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, Neighbour, NodeCrash, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, SetCast, Why,
+    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call,
+    Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions,
+    Explanation, FailureRates, Finding, FleetStatus, Flow, Inspector, JobClient, JobResult,
+    JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, Neighbour, NewError, NodeCrash, Observed,
+    ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push,
+    QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
@@ -147,6 +152,10 @@ struct ComingFrom;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/operating.md")]
 struct Operating;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/doctor.md")]
+struct Doctor;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/explain.md")]

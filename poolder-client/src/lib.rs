@@ -24,7 +24,12 @@ mod job;
 mod schedules;
 mod state;
 
-pub use admin::{Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Drain, Explanation, Flow, Inspector, KeyHolder, KeyedJob, Matches, Neighbour, NodeCrash, PoolSet, SetCast, Why};
+pub use admin::{
+    Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
+    FailureRates, Finding, FleetStatus, Flow, Inspector, KeyHolder, KeyedJob, Matches, Neighbour,
+    NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, PoolSet, QueueStatus, Repair,
+    ServedQueue, SetCast, Severity, Why, attention,
+};
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;
 pub use enqueue::{

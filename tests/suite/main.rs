@@ -16,6 +16,7 @@ mod connections;
 mod context;
 mod crashes;
 mod dead_hooks;
+mod doctor;
 mod durability;
 mod enqueue;
 mod explain;

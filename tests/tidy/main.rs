@@ -156,6 +156,7 @@ const CLOCKS: &[(&str, &str)] = &[
         "poolder-client/src/enqueue/cast.rs",
         "`Mode::Monotonic` picks a slot by the producer's clock",
     ),
+    ("poolder-core/src/broker/admin/server_facts.rs", "tells how far it is from the server's"),
     ("poolder-cli/src/schedule/look.rs", "previews an expression without a server"),
     ("poolder-worker/src/testing/queue.rs", "the clock of a test's queue begins at it"),
 ];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use poolder_core::view::QueueView;
 use serde::{Serialize, Serializer};
 
-use crate::admin::words::span;
+use crate::admin::words::{as_millis, span};
 
 /// The counters of jobs that left the lanes.
 const LEFT: [&str; 5] = ["completed", "buried", "cancelled", "retried", "snoozed"];
@@ -110,8 +110,8 @@ impl Flow {
         let wanted =
             self.in_per_second * mean + self.waiting as f64 * mean / clear_within.as_secs_f64();
         // Sums of fractions may lie a little above a whole number.
-        let wanted = (wanted - 1e-9).ceil().max(0.0);
-        wanted.is_finite().then_some(wanted as u64)
+        let wanted = (wanted - 1e-9).ceil();
+        wanted.is_finite().then_some(wanted.max(0.0) as u64)
     }
 }
 
@@ -147,12 +147,6 @@ impl Serialize for Drain {
         };
         as_millis(&time, serializer)
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde calls it with a reference")]
-fn as_millis<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    let millis = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    millis.serialize(serializer)
 }
 
 fn seconds_of(seconds: f64) -> Option<Duration> {

@@ -1,27 +1,38 @@
 //! Operator's view of a fleet: reads its state and changes it.
 
 mod action;
+mod attention;
 mod blast_radius;
 mod bulk;
 mod check;
+mod doctor;
 mod explain;
+mod finding;
 mod fleet;
 mod forecast;
 mod inspector;
 mod key_holder;
+mod kinds;
 mod pool_set;
 mod search;
+mod status;
 mod sweep;
 mod words;
 
 pub use action::Action;
+pub use attention::{
+    FailureRates, NewError, Observed, ObservedNode, ObservedQueue, ServedQueue, attention,
+};
 pub use blast_radius::{BlastRadius, Neighbour, NodeCrash};
 pub use bulk::BulkChange;
 pub use check::Check;
+pub use doctor::Diagnosis;
 pub use explain::{Explanation, Why};
+pub use finding::{Finding, Repair, Severity};
 pub use forecast::{Drain, Flow};
 pub use inspector::Inspector;
 pub use key_holder::{KeyHolder, KeyedJob};
 pub use pool_set::{PoolSet, SetCast};
 pub use search::{Budget, Matches};
+pub use status::{FleetStatus, QueueStatus};
 pub use sweep::BulkReport;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use poolder_core::Timestamp;
+use serde::{Serialize, Serializer};
 
 /// The units of a time, the greatest first: its name and its milliseconds.
 const UNITS: [(&str, u64); 5] =
@@ -47,6 +48,16 @@ pub(crate) fn many(count: u64, noun: &str) -> String {
 /// Returns a number with its noun and a verb: `1 job waits`, `2 jobs wait`.
 pub(crate) fn many_do(count: u64, noun: &str, verb: &str) -> String {
     format!("{} {verb}{}", many(count, noun), if count == 1 { "s" } else { "" })
+}
+
+/// Serializes a time as milliseconds; `null` for none.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference")]
+pub(crate) fn as_millis<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let millis = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    millis.serialize(serializer)
 }
 
 #[cfg(test)]

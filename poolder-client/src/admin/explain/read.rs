@@ -1,7 +1,7 @@
 //! Reads the facts about a job, with bounded reads: 4 to 7 round trips after the job was found.
 
 use futures_util::future::{try_join, try_join3, try_join4};
-use poolder_core::broker::{LaneFacts, NodeInfo, NodeView, PoolView};
+use poolder_core::broker::{LaneFacts, NodeView, PoolView};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::view::JobView;
 use poolder_core::{
@@ -15,13 +15,12 @@ use crate::admin::explain::explanation::{Explanation, Why};
 use crate::admin::explain::facts::{
     Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen,
 };
+use crate::admin::kinds::kinds_for;
 use crate::client::Client;
 use crate::job::JobClient;
 
 /// A lane with more entries than this may not have been searched whole.
 const SEARCHED: u64 = 10_000;
-/// The most kinds that a node says.
-const MOST_KINDS: usize = 500;
 
 impl JobClient {
     /// Explains why the job runs, waits, has ended, or does not run: whether it is there, dead,
@@ -266,16 +265,6 @@ fn serves(node: &NodeView, queue: &QueueName) -> Option<NodeSeen> {
         slots: *slots as u64,
         kinds: kinds_for(info, queue),
     })
-}
-
-/// Returns the kinds of a queue that a node can run, with the highest version of each; `None` when
-/// the node does not say all: its version is older, or it has too many.
-pub(crate) fn kinds_for(info: &NodeInfo, queue: &QueueName) -> Option<Vec<(String, u16)>> {
-    if info.kinds.is_empty() || info.kinds.len() >= MOST_KINDS {
-        return None;
-    }
-    let own = info.kinds.iter().filter(|kind| kind.queue == queue.as_str());
-    Some(own.map(|kind| (kind.name.clone(), kind.version)).collect())
 }
 
 fn lane_seen(facts: &LaneFacts) -> LaneSeen {

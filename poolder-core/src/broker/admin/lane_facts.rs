@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use redis::{RedisResult, Value};
 
-use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::millis;
 use crate::broker::jobs::lane_consumer::{LaneConsumer, has_no_group, read_consumer};
 use crate::broker::keys::GROUP;
+use crate::broker::{Broker, scripts};
 
 use crate::job::{EntryId, Error, Lane, Partition};
 
@@ -66,6 +66,24 @@ impl Broker {
         let replies = self.pipeline(&pipe).await?;
         let lanes = Lane::ALL.into_iter().zip(replies.chunks_exact(COMMANDS));
         lanes.map(|(lane, replies)| self.lane_of(lane, replies)).collect()
+    }
+
+    /// Creates the consumer group of a lane, from its first entry on, unless it exists: each entry
+    /// of a lane is unfinished. Returns false when it existed.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn create_group(&self, partition: &Partition, lane: Lane) -> Result<bool, Error> {
+        let keys = self.keys(partition);
+        let mut pipe = redis::pipe();
+        let mut cmd = scripts::write("XGROUP CREATE", keys.lane(lane));
+        cmd.arg(GROUP).arg("0").arg("MKSTREAM");
+        pipe.add_command(cmd);
+        match self.pipeline(&pipe).await?.pop() {
+            Some(Err(error)) if error.code() == Some("BUSYGROUP") => Ok(false),
+            Some(Err(error)) => Err(self.classify(error)),
+            _ => Ok(true),
+        }
     }
 
     fn lane_of(&self, lane: Lane, replies: &[RedisResult<Value>]) -> Result<LaneFacts, Error> {

@@ -12,7 +12,7 @@ use crate::job::Error;
 const OLDEST_VERSION: (u32, u32) = (6, 2);
 
 /// The commands that a queue needs. Managed servers disable or rename some commands.
-const REQUIRED_COMMANDS: &[&str] = &[
+pub(super) const REQUIRED_COMMANDS: &[&str] = &[
     "evalsha",
     "script",
     "publish",

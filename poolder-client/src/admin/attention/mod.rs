@@ -1,0 +1,7 @@
+//! The rules of attention: pure functions that find in the state of a fleet all that needs a person.
+
+mod observed;
+mod rules;
+
+pub use observed::{FailureRates, NewError, Observed, ObservedNode, ObservedQueue, ServedQueue};
+pub use rules::attention;

@@ -1,0 +1,258 @@
+//! Reads the facts of a diagnosis, with bounded reads: a few for the server, and for each partition
+//! three pipelines and some pages.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join_all};
+use poolder_core::broker::{LaneFacts, Membership, PartitionFacts};
+use poolder_core::view::JobView;
+use poolder_core::{Error, Lane, Partition, QueueName, Timestamp};
+
+use crate::admin::attention::attention;
+use crate::admin::doctor::diagnosis::Diagnosis;
+use crate::admin::doctor::facts::{PartitionSeen, QueueFacts, RunningFacts};
+use crate::admin::doctor::observe::observed;
+use crate::admin::doctor::{queue, server};
+use crate::admin::finding::{Finding, Severity};
+use crate::client::Client;
+
+/// The most partitions of all queues that are looked at.
+const MOST_PARTITIONS: usize = 1_000;
+/// The partitions that are read at the same time.
+const AT_ONCE: usize = 32;
+/// The waiting jobs of each lane whose kinds are looked at.
+const SAMPLE: usize = 50;
+
+impl Client {
+    /// Examines the server, the nodes and all queues for faults: a server that may lose jobs, rights
+    /// that are missing, queues that no node serves or leads, jobs that are overdue or of an unknown
+    /// kind, damaged keys, and more; `docs/doctor.md` has them all. A server that cannot be reached
+    /// is a finding. Looks at up to 1,000 partitions, and at 50 jobs of each lane.
+    ///
+    /// ```no_run
+    /// # use poolder_client::{Client, Severity};
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let diagnosis = client.doctor().await?;
+    /// println!("{diagnosis}");
+    /// for finding in diagnosis.findings.iter().filter(|finding| finding.repair.is_some()) {
+    ///     println!("{}", client.repair(finding).await?);
+    /// }
+    /// assert!(diagnosis.worst() < Some(Severity::Problem));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error when the server goes away, or refuses a read, after it has answered.
+    pub async fn doctor(&self) -> Result<Diagnosis, Error> {
+        let broker = self.broker();
+        let mut diagnosis = Diagnosis {
+            address: broker.address().to_owned(),
+            namespace: broker.namespace().to_owned(),
+            server: String::new(),
+            now: None,
+            queues: 0,
+            partitions: 0,
+            nodes: 0,
+            findings: vec![],
+        };
+        let facts = match broker.server_facts().await {
+            Ok(facts) => facts,
+            Err(error) => {
+                diagnosis.findings.push(unreachable(&error));
+                return Ok(diagnosis);
+            }
+        };
+        let (now, findings) = (facts.now, &mut diagnosis.findings);
+        diagnosis.server = server::name(&facts);
+        diagnosis.now = Some(now);
+        let (nodes, queues) = (self.nodes().await?, self.all_queue_facts(now).await?);
+        let seen = observed(&facts, &nodes, &queues);
+        findings.extend(attention(&seen));
+        server::check(&facts, nodes.len() as u64, findings);
+        for facts in &queues {
+            queue::check(facts, &seen.nodes, now, findings);
+        }
+        let partitions = queues.iter().map(|queue| queue.partitions.len() as u64).sum();
+        (diagnosis.queues, diagnosis.partitions) = (queues.len() as u64, partitions);
+        diagnosis.nodes = nodes.len() as u64;
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Ok(diagnosis)
+    }
+
+    /// Reads the facts of all queues, of up to 1,000 partitions.
+    pub(in crate::admin) async fn all_queue_facts(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<QueueFacts>, Error> {
+        let (mut left, mut all) = (MOST_PARTITIONS, vec![]);
+        for queue in self.queues().await? {
+            all.push(self.queue_facts(&queue, now, &mut left).await?);
+        }
+        Ok(all)
+    }
+
+    async fn queue_facts(
+        &self,
+        queue: &QueueName,
+        now: Timestamp,
+        left: &mut usize,
+    ) -> Result<QueueFacts, Error> {
+        let broker = self.broker();
+        let home = Partition::first(queue.clone());
+        let mut facts = QueueFacts {
+            queue: queue.clone(),
+            is_addressed: false,
+            paused: None,
+            kinds: vec![],
+            largest: None,
+            partitions: vec![],
+        };
+        // Where a key of the home partition is damaged, nothing else of the queue can be read.
+        let faults = broker.partition_facts(&home, now).await?;
+        if !faults.wrong_types.is_empty() {
+            facts.partitions.push(damaged(&home, faults));
+            return Ok(facts);
+        }
+        let pool = broker.pool_view(queue).await?.filter(|pool| pool.mode.is_addressed());
+        let slots = pool.as_ref().map_or(1, |pool| usize::from(pool.top).max(1)).min(*left);
+        *left -= slots;
+        facts.is_addressed = pool.is_some();
+        facts.paused = broker.commands(&home).await?.paused;
+        let mut kinds = BTreeMap::new();
+        let all: Vec<Partition> = (0..slots)
+            .filter_map(|index| u16::try_from(index).ok())
+            .map(|index| Partition { queue: queue.clone(), index })
+            .collect();
+        for some in all.chunks(AT_ONCE) {
+            let read =
+                some.iter().map(|partition| self.partition_seen(partition, pool.is_some(), now));
+            for (seen, jobs) in try_join_all(read).await? {
+                facts.partitions.push(seen);
+                for job in &jobs {
+                    let Some(raw) = job.payload() else { continue };
+                    *kinds.entry((raw.kind.to_owned(), raw.version)).or_insert(0) += 1;
+                    let bytes = raw.payload.len();
+                    if facts.largest.is_none_or(|(_, most)| bytes > most) {
+                        facts.largest = Some((job.id(), bytes));
+                    }
+                }
+            }
+        }
+        facts.kinds = kinds.into_iter().collect();
+        Ok(facts)
+    }
+
+    async fn partition_seen(
+        &self,
+        partition: &Partition,
+        is_slot: bool,
+        now: Timestamp,
+    ) -> Result<(PartitionSeen, Vec<JobView>), Error> {
+        let broker = self.broker();
+        let faults = broker.partition_facts(partition, now).await?;
+        if !faults.wrong_types.is_empty() {
+            return Ok((damaged(partition, faults), vec![]));
+        }
+        let (view, lanes) =
+            try_join(broker.overview(partition), broker.lane_facts(partition)).await?;
+        let holder = match is_slot {
+            true => broker.slot_facts(partition).await?.holder,
+            false => None,
+        };
+        let names: Vec<String> = names(&lanes, holder.as_ref());
+        let states = match names.is_empty() {
+            true => vec![],
+            false => broker.membership(&names).await?,
+        };
+        let members: Vec<(String, Membership)> = names.into_iter().zip(states).collect();
+        let state = |name: &String| members.iter().find(|(it, _)| it == name).map(|it| it.1);
+        let holder = holder.and_then(|name| state(&name).map(|state| (name, state)));
+        let mut jobs = vec![];
+        for lane in lanes.iter().filter(|lane| lane.is_stream && lane.len > lane.pending) {
+            jobs.extend(broker.page_of_ready(partition, lane.lane, None, SAMPLE).await?.jobs);
+        }
+        if view.due > 0 {
+            jobs.extend(broker.page_of_due(partition, None, SAMPLE).await?.jobs);
+        }
+        let first = match view.running() > 0 {
+            true => broker.page_of_running(partition, None, 1).await?.jobs.pop(),
+            false => None,
+        };
+        let suspects = view.lane(Lane::Suspect);
+        let seen = PartitionSeen {
+            partition: partition.clone(),
+            ready: view.ready(),
+            running: view.running(),
+            oldest: view.lanes.iter().filter_map(|lane| lane.oldest).min(),
+            due: view.due,
+            retrying: view.retrying,
+            suspects: suspects.ready + suspects.running,
+            dead: view.dead,
+            dropped: view.counter("dead_dropped"),
+            leader: view.leader.map(|leader| leader.node),
+            lanes,
+            faults,
+            holder,
+            members,
+            first_running: first.as_ref().map(running),
+        };
+        Ok((seen, jobs))
+    }
+}
+
+/// Returns what is known of a partition of which a key holds a value of a wrong type.
+fn damaged(partition: &Partition, faults: PartitionFacts) -> PartitionSeen {
+    PartitionSeen {
+        partition: partition.clone(),
+        ready: 0,
+        running: 0,
+        oldest: None,
+        due: 0,
+        retrying: 0,
+        suspects: 0,
+        dead: 0,
+        dropped: 0,
+        leader: None,
+        lanes: vec![],
+        faults,
+        holder: None,
+        members: vec![],
+        first_running: None,
+    }
+}
+
+fn names(lanes: &[LaneFacts], holder: Option<&String>) -> Vec<String> {
+    let consumers = lanes.iter().flat_map(|lane| &lane.consumers).map(|it| &it.name);
+    let mut names: Vec<String> = consumers.chain(holder).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn running(job: &JobView) -> RunningFacts {
+    RunningFacts {
+        id: job.id(),
+        node: job.node.clone().unwrap_or_default(),
+        since: job.at,
+        timeout: job.own_policy().and_then(|policy| policy.timeout),
+    }
+}
+
+/// The finding of a server that does not answer, or refuses the user.
+fn unreachable(error: &Error) -> Finding {
+    let (code, why, cure) = match error.is_auth() {
+        true => (
+            "login",
+            "no program with this user and password can enqueue or run jobs",
+            "correct the user and the password of the URL, or the rules of the user \
+             (docs/access.md)",
+        ),
+        false => (
+            "unreachable",
+            "no job can be enqueued, and none runs",
+            "check the address, the network, and that the server runs",
+        ),
+    };
+    let texts = (error.to_string(), why, cure);
+    Finding::new(code, Severity::Problem, "server".into(), texts)
+}

@@ -1,0 +1,258 @@
+//! Faults of the server and of the way to it. Pure.
+
+use std::time::Duration;
+
+use poolder_core::broker::ServerFacts;
+
+use crate::admin::finding::{Finding, Severity};
+use crate::admin::words::{many, span};
+
+/// A ping that takes longer than this is slow.
+const SLOW: Duration = Duration::from_millis(50);
+/// Clocks that are further apart than this differ.
+const CLOCK: Duration = Duration::from_secs(2);
+/// The part of the clients, in percent, above which connections run short.
+const CLIENTS: u64 = 80;
+/// The oldest version that has all required commands.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// Returns the name and the version of the server.
+pub(super) fn name(facts: &ServerFacts) -> String {
+    let field = |name: &str| field(facts, name).filter(|text| !text.is_empty());
+    match (field("valkey_version"), field("server_name"), field("redis_version")) {
+        (Some(version), ..) => format!("Valkey {version}"),
+        (_, Some(name), Some(version)) => format!("{name} {version}"),
+        (_, _, Some(version)) => format!("Redis {version}"),
+        _ => String::new(),
+    }
+}
+
+pub(super) fn field<'a>(facts: &'a ServerFacts, name: &str) -> Option<&'a str> {
+    facts.info.as_ref()?.get(name).map(String::as_str)
+}
+
+pub(super) fn number(facts: &ServerFacts, name: &str) -> Option<u64> {
+    field(facts, name)?.parse().ok()
+}
+
+/// Finds the faults of a server that answers.
+pub(super) fn check(facts: &ServerFacts, nodes: u64, findings: &mut Vec<Finding>) {
+    let mut found = |code, severity, texts: (String, &str, &str)| {
+        findings.push(Finding::new(code, severity, "server".into(), texts));
+    };
+    if facts.info.is_none() {
+        found(
+            "info_denied",
+            Severity::Warning,
+            (
+                "this user may not ask the server for INFO".into(),
+                "memory, persistence and role of the server were not checked",
+                "grant +info to this user",
+            ),
+        );
+    }
+    rights(facts, &mut found);
+    role(facts, &mut found);
+    durability(facts, &mut found);
+    clients(facts, nodes, &mut found);
+    way(facts, &mut found);
+}
+
+type Found<'a> = &'a mut dyn FnMut(&'static str, Severity, (String, &str, &str));
+
+fn rights(facts: &ServerFacts, found: Found<'_>) {
+    if !facts.missing.is_empty() {
+        found(
+            "missing_commands",
+            Severity::Problem,
+            (
+                format!("the server does not know {}", facts.missing.join(", ")),
+                "each operation that needs them fails",
+                "enable these commands: they were switched off or renamed",
+            ),
+        );
+    }
+    if let Some(denied) = facts.denied.as_ref().filter(|denied| !denied.is_empty()) {
+        found(
+            "rights",
+            Severity::Warning,
+            (
+                format!("a node that logs in as this user may not run {}", denied.join(", ")),
+                "such a node cannot claim or settle jobs",
+                "give nodes a user with the rules of docs/access.md; this is as it should be if only \
+             an operator or a dashboard logs in as this user",
+            ),
+        );
+    }
+}
+
+fn role(facts: &ServerFacts, found: Found<'_>) {
+    let version = field(facts, "redis_version").unwrap_or_default();
+    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let version_number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if !version.is_empty() && version_number < OLDEST {
+        found(
+            "version",
+            Severity::Problem,
+            (
+                format!("the server is version {version}, the oldest that works is 6.2"),
+                "it lacks commands that queues need",
+                "upgrade the server",
+            ),
+        );
+    }
+    if version_number == (7, 0) && numbers.next().unwrap_or(0) < 5 {
+        found(
+            "version",
+            Severity::Warning,
+            (
+                format!("version {version} has known memory errors in streams"),
+                "the server may crash",
+                "use 7.0.5 or later",
+            ),
+        );
+    }
+    if field(facts, "role") == Some("slave") {
+        found(
+            "replica",
+            Severity::Problem,
+            (
+                "the server is a replica".into(),
+                "a replica takes no jobs",
+                "use the address of the primary, or the Sentinels",
+            ),
+        );
+    }
+    if field(facts, "loading") == Some("1") {
+        found(
+            "loading",
+            Severity::Problem,
+            (
+                "the server is loading its data".into(),
+                "it refuses all commands until it is done",
+                "wait; a large data set takes minutes",
+            ),
+        );
+    }
+}
+
+fn durability(facts: &ServerFacts, found: Found<'_>) {
+    match (field(facts, "aof_enabled"), facts.appendfsync.as_deref()) {
+        (Some("0"), _) => found(
+            "aof",
+            Severity::Warning,
+            (
+                "appendonly is off".into(),
+                "a restart of the server loses all jobs since its last snapshot",
+                "set appendonly yes",
+            ),
+        ),
+        (Some("1"), Some("no")) => found(
+            "appendfsync",
+            Severity::Warning,
+            (
+                "appendfsync is no".into(),
+                "a crash of the machine loses up to half a minute of jobs",
+                "set appendfsync everysec, or always",
+            ),
+        ),
+        _ => {}
+    }
+    let failed = |name: &&str| field(facts, name) == Some("err");
+    if ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"]
+        .iter()
+        .any(failed)
+    {
+        found(
+            "persistence",
+            Severity::Problem,
+            (
+                "the server could not write its data to disk".into(),
+                "jobs are lost with a restart, and the server may refuse writes",
+                "look at its log: the disk is full, or not writable",
+            ),
+        );
+    }
+    let replicas = number(facts, "connected_slaves").unwrap_or(0);
+    if replicas > 0 && field(facts, "min_slaves_good_slaves").is_none() {
+        found(
+            "min_replicas",
+            Severity::Warning,
+            (
+                format!(
+                    "the server has {}, and min-replicas-to-write is 0",
+                    many(replicas, "replica")
+                ),
+                "a primary that was replaced goes on taking jobs for a while, and they are lost when it \
+             returns",
+                "set min-replicas-to-write 1 and min-replicas-max-lag 2 or so",
+            ),
+        );
+    }
+}
+
+fn clients(facts: &ServerFacts, nodes: u64, found: Found<'_>) {
+    let (Some(now), Some(most)) = (number(facts, "connected_clients"), number(facts, "maxclients"))
+    else {
+        return;
+    };
+    if most > 0 && now.saturating_mul(100) / most >= CLIENTS {
+        found(
+            "clients",
+            Severity::Warning,
+            (
+                format!(
+                    "{now} of at most {most} clients are connected, with {}",
+                    many(nodes, "node")
+                ),
+                "above the limit the server refuses connections, also those of heartbeats",
+                "raise maxclients, or find the program that opens so many",
+            ),
+        );
+    }
+}
+
+fn way(facts: &ServerFacts, found: Found<'_>) {
+    let median = facts.pings.get(facts.pings.len() / 2).copied().unwrap_or_default();
+    if median >= SLOW {
+        let slowest = facts.pings.last().copied().unwrap_or_default();
+        found(
+            "latency",
+            Severity::Warning,
+            (
+                format!("a ping takes {}, the slowest of 20 {}", span(median), span(slowest)),
+                "each claim and each settlement takes a round trip",
+                "bring this host nearer to the server, or look for slow commands (SLOWLOG)",
+            ),
+        );
+    }
+    if facts.clock_off > CLOCK {
+        found(
+            "clock",
+            Severity::Warning,
+            (
+                format!(
+                    "the clock of this host is {} away from the server's",
+                    span(facts.clock_off)
+                ),
+                "nodes follow the server, but logs do not match, and a generated id is searched for at \
+             the wrong time",
+                "run a time service on this host and on the server",
+            ),
+        );
+    }
+    if !facts.is_private {
+        found(
+            "tls",
+            Severity::Warning,
+            (
+                "the connection leaves this machine and is not encrypted".into(),
+                "payloads and the password can be read on the way",
+                "use a rediss:// address (feature tls), or keep the network private",
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

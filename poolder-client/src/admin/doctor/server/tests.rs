@@ -1,0 +1,68 @@
+use std::collections::HashMap;
+
+use super::*;
+
+fn facts(fields: &[(&str, &str)]) -> ServerFacts {
+    let usual = [
+        ("redis_version", "7.2.4"),
+        ("role", "master"),
+        ("loading", "0"),
+        ("aof_enabled", "1"),
+        ("aof_last_write_status", "ok"),
+        ("connected_clients", "50"),
+        ("maxclients", "10000"),
+    ];
+    let all = usual.iter().chain(fields);
+    let info: HashMap<String, String> =
+        all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ServerFacts {
+        info: Some(info),
+        denied: Some(vec![]),
+        appendfsync: Some("everysec".into()),
+        pings: vec![Duration::from_micros(200); 20],
+        is_private: true,
+        ..ServerFacts::default()
+    }
+}
+
+fn codes(facts: &ServerFacts) -> Vec<&'static str> {
+    let mut found = vec![];
+    check(facts, 4, &mut found);
+    found.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn a_sound_server_has_no_faults_and_a_name() {
+    assert_eq!(codes(&facts(&[])), [""; 0]);
+    assert_eq!(name(&facts(&[])), "Redis 7.2.4");
+    assert_eq!(name(&facts(&[("valkey_version", "9.1.2")])), "Valkey 9.1.2");
+    assert_eq!(name(&ServerFacts::default()), "");
+}
+
+#[test]
+fn each_fault_of_a_server_is_found() {
+    let with = |name: &str, value: &str| codes(&facts(&[(name, value)]));
+    assert_eq!(with("redis_version", "6.0.9"), ["version"]);
+    assert_eq!(with("redis_version", "7.0.4"), ["version"]);
+    assert_eq!(with("redis_version", "7.0.5"), [""; 0]);
+    assert_eq!(with("role", "slave"), ["replica"]);
+    assert_eq!(with("loading", "1"), ["loading"]);
+    assert_eq!(with("aof_enabled", "0"), ["aof"]);
+    assert_eq!(with("aof_last_write_status", "err"), ["persistence"]);
+    assert_eq!(with("rdb_last_bgsave_status", "err"), ["persistence"]);
+    assert_eq!(with("connected_slaves", "2"), ["min_replicas"]);
+    assert_eq!(with("connected_clients", "8000"), ["clients"]);
+    assert_eq!(codes(&ServerFacts { info: None, ..facts(&[]) }), ["info_denied"]);
+    let missing = vec!["XADD".into()];
+    assert_eq!(codes(&ServerFacts { missing, ..facts(&[]) }), ["missing_commands"]);
+    let denied = Some(vec!["XADD".into()]);
+    assert_eq!(codes(&ServerFacts { denied, ..facts(&[]) }), ["rights"]);
+    assert_eq!(codes(&ServerFacts { denied: None, ..facts(&[]) }), [""; 0]);
+    let appendfsync = Some("no".into());
+    assert_eq!(codes(&ServerFacts { appendfsync, ..facts(&[]) }), ["appendfsync"]);
+    let pings = vec![SLOW; 20];
+    assert_eq!(codes(&ServerFacts { pings, ..facts(&[]) }), ["latency"]);
+    let clock_off = Duration::from_secs(3);
+    assert_eq!(codes(&ServerFacts { clock_off, ..facts(&[]) }), ["clock"]);
+    assert_eq!(codes(&ServerFacts { is_private: false, ..facts(&[]) }), ["tls"]);
+}
