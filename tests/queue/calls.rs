@@ -48,3 +48,14 @@ async fn a_call_without_an_answer_says_how_to_give_one() {
     assert!(error.is_unsupported() && error.to_string().contains("TestQueue::on_call"), "{error}");
     assert!(queue.jobs().is_empty());
 }
+
+#[tokio::test]
+async fn a_call_without_an_answer_is_run_by_a_node() {
+    let queue = TestQueue::new();
+    let double = |job: Welcome| async move { Return(job.user * 2) };
+    let pool = Pool::new("mail").worker(worker_fn(double));
+    let node = queue.start_node(queue.node().pool(pool)).await;
+    let call = queue.client().call::<_, u64>(Welcome { user: 21 }).into_future();
+    let (answer, sums) = tokio::join!(call, node.drain().into_future());
+    assert_eq!((answer.unwrap(), sums.done), (42, 1));
+}

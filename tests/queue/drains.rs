@@ -183,6 +183,35 @@ async fn each_slot_of_a_broadcast_pool_runs_its_copy() {
     assert_eq!(seen.lock().unwrap().len(), 8);
 }
 
+/// Counts the jobs of its slot.
+#[derive(Clone, Default)]
+struct Counter(u64);
+
+impl Worker for Counter {
+    type Job = Welcome;
+
+    async fn handle_job(&mut self, _: Welcome, cx: Context) -> poolder::Result<Outcome> {
+        self.0 += 1;
+        Ok(Outcome::result(&(cx.slot(), self.0))?)
+    }
+}
+
+#[tokio::test]
+async fn each_slot_of_an_addressed_pool_has_workers_of_its_own() {
+    let queue = TestQueue::new();
+    let pool = Pool::new("mail").mode(Mode::RoundRobin).size(3).worker(Counter::default());
+    let node = queue.start_node(queue.node().pool(pool)).await;
+    let pool = queue.client().pool::<Welcome>("mail");
+    let mut counts = vec![];
+    for slot in [0, 1, 1, 2, 1] {
+        let receipt = pool.slot(slot).cast(Welcome { user: 1 }).await.unwrap();
+        node.drain().await;
+        let job = queue.client().job(&receipt);
+        counts.push(job.wait::<(u16, u64)>().await.unwrap());
+    }
+    assert_eq!(counts, [(0, 1), (1, 1), (1, 2), (2, 1), (1, 3)]);
+}
+
 #[tokio::test]
 async fn a_job_that_stops_its_pool_ends_the_drain_of_the_pool() {
     let queue = TestQueue::new();

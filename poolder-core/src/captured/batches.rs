@@ -94,11 +94,12 @@ impl Captured {
                 result.stop = Some(PushStop::Groups);
                 return Some(result);
             }
-            let bytes = state.batchers.open.get(&key).map_or(0, OpenList::bytes);
-            let grown = bytes + entry.len() as u64;
-            if bytes > 0 && rules.max_bytes.is_some_and(|most| grown > most) {
-                state.seal(&home, group);
-                result.sealed += 1;
+            if let Some(most) = rules.max_bytes {
+                let bytes = state.batchers.open.get(&key).map_or(0, OpenList::bytes);
+                if bytes > 0 && bytes + entry.len() as u64 > most {
+                    state.seal(&home, group);
+                    result.sealed += 1;
+                }
             }
             let now = state.now;
             let len = state.batchers.add(key, entry.clone(), end, now, rules.timeout);

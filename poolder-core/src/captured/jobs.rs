@@ -14,27 +14,32 @@ use crate::stored::{Claim, Completion, Envelope};
 const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Captured {
-    /// Stores a job. A call is answered at once.
+    /// Stores a job. A call is answered at once if the test has an answer.
     ///
     /// # Errors
-    /// [`Error::is_unsupported`] for a call without an answer.
+    /// [`Error::is_unsupported`] for a call that has no answer, and that no node runs.
     pub(crate) fn enqueue(&self, new: &NewJob<'_>) -> Result<StoredJob, Error> {
-        let kind = new.envelope.kind();
-        let ended = if new.envelope.is_call() {
-            let answer = self.state().answers.get(kind).cloned();
-            let answer = answer.ok_or_else(|| {
-                Error::unsupported(format!(
-                    "the test's queue has no answer for calls of kind {kind:?}: give it one with \
-                     TestQueue::on_call, or use a TestServer"
-                ))
-                .with_job(new.envelope.id())
-            })?;
-            Some(answer(new.envelope.raw_job()))
-        } else {
-            None
-        };
+        let ended = if new.envelope.is_call() { self.answered(new)? } else { None };
         let mut state = self.state();
         Ok(state.enqueue(new, ended))
+    }
+
+    /// Returns how a call ends by the answer of the test; `None` when a node runs it.
+    fn answered(&self, new: &NewJob<'_>) -> Result<Option<Completion>, Error> {
+        let (kind, state) = (new.envelope.kind(), self.state());
+        let answer = state.answers.get(kind).cloned();
+        let served = state.served.contains(&new.partition.queue);
+        // The answer may use the queue.
+        drop(state);
+        match answer {
+            Some(answer) => Ok(Some(answer(new.envelope.raw_job()))),
+            None if served => Ok(None),
+            None => Err(Error::unsupported(format!(
+                "the test's queue has no answer for calls of kind {kind:?}: give it one with \
+                 TestQueue::on_call, start a node that runs them, or use a TestServer"
+            ))
+            .with_job(new.envelope.id())),
+        }
     }
 
     /// Stores a job for a slot, or for all slots of a broadcast pool. Returns its entry.
@@ -67,10 +72,12 @@ impl Captured {
         let served = |partition: &Partition| queues.contains(&partition.queue);
         let heads = state.ready.iter().filter(|(partition, _)| served(partition));
         let heads = heads.filter_map(|(partition, ready)| {
-            let blocked = state.due.iter().any(|(.., number)| {
+            let addressed = state.pools.contains_key(&partition.queue);
+            let blocks = |number: &JobNumber| {
                 let job = &state.jobs[number];
                 job.lane == Lane::Front && job.partition == *partition
-            });
+            };
+            let blocked = addressed && state.due.iter().any(|(.., number)| blocks(number));
             let wanted = |(_, _, number): &&(usize, u64, JobNumber)| {
                 wanted(*number, state.jobs[number].envelope.kind())
             };

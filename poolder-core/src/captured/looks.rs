@@ -51,8 +51,15 @@ impl Captured {
     /// Returns all jobs that were enqueued, ended ones included, in the order of their enqueues.
     #[must_use]
     pub fn jobs(&self) -> Vec<ListedJob> {
+        self.jobs_after(0)
+    }
+
+    /// Returns the jobs that were enqueued after the one of this number, as [`Captured::jobs`] does.
+    #[must_use]
+    pub fn jobs_after(&self, number: JobNumber) -> Vec<ListedJob> {
         let state = self.state();
-        let listed = state.jobs.iter().filter(|(_, job)| job.listed);
+        let later = state.jobs.range(number.saturating_add(1)..);
+        let listed = later.filter(|(_, job)| job.listed);
         let list = |(number, job): (&JobNumber, &CapturedJob)| ListedJob {
             number: *number,
             view: job.view(*number),

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// The receipts of idempotent enqueues, and when each ends.
     pub(super) receipts: HashMap<(Partition, JobId), Timestamp>,
     pub(super) answers: BTreeMap<String, Answer>,
+    /// The queues of which a node runs the jobs.
+    pub(super) served: BTreeSet<QueueName>,
     pub(super) interrupts: BTreeMap<JobNumber, Interrupt>,
     pub(super) pools: BTreeMap<QueueName, (Mode, u16)>,
     pub(super) batchers: Batchers,
@@ -98,6 +100,7 @@ impl Captured {
             progress: HashMap::new(),
             receipts: HashMap::new(),
             answers: BTreeMap::new(),
+            served: BTreeSet::new(),
             interrupts: BTreeMap::new(),
             pools: BTreeMap::new(),
             batchers: Batchers::default(),
@@ -133,6 +136,11 @@ impl Captured {
         for kind in kinds {
             state.answers.insert((*kind).to_owned(), Arc::clone(&answer) as Answer);
         }
+    }
+
+    /// Notes that a node runs the jobs of these queues.
+    pub fn serve(&self, queues: impl IntoIterator<Item = QueueName>) {
+        self.state().served.extend(queues);
     }
 
     /// Notes the progress of a job.

@@ -120,7 +120,7 @@ impl<'a> Drain<'a> {
                 self.broadcast(&partition, number, &claim, &mut sums).await;
                 false
             } else {
-                let how = How { once: true, jitter: 0.0 };
+                let how = How { once: true, jitter: 0.0, copy: 0 };
                 let end = node.run(&partition, number, claim, how).await;
                 sums.failed_hooks += u64::from(end.hook_error.is_some());
                 let fate = Fate::of(&end.transition).0;
@@ -146,10 +146,10 @@ impl<'a> Drain<'a> {
         sums: &mut Sums,
     ) {
         let captured = self.node.captured();
-        for _ in 0..self.node.pool(&partition.queue).plan.size {
+        for slot in 0..self.node.pool(&partition.queue).plan.size {
             let mut copy = claim.clone();
             loop {
-                let how = How { once: false, jitter: 0.0 };
+                let how = How { once: false, jitter: 0.0, copy: slot };
                 let end = self.node.run(partition, number, copy.clone(), how).await;
                 sums.add(&Fate::of(&end.transition).0);
                 // A copy waits in its slot for its next attempt.

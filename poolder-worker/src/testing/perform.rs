@@ -140,11 +140,10 @@ impl<'a, J: Job> Perform<'a, J> {
         let (id, before) = (envelope.id(), captured.last_number());
         let earlier = Failure::new(Cause::Error, EARLIER);
         let (number, claim) = captured.hold(&partition, lane, envelope, attempt.max(1), earlier);
-        let end = node.run(&partition, number, claim, How { once: true, jitter }).await;
+        let end = node.run(&partition, number, claim, How { once: true, jitter, copy: 0 }).await;
         let progress = captured.progress(id);
         captured.forget(number);
-        let enqueued = captured.jobs().into_iter().filter(|job| job.number > before);
-        Run::new(end, progress, enqueued.collect())
+        Run::new(end, progress, captured.jobs_after(before))
     }
 }
 

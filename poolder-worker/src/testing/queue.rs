@@ -96,7 +96,9 @@ impl TestQueue {
 
     /// Answers the calls of a job type: [`Client::call`] and the calls of a pool return the value,
     /// or an error that the job has died of the returned one. A call is recorded like an enqueue.
-    /// Without an answer, a call is [unsupported](poolder_core::Error::is_unsupported).
+    /// Without an answer, a call waits until a drain runs it on a node of the queue
+    /// (`tokio::join!(call, node.drain())`); without a node for its queue it is
+    /// [unsupported](poolder_core::Error::is_unsupported).
     pub fn on_call<J: Job, T: Serialize>(
         &self,
         answer: impl Fn(J) -> Result<T> + Send + Sync + 'static,

@@ -1,5 +1,6 @@
 //! A node of a test's queue: it runs jobs one by one, when the test says so.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use poolder_client::Client;
@@ -34,7 +35,9 @@ pub struct QueueNode {
 pub(super) struct QueuePool {
     pub(super) plan: PoolPlan,
     engine: Arc<Engine>,
-    free: Mutex<Vec<Slot>>,
+    /// By the number of the slot, which keeps the state of its workers; all slots of a shared pool
+    /// have the number 0.
+    free: Mutex<BTreeMap<u16, Vec<Slot>>>,
 }
 
 /// How an attempt is run.
@@ -44,6 +47,8 @@ pub(super) struct How {
     pub(super) once: bool,
     /// The jitter of the delay before the next attempt, from −1 to 1.
     pub(super) jitter: f64,
+    /// The slot that runs a copy of a broadcast; 0 for all other jobs.
+    pub(super) copy: u16,
 }
 
 /// The end of an attempt.
@@ -71,6 +76,7 @@ impl QueueNode {
             let engine = Engine::new(spec, &client, &clock, &liveness, &outages, &progress, phase);
             pools.push(QueuePool { plan, engine: Arc::new(engine), free: Mutex::default() });
         }
+        captured.serve(pools.iter().map(|pool| pool.plan.spec.queue.clone()));
         Self { client, captured: Arc::clone(captured), pools, _phase: phase }
     }
 
@@ -78,7 +84,7 @@ impl QueueNode {
     pub async fn stop(self) {
         for pool in self.pools {
             let free = pool.free.into_inner().unwrap_or_else(PoisonError::into_inner);
-            for slot in free {
+            for slot in free.into_values().flatten() {
                 slot.end().await;
             }
         }
@@ -126,9 +132,10 @@ impl QueueNode {
             Admission::Run(work) => {
                 let cx = work.cx.clone();
                 captured.on_cancel(number, move || cx.interrupt(Interruption::Cancelled));
-                let mut slot = pool.slot();
+                let at = partition.index.max(how.copy);
+                let mut slot = pool.slot(at);
                 let performed = slot.perform(work, how.once, how.jitter).await;
-                pool.free().push(slot);
+                pool.free().entry(at).or_default().push(slot);
                 performed.unwrap_or_else(|why| {
                     panic!("a worker of pool {} could not be initialized: {why}", spec.queue)
                 })
@@ -158,11 +165,12 @@ impl QueueNode {
 
 impl QueuePool {
     /// Takes a free slot, or makes one.
-    fn slot(&self) -> Slot {
-        self.free().pop().unwrap_or_else(|| Slot::alone(0, &self.engine))
+    fn slot(&self, at: u16) -> Slot {
+        let free = self.free().get_mut(&at).and_then(Vec::pop);
+        free.unwrap_or_else(|| Slot::alone(at.into(), &self.engine))
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
+    fn free(&self) -> std::sync::MutexGuard<'_, BTreeMap<u16, Vec<Slot>>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
