@@ -7,6 +7,7 @@ mod drains;
 mod jobs;
 mod performs;
 mod schedules;
+mod speed;
 
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};

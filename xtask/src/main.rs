@@ -14,6 +14,7 @@ mod demo;
 mod deny;
 mod languages;
 mod layers;
+mod performs;
 mod redis;
 mod server;
 mod test;
@@ -82,6 +83,12 @@ const COMMANDS: &[Command] = &[
         usage: "api [--write]",
         summary: "print every public item, one a line; --write puts them into docs/public-api.txt",
         run: api::run,
+    },
+    Command {
+        name: "performs",
+        usage: "performs",
+        summary: "measure how many attempts a second a TestQueue performs in a development build",
+        run: performs::run,
     },
     Command {
         name: "trials",
