@@ -172,3 +172,7 @@ struct MiddlewareGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/scheduling.md")]
 struct Scheduling;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/testing.md")]
+struct Testing;
