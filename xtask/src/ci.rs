@@ -18,6 +18,7 @@ const EXAMPLES: &[Example] = &[
     Example { target: &["--package", "poolder", "--example", "broadcast"], words: &[] },
     Example { target: &["--package", "poolder", "--example", "tasker"], words: &[] },
     Example { target: &["--package", "example-web"], words: &["try"] },
+    Example { target: &["--package", "example-shop"], words: &["try"] },
     Example { target: &["--package", "example-demo"], words: &["poolder-core/src"] },
     Example { target: &["--manifest-path", "examples/sqlite-batcher/Cargo.toml"], words: &[] },
 ];

@@ -8,6 +8,8 @@
 
 mod handlers;
 mod jobs;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 
