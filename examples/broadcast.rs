@@ -12,23 +12,23 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "cache.invalidate", queue = "invalidations")]
-struct Invalidate {
-    key: String,
+pub(crate) struct Invalidate {
+    pub(crate) key: String,
 }
 
 /// The cache of a process, shared by the slots of that process.
 #[derive(Clone)]
-struct Cache {
+pub(crate) struct Cache {
     entries: Arc<Mutex<HashMap<String, String>>>,
 }
 
 impl Cache {
-    fn full() -> Self {
+    pub(crate) fn full() -> Self {
         let entry = |key: &str| (key.to_owned(), "old".to_owned());
         Self { entries: Arc::new(Mutex::new(["a", "b", "c"].map(entry).into())) }
     }
 
-    fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.lock().is_ok_and(|entries| entries.contains_key(key))
     }
 }

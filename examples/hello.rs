@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "hello", queue = "hello", attempts = 5)]
-struct Hello {
-    name: String,
+pub(crate) struct Hello {
+    pub(crate) name: String,
 }
 
 /// Tells `main` that a job has run.
 #[derive(Clone)]
-struct Ran(mpsc::Sender<()>);
+pub(crate) struct Ran(pub(crate) mpsc::Sender<()>);
 
-async fn hello(State(ran): State<Ran>, job: Hello, cx: Context) -> Result<(), BoxError> {
+pub(crate) async fn hello(State(ran): State<Ran>, job: Hello, cx: Context) -> Result<(), BoxError> {
     println!("hello, {}! (attempt {} of job {})", job.name, cx.attempt(), cx.id());
     Ok(ran.0.send(()).await?)
 }

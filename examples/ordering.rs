@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Job)]
 #[job(kind = "account.change", queue = "accounts")]
-struct Change {
-    account: u64,
-    number: u32,
+pub(crate) struct Change {
+    pub(crate) account: u64,
+    pub(crate) number: u32,
 }
 
 /// Records the changes of each account in the order in which they ran.
 #[derive(Clone, Default)]
-struct Accounts {
-    happened: Arc<Mutex<BTreeMap<u64, Vec<u32>>>>,
+pub(crate) struct Accounts {
+    pub(crate) happened: Arc<Mutex<BTreeMap<u64, Vec<u32>>>>,
 }
 
 // A failed change blocks its slot until its retry, so that no later change of the account overtakes

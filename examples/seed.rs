@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// `:stop_worker`, `:stop_pool`.
 #[derive(Serialize, Deserialize, Debug, Clone, Job)]
 #[job(queue = "mypool")]
-enum Work {
+pub(crate) enum Work {
     Push { channel: String, message: String },
     Hardwork { message: String },
     HardworkNotify { message: String },
@@ -24,7 +24,7 @@ enum Work {
 
 /// The state of a worker. Each slot has its own.
 #[derive(Debug, Clone, Default)]
-struct MyPool {
+pub(crate) struct MyPool {
     key: u32,
 }
 
@@ -140,7 +140,7 @@ static TICKED: AtomicU64 = AtomicU64::new(0);
 
 /// The entries of the batcher. In Elixir: `:yellow`, `5`, `"Amsterdam"`, a list.
 #[derive(Serialize, Deserialize, Debug, Clone)]
-enum Entry {
+pub(crate) enum Entry {
     Colour(String),
     Number(i64),
     City(String),
@@ -148,7 +148,7 @@ enum Entry {
 }
 
 #[derive(Debug, Clone, Default)]
-struct MyBatcher;
+pub(crate) struct MyBatcher;
 
 #[poolder::batcher(
     // the unique name of the batcher
