@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use poolder::prelude::*;
+use poolder::testing::TestQueue;
 use poolder::{BoxError, Failure, Result};
 use tokio::sync::mpsc;
 
@@ -134,9 +135,9 @@ async fn snoozing_burns_no_attempt_and_cancelling_ends_the_job() {
     node.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_timeout_and_a_panic_are_failures_with_reasons_of_their_own() {
-    let space = Space::new("reasons");
+    let queue = TestQueue::new();
     let worker = worker_fn(|job: Number, _: Context| async move {
         match job.0 {
             1 => std::future::pending().await,
@@ -144,17 +145,14 @@ async fn a_timeout_and_a_panic_are_failures_with_reasons_of_their_own() {
             _ => Done,
         }
     });
-    let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    let late = quick(1).timeout(Duration::from_millis(100));
-    space.client.enqueue(Number(1)).policy(late).await.unwrap();
-    space.client.enqueue(Number(2)).policy(quick(1)).await.unwrap();
+    let node = queue.start_node(queue.node().pool(Pool::new("q").worker(worker))).await;
+    let late = quick(1).timeout(Duration::from_secs(60));
+    let run = node.perform(Number(1)).policy(late).await;
+    assert!(run.is_dead() && run.failed_with("took longer than 60s"), "{run:?}");
+    let run = node.perform(Number(2)).policy(quick(1)).await;
+    assert!(run.is_dead() && run.failed_with("oh no, 2"), "{run:?}");
     // The only slot has survived the timeout and the panic.
-    space.client.enqueue(Number(3)).await.unwrap();
-    space.until_count("q", "completed", 1).await;
-    space.until_count("q", "buried", 2).await;
-    let dead = space.dead("q").await.join("\n");
-    assert!(dead.contains("took longer than 100ms") && dead.contains("oh no, 2"), "{dead}");
-    node.stop().await;
+    assert!(node.perform(Number(3)).await.is_done());
 }
 
 #[tokio::test]

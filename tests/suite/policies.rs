@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poolder::prelude::*;
+use poolder::testing::TestQueue;
 use poolder::{Envelope, Format, JobId, payload};
 
 use crate::harness::{Number, Space, start, teller, within};
@@ -64,15 +65,16 @@ async fn the_policy_of_a_pool_holds_when_a_node_dies() {
 
 #[tokio::test]
 async fn a_job_can_ask_for_the_default_policy_in_a_pool_that_has_another() {
-    let space = Space::new("default-policy");
+    let queue = TestQueue::new();
     let worker = worker_fn(|_: Number, _: Context| async { Err::<Outcome, BoxError>("no".into()) });
     let strict = Policy::default().attempts(1).backoff(Backoff::Fixed(Duration::from_secs(60)));
-    let node = start(space.node().pool(Pool::new("q").size(1).policy(strict).worker(worker)));
-    space.client.enqueue(Number(1)).await.unwrap();
-    space.until_count("q", "buried", 1).await;
-    let asks = space.client.enqueue(Number(2)).policy(Policy::default()).await.unwrap();
-    space.until_count("q", "retried", 1).await;
-    let view = space.client.job(&asks).view().await.unwrap().unwrap();
-    assert_eq!((view.policy(), view.counters.failures), (Policy::default(), 1));
-    node.stop().await;
+    let pool = Pool::new("q").policy(strict).worker(worker);
+    let node = queue.start_node(queue.node().pool(pool)).await;
+    assert!(node.perform(Number(1)).await.is_dead());
+    let usual = Policy::default();
+    let run = node.perform(Number(2)).policy(usual.clone()).await;
+    let delay = usual.backoff.delay(1, 0.0);
+    assert!(run.is_retried_after(delay..=delay), "{run:?}");
+    let run = node.perform(Number(2)).policy(usual.clone()).attempt(usual.attempts).await;
+    assert!(run.is_dead());
 }

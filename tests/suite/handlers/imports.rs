@@ -2,6 +2,7 @@
 //! that both offer to a glob.
 
 use poolder::prelude::*;
+use poolder::testing::TestQueue;
 use tokio::sync::mpsc;
 
 use super::Tell;
@@ -111,27 +112,24 @@ async fn with_eyre(_: State<Tell>, job: Number) -> eyre::Result<()> {
 }
 
 /// Runs job 1 once and returns the reason of its death.
-async fn death(space: &Space, worker: impl Worker, tell: mpsc::Sender<String>) -> String {
-    let node = start(space.node().state(Tell(tell)).pool(Pool::new("q").size(1).worker(worker)));
-    space.client.enqueue(Number(1)).policy(Policy::default().attempts(1)).await.unwrap();
-    space.until_count("q", "buried", 1).await;
-    node.stop().await;
-    space.dead("q").await.remove(0)
+async fn death(worker: impl Worker, tell: mpsc::Sender<String>) -> String {
+    let queue = TestQueue::new();
+    let node = queue.node().state(Tell(tell)).pool(Pool::new("q").worker(worker));
+    let node = queue.start_node(node).await;
+    let run = node.perform(Number(1)).policy(Policy::default().attempts(1)).await;
+    assert!(run.is_dead());
+    run.failure().unwrap().to_string()
 }
 
 #[tokio::test]
 async fn handlers_fail_with_the_errors_of_anyhow_and_eyre() {
     let (tell, mut told) = mpsc::channel(10);
-    let space = Space::new("anyhow");
-    let reason = death(&space, worker_fn(one_by_one::handler), tell.clone()).await;
-    let expected = "error: the letter has no number: invalid digit found in string";
-    assert!(reason.starts_with(expected), "{reason}");
+    let reason = death(worker_fn(one_by_one::handler), tell.clone()).await;
+    assert_eq!(reason, "error: the letter has no number: invalid digit found in string");
     assert_eq!(within(told.recv()).await.unwrap(), "attempt 1");
-    let space = Space::new("globs");
-    let reason = death(&space, worker_fn(globs::handler), tell.clone()).await;
+    let reason = death(worker_fn(globs::handler), tell.clone()).await;
     assert!(reason.starts_with("error: 1 is not the number"), "{reason}");
-    let space = Space::new("eyre");
-    let reason = death(&space, worker_fn(with_eyre), tell).await;
+    let reason = death(worker_fn(with_eyre), tell).await;
     assert!(reason.starts_with("error: 1 is not the number"), "{reason}");
 }
 
