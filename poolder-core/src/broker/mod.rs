@@ -41,7 +41,6 @@ pub use admin::job_facts::{JobTraces, RosterTimes};
 pub use admin::lane_facts::{LaneFacts, PendingEntry};
 pub use admin::nodes::NodeView;
 pub use admin::partition_facts::PartitionFacts;
-pub use admin::queue::NodeView;
 pub use admin::server_check::Findings;
 pub use admin::server_facts::ServerFacts;
 pub use admin::server_view::{Latency, ServerView};
