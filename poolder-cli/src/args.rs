@@ -35,7 +35,7 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: queue::QueueVerb,
     },
-    /// Jobs: get, run-now, reschedule, cancel, rm, edit, wait, enqueue.
+    /// Jobs: get, explain, run-now, reschedule, cancel, rm, edit, wait, enqueue.
     Job {
         #[command(subcommand)]
         verb: Box<job::JobVerb>,
@@ -58,7 +58,7 @@ pub(crate) enum Noun {
     /// Watch queues, jobs, schedules and nodes, and act on them, on the whole terminal.
     #[cfg(feature = "top")]
     Top,
-    /// Batchers and their batches: ls, get, flush.
+    /// Batchers and their batches: ls, get, explain, flush.
     Batch {
         #[command(subcommand)]
         verb: batch::BatchVerb,

@@ -29,6 +29,14 @@ pub(crate) enum BatchVerb {
         /// The batcher: its name, or queue/name where the queue has another name.
         batcher: Name,
     },
+    /// Explain why the entries of a batcher, or of one of its groups, are not handled. Exits with 6
+    /// when they are not until a person acts.
+    Explain {
+        /// The batcher: its name, or queue/name where the queue has another name.
+        batcher: Name,
+        /// The group [default: the list without a group].
+        group: Option<String>,
+    },
     /// Seal the batch of a batcher, or of one of its groups, without waiting for its limits.
     Flush {
         /// The batcher: its name, or queue/name where the queue has another name.
@@ -69,6 +77,11 @@ pub(crate) async fn run(common: &Common, verb: &BatchVerb) -> Result<Report, Fai
     match verb {
         BatchVerb::Ls { batchers } => list(&client, batchers).await,
         BatchVerb::Get { batcher } => get(&client, batcher).await,
+        BatchVerb::Explain { batcher, group } => {
+            let group = group.as_deref().unwrap_or_default();
+            let explained = client.explain_batch(&batcher.queue, &batcher.name, group).await?;
+            Ok(crate::explain::report(&explained))
+        }
         BatchVerb::Flush { batcher, group } => flush(&client, batcher, group.as_deref()).await,
     }
 }

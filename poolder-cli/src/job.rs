@@ -28,6 +28,11 @@ pub(crate) enum JobVerb {
         /// The job: a handle such as mail.0/019e…, queue/id, queue/own-id, or an id.
         job: String,
     },
+    /// Explain why a job does not run. Exits with 6 when it does not run until a person acts.
+    Explain {
+        /// The job.
+        job: String,
+    },
     /// Make jobs run now that wait for their time or for another attempt. Dead ones are revived.
     RunNow(Jobs),
     /// Make waiting jobs wait until another time.
@@ -80,6 +85,7 @@ pub(crate) async fn run(common: &Common, verb: &JobVerb) -> Result<Report, Failu
     let client = || common.client();
     match verb {
         JobVerb::Get { job } => look::get(&client().await?, job).await,
+        JobVerb::Explain { job } => look::explain(&client().await?, job).await,
         JobVerb::RunNow(jobs) => act::all(&client().await?, jobs, act::JobChange::RunNow).await,
         JobVerb::Reschedule { jobs, when } => {
             let change = act::JobChange::Reschedule(when.delay, when.at);

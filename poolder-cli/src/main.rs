@@ -8,6 +8,7 @@
 //! | `values`, `payload` | arguments that several commands have |
 //! | `confirm` | the question before many things are changed |
 //! | `many` | one change of several subjects |
+//! | `explain` | the form of explanations |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
@@ -19,6 +20,7 @@
 mod args;
 mod batch;
 mod confirm;
+mod explain;
 mod failure;
 mod job;
 mod many;

@@ -56,6 +56,11 @@ pub(super) async fn get(client: &Client, text: &str) -> Result<Report, Failure> 
     }
 }
 
+pub(super) async fn explain(client: &Client, text: &str) -> Result<Report, Failure> {
+    let handle = resolve(client, text).await?;
+    Ok(crate::explain::report(&client.job(&handle).explain().await?))
+}
+
 /// Returns the facts about a job that is stored.
 pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String, Cell)> {
     let at = match view.state {

@@ -128,6 +128,12 @@ impl Report {
         self
     }
 
+    /// Sets the exit code.
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// Returns the text for standard output.
     pub(crate) fn show(&self, form: Form, coloured: bool) -> String {
         match form {

@@ -137,19 +137,22 @@ async fn page(inspector: &Inspector, want: &Wanted) -> Result<Page, Error> {
     }
 }
 
-/// Returns the facts about the open job.
+/// Returns the facts about the open job, and why it does not run.
 async fn pane(
     client: &Client,
     handle: &poolder_core::Handle,
 ) -> Result<Vec<(String, Cell)>, Error> {
     let job = client.job(handle);
+    let why = job.explain().await?;
+    let tone = if why.is_stuck() { Tone::Bad } else { Tone::Plain };
+    let reason = Cell::new(format!("{}: {}", why.verdict, why.reason)).tone(tone);
+    let mut facts = vec![("why".to_owned(), reason)];
+    facts.extend(why.hint.map(|hint| ("hint".to_owned(), Cell::new(hint))));
     match job.view().await? {
-        Some(view) => Ok(job::facts(&view, job.progress().await?)),
-        None => {
-            let gone = Cell::new("it has ended, or moved on").tone(Tone::Faint);
-            Ok(vec![("job".to_owned(), handle.job.to_string().into()), ("state".to_owned(), gone)])
-        }
+        Some(view) => facts.extend(job::facts(&view, job.progress().await?)),
+        None => facts.push(("job".to_owned(), handle.job.to_string().into())),
     }
+    Ok(facts)
 }
 
 /// Returns the schedules of all queues.

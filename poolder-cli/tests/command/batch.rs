@@ -32,6 +32,8 @@ shared/points          1        1       -        -     -        -     -
         shown.starts_with("rows: 3 entries wait, 1 lists gather, 0 batches were sealed\n\nGROUP"),
         "{shown}"
     );
+    let waits = program.run(&["batch", "explain", "rows", "eu"]);
+    assert!(waits.out.contains("\ngathering: ") || waits.code == Some(6), "{}", waits.out);
     let nothing = program.run(&["batch", "flush", "rows"]);
     assert_eq!(nothing.said(), ("", "no entries wait there: nothing was sealed\n"));
     let flushed = program.json(&["batch", "flush", "rows", "eu"]);

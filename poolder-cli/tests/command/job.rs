@@ -31,6 +31,19 @@ async fn a_job_is_enqueued_looked_at_and_waited_for() {
     assert_eq!(program.json(&["job", "get", id])["payload"], 7);
     assert!(program.ok(&["job", "get", id, "-o", "ids"]).starts_with("q.0/"));
     program.fails(7, &["job", "wait", id, "--timeout", "200ms"]);
+    // Nothing serves the queue: a person must act.
+    let stuck = program.run(&["job", "explain", id]);
+    assert_eq!(stuck.code, Some(6), "{}", stuck.out);
+    assert!(
+        stuck.out.contains("\nunserved: ") && stuck.out.contains("\nOK   CHECK"),
+        "{}",
+        stuck.out
+    );
+    assert!(stuck.err.starts_with("hint: "), "{}", stuck.err);
+    let explained = program.run(&["job", "explain", handle, "--json"]);
+    let explained: serde_json::Value = serde_json::from_str(&explained.out).unwrap();
+    assert_eq!((&explained["verdict"], &explained["job"]), (&json!("unserved"), &json!(id)));
+    assert_eq!(program.run(&["job", "explain", "q/none"]).code, Some(3));
 
     let worker = worker_fn(async |job: Number| Ok::<_, BoxError>(Outcome::result(&(job.0 * 6))?));
     let node = start(Node::builder(client.clone()).pool(Pool::new("q").worker(worker)));

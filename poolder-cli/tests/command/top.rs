@@ -140,7 +140,7 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     terminal.keys(&["Enter", "s", "s", "s"]);
     terminal.until(&["dead jobs of mail: 12", "SMTP 451"]);
     terminal.keys(&["j", "Enter"]);
-    show("jobs", &terminal.until(&["dead jobs of mail: 12", "handle", "payload"]));
+    show("jobs", &terminal.until(&["dead jobs of mail: 12", "why", "handle"]));
     terminal.keys(&["X"]);
     terminal.until(&["Remove job"]);
     terminal.keys(&["y", "Enter"]);
