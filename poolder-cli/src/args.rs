@@ -35,7 +35,7 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: queue::QueueVerb,
     },
-    /// Jobs: get, explain, run-now, reschedule, cancel, rm, edit, wait, enqueue.
+    /// Jobs: get, explain, blast-radius, run-now, reschedule, cancel, rm, edit, wait, enqueue.
     Job {
         #[command(subcommand)]
         verb: Box<job::JobVerb>,
@@ -45,7 +45,7 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: Box<schedule::ScheduleVerb>,
     },
-    /// Pools with addressed slots: get, slots, stop, start.
+    /// Pools with addressed slots: get, slots, key, stop, start.
     Pool {
         #[command(subcommand)]
         verb: pool::PoolVerb,

@@ -33,6 +33,11 @@ pub(crate) enum JobVerb {
         /// The job.
         job: String,
     },
+    /// Show the nodes that died with a job, and the jobs that were rescued beside it.
+    BlastRadius {
+        /// The job.
+        job: String,
+    },
     /// Make jobs run now that wait for their time or for another attempt. Dead ones are revived.
     RunNow(Jobs),
     /// Make waiting jobs wait until another time.
@@ -86,6 +91,7 @@ pub(crate) async fn run(common: &Common, verb: &JobVerb) -> Result<Report, Failu
     match verb {
         JobVerb::Get { job } => look::get(&client().await?, job).await,
         JobVerb::Explain { job } => look::explain(&client().await?, job).await,
+        JobVerb::BlastRadius { job } => look::blast_radius(&client().await?, job).await,
         JobVerb::RunNow(jobs) => act::all(&client().await?, jobs, act::JobChange::RunNow).await,
         JobVerb::Reschedule { jobs, when } => {
             let change = act::JobChange::Reschedule(when.delay, when.at);

@@ -23,6 +23,13 @@ pub(crate) enum PoolVerb {
         /// The queue of the pool.
         queue: String,
     },
+    /// Show which node and slot hold a key, the job in front, and the jobs behind it.
+    Key {
+        /// The queue of the pool.
+        queue: String,
+        /// The key.
+        key: String,
+    },
     /// Stop pools, or some slots of a pool, in the whole fleet: running jobs finish, and no more
     /// are claimed.
     Stop(Which),
@@ -50,6 +57,11 @@ pub(crate) async fn run(common: &Common, verb: &PoolVerb) -> Result<Report, Fail
         }
         PoolVerb::Slots { queue } => {
             Ok(slots_of(&pool(&client, queue).slots().await.map_err(advised)?))
+        }
+        PoolVerb::Key { queue, key } => {
+            let holder = client.who_holds(queue, key).await.map_err(advised)?;
+            let slot = format!("{}.{}", holder.queue, holder.slot);
+            Ok(Report::new(&holder).ids([slot]).lines(holder.to_string()))
         }
         PoolVerb::Stop(which) => change(&client, which, true).await,
         PoolVerb::Start(which) => change(&client, which, false).await,

@@ -64,5 +64,5 @@ fn manual(words: &[String]) -> Result<Report, Failure> {
 /// Returns a report with a text for another program, which is the same in each form but JSON.
 fn raw(text: &[u8]) -> Report {
     let text = String::from_utf8_lossy(text).into_owned();
-    Report::new(&text).lines(text)
+    Report::new(&text).raw(text)
 }

@@ -61,6 +61,13 @@ pub(super) async fn explain(client: &Client, text: &str) -> Result<Report, Failu
     Ok(crate::explain::report(&client.job(&handle).explain().await?))
 }
 
+pub(super) async fn blast_radius(client: &Client, text: &str) -> Result<Report, Failure> {
+    let handle = resolve(client, text).await?;
+    let radius = client.job(&handle).blast_radius().await?;
+    let jobs = radius.neighbours.iter().map(|neighbour| neighbour.job);
+    Ok(Report::new(&radius).ids(jobs).lines(radius.to_string()))
+}
+
 /// Returns the facts about a job that is stored.
 pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String, Cell)> {
     let at = match view.state {

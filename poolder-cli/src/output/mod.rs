@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use table::{Cell, Table, Tone};
+use text::safe_lines;
 pub(crate) use text::{NOTHING, bytes, count, cut, duration, moment, number, one_line, second};
 
 use crate::failure::{Exit, Failure};
@@ -106,9 +107,15 @@ impl Report {
         self
     }
 
-    /// Adds lines for people that are written as they are.
-    pub(crate) fn lines(mut self, lines: impl Into<String>) -> Self {
-        self.blocks.push(Block::Lines(lines.into()));
+    /// Adds lines for people, with their spaces.
+    pub(crate) fn lines(mut self, lines: impl AsRef<str>) -> Self {
+        self.blocks.push(Block::Lines(safe_lines(lines.as_ref())));
+        self
+    }
+
+    /// Adds a text for another program, which is written as it is.
+    pub(crate) fn raw(mut self, text: String) -> Self {
+        self.blocks.push(Block::Lines(text));
         self
     }
 

@@ -12,20 +12,28 @@ pub(crate) const NOTHING: &str = "-";
 /// other control characters, and those that change the direction of text, are written as escapes.
 /// Texts of jobs and errors come from outside, and could otherwise drive the terminal.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        for c in word.chars() {
-            let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            match c.is_control() || turns {
-                true => line.extend(c.escape_unicode()),
-                false => line.push(c),
-            }
+    let words: Vec<String> = text.split_whitespace().map(safe).collect();
+    words.join(" ")
+}
+
+/// Returns the lines of a text, each safe to print as [`one_line`] makes it, with its spaces.
+pub(crate) fn safe_lines(text: &str) -> String {
+    text.lines().map(|line| safe(line) + "\n").collect()
+}
+
+fn safe(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(
+            c,
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        );
+        match c.is_control() || turns {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
         }
     }
-    line
+    shown
 }
 
 /// Returns at most this many characters of a text; three dots in one character stand for the rest.
@@ -106,6 +114,7 @@ mod tests {
         assert_eq!(one_line("\u{1b}[2Jx\u{7}\u{202e}y"), r"\u{1b}[2Jx\u{7}\u{202e}y");
         assert_eq!(one_line("grün ≥ 5"), "grün ≥ 5");
         assert_eq!(one_line(" \r\n"), "");
+        assert_eq!(safe_lines("a\n  b\u{1b}[2J\n"), "a\n  b\\u{1b}[2J\n");
     }
 
     #[test]
