@@ -35,7 +35,7 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: queue::QueueVerb,
     },
-    /// Jobs: get, explain, blast-radius, run-now, reschedule, cancel, rm, edit, wait, enqueue.
+    /// Jobs: ls, get, explain, blast-radius, run-now, reschedule, cancel, rm, edit, wait, enqueue.
     Job {
         #[command(subcommand)]
         verb: Box<job::JobVerb>,
@@ -49,6 +49,11 @@ pub(crate) enum Noun {
     Pool {
         #[command(subcommand)]
         verb: pool::PoolVerb,
+    },
+    /// Dead jobs: ls, retry, rm.
+    Dead {
+        #[command(subcommand)]
+        verb: job::DeadVerb,
     },
     /// Nodes: ls, get.
     Node {

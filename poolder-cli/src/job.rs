@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use poolder_core::Timestamp;
+use poolder_core::view::Listing;
 
 use crate::args::Common;
 use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::output::Report;
+use crate::select::Selection;
 use crate::values::moment;
 pub(crate) use look::table;
 #[cfg(feature = "top")]
@@ -23,6 +25,8 @@ pub(crate) use look::{facts, state};
 /// The commands about jobs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobVerb {
+    /// Show the jobs of a queue.
+    Ls(look::List),
     /// Show a job: its state, its payload, its attempts.
     Get {
         /// The job: a handle such as mail.0/019e…, queue/id, queue/own-id, or an id.
@@ -67,8 +71,10 @@ pub(crate) enum JobVerb {
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
     /// The jobs: handles such as mail.0/019e…, queue/id, queue/own-id, or ids.
-    #[arg(required = true, value_name = "JOB")]
+    #[arg(required_unless_present = "all", value_name = "JOB")]
     jobs: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     confirm: Confirm,
 }
@@ -89,18 +95,45 @@ pub(crate) struct Later {
 pub(crate) async fn run(common: &Common, verb: &JobVerb) -> Result<Report, Failure> {
     let client = || common.client();
     match verb {
+        JobVerb::Ls(list) => look::list(&client().await?, list).await,
         JobVerb::Get { job } => look::get(&client().await?, job).await,
         JobVerb::Explain { job } => look::explain(&client().await?, job).await,
         JobVerb::BlastRadius { job } => look::blast_radius(&client().await?, job).await,
-        JobVerb::RunNow(jobs) => act::all(&client().await?, jobs, act::JobChange::RunNow).await,
+        JobVerb::RunNow(jobs) => {
+            act::run(&client().await?, jobs, act::JobChange::RunNow, None).await
+        }
         JobVerb::Reschedule { jobs, when } => {
             let change = act::JobChange::Reschedule(when.delay, when.at);
-            act::all(&client().await?, jobs, change).await
+            act::run(&client().await?, jobs, change, None).await
         }
-        JobVerb::Cancel(jobs) => act::all(&client().await?, jobs, act::JobChange::Cancel).await,
-        JobVerb::Rm(jobs) => act::all(&client().await?, jobs, act::JobChange::Remove).await,
+        JobVerb::Cancel(jobs) => {
+            act::run(&client().await?, jobs, act::JobChange::Cancel, None).await
+        }
+        JobVerb::Rm(jobs) => act::run(&client().await?, jobs, act::JobChange::Remove, None).await,
         JobVerb::Edit(edit) => change::run(common, edit).await,
         JobVerb::Wait { job } => look::wait(&client().await?, job, common.timeout).await,
         JobVerb::Enqueue(new) => enqueue::run(common, new).await,
+    }
+}
+
+/// The commands about dead jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadVerb {
+    /// Show the dead jobs of a queue, the last to die first.
+    Ls(look::ListDead),
+    /// Revive dead jobs: they return to their lanes with all attempts restored.
+    Retry(Jobs),
+    /// Delete dead jobs.
+    Rm(Jobs),
+}
+
+/// Runs a command about dead jobs and returns its output.
+pub(crate) async fn run_dead(common: &Common, verb: &DeadVerb) -> Result<Report, Failure> {
+    let client = common.client().await?;
+    let dead = Some(Listing::Dead);
+    match verb {
+        DeadVerb::Ls(list) => look::list_dead(&client, list).await,
+        DeadVerb::Retry(jobs) => act::run(&client, jobs, act::JobChange::Revive, dead).await,
+        DeadVerb::Rm(jobs) => act::run(&client, jobs, act::JobChange::Remove, dead).await,
     }
 }

@@ -6,6 +6,7 @@
 //! | `output` | results as tables, as JSON, as lines of JSON and as ids |
 //! | `failure` | exit codes, and the line and the hint of a failure |
 //! | `values`, `payload` | arguments that several commands have |
+//! | `select` | jobs that are selected by queue, state and conditions |
 //! | `confirm` | the question before many things are changed |
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
@@ -31,6 +32,7 @@ mod pool;
 mod program;
 mod queue;
 mod schedule;
+mod select;
 #[cfg(feature = "top")]
 mod top;
 mod values;
@@ -97,6 +99,7 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     match &args.noun {
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,
+        Noun::Dead { verb } => job::run_dead(common, verb).await,
         Noun::Node { verb } => node::run(common, verb).await,
         #[cfg(feature = "top")]
         Noun::Top => top::run(common).await,

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use poolder_client::Client;
+use poolder_client::{Action, Client};
+use poolder_core::view::{Listing, Unreachable};
 use poolder_core::{Error, Handle, Timestamp};
 use serde_json::{Value, json};
 
 use super::Jobs;
 use super::look::table;
 use super::target::resolve;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::many::Changes;
-use crate::output::{Report, moment, number};
+use crate::output::{Progress, Report, moment, number};
+use crate::select::Selected;
 
 /// A change of jobs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum JobChange {
+    Revive,
     RunNow,
     Reschedule(Option<Duration>, Option<Timestamp>),
     Cancel,
@@ -26,6 +29,7 @@ impl JobChange {
     /// Returns the change as a word before "3 jobs".
     fn verb(self) -> &'static str {
         match self {
+            Self::Revive => "revive",
             Self::RunNow => "run",
             Self::Reschedule(..) => "reschedule",
             Self::Cancel => "cancel",
@@ -33,10 +37,25 @@ impl JobChange {
         }
     }
 
+    /// Returns the change as a word after it was made.
+    fn done(self) -> &'static str {
+        match self {
+            Self::Revive => "revived",
+            Self::RunNow => "enqueued",
+            Self::Reschedule(..) => "rescheduled",
+            Self::Cancel => "cancelled",
+            Self::Remove => "removed",
+        }
+    }
+
     /// Makes the change. Returns the fields of its JSON form, and its line.
     async fn make(self, client: &Client, handle: &Handle) -> Result<(Value, String), Error> {
         let job = client.job(handle);
         match self {
+            Self::Revive => {
+                job.revive().await?;
+                Ok((json!({ "done": "revived" }), format!("revived {handle}")))
+            }
             Self::RunNow => {
                 job.run_now().await?;
                 Ok((
@@ -74,12 +93,71 @@ async fn later(client: &Client, handle: &Handle, delay: Duration) -> Result<Time
     Ok(Timestamp::from_millis(now.saturating_add(delay)))
 }
 
-/// Makes the change of each of the jobs.
-pub(super) async fn all(
+/// Makes the change of the jobs that are named or selected. `usual` is the listing of a selection
+/// that names none.
+pub(super) async fn run(
     client: &Client,
     jobs: &Jobs,
     change: JobChange,
+    usual: Option<Listing>,
 ) -> Result<Report, Failure> {
+    match jobs.selection.of(usual)? {
+        Some(selected) => bulk(client, jobs, change, &selected).await,
+        None => named(client, jobs, change).await,
+    }
+}
+
+/// Makes the change of all jobs that are selected, in steps, with a line of progress.
+async fn bulk(
+    client: &Client,
+    jobs: &Jobs,
+    change: JobChange,
+    selected: &Selected<'_>,
+) -> Result<Report, Failure> {
+    let queue = crate::queue::known(client, selected.queue).await?;
+    let inspector = client.inspect(&queue);
+    let action = match change {
+        JobChange::Revive => Action::Revive,
+        JobChange::RunNow => Action::RunNow,
+        JobChange::Cancel => Action::Cancel,
+        JobChange::Remove => Action::Delete,
+        JobChange::Reschedule(delay, at) => Action::Reschedule(match at {
+            Some(at) => at,
+            None => later(client, &Handle::named(&queue, "")?, delay.unwrap_or_default()).await?,
+        }),
+    };
+    let Selected { listing, filter, .. } = selected;
+    let first = inspector.bulk(*listing, filter, action.clone()).dry_run().await?;
+    let question = format!("{} {} {listing} jobs of {queue}", change.verb(), number(first.matched));
+    if jobs.confirm.dry_run {
+        let mut value = json!(first);
+        value["dry_run"] = true.into();
+        let ids = first.first.iter().map(|job| &job.handle);
+        let report = Report::new(value).ids(ids).table(table(&first.first));
+        return Ok(report.note(format!("this would {question}")));
+    }
+    jobs.confirm.allow(first.matched, &question).await?;
+    let progress = Progress::new(first.of);
+    let change_all = inspector.bulk(*listing, filter, action);
+    let done = change_all.progress(move |so_far| progress.show(so_far.looked_at)).await?;
+    let mut value = json!(done);
+    value["done"] = change.done().into();
+    let line = format!(
+        "{} {} of {} {listing} jobs of {queue}",
+        change.done(),
+        number(done.changed),
+        number(done.matched)
+    );
+    let report = Report::new(value).ids([&queue]).line(line);
+    let away = |report: Report, part: &Unreachable| {
+        let text = format!("{} could not be read: {}", part.partition, part.why);
+        report.failed(&Failure::new(Exit::Unreachable, text))
+    };
+    Ok(done.unreachable.iter().fold(report, away))
+}
+
+/// Makes the change of each of the jobs that are named.
+async fn named(client: &Client, jobs: &Jobs, change: JobChange) -> Result<Report, Failure> {
     let count = jobs.jobs.len() as u64;
     if jobs.confirm.dry_run {
         return preview(client, jobs, change).await;

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use poolder_client::{Client, JobResult};
-use poolder_core::view::JobView;
+use clap::Args;
+use poolder_client::{Budget, Client, JobResult};
+use poolder_core::view::{Cursor, JobView, Listing, Unreachable};
 use poolder_core::{Handle, JobState};
 use serde_json::{Value, json};
 
 use super::target::{missing, resolve};
 use crate::failure::Failure;
 use crate::output::{Cell, NOTHING, Report, Table, Tone, cut, duration, moment, number, second};
+
+use crate::select::Conditions;
 
 /// The most characters of an error in a table.
 const MAX_ERROR: usize = 60;
@@ -42,6 +45,81 @@ pub(crate) fn state(state: JobState) -> Cell {
         _ => Tone::Plain,
     };
     Cell::new(state.as_str()).tone(tone)
+}
+
+/// The jobs of a queue that are shown.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The queue.
+    queue: String,
+    /// The state of the jobs: ready, running, due, scheduled, retrying or dead.
+    #[arg(long, value_name = "STATE", default_value = "ready")]
+    state: Listing,
+    #[command(flatten)]
+    page: PageOptions,
+}
+
+/// The dead jobs of a queue that are shown.
+#[derive(Debug, Args)]
+pub(crate) struct ListDead {
+    /// The queue.
+    queue: String,
+    #[command(flatten)]
+    page: PageOptions,
+}
+
+/// A page of a list, and the conditions for its jobs.
+#[derive(Debug, Args)]
+pub(crate) struct PageOptions {
+    #[command(flatten)]
+    conditions: Conditions,
+    /// The most jobs that are shown.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+    /// Go on behind the page that ended with this cursor.
+    #[arg(long)]
+    cursor: Option<Cursor>,
+}
+
+/// The most jobs that one list looks at, and the longest time that it takes.
+const LOOKED_AT: (u64, Duration) = (10_000, Duration::from_secs(2));
+
+pub(super) async fn list(client: &Client, list: &List) -> Result<Report, Failure> {
+    page(client, &list.queue, list.state, &list.page).await
+}
+
+pub(super) async fn list_dead(client: &Client, list: &ListDead) -> Result<Report, Failure> {
+    page(client, &list.queue, Listing::Dead, &list.page).await
+}
+
+async fn page(
+    client: &Client,
+    queue: &str,
+    listing: Listing,
+    page: &PageOptions,
+) -> Result<Report, Failure> {
+    let queue = crate::queue::known(client, queue).await?;
+    let budget = Budget::jobs(page.limit.into()).entries(LOOKED_AT.0).time(LOOKED_AT.1);
+    let (filter, after) = (page.conditions.filter(), page.cursor.as_ref());
+    let found = client.inspect(&queue).find_where(listing, &filter, after, budget).await?;
+    let mut note = format!(
+        "{} {listing} jobs of {queue}, looked at {} of {}",
+        number(found.jobs.len() as u64),
+        number(found.looked_at),
+        number(found.of)
+    );
+    if let Some(next) = &found.next {
+        note += &format!("; --cursor {next} goes on");
+    }
+    let report = Report::new(&found)
+        .items("jobs")
+        .ids(found.jobs.iter().map(|job| &job.handle))
+        .table(table(&found.jobs))
+        .note(note);
+    let away = |report: Report, part: &Unreachable| {
+        report.note(format!("{} could not be read: {}", part.partition, part.why))
+    };
+    Ok(found.unreachable.iter().fold(report, away))
 }
 
 pub(super) async fn get(client: &Client, text: &str) -> Result<Report, Failure> {

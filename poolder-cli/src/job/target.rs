@@ -1,7 +1,8 @@
 //! Jobs as arguments: a handle, a queue with an id or an own id, or an id alone.
 
-use poolder_client::Client;
-use poolder_core::{Handle, JobId};
+use poolder_client::{Budget, Client};
+use poolder_core::view::Listing;
+use poolder_core::{Handle, JobId, QueueName};
 
 use crate::failure::Failure;
 
@@ -12,12 +13,21 @@ enum Written {
     Handle(Handle),
     /// An id alone.
     Id(JobId),
+    /// The beginning of an id, in one queue or in all.
+    Prefix(Option<String>, String),
 }
 
-/// Reads the text of a job. `queue/text` is a job with an own id, unless the text is an id.
+/// The number of digits that the beginning of an id has at least.
+const PREFIX: usize = 8;
+
+/// Reads the text of a job. `queue/text` is a job with an own id, unless the text is an id or looks
+/// like the beginning of one.
 fn read(text: &str) -> Result<Written, Failure> {
     if let Ok(job) = text.parse::<JobId>() {
         return Ok(Written::Id(job));
+    }
+    if is_prefix(text) {
+        return Ok(Written::Prefix(None, text.to_owned()));
     }
     let handle = text.parse::<Handle>();
     let Some((queue, rest)) = text.split_once('/').filter(|(_, rest)| !rest.is_empty()) else {
@@ -31,8 +41,18 @@ fn read(text: &str) -> Result<Written, Failure> {
             Err(error.into())
         }
         (Err(_), Ok(job)) => Ok(Written::Handle(job.in_queue(queue)?)),
+        (Err(_), Err(_)) if is_prefix(rest) => {
+            Ok(Written::Prefix(Some(queue.to_owned()), rest.to_owned()))
+        }
         (Err(_), Err(_)) => Ok(Written::Handle(Handle::named(queue, rest)?)),
     }
+}
+
+/// Returns true for a text of eight or more digits of an id, with its hyphens.
+fn is_prefix(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_hexdigit).count();
+    let legal = |c: char| matches!(c, '0'..='9' | 'a'..='f' | '-');
+    (PREFIX..32).contains(&digits) && text.chars().all(legal)
 }
 
 fn is_id(text: &str) -> bool {
@@ -43,19 +63,45 @@ fn is_id(text: &str) -> bool {
 pub(super) async fn resolve(client: &Client, text: &str) -> Result<Handle, Failure> {
     match read(text)? {
         Written::Handle(handle) => Ok(handle),
-        Written::Id(job) => search(client, job).await,
+        Written::Id(job) => find(client, job).await,
+        Written::Prefix(queue, prefix) => begins(client, queue.as_deref(), &prefix).await,
     }
 }
 
-async fn search(client: &Client, job: JobId) -> Result<Handle, Failure> {
-    for queue in client.queues().await? {
-        let found = client.job(job.in_queue(&queue)?);
-        if let Some(view) = found.view().await? {
-            return Ok(view.handle);
+async fn find(client: &Client, job: JobId) -> Result<Handle, Failure> {
+    let sighting = client.find(job).await?;
+    let ended = sighting.ended.map(|end| Handle::new(end.partition.queue, job));
+    sighting.job.map(|view| view.handle).or(ended).ok_or_else(|| missing(&job.to_string()))
+}
+
+/// Finds the one job whose id begins so, among the jobs that a search of each listing looks at.
+async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<Handle, Failure> {
+    let queues = match queue {
+        Some(queue) => vec![QueueName::new(queue)?],
+        None => client.queues().await?,
+    };
+    let filter = format!("id={prefix}").parse()?;
+    let mut found = vec![];
+    for queue in &queues {
+        for listing in [Listing::Running, Listing::Ready, Listing::Due, Listing::Dead] {
+            let search = client.inspect(queue);
+            let matches = search.find_where(listing, &filter, None, Budget::jobs(MOST)).await?;
+            found.extend(matches.jobs);
         }
     }
-    Err(missing(&job.to_string()))
+    match found.as_slice() {
+        [] => Err(missing(prefix)),
+        [one] => Ok(one.handle.clone()),
+        several => {
+            let ids = several.iter().take(MOST).map(|job| job.handle.to_string());
+            let text = format!("several jobs have ids that begin with {prefix}");
+            Err(Failure::not_understood(text).hint(ids.collect::<Vec<_>>().join(" ")))
+        }
+    }
 }
+
+/// The most jobs of one listing among which the beginning of an id is ambiguous.
+const MOST: usize = 5;
 
 /// Returns the failure for a job of which there is no trace.
 pub(super) fn missing(job: &str) -> Failure {

@@ -3,9 +3,11 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `progress` | the line of progress of long work |
 //! | `table` | tables for people |
 //! | `text` | numbers, durations, moments and foreign text |
 
+mod progress;
 mod table;
 mod text;
 
@@ -15,6 +17,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use progress::Progress;
 pub(crate) use table::{Cell, Table, Tone};
 use text::safe_lines;
 pub(crate) use text::{NOTHING, bytes, count, cut, duration, moment, number, one_line, second};
@@ -67,6 +70,7 @@ enum Block {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
     value: Value,
+    items: Option<&'static str>,
     ids: Vec<String>,
     blocks: Vec<Block>,
     notes: Vec<String>,
@@ -77,14 +81,21 @@ impl Report {
     /// Creates a report whose JSON form is this value.
     pub(crate) fn new(value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        let (ids, blocks, notes) = (vec![], vec![], vec![]);
-        Self { value, ids, blocks, notes, exit: Exit::Done }
+        let (items, ids, blocks, notes) = (None, vec![], vec![], vec![]);
+        Self { value, items, ids, blocks, notes, exit: Exit::Done }
     }
 
     /// Creates the report of a command that has nothing to write.
     #[cfg(feature = "top")]
     pub(crate) fn empty() -> Self {
         Self::new(Value::Array(vec![]))
+    }
+
+    /// Names the field of the document that has the list of which NDJSON writes one item a line. A
+    /// document that is a list itself needs none.
+    pub(crate) fn items(mut self, field: &'static str) -> Self {
+        self.items = Some(field);
+        self
     }
 
     /// Adds the ids that are written when only ids are asked for.
@@ -154,8 +165,9 @@ impl Report {
             }
             Form::Json => format!("{:#}\n", self.value),
             Form::Ndjson => {
-                let one = || std::slice::from_ref(&self.value);
-                let lines = self.value.as_array().map_or_else(one, Vec::as_slice);
+                let list = self.items.map_or(&self.value, |field| &self.value[field]);
+                let one = || std::slice::from_ref(list);
+                let lines = list.as_array().map_or_else(one, Vec::as_slice);
                 lines.iter().map(|line| format!("{line}\n")).collect()
             }
             Form::Ids => self.ids.iter().map(|id| format!("{id}\n")).collect(),

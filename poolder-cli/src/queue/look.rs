@@ -1,20 +1,14 @@
 //! The commands that show queues: ls and get.
 
-use futures_util::future::try_join_all;
 use poolder_client::Client;
-use poolder_core::view::QueueView;
+use poolder_core::view::{QueueView, Unreachable};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{Cell, NOTHING, Report, Table, Tone, count, duration, number, second};
 
 pub(super) async fn list(client: &Client) -> Result<Report, Failure> {
-    let queues = client.queues().await?;
-    // Sent together, as few pipelines.
-    let views = try_join_all(
-        queues.iter().map(|queue| async move { client.inspect(queue.as_str()).overview().await }),
-    );
-    let views: Vec<QueueView> = views.await?;
+    let views = client.overview().await?;
     let mut table = Table::new(&[
         "QUEUE", "STATE", ">READY", ">OLDEST", ">RUNNING", ">LATER", ">RETRY", ">DEAD", "LEADER",
     ]);
@@ -22,7 +16,7 @@ pub(super) async fn list(client: &Client) -> Result<Report, Failure> {
         let oldest = view.oldest().map_or(NOTHING.to_owned(), duration);
         let leader = view.leader.as_ref().map_or(NOTHING, |leader| &leader.node);
         table.row([
-            view.partition.queue.as_str().into(),
+            view.queue.as_str().into(),
             state(view),
             count(view.ready()).into(),
             oldest.into(),
@@ -33,7 +27,8 @@ pub(super) async fn list(client: &Client) -> Result<Report, Failure> {
             leader.into(),
         ]);
     }
-    let report = Report::new(&views).ids(&queues);
+    let report = views.iter().flat_map(|view| &view.unreachable).fold(Report::new(&views), away);
+    let report = report.ids(views.iter().map(|view| &view.queue));
     if table.is_empty() {
         return Ok(
             report.note("no queues: a queue appears when a job is enqueued or a node starts")
@@ -58,8 +53,18 @@ pub(crate) fn dead(view: &QueueView) -> Cell {
 pub(super) async fn get(client: &Client, queue: &str) -> Result<Report, Failure> {
     let name = super::known(client, queue).await?;
     let view = client.inspect(&name).overview().await?;
-    let report = Report::new(json!(view)).ids([&name]).table(Table::of_pairs(facts(&view)));
+    let report = view
+        .unreachable
+        .iter()
+        .fold(Report::new(json!(view)), away)
+        .ids([&name])
+        .table(Table::of_pairs(facts(&view)));
     Ok(report.lines("\n").table(lanes(&view)))
+}
+
+/// Adds a remark about a partition that did not answer: its jobs are not counted.
+fn away(report: Report, part: &Unreachable) -> Report {
+    report.note(format!("{} could not be read, and is not counted: {}", part.partition, part.why))
 }
 
 /// Returns the facts about a queue.
@@ -74,7 +79,7 @@ pub(crate) fn facts(view: &QueueView) -> Vec<(String, Cell)> {
     };
     let later = view.due.saturating_sub(view.retrying);
     let facts: [(&str, Cell); 10] = [
-        ("queue", view.partition.queue.as_str().into()),
+        ("queue", view.queue.as_str().into()),
         ("state", state(view)),
         ("paused since", paused.into()),
         ("leader", leader.into()),

@@ -1,11 +1,11 @@
 //! The state of the screen, and what each key does.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use poolder_core::view::Cursor;
+use poolder_core::view::{Cursor, Listing};
 use poolder_core::{Error, Handle};
 
 use super::act::Action;
-use super::view::{Listed, Overlay, Rows, Sample, Subject, Tab, View, Wanted};
+use super::view::{Overlay, Rows, Sample, Subject, Tab, View, Wanted};
 use crate::output::{Cell, Table, Tone};
 
 /// The rows that a page key moves by.
@@ -27,7 +27,7 @@ pub(super) struct App {
     namespace: String,
     tab: Tab,
     queue: Option<String>,
-    listed: Listed,
+    listing: Listing,
     /// The cursors of the pages before this one.
     pages: Vec<Option<Cursor>>,
     after: Option<Cursor>,
@@ -49,7 +49,7 @@ impl App {
             namespace,
             tab: Tab::Overview,
             queue: None,
-            listed: Listed::Ready,
+            listing: Listing::Ready,
             pages: vec![],
             after: None,
             job: None,
@@ -67,7 +67,7 @@ impl App {
     /// Returns the things that the screen shows.
     pub(super) fn wanted(&self) -> Wanted {
         let (queue, after, job) = (self.queue.clone(), self.after.clone(), self.job.clone());
-        Wanted { tab: self.tab, queue, listed: self.listed, after, job }
+        Wanted { tab: self.tab, queue, listing: self.listing, after, job }
     }
 
     /// Shows a look at the server. A look that failed leaves the one before on the screen.
@@ -271,7 +271,7 @@ impl App {
         };
         let action = match (letter, subject) {
             ('s', _) if self.tab == Tab::Jobs => {
-                self.listed = self.listed.next();
+                self.listing = after(self.listing);
                 return self.first_page();
             }
             ('p', Some(Subject::Queue(queue))) => Action::Pause(queue),
@@ -304,7 +304,7 @@ impl App {
         let same = |rows: &&Rows| {
             rows.of.tab == want.tab
                 && (want.tab != Tab::Jobs
-                    || (rows.of.listed, &rows.of.after) == (want.listed, &want.after))
+                    || (rows.of.listing, &rows.of.after) == (want.listing, &want.after))
                 && (want.queue.is_none()
                     || matches!(want.tab, Tab::Overview | Tab::Schedules | Tab::Nodes)
                     || rows.of.queue == want.queue)
@@ -392,6 +392,16 @@ impl App {
             message: error.or_else(|| self.message.clone()),
             took: self.sample.rows.as_ref().map(|_| self.sample.took),
         }
+    }
+}
+
+/// Returns the listing that the key `s` shows next.
+fn after(listing: Listing) -> Listing {
+    match listing {
+        Listing::Ready => Listing::Running,
+        Listing::Running => Listing::Due,
+        Listing::Due => Listing::Dead,
+        _ => Listing::Ready,
     }
 }
 

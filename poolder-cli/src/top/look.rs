@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use poolder_client::{Client, Inspector};
+use poolder_client::{Budget, Client};
+use poolder_core::Error;
 use poolder_core::broker::ScheduleInfo;
-use poolder_core::view::{Page, QueueView};
-use poolder_core::{Error, Lane};
+use poolder_core::view::{Filter, QueueView};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::rates::{Point, Rates};
 use super::rows;
-use super::view::{Listed, Rows, Sample, Subject, Tab, Wanted};
+use super::view::{Rows, Sample, Subject, Tab, Wanted};
 use crate::output::{Cell, Table, Tone, number};
 use crate::{job, node, queue};
 
@@ -52,18 +52,16 @@ pub(super) async fn run(
 }
 
 async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sample, Error> {
-    let queues = client.queues().await?;
-    let views = queues.iter().map(|queue| async move { client.inspect(queue).overview().await });
-    let views: Vec<QueueView> = try_join_all(views).await?;
+    let views: Vec<QueueView> = client.overview().await?;
     let nodes = client.nodes().await?;
     for view in &views {
         let failed = view.counter("retried") + view.counter("buried");
         let point = Point { at: view.now.millis(), done: view.counter("completed"), failed };
-        rates.add(view.partition.queue.as_str(), point);
+        rates.add(view.queue.as_str(), point);
     }
-    rates.keep(|queue| queues.iter().any(|used| used.as_str() == queue));
+    rates.keep(|queue| views.iter().any(|view| view.queue.as_str() == queue));
     let mut sample = Sample { sums: rows::sums(&views, rates, nodes.len()), ..Sample::default() };
-    let named = |name: &String| views.iter().find(|view| view.partition.queue.as_str() == name);
+    let named = |name: &String| views.iter().find(|view| view.queue.as_str() == name);
     let here = want.queue.as_ref().and_then(named).or(views.first());
     let (title, (table, subjects), next) = match (want.tab, here) {
         (Tab::Overview, _) => {
@@ -82,20 +80,17 @@ async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sampl
             sample.pane = queue::facts(view);
             let table = queue::lanes(view);
             let subjects = vec![Subject::Part; table.rows().len()];
-            (format!("queue {}", view.partition.queue), (table, subjects), None)
+            (format!("queue {}", view.queue), (table, subjects), None)
         }
         (Tab::Jobs, Some(view)) => {
-            let page = page(&client.inspect(&view.partition.queue), want).await?;
+            let inspector = client.inspect(&view.queue);
+            let (any, after, budget) = (Filter::any(), want.after.as_ref(), Budget::jobs(PAGE));
+            let found = inspector.find_where(want.listing, &any, after, budget).await?;
             if let Some(handle) = &want.job {
                 sample.pane = pane(client, handle).await?;
             }
-            let title = format!(
-                "{} jobs of {}: {}",
-                want.listed.name(),
-                view.partition.queue,
-                number(of(want.listed, view))
-            );
-            (title, rows::jobs(&page.jobs, view.now), page.next)
+            let title = format!("{} jobs of {}: {}", want.listing, view.queue, number(found.of));
+            (title, rows::jobs(&found.jobs, view.now), found.next)
         }
     };
     sample.rows = Some(Rows { of: want.clone(), title, table, subjects, next });
@@ -105,36 +100,6 @@ async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sampl
 fn of_number(things: &str, count: usize) -> String {
     let things = if count == 1 { things.trim_end_matches('s') } else { things };
     format!("{} {things}", number(count as u64))
-}
-
-/// Returns how many jobs of a queue are listed.
-fn of(listed: Listed, view: &QueueView) -> u64 {
-    match listed {
-        Listed::Ready => view.ready(),
-        Listed::Running => view.running(),
-        Listed::Due => view.due,
-        Listed::Dead => view.dead,
-    }
-}
-
-async fn page(inspector: &Inspector, want: &Wanted) -> Result<Page, Error> {
-    let after = want.after.as_ref();
-    match want.listed {
-        Listed::Running => inspector.running(after, PAGE).await,
-        Listed::Due => inspector.due(after, PAGE).await,
-        Listed::Dead => inspector.dead(after, PAGE).await,
-        Listed::Ready => {
-            let mut page = inspector.ready(Lane::ALL[0], None, PAGE).await?;
-            for lane in Lane::ALL.into_iter().skip(1) {
-                if page.jobs.len() < PAGE {
-                    let more = PAGE - page.jobs.len();
-                    page.jobs.extend(inspector.ready(lane, None, more).await?.jobs);
-                }
-            }
-            page.next = None;
-            Ok(page)
-        }
-    }
 }
 
 /// Returns the facts about the open job, and why it does not run.
@@ -157,8 +122,6 @@ async fn pane(
 
 /// Returns the schedules of all queues.
 async fn schedules(client: &Client, views: &[QueueView]) -> Result<Vec<ScheduleInfo>, Error> {
-    let all = views
-        .iter()
-        .map(|view| async move { client.schedules(&view.partition.queue).list().await });
+    let all = views.iter().map(|view| async move { client.schedules(&view.queue).list().await });
     Ok(try_join_all(all).await?.into_iter().flatten().collect())
 }

@@ -95,7 +95,7 @@ pub(super) fn schedules(all: &[ScheduleInfo], now: Timestamp) -> (Table, Vec<Sub
 }
 
 fn name(view: &QueueView) -> &str {
-    view.partition.queue.as_str()
+    view.queue.as_str()
 }
 
 /// Returns the sums over all queues.

@@ -1,7 +1,7 @@
 //! The values that the screen draws.
 
 use poolder_core::Handle;
-use poolder_core::view::Cursor;
+use poolder_core::view::{Cursor, Listing};
 
 use crate::output::{Cell, Table};
 
@@ -39,35 +39,6 @@ impl Tab {
     }
 }
 
-/// The jobs that the tab of jobs lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Listed {
-    Ready,
-    Running,
-    Due,
-    Dead,
-}
-
-impl Listed {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Running => "running",
-            Self::Due => "due",
-            Self::Dead => "dead",
-        }
-    }
-
-    pub(super) fn next(self) -> Self {
-        match self {
-            Self::Ready => Self::Running,
-            Self::Running => Self::Due,
-            Self::Due => Self::Dead,
-            Self::Dead => Self::Ready,
-        }
-    }
-}
-
 /// The subject of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
@@ -87,7 +58,7 @@ pub(super) enum Subject {
 pub(super) struct Wanted {
     pub(super) tab: Tab,
     pub(super) queue: Option<String>,
-    pub(super) listed: Listed,
+    pub(super) listing: Listing,
     pub(super) after: Option<Cursor>,
     pub(super) job: Option<Handle>,
 }

@@ -125,6 +125,7 @@ async fn a_dead_job_is_edited_and_revived() {
     assert!(words.join(" ").contains("error error: no number today"), "{shown}");
     assert!(shown.contains("attempts that failed:\nENDED"), "{shown}");
     program.fails(6, &["job", "wait", &id]);
+    assert!(program.json(&["job", "blast-radius", &id])["crashes"].as_array().unwrap().is_empty());
     assert_eq!(program.ok(&["job", "edit", &id, "--payload", "8", "--dry-run"]), "8\n");
     let said = program.ok(&["job", "edit", &id, "--patch", "9"]);
     assert!(said.starts_with("revived q.0/") && said.ends_with(" with the payload 9\n"), "{said}");

@@ -8,4 +8,5 @@ mod pool;
 mod program;
 mod queue;
 mod schedule;
+mod select;
 mod top;

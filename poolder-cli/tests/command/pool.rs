@@ -47,3 +47,22 @@ async fn a_pool_is_looked_at_stopped_by_slot_and_as_a_whole_and_started_again() 
     }
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holder_of_a_key_is_told() {
+    let program = Program::new("cli-key");
+    let worker = worker_fn(async |_: Number| Ok::<_, BoxError>(Done));
+    let pool = Pool::new("q").size(2).mode(Mode::Phash).worker(worker);
+    let node = start(Node::builder(program.client()).pool(pool));
+    let slots = program.client().pool::<Number>("q");
+    eventually("both slots have a holder", || async {
+        slots.slots().await.is_ok_and(|slots| slots.iter().all(|slot| slot.node.is_some()))
+    })
+    .await;
+    let holder = program.json(&["pool", "key", "q", "customer-7"]);
+    let slot = holder["slot"].as_u64().unwrap();
+    assert_eq!(program.ok(&["pool", "key", "q", "customer-7", "-o", "ids"]), format!("q.{slot}\n"));
+    assert!(program.ok(&["pool", "key", "q", "customer-7"]).contains("customer-7"));
+    program.fails(3, &["pool", "key", "none", "customer-7"]);
+    node.stop().await;
+}

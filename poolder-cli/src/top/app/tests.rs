@@ -115,9 +115,9 @@ fn pages_and_states_of_jobs_are_walked() {
     assert_eq!(press(&mut app, "h"), Effect::Look);
     assert_eq!(app.wanted().after, None);
     assert_eq!(press(&mut app, "h"), Effect::Nothing);
-    for listed in [Listed::Running, Listed::Due, Listed::Dead, Listed::Ready] {
+    for listing in [Listing::Running, Listing::Due, Listing::Dead, Listing::Ready] {
         assert_eq!(press(&mut app, "s"), Effect::Look);
-        assert_eq!(app.wanted().listed, listed);
+        assert_eq!(app.wanted().listing, listing);
     }
 }
 

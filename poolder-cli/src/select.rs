@@ -1,0 +1,73 @@
+//! Jobs that are selected by a queue, a state and conditions.
+
+use clap::Args;
+use poolder_core::view::{Filter, Listing};
+
+use crate::failure::Failure;
+
+/// The conditions of a selection.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Conditions {
+    /// Only jobs that satisfy these conditions, such as 'kind=mail.* error~"SMTP 451" attempt>=3
+    /// age>2h node=web-1 payload.user=7'; docs/command.md has all of them.
+    #[arg(long = "where", value_name = "CONDITIONS", default_value = "")]
+    conditions: Filter,
+    /// Only jobs of this kind.
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+    /// Only jobs whose last error contains this text, in upper or lower case.
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+}
+
+impl Conditions {
+    /// Returns the conditions of all options, all of which must hold.
+    pub(crate) fn filter(&self) -> Filter {
+        let filter = self.conditions.clone();
+        let filter = self.kind.iter().fold(filter, |filter, kind| filter.kind(kind.as_str()));
+        self.error.iter().fold(filter, Filter::error_contains)
+    }
+}
+
+/// A selection of jobs, in place of their names.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// All jobs of this queue, of the given state and conditions; needs --all.
+    #[arg(long, requires = "all", conflicts_with = "jobs")]
+    queue: Option<String>,
+    /// Select the jobs by queue, state and conditions.
+    #[arg(long, requires = "queue")]
+    all: bool,
+    /// The state of the jobs: ready, running, due, scheduled, retrying or dead.
+    #[arg(long, value_name = "STATE", requires = "all")]
+    state: Option<Listing>,
+    #[command(flatten)]
+    conditions: Conditions,
+}
+
+/// A listing of a queue and the conditions for its jobs.
+#[derive(Debug)]
+pub(crate) struct Selected<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) listing: Listing,
+    pub(crate) filter: Filter,
+}
+
+impl Selection {
+    /// Returns the selection; `None` where jobs are named.
+    pub(crate) fn of(&self, usual: Option<Listing>) -> Result<Option<Selected<'_>>, Failure> {
+        let filter = self.conditions.filter();
+        let Some(queue) = &self.queue else {
+            if !filter.is_any() {
+                return Err(Failure::not_understood("conditions select jobs of a queue")
+                    .hint("add --queue QUEUE --all"));
+            }
+            return Ok(None);
+        };
+        let Some(listing) = self.state.or(usual) else {
+            return Err(Failure::not_understood("the state of the jobs is missing")
+                .hint("add --state ready, running, due, scheduled, retrying or dead"));
+        };
+        Ok(Some(Selected { queue, listing, filter }))
+    }
+}
