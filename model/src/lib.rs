@@ -14,6 +14,7 @@
 //! | [`scenarios`] | the checked combinations of faults |
 //! | [`search`] | the checker |
 //! | [`addressed`] | a second model, of addressed slots |
+//! | [`waiting`] | a third model, of wait permits |
 //!
 //! Assumptions of the model: the server applies a script as a whole or not at all; a replica has a
 //! prefix of the history; beats have one period everywhere; and a node releases a suspect that
@@ -26,4 +27,5 @@ pub mod scenarios;
 pub mod search;
 pub mod server;
 pub mod step;
+pub mod waiting;
 pub mod world;

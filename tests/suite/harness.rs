@@ -170,6 +170,13 @@ impl Running {
         let _ = self.stop.send(());
         within(self.task).await.unwrap().unwrap();
     }
+
+    /// Drops the node, as if its process was killed: its connections close, and it stays in the
+    /// roster.
+    pub(crate) async fn vanish(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|error| error.is_cancelled()));
+    }
 }
 
 /// Awaits a future; panics after [`PATIENCE`].

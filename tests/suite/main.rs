@@ -68,5 +68,6 @@ mod ticks;
 mod tls;
 mod topologies;
 mod traces;
+mod waiting;
 mod waits;
 mod wire;

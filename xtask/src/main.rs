@@ -17,6 +17,7 @@ mod layers;
 mod performs;
 mod redis;
 mod server;
+mod simulate;
 mod test;
 mod torture;
 mod trials;
@@ -62,6 +63,12 @@ const COMMANDS: &[Command] = &[
         usage: "bench [--yes] [--quick] [--only ROWS] [--check] …",
         summary: "measure Poolder beside a raw Redis loop and its peers; --help says more",
         run: bench::run,
+    },
+    Command {
+        name: "simulate",
+        usage: "simulate",
+        summary: "print what fleets of up to 10,000 nodes cost a server, from measured costs",
+        run: simulate::run,
     },
     Command {
         name: "torture",

@@ -52,6 +52,10 @@ pub(crate) struct PartitionKeys {
     pub(crate) cancelled: String,
     /// Pub/sub channel for hints.
     pub(crate) control: String,
+    /// Sorted set: end of a wait permit in ms → node that may block until a job comes.
+    pub(crate) waiting: String,
+    /// Sorted set: end of the entry in ms → node that rests until it is woken.
+    pub(crate) resting: String,
     /// Hash: batch job id → index record of its sealed list.
     pub(crate) batches: String,
     /// Set of ids of batch jobs that are gone and whose sealed lists must still be removed: dropped
@@ -134,6 +138,8 @@ impl Keyspace {
             stats: format!("{base}:stats"),
             cancelled: format!("{base}:cancelled"),
             control: format!("{base}:control"),
+            waiting: format!("{base}:waiting"),
+            resting: format!("{base}:resting"),
             batches: format!("{base}:batch:index"),
             batches_dropped: format!("{base}:batch:dropped"),
             meta: format!("{base}:meta"),
@@ -172,6 +178,11 @@ impl PartitionKeys {
     /// The stream of a lane.
     pub(crate) fn lane(&self, lane: Lane) -> &str {
         &self.ready[lane.index()]
+    }
+
+    /// Pub/sub channel on which one node is woken.
+    pub(crate) fn wake(&self, node: &str) -> String {
+        format!("{}:{node}", self.control)
     }
 
     /// String: the progress that a running job has reported.

@@ -58,7 +58,7 @@ pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
 pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName};
 pub use jobs::claim::{ClaimConnection, ConnectionId};
-pub use jobs::claimed::{Claimed, Exchange};
+pub use jobs::claimed::{Claimed, Exchange, Visit, Waited};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
@@ -67,6 +67,7 @@ pub use jobs::progress::ProgressReport;
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };
+pub use jobs::wait_permit::WaitAnswer;
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::HeldPage;
 #[cfg(feature = "schedules")]

@@ -60,6 +60,8 @@ scripts! {
         CLAIM = "claim";
         READ = "read";
         VALUE = "value";
+        WAIT_BEGIN = "wait_begin";
+        WAIT_END = "wait_end";
     }
     maintenance {
         PROMOTE = "promote";

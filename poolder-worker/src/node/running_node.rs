@@ -73,6 +73,7 @@ impl RunningNode {
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
             dead: heartbeat.dead(),
+            nodes: heartbeat.nodes(),
             losses,
             services: PartitionServices::default(),
             stops: CancellationToken::new(),

@@ -19,6 +19,9 @@ use super::pool_spec::PoolSpec;
 use super::state::States;
 use super::worker::{Result, Worker};
 
+/// How many nodes wait for a job at the same time, unless a pool sets it.
+const MAX_WAITING: u16 = 8;
+
 /// The parts that a node gives to all its pools.
 #[derive(Clone, Default)]
 pub(crate) struct NodeWide {
@@ -57,6 +60,7 @@ pub struct Pool {
     retry_placement: Option<RetryPlacement>,
     hibernate_after: Option<Duration>,
     handover_timeout: Duration,
+    max_waiting: u16,
     sets: Vec<String>,
 }
 
@@ -79,6 +83,7 @@ impl Pool {
             retry_placement: None,
             hibernate_after: None,
             handover_timeout: Duration::from_secs(3),
+            max_waiting: MAX_WAITING,
             sets: vec![],
         }
     }
@@ -223,6 +228,23 @@ impl Pool {
         self
     }
 
+    /// Sets how many nodes of the fleet wait at the server for a job of a shared pool at the same
+    /// time, 8 unless set. Each node that waits makes every enqueue a little more expensive for the
+    /// server. The other nodes with free slots rest, look for jobs now and then, and are woken when
+    /// jobs come that those that wait have no slots for. While the fleet has no more nodes than
+    /// this, all of them wait. All nodes should set the same number, at least 1.
+    ///
+    /// ```
+    /// # use poolder_worker::Pool;
+    /// let pool = Pool::new("mail").max_waiting(16);
+    /// # let _ = pool;
+    /// ```
+    #[must_use]
+    pub fn max_waiting(mut self, nodes: u16) -> Self {
+        self.max_waiting = nodes;
+        self
+    }
+
     /// Puts the pool into a set of pools, so that it can be addressed together with the other pools
     /// of the set.
     #[must_use]
@@ -266,6 +288,11 @@ impl Pool {
                 "pool {queue}: hibernate_after is 0: its slots would never keep their state"
             )));
         }
+        if self.max_waiting == 0 {
+            return Err(Error::invalid(format!(
+                "pool {queue}: max_waiting is 0: no node would wait for jobs"
+            )));
+        }
         let keyed = if self.mode == Mode::Phash {
             RetryPlacement::BlockSlot
         } else {
@@ -287,6 +314,7 @@ impl Pool {
             retry_placement: self.retry_placement.unwrap_or(keyed),
             hibernate_after: self.hibernate_after,
             handover_timeout: self.handover_timeout,
+            max_waiting: self.max_waiting,
             prototypes: Mutex::new(self.workers),
             stop: Notify::new(),
         };

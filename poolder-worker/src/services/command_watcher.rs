@@ -11,6 +11,9 @@ use crate::process::commands::{CancelFilter, KnownCommands};
 
 /// The commands are read at most this often, however many hints arrive.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a node that rests and receives hints reads the commands: it has no jobs that they could
+/// concern.
+const POLL_RESTING: Duration = Duration::from_secs(60);
 /// The node remembers at most this many cancelled jobs. When there are more, it asks the server
 /// about every job.
 const MAX_REMEMBERED: usize = 10_000;
@@ -19,7 +22,8 @@ pub(super) async fn run(cx: ServiceContext) {
     let mut hinted = false;
     loop {
         let asked = Instant::now();
-        let mut poll = cx.poll();
+        let rests = *cx.rests.borrow() && *cx.hints.borrow();
+        let mut poll = if rests { POLL_RESTING } else { cx.poll() };
         if let Err(error) = refresh(&cx, hinted).await {
             // Debug only: the claimers log the same failure with more details.
             tracing::debug!(partition = %cx.partition, %error, "the commands could not be read");

@@ -23,6 +23,7 @@ use crate::run::published::PublishedPools;
 pub(crate) struct Heartbeat {
     identity: watch::Receiver<NodeIdentity>,
     dead: watch::Receiver<DeadNodes>,
+    nodes: watch::Receiver<usize>,
     stop: Sender<StopRequest>,
 }
 
@@ -43,12 +44,14 @@ impl Heartbeat {
         let name = new_name();
         let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
         let (dead, known_dead) = watch::channel(DeadNodes::default());
+        let (nodes, known_nodes) = watch::channel(0);
         let (stop, commands) = channel();
         let thread_state = HeartbeatThread {
             broker: broker.clone(),
             beater: Beater::new(broker),
             identity,
             dead,
+            nodes,
             clock,
             liveness,
             outages,
@@ -62,7 +65,7 @@ impl Heartbeat {
             .map_err(|error| {
                 Error::invalid(format!("the heartbeat thread cannot be started: {error}"))
             })?;
-        Ok(Self { identity: known_identity, dead: known_dead, stop })
+        Ok(Self { identity: known_identity, dead: known_dead, nodes: known_nodes, stop })
     }
 
     pub(crate) fn identity(&self) -> watch::Receiver<NodeIdentity> {
@@ -71,6 +74,11 @@ impl Heartbeat {
 
     pub(crate) fn dead(&self) -> watch::Receiver<DeadNodes> {
         self.dead.clone()
+    }
+
+    /// Returns the number of nodes in the roster, 0 before the first beat is acknowledged.
+    pub(crate) fn nodes(&self) -> watch::Receiver<usize> {
+        self.nodes.clone()
     }
 
     /// Ends the thread, and waits for its end until the given time. With `leave` the node leaves the
@@ -88,6 +96,7 @@ struct HeartbeatThread {
     beater: Beater,
     identity: watch::Sender<NodeIdentity>,
     dead: watch::Sender<DeadNodes>,
+    nodes: watch::Sender<usize>,
     clock: Arc<ServerClock>,
     liveness: Arc<Liveness>,
     outages: Arc<Outages>,
@@ -183,6 +192,9 @@ impl HeartbeatThread {
         if beat.added {
             self.introduction.mark_changed();
             self.report_loss();
+        }
+        if !beat.marked {
+            self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, beat.nodes) != beat.nodes);
         }
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
@@ -290,6 +302,7 @@ mod tests {
             broker,
             identity,
             dead: watch::channel(DeadNodes::default()).0,
+            nodes: watch::channel(0).0,
             clock: Arc::default(),
             liveness: Arc::default(),
             outages: Arc::default(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::service_context::ServiceContext;
 use crate::process::liveness::DeadNodes;
 use crate::process::watching::changed;
+use crate::run::context::past;
 
 /// How long a lease lasts, by the server's clock.
 const LEASE: Duration = Duration::from_secs(15);
@@ -26,13 +27,17 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     let mut holder = String::new();
     let mut trusted = Instant::now();
     let mut term = 0;
+    let (mut rests, mut ask_at) = (cx.rests.subscribe(), Instant::now());
     loop {
         // A node whose name was marked as dead must not lead, and a node that has not sent a beat
-        // must not lead either.
+        // must not lead either. A node that rests leaves it to those that wait for jobs, or that are
+        // busy.
         let identity = cx.identity.borrow_and_update().clone();
         let dead = cx.dead.borrow_and_update().contains(&holder).then_some(holder.as_str());
-        if identity.claims {
-            let asked = Instant::now();
+        let asked = Instant::now();
+        let stands = identity.claims && (cx.is_leading() || !*rests.borrow_and_update());
+        if stands && ask_at <= asked {
+            ask_at = asked + RENEWAL;
             let answer = ask(&cx, &identity.name, &holder, dead).await;
             match answer {
                 Ok((leadership, elected)) => {
@@ -56,14 +61,14 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
         if !leads {
             announce(&cx, false, 0, &holder);
         }
-        let expiry = if leads { trusted } else { Instant::now() + RENEWAL };
-        let next = expiry.min(Instant::now() + RENEWAL);
+        let next = if leads { Some(trusted.min(ask_at)) } else { stands.then_some(ask_at) };
         tokio::select! {
             () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(next) => {}
-            () = cx.lease.notified() => {}
-            () = changed(&mut cx.identity) => {}
-            () = died(&mut cx.dead, &holder) => {}
+            () = past(next) => {}
+            () = changed(&mut rests) => {}
+            () = cx.lease.notified() => ask_at = Instant::now(),
+            () = changed(&mut cx.identity) => ask_at = Instant::now(),
+            () = died(&mut cx.dead, &holder) => ask_at = Instant::now(),
         }
     }
     if cx.is_leading() {
@@ -76,8 +81,8 @@ pub(super) async fn run(mut cx: ServiceContext, stop: CancellationToken) {
     }
 }
 
-/// Renews the lease if this node holds it; otherwise asks for it. Returns the leader, and whether
-/// this node asked.
+/// Renews the lease if this node holds it; otherwise asks for it, again if the leader is known to be
+/// dead. Returns the leader, and whether this node asked.
 async fn ask(
     cx: &ServiceContext,
     name: &str,
@@ -89,7 +94,12 @@ async fn ask(
     {
         return Ok((renewed, false));
     }
-    Ok((cx.broker.lead(&cx.partition, name, LEASE, dead).await?, true))
+    let mut found = cx.broker.lead(&cx.partition, name, LEASE, dead).await?;
+    let is_dead = cx.dead.borrow().contains(&found.holder);
+    if !found.ours && is_dead {
+        found = cx.broker.lead(&cx.partition, name, LEASE, Some(&found.holder)).await?;
+    }
+    Ok((found, true))
 }
 
 /// Returns true when the server of the partition has lost data since it named the term `before`,

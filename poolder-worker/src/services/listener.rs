@@ -7,6 +7,7 @@ use poolder_core::broker::Hint;
 use tokio::sync::watch;
 
 use super::service_context::ServiceContext;
+use crate::process::liveness::NodeIdentity;
 use crate::process::watching::changed;
 
 /// Several partitions are added or removed at a time: the listener waits this long for the rest of
@@ -23,7 +24,9 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
             continue;
         };
         let partitions: Vec<Partition> = services.iter().map(|cx| cx.partition.clone()).collect();
-        match broker.listen(&partitions).await {
+        let mut identity = services[0].identity.clone();
+        let name = identity.borrow_and_update().name.clone();
+        match broker.listen(&partitions, &name).await {
             Ok(mut listener) => {
                 set_hints(&services, true);
                 loop {
@@ -34,6 +37,7 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
                             Some((at, Hint::Tick)) => services[at].tick.notify_one(),
                             Some((at, Hint::Lease)) => services[at].lease.notify_one(),
                             Some((at, Hint::Commands)) => services[at].news.notify_one(),
+                            Some((at, Hint::Wake)) => services[at].wake.notify_one(),
                             None => break,
                         },
                         // Subscribes again, to the partitions that there are after a delay, since
@@ -42,6 +46,8 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
                             tokio::time::sleep(CHANGE_DELAY).await;
                             break;
                         }
+                        // Other nodes know this one by its new name.
+                        () = renamed(&mut identity, &name) => break,
                     }
                 }
                 tracing::debug!("hints are no longer received");
@@ -52,6 +58,13 @@ pub(super) async fn run(mut known: watch::Receiver<Vec<ServiceContext>>) {
         if !known.has_changed().unwrap_or(false) {
             tokio::time::sleep(RETRY_INTERVAL).await;
         }
+    }
+}
+
+/// Waits until the node has another name.
+async fn renamed(identity: &mut watch::Receiver<NodeIdentity>, name: &str) {
+    while *identity.borrow_and_update().name == *name {
+        changed(identity).await;
     }
 }
 

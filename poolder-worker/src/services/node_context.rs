@@ -34,6 +34,8 @@ pub(crate) struct NodeContext {
     pub(crate) poll_limiter: Arc<PollLimiter>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) dead: watch::Receiver<DeadNodes>,
+    /// The number of nodes in the roster, as of the last beat.
+    pub(crate) nodes: watch::Receiver<usize>,
     pub(crate) losses: Losses,
     pub(crate) services: PartitionServices,
     /// Cancelled when the node stops.
@@ -80,6 +82,8 @@ impl NodeContext {
             tick: Arc::new(Notify::new()),
             lease: Arc::new(Notify::new()),
             deaths: Arc::new(Notify::new()),
+            wake: Arc::new(Notify::new()),
+            rests: Arc::new(watch::Sender::new(false)),
             news: Arc::new(Notify::new()),
             commands: Arc::new(watch::Sender::new(KnownCommands::default())),
         }

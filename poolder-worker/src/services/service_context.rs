@@ -34,6 +34,10 @@ pub(crate) struct ServiceContext {
     pub(crate) lease: Arc<Notify>,
     /// Notified when a job was buried of which hooks are told.
     pub(crate) deaths: Arc<Notify>,
+    /// Notified when another node wakes this one, which rests.
+    pub(crate) wake: Arc<Notify>,
+    /// True while the claimer of the partition rests: others lead the partition.
+    pub(crate) rests: Arc<watch::Sender<bool>>,
     /// Notified when there are new commands.
     pub(crate) news: Arc<Notify>,
     /// The commands that are known.

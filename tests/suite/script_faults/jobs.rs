@@ -18,6 +18,8 @@ pub(super) const SCRIPTS: &[&str] = &[
     "jobs/ack_missing",
     "jobs/suspect_begin",
     "jobs/claim",
+    "jobs/wait_begin",
+    "jobs/wait_end",
     "maintenance/promote",
     "maintenance/consumer_remove",
 ];
@@ -304,7 +306,28 @@ async fn an_error_in_a_script_leaves_each_job_in_a_place() {
     let fault = lab.snapshot();
     lab.broker().remove_consumer(&partition(), Lane::Suspect, "me").await.unwrap();
     lab.inject("maintenance/consumer_remove", "of the suspect lane", fault);
+    permits(&mut lab).await;
     lab.finish(SCRIPTS);
+}
+
+/// Checks the permits of nodes that wait for jobs.
+async fn permits(lab: &mut Lab) {
+    lab.reset();
+    lab.enqueue(1, When::Now, None).await;
+    lab.set("ZADD", "waiting", &[b"1", b"an old one"]);
+    for (case, node) in [("a free permit", "me"), ("its own permit", "me"), ("no permit", "other")]
+    {
+        let fault = lab.snapshot();
+        let answer = lab.broker().begin_wait(&partition(), node, 1, ["dead"]).await.unwrap();
+        assert_eq!((answer.permit, answer.depths), (node == "me", [0, 0, 0, 1, 0]));
+        // The entry of the node stands when the depths cannot be read.
+        lab.inject_but("jobs/wait_begin", case, fault, STEPS);
+    }
+    let fault = lab.snapshot();
+    assert_eq!(lab.broker().end_wait(&partition(), "me", 1).await.unwrap(), 0);
+    // A node that cannot be told counts as told, and the next one goes on resting.
+    let but = Tolerated { survived: &["resting"], ..STEPS };
+    lab.inject_but("jobs/wait_end", "a node rests that does not hear", fault, but);
 }
 
 #[tokio::test]

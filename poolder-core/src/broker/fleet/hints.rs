@@ -1,5 +1,5 @@
 //! Hints over pub/sub: the next due time has changed, the leader resigned, a command was given, a
-//! schedule ticks sooner, a job was buried. A lost hint only costs time, since every listener also
+//! schedule ticks sooner, a job was buried, a node that rests is woken. A lost hint only costs time, since every listener also
 //! polls.
 
 use futures_util::StreamExt;
@@ -20,24 +20,30 @@ pub enum Hint {
     Death,
     /// The next tick of a schedule has moved to an earlier time.
     Tick,
+    /// A node that rests shall look for jobs, and ask for a wait permit.
+    Wake,
 }
 
 /// A connection that receives the hints of a list of partitions.
 pub struct Listener {
     channels: Vec<String>,
+    partitions: usize,
     messages: redis::aio::PubSubStream,
     // The stream ends when its other half is dropped.
     _subscriptions: redis::aio::PubSubSink,
 }
 
 impl Broker {
-    /// Subscribes to the hints of these partitions.
+    /// Subscribes to the hints of these partitions, and to those for the node of this name.
     ///
     /// # Errors
     /// Returns an error when no connection opens, or the server does not permit the subscription.
-    pub async fn listen(&self, partitions: &[Partition]) -> Result<Listener, Error> {
+    pub async fn listen(&self, partitions: &[Partition], node: &str) -> Result<Listener, Error> {
+        let keys: Vec<_> = partitions.iter().map(|partition| self.keys(partition)).collect();
+        let control = keys.iter().map(|keys| keys.control.clone());
+        // Behind those of the partitions, in the same order.
         let channels: Vec<String> =
-            partitions.iter().map(|partition| self.keys(partition).control.clone()).collect();
+            control.chain(keys.iter().map(|keys| keys.wake(node))).collect();
         // Every node of a cluster forwards messages to the others.
         self.needs_server()?;
         let peer = self.inner.route.peer(None, &mut self.inner.limit()).await;
@@ -45,7 +51,7 @@ impl Broker {
         let pubsub = self.in_time(peer.opener.client().get_async_pubsub()).await?;
         let (mut sink, messages) = pubsub.split();
         self.in_time(sink.subscribe(&channels)).await?;
-        Ok(Listener { channels, messages, _subscriptions: sink })
+        Ok(Listener { channels, partitions: partitions.len(), messages, _subscriptions: sink })
     }
 }
 
@@ -62,11 +68,12 @@ impl Listener {
                 b"orders" => Hint::Commands,
                 b"dead" => Hint::Death,
                 b"tick" => Hint::Tick,
+                b"wake" => Hint::Wake,
                 // A newer version may send other hints.
                 _ => continue,
             };
             if let Some(at) = at {
-                return Some((at, hint));
+                return Some((at % self.partitions, hint));
             }
         }
     }

@@ -43,6 +43,8 @@ pub struct Beat {
     pub silent: Vec<(String, String)>,
     /// Nodes that were marked as dead within the last minute.
     pub dead: Vec<String>,
+    /// The number of nodes in the roster, this one included.
+    pub nodes: usize,
 }
 
 /// The description of a node. Stored as JSON, readable without Poolder. A field that the version of
@@ -149,7 +151,7 @@ impl Beater {
         let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
         cmd.arg(node).arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
         let reply = self.script(cmd)?;
-        let [verdict, now, silent, dead] = reply::items::<4>(reply)?;
+        let [verdict, now, silent, dead, nodes] = reply::items::<5>(reply)?;
         let mut invalid = vec![];
         let mut list = reply::array(silent)?.into_iter();
         let mut silent = vec![];
@@ -170,6 +172,7 @@ impl Beater {
             now: Timestamp::from_millis(reply::int(now)?),
             silent,
             dead: names,
+            nodes: usize::try_from(reply::int(nodes)?).unwrap_or(0),
         })
     }
 

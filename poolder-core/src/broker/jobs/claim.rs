@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use crate::broker::connection::config::BLOCK;
@@ -25,11 +25,11 @@ use crate::stored::{ClaimedRange, Undecodable};
 /// The connection on which a consumer claims jobs, and settles jobs in the same round trip.
 #[derive(Debug)]
 pub struct ClaimConnection {
-    broker: Broker,
-    keys: Arc<PartitionKeys>,
-    consumer: Arc<str>,
+    pub(super) broker: Broker,
+    pub(super) keys: Arc<PartitionKeys>,
+    pub(super) consumer: Arc<str>,
     limits: DeadLimits,
-    connection: Connection,
+    pub(super) connection: Connection,
     id: Option<ConnectionId>,
     history: Option<Arc<str>>,
     /// The sizes of the entries that this connection has claimed.
@@ -65,7 +65,7 @@ impl std::fmt::Debug for ConnectionId {
 }
 
 /// Wraps the connection of the Redis client, which does not implement `Debug`.
-struct Connection(MultiplexedConnection);
+pub(super) struct Connection(pub(super) MultiplexedConnection);
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -193,32 +193,10 @@ impl ClaimConnection {
                 }
                 claimed.map(|(claimed, _)| claimed)
             }
-            (Some(Ok(reply)), _) => self.read_claimed(reply),
-            (Some(Err(error)), _) if is_nogroup(&error) => {
-                self.create_groups().await.map(|()| Claimed::default())
-            }
-            (Some(Err(error)), _) => Err(self.broker.classify(error)),
+            (Some(reply), _) => self.read_unmeasured(reply).await,
             (None, _) => Ok(Claimed::default()),
         };
         Ok(Exchange { settled, depths, claimed, asked: could_bring })
-    }
-
-    /// Waits up to 5 s for a job in any of the lanes, and claims at most one from each. The caller
-    /// must not drop the future before it ends: the server would still assign a job to this
-    /// consumer, and the reply would be lost.
-    ///
-    /// # Errors
-    /// As [`ClaimConnection::exchange`].
-    pub async fn wait(&mut self, lanes: &[Lane]) -> Result<Claimed, Error> {
-        let cmd = self.read(lanes, 1, Some(BLOCK));
-        let connection = &mut self.connection.0;
-        match connection.req_packed_command(&cmd).await.and_then(reply::checked) {
-            Ok(reply) => self.read_claimed(reply),
-            Err(error) if is_nogroup(&error) => {
-                self.create_groups().await.map(|()| Claimed::default())
-            }
-            Err(error) => Err(self.broker.classify(error)),
-        }
     }
 
     /// Returns the pending entries of this consumer in a lane.
@@ -324,7 +302,8 @@ impl ClaimConnection {
         Ok((claimed, bytes >= asked.bytes))
     }
 
-    fn read(&self, lanes: &[Lane], count: usize, block: Option<Duration>) -> Cmd {
+    /// Builds a claim of up to `count` jobs of each lane, whatever their size.
+    pub(super) fn read(&self, lanes: &[Lane], count: usize, block: Option<Duration>) -> Cmd {
         let mut cmd = redis::cmd("XREADGROUP");
         cmd.arg("GROUP").arg(GROUP).arg(self.consumer.as_ref()).arg("COUNT").arg(count.max(1));
         if let Some(block) = block {
@@ -358,6 +337,20 @@ impl ClaimConnection {
         Ok(claimed)
     }
 
+    /// Reads the reply to a claim that the server did not measure.
+    pub(super) async fn read_unmeasured(
+        &mut self,
+        reply: RedisResult<Value>,
+    ) -> Result<Claimed, Error> {
+        match reply {
+            Ok(reply) => self.read_claimed(reply),
+            Err(error) if is_nogroup(&error) => {
+                self.create_groups().await.map(|()| Claimed::default())
+            }
+            Err(error) => Err(self.broker.classify(error)),
+        }
+    }
+
     async fn create_groups(&mut self) -> Result<(), Error> {
         let mut pipe = redis::pipe();
         for lane in Lane::ALL {
@@ -375,7 +368,7 @@ impl ClaimConnection {
         Ok(())
     }
 
-    async fn send(&mut self, pipe: &Pipeline) -> Result<Replies, Error> {
+    pub(super) async fn send(&mut self, pipe: &Pipeline) -> Result<Replies, Error> {
         let sent = Request::new(pipe).send(&mut self.connection.0).await;
         sent.map_err(|error| self.broker.classify(error))
     }

@@ -16,6 +16,24 @@ pub struct Claimed {
     pub undecodable: Vec<Undecodable>,
 }
 
+/// The result of a wait.
+#[derive(Debug, Default)]
+pub struct Waited {
+    /// The jobs that came.
+    pub claimed: Claimed,
+    /// True when the wait was asked to renew the permit of the node, and the node had lost it.
+    pub permit_lost: bool,
+}
+
+/// The result of a visit.
+#[derive(Debug, Default)]
+pub struct Visit {
+    /// The jobs that were there.
+    pub claimed: Claimed,
+    /// The nodes with a wait permit.
+    pub holders: Vec<String>,
+}
+
 impl Claimed {
     /// Returns whether the claim got no entries.
     #[must_use]

@@ -1,4 +1,4 @@
-//! The life of a job in Redis: enqueue, claim, settle; also its completion record and progress.
+//! The life of a job in Redis: enqueue, claim, settle, and the nodes that wait for it; also its completion record and progress.
 
 pub(super) mod claim;
 pub(super) mod claimed;
@@ -11,3 +11,4 @@ pub(super) mod progress;
 pub(super) mod search;
 pub(super) mod settle;
 pub(super) mod value;
+pub(super) mod wait_permit;

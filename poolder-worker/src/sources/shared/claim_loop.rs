@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::claim_step::{self, ClaimFacts, ClaimStep, ConnectionFact};
 use super::claimer::{Claimer, ClaimerSetup};
 use super::connection::{
-    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, start_wait,
+    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, lanes, start_wait,
 };
 use crate::process::liveness::ShutdownPhase;
 use crate::process::watching::changed;
@@ -60,12 +60,16 @@ impl ClaimLoop {
             if name != self.name {
                 self.claimer.abandon_claims(&self.name, &name);
                 self.name = name;
+                self.claimer.permit.lost();
                 self.connection.close(&self.client).await;
             }
             let phase = *self.claimer.setup.phase.borrow_and_update();
             if phase != ShutdownPhase::Run {
                 self.claimer.release_waiting();
                 self.unblock().await;
+                if self.claimer.permit.is_entered() && !self.connection.is_waiting() {
+                    self.claimer.end_wait(&self.name).await;
+                }
                 if self.claimer.held.is_empty() && !self.connection.is_waiting() {
                     self.leave().await;
                     return self.claimer.setup.slots;
@@ -130,6 +134,7 @@ impl ClaimLoop {
     /// Takes the next step: opens the connection, adopts, settles and claims, or waits.
     async fn step(&mut self) {
         let facts = self.facts();
+        self.claimer.report_rest();
         match claim_step::next(&facts, &mut self.claimer.lanes) {
             ClaimStep::Pause(until) => self.claimer.until_something(until).await,
             ClaimStep::Open => self.open().await,
@@ -151,20 +156,32 @@ impl ClaimLoop {
                 let Some(open) = self.connection.take_open() else { return };
                 self.exchange(open, claim).await;
             }
-            ClaimStep::Block { suspects } => {
+            ClaimStep::Block { suspects, renew } => {
                 let Some(open) = self.connection.take_open() else { return };
                 let info = WaitInfo { id: open.id(), unblocked: false, suspects };
+                let renew = renew.then(|| self.claimer.setup.engine.clock.now());
+                if renew.is_some() {
+                    self.claimer.permit.renewed(Instant::now());
+                }
                 self.connection.state =
-                    ConnectionState::Waiting { wait: start_wait(open, suspects), info };
+                    ConnectionState::Waiting { wait: start_wait(open, suspects, renew), info };
             }
+            ClaimStep::AskToWait => self.claimer.ask_to_wait(&self.name).await,
+            ClaimStep::Visit => {
+                let Some(open) = self.connection.take_open() else { return };
+                self.visit(open).await;
+            }
+            ClaimStep::Rest(until) => self.claimer.rest(until).await,
+            ClaimStep::EndWait => self.claimer.end_wait(&self.name).await,
             ClaimStep::SettleBeside => self.settle_beside().await,
             ClaimStep::Listen => self.listen().await,
         }
     }
 
-    fn facts(&self) -> ClaimFacts {
+    fn facts(&mut self) -> ClaimFacts {
         let Self { claimer, connection, .. } = self;
-        let now = Instant::now();
+        let (now, wanted) = (Instant::now(), claimer.wanted());
+        let end_wait_at = claimer.end_wait_at(now, wanted);
         ClaimFacts {
             now,
             connection: match connection.state {
@@ -179,12 +196,14 @@ impl ClaimLoop {
             retry_at: claimer.settlements.retry_at(),
             adopt_at: connection.adopt_at,
             audit_at: connection.audit_at,
-            wanted: claimer.wanted(),
+            wanted,
             suspects: claimer.suspects_welcome(),
             look_first: match &connection.state {
                 ConnectionState::Open(open) => open.is_cautious() && claimer.lanes.are_stale(),
                 _ => false,
             },
+            wait: claimer.permit.choice(now, claimer.fleet()),
+            end_wait_at,
         }
     }
 
@@ -284,6 +303,27 @@ impl ClaimLoop {
         }
     }
 
+    /// Looks for jobs without blocking.
+    async fn visit(&mut self, mut open: Box<ClaimConnection>) {
+        let lanes = lanes(self.claimer.suspects_welcome());
+        let now = self.claimer.setup.engine.clock.now();
+        match open.visit(&lanes, now).await {
+            Ok(visit) => {
+                self.claimer.visited(&visit);
+                self.take_unmeasured(visit.claimed, open);
+            }
+            Err(error) => self.claimer.back_off(&error),
+        }
+    }
+
+    /// Takes over the jobs of a wait or a visit, which claims one of each lane.
+    fn take_unmeasured(&mut self, claimed: Claimed, open: Box<ClaimConnection>) {
+        claimed.jobs.iter().for_each(|claim| self.claimer.lanes.note_jobs(claim.lane));
+        self.connection.audit_soon(&claimed);
+        self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
+        self.connection.state = ConnectionState::Open(open);
+    }
+
     /// Goes on waiting for a job, until an event needs the claimer.
     async fn listen(&mut self) {
         let state = std::mem::replace(&mut self.connection.state, ConnectionState::Closed);
@@ -304,11 +344,11 @@ impl ClaimLoop {
         };
         match waited {
             None => self.connection.state = ConnectionState::Waiting { wait, info },
-            Some((open, Ok(claimed))) => {
-                claimed.jobs.iter().for_each(|claim| self.claimer.lanes.note_jobs(claim.lane));
-                self.connection.audit_soon(&claimed);
-                self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
-                self.connection.state = ConnectionState::Open(Box::new(open));
+            Some((open, Ok(waited))) => {
+                if waited.permit_lost {
+                    self.claimer.permit.lost();
+                }
+                self.take_unmeasured(waited.claimed, Box::new(open));
             }
             Some((_, Err(error))) => self.claimer.back_off(&error),
         }

@@ -5,6 +5,7 @@ use poolder_core::Lane;
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
+use super::wait_permit::WaitChoice;
 
 /// The next step of a claimer.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +24,18 @@ pub(super) enum ClaimStep {
     Block {
         /// True to include the suspect lane.
         suspects: bool,
+        /// True to renew the wait permit in the same round trip.
+        renew: bool,
     },
+    /// Ask for a wait permit.
+    AskToWait,
+    /// Look for jobs without blocking, and whether a wait permit is free.
+    Visit,
+    /// Rest until this time, or until another node wakes this one.
+    Rest(Instant),
+    /// Give the wait permit up, since there is no room for a job, or wake others for the jobs that
+    /// are left.
+    EndWait,
     /// Settle over another connection, while this one waits for a job.
     SettleBeside,
     /// Go on waiting for a job.
@@ -55,6 +67,10 @@ pub(super) struct ClaimFacts {
     /// True when the depths of the lanes must be known before a wait, which claims one job of each
     /// lane whatever its size.
     pub(super) look_first: bool,
+    /// The choice for the case that all lanes are empty.
+    pub(super) wait: WaitChoice,
+    /// When to give up the wait permit or to wake others, while there is no room.
+    pub(super) end_wait_at: Option<Instant>,
 }
 
 /// The state of the claimer's connection.
@@ -92,15 +108,30 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
             if facts.wanted == 0 {
                 return match facts.must_settle {
                     true => ClaimStep::Exchange(None),
-                    false => {
-                        let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
-                        ClaimStep::Pause(facts.retry_at.unwrap_or(adopt_at).min(adopt_at))
-                    }
+                    false => match facts.end_wait_at {
+                        Some(at) if at <= facts.now && may_send => ClaimStep::EndWait,
+                        end_at => {
+                            let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
+                            let until = facts.retry_at.unwrap_or(adopt_at).min(adopt_at);
+                            let end_at = end_at.map(|at| at.max(facts.not_before));
+                            ClaimStep::Pause(end_at.unwrap_or(until).min(until))
+                        }
+                    },
                 };
             }
             match lanes.pick(facts.suspects) {
                 None if !facts.must_settle && facts.look_first => ClaimStep::Exchange(None),
-                None if !facts.must_settle => ClaimStep::Block { suspects: facts.suspects },
+                None if !facts.must_settle => match facts.wait {
+                    WaitChoice::Block { renew } => {
+                        ClaimStep::Block { suspects: facts.suspects, renew }
+                    }
+                    WaitChoice::Ask => ClaimStep::AskToWait,
+                    WaitChoice::Visit => ClaimStep::Visit,
+                    WaitChoice::Rest(until) => {
+                        let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
+                        ClaimStep::Rest(until.min(adopt_at).min(facts.retry_at.unwrap_or(until)))
+                    }
+                },
                 // A round trip is made anyway, so it also claims where jobs were last.
                 picked => {
                     let lane = picked.unwrap_or_else(|| lanes.likely());
@@ -133,6 +164,8 @@ mod tests {
             wanted: 8,
             suspects: true,
             look_first: false,
+            wait: WaitChoice::Block { renew: false },
+            end_wait_at: None,
         }
     }
 
@@ -156,9 +189,9 @@ mod tests {
     async fn without_jobs_the_claimer_waits_and_without_room_it_pauses_until_the_audit() {
         let facts = idle(Instant::now());
         let mut empty = lanes([0; 5]);
-        assert_eq!(next(&facts, &mut empty), ClaimStep::Block { suspects: true });
+        assert_eq!(next(&facts, &mut empty), ClaimStep::Block { suspects: true, renew: false });
         let busy = ClaimFacts { suspects: false, ..facts };
-        assert_eq!(next(&busy, &mut empty), ClaimStep::Block { suspects: false });
+        assert_eq!(next(&busy, &mut empty), ClaimStep::Block { suspects: false, renew: false });
         let unsure = ClaimFacts { look_first: true, ..facts };
         assert_eq!(next(&unsure, &mut empty), ClaimStep::Exchange(None));
         let found = next(&unsure, &mut lanes([0, 0, 0, 1, 0]));
@@ -213,6 +246,46 @@ mod tests {
         let later = soon + Duration::from_secs(1);
         let failed = ClaimFacts { not_before: later, ..paused };
         assert_eq!(next(&failed, &mut lanes([9; 5])), ClaimStep::Pause(later));
+    }
+
+    #[tokio::test]
+    async fn with_empty_lanes_the_wait_permit_decides_and_with_jobs_it_does_not_matter() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(8);
+        for (wait, step) in [
+            (WaitChoice::Block { renew: true }, ClaimStep::Block { suspects: true, renew: true }),
+            (WaitChoice::Ask, ClaimStep::AskToWait),
+            (WaitChoice::Visit, ClaimStep::Visit),
+            (WaitChoice::Rest(later), ClaimStep::Rest(later)),
+        ] {
+            let facts = ClaimFacts { wait, ..idle(now) };
+            assert_eq!(next(&facts, &mut lanes([0; 5])), step);
+            let claim = ClaimStep::Exchange(Some((Lane::Normal, 8)));
+            assert_eq!(next(&facts, &mut lanes([0, 0, 0, 1, 0])), claim);
+            let settles = ClaimFacts { must_settle: true, ..facts };
+            assert_eq!(next(&settles, &mut lanes([0; 5])), claim, "a job has ended");
+        }
+        let resting = ClaimFacts { wait: WaitChoice::Rest(later), ..idle(now) };
+        let adopts = ClaimFacts { adopt_at: Some(now + Duration::from_secs(1)), ..resting };
+        assert_eq!(
+            next(&adopts, &mut lanes([0; 5])),
+            ClaimStep::Rest(now + Duration::from_secs(1)),
+            "lost claims are looked for in time"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_given_up_only_after_the_jobs_that_have_ended_are_settled() {
+        let now = Instant::now();
+        let full = ClaimFacts { wanted: 0, end_wait_at: Some(now), ..idle(now) };
+        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::EndWait);
+        let settles = ClaimFacts { must_settle: true, ..full };
+        assert_eq!(next(&settles, &mut lanes([9; 5])), ClaimStep::Exchange(None));
+        let soon = now + Duration::from_millis(2);
+        let later = ClaimFacts { end_wait_at: Some(soon), ..full };
+        assert_eq!(next(&later, &mut lanes([9; 5])), ClaimStep::Pause(soon));
+        let failed = ClaimFacts { not_before: soon, ..full };
+        assert_eq!(next(&failed, &mut lanes([9; 5])), ClaimStep::Pause(soon));
     }
 
     #[tokio::test]

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use poolder_core::broker::{Claimed, DeadLimits, NodeName, Settled, Settlement};
 use poolder_core::policy::decide::Ending;
 use poolder_core::{Error, Partition};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::assign::assign;
 use super::held::HeldJobs;
 use super::lanes::Lanes;
 use super::skipped::SkippedJobs;
+use super::wait_permit::WaitPermit;
 use crate::process::commands::KnownCommands;
-use crate::process::liveness::{NodeIdentity, ShutdownPhase};
+use crate::process::liveness::{DeadNodes, NodeIdentity, ShutdownPhase};
 use crate::process::watching::changed;
 use crate::run::engine::{Admission, Engine, Guard, Origin};
 use crate::run::events::{JobEvent, emit};
@@ -40,6 +41,20 @@ pub(crate) struct ClaimerSetup {
     pub(crate) target: watch::Receiver<TargetSize>,
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) commands: watch::Receiver<KnownCommands>,
+    pub(crate) fleet: FleetNews,
+}
+
+/// News about the other nodes of the fleet, and a report to the services of this node.
+pub(crate) struct FleetNews {
+    /// The number of nodes in the roster.
+    pub(crate) nodes: watch::Receiver<usize>,
+    pub(crate) dead: watch::Receiver<DeadNodes>,
+    /// True while hints are received.
+    pub(crate) hints: watch::Receiver<bool>,
+    /// Notified when another node wakes this one.
+    pub(crate) wake: Arc<Notify>,
+    /// True while the claimer rests.
+    pub(crate) rests: Arc<watch::Sender<bool>>,
 }
 
 /// The jobs and slots of a claimer. [`ClaimLoop`](super::claim_loop::ClaimLoop) has its connection.
@@ -48,6 +63,7 @@ pub(super) struct Claimer {
     pub(super) held: HeldJobs,
     pub(super) settlements: PendingSettlements,
     pub(super) lanes: Lanes,
+    pub(super) permit: WaitPermit,
     free: Vec<usize>,
     /// Suspects that may start, and their slots. They are not given to their slots before the
     /// server has recorded that they begin.
@@ -60,10 +76,13 @@ pub(super) struct Claimer {
 
 impl Claimer {
     pub(super) fn new(setup: ClaimerSetup) -> Self {
+        let name = setup.identity.borrow().name.clone();
+        let permit = WaitPermit::new(setup.engine.spec.max_waiting, &name);
         Self {
             held: HeldJobs::default(),
             settlements: PendingSettlements::new(setup.partition.clone(), SettleOrder::Any),
             lanes: Lanes::default(),
+            permit,
             setup,
             free: vec![],
             starting: vec![],
@@ -336,6 +355,7 @@ impl Claimer {
             () = changed(&mut setup.target) => {}
             () = changed(&mut setup.identity) => {}
             () = changed(&mut setup.commands) => {}
+            () = setup.fleet.wake.notified() => self.permit.woken(),
             () = tokio::time::sleep_until(time), if timed => {}
         }
     }

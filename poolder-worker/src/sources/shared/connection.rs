@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{ClaimConnection, Claimed, ConnectionId};
-use poolder_core::{Error, Lane};
+use poolder_core::broker::{ClaimConnection, Claimed, ConnectionId, Waited};
+use poolder_core::{Error, Lane, Timestamp};
 use tokio::time::Instant;
 
 use crate::run::erased::BoxFuture;
@@ -16,7 +16,7 @@ pub(super) const AUDIT: Duration = Duration::from_secs(30);
 /// How often the claimer compares them while it holds and claims nothing.
 pub(super) const IDLE_AUDIT: Duration = Duration::from_secs(5 * 60);
 
-pub(super) type Wait = BoxFuture<'static, (ClaimConnection, Result<Claimed, Error>)>;
+pub(super) type Wait = BoxFuture<'static, (ClaimConnection, Result<Waited, Error>)>;
 
 pub(super) struct ClaimerConnection {
     pub(super) state: ConnectionState,
@@ -101,13 +101,22 @@ impl ClaimerConnection {
     }
 }
 
-/// Starts to wait for a job of any lane; with `suspects` false, the suspect lane is left out. The
-/// future returns the connection together with the job.
-pub(super) fn start_wait(mut open: Box<ClaimConnection>, suspects: bool) -> Wait {
-    let lanes: Vec<Lane> =
-        Lane::ALL.into_iter().filter(|lane| suspects || !lane.is_suspect()).collect();
+/// Starts to wait for a job of any lane; with `suspects` false, the suspect lane is left out. Renews
+/// the wait permit before if `renew` has the server's time. The future returns the connection
+/// together with the job.
+pub(super) fn start_wait(
+    mut open: Box<ClaimConnection>,
+    suspects: bool,
+    renew: Option<Timestamp>,
+) -> Wait {
+    let lanes = lanes(suspects);
     Box::pin(async move {
-        let claimed = open.wait(&lanes).await;
-        (*open, claimed)
+        let waited = open.wait(&lanes, renew).await;
+        (*open, waited)
     })
+}
+
+/// Returns the lanes of a wait or visit.
+pub(super) fn lanes(suspects: bool) -> Vec<Lane> {
+    Lane::ALL.into_iter().filter(|lane| suspects || !lane.is_suspect()).collect()
 }

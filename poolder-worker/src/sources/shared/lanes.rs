@@ -76,6 +76,11 @@ impl Lanes {
         }
     }
 
+    /// Returns true when jobs are known to wait. A full claim alone does not show it.
+    pub(crate) fn have_jobs(&self) -> bool {
+        self.depths.iter().any(|depth| *depth > 1)
+    }
+
     /// Notes that jobs came from this lane, so that it may have more.
     pub(crate) fn note_jobs(&mut self, lane: Lane) {
         self.depths[lane.index()] = self.depths[lane.index()].max(1);

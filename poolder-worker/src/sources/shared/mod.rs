@@ -12,6 +12,8 @@
 //! | `held` | holds the claimed jobs |
 //! | `assign` | decides which waiting job goes to which free slot |
 //! | `lanes` | decides which lane to claim from |
+//! | `wait_permit` | decides whether a claimer may block until a job comes, or rests |
+//! | `waiting` | asks for wait permits and gives them up, and rests |
 //! | `skipped` | claims more while claims bring only kinds that no worker here knows |
 
 mod assign;
@@ -23,3 +25,5 @@ mod held;
 mod lanes;
 pub(crate) mod serve;
 mod skipped;
+mod wait_permit;
+mod waiting;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::claim_loop::ClaimLoop;
-use super::claimer::ClaimerSetup;
+use super::claimer::{ClaimerSetup, FleetNews};
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
 use crate::run::guard::logged;
@@ -31,6 +31,8 @@ pub(crate) async fn run_shared(
     let services = node.service_context(&partition, &engine, false);
     spawn_all(&mut tasks, &services, &stop_tasks);
     let commands = services.commands.subscribe();
+    let (hints, wake) = (services.hints.subscribe(), Arc::clone(&services.wake));
+    let rests = Arc::clone(&services.rests);
     node.services.add(services);
     let clean = loop {
         let setup = ClaimerSetup {
@@ -43,6 +45,13 @@ pub(crate) async fn run_shared(
             target: target.clone(),
             identity: node.identity.clone(),
             commands: commands.clone(),
+            fleet: FleetNews {
+                nodes: node.nodes.clone(),
+                dead: node.dead.clone(),
+                hints: hints.clone(),
+                wake: Arc::clone(&wake),
+                rests: Arc::clone(&rests),
+            },
         };
         let claimer = tokio::spawn(ClaimLoop::new(setup).run());
         let mut claimer = AbortOnDropHandle::new(claimer);

@@ -5,7 +5,7 @@
 -- ARGV 1 node  2 silence in ms after which a node is listed  3 ms since death for which a dead node
 --      is listed
 -- Returns {"OK" | "NEW" (this node was not in the roster) | "DEAD" (this node was declared dead),
---   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes}
+--   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes, number of nodes}
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
@@ -13,7 +13,7 @@ local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 -- was lost.
 local verdict = 'OK'
 if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1]) == 0 then
-  if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}} end
+  if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}, 0} end
   if redis.call('ZADD', KEYS[1], now, ARGV[1]) == 1 then verdict = 'NEW' end
 end
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'WITHSCORES',
@@ -24,4 +24,4 @@ local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + ARGV[2], '+inf', 'WITHS
   'LIMIT', 0, 100)
 for i = 1, #ahead do silent[#silent + 1] = ahead[i] end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[2], now - ARGV[3], '+inf', 'LIMIT', 0, 100)
-return {verdict, now, silent, dead}
+return {verdict, now, silent, dead, redis.call('ZCARD', KEYS[1])}
