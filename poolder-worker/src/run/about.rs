@@ -36,18 +36,23 @@ pub(crate) struct About {
     pub(crate) node: NodeName,
 }
 
+/// The parts of a context that jobs of a pool share.
+pub(crate) struct SharedParts<'a> {
+    pub(crate) clock: &'a Arc<ServerClock>,
+    pub(crate) client: &'a Client,
+    pub(crate) progress: &'a Arc<ProgressQueue>,
+    pub(crate) states: &'a Arc<States>,
+    /// The node that has claimed the job.
+    pub(crate) node: &'a NodeName,
+}
+
 impl About {
-    /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool,
-    /// and `clock` follows that of the server.
+    /// Returns the parts that a claim gives. `policy` is the one that holds for the job in the pool.
     pub(crate) fn of_claim(
         claim: &Claim,
         partition: &Partition,
         policy: Policy,
-        clock: &Arc<ServerClock>,
-        client: &Client,
-        progress: &Arc<ProgressQueue>,
-        states: &Arc<States>,
-        node: &NodeName,
+        shared: &SharedParts<'_>,
     ) -> Self {
         Self {
             id: claim.job_id(),
@@ -57,17 +62,17 @@ impl About {
             attempt: claim.attempt(),
             fence: claim.fence(),
             times: claim.times(),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(shared.clock),
             history: history_of(&claim.counters),
             tick: claim.envelope.tick().cloned(),
             call: claim.envelope.is_call(),
             policy,
             headers: claim.envelope.headers().clone(),
             trace_parent: claim.envelope.trace_parent(),
-            client: client.clone(),
-            progress: Arc::clone(progress),
-            states: Arc::clone(states),
-            node: NodeName::clone(node),
+            client: shared.client.clone(),
+            progress: Arc::clone(shared.progress),
+            states: Arc::clone(shared.states),
+            node: NodeName::clone(shared.node),
         }
     }
 }

@@ -11,7 +11,7 @@ use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Counters, Entry, Facts, Partition, Policy, Timestamp, Undecodable};
 use tokio::sync::watch;
 
-use super::about::About;
+use super::about::{About, SharedParts};
 use super::context::Context;
 use super::events::{JobEvent, emit};
 use super::given_up::GivenUpEntries;
@@ -134,11 +134,14 @@ impl Engine {
         emit(origin.partition, JobEvent::Claimed(&claim));
         let policy = self.spec.policy(&claim.envelope);
         self.liveness.allow(policy.timeout);
-        let (clock, partition) = (&self.clock, origin.partition);
-        let (progress, states) = (&self.progress, &self.spec.states);
-        let (client, node) = (&self.client, origin.owner);
-        let about =
-            About::of_claim(&claim, partition, policy, clock, client, progress, states, node);
+        let shared = SharedParts {
+            clock: &self.clock,
+            client: &self.client,
+            progress: &self.progress,
+            states: &self.spec.states,
+            node: origin.owner,
+        };
+        let about = About::of_claim(&claim, origin.partition, policy, &shared);
         let cx = Context::new(match origin.guard {
             Guard::Claim(_) => about,
             Guard::Lease(term) => About { fence: term, ..about },
