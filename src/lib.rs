@@ -106,6 +106,8 @@ pub use poolder_core::{
 pub use poolder_macros::Job;
 #[cfg(all(feature = "macros", feature = "worker"))]
 pub use poolder_macros::{batcher, pool, scheduler};
+#[cfg(all(feature = "otel", feature = "worker"))]
+pub use poolder_worker::TraceStyle;
 #[cfg(feature = "worker")]
 pub use poolder_worker::{
     Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, ErrorHandler, Execution,
@@ -176,3 +178,6 @@ struct Scheduling;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;
+#[cfg(doctest)]
+#[doc = include_str!("../docs/tracing.md")]
+struct TracingGuide;

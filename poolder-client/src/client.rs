@@ -10,10 +10,12 @@ use poolder_core::Timestamp;
 use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
 use poolder_core::{Error, JobId, Partition, QueueName};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
 use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
+use crate::state::send_span;
 use crate::state::waiters::Waiters;
 
 /// Largest number of queues, and of batchers, that a client remembers. Beyond it any one is
@@ -190,9 +192,10 @@ impl Client {
     }
 
     /// Stores a job, and registers that its queue is in use.
-    pub(crate) async fn store(&self, new: &PreparedJob) -> Result<Receipt, Error> {
+    pub(crate) async fn store(&self, new: &mut PreparedJob) -> Result<Receipt, Error> {
+        let span = send_span::send(new);
         let registration = self.begin_registration(&[&new.partition]);
-        let stored = self.broker().enqueue(new).await;
+        let stored = self.broker().enqueue(new).instrument(span).await;
         registration.settle().await;
         stored
     }

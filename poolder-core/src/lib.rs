@@ -47,6 +47,9 @@ mod schedule;
 mod stored;
 pub mod view;
 
+#[cfg(feature = "otel")]
+#[doc(hidden)]
+pub use job::spans;
 pub use job::{
     Backoff, BoxError, Callback, Cause, EntryId, Error, ErrorKind, Failure, Format, Handle,
     Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName,

@@ -43,6 +43,8 @@ pub use run::into_outcome::{HandlerError, IntoOutcome, Return};
 pub use run::middleware::{Middleware, Next};
 pub use run::pool::Pool;
 pub use run::state::{State, StateType};
+#[cfg(feature = "otel")]
+pub use run::trace_style::TraceStyle;
 pub use run::worker::{Result, Worker};
 pub use run::worker_fn::{WorkerFn, worker_fn};
 pub use scheduler::{Crontab, IntoThen, Periodic, Scheduler, Then};

@@ -1,51 +1,15 @@
 //! The lines that a person on call reads: what each attempt did, and what comes next.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolder::prelude::*;
 use tracing::Level;
-use tracing::subscriber::DefaultGuard;
 
 use crate::harness::{Number, Space, start};
+use crate::log::Log;
 
 /// A payload that no line may show.
 const SECRET: u64 = 987_654_321;
-
-/// The log of a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// Keeps what the thread of the test logs, on which its pools run.
-    fn record(level: Level) -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let seen = tracing_subscriber::fmt().with_ansi(false).with_max_level(level);
-        let seen = seen.with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(seen))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Returns the lines with this text.
-    fn lines(&self, with: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(with)).map(ToOwned::to_owned).collect()
-    }
-}
 
 /// Asserts that a line has each of these parts.
 fn assert_has(line: &str, parts: &[&str]) {
@@ -146,4 +110,30 @@ async fn each_end_says_what_comes_next() {
     assert_has(&ended[0], &["outcome=\"snoozed\"", "next=again in 4 min 40 s"]);
     assert_has(&ended[1], &["outcome=\"cancelled\"", "next=cancelled: no longer needed"]);
     assert_has(&ended[2], &["outcome=\"done\"", "next=done, a result of 1 bytes"]);
+}
+
+#[tokio::test]
+async fn sending_settling_and_ticking_have_spans_at_debug() {
+    let (log, _logging) = Log::record(Level::DEBUG);
+    let space = Space::new("logs-spans");
+    let node = start(space.node().pool(Pool::new("q").size(1).worker(failing())));
+    let policy = Policy::default().attempts(1);
+    let job = space.client.enqueue(Number(SECRET)).policy(policy.clone()).await.unwrap();
+    space.until_count("q", "buried", 1).await;
+    let jobs = [Number(SECRET), Number(SECRET)];
+    space.client.enqueue_many(jobs).policy(policy.clone()).await;
+    let often = space.client.schedule("often", Duration::from_millis(100), Number(SECRET));
+    often.policy(policy).await.unwrap();
+    space.until_count("q", "buried", 4).await;
+    node.stop().await;
+
+    let new = log.lines("poolder::span: new");
+    let sent = format!("send{{queue=q kind=\"number\" job={}}}", job.job);
+    let attempt = format!("process{{job={} kind=\"number\" queue=\"q\"", job.job);
+    let all =
+        ["send{jobs=2}", "settle{partition=q.0 jobs=", "tick{schedule=\"often\" queue=q job="];
+    for span in [sent.as_str(), &attempt].into_iter().chain(all) {
+        assert!(new.iter().any(|line| line.contains(span)), "{span}: {}", log.text());
+    }
+    assert!(!log.text().contains(&SECRET.to_string()), "{}", log.text());
 }

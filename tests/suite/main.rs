@@ -37,6 +37,7 @@ mod lanes;
 mod large;
 mod late_jobs;
 mod leases;
+mod log;
 mod logs;
 mod losses;
 mod machine;

@@ -2,7 +2,7 @@
 //! a wrong type. Every other job is settled, and the pool goes on.
 
 use std::future::IntoFuture;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use poolder::prelude::*;
@@ -11,45 +11,9 @@ use poolder_core::Partition;
 use poolder_core::broker::{AcquireReply, DeadLimits, PollRequest, SlotPoll};
 use poolder_devserver::Server;
 use tokio::sync::{Semaphore, mpsc};
-use tracing::subscriber::DefaultGuard;
 
 use crate::harness::{Number, Space, eventually, start, teller, within};
-
-/// What the nodes of a test have logged. They run on the thread of the test.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Logged {
-    fn begin() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let seen = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-        (log, tracing::subscriber::set_default(seen.finish()))
-    }
-
-    /// Returns how many lines contain this text.
-    fn count(&self, text: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
-    }
-
-    /// Returns the errors that contain this text.
-    fn errors(&self, text: &str) -> Vec<String> {
-        let log = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
-        let wanted = |line: &&str| line.contains("ERROR") && line.contains(text);
-        log.lines().filter(wanted).map(Into::into).collect()
-    }
-}
+use crate::log::Log;
 
 /// Gives a key of queue `q` a type that no script expects there.
 async fn poison(space: &Space, rest: &str) {
@@ -144,7 +108,7 @@ async fn all_started(told: &mut mpsc::Receiver<JobId>, count: usize) -> Vec<JobI
 
 #[tokio::test]
 async fn of_twelve_batches_that_end_together_one_completes_without_its_poisoned_list() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-batch");
     let (worker, mut told) = Together::new();
     let end = Arc::clone(&worker.end);
@@ -179,7 +143,7 @@ async fn of_twelve_batches_that_end_together_one_completes_without_its_poisoned_
 
 #[tokio::test]
 async fn a_job_that_cannot_wait_for_its_retry_is_buried_and_its_neighbours_keep_their_results() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-due");
     let (worker, mut told) = Together::new();
     let end = Arc::clone(&worker.end);
@@ -205,7 +169,7 @@ async fn a_job_that_cannot_wait_for_its_retry_is_buried_and_its_neighbours_keep_
 
 #[tokio::test]
 async fn a_job_that_cannot_even_be_buried_stays_claimed_while_the_pool_goes_on_and_stops() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-dead");
     let (worker, mut told) = Together::new();
     let end = Arc::clone(&worker.end);
@@ -239,7 +203,7 @@ async fn a_job_that_cannot_even_be_buried_stays_claimed_while_the_pool_goes_on_a
 
 #[tokio::test]
 async fn a_poisoned_entry_of_a_dead_node_does_not_stop_the_rescue_of_its_neighbours() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-rescue");
     let mut ghosts = vec![];
     for name in ["ghost1", "ghost2"] {
@@ -291,7 +255,7 @@ fn picky() -> (impl Worker<Job = Number>, mpsc::Receiver<u64>) {
 
 #[tokio::test]
 async fn a_slot_goes_on_in_order_behind_a_job_that_cannot_be_settled() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-slot");
     let (worker, mut told) = picky();
     let once = Policy::default().attempts(1);
@@ -315,7 +279,7 @@ async fn a_slot_goes_on_in_order_behind_a_job_that_cannot_be_settled() {
 
 #[tokio::test]
 async fn a_slot_is_rescued_in_order_around_an_entry_that_cannot_be_moved() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let space = Space::new("poison-slot-rescue");
     let broker = space.client.broker();
     let (worker, _told) = teller();
@@ -406,7 +370,7 @@ async fn a_slot_rescues_its_jobs_when_the_server_names_the_consumers_only_later(
 
 #[tokio::test]
 async fn without_a_permission_nothing_is_lost_and_no_more_jobs_are_held_than_there_are_slots() {
-    let (log, _logging) = Logged::begin();
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let server = Server::start().unwrap_or_else(|error| panic!("{error}"));
     let space = Space::on(server.url(), "poison-permission");
     server.command(&["ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all"]).unwrap();

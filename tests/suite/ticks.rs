@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use poolder::prelude::*;
@@ -14,6 +13,7 @@ use tokio::process::Child;
 
 use crate::child::{itself, signal};
 use crate::harness::{Number, PATIENCE, Space, eventually, start, teller, within};
+use crate::log::Log;
 
 const CHILD: &str = "POOLDER_SUITE_TICKS_CHILD";
 
@@ -242,31 +242,15 @@ async fn nodes_whose_clocks_are_five_minutes_apart_publish_the_same_ticks() {
 
 #[tokio::test]
 async fn who_leads_is_seen_by_the_inspector_and_in_the_logs() {
-    /// The log of the node.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let space = Space::new("leads");
-    let log = Log::default();
-    let writer = log.clone();
-    let seen = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-    // The services of a node run on the thread of the test.
-    let _logging = tracing::subscriber::set_default(seen.finish());
+    let (log, _logging) = Log::record(tracing::Level::INFO);
     let (worker, _told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
     eventually("it leads", || async { space.overview("q").await.leader.is_some() }).await;
     let leader = space.overview("q").await.leader.unwrap();
     node.stop().await;
     assert!(space.overview("q").await.leader.is_none(), "it has resigned");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let leads = format!("this node leads partition=q.0 term={}", leader.term);
     assert!(log.contains(&leads), "{leads}: {log}");
     assert!(log.contains("this node leads no longer partition=q.0"), "{log}");

@@ -17,6 +17,7 @@ const EXAMPLES: &[Example] = &[
     Example { target: &["--package", "poolder", "--example", "ordering"], words: &[] },
     Example { target: &["--package", "poolder", "--example", "broadcast"], words: &[] },
     Example { target: &["--package", "poolder", "--example", "tasker"], words: &[] },
+    Example { target: &["--package", "example-traces"], words: &[] },
     Example { target: &["--package", "example-web"], words: &["try"] },
     Example { target: &["--package", "example-shop"], words: &["try"] },
     Example { target: &["--package", "example-demo"], words: &["poolder-core/src"] },

@@ -76,8 +76,8 @@ impl<J: Job> IntoFuture for Enqueue<J> {
     fn into_future(self) -> Self::IntoFuture {
         let (client, prepared) = (self.client.clone(), self.prepare());
         Box::pin(async move {
-            let new = prepared?;
-            client.store(&new).await
+            let mut new = prepared?;
+            client.store(&mut new).await
         })
     }
 }

@@ -98,12 +98,12 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
         let prepared =
             queue.and_then(|queue| options.prepare(&client, &job, queue, None, Some(kept)));
         Box::pin(async move {
-            let new = prepared?;
+            let mut new = prepared?;
             let deadline = Instant::now().checked_add(timeout);
             let (partition, job) = (new.partition.clone(), new.envelope.id());
             // Subscribes to the completion hint while the job is sent.
             let waiter = client.waiters().enter(&partition, job, Ends::AreRecorded);
-            let storing = client.store(&new);
+            let storing = client.store(&mut new);
             let handle = Handle::from(Client::stored(job, storing, deadline, timeout).await?);
             client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)
         })

@@ -11,11 +11,13 @@ use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
 use poolder_core::{EntryId, Error, Handle, Job, Lane, Partition, Policy, QueueName, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use crate::client::Client;
 use crate::enqueue::call::{DEFAULT_TIMEOUT, RECORD_MARGIN};
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 use crate::state::pool_cache::{CachedPool, random};
+use crate::state::send_span;
 use crate::state::waiters::Ends;
 
 /// Number of attempts to send a job to a pool that is resized meanwhile.
@@ -138,7 +140,12 @@ impl Sending {
             self.new.envelope = self.new.envelope.unkeyed()?;
         }
         let registration = client.begin_registration(&[&self.new.partition]);
-        let stored = self.store(&known, view, key).await;
+        // A delayed job is enqueued, in a span of its own.
+        let span = match self.new.when {
+            When::Now => send_span::send(&mut self.new),
+            _ => Span::none(),
+        };
+        let stored = self.store(&known, view, key).instrument(span).await;
         registration.settle().await;
         stored
     }
@@ -214,7 +221,7 @@ impl Sending {
             )));
         }
         self.new.partition.index = index;
-        self.pool.client.store(&self.new).await
+        self.pool.client.store(&mut self.new).await
     }
 
     fn dispatch_key(&self, known: &CachedPool, view: &PoolView) -> u64 {

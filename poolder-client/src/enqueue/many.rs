@@ -5,9 +5,11 @@ use std::pin::Pin;
 
 use poolder_core::broker::{PreparedJob, Receipt};
 use poolder_core::{Error, Job, Partition, QueueName};
+use tracing::Instrument;
 
 use crate::client::Client;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
+use crate::state::send_span;
 
 /// The options that many jobs can share.
 const SHARED_OPTIONS: &[&str] =
@@ -69,8 +71,10 @@ impl Client {
             }
         }
         let registration = self.begin_registration(&queues);
+        let span = send_span::send_many(&mut good);
         // Boxed, so that the futures of callers are not nested too deeply.
-        let mut results = Box::pin(self.broker().enqueue_many(&good)).await.into_iter();
+        let mut results =
+            Box::pin(self.broker().enqueue_many(&good).instrument(span)).await.into_iter();
         registration.settle().await;
         let lost = || Err(Error::protocol("a result is missing"));
         places

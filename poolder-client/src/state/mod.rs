@@ -3,5 +3,6 @@
 
 pub(crate) mod enqueue_middleware;
 pub(crate) mod pool_cache;
+pub(crate) mod send_span;
 pub(crate) mod wait;
 pub(crate) mod waiters;

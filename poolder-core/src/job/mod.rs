@@ -15,6 +15,8 @@ pub mod payload;
 mod queue;
 mod raw;
 mod retry;
+#[cfg(feature = "otel")]
+pub mod spans;
 mod state;
 mod text;
 mod tick;

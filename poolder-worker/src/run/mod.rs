@@ -28,6 +28,8 @@ pub(crate) mod slot_set;
 mod slot_workers;
 mod span;
 pub(crate) mod state;
+#[cfg(feature = "otel")]
+pub(crate) mod trace_style;
 mod unknown_kinds;
 pub(crate) mod worker;
 pub(crate) mod worker_fn;

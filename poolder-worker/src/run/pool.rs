@@ -17,6 +17,8 @@ use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
 use super::pool_spec::PoolSpec;
 use super::state::States;
+#[cfg(feature = "otel")]
+use super::trace_style::TraceStyle;
 use super::worker::{Result, Worker};
 
 /// How many nodes wait for a job at the same time, unless a pool sets it.
@@ -58,6 +60,8 @@ pub struct Pool {
     states: States,
     policy: Option<Policy>,
     retry_placement: Option<RetryPlacement>,
+    #[cfg(feature = "otel")]
+    trace_style: TraceStyle,
     hibernate_after: Option<Duration>,
     handover_timeout: Duration,
     max_waiting: u16,
@@ -81,6 +85,8 @@ impl Pool {
             states: States::default(),
             policy: None,
             retry_placement: None,
+            #[cfg(feature = "otel")]
+            trace_style: TraceStyle::default(),
             hibernate_after: None,
             handover_timeout: Duration::from_secs(3),
             max_waiting: MAX_WAITING,
@@ -211,6 +217,15 @@ impl Pool {
         self
     }
 
+    /// Sets how the span of an attempt is connected with the span that has sent the job. Default
+    /// [`TraceStyle::Link`]: each attempt begins a trace of its own, with a link to the sender.
+    #[cfg(feature = "otel")]
+    #[must_use]
+    pub fn trace_style(mut self, style: TraceStyle) -> Self {
+        self.trace_style = style;
+        self
+    }
+
     /// Sets after how long without a job a slot hibernates: it calls `handle_hibernate` and drops
     /// its workers with all they hold. Its next job runs on fresh workers, after `handle_init`.
     /// `None`, the default, stands for never.
@@ -312,6 +327,8 @@ impl Pool {
             states: Arc::new(states),
             policy: self.policy,
             retry_placement: self.retry_placement.unwrap_or(keyed),
+            #[cfg(feature = "otel")]
+            trace_style: self.trace_style,
             hibernate_after: self.hibernate_after,
             handover_timeout: self.handover_timeout,
             max_waiting: self.max_waiting,

@@ -15,6 +15,8 @@ use super::erased::DynWorker;
 use super::guard::{CALLBACK_DEADLINE, caught, discard, guarded, within};
 use super::middleware::DynMiddleware;
 use super::state::States;
+#[cfg(feature = "otel")]
+use super::trace_style::TraceStyle;
 
 /// Settings and worker prototypes of a pool, shared by its slots.
 pub(crate) struct PoolSpec {
@@ -34,6 +36,9 @@ pub(crate) struct PoolSpec {
     pub(crate) policy: Option<Policy>,
     /// Where a job waits for its next attempt, in an addressed pool.
     pub(crate) retry_placement: RetryPlacement,
+    /// How the spans of attempts follow those of senders.
+    #[cfg(feature = "otel")]
+    pub(crate) trace_style: TraceStyle,
     /// After this long without a job a slot hibernates; `None` for never.
     pub(crate) hibernate_after: Option<Duration>,
     /// How long a slot that moves to another node may take to finish its job.

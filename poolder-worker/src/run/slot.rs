@@ -23,6 +23,8 @@ use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
 use super::span;
+#[cfg(feature = "otel")]
+use super::trace_style::follow;
 use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
@@ -211,6 +213,8 @@ impl Slot {
         loop {
             emit(cx.partition(), JobEvent::Started(&cx));
             let span = span::process(&cx);
+            #[cfg(feature = "otel")]
+            follow(&span, &cx, self.engine.spec.trace_style);
             let Some(ending) = self.run_once(&cx).instrument(span.clone()).await else {
                 emit(cx.partition(), JobEvent::Lost(&cx));
                 return None;

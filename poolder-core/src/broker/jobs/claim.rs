@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use tracing::Instrument;
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
@@ -16,7 +17,7 @@ use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::jobs::claimed::{Claimed, Exchange};
 use crate::broker::jobs::pending::{Found, MAX_SCRIPT_BYTES, pending, pending_ids, read_found};
-use crate::broker::jobs::settle::SettlePipeline;
+use crate::broker::jobs::settle::{SettlePipeline, settle_span};
 use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, DeadLimits, Settlement, scripts};
 use crate::job::{EntryId, Error, Lane, MAX_STORED, Partition};
@@ -26,6 +27,7 @@ use crate::stored::{ClaimedRange, Undecodable};
 #[derive(Debug)]
 pub struct ClaimConnection {
     pub(super) broker: Broker,
+    partition: Partition,
     pub(super) keys: Arc<PartitionKeys>,
     pub(super) consumer: Arc<str>,
     limits: DeadLimits,
@@ -109,6 +111,7 @@ impl ClaimConnection {
         let history = info.as_deref().and_then(replication_id).map(Arc::from);
         let mut claimer = Self {
             broker: broker.clone(),
+            partition: partition.clone(),
             keys,
             consumer: consumer.into(),
             limits,
@@ -167,7 +170,8 @@ impl ClaimConnection {
         if let Some(asked) = &asked {
             pipe.add_command(self.claim(asked));
         }
-        let replies = match self.send(&pipe).await {
+        let span = settle_span(&self.partition, settlements);
+        let replies = match self.send(&pipe).instrument(span).await {
             Ok(replies) => replies,
             Err(error) => {
                 if let Some(asked) = asked.filter(|_| error.is_unknown()) {
@@ -355,8 +359,7 @@ impl ClaimConnection {
         let mut pipe = redis::pipe();
         for lane in Lane::ALL {
             let mut cmd = scripts::write("XGROUP CREATE", self.keys.lane(lane));
-            cmd.arg(GROUP).arg("0").arg("MKSTREAM");
-            pipe.add_command(cmd);
+            pipe.add_command(cmd.arg(GROUP).arg("0").arg("MKSTREAM").clone());
         }
         for reply in self.send(&pipe).await? {
             match reply {

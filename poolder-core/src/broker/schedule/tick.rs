@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use redis::{Cmd, Value};
+use tracing::field::Empty;
 
 use super::{Found, Look, Wanted};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
+#[cfg(feature = "otel")]
+use crate::job::spans;
 use crate::job::{Error, Lane, Partition, Timestamp};
 use crate::schedule::{Overlap, Record, StoredState, TickPlan, spread};
 use crate::stored::Envelope;
@@ -106,7 +109,10 @@ impl Step {
             let fit = (MAX_BYTES / record.schedule.job.as_bytes().len().max(1)).clamp(1, MAX_TICKS);
             let spread = spread(&name);
             let plan = record.schedule.plan(record.origin, state.last, now, spread, fit);
-            let job = |at: &Timestamp| record.job_of_tick(&partition.queue, &name, *at);
+            let job = |at: &Timestamp| {
+                let job = record.job_of_tick(&partition.queue, &name, *at)?;
+                Ok::<_, Error>(traced(partition, &name, job))
+            };
             let jobs = plan.run.iter().map(job);
             Ok((jobs.collect::<Result<Vec<_>, _>>()?, plan, record.schedule))
         });
@@ -143,6 +149,26 @@ impl Step {
     fn bytes(&self) -> usize {
         self.jobs.iter().map(|job| job.as_bytes().len()).sum()
     }
+}
+
+/// Makes the job of a tick part of the trace that is active, in a span of its own, unless the
+/// schedule has a trace.
+fn traced(partition: &Partition, schedule: &str, job: Envelope) -> Envelope {
+    let span = tracing::debug_span!(
+        target: "poolder::span", "tick", schedule, queue = %partition.queue, job = %job.id(),
+        otel.name = Empty, otel.kind = Empty,
+    );
+    #[cfg(feature = "otel")]
+    {
+        spans::describe(&span, spans::Operation::Tick, schedule, partition.queue.as_str());
+        if job.trace_parent().is_none()
+            && let Some(parent) = spans::context(&span)
+        {
+            // A job whose options have no room for it is sent without.
+            return job.with_trace_parent(parent).unwrap_or(job);
+        }
+    }
+    span.in_scope(|| job)
 }
 
 /// Splits steps into groups that one script can take.

@@ -14,12 +14,16 @@ mod op;
 mod pack;
 mod plan;
 mod settlement;
+mod span;
+
+use tracing::Instrument;
 
 use crate::broker::Broker;
 use crate::job::{Error, Partition};
 
 pub(in crate::broker) use plan::SettlePipeline;
 pub use settlement::{DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
+pub(in crate::broker) use span::settle as settle_span;
 
 impl Broker {
     /// Settles many claims at a time. Returns one result per settlement, in order.
@@ -36,7 +40,8 @@ impl Broker {
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
         let plan = SettlePipeline::add_to(&mut pipe, &keys, limits, settlements, false);
-        match self.pipeline(&pipe).await {
+        let span = span::settle(partition, settlements);
+        match self.pipeline(&pipe).instrument(span).await {
             Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
             Err(error) => settlements
                 .iter()

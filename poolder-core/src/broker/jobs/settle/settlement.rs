@@ -32,6 +32,9 @@ pub struct Settlement {
     pub(super) isolated: bool,
     /// The slot in which the job is stored now: the settlement only removes it from this one.
     pub(super) moved_to: Option<u16>,
+    /// The trace of the job.
+    #[cfg(feature = "otel")]
+    pub(super) trace_parent: Option<crate::job::TraceParent>,
 }
 
 /// The part of a settlement for batch jobs.
@@ -173,6 +176,8 @@ impl Settlement {
             (claim.envelope.as_bytes().len(), claim.envelope.completion_kept());
         let job = *claim.envelope.id().as_bytes();
         let batch = BatchOf::read(&claim.envelope);
+        #[cfg(feature = "otel")]
+        let trace_parent = claim.envelope.trace_parent();
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
@@ -191,6 +196,8 @@ impl Settlement {
             leaves_list: None,
             isolated: false,
             moved_to: None,
+            #[cfg(feature = "otel")]
+            trace_parent,
         }
     }
 
@@ -230,6 +237,8 @@ impl Settlement {
             leaves_list: None,
             isolated: false,
             moved_to: None,
+            #[cfg(feature = "otel")]
+            trace_parent: None,
         }
     }
 
