@@ -82,12 +82,17 @@ pub use poolder_client::{
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
-    Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, Durability,
-    Ended, Latency, NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped, PreparedJob,
-    Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView, Stored, When,
+    Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
+    Durability, Ended, Latency, NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped,
+    PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView, Stored,
+    When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
+pub use poolder_core::history::{
+    AttemptCounts, ErrorGroup, ErrorId, ErrorSample, History, HistoryPoint, HistoryRange,
+    HistorySeries, HistoryStep, TimeStats,
+};
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{
     Cursor, Filter, JobView, LaneView, LeaderView, Listing, Page, PartitionView, QueueView,
@@ -162,6 +167,10 @@ struct Doctor;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/explain.md")]
 struct Explain;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/history.md")]
+struct HistoryGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/batching.md")]

@@ -9,6 +9,7 @@ mod old_reader;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::history::{AttemptEnd, Counts, Sums};
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
     QueueName, Timestamp, payload,
@@ -35,6 +36,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.headers", headers_envelope().as_bytes().to_vec()),
         ("envelope.trace", trace_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
+        ("history.counts", history_counts().encode()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
         ("dead.job", [death(false), head(Lane::Normal, &full_counters()), full].concat()),
@@ -107,6 +109,17 @@ fn counters_with_attempts() -> Counters {
         let facts = Facts { now, took, node: "a1b2c3d4e5f6:17:0123456789ab", jitter: 0.0 };
         counters.failed(Failure::new(Cause::Error, format!("user {number} not found")), facts)
     })
+}
+
+/// Returns the counts of a kind in a frame of the history.
+fn history_counts() -> Counts {
+    let mut sums = Sums::default();
+    for (end, micros) in AttemptEnd::ALL.into_iter().zip((0..).map(|at| 1_u64 << (4 * at))) {
+        sums.add_attempt(end, end.is_timed().then_some(micros));
+        sums.add_wait(1_000 * micros);
+    }
+    sums.add_death();
+    Counts::of(&sums)
 }
 
 /// Returns counters of a job whose id is derived from a name, and which has failed.

@@ -13,6 +13,7 @@
 //! | [`Handle`] | a job's id and the place to look for it |
 //! | [`Completion`] | the end of a job, recorded for a waiting caller |
 //! | [`view`] | queues and jobs as an operator sees them |
+//! | [`history`] | counters over time |
 //! | [`Schedule`], [`Timing`], [`Missed`], [`Overlap`] | recurring jobs |
 //! | [`decide`](policy::decide::decide) | the next step of a job whose claim has ended |
 //! | [`pick`](policy::dispatch::pick) | the slot of an addressed pool that a job goes to |
@@ -32,6 +33,7 @@ pub mod broker;
 pub mod captured;
 #[cfg(test)]
 mod golden;
+pub mod history;
 #[cfg(test)]
 mod hostile;
 mod job;

@@ -66,7 +66,7 @@ fn every_key_is_in_the_table() {
     // The debug form has every key that is built once, also one that is added later.
     let fields = format!("{keys:?}{:?}", space.roster());
     let mut built: Vec<String> = fields.split('"').skip(1).step_by(2).map(Into::into).collect();
-    built.retain(|key| key != "space:{mail.7}");
+    built.retain(|key| key != "space:{mail.7}" && key != "space:{roster}:history");
     built.extend([
         keys.progress(job),
         keys.result(job),
@@ -78,6 +78,8 @@ fn every_key_is_in_the_table() {
         keys.batch_rest(job, "PART"),
         keys.batch_token("BATCHER", "TOKEN"),
         space.pool_set("SET"),
+        space.roster().history.frame('L', 4_711),
+        space.roster().history.rolled('L', 4_711),
     ]);
     built.extend(space.broadcast(&queue));
     let mut names = BTreeSet::new();
@@ -93,6 +95,7 @@ fn every_key_is_in_the_table() {
             ("PART", "<part>"),
             ("TOKEN", "<token>"),
             ("SET", "<pool set>"),
+            ("L:4711", "<step>:<number>"),
         ] {
             name = name.replace(value, place);
         }
@@ -107,7 +110,7 @@ fn every_key_is_in_the_table() {
     // A key that is built by a function this test does not call is one more format.
     let source = file("src/broker/keys.rs");
     let formats = source.split("#[cfg(test)]").next().unwrap_or_default().matches("format!(");
-    let bases = 2;
+    let bases = 3;
     assert_eq!(formats.count(), KEYS.len() + bases, "call every function that builds a key");
 }
 

@@ -27,6 +27,7 @@ mod handlers;
 mod harness;
 mod headers;
 mod health;
+mod history;
 mod hostile;
 mod identity;
 mod inspect;

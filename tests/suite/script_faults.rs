@@ -26,6 +26,7 @@ mod addressed;
 mod admin;
 mod batch;
 mod fleet;
+mod history;
 mod hooks;
 mod inject;
 mod jobs;
@@ -57,8 +58,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("admin/ahead", "reads"),
 ];
 
-/// The scripts that a server refuses while it is out of memory, since they add the data of
-/// producers, and their cases that work all the same. Every other script works on a full server.
+/// The scripts that a server refuses while it is out of memory, since they add data, and their cases that work all the same. Every other script works on a full server.
 const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
     (
         "jobs/enqueue",
@@ -68,16 +68,19 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
     ("addressed/broadcast", &[]),
     ("batch/push", &["flush", "timer", "timer of a batcher that is not declared"]),
     ("schedule/schedule_put", &["changed", "declared"]),
+    // Adds the counts of nodes, which a full server may lose.
+    ("history/flush", &[]),
 ];
 
 /// The scripts that the tests of each feature cover.
-const COVERED: [&[&str]; 7] = [
+const COVERED: [&[&str]; 8] = [
     jobs::SCRIPTS,
     admin::SCRIPTS,
     addressed::SCRIPTS,
     batch::SCRIPTS,
     schedule::SCRIPTS,
     fleet::SCRIPTS,
+    history::SCRIPTS,
     hooks::SCRIPTS,
 ];
 

@@ -10,6 +10,7 @@ mod explain;
 mod finding;
 mod fleet;
 mod forecast;
+mod history;
 mod inspector;
 mod key_holder;
 mod kinds;

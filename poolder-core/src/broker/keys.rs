@@ -98,6 +98,45 @@ pub(crate) struct RosterKeys {
     pub(crate) queues: String,
     /// Hash: owner of declared schedules → the queues that hold schedules of this owner.
     pub(crate) schedulers: String,
+    /// The keys of the history of the namespace.
+    pub(crate) history: HistoryKeys,
+}
+
+/// The keys of the history of a namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct HistoryKeys {
+    /// String that exists while the history is watched.
+    pub(crate) watched: String,
+    /// Hash: deploy → the time at which its first node was seen, in ms.
+    pub(crate) deploys: String,
+    /// Hash: id of a group of errors → the time at which it was seen first in ms, and a sample.
+    pub(crate) errors: String,
+    /// Sorted set: time in ms at which an error was seen last → id of its group.
+    pub(crate) errors_seen: String,
+    base: String,
+}
+
+impl HistoryKeys {
+    fn new(roster: &str) -> Self {
+        Self {
+            watched: format!("{roster}:watched"),
+            deploys: format!("{roster}:deploys"),
+            errors: format!("{roster}:errors"),
+            errors_seen: format!("{roster}:errors:seen"),
+            base: format!("{roster}:history"),
+        }
+    }
+
+    /// Hash: name of a series → its counts in a period. The letter stands for the length of the
+    /// period, the number counts the periods since 1970.
+    pub(crate) fn frame(&self, letter: char, number: i64) -> String {
+        format!("{}:{letter}:{number}", self.base)
+    }
+
+    /// String that exists while a node makes this frame of shorter ones, and afterwards.
+    pub(crate) fn rolled(&self, letter: char, number: i64) -> String {
+        format!("{}:rolled:{letter}:{number}", self.base)
+    }
 }
 
 impl Keyspace {
@@ -170,6 +209,7 @@ impl Keyspace {
             about: format!("{base}:about"),
             queues: format!("{base}:queues"),
             schedulers: format!("{base}:schedulers"),
+            history: HistoryKeys::new(&base),
         }
     }
 }

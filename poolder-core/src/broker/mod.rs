@@ -10,6 +10,7 @@
 //! | `addressed` | addressed pools, whose slots are leased one by one; broadcasts |
 //! | `batch` | entries that gather in lists, and the batches made of them |
 //! | `schedule` | schedules: storing, changing and declaring them, publishing their ticks |
+//! | `history` | counters over time: adding to frames, rolling them up, reading them; errors |
 //! | `maintenance` | duties of the leader of a partition: promote, prune, rescue |
 //! | `admin` | operator commands: find, list, cancel, pause, remove, revive, reschedule |
 //!
@@ -20,6 +21,7 @@ mod admin;
 mod batch;
 mod connection;
 mod fleet;
+mod history;
 mod jobs;
 pub(crate) mod keys;
 mod maintenance;
@@ -57,6 +59,8 @@ pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
 pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName};
+pub use history::deploys::DeployMark;
+pub use history::flush::{Flushed, HistoryDelta};
 pub use jobs::claim::{ClaimConnection, ConnectionId};
 pub use jobs::claimed::{Claimed, Exchange, Visit, Waited};
 pub use jobs::completions::CompletionListener;

@@ -98,6 +98,9 @@ scripts! {
         SCHEDULE_HOLDER = "schedule_holder";
         TICK = "tick";
     }
+    history {
+        FLUSH = "flush";
+    }
     fleet {
         NODE_BEAT = "node_beat";
         NODE_MARK_DEAD = "node_mark_dead";

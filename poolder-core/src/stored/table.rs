@@ -182,6 +182,22 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{roster}:queues", "set of all queues", "fleet", "0.1"),
     Row("{roster}:schedulers", "hash: owner to the queues of its schedules", "schedules", "0.1"),
     Row("{roster}:group:<pool set>", "set of the queues of a pool set", "pools", "0.1"),
+    Row(
+        "{roster}:history:<step>:<number>",
+        "hash: series to its counts in a period",
+        "history",
+        "0.1",
+    ),
+    Row(
+        "{roster}:history:rolled:<step>:<number>",
+        "string: a node makes this frame, or has made it",
+        "history",
+        "0.1",
+    ),
+    Row("{roster}:watched", "string that exists while the history is watched", "history", "0.1"),
+    Row("{roster}:deploys", "hash: deploy to its first time in ms", "history", "0.1"),
+    Row("{roster}:errors", "hash: error to its first time in ms and a sample", "history", "0.1"),
+    Row("{roster}:errors:seen", "sorted set: error by the time it was seen last", "history", "0.1"),
 ];
 
 /// The ids of jobs, and the other members of `due`.

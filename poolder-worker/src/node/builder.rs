@@ -17,6 +17,7 @@ use crate::run::dead_job::{DeadJob, dead_hook};
 use crate::run::erased::BoxFuture;
 use crate::run::middleware::Middleware;
 use crate::run::pool::{NodeWide, Pool};
+use crate::services::history_writer::HistoryOptions;
 
 /// A process that runs jobs. Built with [`Node::builder`].
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Node {
             deploy: None,
             listen: None,
             state: Arc::default(),
+            history: HistoryOptions::default(),
             requests: None,
         }
     }
@@ -82,6 +84,7 @@ pub struct NodeBuilder {
     pub(super) wide: NodeWide,
     pub(super) shutdown_timeout: Duration,
     pub(super) limits: DeadLimits,
+    pub(super) history: HistoryOptions,
     pub(super) deploy: Option<String>,
     pub(super) listen: Option<String>,
     pub(super) state: Arc<NodeState>,
@@ -190,6 +193,22 @@ impl NodeBuilder {
     /// variable `POOLDER_DEPLOY`, else the time at which the program was built.
     pub fn deploy(mut self, deploy: impl Into<String>) -> Self {
         self.deploy = Some(deploy.into());
+        self
+    }
+
+    /// Sets whether the node adds the counts of its attempts to the history in Redis, which
+    /// [`Client::history`] reads. Default true: one command a minute, and one every five seconds
+    /// while the history is watched.
+    pub fn keep_history(mut self, keep: bool) -> Self {
+        self.history.keep = keep;
+        self
+    }
+
+    /// Sets whether the messages of errors are kept in the groups of errors that
+    /// [`Client::errors`] reads. Default true. Without them a group has its cause, its kind, its
+    /// times and a job; the message in the counters of a job that failed is another one, and stays.
+    pub fn keep_error_samples(mut self, keep: bool) -> Self {
+        self.history.keep_samples = keep;
         self
     }
 

@@ -9,6 +9,7 @@ use poolder_core::broker::{DeadLimits, NodeInfo};
 use poolder_core::mutation::mutated;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::pools::Pools;
@@ -20,10 +21,14 @@ use crate::process::outages::Outages;
 use crate::run::pool::{NodeWide, PoolPlan};
 use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
+use crate::services::history_writer::{HistoryOptions, HistoryWriter};
 use crate::services::introduction::host;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
-use crate::services::spawn::{spawn_listener, spawn_progress_writer};
+use crate::services::spawn::{spawn_history_writer, spawn_listener, spawn_progress_writer};
+
+/// How long a stopping node waits for the last flush of its history at most.
+const LAST_FLUSH: Duration = Duration::from_millis(500);
 
 /// The most characters of a machine's name in the roster.
 const MAX_HOST: usize = 255;
@@ -33,13 +38,14 @@ pub(super) struct RunningNode {
     pub(super) pools: Pools,
     services: JoinSet<()>,
     stop_services: CancellationToken,
+    history: Option<Arc<HistoryWriter>>,
     heartbeat: Heartbeat,
 }
 
 impl RunningNode {
     pub(super) fn start(
         client: Client,
-        limits: DeadLimits,
+        (limits, history): (DeadLimits, HistoryOptions),
         timeout: Duration,
         wide: NodeWide,
         plans: Vec<PoolPlan>,
@@ -69,6 +75,7 @@ impl RunningNode {
             outages,
             progress: Arc::default(),
             activity,
+            meter: Arc::clone(&state.meter),
             suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
@@ -80,13 +87,19 @@ impl RunningNode {
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
+        let history = history
+            .keep
+            .then(|| Arc::new(HistoryWriter::new(&node, state.deploy(), history.keep_samples)));
+        if let Some(writer) = &history {
+            spawn_history_writer(&mut services, writer, &stop_services);
+        }
         let mut pools = Pools::new(node, wide, timeout, published, Arc::clone(state));
         for plan in plans {
             pools.start(plan)?;
         }
         pools.publish();
         state.runs(heartbeat.identity());
-        Ok(Self { pools, services, stop_services, heartbeat })
+        Ok(Self { pools, services, stop_services, history, heartbeat })
     }
 
     /// Sends `ready` once the node may claim jobs.
@@ -102,13 +115,18 @@ impl RunningNode {
         });
     }
 
-    /// Stops the pools, then the services, then the heartbeat. The node leaves the roster only when
-    /// its pools have released everything.
+    /// Stops the pools, then the services, then the heartbeat. The counts of the last jobs are added
+    /// to the history in between. The node leaves the roster only when its pools have released
+    /// everything.
     pub(super) async fn stop(mut self, times: ShutdownTimes) {
         let clean = self.pools.stop_all(times).await;
         self.stop_services.cancel();
         // They ask the server nothing more, and end at once.
         while self.services.join_next().await.is_some() {}
+        if let Some(writer) = &self.history {
+            let until = times.end.min(Instant::now() + LAST_FLUSH);
+            _ = timeout_at(until, writer.flush()).await;
+        }
         if !clean {
             tracing::error!(
                 "not all jobs could be released: a handler blocks its thread, the server does not \

@@ -56,8 +56,9 @@ impl NodeBuilder {
         let losses = Losses::default();
         let mut lost = losses.subscribe();
         let (wide, timeout) = (self.wide, self.shutdown_timeout);
+        let kept = (self.limits, self.history);
         let mut running =
-            RunningNode::start(self.client, self.limits, timeout, wide, plans, losses, &state)?;
+            RunningNode::start(self.client, kept, timeout, wide, plans, losses, &state)?;
         if let Some(ready) = ready {
             running.report(ready);
         }

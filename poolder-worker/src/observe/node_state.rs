@@ -13,12 +13,14 @@ use super::health::{Facts, Health, NodePhase};
 use super::status::{NodeStatus, PoolStatus};
 use crate::process::activity::Activity;
 use crate::process::liveness::{Liveness, NodeIdentity, ShutdownPhase};
+use crate::process::meter::Meter;
 
 /// The notes of a node about itself, which the node and its handles share.
 #[derive(Debug)]
 pub(crate) struct NodeState {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) meter: Arc<Meter>,
     noted: Mutex<Noted>,
 }
 
@@ -52,7 +54,8 @@ impl Default for NodeState {
             identity: None,
             pools: vec![],
         };
-        Self { liveness: Arc::default(), activity: Arc::default(), noted: Mutex::new(noted) }
+        let (liveness, activity, meter) = (Arc::default(), Arc::default(), Arc::default());
+        Self { liveness, activity, meter, noted: Mutex::new(noted) }
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod deploy;
 pub(crate) mod limits;
 pub(crate) mod liveness;
 pub(crate) mod losses;
+pub(crate) mod meter;
 pub(crate) mod outages;
 pub(crate) mod poll_limit;
 pub(crate) mod progress;

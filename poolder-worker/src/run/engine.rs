@@ -13,13 +13,14 @@ use tokio::sync::watch;
 
 use super::about::{About, SharedParts};
 use super::context::Context;
-use super::events::{JobEvent, emit};
+use super::events::{Events, JobEvent};
 use super::given_up::GivenUpEntries;
 use super::mailbox::Work;
-use super::pool_spec::PoolSpec;
+use super::pool_spec::{KindPlace, PoolSpec};
 use super::unknown_kinds::UnknownKinds;
 use crate::process::activity::Activity;
 use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
+use crate::process::meter::{KindNumber, Meter, Sample};
 use crate::process::outages::Outages;
 use crate::process::progress::ProgressQueue;
 
@@ -35,9 +36,26 @@ pub(crate) struct Engine {
     /// The shutdown phase of the pool. Slots read it themselves, so that a claimer that waits for the
     /// server delays no interruption.
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
+    /// Where the events of jobs are reported.
+    pub(crate) events: Arc<Events>,
+    /// The numbers under which the kinds of the pool are counted, by their index in the pool.
+    kinds: Box<[KindNumber]>,
     unknown_kinds: UnknownKinds,
     /// The entries that rescues have given up.
     pub(crate) given_up: Arc<GivenUpEntries>,
+}
+
+/// The parts of a new engine.
+pub(crate) struct EngineSetup {
+    pub(crate) spec: Arc<PoolSpec>,
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<ServerClock>,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) outages: Arc<Outages>,
+    pub(crate) progress: Arc<ProgressQueue>,
+    /// The shutdown phase of the pool.
+    pub(crate) phase: watch::Receiver<ShutdownPhase>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// The place from which entries come, and the right that this node has on them.
@@ -91,24 +109,23 @@ impl Origin<'_> {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        spec: &Arc<PoolSpec>,
-        client: &Client,
-        clock: &Arc<ServerClock>,
-        liveness: &Arc<Liveness>,
-        outages: &Arc<Outages>,
-        progress: &Arc<ProgressQueue>,
-        phase: watch::Receiver<ShutdownPhase>,
-    ) -> Self {
+    pub(crate) fn new(setup: EngineSetup) -> Self {
+        let EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter } = setup;
+        let meter = meter.queue(&spec.queue);
+        let mut kinds: Vec<_> = spec.kinds.iter().collect();
+        kinds.sort_unstable_by_key(|(_, place)| place.index);
+        let kinds = kinds.into_iter().map(|(kind, _)| meter.number(kind)).collect();
         Self {
-            spec: Arc::clone(spec),
-            client: client.clone(),
-            clock: Arc::clone(clock),
-            liveness: Arc::clone(liveness),
-            outages: Arc::clone(outages),
-            progress: Arc::clone(progress),
+            spec,
+            client,
+            clock,
+            liveness,
+            outages,
+            progress,
             activity: Arc::default(),
             phase,
+            events: Arc::new(Events::new(meter)),
+            kinds,
             unknown_kinds: UnknownKinds::default(),
             given_up: Arc::default(),
         }
@@ -121,17 +138,17 @@ impl Engine {
 
     /// Prepares a claimed job for a slot, or settles one that no worker here can run.
     pub(crate) fn admit(&self, origin: Origin<'_>, claim: Claim) -> Admission {
-        if self.spec.can_run(&claim.envelope) {
-            return Admission::Run(self.prepare(origin, claim));
+        if let Some(place) = self.spec.place(&claim.envelope) {
+            return Admission::Run(self.prepare(origin, claim, place));
         }
-        emit(origin.partition, JobEvent::UnknownKind(&claim));
+        self.events.emit(origin.partition, JobEvent::UnknownKind(&claim));
         self.unknown_kinds.note(origin.partition, &claim.envelope);
         Admission::Settle(self.settle_unstarted(origin, claim, Ending::UnknownKind))
     }
 
     /// Prepares a claimed job for a slot.
-    pub(crate) fn prepare(&self, origin: Origin<'_>, claim: Claim) -> Work {
-        emit(origin.partition, JobEvent::Claimed(&claim));
+    fn prepare(&self, origin: Origin<'_>, claim: Claim, place: KindPlace) -> Work {
+        self.events.emit(origin.partition, JobEvent::Claimed(&claim));
         let policy = self.spec.policy(&claim.envelope);
         self.liveness.allow(policy.timeout);
         let shared = SharedParts {
@@ -147,20 +164,32 @@ impl Engine {
             Guard::Lease(term) => About { fence: term, ..about },
             Guard::Copy => About { call: false, tick: None, ..about },
         });
-        Work { claim, cx, owner: origin.owner.clone(), history: origin.history() }
+        let (owner, history) = (origin.owner.clone(), origin.history());
+        Work { claim, cx, owner, history, worker: place.worker, kind: self.kinds[place.index] }
+    }
+
+    /// Counts how long a job has waited until now, for sources that take one job at a time.
+    pub(crate) fn count_wait(&self, work: &Work) {
+        if let Some(ready) = work.claim.times().ready_at() {
+            let waited = self.clock.now().since(ready).as_micros();
+            let waited = u64::try_from(waited).unwrap_or(u64::MAX);
+            self.events.meter().add_one(Sample::Waited(work.kind, waited));
+        }
     }
 
     /// Returns the settlement that buries an entry which cannot be decoded.
     pub(crate) fn bury(&self, origin: Origin<'_>, found: Undecodable) -> Settlement {
-        emit(origin.partition, JobEvent::Undecodable(&found));
+        self.events.emit(origin.partition, JobEvent::Undecodable(&found));
         Settlement::bury_undecodable(found, origin.owner.clone())
     }
 
     /// Returns the settlement of a job that was prepared, but that no slot has started.
     pub(crate) fn unstarted(&self, work: Work, ending: Ending) -> Settlement {
+        self.events.not_started(work.kind, &ending);
+        let kind = work.kind;
         let policy = self.spec.policy(&work.claim.envelope);
         let transition = self.decide(&policy, &work.claim.counters, ending, None);
-        Settlement::new(work.claim, work.owner, work.history, transition)
+        Settlement::new(work.claim, work.owner, work.history, transition).labelled(kind.label())
     }
 
     /// Returns the settlements of entries that no slot of this node runs; `ending` tells how the
@@ -206,7 +235,9 @@ impl Engine {
     fn settle_unstarted(&self, origin: Origin<'_>, claim: Claim, ending: Ending) -> Settlement {
         let policy = self.spec.policy(&claim.envelope);
         let transition = self.decide(&policy, &claim.counters, ending, None);
+        let kind = self.events.meter().number(claim.envelope.kind());
         Settlement::new(claim, origin.owner.clone(), origin.history(), transition)
+            .labelled(kind.label())
     }
 }
 

@@ -1,13 +1,18 @@
 //! The events in the life of a job on this node. Every source reports them here and nowhere else:
 //! logs are written here, and all else that follows jobs hangs here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{Settled, Settlement};
-use poolder_core::policy::decide::Transition;
-use poolder_core::{Claim, Counters, Error, Failure, JobId, Partition, Undecodable, Verdict};
+use poolder_core::history::AttemptEnd;
+use poolder_core::policy::decide::{Ending, Return, Transition};
+use poolder_core::{
+    Cause, Claim, Counters, Error, Failure, JobId, Partition, Undecodable, Verdict,
+};
 
 use super::context::Context;
+use crate::process::meter::{KindNumber, QueueMeter, Sample};
 
 /// The log target of events that may be as many as jobs.
 const TARGET: &str = "poolder::job";
@@ -36,7 +41,7 @@ pub(crate) enum JobEvent<'a> {
     /// The job was taken back from a dead node.
     Rescued(JobId, &'a str),
     /// The job has died: its counters have the reason.
-    Died(JobId, &'a Counters),
+    Died(JobId, &'a Counters, KindNumber),
     /// The script call of the job's settlement raised this error, and is repeated after this time.
     NotSettled(JobId, &'a Error, Duration),
     /// The job is settled without the effects of these names, which raise this error.
@@ -47,8 +52,114 @@ pub(crate) enum JobEvent<'a> {
     GivenUp(JobId, &'a Error),
 }
 
-/// Reports an event of a job of this partition.
-pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
+/// Where the events of the jobs of one queue are reported: to the log and to the meter.
+#[derive(Default)]
+pub(crate) struct Events {
+    meter: Arc<QueueMeter>,
+}
+
+impl Events {
+    pub(crate) fn new(meter: Arc<QueueMeter>) -> Self {
+        Self { meter }
+    }
+
+    /// Returns the meter of the queue. The samples of jobs that are processed together are added to
+    /// it together; the other counts hang on the events.
+    pub(crate) fn meter(&self) -> &Arc<QueueMeter> {
+        &self.meter
+    }
+
+    /// Reports an event of a job of this partition.
+    pub(crate) fn emit(&self, partition: &Partition, event: JobEvent<'_>) {
+        match event {
+            JobEvent::UnknownKind(claim) => {
+                let kind = self.meter.number(claim.envelope.kind());
+                self.meter.add_one(Sample::Ended(kind, AttemptEnd::NotForUs, None));
+            }
+            JobEvent::Undecodable(found) => {
+                let kind = self.meter.unreadable();
+                self.meter.add_one(Sample::Ended(kind, AttemptEnd::Payload, None));
+                self.meter.add_error(&self.meter.name(kind), found.id, &found.reason);
+            }
+            JobEvent::Failed(cx, failure, _) => self.meter.add_error(cx.kind(), cx.id(), failure),
+            JobEvent::Died(_, _, kind) => self.meter.add_one(Sample::Died(kind)),
+            _ => {}
+        }
+        log(partition, event);
+    }
+
+    /// Counts the end of a claim that no slot has started.
+    pub(crate) fn not_started(&self, kind: KindNumber, ending: &Ending) {
+        self.meter.add_one(Sample::Ended(kind, AttemptEnd::of(ending), None));
+    }
+
+    /// Reports the server's answer to a settlement. `own` is true when this node has claimed the
+    /// job, and false when it takes the job back from another one.
+    pub(crate) fn answered(
+        &self,
+        partition: &Partition,
+        settlement: &Settlement,
+        answer: &Settled,
+        own: bool,
+    ) {
+        let job = settlement.job_id();
+        if own {
+            tracing::trace!(
+                target: "poolder::settled", %job, applied = matches!(answer, Settled::Applied),
+                completes = settlement.transition().completes(), "the server answered a settlement"
+            );
+        }
+        match answer {
+            Settled::Applied => self.applied(partition, settlement, own),
+            Settled::Fenced if own => tracing::warn!(
+                %partition, %job, "settled before, or taken back: this settlement changed nothing"
+            ),
+            // Another leader was faster.
+            Settled::Fenced => {}
+            // The settlement is sent again.
+            Settled::Epoch | Settled::Failed(_) | Settled::Broken(_) => {}
+        }
+    }
+
+    fn applied(&self, partition: &Partition, settlement: &Settlement, own: bool) {
+        let kind = || match settlement.label() {
+            Some(label) => KindNumber::of_label(label),
+            None => self.meter.unreadable(),
+        };
+        let transition = settlement.transition();
+        if !own && let Some(end) = taken_back(transition) {
+            self.meter.add_one(Sample::Ended(kind(), end, None));
+            if let Some(crash) = crash(transition) {
+                self.meter.add_error(&self.meter.name(kind()), settlement.job_id(), crash);
+            }
+        }
+        if let Transition::Bury { counters } = transition {
+            self.emit(partition, JobEvent::Died(settlement.job_id(), counters, kind()));
+        }
+    }
+}
+
+/// Returns how the attempt of a job ended that was taken back from another node; `None` for an entry
+/// that cannot be read.
+fn taken_back(transition: &Transition) -> Option<AttemptEnd> {
+    match transition {
+        _ if crash(transition).is_some() => Some(AttemptEnd::Crashed),
+        Transition::Bury { .. } => None,
+        _ => Some(AttemptEnd::HandedBack),
+    }
+}
+
+/// Returns the crash for which a job is taken back.
+fn crash(transition: &Transition) -> Option<&Failure> {
+    let (Transition::Ready { why: Return::Rescue, counters, .. } | Transition::Bury { counters }) =
+        transition
+    else {
+        return None;
+    };
+    counters.last_failure.as_ref().filter(|failure| failure.cause == Cause::Crash)
+}
+
+fn log(partition: &Partition, event: JobEvent<'_>) {
     match event {
         JobEvent::Claimed(claim) => tracing::trace!(
             target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
@@ -86,7 +197,7 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
         ),
         JobEvent::Cancelled(job) => tracing::info!(%partition, %job, "the job was cancelled"),
         JobEvent::Rescued(job, node) => tracing::info!(%partition, %job, node, "rescued"),
-        JobEvent::Died(job, counters) => {
+        JobEvent::Died(job, counters, _) => {
             let reason = counters.last_failure.as_ref().map(ToString::to_string);
             let reason = reason.as_deref().unwrap_or_default();
             tracing::error!(%partition, %job, reason, "a job died");
@@ -105,36 +216,5 @@ pub(crate) fn emit(partition: &Partition, event: JobEvent<'_>) {
             %partition, %job, %error,
             "a job can be neither settled nor buried, it stays claimed until its consumer is rescued"
         ),
-    }
-}
-
-/// Reports the server's answer to a settlement. `own` is true when this node has claimed the job,
-/// and false when it takes the job back from another one.
-pub(crate) fn answered(
-    partition: &Partition,
-    settlement: &Settlement,
-    answer: &Settled,
-    own: bool,
-) {
-    let job = settlement.job_id();
-    if own {
-        tracing::trace!(
-            target: "poolder::settled", %job, applied = matches!(answer, Settled::Applied),
-            completes = settlement.transition().completes(), "the server answered a settlement"
-        );
-    }
-    match answer {
-        Settled::Applied => {
-            if let Transition::Bury { counters } = settlement.transition() {
-                emit(partition, JobEvent::Died(job, counters));
-            }
-        }
-        Settled::Fenced if own => tracing::warn!(
-            %partition, %job, "settled before, or taken back: this settlement changed nothing"
-        ),
-        // Another leader was faster.
-        Settled::Fenced => {}
-        // The settlement is sent again.
-        Settled::Epoch | Settled::Failed(_) | Settled::Broken(_) => {}
     }
 }

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use poolder_core::broker::{NodeName, Settlement};
 use poolder_core::{Claim, EntryId, Lane};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::context::Context;
+use super::turn::Turn;
+use crate::process::meter::{KindNumber, Sample};
 
 /// The lane and the id of the entry that a claim holds.
 pub(crate) type EntryKey = (Lane, EntryId);
@@ -20,6 +23,10 @@ pub(crate) struct Work {
     pub(crate) owner: NodeName,
     /// The server history in which the job was claimed, if known.
     pub(crate) history: Option<Arc<str>>,
+    /// The index of the worker that runs the kind.
+    pub(crate) worker: usize,
+    /// The number under which the kind is counted.
+    pub(crate) kind: KindNumber,
 }
 
 /// An event that a slot reports to its claimer.
@@ -44,6 +51,8 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct MailboxState {
     events: Vec<SlotEvent>,
+    /// The measured attempts of the slots.
+    samples: Vec<Sample>,
     /// Jobs for which there are free slots that were not woken.
     offered: VecDeque<Work>,
     /// True when a handler has waited for something since the claimer last called `take_waited`.
@@ -58,16 +67,22 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
-    /// Reports that a slot has ended its job. Returns the next offered job for the slot; without
-    /// one the slot is free.
+    /// Reports that a slot has ended its job, and the measures of its turn when there is no next job
+    /// or the turn is to be `measured` now. Returns the next offered job for the slot; without one
+    /// the slot is free.
     pub(crate) fn finish(
         &self,
         slot: usize,
         key: EntryKey,
         settlement: Option<Settlement>,
+        turn: &mut Turn,
+        measured: bool,
     ) -> Option<Work> {
         let mut state = self.state();
         let next = state.offered.pop_front();
+        if measured || next.is_none() {
+            turn.close(Instant::now(), &mut state.samples);
+        }
         state.events.push(match next {
             Some(_) => SlotEvent::FinishedAndContinued(key, settlement),
             None => SlotEvent::Finished(slot, key, settlement),
@@ -81,6 +96,11 @@ impl Mailbox {
         next
     }
 
+    /// Adds measures of a slot, as `measure` does.
+    pub(crate) fn measure(&self, measure: impl FnOnce(&mut Vec<Sample>)) {
+        measure(&mut self.state().samples);
+    }
+
     /// Notes that a handler waits for something. Wakes the claimer when jobs are offered, since the
     /// handler's slot will not take the next one soon.
     pub(crate) fn handler_waits(&self) {
@@ -92,10 +112,13 @@ impl Mailbox {
         }
     }
 
-    /// Takes all events. Clears the notification of these events; later events notify again.
-    pub(crate) fn drain_events(&self) -> Vec<SlotEvent> {
+    /// Takes all events, and moves the measured attempts into `samples`. Clears the notification of
+    /// these events; later events notify again.
+    pub(crate) fn drain_events(&self, samples: &mut Vec<Sample>) -> Vec<SlotEvent> {
         std::pin::pin!(self.notify.notified()).enable();
-        std::mem::take(&mut self.state().events)
+        let mut state = self.state();
+        samples.append(&mut state.samples);
+        std::mem::take(&mut state.events)
     }
 
     /// Offers jobs to the slots that are awake.
@@ -137,8 +160,10 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use poolder_core::Lane;
+    use poolder_core::history::AttemptEnd;
 
     use super::*;
+    use crate::process::meter::QueueMeter;
 
     fn is_notified(mailbox: &Mailbox) -> bool {
         std::pin::pin!(mailbox.notify.notified()).enable()
@@ -150,12 +175,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_claimer_is_notified_once_no_offered_job_is_left() {
-        let mailbox = Mailbox::default();
-        assert!(mailbox.finish(3, key(), None).is_none());
+        let (mailbox, mut samples) = (Mailbox::default(), vec![]);
+        let mut turn = Turn::new(Instant::now());
+        turn.ended(QueueMeter::default().number("k"), AttemptEnd::Done);
+        assert!(mailbox.finish(3, key(), None, &mut turn, false).is_none());
         mailbox.notified().await;
-        assert!(matches!(mailbox.drain_events().as_slice(), [SlotEvent::Finished(3, ..)]));
+        let events = mailbox.drain_events(&mut samples);
+        assert!(matches!(events.as_slice(), [SlotEvent::Finished(3, ..)]));
+        assert!(matches!(samples.as_slice(), [Sample::Ended(_, AttemptEnd::Done, Some(_))]));
         mailbox.push_event(SlotEvent::Idle(3));
-        mailbox.drain_events();
+        mailbox.drain_events(&mut samples);
         assert!(!is_notified(&mailbox), "taken events do not notify again");
         mailbox.handler_waits();
         assert!(!is_notified(&mailbox), "no offered job waits behind this handler");

@@ -2,6 +2,7 @@
 //! does not know from where the jobs come. Imports `process`.
 
 pub(crate) mod about;
+mod answers;
 mod broken;
 pub(crate) mod callbacks;
 pub(crate) mod context;
@@ -13,6 +14,7 @@ pub(crate) mod events;
 mod given_up;
 pub(crate) mod guard;
 pub(crate) mod handler;
+mod handler_wait;
 pub(crate) mod into_outcome;
 mod last_call;
 pub(crate) mod mailbox;
@@ -30,6 +32,7 @@ mod span;
 pub(crate) mod state;
 #[cfg(feature = "otel")]
 pub(crate) mod trace_style;
+pub(crate) mod turn;
 mod unknown_kinds;
 pub(crate) mod worker;
 pub(crate) mod worker_fn;

@@ -15,7 +15,7 @@ use super::callbacks::Sinks;
 use super::dead_job::{DeadHook, DeadJob, dead_hook};
 use super::erased::DynWorker;
 use super::middleware::{DynMiddleware, Middleware};
-use super::pool_spec::PoolSpec;
+use super::pool_spec::{KindPlace, PoolSpec};
 use super::state::States;
 #[cfg(feature = "otel")]
 use super::trace_style::TraceStyle;
@@ -280,7 +280,8 @@ impl Pool {
         for (at, worker) in self.workers.iter().enumerate() {
             for kind in worker.kinds() {
                 check_kind(kind)?;
-                if kinds.insert(*kind, at).is_some() {
+                let place = KindPlace { worker: at, index: kinds.len() };
+                if kinds.insert(*kind, place).is_some() {
                     return Err(Error::invalid(format!(
                         "pool {queue}: kind {kind:?} has two workers, it can have one"
                     )));

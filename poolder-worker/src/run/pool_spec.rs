@@ -22,7 +22,7 @@ use super::trace_style::TraceStyle;
 pub(crate) struct PoolSpec {
     pub(crate) queue: QueueName,
     pub(crate) mode: Mode,
-    pub(crate) kinds: HashMap<&'static str, usize>,
+    pub(crate) kinds: HashMap<&'static str, KindPlace>,
     pub(crate) versions: Vec<u16>,
     /// The kinds of each worker whose type names the queue of its jobs, and this queue.
     pub(crate) homes: Vec<(&'static [&'static str], &'static str)>,
@@ -51,12 +51,23 @@ pub(crate) struct PoolSpec {
     pub(crate) stop: Notify,
 }
 
+/// The place of a kind in its pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KindPlace {
+    /// The index of the worker.
+    pub(crate) worker: usize,
+    /// The index of the kind among those of the pool.
+    pub(crate) index: usize,
+}
+
 impl PoolSpec {
-    /// Returns true when a worker of this pool can run the job: it knows the kind and the version,
-    /// and this version of Poolder knows every option that must be understood.
-    pub(crate) fn can_run(&self, envelope: &Envelope) -> bool {
-        self.kinds.get(envelope.kind()).is_some_and(|at| envelope.version() <= self.versions[*at])
-            && envelope.unknown_requirement().is_none()
+    /// Returns the place of the job's kind if a worker of this pool can run the job: it knows the
+    /// kind and the version, and this version of Poolder knows every option that must be understood.
+    pub(crate) fn place(&self, envelope: &Envelope) -> Option<KindPlace> {
+        let place = self.kinds.get(envelope.kind())?;
+        let known = envelope.version() <= self.versions[place.worker]
+            && envelope.unknown_requirement().is_none();
+        known.then_some(*place)
     }
 
     /// Returns the policy that holds for a job: its own, or else that of the pool, or else the

@@ -3,6 +3,7 @@
 use poolder_core::broker::NodeKind;
 
 use super::pool::PoolPlan;
+use super::pool_spec::KindPlace;
 
 /// A pool as its node describes it in the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,8 @@ impl PublishedPool {
     /// Returns the pool of a plan.
     pub(crate) fn of(plan: &PoolPlan) -> Self {
         let (spec, queue) = (&plan.spec, plan.spec.queue.to_string());
-        let kind = |(name, at): (&&str, &usize)| {
-            NodeKind::new(queue.clone(), (*name).to_owned(), spec.versions[*at])
+        let kind = |(name, place): (&&str, &KindPlace)| {
+            NodeKind::new(queue.clone(), (*name).to_owned(), spec.versions[place.worker])
         };
         let mut kinds: Vec<NodeKind> = spec.kinds.iter().map(kind).collect();
         kinds.sort_unstable();

@@ -6,11 +6,12 @@ use std::time::Duration;
 use poolder_core::broker::{Settled, Settlement};
 use poolder_core::mutation::mutated;
 use poolder_core::policy::Pauses;
-use poolder_core::{Error, JobId, Partition};
+use poolder_core::{Error, Partition};
 use tokio::time::Instant;
 
+use super::answers::{Answers, Ended};
 use super::broken::{BrokenSettlements, NextTry, key_of};
-use super::events::{JobEvent, answered, emit};
+use super::events::{Events, JobEvent};
 use super::given_up::GivenUpEntries;
 use super::mailbox::EntryKey;
 use crate::process::limits::request_pauses;
@@ -19,6 +20,7 @@ use crate::process::limits::request_pauses;
 /// settlements whose calls raise errors.
 pub(crate) struct PendingSettlements {
     partition: Partition,
+    events: Arc<Events>,
     order: SettleOrder,
     settlements: Vec<Settlement>,
     /// Settlements that are tried again at a time.
@@ -43,32 +45,11 @@ pub(crate) enum SettleOrder {
     Kept,
 }
 
-/// The answers to a batch of settlements.
-#[derive(Debug, Default)]
-pub(crate) struct Answers {
-    /// The settlements that are done: their entries are no longer held.
-    pub(crate) ended: Vec<Ended>,
-    /// Entries that cannot be settled. The server still holds them for their consumer.
-    pub(crate) given_up: Vec<EntryKey>,
-    /// The error of the last settlement that was not answered.
-    pub(crate) failed: Option<Error>,
-}
-
-/// A settlement that is done.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) key: EntryKey,
-    pub(crate) job: JobId,
-    /// False when it changed nothing, as the claim was lost, or the settlement applied before.
-    pub(crate) applied: bool,
-    /// True when an earlier call may have applied it, before the call raised an error.
-    pub(crate) repeated: bool,
-}
-
 impl PendingSettlements {
-    pub(crate) fn new(partition: Partition, order: SettleOrder) -> Self {
+    pub(crate) fn new(partition: Partition, order: SettleOrder, events: &Arc<Events>) -> Self {
         Self {
             partition,
+            events: Arc::clone(events),
             order,
             settlements: vec![],
             waiting: vec![],
@@ -86,10 +67,11 @@ impl PendingSettlements {
     pub(crate) fn of_another_node(
         partition: Partition,
         order: SettleOrder,
+        events: &Arc<Events>,
         given_up: &Arc<GivenUpEntries>,
     ) -> Self {
         let given_up = Some(Arc::clone(given_up));
-        Self { given_up, ..Self::new(partition, order) }
+        Self { given_up, ..Self::new(partition, order, events) }
     }
 
     pub(crate) fn push(&mut self, settlement: Settlement) {
@@ -192,7 +174,7 @@ impl PendingSettlements {
     pub(crate) fn answer(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) -> Answers {
         let (mut answers, mut again) = (Answers::default(), vec![]);
         for (settlement, result) in batch.into_iter().zip(results) {
-            answered(&self.partition, &settlement, &result, self.given_up.is_none());
+            self.events.answered(&self.partition, &settlement, &result, self.given_up.is_none());
             let applied = matches!(result, Settled::Applied);
             match result {
                 // The mutation `verification` leaves out the careful settlement.
@@ -233,7 +215,7 @@ impl PendingSettlements {
     fn next_try(&mut self, next: NextTry, error: &Error) -> Result<Option<Settlement>, EntryKey> {
         let (key, last) = (key_of(next.settlement()), matches!(next, NextTry::GiveUp(_)));
         let known = self.given_up.as_ref().is_some_and(|all| all.knew(&self.partition, &key, last));
-        let report = |event| (!known).then(|| emit(&self.partition, event));
+        let report = |event| (!known).then(|| self.events.emit(&self.partition, event));
         match next {
             NextTry::Same(settlement, pause) if pause.is_zero() => Ok(Some(settlement)),
             NextTry::Same(settlement, pause) => {
@@ -259,13 +241,18 @@ impl PendingSettlements {
 
 #[cfg(test)]
 mod tests {
-    use poolder_core::{Cause, Failure, Lane, QueueName, Undecodable};
+    use poolder_core::{Cause, Failure, JobId, Lane, Undecodable};
 
     use super::*;
     use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 
     fn pending() -> PendingSettlements {
-        PendingSettlements::new(Partition::first("q".parse().unwrap()), SettleOrder::Any)
+        pending_in(SettleOrder::Any)
+    }
+
+    fn pending_in(order: SettleOrder) -> PendingSettlements {
+        let partition = Partition::first("q".parse().unwrap());
+        PendingSettlements::new(partition, order, &Arc::default())
     }
 
     fn settlement(entry: &str) -> Settlement {
@@ -346,10 +333,8 @@ mod tests {
         assert!(batch.iter().all(Settlement::is_isolated));
         let answers = pending.answer(batch, vec![Settled::Applied, broken(), Settled::Fenced]);
         let ended: Vec<_> = answers.ended.iter().map(|one| (one.applied, one.repeated)).collect();
-        assert_eq!(
-            (keys(&answers), ended),
-            (vec!["1-0", "3-0"], vec![(true, true), (false, true)])
-        );
+        assert_eq!(keys(&answers), ["1-0", "3-0"]);
+        assert_eq!(ended, [(true, true), (false, true)]);
         assert!(!pending.must_send(now), "the others go on without it");
         assert_eq!((pending.take().len(), pending.len(), pending.waiting()), (0, 1, 1));
         assert_eq!(pending.retry_at(), Some(now + FIRST_PAUSE));
@@ -374,8 +359,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn in_order_each_settlement_of_a_broken_group_waits_for_the_one_before() {
-        let queue = Partition::first(QueueName::new("q").unwrap());
-        let mut pending = PendingSettlements::new(queue, SettleOrder::Kept);
+        let mut pending = pending_in(SettleOrder::Kept);
         ["1-0", "2-0", "3-0"].map(settlement).into_iter().for_each(|it| pending.push(it));
         let group = pending.next().await;
         assert_eq!(entries(&group), ["1-0", "2-0", "3-0"]);

@@ -11,6 +11,7 @@ use super::last_call::{SlotsEnd, end_slots};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::slot::Slot;
 use crate::process::liveness::ShutdownPhase;
+use crate::process::meter::QueueMeter;
 
 /// A slot with a mailbox of its own. The source gives it one job at a time and waits for its end.
 pub(crate) struct SingleSlot {
@@ -18,6 +19,7 @@ pub(crate) struct SingleSlot {
     inbox: mpsc::Sender<Work>,
     tasks: JoinSet<()>,
     phase: watch::Receiver<ShutdownPhase>,
+    meter: Arc<QueueMeter>,
 }
 
 impl SingleSlot {
@@ -25,7 +27,8 @@ impl SingleSlot {
     pub(crate) fn start(index: usize, engine: &Arc<Engine>) -> Self {
         let (mailbox, mut tasks) = (Arc::new(Mailbox::default()), JoinSet::new());
         let inbox = Slot::spawn(index, engine, &mailbox, &mut tasks);
-        Self { mailbox, inbox, tasks, phase: engine.phase.clone() }
+        let (phase, meter) = (engine.phase.clone(), Arc::clone(engine.events.meter()));
+        Self { mailbox, inbox, tasks, phase, meter }
     }
 
     /// Returns true once a job has stopped the slot, or the slot could not be initialized.
@@ -35,7 +38,7 @@ impl SingleSlot {
 
     /// Waits until `handle_init` has succeeded, before the first job.
     pub(crate) async fn ready(&self) {
-        while !self.mailbox.drain_events().iter().any(|event| matches!(event, SlotEvent::Idle(_))) {
+        while !self.events().iter().any(|event| matches!(event, SlotEvent::Idle(_))) {
             self.mailbox.notified().await;
         }
     }
@@ -48,13 +51,21 @@ impl SingleSlot {
     /// Waits until the job that was given has ended. Returns `None` when the node has lost the job.
     pub(crate) async fn ended(&self) -> Option<Settlement> {
         loop {
-            for event in self.mailbox.drain_events() {
+            for event in self.events() {
                 if let SlotEvent::Finished(_, _, settlement) = event {
                     return settlement;
                 }
             }
             self.mailbox.notified().await;
         }
+    }
+
+    /// Takes the events of the slot, and counts its attempts.
+    fn events(&self) -> Vec<SlotEvent> {
+        let mut samples = vec![];
+        let events = self.mailbox.drain_events(&mut samples);
+        self.meter.add(&mut samples);
+        events
     }
 
     /// Ends the slot: it calls `handle_stop`, which is dropped after a while. Returns false when the

@@ -9,22 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
+use poolder_core::history::AttemptEnd;
 use poolder_core::policy::decide::{Ending, Transition};
 use poolder_core::{BoxError, Cause, Failure, Outcome, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::context::{Context, Interruption, past};
 use super::engine::{Engine, Ran};
-use super::events::{JobEvent, emit};
+use super::events::JobEvent;
 use super::guard::{discard, guarded, logged, text_of};
+use super::handler_wait::{HandlerWait, report_waiting};
 use super::mailbox::{Mailbox, SlotEvent, Work};
 use super::middleware::Next;
 use super::slot_workers::SlotWorkers;
 use super::span;
 #[cfg(feature = "otel")]
 use super::trace_style::follow;
+use super::turn::Turn;
 use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
@@ -39,10 +43,6 @@ const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// How long `handle_hibernate` may go on when the next job has arrived.
 const HIBERNATE_GRACE: Duration = Duration::from_secs(1);
 
-/// A slot runs this many jobs in a row before it yields to other tasks. The runtime itself forces a
-/// yield after 128 steps of a task.
-const MAX_JOBS_IN_A_ROW: u32 = 16;
-
 /// One slot: it runs one job at a time.
 pub(crate) struct Slot {
     engine: Arc<Engine>,
@@ -54,6 +54,8 @@ pub(crate) struct Slot {
     stopping: Option<Scope>,
     index: usize,
     busy: BusyFlag,
+    /// Measures the attempts.
+    turn: Turn,
     /// True once the mailbox knows that the slot is ready.
     announced: bool,
     /// True for a slot that runs each job once, also where it would run the job again at once.
@@ -91,6 +93,7 @@ impl Slot {
             stopping: None,
             index,
             busy: engine.activity.add_slot(engine.spec.queue.as_str()),
+            turn: Turn::new(Instant::now()),
             announced: false,
             once: false,
             jitter: None,
@@ -129,27 +132,34 @@ impl Slot {
             mailbox.push_event(SlotEvent::Idle(self.index));
         }
         while let Some(first) = self.next(work).await {
-            let (mut next, mut in_a_row) = (Some(first), 0);
+            let mut next = Some(first);
             self.busy.set(true);
+            self.turn.begin(Instant::now());
             while let Some(job) = next {
                 let key = (job.claim.lane, job.claim.entry.clone());
                 self.current = Some(job);
-                let settlement = report_waiting(self.attempt(), &mailbox).await;
+                let ended = self.turn.len();
+                let (settlement, wait) = report_waiting(self.attempt(), &mailbox, ended > 0).await;
                 self.current = None;
+                if let HandlerWait::Since(time) = wait {
+                    mailbox.measure(|samples| self.turn.waited(ended, time, samples));
+                }
                 let stopping = self.stopping.take();
                 if stopping == Some(Scope::Slot) {
                     tracing::info!(
                         queue = %self.engine.spec.queue, slot = self.index, "a job stops the slot"
                     );
-                    // Closed before the event is pushed, so that the claimer no longer counts on
-                    // this slot.
+                    // Closed before the event, so that the claimer no longer counts on this slot.
                     work.close();
                 }
+                let is_turn_over = self.turn.is_full();
                 next = if work.is_closed() {
+                    mailbox.measure(|samples| self.turn.close(Instant::now(), samples));
                     mailbox.push_event(SlotEvent::Finished(self.index, key, settlement));
                     None
                 } else {
-                    mailbox.finish(self.index, key, settlement)
+                    let measured = is_turn_over || wait != HandlerWait::None;
+                    mailbox.finish(self.index, key, settlement, &mut self.turn, measured)
                 };
                 if stopping == Some(Scope::Pool) {
                     tracing::info!(queue = %self.engine.spec.queue, "a job stops the pool");
@@ -158,9 +168,7 @@ impl Slot {
                 // Other tasks run in between, however many jobs are left. The slot yields here
                 // before the runtime forces it to yield inside an attempt, which would look as if
                 // the handler waited.
-                in_a_row += 1;
-                if in_a_row == MAX_JOBS_IN_A_ROW {
-                    in_a_row = 0;
+                if is_turn_over {
                     tokio::task::yield_now().await;
                 }
             }
@@ -211,23 +219,28 @@ impl Slot {
             }
         }
         loop {
-            emit(cx.partition(), JobEvent::Started(&cx));
+            self.engine.events.emit(cx.partition(), JobEvent::Started(&cx));
             let span = span::process(&cx);
             #[cfg(feature = "otel")]
             follow(&span, &cx, self.engine.spec.trace_style);
             let Some(ending) = self.run_once(&cx).instrument(span.clone()).await else {
-                emit(cx.partition(), JobEvent::Lost(&cx));
+                self.engine.events.emit(cx.partition(), JobEvent::Lost(&cx));
                 return None;
             };
+            let kind = self.current.as_ref()?.kind;
+            self.turn.ended(kind, AttemptEnd::of(&ending));
             let node = &self.current.as_ref()?.owner;
             let ran = Ran { node, cx: &cx, jitter: self.jitter };
             let transition = self.engine.decide(cx.policy(), &counters, ending, Some(ran));
             span::ended(&span, &transition);
-            emit(cx.partition(), JobEvent::Ended(&cx, &transition));
+            self.engine.events.emit(cx.partition(), JobEvent::Ended(&cx, &transition));
             match transition {
                 Transition::RunAgain(next) if !self.once => {
                     cx = cx.next_attempt(&next);
                     counters = next;
+                    if self.turn.is_full() {
+                        self.mailbox.measure(|samples| self.turn.close(Instant::now(), samples));
+                    }
                     // A job that fails at once would otherwise leave the thread to no other task.
                     tokio::task::yield_now().await;
                 }
@@ -235,6 +248,7 @@ impl Slot {
                     cx.flush_progress().await;
                     let Work { claim, owner, history, .. } = self.current.take()?;
                     let settlement = Settlement::new(claim, owner, history, transition);
+                    let settlement = settlement.labelled(kind.label());
                     let effects = cx.take_effects();
                     let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);
                     // A careful settlement removes the cancellation as well, however the attempt
@@ -252,10 +266,8 @@ impl Slot {
             return given_up(why);
         }
         let spec = &self.engine.spec;
-        let raw = self.current.as_ref()?.claim.envelope.raw_job();
-        let Some(at) = spec.kinds.get(raw.kind).copied() else {
-            return Some(Ending::UnknownKind);
-        };
+        let Work { claim, worker: at, .. } = self.current.as_ref()?;
+        let (raw, at) = (claim.envelope.raw_job(), *at);
         let worker = self.workers.get(at)?;
         let next = Next { chain: &spec.chain, worker, raw };
         let attempt = async {
@@ -314,7 +326,7 @@ impl Slot {
                 return given_up(why);
             }
         };
-        emit(cx.partition(), JobEvent::Failed(cx, &failure, verdict));
+        self.engine.events.emit(cx.partition(), JobEvent::Failed(cx, &failure, verdict));
         Some(Ending::Failed(failure, verdict))
     }
 
@@ -327,19 +339,6 @@ impl Slot {
         }
         outcome
     }
-}
-
-/// Runs an attempt, and tells the mailbox once when the handler waits for something.
-async fn report_waiting<T>(attempt: impl Future<Output = T>, mailbox: &Mailbox) -> T {
-    let (mut attempt, mut reported) = (std::pin::pin!(attempt), false);
-    std::future::poll_fn(|cx| {
-        let polled = attempt.as_mut().poll(cx);
-        if polled.is_pending() && !std::mem::replace(&mut reported, true) {
-            mailbox.handler_waits();
-        }
-        polled
-    })
-    .await
 }
 
 /// Ends when the sender of the slot's work was dropped. It checks at intervals: a slot that cannot

@@ -9,6 +9,7 @@
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
 //! | `progress_writer` | writes the progress that handlers report |
+//! | `history_writer` | adds the counts of the node to the history |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `take_back` | moves the jobs that a consumer holds back to their lanes |
@@ -24,6 +25,7 @@
 mod command_watcher;
 mod dead_hooks;
 pub(crate) mod heartbeat;
+pub(crate) mod history_writer;
 pub(crate) mod introduction;
 mod leader;
 mod leader_task;

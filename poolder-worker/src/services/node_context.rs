@@ -13,10 +13,11 @@ use crate::process::activity::Activity;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::process::losses::Losses;
+use crate::process::meter::Meter;
 use crate::process::outages::Outages;
 use crate::process::poll_limit::PollLimiter;
 use crate::process::progress::ProgressQueue;
-use crate::run::engine::Engine;
+use crate::run::engine::{Engine, EngineSetup};
 use crate::run::pool_spec::PoolSpec;
 
 /// The values that all pools of a node share.
@@ -29,6 +30,7 @@ pub(crate) struct NodeContext {
     pub(crate) outages: Arc<Outages>,
     pub(crate) progress: Arc<ProgressQueue>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) meter: Arc<Meter>,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -49,9 +51,10 @@ impl NodeContext {
         spec: &Arc<PoolSpec>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Engine> {
-        let Self { client, clock, liveness, outages, progress, activity, .. } = self;
-        let engine = Engine::new(spec, client, clock, liveness, outages, progress, phase);
-        Arc::new(engine.with_activity(activity))
+        let Self { client, clock, liveness, outages, progress, activity, meter, .. } = self.clone();
+        let spec = Arc::clone(spec);
+        let setup = EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter };
+        Arc::new(Engine::new(setup).with_activity(&activity))
     }
 
     /// Returns the limits for the dead jobs of a pool. Burials are recorded if the pool or the node

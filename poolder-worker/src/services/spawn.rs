@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::history_writer::HistoryWriter;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, dead_hooks, leader, listener, progress_writer, promoter, pruner, rescuer,
-    scheduler,
+    command_watcher, dead_hooks, history_writer, leader, listener, progress_writer, promoter,
+    pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
@@ -73,6 +74,16 @@ pub(crate) fn spawn_progress_writer(
     until(tasks, stop, "progress_writer", move || {
         progress_writer::run(client.broker().clone(), Arc::clone(&progress), Arc::clone(&outages))
     });
+}
+
+/// Starts the service that adds the node's counts to the history. It ends when `stop` is cancelled.
+pub(crate) fn spawn_history_writer(
+    tasks: &mut JoinSet<()>,
+    writer: &Arc<HistoryWriter>,
+    stop: &CancellationToken,
+) {
+    let writer = Arc::clone(writer);
+    until(tasks, stop, "history_writer", move || history_writer::run(Arc::clone(&writer)));
 }
 
 /// Runs a service until `stop` is cancelled. The service may be dropped at any await point, since

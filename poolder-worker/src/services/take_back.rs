@@ -6,7 +6,7 @@ use poolder_core::policy::decide::Ending;
 use poolder_core::{Claim, Error, Partition};
 
 use crate::run::engine::{Engine, Guard, Origin};
-use crate::run::events::{JobEvent, emit};
+use crate::run::events::JobEvent;
 use crate::run::settlements::{PendingSettlements, SettleOrder};
 
 /// Takes back the entries of consumers of one partition.
@@ -68,6 +68,7 @@ impl TakeBack<'_> {
         let mut pending = PendingSettlements::of_another_node(
             self.partition.clone(),
             order,
+            &self.engine.events,
             &self.engine.given_up,
         );
         for settlement in page {
@@ -92,7 +93,8 @@ impl TakeBack<'_> {
                 match (ended.applied, self.lease) {
                     (true, _) => {
                         moved += 1;
-                        emit(self.partition, JobEvent::Rescued(ended.job, owner));
+                        let event = JobEvent::Rescued(ended.job, owner);
+                        self.engine.events.emit(self.partition, event);
                     }
                     (false, Some(_)) if !ended.repeated => {
                         return Err(Error::gone("the slot has another holder"));

@@ -15,7 +15,7 @@ use crate::node::builder::NodeBuilder;
 use crate::process::liveness::{ServerClock, ShutdownPhase};
 use crate::run::context::Interruption;
 use crate::run::dead_job::{DeadJob, tell};
-use crate::run::engine::{Admission, Engine, Guard, Origin};
+use crate::run::engine::{Admission, Engine, EngineSetup, Guard, Origin};
 use crate::run::pool::PoolPlan;
 use crate::run::slot::Slot;
 
@@ -71,9 +71,16 @@ impl QueueNode {
         let mut pools = vec![];
         for plan in plans {
             plan.spec.announce_ready().await;
-            let (spec, phase) = (&plan.spec, phase.subscribe());
-            let (liveness, outages, progress) = (Arc::default(), Arc::default(), Arc::default());
-            let engine = Engine::new(spec, &client, &clock, &liveness, &outages, &progress, phase);
+            let engine = Engine::new(EngineSetup {
+                spec: Arc::clone(&plan.spec),
+                client: client.clone(),
+                clock: Arc::clone(&clock),
+                liveness: Arc::default(),
+                outages: Arc::default(),
+                progress: Arc::default(),
+                phase: phase.subscribe(),
+                meter: Arc::default(),
+            });
             pools.push(QueuePool { plan, engine: Arc::new(engine), free: Mutex::default() });
         }
         captured.serve(pools.iter().map(|pool| pool.plan.spec.queue.clone()));

@@ -17,6 +17,7 @@ const CORE: &[Layer] = &[
     Layer { name: "view", holds: &["view"], imports: first(CORE_NAMES, 5) },
     // The queue of a test, in which a broker without a server stores.
     Layer { name: "captured", holds: &["captured"], imports: first(CORE_NAMES, 6) },
+    Layer { name: "history", holds: &["history"], imports: &["mutation", "job", "policy"] },
     Layer {
         name: "broker/keys",
         holds: &["broker/keys", "broker/scripts"],
@@ -28,17 +29,18 @@ const CORE: &[Layer] = &[
         holds: &["broker/mod.rs", "broker/connection"],
         imports: &["mutation", "job", "captured", "broker/keys"],
     },
-    Layer { name: "broker/fleet", holds: &["broker/fleet"], imports: first(CORE_NAMES, 9) },
-    Layer { name: "broker/jobs", holds: &["broker/jobs"], imports: first(CORE_NAMES, 10) },
+    Layer { name: "broker/fleet", holds: &["broker/fleet"], imports: first(CORE_NAMES, 10) },
+    Layer { name: "broker/jobs", holds: &["broker/jobs"], imports: first(CORE_NAMES, 11) },
     Layer { name: "broker/addressed", holds: &["broker/addressed"], imports: BELOW_FEATURES },
     Layer { name: "broker/batch", holds: &["broker/batch"], imports: BELOW_FEATURES },
     Layer { name: "broker/schedule", holds: &["broker/schedule"], imports: BELOW_FEATURES },
+    Layer { name: "broker/history", holds: &["broker/history"], imports: BELOW_FEATURES },
     Layer {
         name: "broker/maintenance",
         holds: &["broker/maintenance"],
-        imports: first(CORE_NAMES, 14),
+        imports: first(CORE_NAMES, 15),
     },
-    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 14) },
+    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 15) },
 ];
 
 /// The layers of the core below `broker/maintenance`, the lowest first.
@@ -50,6 +52,7 @@ const CORE_NAMES: &[&str] = &[
     "schedule",
     "view",
     "captured",
+    "history",
     "broker/keys",
     "broker/connection",
     "broker/fleet",
@@ -59,7 +62,7 @@ const CORE_NAMES: &[&str] = &[
     "broker/schedule",
 ];
 /// Addressed slots, batches and schedules do not import each other.
-const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 11);
+const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 12);
 
 const WORKER: &[Layer] = &[
     Layer { name: "process", holds: &["process"], imports: &[] },

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use poolder_core::broker::Settlement;
+use tokio::time::Instant;
 
 use super::{Scope, Slot};
 use crate::run::engine::Engine;
 use crate::run::mailbox::Work;
+use crate::run::turn::Turn;
 
 impl Slot {
     /// Creates a slot without a claimer, which runs the jobs of a test.
@@ -28,6 +30,7 @@ impl Slot {
         self.workers.fill_once().await?;
         (self.once, self.jitter, self.current) = (once, Some(jitter), Some(work));
         let settlement = self.attempt().await;
+        self.turn = Turn::new(Instant::now());
         Ok((settlement, self.stopping.take() == Some(Scope::Pool)))
     }
 

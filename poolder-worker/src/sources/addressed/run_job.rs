@@ -16,7 +16,7 @@ use crate::process::limits::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::process::watching::changed;
 use crate::run::context::{Context, Interruption, past};
 use crate::run::engine::Admission;
-use crate::run::events::{JobEvent, emit};
+use crate::run::events::JobEvent;
 use crate::run::single_slot::SingleSlot;
 
 /// Runs a job, unless it must not be run here, or moves it to another slot. Returns `None` when the
@@ -33,6 +33,7 @@ pub(super) async fn run_job(
         Admission::Settle(settlement) => return Some(settlement),
     };
     let (engine, cx) = (Arc::clone(&slot.engine), work.cx.clone());
+    engine.count_wait(&work);
     let mut cancellations = Cancellations::of(&work.claim);
     if cancellations.check(slot).await {
         let settlement = engine.unstarted(work, Ending::Cancelled);
@@ -161,7 +162,7 @@ async fn until_finished(
             () = changed(&mut slot.node.identity) => {}
             () = commands_changed(&mut slot.commands, cancellations.ask_at) => {
                 if cancellations.check(slot).await {
-                    emit(&slot.partition, JobEvent::Cancelled(cx.id()));
+                    slot.engine.events.emit(&slot.partition, JobEvent::Cancelled(cx.id()));
                     cx.interrupt(Interruption::Cancelled);
                 }
             }

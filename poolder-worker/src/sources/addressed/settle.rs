@@ -12,7 +12,8 @@ impl SlotService<'_> {
     pub(super) async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), HoldEnd> {
         let broker = self.slot.node.client.broker().clone();
         let limits = self.slot.node.dead_limits(&self.slot.engine.spec);
-        let mut pending = PendingSettlements::new(self.slot.partition.clone(), SettleOrder::Kept);
+        let (partition, events) = (self.slot.partition.clone(), &self.slot.engine.events);
+        let mut pending = PendingSettlements::new(partition, SettleOrder::Kept, events);
         for settlement in settlements {
             let placement = self.slot.engine.spec.retry_placement;
             pending.push(settlement.under_lease(self.lease, placement));

@@ -14,8 +14,8 @@ use crate::process::commands::KnownCommands;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
 use crate::process::watching::{changed, reaches};
 use crate::run::context::{Context, Interruption};
-use crate::run::engine::{Engine, Guard, Origin};
-use crate::run::events::{JobEvent, emit};
+use crate::run::engine::{Admission, Engine, Guard, Origin};
+use crate::run::events::JobEvent;
 use crate::run::single_slot::SingleSlot;
 use crate::run::slot_set::TargetSize;
 
@@ -98,7 +98,7 @@ impl BroadcastRunners {
                 return counts.miss(spec, self.inboxes.len() as u64, &why);
             }
         };
-        if !spec.can_run(&claim.envelope) {
+        if spec.place(&claim.envelope).is_none() {
             let why = match claim.envelope.unknown_requirement() {
                 Some(option) => format!("this version of Poolder does not know option {option:?}"),
                 None => format!("no worker here for kind {:?}", claim.envelope.kind()),
@@ -203,16 +203,23 @@ impl BroadcastRunner {
 
     /// Runs a copy until its transition is final.
     async fn copy(&mut self, slot: &SingleSlot, mut claim: Claim) -> CopyEnd {
+        let (engine, mut first) = (Arc::clone(&self.setup.engine), true);
         loop {
             if self.is_cancelled(&claim).await {
-                emit(&self.setup.partition, JobEvent::Cancelled(claim.job_id()));
+                engine.events.emit(&self.setup.partition, JobEvent::Cancelled(claim.job_id()));
                 return CopyEnd::Next;
             }
             let owner: NodeName = self.setup.identity.borrow().name.clone();
             let partition = self.setup.partition.clone();
             let origin = Origin { partition: &partition, owner: &owner, guard: Guard::Copy };
-            let work = self.setup.engine.prepare(origin, claim.clone());
-            let cx = work.cx.clone();
+            // Only copies of known kinds are delivered.
+            let Admission::Run(work) = engine.admit(origin, claim.clone()) else {
+                return CopyEnd::Dropped;
+            };
+            if std::mem::replace(&mut first, false) {
+                engine.count_wait(&work);
+            }
+            let (cx, kind) = (work.cx.clone(), work.kind);
             if slot.give(work).is_some() {
                 return CopyEnd::Stopped;
             }
@@ -234,7 +241,8 @@ impl BroadcastRunner {
                     }
                 }
                 Transition::Bury { counters } => {
-                    emit(&partition, JobEvent::Died(claim.job_id(), &counters));
+                    let died = JobEvent::Died(claim.job_id(), &counters, kind);
+                    engine.events.emit(&partition, died);
                     counts.failed.fetch_add(1, Ordering::Relaxed);
                     return CopyEnd::Next;
                 }

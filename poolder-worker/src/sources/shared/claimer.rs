@@ -15,11 +15,13 @@ use super::held::HeldJobs;
 use super::lanes::Lanes;
 use super::skipped::SkippedJobs;
 use super::wait_permit::WaitPermit;
+use super::waits::waits;
 use crate::process::commands::KnownCommands;
 use crate::process::liveness::{DeadNodes, NodeIdentity, ShutdownPhase};
+use crate::process::meter::Sample;
 use crate::process::watching::changed;
 use crate::run::engine::{Admission, Engine, Guard, Origin};
-use crate::run::events::{JobEvent, emit};
+use crate::run::events::JobEvent;
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settlements::{PendingSettlements, SettleOrder};
 use crate::run::slot_set::{SlotSet, TargetSize};
@@ -69,6 +71,8 @@ pub(super) struct Claimer {
     /// server has recorded that they begin.
     starting: Vec<(usize, Work)>,
     skipped: SkippedJobs,
+    /// The counts of jobs that are processed together, before they are added to the meter.
+    samples: Vec<Sample>,
     /// The number of threads of the runtime.
     threads: usize,
     ready: usize,
@@ -80,13 +84,18 @@ impl Claimer {
         let permit = WaitPermit::new(setup.engine.spec.max_waiting, &name);
         Self {
             held: HeldJobs::default(),
-            settlements: PendingSettlements::new(setup.partition.clone(), SettleOrder::Any),
+            settlements: PendingSettlements::new(
+                setup.partition.clone(),
+                SettleOrder::Any,
+                &setup.engine.events,
+            ),
             lanes: Lanes::default(),
             permit,
             setup,
             free: vec![],
             starting: vec![],
             skipped: SkippedJobs::default(),
+            samples: vec![],
             threads: tokio::runtime::Handle::current().metrics().num_workers(),
             ready: 0,
         }
@@ -132,7 +141,9 @@ impl Claimer {
         if self.setup.slots.follow(target) {
             self.free.retain(|slot| self.setup.slots.is_open(*slot));
         }
-        for event in self.setup.slots.mailbox.drain_events() {
+        let events = self.setup.slots.mailbox.drain_events(&mut self.samples);
+        self.setup.engine.events.meter().add(&mut self.samples);
+        for event in events {
             match event {
                 SlotEvent::Idle(slot) => {
                     if self.setup.slots.is_open(slot) {
@@ -166,7 +177,7 @@ impl Claimer {
         owner: &NodeName,
         history: Option<&Arc<str>>,
     ) {
-        let Self { setup, held, settlements, free, .. } = self;
+        let Self { setup, held, settlements, free, samples, .. } = self;
         let (engine, mut known, mut unknown) = (&setup.engine, 0, 0);
         let origin = Origin { partition: &setup.partition, owner, guard: Guard::Claim(history) };
         for found in claimed.undecodable {
@@ -175,7 +186,8 @@ impl Claimer {
             }
         }
         let commands = setup.commands.borrow().clone();
-        for claim in claimed.jobs {
+        let waits = waits(&claimed.jobs, engine.clock.now());
+        for (claim, wait) in claimed.jobs.into_iter().zip(waits) {
             let key = (claim.lane, claim.entry.clone());
             // The same entry was claimed again, since its group was lost and created again. It is
             // held already.
@@ -184,6 +196,7 @@ impl Claimer {
             }
             match engine.admit(origin, claim) {
                 Admission::Run(work) => {
+                    samples.push(Sample::Waited(work.kind, wait));
                     held.hold(key, work.cx.clone(), commands.may_cancel(work.claim.job_id()));
                     held.wait(work);
                     known += 1;
@@ -195,6 +208,7 @@ impl Claimer {
                 }
             }
         }
+        engine.events.meter().add(samples);
         if self.skipped.went_beyond() && known > 0 {
             // Jobs that were claimed beyond the free slots are for other nodes.
             let room = free.len().saturating_sub(setup.slots.mailbox.offered());
@@ -308,7 +322,7 @@ impl Claimer {
             return Ok(());
         }
         for (_, job) in &cancelled {
-            emit(&self.setup.partition, JobEvent::Cancelled(*job));
+            self.setup.engine.events.emit(&self.setup.partition, JobEvent::Cancelled(*job));
         }
         self.reclaim_offered();
         let cancelled: HashSet<EntryKey> = cancelled.into_iter().map(|(key, _)| key).collect();

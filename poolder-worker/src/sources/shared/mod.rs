@@ -27,3 +27,4 @@ pub(crate) mod serve;
 mod skipped;
 mod wait_permit;
 mod waiting;
+mod waits;

@@ -92,6 +92,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
         &["SET poolder:{roster}:dashboards x", "SET poolder:{q.0}:leader x"],
     ),
     (
+        "dashboard",
+        "A dashboard asks for a fresh history, and cannot write the history.",
+        &["SET poolder:{roster}:watched 1 EX 15", "HGETALL poolder:{roster}:history:m:1"],
+        &["HSET poolder:{roster}:history:m:1 x y", "DEL poolder:{roster}:watched"],
+    ),
+    (
         "exporter",
         "An exporter reads counts, and no payload.",
         &["XLEN poolder:{q.0}:ready:normal", "HGETALL poolder:{q.0}:stats"],

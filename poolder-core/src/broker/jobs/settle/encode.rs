@@ -5,9 +5,10 @@ use std::time::Duration;
 use redis::Cmd;
 
 use super::destination::{Destination, counter};
+use super::limits::DeadLimits;
 use super::op::{KeyIndex, SettleOp};
 use super::pack::{Packed, Value};
-use super::settlement::{DeadLimits, Effect, RetryPlacement, Settlement, Subject};
+use super::settlement::{Effect, RetryPlacement, Settlement, Subject};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
 use crate::job::{Failure, JobId, Lane};

@@ -10,6 +10,7 @@
 mod capture;
 mod destination;
 mod encode;
+mod limits;
 mod op;
 mod pack;
 mod plan;
@@ -21,6 +22,7 @@ use tracing::Instrument;
 use crate::broker::Broker;
 use crate::job::{Error, Partition};
 
+pub use limits::DeadLimits;
 pub(in crate::broker) use plan::SettlePipeline;
 pub use settlement::{DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
 pub(in crate::broker) use span::settle as settle_span;

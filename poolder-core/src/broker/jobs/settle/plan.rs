@@ -6,7 +6,8 @@ use std::sync::Arc;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::encode;
-use super::settlement::{DeadLimits, Depths, Settled, Settlement};
+use super::limits::DeadLimits;
+use super::settlement::{Depths, Settled, Settlement};
 use crate::broker::connection::failure::{classify, is_raised_by_script};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;

@@ -9,6 +9,9 @@ use crate::policy::Counters;
 use crate::policy::decide::Transition;
 use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, Undecodable};
 
+/// The label of a settlement without one.
+const NO_LABEL: u16 = u16::MAX;
+
 /// The end of a claim, and the transition of its job.
 #[derive(Debug, Clone)]
 pub struct Settlement {
@@ -35,6 +38,8 @@ pub struct Settlement {
     /// The trace of the job.
     #[cfg(feature = "otel")]
     pub(super) trace_parent: Option<crate::job::TraceParent>,
+    /// A number of the caller; [`NO_LABEL`] without one.
+    label: u16,
 }
 
 /// The part of a settlement for batch jobs.
@@ -142,26 +147,6 @@ pub enum Settled {
     Broken(Error),
 }
 
-/// The limits for keeping dead jobs, and whether hooks are told of them. Default 10,000 jobs and 90
-/// days, and no hooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeadLimits {
-    /// The maximum number of dead jobs. The oldest are dropped first, and are counted.
-    pub count: u64,
-    /// The maximum age of a dead job, counted from its death.
-    pub age: Duration,
-    /// True to record each burial for the hooks, which [`Broker::take_deaths`] reads.
-    ///
-    /// [`Broker::take_deaths`]: crate::broker::Broker::take_deaths
-    pub hooks: bool,
-}
-
-impl Default for DeadLimits {
-    fn default() -> Self {
-        Self { count: 10_000, age: Duration::from_secs(90 * 24 * 60 * 60), hooks: false }
-    }
-}
-
 impl Settlement {
     /// Creates a settlement for a claim of `owner`. `history` is that of the connection that
     /// claimed the job; with `None` the owner and the job id are always checked.
@@ -198,6 +183,7 @@ impl Settlement {
             moved_to: None,
             #[cfg(feature = "otel")]
             trace_parent,
+            label: NO_LABEL,
         }
     }
 
@@ -239,7 +225,22 @@ impl Settlement {
             moved_to: None,
             #[cfg(feature = "otel")]
             trace_parent: None,
+            label: NO_LABEL,
         }
+    }
+
+    /// Gives the settlement a number by which the caller recognizes the kind of its job. It does not
+    /// reach the server.
+    #[must_use]
+    pub fn labelled(mut self, label: u16) -> Self {
+        self.label = label;
+        self
+    }
+
+    /// Returns the number that the caller has given; `None` without one.
+    #[must_use]
+    pub fn label(&self) -> Option<u16> {
+        (self.label != NO_LABEL).then_some(self.label)
     }
 
     /// Adds a change that is applied in the same step, if the owner still holds the claim.

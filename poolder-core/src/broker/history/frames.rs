@@ -1,0 +1,77 @@
+//! Reading frames.
+
+use redis::Value;
+
+use crate::broker::Broker;
+use crate::broker::connection::reply;
+use crate::history::{Counts, Period};
+use crate::job::Error;
+
+/// The number of frames that one pipeline reads.
+const PAGE: usize = 32;
+/// The most bytes of all frames of one read.
+const MAX_BYTES: usize = 64 << 20;
+
+/// The series of a frame: their names and counts. Those that cannot be read are left out.
+pub(super) type Frame = Vec<(String, Counts)>;
+
+impl Broker {
+    /// Reads all series of these frames, or these of each; a frame that does not exist is empty.
+    pub(super) async fn read_frames(
+        &self,
+        periods: &[Period],
+        fields: Option<&[String]>,
+    ) -> Result<Vec<Frame>, Error> {
+        let keys = &self.roster_keys().history;
+        let (mut frames, mut bytes) = (Vec::with_capacity(periods.len()), 0);
+        for page in periods.chunks(PAGE) {
+            let mut pipe = redis::pipe();
+            for period in page {
+                let key = keys.frame(period.step().letter(), period.number());
+                match fields {
+                    Some(fields) => pipe.cmd("HMGET").arg(key).arg(fields),
+                    None => pipe.cmd("HGETALL").arg(key),
+                };
+            }
+            for reply in self.pipeline(&pipe).await? {
+                let values = reply::array(reply.map_err(|error| self.classify(error))?)?;
+                let size = |value: &Value| match value {
+                    Value::BulkString(bytes) => bytes.len(),
+                    _ => 0,
+                };
+                bytes += values.iter().map(size).sum::<usize>();
+                frames.push(match fields {
+                    Some(fields) => named(fields.iter().cloned(), values),
+                    None => paired(values),
+                });
+            }
+            if bytes > MAX_BYTES {
+                return Err(Error::too_large(format!(
+                    "this part of the history has more than {} MiB: read a shorter time, or one \
+                     queue and kind",
+                    MAX_BYTES >> 20
+                )));
+            }
+        }
+        Ok(frames)
+    }
+}
+
+fn paired(values: Vec<Value>) -> Frame {
+    let mut values = values.into_iter();
+    let mut frame = vec![];
+    while let (Some(name), Some(counts)) = (values.next(), values.next()) {
+        if let Ok(name) = reply::text(name) {
+            frame.extend(named([name], vec![counts]));
+        }
+    }
+    frame
+}
+
+fn named(names: impl IntoIterator<Item = String>, values: Vec<Value>) -> Frame {
+    let read = |(name, value)| {
+        let Value::BulkString(bytes) = value else { return None };
+        Some((name, Counts::decode(&bytes).ok()?))
+    };
+    names.into_iter().zip(values).filter_map(read).collect()
+}

@@ -1,0 +1,21 @@
+//! The history of a namespace in Redis. All its keys share the hash tag of the roster, so that a
+//! flush is one script in one Redis slot however many queues a node serves.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `flush` | adds the counts of a node to the frame of the minute |
+//! | `frames` | reads frames |
+//! | `read` | reads the history of kinds |
+//! | `roll` | makes the frames of longer periods of those of shorter ones |
+//! | `errors` | reads groups of equal errors |
+//! | `deploys` | records when each deploy was seen first |
+
+pub(super) mod deploys;
+mod errors;
+pub(super) mod flush;
+mod frames;
+mod read;
+mod roll;
+
+/// The most series of a frame; the counts of further ones are added up in one.
+const MAX_SERIES: usize = 512;
