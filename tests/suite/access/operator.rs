@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use poolder::Timestamp;
 use poolder::prelude::*;
+use poolder::{JobId, Timestamp};
 
 use super::Guarded;
 use crate::harness::{Number, eventually, start};
@@ -82,6 +82,13 @@ async fn an_exporter_counts_without_reading_jobs() {
     assert!(exporter.nodes().await.unwrap().is_empty());
     assert!(exporter.job(&receipt).view().await.unwrap_err().is_auth());
     assert!(reader.job(&receipt).view().await.unwrap().is_some());
+    let why = reader.job(&receipt).explain().await.unwrap();
+    assert!(!why.checks.is_empty() && reader.job(&receipt).ahead().await.is_ok());
+    assert!(reader.job(JobId::generate().in_queue("q")).explain().await.is_ok());
+    assert!(reader.job(&receipt).blast_radius().await.is_ok());
+    let diagnosis = reader.doctor().await.unwrap();
+    assert!(!diagnosis.findings.iter().any(|found| found.code == "info_denied"), "{diagnosis}");
+    assert_eq!(reader.status().await.unwrap().queues.len(), 1);
     // The overview names the oldest ready job to users who may read jobs, and the exporter asked
     // for a job.
     let denied = guarded.denials("exporter");

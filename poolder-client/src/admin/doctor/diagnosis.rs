@@ -6,6 +6,7 @@ use poolder_core::Timestamp;
 use serde::Serialize;
 
 use crate::admin::finding::{Finding, Severity};
+use crate::admin::words::many;
 
 /// The result of [`Client::doctor`](crate::Client::doctor). As text it has a paragraph for each
 /// finding, the worst first.
@@ -49,8 +50,12 @@ impl fmt::Display for Diagnosis {
         let server = if self.server.is_empty() { "a server" } else { &self.server };
         writeln!(
             f,
-            "{server} at {}, namespace {}: {} queues, {} partitions looked at, {} nodes",
-            self.address, self.namespace, self.queues, self.partitions, self.nodes
+            "{server} at {}, namespace {}: {}, {} looked at, {}",
+            self.address,
+            self.namespace,
+            many(self.queues, "queue"),
+            many(self.partitions, "partition"),
+            many(self.nodes, "node")
         )?;
         if self.is_sound() {
             return writeln!(f, "nothing was found");
