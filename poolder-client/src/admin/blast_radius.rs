@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::{try_join3, try_join4};
-use poolder_core::view::JobView;
+use poolder_core::view::{JobView, Listing};
 use poolder_core::{Cause, Error, JobId, JobState, Lane, Timestamp};
 use serde::Serialize;
 
@@ -74,32 +74,32 @@ impl JobClient {
             let job = self.handle()?.job;
             return Err(Error::not_found("the job was not found").with_job(job));
         };
-        let (broker, partition) = (self.client().broker(), &view.handle.partition);
+        let (client, partition) = (self.client(), &view.handle.partition);
+        let first = |listing, lane| client.first_jobs(partition, (listing, lane), LOOKED_AT);
         let (overview, running, due) = try_join3(
-            broker.overview(partition),
-            broker.page_of_running(partition, None, LOOKED_AT),
-            broker.page_of_due(partition, None, LOOKED_AT),
+            client.broker().overview(partition),
+            first(Listing::Running, None),
+            first(Listing::Due, None),
         )
         .await?;
         let (front, suspect, normal, dead) = try_join4(
-            broker.page_of_ready(partition, Lane::Front, None, LOOKED_AT),
-            broker.page_of_ready(partition, Lane::Suspect, None, LOOKED_AT),
-            broker.page_of_ready(partition, Lane::Normal, None, LOOKED_AT),
-            broker.page_of_dead(partition, None, LOOKED_AT),
+            first(Listing::Ready, Some(Lane::Front)),
+            first(Listing::Ready, Some(Lane::Suspect)),
+            first(Listing::Ready, Some(Lane::Normal)),
+            first(Listing::Dead, None),
         )
         .await?;
-        let pages = [running, due, front, suspect, normal, dead];
-        let jobs: Vec<&JobView> = pages.iter().flat_map(|page| &page.jobs).collect();
+        let jobs = [running, due, front, suspect, normal, dead].concat();
         let crashes = crashes_of(&view);
         let mut seen = HashSet::from([view.id()]);
-        let beside = |job: &&&JobView| seen.insert(job.id());
+        let beside = |job: &&JobView| seen.insert(job.id());
         let neighbours = jobs.iter().filter(beside).filter_map(|job| neighbour(job, &crashes));
-        let suspects = overview.lane(Lane::Suspect);
+        let suspects = overview.lanes.iter().filter(|lane| lane.lane.is_suspect());
         Ok(BlastRadius {
             job: view.id(),
             neighbours: neighbours.collect(),
             crashes,
-            suspects: suspects.ready + suspects.running,
+            suspects: suspects.map(|lane| lane.ready + lane.running).sum(),
             looked_at: jobs.len() as u64,
         })
     }

@@ -32,7 +32,8 @@ const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Flow {
     /// The number of jobs that wait for a free slot.
     pub waiting: u64,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use futures_util::future::{try_join, try_join3};
 use poolder_core::policy::dispatch::{Mode, Pick, hash, pick};
-use poolder_core::view::JobView;
+use poolder_core::view::{JobView, Listing};
 use poolder_core::{Error, JobId, Lane, Partition, QueueName, Timestamp};
 use serde::Serialize;
 
@@ -108,11 +108,11 @@ impl Client {
             try_join3(
                 broker.slot_facts(&partition),
                 broker.overview(&partition),
-                broker.page_of_running(&partition, None, 1),
+                self.first_jobs(&partition, (Listing::Running, None), 1),
             ),
             try_join(
-                broker.page_of_ready(&partition, Lane::Front, None, LOOKED_AT),
-                broker.page_of_ready(&partition, Lane::Normal, None, LOOKED_AT),
+                self.first_jobs(&partition, (Listing::Ready, Some(Lane::Front)), LOOKED_AT),
+                self.first_jobs(&partition, (Listing::Ready, Some(Lane::Normal)), LOOKED_AT),
             ),
         )
         .await?;
@@ -123,8 +123,8 @@ impl Client {
             }
             None => false,
         };
-        let waiting: Vec<&JobView> = front.jobs.iter().chain(&normal.jobs).collect();
-        let first = running.jobs.first().or_else(|| waiting.first().copied());
+        let waiting: Vec<&JobView> = front.iter().chain(&normal).collect();
+        let first = running.first().or_else(|| waiting.first().copied());
         Ok(KeyHolder {
             key: String::from_utf8_lossy(key).into_owned(),
             slot,

@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod explain;
 mod finding;
+mod first_jobs;
 mod fleet;
 mod forecast;
 mod history;

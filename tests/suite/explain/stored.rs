@@ -26,6 +26,14 @@ async fn a_job_that_was_never_there_is_not_found() {
     let found = explain(&space, handle).await;
     assert_why(&found, Why::NotFound, "never enqueued");
     assert_eq!((found.state, found.is_stuck()), (None, false));
+    // By the id alone.
+    let nowhere = space.client.explain(JobId::generate()).await.unwrap();
+    super::consistent(&nowhere);
+    assert_why(&nowhere, Why::NotFound, "no queue has it");
+    let job = space.client.enqueue(Number(1)).await.unwrap();
+    let found = space.client.explain(job.job).await.unwrap();
+    assert_why(&found, Why::Unserved, "no node serves the queue");
+    assert_eq!(found, explain(&space, &job).await);
 
     let sent = space.client.enqueue(Number(1)).id("once").idempotent(DAY).await.unwrap();
     space.client.job(&sent).state().await.unwrap().unwrap();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{try_join, try_join_all};
 use poolder_core::broker::{LaneFacts, Membership, PartitionFacts};
-use poolder_core::view::JobView;
-use poolder_core::{Error, Lane, Partition, QueueName, Timestamp};
+use poolder_core::view::{JobView, Listing};
+use poolder_core::{Error, Partition, QueueName, Timestamp};
 
 use crate::admin::attention::attention;
 use crate::admin::doctor::diagnosis::Diagnosis;
@@ -169,16 +169,17 @@ impl Client {
         let holder = holder.and_then(|name| state(&name).map(|state| (name, state)));
         let mut jobs = vec![];
         for lane in lanes.iter().filter(|lane| lane.is_stream && lane.len > lane.pending) {
-            jobs.extend(broker.page_of_ready(partition, lane.lane, None, SAMPLE).await?.jobs);
+            let listing = (Listing::Ready, Some(lane.lane));
+            jobs.extend(self.first_jobs(partition, listing, SAMPLE).await?);
         }
         if view.due > 0 {
-            jobs.extend(broker.page_of_due(partition, None, SAMPLE).await?.jobs);
+            jobs.extend(self.first_jobs(partition, (Listing::Due, None), SAMPLE).await?);
         }
         let first = match view.running() > 0 {
-            true => broker.page_of_running(partition, None, 1).await?.jobs.pop(),
+            true => self.first_jobs(partition, (Listing::Running, None), 1).await?.pop(),
             false => None,
         };
-        let suspects = view.lane(Lane::Suspect);
+        let suspects = view.lanes.iter().filter(|lane| lane.lane.is_suspect());
         let seen = PartitionSeen {
             partition: partition.clone(),
             ready: view.ready(),
@@ -186,9 +187,9 @@ impl Client {
             oldest: view.lanes.iter().filter_map(|lane| lane.oldest).min(),
             due: view.due,
             retrying: view.retrying,
-            suspects: suspects.ready + suspects.running,
+            suspects: suspects.map(|lane| lane.ready + lane.running).sum(),
             dead: view.dead,
-            dropped: view.counter("dead_dropped"),
+            dropped: view.counters.get("dead_dropped").copied().unwrap_or(0),
             leader: view.leader.map(|leader| leader.node),
             lanes,
             faults,

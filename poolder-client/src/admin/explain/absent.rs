@@ -6,7 +6,7 @@ use poolder_core::{Completion, Timestamp};
 
 use crate::admin::explain::checks::Checks;
 use crate::admin::explain::explanation::Why;
-use crate::admin::words::{span, when};
+use crate::admin::words::{many, span, when};
 
 /// The traces that were read of a job that was not found.
 #[derive(Debug)]
@@ -68,5 +68,23 @@ pub(super) fn decide(traces: &Traces) -> Checks {
         );
         checks.pass("receipt", "PTTL sent", text);
     }
+    checks
+}
+
+/// Answers the question where a job is of which only the id is known, and which no queue has.
+pub(super) fn nowhere(partitions: u64, is_partial: bool, unreachable: u64) -> Checks {
+    let mut checks = Checks::default();
+    let mut text = format!("no queue has it ({} searched)", many(partitions, "partition"));
+    if is_partial {
+        text.push_str(
+            "; lanes with over 10,000 entries were not searched whole, and it may be there",
+        );
+    }
+    if unreachable > 0 {
+        text.push_str(&format!("; {} did not answer", many(unreachable, "partition")));
+    }
+    let hint = "it has ended and left no record, or was never enqueued in this namespace; with its \
+                queue it is looked for more closely";
+    checks.fail("there", "find", (Why::NotFound, text), None, Some(hint.into()));
     checks
 }

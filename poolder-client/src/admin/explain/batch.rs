@@ -6,7 +6,7 @@ use futures_util::future::try_join3;
 use poolder_core::broker::BatcherHome;
 use poolder_core::{Error, QueueName, Timestamp};
 
-use crate::admin::explain::checks::Checks;
+use crate::admin::explain::checks::{Checks, explained as explained_as};
 use crate::admin::explain::explanation::{Explanation, Why};
 use crate::admin::explain::waiting::OVERDUE;
 use crate::admin::words::{many, span, when};
@@ -63,13 +63,7 @@ impl Client {
 fn explained(subject: String, queue: QueueName, seen: &ListSeen) -> Explanation {
     let mut checks = Checks::default();
     check(seen, &mut checks);
-    let Checks { list, verdict } = checks;
-    let (verdict, reason, until, hint) = match verdict {
-        Some(found) => (found.why, found.reason, found.until, found.hint),
-        None => (Why::Next, "the list is sealed at any moment".into(), None, None),
-    };
-    let (queue, job, state) = (Some(queue), None, None);
-    Explanation { subject, queue, job, state, verdict, reason, until, hint, checks: list }
+    explained_as(subject, (Some(queue), None, None), checks)
 }
 
 fn check(seen: &ListSeen, checks: &mut Checks) {

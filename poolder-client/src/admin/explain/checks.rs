@@ -1,9 +1,9 @@
 //! Collects the checks of an explanation. The first that fails is the verdict.
 
-use poolder_core::Timestamp;
+use poolder_core::{JobId, JobState, QueueName, Timestamp};
 
 use crate::admin::check::Check;
-use crate::admin::explain::explanation::Why;
+use crate::admin::explain::explanation::{Explanation, Why};
 
 /// The checks so far, and the verdict once there is one.
 #[derive(Debug, Default)]
@@ -52,9 +52,18 @@ impl Checks {
             self.verdict = Some(Verdict { why, reason, until, hint });
         }
     }
+}
 
-    /// Returns true when the verdict is known.
-    pub(super) fn is_decided(&self) -> bool {
-        self.verdict.is_some()
-    }
+/// Makes the explanation of a subject: its queue, its job and the job's state, as far as they are
+/// known. Without a verdict nothing is in the way.
+pub(super) fn explained(
+    subject: String,
+    (queue, job, state): (Option<QueueName>, Option<JobId>, Option<JobState>),
+    Checks { list, verdict }: Checks,
+) -> Explanation {
+    let (verdict, reason, until, hint) = match verdict {
+        Some(found) => (found.why, found.reason, found.until, found.hint),
+        None => (Why::Next, "nothing is in its way: it starts at any moment".into(), None, None),
+    };
+    Explanation { subject, queue, job, state, verdict, reason, until, hint, checks: list }
 }

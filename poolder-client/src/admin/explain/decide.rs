@@ -8,7 +8,8 @@ use crate::admin::explain::facts::Facts;
 use crate::admin::explain::{ready, running, serving, slot, waiting};
 use crate::admin::words::{many, when};
 
-/// Answers the questions about a job that was found, in their order.
+/// Answers the questions about a job that was found, in their order. Without a verdict nothing is in
+/// its way.
 pub(super) fn decide(facts: &Facts) -> Checks {
     let mut checks = Checks::default();
     let job = &facts.job;
@@ -54,10 +55,6 @@ pub(super) fn decide(facts: &Facts) -> Checks {
                 ready::check(facts, &mut checks);
             }
         }
-    }
-    if !checks.is_decided() {
-        let reason = "nothing is in its way: it starts at any moment".into();
-        checks.decide(Why::Next, reason, None, None);
     }
     checks
 }

@@ -3,15 +3,16 @@
 use futures_util::future::{try_join, try_join3, try_join4};
 use poolder_core::broker::{LaneFacts, NodeView, PoolView};
 use poolder_core::policy::dispatch::Mode;
-use poolder_core::view::JobView;
+use poolder_core::view::{JobView, Listing};
 use poolder_core::{
-    BatchPayload, Error, Handle, JobState, Lane, Partition, Place, QueueName, batcher_of, payload,
+    BatchPayload, Error, Handle, JobId, JobState, Lane, Partition, Place, QueueName, batcher_of,
+    payload,
 };
 
 use crate::admin::explain::absent::{self, Traces};
-use crate::admin::explain::checks::Checks;
+use crate::admin::explain::checks::{Checks, explained};
 use crate::admin::explain::decide::decide;
-use crate::admin::explain::explanation::{Explanation, Why};
+use crate::admin::explain::explanation::Explanation;
 use crate::admin::explain::facts::{
     Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen,
 };
@@ -72,6 +73,27 @@ impl JobClient {
 }
 
 impl Client {
+    /// Explains a job of which only the id is known, as [`JobClient::explain`] does: it is searched in
+    /// all queues, as [`Client::find`] does.
+    ///
+    /// # Errors
+    /// As [`JobClient::explain`].
+    pub async fn explain(&self, id: JobId) -> Result<Explanation, Error> {
+        let found = self.find(id).await?;
+        if let Some(view) = &found.job {
+            return self.explain_view(view).await;
+        }
+        if let Some(ended) = found.ended {
+            return self
+                .job(Handle { partition: ended.partition, job: id, place: None })
+                .explain()
+                .await;
+        }
+        let away = found.unreachable.len() as u64;
+        let checks = absent::nowhere(found.partitions, found.is_partial, away);
+        Ok(explained(format!("job {id}"), (None, Some(id), None), checks))
+    }
+
     /// Explains a job that was found.
     pub(super) async fn explain_view(&self, view: &JobView) -> Result<Explanation, Error> {
         let facts = self.facts_of(view).await?;
@@ -115,7 +137,7 @@ impl Client {
             _ => None,
         };
         let longest = match ready {
-            true => broker.page_of_running(partition, None, 1).await?.jobs.pop(),
+            true => self.first_jobs(partition, (Listing::Running, None), 1).await?.pop(),
             false => None,
         };
         let runner = match (&view.node, view.state) {
@@ -188,8 +210,8 @@ impl Client {
     /// Returns the first job that waits in a slot.
     async fn first_in_slot(&self, slot: &Partition) -> Result<Option<OtherJob>, Error> {
         for lane in [Lane::Front, Lane::Normal] {
-            let page = self.broker().page_of_ready(slot, lane, None, 1).await?;
-            if let Some(first) = page.jobs.first() {
+            let page = self.first_jobs(slot, (Listing::Ready, Some(lane)), 1).await?;
+            if let Some(first) = page.first() {
                 return Ok(other_job(first));
             }
         }
@@ -204,22 +226,7 @@ fn explanation(
     checks: Checks,
 ) -> Explanation {
     let subject = format!("job {} of queue {queue}", handle.job);
-    let Checks { list, verdict } = checks;
-    let (why, reason, until, hint) = match verdict {
-        Some(found) => (found.why, found.reason, found.until, found.hint),
-        None => (Why::Unclear, "nothing that was looked at explains it".into(), None, None),
-    };
-    Explanation {
-        subject,
-        queue: Some(queue.clone()),
-        job: Some(handle.job),
-        state,
-        verdict: why,
-        reason,
-        until,
-        hint,
-        checks: list,
-    }
+    explained(subject, (Some(queue.clone()), Some(handle.job), state), checks)
 }
 
 fn job_seen(view: &JobView) -> JobSeen {
