@@ -8,7 +8,7 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 
 use crate::output::{Colour, Form};
-use crate::{batch, job, node, pool, program, queue, schedule};
+use crate::{batch, health, job, node, pool, program, queue, schedule};
 
 /// Operates the queues of Poolder.
 ///
@@ -30,6 +30,10 @@ Exit codes: 0 done, 1 failed, 2 not understood, 3 not found, 4 Redis not reachab
 /// The subjects of commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Noun {
+    /// Show the fleet in short, and what needs a person. Exits with 6 when something does.
+    Status,
+    /// Examine the server and the fleet for faults. Exits with 6 when there is a problem.
+    Doctor(health::Doctor),
     /// Queues: ls, get, pause, resume, resize, drain, purge.
     Queue {
         #[command(subcommand)]
@@ -102,6 +106,13 @@ impl Common {
     /// Connects and pings the server, so that an unreachable server is reported before the command
     /// starts.
     pub(crate) async fn client(&self) -> Result<Client, Error> {
+        let client = self.lazy_client()?;
+        client.ping().await?;
+        Ok(client)
+    }
+
+    /// Returns a client that connects on first use.
+    pub(crate) fn lazy_client(&self) -> Result<Client, Error> {
         let mut config = Config::from_env();
         if let Some(url) = &self.redis {
             config = Config::new(url);
@@ -109,9 +120,7 @@ impl Common {
         if let Some(name) = self.own_namespace() {
             config = config.namespace(name);
         }
-        let client = Client::new(config)?;
-        client.ping().await?;
-        Ok(client)
+        Client::new(config)
     }
 
     /// Returns the namespace, unless it is the default one.

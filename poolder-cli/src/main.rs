@@ -10,6 +10,7 @@
 //! | `confirm` | the question before many things are changed |
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
+//! | `health` | `status` and `doctor` |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
@@ -23,6 +24,7 @@ mod batch;
 mod confirm;
 mod explain;
 mod failure;
+mod health;
 mod job;
 mod many;
 mod node;
@@ -97,6 +99,8 @@ async fn run_in_time(args: &Args) -> Result<Report, Failure> {
 async fn run(args: &Args) -> Result<Report, Failure> {
     let common = &args.common;
     match &args.noun {
+        Noun::Status => health::status(common).await,
+        Noun::Doctor(options) => health::doctor(common, options).await,
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,
         Noun::Dead { verb } => job::run_dead(common, verb).await,

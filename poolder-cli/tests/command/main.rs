@@ -2,6 +2,7 @@
 
 mod batch;
 mod failures;
+mod health;
 mod job;
 mod node;
 mod pool;
