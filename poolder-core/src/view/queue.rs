@@ -161,53 +161,48 @@ impl QueueView {
             add(self.counters.entry(name.clone()).or_default(), *count);
         }
     }
-
-    /// Returns the number of jobs that wait for a free slot, in all lanes.
-    #[must_use]
-    pub fn ready(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
-    }
-
-    /// Returns the number of jobs that nodes have claimed, in all lanes.
-    #[must_use]
-    pub fn running(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.running).fold(0, u64::saturating_add)
-    }
-
-    /// Returns how long the first waiting job of all lanes has been in its lane.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
-        let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
-        first.map(|oldest| self.now.since(oldest))
-    }
-
-    /// Returns the view of a lane.
-    #[must_use]
-    pub fn lane(&self, lane: Lane) -> LaneView {
-        let none = LaneView { lane, ready: 0, running: 0, oldest: None };
-        self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
-    }
-
-    /// Returns a counter, 0 when it was never counted.
-    #[must_use]
-    pub fn counter(&self, name: &str) -> u64 {
-        self.counters.get(name).copied().unwrap_or(0)
-    }
 }
 
-impl PartitionView {
-    /// Returns the number of jobs that wait for a free slot, in all lanes.
-    #[must_use]
-    pub fn ready(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
-    }
+/// The methods of views with lanes and counters.
+macro_rules! sums {
+    ($($view:ty)*) => {$(
+        impl $view {
+            /// Returns the number of jobs that wait for a free slot, in all lanes.
+            #[must_use]
+            pub fn ready(&self) -> u64 {
+                self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
+            }
 
-    /// Returns the number of jobs that nodes have claimed, in all lanes.
-    #[must_use]
-    pub fn running(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.running).fold(0, u64::saturating_add)
-    }
+            /// Returns the number of jobs that nodes have claimed, in all lanes.
+            #[must_use]
+            pub fn running(&self) -> u64 {
+                self.lanes.iter().map(|lane| lane.running).fold(0, u64::saturating_add)
+            }
+
+            /// Returns how long the first waiting job of all lanes has been in its lane.
+            #[must_use]
+            pub fn oldest(&self) -> Option<Duration> {
+                let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
+                first.map(|oldest| self.now.since(oldest))
+            }
+
+            /// Returns the view of a lane.
+            #[must_use]
+            pub fn lane(&self, lane: Lane) -> LaneView {
+                let none = LaneView { lane, ready: 0, running: 0, oldest: None };
+                self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
+            }
+
+            /// Returns a counter, 0 when it was never counted.
+            #[must_use]
+            pub fn counter(&self, name: &str) -> u64 {
+                self.counters.get(name).copied().unwrap_or(0)
+            }
+        }
+    )*};
 }
+
+sums! { QueueView PartitionView }
 
 /// Adds a number that was read from the server, which may be anything.
 fn add(sum: &mut u64, count: u64) {

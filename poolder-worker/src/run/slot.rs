@@ -4,7 +4,6 @@
 #[cfg(feature = "testing")]
 mod alone;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use crate::job::{Error, Partition};
 
 pub use limits::DeadLimits;
 pub(in crate::broker) use plan::SettlePipeline;
-pub use settlement::{DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
+pub use settlement::{Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
 pub(in crate::broker) use span::settle as settle_span;
 
 impl Broker {
