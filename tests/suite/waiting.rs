@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use poolder::QueueName;
 use poolder::prelude::*;
 use poolder_core::Partition;
-use poolder_core::broker::Hint;
+use poolder_core::broker::{Beater, Hint};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Running, Space, eventually, start, within};
@@ -201,4 +201,16 @@ async fn permits_that_no_clock_can_have_given_end_at_once() {
     let answer = space.client.broker().begin_wait(&partition(), "node", 1, []).await.unwrap();
     assert!(answer.permit);
     assert_eq!(space.members("waiting").await, ["node"]);
+}
+
+#[tokio::test]
+async fn the_first_beat_and_each_fifth_one_count_the_nodes() {
+    let space = Space::new("counted");
+    let broker = space.client.broker().clone();
+    let counts = tokio::task::spawn_blocking(move || {
+        Beater::new(&broker).beat("another").unwrap();
+        let mut beater = Beater::new(&broker);
+        [(); 6].map(|()| beater.beat("node").unwrap().nodes)
+    });
+    assert_eq!(within(counts).await.unwrap(), [Some(2), None, None, None, None, Some(2)]);
 }

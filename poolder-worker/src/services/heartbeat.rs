@@ -193,8 +193,8 @@ impl HeartbeatThread {
             self.introduction.mark_changed();
             self.report_loss();
         }
-        if !beat.marked {
-            self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, beat.nodes) != beat.nodes);
+        if let Some(count) = beat.nodes {
+            self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, count) != count);
         }
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats

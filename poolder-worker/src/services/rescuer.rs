@@ -16,6 +16,10 @@ use crate::process::watching::changed;
 /// Consumers are listed whenever a node is marked as dead, and this often: a claim may arrive late
 /// under a dead name.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often consumers are listed while there are none of other nodes, and none has died lately.
+const INTERVAL_ALONE: Duration = Duration::from_secs(2 * 60);
+/// A claim under a dead name arrives no later than this after the death, unless its network was cut.
+const LATE_CLAIMS: Duration = Duration::from_secs(60);
 /// The jobs of a consumer without an entry in the roster are taken back when it was idle for this
 /// long, and its node stays missing for [`ABSENCE_LIMIT`]: the roster may have been lost, and a node
 /// whose slots run long jobs is idle as well.
@@ -28,12 +32,15 @@ type MissingNodes = BTreeMap<String, Instant>;
 
 pub(super) async fn run(mut cx: ServiceContext) {
     let mut missing = MissingNodes::new();
+    // This node does not know what happened before.
+    let mut death = Instant::now();
     loop {
         cx.until_leading().await;
         cx.dead.mark_unchanged();
         let wait = match rescue_all(&cx, &mut missing).await {
-            Ok(()) if missing.is_empty() => INTERVAL,
-            Ok(()) => ABSENCE_LIMIT,
+            Ok(_) if !missing.is_empty() => ABSENCE_LIMIT,
+            Ok(false) if death.elapsed() > LATE_CLAIMS => INTERVAL_ALONE,
+            Ok(_) => INTERVAL,
             Err(error) => {
                 // While the server is away, no node can return to the roster.
                 missing.clear();
@@ -43,23 +50,23 @@ pub(super) async fn run(mut cx: ServiceContext) {
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = changed(&mut cx.dead) => {}
+            () = changed(&mut cx.dead) => death = Instant::now(),
         }
     }
 }
 
 /// Checks every consumer once. One that cannot be rescued does not keep those behind it from being
-/// rescued.
+/// rescued. Returns whether there are consumers of other nodes.
 ///
 /// # Errors
 /// Returns the last error of a rescue.
-async fn rescue_all(cx: &ServiceContext, missing: &mut MissingNodes) -> Result<(), Error> {
+async fn rescue_all(cx: &ServiceContext, missing: &mut MissingNodes) -> Result<bool, Error> {
     let own = cx.identity.borrow().name.clone();
     let mut consumers = cx.broker.consumers(&cx.partition).await?;
     consumers.retain(|consumer| consumer.name != *own);
     let missing_before = std::mem::take(missing);
     if consumers.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut names: Vec<String> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
     names.sort_unstable();
@@ -84,7 +91,7 @@ async fn rescue_all(cx: &ServiceContext, missing: &mut MissingNodes) -> Result<(
             rescued = rescue_one(cx, &rescue, &consumer).await.and(rescued);
         }
     }
-    rescued
+    rescued.map(|()| true)
 }
 
 /// Takes back the entries of one consumer. Of the suspects only the one that the node had begun to

@@ -47,7 +47,7 @@ pub(crate) struct ServiceContext {
 /// How often a service polls while no hints are received.
 pub(super) const POLL: Duration = Duration::from_secs(1);
 /// How often a service polls while hints are received; it still polls, since hints may be lost.
-const POLL_BESIDE_HINTS: Duration = Duration::from_secs(10);
+const POLL_BESIDE_HINTS: Duration = Duration::from_secs(15);
 
 impl ServiceContext {
     /// Returns how often to poll for the changes that hints announce.

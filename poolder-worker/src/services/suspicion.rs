@@ -70,7 +70,7 @@ mod tests {
             now: Timestamp::from_millis(0),
             silent: silent.iter().map(|(n, b)| ((*n).to_owned(), (*b).to_owned())).collect(),
             dead: vec![],
-            nodes: 1,
+            nodes: None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::work::Measured;
 
 /// How long the nodes run before anything is measured: they have sent beats, know the size of the
 /// fleet, and have opened their connections.
-const WARM_UP: Duration = Duration::from_secs(8);
+const WARM_UP: Duration = Duration::from_secs(12);
 /// How long the server's CPU time for the idle fleet is measured.
 const IDLE: Duration = Duration::from_secs(10);
 /// The pause between two jobs of an idle fleet.

@@ -29,6 +29,9 @@ const RECENT_MARKS: Duration = Duration::from_secs(60);
 /// The retention of the mark of a dead node, so that a node that returns late finds the mark.
 const MARK_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// One in this many heartbeats counts the nodes.
+const COUNT_INTERVAL: u32 = 5;
+
 /// The reply of the server to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beat {
@@ -43,8 +46,9 @@ pub struct Beat {
     pub silent: Vec<(String, String)>,
     /// Nodes that were marked as dead within the last minute.
     pub dead: Vec<String>,
-    /// The number of nodes in the roster, this one included.
-    pub nodes: usize,
+    /// The number of nodes in the roster, this one included. `None` if they were not counted: they
+    /// are by the first heartbeat and by each fifth one.
+    pub nodes: Option<usize>,
 }
 
 /// The description of a node. Stored as JSON, readable without Poolder. A field that the version of
@@ -107,6 +111,8 @@ pub struct Beater {
     connection: Option<redis::Connection>,
     limit: BeatLimit,
     redirected: bool,
+    /// The number of heartbeats that were sent.
+    beats: u32,
 }
 
 impl Beater {
@@ -124,6 +130,7 @@ impl Beater {
             connection: None,
             limit: BeatLimit::default(),
             redirected: false,
+            beats: 0,
         }
     }
 
@@ -150,6 +157,8 @@ impl Beater {
         let keys = [self.keys.nodes.as_str(), &self.keys.marks];
         let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
         cmd.arg(node).arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
+        cmd.arg(u8::from(self.beats.is_multiple_of(COUNT_INTERVAL)));
+        self.beats = self.beats.wrapping_add(1);
         let reply = self.script(cmd)?;
         let [verdict, now, silent, dead, nodes] = reply::items::<5>(reply)?;
         let mut invalid = vec![];
@@ -172,7 +181,7 @@ impl Beater {
             now: Timestamp::from_millis(reply::int(now)?),
             silent,
             dead: names,
-            nodes: usize::try_from(reply::int(nodes)?).unwrap_or(0),
+            nodes: usize::try_from(reply::int(nodes)?).ok().filter(|nodes| *nodes > 0),
         })
     }
 

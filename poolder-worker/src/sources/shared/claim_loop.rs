@@ -348,6 +348,9 @@ impl ClaimLoop {
                 if waited.permit_lost {
                     self.claimer.permit.lost();
                 }
+                if waited.claimed.is_empty() && info.suspects {
+                    self.claimer.lanes.waited_in_vain();
+                }
                 self.take_unmeasured(waited.claimed, Box::new(open));
             }
             Some((_, Err(error))) => self.claimer.back_off(&error),

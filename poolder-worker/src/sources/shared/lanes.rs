@@ -76,6 +76,11 @@ impl Lanes {
         }
     }
 
+    /// Notes that a wait for a job of any lane has ended without one: so all lanes are empty.
+    pub(crate) fn waited_in_vain(&mut self) {
+        self.learn(Depths::default());
+    }
+
     /// Returns true when jobs are known to wait. A full claim alone does not show it.
     pub(crate) fn have_jobs(&self) -> bool {
         self.depths.iter().any(|depth| *depth > 1)
@@ -123,5 +128,7 @@ mod tests {
         lanes.claimed(Lane::Normal, 10, 3);
         assert_eq!(lanes.pick(true), None);
         assert!(lanes.are_stale(), "the depths of the other lanes must be read");
+        lanes.waited_in_vain();
+        assert!(!lanes.are_stale() && lanes.pick(true).is_none());
     }
 }
