@@ -120,8 +120,8 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
                 };
             }
             match lanes.pick(facts.suspects) {
-                None if !facts.must_settle && facts.look_first => ClaimStep::Exchange(None),
                 None if !facts.must_settle => match facts.wait {
+                    WaitChoice::Block { .. } if facts.look_first => ClaimStep::Exchange(None),
                     WaitChoice::Block { renew } => {
                         ClaimStep::Block { suspects: facts.suspects, renew }
                     }
@@ -260,6 +260,10 @@ mod tests {
         ] {
             let facts = ClaimFacts { wait, ..idle(now) };
             assert_eq!(next(&facts, &mut lanes([0; 5])), step);
+            let unsure = ClaimFacts { look_first: true, ..facts };
+            let looks = matches!(wait, WaitChoice::Block { .. });
+            let step = if looks { ClaimStep::Exchange(None) } else { step };
+            assert_eq!(next(&unsure, &mut lanes([0; 5])), step, "only a wait needs the depths");
             let claim = ClaimStep::Exchange(Some((Lane::Normal, 8)));
             assert_eq!(next(&facts, &mut lanes([0, 0, 0, 1, 0])), claim);
             let settles = ClaimFacts { must_settle: true, ..facts };
