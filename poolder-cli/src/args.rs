@@ -8,7 +8,7 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 
 use crate::output::{Colour, Form};
-use crate::{batch, health, job, node, pool, program, queue, schedule};
+use crate::{batch, health, job, node, past, pool, program, queue, schedule};
 
 /// Operates the queues of Poolder.
 ///
@@ -59,6 +59,13 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: job::DeadVerb,
     },
+    /// Groups of equal errors: ls, get.
+    Error {
+        #[command(subcommand)]
+        verb: past::ErrorVerb,
+    },
+    /// Show how many attempts of each kind ended in which way, and how long they waited and ran.
+    History(past::Past),
     /// Nodes: ls, get.
     Node {
         #[command(subcommand)]

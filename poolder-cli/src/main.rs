@@ -11,6 +11,7 @@
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
 //! | `health` | `status` and `doctor` |
+//! | `past` | `error` and `history` |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
@@ -29,6 +30,7 @@ mod job;
 mod many;
 mod node;
 mod output;
+mod past;
 mod payload;
 mod pool;
 mod program;
@@ -101,6 +103,8 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     match &args.noun {
         Noun::Status => health::status(common).await,
         Noun::Doctor(options) => health::doctor(common, options).await,
+        Noun::Error { verb } => past::errors(common, verb).await,
+        Noun::History(past) => past::history(common, past).await,
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,
         Noun::Dead { verb } => job::run_dead(common, verb).await,

@@ -5,6 +5,7 @@ mod failures;
 mod health;
 mod job;
 mod node;
+mod past;
 mod pool;
 mod program;
 mod queue;
