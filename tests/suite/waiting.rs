@@ -23,14 +23,14 @@ fn fleet(
     nodes: usize,
     permits: u16,
     held: u64,
-) -> (Vec<Running>, mpsc::UnboundedReceiver<(usize, u64)>) {
-    let (tell, told) = mpsc::unbounded_channel();
+) -> (Vec<Running>, mpsc::Receiver<(usize, u64)>) {
+    let (tell, told) = mpsc::channel(1_000);
     let node = |at| {
         let tell = tell.clone();
         let worker = worker_fn(move |job: Number, _cx: Context| {
             let tell = tell.clone();
             async move {
-                tell.send((at, job.0))?;
+                tell.send((at, job.0)).await?;
                 if job.0 >= held {
                     std::future::pending::<()>().await;
                 }
