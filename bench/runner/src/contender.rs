@@ -99,6 +99,7 @@ impl Contender {
                     seconds,
                     latency: None,
                     idle_us: 0.0,
+                    longest_ms: None,
                 });
             }
             if Instant::now() > deadline {

@@ -84,6 +84,7 @@ pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report,
         seconds: order.seconds as f64,
         latency: Some(late.latency()),
         idle_us: 0.0,
+        longest_ms: None,
     })
 }
 
