@@ -9,7 +9,7 @@ mod old_reader;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::history::{AttemptEnd, Counts, Sums};
+use crate::history::{AttemptEnd, Counts, KindSums};
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
     QueueName, Timestamp, payload,
@@ -113,7 +113,7 @@ fn counters_with_attempts() -> Counters {
 
 /// Returns the counts of a kind in a frame of the history.
 fn history_counts() -> Counts {
-    let mut sums = Sums::default();
+    let mut sums = KindSums::default();
     for (end, micros) in AttemptEnd::ALL.into_iter().zip((0..).map(|at| 1_u64 << (4 * at))) {
         sums.add_attempt(end, end.is_timed().then_some(micros));
         sums.add_wait(1_000 * micros);

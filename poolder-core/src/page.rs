@@ -66,7 +66,7 @@ fn every_key_is_in_the_table() {
     // The debug form has every key that is built once, also one that is added later.
     let fields = format!("{keys:?}{:?}", space.roster());
     let mut built: Vec<String> = fields.split('"').skip(1).step_by(2).map(Into::into).collect();
-    built.retain(|key| key != "space:{mail.7}" && key != "space:{roster}:history");
+    built.retain(|key| key != "space:{mail.7}" && !key.ends_with(":history"));
     built.extend([
         keys.progress(job),
         keys.result(job),

@@ -8,7 +8,7 @@ use poolder::{
     Timestamp,
 };
 use poolder_core::broker::HistoryDelta;
-use poolder_core::history::{AttemptEnd, Counts, Period, Sums};
+use poolder_core::history::{AttemptEnd, Counts, KindSums, Period};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::{Number, Space, Unserved, eventually, start, teller};
@@ -170,7 +170,7 @@ async fn a_history_that_is_watched_is_written_while_the_node_runs_and_none_witho
 }
 
 fn counts(done: u64) -> Counts {
-    let mut sums = Sums::default();
+    let mut sums = KindSums::default();
     (0..done).for_each(|_| sums.add_attempt(AttemptEnd::Done, Some(1_000)));
     Counts::of(&sums)
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 
 use super::buckets::{BUCKETS, bucket_end, bucket_start};
-use super::sums::{AttemptEnd, Sums};
+use super::sums::{AttemptEnd, KindSums};
 use crate::job::Error;
 use crate::job::packed::Form;
 
@@ -43,7 +43,7 @@ pub struct Counts {
 impl Counts {
     /// Returns the counters of a kind in their stored form.
     #[must_use]
-    pub fn of(sums: &Sums) -> Self {
+    pub fn of(sums: &KindSums) -> Self {
         let mut counts = Self::default();
         for (bucket, index) in (0..BUCKETS).zip(RUN..) {
             counts.add(index, sums.run()[bucket]);
@@ -273,8 +273,8 @@ impl<'de> Deserialize<'de> for Count {
 mod tests {
     use super::*;
 
-    fn sums() -> Sums {
-        let mut sums = Sums::default();
+    fn sums() -> KindSums {
+        let mut sums = KindSums::default();
         for micros in [10, 20, 1_000, 1_000_000] {
             sums.add_attempt(AttemptEnd::Done, Some(micros));
         }
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!((counts.ended(AttemptEnd::Done), counts.ended(AttemptEnd::NotForUs)), (8, 2));
         assert_eq!((counts.died(), counts.run().count(), counts.wait().count()), (2, 8, 2));
         assert_eq!((counts.run().mean(), counts.wait().mean()), (250_257, 7_000));
-        assert!(Counts::of(&Sums::default()).is_empty());
+        assert!(Counts::of(&KindSums::default()).is_empty());
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
         let quantiles = [0, 250, 500, 750, 1_000].map(|share| run.quantile(share));
         assert_eq!(quantiles, [8, 8, 24, 960, 983_040]);
         assert_eq!(Counts::default().run().quantile(990), 0);
-        let mut longest = Sums::default();
+        let mut longest = KindSums::default();
         longest.add_wait(u64::MAX);
         assert_eq!(Counts::of(&longest).wait().quantile(500), 30_064_771_072);
     }
@@ -329,7 +329,7 @@ mod tests {
 
         #[test]
         fn a_quantile_lies_within_an_eighth_of_the_time(micros in 64..30_000_000_000_u64) {
-            let mut sums = Sums::default();
+            let mut sums = KindSums::default();
             sums.add_attempt(AttemptEnd::Done, Some(micros));
             let counts = Counts::of(&sums);
             let found = counts.run().quantile(500);

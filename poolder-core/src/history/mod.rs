@@ -23,4 +23,4 @@ pub use errors::{ErrorGroup, ErrorId, ErrorSample};
 pub use frames::{HistoryRange, HistoryStep, Period};
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};
-pub use sums::{AttemptEnd, Sums};
+pub use sums::{AttemptEnd, KindSums};

@@ -51,7 +51,7 @@ pub(crate) fn read_name(field: &str) -> Option<SeriesName> {
     is_kind.then(|| SeriesName::Kind(queue.into(), kind.into()))
 }
 
-/// What happened in a namespace, a queue or a kind over a time, in periods of equal length.
+/// The history of a namespace, a queue or a kind over a time, in periods of equal length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct History {
@@ -83,7 +83,7 @@ pub struct HistorySeries {
     pub total: HistoryPoint,
 }
 
-/// What happened in a period.
+/// The history of a kind in one period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HistoryPoint {
@@ -231,7 +231,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Sums;
+    use crate::history::KindSums;
 
     #[test]
     fn names_of_series_are_read_back() {
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_history_has_the_periods_of_each_kind_and_their_sum() {
-        let mut sums = Sums::default();
+        let mut sums = KindSums::default();
         sums.add_attempt(AttemptEnd::Done, Some(1_000));
         sums.add_attempt(AttemptEnd::Timeout, Some(2_000_000));
         sums.add_attempt(AttemptEnd::Cancelled, None);

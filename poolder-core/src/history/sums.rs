@@ -31,7 +31,7 @@ pub enum AttemptEnd {
 }
 
 impl AttemptEnd {
-    /// All ends, in the order of their indices in [`Sums`].
+    /// All ends, in the order of their indices in [`KindSums`].
     pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Failed,
@@ -94,15 +94,15 @@ impl AttemptEnd {
 /// The counters of one kind of job. They only grow.
 ///
 /// ```
-/// use poolder_core::history::{AttemptEnd, Sums};
+/// use poolder_core::history::{AttemptEnd, KindSums};
 ///
-/// let mut sums = Sums::default();
+/// let mut sums = KindSums::default();
 /// sums.add_wait(1_500);
 /// sums.add_attempt(AttemptEnd::Done, Some(250));
 /// assert_eq!((sums.ended(AttemptEnd::Done), sums.run_micros(), sums.wait_micros()), (1, 250, 1_500));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sums {
+pub struct KindSums {
     ended: [u64; AttemptEnd::ALL.len()],
     died: u64,
     run_micros: u64,
@@ -111,14 +111,14 @@ pub struct Sums {
     wait: [u64; BUCKETS],
 }
 
-impl Default for Sums {
+impl Default for KindSums {
     fn default() -> Self {
         let (ended, buckets) = ([0; AttemptEnd::ALL.len()], [0; BUCKETS]);
         Self { ended, died: 0, run_micros: 0, wait_micros: 0, run: buckets, wait: buckets }
     }
 }
 
-impl Sums {
+impl KindSums {
     /// Counts an attempt, with its run time in microseconds if that is known.
     #[inline]
     pub fn add_attempt(&mut self, end: AttemptEnd, micros: Option<u64>) {
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_difference_has_what_came_since() {
-        let mut sums = Sums::default();
+        let mut sums = KindSums::default();
         assert!(sums.is_zero());
         sums.add_attempt(AttemptEnd::Failed, Some(70));
         let before = sums.clone();

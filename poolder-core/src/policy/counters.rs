@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::job::packed::{Form, Items};
 use crate::job::{Cause, Error, Failure, Lane, Timestamp};
 use crate::policy::attempt::{Attempt, Facts};
-use crate::policy::history::History;
+use crate::policy::history::StoredHistory;
 
 /// The number of elements that every version writes.
 const ELEMENTS: usize = 6;
@@ -33,7 +33,7 @@ pub struct Counters {
     pub last_failure: Option<Failure>,
     /// The attempts so far, and the counters of later versions; `None` when there are none.
     #[serde(skip)]
-    history: Option<Box<History>>,
+    history: Option<Box<StoredHistory>>,
 }
 
 impl Counters {
@@ -177,7 +177,7 @@ impl Counters {
             last_failure: items
                 .take_or_default::<Option<Failure>>()?
                 .map(|failure| Failure::new(failure.cause, failure.message)),
-            history: History::read(&mut items)?,
+            history: StoredHistory::read(&mut items)?,
         };
         items.end()?;
         Ok(read)

@@ -26,7 +26,7 @@ const MAX_UNKNOWN: usize = 4096;
 
 /// The seventh element of the stored counters, a map, and the elements after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct History {
+pub(super) struct StoredHistory {
     /// The stored forms of the attempts, the first attempt first.
     attempts: Vec<Vec<u8>>,
     /// The time of the enqueue or of the last revival in milliseconds, by the server's clock; `None`
@@ -38,7 +38,7 @@ pub(super) struct History {
     elements: Unknown,
 }
 
-impl History {
+impl StoredHistory {
     /// Reads the elements of the counters that are left: the map, and the elements after it. Returns
     /// `None` when there are none, or when they are empty.
     ///
@@ -144,14 +144,14 @@ mod tests {
         Attempt::new(&Failure::new(Cause::Error, "no"), facts)
     }
 
-    fn read(elements: &[&[u8]]) -> Result<Option<Box<History>>, Error> {
+    fn read(elements: &[&[u8]]) -> Result<Option<Box<StoredHistory>>, Error> {
         let mut array = vec![];
         Form::Array.write_header(elements.len(), &mut array);
         array.extend(elements.concat());
-        History::read(&mut Items::new(Form::Array, &array).unwrap())
+        StoredHistory::read(&mut Items::new(Form::Array, &array).unwrap())
     }
 
-    fn written(history: &History) -> Vec<u8> {
+    fn written(history: &StoredHistory) -> Vec<u8> {
         let mut out = vec![];
         history.write(&mut out);
         out
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_seven_attempts_are_kept() {
-        let mut history = History::default();
+        let mut history = StoredHistory::default();
         (1..=20).for_each(|number| history.add(&attempt(number)));
         let kept: Vec<i64> = history.attempts().iter().map(|it| it.at.millis()).collect();
         assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17, 18, 19, 20]);

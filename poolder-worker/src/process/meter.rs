@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use poolder_core::history::{AttemptEnd, ErrorId, ErrorSample, Sums};
+use poolder_core::history::{AttemptEnd, ErrorId, ErrorSample, KindSums};
 use poolder_core::{Failure, JobId, QueueName};
 
 /// The most kinds of a queue that are counted by name. All others are counted as [`OTHER`].
@@ -58,13 +58,13 @@ pub(crate) struct QueueReading {
 /// The counts of a kind since the node started.
 pub(crate) struct KindReading {
     pub(crate) kind: Arc<str>,
-    pub(crate) sums: Sums,
+    pub(crate) sums: KindSums,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     /// By [`KindNumber`].
-    kinds: Vec<(Arc<str>, Sums)>,
+    kinds: Vec<(Arc<str>, KindSums)>,
     numbers: HashMap<Arc<str>, u16>,
 }
 
@@ -153,7 +153,7 @@ impl QueueMeter {
     }
 
     fn read(&self) -> Vec<KindReading> {
-        let read = |(kind, sums): &(Arc<str>, Sums)| KindReading {
+        let read = |(kind, sums): &(Arc<str>, KindSums)| KindReading {
             kind: Arc::clone(kind),
             sums: sums.clone(),
         };
@@ -175,7 +175,7 @@ impl Tally {
         }
         let (name, number) = (Arc::<str>::from(kind), u16::try_from(self.kinds.len()));
         let number = number.unwrap_or(u16::MAX);
-        self.kinds.push((Arc::clone(&name), Sums::default()));
+        self.kinds.push((Arc::clone(&name), KindSums::default()));
         self.numbers.insert(name, number);
         KindNumber(number)
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poolder_core::broker::{Broker, Flushed, HistoryDelta};
-use poolder_core::history::{Counts, HistoryStep, Period, Sums};
+use poolder_core::history::{Counts, HistoryStep, KindSums, Period};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ const BEFORE_END: Duration = Duration::from_secs(5);
 /// The least time between two flushes.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// What a node adds to the history.
+/// The parts of the history that a node adds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HistoryOptions {
     /// False when the node adds nothing.
@@ -53,7 +53,7 @@ pub(crate) struct HistoryWriter {
     /// False when the messages of errors are left out.
     keep_samples: bool,
     /// The counts of each queue and kind that were sent.
-    sent: Mutex<HashMap<SeriesKey, Sums>>,
+    sent: Mutex<HashMap<SeriesKey, KindSums>>,
 }
 
 impl HistoryWriter {

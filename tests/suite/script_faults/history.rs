@@ -2,7 +2,7 @@
 
 use poolder::{Cause, ErrorId, ErrorSample, Failure, Timestamp};
 use poolder_core::broker::HistoryDelta;
-use poolder_core::history::{AttemptEnd, Counts, Sums};
+use poolder_core::history::{AttemptEnd, Counts, KindSums};
 
 use super::inject::{NOTHING, Tolerated};
 use super::{Lab, id_of};
@@ -10,7 +10,7 @@ use super::{Lab, id_of};
 pub(super) const SCRIPTS: &[&str] = &["history/flush"];
 
 fn delta() -> HistoryDelta {
-    let mut sums = Sums::default();
+    let mut sums = KindSums::default();
     sums.add_attempt(AttemptEnd::Failed, Some(1_000));
     let counts = Counts::of(&sums);
     let failure = Failure::new(Cause::Error, "no such user");

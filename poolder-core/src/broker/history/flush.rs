@@ -61,8 +61,8 @@ struct FlushCall {
 
 impl Broker {
     /// Adds the counts of a node to the frame of the server's minute. `about` is the time of the
-    /// server as far as the caller knows it. After an error nobody knows which counts were added:
-    /// they must not be sent again.
+    /// server as far as the caller knows it. After an error it is not known which counts were
+    /// added: they must not be sent again.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command, also since it is
@@ -118,8 +118,8 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn watch_history(&self) -> Result<(), Error> {
-        let mut cmd = redis::cmd("SET");
-        cmd.arg(&self.roster_keys().history.watched).arg(1).arg("EX").arg(15);
+        let mut cmd = scripts::write("SET", &self.roster_keys().history.watched);
+        cmd.arg(1).arg("EX").arg(15);
         self.command(&cmd).await.map(|_| ())
     }
 }

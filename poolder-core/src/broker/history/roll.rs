@@ -9,7 +9,7 @@ use redis::Value;
 
 use super::MAX_SERIES;
 use super::frames::Frame;
-use crate::broker::Broker;
+use crate::broker::{Broker, scripts};
 use crate::history::{Counts, HistoryStep, Period};
 use crate::job::{Error, Timestamp, clamped_millis};
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The time after its end at which the parts of a period of two hours are there.
 const SETTLED: Duration = Duration::from_secs(300);
 /// The number of series that one command stores.
-const PAGE: usize = 100;
+const PAGE: usize = 5;
 /// The number of closed periods of each length that are looked at.
 const PERIODS: i64 = 3;
 
@@ -48,8 +48,8 @@ impl Broker {
         let keys = &self.roster_keys().history;
         let (letter, number) = (period.step().letter(), period.number());
         let (frame, mark) = (keys.frame(letter, number), keys.rolled(letter, number));
-        let mut claim = redis::cmd("SET");
-        claim.arg(&mark).arg(1).arg("NX").arg("PX").arg(clamped_millis(PATIENCE));
+        let mut claim = scripts::write("SET", &mark);
+        claim.arg(1).arg("NX").arg("PX").arg(clamped_millis(PATIENCE));
         if self.command(&claim).await? == Value::Nil {
             return Ok(false);
         }
@@ -57,10 +57,11 @@ impl Broker {
         let series = sum(self.read_frames(&parts, None).await?);
         let mut pipe = redis::pipe();
         for page in series.chunks(PAGE) {
-            let set = pipe.cmd("HSET").arg(&frame);
+            let mut set = scripts::write("HSET", &frame);
             for (name, counts) in page {
                 set.arg(name).arg(counts.encode());
             }
+            pipe.add_command(set);
         }
         if !series.is_empty() {
             pipe.cmd("PEXPIRE").arg(&frame).arg(clamped_millis(period.step().kept()));

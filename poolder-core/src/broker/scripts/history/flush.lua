@@ -31,7 +31,7 @@ for i = 7, last, 2 do
   -- Counts that cannot be read start again.
   local read, sum = pcall(cmsgpack.unpack, old or '')
   if read and type(sum) == 'table' then
-    for index, count in pairs(cmsgpack.unpack(counts)) do
+    for index, count in pairs(cmsgpack.unpack(counts)) do -- bounded: indices of one kind
       sum[index] = (tonumber(sum[index]) or 0) + count
     end
     counts = cmsgpack.pack(sum)
