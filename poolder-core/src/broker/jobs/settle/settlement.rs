@@ -229,8 +229,7 @@ impl Settlement {
         }
     }
 
-    /// Gives the settlement a number by which the caller recognizes the kind of its job. It does not
-    /// reach the server.
+    /// Labels the settlement with a number of the caller, which does not reach the server.
     #[must_use]
     pub fn labelled(mut self, label: u16) -> Self {
         self.label = label;
