@@ -75,9 +75,10 @@ pub use poolder_client::{
     Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call,
     Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions,
     Explanation, FailureRates, Finding, FleetStatus, Flow, Inspector, JobClient, JobResult,
-    JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, Neighbour, NewError, NodeCrash, Observed,
-    ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push,
-    QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
+    JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError,
+    NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet,
+    PoolSlot, Pop, Push, QueueLoad, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
+    attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};

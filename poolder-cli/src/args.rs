@@ -8,7 +8,7 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 
 use crate::output::{Colour, Form};
-use crate::{batch, health, job, node, past, pool, program, queue, schedule};
+use crate::{batch, health, job, metrics, node, past, pool, program, queue, schedule};
 
 /// Operates the queues of Poolder.
 ///
@@ -79,6 +79,8 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: batch::BatchVerb,
     },
+    /// The metrics of the namespace, in the text format of Prometheus.
+    Metrics(metrics::MetricsArgs),
     #[command(flatten)]
     Program(program::ProgramVerb),
 }

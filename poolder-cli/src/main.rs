@@ -16,6 +16,7 @@
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
 //! | `top` | the screen `poolder top` |
+//! | `metrics` | the metrics of the namespace, once or on an address |
 //! | `program` | the commands about the program itself |
 //!
 //! Commands only show what `poolder-client` returns.
@@ -28,6 +29,7 @@ mod failure;
 mod health;
 mod job;
 mod many;
+mod metrics;
 mod node;
 mod output;
 mod past;
@@ -114,6 +116,7 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Schedule { verb } => schedule::run(common, verb).await,
         Noun::Pool { verb } => pool::run(common, verb).await,
         Noun::Batch { verb } => batch::run(common, verb).await,
+        Noun::Metrics(args) => metrics::run(common, args).await,
         Noun::Program(verb) => program::run(verb),
     }
 }

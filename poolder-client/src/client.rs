@@ -8,11 +8,13 @@ use futures_util::future::join_all;
 #[cfg(feature = "testing")]
 use poolder_core::Timestamp;
 use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
+use poolder_core::metrics::MetricsText;
 use poolder_core::{Error, JobId, Partition, QueueName};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
+use crate::state::enqueue_counts::EnqueueCounts;
 use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
 use crate::state::send_span;
@@ -44,6 +46,7 @@ struct ClientState {
     /// State of each batcher, shared by its handles.
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
     pools: Arc<PoolCache>,
+    counts: Arc<EnqueueCounts>,
     middleware: EnqueueChain,
 }
 
@@ -102,8 +105,9 @@ impl Client {
     fn of(broker: Broker) -> Self {
         let waiters = Arc::new(Waiters::new(broker.clone()));
         let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
-        let middleware = EnqueueChain::default();
-        let state = ClientState { broker, registered, waiters, batchers, pools, middleware };
+        let (counts, middleware) = (Arc::default(), EnqueueChain::default());
+        let state =
+            ClientState { broker, registered, waiters, batchers, pools, counts, middleware };
         Self { shared: Arc::new(state) }
     }
 
@@ -196,8 +200,33 @@ impl Client {
         let span = send_span::send(new);
         let registration = self.begin_registration(&[&new.partition]);
         let stored = self.broker().enqueue(new).instrument(span).await;
+        self.count(new, &stored);
         registration.settle().await;
         stored
+    }
+
+    /// Counts an enqueue for [`Client::process_metrics`].
+    pub(crate) fn count(&self, new: &PreparedJob, stored: &Result<Receipt, Error>) {
+        self.shared.counts.add(&new.partition.queue, new.envelope.kind(), stored);
+    }
+
+    /// Returns the metrics of this client, in the text format of Prometheus: how many jobs it has
+    /// enqueued, by queue, kind and outcome. It counts from the first call on, so make one when the
+    /// program starts. `docs/metrics.md` describes them. A process with a node has them in the
+    /// metrics of the node.
+    ///
+    /// ```no_run
+    /// # fn f(client: poolder_client::Client) {
+    /// client.process_metrics();
+    /// // … later, for a scrape:
+    /// println!("{}", client.process_metrics());
+    /// # }
+    /// ```
+    pub fn process_metrics(&self) -> String {
+        self.shared.counts.begin();
+        let mut text = MetricsText::default();
+        self.shared.counts.write(&mut text);
+        text.finish()
     }
 
     /// Begins to register that the queues are in use, beside storing something in them. The caller

@@ -26,9 +26,9 @@ mod state;
 
 pub use admin::{
     Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
-    FailureRates, Finding, FleetStatus, Flow, Inspector, KeyHolder, KeyedJob, Matches, Neighbour,
-    NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, PoolSet, QueueStatus, Repair,
-    ServedQueue, SetCast, Severity, Why, attention,
+    FailureRates, Finding, FleetStatus, Flow, Inspector, KeyHolder, KeyedJob, Matches,
+    NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue,
+    PoolSet, QueueLoad, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

@@ -38,6 +38,8 @@ pub mod history;
 mod hostile;
 mod job;
 #[doc(hidden)]
+pub mod metrics;
+#[doc(hidden)]
 pub mod mutation;
 #[cfg(test)]
 mod page;

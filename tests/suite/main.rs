@@ -42,6 +42,7 @@ mod log;
 mod logs;
 mod losses;
 mod machine;
+mod metrics;
 mod middleware;
 mod nodes;
 mod options;

@@ -6,6 +6,7 @@ mod crates;
 mod documents;
 mod imports;
 mod layers;
+mod metrics;
 mod surface;
 mod words;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{bench, cargo, containers, deny, languages, server, test, torture, trials};
+use crate::{bench, cargo, containers, deny, languages, metrics, server, test, torture, trials};
 
 /// The examples that need no input. Each gets the URL of a separate private server in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
@@ -41,13 +41,14 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let install = arguments.install();
-    let steps: [Step<'_>; 11] = [
+    let steps: [Step<'_>; 12] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
         ("document", Box::new(document)),
         ("dependencies", Box::new(deny::check)),
         ("containers", Box::new(containers::check)),
+        ("metrics", Box::new(|| metrics::check(install))),
         ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
         ("languages", Box::new(|| languages::check(install))),
         ("trials", Box::new(|| trials::sample(install))),

@@ -14,6 +14,7 @@ mod demo;
 mod deny;
 mod languages;
 mod layers;
+mod metrics;
 mod performs;
 mod redis;
 mod server;
@@ -107,7 +108,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         usage: "ci [--yes] [STEP…]",
-        summary: "run all that must pass, or the named steps: tests, format, lints, documentation, containers, \
+        summary: "run all that must pass, or the named steps: tests, format, lints, documentation, containers, metrics, \
                   examples, a sample of the trials, instruction counts, a short torture",
         run: ci::run,
     },

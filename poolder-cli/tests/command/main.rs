@@ -4,6 +4,7 @@ mod batch;
 mod failures;
 mod health;
 mod job;
+mod metrics;
 mod node;
 mod past;
 mod pool;

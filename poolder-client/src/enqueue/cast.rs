@@ -190,17 +190,20 @@ impl Sending {
                 }
             };
             let Some(index) = index else {
-                let entry = broker.broadcast(self.queue(), &self.new.envelope).await?;
-                return Ok(self.receipt(0, entry));
+                let entry = broker.broadcast(self.queue(), &self.new.envelope).await;
+                return self.counted(entry.map(|entry| self.receipt(0, entry)));
             };
             if self.new.when != When::Now {
                 return self.enqueue(index).await;
             }
             let PreparedJob { envelope, durability, .. } = &self.new;
             let slot = Partition { queue: self.queue().clone(), index };
-            match broker.cast(view.generation, &slot, envelope, *durability).await? {
-                CastReply::Stored(entry) => return Ok(self.receipt(index, entry)),
-                CastReply::Stale => view = known.renew(broker).await?,
+            match broker.cast(view.generation, &slot, envelope, *durability).await {
+                Ok(CastReply::Stored(entry)) => {
+                    return self.counted(Ok(self.receipt(index, entry)));
+                }
+                Ok(CastReply::Stale) => view = known.renew(broker).await?,
+                Err(error) => return self.counted(Err(error)),
             }
         }
         Err(Error::refused(format!(
@@ -208,6 +211,12 @@ impl Sending {
              again",
             self.queue()
         )))
+    }
+
+    /// Counts the job for the metrics of the client.
+    fn counted(&self, stored: Result<Receipt, Error>) -> Result<Receipt, Error> {
+        self.pool.client.count(&self.new, &stored);
+        stored
     }
 
     /// Enqueues the job as for a shared queue, in the partition of this index.

@@ -73,8 +73,9 @@ impl Client {
         let registration = self.begin_registration(&queues);
         let span = send_span::send_many(&mut good);
         // Boxed, so that the futures of callers are not nested too deeply.
-        let mut results =
-            Box::pin(self.broker().enqueue_many(&good).instrument(span)).await.into_iter();
+        let results = Box::pin(self.broker().enqueue_many(&good).instrument(span)).await;
+        good.iter().zip(&results).for_each(|(new, stored)| self.count(new, stored));
+        let mut results = results.into_iter();
         registration.settle().await;
         let lost = || Err(Error::protocol("a result is missing"));
         places

@@ -10,6 +10,7 @@ pub(super) const CRATES: &[Crate] = &[
 
 const CORE: &[Layer] = &[
     Layer { name: "mutation", holds: &["mutation"], imports: &[] },
+    Layer { name: "metrics", holds: &["metrics"], imports: &[] },
     Layer { name: "job", holds: &["job"], imports: first(CORE_NAMES, 1) },
     Layer { name: "policy", holds: &["policy"], imports: first(CORE_NAMES, 2) },
     Layer { name: "stored", holds: &["stored"], imports: first(CORE_NAMES, 3) },
