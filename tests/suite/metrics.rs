@@ -73,6 +73,8 @@ impl Samples {
 /// What the handlers have done.
 #[derive(Default)]
 struct Ledger {
+    /// Attempts that ended on the surviving node, by kind and outcome.
+    survivor: BTreeMap<(String, &'static str), u64>,
     done: BTreeSet<u64>,
     retried: u64,
     died: u64,
@@ -94,8 +96,7 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
     space.client.process_metrics();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (hold, held) = watch::channel(true);
-    let policy =
-        Policy { attempts: 2, backoff: Backoff::Fixed(Duration::ZERO), ..Policy::default() };
+    let policy = Policy::default().attempts(2).backoff(Backoff::Fixed(Duration::ZERO));
     let pool = |is_survivor: bool, size| {
         let (ledger, held) = (Arc::clone(&ledger), held.clone());
         let worker = worker_fn(move |job: Many, cx: Context| {
@@ -107,6 +108,8 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
                 }
                 let failed = fails(job.number, cx.attempt());
                 let mut ledger = ledger.lock().unwrap();
+                let outcome = if failed { "failed" } else { "done" };
+                *ledger.survivor.entry((cx.kind().to_owned(), outcome)).or_default() += 1;
                 match (failed, cx.attempt()) {
                     (false, _) => assert!(ledger.done.insert(job.number), "done twice"),
                     (true, 1) => ledger.retried += 1,
@@ -138,13 +141,15 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
     let _ = within(killed).await;
 
     // The survivor works under load while it is scraped.
-    let builder = space.node().pool(pool(true, 16));
+    let mut builder = space.node().pool(pool(true, 16));
+    let survivor = builder.handle();
     let node = start(builder);
     let roster = format!("{}:{{roster}}:nodes", space.name());
     space.redis::<f64>(redis::cmd("ZINCRBY").arg(&roster).arg(-10_000).arg(&dead)).await;
     let scraping = async {
         loop {
-            assert!(exporter.text().await.unwrap().contains("poolder_nodes{"));
+            let (one, other) = (survivor.metrics_text(), exporter.text().await.unwrap());
+            assert!(one.contains("poolder_node_ready") && other.contains("poolder_nodes{"));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -176,10 +181,22 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
     assert_eq!(after.sum("poolder_nodes", &[("state", "live")]), Some(1.0));
     assert_eq!(after.sum("poolder_nodes_died_total", &[]), Some(1.0));
 
-    let process = Samples::of(&space.client.process_metrics());
-    let stored = process.sum("poolder_jobs_enqueued_total", &[("outcome", "stored")]);
+    let node_text = Samples::of(&survivor.metrics_text());
+    for ((kind, outcome), times) in &ledger.survivor {
+        let labels = [("queue", "many"), ("kind", kind.as_str()), ("outcome", *outcome)];
+        let counted = node_text.sum("poolder_attempts_total", &labels);
+        assert_eq!(counted, Some(*times as f64), "{labels:?}");
+    }
+    let attempts: u64 = ledger.survivor.values().sum();
+    for metric in ["poolder_attempt_duration_seconds_count", "poolder_job_wait_seconds_count"] {
+        let counted = node_text.sum(metric, &[("queue", "many")]);
+        assert!(counted >= Some(attempts as f64), "{metric}: {counted:?} of {attempts}");
+    }
+    assert_eq!(node_text.sum("poolder_jobs_died_total", &[]), Some(ledger.died as f64));
+    let stored = node_text.sum("poolder_jobs_enqueued_total", &[("outcome", "stored")]);
     assert_eq!(stored, Some(JOBS as f64));
-    assert_eq!(process.0.len(), 200, "one for each kind");
+    let kinds = node_text.0.keys().filter(|name| name.contains("jobs_enqueued_total{")).count();
+    assert_eq!(kinds, 200, "one for each kind");
     drop(ledger);
     node.stop().await;
 }

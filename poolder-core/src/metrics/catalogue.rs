@@ -69,6 +69,18 @@ macro_rules! metrics {
 metrics! {
     Process Counter JOBS_ENQUEUED "poolder_jobs_enqueued_total" ["queue", "kind", "outcome"]
         "Jobs that this process has enqueued: stored, again (the id was stored before), refused, unknown.";
+    Process Counter ATTEMPTS "poolder_attempts_total" ["queue", "kind", "outcome"]
+        "Attempts that ended on this node, by how they ended.";
+    Process Counter JOBS_DIED "poolder_jobs_died_total" ["queue", "kind"]
+        "Jobs that this node has buried.";
+    Process Histogram ATTEMPT_DURATION "poolder_attempt_duration_seconds" ["queue", "kind"]
+        "How long the attempts on this node ran.";
+    Process Histogram JOB_WAIT "poolder_job_wait_seconds" ["queue", "kind"]
+        "How long the jobs that this node has claimed had waited in their lanes.";
+    Process Gauge SLOTS "poolder_slots" ["queue", "state"]
+        "Slots of this node: busy, free, or stopped with their pool.";
+    Process Gauge NODE_READY "poolder_node_ready" []
+        "1 while this node may claim jobs.";
     Namespace Gauge QUEUE_JOBS "poolder_queue_jobs" ["namespace", "queue", "state", "lane"]
         "Jobs of the queue by state: ready (by lane), running, scheduled, retrying, suspect, dead.";
     Namespace Counter QUEUE_EVENTS "poolder_queue_events_total" ["namespace", "queue", "event"]

@@ -37,6 +37,23 @@ impl MetricsText {
         self.line("", labels, None, value);
     }
 
+    /// Writes a histogram of the metric. `buckets` has the upper bound of each bucket in seconds,
+    /// in ascending order, with the number of observations up to it; `count` is the number of all
+    /// observations, and `sum` their sum in seconds.
+    pub fn histogram(&mut self, labels: &[&str], buckets: &[(f64, u64)], count: u64, sum: f64) {
+        for (bound, below) in buckets {
+            self.line("_bucket", labels, Some(&bound.to_string()), *below);
+        }
+        self.line("_bucket", labels, Some("+Inf"), count);
+        self.line("_sum", labels, None, sum);
+        self.line("_count", labels, None, count);
+    }
+
+    /// Adds the metrics of another text. The two have no metric in common.
+    pub fn append(&mut self, other: &str) {
+        self.text.push_str(other);
+    }
+
     /// Returns the text.
     #[must_use]
     pub fn finish(self) -> String {
@@ -182,6 +199,32 @@ mod tests {
         assert_eq!(
             values,
             ["+Inf", "-Inf", "NaN", "0.5", "0.0000001", "3", "18446744073709551615"]
+        );
+    }
+
+    #[test]
+    fn a_histogram_ends_with_all_its_observations() {
+        let text = written(|text| {
+            text.describe(&catalogue::ATTEMPT_DURATION);
+            text.histogram(
+                &["mail", "welcome"],
+                &[(0.001_024, 2), (8_589.934_592, 5)],
+                6,
+                10_000.5,
+            );
+        });
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        let name = "poolder_attempt_duration_seconds";
+        let labels = "queue=\"mail\",kind=\"welcome\"";
+        assert_eq!(
+            lines,
+            [
+                format!("{name}_bucket{{{labels},le=\"0.001024\"}} 2"),
+                format!("{name}_bucket{{{labels},le=\"8589.934592\"}} 5"),
+                format!("{name}_bucket{{{labels},le=\"+Inf\"}} 6"),
+                format!("{name}_sum{{{labels}}} 10000.5"),
+                format!("{name}_count{{{labels}}} 6"),
+            ]
         );
     }
 }

@@ -212,14 +212,15 @@ impl NodeBuilder {
         self
     }
 
-    /// Lets the node answer HTTP requests for its health on an address such as `0.0.0.0:9636`, from
-    /// its start until it has ended, on a thread of its own. Off by default.
+    /// Lets the node answer HTTP requests for its health and metrics on an address such as
+    /// `0.0.0.0:9636`, from its start until it has ended, on a thread of its own. Off by default.
     ///
     /// | path | answer |
     /// |---|---|
     /// | `/livez` | 200, or 503 when the process should be restarted: [`Health::live`] |
     /// | `/readyz` | 200 while the node may claim jobs, else 503: [`Health::ready`] |
     /// | `/statusz` | the node and its pools in JSON: [`NodeStatus`] |
+    /// | `/metrics` | what the node and its client have counted, for Prometheus |
     ///
     /// The body of a 503 is the reason. A connection serves one request, of `GET` or `HEAD`, which
     /// must arrive within a second, and is closed. 64 connections are open at most; the oldest is
@@ -241,8 +242,9 @@ impl NodeBuilder {
     /// A node with a handle may start without a pool.
     #[must_use]
     pub fn handle(&mut self) -> NodeHandle {
-        let state = &self.state;
-        self.requests.get_or_insert_with(|| NodeHandle::new(Arc::clone(state))).0.clone()
+        let (client, state) = (&self.client, &self.state);
+        let new = || NodeHandle::new(client.clone(), Arc::clone(state));
+        self.requests.get_or_insert_with(new).0.clone()
     }
 
     /// Runs the node until SIGTERM or SIGINT, then shuts it down as [`NodeBuilder::run_until`]

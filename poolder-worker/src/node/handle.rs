@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use poolder_client::Client;
 use poolder_core::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +19,7 @@ use crate::run::pool::Pool;
 /// without a router has [`NodeBuilder::listen`](crate::NodeBuilder::listen).
 #[derive(Debug, Clone)]
 pub struct NodeHandle {
+    client: Client,
     state: Arc<NodeState>,
     requests: mpsc::Sender<NodeRequest>,
 }
@@ -38,9 +40,12 @@ enum Operation {
 }
 
 impl NodeHandle {
-    pub(crate) fn new(state: Arc<NodeState>) -> (Self, mpsc::Receiver<NodeRequest>) {
+    pub(crate) fn new(
+        client: Client,
+        state: Arc<NodeState>,
+    ) -> (Self, mpsc::Receiver<NodeRequest>) {
         let (requests, receiver) = mpsc::channel(16);
-        (Self { state, requests }, receiver)
+        (Self { client, state, requests }, receiver)
     }
 
     /// Returns whether the node is live and ready, at once, also before it has started and after it
@@ -58,6 +63,14 @@ impl NodeHandle {
     #[must_use]
     pub fn health(&self) -> Health {
         self.state.health()
+    }
+
+    /// Returns the metrics of the node and of its client in the text format of Prometheus, as the
+    /// listener serves them at `/metrics`. `docs/metrics.md` describes them. The client counts its
+    /// enqueues from the first call on.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.state.metrics_text() + &self.client.process_metrics()
     }
 
     /// Returns the state of the node and its pools, at once, also before it has started and after

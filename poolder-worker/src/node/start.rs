@@ -17,6 +17,8 @@ use super::pools::two_pools;
 use super::queue_check::misplaced;
 use super::running_node::{RunningNode, tick};
 use super::running_pool::ShutdownTimes;
+#[cfg(feature = "metrics")]
+use crate::observe::facade::Facade;
 use crate::observe::routes::listen;
 use crate::process::deploy::this_deploy;
 use crate::process::losses::Losses;
@@ -42,11 +44,13 @@ impl NodeBuilder {
         let state = self.state;
         state.belongs_to(deploy_of(self.deploy)?);
         let listener = match &self.listen {
-            Some(address) => Some(listen(address, &state).await?),
+            Some(address) => Some(listen(address, &state, &self.client).await?),
             None => None,
         };
         let ends = state.starts();
         let ticks = AbortOnDropHandle::new(tokio::spawn(tick(Arc::clone(&state.liveness))));
+        #[cfg(feature = "metrics")]
+        let facade = Facade::start(&state);
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,
@@ -90,6 +94,8 @@ impl NodeBuilder {
         }
         state.drains();
         running.stop(ShutdownTimes::new(Instant::now(), self.shutdown_timeout)).await;
+        #[cfg(feature = "metrics")]
+        facade.stop().await;
         drop((ends, ticks));
         if let Some(listener) = listener {
             listener.close().await;

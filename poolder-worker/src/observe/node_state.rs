@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::health::{Facts, Health, NodePhase};
+use super::metrics;
 use super::status::{NodeStatus, PoolStatus};
 use crate::process::activity::Activity;
 use crate::process::liveness::{Liveness, NodeIdentity, ShutdownPhase};
@@ -89,6 +90,11 @@ impl NodeState {
     pub(crate) fn runs(&self, identity: watch::Receiver<NodeIdentity>) {
         let mut noted = self.noted();
         (noted.phase, noted.identity) = (NodePhase::Running, Some(identity));
+    }
+
+    /// Returns the metrics of the node in the text format of Prometheus.
+    pub(crate) fn metrics_text(&self) -> String {
+        metrics::render(&self.meter.read(), &self.pools(), &self.health())
     }
 
     /// Notes that the node stops.

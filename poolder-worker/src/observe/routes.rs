@@ -2,18 +2,28 @@
 
 use std::sync::Arc;
 
+use poolder_client::Client;
 use poolder_client::http::{HttpAnswer, HttpListener};
 use poolder_core::Error;
 
 use super::node_state::NodeState;
 
-const PATHS: &[&str] = &["/livez", "/readyz", "/statusz"];
+const PATHS: &[&str] = &["/livez", "/readyz", "/statusz", "/metrics"];
 
 /// Starts the listener of a node.
-pub(crate) async fn listen(address: &str, node: &Arc<NodeState>) -> Result<HttpListener, Error> {
-    let shown = Arc::clone(node);
+pub(crate) async fn listen(
+    address: &str,
+    node: &Arc<NodeState>,
+    client: &Client,
+) -> Result<HttpListener, Error> {
+    let (shown, client) = (Arc::clone(node), client.clone());
+    // The client counts its enqueues from the first call on.
+    client.process_metrics();
     let respond = move |path: String| {
-        let answer = answer(&path, &shown);
+        let answer = match path.as_str() {
+            "/metrics" => HttpAnswer::metrics(shown.metrics_text() + &client.process_metrics()),
+            path => answer(path, &shown),
+        };
         async { answer }
     };
     let listener = HttpListener::bind(address, respond).await?;
