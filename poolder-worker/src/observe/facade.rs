@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use poolder_core::history::{AttemptEnd, BUCKETS, Sums, bucket_end};
+use poolder_core::history::{AttemptEnd, BUCKETS, KindSums, bucket_end};
 use poolder_core::metrics::{MetricType, catalogue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,7 +17,7 @@ use crate::process::meter::QueueReading;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The counts that were handed over last, by queue and kind.
-type HandedOver = HashMap<(Arc<str>, Arc<str>), Sums>;
+type HandedOver = HashMap<(Arc<str>, Arc<str>), KindSums>;
 
 /// The task that hands the counts over. It ends when this is dropped.
 pub(crate) struct Facade {
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    fn reading(sums: &Sums) -> Vec<QueueReading> {
+    fn reading(sums: &KindSums) -> Vec<QueueReading> {
         let kinds = vec![KindReading { kind: "welcome".into(), sums: sums.clone() }];
         vec![QueueReading { queue: "mail".into(), kinds }]
     }
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn only_what_is_new_is_handed_over() {
         let (recorder, mut before, mut sums) =
-            (Kept::default(), HandedOver::new(), Sums::default());
+            (Kept::default(), HandedOver::new(), KindSums::default());
         sums.add_attempt(AttemptEnd::Done, Some(1_000_000));
         sums.add_attempt(AttemptEnd::Done, Some(1_000_000));
         metrics::with_local_recorder(&recorder, || {

@@ -1,6 +1,6 @@
 //! The metrics of a node, in the text format of Prometheus.
 
-use poolder_core::history::{AttemptEnd, BUCKETS, Sums, bucket};
+use poolder_core::history::{AttemptEnd, BUCKETS, KindSums, bucket};
 use poolder_core::metrics::{Metric, MetricsText, catalogue};
 
 use super::health::Health;
@@ -50,8 +50,14 @@ pub(super) fn render(readings: &[QueueReading], pools: &[PoolStatus], health: &H
     for (queue, kind, sums) in each_kind(readings).filter(|(.., sums)| sums.died() > 0) {
         text.sample(&[queue, kind], sums.died());
     }
-    histograms(&mut text, &catalogue::ATTEMPT_DURATION, readings, Sums::run, Sums::run_micros);
-    histograms(&mut text, &catalogue::JOB_WAIT, readings, Sums::wait, Sums::wait_micros);
+    histograms(
+        &mut text,
+        &catalogue::ATTEMPT_DURATION,
+        readings,
+        KindSums::run,
+        KindSums::run_micros,
+    );
+    histograms(&mut text, &catalogue::JOB_WAIT, readings, KindSums::wait, KindSums::wait_micros);
     text.describe(&catalogue::SLOTS);
     for pool in pools {
         let free = pool.slots.saturating_sub(pool.busy);
@@ -70,8 +76,8 @@ fn histograms(
     text: &mut MetricsText,
     metric: &'static Metric,
     readings: &[QueueReading],
-    buckets: fn(&Sums) -> &[u64; BUCKETS],
-    micros: fn(&Sums) -> u64,
+    buckets: fn(&KindSums) -> &[u64; BUCKETS],
+    micros: fn(&KindSums) -> u64,
 ) {
     text.describe(metric);
     for (queue, kind, sums) in each_kind(readings) {
@@ -92,7 +98,7 @@ fn cumulative(counts: &[u64; BUCKETS]) -> [(f64, u64); BOUNDS.len()] {
     })
 }
 
-fn each_kind(readings: &[QueueReading]) -> impl Iterator<Item = (&str, &str, &Sums)> {
+fn each_kind(readings: &[QueueReading]) -> impl Iterator<Item = (&str, &str, &KindSums)> {
     readings.iter().flat_map(|reading| {
         reading.kinds.iter().map(|kind| (&*reading.queue, &*kind.kind, &kind.sums))
     })
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_node_writes_what_it_has_counted() {
-        let mut sums = Sums::default();
+        let mut sums = KindSums::default();
         for micros in [500, 3_000, 20_000_000_000] {
             sums.add_attempt(AttemptEnd::Done, Some(micros));
         }
@@ -123,7 +129,7 @@ mod tests {
         sums.add_wait(2_000_000);
         let kinds = vec![
             KindReading { kind: "welcome".into(), sums },
-            KindReading { kind: "unused".into(), sums: Sums::default() },
+            KindReading { kind: "unused".into(), sums: KindSums::default() },
         ];
         let readings = [QueueReading { queue: "mail".into(), kinds }];
         let health = Health { live: true, ready: true, reason: None };
