@@ -9,7 +9,6 @@ use poolder_core::policy::dispatch::Mode;
 use poolder_core::view::QueueView;
 use poolder_core::{Error, QueueName, Timestamp};
 
-use super::render::ScheduleTimes;
 use crate::client::Client;
 
 /// The most queues, nodes and schedules of a text, each.
@@ -17,6 +16,15 @@ pub(super) const MOST: usize = 1_000;
 /// The number of queues whose schedules are read at the same time.
 #[cfg(feature = "schedules")]
 const AT_ONCE: usize = 50;
+
+/// When a schedule ticks.
+#[derive(Debug, Clone)]
+pub(super) struct ScheduleTimes {
+    pub(super) queue: QueueName,
+    pub(super) name: String,
+    pub(super) next: Option<Timestamp>,
+    pub(super) last_run: Option<Timestamp>,
+}
 
 /// The state of a namespace at one moment.
 #[derive(Debug, Clone, Default)]

@@ -5,22 +5,13 @@ use std::time::Duration;
 
 use poolder_core::metrics::{MetricsText, catalogue};
 use poolder_core::view::QueueView;
-use poolder_core::{Lane, QueueName, Timestamp};
+use poolder_core::{Lane, Timestamp};
 
-use super::reading::Reading;
+use super::reading::{Reading, ScheduleTimes};
 use crate::admin::forecast::{Drain, Flow};
 
 /// The time within which the wanted slots would clear the jobs that wait.
 const CLEAR_WITHIN: Duration = Duration::from_secs(60);
-
-/// When a schedule ticks.
-#[derive(Debug, Clone)]
-pub(super) struct ScheduleTimes {
-    pub(super) queue: QueueName,
-    pub(super) name: String,
-    pub(super) next: Option<Timestamp>,
-    pub(super) last_run: Option<Timestamp>,
-}
 
 /// The slots that a queue has, and those that it needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
