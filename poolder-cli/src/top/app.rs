@@ -5,7 +5,7 @@ use poolder_core::view::{Cursor, Listing};
 use poolder_core::{Error, Handle};
 
 use super::act::Action;
-use super::view::{Overlay, Rows, Sample, Subject, Tab, View, Wanted};
+use super::view::{Overlay, Rows, Sample, Subject, Tab, View, Wanted, next_listing};
 use crate::output::{Cell, Table, Tone};
 
 /// The rows that a page key moves by.
@@ -271,7 +271,7 @@ impl App {
         };
         let action = match (letter, subject) {
             ('s', _) if self.tab == Tab::Jobs => {
-                self.listing = after(self.listing);
+                self.listing = next_listing(self.listing);
                 return self.first_page();
             }
             ('p', Some(Subject::Queue(queue))) => Action::Pause(queue),
@@ -392,16 +392,6 @@ impl App {
             message: error.or_else(|| self.message.clone()),
             took: self.sample.rows.as_ref().map(|_| self.sample.took),
         }
-    }
-}
-
-/// Returns the listing that the key `s` shows next.
-fn after(listing: Listing) -> Listing {
-    match listing {
-        Listing::Ready => Listing::Running,
-        Listing::Running => Listing::Due,
-        Listing::Due => Listing::Dead,
-        _ => Listing::Ready,
     }
 }
 

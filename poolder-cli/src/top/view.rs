@@ -39,6 +39,16 @@ impl Tab {
     }
 }
 
+/// Returns the listing that the key `s` shows next.
+pub(super) fn next_listing(listing: Listing) -> Listing {
+    match listing {
+        Listing::Ready => Listing::Running,
+        Listing::Running => Listing::Due,
+        Listing::Due => Listing::Dead,
+        _ => Listing::Ready,
+    }
+}
+
 /// The subject of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
