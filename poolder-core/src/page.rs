@@ -68,6 +68,7 @@ fn every_key_is_in_the_table() {
     let mut built: Vec<String> = fields.split('"').skip(1).step_by(2).map(Into::into).collect();
     built.retain(|key| key != "space:{mail.7}" && !key.ends_with(":history"));
     built.extend([
+        keys.wake("NODE"),
         keys.progress(job),
         keys.result(job),
         keys.sent(job),
@@ -90,6 +91,7 @@ fn every_key_is_in_the_table() {
             ("{mail.7}", "{<partition>}"),
             ("{mail}", "{<queue>}"),
             (id.as_str(), "<job>"),
+            ("NODE", "<node>"),
             ("BATCHER", "<batcher>"),
             ("GROUP", "<group>"),
             ("PART", "<part>"),

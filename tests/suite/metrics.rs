@@ -86,7 +86,7 @@ const HELD: usize = 8;
 
 /// Every 10th job fails once, and every 50th for good.
 fn fails(number: u64, attempt: u32) -> bool {
-    number % 50 == 0 || (number % 10 == 0 && attempt == 1)
+    number.is_multiple_of(50) || (number.is_multiple_of(10) && attempt == 1)
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
     })
     .await;
     let after = Samples::of(&exporter.text().await.unwrap());
-    let ledger = ledger.lock().unwrap();
+    let ledger = std::mem::take(&mut *ledger.lock().unwrap());
     let event = |name| after.sum("poolder_queue_events_total", &[mine[1], ("event", name)]);
     assert_eq!(event("completed"), Some(ledger.done.len() as f64));
     assert_eq!(event("buried"), Some(ledger.died as f64));
@@ -197,7 +197,6 @@ async fn a_scrape_under_load_with_many_kinds_and_a_killed_node_agrees_with_the_l
     assert_eq!(stored, Some(JOBS as f64));
     let kinds = node_text.0.keys().filter(|name| name.contains("jobs_enqueued_total{")).count();
     assert_eq!(kinds, 200, "one for each kind");
-    drop(ledger);
     node.stop().await;
 }
 

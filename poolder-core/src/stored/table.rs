@@ -141,6 +141,19 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{<partition>}:cancelled", "sorted set: id by time of the cancellation", "jobs", "0.1"),
     Row("{<partition>}:control", "channel of hints", "fleet", "0.1"),
     Row(
+        "{<partition>}:control:<node>",
+        "channel on which a node that rests is woken",
+        "fleet",
+        "0.1",
+    ),
+    Row("{<partition>}:waiting", "sorted set: node with a wait permit by its end", "fleet", "0.1"),
+    Row(
+        "{<partition>}:resting",
+        "sorted set: node that rests by the end of its entry",
+        "fleet",
+        "0.1",
+    ),
+    Row(
         "{<partition>}:result:<job>",
         "string: completion record, and channel",
         "completions",

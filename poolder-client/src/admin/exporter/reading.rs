@@ -59,7 +59,10 @@ impl Reading {
         let (schedules, more_schedules) = schedules(client, &queues).await?;
         let left_out =
             [("queues", more_queues), ("nodes", more_nodes), ("schedules", more_schedules)];
-        let now = queues.iter().map(|queue| queue.now).max().unwrap_or_else(Timestamp::now);
+        let now = match queues.iter().map(|queue| queue.now).max() {
+            Some(now) => now,
+            None => client.broker().server_now().await?,
+        };
         Ok(Self { queues, leaderless, nodes, dead, schedules, servers, now, left_out })
     }
 }

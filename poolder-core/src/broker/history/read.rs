@@ -52,8 +52,11 @@ impl Broker {
         Ok(History::of(range, now, series))
     }
 
-    /// Returns the time by the server's clock.
-    pub(super) async fn server_now(&self) -> Result<Timestamp, Error> {
+    /// Returns the time by the clock of the server that has the roster.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn server_now(&self) -> Result<Timestamp, Error> {
         server_time(self.command(&redis::cmd("TIME")).await?)
     }
 
