@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use poolder::Client;
 use poolder_core::broker::{
-    AcquireReply, BatchOptions, BatcherHome, Broker, Durability, ListEnd, NodeName, PollRequest,
-    PreparedJob, PushCall, PushVerdict, PushedEntries, SlotPoll, When,
+    AcquireReply, BatchOptions, BatcherHome, Broker, ListEnd, NodeName, PollRequest, PreparedJob,
+    PushCall, PushVerdict, PushedEntries, SlotPoll,
 };
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Cause, Claim, Entry, Facts, Failure, Lane, Policy, Timestamp, Verdict};

@@ -34,7 +34,8 @@ impl Inspector {
     /// Prepares one change to all jobs of a listing that satisfy a filter.
     ///
     /// ```no_run
-    /// # use poolder_client::{Action, Client, Listing};
+    /// # use poolder_client::{Action, Client};
+    /// # use poolder_core::view::Listing;
     /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
     /// let filter = "kind=mail.* error~\"no such column\"".parse()?;
     /// let queue = client.inspect("mail");

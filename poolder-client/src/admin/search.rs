@@ -74,7 +74,8 @@ impl Inspector {
     /// looked, and where to go on.
     ///
     /// ```no_run
-    /// # use poolder_client::{Budget, Client, Listing};
+    /// # use poolder_client::{Budget, Client};
+    /// # use poolder_core::view::Listing;
     /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
     /// let filter = "kind=mail.* payload.user.id=7".parse()?;
     /// let queue = client.inspect("mail");

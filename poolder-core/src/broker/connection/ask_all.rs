@@ -29,6 +29,9 @@ impl Broker {
         &self,
         calls: &[(String, Cmd)],
     ) -> Vec<Result<Value, Error>> {
+        if let Err(error) = self.needs_server() {
+            return calls.iter().map(|_| Err(error.repeated())).collect();
+        }
         let mut results = Vec::with_capacity(calls.len());
         for some in calls.chunks(MAX_COMMANDS) {
             results.extend(Box::pin(self.ask_some(some)).await);
