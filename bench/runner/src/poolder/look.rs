@@ -154,14 +154,14 @@ struct Looks<'a> {
 impl Looks<'_> {
     async fn look(&self, work: Work, look: u64) -> Result<(), Error> {
         let client = self.client;
-        let queue = client.inspect(if look % 2 == 0 { "bench" } else { QUEUE });
+        let queue = client.inspect(if look.is_multiple_of(2) { "bench" } else { QUEUE });
         let variant = look / 2;
         match work {
-            Work::LookOverview if variant % 2 == 0 => drop(queue.overview().await?),
+            Work::LookOverview if variant.is_multiple_of(2) => drop(queue.overview().await?),
             Work::LookOverview => drop(client.overview().await?),
             Work::LookPage => {
                 let most = PAGES[usize::try_from(variant % 2).unwrap_or(0)];
-                let (first, listing) = (variant / 2 % 2 == 0, variant / 4 % 4);
+                let (first, listing) = ((variant / 2).is_multiple_of(2), variant / 4 % 4);
                 let mut cursor: Option<Cursor> = None;
                 if !first {
                     // A page in the middle: some jobs further than the first.
@@ -188,7 +188,7 @@ impl Looks<'_> {
             }
             _ => {
                 let handle = &self.handles[usize::try_from(look).unwrap_or(0) % self.handles.len()];
-                if look % 2 == 0 {
+                if look.is_multiple_of(2) {
                     let sighting = client.find(handle.job).await?;
                     assert!(sighting.job.is_some(), "the job is found: {sighting:?}");
                 } else {
