@@ -113,10 +113,12 @@ fn answer(words: &[Vec<u8>], envelope: &[u8], claimed: &mut u64, out: &mut Vec<u
         }
         ("EVALSHA", _) => script(words, out),
         ("SUBSCRIBE", _) => {
-            out.extend(b"*3\r\n");
-            bulk(out, b"subscribe");
-            bulk(out, &words[1]);
-            out.extend(b":1\r\n");
+            for (number, channel) in (1..).zip(&words[1..]) {
+                out.extend(b"*3\r\n");
+                bulk(out, b"subscribe");
+                bulk(out, channel);
+                out.extend(format!(":{number}\r\n").as_bytes());
+            }
         }
         ("PING", _) => out.extend(b"+PONG\r\n"),
         _ => out.extend(b"+OK\r\n"),
@@ -131,6 +133,10 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
     match keys {
         // complete.lua: all jobs are completed, and a thousand wait in the fourth lane.
         7 => out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n"),
+        // node_beat.lua
+        2 if named(3, b"{roster}:nodes") => {
+            out.extend(b"*5\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n:1\r\n");
+        }
         // complete.lua without depths, when the client does not ask for them.
         2 if words.len() > 8 => out.extend(b"*1\r\n$2\r\nOK\r\n"),
         // leader_elect.lua: another node leads, so that this one has no duties of a leader.
@@ -141,8 +147,6 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
             (0..9).for_each(|_| bulk(out, b""));
             out.extend(b"*0\r\n");
         }
-        // node_beat.lua
-        2 => out.extend(b"*4\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n"),
         _ => out.extend(b":1\r\n"),
     }
 }
