@@ -250,6 +250,9 @@ async fn closed_minutes_are_rolled_up_and_read_from_the_longer_frames() {
     assert_eq!(only(&before).total.attempts.done, 9, "made of minutes while no frame is there");
     assert_eq!(broker.roll_history(now).await.unwrap(), 1);
     assert_eq!(broker.roll_history(now).await.unwrap(), 0, "it is there");
+    let mark = frame(ten, 't').replace(":history:", ":history:rolled:");
+    let expires: i64 = space.redis(redis::cmd("PTTL").arg(mark)).await;
+    assert!(expires > 0, "the second look has left the mark its time: {expires} ms");
     for minute in [minutes[2], minutes[7]] {
         space.redis::<u64>(redis::cmd("DEL").arg(frame(minute, 'm'))).await;
     }

@@ -48,9 +48,16 @@ impl Broker {
         let keys = &self.roster_keys().history;
         let (letter, number) = (period.step().letter(), period.number());
         let (frame, mark) = (keys.frame(letter, number), keys.rolled(letter, number));
+        if self.command(redis::cmd("EXISTS").arg(&mark)).await? == Value::Int(1) {
+            return Ok(false);
+        }
         let mut claim = scripts::write("SET", &mark);
         claim.arg(1).arg("NX").arg("PX").arg(clamped_millis(PATIENCE));
         if self.command(&claim).await? == Value::Nil {
+            // Another node was faster. The script of a write makes its key last, so the mark gets
+            // its time again.
+            let mut renew = redis::cmd("PEXPIRE");
+            self.command(renew.arg(&mark).arg(clamped_millis(PATIENCE))).await?;
             return Ok(false);
         }
         let parts: Vec<Period> = period.parts().collect();
