@@ -152,6 +152,9 @@ pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>)
 
 /// Builds the call of a single command that writes a key, for a command that a full server would
 /// refuse outside of a script. The caller appends the arguments that follow the key.
+///
+/// The script removes the expiry of its key, whatever the command then does. So the key is one that
+/// never expires, or the caller sets its time anew, also when the command has changed nothing.
 pub(crate) fn write(command: &str, key: &str) -> Cmd {
     let mut cmd = call(&WRITE, [key]);
     cmd.arg(command);
