@@ -267,11 +267,7 @@ async fn keys_left(
             if ids.iter().any(|id| is_generated(id)) {
                 state.leftovers.push(format!("the key {key}"));
             }
-        } else if own.is_some_and(is_receipt) {
-            if redis.ttl::<_, i64>(key).await? < 0 {
-                state.leftovers.push(format!("the key {key}, which does not expire"));
-            }
-        } else if key.starts_with(&roster("history:")) {
+        } else if own.is_some_and(is_receipt) || key.starts_with(&roster("history:")) {
             if redis.ttl::<_, i64>(key).await? < 0 {
                 state.leftovers.push(format!("the key {key}, which does not expire"));
             }
