@@ -5,11 +5,23 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Cargo's variable for the directory in which it builds.
+const TARGET_DIR: &str = "CARGO_TARGET_DIR";
+
 /// Returns a command for the cargo that runs this program, in the workspace's root.
+///
+/// The workspaces that stand beside the main one are built in its target directory too, so that no
+/// dependency which they share is compiled twice.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    command.env(TARGET_DIR, target_dir());
     command
+}
+
+/// Returns the directory in which [`cargo`] builds.
+pub(crate) fn target_dir() -> PathBuf {
+    root().join(std::env::var_os(TARGET_DIR).unwrap_or_else(|| "target".into()))
 }
 
 /// Returns the workspace's root, the parent of this package's directory, which `cargo run` names.

@@ -7,35 +7,32 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
-use crate::{bench, cargo, containers, deny, languages, metrics, server, test, torture, trials};
+use crate::{
+    bench, cargo, containers, deny, languages, metrics, programs, server, test, torture, trials,
+};
 
-/// The examples that need no input. Each gets the URL of a separate private server in
+/// The examples that need no input, each with its arguments. Each gets the URL of a separate private server in
 /// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
-const EXAMPLES: &[Example] = &[
-    Example { target: &["--package", "poolder", "--example", "hello"], words: &[] },
-    Example { target: &["--package", "poolder", "--example", "seed"], words: &[] },
-    Example { target: &["--package", "poolder", "--example", "ordering"], words: &[] },
-    Example { target: &["--package", "poolder", "--example", "broadcast"], words: &[] },
-    Example { target: &["--package", "poolder", "--example", "tasker"], words: &[] },
-    Example { target: &["--package", "example-traces"], words: &[] },
-    Example { target: &["--package", "example-web"], words: &["try"] },
-    Example { target: &["--package", "example-shop"], words: &["try"] },
-    Example { target: &["--package", "example-demo"], words: &["poolder-core/src"] },
-    Example { target: &["--manifest-path", "examples/sqlite-batcher/Cargo.toml"], words: &[] },
+const EXAMPLES: &[&[&str]] = &[
+    &["hello"],
+    &["seed"],
+    &["ordering"],
+    &["broadcast"],
+    &["tasker"],
+    &["traces"],
+    &["web", "try"],
+    &["shop", "try"],
+    &["poolder-demo", "poolder-core/src"],
 ];
+
+/// The example that is a separate workspace.
+const SQLITE_BATCHER: &str = "examples/sqlite-batcher/Cargo.toml";
 
 /// Time after which an example counts as stuck.
 const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Manifest of the torture program, a separate workspace that users never compile.
 const TORTURE: &str = "torture/Cargo.toml";
-
-struct Example {
-    /// Cargo arguments that select the example.
-    target: &'static [&'static str],
-    /// Arguments of the example.
-    words: &'static [&'static str],
-}
 
 type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 
@@ -49,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         ("dependencies", Box::new(deny::check)),
         ("containers", Box::new(containers::check)),
         ("metrics", Box::new(|| metrics::check(install))),
-        ("examples", Box::new(|| EXAMPLES.iter().try_for_each(|e| example(e, install)))),
+        ("examples", Box::new(|| examples(install))),
         ("languages", Box::new(|| languages::check(install))),
         ("trials", Box::new(|| trials::sample(install))),
         ("guard", Box::new(|| bench::check(install))),
@@ -132,19 +129,24 @@ fn succeed(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(status.to_string()) }
 }
 
-fn example(example: &Example, install: Install) -> Result<(), String> {
+fn examples(install: Install) -> Result<(), String> {
+    for words in EXAMPLES {
+        let mut command = programs::program(words[0])?;
+        example(words[0], command.args(&words[1..]), install)?;
+    }
     let cargo = |verb: &str| {
         let mut command = cargo::cargo();
-        command.args([verb, "--quiet", "--locked"]).args(example.target);
+        command.args([verb, "--quiet", "--locked", "--manifest-path", SQLITE_BATCHER]);
         command
     };
-    let name = [example.target, example.words].concat().join(" ");
-    println!("--> {name}");
     // Built first, so that the time limit applies to the example alone.
     succeed(&mut cargo("build"))?;
+    example(SQLITE_BATCHER, &mut cargo("run"), install)
+}
+
+fn example(name: &str, command: &mut Command, install: Install) -> Result<(), String> {
+    println!("--> {name}");
     let server = server::start(install)?;
-    let mut command = cargo("run");
-    command.arg("--").args(example.words);
-    server::for_applications(&mut command, &server);
-    cargo::within(&mut command, EXAMPLE_TIMEOUT).map_err(|reason| format!("{name}: {reason}"))
+    server::for_applications(command, &server);
+    cargo::within(command, EXAMPLE_TIMEOUT).map_err(|reason| format!("{name}: {reason}"))
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use poolder_devserver::{Install, Server};
 
-use crate::{cargo, server};
+use crate::{cargo, programs, server};
 
 /// The page with the producers.
 const PAGE: &str = "docs/other-languages.md";
@@ -71,8 +71,7 @@ pub(crate) fn check(install: Install) -> Result<(), String> {
 fn produce_and_greet(language: &Language, dir: &Path, install: Install) -> Result<(), String> {
     let server = Server::builder().install(install).tcp().start().map_err(|it| it.to_string())?;
     run(dir, &[language.program, language.file], Some(&server))?;
-    let mut worker = cargo::cargo();
-    worker.args(["run", "--quiet", "--locked", "--package", "poolder", "--example", "hello"]);
+    let mut worker = programs::program("hello")?;
     server::for_applications(&mut worker, &server);
     let output = worker.output().map_err(|error| format!("hello: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use poolder_devserver::Install;
 
-use crate::{cargo, server};
+use crate::{cargo, programs, server};
 
 /// The directory of `promtool` where the system has none.
 const DIR: &str = "target/poolder-dev/promtool";
@@ -30,14 +30,13 @@ pub(crate) fn check(install: Install) -> Result<(), String> {
 /// Returns the metrics of a namespace in which jobs have run.
 fn text(install: Install) -> Result<String, String> {
     let server = server::start(install)?;
-    let run = |words: &[&str]| {
-        let mut command = cargo::cargo();
-        command.args(["run", "--quiet", "--locked"]).args(words);
-        server::for_applications(&mut command, &server);
+    let run = |name: &str, words: &[&str]| {
+        let mut command = programs::program(name)?;
+        server::for_applications(command.args(words), &server);
         cargo::output(&mut command)
     };
-    run(&["--package", "poolder", "--example", "hello"])?;
-    run(&["--package", "poolder-cli", "--", "metrics"])
+    run("hello", &[])?;
+    run("poolder", &["metrics"])
 }
 
 /// Gives a text to `promtool check metrics`.

@@ -1,12 +1,20 @@
 //! `cargo xtask test`: starts one private server, then runs `cargo test`.
 
 use std::ffi::OsStr;
+use std::num::NonZero;
 use std::process::{Command, ExitCode};
+use std::thread;
 
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
 use crate::{cargo, server};
+
+/// The variable of the test harness for the number of tests at the same time.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Tests at the same time for each core: most of their time, tests wait for a server or a timer.
+const TESTS_PER_CORE: usize = 4;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut command = command(arguments);
@@ -31,6 +39,10 @@ pub(crate) fn tests(command: &mut Command, install: Install) -> Result<ExitCode,
 pub(crate) fn command(arguments: &Arguments) -> Command {
     let mut command = cargo::cargo();
     command.args(["test", "--locked"]);
+    if std::env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, (cores * TESTS_PER_CORE).to_string());
+    }
     // With --workspace, cargo would ignore the named packages.
     if !arguments.before.iter().any(|word| names_package(word)) {
         command.arg("--workspace");

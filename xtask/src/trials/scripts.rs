@@ -43,7 +43,10 @@ pub(super) fn run(words: &[&str], install: Install) -> Result<ExitCode, String> 
         println!("==> {name}");
         let mut script = Command::new(&python);
         script.arg(&name).current_dir(&scripts);
-        script.env("POOLDER", cargo::root()).env("VALKEY", &server).env("BIN", programs());
+        script
+            .env("POOLDER", cargo::root())
+            .env("VALKEY", &server)
+            .env("BIN", cargo::target_dir().join("debug"));
         script.env("PYTHONDONTWRITEBYTECODE", "1");
         let status = cargo::status(&mut script)?;
         if !status.success() {
@@ -51,12 +54,6 @@ pub(super) fn run(words: &[&str], install: Install) -> Result<ExitCode, String> 
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns the directory into which cargo builds the programs of `trials/lab`.
-fn programs() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    cargo::root().join(target.unwrap_or_else(|| "trials/target".into())).join("debug")
 }
 
 /// Returns the python of a private environment with the packages that the scripts import; `None`

@@ -8,7 +8,7 @@ use std::time::Duration;
 use poolder_devserver::{DEV_URL_VAR, USER_URL_VARS};
 
 use super::{MANIFEST, ledger, logs};
-use crate::cargo;
+use crate::{cargo, programs};
 
 /// Time after which a trial counts as stuck. The longest trial waits eleven minutes for a holder
 /// that is gone.
@@ -27,11 +27,8 @@ pub(super) fn list() -> Result<Vec<Trial>, String> {
     let mut build = cargo::cargo();
     build.args(["test", "--no-run", "--quiet", "--locked", "--manifest-path", MANIFEST]);
     build.args(["--test", "faults", "--test", "cases"]);
-    build.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
     let mut found = Vec::new();
-    for line in cargo::output(&mut build)?.lines() {
-        let Some((_, rest)) = line.split_once("\"executable\":\"") else { continue };
-        let program = PathBuf::from(rest.split('"').next().unwrap_or_default());
+    for program in programs::executables(&mut build)? {
         let stem = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let kind = stem.split('-').next().unwrap_or_default();
         let listed = cargo::output(Command::new(&program).args(["--list", "--format", "terse"]))?;
