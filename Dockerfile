@@ -1,4 +1,4 @@
-# The example service: web and workers are one program.
+# The example service: web and workers are one program. docs/deploying.md has the reason of each step.
 FROM rust:1.89-bookworm AS build
 WORKDIR /src
 COPY . .
@@ -7,7 +7,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --package example-web \
     && cp target/release/web /web
 
-FROM debian:bookworm-slim
+FROM debian:bookworm-slim AS run
 RUN useradd --system --uid 10001 --no-create-home poolder
 COPY --from=build /web /usr/local/bin/web
 USER 10001

@@ -3,6 +3,7 @@
 
 mod api;
 mod crates;
+mod deploys;
 mod documents;
 mod imports;
 mod layers;
@@ -239,21 +240,6 @@ fn every_script_says_what_it_takes_and_is_bounded() {
 }
 
 /// Returns true when the command that begins on this line has a `LIMIT` there or on the next.
-/// A tag may mean another image tomorrow; a digest does not.
-#[test]
-fn the_image_of_the_server_is_pinned_by_one_digest() {
-    let digest = |file: &str| {
-        let text = read(&root().join(file));
-        let (_, pinned) = text.split_once("valkey/valkey:8@sha256:").unwrap_or_else(|| {
-            panic!("{file} must name the image of the server as valkey/valkey:8@sha256:<digest>")
-        });
-        pinned.chars().take_while(char::is_ascii_hexdigit).collect::<String>()
-    };
-    let compose = digest("docker-compose.yml");
-    assert_eq!(compose.len(), 64, "the digest of docker-compose.yml");
-    assert_eq!(compose, digest("poolder-devserver/src/install/docker.rs"));
-}
-
 fn limited(text: &str, number: usize) -> bool {
     text.lines().skip(number - 1).take(2).any(|line| line.contains("'LIMIT'"))
 }
