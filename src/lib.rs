@@ -91,8 +91,9 @@ pub use poolder_core::broker::{
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::history::{
-    AttemptCounts, ErrorGroup, ErrorId, ErrorSample, History, HistoryPoint, HistoryRange,
-    HistorySeries, HistoryStep, TimeStats,
+    Actor, AttemptCounts, AuditEntry, AuditFilter, AuditOutcome, AuditRecord, ErrorGroup, ErrorId,
+    ErrorSample, History, HistoryPoint, HistoryRange, HistorySeries, HistoryStep, LogId, LogPage,
+    TimeStats,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{

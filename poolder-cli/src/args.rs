@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use poolder_client::Client;
 use poolder_core::Error;
 use poolder_core::broker::Config;
+use poolder_core::history::Actor;
 
 use crate::output::{Colour, Form};
 use crate::{batch, health, job, metrics, node, past, pool, program, queue, schedule};
@@ -107,6 +108,13 @@ pub(crate) struct Common {
     /// The time after which the command gives up, such as 30s [default: none].
     #[arg(long, global = true, value_name = "TIME", value_parser = poolder_cron::span, help_heading = SHARED)]
     pub(crate) timeout: Option<Duration>,
+    /// The name under which changes are recorded in the audit [default: your user name and the
+    /// host].
+    #[arg(long, global = true, value_name = "NAME", help_heading = SHARED)]
+    actor: Option<String>,
+    /// The reason that is recorded with changes.
+    #[arg(long, global = true, value_name = "TEXT", help_heading = SHARED)]
+    reason: Option<String>,
 }
 
 const SHARED: &str = "Options of all commands";
@@ -129,7 +137,13 @@ impl Common {
         if let Some(name) = self.own_namespace() {
             config = config.namespace(name);
         }
-        Client::new(config)
+        Ok(Client::new(config)?.acting_as(self.actor()))
+    }
+
+    /// Returns who makes the changes of the command.
+    fn actor(&self) -> Actor {
+        let actor = self.actor.as_ref().map_or_else(Actor::user, Actor::new).via("command");
+        self.reason.iter().fold(actor, Actor::reason)
     }
 
     /// Returns the namespace, unless it is the default one.

@@ -8,12 +8,14 @@ use futures_util::future::join_all;
 #[cfg(feature = "testing")]
 use poolder_core::Timestamp;
 use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
+use poolder_core::history::Actor;
 use poolder_core::metrics::MetricsText;
 use poolder_core::{Error, JobId, Partition, QueueName};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
+use crate::state::audit::Auditor;
 use crate::state::enqueue_counts::EnqueueCounts;
 use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
@@ -48,6 +50,7 @@ struct ClientState {
     pools: Arc<PoolCache>,
     counts: Arc<EnqueueCounts>,
     middleware: EnqueueChain,
+    auditor: Auditor,
 }
 
 impl Client {
@@ -106,8 +109,17 @@ impl Client {
         let waiters = Arc::new(Waiters::new(broker.clone()));
         let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
         let (counts, middleware) = (Arc::default(), EnqueueChain::default());
-        let state =
-            ClientState { broker, registered, waiters, batchers, pools, counts, middleware };
+        let auditor = Auditor::new(broker.clone(), None);
+        let state = ClientState {
+            broker,
+            registered,
+            waiters,
+            batchers,
+            pools,
+            counts,
+            middleware,
+            auditor,
+        };
         Self { shared: Arc::new(state) }
     }
 
@@ -127,7 +139,7 @@ impl Client {
         name: impl AsRef<str>,
     ) -> BatcherHandle<T> {
         let home = BatcherHome::new(queue.as_ref(), name.as_ref());
-        BatcherHandle::new(home.map(|home| self.batcher_state(home)))
+        BatcherHandle::new(home.map(|home| self.batcher_state(home)), self.auditor().clone())
     }
 
     /// Returns the state that all handles of a batcher share.
@@ -164,6 +176,33 @@ impl Client {
         let mut state = ClientState::clone(&self.shared);
         state.middleware.push(middleware);
         Self { shared: Arc::new(state) }
+    }
+
+    /// Returns a client whose changes are recorded in the [audit](Client::audit) under this actor: a
+    /// name, or an [`Actor`] with its program and its reason. It belongs to the returned client and
+    /// its clones, and to the handles that are made of them.
+    ///
+    /// Changes of queues, pools and schedules, and those of many jobs, are recorded also without an
+    /// actor, under the name of the program. Changes of one job and of a batch belong to the ordinary
+    /// work of programs: they are recorded when there is an actor.
+    ///
+    /// ```no_run
+    /// # use poolder_client::Client;
+    /// # use poolder_core::history::Actor;
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let ann = client.acting_as(Actor::new("ann").via("support").reason("ticket 4711"));
+    /// ann.pause("mail").await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn acting_as(&self, actor: impl Into<Actor>) -> Self {
+        let mut state = ClientState::clone(&self.shared);
+        state.auditor = Auditor::new(state.broker.clone(), Some(Arc::new(actor.into())));
+        Self { shared: Arc::new(state) }
+    }
+
+    pub(crate) fn auditor(&self) -> &Auditor {
+        &self.shared.auditor
     }
 
     /// Generates the id of a new job.

@@ -9,7 +9,7 @@ mod old_reader;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::history::{AttemptEnd, Counts, KindSums};
+use crate::history::{Actor, AttemptEnd, AuditOutcome, AuditRecord, Counts, KindSums};
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
     QueueName, Timestamp, payload,
@@ -37,6 +37,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.trace", trace_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
+        ("audit.record", serde_json::to_vec(&audit_record()).unwrap()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
         ("dead.job", [death(false), head(Lane::Normal, &full_counters()), full].concat()),
@@ -109,6 +110,15 @@ fn counters_with_attempts() -> Counters {
         let facts = Facts { now, took, node: "a1b2c3d4e5f6:17:0123456789ab", jitter: 0.0 };
         counters.failed(Failure::new(Cause::Error, format!("user {number} not found")), facts)
     })
+}
+
+/// Returns the record of the end of a change.
+fn audit_record() -> AuditRecord {
+    let actor = Actor::new("ann").via("dashboard").reason("incident 7");
+    let mut record = AuditRecord::new(&actor, "jobs.revive", "mail", "dead jobs, kind=a");
+    (record.outcome, record.changed, record.ms) = (AuditOutcome::Done, 41, 1_204);
+    record.begun = "1764503000123-0".parse().ok();
+    record
 }
 
 /// Returns the counts of a kind in a frame of the history.

@@ -51,6 +51,8 @@ mod schedule;
 mod stored;
 pub mod view;
 
+#[doc(hidden)]
+pub use job::host;
 #[cfg(feature = "otel")]
 #[doc(hidden)]
 pub use job::spans;

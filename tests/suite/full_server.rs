@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Error, Handle, Result};
+use poolder::{AuditFilter, BatchOptions, Error, Handle, Result};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -207,6 +207,8 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     schedules.pause("there").await.unwrap();
     schedules.resume("there").await.unwrap();
     assert!(schedules.remove("there").await.unwrap());
+    let audit = client.audit(&AuditFilter::default(), None, 10).await.unwrap();
+    assert_eq!(audit.entries[0].record.action, "schedule.remove");
     keyed.resize(3).await.unwrap();
     eventually("the third slot has a holder", || async {
         keyed.slots().await.unwrap().iter().filter(|slot| slot.node.is_some()).count() == 3

@@ -5,6 +5,7 @@
 mod access;
 mod addressed;
 mod ahead;
+mod audit;
 mod batches;
 mod blocking;
 mod broadcast;

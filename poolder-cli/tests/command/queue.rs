@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder::AuditFilter;
 use poolder::prelude::*;
 
 use crate::program::{Failing, Number, Program, eventually, start};
@@ -45,10 +46,20 @@ async fn queues_are_listed_looked_into_paused_and_resumed() {
     assert_eq!(program.ok(&["queue", "pause", "q", "other"]), "paused q\npaused other\n");
     assert_eq!(program.ok(&["queue", "pause", "q"]), "paused q, which it was already\n");
     assert!(program.ok(&["queue", "ls"]).contains("paused"));
+    let mut audit = client.audit(&AuditFilter::default(), None, 1).await.unwrap().entries;
+    let record = audit.remove(0).record;
     assert_eq!(
-        program.json(&["queue", "resume", "q"]),
+        (&*record.action, &*record.target, &*record.via),
+        ("queue.pause", "other", "command")
+    );
+    assert!(!record.actor.is_empty() && record.reason.is_empty());
+    assert_eq!(
+        program.json(&["queue", "resume", "q", "--actor", "ann", "--reason", "mended"]),
         serde_json::json!([{ "done": "resumed", "queue": "q", "changed": true }])
     );
+    let resumed = AuditFilter::default().actor("ann");
+    let entry = client.audit(&resumed, None, 1).await.unwrap().entries.remove(0);
+    assert_eq!((&*entry.record.action, &*entry.record.reason), ("queue.resume", "mended"));
     // A mistyped name is no success.
     for verb in ["get", "pause", "resume", "drain", "purge"] {
         let said = program.fails(3, &["queue", verb, "qq"]);

@@ -24,6 +24,17 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns the name of the action in the audit.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Revive => "jobs.revive",
+            Self::Delete => "jobs.remove",
+            Self::Cancel => "jobs.cancel",
+            Self::RunNow => "jobs.run_now",
+            Self::Reschedule(_) => "jobs.reschedule",
+        }
+    }
+
     /// Checks that the action can be taken on the jobs of this listing.
     pub(super) fn check(&self, listing: Listing) -> Result<(), Error> {
         let dead = listing == Listing::Dead;

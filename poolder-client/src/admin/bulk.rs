@@ -77,15 +77,20 @@ impl IntoFuture for BulkChange {
     fn into_future(self) -> Self::IntoFuture {
         let Self { inspector, listing, filter, action, dry_run, mut progress } = self;
         Box::pin(async move {
+            action.check(listing)?;
             let sweep = inspector.sweep(listing, &action)?;
-            let sweep = if dry_run { sweep.dry() } else { sweep };
             let which = |job: &JobView, now| filter.matches(job, now);
             let report = |so_far: &BulkReport| {
                 if let Some(progress) = &mut progress {
                     progress(so_far);
                 }
             };
-            sweep.run(which, report).await
+            if dry_run {
+                return sweep.dry().run(which, report).await;
+            }
+            let begun = inspector.client.auditor().begin(sweep.change(&filter)).await;
+            let changed = sweep.recorded(&begun).run(which, report).await;
+            begun.end(changed).await
         })
     }
 }

@@ -6,6 +6,7 @@ use poolder_core::{Error, JobId, Partition, QueueName};
 
 use crate::admin::inspector::Inspector;
 use crate::client::Client;
+use crate::state::audit::Change;
 
 impl Client {
     /// Pauses a queue: within about a second no node claims from the queue any more. Running jobs
@@ -16,7 +17,10 @@ impl Client {
     /// [`Error::is_invalid`] for an illegal name; also returns an error when the server does not
     /// answer or refuses the command.
     pub async fn pause(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
-        self.broker().pause(&first(queue)?).await
+        let partition = first(queue)?;
+        let paused = self.broker().pause(&partition);
+        let change = || Change::new("queue.pause", &partition.queue);
+        self.auditor().record(change, |new| u64::from(*new), paused).await
     }
 
     /// Resumes a paused queue at once. Returns false when the queue was not paused.
@@ -24,7 +28,10 @@ impl Client {
     /// # Errors
     /// As [`Client::pause`].
     pub async fn resume(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
-        self.broker().resume(&first(queue)?).await
+        let partition = first(queue)?;
+        let resumed = self.broker().resume(&partition);
+        let change = || Change::new("queue.resume", &partition.queue);
+        self.auditor().record(change, |new| u64::from(*new), resumed).await
     }
 
     /// Returns an [`Inspector`] of a queue.

@@ -6,6 +6,7 @@ use poolder_core::{Error, Lane, Partition, QueueName};
 use crate::admin::action::Action;
 use crate::admin::sweep::{BulkReport, Sweep};
 use crate::client::Client;
+use crate::state::audit::Change;
 
 /// Reads and repairs one queue; made by [`Client::inspect`]. Every read is bounded, and lists are
 /// read in pages. [`Client::job`] reads and changes one job of a list. An illegal name of the queue
@@ -98,7 +99,10 @@ impl Inspector {
     /// the partitions that could not be read; some jobs may have been revived by then.
     pub async fn revive_where(&self, which: impl Fn(&JobView) -> bool) -> Result<u64, Error> {
         let sweep = self.sweep(Listing::Dead, &Action::Revive)?;
-        sweep.run(|job, _| which(job), |_| {}).await?.whole()
+        let change = sweep.change("those that satisfy a function");
+        let begun = self.client.auditor().begin(change).await;
+        let revived = sweep.recorded(&begun).run(|job, _| which(job), |_| {}).await;
+        begun.end(revived.and_then(BulkReport::whole)).await
     }
 
     /// Deletes all jobs that wait in the lanes or for their time, in bounded steps; running and
@@ -108,8 +112,7 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::revive_where`].
     pub async fn drain(&self) -> Result<u64, Error> {
-        let ready = self.delete_all(Listing::Ready).await?;
-        ready.and(&self.delete_all(Listing::Due).await?).whole()
+        self.delete_all("queue.drain", &[Listing::Ready, Listing::Due]).await
     }
 
     /// Deletes all dead jobs, in bounded steps. Returns the number of deleted jobs.
@@ -117,11 +120,25 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::revive_where`].
     pub async fn purge_dead(&self) -> Result<u64, Error> {
-        self.delete_all(Listing::Dead).await?.whole()
+        self.delete_all("queue.purge", &[Listing::Dead]).await
     }
 
-    async fn delete_all(&self, listing: Listing) -> Result<BulkReport, Error> {
-        self.sweep(listing, &Action::Delete)?.run(|_, _| true, |_| {}).await
+    async fn delete_all(&self, action: &'static str, listings: &[Listing]) -> Result<u64, Error> {
+        let begun = self.client.auditor().begin(Change::new(action, self.name()?)).await;
+        let deleted = async {
+            let mut deleted: Option<BulkReport> = None;
+            for listing in listings {
+                let sweep = self.sweep(*listing, &Action::Delete)?.recorded(&begun);
+                let report = sweep.run(|_, _| true, |_| {}).await?;
+                deleted = Some(match deleted {
+                    Some(before) => before.and(&report),
+                    None => report,
+                });
+            }
+            deleted.map_or(Ok(0), BulkReport::whole)
+        };
+        let deleted = deleted.await;
+        begun.end(deleted).await
     }
 
     /// Returns the walk that takes an action on jobs of a listing.
@@ -131,7 +148,7 @@ impl Inspector {
         action: &'a Action,
     ) -> Result<Sweep<'a>, Error> {
         let (client, queue) = (&self.client, self.name()?);
-        Ok(Sweep { client, queue, listing, action, dry_run: false })
+        Ok(Sweep { client, queue, listing, action, dry_run: false, begun: None })
     }
 
     async fn page(

@@ -2,6 +2,7 @@
 
 mod action;
 mod attention;
+mod audit;
 mod blast_radius;
 mod bulk;
 mod check;

@@ -9,6 +9,7 @@ use poolder_core::{Error, Job, QueueName};
 use crate::client::Client;
 use crate::enqueue::EnqueueOptions;
 use crate::enqueue::options::{SetOptions, boxed_options, option_methods};
+use crate::state::audit::Change;
 
 /// A named set of pools. A pool joins the set with `Pool::join_set` when its node starts, or with
 /// [`PoolSet::add`]. [`Client::pool`] addresses a single pool.
@@ -40,7 +41,7 @@ impl PoolSet {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
     pub async fn add(&self, queue: impl AsRef<str>) -> Result<(), Error> {
-        self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, true).await
+        self.change("pool_set.add", &QueueName::new(queue)?, true).await
     }
 
     /// Removes a pool from the set.
@@ -48,7 +49,18 @@ impl PoolSet {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name.
     pub async fn remove(&self, queue: impl AsRef<str>) -> Result<(), Error> {
-        self.client.broker().change_pool_set(&self.name, &QueueName::new(queue)?, false).await
+        self.change("pool_set.remove", &QueueName::new(queue)?, false).await
+    }
+
+    async fn change(
+        &self,
+        action: &'static str,
+        queue: &QueueName,
+        member: bool,
+    ) -> Result<(), Error> {
+        let changed = self.client.broker().change_pool_set(&self.name, queue, member);
+        let change = || Change::new(action, &self.name).detail(format_args!("pool {queue}"));
+        self.client.auditor().record(change, |()| 1, changed).await
     }
 
     /// Sends a copy of the job to each pool of the set when awaited: an addressed pool picks the

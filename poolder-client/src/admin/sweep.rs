@@ -1,11 +1,14 @@
 //! The walk through a listing that changes jobs in bounded steps.
 
+use std::fmt::Display;
+
 use poolder_core::view::{JobView, Listing, QueueView, Unreachable};
 use poolder_core::{Error, Partition, QueueName, Timestamp};
 use serde::Serialize;
 
 use crate::admin::action::Action;
 use crate::client::Client;
+use crate::state::audit::{Begun, Change};
 
 /// Number of jobs in one step, after which the progress is reported.
 const STEP: usize = 100;
@@ -41,12 +44,25 @@ pub(super) struct Sweep<'a> {
     pub(super) listing: Listing,
     pub(super) action: &'a Action,
     pub(super) dry_run: bool,
+    /// The record of the change, which counts the jobs that are changed.
+    pub(super) begun: Option<&'a Begun<'a>>,
 }
 
-impl Sweep<'_> {
+impl<'a> Sweep<'a> {
     /// Returns the walk that changes nothing.
     pub(super) fn dry(self) -> Self {
         Self { dry_run: true, ..self }
+    }
+
+    /// Returns the walk that counts the jobs which it changes.
+    pub(super) fn recorded(self, begun: &'a Begun<'a>) -> Self {
+        Self { begun: Some(begun), ..self }
+    }
+
+    /// Returns the change of the jobs of this description.
+    pub(super) fn change(&self, which: impl Display) -> Change {
+        let change = Change::new(self.action.name(), &self.queue);
+        change.detail(format_args!("{} jobs, {which}", self.listing))
     }
 
     /// Changes the jobs for which `which` is true, and reports each step.
@@ -55,7 +71,7 @@ impl Sweep<'_> {
         mut which: impl FnMut(&JobView, Timestamp) -> bool,
         mut progress: impl FnMut(&BulkReport),
     ) -> Result<BulkReport, Error> {
-        let Self { client, queue, listing, action, dry_run } = self;
+        let Self { client, queue, listing, action, dry_run, begun } = self;
         action.check(listing)?;
         let broker = client.broker();
         let view = broker.queue_overview(&queue).await?;
@@ -87,7 +103,9 @@ impl Sweep<'_> {
             if !dry_run && !matching.is_empty() {
                 let changed = action.apply(broker, &matching, started).await?;
                 let each = matching.iter().zip(&changed).filter(|(_, changed)| **changed);
-                report.changed += each.clone().count() as u64;
+                let some = each.clone().count() as u64;
+                report.changed += some;
+                begun.inspect(|begun| begun.add(some));
                 walk.left(each.map(|(job, _)| job));
             }
             report.unreachable.clone_from(&view.unreachable);

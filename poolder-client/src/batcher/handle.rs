@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
 use poolder_core::broker::{
-    BatchOptions, BatcherSums, CHUNK, ListEnd, OpenBatch, Popped, SealedBatch, check_group,
+    BatchOptions, BatcherHome, BatcherSums, CHUNK, ListEnd, OpenBatch, Popped, SealedBatch,
+    check_group,
 };
 use poolder_core::{Error, JobId, MAX_PAYLOAD, RawJob, payload};
 use serde::Serialize;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use crate::batcher::BatchEntry;
 use crate::batcher::refusal::too_large;
 use crate::batcher::shared::BatcherState;
+use crate::state::audit::{Auditor, Change};
 
 /// Handle of one group of one batcher, for entries of type `T`; made by
 /// [`Client::batcher`](crate::Client::batcher). Cheap to clone. Pushes of all handles of a client
@@ -32,12 +34,13 @@ pub struct BatcherHandle<T> {
     /// The state of the batcher, or the error of the name of the batcher, its queue or its group.
     state: Result<Arc<BatcherState>, Arc<Error>>,
     pub(super) group: Arc<str>,
+    auditor: Auditor,
     entry: PhantomData<fn(T) -> T>,
 }
 
 impl<T: BatchEntry> BatcherHandle<T> {
-    pub(crate) fn new(state: Result<Arc<BatcherState>, Error>) -> Self {
-        Self { state: state.map_err(Arc::new), group: "".into(), entry: PhantomData }
+    pub(crate) fn new(state: Result<Arc<BatcherState>, Error>, auditor: Auditor) -> Self {
+        Self { state: state.map_err(Arc::new), group: "".into(), auditor, entry: PhantomData }
     }
 
     pub(super) fn shared(&self) -> Result<&Arc<BatcherState>, Error> {
@@ -54,7 +57,7 @@ impl<T: BatchEntry> BatcherHandle<T> {
             Ok(()) => self.state.clone(),
             Err(error) => self.state.clone().and(Err(Arc::new(error))),
         };
-        Self { state, group: group.into(), entry: PhantomData }
+        Self { state, group: group.into(), auditor: self.auditor.clone(), entry: PhantomData }
     }
 
     /// Stores the batcher's options unless they are stored already, so that pushes need not wait
@@ -109,7 +112,9 @@ impl<T: BatchEntry> BatcherHandle<T> {
     /// [`Error::is_unknown`] when the reply was lost; calling it again does no harm.
     pub async fn flush(&self) -> Result<Option<JobId>, Error> {
         let shared = self.shared()?;
-        shared.broker.flush_batch(&shared.home, &self.group).await
+        let sealed = shared.broker.flush_batch(&shared.home, &self.group);
+        let change = || self.change("batch.flush", &shared.home);
+        self.auditor.record(change, |job| u64::from(job.is_some()), sealed).await
     }
 
     /// Reads up to 500 entries of the group's open list, starting at index `from`.
@@ -167,6 +172,17 @@ impl<T: BatchEntry> BatcherHandle<T> {
         shared.broker.batcher_sums(&shared.home).await
     }
 
+    /// Returns the change of the open list of the group.
+    fn change(&self, action: &'static str, home: &BatcherHome) -> Change {
+        let (queue, name) = (&home.partition().queue, home.name());
+        let change = Change::ordinary(action, format_args!("{queue}/{name}"));
+        if self.group.is_empty() {
+            change
+        } else {
+            change.detail(format_args!("group {}", self.group))
+        }
+    }
+
     pub(super) fn encode(&self, entry: &T) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(64);
         payload::encode(entry, &mut bytes)?;
@@ -211,7 +227,9 @@ impl<T: BatchEntry> IntoFuture for Pop<T> {
         let Self { handle, index, generation } = self;
         Box::pin(async move {
             let BatcherState { home, broker, .. } = &**handle.shared()?;
-            let popped = broker.pop_entry(home, &handle.group, generation, index).await?;
+            let popped = broker.pop_entry(home, &handle.group, generation, index);
+            let change = || handle.change("batch.pop", home);
+            let popped = handle.auditor.record(change, |_| 1, popped).await?;
             popped.try_map(|entry| handle.decode(&entry)).map_err(|error| {
                 let text = format!("entry {index} was taken out, but is not of this type: {error}");
                 Error::codec(text)
@@ -234,7 +252,8 @@ pub struct Listed<T> {
 
 impl<T> Clone for BatcherHandle<T> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone(), group: Arc::clone(&self.group), entry: PhantomData }
+        let (state, group) = (self.state.clone(), Arc::clone(&self.group));
+        Self { state, group, auditor: self.auditor.clone(), entry: PhantomData }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::enqueue::cast::{Cast, PoolCall, Target, To, wrong_slot};
+use crate::state::audit::Change;
 
 /// Number of slots that are read at the same time.
 const SLOTS_AT_ONCE: u16 = 64;
@@ -114,7 +115,9 @@ impl<J> PoolClient<J> {
                 "pool {queue} is a broadcast pool: each process has its own size"
             )));
         }
-        client.broker().resize_pool(&queue, size).await?;
+        let change = || Change::new("pool.resize", &queue).detail(format_args!("to {size} slots"));
+        let resized = client.broker().resize_pool(&queue, size);
+        client.auditor().record(change, |_| 1, resized).await?;
         known.renew(client.broker()).await.map(|_| ())
     }
 
@@ -124,7 +127,9 @@ impl<J> PoolClient<J> {
     /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn stop(&self) -> Result<(), Error> {
         self.cached_view().await?;
-        self.target.client.broker().stop_pool(&self.name()?, true).await
+        let (client, queue) = (&self.target.client, self.name()?);
+        let stopped = client.broker().stop_pool(&queue, true);
+        client.auditor().record(|| Change::new("pool.stop", &queue), |()| 1, stopped).await
     }
 
     /// Starts the stopped pool again, with all its stopped slots.
@@ -132,12 +137,15 @@ impl<J> PoolClient<J> {
     /// # Errors
     /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn start(&self) -> Result<(), Error> {
-        let (broker, queue) = (self.target.client.broker(), self.name()?);
-        for index in 0..self.view().await?.tail {
-            let slot = Partition { queue: queue.clone(), index };
-            broker.stop_slot(&slot, false).await?;
-        }
-        broker.stop_pool(&queue, false).await
+        let (client, queue) = (&self.target.client, self.name()?);
+        let started = async {
+            for index in 0..self.view().await?.tail {
+                let slot = Partition { queue: queue.clone(), index };
+                client.broker().stop_slot(&slot, false).await?;
+            }
+            client.broker().stop_pool(&queue, false).await
+        };
+        client.auditor().record(|| Change::new("pool.start", &queue), |()| 1, started).await
     }
 
     /// Reads the pool's mode, size and state, and the nodes that serve it.
@@ -211,8 +219,7 @@ impl<J> PoolSlot<J> {
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
     pub async fn stop(&self) -> Result<(), Error> {
-        let slot = self.partition().await?;
-        self.pool.target.client.broker().stop_slot(&slot, true).await
+        self.set_stopped("slot.stop", true).await
     }
 
     /// Starts the stopped slot again; within a second or two a process leases it.
@@ -220,8 +227,13 @@ impl<J> PoolSlot<J> {
     /// # Errors
     /// [`Error::is_invalid`] when the pool has no such slot.
     pub async fn start(&self) -> Result<(), Error> {
-        let slot = self.partition().await?;
-        self.pool.target.client.broker().stop_slot(&slot, false).await
+        self.set_stopped("slot.start", false).await
+    }
+
+    async fn set_stopped(&self, action: &'static str, stop: bool) -> Result<(), Error> {
+        let (client, slot) = (&self.pool.target.client, self.partition().await?);
+        let set = client.broker().stop_slot(&slot, stop);
+        client.auditor().record(|| Change::new(action, &slot), |()| 1, set).await
     }
 
     async fn partition(&self) -> Result<Partition, Error> {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::job::result::JobResult;
 use crate::job::wait::JobWait;
+use crate::state::audit::Change;
 use crate::state::wait::end_of;
 
 /// Number of slots whose records are read at the same time.
@@ -157,7 +158,13 @@ impl JobClient {
     /// Returns an error when the server does not answer or refuses the command; calling it again
     /// does no harm.
     pub async fn cancel(&self) -> Result<Cancellation, Error> {
-        self.client.broker().cancel(self.handle()?).await
+        let was = |outcome: &Cancellation| {
+            u64::from(!matches!(outcome, Cancellation::Dead | Cancellation::Ended))
+        };
+        let handle = self.handle()?;
+        let cancelled = self.client.broker().cancel(handle);
+        let change = || Change::ordinary("job.cancel", handle);
+        self.client.auditor().record(change, was, cancelled).await
     }
 
     /// Reschedules a job that waits in a lane or for its time: the job waits until `at`.
@@ -166,7 +173,10 @@ impl JobClient {
     /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs or is
     /// dead.
     pub async fn reschedule(&self, at: impl Into<Timestamp>) -> Result<(), Error> {
-        self.client.broker().reschedule(self.handle()?, Some(at.into())).await
+        let (handle, at) = (self.handle()?, at.into());
+        let change = || Change::ordinary("job.reschedule", handle).detail(format_args!("to {at}"));
+        let rescheduled = self.client.broker().reschedule(handle, Some(at));
+        self.client.auditor().record(change, |()| 1, rescheduled).await
     }
 
     /// Makes a job that waits for its time or for another attempt run now. A dead job is revived.
@@ -175,11 +185,14 @@ impl JobClient {
     /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs.
     pub async fn run_now(&self) -> Result<(), Error> {
         let (broker, handle) = (self.client.broker(), self.handle()?);
-        match broker.find(handle).await? {
-            Some(view) if view.state == JobState::Dead => broker.revive(&view.handle).await,
-            Some(_) => broker.reschedule(handle, None).await,
-            None => Err(Error::not_found("the job was not found").with_job(handle.job)),
-        }
+        self.change("job.run_now", async {
+            match broker.find(handle).await? {
+                Some(view) if view.state == JobState::Dead => broker.revive(&view.handle).await,
+                Some(_) => broker.reschedule(handle, None).await,
+                None => Err(Error::not_found("the job was not found").with_job(handle.job)),
+            }
+        })
+        .await
     }
 
     /// Puts a dead job back into its lane, with all its attempts restored.
@@ -188,7 +201,7 @@ impl JobClient {
     /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it is not dead,
     /// [`Error::is_invalid`] when the dead entry does not hold a job.
     pub async fn revive(&self) -> Result<(), Error> {
-        self.client.broker().revive(self.handle()?).await
+        self.change("job.revive", self.client.broker().revive(self.handle()?)).await
     }
 
     /// Replaces the payload of a dead job by the given JSON and puts the job back into its lane.
@@ -199,7 +212,7 @@ impl JobClient {
     /// As [`JobClient::revive`], [`Error::is_too_large`] for a payload above 1 MiB, and
     /// [`Error::is_codec`] for one that is nested more than 64 deep.
     pub async fn edit_and_revive(&self, payload: &serde_json::Value) -> Result<(), Error> {
-        self.client.broker().revive_with(self.handle()?, payload).await
+        self.change("job.edit", self.client.broker().revive_with(self.handle()?, payload)).await
     }
 
     /// Removes a job that waits, or that is dead. A running job can only be cancelled. If several
@@ -210,7 +223,17 @@ impl JobClient {
     /// # Errors
     /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs.
     pub async fn remove(&self) -> Result<(), Error> {
-        self.client.broker().delete(self.handle()?).await
+        self.change("job.remove", self.client.broker().delete(self.handle()?)).await
+    }
+
+    /// Makes a change of this job, and records it.
+    async fn change(
+        &self,
+        action: &'static str,
+        made: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let handle = self.handle()?;
+        self.client.auditor().record(|| Change::ordinary(action, handle), |()| 1, made).await
     }
 
     /// Returns how the job ended, wherever a resize has moved it: from its record or from the dead

@@ -7,6 +7,7 @@ use poolder_core::broker::{ScheduleInfo, When};
 use poolder_core::{Error, Partition, QueueName, Schedule, Status};
 
 use crate::client::Client;
+use crate::state::audit::Change;
 use crate::state::enqueue_middleware::Outgoing;
 
 /// A schedule about to be added or replaced; made by
@@ -53,7 +54,9 @@ impl IntoFuture for PutSchedule {
             let partition = partition?;
             client.pass_schedule(&partition.queue, &name, &mut schedule)?;
             client.register(&partition).await;
-            client.broker().put_schedule(&partition, &name, owner.as_deref(), &schedule).await
+            let put = client.broker().put_schedule(&partition, &name, owner.as_deref(), &schedule);
+            let change = || of_schedule("schedule.put", &partition, &name);
+            client.auditor().record(change, |_| 1, put).await
         })
     }
 }
@@ -100,9 +103,22 @@ impl IntoFuture for SetStatus {
         let Self { client, partition, name, expected, status } = self;
         Box::pin(async move {
             let partition = partition?;
-            client.broker().set_schedule_status(&partition, &name, expected, status).await
+            let (action, detail) = match status {
+                Status::Active => ("schedule.resume", String::new()),
+                Status::Paused => ("schedule.pause", String::new()),
+                other => ("schedule.set_status", other.to_string()),
+            };
+            let set = client.broker().set_schedule_status(&partition, &name, expected, status);
+            let is_set = |info: &ScheduleInfo| u64::from(info.status == status);
+            let change = || of_schedule(action, &partition, &name).detail(&detail);
+            client.auditor().record(change, is_set, set).await
         })
     }
+}
+
+/// Returns the change of a schedule.
+pub(super) fn of_schedule(action: &'static str, partition: &Partition, name: &str) -> Change {
+    Change::new(action, format_args!("{}/{name}", partition.queue))
 }
 
 impl Client {

@@ -6,7 +6,7 @@ use poolder_core::{
 };
 
 use crate::client::Client;
-use crate::schedules::changes::{PutSchedule, SetStatus};
+use crate::schedules::changes::{PutSchedule, SetStatus, of_schedule};
 
 /// The schedules of one queue; made by [`Client::schedules`]. An illegal name of the queue, or of a
 /// schedule, is the error of each call ([`Error::is_invalid`]).
@@ -128,7 +128,10 @@ impl Schedules {
         name: impl AsRef<str>,
         change: impl FnMut(&mut Schedule) -> Result<(), Error>,
     ) -> Result<ScheduleInfo, Error> {
-        self.client.broker().change_schedule(&self.partition()?, name.as_ref(), change).await
+        let (partition, name) = (self.partition()?, name.as_ref());
+        let changed = self.client.broker().change_schedule(&partition, name, change);
+        let change = || of_schedule("schedule.change", &partition, name);
+        self.client.auditor().record(change, |_| 1, changed).await
     }
 
     /// Pauses a schedule when awaited, until it is resumed. Its running and waiting jobs continue.
@@ -155,7 +158,10 @@ impl Schedules {
     pub async fn remove(&self, name: impl AsRef<str>) -> Result<bool, Error> {
         let name = name.as_ref();
         check_schedule_name(name)?;
-        self.client.broker().remove_schedule(&self.partition()?, name).await
+        let partition = self.partition()?;
+        let removed = self.client.broker().remove_schedule(&partition, name);
+        let change = || of_schedule("schedule.remove", &partition, name);
+        self.client.auditor().record(change, |gone| u64::from(*gone), removed).await
     }
 
     /// Enqueues the schedule's job once, at once, whatever its status. Neither the ticks nor the
@@ -165,11 +171,17 @@ impl Schedules {
     /// [`Error::is_not_found`] when the queue has no schedule of this name; also the errors of an
     /// enqueue.
     pub async fn run_now(&self, name: impl AsRef<str>) -> Result<Receipt, Error> {
-        let info = self.existing(name.as_ref()).await?;
+        let name = name.as_ref();
+        let info = self.existing(name).await?;
         let envelope = info.job_of_now(JobId::generate())?;
         let mut new = PreparedJob::new(self.partition()?, envelope);
         new.lane = info.schedule.lane;
-        self.client.broker().enqueue(&new).await
+        let enqueued = self.client.broker().enqueue(&new);
+        let change = || {
+            let job = format_args!("job {}", new.envelope.id());
+            of_schedule("schedule.run", &new.partition, name).detail(job)
+        };
+        self.client.auditor().record(change, |_| 1, enqueued).await
     }
 
     /// Returns the next ticks of a schedule, at most `count`.

@@ -1,6 +1,7 @@
 //! State that all clones of a client share: cached pools, the jobs that callers wait for, counts of
-//! enqueues, and the middleware that each job passes.
+//! enqueues, the middleware that each job passes, and who acts.
 
+pub(crate) mod audit;
 pub(crate) mod enqueue_counts;
 pub(crate) mod enqueue_middleware;
 pub(crate) mod pool_cache;

@@ -113,6 +113,8 @@ pub(crate) struct HistoryKeys {
     pub(crate) errors: String,
     /// Sorted set: time in ms at which an error was seen last → id of its group.
     pub(crate) errors_seen: String,
+    /// Stream: what actors have changed, the last 10,000 entries.
+    pub(crate) audit: String,
     base: String,
 }
 
@@ -123,6 +125,7 @@ impl HistoryKeys {
             deploys: format!("{roster}:deploys"),
             errors: format!("{roster}:errors"),
             errors_seen: format!("{roster}:errors:seen"),
+            audit: format!("{roster}:audit"),
             base: format!("{roster}:history"),
         }
     }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, Error, Failure, JobId, Timestamp, serialize_as_text};
+use crate::job::{Cause, Error, Failure, JobId, Timestamp, beginning, serialize_as_text};
 use crate::policy::dispatch::hash;
 use crate::policy::fingerprint;
 
@@ -75,14 +75,11 @@ impl ErrorSample {
     /// Returns the sample of a failure of a queue and kind, without the node and its deploy.
     #[must_use]
     pub fn new((queue, kind): (&str, &str), failure: &Failure, job: JobId) -> Self {
-        let message = &failure.message;
-        let fits = |end: &usize| message.is_char_boundary(*end);
-        let end = (0..=MAX_MESSAGE.min(message.len())).rev().find(fits).unwrap_or(0);
         Self {
             queue: queue.into(),
             kind: kind.into(),
             cause: failure.cause,
-            message: message[..end].into(),
+            message: beginning(&failure.message, MAX_MESSAGE).into(),
             job: job.to_string(),
             node: String::new(),
             deploy: String::new(),

@@ -1,4 +1,5 @@
-//! Counters over time: what is counted of each kind of job, and the form in which it is stored.
+//! Counters over time: what is counted of each kind of job, and the form in which it is stored; and
+//! the logs of what has happened.
 //! Pure; imports [`policy`](crate::policy).
 //!
 //! | file | holds |
@@ -9,18 +10,24 @@
 //! | `frames` | the periods of the frames, and for how long they are kept |
 //! | `series` | the history of a kind as an operator sees it |
 //! | `errors` | groups of equal errors |
+//! | `log` | the ids and the pages of logs |
+//! | `audit` | who has changed what |
 
+mod audit;
 mod buckets;
 mod counts;
 mod errors;
 mod frames;
+mod log;
 mod series;
 mod sums;
 
+pub use audit::{Actor, AuditEntry, AuditFilter, AuditOutcome, AuditRecord};
 pub use buckets::{BUCKETS, bucket, bucket_end};
 pub use counts::Counts;
 pub use errors::{ErrorGroup, ErrorId, ErrorSample};
 pub use frames::{HistoryRange, HistoryStep, Period};
+pub use log::{LogId, LogPage};
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};
 pub use sums::{AttemptEnd, KindSums};

@@ -5,6 +5,7 @@
 mod error;
 mod handle;
 mod headers;
+mod host;
 mod ids;
 #[allow(clippy::module_inception, reason = "the trait has the name of the module")]
 mod job;
@@ -26,6 +27,7 @@ pub(crate) mod trace_parent;
 pub use error::{BoxError, Error, ErrorKind};
 pub use handle::{Handle, Place};
 pub use headers::Headers;
+pub use host::host;
 pub(crate) use ids::Fields;
 pub use ids::{EntryId, JobId};
 pub(crate) use job::BATCH_KIND;
@@ -38,7 +40,7 @@ pub use queue::{Lane, Partition, QueueName};
 pub use raw::{Format, RawJob};
 pub use retry::{Backoff, Policy};
 pub use state::JobState;
-pub(crate) use text::{as_millis, deserialize_from_text, serialize_as_text};
+pub(crate) use text::{as_millis, beginning, deserialize_from_text, serialize_as_text};
 pub use tick::Tick;
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};

@@ -1,4 +1,4 @@
-//! The serde forms of names, ids, states and times, for those who show or store them: text is
+//! Cuts texts. The serde forms of names, ids, states and times, for those who show or store them: text is
 //! written as a person reads it, times are milliseconds since 1970, and durations milliseconds.
 
 use std::time::Duration;
@@ -29,6 +29,12 @@ macro_rules! deserialize_from_text {
 }
 
 pub(crate) use {deserialize_from_text, serialize_as_text};
+
+/// Returns the beginning of a text: at most so many bytes, cut at a character boundary.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    &text[..(0..=most.min(text.len())).rev().find(fits).unwrap_or(0)]
+}
 
 /// Writes a duration in milliseconds.
 pub(crate) fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::job::packed::{Form, Items};
-use crate::job::{Cause, Error, Failure, Timestamp, as_millis, clamped_duration, clamped_millis};
+use crate::job::{
+    Cause, Error, Failure, Timestamp, as_millis, beginning, clamped_duration, clamped_millis,
+};
 use crate::policy::fingerprint::fingerprint;
 
 /// The longest name of a node that is kept with an attempt, in bytes. A longer one is cut.
@@ -56,13 +58,11 @@ pub struct Attempt {
 impl Attempt {
     /// Creates the record of an attempt that ended with this failure.
     pub(super) fn new(failure: &Failure, facts: Facts<'_>) -> Self {
-        let fits = |end: &usize| facts.node.is_char_boundary(*end);
-        let end = (0..=facts.node.len().min(MAX_NODE)).rev().find(fits).unwrap_or(0);
         Self {
             at: facts.now,
             cause: failure.cause,
             took: facts.took,
-            node: facts.node[..end].to_owned(),
+            node: beginning(facts.node, MAX_NODE).to_owned(),
             fingerprint: fingerprint(failure),
         }
     }

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED};
+use crate::job::{
+    Cause, EntryId, Error, Failure, Fields, Format, JobId, Lane, MAX_STORED, beginning,
+};
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
@@ -274,8 +276,7 @@ pub(crate) struct Death {
 impl Death {
     /// Creates the record of a death. `node` buried the job; a long name is cut.
     pub(crate) fn new(failure: Failure, node: &str, raw: bool) -> Self {
-        let end = (0..=node.len().min(MAX_NODE)).rev().find(|end| node.is_char_boundary(*end));
-        Self { failure, node: node[..end.unwrap_or(0)].to_owned(), raw }
+        Self { failure, node: beginning(node, MAX_NODE).to_owned(), raw }
     }
 
     /// Returns the stored form, preceded by its length.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::Error;
 use poolder_core::broker::{DeadLimits, NodeInfo};
 use poolder_core::mutation::mutated;
+use poolder_core::{Error, host};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +22,6 @@ use crate::run::pool::{NodeWide, PoolPlan};
 use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::history_writer::{HistoryOptions, HistoryWriter};
-use crate::services::introduction::host;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
 use crate::services::spawn::{spawn_history_writer, spawn_listener, spawn_progress_writer};

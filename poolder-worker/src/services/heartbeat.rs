@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
-use poolder_core::{Error, Timestamp};
+use poolder_core::{Error, Timestamp, host};
 use tokio::sync::watch;
 
-use super::introduction::{Introduction, host};
+use super::introduction::Introduction;
 use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
 use crate::process::activity::Activity;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};

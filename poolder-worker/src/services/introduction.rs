@@ -97,15 +97,6 @@ fn resident_in(status: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Returns the name of the machine as far as it is fit for a key, of at most so many characters; empty where the system does not
-/// tell.
-pub(crate) fn host(most: usize) -> String {
-    let host =
-        std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
-    let legal = |c: &char| c.is_ascii_alphanumeric() || "_-.".contains(*c);
-    host.unwrap_or_default().trim().chars().filter(legal).take(most).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

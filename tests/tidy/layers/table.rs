@@ -99,12 +99,12 @@ const CLIENT: &[Layer] = &[
     Layer { name: "http", holds: &["http"], imports: &[] },
     Layer { name: "state", holds: &["state"], imports: &[] },
     // The client keeps the state that the handles of a batcher share, which is therefore below it.
-    Layer { name: "batcher", holds: &["batcher"], imports: &[] },
+    Layer { name: "batcher", holds: &["batcher"], imports: &["state"] },
     Layer { name: "client", holds: &["client"], imports: &["state", "batcher"] },
     Layer { name: "job", holds: &["job"], imports: &["state", "client"] },
     Layer { name: "enqueue", holds: &["enqueue"], imports: &["state", "client"] },
     Layer { name: "schedules", holds: &["schedules"], imports: &["state", "client", "enqueue"] },
-    Layer { name: "admin", holds: &["admin"], imports: &["client", "job", "enqueue"] },
+    Layer { name: "admin", holds: &["admin"], imports: &["state", "client", "job", "enqueue"] },
 ];
 
 /// The first layers of a list.

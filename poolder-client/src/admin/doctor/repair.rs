@@ -4,6 +4,7 @@ use poolder_core::Error;
 
 use crate::admin::finding::{Finding, Repair};
 use crate::client::Client;
+use crate::state::audit::Change;
 
 impl Client {
     /// Carries out the repair of a finding, and says what was done. A repair takes no job away and
@@ -13,6 +14,11 @@ impl Client {
     /// [`Error::is_invalid`] for a finding without a repair; also returns an error when the server
     /// does not answer or refuses the command.
     pub async fn repair(&self, finding: &Finding) -> Result<String, Error> {
+        let change = || Change::new("doctor.repair", &finding.subject).detail(finding.code);
+        self.auditor().record(change, |_| 1, self.repaired(finding)).await
+    }
+
+    async fn repaired(&self, finding: &Finding) -> Result<String, Error> {
         let broker = self.broker();
         match &finding.repair {
             None => Err(Error::invalid(format!(

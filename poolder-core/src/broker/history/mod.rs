@@ -9,11 +9,15 @@
 //! | `roll` | makes the frames of longer periods of those of shorter ones |
 //! | `errors` | reads groups of equal errors |
 //! | `deploys` | records when each deploy was seen first |
+//! | `log` | adds to logs, and reads their pages |
+//! | `audit` | records who has changed what |
 
+mod audit;
 pub(super) mod deploys;
 mod errors;
 pub(super) mod flush;
 mod frames;
+mod log;
 mod read;
 mod roll;
 

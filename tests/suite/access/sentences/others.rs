@@ -55,6 +55,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "operator",
+        "An operator adds to the audit, and cannot delete its entries.",
+        &["XADD poolder:{roster}:audit * e x"],
+        &["XDEL poolder:{roster}:audit 1-1", "DEL poolder:{roster}:audit"],
+    ),
+    (
+        "operator",
         "An operator reads payloads, and writes to no other namespace.",
         &["XRANGE poolder:{q.0}:ready:normal - +", "HGET poolder:{q.0}:dead:bodies x"],
         &["XADD other:{q.0}:ready:normal * j x", "HGET other:{q.0}:bodies x"],
