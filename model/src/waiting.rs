@@ -246,11 +246,11 @@ impl System for WaitScenario {
             Visit(at) => {
                 let free = state.count(|node| node.in_waiting) < self.permits;
                 let node = &mut state.nodes[at];
-                node.in_resting = true;
                 if state.ready > 0 {
                     node.doing = Doing::Runs;
                     state.ready -= 1;
-                } else if free {
+                } else if free || !node.in_resting {
+                    // A node that is not entered could not be woken: it asks, and is entered again.
                     node.doing = Doing::Asks;
                 }
             }

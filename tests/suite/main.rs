@@ -34,6 +34,7 @@ mod identity;
 mod inspect;
 mod inspect_search;
 mod inspect_whole;
+mod joint_wait;
 mod key_storm;
 mod lanes;
 mod large;

@@ -71,6 +71,7 @@ pub use jobs::progress::ProgressReport;
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };
+pub use jobs::wait::WaitPart;
 pub use jobs::wait_permit::WaitAnswer;
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::HeldPage;

@@ -22,9 +22,13 @@ use crate::run::pool::{NodeWide, PoolPlan};
 use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::history_writer::{HistoryOptions, HistoryWriter};
+use crate::services::introduction::host;
+use crate::services::joint_wait::JointWait;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
-use crate::services::spawn::{spawn_history_writer, spawn_listener, spawn_progress_writer};
+use crate::services::spawn::{
+    spawn_history_writer, spawn_joint_wait, spawn_listener, spawn_progress_writer,
+};
 
 /// How long a stopping node waits for the last flush of its history at most.
 const LAST_FLUSH: Duration = Duration::from_millis(500);
@@ -67,6 +71,7 @@ impl RunningNode {
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
         let node = NodeContext {
+            joint_wait: JointWait::new(client.broker()),
             client,
             limits,
             clock,
@@ -85,6 +90,7 @@ impl RunningNode {
             stops: CancellationToken::new(),
         };
         spawn_listener(&mut services, node.services.clone(), &stop_services);
+        spawn_joint_wait(&mut services, &node, &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
         let history = history
             .keep

@@ -6,6 +6,7 @@
 //! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, notices when this node is marked |
 //! | `introduction` | writes the description of the node in the roster |
 //! | `suspicion` | decides which silent nodes are dead |
+//! | `joint_wait` | waits for jobs of all pools that have been idle for a while, on one connection |
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
 //! | `progress_writer` | writes the progress that handlers report |
@@ -27,6 +28,7 @@ mod dead_hooks;
 pub(crate) mod heartbeat;
 pub(crate) mod history_writer;
 pub(crate) mod introduction;
+pub(crate) mod joint_wait;
 mod leader;
 mod leader_task;
 mod listener;

@@ -8,6 +8,7 @@ use poolder_core::broker::DeadLimits;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::joint_wait::JointWait;
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::activity::Activity;
 use crate::process::commands::KnownCommands;
@@ -39,6 +40,8 @@ pub(crate) struct NodeContext {
     /// The number of nodes in the roster, as of the last beat.
     pub(crate) nodes: watch::Receiver<usize>,
     pub(crate) losses: Losses,
+    /// The wait of the pools that have been idle for a while.
+    pub(crate) joint_wait: JointWait,
     pub(crate) services: PartitionServices,
     /// Cancelled when the node stops.
     pub(crate) stops: CancellationToken,

@@ -10,8 +10,8 @@ use super::history_writer::HistoryWriter;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, dead_hooks, history_writer, leader, listener, progress_writer, promoter,
-    pruner, rescuer, scheduler,
+    command_watcher, dead_hooks, history_writer, joint_wait, leader, listener, progress_writer,
+    promoter, pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
@@ -62,6 +62,19 @@ pub(crate) fn spawn_listener(
     stop: &CancellationToken,
 ) {
     until(tasks, stop, "listener", move || listener::run(services.subscribe()));
+}
+
+/// Starts the service that waits for jobs of the pools that have been idle for a while. It ends when
+/// `stop` is cancelled.
+pub(crate) fn spawn_joint_wait(
+    tasks: &mut JoinSet<()>,
+    node: &NodeContext,
+    stop: &CancellationToken,
+) {
+    let NodeContext { joint_wait, client, limits, clock, .. } = node.clone();
+    until(tasks, stop, "joint_wait", move || {
+        joint_wait::run(joint_wait.clone(), client.broker().clone(), limits, Arc::clone(&clock))
+    });
 }
 
 /// Starts the service that writes the progress of the node's jobs. It ends when `stop` is cancelled.

@@ -2,7 +2,7 @@
 //! shared one.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
@@ -16,9 +16,10 @@ use crate::broker::connection::reply_limit::ItemSizes;
 use crate::broker::connection::request::{Replies, Request};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::jobs::claimed::{Claimed, Exchange};
+use crate::broker::jobs::lane_read::{create_groups, read_claimed, read_lanes};
 use crate::broker::jobs::pending::{Found, MAX_SCRIPT_BYTES, pending, pending_ids, read_found};
 use crate::broker::jobs::settle::{SettlePipeline, settle_span};
-use crate::broker::keys::{GROUP, PartitionKeys};
+use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, DeadLimits, Settlement, scripts};
 use crate::job::{EntryId, Error, Lane, MAX_STORED, Partition};
 use crate::stored::{ClaimedRange, Undecodable};
@@ -120,7 +121,7 @@ impl ClaimConnection {
             history,
             sizes: ItemSizes::default(),
         };
-        claimer.create_groups().await?;
+        create_groups(broker, &mut claimer.connection.0, &claimer.keys).await?;
         Ok(claimer)
     }
 
@@ -129,6 +130,12 @@ impl ClaimConnection {
     #[must_use]
     pub fn history(&self) -> Option<Arc<str>> {
         self.history.clone()
+    }
+
+    /// Returns the consumer that claims on this connection.
+    #[must_use]
+    pub fn consumer(&self) -> &Arc<str> {
+        &self.consumer
     }
 
     /// Returns the id with which [`Broker::unblock`] ends a wait of this connection.
@@ -264,7 +271,8 @@ impl ClaimConnection {
 
     fn claim(&self, asked: &Asked) -> Cmd {
         if !asked.measured {
-            return self.read(&[asked.lane], asked.count, None);
+            let lane = self.keys.lane(asked.lane);
+            return read_lanes(&[lane], &self.consumer, asked.count, None);
         }
         let mut cmd = scripts::call(&scripts::CLAIM, [self.keys.lane(asked.lane)]);
         cmd.arg(self.consumer.as_ref()).arg(asked.count).arg(asked.bytes).arg(MAX_STORED);
@@ -306,69 +314,20 @@ impl ClaimConnection {
         Ok((claimed, bytes >= asked.bytes))
     }
 
-    /// Builds a claim of up to `count` jobs of each lane, whatever their size.
-    pub(super) fn read(&self, lanes: &[Lane], count: usize, block: Option<Duration>) -> Cmd {
-        let mut cmd = redis::cmd("XREADGROUP");
-        cmd.arg("GROUP").arg(GROUP).arg(self.consumer.as_ref()).arg("COUNT").arg(count.max(1));
-        if let Some(block) = block {
-            cmd.arg("BLOCK").arg(crate::job::clamped_millis(block));
+    /// Notes the sizes of entries that were claimed.
+    pub(super) fn note_sizes(&mut self, entries: usize, bytes: usize) {
+        if entries > 0 {
+            self.sizes.note(entries, bytes);
         }
-        cmd.arg("STREAMS");
-        for lane in lanes {
-            cmd.arg(self.keys.lane(*lane));
-        }
-        for _ in lanes {
-            cmd.arg(">");
-        }
-        cmd
-    }
-
-    fn read_claimed(&mut self, reply: Value) -> Result<Claimed, Error> {
-        let (mut claimed, mut bytes) = (Claimed::default(), 0);
-        for stream in reply::array(reply)? {
-            let [name, entries] = reply::items::<2>(stream)?;
-            let name = reply::text(name)?;
-            let lane = Lane::ALL
-                .into_iter()
-                .find(|lane| self.keys.lane(*lane) == name)
-                .ok_or_else(|| Error::protocol(format!("stream {name} was not requested")))?;
-            bytes += claimed.extend(&name, lane, reply::entries(entries)?);
-        }
-        if !claimed.is_empty() {
-            self.sizes.note(claimed.len(), bytes);
-            self.broker.reply_came(bytes);
-        }
-        Ok(claimed)
     }
 
     /// Reads the reply to a claim that the server did not measure.
-    pub(super) async fn read_unmeasured(
-        &mut self,
-        reply: RedisResult<Value>,
-    ) -> Result<Claimed, Error> {
-        match reply {
-            Ok(reply) => self.read_claimed(reply),
-            Err(error) if is_nogroup(&error) => {
-                self.create_groups().await.map(|()| Claimed::default())
-            }
-            Err(error) => Err(self.broker.classify(error)),
-        }
-    }
-
-    async fn create_groups(&mut self) -> Result<(), Error> {
-        let mut pipe = redis::pipe();
-        for lane in Lane::ALL {
-            let mut cmd = scripts::write("XGROUP CREATE", self.keys.lane(lane));
-            pipe.add_command(cmd.arg(GROUP).arg("0").arg("MKSTREAM").clone());
-        }
-        for reply in self.send(&pipe).await? {
-            match reply {
-                Err(error) if error.code() == Some("BUSYGROUP") => {}
-                Err(error) => return Err(self.broker.classify(error)),
-                Ok(_) => {}
-            }
-        }
-        Ok(())
+    async fn read_unmeasured(&mut self, reply: RedisResult<Value>) -> Result<Claimed, Error> {
+        let (keys, connection) = (Arc::clone(&self.keys), &mut self.connection.0);
+        let (mut claimed, bytes) = read_claimed(&self.broker, connection, &[&keys], reply).await?;
+        let claimed = claimed.pop().unwrap_or_default();
+        self.note_sizes(claimed.len(), bytes);
+        Ok(claimed)
     }
 
     pub(super) async fn send(&mut self, pipe: &Pipeline) -> Result<Replies, Error> {
@@ -378,14 +337,17 @@ impl ClaimConnection {
 }
 
 impl Broker {
-    /// Ends the wait of the connection with this id, as if its time were up. An error is only
-    /// logged, for example when access rules deny the command: the wait then ends by itself.
-    pub async fn unblock(&self, id: &ConnectionId) {
+    /// Ends the wait of the connection with this id, as if its time were up. Returns false when it
+    /// did not wait.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer, or access rules deny the command: the wait
+    /// then ends by itself.
+    pub async fn unblock(&self, id: &ConnectionId) -> Result<bool, Error> {
         let mut cmd = redis::cmd("CLIENT");
         cmd.arg("UNBLOCK").arg(id.number);
-        if let Err(error) = id.peer.command(&cmd, &mut self.inner.limit()).await {
-            tracing::debug!(%error, "a waiting claim could not be ended early");
-        }
+        let sent = id.peer.command(&cmd, &mut self.inner.limit()).await;
+        Ok(reply::int(sent.map_err(|error| self.classify(error))?)? == 1)
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Visit {
     pub claimed: Claimed,
     /// The nodes with a wait permit.
     pub holders: Vec<String>,
+    /// True when the node is entered among those that rest, for longer than it pauses between two
+    /// visits.
+    pub entered: bool,
 }
 
 impl Claimed {

@@ -12,12 +12,8 @@ use tokio::time::Instant;
 
 use super::claim_step::{self, ClaimFacts, ClaimStep, ConnectionFact};
 use super::claimer::{Claimer, ClaimerSetup};
-use super::connection::{
-    AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT, WaitInfo, lanes, start_wait,
-};
+use super::connection::{AUDIT, ClaimerConnection, ConnectionState, IDLE_AUDIT};
 use crate::process::liveness::ShutdownPhase;
-use crate::process::watching::changed;
-use crate::run::context::past;
 use crate::run::slot_set::SlotSet;
 
 /// While awake slots work off the offered jobs, the claimer waits no longer than this for an event
@@ -30,13 +26,13 @@ const LATE_CLAIMS: Duration = Duration::from_secs(7);
 
 /// A claimer with its connection.
 pub(super) struct ClaimLoop {
-    client: Client,
-    partition: Partition,
+    pub(super) client: Client,
+    pub(super) partition: Partition,
     limits: DeadLimits,
-    claimer: Claimer,
-    connection: ClaimerConnection,
+    pub(super) claimer: Claimer,
+    pub(super) connection: ClaimerConnection,
     /// The consumer's name: that of the node, which changes when the node was declared dead.
-    name: NodeName,
+    pub(super) name: NodeName,
 }
 
 impl ClaimLoop {
@@ -156,16 +152,11 @@ impl ClaimLoop {
                 let Some(open) = self.connection.take_open() else { return };
                 self.exchange(open, claim).await;
             }
-            ClaimStep::Block { suspects, renew } => {
-                let Some(open) = self.connection.take_open() else { return };
-                let info = WaitInfo { id: open.id(), unblocked: false, suspects };
-                let renew = renew.then(|| self.claimer.setup.engine.clock.now());
-                if renew.is_some() {
-                    self.claimer.permit.renewed(Instant::now());
-                }
-                self.connection.state =
-                    ConnectionState::Waiting { wait: start_wait(open, suspects, renew), info };
-            }
+            ClaimStep::Block { suspects, renew } => self.block(suspects, renew),
+            ClaimStep::BlockJointly { suspects, renew } => self.block_jointly(suspects, renew),
+            ClaimStep::GiveUp => drop(self.connection.give_up()),
+            ClaimStep::AuditBeside => self.audit_beside().await,
+            ClaimStep::VisitBeside => self.visit_beside().await,
             ClaimStep::AskToWait => self.claimer.ask_to_wait(&self.name).await,
             ClaimStep::Visit => {
                 let Some(open) = self.connection.take_open() else { return };
@@ -187,6 +178,7 @@ impl ClaimLoop {
             connection: match connection.state {
                 ConnectionState::Closed => ConnectionFact::Closed,
                 ConnectionState::Open(_) => ConnectionFact::Open,
+                ConnectionState::Without => ConnectionFact::Without,
                 ConnectionState::Waiting { .. } => ConnectionFact::Waiting,
             },
             may_claim: claimer.may_claim(),
@@ -203,6 +195,7 @@ impl ClaimLoop {
                 _ => false,
             },
             wait: claimer.permit.choice(now, claimer.fleet()),
+            joint: connection.is_idle() && claimer.may_join(),
             end_wait_at,
         }
     }
@@ -288,6 +281,7 @@ impl ClaimLoop {
                             self.claimer.lanes.claimed(lane, exchange.asked, claimed.len());
                         }
                         self.connection.audit_soon(&claimed);
+                        self.connection.looked(!claimed.is_empty());
                         self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
                         self.connection.state = ConnectionState::Open(open);
                     }
@@ -300,60 +294,6 @@ impl ClaimLoop {
                 self.claimer.settlements.put_back(batch);
                 self.claimer.back_off(&error);
             }
-        }
-    }
-
-    /// Looks for jobs without blocking.
-    async fn visit(&mut self, mut open: Box<ClaimConnection>) {
-        let lanes = lanes(self.claimer.suspects_welcome());
-        let now = self.claimer.setup.engine.clock.now();
-        match open.visit(&lanes, now).await {
-            Ok(visit) => {
-                self.claimer.visited(&visit);
-                self.take_unmeasured(visit.claimed, open);
-            }
-            Err(error) => self.claimer.back_off(&error),
-        }
-    }
-
-    /// Takes over the jobs of a wait or a visit, which claims one of each lane.
-    fn take_unmeasured(&mut self, claimed: Claimed, open: Box<ClaimConnection>) {
-        claimed.jobs.iter().for_each(|claim| self.claimer.lanes.note_jobs(claim.lane));
-        self.connection.audit_soon(&claimed);
-        self.claimer.take_claims(claimed, &self.name, open.history().as_ref());
-        self.connection.state = ConnectionState::Open(open);
-    }
-
-    /// Goes on waiting for a job, until an event needs the claimer.
-    async fn listen(&mut self) {
-        let state = std::mem::replace(&mut self.connection.state, ConnectionState::Closed);
-        let ConnectionState::Waiting { mut wait, info } = state else { return };
-        let Claimer { setup, settlements, .. } = &mut self.claimer;
-        let settle_at = match settlements.must_send(Instant::now()) {
-            true => Some(settlements.not_before()),
-            false => settlements.retry_at().map(|at| at.max(settlements.not_before())),
-        };
-        let waited = tokio::select! {
-            waited = &mut wait => Some(waited),
-            () = setup.slots.mailbox.notified() => None,
-            () = changed(&mut setup.phase) => None,
-            () = changed(&mut setup.target) => None,
-            () = changed(&mut setup.identity) => None,
-            () = changed(&mut setup.commands) => None,
-            () = past(settle_at) => None,
-        };
-        match waited {
-            None => self.connection.state = ConnectionState::Waiting { wait, info },
-            Some((open, Ok(waited))) => {
-                if waited.permit_lost {
-                    self.claimer.permit.lost();
-                }
-                if waited.claimed.is_empty() && info.suspects {
-                    self.claimer.lanes.waited_in_vain();
-                }
-                self.take_unmeasured(waited.claimed, Box::new(open));
-            }
-            Some((_, Err(error))) => self.claimer.back_off(&error),
         }
     }
 }

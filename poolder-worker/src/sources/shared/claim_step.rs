@@ -27,6 +27,19 @@ pub(super) enum ClaimStep {
         /// True to renew the wait permit in the same round trip.
         renew: bool,
     },
+    /// Begin to wait together with other pools of the node.
+    BlockJointly {
+        /// True to include the suspect lane.
+        suspects: bool,
+        /// True to renew the wait permit.
+        renew: bool,
+    },
+    /// Give the connection up, since the claimer rests.
+    GiveUp,
+    /// Look over another connection whether the server holds entries for this consumer.
+    AuditBeside,
+    /// Look for jobs over another connection without blocking, and whether a wait permit is free.
+    VisitBeside,
     /// Ask for a wait permit.
     AskToWait,
     /// Look for jobs without blocking, and whether a wait permit is free.
@@ -69,6 +82,8 @@ pub(super) struct ClaimFacts {
     pub(super) look_first: bool,
     /// The choice for the case that all lanes are empty.
     pub(super) wait: WaitChoice,
+    /// True when the claimer is idle and needs no connection of its own.
+    pub(super) joint: bool,
     /// When to give up the wait permit or to wake others, while there is no room.
     pub(super) end_wait_at: Option<Instant>,
 }
@@ -78,6 +93,8 @@ pub(super) struct ClaimFacts {
 pub(super) enum ConnectionFact {
     Closed,
     Open,
+    /// There is none, and none is needed while the claimer is idle.
+    Without,
     Waiting,
 }
 
@@ -92,6 +109,7 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
             ClaimStep::Pause(facts.retry_at.unwrap_or(facts.not_before))
         }
         ConnectionFact::Closed => ClaimStep::Pause(facts.not_before),
+        ConnectionFact::Without => without_connection(facts, lanes, may_send),
         ConnectionFact::Waiting if facts.must_settle && may_send => ClaimStep::SettleBeside,
         ConnectionFact::Waiting => ClaimStep::Listen,
         // Claims over this connection would carry the old history, so that each of them would need
@@ -108,29 +126,22 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
             if facts.wanted == 0 {
                 return match facts.must_settle {
                     true => ClaimStep::Exchange(None),
-                    false => match facts.end_wait_at {
-                        Some(at) if at <= facts.now && may_send => ClaimStep::EndWait,
-                        end_at => {
-                            let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
-                            let until = facts.retry_at.unwrap_or(adopt_at).min(adopt_at);
-                            let end_at = end_at.map(|at| at.max(facts.not_before));
-                            ClaimStep::Pause(end_at.unwrap_or(until).min(until))
-                        }
-                    },
+                    false => without_room(facts, may_send),
                 };
             }
             match lanes.pick(facts.suspects) {
                 None if !facts.must_settle => match facts.wait {
+                    WaitChoice::Block { renew } if facts.joint => {
+                        ClaimStep::BlockJointly { suspects: facts.suspects, renew }
+                    }
+                    WaitChoice::Rest(_) if facts.joint => ClaimStep::GiveUp,
                     WaitChoice::Block { .. } if facts.look_first => ClaimStep::Exchange(None),
                     WaitChoice::Block { renew } => {
                         ClaimStep::Block { suspects: facts.suspects, renew }
                     }
                     WaitChoice::Ask => ClaimStep::AskToWait,
                     WaitChoice::Visit => ClaimStep::Visit,
-                    WaitChoice::Rest(until) => {
-                        let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
-                        ClaimStep::Rest(until.min(adopt_at).min(facts.retry_at.unwrap_or(until)))
-                    }
+                    WaitChoice::Rest(until) => ClaimStep::Rest(rest_until(facts, until)),
                 },
                 // A round trip is made anyway, so it also claims where jobs were last.
                 picked => {
@@ -143,173 +154,47 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    /// The facts of a claimer that has room for 8 jobs, nothing to settle, and an open connection.
-    fn idle(now: Instant) -> ClaimFacts {
-        ClaimFacts {
-            now,
-            connection: ConnectionFact::Open,
-            may_claim: true,
-            must_settle: false,
-            not_before: now,
-            outdated: false,
-            retry_at: None,
-            adopt_at: None,
-            audit_at: now + Duration::from_secs(30),
-            wanted: 8,
-            suspects: true,
-            look_first: false,
-            wait: WaitChoice::Block { renew: false },
-            end_wait_at: None,
-        }
+/// Returns the next step of a claimer that has given its connection up. It opens one as soon as there
+/// is more to do than to wait.
+fn without_connection(facts: &ClaimFacts, lanes: &mut Lanes, may_send: bool) -> ClaimStep {
+    if !may_send {
+        return ClaimStep::Pause(facts.not_before);
     }
-
-    fn lanes(depths: [u64; 5]) -> Lanes {
-        let mut lanes = Lanes::default();
-        lanes.learn(depths);
-        lanes
+    if facts.must_settle {
+        return ClaimStep::Open;
     }
-
-    #[tokio::test]
-    async fn jobs_are_claimed_from_the_best_lane_as_many_as_there_is_room_for() {
-        let facts = idle(Instant::now());
-        let exchange = |lane, count| ClaimStep::Exchange(Some((lane, count)));
-        assert_eq!(next(&facts, &mut lanes([0, 0, 3, 9, 0])), exchange(Lane::High, 8));
-        assert_eq!(next(&facts, &mut lanes([0, 2, 3, 9, 0])), exchange(Lane::Suspect, 1));
-        let busy = ClaimFacts { suspects: false, ..facts };
-        assert_eq!(next(&busy, &mut lanes([0, 2, 3, 9, 0])), exchange(Lane::High, 8));
+    if facts.audit_at <= facts.now {
+        return ClaimStep::AuditBeside;
     }
-
-    #[tokio::test]
-    async fn without_jobs_the_claimer_waits_and_without_room_it_pauses_until_the_audit() {
-        let facts = idle(Instant::now());
-        let mut empty = lanes([0; 5]);
-        assert_eq!(next(&facts, &mut empty), ClaimStep::Block { suspects: true, renew: false });
-        let busy = ClaimFacts { suspects: false, ..facts };
-        assert_eq!(next(&busy, &mut empty), ClaimStep::Block { suspects: false, renew: false });
-        let unsure = ClaimFacts { look_first: true, ..facts };
-        assert_eq!(next(&unsure, &mut empty), ClaimStep::Exchange(None));
-        let found = next(&unsure, &mut lanes([0, 0, 0, 1, 0]));
-        assert_eq!(found, ClaimStep::Exchange(Some((Lane::Normal, 8))));
-        let full = ClaimFacts { wanted: 0, ..facts };
-        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Pause(facts.audit_at));
-        let adopt_at = facts.now + Duration::from_secs(1);
-        let doubting = ClaimFacts { adopt_at: Some(adopt_at), ..full };
-        assert_eq!(next(&doubting, &mut empty), ClaimStep::Pause(adopt_at));
+    if facts.wanted == 0 {
+        return without_room(facts, may_send);
     }
-
-    #[tokio::test]
-    async fn jobs_that_have_ended_are_settled_in_the_round_trip_of_the_next_claim() {
-        let facts = ClaimFacts { must_settle: true, ..idle(Instant::now()) };
-        let claim = next(&facts, &mut lanes([0; 5]));
-        assert_eq!(claim, ClaimStep::Exchange(Some((Lane::Normal, 8))), "the likely lane");
-        let full = ClaimFacts { wanted: 0, ..facts };
-        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Exchange(None));
-        let waiting = ClaimFacts { connection: ConnectionFact::Waiting, ..facts };
-        assert_eq!(next(&waiting, &mut lanes([0; 5])), ClaimStep::SettleBeside);
-        let done = ClaimFacts { must_settle: false, ..waiting };
-        assert_eq!(next(&done, &mut lanes([0; 5])), ClaimStep::Listen);
-    }
-
-    #[tokio::test]
-    async fn after_a_failure_nothing_is_sent_before_the_pause_is_over() {
-        let now = Instant::now();
-        let later = now + Duration::from_millis(50);
-        let facts = ClaimFacts { must_settle: true, not_before: later, ..idle(now) };
-        for (connection, step) in [
-            (ConnectionFact::Closed, ClaimStep::Pause(later)),
-            (ConnectionFact::Open, ClaimStep::Pause(later)),
-            (ConnectionFact::Waiting, ClaimStep::Listen),
-        ] {
-            assert_eq!(next(&ClaimFacts { connection, ..facts }, &mut lanes([1; 5])), step);
-        }
-        let over = ClaimFacts { now: later, connection: ConnectionFact::Closed, ..facts };
-        assert_eq!(next(&over, &mut lanes([1; 5])), ClaimStep::Open);
-    }
-
-    #[tokio::test]
-    async fn a_settlement_that_is_tried_again_later_ends_a_pause_but_keeps_no_claim_waiting() {
-        let now = Instant::now();
-        let soon = now + Duration::from_millis(50);
-        let facts = ClaimFacts { retry_at: Some(soon), ..idle(now) };
-        let claim = next(&facts, &mut lanes([0, 0, 0, 1, 0]));
-        assert_eq!(claim, ClaimStep::Exchange(Some((Lane::Normal, 8))));
-        let full = ClaimFacts { wanted: 0, ..facts };
-        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Pause(soon));
-        let paused = ClaimFacts { may_claim: false, connection: ConnectionFact::Closed, ..full };
-        assert_eq!(next(&paused, &mut lanes([9; 5])), ClaimStep::Pause(soon));
-        let later = soon + Duration::from_secs(1);
-        let failed = ClaimFacts { not_before: later, ..paused };
-        assert_eq!(next(&failed, &mut lanes([9; 5])), ClaimStep::Pause(later));
-    }
-
-    #[tokio::test]
-    async fn with_empty_lanes_the_wait_permit_decides_and_with_jobs_it_does_not_matter() {
-        let now = Instant::now();
-        let later = now + Duration::from_secs(8);
-        for (wait, step) in [
-            (WaitChoice::Block { renew: true }, ClaimStep::Block { suspects: true, renew: true }),
-            (WaitChoice::Ask, ClaimStep::AskToWait),
-            (WaitChoice::Visit, ClaimStep::Visit),
-            (WaitChoice::Rest(later), ClaimStep::Rest(later)),
-        ] {
-            let facts = ClaimFacts { wait, ..idle(now) };
-            assert_eq!(next(&facts, &mut lanes([0; 5])), step);
-            let unsure = ClaimFacts { look_first: true, ..facts };
-            let looks = matches!(wait, WaitChoice::Block { .. });
-            let step = if looks { ClaimStep::Exchange(None) } else { step };
-            assert_eq!(next(&unsure, &mut lanes([0; 5])), step, "only a wait needs the depths");
-            let claim = ClaimStep::Exchange(Some((Lane::Normal, 8)));
-            assert_eq!(next(&facts, &mut lanes([0, 0, 0, 1, 0])), claim);
-            let settles = ClaimFacts { must_settle: true, ..facts };
-            assert_eq!(next(&settles, &mut lanes([0; 5])), claim, "a job has ended");
-        }
-        let resting = ClaimFacts { wait: WaitChoice::Rest(later), ..idle(now) };
-        let adopts = ClaimFacts { adopt_at: Some(now + Duration::from_secs(1)), ..resting };
-        assert_eq!(
-            next(&adopts, &mut lanes([0; 5])),
-            ClaimStep::Rest(now + Duration::from_secs(1)),
-            "lost claims are looked for in time"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_permit_is_given_up_only_after_the_jobs_that_have_ended_are_settled() {
-        let now = Instant::now();
-        let full = ClaimFacts { wanted: 0, end_wait_at: Some(now), ..idle(now) };
-        assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::EndWait);
-        let settles = ClaimFacts { must_settle: true, ..full };
-        assert_eq!(next(&settles, &mut lanes([9; 5])), ClaimStep::Exchange(None));
-        let soon = now + Duration::from_millis(2);
-        let later = ClaimFacts { end_wait_at: Some(soon), ..full };
-        assert_eq!(next(&later, &mut lanes([9; 5])), ClaimStep::Pause(soon));
-        let failed = ClaimFacts { not_before: soon, ..full };
-        assert_eq!(next(&failed, &mut lanes([9; 5])), ClaimStep::Pause(soon));
-    }
-
-    #[tokio::test]
-    async fn a_closed_connection_is_opened_only_to_claim_or_to_settle() {
-        let facts = ClaimFacts { connection: ConnectionFact::Closed, ..idle(Instant::now()) };
-        assert_eq!(next(&facts, &mut lanes([0; 5])), ClaimStep::Open);
-        let paused = ClaimFacts { may_claim: false, wanted: 0, ..facts };
-        assert_eq!(next(&paused, &mut lanes([0; 5])), ClaimStep::Pause(facts.not_before));
-        let must_settle = ClaimFacts { must_settle: true, ..paused };
-        assert_eq!(next(&must_settle, &mut lanes([0; 5])), ClaimStep::Open);
-    }
-
-    #[tokio::test]
-    async fn the_connection_is_repaired_before_anything_is_claimed() {
-        let facts = idle(Instant::now());
-        let outdated = ClaimFacts { outdated: true, ..facts };
-        assert_eq!(next(&outdated, &mut lanes([1; 5])), ClaimStep::Close);
-        let adopting = ClaimFacts { adopt_at: Some(facts.now), ..facts };
-        assert_eq!(next(&adopting, &mut lanes([1; 5])), ClaimStep::Adopt);
-        let audit = ClaimFacts { audit_at: facts.now, must_settle: true, ..facts };
-        assert_eq!(next(&audit, &mut lanes([1; 5])), ClaimStep::Adopt);
+    match facts.wait {
+        _ if !facts.joint || lanes.pick(facts.suspects).is_some() => ClaimStep::Open,
+        WaitChoice::Block { renew } => ClaimStep::BlockJointly { suspects: facts.suspects, renew },
+        WaitChoice::Ask => ClaimStep::AskToWait,
+        WaitChoice::Visit => ClaimStep::VisitBeside,
+        WaitChoice::Rest(until) => ClaimStep::Rest(rest_until(facts, until)),
     }
 }
+
+/// Returns the next step of a claimer that has no room and nothing to settle.
+fn without_room(facts: &ClaimFacts, may_send: bool) -> ClaimStep {
+    match facts.end_wait_at {
+        Some(at) if at <= facts.now && may_send => ClaimStep::EndWait,
+        end_at => {
+            let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
+            let until = facts.retry_at.unwrap_or(adopt_at).min(adopt_at);
+            let end_at = end_at.map(|at| at.max(facts.not_before));
+            ClaimStep::Pause(end_at.unwrap_or(until).min(until))
+        }
+    }
+}
+
+fn rest_until(facts: &ClaimFacts, until: Instant) -> Instant {
+    let adopt_at = facts.adopt_at.unwrap_or(facts.audit_at);
+    until.min(adopt_at).min(facts.retry_at.unwrap_or(until))
+}
+
+#[cfg(test)]
+mod tests;

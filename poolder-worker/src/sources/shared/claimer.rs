@@ -25,6 +25,7 @@ use crate::run::events::JobEvent;
 use crate::run::mailbox::{EntryKey, SlotEvent, Work};
 use crate::run::settlements::{PendingSettlements, SettleOrder};
 use crate::run::slot_set::{SlotSet, TargetSize};
+use crate::services::joint_wait::JointWait;
 
 /// Limits how many jobs one read claims: a reply has to fit into memory, and a claimed range that
 /// has ended together is removed by one script call.
@@ -44,6 +45,7 @@ pub(crate) struct ClaimerSetup {
     pub(crate) identity: watch::Receiver<NodeIdentity>,
     pub(crate) commands: watch::Receiver<KnownCommands>,
     pub(crate) fleet: FleetNews,
+    pub(crate) joint_wait: JointWait,
 }
 
 /// News about the other nodes of the fleet, and a report to the services of this node.

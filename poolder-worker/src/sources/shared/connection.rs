@@ -1,22 +1,37 @@
 //! The connection of a claimer: closed, open, or waiting for a job.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{ClaimConnection, Claimed, ConnectionId, Waited};
-use poolder_core::{Error, Lane, Timestamp};
+use poolder_core::broker::{ClaimConnection, Claimed, ConnectionId, WaitPart, Waited};
+use poolder_core::{Error, Lane, Partition, Timestamp};
 use tokio::time::Instant;
 
 use crate::run::erased::BoxFuture;
 use crate::run::mailbox::EntryKey;
+use crate::services::joint_wait::{JointWait, Member};
 
 /// How often the claimer compares `held` with its pending entries on the server.
 pub(super) const AUDIT: Duration = Duration::from_secs(30);
 /// How often the claimer compares them while it holds and claims nothing.
 pub(super) const IDLE_AUDIT: Duration = Duration::from_secs(5 * 60);
 
-pub(super) type Wait = BoxFuture<'static, (ClaimConnection, Result<Waited, Error>)>;
+/// A claimer that has had no job for this long keeps no connection of its own while other pools of
+/// the node wait for jobs with it.
+const IDLE: Duration = Duration::from_secs(10);
+
+pub(super) type Wait = BoxFuture<'static, Result<EndOfWait, Error>>;
+
+/// The end of a wait.
+pub(super) struct EndOfWait {
+    pub(super) waited: Waited,
+    /// The connection as it was before the wait.
+    pub(super) state: ConnectionState,
+    /// The server history in which the jobs were claimed.
+    pub(super) history: Option<Arc<str>>,
+}
 
 pub(super) struct ClaimerConnection {
     pub(super) state: ConnectionState,
@@ -28,20 +43,36 @@ pub(super) struct ClaimerConnection {
     /// Entries missing from `held` at the last audit only. Their settlements may have been in
     /// flight during the audit.
     pub(super) doubtful: HashSet<EntryKey>,
+    /// Since when the claimer has looked for jobs in vain; `None` while it has jobs.
+    idle_since: Option<Instant>,
 }
 
 pub(super) enum ConnectionState {
     Closed,
     Open(Box<ClaimConnection>),
-    Waiting { wait: Wait, info: WaitInfo },
+    /// There is no connection, and no claim whose reply was lost: the claimer is idle, and waits
+    /// together with other pools.
+    Without,
+    Waiting {
+        wait: Wait,
+        info: WaitInfo,
+    },
 }
 
 /// Facts about a wait that is going on.
 pub(super) struct WaitInfo {
-    pub(super) id: Option<ConnectionId>,
+    pub(super) end: HowToEnd,
     pub(super) unblocked: bool,
     /// True when the wait includes the suspect lane.
     pub(super) suspects: bool,
+}
+
+/// How a wait is ended early.
+pub(super) enum HowToEnd {
+    /// By the id of its connection.
+    Own(Option<ConnectionId>),
+    /// Together with that of other pools.
+    Joint(JointWait),
 }
 
 impl ClaimerConnection {
@@ -53,11 +84,35 @@ impl ClaimerConnection {
             late: None,
             audit_at,
             doubtful: HashSet::new(),
+            idle_since: None,
         }
+    }
+
+    /// Notes that the claimer has looked for jobs, and whether it found or has any.
+    pub(super) fn looked(&mut self, jobs: bool) {
+        self.idle_since = match jobs {
+            true => None,
+            false => self.idle_since.or_else(|| Some(Instant::now())),
+        };
+    }
+
+    /// Returns true when the claimer needs no connection of its own: it has had no job for a while,
+    /// and no claim whose reply was lost is looked for.
+    pub(super) fn is_idle(&self) -> bool {
+        let idle = self.idle_since.is_some_and(|since| since.elapsed() >= IDLE);
+        idle && self.adopt_at.is_none() && self.doubtful.is_empty()
     }
 
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, ConnectionState::Waiting { .. })
+    }
+
+    /// Takes the connection, if there is one, to wait together with other pools.
+    pub(super) fn give_up(&mut self) -> Option<Box<ClaimConnection>> {
+        match std::mem::replace(&mut self.state, ConnectionState::Without) {
+            ConnectionState::Open(open) => Some(open),
+            _ => None,
+        }
     }
 
     /// Takes the connection while it is open, and leaves it closed.
@@ -85,11 +140,18 @@ impl ClaimerConnection {
 
     /// Ends a wait early. Each wait is ended once only.
     pub(super) async fn unblock(&mut self, client: &Client) {
-        if let ConnectionState::Waiting { info: WaitInfo { id: Some(id), unblocked, .. }, .. } =
-            &mut self.state
-            && !std::mem::replace(unblocked, true)
-        {
-            client.broker().unblock(id).await;
+        let ConnectionState::Waiting { info, .. } = &mut self.state else { return };
+        if std::mem::replace(&mut info.unblocked, true) {
+            return;
+        }
+        match &info.end {
+            HowToEnd::Own(Some(id)) => {
+                if let Err(error) = client.broker().unblock(id).await {
+                    tracing::debug!(%error, "a waiting claim could not be ended early");
+                }
+            }
+            HowToEnd::Own(None) => {}
+            HowToEnd::Joint(joint) => joint.end(),
         }
     }
 
@@ -101,19 +163,28 @@ impl ClaimerConnection {
     }
 }
 
-/// Starts to wait for a job of any lane; with `suspects` false, the suspect lane is left out. Renews
-/// the wait permit before if `renew` has the server's time. The future returns the connection
-/// together with the job.
-pub(super) fn start_wait(
-    mut open: Box<ClaimConnection>,
-    suspects: bool,
-    renew: Option<Timestamp>,
-) -> Wait {
-    let lanes = lanes(suspects);
+/// Starts to wait for a job. `now` is the server's time.
+pub(super) fn start_wait(mut open: Box<ClaimConnection>, part: WaitPart, now: Timestamp) -> Wait {
     Box::pin(async move {
-        let waited = open.wait(&lanes, renew).await;
-        (*open, waited)
+        let waited = open.wait(&[part], now).await?.pop().unwrap_or_default();
+        let history = open.history();
+        Ok(EndOfWait { waited, state: ConnectionState::Open(open), history })
     })
+}
+
+/// Starts to wait for a job together with other pools.
+pub(super) fn start_joint_wait(joint: JointWait, member: Member) -> Wait {
+    Box::pin(async move {
+        let end = joint.wait(member).await?;
+        let state = ConnectionState::Without;
+        Ok(EndOfWait { waited: end.waited, state, history: end.history })
+    })
+}
+
+/// Returns a wait for a job of any lane of a partition; with `suspects` false, the suspect lane is
+/// left out.
+pub(super) fn wait_part(partition: &Partition, suspects: bool, renew: bool) -> WaitPart {
+    WaitPart { partition: partition.clone(), lanes: lanes(suspects), renew }
 }
 
 /// Returns the lanes of a wait or visit.

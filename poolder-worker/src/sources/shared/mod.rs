@@ -5,10 +5,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | `serve` | runs a shared pool: its services, its slots and their claimer |
-//! | `claim_loop` | runs a claimer: connects, claims, settles, waits |
+//! | `claim_loop` | runs a claimer: connects, adopts, claims, settles |
+//! | `idle` | waits for jobs, alone or with the other pools of the node, and visits |
 //! | `claim_step` | decides what a claimer does next |
 //! | `claimer` | gives claimed jobs to slots, collects settlements, applies pause and cancel |
-//! | `connection` | holds the connection of a claimer: closed, open, or waiting |
+//! | `connection` | holds the connection of a claimer: closed, open, waiting, or given up |
 //! | `held` | holds the claimed jobs |
 //! | `assign` | decides which waiting job goes to which free slot |
 //! | `lanes` | decides which lane to claim from |
@@ -22,6 +23,7 @@ mod claim_step;
 mod claimer;
 mod connection;
 mod held;
+mod idle;
 mod lanes;
 pub(crate) mod serve;
 mod skipped;

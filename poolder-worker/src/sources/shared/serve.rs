@@ -34,6 +34,7 @@ pub(crate) async fn run_shared(
     let (hints, wake) = (services.hints.subscribe(), Arc::clone(&services.wake));
     let rests = Arc::clone(&services.rests);
     node.services.add(services);
+    let _counted = node.joint_wait.count_pool();
     let clean = loop {
         let setup = ClaimerSetup {
             slots: SlotSet::start(&engine, *target.borrow()),
@@ -52,6 +53,7 @@ pub(crate) async fn run_shared(
                 wake: Arc::clone(&wake),
                 rests: Arc::clone(&rests),
             },
+            joint_wait: node.joint_wait.clone(),
         };
         let claimer = tokio::spawn(ClaimLoop::new(setup).run());
         let mut claimer = AbortOnDropHandle::new(claimer);

@@ -165,10 +165,10 @@ impl WaitPermit {
         self.help_at = Some(now + self.help_pause);
     }
 
-    /// Notes the end of a visit: whether it brought jobs, and whether a permit may be free.
-    pub(super) fn visited(&mut self, now: Instant, fleet: Fleet, jobs: bool, free: bool) {
+    /// Notes the end of a visit: whether it brought jobs, and whether to ask for a permit.
+    pub(super) fn visited(&mut self, now: Instant, fleet: Fleet, jobs: bool, ask: bool) {
         let PermitState::Resting { pause, .. } = self.state else { return };
-        self.state = match (free, jobs) {
+        self.state = match (ask, jobs) {
             (true, _) => PermitState::Out,
             (false, true) => self.rest(now, self.first_pause(fleet)),
             (false, false) => self.rest(now, (pause * 2).min(max_pause(fleet))),

@@ -22,6 +22,15 @@ impl Claimer {
         self.permit.end_at(now, self.fleet(), full, self.lanes.have_jobs())
     }
 
+    /// Returns true when an idle claimer may wait together with other pools of the node. It holds
+    /// nothing, so that nothing is settled over its connection.
+    pub(super) fn may_join(&self) -> bool {
+        self.held.is_empty()
+            && self.settlements.is_empty()
+            && self.setup.joint_wait.is_open()
+            && !self.setup.engine.client.broker().has_lost_replies()
+    }
+
     /// Tells the services whether the claimer rests.
     pub(super) fn report_rest(&self) {
         let rests = self.permit.is_resting(self.fleet());
@@ -64,7 +73,9 @@ impl Claimer {
         let free = visit.holders.len() < usize::from(self.permit.most())
             || visit.holders.iter().any(|holder| dead.contains(holder));
         let jobs = !visit.claimed.is_empty();
-        self.permit.visited(Instant::now(), self.fleet(), jobs, free);
+        // A node that is not entered could not be woken.
+        let ask = free || !visit.entered;
+        self.permit.visited(Instant::now(), self.fleet(), jobs, ask);
     }
 
     /// Rests until the given time, or until something changes: another node wakes this one, a node
