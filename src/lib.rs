@@ -186,9 +186,14 @@ struct MiddlewareGuide;
 #[doc = include_str!("../docs/scheduling.md")]
 struct Scheduling;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/logs.md")]
+struct Logs;
+
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/testing.md")]
 struct Testing;
+
 #[cfg(doctest)]
 #[doc = include_str!("../docs/tracing.md")]
 struct TracingGuide;

@@ -8,6 +8,7 @@ mod documents;
 mod imports;
 mod layers;
 mod metrics;
+mod rust_blocks;
 mod surface;
 mod words;
 

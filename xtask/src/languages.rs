@@ -24,11 +24,18 @@ struct Language {
     file: &'static str,
     /// The program that runs the file, below [`LIBRARIES`] if it has a directory.
     program: &'static str,
-    /// The command lines that install the client library in [`LIBRARIES`].
+    /// The command lines that install the client library in [`LIBRARIES`], or fail without it.
     install: &'static [&'static [&'static str]],
 }
 
-const LANGUAGES: [Language; 2] = [
+const LANGUAGES: [Language; 3] = [
+    Language {
+        block: "console (run by xtask/src/languages.rs)",
+        name: "shell",
+        file: "producer.sh",
+        program: "bash",
+        install: &[&["redis-cli", "--version"]],
+    },
     Language {
         block: "python",
         name: "Python",
@@ -58,10 +65,14 @@ pub(crate) fn check(install: Install) -> Result<(), String> {
         let block =
             block(&page, language.block).ok_or(format!("{PAGE} has no {}", language.block))?;
         if !language.install.iter().all(|words| run(&dir, words, None).is_ok()) {
-            println!("NOT RUN: {}: its library for Redis cannot be installed", language.name);
+            println!(
+                "NOT RUN: {}: its program or its library for Redis cannot be had",
+                language.name
+            );
             continue;
         }
-        fs::write(dir.join(language.file), block).map_err(|error| error.to_string())?;
+        let text = if language.program == "bash" { script(block) } else { block.to_owned() };
+        fs::write(dir.join(language.file), text).map_err(|error| error.to_string())?;
         produce_and_greet(language, &dir, install)?;
     }
     Ok(())
@@ -94,6 +105,13 @@ fn run(dir: &Path, words: &[&str], server: Option<&Server>) -> Result<(), String
     }
     let status = cargo::status(&mut command)?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", words.join(" "))) }
+}
+
+/// Returns the commands of a block for bash, with the server that `redis-cli` needs.
+fn script(block: &str) -> String {
+    let server = "redis-cli() { command redis-cli -u \"$POOLDER_REDIS_URL\" \"$@\"; }\n";
+    let commands = block.lines().map(|line| format!("{}\n", line.trim_start_matches("$ ")));
+    ["set -e\n", server].into_iter().map(str::to_owned).chain(commands).collect()
 }
 
 /// Returns the first block of code of this language.

@@ -150,7 +150,7 @@ fn help() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMANDS, help};
+    use super::{COMMANDS, cargo, help};
 
     #[test]
     fn the_help_names_every_command() {
@@ -159,5 +159,27 @@ mod tests {
             assert!(command.usage.starts_with(command.name));
             assert!(help.contains(command.usage) && help.contains(command.summary));
         }
+    }
+    /// Blocks of commands that are too slow to run are at least not misspelled.
+    #[test]
+    fn every_command_that_a_document_names_is_there() {
+        let mut pages =
+            vec!["README.md".into(), "CONTRIBUTING.md".into(), "ARCHITECTURE.md".into()];
+        for folder in ["docs", "docs/contributing", "trials", "torture", "bench"] {
+            let entries = std::fs::read_dir(cargo::root().join(folder)).unwrap().flatten();
+            pages.extend(entries.map(|entry| entry.path()));
+        }
+        let mut seen = 0;
+        for page in pages.iter().filter(|page| page.extension().is_some_and(|end| end == "md")) {
+            let text = std::fs::read_to_string(cargo::root().join(page)).unwrap();
+            for after in text.split("cargo xtask ").skip(1) {
+                let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
+                let name = after.split(|c| !is_name(c)).next().unwrap_or_default();
+                let is_known = COMMANDS.iter().any(|command| command.name == name);
+                assert!(is_known || name.is_empty(), "{}: cargo xtask {name}", page.display());
+                seen += 1;
+            }
+        }
+        assert!(seen > 20, "the documents name commands");
     }
 }

@@ -1,6 +1,7 @@
 //! The program as the tests run it.
 
 use std::future::Future;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_poolder");
 
 /// The program, in its own namespace.
 pub(crate) struct Program {
@@ -49,13 +52,30 @@ impl Program {
 
     /// Returns the command, with nothing on its standard input.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_poolder"));
+        let mut command = Command::new(PROGRAM);
+        command.args(words);
+        self.give(&mut command);
         command
-            .args(words)
+    }
+
+    /// Returns a line of bash in which `poolder` is the program.
+    pub(crate) fn bash(&self, line: &str) -> Command {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]);
+        let folder = Path::new(PROGRAM).parent().unwrap();
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&others));
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+        self.give(&mut command);
+        command
+    }
+
+    /// Gives a command the server, the namespace, and nothing on its standard input.
+    fn give(&self, command: &mut Command) {
+        command
             .env("POOLDER_REDIS_URL", &self.url)
             .env("POOLDER_NAMESPACE", &self.namespace)
             .stdin(Stdio::null());
-        command
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Done {
