@@ -3,7 +3,7 @@
 //! [`table`] lists the layers. A file that imports against the table belongs to another layer, or
 //! the imported item does. There are no exceptions, and no files import each other in a circle.
 
-mod table;
+pub(crate) mod table;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -14,18 +14,18 @@ use crate::{none, root};
 use table::CRATES;
 
 /// One crate, and its layers from the lowest to the highest.
-struct Crate {
-    name: &'static str,
-    layers: &'static [Layer],
+pub(crate) struct Crate {
+    pub(crate) name: &'static str,
+    pub(crate) layers: &'static [Layer],
 }
 
-struct Layer {
-    name: &'static str,
+pub(crate) struct Layer {
+    pub(crate) name: &'static str,
     /// Files and folders, relative to `src`: `job` is `job.rs` and all of `job/`. The longest that
     /// fits a file decides.
     holds: &'static [&'static str],
     /// The lower layers that this one may import.
-    imports: &'static [&'static str],
+    pub(crate) imports: &'static [&'static str],
 }
 
 /// The crates of the table with what their files import, read once for all tests.

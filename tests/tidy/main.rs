@@ -2,6 +2,7 @@
 //! Redis commands stand in their places, files are short, scripts are documented and bounded.
 
 mod api;
+mod code_map;
 mod crates;
 mod deploys;
 mod documents;

@@ -2,7 +2,7 @@
 
 use super::{Crate, Layer};
 
-pub(super) const CRATES: &[Crate] = &[
+pub(crate) const CRATES: &[Crate] = &[
     Crate { name: "poolder-core", layers: CORE },
     Crate { name: "poolder-worker", layers: WORKER },
     Crate { name: "poolder-client", layers: CLIENT },
