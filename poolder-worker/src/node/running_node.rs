@@ -22,7 +22,6 @@ use crate::run::pool::{NodeWide, PoolPlan};
 use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::history_writer::{HistoryOptions, HistoryWriter};
-use crate::services::introduction::host;
 use crate::services::joint_wait::JointWait;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
