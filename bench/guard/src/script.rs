@@ -134,8 +134,8 @@ fn script(words: &[Vec<u8>], out: &mut Vec<u8>) {
         // complete.lua: all jobs are completed, and a thousand wait in the fourth lane.
         7 => out.extend(b"*6\r\n$2\r\nOK\r\n:0\r\n:0\r\n:0\r\n:1000\r\n:0\r\n"),
         // node_beat.lua
-        2 if named(3, b"{roster}:nodes") => {
-            out.extend(b"*5\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n:1\r\n");
+        3 if named(3, b"{roster}:nodes") => {
+            out.extend(b"*6\r\n$2\r\nOK\r\n$13\r\n1764000000000\r\n*0\r\n*0\r\n:1\r\n$0\r\n\r\n");
         }
         // complete.lua without depths, when the client does not ask for them.
         2 if words.len() > 8 => out.extend(b"*1\r\n$2\r\nOK\r\n"),

@@ -75,6 +75,8 @@ pub enum Work {
     LookSearch,
     /// As `LookOverview`, one job: by its id alone, or its place in line.
     LookFind,
+    /// As `LookOverview`, each command of the program in turn.
+    LookCommand,
 }
 
 /// The instructions for a contender.

@@ -141,7 +141,8 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
         | Work::LookOverview
         | Work::LookPage
         | Work::LookSearch
-        | Work::LookFind => {
+        | Work::LookFind
+        | Work::LookCommand => {
             return Ok(None);
         }
     }

@@ -10,7 +10,7 @@ use poolder::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Bench, work};
+use super::{Bench, commands, work};
 
 /// The slots of the addressed pool, and the jobs of each state in each slot.
 const SLOTS: u16 = 64;
@@ -43,16 +43,26 @@ pub(super) async fn run(run: &Run, client: &Client) -> Result<Report, Error> {
     set.exec(&mut server).map_err(of_redis)?;
     let looks = Looks { client, handles };
     // Connections are open and scripts are loaded before anything is measured.
-    for look in 0..8 {
+    for look in 0..order.jobs.min(24) {
         looks.look(order.work, look).await?;
     }
     redis::cmd("SLOWLOG").arg("RESET").exec(&mut server).map_err(of_redis)?;
     run.ready();
     let (watch, began) = (Stopwatch::new(order.jobs), std::time::Instant::now());
+    let mut times = commands::Times::new();
+    let by_command = order.work == Work::LookCommand;
     for look in 0..order.jobs {
+        let trips = if by_command { trips(&mut server)? } else { 0 };
+        let started = std::time::Instant::now();
         watch.sends(look);
         looks.look(order.work, look).await?;
         watch.started(look);
+        if by_command {
+            times.add(looks.command(look), started, trips_since(&mut server, trips)?);
+        }
+    }
+    if by_command {
+        times.write();
     }
     let seconds = began.elapsed().as_secs_f64();
     let slow: Vec<redis::Value> =
@@ -151,7 +161,24 @@ struct Looks<'a> {
     handles: Vec<Handle>,
 }
 
+/// Returns how often the server has read from a connection.
+fn trips(server: &mut redis::Connection) -> Result<u64, Error> {
+    let info: String = redis::cmd("INFO").arg("stats").query(server).map_err(of_redis)?;
+    let reads = crate::server::field(&info, "total_reads_processed");
+    Ok(reads.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Returns how often it has read since, the reads of these two questions left out.
+fn trips_since(server: &mut redis::Connection, before: u64) -> Result<u64, Error> {
+    Ok(trips(server)?.saturating_sub(before + 1))
+}
+
 impl Looks<'_> {
+    /// Returns the index of the command that is measured.
+    fn command(&self, look: u64) -> usize {
+        usize::try_from(look).unwrap_or(0) % commands::COMMANDS.len()
+    }
+
     async fn look(&self, work: Work, look: u64) -> Result<(), Error> {
         let client = self.client;
         let queue = client.inspect(if look.is_multiple_of(2) { "bench" } else { QUEUE });
@@ -185,6 +212,10 @@ impl Looks<'_> {
                 let filter = "kind=bench.* payload.n=99999999 error~nothing".parse()?;
                 let found = queue.find_where(of, &filter, None, Budget::default()).await?;
                 assert!(found.jobs.is_empty() && found.looked_at > 0 && found.next.is_some());
+            }
+            Work::LookCommand => {
+                let handle = &self.handles[usize::try_from(look).unwrap_or(0) % self.handles.len()];
+                commands::run(client, self.command(look), ("bench", QUEUE), handle).await?;
             }
             _ => {
                 let handle = &self.handles[usize::try_from(look).unwrap_or(0) % self.handles.len()];

@@ -2,6 +2,7 @@
 
 pub mod addressed;
 mod batches;
+mod commands;
 mod fleet;
 mod look;
 mod schedules;
@@ -143,7 +144,11 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
         }
         Work::Idle => return fleet::idle(run, &meter).await,
         Work::Herd | Work::HerdBusy => return fleet::herd(run, &meter).await,
-        Work::LookOverview | Work::LookPage | Work::LookSearch | Work::LookFind => {
+        Work::LookOverview
+        | Work::LookPage
+        | Work::LookSearch
+        | Work::LookFind
+        | Work::LookCommand => {
             return look::run(run, &client).await;
         }
     }

@@ -102,6 +102,7 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         | Work::LookPage
         | Work::LookSearch
         | Work::LookFind
+        | Work::LookCommand
         | Work::StoreDelayed
         | Work::Ticks
         | Work::TicksAtOnce

@@ -23,6 +23,7 @@ pub(super) fn all() -> Vec<Row> {
         look("look-page", "pages of 50 and 500 jobs", Work::LookPage, 320)
             .budget(TRIPS, Bound::AtMost(12.0)),
         look("look-search", "a search that finds nothing", Work::LookSearch, 60),
+        look("look-commands", "what each command of the program reads", Work::LookCommand, 460),
         look("look-find", "a job by its id alone, and its place in line", Work::LookFind, 100),
     ]
 }
