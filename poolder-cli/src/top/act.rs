@@ -1,6 +1,7 @@
 //! The actions behind the keys.
 
 use poolder_client::Client;
+use poolder_core::history::ErrorId;
 use poolder_core::{Error, Handle};
 
 use crate::output::number;
@@ -14,10 +15,26 @@ pub(super) enum Action {
     Purge(String),
     RunNow(Handle),
     Cancel(Handle),
+    Bury(Handle),
     Remove(Handle),
-    PauseSchedule { queue: String, name: String },
-    ResumeSchedule { queue: String, name: String },
-    RunSchedule { queue: String, name: String },
+    /// Retries all jobs of a group of equal errors.
+    RetryError(ErrorId),
+    /// Buries all jobs of a group of equal errors that wait for another attempt.
+    BuryError(ErrorId),
+    QuietNode(String),
+    StopNode(String),
+    PauseSchedule {
+        queue: String,
+        name: String,
+    },
+    ResumeSchedule {
+        queue: String,
+        name: String,
+    },
+    RunSchedule {
+        queue: String,
+        name: String,
+    },
 }
 
 impl Action {
@@ -33,6 +50,19 @@ impl Action {
                 format!("Delete all dead jobs of {queue}? Type the name of the queue:"),
                 queue.clone(),
             )),
+            Self::RetryError(id) => {
+                Some((format!("Retry all jobs of error {id}? Type y:"), "y".into()))
+            }
+            Self::BuryError(id) => Some((
+                format!("Bury all jobs of error {id} that wait for another attempt? Type y:"),
+                "y".into(),
+            )),
+            Self::QuietNode(node) => Some((
+                format!("Let {node} take no more jobs until it is started again? Type y:"),
+                "y".into(),
+            )),
+            Self::StopNode(node) => Some((format!("Stop {node}? Type y:"), "y".into())),
+            Self::Bury(handle) => Some((format!("Bury job {}? Type y:", handle.job), "y".into())),
             Self::Cancel(handle) => {
                 Some((format!("Cancel job {}? Type y:", handle.job), "y".into()))
             }
@@ -71,6 +101,20 @@ pub(super) async fn run(client: &Client, action: &Action) -> Result<String, Erro
             let outcome = client.job(handle).cancel().await?;
             format!("{}: {outcome}", handle.job)
         }
+        Action::Bury(handle) => {
+            client.job(handle).bury("").await?;
+            format!("buried {}", handle.job)
+        }
+        Action::RetryError(id) => of_group(client, *id, true).await?,
+        Action::BuryError(id) => of_group(client, *id, false).await?,
+        Action::QuietNode(node) => {
+            client.quiet_node(node).await?;
+            format!("{node} takes no more jobs")
+        }
+        Action::StopNode(node) => {
+            client.stop_node(node).await?;
+            format!("{node} stops")
+        }
         Action::Remove(handle) => {
             client.job(handle).remove().await?;
             format!("removed {}", handle.job)
@@ -88,4 +132,18 @@ pub(super) async fn run(client: &Client, action: &Action) -> Result<String, Erro
             format!("enqueued job {} on queue {queue}", receipt.job)
         }
     })
+}
+
+/// Changes all jobs of a group of equal errors. Returns a line about it.
+async fn of_group(client: &Client, id: ErrorId, retry: bool) -> Result<String, Error> {
+    let groups = client.errors().await?;
+    let Some(group) = groups.iter().find(|group| group.id == id) else {
+        return Err(Error::not_found(format!("error {id} is no longer kept")));
+    };
+    let report = match retry {
+        true => client.retry_errors(group).await?,
+        false => client.bury_errors(group).await?,
+    };
+    let done = if retry { "retried" } else { "buried" };
+    Ok(format!("{done} {} jobs of error {id}", number(report.changed)))
 }

@@ -1,8 +1,8 @@
 //! The state of the screen, and what each key does.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use poolder_core::Error;
 use poolder_core::view::{Cursor, Listing};
-use poolder_core::{Error, Handle};
 
 use super::act::Action;
 use super::view::{Overlay, Rows, Sample, Subject, Tab, View, Wanted, next_listing};
@@ -31,7 +31,8 @@ pub(super) struct App {
     /// The cursors of the pages before this one.
     pages: Vec<Option<Cursor>>,
     after: Option<Cursor>,
-    job: Option<Handle>,
+    /// The row of which the pane shows more.
+    opened: Option<Subject>,
     /// The row that is chosen, which keeps its place in a list that changes, and its index.
     chosen: Option<Subject>,
     index: usize,
@@ -52,7 +53,7 @@ impl App {
             listing: Listing::Ready,
             pages: vec![],
             after: None,
-            job: None,
+            opened: None,
             chosen: None,
             index: 0,
             filter: String::new(),
@@ -66,8 +67,8 @@ impl App {
 
     /// Returns the things that the screen shows.
     pub(super) fn wanted(&self) -> Wanted {
-        let (queue, after, job) = (self.queue.clone(), self.after.clone(), self.job.clone());
-        Wanted { tab: self.tab, queue, listing: self.listing, after, job }
+        let (queue, after, open) = (self.queue.clone(), self.after.clone(), self.opened.clone());
+        Wanted { tab: self.tab, queue, listing: self.listing, after, open }
     }
 
     /// Shows a look at the server. A look that failed leaves the one before on the screen.
@@ -198,7 +199,7 @@ impl App {
     }
 
     fn first_page(&mut self) -> Effect {
-        (self.index, self.chosen, self.job, self.after) = (0, None, None, None);
+        (self.index, self.chosen, self.opened, self.after) = (0, None, None, None);
         self.pages.clear();
         Effect::Look
     }
@@ -207,14 +208,14 @@ impl App {
         let next = self.rows().and_then(|rows| rows.next.clone());
         let Some(next) = next else { return Effect::Nothing };
         self.pages.push(self.after.replace(next));
-        (self.index, self.chosen, self.job) = (0, None, None);
+        (self.index, self.chosen, self.opened) = (0, None, None);
         Effect::Look
     }
 
     fn page_before(&mut self) -> Effect {
         let Some(before) = self.pages.pop() else { return Effect::Nothing };
         self.after = before;
-        (self.index, self.chosen, self.job) = (0, None, None);
+        (self.index, self.chosen, self.opened) = (0, None, None);
         Effect::Look
     }
 
@@ -222,10 +223,8 @@ impl App {
         let subjects = self.visible().1;
         self.index = index.min(subjects.len().saturating_sub(1));
         self.chosen = subjects.get(self.index).cloned().filter(|one| *one != Subject::Part);
-        if self.job.is_some()
-            && let Some(Subject::Job(handle)) = &self.chosen
-        {
-            self.job = Some(handle.clone());
+        if self.opened.is_some() && self.chosen.is_some() {
+            self.opened.clone_from(&self.chosen);
             return Effect::Look;
         }
         Effect::Nothing
@@ -235,15 +234,15 @@ impl App {
         match self.tab {
             Tab::Overview => self.go(Tab::Queue),
             Tab::Queue => self.go(Tab::Jobs),
-            Tab::Jobs => {
-                self.job = match (self.job.take(), self.subject()) {
-                    (None, Some(Subject::Job(handle))) => Some(handle),
-                    _ => None,
+            Tab::Jobs | Tab::Errors | Tab::Schedules => {
+                self.opened = match self.opened.take() {
+                    None => self.subject(),
+                    Some(_) => None,
                 };
                 self.choose(self.index());
                 Effect::Look
             }
-            Tab::Schedules | Tab::Nodes => Effect::Nothing,
+            Tab::Nodes => Effect::Nothing,
         }
     }
 
@@ -253,8 +252,8 @@ impl App {
             return Effect::Nothing;
         }
         match self.tab {
-            Tab::Jobs if self.job.is_some() => {
-                self.job = None;
+            _ if self.opened.is_some() => {
+                self.opened = None;
                 Effect::Look
             }
             Tab::Jobs => self.go(Tab::Queue),
@@ -280,7 +279,12 @@ impl App {
             ('P', Some(Subject::Queue(queue))) => Action::Purge(queue),
             ('r', Some(Subject::Job(handle))) => Action::RunNow(handle),
             ('C', Some(Subject::Job(handle))) => Action::Cancel(handle),
+            ('K', Some(Subject::Job(handle))) => Action::Bury(handle),
             ('X', Some(Subject::Job(handle))) => Action::Remove(handle),
+            ('R', Some(Subject::Error(id))) => Action::RetryError(id),
+            ('B', Some(Subject::Error(id))) => Action::BuryError(id),
+            ('Q', Some(Subject::Node(node))) => Action::QuietNode(node),
+            ('S', Some(Subject::Node(node))) => Action::StopNode(node),
             ('p', Some(Subject::Schedule { queue, name })) => Action::PauseSchedule { queue, name },
             ('r', Some(Subject::Schedule { queue, name })) => {
                 Action::ResumeSchedule { queue, name }
@@ -306,7 +310,10 @@ impl App {
                 && (want.tab != Tab::Jobs
                     || (rows.of.listing, &rows.of.after) == (want.listing, &want.after))
                 && (want.queue.is_none()
-                    || matches!(want.tab, Tab::Overview | Tab::Schedules | Tab::Nodes)
+                    || matches!(
+                        want.tab,
+                        Tab::Overview | Tab::Errors | Tab::Schedules | Tab::Nodes
+                    )
                     || rows.of.queue == want.queue)
         };
         self.sample.rows.as_ref().filter(same)
@@ -356,10 +363,13 @@ impl App {
                 "Enter jobs  p pause  r resume  D drain  P purge dead  Esc back  ? help  q quit"
             }
             Tab::Jobs => {
-                "Enter open  s state  r run now  C cancel  X remove  h l pages  ? help  q quit"
+                "Enter open  s state  r run now  C cancel  K kill  X remove  h l pages  ? help"
             }
-            Tab::Schedules => "p pause  r resume  e enqueue once  / filter  ? help  q quit",
-            Tab::Nodes => "/ filter  ? help  q quit",
+            Tab::Errors => "Enter open  R retry all  B bury all  / filter  ? help  q quit",
+            Tab::Schedules => {
+                "Enter open  p pause  r resume  e enqueue once  / filter  ? help  q quit"
+            }
+            Tab::Nodes => "Q quiet  S stop  / filter  ? help  q quit",
         }
     }
 
@@ -373,12 +383,13 @@ impl App {
         if !self.pages.is_empty() {
             title += &format!("  page {}", self.pages.len() + 1);
         }
-        let shows_pane = self.tab == Tab::Queue || self.job.is_some();
+        let shows_pane = self.tab == Tab::Queue || self.opened.is_some();
         let error = self.sample.error.as_ref().map(|error| Cell::new(error).tone(Tone::Bad));
         View {
             namespace: self.namespace.clone(),
             tab: self.tab,
             sums: self.sample.sums.clone(),
+            attention: self.sample.attention.clone(),
             title,
             selected: self.index(),
             table,

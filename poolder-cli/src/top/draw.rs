@@ -9,11 +9,15 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use super::view::{Overlay, Tab, View};
 use crate::output::{Cell, Table, Tone, cut};
 
+/// The most lines about what needs a person.
+const ATTENTION: usize = 2;
+/// The width from which on the name of the program is shown.
+const WIDE: u16 = 100;
 /// The width below which a column is not made narrower.
 const NARROWEST: usize = 8;
 
 const HELP: &str = "\
-1 to 5, ← →, Tab  other tabs         Enter  open the row
+1 to 6, ← →, Tab  other tabs         Enter  open the row
 j k, ↑ ↓          other rows         Esc    back
 PgUp PgDn, g G    far, first, last   /      filter the rows
 h l               pages of jobs      q      quit
@@ -21,19 +25,24 @@ h l               pages of jobs      q      quit
 Queues     p pause   r resume
            D drain: delete what waits   P purge: delete the dead
 Jobs       s ready, running, due, dead   r run now, or revive
-           C cancel   X remove
+           C cancel   K bury   X remove
+Errors     R retry all jobs of the error   B bury those that wait
 Schedules  p pause   r resume   e enqueue its job once
+Nodes      Q take no more jobs   S stop
 
-Keys in upper case destroy something, and ask first.";
+Keys in upper case are dangerous, and ask first.";
 
 /// Draws the whole screen.
 pub(super) fn screen(frame: &mut Frame<'_>, view: &View, coloured: bool) {
     let paint = Paint { coloured };
     let facts = paint.facts(&view.pane, usize::from(frame.area().width));
-    let pane = pane_height(facts.len(), view.table.rows().len(), frame.area().height);
-    let [head, sums, title, table, below, foot] = Layout::vertical([
+    let attention = view.attention.len().min(ATTENTION);
+    let taken = u16::try_from(attention).unwrap_or(0);
+    let pane = pane_height(facts.len(), view.table.rows().len(), frame.area().height, taken);
+    let [head, sums, calls, title, table, below, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(taken),
         Constraint::Length(1),
         Constraint::Min(0),
         Constraint::Length(pane),
@@ -42,6 +51,7 @@ pub(super) fn screen(frame: &mut Frame<'_>, view: &View, coloured: bool) {
     .areas(frame.area());
     frame.render_widget(paint.head(view, head.width), head);
     frame.render_widget(paint.sums(view), sums);
+    frame.render_widget(paint.attention(view, attention), calls);
     frame.render_widget(paint.title(view), title);
     paint.table(frame, table, &view.table, view.selected);
     draw_pane(frame, below, facts);
@@ -56,11 +66,11 @@ pub(super) fn screen(frame: &mut Frame<'_>, view: &View, coloured: bool) {
 
 /// Returns the height of the pane with this many lines: the table keeps as many lines as it needs,
 /// but no more than a third of the screen.
-fn pane_height(lines: usize, rows: usize, height: u16) -> u16 {
+fn pane_height(lines: usize, rows: usize, height: u16, taken: u16) -> u16 {
     if lines == 0 {
         return 0;
     }
-    let room = usize::from(height.saturating_sub(4));
+    let room = usize::from(height.saturating_sub(4 + taken));
     let table = (rows + 1).min(room / 3);
     u16::try_from((lines + 1).min(room - table)).unwrap_or(u16::MAX)
 }
@@ -101,7 +111,8 @@ impl Paint {
             tabs.push(Span::styled(format!(" {} {} ", tab.index() + 1, tab.name()), style));
         }
         let took = view.took.map_or("no look yet ".to_owned(), |took| format!(" {took} ms "));
-        let program = Span::styled(" poolder ", bold);
+        let program = if width < WIDE { " " } else { " poolder " };
+        let program = Span::styled(program, bold);
         let taken = program.width()
             + tabs.iter().map(Span::width).sum::<usize>()
             + Span::raw(&took).width();
@@ -126,6 +137,19 @@ impl Paint {
             line.push_span(Span::raw("   "));
         }
         line
+    }
+
+    /// Returns the lines about what needs a person.
+    fn attention(&self, view: &View, most: usize) -> Paragraph<'static> {
+        let more = view.attention.len().saturating_sub(most);
+        let line = |(at, cell): (usize, &Cell)| {
+            let style = self.tone(cell.meaning()).add_modifier(Modifier::BOLD);
+            let rest =
+                if at + 1 == most && more > 0 { format!(" (and {more} more)") } else { "".into() };
+            Line::styled(format!(" ! {}{rest}", cell.text()), style)
+        };
+        let lines: Vec<Line<'_>> = view.attention.iter().take(most).enumerate().map(line).collect();
+        Paragraph::new(lines)
     }
 
     /// Returns the line above the table: a message, else the title.

@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 use poolder_client::{Budget, Client};
 use poolder_core::Error;
 use poolder_core::broker::ScheduleInfo;
+use poolder_core::history::ErrorGroup;
 use poolder_core::view::{Filter, QueueView};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -14,7 +15,7 @@ use super::rates::{Point, Rates};
 use super::rows;
 use super::view::{Rows, Sample, Subject, Tab, Wanted};
 use crate::output::{Cell, Table, Tone, number};
-use crate::{job, node, queue};
+use crate::{errors, job, node, queue};
 
 /// The time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -58,9 +59,14 @@ async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sampl
         let failed = view.counter("retried") + view.counter("buried");
         let point = Point { at: view.now.millis(), done: view.counter("completed"), failed };
         rates.add(view.queue.as_str(), point);
+        rates.see(view);
     }
     rates.keep(|queue| views.iter().any(|view| view.queue.as_str() == queue));
-    let mut sample = Sample { sums: rows::sums(&views, rates, nodes.len()), ..Sample::default() };
+    let mut sample = Sample {
+        sums: rows::sums(&views, rates, nodes.len()),
+        attention: rows::calls(&views, &nodes, rates),
+        ..Sample::default()
+    };
     let named = |name: &String| views.iter().find(|view| view.queue.as_str() == name);
     let here = want.queue.as_ref().and_then(named).or(views.first());
     let (title, (table, subjects), next) = match (want.tab, here) {
@@ -73,7 +79,28 @@ async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sampl
         }
         (Tab::Schedules, Some(view)) => {
             let all = schedules(client, &views).await?;
+            if let Some(Subject::Schedule { queue, name }) = &want.open {
+                let open = |info: &&ScheduleInfo| {
+                    info.partition.queue.as_str() == queue && info.name == *name
+                };
+                sample.pane = all
+                    .iter()
+                    .find(open)
+                    .map_or(vec![], |info| rows::schedule_facts(info, view.now));
+            }
             (of_number("schedules", all.len()), rows::schedules(&all, view.now), None)
+        }
+        (Tab::Errors, _) => {
+            // Nodes write their counts more often while the history is watched.
+            let _ = client.watch_history().await;
+            let groups = client.errors().await?;
+            let is_open = |group: &&ErrorGroup| want.open == Some(Subject::Error(group.id));
+            sample.pane = groups.iter().find(is_open).map_or(vec![], errors::facts);
+            let now = match views.first() {
+                Some(view) => view.now,
+                None => client.time().await?,
+            };
+            (of_number("errors", groups.len()), rows::errors(&groups, now), None)
         }
         (_, None) => ("no queues".to_owned(), (Table::new(&["QUEUE"]), vec![]), None),
         (Tab::Queue, Some(view)) => {
@@ -86,7 +113,7 @@ async fn look(client: &Client, want: &Wanted, rates: &mut Rates) -> Result<Sampl
             let inspector = client.inspect(&view.queue);
             let (any, after, budget) = (Filter::any(), want.after.as_ref(), Budget::jobs(PAGE));
             let found = inspector.find_where(want.listing, &any, after, budget).await?;
-            if let Some(handle) = &want.job {
+            if let Some(Subject::Job(handle)) = &want.open {
                 sample.pane = pane(client, handle).await?;
             }
             let title = format!("{} jobs of {}: {}", want.listing, view.queue, number(found.of));

@@ -1,11 +1,17 @@
 //! Rates of a queue, from its counters in several looks.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use poolder_client::Flow;
+use poolder_core::view::QueueView;
 
 /// The number of looks that are kept for each queue: a minute.
 const KEPT: usize = 60;
 /// The time over which a rate is taken, in ms.
 const SPAN: i64 = 5_000;
+/// The time over which the flow of a queue is taken.
+const FLOW_SPAN: Duration = Duration::from_secs(10);
 
 /// The counters of a queue in one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +31,11 @@ pub(super) struct Rate {
     pub(super) failed: f64,
 }
 
-/// The counters of all queues over the last minute.
+/// The counters of all queues over the last minute, and their overviews over the last seconds.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     queues: HashMap<String, VecDeque<Point>>,
+    views: HashMap<String, VecDeque<QueueView>>,
 }
 
 impl Rates {
@@ -48,9 +55,29 @@ impl Rates {
         points.push_back(point);
     }
 
+    /// Adds the overview of a queue.
+    pub(super) fn see(&mut self, view: &QueueView) {
+        let views = self.views.entry(view.queue.to_string()).or_default();
+        if views.back().is_some_and(|last| last.now > view.now) {
+            views.clear();
+        }
+        views.push_back(view.clone());
+        let is_old = |first: &QueueView| view.now.since(first.now) > FLOW_SPAN;
+        while views.len() > 2 && views.front().is_some_and(is_old) {
+            views.pop_front();
+        }
+    }
+
+    /// Returns the flow of a queue over the last seconds; `None` before the second look.
+    pub(super) fn flow(&self, queue: &str) -> Option<Flow> {
+        let views = self.views.get(queue)?;
+        Flow::between(views.front()?, views.back()?)
+    }
+
     /// Forgets the queues that are not in use any more.
     pub(super) fn keep(&mut self, is_used: impl Fn(&str) -> bool) {
         self.queues.retain(|queue, _| is_used(queue));
+        self.views.retain(|queue, _| is_used(queue));
     }
 
     /// Returns the rates over the last seconds; `None` before the second look.

@@ -1,13 +1,15 @@
 //! Rows of the tabs, from what the client returns.
 
+use poolder_client::{Drain, Finding, Flow, Observed, Severity, attention};
 use poolder_core::Timestamp;
-use poolder_core::broker::ScheduleInfo;
+use poolder_core::broker::{NodeView, ScheduleInfo};
+use poolder_core::history::ErrorGroup;
 use poolder_core::view::{JobView, QueueView};
 
 use super::rates::Rates;
 use super::view::Subject;
 use crate::job::state as job_state;
-use crate::output::{Cell, NOTHING, Table, Tone, count, duration, number};
+use crate::output::{Cell, NOTHING, Table, Tone, count, duration, number, second};
 use crate::queue::{dead, state};
 use crate::schedule::status;
 
@@ -17,8 +19,8 @@ const LINE: usize = 6;
 /// Returns the table of all queues, the busiest first, and the subjects of its rows.
 pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subject>) {
     let mut table = Table::new(&[
-        "QUEUE", ">1 MIN", ">DONE/S", ">FAIL/S", ">READY", ">OLDEST", ">RUN", ">LATER", ">RETRY",
-        ">DEAD", "STATE",
+        "QUEUE", ">1 MIN", ">DONE/S", ">FAIL/S", ">READY", ">DRAINS", ">OLDEST", ">RUN", ">LATER",
+        ">RETRY", ">DEAD", "STATE",
     ]);
     let done = |view: &QueueView| rates.rate(name(view)).map_or(0.0, |rate| rate.done);
     let mut sorted: Vec<&QueueView> = views.iter().collect();
@@ -33,6 +35,7 @@ pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subjec
             per_second(rate.map(|rate| rate.done)).into(),
             Cell::new(failed).tone(tone),
             count(view.ready()).into(),
+            drains(rates.flow(name(view))),
             view.oldest().map_or(NOTHING.to_owned(), duration).into(),
             count(view.running()).into(),
             count(view.due.saturating_sub(view.retrying)).into(),
@@ -42,6 +45,74 @@ pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subjec
         ]);
     }
     (table, sorted.iter().map(|view| Subject::Queue(name(view).to_owned())).collect())
+}
+
+/// Returns the time after which no job of a queue waits any more; a dash where none waits.
+fn drains(flow: Option<Flow>) -> Cell {
+    match flow.map(|flow| flow.drains()) {
+        Some(Drain::In(time)) => duration(time).into(),
+        Some(Drain::Never) => Cell::new("never").tone(Tone::Warning),
+        _ => NOTHING.into(),
+    }
+}
+
+/// Returns the lines about what needs a person, of what the overview and the roster tell.
+pub(super) fn calls(views: &[QueueView], nodes: &[NodeView], rates: &Rates) -> Vec<Cell> {
+    let mut seen = Observed::of_overview(views, nodes);
+    for queue in &mut seen.queues {
+        queue.flow = rates.flow(queue.queue.as_str());
+    }
+    let line = |finding: Finding| {
+        let tone = match finding.severity {
+            Severity::Problem => Tone::Bad,
+            _ => Tone::Warning,
+        };
+        Cell::new(format!("{}: {}", finding.subject, finding.what)).tone(tone)
+    };
+    let worth = |finding: &Finding| finding.severity > Severity::Note;
+    attention(&seen).into_iter().filter(worth).map(line).collect()
+}
+
+/// Returns the table of groups of equal errors, and the subjects of its rows.
+pub(super) fn errors(groups: &[ErrorGroup], now: Timestamp) -> (Table, Vec<Subject>) {
+    let mut table = Table::new(&["ID", ">1 HOUR", ">LAST", ">FIRST", "KIND", "CAUSE", "MESSAGE"]);
+    let ago = |at| format!("{} ago", duration(now.since(at)));
+    for group in groups {
+        table.row([
+            group.id.to_string().into(),
+            count(group.last_hour).into(),
+            ago(group.last_seen).into(),
+            ago(group.first_seen).into(),
+            (&group.sample.kind).into(),
+            group.sample.cause.to_string().into(),
+            (&group.sample.message).into(),
+        ]);
+    }
+    (table, groups.iter().map(|group| Subject::Error(group.id)).collect())
+}
+
+/// Returns the facts about a schedule, with its next three ticks.
+pub(super) fn schedule_facts(info: &ScheduleInfo, now: Timestamp) -> Vec<(String, Cell)> {
+    let schedule = &info.schedule;
+    let mut facts = vec![
+        ("schedule", (&info.name).into()),
+        ("queue", info.partition.queue.as_str().into()),
+        ("status", status(info.status)),
+        ("timing", format!("{} {}", schedule.timing, schedule.zone).into()),
+        ("kind", schedule.job.kind().into()),
+        ("lane", schedule.lane.as_str().into()),
+        ("missed ticks", schedule.missed.to_string().into()),
+        ("overlap", schedule.overlap.to_string().into()),
+    ];
+    let mut name = "next three";
+    for at in info.upcoming().take(3) {
+        let local = schedule.zone.show(at.millis());
+        facts.push((name, format!("{local}, in {}", duration(at.since(now))).into()));
+        name = "";
+    }
+    facts.push(("last run", second(info.last_run).into()));
+    facts.extend(info.owner.as_ref().map(|owner| ("declared by", owner.into())));
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Returns the table of a page of jobs: of each id the last group, which differs most, and its time

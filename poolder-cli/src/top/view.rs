@@ -1,6 +1,7 @@
 //! The values that the screen draws.
 
 use poolder_core::Handle;
+use poolder_core::history::ErrorId;
 use poolder_core::view::{Cursor, Listing};
 
 use crate::output::{Cell, Table};
@@ -11,19 +12,21 @@ pub(super) enum Tab {
     Overview,
     Queue,
     Jobs,
+    Errors,
     Schedules,
     Nodes,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Overview, Self::Queue, Self::Jobs, Self::Schedules, Self::Nodes];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Overview, Self::Queue, Self::Jobs, Self::Errors, Self::Schedules, Self::Nodes];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Queue => "Queue",
             Self::Jobs => "Jobs",
+            Self::Errors => "Errors",
             Self::Schedules => "Schedules",
             Self::Nodes => "Nodes",
         }
@@ -54,6 +57,8 @@ pub(super) fn next_listing(listing: Listing) -> Listing {
 pub(super) enum Subject {
     Queue(String),
     Job(Handle),
+    /// A group of equal errors.
+    Error(ErrorId),
     Schedule {
         queue: String,
         name: String,
@@ -70,7 +75,8 @@ pub(super) struct Wanted {
     pub(super) queue: Option<String>,
     pub(super) listing: Listing,
     pub(super) after: Option<Cursor>,
-    pub(super) job: Option<Handle>,
+    /// The row that is open, of which the pane shows more.
+    pub(super) open: Option<Subject>,
 }
 
 /// One look at the server.
@@ -78,8 +84,10 @@ pub(super) struct Wanted {
 pub(super) struct Sample {
     /// The sums over all queues, with their names.
     pub(super) sums: Vec<(&'static str, Cell)>,
+    /// What needs a person, the worst first.
+    pub(super) attention: Vec<Cell>,
     pub(super) rows: Option<Rows>,
-    /// The open job, or facts about the queue.
+    /// The open row, or facts about the queue.
     pub(super) pane: Vec<(String, Cell)>,
     /// The time of the look, in ms.
     pub(super) took: u64,
@@ -116,6 +124,7 @@ pub(super) struct View {
     pub(super) namespace: String,
     pub(super) tab: Tab,
     pub(super) sums: Vec<(&'static str, Cell)>,
+    pub(super) attention: Vec<Cell>,
     pub(super) title: String,
     pub(super) table: Table,
     pub(super) selected: usize,

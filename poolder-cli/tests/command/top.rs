@@ -112,7 +112,7 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     show("overview", &overview);
     assert_eq!(overview.lines().count(), 24, "{overview}");
     terminal.keys(&["?"]);
-    show("help", &terminal.until(&["Keys in upper case"]));
+    show("help", &terminal.until(&["Keys in upper case are dangerous"]));
     terminal.keys(&["Escape"]);
 
     // The second queue is paused, and drained after the name was typed.
@@ -145,17 +145,30 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     terminal.until(&["Remove job"]);
     terminal.keys(&["y", "Enter"]);
     terminal.until(&["removed 01", "dead 11"]);
-    terminal.keys(&["4"]);
+    terminal.keys(&["5"]);
     show("schedules", &terminal.until(&["1 schedule", "digest", "30 7 * * Mon-Fri"]));
+    terminal.keys(&["Enter"]);
+    show("schedule", &terminal.until(&["next three", "last run"]));
     terminal.keys(&["p"]);
     terminal.until(&["paused"]);
-    terminal.keys(&["5"]);
+    terminal.keys(&["6"]);
     show("nodes", &terminal.until(&["1 node", "v42", "alive"]));
+    // A node writes its last counts when it stops.
+    node.stop().await;
+    terminal.keys(&["4"]);
+    terminal.until(&["1 error", "SMTP 451"]);
+    terminal.keys(&["Enter"]);
+    show("errors", &terminal.until(&["message", "first seen", "last hour"]));
+    terminal.keys(&["R"]);
+    terminal.until(&["Retry all jobs of error"]);
+    terminal.keys(&["y", "Enter"]);
+    terminal.until(&["retried 11 jobs of error"]);
+    let called = terminal.until(&["! mail:"]);
+    show("attention", &called);
     terminal.keys(&["q"]);
     // The terminal is as it was.
     let left = terminal.until(&["exit 0", " echo"]);
     assert!(!left.contains("QUEUE"), "{left}");
-    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

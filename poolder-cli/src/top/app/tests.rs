@@ -1,5 +1,7 @@
 //! The effect of each key.
 
+use poolder_core::Handle;
+
 use super::*;
 
 fn sample(want: &Wanted, names: &[&str]) -> Sample {
@@ -8,6 +10,8 @@ fn sample(want: &Wanted, names: &[&str]) -> Sample {
     let subject = |name: &&str| match want.tab {
         Tab::Overview => Subject::Queue((*name).to_owned()),
         Tab::Jobs => Subject::Job(Handle::named("mail", name).unwrap()),
+        Tab::Errors => Subject::Error("9f1c04ab77de".parse().unwrap()),
+        Tab::Nodes => Subject::Node((*name).to_owned()),
         Tab::Schedules => Subject::Schedule { queue: "mail".into(), name: (*name).to_owned() },
         _ => Subject::Part,
     };
@@ -57,7 +61,13 @@ fn a_destructive_key_acts_only_after_the_right_answer() {
 
 #[test]
 fn every_destructive_action_asks_and_has_an_upper_case_key() {
-    for (tab, keys) in [(Tab::Overview, "prDP"), (Tab::Jobs, "rCX"), (Tab::Schedules, "pre")] {
+    for (tab, keys) in [
+        (Tab::Overview, "prDP"),
+        (Tab::Jobs, "rCKX"),
+        (Tab::Errors, "RB"),
+        (Tab::Schedules, "pre"),
+        (Tab::Nodes, "QS"),
+    ] {
         for key in keys.chars() {
             let mut app = App::new("shop".into());
             app.go(tab);
@@ -106,11 +116,11 @@ fn pages_and_states_of_jobs_are_walked() {
     assert_eq!(app.wanted().queue.as_deref(), Some("mail"));
     app.show(sample(&app.wanted(), &["one", "two"]));
     assert_eq!(press(&mut app, "j\n"), Effect::Look);
-    assert_eq!(app.wanted().job, Some(Handle::named("mail", "two").unwrap()));
+    assert_eq!(app.wanted().open, Some(Subject::Job(Handle::named("mail", "two").unwrap())));
     assert_eq!(press(&mut app, "k"), Effect::Look, "the pane follows the row");
-    assert_eq!(app.wanted().job, Some(Handle::named("mail", "one").unwrap()));
+    assert_eq!(app.wanted().open, Some(Subject::Job(Handle::named("mail", "one").unwrap())));
     assert_eq!(press(&mut app, "l"), Effect::Look);
-    assert!(app.wanted().after.is_some() && app.wanted().job.is_none());
+    assert!(app.wanted().after.is_some() && app.wanted().open.is_none());
     assert_eq!(press(&mut app, "l"), Effect::Nothing, "the rows are those of the page before");
     assert_eq!(press(&mut app, "h"), Effect::Look);
     assert_eq!(app.wanted().after, None);
@@ -154,11 +164,14 @@ fn q_and_control_c_leave_from_everywhere() {
     }
     assert_eq!(press(&mut app(&["mail"]), "q"), Effect::Quit);
     let mut app = app(&["mail"]);
-    let tabs: Vec<Tab> = (0..5)
+    let tabs: Vec<Tab> = (0..6)
         .map(|_| {
             press(&mut app, "\t");
             app.wanted().tab
         })
         .collect();
-    assert_eq!(tabs, [Tab::Queue, Tab::Jobs, Tab::Schedules, Tab::Nodes, Tab::Overview]);
+    assert_eq!(
+        tabs,
+        [Tab::Queue, Tab::Jobs, Tab::Errors, Tab::Schedules, Tab::Nodes, Tab::Overview]
+    );
 }

@@ -17,6 +17,7 @@ fn view() -> View {
         namespace: "shop".to_owned(),
         tab: Tab::Overview,
         sums: vec![("ready", "780,000".into()), ("dead", Cell::new("780").tone(Tone::Bad))],
+        attention: vec![],
         title: "40 queues".to_owned(),
         table,
         selected: 0,
@@ -46,7 +47,7 @@ fn the_table_follows_the_chosen_row() {
     assert_eq!(
         shown,
         [
-            " poolder shop 1 Overview  2 Queue  3 Jobs  4 Schedules  5 Nodes            3 ms",
+            " shop 1 Overview  2 Queue  3 Jobs  4 Errors  5 Schedules  6 Nodes          3 ms",
             " ready 780,000   dead 780",
             " 40 queues",
             " QUEUE      READY  DEAD  STATE",
@@ -80,6 +81,21 @@ fn a_message_stands_above_the_table_and_a_pane_below() {
 }
 
 #[test]
+fn what_needs_a_person_stands_above_the_title() {
+    let mut view = view();
+    let calls =
+        ["mail: 12 jobs wait, and no living node serves the queue", "video: no leader", "x"];
+    view.attention = calls.map(|call| Cell::new(call).tone(Tone::Bad)).to_vec();
+    let shown = lines(&view, 80, 24);
+    assert_eq!(shown[2], " ! mail: 12 jobs wait, and no living node serves the queue");
+    assert_eq!(shown[3], " ! video: no leader (and 1 more)");
+    assert_eq!((shown[4].as_str(), shown.len()), (" 40 queues", 24));
+    view.namespace = "shop-production".to_owned();
+    assert!(lines(&view, 80, 24)[0].starts_with(" shop-product… 1 Overview"), "{shown:?}");
+    assert!(lines(&view, 100, 24)[0].starts_with(" poolder shop-production 1"), "{shown:?}");
+}
+
+#[test]
 fn a_question_and_the_help_lie_above_everything() {
     let mut view = view();
     let text = "Delete all dead jobs of mail? Type the name of the queue:".to_owned();
@@ -88,7 +104,7 @@ fn a_question_and_the_help_lie_above_everything() {
     assert!(shown.contains("Are you sure?") && shown.contains("> ma_"), "{shown}");
     view.overlay = Some(Overlay::Help);
     let shown = lines(&view, 80, 24).join("\n");
-    assert!(shown.contains("Keys in upper case destroy something, and ask first."), "{shown}");
+    assert!(shown.contains("Keys in upper case are dangerous, and ask first."), "{shown}");
 }
 
 #[test]

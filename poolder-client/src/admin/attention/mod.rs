@@ -3,5 +3,6 @@
 mod observed;
 mod rules;
 
+pub(crate) use observed::MOST_DEAD;
 pub use observed::{FailureRates, NewError, Observed, ObservedNode, ObservedQueue, ServedQueue};
 pub use rules::attention;

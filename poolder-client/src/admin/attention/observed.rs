@@ -3,9 +3,15 @@
 
 use std::time::Duration;
 
+use poolder_core::broker::NodeView;
+use poolder_core::view::QueueView;
 use poolder_core::{QueueName, Timestamp};
 
 use crate::admin::forecast::Flow;
+use crate::admin::kinds::kinds_for;
+
+/// The most dead jobs that a partition keeps, unless its pool says otherwise.
+pub(crate) const MOST_DEAD: u64 = 10_000;
 
 /// The state of a fleet at one moment. Fields that are not known keep their default, and their rules
 /// then find nothing.
@@ -22,6 +28,31 @@ pub struct Observed {
     pub memory: Option<(u64, u64)>,
     /// The server's `maxmemory-policy`; empty when it is not known.
     pub policy: String,
+}
+
+impl Observed {
+    /// Returns the state of a fleet as far as the overview and the roster tell it, for a program that
+    /// samples both: memory, late schedules and the kinds of waiting jobs are not known. The flow of
+    /// a queue is set by the caller.
+    ///
+    /// ```no_run
+    /// # use poolder_client::{Client, Observed, attention};
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let seen = Observed::of_overview(&client.overview().await?, &client.nodes().await?);
+    /// for finding in attention(&seen) {
+    ///     println!("{}: {}", finding.subject, finding.what);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn of_overview(views: &[QueueView], nodes: &[NodeView]) -> Self {
+        Self {
+            now: views.first().map(|view| view.now).unwrap_or_default(),
+            queues: views.iter().map(ObservedQueue::of_view).collect(),
+            nodes: nodes.iter().map(ObservedNode::of_view).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// The state of a queue.
@@ -75,6 +106,23 @@ impl ObservedQueue {
             flow: None,
             failures: None,
             new_errors: vec![],
+        }
+    }
+
+    fn of_view(view: &QueueView) -> Self {
+        let suspects = view.lanes.iter().filter(|lane| lane.lane.is_suspect());
+        let dead = view.partitions.iter().map(|part| part.dead).max().unwrap_or(0);
+        // The slots of an addressed pool need no leader, and one slot looks like a shared queue.
+        let is_led = (view.partitions.len() == 1).then_some(view.leader.is_some());
+        Self {
+            waiting: view.ready(),
+            oldest: view.oldest(),
+            suspects: suspects.map(|lane| lane.ready + lane.running).sum(),
+            dead: (dead, MOST_DEAD),
+            dropped: view.counter("dead_dropped"),
+            paused: view.paused,
+            is_led,
+            ..Self::new(view.queue.clone())
         }
     }
 }
@@ -158,6 +206,26 @@ impl ServedQueue {
 }
 
 impl ObservedNode {
+    /// Returns the state of a node of the roster.
+    pub(crate) fn of_view(node: &NodeView) -> Self {
+        let mut seen = Self {
+            name: node.name.clone(),
+            silent: node.silent,
+            is_silent: node.is_silent(),
+            ..Self::default()
+        };
+        if let Some(info) = &node.info {
+            seen.started = Some(Timestamp::from_millis(info.started));
+            seen.deploy.clone_from(&info.deploy);
+            let queues = info.pools.iter().filter_map(|(name, _)| {
+                let queue = QueueName::new(name).ok()?;
+                Some(ServedQueue::new(name.clone(), kinds_for(info, &queue)))
+            });
+            seen.queues = queues.collect();
+        }
+        seen
+    }
+
     /// Returns the kinds of a queue that the node can run, if it serves the queue.
     pub(crate) fn kinds_of(&self, queue: &QueueName) -> Option<Option<&Vec<(String, u16)>>> {
         let own = self.queues.iter().find(|own| own.name == queue.as_str());

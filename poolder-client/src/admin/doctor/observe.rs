@@ -1,15 +1,11 @@
 //! The observed state of a fleet, from the facts that a doctor reads. Pure.
 
+use poolder_core::Timestamp;
 use poolder_core::broker::{NodeView, ServerFacts};
-use poolder_core::{QueueName, Timestamp};
 
-use crate::admin::attention::{Observed, ObservedNode, ObservedQueue, ServedQueue};
+use crate::admin::attention::{MOST_DEAD, Observed, ObservedNode, ObservedQueue};
 use crate::admin::doctor::facts::{PartitionSeen, QueueFacts};
 use crate::admin::doctor::server::{field, number};
-use crate::admin::kinds::kinds_for;
-
-/// The most dead jobs that a partition keeps, unless its pool says otherwise.
-const MOST_DEAD: u64 = 10_000;
 
 /// Returns the state of a fleet, for the rules of attention.
 pub(in crate::admin) fn observed(
@@ -21,7 +17,7 @@ pub(in crate::admin) fn observed(
     Observed {
         now: server.now,
         queues: queues.iter().map(|facts| queue(facts, server.now)).collect(),
-        nodes: nodes.iter().map(node).collect(),
+        nodes: nodes.iter().map(ObservedNode::of_view).collect(),
         memory: memory.map(|used| (used, number(server, "maxmemory").unwrap_or(0))),
         policy: field(server, "maxmemory_policy").unwrap_or_default().to_owned(),
     }
@@ -47,23 +43,4 @@ fn queue(facts: &QueueFacts, now: Timestamp) -> ObservedQueue {
         kinds: facts.kinds.clone(),
         ..ObservedQueue::new(facts.queue.clone())
     }
-}
-
-fn node(node: &NodeView) -> ObservedNode {
-    let mut seen = ObservedNode {
-        name: node.name.clone(),
-        silent: node.silent,
-        is_silent: node.is_silent(),
-        ..ObservedNode::default()
-    };
-    if let Some(info) = &node.info {
-        seen.started = Some(Timestamp::from_millis(info.started));
-        seen.deploy.clone_from(&info.deploy);
-        let queues = info.pools.iter().filter_map(|(name, _)| {
-            let queue = QueueName::new(name).ok()?;
-            Some(ServedQueue::new(name.clone(), kinds_for(info, &queue)))
-        });
-        seen.queues = queues.collect();
-    }
-    seen
 }
