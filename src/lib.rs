@@ -84,9 +84,9 @@ pub use poolder_client::{
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
-    Durability, Ended, Latency, NodeInfo, NodeKind, NodeView, OpenBatch, PoolView, Popped,
-    PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView, Stored,
-    When,
+    Durability, Ended, Latency, NodeInfo, NodeKind, NodeOrder, NodeView, OpenBatch, PoolView,
+    Popped, PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView,
+    Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};

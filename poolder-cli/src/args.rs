@@ -9,7 +9,9 @@ use poolder_core::broker::Config;
 use poolder_core::history::Actor;
 
 use crate::output::{Colour, Form};
-use crate::{batch, health, job, metrics, node, past, pool, program, queue, schedule};
+use crate::{
+    batch, errors, health, job, metrics, node, past, pool, program, queue, schedule, stats,
+};
 
 /// Operates the queues of Poolder.
 ///
@@ -35,12 +37,13 @@ pub(crate) enum Noun {
     Status,
     /// Examine the server and the fleet for faults. Exits with 6 when there is a problem.
     Doctor(health::Doctor),
-    /// Queues: ls, get, pause, resume, resize, drain, purge.
+    /// Queues: ls, get, history, pause, resume, resize, drain, purge.
     Queue {
         #[command(subcommand)]
         verb: queue::QueueVerb,
     },
-    /// Jobs: ls, get, explain, blast-radius, run-now, reschedule, cancel, rm, edit, wait, enqueue.
+    /// Jobs: ls, get, explain, blast-radius, run-now, reschedule, cancel, kill, rm, edit, wait,
+    /// enqueue.
     Job {
         #[command(subcommand)]
         verb: Box<job::JobVerb>,
@@ -60,14 +63,16 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: job::DeadVerb,
     },
-    /// Groups of equal errors: ls, get.
+    /// Groups of equal errors: ls, get, retry, bury.
     Error {
         #[command(subcommand)]
-        verb: past::ErrorVerb,
+        verb: errors::ErrorVerb,
     },
     /// Show how many attempts of each kind ended in which way, and how long they waited and ran.
     History(past::Past),
-    /// Nodes: ls, get.
+    /// Show what has happened in each queue since it was first used.
+    Stats(stats::Stats),
+    /// Nodes: ls, get, quiet, stop, forget.
     Node {
         #[command(subcommand)]
         verb: node::NodeVerb,
@@ -140,6 +145,11 @@ impl Common {
         Ok(Client::new(config)?.acting_as(self.actor()))
     }
 
+    /// Returns the reason that is recorded with changes; empty for none.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
     /// Returns who makes the changes of the command.
     fn actor(&self) -> Actor {
         let actor = self.actor.as_ref().map_or_else(Actor::user, Actor::new).via("command");
@@ -178,8 +188,50 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
+    /// The commands that change nothing in Redis.
+    const READS: &[&str] = &[
+        "status",
+        "stats",
+        "history",
+        "metrics",
+        "top",
+        "completion",
+        "man",
+        "version",
+        "ls",
+        "list",
+        "get",
+        "explain",
+        "blast-radius",
+        "wait",
+        "preview",
+        "slots",
+        "key",
+    ];
+
     #[test]
     fn the_tree_of_commands_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_that_changes_something_has_a_dry_run() {
+        let (mut open, mut changes) = (vec![Args::command()], 0);
+        while let Some(command) = open.pop() {
+            if command.has_subcommands() {
+                open.extend(command.get_subcommands().cloned());
+                continue;
+            }
+            let has = |name: &str| command.get_arguments().any(|it| it.get_id() == name);
+            let changing = !READS.contains(&command.get_name());
+            assert_eq!(
+                (has("dry_run"), has("yes")),
+                (changing, changing),
+                "{}",
+                command.get_name()
+            );
+            changes += usize::from(changing);
+        }
+        assert!(changes > 20, "{changes}");
     }
 }

@@ -9,7 +9,9 @@ use poolder_core::broker::BatcherSums;
 use serde_json::{Value, json};
 
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::Failure;
+use crate::many::would_change;
 use crate::output::{NOTHING, Report, Table, bytes, count, duration, number};
 
 /// The most lists, and the most sealed batches, that are shown.
@@ -43,6 +45,8 @@ pub(crate) enum BatchVerb {
         batcher: Name,
         /// The group [default: the list without a group].
         group: Option<String>,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -82,7 +86,9 @@ pub(crate) async fn run(common: &Common, verb: &BatchVerb) -> Result<Report, Fai
             let explained = client.explain_batch(&batcher.queue, &batcher.name, group).await?;
             Ok(crate::explain::report(&explained))
         }
-        BatchVerb::Flush { batcher, group } => flush(&client, batcher, group.as_deref()).await,
+        BatchVerb::Flush { batcher, group, confirm } => {
+            flush(&client, batcher, group.as_deref(), *confirm).await
+        }
     }
 }
 
@@ -203,8 +209,23 @@ fn group(name: &str) -> &str {
     if name.is_empty() { NOTHING } else { name }
 }
 
-async fn flush(client: &Client, name: &Name, group: Option<&str>) -> Result<Report, Failure> {
+async fn flush(
+    client: &Client,
+    name: &Name,
+    group: Option<&str>,
+    confirm: Confirm,
+) -> Result<Report, Failure> {
     let group = group.unwrap_or_default();
+    if confirm.dry_run {
+        let open = handle(client, name).open(MOST).await?;
+        let entries = open.iter().find(|list| list.group == group).map(|list| list.len);
+        let subject = json!({
+            "queue": name.queue, "batcher": name.name, "group": group, "entries": entries,
+        });
+        let of = if group.is_empty() { String::new() } else { format!("group {group} of ") };
+        let with = entries.map(|it| format!(" with {} entries", number(it))).unwrap_or_default();
+        return Ok(would_change(&format!("seal the list of {of}{name}{with}"), subject, name));
+    }
     let sealed = handle(client, name).group(group).flush().await?;
     let value = json!({
         "done": sealed.map(|_| "flushed"),

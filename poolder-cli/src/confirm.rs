@@ -10,10 +10,10 @@ use crate::output::{number, one_line, remark};
 /// The options of commands that change or delete many things at once.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Confirm {
-    /// Do it without a question, also to more than one job.
+    /// Do it without a question, also to more than one job or node.
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Change nothing: show how many jobs it would be, and ten of them.
+    /// Change nothing: show what would be changed; of jobs their number, and ten of them.
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
 }

@@ -5,6 +5,7 @@ use poolder_client::{FleetStatus, Severity};
 use serde_json::json;
 
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, NOTHING, Report, Table, Tone, count, duration, number, second};
 
@@ -17,6 +18,8 @@ pub(crate) struct Doctor {
     /// Exit with 6 for warnings as well.
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 /// Shows the fleet in short, and what needs a person.
@@ -84,9 +87,12 @@ fn severity(severity: Severity) -> Cell {
 pub(crate) async fn doctor(common: &Common, options: &Doctor) -> Result<Report, Failure> {
     let client = common.lazy_client()?;
     let mut diagnosis = client.doctor().await?;
-    let mut done = vec![];
+    let (mut done, mut would) = (vec![], vec![]);
     let mut failures = vec![];
-    if options.fix {
+    if options.fix && options.confirm.dry_run {
+        let repairs = diagnosis.findings.iter().filter(|finding| finding.repair.is_some());
+        would.extend(repairs.map(|finding| format!("{} of {}", finding.code, finding.subject)));
+    } else if options.fix {
         for finding in diagnosis.findings.iter().filter(|finding| finding.repair.is_some()) {
             match client.repair(finding).await {
                 Ok(text) => done.push(text),
@@ -101,10 +107,13 @@ pub(crate) async fn doctor(common: &Common, options: &Doctor) -> Result<Report, 
     let is_bad = diagnosis.worst().is_some_and(|found| found >= worst);
     let mut value = json!(diagnosis);
     value["repaired"] = json!(done);
+    value["would_repair"] = json!(would);
     let report = Report::new(value)
         .ids(diagnosis.findings.iter().map(|finding| finding.code))
         .lines(diagnosis.to_string())
         .exit(if is_bad { Exit::CheckFailed } else { Exit::Done });
     let report = done.iter().fold(report, |report, text| report.note(format!("repaired: {text}")));
+    let report =
+        would.iter().fold(report, |report, text| report.note(format!("this would repair {text}")));
     Ok(failures.iter().fold(report, Report::failed))
 }

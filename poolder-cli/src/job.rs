@@ -53,6 +53,9 @@ pub(crate) enum JobVerb {
     },
     /// Cancel jobs: waiting ones are removed, running ones are asked to stop, on whichever node.
     Cancel(Jobs),
+    /// Bury jobs that wait: they are dead then, and can be looked into, edited and revived.
+    /// --reason is shown as the error of a job that has not failed before.
+    Kill(Jobs),
     /// Remove jobs that wait or are dead.
     Rm(Jobs),
     /// Change the payload of a dead job, and revive it.
@@ -108,6 +111,10 @@ pub(crate) async fn run(common: &Common, verb: &JobVerb) -> Result<Report, Failu
         }
         JobVerb::Cancel(jobs) => {
             act::run(&client().await?, jobs, act::JobChange::Cancel, None).await
+        }
+        JobVerb::Kill(jobs) => {
+            let change = act::JobChange::Bury(common.reason());
+            act::run(&client().await?, jobs, change, None).await
         }
         JobVerb::Rm(jobs) => act::run(&client().await?, jobs, act::JobChange::Remove, None).await,
         JobVerb::Edit(edit) => change::run(common, edit).await,

@@ -11,7 +11,8 @@
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
 //! | `health` | `status` and `doctor` |
-//! | `past` | `error` and `history` |
+//! | `errors` | the commands about groups of equal errors |
+//! | `past`, `stats` | the history of kinds, and the counters of queues |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
@@ -24,6 +25,7 @@
 mod args;
 mod batch;
 mod confirm;
+mod errors;
 mod explain;
 mod failure;
 mod health;
@@ -39,6 +41,7 @@ mod program;
 mod queue;
 mod schedule;
 mod select;
+mod stats;
 #[cfg(feature = "top")]
 mod top;
 mod values;
@@ -105,8 +108,9 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     match &args.noun {
         Noun::Status => health::status(common).await,
         Noun::Doctor(options) => health::doctor(common, options).await,
-        Noun::Error { verb } => past::errors(common, verb).await,
+        Noun::Error { verb } => errors::run(common, verb).await,
         Noun::History(past) => past::history(common, past).await,
+        Noun::Stats(options) => stats::run(common, options).await,
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,
         Noun::Dead { verb } => job::run_dead(common, verb).await,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::output::Report;
 
-/// The changes that were made, and those that failed.
+/// The changes that were made, or would be, and those that failed.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     done: Vec<Value>,
@@ -22,6 +22,13 @@ impl Changes {
         self.lines.push(line.into());
     }
 
+    /// Adds a change that a dry run has not made: `pause mail`. `subject` is the JSON form of what
+    /// would be changed.
+    pub(crate) fn would(&mut self, change: &str, subject: Value, id: impl Into<String>) {
+        let (value, line) = would(change, subject);
+        self.done(value, id, line);
+    }
+
     pub(crate) fn failed(&mut self, failure: impl Into<Failure>) {
         self.failures.push(failure.into());
     }
@@ -35,4 +42,16 @@ impl Changes {
         let report = self.lines.iter().fold(report, Report::line);
         Ok(self.failures.iter().fold(report, Report::failed))
     }
+}
+
+/// Returns the report of a dry run of one change: `resize mail from 4 to 8 slots`.
+pub(crate) fn would_change(change: &str, subject: Value, id: impl ToString) -> Report {
+    let (value, line) = would(change, subject);
+    Report::new(value).ids([id]).line(line)
+}
+
+fn would(change: &str, mut subject: Value) -> (Value, String) {
+    subject["dry_run"] = true.into();
+    subject["would"] = change.into();
+    (subject, format!("this would {change}"))
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
-use poolder_core::Timestamp;
-use poolder_core::broker::{NodeInfo, NodeView};
+use clap::{Args, Subcommand};
+use poolder_client::Client;
+use poolder_core::broker::{NodeInfo, NodeOrder, NodeView};
+use poolder_core::{Error, Timestamp};
 use serde_json::json;
 
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::Failure;
+use crate::many::Changes;
 use crate::output::{Cell, NOTHING, Report, Table, Tone, bytes, count, duration, number};
 
 /// The commands about nodes.
@@ -21,12 +24,60 @@ pub(crate) enum NodeVerb {
         /// The name of the node, or the beginning of one name.
         node: String,
     },
+    /// Let nodes take no more jobs: they finish those that they run, and their processes go on.
+    Quiet(Nodes),
+    /// Stop nodes as a signal would: they finish the jobs that they run, and end.
+    Stop(Nodes),
+    /// Declare silent nodes dead at once, so that their jobs are taken over. Living nodes do this by
+    /// themselves within some seconds.
+    Forget(Nodes),
+}
+
+/// The nodes that are changed.
+#[derive(Debug, Args)]
+pub(crate) struct Nodes {
+    /// The names of the nodes, or the beginning of one name each.
+    #[arg(required = true, value_name = "NODE")]
+    nodes: Vec<String>,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+/// A change of a node.
+#[derive(Debug, Clone, Copy)]
+enum NodeChange {
+    Quiet,
+    Stop,
+    Forget,
+}
+
+impl NodeChange {
+    /// Returns the change as a word before the name of a node, and after it was made.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Quiet => ("quiet", "quieted"),
+            Self::Stop => ("stop", "stopping"),
+            Self::Forget => ("forget", "forgot"),
+        }
+    }
+
+    async fn make(self, client: &Client, node: &str) -> Result<(), Error> {
+        match self {
+            Self::Quiet => client.quiet_node(node).await,
+            Self::Stop => client.stop_node(node).await,
+            Self::Forget => client.forget_node(node).await,
+        }
+    }
 }
 
 /// Runs the command and returns its output.
 pub(crate) async fn run(common: &Common, verb: &NodeVerb) -> Result<Report, Failure> {
-    let nodes = common.client().await?.nodes().await?;
+    let client = common.client().await?;
+    let nodes = client.nodes().await?;
     match verb {
+        NodeVerb::Quiet(which) => change(&client, &nodes, which, NodeChange::Quiet).await,
+        NodeVerb::Stop(which) => change(&client, &nodes, which, NodeChange::Stop).await,
+        NodeVerb::Forget(which) => change(&client, &nodes, which, NodeChange::Forget).await,
         NodeVerb::Ls => {
             let report = Report::new(&nodes).ids(nodes.iter().map(|node| &node.name));
             if nodes.is_empty() {
@@ -65,10 +116,48 @@ pub(crate) fn table(nodes: &[NodeView]) -> Table {
     table
 }
 
+/// Changes each of the nodes that are named.
+async fn change(
+    client: &Client,
+    nodes: &[NodeView],
+    which: &Nodes,
+    change: NodeChange,
+) -> Result<Report, Failure> {
+    let (verb, done) = change.words();
+    let count = which.nodes.len() as u64;
+    if !which.confirm.dry_run {
+        which.confirm.allow(count, &format!("{verb} {} nodes", number(count))).await?;
+    }
+    let mut changes = Changes::default();
+    for text in &which.nodes {
+        let name = match find(nodes, text) {
+            Ok(node) => &node.name,
+            Err(failure) => {
+                changes.failed(failure);
+                continue;
+            }
+        };
+        if which.confirm.dry_run {
+            changes.would(&format!("{verb} {name}"), json!({ "node": name }), name);
+            continue;
+        }
+        match change.make(client, name).await {
+            Ok(()) => {
+                let value = json!({ "done": done, "node": name });
+                changes.done(value, name, format!("{done} {name}"));
+            }
+            Err(error) => changes.failed(error),
+        }
+    }
+    changes.report()
+}
+
 fn state(node: &NodeView) -> Cell {
-    match node.is_silent() {
-        true => Cell::new(format!("silent for {}", duration(node.silent))).tone(Tone::Bad),
-        false => Cell::new("alive").tone(Tone::Good),
+    match (node.is_silent(), node.order) {
+        (false, Some(NodeOrder::Stop)) => Cell::new("stopping").tone(Tone::Warning),
+        (false, Some(_)) => Cell::new("quiet").tone(Tone::Warning),
+        (true, _) => Cell::new(format!("silent for {}", duration(node.silent))).tone(Tone::Bad),
+        (false, None) => Cell::new("alive").tone(Tone::Good),
     }
 }
 
@@ -85,25 +174,25 @@ fn up(node: &NodeView, info: &NodeInfo) -> Duration {
     node.seen.since(Timestamp::from_millis(info.started))
 }
 
-fn get(nodes: &[NodeView], text: &str) -> Result<Report, Failure> {
+/// Returns the node of this name, or whose name begins so.
+fn find<'a>(nodes: &'a [NodeView], text: &str) -> Result<&'a NodeView, Failure> {
     let named: Vec<&NodeView> = match nodes.iter().find(|node| node.name == text) {
         Some(node) => vec![node],
         None => nodes.iter().filter(|node| node.name.starts_with(text)).collect(),
     };
-    let node = match named.as_slice() {
-        [node] => node,
-        [] => {
-            return Err(Failure::not_found(format!("no node {text} lives"))
-                .hint("`poolder node ls` shows those that live"));
-        }
+    match named.as_slice() {
+        [node] => Ok(node),
+        [] => Err(Failure::not_found(format!("no node {text} lives"))
+            .hint("`poolder node ls` shows those that live")),
         several => {
-            return Err(Failure::not_understood(format!(
-                "{} nodes have names that begin with {text}",
-                several.len()
-            ))
-            .hint("write more of the name"));
+            let text = format!("{} nodes have names that begin with {text}", several.len());
+            Err(Failure::not_understood(text).hint("write more of the name"))
         }
-    };
+    }
+}
+
+fn get(nodes: &[NodeView], text: &str) -> Result<Report, Failure> {
+    let node = find(nodes, text)?;
     let none = NodeInfo::default();
     let info = node.info.as_ref().unwrap_or(&none);
     let facts = [

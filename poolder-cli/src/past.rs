@@ -1,36 +1,21 @@
-//! The commands `poolder error …` and `poolder history`.
+//! The commands `poolder history` and `poolder queue history`.
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use poolder_client::Client;
-use poolder_core::history::{ErrorGroup, HistoryPoint, HistoryRange};
-use serde_json::json;
+use poolder_core::history::{History, HistoryPoint, HistoryRange};
 
 use crate::args::Common;
 use crate::failure::Failure;
-use crate::output::{Cell, NOTHING, Report, Table, Tone, count, cut, duration, number, second};
-
-/// The commands about groups of equal errors.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ErrorVerb {
-    /// Show the groups of equal errors, the one seen last first.
-    Ls,
-    /// Show one group of equal errors, and how often it was seen.
-    Get {
-        /// The id of the group, or the beginning of one id.
-        id: String,
-        #[command(flatten)]
-        range: Range,
-    },
-}
+use crate::output::{Cell, NOTHING, Report, Table, Tone, count, duration, second};
 
 /// The time that is looked back.
 #[derive(Debug, Args)]
 pub(crate) struct Range {
     /// How far to look back: 1h, 8h, 7d.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = poolder_cron::span)]
-    since: Duration,
+    pub(crate) since: Duration,
 }
 
 /// The kinds whose history is shown.
@@ -46,116 +31,84 @@ pub(crate) struct Past {
     range: Range,
 }
 
+/// The kinds of one queue whose history is shown.
+#[derive(Debug, Args)]
+pub(crate) struct PastOfQueue {
+    /// The queue.
+    queue: String,
+    /// Only this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    #[command(flatten)]
+    range: Range,
+}
+
 /// Shows how many attempts of each kind ended in which way, and how long they waited and ran.
 pub(crate) async fn history(common: &Common, past: &Past) -> Result<Report, Failure> {
     let client = common.client().await?;
     let (queue, kind) = (past.queue.as_deref(), past.kind.as_deref());
     let history = client.history(queue, kind, HistoryRange::last(past.range.since)).await?;
-    let mut table = Table::new(&[
-        "QUEUE", "KIND", ">DONE", ">FAILED", ">DIED", ">WAIT95", ">RUN50", ">RUN95", ">RUN MAX",
-    ]);
+    let mut table = Table::new(&[&["QUEUE", "KIND"], POINT].concat());
     for series in &history.series {
-        let HistoryPoint { attempts, died, run, wait, .. } = &series.total;
-        let failed = Cell::new(count(attempts.failures()));
-        table.row([
-            (&series.queue).into(),
-            (&series.kind).into(),
-            count(attempts.done).into(),
-            if attempts.failures() > 0 { failed.tone(Tone::Bad) } else { failed },
-            count(*died).into(),
-            time(wait.count, wait.p95).into(),
-            time(run.count, run.p50).into(),
-            time(run.count, run.p95).into(),
-            time(run.count, run.max).into(),
-        ]);
+        let name = [(&series.queue).into(), (&series.kind).into()];
+        table.row(name.into_iter().chain(point(&series.total)));
     }
+    Ok(shown(&history, table))
+}
+
+/// Shows the same of one queue for each period of the range.
+pub(crate) async fn history_of_queue(
+    client: &Client,
+    past: &PastOfQueue,
+) -> Result<Report, Failure> {
+    let queue = crate::queue::known(client, &past.queue).await?;
+    let (kind, range) = (past.kind.as_deref(), HistoryRange::last(past.range.since));
+    let history = client.history(Some(queue.as_str()), kind, range).await?;
+    let mut points: Vec<(&HistoryPoint, &str)> = vec![];
+    for series in &history.series {
+        points.extend(series.points.iter().map(|point| (point, series.kind.as_str())));
+    }
+    points.sort_by_key(|(point, kind)| (point.at, *kind));
+    let mut table = Table::new(&[&["FROM", "KIND"], POINT].concat());
+    for (of, kind) in points {
+        let name = [second(Some(of.at)).into(), kind.into()];
+        table.row(name.into_iter().chain(point(of)));
+    }
+    Ok(shown(&history, table))
+}
+
+/// The heads of the cells of [`point`].
+const POINT: &[&str] = &[">DONE", ">FAILED", ">DIED", ">WAIT95", ">RUN50", ">RUN95", ">RUN MAX"];
+
+fn point(point: &HistoryPoint) -> [Cell; 7] {
+    let HistoryPoint { attempts, died, run, wait, .. } = point;
+    let failed = Cell::new(count(attempts.failures()));
+    [
+        count(attempts.done).into(),
+        if attempts.failures() > 0 { failed.tone(Tone::Bad) } else { failed },
+        count(*died).into(),
+        time(wait.count, wait.p95).into(),
+        time(run.count, run.p50).into(),
+        time(run.count, run.p95).into(),
+        time(run.count, run.max).into(),
+    ]
+}
+
+/// Returns the report of a history.
+fn shown(history: &History, table: Table) -> Report {
     let ids = history.series.iter().map(|series| format!("{}/{}", series.queue, series.kind));
-    let report = Report::new(&history).items("series").ids(ids);
+    let report = Report::new(history).items("series").ids(ids);
     let report = match history.is_cut {
         true => report.note("there are more kinds than are kept: some are left out"),
         false => report,
     };
-    if table.is_empty() {
-        return Ok(report.note("no attempts in this time; nodes write their counts once a minute"));
+    match table.is_empty() {
+        true => report.note("no attempts in this time; nodes write their counts once a minute"),
+        false => report.table(table),
     }
-    Ok(report.table(table))
 }
 
 /// Returns a time in microseconds, a dash where nothing was measured.
 fn time(measured: u64, micros: u64) -> String {
     if measured == 0 { NOTHING.to_owned() } else { duration(Duration::from_micros(micros)) }
-}
-
-/// Runs a command about errors and returns its output.
-pub(crate) async fn errors(common: &Common, verb: &ErrorVerb) -> Result<Report, Failure> {
-    let client = common.client().await?;
-    let groups = client.errors().await?;
-    match verb {
-        ErrorVerb::Ls => Ok(list(&groups)),
-        ErrorVerb::Get { id, range } => get(&client, &groups, id, range).await,
-    }
-}
-
-fn list(groups: &[ErrorGroup]) -> Report {
-    let mut table =
-        Table::new(&["ID", ">LAST HOUR", "LAST SEEN", "FIRST SEEN", "KIND", "CAUSE", "MESSAGE"]);
-    for group in groups {
-        table.row([
-            group.id.to_string().into(),
-            count(group.last_hour).into(),
-            second(Some(group.last_seen)).into(),
-            second(Some(group.first_seen)).into(),
-            (&group.sample.kind).into(),
-            group.sample.cause.to_string().into(),
-            cut(&group.sample.message, 80).into(),
-        ]);
-    }
-    let report = Report::new(groups).ids(groups.iter().map(|group| group.id));
-    match table.is_empty() {
-        true => report.note("no errors; nodes write them once a minute"),
-        false => report.table(table),
-    }
-}
-
-async fn get(
-    client: &Client,
-    groups: &[ErrorGroup],
-    text: &str,
-    range: &Range,
-) -> Result<Report, Failure> {
-    let begins = |group: &&ErrorGroup| group.id.to_string().starts_with(text);
-    let found: Vec<&ErrorGroup> = groups.iter().filter(begins).collect();
-    let group = match found.as_slice() {
-        [group] => group,
-        [] => {
-            return Err(Failure::not_found(format!("no group of errors has the id {text}"))
-                .hint("`poolder error ls` shows all"));
-        }
-        several => {
-            let text = format!("{} groups have ids that begin with {text}", several.len());
-            return Err(Failure::not_understood(text).hint("write more of the id"));
-        }
-    };
-    let seen = client.error_history(group.id, HistoryRange::last(range.since)).await?;
-    let facts = [
-        ("id", group.id.to_string().into()),
-        ("message", Cell::new(&group.sample.message).tone(Tone::Bad)),
-        ("cause", group.sample.cause.to_string().into()),
-        ("kind", (&group.sample.kind).into()),
-        ("queue", (&group.sample.queue).into()),
-        ("last hour", number(group.last_hour).into()),
-        ("first seen", second(Some(group.first_seen)).into()),
-        ("last seen", second(Some(group.last_seen)).into()),
-        ("job", (&group.sample.job).into()),
-        ("node", (&group.sample.node).into()),
-        ("deploy", (&group.sample.deploy).into()),
-    ];
-    let mut times = Table::new(&["FROM", ">SEEN"]);
-    for (at, times_seen) in &seen {
-        times.row([second(Some(*at)).into(), number(*times_seen).into()]);
-    }
-    let mut value = json!(group);
-    value["seen"] = json!(seen);
-    let report = Report::new(value).ids([group.id]).table(Table::of_pairs(facts));
-    Ok(if times.is_empty() { report } else { report.lines("\n").table(times) })
 }

@@ -2,10 +2,12 @@
 
 use clap::{Args, Subcommand};
 use poolder_client::{Client, PoolClient};
+use poolder_core::Error;
 use poolder_core::broker::{PoolView, SlotView};
 use serde_json::json;
 
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::many::Changes;
 use crate::output::{Cell, NOTHING, Report, Table, Tone, count, number};
@@ -46,6 +48,8 @@ pub(crate) struct Which {
     /// A slot, counted from 0; may be given several times [default: the whole pool].
     #[arg(long = "slot", value_name = "INDEX")]
     slots: Vec<u16>,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 /// Runs the command and returns its output.
@@ -72,42 +76,66 @@ fn pool(client: &Client, queue: &str) -> PoolClient<()> {
     client.pool(queue)
 }
 
-fn advised(error: poolder_core::Error) -> Failure {
+fn advised(error: Error) -> Failure {
     Failure::from(error).if_not_found(
         "pools with addressed slots are registered when a node with such a pool starts",
     )
 }
 
+/// Stops pools or slots, or starts them.
 async fn change(client: &Client, which: &Which, stop: bool) -> Result<Report, Failure> {
-    let done = if stop { "stopped" } else { "started" };
+    let (verb, done) = if stop { ("stop", "stopped") } else { ("start", "started") };
     let mut changes = Changes::default();
     for queue in &which.queues {
-        let pool = pool(client, queue);
-        if which.slots.is_empty() {
-            let changed = if stop { pool.stop().await } else { pool.start().await };
-            match changed {
-                Ok(()) => {
-                    let value = json!({ "done": done, "queue": queue });
-                    changes.done(value, queue, format!("{done} pool {queue}"));
-                }
-                Err(error) => changes.failed(advised(error)),
+        // A whole pool is none of its slots.
+        let slots: Vec<Option<u16>> = match which.slots.as_slice() {
+            [] => vec![None],
+            slots => slots.iter().copied().map(Some).collect(),
+        };
+        for slot in slots {
+            let (name, id) = match slot {
+                Some(slot) => (format!("slot {slot} of pool {queue}"), format!("{queue}.{slot}")),
+                None => (format!("pool {queue}"), queue.clone()),
+            };
+            let mut value = json!({ "queue": queue });
+            if let Some(slot) = slot {
+                value["slot"] = slot.into();
             }
-            continue;
-        }
-        for index in &which.slots {
-            let slot = pool.slot(*index);
-            let changed = if stop { slot.stop().await } else { slot.start().await };
-            match changed {
+            match change_one(&pool(client, queue), slot, stop, which.confirm.dry_run).await {
+                Ok(()) if which.confirm.dry_run => {
+                    changes.would(&format!("{verb} {name}"), value, id);
+                }
                 Ok(()) => {
-                    let value = json!({ "done": done, "queue": queue, "slot": index });
-                    let id = format!("{queue}.{index}");
-                    changes.done(value, id, format!("{done} slot {index} of pool {queue}"));
+                    value["done"] = done.into();
+                    changes.done(value, id, format!("{done} {name}"));
                 }
                 Err(error) => changes.failed(advised(error)),
             }
         }
     }
     changes.report()
+}
+
+/// Stops or starts a pool or a slot; a dry run only checks that it is there.
+async fn change_one(
+    pool: &PoolClient<()>,
+    slot: Option<u16>,
+    stop: bool,
+    dry_run: bool,
+) -> Result<(), Error> {
+    if dry_run {
+        let slots = pool.view().await?.tail;
+        return match slot.filter(|slot| *slot >= slots) {
+            Some(slot) => Err(Error::not_found(format!("there is no slot {slot} of {slots}"))),
+            None => Ok(()),
+        };
+    }
+    match (slot, stop) {
+        (None, true) => pool.stop().await,
+        (None, false) => pool.start().await,
+        (Some(slot), true) => pool.slot(slot).stop().await,
+        (Some(slot), false) => pool.slot(slot).start().await,
+    }
 }
 
 fn pool_of(queue: &str, view: &PoolView) -> Report {

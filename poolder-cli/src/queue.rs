@@ -3,7 +3,7 @@
 mod act;
 mod look;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use poolder_client::Client;
 use poolder_core::QueueName;
 
@@ -11,6 +11,7 @@ use crate::args::Common;
 use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::output::Report;
+use crate::past;
 #[cfg(feature = "top")]
 pub(crate) use look::{dead, facts, lanes, state};
 
@@ -24,18 +25,12 @@ pub(crate) enum QueueVerb {
         /// The queue.
         queue: String,
     },
+    /// Show how many attempts of each kind of a queue ended in which way, in each period.
+    History(past::PastOfQueue),
     /// Pause queues: running jobs finish, and no node claims from them until they are resumed.
-    Pause {
-        /// The queues.
-        #[arg(required = true)]
-        queues: Vec<String>,
-    },
+    Pause(Queues),
     /// Resume paused queues.
-    Resume {
-        /// The queues.
-        #[arg(required = true)]
-        queues: Vec<String>,
-    },
+    Resume(Queues),
     /// Change the number of slots of a pool with addressed slots while it runs.
     Resize {
         /// The queue of the pool.
@@ -43,6 +38,8 @@ pub(crate) enum QueueVerb {
         /// The new number of slots.
         #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
         slots: u16,
+        #[command(flatten)]
+        confirm: Confirm,
     },
     /// Delete all jobs that wait in a queue, for a slot or for their time. Running and dead jobs
     /// stay. Pause the queue first, or jobs that start meanwhile are not deleted.
@@ -61,15 +58,28 @@ pub(crate) enum QueueVerb {
     },
 }
 
+/// Queues that are changed.
+#[derive(Debug, Args)]
+pub(crate) struct Queues {
+    /// The queues.
+    #[arg(required = true)]
+    queues: Vec<String>,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
 /// Runs the command and returns its output.
 pub(crate) async fn run(common: &Common, verb: &QueueVerb) -> Result<Report, Failure> {
     let client = common.client().await?;
     match verb {
         QueueVerb::Ls => look::list(&client).await,
         QueueVerb::Get { queue } => look::get(&client, queue).await,
-        QueueVerb::Pause { queues } => act::pause(&client, queues).await,
-        QueueVerb::Resume { queues } => act::resume(&client, queues).await,
-        QueueVerb::Resize { queue, slots } => act::resize(&client, queue, *slots).await,
+        QueueVerb::History(past) => past::history_of_queue(&client, past).await,
+        QueueVerb::Pause(queues) => act::pause(&client, queues, true).await,
+        QueueVerb::Resume(queues) => act::pause(&client, queues, false).await,
+        QueueVerb::Resize { queue, slots, confirm } => {
+            act::resize(&client, queue, *slots, *confirm).await
+        }
         QueueVerb::Drain { queue, confirm } => act::drain(&client, queue, *confirm).await,
         QueueVerb::Purge { queue, confirm } => act::purge(&client, queue, *confirm).await,
     }

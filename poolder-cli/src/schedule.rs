@@ -13,6 +13,7 @@ mod options;
 use clap::{Args, Subcommand};
 
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::output::Report;
 #[cfg(feature = "top")]
@@ -73,6 +74,7 @@ pub(crate) enum ScheduleVerb {
         target: Target,
     },
     /// Show all schedules with their last and next runs, and the leaders of their queues.
+    #[command(visible_alias = "ls")]
     List {
         /// Show only the schedules of this queue.
         #[arg(long)]
@@ -102,6 +104,8 @@ pub(crate) struct Target {
     /// The queue into which the schedule enqueues jobs.
     #[arg(long)]
     queue: String,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 /// Runs the command and returns its output.

@@ -1,6 +1,7 @@
 //! Jobs that are selected by a queue, a state and conditions.
 
 use clap::Args;
+use poolder_core::Error;
 use poolder_core::view::{Filter, Listing};
 
 use crate::failure::Failure;
@@ -18,6 +19,44 @@ pub(crate) struct Conditions {
     /// Only jobs whose last error contains this text, in upper or lower case.
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
+    /// Only jobs at this attempt: 3, or with a comparison, such as '>=3'.
+    #[arg(long, value_name = "NUMBER", value_parser = attempt)]
+    attempt: Option<Filter>,
+    /// Only jobs that became ready, were claimed or died longer ago than this: 90s, 2h.
+    #[arg(long, value_name = "TIME", value_parser = older)]
+    older: Option<Filter>,
+    /// Only jobs that this node, or a node on this host, runs or has buried.
+    #[arg(long, value_name = "NAME", value_parser = node)]
+    node: Option<Filter>,
+    /// Only jobs whose payload has this value at this path, such as user.id=7; may be given several
+    /// times.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = payload)]
+    payload: Vec<Filter>,
+}
+
+fn attempt(text: &str) -> Result<Filter, Error> {
+    let equal = if text.starts_with(['=', '<', '>']) { "" } else { "=" };
+    format!("attempt{equal}{text}").parse()
+}
+
+fn older(text: &str) -> Result<Filter, Error> {
+    let age = poolder_cron::span(text).map_err(|why| Error::invalid(why.to_string()))?;
+    format!("age>{}ms", age.as_millis()).parse()
+}
+
+fn node(text: &str) -> Result<Filter, Error> {
+    format!("node={}", serde_json::Value::from(text)).parse()
+}
+
+/// A condition for a payload. A value that is not JSON may have blanks.
+fn payload(text: &str) -> Result<Filter, Error> {
+    let (path, value) = text.split_once('=').unwrap_or((text, ""));
+    let dot = if path.is_empty() { "" } else { "." };
+    let plain = format!("payload{dot}{text}").parse();
+    match value.contains(char::is_whitespace) && !value.starts_with('"') {
+        true => format!("payload{dot}{path}={}", serde_json::Value::from(value)).parse(),
+        false => plain,
+    }
 }
 
 impl Conditions {
@@ -25,7 +64,9 @@ impl Conditions {
     pub(crate) fn filter(&self) -> Filter {
         let filter = self.conditions.clone();
         let filter = self.kind.iter().fold(filter, |filter, kind| filter.kind(kind.as_str()));
-        self.error.iter().fold(filter, Filter::error_contains)
+        let filter = self.error.iter().fold(filter, Filter::error_contains);
+        let others = [&self.attempt, &self.older, &self.node].into_iter().flatten();
+        others.chain(&self.payload).cloned().fold(filter, Filter::and)
     }
 }
 

@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-#[cfg(feature = "testing")]
-use poolder_core::Timestamp;
 use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
 use poolder_core::history::Actor;
 use poolder_core::metrics::MetricsText;
-use poolder_core::{Error, JobId, Partition, QueueName};
+use poolder_core::{Error, JobId, Partition, QueueName, Timestamp};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -163,6 +161,14 @@ impl Client {
     /// that says what to do.
     pub async fn ping(&self) -> Result<(), Error> {
         self.broker().ping().await
+    }
+
+    /// Returns the time by the server's clock, which all times in Redis are by.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn time(&self) -> Result<Timestamp, Error> {
+        self.broker().server_now().await
     }
 
     /// Adds a middleware that each job passes before it is sent: an enqueue, one of many, a call, a

@@ -178,7 +178,7 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     client.schedule("there", "1h", Number(1)).await.unwrap();
     let later = |text: &str| client.enqueue(Ending(text.into())).after(HOUR);
     let (sooner, never) = (later("now").await.unwrap(), later("never").await.unwrap());
-    let gone = later("gone").await.unwrap();
+    let (gone, buried) = (later("gone").await.unwrap(), later("buried").await.unwrap());
     let rows = client.batcher::<u64>("rows");
     fill(&server);
 
@@ -196,6 +196,8 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     assert_full("schedule", &client.schedule("new", "1h", Number(1)).await.unwrap_err());
 
     let inspector = client.inspect("q");
+    client.job(&buried).bury("no").await.unwrap();
+    client.job(&buried).remove().await.unwrap();
     client.job(sooner).run_now().await.unwrap();
     hear(&mut heard, vec!["now 1"]).await;
     client.job(dead).revive().await.unwrap();

@@ -77,8 +77,18 @@ async fn a_search_finds_what_satisfies_each_condition() {
     assert_eq!(find("age>1h").await, Vec::<u64>::new());
     assert_eq!(find("schedule=nightly").await, Vec::<u64>::new());
     let one = queue.dead(None, 1).await.unwrap().jobs.remove(0);
-    let fingerprint = one.attempts().last().unwrap().fingerprint;
-    assert_eq!(find(&format!("error={fingerprint:016x}")).await.len(), 5);
+    let group = one.error().unwrap();
+    assert_eq!(Some(group), one.attempts().last().map(|last| last.error("mail.welcome")));
+    assert_eq!(find(&format!("error={group}")).await.len(), 5);
+    // The group of errors in the history has the same id, and so have all forms of the job.
+    let groups = space.client.errors().await.unwrap();
+    assert!(groups.iter().any(|known| known.id == group), "{groups:?}");
+    let json = serde_json::to_value(&one).unwrap();
+    let text = serde_json::json!(group);
+    assert_eq!([&json["error"], &json["attempts"][0]["error"]], [&text, &text]);
+    let tenant = if users(std::slice::from_ref(&one))[0] < 4 { "acme" } else { "other" };
+    assert_eq!(json["headers"], serde_json::json!({ "tenant": tenant }));
+    assert!(json["trace_parent"].is_null());
     let beginning = one.id().to_string();
     assert_eq!(find(&format!("id={}", &beginning[..30])).await, users(std::slice::from_ref(&one)));
     let node = one.node.clone().unwrap();

@@ -46,6 +46,7 @@ mod losses;
 mod machine;
 mod metrics;
 mod middleware;
+mod node_orders;
 mod nodes;
 mod options;
 mod ordering;

@@ -1,4 +1,4 @@
-//! The commands that change jobs: run-now, reschedule, cancel and rm.
+//! The commands that change jobs: run-now, reschedule, cancel, kill and rm.
 
 use std::time::Duration;
 
@@ -17,15 +17,17 @@ use crate::select::Selected;
 
 /// A change of jobs.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum JobChange {
+pub(super) enum JobChange<'a> {
     Revive,
     RunNow,
     Reschedule(Option<Duration>, Option<Timestamp>),
     Cancel,
+    /// Burying, for this reason.
+    Bury(&'a str),
     Remove,
 }
 
-impl JobChange {
+impl JobChange<'_> {
     /// Returns the change as a word before "3 jobs".
     fn verb(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl JobChange {
             Self::RunNow => "run",
             Self::Reschedule(..) => "reschedule",
             Self::Cancel => "cancel",
+            Self::Bury(_) => "bury",
             Self::Remove => "remove",
         }
     }
@@ -44,6 +47,7 @@ impl JobChange {
             Self::RunNow => "enqueued",
             Self::Reschedule(..) => "rescheduled",
             Self::Cancel => "cancelled",
+            Self::Bury(_) => "buried",
             Self::Remove => "removed",
         }
     }
@@ -66,7 +70,7 @@ impl JobChange {
             Self::Reschedule(delay, at) => {
                 let at = match at {
                     Some(at) => at,
-                    None => later(client, handle, delay.unwrap_or_default()).await?,
+                    None => later(client, delay.unwrap_or_default()).await?,
                 };
                 job.reschedule(at).await?;
                 let at = moment(at);
@@ -78,6 +82,10 @@ impl JobChange {
                 let value = json!({ "done": "cancelled", "outcome": outcome });
                 Ok((value, format!("{handle}: {outcome}")))
             }
+            Self::Bury(reason) => {
+                job.bury(reason).await?;
+                Ok((json!({ "done": "buried" }), format!("buried {handle}")))
+            }
             Self::Remove => {
                 job.remove().await?;
                 Ok((json!({ "done": "removed" }), format!("removed {handle}")))
@@ -87,8 +95,8 @@ impl JobChange {
 }
 
 /// Returns the moment this long after now, by the server's clock.
-async fn later(client: &Client, handle: &Handle, delay: Duration) -> Result<Timestamp, Error> {
-    let now = client.inspect(&handle.partition.queue).overview().await?.now.millis();
+async fn later(client: &Client, delay: Duration) -> Result<Timestamp, Error> {
+    let now = client.time().await?.millis();
     let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     Ok(Timestamp::from_millis(now.saturating_add(delay)))
 }
@@ -98,7 +106,7 @@ async fn later(client: &Client, handle: &Handle, delay: Duration) -> Result<Time
 pub(super) async fn run(
     client: &Client,
     jobs: &Jobs,
-    change: JobChange,
+    change: JobChange<'_>,
     usual: Option<Listing>,
 ) -> Result<Report, Failure> {
     match jobs.selection.of(usual)? {
@@ -111,7 +119,7 @@ pub(super) async fn run(
 async fn bulk(
     client: &Client,
     jobs: &Jobs,
-    change: JobChange,
+    change: JobChange<'_>,
     selected: &Selected<'_>,
 ) -> Result<Report, Failure> {
     let queue = crate::queue::known(client, selected.queue).await?;
@@ -120,10 +128,11 @@ async fn bulk(
         JobChange::Revive => Action::Revive,
         JobChange::RunNow => Action::RunNow,
         JobChange::Cancel => Action::Cancel,
+        JobChange::Bury(reason) => Action::Bury(reason.to_owned()),
         JobChange::Remove => Action::Delete,
         JobChange::Reschedule(delay, at) => Action::Reschedule(match at {
             Some(at) => at,
-            None => later(client, &Handle::named(&queue, "")?, delay.unwrap_or_default()).await?,
+            None => later(client, delay.unwrap_or_default()).await?,
         }),
     };
     let Selected { listing, filter, .. } = selected;
@@ -157,7 +166,7 @@ async fn bulk(
 }
 
 /// Makes the change of each of the jobs that are named.
-async fn named(client: &Client, jobs: &Jobs, change: JobChange) -> Result<Report, Failure> {
+async fn named(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Report, Failure> {
     let count = jobs.jobs.len() as u64;
     if jobs.confirm.dry_run {
         return preview(client, jobs, change).await;
@@ -184,7 +193,7 @@ async fn named(client: &Client, jobs: &Jobs, change: JobChange) -> Result<Report
 }
 
 /// Returns the jobs that would be changed.
-async fn preview(client: &Client, jobs: &Jobs, change: JobChange) -> Result<Report, Failure> {
+async fn preview(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Report, Failure> {
     let (mut found, mut failures) = (vec![], vec![]);
     for text in &jobs.jobs {
         let view = match resolve(client, text).await {

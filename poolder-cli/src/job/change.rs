@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::target::{missing, resolve};
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
 use crate::payload;
@@ -21,9 +22,8 @@ pub(crate) struct Edit {
     /// The whole new payload in JSON; @FILE reads a file, - standard input.
     #[arg(long, value_name = "JSON", conflicts_with = "patch")]
     payload: Option<String>,
-    /// Change nothing: show the payload as it would be.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure> {
@@ -44,7 +44,7 @@ pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure>
         Some(_) => merge(&mut new, given),
         None => new = given,
     }
-    if edit.dry_run {
+    if edit.confirm.dry_run {
         let report = Report::new(json!({ "dry_run": true, "handle": handle, "payload": new }));
         return Ok(report.ids([&handle]).line(new.to_string()));
     }

@@ -8,8 +8,12 @@ use poolder_core::{
     Envelope, Error, Format, Headers, JobId, Partition, Policy, QueueName, Timestamp,
 };
 
+use serde_json::json;
+
 use crate::args::Common;
+use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
+use crate::many::would_change;
 use crate::output::{Report, moment};
 use crate::payload;
 use crate::values::{LaneName, moment as read_moment};
@@ -52,6 +56,8 @@ pub(crate) struct New {
     /// The version of the payload's shape.
     #[arg(long, default_value_t = 1)]
     version_of_payload: u16,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -106,6 +112,12 @@ pub(super) async fn run(common: &Common, new: &New) -> Result<Report, Failure> {
         return Err(Failure::new(Exit::Failed, text).hint(
             "its jobs are sent by code, with `client.pool(..).cast(..)`, which picks the slot",
         ));
+    }
+    if new.confirm.dry_run {
+        let (id, lane) = (prepared.envelope.id(), prepared.lane);
+        let change = format!("enqueue a job {} on queue {}, lane {lane}", new.kind, new.queue);
+        let subject = json!({ "queue": new.queue, "kind": new.kind, "lane": lane, "job": id });
+        return Ok(would_change(&change, subject, id));
     }
     let mut receipts = client.enqueue_prepared(vec![Ok(prepared)]).await;
     let receipt =

@@ -192,12 +192,13 @@ pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String
 fn stored(view: &JobView, progress: Option<(u64, u64)>) -> Report {
     let mut attempts = Table::new(&["ENDED", "HOW", ">TOOK", "NODE", "ERROR"]);
     for attempt in view.attempts() {
+        let error = view.kind().map(|kind| attempt.error(kind).to_string());
         attempts.row([
             second(Some(attempt.at)).into(),
             attempt.cause.to_string().into(),
             duration(attempt.took).into(),
             attempt.node.into(),
-            format!("{:012x}", attempt.fingerprint).into(),
+            error.unwrap_or(NOTHING.to_owned()).into(),
         ]);
     }
     let mut value = json!(view);

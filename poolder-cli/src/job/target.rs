@@ -1,5 +1,7 @@
 //! Jobs as arguments: a handle, a queue with an id or an own id, or an id alone.
 
+use std::time::Duration;
+
 use poolder_client::{Budget, Client};
 use poolder_core::view::Listing;
 use poolder_core::{Handle, JobId, QueueName};
@@ -81,12 +83,17 @@ async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<Ha
         None => client.queues().await?,
     };
     let filter = format!("id={prefix}").parse()?;
+    let listings = [Listing::Running, Listing::Ready, Listing::Due, Listing::Dead];
+    // All searches together take as long as one.
+    let searches = (queues.len() * listings.len()).max(1);
+    let each = SEARCH / u32::try_from(searches).unwrap_or(u32::MAX);
     let mut found = vec![];
     for queue in &queues {
-        for listing in [Listing::Running, Listing::Ready, Listing::Due, Listing::Dead] {
-            let search = client.inspect(queue);
-            let matches = search.find_where(listing, &filter, None, Budget::jobs(MOST)).await?;
-            found.extend(matches.jobs);
+        for listing in listings {
+            let budget = Budget::jobs(MOST).time(each);
+            found.extend(
+                client.inspect(queue).find_where(listing, &filter, None, budget).await?.jobs,
+            );
         }
     }
     match found.as_slice() {
@@ -100,6 +107,8 @@ async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<Ha
     }
 }
 
+/// The time of the search for the beginning of an id.
+const SEARCH: Duration = Duration::from_millis(200);
 /// The most jobs of one listing among which the beginning of an id is ambiguous.
 const MOST: usize = 5;
 

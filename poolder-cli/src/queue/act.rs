@@ -5,28 +5,30 @@ use poolder_core::view::JobView;
 use poolder_core::{Error, Lane};
 use serde_json::json;
 
+use super::Queues;
 use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::job;
-use crate::many::Changes;
+use crate::many::{Changes, would_change};
 use crate::output::{Report, number};
 
 /// The number of jobs that a dry run shows.
 const SHOWN: usize = 10;
 
-pub(super) async fn pause(client: &Client, queues: &[String]) -> Result<Report, Failure> {
-    change(client, queues, true).await
-}
-
-pub(super) async fn resume(client: &Client, queues: &[String]) -> Result<Report, Failure> {
-    change(client, queues, false).await
-}
-
-async fn change(client: &Client, queues: &[String], pause: bool) -> Result<Report, Failure> {
+/// Pauses the queues, or resumes them.
+pub(super) async fn pause(
+    client: &Client,
+    queues: &Queues,
+    pause: bool,
+) -> Result<Report, Failure> {
     let mut changes = Changes::default();
-    for queue in queues {
-        match change_one(client, queue, pause).await {
-            Ok(changed) => {
+    for queue in &queues.queues {
+        match pause_one(client, queue, pause, queues.confirm.dry_run).await {
+            Ok(None) => {
+                let verb = if pause { "pause" } else { "resume" };
+                changes.would(&format!("{verb} {queue}"), json!({ "queue": queue }), queue);
+            }
+            Ok(Some(changed)) => {
                 let done = if pause { "paused" } else { "resumed" };
                 let was = if changed { "" } else { ", which it was already" };
                 let value = json!({ "done": done, "queue": queue, "changed": changed });
@@ -38,20 +40,37 @@ async fn change(client: &Client, queues: &[String], pause: bool) -> Result<Repor
     changes.report()
 }
 
-async fn change_one(client: &Client, queue: &str, pause: bool) -> Result<bool, Failure> {
+/// Returns whether the queue was changed; `None` for a dry run.
+async fn pause_one(
+    client: &Client,
+    queue: &str,
+    pause: bool,
+    dry_run: bool,
+) -> Result<Option<bool>, Failure> {
     let name = super::known(client, queue).await?;
-    let changed = if pause { client.pause(&name).await } else { client.resume(&name).await };
-    Ok(changed?)
+    Ok(match (dry_run, pause) {
+        (true, _) => None,
+        (false, true) => Some(client.pause(&name).await?),
+        (false, false) => Some(client.resume(&name).await?),
+    })
 }
 
-pub(super) async fn resize(client: &Client, queue: &str, slots: u16) -> Result<Report, Failure> {
+pub(super) async fn resize(
+    client: &Client,
+    queue: &str,
+    slots: u16,
+    confirm: Confirm,
+) -> Result<Report, Failure> {
     let pool = client.pool::<()>(queue);
     let before = pool.view().await.map_err(no_pool)?.size;
+    let change = format!("{queue} from {before} to {slots} slots");
+    let mut value = json!({ "queue": queue, "before": before, "slots": slots });
+    if confirm.dry_run {
+        return Ok(would_change(&format!("resize {change}"), value, queue));
+    }
     pool.resize(slots).await.map_err(no_pool)?;
-    let value = json!({ "done": "resized", "queue": queue, "before": before, "slots": slots });
-    Ok(Report::new(value)
-        .ids([queue])
-        .line(format!("resized {queue} from {before} to {slots} slots")))
+    value["done"] = "resized".into();
+    Ok(Report::new(value).ids([queue]).line(format!("resized {change}")))
 }
 
 fn no_pool(error: Error) -> Failure {

@@ -1,14 +1,15 @@
 //! The commands that act on a schedule: add, change, pause, resume, remove and run.
 
 use poolder_client::Schedules;
-use poolder_core::Error;
 use poolder_core::broker::ScheduleInfo;
+use poolder_core::{Error, Schedule};
 use serde_json::json;
 
 use super::look::as_json;
 use super::{Options, Target};
 use crate::args::Common;
 use crate::failure::{Exit, Failure};
+use crate::many::would_change;
 use crate::output::Report;
 
 /// The options of `change` that `Options` does not have.
@@ -35,6 +36,10 @@ pub(super) async fn add(
         return Err(Failure::new(Exit::Refused, text)
             .hint("choose another name, use `poolder schedule change`, or add --replace"));
     }
+    if target.confirm.dry_run {
+        let verb = if before.is_some() { "replace" } else { "add" };
+        return Ok(would(&format!("{verb} {}: {}", named(target), schedule.timing), target));
+    }
     let info = schedules.put(&target.name, schedule).await?;
     Ok(done(if before.is_some() { "replaced" } else { "added" }, target, &info))
 }
@@ -50,8 +55,7 @@ pub(super) async fn change(
             Failure::not_understood("nothing to change").hint("give an option such as --every 90s")
         );
     }
-    let schedules = schedules(common, target).await?;
-    let changed = schedules.change(&target.name, |schedule| {
+    let change = |schedule: &mut Schedule| {
         options.change(schedule, change.kind)?;
         if change.no_start {
             schedule.start = None;
@@ -60,30 +64,45 @@ pub(super) async fn change(
             schedule.end = None;
         }
         Ok(())
-    });
-    let info = changed.await.map_err(advised)?;
+    };
+    let schedules = schedules(common, target).await?;
+    if target.confirm.dry_run {
+        let mut schedule = known(&schedules, target).await?.schedule;
+        change(&mut schedule)?;
+        schedule.check()?;
+        return Ok(would(&format!("change {}: {}", named(target), schedule.timing), target));
+    }
+    let info = schedules.change(&target.name, change).await.map_err(advised)?;
     Ok(done("changed", target, &info))
 }
 
 pub(super) async fn pause(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
+    if let Some(report) = dry_run(&schedules, target, "pause").await? {
+        return Ok(report);
+    }
     let info = schedules.pause(&target.name).await.map_err(advised)?;
     Ok(done("paused", target, &info))
 }
 
 pub(super) async fn resume(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
+    if let Some(report) = dry_run(&schedules, target, "resume").await? {
+        return Ok(report);
+    }
     let info = schedules.resume(&target.name).await.map_err(advised)?;
     Ok(done("resumed", target, &info))
 }
 
 pub(super) async fn remove(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
+    if let Some(report) = dry_run(&schedules, target, "remove").await? {
+        return Ok(report);
+    }
     // Read before the removal, since the output names the owner of the schedule.
     let before = schedules.get(&target.name).await;
     if !schedules.remove(&target.name).await? {
-        let none = format!("queue {} has no schedule {:?}", target.queue, target.name);
-        return Err(advised(Error::not_found(none)));
+        return Err(missing(target));
     }
     let declared = before.ok().flatten().filter(ScheduleInfo::is_declared);
     let (queue, name) = (&target.queue, &target.name);
@@ -99,11 +118,44 @@ pub(super) async fn remove(common: &Common, target: &Target) -> Result<Report, F
 
 pub(super) async fn run(common: &Common, target: &Target) -> Result<Report, Failure> {
     let schedules = schedules(common, target).await?;
+    if let Some(report) = dry_run(&schedules, target, "enqueue the job of").await? {
+        return Ok(report);
+    }
     let receipt = schedules.run_now(&target.name).await.map_err(advised)?;
     let (queue, name, job) = (&target.queue, &target.name, receipt.job.to_string());
     let value = json!({ "done": "enqueued", "queue": queue, "name": name, "job": job });
     let line = format!("enqueued job {job} on queue {queue}, lane {}", receipt.lane);
     Ok(Report::new(value).ids([job]).line(line))
+}
+
+/// Returns the report of a dry run, if one was asked for; the schedule must be there.
+async fn dry_run(
+    schedules: &Schedules,
+    target: &Target,
+    verb: &str,
+) -> Result<Option<Report>, Failure> {
+    if !target.confirm.dry_run {
+        return Ok(None);
+    }
+    known(schedules, target).await?;
+    Ok(Some(would(&format!("{verb} {}", named(target)), target)))
+}
+
+fn named(target: &Target) -> String {
+    format!("schedule {} of queue {}", target.name, target.queue)
+}
+
+fn would(change: &str, target: &Target) -> Report {
+    let subject = json!({ "queue": target.queue, "name": target.name });
+    would_change(change, subject, &target.name)
+}
+
+async fn known(schedules: &Schedules, target: &Target) -> Result<ScheduleInfo, Failure> {
+    schedules.get(&target.name).await?.ok_or_else(|| missing(target))
+}
+
+fn missing(target: &Target) -> Failure {
+    advised(Error::not_found(format!("queue {} has no schedule {:?}", target.queue, target.name)))
 }
 
 async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Failure> {

@@ -1,8 +1,9 @@
 //! The commands that show schedules and their next ticks: list and preview.
 
+use futures_util::future::{try_join, try_join_all};
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
-use poolder_core::{Status, Timestamp, Zone, ZoneData};
+use poolder_core::{Error, Status, Timestamp, Zone, ZoneData};
 use serde_json::{Value, json};
 
 use super::When;
@@ -19,10 +20,20 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
     let mut table = Table::new(&HEADS);
     let (mut values, mut names) = (vec![], vec![]);
     let (mut leaders, mut notes) = (String::new(), vec![]);
-    for queue in queues {
-        let schedules = client.schedules(&queue);
-        let all = schedules.list().await?;
-        let count = schedules.count().await?;
+    // The queues are read together.
+    let read = queues.into_iter().map(|queue| {
+        let client = &client;
+        async move {
+            let schedules = client.schedules(&queue);
+            let (all, count) = try_join(schedules.list(), schedules.count()).await?;
+            let leader = match all.is_empty() {
+                true => None,
+                false => client.inspect(&queue).overview().await?.leader,
+            };
+            Ok::<_, Error>((queue, all, count, leader))
+        }
+    });
+    for (queue, all, count, leader) in try_join_all(read).await? {
         if count > all.len() as u64 {
             // The schedules have changed between the two calls, or a newer version of Poolder has
             // stored some of them.
@@ -32,7 +43,6 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
         if all.is_empty() {
             continue;
         }
-        let leader = client.inspect(&queue).overview().await?.leader;
         all.iter().for_each(|info| table.row(row(info)));
         names.extend(all.iter().map(|info| info.name.clone()));
         values.extend(all.iter().map(|info| as_json(info, leader.as_ref())));

@@ -90,6 +90,17 @@ async fn jobs_are_run_now_rescheduled_cancelled_and_removed() {
     let dry = program.run(&words(&on("cancel", &["--dry-run"])));
     assert_eq!((dry.said().0.lines().count(), dry.err.as_str()), (4, "this would cancel 3 jobs\n"));
 
+    // A job that waits is buried, and revived.
+    let said = program.ok(&["job", "kill", &ids[2], "--reason", "no such user"]);
+    assert!(said.starts_with("buried q.0/"), "{said}");
+    let dead = program.json(&["dead", "ls", "q", "--error", "no such user"]);
+    assert_eq!((&dead["of"], &dead["jobs"][0]["payload"]), (&1.into(), &2.into()));
+    assert!(program.fails(1, &["job", "kill", &ids[2]]).contains("dead already"));
+    program.ok(&["dead", "retry", &ids[2]]);
+    let all = ["job", "kill", "--queue", "q", "--all", "--state", "ready"];
+    assert_eq!(program.ok(&all), "buried 1 of 1 ready jobs of q\n");
+    program.fails(2, &["job", "kill", "--queue", "q", "--all", "--state", "running"]);
+
     program.ok(&["job", "run-now", &ids[0]]);
     let now = client.inspect("q").overview().await.unwrap();
     assert!(now.next_due.is_some_and(|at| at <= now.now), "{now:?}");

@@ -2,6 +2,7 @@
 
 mod batch;
 mod documents;
+mod dry_run;
 mod failures;
 mod health;
 mod job;

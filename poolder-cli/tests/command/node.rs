@@ -22,5 +22,16 @@ async fn nodes_are_listed_and_looked_into_by_the_beginning_of_a_name() {
     assert!(shown.contains("\nQUEUE  KIND    VERSION\nq      number        1\n"), "{shown}");
     assert_eq!(program.json(&["node", "get", &name])["info"]["deploy"], "v42");
     assert!(program.fails(3, &["node", "get", "none"]).contains("hint: `poolder node ls`"));
-    node.stop().await;
+    assert!(program.ok(&["node", "stop", &name, "--dry-run"]).starts_with("this would stop "));
+    let both = program.fails(5, &["node", "quiet", &name, "none"]);
+    assert!(both.contains("quiet 2 nodes\nhint: add --yes"), "{both}");
+    assert!(program.fails(1, &["node", "forget", &name]).contains("stop it instead"));
+    assert!(program.fails(3, &["node", "quiet", "none"]).contains("hint: `poolder node ls`"));
+    assert_eq!(program.ok(&["node", "quiet", &name[..8]]), format!("quieted {name}\n"));
+    let shown = program.ok(&["node", "ls"]);
+    assert_eq!(shown.lines().nth(1).unwrap().split_whitespace().nth(1), Some("quiet"), "{shown}");
+    // The node ends by itself.
+    assert_eq!(program.json(&["node", "stop", &name])[0]["done"], "stopping");
+    node.ended().await;
+    assert_eq!(program.run(&["node", "ls"]).said(), ("", "no node lives\n"));
 }

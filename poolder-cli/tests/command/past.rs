@@ -29,6 +29,50 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     let shown = program.ok(&["history"]);
     let words: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(words[..5], ["q", "number", "-", "3", "3"], "{shown}");
+    assert_eq!(program.ok(&["error", "ls", "--since", "1h", "-o", "ids"]), id);
+    assert_eq!(program.ok(&["error", "ls", "--since", "1ms", "-o", "ids"]), "");
+    // The group of a job is that of the list.
+    let job = program.json(&["dead", "ls", "q"])["jobs"][0].clone();
+    assert_eq!((job["error"].as_str(), job["attempts"][0]["error"].as_str()), {
+        (Some(id.trim()), Some(id.trim()))
+    });
+    let found = program.json(&["dead", "ls", "q", "--where", &format!("error={}", id.trim())]);
+    assert_eq!(found["jobs"].as_array().unwrap().len(), 3, "{found}");
+    let shown = program.ok(&["job", "get", job["handle"].as_str().unwrap()]);
+    assert!(shown.trim_end().ends_with(id.trim()), "{shown}");
+
+    let periods = program.ok(&["queue", "history", "q", "--kind", "number"]);
+    let words: Vec<&str> = periods.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(words[1..5], ["number", "-", "3", "3"], "{periods}");
+    program.fails(3, &["queue", "history", "none"]);
+    let stats = program.ok(&["stats"]);
+    assert!(
+        stats.lines().any(|line| line.split_whitespace().eq(["buried", "3", "q", "3"])),
+        "{stats}"
+    );
+    assert_eq!(program.json(&["stats", "q"])[0]["counters"]["buried"], 3);
+    program.fails(3, &["stats", "none"]);
+    // The jobs of the group are retried, and those that wait for another attempt buried.
+    let dry = program.run(&["error", "retry", id.trim(), "--dry-run"]);
+    assert_eq!((dry.said().0.lines().count(), dry.err.trim()), {
+        (4, &*format!("this would retry 3 jobs of error {}", id.trim()))
+    });
+    assert!(program.fails(5, &["error", "retry", id.trim()]).contains("hint: add --yes"));
+    let done = program.json(&["error", "retry", &id[..8], "--yes"]);
+    assert_eq!((&done["changed"], &done["done"]), (&3.into(), &"retried".into()));
+    client.inspect("q").drain().await.unwrap();
+    let node = start(Node::builder(client.clone()).pool(Pool::new("q").worker(Failing)));
+    client.enqueue(Number(4)).await.unwrap();
+    eventually("it waits for another attempt", || async {
+        client.inspect("q").overview().await.unwrap().retrying == 1
+    })
+    .await;
+    node.stop().await;
+    let done = program.ok(&["error", "bury", id.trim()]);
+    assert_eq!(done, format!("buried 1 of 1 jobs of error {}\n", id.trim()));
+    let view = client.inspect("q").overview().await.unwrap();
+    assert_eq!((view.retrying, view.due, view.dead), (0, 0, 1));
+    program.fails(3, &["error", "bury", "ffffffffffffffff0"]);
     program.fails(3, &["error", "get", "ffffffffffffffff0"]);
     program.fails(2, &["history", "--since", "soon"]);
 }

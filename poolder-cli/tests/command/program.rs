@@ -107,6 +107,15 @@ impl Program {
         err
     }
 
+    /// Returns a hash of all keys of the namespace and their values.
+    pub(crate) fn digest(&self) -> String {
+        let server = poolder_devserver::shared().unwrap_or_else(|error| panic!("{error}"));
+        let script = "local all = {} for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
+                      all[#all + 1] = key .. redis.sha1hex(redis.call('DUMP', key)) end \
+                      table.sort(all) return redis.sha1hex(table.concat(all))";
+        server.command(&["EVAL", script, "0", &format!("{}:*", self.namespace)]).unwrap()
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(Config::new(&self.url).namespace(&self.namespace)).unwrap()
     }
@@ -151,6 +160,11 @@ pub(crate) fn start(node: NodeBuilder) -> Running {
 }
 
 impl Running {
+    /// Waits until the node has ended by itself.
+    pub(crate) async fn ended(self) {
+        tokio::time::timeout(Duration::from_secs(60), self.task).await.unwrap().unwrap().unwrap();
+    }
+
     /// Stops the node as a signal would, and waits until it has ended.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());

@@ -34,6 +34,16 @@ async fn jobs_are_listed_by_state_and_conditions_page_by_page() {
     let one =
         program.json(&["job", "ls", "q", "--where", "payload=5 attempt=1", "--kind", "number"]);
     assert_eq!((&one["jobs"][0]["payload"], &one["looked_at"]), (&5.into(), &7.into()));
+    for (words, found) in [
+        (&["--payload", "=5"][..], 1),
+        (&["--attempt", "1"], 7),
+        (&["--attempt", ">=2"], 0),
+        (&["--older", "1h"], 0),
+        (&["--node", "a \"node\""], 0),
+    ] {
+        let words = [&["job", "ls", "q", "-o", "ids"][..], words].concat();
+        assert_eq!(program.ok(&words).lines().count(), found, "{words:?}");
+    }
     let none = program.run(&["job", "ls", "q", "--kind", "other"]);
     assert_eq!(none.said().0, "");
 
@@ -48,6 +58,9 @@ async fn jobs_are_listed_by_state_and_conditions_page_by_page() {
     for (words, hint) in [
         (&["job", "ls", "q", "--where", "attempt~3"][..], "attempt>=3"),
         (&["job", "ls", "q", "--where", "colour=red"], "colour"),
+        (&["job", "ls", "q", "--attempt", "many"], "attempt>=3"),
+        (&["job", "ls", "q", "--older", "soon"], "older"),
+        (&["job", "ls", "q", "--payload", "user.id"], "user.id"),
         (&["job", "ls", "q", "--state", "lost"], "retrying"),
         (&["job", "ls", "q", "--cursor", "x"], "cursor"),
         (&["job", "cancel", "--where", "kind=x", id], "--all"),

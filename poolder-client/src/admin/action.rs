@@ -21,6 +21,9 @@ pub enum Action {
     RunNow,
     /// Lets jobs that wait in a lane or for their time wait until this time.
     Reschedule(Timestamp),
+    /// Buries jobs that wait, for this reason, as [`JobClient::bury`](crate::JobClient::bury) does.
+    /// Jobs that stand for batches are left alone.
+    Bury(String),
 }
 
 impl Action {
@@ -29,6 +32,7 @@ impl Action {
         match self {
             Self::Revive => "jobs.revive",
             Self::Delete => "jobs.remove",
+            Self::Bury(_) => "jobs.bury",
             Self::Cancel => "jobs.cancel",
             Self::RunNow => "jobs.run_now",
             Self::Reschedule(_) => "jobs.reschedule",
@@ -44,6 +48,8 @@ impl Action {
             Self::Delete if runs => "running jobs cannot be deleted: cancel them",
             Self::Cancel if dead => "dead jobs cannot be cancelled: delete them",
             Self::RunNow if runs => "these jobs run already",
+            Self::Bury(_) if dead => "dead jobs are buried already",
+            Self::Bury(_) if runs => "running jobs cannot be buried: cancel them",
             Self::Reschedule(_) if runs => "running jobs cannot be rescheduled: cancel them",
             Self::Reschedule(_) if dead => "dead jobs cannot be rescheduled: revive them first",
             _ => return Ok(()),
@@ -74,6 +80,7 @@ impl Action {
         match self {
             Self::Revive => broker.revive_all(jobs).await,
             Self::Delete => broker.delete_all(jobs).await,
+            Self::Bury(reason) => broker.bury_all(jobs, reason).await,
             Self::Cancel => {
                 let cancel = jobs.iter().map(|job| broker.cancel(&job.handle));
                 let was =

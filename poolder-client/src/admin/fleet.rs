@@ -1,6 +1,6 @@
 //! Lists queues and nodes; pauses and resumes queues.
 
-use poolder_core::broker::{NodeView, ServerView, Sighting};
+use poolder_core::broker::{NodeOrder, NodeView, ServerView, Sighting};
 use poolder_core::view::QueueView;
 use poolder_core::{Error, JobId, Partition, QueueName};
 
@@ -97,6 +97,58 @@ impl Client {
     /// known.
     pub async fn servers(&self) -> Result<Vec<ServerView>, Error> {
         self.broker().servers().await
+    }
+
+    /// Orders a node to take no more jobs: it finishes those that it runs, gives up its addressed
+    /// slots and its leaderships, and stays in the roster until its process ends. It obeys within
+    /// about 2 s. There is no way back but a new start of the process.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when no node of this name lives; also returns an error when the server
+    /// does not answer or refuses the command.
+    pub async fn quiet_node(&self, node: impl AsRef<str>) -> Result<(), Error> {
+        self.change_node("node.quiet", node.as_ref(), |node| {
+            self.broker().order_node(node, NodeOrder::Quiet)
+        })
+        .await
+    }
+
+    /// Orders a node to stop, as a signal would: it takes no more jobs, finishes those that it runs
+    /// within its shutdown timeout, and ends. It obeys within about 2 s. A supervisor may start it
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Client::quiet_node`].
+    pub async fn stop_node(&self, node: impl AsRef<str>) -> Result<(), Error> {
+        self.change_node("node.stop", node.as_ref(), |node| {
+            self.broker().order_node(node, NodeOrder::Stop)
+        })
+        .await
+    }
+
+    /// Declares a node dead that has been silent for 8 s or more, as the other nodes do by themselves
+    /// within some seconds: its jobs are taken over at once. It is needed only where no other node
+    /// lives. A node that lives after all finds out, and goes on under a new name.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when the roster has no node of this name, [`Error::is_gone`] when the
+    /// node is not silent; also returns an error when the server does not answer or refuses the
+    /// command.
+    pub async fn forget_node(&self, node: impl AsRef<str>) -> Result<(), Error> {
+        self.change_node("node.forget", node.as_ref(), |node| self.broker().forget_node(node)).await
+    }
+
+    /// Makes a change of a node, and records it.
+    async fn change_node<'a, F>(
+        &self,
+        action: &'static str,
+        node: &'a str,
+        make: impl FnOnce(&'a str) -> F,
+    ) -> Result<(), Error>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        self.auditor().record(|| Change::new(action, node), |()| 1, make(node)).await
     }
 
     /// Returns the living nodes (those with a recent heartbeat) and the information that each node

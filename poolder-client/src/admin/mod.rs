@@ -7,6 +7,7 @@ mod blast_radius;
 mod bulk;
 mod check;
 mod doctor;
+mod error_jobs;
 mod explain;
 mod exporter;
 mod finding;

@@ -18,7 +18,7 @@ const DELETE_STEP: usize = 500;
 const SHOWN: usize = 10;
 
 /// The work of a [`BulkChange`](crate::BulkChange) so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct BulkReport {
     /// The number of jobs that were looked at.

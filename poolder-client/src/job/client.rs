@@ -215,6 +215,29 @@ impl JobClient {
         self.change("job.edit", self.client.broker().revive_with(self.handle()?, payload)).await
     }
 
+    /// Buries a job that waits, for a slot, for its time or for another attempt: it is dead then, and
+    /// can be looked into, edited and revived. A job that has failed before keeps its last failure;
+    /// the reason is the failure of another one. A running job can only be cancelled, and so can one
+    /// that stands for a batch. Hooks of the dead are not told. If several jobs have the same own
+    /// id, all that wait are buried.
+    ///
+    /// ```no_run
+    /// # async fn f(client: poolder_client::Client) -> Result<(), poolder_core::Error> {
+    /// let job = client.job(poolder_core::Handle::named("mail", "welcome-9"));
+    /// job.bury("the address does not exist").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs or is
+    /// dead, [`Error::is_invalid`] when it stands for a batch.
+    pub async fn bury(&self, reason: impl AsRef<str>) -> Result<(), Error> {
+        let (handle, reason) = (self.handle()?, reason.as_ref());
+        let change = || Change::ordinary("job.bury", handle).detail(reason);
+        let buried = self.client.broker().bury(handle, reason);
+        self.client.auditor().record(change, |()| 1, buried).await
+    }
+
     /// Removes a job that waits, or that is dead. A running job can only be cancelled. If several
     /// jobs have the same own id, all that wait are removed, or the dead one if none is alive or
     /// the handle names the dead. The id can then be enqueued again, also within the window of an

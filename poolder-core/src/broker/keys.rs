@@ -94,6 +94,8 @@ pub(crate) struct RosterKeys {
     pub(crate) marks: String,
     /// Hash: node → its description, as JSON.
     pub(crate) about: String,
+    /// Hash: node → the order that it is to carry out.
+    pub(crate) orders: String,
     /// Set of all queues that were ever used.
     pub(crate) queues: String,
     /// Hash: owner of declared schedules → the queues that hold schedules of this owner.
@@ -210,6 +212,7 @@ impl Keyspace {
             nodes: format!("{base}:nodes"),
             marks: format!("{base}:marks"),
             about: format!("{base}:about"),
+            orders: format!("{base}:orders"),
             queues: format!("{base}:queues"),
             schedulers: format!("{base}:schedulers"),
             history: HistoryKeys::new(&base),

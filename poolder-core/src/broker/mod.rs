@@ -58,7 +58,7 @@ pub use connection::reply_limit::ItemSizes;
 pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
-pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName};
+pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName, NodeOrder};
 pub use history::deploys::DeployMark;
 pub use history::flush::{Flushed, HistoryDelta};
 pub use jobs::claim::{ClaimConnection, ConnectionId};

@@ -104,6 +104,7 @@ scripts! {
     fleet {
         NODE_BEAT = "node_beat";
         NODE_MARK_DEAD = "node_mark_dead";
+        NODE_ORDER = "node_order";
         LEADER_ELECT = "leader_elect";
         LEADER_RESIGN = "leader_resign";
         CHECK_CANCELLED = "check_cancelled";
@@ -121,6 +122,7 @@ scripts! {
         RESCHEDULE = "reschedule";
         REVIVE = "revive";
         REMOVE = "remove";
+        BURY = "bury";
     }
 }
 

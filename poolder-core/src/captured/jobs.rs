@@ -344,15 +344,15 @@ impl State {
     }
 
     #[cfg(feature = "schedules")]
-    fn after_end(&mut self, number: JobNumber) {
+    pub(super) fn after_end(&mut self, number: JobNumber) {
         self.end_of_job(number);
     }
 
     #[cfg(not(feature = "schedules"))]
-    fn after_end(&mut self, _: JobNumber) {}
+    pub(super) fn after_end(&mut self, _: JobNumber) {}
 
     /// Keeps the completion of a job, if its enqueue has asked for it or if it is a result.
-    fn record(&mut self, number: JobNumber, completion: &Completion) {
+    pub(super) fn record(&mut self, number: JobNumber, completion: &Completion) {
         let Some(job) = self.jobs.get(&number) else { return };
         let kept = match (job.envelope.completion_kept(), completion) {
             (Some(kept), _) => kept,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::state::{Captured, CapturedJob, JobNumber, JobPlace, State};
-use crate::job::{Error, Handle, JobId, JobState, Place, Timestamp};
+use crate::job::{Error, Failure, Handle, JobId, JobState, Place, Timestamp};
 use crate::policy::decide::CANCELLED_ON_REQUEST;
-use crate::stored::{Completion, Envelope};
+use crate::stored::{Completion, Envelope, check_no_batch};
 use crate::view::{Content, JobView};
 
 /// The name of the node that runs the jobs of a test.
@@ -175,6 +175,25 @@ impl Captured {
         state.batch_waits(number, true);
         state.put(number, JobPlace::Ready);
         true
+    }
+
+    /// Buries the waiting jobs of an id. `failure` is that of a job that has not failed before.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is no job, [`Error::is_gone`] when it runs or is dead,
+    /// [`Error::is_invalid`] when it stands for a batch.
+    pub(crate) fn bury(&self, handle: &Handle, failure: &Failure) -> Result<(), Error> {
+        let mut state = self.state();
+        for number in state.waiting(handle, "cancel it to stop it")? {
+            let job = &state.jobs[&number];
+            check_no_batch(&job.envelope)?;
+            let failure = job.counters.last_failure.clone().unwrap_or_else(|| failure.clone());
+            state.take_from_place(number);
+            state.put(number, JobPlace::Dead(failure.clone()));
+            state.record(number, &Completion::Dead(failure));
+            state.after_end(number);
+        }
+        Ok(())
     }
 
     /// Removes the waiting jobs of an id, or the dead one if none is alive.

@@ -25,9 +25,11 @@ mod sums;
 pub use audit::{Actor, AuditEntry, AuditFilter, AuditOutcome, AuditRecord};
 pub use buckets::{BUCKETS, bucket, bucket_end};
 pub use counts::Counts;
-pub use errors::{ErrorGroup, ErrorId, ErrorSample};
+pub use errors::{ErrorGroup, ErrorSample};
 pub use frames::{HistoryRange, HistoryStep, Period};
 pub use log::{LogId, LogPage};
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};
 pub use sums::{AttemptEnd, KindSums};
+
+pub use crate::policy::ErrorId;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::counts::{Counts, Times};
-use super::errors::ErrorId;
 use super::frames::{HistoryRange, Period};
 use super::sums::AttemptEnd;
 use crate::job::{Timestamp, as_millis};
+use crate::policy::ErrorId;
 
 /// The series in which everything is counted that a frame has no room for.
 pub(crate) const REST: &str = "*";

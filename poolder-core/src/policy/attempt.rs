@@ -8,6 +8,7 @@ use crate::job::packed::{Form, Items};
 use crate::job::{
     Cause, Error, Failure, Timestamp, as_millis, beginning, clamped_duration, clamped_millis,
 };
+use crate::policy::ErrorId;
 use crate::policy::fingerprint::fingerprint;
 
 /// The longest name of a node that is kept with an attempt, in bytes. A longer one is cut.
@@ -51,7 +52,9 @@ pub struct Attempt {
     /// The name of the node that ran the attempt, cut to 24 bytes.
     pub node: String,
     /// A hash of the cause and the message of the failure without its numbers, ids and quoted names:
-    /// equal errors have equal fingerprints.
+    /// equal errors have equal fingerprints. Not serialized: what is shown of it is the id of the
+    /// group, which [`Attempt::error`] returns.
+    #[serde(skip)]
     pub fingerprint: u64,
 }
 
@@ -65,6 +68,13 @@ impl Attempt {
             node: beginning(facts.node, MAX_NODE).to_owned(),
             fingerprint: fingerprint(failure),
         }
+    }
+
+    /// Returns the id of the group of equal errors to which the failure belongs; `kind` is the kind
+    /// of the job.
+    #[must_use]
+    pub fn error(&self, kind: &str) -> ErrorId {
+        ErrorId::of_fingerprint(kind, self.fingerprint)
     }
 
     /// Returns the stored form: a MessagePack array, to which later versions may append.

@@ -7,6 +7,7 @@ mod attempt;
 mod counters;
 pub mod decide;
 pub mod dispatch;
+mod error_id;
 mod fingerprint;
 mod history;
 mod next_step;
@@ -14,5 +15,5 @@ mod pauses;
 
 pub use attempt::{Attempt, Facts};
 pub use counters::Counters;
-pub(crate) use fingerprint::fingerprint;
+pub use error_id::ErrorId;
 pub use pauses::Pauses;

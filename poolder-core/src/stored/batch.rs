@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Error, RawJob, payload};
+use crate::job::{Error, RawJob, batcher_of, payload};
+use crate::stored::Envelope;
 
 /// The payload of a batch job, as `push.lua` writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,17 @@ pub struct BatchPayload {
     pub since: i64,
     /// When the list was sealed, in ms since 1970 by the server's clock.
     pub sealed: i64,
+}
+
+/// Refuses a job that stands for a batch, whose list would not follow it to the dead.
+pub(crate) fn check_no_batch(envelope: &Envelope) -> Result<(), Error> {
+    match batcher_of(envelope.kind()) {
+        Some(_) => {
+            Err(Error::invalid("the job stands for a batch: cancel it instead")
+                .with_job(envelope.id()))
+        }
+        None => Ok(()),
+    }
 }
 
 impl BatchPayload {

@@ -12,6 +12,7 @@ pub mod variant;
 mod wire;
 
 pub use batch::BatchPayload;
+pub(crate) use batch::check_no_batch;
 pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;

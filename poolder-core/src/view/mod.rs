@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::job::{
     Error, Failure, Handle, Headers, JobId, JobState, Lane, Policy, RawJob, Timestamp, TraceParent,
 };
-use crate::policy::{Attempt, Counters};
+use crate::policy::{Attempt, Counters, ErrorId};
 use crate::stored::Envelope;
 
 pub use cursor::Cursor;
@@ -120,6 +120,13 @@ impl JobView {
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref().or(self.counters.last_failure.as_ref())
+    }
+
+    /// Returns the id of the group of equal errors to which [`JobView::failure`] belongs; `None`
+    /// for a job that has not failed, and for an entry that is not a job.
+    #[must_use]
+    pub fn error(&self) -> Option<ErrorId> {
+        Some(ErrorId::of(self.kind()?, self.failure()?))
     }
 
     /// Returns the attempts that failed or crashed, the first one first: the first seven and the

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::job::{Failure, Handle, JobId, JobState, Lane, Timestamp};
-use crate::policy::Attempt;
+use crate::job::{Failure, Handle, Headers, JobId, JobState, Lane, Timestamp, TraceParent};
+use crate::policy::{Attempt, ErrorId};
 use crate::view::JobView;
 
 /// The fields of a job as they are written.
@@ -22,15 +22,31 @@ struct Fields<'a> {
     crashes: u32,
     cancelling: bool,
     failure: Option<&'a Failure>,
-    attempts: Vec<Attempt>,
+    error: Option<ErrorId>,
+    attempts: Vec<FailedAttempt>,
+    headers: &'a Headers,
+    trace_parent: Option<TraceParent>,
     payload: Option<Value>,
     raw: Option<&'a [u8]>,
 }
 
+/// An attempt, and the group of equal errors to which its failure belongs.
+#[derive(Serialize)]
+struct FailedAttempt {
+    #[serde(flatten)]
+    attempt: Attempt,
+    error: Option<ErrorId>,
+}
+
 impl Serialize for JobView {
     /// Writes the job with its payload as [`JobView::payload_json`] shows it; `null` for one that
-    /// cannot be shown. The bytes of an entry that is not a job are in `raw`.
+    /// cannot be shown. The fields `error` of the job and of its attempts have the ids of groups of
+    /// equal errors. The bytes of an entry that is not a job are in `raw`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let failed = |attempt: Attempt| {
+            let error = self.kind().map(|kind| attempt.error(kind));
+            FailedAttempt { attempt, error }
+        };
         let fields = Fields {
             handle: &self.handle,
             id: self.id(),
@@ -44,7 +60,10 @@ impl Serialize for JobView {
             crashes: self.counters.crashes,
             cancelling: self.cancelling,
             failure: self.failure(),
-            attempts: self.attempts(),
+            error: self.error(),
+            attempts: self.attempts().into_iter().map(failed).collect(),
+            headers: self.headers(),
+            trace_parent: self.trace_parent(),
             payload: self.payload_json().ok(),
             raw: self.raw(),
         };

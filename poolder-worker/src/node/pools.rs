@@ -45,6 +45,8 @@ pub(crate) struct Pools {
     ended: BTreeMap<QueueName, CancellationToken>,
     /// False once a pool has left that could not release everything.
     clean: bool,
+    /// True once an operator has ordered the node to take no more jobs.
+    quiet: bool,
 }
 
 impl Pools {
@@ -66,6 +68,7 @@ impl Pools {
             release: CancellationToken::new(),
             ended: BTreeMap::new(),
             clean: true,
+            quiet: false,
         }
     }
 
@@ -80,7 +83,9 @@ impl Pools {
             task: pool.ended.abort_handle(),
         };
         self.state.has_pools(self.running.values().map(state).collect());
-        let pools = self.running.values().map(|pool| PublishedPool::of(&pool.plan)).collect();
+        // A quiet node serves no queue.
+        let served = self.running.values().filter(|_| !self.quiet);
+        let pools = served.map(|pool| PublishedPool::of(&pool.plan)).collect();
         self.published.send_if_modified(|published| {
             let changed = *published != pools;
             *published = pools;
@@ -107,6 +112,7 @@ impl Pools {
     /// ended.
     pub(crate) fn start(&mut self, plan: PoolPlan) -> Result<(), Error> {
         let queue = plan.spec.queue.clone();
+        self.check_not_quiet()?;
         if self.running.get(&queue).is_some_and(|pool| !pool.ended.is_finished()) {
             return Err(two_pools(&queue));
         }
@@ -134,6 +140,22 @@ impl Pools {
         }));
         let declared = plan.size;
         self.running.insert(queue, RunningPool { plan, declared, phase, target, ended });
+        Ok(())
+    }
+
+    /// Lets the node take no more jobs: its pools finish their running ones.
+    pub(super) fn quiet(&mut self) {
+        self.quiet = true;
+        self.running.values().for_each(RunningPool::drain);
+        self.publish();
+    }
+
+    fn check_not_quiet(&self) -> Result<(), Error> {
+        if self.quiet {
+            return Err(Error::refused(
+                "an operator has ordered this node to take no more jobs: start its process again",
+            ));
+        }
         Ok(())
     }
 
@@ -180,6 +202,7 @@ impl Pools {
     /// Starts a stopped pool again, or the stopped slots of a running pool.
     pub(crate) async fn start_again(&mut self, queue: &str) -> Result<(), Error> {
         let client = self.node.client.clone();
+        self.check_not_quiet()?;
         let pool = self.find(queue)?;
         if pool.plan.spec.mode.is_addressed() {
             return client.pool::<()>(&pool.plan.spec.queue).start().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{DeadLimits, NodeInfo};
+use poolder_core::broker::{DeadLimits, NodeInfo, NodeOrder};
 use poolder_core::mutation::mutated;
 use poolder_core::{Error, host};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -104,6 +104,11 @@ impl RunningNode {
         pools.publish();
         state.runs(heartbeat.identity());
         Ok(Self { pools, services, stop_services, history, heartbeat })
+    }
+
+    /// Returns the order of an operator for this node.
+    pub(super) fn order(&self) -> watch::Receiver<Option<NodeOrder>> {
+        self.heartbeat.order()
     }
 
     /// Sends `ready` once the node may claim jobs.

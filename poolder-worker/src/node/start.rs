@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use poolder_client::Client;
 use poolder_core::Error;
+use poolder_core::broker::NodeOrder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -66,6 +67,7 @@ impl NodeBuilder {
         if let Some(ready) = ready {
             running.report(ready);
         }
+        let mut order = running.order();
         let mut declaring: Option<BoxFuture<'static, ()>> = None;
         let mut requests = self.requests.map(|(_, requests)| requests);
         let next = async |requests: &mut Option<mpsc::Receiver<NodeRequest>>| match requests {
@@ -75,6 +77,18 @@ impl NodeBuilder {
         loop {
             tokio::select! {
                 () = &mut stop => break,
+                Ok(()) = order.changed() => match *order.borrow_and_update() {
+                    Some(NodeOrder::Stop) => {
+                        tracing::info!("an operator stops this node: it finishes its running jobs");
+                        break;
+                    }
+                    Some(_) => {
+                        tracing::info!("an operator quiets this node: it takes no more jobs");
+                        state.quiets();
+                        running.pools.quiet();
+                    }
+                    None => {}
+                },
                 Some(request) = next(&mut requests) => tokio::select! {
                     () = request.carry_out(&mut running.pools) => {}
                     () = &mut stop => break,

@@ -19,6 +19,9 @@ pub enum NodePhase {
     Starting,
     /// The node claims and runs jobs.
     Running,
+    /// An operator has ordered the node to take no more jobs: its running jobs finish, and its
+    /// process goes on.
+    Quiet,
     /// The node stops: it claims no more jobs, and its running jobs may finish.
     Draining,
     /// The node has ended.
@@ -76,6 +79,7 @@ fn not_ready(phase: NodePhase, beat: Option<Duration>) -> Option<String> {
         (NodePhase::Starting, _) => {
             "the node starts: it waits for Redis to answer, or for its hooks".into()
         }
+        (NodePhase::Quiet, _) => "an operator has quieted the node: it claims no more jobs".into(),
         (NodePhase::Draining, _) => "the node stops: it claims no more jobs".into(),
         (NodePhase::Running | NodePhase::Ended, Some(age)) if age < BEAT_LIMIT => return None,
         (_, Some(age)) => {
@@ -108,7 +112,7 @@ mod tests {
         let (live, ready, reason) = health(Running, true, Some(8_000));
         assert!(live && !ready && reason.contains("no heartbeat for 8 s"), "{reason}");
         assert!(!health(Running, true, None).1);
-        for phase in [Built, Starting, Draining] {
+        for phase in [Built, Starting, Quiet, Draining] {
             assert_eq!(
                 (health(phase, true, Some(0)).0, health(phase, true, Some(0)).1),
                 (true, false)

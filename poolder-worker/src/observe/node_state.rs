@@ -97,6 +97,11 @@ impl NodeState {
         metrics::render(&self.meter.read(), &self.pools(), &self.health())
     }
 
+    /// Notes that the node takes no more jobs.
+    pub(crate) fn quiets(&self) {
+        self.noted().phase = NodePhase::Quiet;
+    }
+
     /// Notes that the node stops.
     pub(crate) fn drains(&self) {
         self.noted().phase = NodePhase::Draining;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName};
+use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName, NodeOrder};
 use poolder_core::{Error, Timestamp, host};
 use tokio::sync::watch;
 
@@ -24,6 +24,7 @@ pub(crate) struct Heartbeat {
     identity: watch::Receiver<NodeIdentity>,
     dead: watch::Receiver<DeadNodes>,
     nodes: watch::Receiver<usize>,
+    order: watch::Receiver<Option<NodeOrder>>,
     stop: Sender<StopRequest>,
 }
 
@@ -45,6 +46,7 @@ impl Heartbeat {
         let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
         let (dead, known_dead) = watch::channel(DeadNodes::default());
         let (nodes, known_nodes) = watch::channel(0);
+        let (order, known_order) = watch::channel(None);
         let (stop, commands) = channel();
         let thread_state = HeartbeatThread {
             broker: broker.clone(),
@@ -52,6 +54,7 @@ impl Heartbeat {
             identity,
             dead,
             nodes,
+            order,
             clock,
             liveness,
             outages,
@@ -65,7 +68,13 @@ impl Heartbeat {
             .map_err(|error| {
                 Error::invalid(format!("the heartbeat thread cannot be started: {error}"))
             })?;
-        Ok(Self { identity: known_identity, dead: known_dead, nodes: known_nodes, stop })
+        Ok(Self {
+            identity: known_identity,
+            dead: known_dead,
+            nodes: known_nodes,
+            order: known_order,
+            stop,
+        })
     }
 
     pub(crate) fn identity(&self) -> watch::Receiver<NodeIdentity> {
@@ -79,6 +88,11 @@ impl Heartbeat {
     /// Returns the number of nodes in the roster, 0 before the first beat is acknowledged.
     pub(crate) fn nodes(&self) -> watch::Receiver<usize> {
         self.nodes.clone()
+    }
+
+    /// Returns the order of an operator for this node. It stays when the node takes a new name.
+    pub(crate) fn order(&self) -> watch::Receiver<Option<NodeOrder>> {
+        self.order.clone()
     }
 
     /// Ends the thread, and waits for its end until the given time. With `leave` the node leaves the
@@ -97,6 +111,7 @@ struct HeartbeatThread {
     identity: watch::Sender<NodeIdentity>,
     dead: watch::Sender<DeadNodes>,
     nodes: watch::Sender<usize>,
+    order: watch::Sender<Option<NodeOrder>>,
     clock: Arc<ServerClock>,
     liveness: Arc<Liveness>,
     outages: Arc<Outages>,
@@ -196,6 +211,13 @@ impl HeartbeatThread {
         if let Some(count) = beat.nodes {
             self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, count) != count);
         }
+        self.order.send_if_modified(|known| {
+            let changed = beat.order > *known;
+            if changed {
+                *known = beat.order;
+            }
+            changed
+        });
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
         // are acknowledged again, this change wakes them.
@@ -303,6 +325,7 @@ mod tests {
             identity,
             dead: watch::channel(DeadNodes::default()).0,
             nodes: watch::channel(0).0,
+            order: watch::channel(None).0,
             clock: Arc::default(),
             liveness: Arc::default(),
             outages: Arc::default(),

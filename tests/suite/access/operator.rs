@@ -43,6 +43,9 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     let ready = || async { producer.enqueue(Number(1)).queue("idle").await.unwrap() };
     operator.job(&ready().await).cancel().await.unwrap();
     let idle = operator.inspect("idle");
+    operator.job(&ready().await).bury("no").await.unwrap();
+    let later = producer.enqueue(Number(1)).after(HOUR).keep_completion(HOUR).await.unwrap();
+    operator.job(&later).bury("no").await.unwrap();
     operator.job(&ready().await).remove().await.unwrap();
     let at = Timestamp::now() + HOUR;
     operator.job(&ready().await).reschedule(at).await.unwrap();
@@ -65,6 +68,12 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     schedules.resume("hourly").await.unwrap();
     schedules.run_now("hourly").await.unwrap();
     assert!(schedules.remove("hourly").await.unwrap());
+    let silent = format!("{}:{{roster}}:nodes", guarded.namespace);
+    guarded.server.command(&["ZADD", &silent, "1", "silent"]).unwrap();
+    operator.forget_node("silent").await.unwrap();
+    let name = operator.nodes().await.unwrap()[0].name.clone();
+    operator.quiet_node(&name).await.unwrap();
+    operator.stop_node(&name).await.unwrap();
     node.stop().await;
     assert_eq!(guarded.denials("operator"), Vec::<String>::new(), "the operator lacks something");
 }

@@ -10,8 +10,14 @@ use super::inject::{NOTHING, Tolerated};
 use super::jobs::{bury, retry, settlement};
 use super::{Lab, envelope, id_of, lane_key, partition};
 
-pub(super) const SCRIPTS: &[&str] =
-    &["admin/cancel", "admin/pause", "admin/reschedule", "admin/revive", "admin/remove"];
+pub(super) const SCRIPTS: &[&str] = &[
+    "admin/cancel",
+    "admin/pause",
+    "admin/reschedule",
+    "admin/revive",
+    "admin/remove",
+    "admin/bury",
+];
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// The option of a job whose completion record is kept for an hour.
@@ -86,6 +92,17 @@ async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
         let later = Timestamp::from_millis(i64::from(u32::MAX) * 1000);
         lab.broker().reschedule(&handle(), Some(later)).await.unwrap();
         lab.inject("admin/reschedule", &format!("{at:?}"), fault);
+    }
+    for at in [At::Lane, At::Due, At::Retrying] {
+        lab.place(at).await;
+        // A batch job is not buried.
+        lab.set("DEL", "batch:index", &[]);
+        lab.set("DEL", &format!("batch:sealed:{}", id_of(1)), &[]);
+        let fault = lab.snapshot();
+        lab.broker().bury(&handle(), "no").await.unwrap();
+        // A record is missing, or a time without a body stays, as after a removal.
+        let but = Tolerated { survived: &["result:", "due"], ..NOTHING };
+        lab.inject_but("admin/bury", &format!("{at:?}"), fault, but);
     }
     // A job that was retried, and is back in its lane.
     lab.place(At::Retrying).await;

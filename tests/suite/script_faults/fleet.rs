@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::{Beater, NodeInfo};
+use poolder_core::broker::{Beater, NodeInfo, NodeOrder};
 use redis::cmd;
 
 use super::inject::{NOTHING, Tolerated};
@@ -11,6 +11,7 @@ use super::{Lab, id_of, partition};
 pub(super) const SCRIPTS: &[&str] = &[
     "fleet/node_beat",
     "fleet/node_mark_dead",
+    "fleet/node_order",
     "fleet/leader_elect",
     "fleet/leader_resign",
     "fleet/cancel_expire",
@@ -56,8 +57,14 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
     let fault = lab.snapshot();
     lab.beater(|beater| assert!(beater.mark("me", "17").unwrap())).await;
     // Old marks and descriptions may stay.
-    let but = Tolerated { survived: &["marks", "about"], ..NOTHING };
+    let but = Tolerated { survived: &["marks", "about", "orders"], ..NOTHING };
     lab.inject_but("fleet/node_mark_dead", "a silent node", fault, but);
+
+    lab.reset();
+    lab.beater(|beater| drop(beater.beat("me").unwrap())).await;
+    let fault = lab.snapshot();
+    lab.broker().order_node("me", NodeOrder::Quiet).await.unwrap();
+    lab.inject("fleet/node_order", "quiet", fault);
 
     lab.reset();
     for dead in [None, Some("me")] {

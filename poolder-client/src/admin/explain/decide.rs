@@ -62,7 +62,7 @@ pub(super) fn decide(facts: &Facts) -> Checks {
 fn dead(facts: &Facts, checks: &mut Checks) {
     let job = &facts.job;
     let on = job.node.as_ref().map(|node| format!(" on node {node}")).unwrap_or_default();
-    let group = job.fingerprint.map(|it| format!(", error group {it:012x}")).unwrap_or_default();
+    let group = job.error.map(|it| format!(", error group {it}")).unwrap_or_default();
     let failure = job.failure.as_deref().unwrap_or("no reason was recorded");
     let counts = match job.crashes {
         0 => many(u64::from(job.failures), "failed attempt"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder_core::history::ErrorId;
 use poolder_core::{EntryId, JobId, JobState, Lane, Timestamp};
 
 /// Everything that was read about a job that was found.
@@ -47,7 +48,8 @@ pub(super) struct JobSeen {
     pub(super) policy: Option<(u32, Option<Duration>)>,
     pub(super) key: Option<u64>,
     pub(super) failure: Option<String>,
-    pub(super) fingerprint: Option<u64>,
+    /// The group of equal errors to which the failure belongs.
+    pub(super) error: Option<ErrorId>,
     /// The units done and in total that the handler reported.
     pub(super) progress: Option<(u64, u64)>,
 }

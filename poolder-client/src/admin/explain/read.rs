@@ -246,7 +246,7 @@ fn job_seen(view: &JobView) -> JobSeen {
         policy: view.own_policy().map(|policy| (policy.attempts, policy.timeout)),
         key: view.key(),
         failure: view.failure().map(ToString::to_string),
-        fingerprint: view.attempts().last().map(|attempt| attempt.fingerprint),
+        error: view.error(),
         progress: None,
     }
 }

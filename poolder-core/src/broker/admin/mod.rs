@@ -1,6 +1,7 @@
 //! Inspecting and changing queues, for operators.
 
 pub(super) mod ahead;
+pub(super) mod bury;
 pub(super) mod cancel;
 pub(super) mod deaths;
 pub(super) mod find;
@@ -9,6 +10,7 @@ pub(super) mod job_facts;
 pub(super) mod job_view;
 pub(super) mod lane_facts;
 pub(super) mod node_deaths;
+pub(super) mod node_orders;
 pub(super) mod nodes;
 pub(super) mod pages;
 pub(super) mod partition_facts;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::server_time;
 use crate::broker::fleet::roster::SILENT;
-use crate::broker::{Broker, NodeInfo};
+use crate::broker::{Broker, NodeInfo, NodeOrder};
 use crate::job::{Error, QueueName, Timestamp, as_millis};
 
 /// The number of names that are read at once.
@@ -25,6 +25,8 @@ pub struct NodeView {
     /// The time since the last heartbeat.
     #[serde(serialize_with = "as_millis")]
     pub silent: Duration,
+    /// The order of an operator that the node carries out, or will within about 2 s.
+    pub order: Option<NodeOrder>,
     /// The node's description of itself; `None` before the node has stored one, and when this
     /// version cannot read it.
     pub info: Option<NodeInfo>,
@@ -84,18 +86,25 @@ impl Broker {
             let (names, scores): (Vec<_>, Vec<_>) =
                 page.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).unzip();
             let names = names.into_iter().map(reply::text).collect::<Result<Vec<_>, _>>()?;
-            let mut cmd = redis::cmd("HMGET");
-            cmd.arg(&roster.about).arg(&names);
-            let about = reply::array(self.command(&cmd).await?)?;
+            let mut pipe = redis::pipe();
+            pipe.cmd("HMGET").arg(&roster.about).arg(&names);
+            pipe.cmd("HMGET").arg(&roster.orders).arg(&names);
+            let mut replies = self.pipeline(&pipe).await?.into_iter();
+            let mut next = || match replies.next() {
+                Some(reply) => reply::array(reply.map_err(|error| self.classify(error))?),
+                None => Err(Error::protocol("a reply is missing")),
+            };
+            let described = next()?.into_iter().zip(next()?);
             let full = names.len() == PAGE;
-            for ((name, score), about) in names.into_iter().zip(scores).zip(about) {
+            for ((name, score), (about, order)) in names.into_iter().zip(scores).zip(described) {
                 let seen = Timestamp::from_millis(reply::int(score)?);
                 let info = match about {
                     Value::Nil => None,
                     // A newer version may store what this version cannot read.
                     about => serde_json::from_slice(&reply::bytes(about)?).ok(),
                 };
-                nodes.push(NodeView { name, seen, silent: now.since(seen), info });
+                let order = reply::text(order).ok().and_then(|order| NodeOrder::read(&order));
+                nodes.push(NodeView { name, seen, silent: now.since(seen), order, info });
             }
             if !full {
                 break;

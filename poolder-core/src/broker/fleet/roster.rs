@@ -49,6 +49,36 @@ pub struct Beat {
     /// The number of nodes in the roster, this one included. `None` if they were not counted: they
     /// are by the first heartbeat and by each fifth one.
     pub nodes: Option<usize>,
+    /// The order of an operator for this node.
+    pub order: Option<NodeOrder>,
+}
+
+/// An order of an operator for a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeOrder {
+    /// The node takes no more jobs and finishes those that it runs; its process goes on.
+    Quiet,
+    /// The node stops as a signal would stop it: it takes no more jobs, finishes those that it runs
+    /// within its shutdown timeout, and ends.
+    Stop,
+}
+
+impl NodeOrder {
+    /// Returns the order as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// Reads a stored order; `None` for none, and for one of a later version.
+    pub(in crate::broker) fn read(text: &str) -> Option<Self> {
+        [Self::Quiet, Self::Stop].into_iter().find(|order| order.as_str() == text)
+    }
 }
 
 /// The description of a node. Stored as JSON, readable without Poolder. A field that the version of
@@ -154,13 +184,13 @@ impl Beater {
     /// Returns an error when the server cannot be reached, or does not reply within
     /// [`Beater::limit`].
     pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
-        let keys = [self.keys.nodes.as_str(), &self.keys.marks];
+        let keys = [self.keys.nodes.as_str(), &self.keys.marks, &self.keys.orders];
         let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
         cmd.arg(node).arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
         cmd.arg(u8::from(self.beats.is_multiple_of(COUNT_INTERVAL)));
         self.beats = self.beats.wrapping_add(1);
         let reply = self.script(cmd)?;
-        let [verdict, now, silent, dead, nodes] = reply::items::<5>(reply)?;
+        let [verdict, now, silent, dead, nodes, order] = reply::items::<6>(reply)?;
         let mut invalid = vec![];
         let mut list = reply::array(silent)?.into_iter();
         let mut silent = vec![];
@@ -182,6 +212,7 @@ impl Beater {
             silent,
             dead: names,
             nodes: usize::try_from(reply::int(nodes)?).ok().filter(|nodes| *nodes > 0),
+            order: NodeOrder::read(&reply::text(order)?),
         })
     }
 
@@ -208,9 +239,7 @@ impl Beater {
     /// # Errors
     /// As [`Beater::beat`].
     pub fn mark(&mut self, node: &str, last_beat: &str) -> Result<bool, Error> {
-        let keys = [self.keys.nodes.as_str(), &self.keys.marks, &self.keys.about];
-        let mut cmd = scripts::call(&scripts::NODE_MARK_DEAD, keys);
-        cmd.arg(node).arg(last_beat).arg(clamped_millis(MARK_RETENTION));
+        let cmd = mark_call(&self.keys, node, last_beat);
         let reply = self.script(cmd)?;
         Ok(reply::int(reply)? == 1)
     }
@@ -242,6 +271,9 @@ impl Beater {
                 .arg(node)
                 .cmd("HDEL")
                 .arg(keys.about)
+                .arg(node)
+                .cmd("HDEL")
+                .arg(keys.orders)
                 .arg(node)
                 .query::<Value>(connection)
         })
@@ -302,6 +334,14 @@ impl Beater {
         let late = |_| IoError::new(ErrorKind::TimedOut, "the server was not found in time");
         opened.recv_timeout(limit).map_err(late)?
     }
+}
+
+/// Returns the call that marks a node as dead, unless it has sent a heartbeat since `last_beat`.
+pub(in crate::broker) fn mark_call(keys: &RosterKeys, node: &str, last_beat: &str) -> Cmd {
+    let all = [keys.nodes.as_str(), &keys.marks, &keys.about, &keys.orders];
+    let mut cmd = scripts::call(&scripts::NODE_MARK_DEAD, all);
+    cmd.arg(node).arg(last_beat).arg(clamped_millis(MARK_RETENTION));
+    cmd
 }
 
 /// Reads a name from a reply. A name that is not text is added to `invalid`.

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use self::term::{Compare, Expected, Pattern, Term};
 use crate::job::{Error, Timestamp, deserialize_from_text, serialize_as_text};
+use crate::policy::ErrorId;
 use crate::view::JobView;
 
 /// Conditions that a job satisfies, or not. The empty filter is satisfied by every job.
@@ -19,7 +20,7 @@ use crate::view::JobView;
 /// |---|---|
 /// | `kind=mail.welcome,mail.bye` | its kind is one of these; `mail.*` stands for all that begin with `mail.` |
 /// | `error~timeout` | the message of its last failure contains this text, in upper or lower case |
-/// | `error=00f3a1c29be47d05` | its last failure has this fingerprint, of which 8 leading digits will do |
+/// | `error=9f1c04ab77de` | its last failure belongs to this group of equal errors, of whose id 8 leading digits will do |
 /// | `attempt=3` `attempt>=3` `attempt<3` | the number of the attempt that it waits for, runs, or died of |
 /// | `age>2h` `age<5m` | so long ago it became ready, was claimed or died (`ms`, `s`, `m`, `h`, `d`); a job that waits for its time has the age 0 |
 /// | `node=web-1` | the node that runs it or buried it has this name, or this host |
@@ -60,20 +61,20 @@ impl Filter {
     /// Adds the condition that the kind of the job is this one.
     #[must_use]
     pub fn kind(self, kind: impl Into<String>) -> Self {
-        self.and(Term::Kind(vec![Pattern { text: kind.into(), is_prefix: false }]))
+        self.with(Term::Kind(vec![Pattern { text: kind.into(), is_prefix: false }]))
     }
 
     /// Adds the condition that the message of the last failure contains this text, in upper or lower
     /// case.
     #[must_use]
     pub fn error_contains(self, text: impl AsRef<str>) -> Self {
-        self.and(Term::Message(text.as_ref().to_lowercase()))
+        self.with(Term::Message(text.as_ref().to_lowercase()))
     }
 
-    /// Adds the condition that the last failure has this [fingerprint](crate::Attempt::fingerprint).
+    /// Adds the condition that the last failure belongs to this group of equal errors.
     #[must_use]
-    pub fn fingerprint(self, fingerprint: u64) -> Self {
-        self.and(Term::Fingerprint(format!("{fingerprint:016x}")))
+    pub fn error(self, group: ErrorId) -> Self {
+        self.with(Term::Error(group.to_string()))
     }
 
     /// Adds the condition that the payload has this value at this path, of which each part is the
@@ -85,7 +86,14 @@ impl Filter {
         value: impl Into<serde_json::Value>,
     ) -> Self {
         let path = path.into_iter().map(Into::into).collect();
-        self.and(Term::Payload(path, Expected { value: value.into(), text: None }))
+        self.with(Term::Payload(path, Expected { value: value.into(), text: None }))
+    }
+
+    /// Adds the conditions of another filter.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.terms.extend(other.terms);
+        self
     }
 
     /// Returns true when the filter has no condition.
@@ -115,7 +123,7 @@ impl Filter {
         })
     }
 
-    fn and(mut self, term: Term) -> Self {
+    fn with(mut self, term: Term) -> Self {
         self.terms.push(term);
         self
     }

@@ -9,8 +9,8 @@ use crate::job::Error;
 
 /// The most bytes of the text of a filter.
 const MAX_BYTES: usize = 4096;
-/// The digits of a fingerprint, and the fewest that stand for one.
-const DIGITS: std::ops::RangeInclusive<usize> = 8..=16;
+/// The digits of the id of a group of equal errors, and the fewest that stand for one.
+const DIGITS: std::ops::RangeInclusive<usize> = 8..=12;
 
 /// Reads the conditions of a filter.
 pub(super) fn terms(text: &str) -> Result<Vec<Term>, Error> {
@@ -147,11 +147,11 @@ fn error(raw: &str, operator: &str) -> Result<Term, Error> {
     match operator {
         "~" => Ok(Term::Message(text.to_lowercase())),
         "=" if DIGITS.contains(&text.len()) && text.chars().all(|c| c.is_ascii_hexdigit()) => {
-            Ok(Term::Fingerprint(text.to_lowercase()))
+            Ok(Term::Error(text.to_lowercase()))
         }
         "=" => wrong(
-            "error= takes a fingerprint, 8 to 16 hexadecimal digits: for a part of the message, \
-             write error~\"SMTP 451\"",
+            "error= takes the id of a group of equal errors, 8 to 12 hexadecimal digits: for a part \
+             of the message, write error~\"SMTP 451\"",
         ),
         _ => wrong("error is compared with ~ or =: write error~\"SMTP 451\""),
     }
@@ -217,7 +217,7 @@ mod tests {
             "",
             "kind=mail.welcome,mail.*",
             r#"error~"no such \"column\" here""#,
-            "error=00f3a1c29be47d05",
+            "error=9f1c04ab77de",
             "attempt>=3 attempt<9 age>2h age<=5m",
             "node=web-1 schedule=nightly tick=-5",
             r#"header.tenant="a b" header."x=y"="""#,
@@ -230,7 +230,8 @@ mod tests {
             assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter, "{text}");
         }
         assert_eq!("  \t ".parse::<Filter>().unwrap(), Filter::any());
-        let made = Filter::any().kind("a,b*").error_contains("X \"y\"").fingerprint(7);
+        let group = "9f1c04ab77de".parse().unwrap();
+        let made = Filter::any().kind("a,b*").error_contains("X \"y\"").error(group);
         let made = made.payload(["a.b", "0"], "seven").payload(Vec::<String>::new(), 7);
         assert_eq!(made.to_string().parse::<Filter>().unwrap().to_string(), made.to_string());
     }

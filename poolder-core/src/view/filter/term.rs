@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::job::{JobState, Timestamp};
-use crate::policy::fingerprint;
 use crate::view::JobView;
 
 /// A condition.
@@ -17,8 +16,8 @@ pub(super) enum Term {
     Kind(Vec<Pattern>),
     /// The message of the last failure contains this text, which is in lower case.
     Message(String),
-    /// The leading digits of the fingerprint of the last failure.
-    Fingerprint(String),
+    /// The leading digits of the id of the group of equal errors to which the last failure belongs.
+    Error(String),
     Attempt(Compare, u32),
     Age(Compare, Duration),
     Node(String),
@@ -97,9 +96,9 @@ impl Term {
             Self::Message(text) => {
                 job.failure().is_some_and(|it| it.message.to_lowercase().contains(text))
             }
-            Self::Fingerprint(digits) => job.failure().is_some_and(|failure| {
-                format!("{:016x}", fingerprint(failure)).starts_with(digits)
-            }),
+            Self::Error(digits) => {
+                job.error().is_some_and(|error| error.to_string().starts_with(digits))
+            }
             Self::Attempt(compare, limit) => compare.holds(&job.attempt(), limit),
             Self::Age(compare, limit) => {
                 let waits = matches!(job.state, JobState::Scheduled | JobState::Retrying);
@@ -163,7 +162,7 @@ impl fmt::Display for Term {
                 Ok(())
             }
             Self::Message(text) => write!(f, "error~{}", plain(text)),
-            Self::Fingerprint(digits) => write!(f, "error={digits}"),
+            Self::Error(digits) => write!(f, "error={digits}"),
             Self::Attempt(compare, limit) => write!(f, "attempt{compare}{limit}"),
             Self::Age(compare, limit) => write!(f, "age{compare}{}ms", limit.as_millis()),
             Self::Node(node) => write!(f, "node={}", plain(node)),

@@ -43,9 +43,13 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "operator",
-        "An operator cannot touch the nodes of the roster.",
-        &["ZRANGE poolder:{roster}:nodes 0 -1"],
-        &["ZADD poolder:{roster}:nodes 9 x", "ZADD poolder:{roster}:marks 9 x"],
+        "An operator gives orders to nodes and declares a silent one dead, and cannot enter one.",
+        &[
+            "HSET poolder:{roster}:orders x stop",
+            "ZREM poolder:{roster}:nodes x",
+            "ZADD poolder:{roster}:marks 9 x",
+        ],
+        &["ZADD poolder:{roster}:nodes 9 x", "HSET poolder:{roster}:about x y"],
     ),
     (
         "operator",
