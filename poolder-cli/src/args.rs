@@ -8,6 +8,8 @@ use poolder_core::Error;
 use poolder_core::broker::Config;
 use poolder_core::history::Actor;
 
+#[cfg(feature = "dashboard")]
+use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
     batch, errors, health, job, metrics, node, past, pool, program, queue, schedule, stats,
@@ -85,6 +87,9 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: batch::BatchVerb,
     },
+    /// Serve the pages on which queues, jobs and nodes are watched and changed.
+    #[cfg(feature = "dashboard")]
+    Dashboard(dashboard::DashboardArgs),
     /// The metrics of the namespace, in the text format of Prometheus.
     Metrics(metrics::MetricsArgs),
     #[command(flatten)]

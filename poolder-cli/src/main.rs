@@ -18,6 +18,7 @@
 //! | `schedule` | the commands about schedules |
 //! | `top` | the screen `poolder top` |
 //! | `metrics` | the metrics of the namespace, once or on an address |
+//! | `dashboard` | the pages, on an address |
 //! | `program` | the commands about the program itself |
 //!
 //! Commands only show what `poolder-client` returns.
@@ -26,6 +27,8 @@ mod args;
 mod batch;
 mod confirm;
 mod errors;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod explain;
 mod failure;
 mod health;
@@ -120,6 +123,8 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Schedule { verb } => schedule::run(common, verb).await,
         Noun::Pool { verb } => pool::run(common, verb).await,
         Noun::Batch { verb } => batch::run(common, verb).await,
+        #[cfg(feature = "dashboard")]
+        Noun::Dashboard(args) => dashboard::run(common, args).await,
         Noun::Metrics(args) => metrics::run(common, args).await,
         Noun::Program(verb) => program::run(verb),
     }

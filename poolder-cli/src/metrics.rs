@@ -72,7 +72,7 @@ async fn load(metrics: &NamespaceMetrics, queue: &str) -> HttpAnswer {
 }
 
 /// Waits for SIGTERM, which the first process of a container would else pass over.
-async fn terminated() -> Result<(), Failure> {
+pub(crate) async fn terminated() -> Result<(), Failure> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -24,7 +24,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("poolder-client", &["poolder-core"]),
     ("poolder-worker", &["poolder-core", "poolder-client", "poolder-devserver"]),
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
-    ("poolder-cli", &["poolder-cron", "poolder-core", "poolder-client"]),
+    ("poolder-web", &["poolder-core", "poolder-client"]),
+    ("poolder-cli", &["poolder-cron", "poolder-core", "poolder-client", "poolder-web"]),
     ("poolder-devserver", &[]),
     ("xtask", &["poolder-devserver"]),
     ("model", &["poolder-core"]),
@@ -38,6 +39,7 @@ const PUBLISHED: &[&str] = &[
     "poolder-client/src",
     "poolder-worker/src",
     "poolder-macros/src",
+    "poolder-web/src",
     "poolder-cli/src",
 ];
 

@@ -1,6 +1,7 @@
 //! Runs the real program against a real server: what it writes, where, and its exit codes.
 
 mod batch;
+mod dashboard;
 mod documents;
 mod dry_run;
 mod failures;

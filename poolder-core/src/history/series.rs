@@ -64,13 +64,20 @@ pub struct History {
     pub step: Duration,
     /// The kinds that ran, sorted by queue and kind.
     pub series: Vec<HistorySeries>,
+    /// The queues in which they ran, sorted: all kinds of a queue together, under the kind `*`. The
+    /// quantiles of several kinds do not follow from those of each.
+    #[serde(skip)]
+    pub queues: Vec<HistorySeries>,
+    /// All kinds of all queues together, under the queue and the kind `*`.
+    #[serde(skip)]
+    pub total: HistorySeries,
     /// True when more kinds ran at one time than a frame has room for: the rest was added up under
     /// the queue and the kind `*`.
     pub is_cut: bool,
 }
 
 /// The history of a kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HistorySeries {
     /// The queue.
@@ -84,7 +91,7 @@ pub struct HistorySeries {
 }
 
 /// The history of a kind in one period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HistoryPoint {
     /// The start of the period.
@@ -201,30 +208,46 @@ impl History {
         found: BTreeMap<SeriesName, BTreeMap<Period, Counts>>,
     ) -> Self {
         let from = range.until(now).next().map_or(now, Period::start);
-        let mut history =
-            Self { from, now, step: range.step().length(), series: vec![], is_cut: false };
+        let (mut series, mut is_cut) = (vec![], false);
+        let mut queues = BTreeMap::<String, BTreeMap<Period, Counts>>::new();
+        let mut total = BTreeMap::<Period, Counts>::new();
         for (name, frames) in found {
             let (queue, kind) = match name {
                 SeriesName::Kind(queue, kind) => (queue, kind),
                 SeriesName::Rest => {
-                    history.is_cut = true;
+                    is_cut = true;
                     (REST.into(), REST.into())
                 }
                 SeriesName::Error(_) => continue,
             };
-            let mut total = Counts::default();
-            frames.values().for_each(|counts| total.merge(counts));
-            let point =
-                |(period, counts): (&Period, &Counts)| HistoryPoint::of(period.start(), counts);
-            let points = frames.iter().map(point).collect();
-            history.series.push(HistorySeries {
-                queue,
-                kind,
-                points,
-                total: HistoryPoint::of(from, &total),
-            });
+            let of_queue = queues.entry(queue.clone()).or_default();
+            for (period, counts) in &frames {
+                of_queue.entry(*period).or_default().merge(counts);
+                total.entry(*period).or_default().merge(counts);
+            }
+            series.push(HistorySeries::of((queue, kind), from, &frames));
         }
-        history
+        let of_queue = |(queue, frames): (String, BTreeMap<Period, Counts>)| {
+            HistorySeries::of((queue, REST.into()), from, &frames)
+        };
+        let queues = queues.into_iter().map(of_queue).collect();
+        let total = HistorySeries::of((REST.into(), REST.into()), from, &total);
+        Self { from, now, step: range.step().length(), series, queues, total, is_cut }
+    }
+}
+
+impl HistorySeries {
+    /// Makes the history of a series of what its frames hold.
+    fn of(
+        (queue, kind): (String, String),
+        from: Timestamp,
+        frames: &BTreeMap<Period, Counts>,
+    ) -> Self {
+        let mut total = Counts::default();
+        frames.values().for_each(|counts| total.merge(counts));
+        let point = |(period, counts): (&Period, &Counts)| HistoryPoint::of(period.start(), counts);
+        let points = frames.iter().map(point).collect();
+        Self { queue, kind, points, total: HistoryPoint::of(from, &total) }
     }
 }
 
@@ -272,5 +295,9 @@ mod tests {
         assert_eq!((attempts.done, attempts.failures(), attempts.ended()), (2, 2, 4));
         assert_eq!((mail.total.run.count, mail.total.run.mean), (4, 1_000_500));
         assert_eq!((mail.total.run.p50, mail.points[0].wait.p99), (960, 2_816));
+        let names: Vec<_> = history.queues.iter().map(|queue| &*queue.queue).collect();
+        assert_eq!((&*names, &*history.queues[0].kind), (&["*", "mail"][..], "*"));
+        assert_eq!(history.queues[1].total, mail.total);
+        assert_eq!((history.total.points.len(), history.total.total.attempts.done), (2, 4));
     }
 }

@@ -6,6 +6,7 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate { name: "poolder-core", layers: CORE },
     Crate { name: "poolder-worker", layers: WORKER },
     Crate { name: "poolder-client", layers: CLIENT },
+    Crate { name: "poolder-web", layers: WEB },
 ];
 
 const CORE: &[Layer] = &[
@@ -105,6 +106,26 @@ const CLIENT: &[Layer] = &[
     Layer { name: "enqueue", holds: &["enqueue"], imports: &["state", "client"] },
     Layer { name: "schedules", holds: &["schedules"], imports: &["state", "client", "enqueue"] },
     Layer { name: "admin", holds: &["admin"], imports: &["state", "client", "job", "enqueue"] },
+];
+
+const WEB: &[Layer] = &[
+    Layer { name: "show", holds: &["show"], imports: &[] },
+    Layer { name: "access", holds: &["access"], imports: &[] },
+    Layer { name: "look", holds: &["look"], imports: &[] },
+    // The state of a dashboard and one request to it, below the pages that answer it.
+    Layer { name: "request", holds: &["request"], imports: &["show", "access", "look"] },
+    Layer { name: "page", holds: &["page"], imports: &["show", "access", "look", "request"] },
+    Layer {
+        name: "http",
+        holds: &["http"],
+        imports: &["show", "access", "look", "request", "page"],
+    },
+    Layer {
+        name: "dashboard",
+        holds: &["dashboard"],
+        imports: &["access", "look", "request", "http"],
+    },
+    Layer { name: "serve", holds: &["serve"], imports: &["access", "dashboard"] },
 ];
 
 /// The first layers of a list.

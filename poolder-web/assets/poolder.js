@@ -1,0 +1,138 @@
+// The script of the dashboard: live pages, charts at the width of the screen, and keys. Every page
+// and every form works without it.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Live pages: a hidden element holds the stream, so that removing it ends the stream. The stream
+  // pauses by itself while the page is hidden.
+  const live = $("#live");
+  const button = $("#live-switch");
+  let stream = null;
+  const connect = () => {
+    stream = document.createElement("i");
+    stream.hidden = true;
+    stream.setAttribute("hx-sse:connect", live.dataset.live);
+    stream.setAttribute("hx-target", "#live");
+    stream.setAttribute("hx-swap", "innerMorph");
+    stream.addEventListener("htmx:sse:error", () => button.classList.add("lost"));
+    stream.addEventListener("htmx:sse:after:message", () => button.classList.remove("lost"));
+    stream.addEventListener("away", () => button.classList.add("lost"));
+    document.body.append(stream);
+    htmx.process(stream);
+  };
+  if (live && button && live.dataset.live) {
+    button.hidden = false;
+    connect();
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      button.textContent = on ? "Live" : "Paused";
+      if (on) return connect();
+      const old = stream;
+      htmx.trigger(old, "htmx:abort");
+      htmx.swap({ sourceElement: old, target: old, swap: "delete", text: "" });
+    });
+  }
+
+  // Charts.
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const strokes = { 1: "--chart-1", 2: "--chart-2", 3: "--chart-3", 4: "--chart-4", b: "--bad-fill" };
+  const span = (micros) => {
+    if (micros == null) return "–";
+    const units = [["d", 864e8], ["h", 36e8], ["min", 6e7], ["s", 1e6], ["ms", 1e3], ["µs", 1]];
+    const [name, unit] = units.find(([, unit]) => micros >= unit) || units[5];
+    return `${+(micros / unit).toFixed(micros / unit < 10 ? 1 : 0)} ${name}`;
+  };
+  const plain = (value) => (value == null ? "–" : (+value.toFixed(value < 10 ? 2 : 0)).toLocaleString("en"));
+  const clock = (at, times) => {
+    const text = new Date(at * 1000).toISOString();
+    return times.at(-1) - times[0] > 86400 ? text.slice(5, 10) : text.slice(11, 16);
+  };
+  const draw = (figure) => {
+    const data = JSON.parse(figure.dataset.chart);
+    const say = data.scale === "rate" ? plain : span;
+    const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+    const series = data.lines.map((line) => ({
+      label: line.name, stroke: colour(strokes[line.colour]), width: 1.5, points: { show: false },
+      fill: data.scale === "rate" ? colour(strokes[line.colour]) + "22" : undefined,
+    }));
+    const marks = (u) => {
+      u.ctx.save();
+      u.ctx.font = `600 ${11 * devicePixelRatio}px system-ui`;
+      u.ctx.fillStyle = colour("--muted");
+      u.ctx.strokeStyle = colour("--line-2");
+      u.ctx.setLineDash([2, 3]);
+      for (const mark of data.marks) {
+        const x = u.valToPos(mark.at, "x", true);
+        u.ctx.beginPath();
+        u.ctx.moveTo(x, u.bbox.top);
+        u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+        u.ctx.stroke();
+        u.ctx.textAlign = x > u.bbox.left + u.bbox.width - 80 ? "right" : "center";
+        u.ctx.fillText(mark.text, x, u.bbox.top - 6 * devicePixelRatio);
+      }
+      u.ctx.restore();
+    };
+    const said = document.createElement("p");
+    said.className = "small muted right";
+    const show = (u) => {
+      const at = u.cursor.idx;
+      said.textContent = at == null ? "\u00a0" :
+        `${new Date(u.data[0][at] * 1000).toISOString().slice(5, 16).replace("T", " ")} UTC: ` +
+        u.series.slice(1).map((line, n) => `${line.label} ${say(u.data[n + 1][at])}`).join(", ");
+    };
+    figure.replaceChildren();
+    const plot = new uPlot({
+      width: figure.clientWidth - 32, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
+      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [18, 8, 0, 0],
+      scales: data.scale === "rate" ? { y: { range: (u, low, high) => [0, (high || 1) * 1.1] } } : { y: { distr: 3 } },
+      axes: [{ ...axis, size: 32, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
+      series: [{}, ...series], hooks: { draw: [marks], setCursor: [show] },
+    }, [data.times, ...data.lines.map((line) => line.values)], figure);
+    figure.append(said);
+    plot.root.setAttribute("role", "img");
+    plot.root.setAttribute("aria-label", `${figure.id}, also as a table`);
+    show(plot);
+    return plot;
+  };
+  let plots = [];
+  const drawAll = () => {
+    for (const { plot } of plots) plot.destroy();
+    plots = $$("[data-chart]").filter((figure) => figure.clientWidth > 0).map((figure) => ({ figure, plot: draw(figure) }));
+  };
+  const resize = () => plots.forEach(({ figure, plot }) => plot.setSize({ width: figure.clientWidth - 32, height: 220 }));
+  drawAll();
+  addEventListener("resize", resize);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+  // Keys.
+  let row = -1;
+  let leader = false;
+  const move = (by) => {
+    const rows = $$("#jobs tbody tr, main > .stack .card:has(#queues) tbody tr, main .card tbody tr").filter((it, n, all) => all.indexOf(it) === n);
+    if (!rows.length) return;
+    row = Math.max(0, Math.min(rows.length - 1, row + by));
+    rows.forEach((it, n) => it.classList.toggle("here", n === row));
+    const link = $("a", rows[row]);
+    if (link) link.focus();
+    rows[row].scrollIntoView({ block: "nearest" });
+  };
+  const pages = { o: "/", q: "/queues", j: "/jobs" };
+  addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select");
+    if (event.key === "Escape" && typing) return typing.blur();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (leader) {
+      leader = false;
+      if (pages[event.key]) location.href = document.body.dataset.base + pages[event.key];
+      return;
+    }
+    const act = {
+      "/": () => $("#search").focus(), "?": () => $("#help").showModal(), j: () => move(1), k: () => move(-1),
+      g: () => { leader = true; setTimeout(() => { leader = false; }, 1500); },
+    }[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+})();

@@ -1,0 +1,31 @@
+//! The dashboard of Poolder: an axum router to nest into an application, or a server of its own.
+//!
+//! [`Dashboard`] is made from a client. It reads what the client can read, draws it, and keeps
+//! nothing but its last look at the server.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `show` | numbers, times, charts, payloads and tables as text and markup; pure |
+//! | `access` | the rights of visitors, and the hooks of an application |
+//! | `look` | looks at the server, shared by all viewers |
+//! | `request` | one request, its visitor and its path; the assets; the reasons of refusals |
+//! | `page` | the pages: values for the templates |
+//! | `http` | routes, the guard before them, live streams |
+//! | `dashboard` | the dashboard as an application makes it |
+//! | `serve` | the dashboard as a server of its own |
+//!
+//! The templates are in `templates`, the sheet and the scripts in `assets`; the scripts of others,
+//! with their licences and hashes, in `assets/vendor`.
+
+mod access;
+mod dashboard;
+mod http;
+mod look;
+mod page;
+mod request;
+mod serve;
+mod show;
+
+pub use access::Access;
+pub use dashboard::Dashboard;
+pub use serve::{ServeOptions, serve};

@@ -1,0 +1,132 @@
+//! Looks at the server: one of each sort is kept for a moment and shared by all viewers.
+
+mod kept;
+mod past;
+mod range;
+mod rates;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use poolder_client::{Client, FleetStatus};
+use poolder_core::broker::{DeployMark, NodeView, ServerView};
+use poolder_core::history::{ErrorGroup, History};
+use poolder_core::view::QueueView;
+use poolder_core::{Error, Timestamp};
+
+use kept::Kept;
+pub(crate) use kept::Seen;
+pub(crate) use past::{Past, failures};
+pub(crate) use range::Range;
+pub(crate) use rates::Rate;
+use rates::Rates;
+
+/// The time between two looks at the queues and nodes.
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// The time that is left between two looks for each partition, so that a look at thousands of slots
+/// does not cost the server more than a hundredth of a core.
+const PER_PARTITION: Duration = Duration::from_millis(20);
+/// How long slower looks are kept: at the server, and at all that needs a person.
+const SLOW: Duration = Duration::from_secs(10);
+const ERRORS: Duration = Duration::from_secs(5);
+
+/// The looks of a process.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    client: Client,
+    fleet: Kept<Fleet>,
+    rates: Mutex<Rates>,
+    history: [Kept<History>; Range::ALL.len()],
+    errors: Kept<Vec<ErrorGroup>>,
+    deploys: Kept<Vec<DeployMark>>,
+    status: Kept<FleetStatus>,
+    servers: Kept<Vec<ServerView>>,
+    partitions: std::sync::atomic::AtomicU32,
+}
+
+/// The queues and nodes at one moment.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) now: Timestamp,
+    pub(crate) queues: Vec<QueueView>,
+    pub(crate) nodes: Vec<NodeView>,
+    /// The rates of the queues that were looked at before.
+    pub(crate) rates: HashMap<String, Rate>,
+}
+
+impl Looks {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            fleet: Kept::default(),
+            rates: Mutex::default(),
+            history: Default::default(),
+            errors: Kept::default(),
+            deploys: Kept::default(),
+            status: Kept::default(),
+            servers: Kept::default(),
+            partitions: std::sync::atomic::AtomicU32::new(0),
+        }
+    }
+
+    /// Returns the time between two looks at the fleet.
+    pub(crate) fn every(&self) -> Duration {
+        let partitions = self.partitions.load(std::sync::atomic::Ordering::Relaxed);
+        EVERY.max(PER_PARTITION.saturating_mul(partitions))
+    }
+
+    /// Looks at the queues and nodes.
+    pub(crate) async fn fleet(&self) -> Result<Seen<Fleet>, Error> {
+        // A look that comes a moment early is better than one that comes a whole period late.
+        let most = self.every().saturating_sub(Duration::from_millis(50));
+        self.fleet.get(most, self.look()).await
+    }
+
+    async fn look(&self) -> Result<Fleet, Error> {
+        let (queues, nodes) = try_join(self.client.overview(), self.client.nodes()).await?;
+        let partitions = queues.iter().map(|queue| queue.partitions.len()).sum::<usize>();
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+        self.partitions.store(partitions, std::sync::atomic::Ordering::Relaxed);
+        let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner).add(&queues);
+        let seen = nodes.iter().map(|node| node.seen + node.silent).max();
+        let now = queues.iter().map(|queue| queue.now).max().or(seen).unwrap_or_default();
+        Ok(Fleet { now, queues, nodes, rates })
+    }
+
+    /// Reads the history of a range, and asks the nodes to write it more often while a page is open.
+    pub(crate) async fn history(&self, range: Range) -> Result<Seen<History>, Error> {
+        let kept = &self.history[range.index()];
+        kept.get(range.kept(), async {
+            // A dashboard whose user may not write still shows the history.
+            let (history, _) = futures_util::future::join(
+                self.client.history(None, None, range.read()),
+                self.client.watch_history(),
+            )
+            .await;
+            history
+        })
+        .await
+    }
+
+    /// Reads the groups of equal errors.
+    pub(crate) async fn errors(&self) -> Result<Seen<Vec<ErrorGroup>>, Error> {
+        self.errors.get(ERRORS, self.client.errors()).await
+    }
+
+    /// Reads the deploys.
+    pub(crate) async fn deploys(&self) -> Result<Seen<Vec<DeployMark>>, Error> {
+        self.deploys.get(SLOW, self.client.deploys()).await
+    }
+
+    /// Reads what needs a person.
+    pub(crate) async fn status(&self) -> Result<Seen<FleetStatus>, Error> {
+        self.status.get(SLOW, self.client.status()).await
+    }
+
+    /// Reads the facts of the servers.
+    pub(crate) async fn servers(&self) -> Result<Seen<Vec<ServerView>>, Error> {
+        self.servers.get(SLOW, self.client.servers()).await
+    }
+}

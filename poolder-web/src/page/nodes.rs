@@ -1,0 +1,72 @@
+//! The table of nodes.
+
+use poolder_core::broker::{NodeInfo, NodeView};
+
+use crate::look::Fleet;
+use crate::request::Context;
+use crate::show::{Cell, Column, Table, escaped, meter, number, span};
+
+/// Returns the table of the living nodes.
+pub(super) fn table(context: &Context, fleet: &Fleet) -> Table {
+    let columns = vec![
+        Column::text("Node"),
+        Column::text("Pools and slots"),
+        Column::text("Deploy"),
+        Column::text("Running"),
+        Column::number("Last sign"),
+    ];
+    let mut table = Table::new("Nodes", columns).or("No node lives: nothing runs.");
+    let newest = newest(&fleet.nodes);
+    for node in &fleet.nodes {
+        table.row(cells(context, node, newest.as_deref()));
+    }
+    table
+}
+
+/// Returns the deploy of the node that started last, where the nodes have several.
+fn newest(nodes: &[NodeView]) -> Option<String> {
+    let infos = nodes.iter().filter_map(|node| node.info.as_ref());
+    let last = infos.max_by_key(|info| info.started)?;
+    Some(last.deploy.clone())
+}
+
+/// Returns the number of deploys among the nodes.
+pub(super) fn deploys(nodes: &[NodeView]) -> usize {
+    let mut deploys: Vec<&str> =
+        nodes.iter().filter_map(|node| Some(node.info.as_ref()?.deploy.as_str())).collect();
+    deploys.sort_unstable();
+    deploys.dedup();
+    deploys.len()
+}
+
+/// Returns the pools of a node that the visitor sees, with their slots.
+pub(super) fn pools(context: &Context, info: &NodeInfo) -> String {
+    let seen = info.pools.iter().filter(|(queue, _)| context.visitor.sees(queue));
+    seen.map(|(queue, slots)| format!("{queue} {slots}")).collect::<Vec<_>>().join(", ")
+}
+
+fn cells(context: &Context, node: &NodeView, newest: Option<&str>) -> Vec<Cell> {
+    let none = NodeInfo::default();
+    let info = node.info.as_ref().unwrap_or(&none);
+    let mut name = Cell::text(&node.name).class("name");
+    if node.is_silent() {
+        name = name.chip("errors", "silent", "warn");
+    }
+    let slots: usize = info.pools.iter().map(|(_, slots)| slots).sum();
+    let part = f64::from(info.busy) / slots.max(1) as f64;
+    let old = newest.is_some_and(|newest| newest != info.deploy);
+    vec![
+        name,
+        Cell::text(pools(context, info)).class("small muted cut"),
+        Cell::known(&info.deploy).class(if old { "small warn" } else { "small muted" }),
+        Cell::text(number(info.busy.into()))
+            .before(meter(part, (72, 6)))
+            .after(format!(" <span class=\"faint\">of {}</span>", escaped(&number(slots as u64))))
+            .class("cell"),
+        Cell::text(format!("{} ago", span(node.silent))).class(if node.is_silent() {
+            "small warn"
+        } else {
+            "small faint"
+        }),
+    ]
+}

@@ -1,0 +1,25 @@
+//! One request: the dashboard, its visitor, the path under which the visitor sees it, and the answers
+//! to requests that cannot be met.
+
+mod assets;
+mod context;
+mod fault;
+
+use poolder_client::Client;
+
+use crate::access::{Access, Hooks};
+use crate::look::Looks;
+
+pub(crate) use assets::Assets;
+pub(crate) use context::{Base, Context};
+pub(crate) use fault::Fault;
+
+/// The state of a dashboard.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) hooks: Hooks,
+    pub(crate) prefix: Option<String>,
+    pub(crate) most: Access,
+    pub(crate) looks: Looks,
+}

@@ -1,0 +1,8 @@
+//! The dashboard over a real server, through its router.
+
+mod guard;
+mod hostile;
+mod live;
+mod pages;
+mod vendor;
+mod world;
