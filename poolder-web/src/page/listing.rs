@@ -205,8 +205,7 @@ pub(super) fn facets(jobs: &[JobView], filter: &Filter, link: &str) -> Vec<Facet
     };
     let errors = jobs.iter().filter_map(|job| {
         let failure = job.failure()?;
-        let print = job.attempts().last()?.fingerprint;
-        Some((cut(&failure.message, 60), Filter::any().fingerprint(print).to_string()))
+        Some((cut(&failure.message, 60), Filter::any().error(job.error()?).to_string()))
     });
     let kinds = jobs.iter().filter_map(|job| {
         Some((job.kind()?.to_owned(), Filter::any().kind(job.kind()?).to_string()))
