@@ -11,7 +11,8 @@ use crate::extremes::Extremes;
 use crate::job::is_plain;
 
 /// The keys of the roster that may stay, each of bounded size.
-const ROSTER_KEPT: [&str; 5] = ["marks", "queues", "deploys", "errors", "errors:seen"];
+const ROSTER_KEPT: [&str; 7] =
+    ["marks", "queues", "deploys", "errors", "errors:seen", "audit", "journal"];
 
 const LANES: [&str; 5] = ["front", "suspect", "high", "normal", "low"];
 

@@ -7,7 +7,7 @@
 //!
 //! A server that is out of memory refuses a command that may need memory, unless the script has
 //! called a writing command before. Therefore the first write of a script is one that needs no
-//! memory: a removal, or `PERSIST`, which changes nothing, since these keys never expire. Only the
+//! memory: a removal, or one that changes nothing, such as `PERSIST` of a key that never expires. Only the
 //! scripts that add the data of producers are refused. `tests/suite` calls each script on a full
 //! server.
 
@@ -154,9 +154,6 @@ pub(crate) fn call<'a>(script: &Script, keys: impl IntoIterator<Item = &'a str>)
 
 /// Builds the call of a single command that writes a key, for a command that a full server would
 /// refuse outside of a script. The caller appends the arguments that follow the key.
-///
-/// The script removes the expiry of its key, whatever the command then does. So the key is one that
-/// never expires, or the caller sets its time anew, also when the command has changed nothing.
 pub(crate) fn write(command: &str, key: &str) -> Cmd {
     let mut cmd = call(&WRITE, [key]);
     cmd.arg(command);

@@ -54,10 +54,7 @@ impl Broker {
         let mut claim = scripts::write("SET", &mark);
         claim.arg(1).arg("NX").arg("PX").arg(clamped_millis(PATIENCE));
         if self.command(&claim).await? == Value::Nil {
-            // Another node was faster. The script of a write makes its key last, so the mark gets
-            // its time again.
-            let mut renew = redis::cmd("PEXPIRE");
-            self.command(renew.arg(&mark).arg(clamped_millis(PATIENCE))).await?;
+            // Another node was faster.
             return Ok(false);
         }
         let parts: Vec<Period> = period.parts().collect();
