@@ -93,7 +93,7 @@ pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::history::{
     Actor, AttemptCounts, AuditEntry, AuditFilter, AuditOutcome, AuditRecord, ErrorGroup, ErrorId,
     ErrorSample, History, HistoryPoint, HistoryRange, HistorySeries, HistoryStep, LogId, LogPage,
-    TimeStats,
+    QueueGauges, QueueHistory, QueuePoint, TimeStats,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use poolder::prelude::*;
 use poolder::{
     Cause, ErrorId, ErrorSample, Failure, History, HistoryRange, HistorySeries, HistoryStep, JobId,
-    Timestamp,
+    QueueGauges, QueueName, Timestamp,
 };
 use poolder_core::broker::HistoryDelta;
 use poolder_core::history::{AttemptEnd, Counts, KindSums, Period};
@@ -330,4 +330,115 @@ async fn rubbish_in_the_frames_is_passed_over_and_replaced() {
     let history = history(&space, None, None).await;
     let done: u64 = history.series.iter().map(|series| series.total.attempts.done).sum();
     assert_eq!((history.series.len(), done), (2, 4));
+}
+
+#[tokio::test]
+async fn a_write_leaves_the_time_to_live_of_its_key_as_it_is() {
+    let space = Space::new("history-expiry");
+    let queues = format!("{}:{{roster}}:queues", space.name());
+    space.client.enqueue(Unserved(1)).await.unwrap();
+    let listed = || async {
+        let (listed, left): (u64, i64) = space
+            .redis(
+                redis::cmd("EVAL")
+                    .arg("return {redis.call('SCARD', KEYS[1]), redis.call('PTTL', KEYS[1])}")
+                    .arg(1)
+                    .arg(&queues),
+            )
+            .await;
+        (listed, left)
+    };
+    eventually("it is listed", || async { listed().await == (1, -1) }).await;
+    space.redis::<u64>(redis::cmd("PEXPIRE").arg(&queues).arg(600_000)).await;
+    space.client.enqueue(Unserved(1)).queue("other").await.unwrap();
+    eventually("the other is listed", || async { listed().await.0 == 2 }).await;
+    let left = listed().await.1;
+    assert!((500_000..=600_000).contains(&left), "{left} ms");
+}
+
+#[tokio::test]
+async fn samples_of_queues_are_taken_once_a_minute_rolled_up_and_read() {
+    let space = Space::new("history-gauges");
+    let broker = space.client.broker();
+    for number in 0..3 {
+        space.client.enqueue(Number(number)).await.unwrap();
+    }
+    space.client.enqueue(Number(9)).after(Duration::from_secs(3_600)).await.unwrap();
+    let now = space.overview("q").await.now;
+    let sample = |view: poolder::QueueView| (view.queue.clone(), QueueGauges::of(&view, 8));
+    let views = broker.overviews(&[QueueName::new("q").unwrap()]).await.unwrap();
+    let queues: Vec<_> = views.into_iter().map(sample).collect();
+    assert!(broker.claim_sample(now).await.unwrap());
+    assert!(!broker.claim_sample(now).await.unwrap(), "another node takes it");
+    broker.store_sample(now, &queues).await.unwrap();
+    let history = space.client.queue_history(Some("q"), hour()).await.unwrap();
+    let point = history[0].points[0];
+    assert_eq!((point.gauges.ready, point.gauges.due, point.gauges.slots), (3, 1, 8));
+    assert_eq!(point.at, Period::of(HistoryStep::Minute, now).start());
+    assert!(space.client.queue_history(Some("other"), hour()).await.unwrap().is_empty());
+    assert!(space.client.queue_history(Some("a b"), hour()).await.unwrap_err().is_invalid());
+    let key = |step: &str, at: Period| {
+        format!("{}:{{roster}}:history:{step}:{}", space.name(), at.number())
+    };
+    let minute = Period::of(HistoryStep::Minute, now);
+    for key in [key("queues:m", minute), key("sampled", minute)] {
+        let left: i64 = space.redis(redis::cmd("PTTL").arg(&key)).await;
+        assert!(left > 0, "{key}: {left}");
+    }
+
+    // The last sample of a period that has ended stands for it.
+    let ten = Period::of(HistoryStep::TenMinutes, now).after(-1);
+    let parts: Vec<Period> = ten.parts().collect();
+    let mut copy = redis::cmd("COPY");
+    copy.arg(key("queues:m", minute)).arg(key("queues:m", parts[7]));
+    assert_eq!(space.redis::<u64>(&mut copy).await, 1);
+    broker
+        .store_sample(parts[2].start(), &[(queues[0].0.clone(), QueueGauges::default())])
+        .await
+        .unwrap();
+    broker.roll_history(now).await.unwrap();
+    for part in [parts[2], parts[7]] {
+        space.redis::<u64>(redis::cmd("DEL").arg(key("queues:m", part))).await;
+    }
+    let range = HistoryRange::of(HistoryStep::TenMinutes, Duration::from_secs(3 * 600));
+    let rolled = space.client.queue_history(None, range).await.unwrap();
+    let ready = |point: &poolder::QueuePoint| (point.at, point.gauges.ready);
+    let points: Vec<_> = rolled[0].points.iter().map(ready).collect();
+    assert_eq!(points, [(ten.start(), 3), (ten.after(1).start(), 3)]);
+    let json = serde_json::to_value(&rolled[0]).unwrap();
+    assert_eq!((&json["queue"], &json["points"][0]["ready"]), (&"q".into(), &3.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_history_knows_needs_attention_in_the_status_and_the_doctor() {
+    let space = Space::new("history-attention");
+    let broker = space.client.broker();
+    let mut sums = KindSums::default();
+    for _ in 0..20 {
+        sums.add_attempt(AttemptEnd::Failed, None);
+    }
+    let sample = |message: &str| {
+        let failure = Failure::new(Cause::Error, message);
+        let sample = ErrorSample::new(("q", "number"), &failure, JobId::generate());
+        (ErrorId::of("number", &failure), 20, sample)
+    };
+    space.client.enqueue(Number(1)).await.unwrap();
+    let now = space.overview("q").await.now;
+    broker.mark_deploy("v1", now - Duration::from_secs(60)).await.unwrap();
+    broker.mark_deploy("v2", now).await.unwrap();
+    let delta = HistoryDelta {
+        kinds: vec![("q".into(), "number".into(), Counts::of(&sums))],
+        errors: vec![sample("no such column")],
+        ..HistoryDelta::default()
+    };
+    broker.flush_history(&delta, now).await.unwrap();
+    let status = space.client.status().await.unwrap();
+    let codes = |findings: &[poolder::Finding]| -> Vec<&'static str> {
+        findings.iter().map(|finding| finding.code).collect()
+    };
+    let found = codes(&status.attention);
+    assert!(found.contains(&"failing") && found.contains(&"new_error"), "{status}");
+    let doctor = space.client.doctor().await.unwrap();
+    let found = codes(&doctor.findings);
+    assert!(found.contains(&"failing") && found.contains(&"new_error"), "{doctor}");
 }

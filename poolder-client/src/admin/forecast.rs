@@ -60,7 +60,11 @@ impl Flow {
     }
 
     /// Returns the flow between two looks: the ready and the running jobs, and those that have left.
-    fn of(earlier: (u64, u64, u64), later: (u64, u64, u64), time: Duration) -> Option<Self> {
+    pub(super) fn of(
+        earlier: (u64, u64, u64),
+        later: (u64, u64, u64),
+        time: Duration,
+    ) -> Option<Self> {
         if time < SHORTEST {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Reads the history of a namespace: counters of kinds over time, and groups of equal errors.
 
 use poolder_core::broker::DeployMark;
-use poolder_core::history::{ErrorGroup, ErrorId, History, HistoryRange};
-use poolder_core::{Error, Timestamp};
+use poolder_core::history::{ErrorGroup, ErrorId, History, HistoryRange, QueueHistory};
+use poolder_core::{Error, QueueName, Timestamp};
 
 use crate::client::Client;
 
@@ -35,6 +35,36 @@ impl Client {
         range: HistoryRange,
     ) -> Result<History, Error> {
         self.broker().history(queue, kind, range).await
+    }
+
+    /// Returns how many jobs of all queues, or of one, were ready, running, due and dead in each
+    /// period of a range up to now: the last sample of each. A node takes one at the end of each
+    /// minute, of at most 200 queues and 1,000 partitions. Periods without a sample are left out.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use poolder_client::Client;
+    /// # use poolder_core::history::HistoryRange;
+    /// # async fn f(client: Client) -> Result<(), poolder_core::Error> {
+    /// let hour = HistoryRange::last(Duration::from_secs(3_600));
+    /// for queue in client.queue_history(Some("mail"), hour).await? {
+    ///     for minute in queue.points {
+    ///         println!("{}: {} ready, {} dead", minute.at, minute.gauges.ready, minute.gauges.dead);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for an illegal name, [`Error::is_too_large`] when the range holds more
+    /// than 64 MiB; also returns an error when the server does not answer or refuses the command.
+    pub async fn queue_history(
+        &self,
+        queue: Option<&str>,
+        range: HistoryRange,
+    ) -> Result<Vec<QueueHistory>, Error> {
+        let queue = queue.map(QueueName::new).transpose()?;
+        self.broker().queue_history(queue.as_ref(), range).await
     }
 
     /// Asks all nodes to add their counts to the history every 5 s (more rarely in a fleet of more

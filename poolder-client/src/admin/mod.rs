@@ -18,6 +18,7 @@ mod history;
 mod inspector;
 mod key_holder;
 mod kinds;
+mod past;
 mod pool_set;
 mod search;
 mod status;

@@ -59,8 +59,8 @@ impl FleetStatus {
 
 impl Client {
     /// Returns the state of the fleet: the numbers of each queue, and what needs a person by the
-    /// same rules as the [doctor](Client::doctor). Rules that compare with the past need the rates
-    /// of a sampler: [`attention`](crate::attention()).
+    /// same rules as the [doctor](Client::doctor). Those that compare with the past take it from the
+    /// [history](Client::history).
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses a read.
@@ -68,7 +68,7 @@ impl Client {
         let server = self.broker().server_facts().await?;
         let nodes = self.nodes().await?;
         let queues = self.all_queue_facts(server.now).await?;
-        let attention = attention(&observed(&server, &nodes, &queues));
+        let attention = attention(&observed(&server, &nodes, &queues, &self.past().await?));
         Ok(FleetStatus {
             now: server.now,
             nodes: nodes.iter().filter(|node| !node.is_silent()).count() as u64,

@@ -138,6 +138,16 @@ impl HistoryKeys {
         format!("{}:{letter}:{number}", self.base)
     }
 
+    /// Hash: queue → its gauges at the end of a period.
+    pub(crate) fn gauges(&self, letter: char, number: i64) -> String {
+        format!("{}:queues:{letter}:{number}", self.base)
+    }
+
+    /// String that exists once a node has taken the gauges of the queues in this minute.
+    pub(crate) fn sampled(&self, number: i64) -> String {
+        format!("{}:sampled:{number}", self.base)
+    }
+
     /// String that exists while a node makes this frame of shorter ones, and afterwards.
     pub(crate) fn rolled(&self, letter: char, number: i64) -> String {
         format!("{}:rolled:{letter}:{number}", self.base)

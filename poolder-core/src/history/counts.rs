@@ -10,6 +10,7 @@
 //! 13          attempts that ended: not for us
 //! 16 + b      run times in bucket b
 //! 144 + b     waits in bucket b
+//! 272 to 278  of a queue: jobs that are ready, running, due, retrying, dead, suspects; slots
 //! ```
 
 use serde::Deserialize;
@@ -26,6 +27,7 @@ const WAIT_MILLIS: u16 = 11;
 const NOT_FOR_US: u16 = 13;
 const RUN: u16 = 16;
 const WAIT: u16 = 144;
+const GAUGES: u16 = 272;
 
 /// The index at which the errors of a group are counted.
 const SEEN: u16 = 0;
@@ -66,6 +68,19 @@ impl Counts {
         let mut counts = Self::default();
         counts.add(SEEN, times);
         counts
+    }
+
+    /// Returns the gauges of a queue in their stored form.
+    pub(crate) fn gauges(values: [u64; 7]) -> Self {
+        let mut counts = Self::default();
+        values.into_iter().zip(GAUGES..).for_each(|(value, index)| counts.add(index, value));
+        counts
+    }
+
+    /// Returns the gauges of a queue.
+    pub(crate) fn read_gauges(&self) -> [u64; 7] {
+        let mut index = GAUGES..;
+        [(); 7].map(|()| index.next().map_or(0, |index| self.get(index)))
     }
 
     /// Returns true when nothing was counted.

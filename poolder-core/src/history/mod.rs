@@ -1,6 +1,6 @@
 //! Counters over time: what is counted of each kind of job, and the form in which it is stored; and
 //! the logs of what has happened.
-//! Pure; imports [`policy`](crate::policy).
+//! Pure; imports [`policy`](crate::policy) and [`view`](crate::view).
 //!
 //! | file | holds |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `counts` | the stored counters of one series in one frame |
 //! | `frames` | the periods of the frames, and for how long they are kept |
 //! | `series` | the history of a kind as an operator sees it |
+//! | `gauges` | how many jobs of a queue waited, ran and were dead |
 //! | `errors` | groups of equal errors |
 //! | `log` | the ids and the pages of logs |
 //! | `audit` | who has changed what |
@@ -18,6 +19,7 @@ mod buckets;
 mod counts;
 mod errors;
 mod frames;
+mod gauges;
 mod log;
 mod series;
 mod sums;
@@ -27,6 +29,7 @@ pub use buckets::{BUCKETS, bucket, bucket_end};
 pub use counts::Counts;
 pub use errors::{ErrorGroup, ErrorSample};
 pub use frames::{HistoryRange, HistoryStep, Period};
+pub use gauges::{QueueGauges, QueueHistory, QueuePoint};
 pub use log::{LogId, LogPage};
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};

@@ -13,6 +13,7 @@ use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
 use super::node_context::NodeContext;
+use super::queue_sampler;
 use crate::process::liveness::{NodeIdentity, ServerClock};
 use crate::process::meter::Meter;
 use crate::process::outages::Outages;
@@ -105,7 +106,7 @@ impl HistoryWriter {
 }
 
 pub(super) async fn run(writer: Arc<HistoryWriter>) {
-    let (mut rolled, mut marked) = (None, false);
+    let (mut rolled, mut marked, mut sampled) = (None, false, None);
     let random = RandomState::new().hash_one(0);
     loop {
         let flushed = writer.flush().await;
@@ -130,6 +131,13 @@ pub(super) async fn run(writer: Arc<HistoryWriter>) {
                     let request = "the frames of the history were not added up";
                     writer.outages.failed(&"history", request, &error);
                 }
+            }
+        }
+        if flushed.is_ok() && queue_sampler::is_due(now, sampled) {
+            sampled = Some(Period::of(HistoryStep::Minute, now));
+            if let Err(error) = queue_sampler::take(&writer.broker, now).await {
+                let request = "the history lacks a sample of the queues";
+                writer.outages.failed(&"history", request, &error);
             }
         }
         let watched = flushed.ok().filter(|flushed| flushed.watched);

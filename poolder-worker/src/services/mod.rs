@@ -11,6 +11,7 @@
 //! | `leader_task` | repeats a task while this node leads |
 //! | `progress_writer` | writes the progress that handlers report |
 //! | `history_writer` | adds the counts of the node to the history |
+//! | `queue_sampler` | takes a sample of the queues for the history |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `take_back` | moves the jobs that a consumer holds back to their lanes |
@@ -36,6 +37,7 @@ pub(crate) mod node_context;
 mod progress_writer;
 mod promoter;
 mod pruner;
+mod queue_sampler;
 mod rescuer;
 mod scheduler;
 pub(crate) mod service_context;

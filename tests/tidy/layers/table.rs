@@ -19,7 +19,7 @@ const CORE: &[Layer] = &[
     Layer { name: "view", holds: &["view"], imports: first(CORE_NAMES, 5) },
     // The queue of a test, in which a broker without a server stores.
     Layer { name: "captured", holds: &["captured"], imports: first(CORE_NAMES, 6) },
-    Layer { name: "history", holds: &["history"], imports: &["mutation", "job", "policy"] },
+    Layer { name: "history", holds: &["history"], imports: &["mutation", "job", "policy", "view"] },
     Layer {
         name: "broker/keys",
         holds: &["broker/keys", "broker/scripts"],

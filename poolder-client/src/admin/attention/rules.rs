@@ -21,6 +21,8 @@ const MEMORY_NEARLY_FULL: u64 = 85;
 /// How many times as many attempts as in the hour before fail, and at least one in how many.
 const FAILS_MORE: u64 = 5;
 const FAILS_AT_LEAST: u64 = 100;
+/// So few failures say nothing about a rate.
+const FEWEST_FAILURES: u64 = 10;
 
 /// Returns what needs a person, the worst first. The same rules are behind the doctor, the status
 /// and the alerts.
@@ -196,7 +198,8 @@ fn rates(queue: &ObservedQueue, findings: &mut Vec<Finding>) {
         let [failed_now, before_now] = [(failed, all_before), (before, attempts)]
             .map(|(part, whole)| u128::from(part) * u128::from(whole));
         let more = failed_now >= u128::from(FAILS_MORE).saturating_mul(before_now);
-        if attempts > 0 && failed.saturating_mul(FAILS_AT_LEAST) >= attempts && failed > 0 && more {
+        let enough = failed >= FEWEST_FAILURES && failed.saturating_mul(FAILS_AT_LEAST) >= attempts;
+        if attempts > 0 && enough && more {
             let percent = |part: u64, all: u64| part as f64 * 100.0 / all.max(1) as f64;
             found(
                 "failing",

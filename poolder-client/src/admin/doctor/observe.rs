@@ -6,21 +6,25 @@ use poolder_core::broker::{NodeView, ServerFacts};
 use crate::admin::attention::{MOST_DEAD, Observed, ObservedNode, ObservedQueue};
 use crate::admin::doctor::facts::{PartitionSeen, QueueFacts};
 use crate::admin::doctor::server::{field, number};
+use crate::admin::past::Past;
 
-/// Returns the state of a fleet, for the rules of attention.
+/// Returns the state of a fleet and its past, for the rules of attention.
 pub(in crate::admin) fn observed(
     server: &ServerFacts,
     nodes: &[NodeView],
     queues: &[QueueFacts],
+    past: &Past,
 ) -> Observed {
     let memory = number(server, "used_memory");
-    Observed {
+    let mut seen = Observed {
         now: server.now,
         queues: queues.iter().map(|facts| queue(facts, server.now)).collect(),
         nodes: nodes.iter().map(ObservedNode::of_view).collect(),
         memory: memory.map(|used| (used, number(server, "maxmemory").unwrap_or(0))),
         policy: field(server, "maxmemory_policy").unwrap_or_default().to_owned(),
-    }
+    };
+    past.add_to(&mut seen);
+    seen
 }
 
 fn queue(facts: &QueueFacts, now: Timestamp) -> ObservedQueue {

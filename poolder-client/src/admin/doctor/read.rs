@@ -66,7 +66,7 @@ impl Client {
         diagnosis.server = server::name(&facts);
         diagnosis.now = Some(now);
         let (nodes, queues) = (self.nodes().await?, self.all_queue_facts(now).await?);
-        let seen = observed(&facts, &nodes, &queues);
+        let seen = observed(&facts, &nodes, &queues, &self.past().await?);
         findings.extend(attention(&seen));
         server::check(&facts, nodes.len() as u64, findings);
         for facts in &queues {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::frames::FrameKind;
 use crate::broker::Broker;
 use crate::broker::connection::reply;
 use crate::history::{
@@ -79,7 +80,7 @@ impl Broker {
     ) -> Result<Vec<(ErrorId, Period, u64)>, Error> {
         let fields = id.map(|id| vec![SeriesName::Error(id).field()]);
         let now = self.server_now().await?;
-        let frames = self.read_range(range, now, fields.as_deref()).await?;
+        let frames = self.read_range(FrameKind::Series, range, now, fields.as_deref()).await?;
         let mut counted = vec![];
         for (period, frame) in frames {
             let times = |(field, counts): (String, Counts)| match read_name(&field) {

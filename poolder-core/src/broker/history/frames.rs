@@ -12,6 +12,15 @@ const PAGE: usize = 32;
 /// The most bytes of all frames of one read.
 const MAX_BYTES: usize = 64 << 20;
 
+/// The two hashes of each period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrameKind {
+    /// The counts of kinds and errors.
+    Series,
+    /// The gauges of queues.
+    Gauges,
+}
+
 /// The series of a frame: their names and counts. Those that cannot be read are left out.
 pub(super) type Frame = Vec<(String, Counts)>;
 
@@ -19,6 +28,7 @@ impl Broker {
     /// Reads all series of these frames, or these of each; a frame that does not exist is empty.
     pub(super) async fn read_frames(
         &self,
+        kind: FrameKind,
         periods: &[Period],
         fields: Option<&[String]>,
     ) -> Result<Vec<Frame>, Error> {
@@ -27,7 +37,11 @@ impl Broker {
         for page in periods.chunks(PAGE) {
             let mut pipe = redis::pipe();
             for period in page {
-                let key = keys.frame(period.step().letter(), period.number());
+                let (letter, number) = (period.step().letter(), period.number());
+                let key = match kind {
+                    FrameKind::Series => keys.frame(letter, number),
+                    FrameKind::Gauges => keys.gauges(letter, number),
+                };
                 match fields {
                     Some(fields) => pipe.cmd("HMGET").arg(key).arg(fields),
                     None => pipe.cmd("HGETALL").arg(key),

@@ -6,6 +6,7 @@
 //! | `flush` | adds the counts of a node to the frame of the minute |
 //! | `frames` | reads frames |
 //! | `read` | reads the history of kinds |
+//! | `gauges` | takes samples of the queues, and reads them |
 //! | `roll` | makes the frames of longer periods of those of shorter ones |
 //! | `errors` | reads groups of equal errors |
 //! | `deploys` | records when each deploy was seen first |
@@ -17,6 +18,7 @@ pub(super) mod deploys;
 mod errors;
 pub(super) mod flush;
 mod frames;
+mod gauges;
 mod log;
 mod read;
 mod roll;

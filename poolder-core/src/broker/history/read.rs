@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::frames::Frame;
+use super::frames::{Frame, FrameKind};
 use crate::broker::Broker;
 use crate::broker::connection::reply::server_time;
 use crate::history::{Counts, History, HistoryRange, Period, SeriesName, read_name};
@@ -31,7 +31,7 @@ impl Broker {
             }
             _ => None,
         };
-        let found = self.read_range(range, now, wanted.as_deref()).await?;
+        let found = self.read_range(FrameKind::Series, range, now, wanted.as_deref()).await?;
         let is_wanted = |name: &SeriesName| match name {
             SeriesName::Kind(its_queue, its_kind) => {
                 queue.is_none_or(|queue| queue == its_queue)
@@ -64,6 +64,7 @@ impl Broker {
     /// period that has no frame yet the frames of shorter periods are read.
     pub(super) async fn read_range(
         &self,
+        kind: FrameKind,
         range: HistoryRange,
         now: Timestamp,
         fields: Option<&[String]>,
@@ -73,7 +74,7 @@ impl Broker {
         let mut wanted: Vec<(Period, Period)> = range.until(now).map(|at| (at, at)).collect();
         while !wanted.is_empty() {
             let periods: Vec<Period> = wanted.iter().map(|(at, _)| *at).collect();
-            let frames = self.read_frames(&periods, fields).await?;
+            let frames = self.read_frames(kind, &periods, fields).await?;
             let mut missing = vec![];
             for ((at, within), frame) in wanted.into_iter().zip(frames) {
                 let is_recent = at.after(RECENT) > Period::of(at.step(), now);

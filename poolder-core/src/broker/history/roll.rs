@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::MAX_SERIES;
-use super::frames::Frame;
+use super::frames::{Frame, FrameKind};
 use crate::broker::{Broker, scripts};
 use crate::history::{Counts, HistoryStep, Period};
 use crate::job::{Error, Timestamp, clamped_millis};
@@ -58,18 +58,11 @@ impl Broker {
             return Ok(false);
         }
         let parts: Vec<Period> = period.parts().collect();
-        let series = sum(self.read_frames(&parts, None).await?);
+        let series = sum(self.read_frames(FrameKind::Series, &parts, None).await?);
+        let gauges = last(self.read_frames(FrameKind::Gauges, &parts, None).await?);
         let mut pipe = redis::pipe();
-        for page in series.chunks(PAGE) {
-            let mut set = scripts::write("HSET", &frame);
-            for (name, counts) in page {
-                set.arg(name).arg(counts.encode());
-            }
-            pipe.add_command(set);
-        }
-        if !series.is_empty() {
-            pipe.cmd("PEXPIRE").arg(&frame).arg(clamped_millis(period.step().kept()));
-        }
+        store(&mut pipe, &frame, &series, period);
+        store(&mut pipe, &keys.gauges(letter, number), &gauges, period);
         // Until no node looks at the period any more.
         let done = period.step().length().saturating_mul(2 + PERIODS as u32);
         pipe.cmd("PEXPIRE").arg(&mark).arg(clamped_millis(done));
@@ -78,6 +71,25 @@ impl Broker {
         }
         Ok(!series.is_empty())
     }
+}
+
+/// Adds the commands that store a frame of a period.
+pub(super) fn store(pipe: &mut Pipeline, key: &str, fields: &[(String, Counts)], period: Period) {
+    for page in fields.chunks(PAGE) {
+        let mut set = scripts::write("HSET", key);
+        for (name, counts) in page {
+            set.arg(name).arg(counts.encode());
+        }
+        pipe.add_command(set);
+    }
+    if !fields.is_empty() {
+        pipe.cmd("PEXPIRE").arg(key).arg(clamped_millis(period.step().kept()));
+    }
+}
+
+/// Returns the last gauges of each queue.
+fn last(frames: Vec<Frame>) -> Vec<(String, Counts)> {
+    frames.into_iter().flatten().collect::<BTreeMap<_, _>>().into_iter().take(MAX_SERIES).collect()
 }
 
 /// Adds the frames up. Of more series than a frame holds, those with the fewest counts are added up
@@ -108,6 +120,15 @@ fn sum(frames: Vec<Frame>) -> Vec<(String, Counts)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_gauges_of_each_queue_are_kept() {
+        let frame = |of: &[(&str, u64)]| -> Frame {
+            of.iter().map(|(queue, at)| ((*queue).into(), Counts::seen(*at))).collect()
+        };
+        let frames = vec![frame(&[("a", 1), ("b", 2)]), frame(&[]), frame(&[("a", 3)])];
+        assert_eq!(last(frames), frame(&[("a", 3), ("b", 2)]));
+    }
 
     #[test]
     fn frames_are_added_up_and_the_smallest_series_beyond_the_limit_are_one() {

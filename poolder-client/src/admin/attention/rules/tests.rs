@@ -95,6 +95,8 @@ fn failures_are_compared_with_the_hour_before_and_with_one_percent() {
     assert_eq!(failing((1_000, 10), (0, 0)), ["failing"], "1 % after nothing");
     assert_eq!(failing((1_000, 9), (1_000, 0)), [""; 0], "0.9 %");
     assert_eq!(failing((0, 0), (1_000, 0)), [""; 0]);
+    assert_eq!(failing((9, 9), (0, 0)), [""; 0], "a few failures are no rate");
+    assert_eq!(failing((10, 10), (0, 0)), ["failing"]);
     assert_eq!(failing((u64::MAX, u64::MAX), (u64::MAX, u64::MAX)), [""; 0], "no overflow");
 }
 
