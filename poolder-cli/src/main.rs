@@ -26,9 +26,9 @@
 mod args;
 mod batch;
 mod confirm;
-mod errors;
 #[cfg(feature = "dashboard")]
 mod dashboard;
+mod errors;
 mod explain;
 mod failure;
 mod health;

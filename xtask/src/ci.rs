@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use poolder_devserver::Install;
 
 use crate::arguments::Arguments;
+use crate::postgres::Postgres;
 use crate::{
     bench, cargo, containers, deny, languages, metrics, programs, server, test, torture, trials,
 };
 
-/// The examples that need no input, each with its arguments. Each gets the URL of a separate private server in
-/// `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
+/// The examples that need no input, each with its arguments. Each gets the URL of a separate private
+/// server in `POOLDER_REDIS_URL` and has to exit with 0 within [`EXAMPLE_TIMEOUT`].
 const EXAMPLES: &[&[&str]] = &[
     &["hello"],
     &["seed"],
@@ -25,8 +26,15 @@ const EXAMPLES: &[&[&str]] = &[
     &["poolder-demo", "poolder-core/src"],
 ];
 
-/// The example that is a separate workspace.
-const SQLITE_BATCHER: &str = "examples/sqlite-batcher/Cargo.toml";
+/// The examples that are separate workspaces, each with its arguments.
+const APART: &[(&str, &[&str])] = &[
+    ("examples/sqlite-batcher/Cargo.toml", &[]),
+    ("examples/actix/Cargo.toml", &["try"]),
+    (OUTBOX, &["try"]),
+];
+
+/// The example that gets a private PostgreSQL in `DATABASE_URL` as well.
+const OUTBOX: &str = "examples/outbox/Cargo.toml";
 
 /// Time after which an example counts as stuck.
 const EXAMPLE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -98,6 +106,9 @@ fn format() -> Result<(), String> {
     succeed(cargo::cargo().args(["fmt", "--all", "--check"]))?;
     succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", TORTURE]))?;
     succeed(cargo::cargo().args(["fmt", "--all", "--check", "--manifest-path", trials::MANIFEST]))?;
+    for (manifest, _) in APART {
+        succeed(cargo::cargo().args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
     succeed(cargo::cargo().args(["fmt", "--all", "--check", "--manifest-path", bench::MANIFEST]))
 }
 
@@ -134,14 +145,32 @@ fn examples(install: Install) -> Result<(), String> {
         let mut command = programs::program(words[0])?;
         example(words[0], command.args(&words[1..]), install)?;
     }
+    APART.iter().try_for_each(|(manifest, words)| apart(manifest, words, install))
+}
+
+/// Builds and runs an example that is a separate workspace.
+fn apart(manifest: &str, words: &[&str], install: Install) -> Result<(), String> {
     let cargo = |verb: &str| {
         let mut command = cargo::cargo();
-        command.args([verb, "--quiet", "--locked", "--manifest-path", SQLITE_BATCHER]);
+        // They share what the others have compiled.
+        command.args([verb, "--quiet", "--locked", "--target-dir", "target"]);
+        command.args(["--manifest-path", manifest]);
         command
     };
     // Built first, so that the time limit applies to the example alone.
     succeed(&mut cargo("build"))?;
-    example(SQLITE_BATCHER, &mut cargo("run"), install)
+    let mut command = cargo("run");
+    command.arg("--").args(words);
+    if manifest != OUTBOX {
+        return example(manifest, &mut command, install);
+    }
+    match Postgres::start() {
+        Ok(database) => example(manifest, command.env("DATABASE_URL", database.url()), install),
+        Err(reason) => {
+            println!("NOT RUN: {manifest}: no PostgreSQL: {reason}");
+            Ok(())
+        }
+    }
 }
 
 fn example(name: &str, command: &mut Command, install: Install) -> Result<(), String> {

@@ -8,7 +8,8 @@ use crate::cargo;
 
 /// The workspaces whose dependencies are checked. `bench` is not among them: it measures other
 /// queues, which bring what we would not take, such as a second Redis client.
-const WORKSPACES: [&str; 4] = [".", "torture", "trials", "examples/sqlite-batcher"];
+const WORKSPACES: [&str; 6] =
+    [".", "torture", "trials", "examples/actix", "examples/outbox", "examples/sqlite-batcher"];
 
 /// The version that is installed where there is none.
 const VERSION: &str = "0.20.2";

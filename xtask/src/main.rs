@@ -16,6 +16,7 @@ mod languages;
 mod layers;
 mod metrics;
 mod performs;
+mod postgres;
 mod programs;
 mod redis;
 mod server;
