@@ -193,7 +193,17 @@ macro_rules! sums {
                 self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
             }
 
-            /// Returns a counter, 0 when it was never counted.
+            /// Returns a counter, 0 when it was never counted. Counters only grow, but for
+            /// `retrying`, the number of jobs in `due` that wait for another attempt.
+            ///
+            /// | counter | counts |
+            /// |---|---|
+            /// | `completed`, `retried`, `snoozed`, `buried`, `cancelled` | ends of attempts and jobs |
+            /// | `rescued` | jobs that were taken back from dead nodes |
+            /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
+            /// | `not_for_us` | jobs of a kind that no worker there knew |
+            /// | `revived`, `deleted` | changes by operators |
+            /// | `dead_dropped` | dead jobs beyond the limit |
             #[must_use]
             pub fn counter(&self, name: &str) -> u64 {
                 self.counters.get(name).copied().unwrap_or(0)
