@@ -92,9 +92,9 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
     });
     let now = fleet.value.now;
     let failure = view.as_ref().and_then(JobView::failure).map(ToString::to_string);
-    let error = view.as_ref().and_then(JobView::error);
-    let like_it = error.filter(|_| failure.is_some()).map(|error| {
-        let filter = poolder_core::view::Filter::any().error(error).to_string();
+    let group = view.as_ref().and_then(JobView::error);
+    let like_it = group.map(|group| {
+        let filter = poolder_core::view::Filter::any().error(group).to_string();
         let state = if state == Some(JobState::Dead) { "dead" } else { "retrying" };
         let path =
             format!("/queues/{queue}?state={state}&where={}", super::listing::encoded(&filter));
