@@ -29,3 +29,7 @@ mod show;
 pub use access::Access;
 pub use dashboard::Dashboard;
 pub use serve::{ServeOptions, serve};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/dashboard.md")]
+struct Guide;

@@ -84,7 +84,7 @@ pub(super) struct Wanted {
 pub(super) struct Sample {
     /// The sums over all queues, with their names.
     pub(super) sums: Vec<(&'static str, Cell)>,
-    /// What needs a person, the worst first.
+    /// The calls for a person, the worst first.
     pub(super) attention: Vec<Cell>,
     pub(super) rows: Option<Rows>,
     /// The open row, or facts about the queue.
