@@ -12,7 +12,7 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    batch, errors, health, job, metrics, node, past, pool, program, queue, schedule, stats,
+    audit, batch, errors, health, job, metrics, node, past, pool, program, queue, schedule, stats,
 };
 
 /// Operates the queues of Poolder.
@@ -72,6 +72,8 @@ pub(crate) enum Noun {
     },
     /// Show how many attempts of each kind ended in which way, and how long they waited and ran.
     History(past::Past),
+    /// Show who has changed what, the latest change first.
+    Audit(audit::Audit),
     /// Show what has happened in each queue since it was first used.
     Stats(stats::Stats),
     /// Nodes: ls, get, quiet, stop, forget.
@@ -197,6 +199,7 @@ mod tests {
     const READS: &[&str] = &[
         "status",
         "stats",
+        "audit",
         "history",
         "metrics",
         "top",

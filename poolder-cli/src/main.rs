@@ -11,6 +11,7 @@
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
 //! | `health` | `status` and `doctor` |
+//! | `audit` | who has changed what |
 //! | `errors` | the commands about groups of equal errors |
 //! | `past`, `stats` | the history of kinds, and the counters of queues |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
@@ -24,6 +25,7 @@
 //! Commands only show what `poolder-client` returns.
 
 mod args;
+mod audit;
 mod batch;
 mod confirm;
 #[cfg(feature = "dashboard")]
@@ -113,6 +115,7 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Doctor(options) => health::doctor(common, options).await,
         Noun::Error { verb } => errors::run(common, verb).await,
         Noun::History(past) => past::history(common, past).await,
+        Noun::Audit(options) => audit::run(common, options).await,
         Noun::Stats(options) => stats::run(common, options).await,
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,

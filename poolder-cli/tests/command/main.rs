@@ -1,5 +1,6 @@
 //! Runs the real program against a real server: what it writes, where, and its exit codes.
 
+mod audit;
 mod batch;
 mod dashboard;
 mod documents;

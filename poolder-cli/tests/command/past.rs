@@ -33,9 +33,8 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     assert_eq!(program.ok(&["error", "ls", "--since", "1ms", "-o", "ids"]), "");
     // The group of a job is that of the list.
     let job = program.json(&["dead", "ls", "q"])["jobs"][0].clone();
-    assert_eq!((job["error"].as_str(), job["attempts"][0]["error"].as_str()), {
-        (Some(id.trim()), Some(id.trim()))
-    });
+    let ids = [&job["error"], &job["attempts"][0]["error"]].map(|id| id.as_str());
+    assert_eq!(ids, [Some(id.trim()); 2]);
     let found = program.json(&["dead", "ls", "q", "--where", &format!("error={}", id.trim())]);
     assert_eq!(found["jobs"].as_array().unwrap().len(), 3, "{found}");
     let shown = program.ok(&["job", "get", job["handle"].as_str().unwrap()]);
@@ -54,9 +53,8 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     program.fails(3, &["stats", "none"]);
     // The jobs of the group are retried, and those that wait for another attempt buried.
     let dry = program.run(&["error", "retry", id.trim(), "--dry-run"]);
-    assert_eq!((dry.said().0.lines().count(), dry.err.trim()), {
-        (4, &*format!("this would retry 3 jobs of error {}", id.trim()))
-    });
+    let would = format!("this would retry 3 jobs of error {id}");
+    assert_eq!((dry.said().0.lines().count(), &dry.err), (4, &would));
     assert!(program.fails(5, &["error", "retry", id.trim()]).contains("hint: add --yes"));
     let done = program.json(&["error", "retry", &id[..8], "--yes"]);
     assert_eq!((&done["changed"], &done["done"]), (&3.into(), &"retried".into()));

@@ -163,7 +163,7 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     terminal.until(&["Retry all jobs of error"]);
     terminal.keys(&["y", "Enter"]);
     terminal.until(&["retried 11 jobs of error"]);
-    let called = terminal.until(&["! mail:"]);
+    let called = terminal.until(&["! queue mail: 11 jobs wait"]);
     show("attention", &called);
     terminal.keys(&["q"]);
     // The terminal is as it was.

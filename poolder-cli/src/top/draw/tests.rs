@@ -91,7 +91,7 @@ fn what_needs_a_person_stands_above_the_title() {
     assert_eq!(shown[3], " ! video: no leader (and 1 more)");
     assert_eq!((shown[4].as_str(), shown.len()), (" 40 queues", 24));
     view.namespace = "shop-production".to_owned();
-    assert!(lines(&view, 80, 24)[0].starts_with(" shop-product… 1 Overview"), "{shown:?}");
+    assert!(lines(&view, 80, 24)[0].starts_with(" shop-produc… 1 Overview"), "{shown:?}");
     assert!(lines(&view, 100, 24)[0].starts_with(" poolder shop-production 1"), "{shown:?}");
 }
 
