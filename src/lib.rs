@@ -77,8 +77,8 @@ pub use poolder_client::{
     Explanation, FailureRates, Finding, FleetStatus, Flow, Inspector, JobClient, JobResult,
     JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError,
     NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet,
-    PoolSlot, Pop, Push, QueueLoad, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
-    attention,
+    PoolSlot, Pop, Push, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast,
+    Severity, Why, attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};

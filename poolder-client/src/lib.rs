@@ -28,7 +28,8 @@ pub use admin::{
     Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
     FailureRates, Finding, FleetStatus, Flow, Inspector, KeyHolder, KeyedJob, Matches,
     NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue,
-    PoolSet, QueueLoad, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
+    PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
+    attention,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

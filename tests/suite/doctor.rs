@@ -2,6 +2,7 @@
 
 mod queues;
 mod servers;
+mod snapshot;
 
 use poolder::{Diagnosis, Finding};
 

@@ -32,7 +32,7 @@ pub use attention::{
 pub use blast_radius::{BlastRadius, Neighbour, NodeCrash};
 pub use bulk::BulkChange;
 pub use check::Check;
-pub use doctor::Diagnosis;
+pub use doctor::{Diagnosis, QueueMemory};
 pub use explain::{Explanation, Why};
 pub use exporter::{NamespaceMetrics, QueueLoad};
 pub use finding::{Finding, Repair, Severity};

@@ -35,6 +35,21 @@ pub(crate) fn when(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// Returns a number of bytes in its greatest unit: `812 B`, `1.5 KiB`, `3.0 GiB`.
+pub(crate) fn memory(bytes: u64) -> String {
+    if bytes < 1_024 {
+        return format!("{bytes} B");
+    }
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64 / 1_024.0;
+    let mut at = 0;
+    while value >= 1_024.0 && at + 1 < units.len() {
+        value /= 1_024.0;
+        at += 1;
+    }
+    format!("{value:.1} {}", units[at])
+}
+
 /// Returns a number with its noun: `1 job`, `2 jobs`, `0 entries`, `3 crashes`.
 pub(crate) fn many(count: u64, noun: &str) -> String {
     match noun.strip_suffix('y') {
@@ -78,6 +93,7 @@ mod tests {
         assert_eq!(when(at(7), at(7)), "now");
         let said = [many(1, "job"), many(0, "job"), many(2, "entry"), many(3, "crash")];
         assert_eq!(said, ["1 job", "0 jobs", "2 entries", "3 crashes"]);
+        assert_eq!([7, 1_536, 3 << 30].map(memory), ["7 B", "1.5 KiB", "3.0 GiB"]);
         assert_eq!(many_do(1, "job", "wait"), "1 job waits");
     }
 }

@@ -41,6 +41,8 @@ pub use admin::deaths::TakenDeath;
 pub use admin::find_anywhere::{Ended, Sighting};
 pub use admin::job_facts::{JobTraces, RosterTimes};
 pub use admin::lane_facts::{LaneFacts, PendingEntry};
+#[doc(hidden)]
+pub use admin::node_commands::node_commands;
 pub use admin::nodes::NodeView;
 pub use admin::partition_facts::PartitionFacts;
 pub use admin::server_check::Findings;

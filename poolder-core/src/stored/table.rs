@@ -192,6 +192,12 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{roster}:nodes", "sorted set: node by its last beat", "fleet", "0.1"),
     Row("{roster}:marks", "sorted set: dead node by the time of its mark", "fleet", "0.1"),
     Row("{roster}:about", "hash: node to its description", "fleet", "0.1"),
+    Row(
+        "{roster}:orders",
+        "hash: node to `quiet` or `stop`, which an operator has ordered",
+        "fleet",
+        "0.1",
+    ),
     Row("{roster}:queues", "set of all queues", "fleet", "0.1"),
     Row("{roster}:schedulers", "hash: owner to the queues of its schedules", "schedules", "0.1"),
     Row("{roster}:group:<pool set>", "set of the queues of a pool set", "pools", "0.1"),
@@ -211,6 +217,7 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{roster}:deploys", "hash: deploy to its first time in ms", "history", "0.1"),
     Row("{roster}:errors", "hash: error to its first time in ms and a sample", "history", "0.1"),
     Row("{roster}:errors:seen", "sorted set: error by the time it was seen last", "history", "0.1"),
+    Row("{roster}:audit", "stream: what actors have changed", "history", "0.1"),
 ];
 
 /// The ids of jobs, and the other members of `due`.

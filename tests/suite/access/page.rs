@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use redis::aio::MultiplexedConnection;
 
 use super::sentences::sentences;
-use super::{GUIDE, Guarded};
+use super::{GUIDE, Guarded, rules};
 
 const USERS: &[&str] = &[
     "A producer ",
@@ -83,4 +83,15 @@ async fn each_way_in_is_open_or_closed_as_the_table_says() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(tried, 16 * 5, "the table is tried whole");
+}
+
+/// The doctor asks for each command of a node whether the user may run it.
+#[test]
+fn the_doctor_asks_for_the_commands_of_the_worker() {
+    let mut asked = poolder_core::broker::node_commands();
+    let listed = rules("worker").split(' ').filter_map(|word| word.strip_prefix('+'));
+    let mut listed: Vec<String> = listed.map(str::to_owned).collect();
+    asked.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(asked, listed);
 }

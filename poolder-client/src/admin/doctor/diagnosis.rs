@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use poolder_core::Timestamp;
+use poolder_core::{QueueName, Timestamp};
 use serde::Serialize;
 
 use crate::admin::finding::{Finding, Severity};
-use crate::admin::words::many;
+use crate::admin::words::{many, memory};
+
+/// The number of queues whose memory the text shows.
+const SHOWN: usize = 5;
 
 /// The result of [`Client::doctor`](crate::Client::doctor). As text it has a paragraph for each
 /// finding, the worst first.
@@ -27,8 +30,21 @@ pub struct Diagnosis {
     pub partitions: u64,
     /// The number of nodes in the roster.
     pub nodes: u64,
+    /// The memory that the jobs of each queue take, the greatest first; empty when the user may not
+    /// ask.
+    pub memory: Vec<QueueMemory>,
     /// The findings, the worst first.
     pub findings: Vec<Finding>,
+}
+
+/// The memory that the jobs of a queue take: those that wait, run or are dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct QueueMemory {
+    /// The queue.
+    pub queue: QueueName,
+    /// The number of bytes, as the server estimates it.
+    pub bytes: u64,
 }
 
 impl Diagnosis {
@@ -57,6 +73,12 @@ impl fmt::Display for Diagnosis {
             many(self.partitions, "partition"),
             many(self.nodes, "node")
         )?;
+        let large = self.memory.iter().filter(|queue| queue.bytes > 0).take(SHOWN);
+        let large: Vec<String> =
+            large.map(|of| format!("{} {}", of.queue, memory(of.bytes))).collect();
+        if !large.is_empty() {
+            writeln!(f, "memory of the largest queues: {}", large.join(", "))?;
+        }
         if self.is_sound() {
             return writeln!(f, "nothing was found");
         }

@@ -17,6 +17,6 @@ mod read;
 mod repair;
 mod server;
 
-pub use diagnosis::Diagnosis;
+pub use diagnosis::{Diagnosis, QueueMemory};
 pub(in crate::admin) use facts::{PartitionSeen, QueueFacts};
 pub(in crate::admin) use observe::observed;

@@ -3,12 +3,32 @@
 use poolder_core::Timestamp;
 
 use crate::admin::attention::ObservedNode;
+use crate::admin::doctor::diagnosis::QueueMemory;
 use crate::admin::doctor::facts::QueueFacts;
 use crate::admin::doctor::partition;
 use crate::admin::finding::{Finding, Severity};
+use crate::admin::words::memory;
 
 /// A payload above this should be stored elsewhere.
 const LARGE: usize = 256 << 10;
+
+/// Finds the queues that take more than half of the memory that the server may use.
+pub(super) fn check_memory(queues: &[QueueMemory], most: Option<u64>, findings: &mut Vec<Finding>) {
+    let Some(most) = most.filter(|most| *most > 0) else { return };
+    for QueueMemory { queue, bytes } in queues.iter().filter(|queue| queue.bytes > most / 2) {
+        let texts = (
+            format!("its jobs take {} of the {} of the server", memory(*bytes), memory(most)),
+            "a full server refuses the jobs of all queues",
+            "start nodes that serve it, drain it or purge its dead jobs, or raise maxmemory",
+        );
+        findings.push(Finding::new(
+            "queue_memory",
+            Severity::Warning,
+            format!("queue {queue}"),
+            texts,
+        ));
+    }
+}
 
 /// Finds the faults of a queue.
 pub(super) fn check(

@@ -9,7 +9,7 @@ use poolder_core::view::{JobView, Listing};
 use poolder_core::{Error, Partition, QueueName, Timestamp};
 
 use crate::admin::attention::attention;
-use crate::admin::doctor::diagnosis::Diagnosis;
+use crate::admin::doctor::diagnosis::{Diagnosis, QueueMemory};
 use crate::admin::doctor::facts::{PartitionSeen, QueueFacts, RunningFacts};
 use crate::admin::doctor::observe::observed;
 use crate::admin::doctor::{queue, server};
@@ -53,6 +53,7 @@ impl Client {
             queues: 0,
             partitions: 0,
             nodes: 0,
+            memory: vec![],
             findings: vec![],
         };
         let facts = match broker.server_facts().await {
@@ -69,6 +70,12 @@ impl Client {
         let seen = observed(&facts, &nodes, &queues, &self.past().await?);
         findings.extend(attention(&seen));
         server::check(&facts, nodes.len() as u64, findings);
+        server::check_all(&self.servers().await?, findings);
+        if broker.history_is_cut(now).await? {
+            findings.push(history_cut());
+        }
+        diagnosis.memory = self.memory_of_queues(&queues).await?;
+        queue::check_memory(&diagnosis.memory, server::number(&facts, "maxmemory"), findings);
         for facts in &queues {
             queue::check(facts, &seen.nodes, now, findings);
         }
@@ -77,6 +84,22 @@ impl Client {
         diagnosis.nodes = nodes.len() as u64;
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(diagnosis)
+    }
+
+    /// Returns the memory of each queue, the greatest first; nothing when the user may not ask.
+    async fn memory_of_queues(&self, queues: &[QueueFacts]) -> Result<Vec<QueueMemory>, Error> {
+        let all = queues.iter().flat_map(|queue| &queue.partitions);
+        let all: Vec<Partition> = all.map(|part| part.partition.clone()).collect();
+        let Some(bytes) = self.broker().memory_of(&all).await? else { return Ok(vec![]) };
+        let mut sums: BTreeMap<&QueueName, u64> = BTreeMap::new();
+        for (partition, bytes) in all.iter().zip(bytes) {
+            *sums.entry(&partition.queue).or_default() += bytes;
+        }
+        let memory =
+            |(queue, bytes): (&QueueName, u64)| QueueMemory { queue: queue.clone(), bytes };
+        let mut sums: Vec<QueueMemory> = sums.into_iter().map(memory).collect();
+        sums.sort_by(|one, other| other.bytes.cmp(&one.bytes));
+        Ok(sums)
     }
 
     /// Reads the facts of all queues, of up to 1,000 partitions.
@@ -199,6 +222,14 @@ impl Client {
         };
         Ok((seen, jobs))
     }
+}
+
+/// The finding of a history that has no room for all kinds.
+fn history_cut() -> Finding {
+    let what = "more kinds or errors were seen in a minute than the history has room for";
+    let why = "the others are added up without their names, and the history does not show them";
+    let cure = "give fewer kinds their own names, or look at the metrics of the nodes";
+    Finding::new("history_cut", Severity::Note, "history".into(), (what.into(), why, cure))
 }
 
 /// Returns what is known of a partition of which a key holds a value of a wrong type.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::ServerFacts;
+use poolder_core::broker::{ServerFacts, ServerView};
 
 use crate::admin::finding::{Finding, Severity};
 use crate::admin::words::{many, span};
@@ -13,6 +13,10 @@ const SLOW: Duration = Duration::from_millis(50);
 const CLOCK: Duration = Duration::from_secs(2);
 /// The part of the clients, in percent, above which connections run short.
 const CLIENTS: u64 = 80;
+/// The slots of a cluster.
+const SLOTS: u64 = 16_384;
+/// The most commands that a finding names.
+const MOST_NAMES: usize = 8;
 /// The oldest version that has all required commands.
 const OLDEST: (u32, u32) = (6, 2);
 
@@ -56,6 +60,7 @@ pub(super) fn check(facts: &ServerFacts, nodes: u64, findings: &mut Vec<Finding>
     durability(facts, &mut found);
     clients(facts, nodes, &mut found);
     way(facts, &mut found);
+    cluster(facts, &mut found);
 }
 
 type Found<'a> = &'a mut dyn FnMut(&'static str, Severity, (String, &str, &str));
@@ -77,12 +82,91 @@ fn rights(facts: &ServerFacts, found: Found<'_>) {
             "rights",
             Severity::Warning,
             (
-                format!("a node that logs in as this user may not run {}", denied.join(", ")),
+                format!("a node that logs in as this user may not run {}", some_of(denied)),
                 "such a node cannot claim or settle jobs",
                 "give nodes a user with the rules of docs/access.md; this is as it should be if only \
              an operator or a dashboard logs in as this user",
             ),
         );
+    }
+}
+
+/// Returns the first of some names, and the number of the others.
+fn some_of(names: &[String]) -> String {
+    let (first, others) = names.split_at(names.len().min(MOST_NAMES));
+    match others.len() {
+        0 => first.join(", "),
+        others => format!("{}, and {others} other commands", first.join(", ")),
+    }
+}
+
+/// Finds the slots of a cluster that no server has.
+fn cluster(facts: &ServerFacts, found: Found<'_>) {
+    let Some(fields) = &facts.cluster else { return };
+    let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
+    let slots = number("cluster_slots_ok").unwrap_or(SLOTS);
+    let is_down = fields.get("cluster_state").is_some_and(|state| state != "ok");
+    if slots < SLOTS || is_down {
+        found(
+            "cluster_slots",
+            Severity::Problem,
+            (
+                format!("the cluster serves {slots} of {SLOTS} slots"),
+                "the queues whose keys are in the other slots stand still",
+                "bring back the servers of these slots, or assign the slots to others",
+            ),
+        );
+    }
+}
+
+/// Finds the faults of the servers of a cluster, of which each has its own settings. The one with
+/// the roster is examined more closely by [`check`].
+pub(super) fn check_all(servers: &[ServerView], findings: &mut Vec<Finding>) {
+    if servers.len() < 2 {
+        return;
+    }
+    for server in servers {
+        let mut found = |code, severity, texts: (String, &str, &str)| {
+            let subject = format!("server {}", server.address);
+            findings.push(Finding::new(code, severity, subject, texts));
+        };
+        if let Some(why) = &server.why {
+            found(
+                "server_away",
+                Severity::Problem,
+                (
+                    why.clone(),
+                    "the queues whose keys it has stand still, or cannot be looked into",
+                    "check the server, and the rights of this user on it",
+                ),
+            );
+        } else if !server.policy.is_empty() && server.policy != "noeviction" {
+            found(
+                "server_eviction",
+                if server.memory_max.is_some() { Severity::Problem } else { Severity::Warning },
+                (
+                    format!("maxmemory-policy is {}", server.policy),
+                    "a server whose memory is full deletes jobs",
+                    "set maxmemory-policy noeviction on each server of the cluster",
+                ),
+            );
+        }
+    }
+    let mut versions: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+    versions.retain(|name| !name.is_empty());
+    versions.sort_unstable();
+    versions.dedup();
+    if versions.len() > 1 {
+        findings.push(Finding::new(
+            "mixed_versions",
+            Severity::Note,
+            "server".into(),
+            (
+                format!("the servers of the cluster have the versions {}", versions.join(", ")),
+                "their commands may differ",
+                "finish the upgrade of the cluster",
+            ),
+        ));
     }
 }
 

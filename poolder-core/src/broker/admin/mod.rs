@@ -9,6 +9,8 @@ pub(super) mod find_anywhere;
 pub(super) mod job_facts;
 pub(super) mod job_view;
 pub(super) mod lane_facts;
+pub(super) mod memory;
+pub(super) mod node_commands;
 pub(super) mod node_deaths;
 pub(super) mod node_orders;
 pub(super) mod nodes;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{ConnectionAddr, Value};
 
 use crate::broker::Broker;
+use crate::broker::admin::node_commands::{NODE_COMMANDS, name};
 use crate::broker::admin::server_check::{REQUIRED_COMMANDS, info_fields};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::server_time;
@@ -14,19 +15,6 @@ use crate::job::{Error, Timestamp};
 
 /// The number of pings.
 const PINGS: usize = 20;
-/// Commands of a node, of which a dry run tells whether the user may run them on keys of the
-/// namespace: each with arguments that it accepts behind its key.
-const DRY_RUN: &[(&str, &[&str])] = &[
-    ("EVALSHA", &[]),
-    ("XADD", &["*", "j", "x"]),
-    ("XREADGROUP", &[]),
-    ("XACK", &["workers", "1-1"]),
-    ("XDEL", &["1-1"]),
-    ("ZADD", &["1", "x"]),
-    ("HSET", &["x", "x"]),
-    ("INFO", &[]),
-];
-
 /// The state of a server, as far as the user may see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -44,6 +32,9 @@ pub struct ServerFacts {
     pub now: Timestamp,
     /// By how much this host's clock is away from the server's, half a round trip at most uncertain.
     pub clock_off: Duration,
+    /// The fields of `CLUSTER INFO`; `None` when the server belongs to no cluster, or the user may not
+    /// ask.
+    pub cluster: Option<HashMap<String, String>>,
     /// True when the connection is encrypted, or does not leave the machine.
     pub is_private: bool,
 }
@@ -73,6 +64,14 @@ impl Broker {
             Err(error) if error.is_auth() => None,
             Err(error) => return Err(error),
         };
+        let in_cluster = |info: &HashMap<String, String>| {
+            info.get("cluster_enabled").is_some_and(|enabled| enabled == "1")
+        };
+        let cluster = match info.as_ref().is_some_and(in_cluster) {
+            true => self.command(redis::cmd("CLUSTER").arg("INFO")).await.ok(),
+            false => None,
+        };
+        let cluster = cluster.map(info_fields).transpose()?;
         let mut ask = redis::cmd("COMMAND");
         let missing = match self.command(ask.arg("INFO").arg(REQUIRED_COMMANDS)).await {
             Ok(known) => missing(&reply::array(known)?),
@@ -92,6 +91,7 @@ impl Broker {
             appendfsync,
             pings,
             now,
+            cluster,
             clock_off: now.since(middle).max(middle.since(now)),
             is_private: self.is_private(),
         })
@@ -105,23 +105,23 @@ impl Broker {
             Err(_) => return Ok(None),
         };
         let mut pipe = redis::pipe();
-        for (name, rest) in DRY_RUN {
+        for command in NODE_COMMANDS {
             let mut cmd = redis::cmd("ACL");
-            cmd.arg("DRYRUN").arg(&user).arg(name);
-            match *name {
-                "EVALSHA" => cmd.arg("0").arg("1").arg(key),
-                "XREADGROUP" => cmd.arg(&["GROUP", "workers", "x", "STREAMS", key, ">"]),
-                "INFO" => &mut cmd,
-                _ => cmd.arg(key).arg(*rest),
-            };
+            cmd.arg("DRYRUN").arg(&user);
+            for word in command.split(' ') {
+                match word {
+                    "K" | "C" => cmd.arg(key),
+                    word => cmd.arg(word),
+                };
+            }
             pipe.add_command(cmd);
         }
         let mut denied = vec![];
-        for ((name, _), reply) in DRY_RUN.iter().zip(self.pipeline(&pipe).await?) {
+        for (command, reply) in NODE_COMMANDS.iter().zip(self.pipeline(&pipe).await?) {
             // A user who may not ask, or a server that does not know the question.
             let Ok(reply) = reply else { return Ok(None) };
             if reply != Value::Okay {
-                denied.push((*name).to_owned());
+                denied.push(name(command));
             }
         }
         Ok(Some(denied))

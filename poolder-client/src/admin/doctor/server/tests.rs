@@ -64,5 +64,41 @@ fn each_fault_of_a_server_is_found() {
     assert_eq!(codes(&ServerFacts { pings, ..facts(&[]) }), ["latency"]);
     let clock_off = Duration::from_secs(3);
     assert_eq!(codes(&ServerFacts { clock_off, ..facts(&[]) }), ["clock"]);
+    for (fields, found) in [
+        (&[("cluster_state", "ok"), ("cluster_slots_ok", "16384")][..], &[][..]),
+        (&[("cluster_state", "fail"), ("cluster_slots_ok", "16384")], &["cluster_slots"]),
+        (&[("cluster_state", "ok"), ("cluster_slots_ok", "16000")], &["cluster_slots"]),
+    ] {
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let cluster = Some(fields.collect());
+        assert_eq!(codes(&ServerFacts { cluster, ..facts(&[]) }), found);
+    }
     assert_eq!(codes(&ServerFacts { is_private: false, ..facts(&[]) }), ["tls"]);
+}
+
+#[test]
+fn each_server_of_a_cluster_is_examined() {
+    let server = |name: &str, policy: &str, why: Option<&str>| {
+        let mut view = ServerView::default();
+        (view.address, view.name, view.policy) = ("10.0.0.7:1".into(), name.into(), policy.into());
+        view.why = why.map(str::to_owned);
+        view
+    };
+    let codes = |servers: &[ServerView]| -> Vec<&'static str> {
+        let mut found = vec![];
+        check_all(servers, &mut found);
+        found.iter().map(|finding| finding.code).collect()
+    };
+    let sound = || server("Valkey 9.1.2", "noeviction", None);
+    assert_eq!(codes(&[sound(), sound()]), [""; 0]);
+    assert_eq!(codes(&[server("x", "allkeys-lru", None)]), [""; 0], "it is examined by itself");
+    let all = [sound(), server("Valkey 9.1.1", "allkeys-lru", None), server("", "", Some("away"))];
+    assert_eq!(codes(&all), ["server_eviction", "server_away", "mixed_versions"]);
+}
+
+#[test]
+fn a_long_list_of_commands_is_cut() {
+    let names: Vec<String> = (0..10).map(|at| format!("c{at}")).collect();
+    assert!(some_of(&names).ends_with("c7, and 2 other commands"));
+    assert_eq!(some_of(&names[..2]), "c0, c1");
 }
