@@ -15,12 +15,14 @@
 //! | [`search`] | the checker |
 //! | [`addressed`] | a second model, of addressed slots |
 //! | [`waiting`] | a third model, of wait permits |
+//! | [`beats`] | a fourth model, of beats that stretch with the fleet |
 //!
 //! Assumptions of the model: the server applies a script as a whole or not at all; a replica has a
-//! prefix of the history; beats have one period everywhere; and a node releases a suspect that
+//! prefix of the history; beats have one period everywhere, other than in [`beats`]; and a node releases a suspect that
 //! cannot start at once (in reality a round trip later).
 
 pub mod addressed;
+pub mod beats;
 pub mod guards;
 pub mod node;
 pub mod scenarios;

@@ -137,9 +137,9 @@ async fn a_node_goes_on_beating() {
     let space = Space::on(server.0.url(), "scripts-beat");
     let mut beater = Beater::new(space.client.broker());
     let beats = tokio::task::spawn_blocking(move || {
-        beater.beat("node").unwrap();
+        beater.beat("node", std::time::Duration::ZERO).unwrap();
         server.forget();
-        let beat = beater.beat("node").unwrap();
+        let beat = beater.beat("node", std::time::Duration::ZERO).unwrap();
         server.forget();
         let marked = beater.mark("other", "0").unwrap();
         (beat.marked, marked, server.misses())

@@ -278,12 +278,14 @@ async fn a_beat_tells_a_slot_that_moved_from_a_server_that_is_away() {
     let to = cluster.nodes().iter().find(primary).unwrap();
     tokio::task::block_in_place(|| {
         let mut beater = Beater::new(space.client.broker());
-        assert!(beater.beat("me").unwrap().added && !beater.was_redirected());
+        assert!(
+            beater.beat("me", std::time::Duration::ZERO).unwrap().added && !beater.was_redirected()
+        );
         cluster.reshard(slot, from, to).unwrap();
-        assert!(beater.beat("me").is_err() && beater.was_redirected());
-        let again = beater.beat("me").unwrap();
+        assert!(beater.beat("me", std::time::Duration::ZERO).is_err() && beater.was_redirected());
+        let again = beater.beat("me", std::time::Duration::ZERO).unwrap();
         assert!(!again.added && !beater.was_redirected());
         to.kill().unwrap();
-        assert!(beater.beat("me").is_err() && !beater.was_redirected());
+        assert!(beater.beat("me", std::time::Duration::ZERO).is_err() && !beater.was_redirected());
     });
 }

@@ -208,9 +208,9 @@ async fn the_first_beat_and_each_fifth_one_count_the_nodes() {
     let space = Space::new("counted");
     let broker = space.client.broker().clone();
     let counts = tokio::task::spawn_blocking(move || {
-        Beater::new(&broker).beat("another").unwrap();
+        Beater::new(&broker).beat("another", std::time::Duration::ZERO).unwrap();
         let mut beater = Beater::new(&broker);
-        [(); 6].map(|()| beater.beat("node").unwrap().nodes)
+        [(); 6].map(|()| beater.beat("node", std::time::Duration::ZERO).unwrap().nodes)
     });
     assert_eq!(within(counts).await.unwrap(), [Some(2), None, None, None, None, Some(2)]);
 }

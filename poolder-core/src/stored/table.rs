@@ -189,7 +189,12 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     Row("{<queue>}:broadcast", "stream that every slot reads", "pools", "0.1"),
     Row("{<queue>}:broadcast:count", "string: number of its entries", "pools", "0.1"),
-    Row("{roster}:nodes", "sorted set: node by its last beat", "fleet", "0.1"),
+    Row(
+        "{roster}:nodes",
+        "sorted set: node by its last beat; 7 s later for a node that beats every 4 s",
+        "fleet",
+        "0.1",
+    ),
     Row("{roster}:marks", "sorted set: dead node by the time of its mark", "fleet", "0.1"),
     Row("{roster}:about", "hash: node to its description", "fleet", "0.1"),
     Row(

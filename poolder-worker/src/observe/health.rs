@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// How old the last acknowledged heartbeat of a ready node may be. After this time other nodes may
-/// declare the node dead.
-const BEAT_LIMIT: Duration = Duration::from_secs(8);
+/// How much older than valid the last acknowledged heartbeat of a ready node may be. After this time
+/// other nodes may declare the node dead.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// How far the life of a node has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,9 +52,9 @@ pub(super) struct Facts {
     pub(super) phase: NodePhase,
     /// True while the runtime polls its tasks.
     pub(super) ticks: bool,
-    /// The age of the last acknowledged heartbeat; `None` when there is none, as after the node was
-    /// declared dead.
-    pub(super) beat: Option<Duration>,
+    /// The age of the last acknowledged heartbeat, and how long it was valid; `None` when there is
+    /// none, as after the node was declared dead.
+    pub(super) beat: Option<(Duration, Duration)>,
 }
 
 impl Health {
@@ -73,7 +73,7 @@ impl Health {
 }
 
 /// Returns why a live node is not ready.
-fn not_ready(phase: NodePhase, beat: Option<Duration>) -> Option<String> {
+fn not_ready(phase: NodePhase, beat: Option<(Duration, Duration)>) -> Option<String> {
     let text = match (phase, beat) {
         (NodePhase::Built, _) => "the node has not been started".into(),
         (NodePhase::Starting, _) => {
@@ -81,8 +81,10 @@ fn not_ready(phase: NodePhase, beat: Option<Duration>) -> Option<String> {
         }
         (NodePhase::Quiet, _) => "an operator has quieted the node: it claims no more jobs".into(),
         (NodePhase::Draining, _) => "the node stops: it claims no more jobs".into(),
-        (NodePhase::Running | NodePhase::Ended, Some(age)) if age < BEAT_LIMIT => return None,
-        (_, Some(age)) => {
+        (NodePhase::Running | NodePhase::Ended, Some((age, valid))) if age < valid + SLACK => {
+            return None;
+        }
+        (_, Some((age, _))) => {
             format!("Redis has acknowledged no heartbeat for {} s", age.as_secs())
         }
         (_, None) => {
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     fn health(phase: NodePhase, ticks: bool, beat: Option<u64>) -> (bool, bool, String) {
-        let beat = beat.map(Duration::from_millis);
+        let beat = beat.map(|age| (Duration::from_millis(age), Duration::from_secs(6)));
         let health = Health::of(Facts { phase, ticks, beat });
         assert_eq!(health.ready, health.reason.is_none());
         (health.live, health.ready, health.reason.unwrap_or_default())

@@ -157,7 +157,7 @@ impl NodeState {
     fn health_in(&self, phase: NodePhase) -> Health {
         // Before its start a node has no ticks.
         let ticks = phase == NodePhase::Built || self.liveness.is_felt();
-        Health::of(Facts { phase, ticks, beat: self.liveness.acknowledged_ago() })
+        Health::of(Facts { phase, ticks, beat: self.liveness.last_beat() })
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {

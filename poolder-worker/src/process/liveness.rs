@@ -65,10 +65,6 @@ impl ServerClock {
     }
 }
 
-/// How long an acknowledged beat is valid. After that, other nodes may soon declare this node dead,
-/// so it claims no more.
-const BEAT_VALIDITY: Duration = Duration::from_secs(6);
-
 /// How far beyond the longest timeout of a job the runtime may go without a tick before the node
 /// counts as stuck.
 const SLACK: Duration = Duration::from_secs(60);
@@ -83,7 +79,9 @@ pub(crate) struct Liveness {
     /// The longest timeout of any job that was started, in ms; `u64::MAX` once a job without a
     /// timeout was started.
     longest: AtomicU64,
-    /// Until when the last acknowledged beat is valid, in ms since `born`; 0 when none is.
+    /// When the last acknowledged beat was sent, in ms since `born`.
+    sent: AtomicU64,
+    /// Until when it is valid, in ms since `born`; 0 when none is.
     fresh_until: AtomicU64,
 }
 
@@ -93,6 +91,7 @@ impl Default for Liveness {
             born: Instant::now(),
             ticked: AtomicU64::new(0),
             longest: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             fresh_until: AtomicU64::new(0),
         }
     }
@@ -115,10 +114,12 @@ impl Liveness {
         self.is_felt_after(millis(self.born.elapsed()))
     }
 
-    /// Notes that the server acknowledged a beat that was sent at this time.
-    pub(crate) fn acknowledge(&self, sent: Instant) {
-        let until = sent.saturating_duration_since(self.born) + BEAT_VALIDITY;
-        self.fresh_until.store(millis(until), Ordering::Relaxed);
+    /// Notes that the server acknowledged a beat that was sent at this time, and how long that is
+    /// valid: afterwards other nodes may soon declare this node dead, so that it claims no more.
+    pub(crate) fn acknowledge(&self, sent: Instant, validity: Duration) {
+        let sent = sent.saturating_duration_since(self.born);
+        self.sent.store(millis(sent), Ordering::Relaxed);
+        self.fresh_until.store(millis(sent.saturating_add(validity)), Ordering::Relaxed);
     }
 
     /// Invalidates the last acknowledged beat.
@@ -132,12 +133,16 @@ impl Liveness {
         millis(self.born.elapsed()) < self.fresh_until.load(Ordering::Relaxed)
     }
 
-    /// Returns how long ago the last acknowledged beat was sent; `None` when no beat is acknowledged,
-    /// or the last one was invalidated.
-    pub(crate) fn acknowledged_ago(&self) -> Option<Duration> {
+    /// Returns how long ago the last acknowledged beat was sent, and how long it is valid since then;
+    /// `None` when no beat is acknowledged, or the last one was invalidated.
+    pub(crate) fn last_beat(&self) -> Option<(Duration, Duration)> {
         let until = self.fresh_until.load(Ordering::Relaxed);
-        let sent = until.checked_sub(millis(BEAT_VALIDITY))?;
-        Some(Duration::from_millis(millis(self.born.elapsed()).saturating_sub(sent)))
+        if until == 0 {
+            return None;
+        }
+        let sent = self.sent.load(Ordering::Relaxed);
+        let age = millis(self.born.elapsed()).saturating_sub(sent);
+        Some((Duration::from_millis(age), Duration::from_millis(until.saturating_sub(sent))))
     }
 
     fn is_felt_after(&self, now: u64) -> bool {
@@ -153,6 +158,8 @@ fn millis(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const VALIDITY: Duration = Duration::from_secs(6);
 
     #[test]
     fn a_runtime_is_stuck_only_after_the_longest_job_and_a_minute() {
@@ -171,20 +178,18 @@ mod tests {
     fn a_beat_is_fresh_for_a_while_only() {
         let liveness = Liveness::default();
         assert!(!liveness.is_acknowledged());
-        assert_eq!(liveness.acknowledged_ago(), None);
-        liveness.acknowledge(liveness.born);
+        assert_eq!(liveness.last_beat(), None);
+        liveness.acknowledge(liveness.born, VALIDITY);
         assert!(liveness.is_acknowledged());
-        assert!(liveness.acknowledged_ago().is_some_and(|age| age <= liveness.born.elapsed()));
+        let (age, validity) = liveness.last_beat().unwrap();
+        assert!(age <= liveness.born.elapsed() && validity == VALIDITY);
         liveness.doubt();
         assert!(!liveness.is_acknowledged());
-        assert_eq!(liveness.acknowledged_ago(), None);
-        let old = Liveness {
-            born: Instant::now() - BEAT_VALIDITY - BEAT_VALIDITY,
-            ..Liveness::default()
-        };
-        old.acknowledge(old.born);
+        assert_eq!(liveness.last_beat(), None);
+        let old = Liveness { born: Instant::now() - 2 * VALIDITY, ..Liveness::default() };
+        old.acknowledge(old.born, VALIDITY);
         assert!(!old.is_acknowledged(), "an old beat is not valid");
-        assert!(old.acknowledged_ago().is_some_and(|age| age >= BEAT_VALIDITY + BEAT_VALIDITY));
+        assert!(old.last_beat().is_some_and(|(age, _)| age >= 2 * VALIDITY));
     }
 
     #[test]

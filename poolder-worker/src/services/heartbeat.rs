@@ -10,8 +10,9 @@ use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName, NodeOrder};
 use poolder_core::{Error, Timestamp, host};
 use tokio::sync::watch;
 
-use super::introduction::Introduction;
+use super::introduction::{Introduction, host};
 use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
+use super::beat_pace::Pace;
 use crate::process::activity::Activity;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::losses::Losses;
@@ -61,6 +62,8 @@ impl Heartbeat {
             introduction: Introduction::new(info, pools, activity),
             losses,
             suspected: Suspicion::default(),
+            pace: Pace::of(0),
+            before: Pace::of(0),
         };
         std::thread::Builder::new()
             .name("poolder-heartbeat".into())
@@ -118,6 +121,9 @@ struct HeartbeatThread {
     introduction: Introduction,
     losses: Losses,
     suspected: Suspicion,
+    /// The times of the next beat, and those of the last one, which were promised with it.
+    pace: Pace,
+    before: Pace,
 }
 
 impl HeartbeatThread {
@@ -163,12 +169,12 @@ impl HeartbeatThread {
                 "the runtime has not ticked for longer than any job may take: no more beats are \
                  sent until it does, so that other nodes take the jobs over"
             );
-            return PERIOD;
+            return self.before.period;
         }
         match self.beat(started) {
             Ok(()) => {
                 self.outages.answered();
-                PERIOD
+                self.before.period
             }
             Err(error) => {
                 // While the slot of the roster moves, all servers answer: whether the beats are
@@ -192,8 +198,10 @@ impl HeartbeatThread {
 
     fn beat(&mut self, started: Instant) -> Result<(), Error> {
         let name = self.identity.borrow().name.clone();
-        let beat = self.beater.beat(&name)?;
+        let pace = self.pace;
+        let beat = self.beater.beat(&name, pace.extra)?;
         let acknowledged = Instant::now();
+        let before = std::mem::replace(&mut self.before, pace);
         self.clock.set(beat.now);
         if beat.marked {
             // Other nodes take over the jobs that ran under the old name.
@@ -202,13 +210,14 @@ impl HeartbeatThread {
             self.introduction.begin_anew();
             self.liveness.doubt();
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
-            self.beater.beat(&name)?;
+            self.beater.beat(&name, pace.extra)?;
         }
         if beat.added {
             self.introduction.mark_changed();
             self.report_loss();
         }
         if let Some(count) = beat.nodes {
+            self.pace = Pace::of(count);
             self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, count) != count);
         }
         self.order.send_if_modified(|known| {
@@ -222,16 +231,16 @@ impl HeartbeatThread {
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats
         // are acknowledged again, this change wakes them.
         let back = !self.liveness.is_acknowledged();
-        self.liveness.acknowledge(started);
+        self.liveness.acknowledge(started, pace.validity);
         self.identity.send_if_modified(|me| !std::mem::replace(&mut me.claims, true) || back);
         // Two beats are consecutive when the second is late by no more than a step may take.
-        let gap = PERIOD + self.beater.limit();
-        let confirmed = self.suspected.confirm((started, acknowledged), gap, &beat);
+        let times = (before.period + self.beater.limit(), pace.whole);
+        let confirmed = self.suspected.confirm((started, acknowledged), times, &beat);
         let mut dead: BTreeSet<String> = beat.dead.into_iter().collect();
         for (node, last_beat) in confirmed {
             // On a slow link many marks would delay the next beat for too long, which goes on with
             // those that are left.
-            if started.elapsed() >= PERIOD {
+            if started.elapsed() >= pace.period {
                 break;
             }
             match self.beater.mark(&node, &last_beat) {
@@ -336,6 +345,8 @@ mod tests {
             ),
             losses: Losses::default(),
             suspected: Suspicion::default(),
+            pace: Pace::of(0),
+            before: Pace::of(0),
         };
         let ((panics, panicked), (stop, commands)) = (channel(), channel());
         let thread = std::thread::spawn(move || {

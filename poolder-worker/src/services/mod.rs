@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `heartbeat` | sends beats from a thread of its own, marks dead nodes, notices when this node is marked |
+//! | `beat_pace` | stretches the times of the beats with the fleet |
 //! | `introduction` | writes the description of the node in the roster |
 //! | `suspicion` | decides which silent nodes are dead |
 //! | `joint_wait` | waits for jobs of all pools that have been idle for a while, on one connection |
@@ -24,6 +25,7 @@
 //! | `spawn` | starts services, and restarts a service that panicked |
 //! | `node_context` | holds the values that all pools of a node share |
 
+mod beat_pace;
 mod command_watcher;
 mod dead_hooks;
 pub(crate) mod heartbeat;

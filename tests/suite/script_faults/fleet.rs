@@ -38,10 +38,10 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
     for known in [false, true] {
         lab.reset();
         if known {
-            lab.beater(|beater| drop(beater.beat("me").unwrap())).await;
+            lab.beater(|beater| drop(beater.beat("me", std::time::Duration::ZERO).unwrap())).await;
         }
         let fault = lab.snapshot();
-        lab.beater(|beater| drop(beater.beat("me").unwrap())).await;
+        lab.beater(|beater| drop(beater.beat("me", std::time::Duration::ZERO).unwrap())).await;
         lab.inject("fleet/node_beat", &format!("known: {known}"), fault);
     }
     let fault = lab.snapshot();

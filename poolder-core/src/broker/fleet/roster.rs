@@ -18,6 +18,7 @@ use crate::broker::fleet::beat_limit::{BeatLimit, MAX_LIMIT};
 use crate::broker::keys::RosterKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
+use crate::mutation::mutated;
 
 /// The name of one incarnation of a node, and of its consumers.
 pub type NodeName = std::sync::Arc<str>;
@@ -178,16 +179,19 @@ impl Beater {
         self.limit.get()
     }
 
-    /// Sends the heartbeat of a node.
+    /// Sends the heartbeat of a node, which others shall take for silent so much later than usual: its
+    /// heartbeat is stored with a time that is `extra` ahead.
     ///
     /// # Errors
     /// Returns an error when the server cannot be reached, or does not reply within
     /// [`Beater::limit`].
-    pub fn beat(&mut self, node: &str) -> Result<Beat, Error> {
+    pub fn beat(&mut self, node: &str, extra: Duration) -> Result<Beat, Error> {
         let keys = [self.keys.nodes.as_str(), &self.keys.marks, &self.keys.orders];
         let mut cmd = scripts::call(&scripts::NODE_BEAT, keys);
         cmd.arg(node).arg(clamped_millis(SILENT)).arg(clamped_millis(RECENT_MARKS));
         cmd.arg(u8::from(self.beats.is_multiple_of(COUNT_INTERVAL)));
+        let extra = if mutated("beat-promise") { Duration::ZERO } else { extra };
+        cmd.arg(clamped_millis(extra));
         self.beats = self.beats.wrapping_add(1);
         let reply = self.script(cmd)?;
         let [verdict, now, silent, dead, nodes, order] = reply::items::<6>(reply)?;

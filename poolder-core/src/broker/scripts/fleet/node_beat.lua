@@ -4,19 +4,21 @@
 --      2 sorted set: dead node by time of death in ms (`marks`)
 --      3 hash: node to the order that it is to carry out (`orders`)
 -- ARGV 1 node  2 silence in ms after which a node is listed  3 ms since death for which a dead node
---      is listed  4 '1' to count the nodes
+--      is listed  4 '1' to count the nodes  5 ms by which the node may be silent for longer: its
+--      heartbeat is stored with a time so far ahead, by less than the silence
 -- Returns {"OK" | "NEW" (this node was not in the roster) | "DEAD" (this node was declared dead),
 --   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes, number of nodes |
 --   0 when they are not counted, order for this node | "" for none}
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+local beat = string.format('%.0f', now + ARGV[5])
 -- CH makes ZADD count a changed score. A node that is not in the set was declared dead, or the set
 -- was lost.
 local verdict = 'OK'
-if redis.call('ZADD', KEYS[1], 'XX', 'CH', now, ARGV[1]) == 0 then
+if redis.call('ZADD', KEYS[1], 'XX', 'CH', beat, ARGV[1]) == 0 then
   if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}, 0, ''} end
-  if redis.call('ZADD', KEYS[1], now, ARGV[1]) == 1 then verdict = 'NEW' end
+  if redis.call('ZADD', KEYS[1], beat, ARGV[1]) == 1 then verdict = 'NEW' end
 end
 local silent = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'WITHSCORES',
   'LIMIT', 0, 100)
