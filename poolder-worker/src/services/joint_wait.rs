@@ -42,6 +42,8 @@ pub(crate) struct JointEnd {
     pub(crate) waited: Waited,
     /// The server history in which the jobs were claimed.
     pub(crate) history: Option<Arc<str>>,
+    /// True when the wait has failed. The pool may have jobs of which the reply was lost.
+    pub(crate) failed: bool,
 }
 
 /// A message to [`JointWaiter`].
@@ -220,7 +222,7 @@ impl JointWaiter {
         let Some(name) = name else { return (0, next) };
         let (members, renamed): (Members, Members) =
             members.drain(..).partition(|(member, _)| member.consumer == name);
-        answer_all(renamed, None, vec![]);
+        answer_all(renamed, None, vec![], false);
         let (mut open, id) = match self.open(&name, &members[0].0).await {
             Ok(open) => open,
             Err(error) => return (self.failed(members, &error), next),
@@ -252,7 +254,7 @@ impl JointWaiter {
             Ok(waited) => {
                 self.connection = Some(open);
                 let idle = waited.iter().filter(|waited| waited.claimed.is_empty()).count();
-                answer_all(members, history.as_ref(), waited);
+                answer_all(members, history.as_ref(), waited, false);
                 idle
             }
             Err(error) => self.failed(members, &error),
@@ -293,16 +295,16 @@ impl JointWaiter {
     fn failed(&self, members: Members, error: &Error) -> usize {
         tracing::debug!(%error, "idle pools wait on their own, since they cannot wait together");
         self.joint.part(error.is_auth());
-        answer_all(members, None, vec![]);
+        answer_all(members, None, vec![], true);
         0
     }
 }
 
 /// Answers the members with what they got; with nothing where `waited` has no more.
-fn answer_all(members: Members, history: Option<&Arc<str>>, waited: Vec<Waited>) {
+fn answer_all(members: Members, history: Option<&Arc<str>>, waited: Vec<Waited>, failed: bool) {
     let waited = waited.into_iter().chain(std::iter::repeat_with(Waited::default));
     for ((_, answer), waited) in members.into_iter().zip(waited) {
         // A pool that is gone leaves its jobs to be adopted.
-        let _ = answer.send(JointEnd { waited, history: history.cloned() });
+        let _ = answer.send(JointEnd { waited, history: history.cloned(), failed });
     }
 }

@@ -176,7 +176,10 @@ pub(super) fn start_wait(mut open: Box<ClaimConnection>, part: WaitPart, now: Ti
 pub(super) fn start_joint_wait(joint: JointWait, member: Member) -> Wait {
     Box::pin(async move {
         let end = joint.wait(member).await?;
-        let state = ConnectionState::Without;
+        let state = match end.failed {
+            true => ConnectionState::Closed,
+            false => ConnectionState::Without,
+        };
         Ok(EndOfWait { waited: end.waited, state, history: end.history })
     })
 }
