@@ -217,10 +217,13 @@ fn every_script_says_what_it_takes_and_is_bounded() {
         if !header.first().is_some_and(|line| line.starts_with(&format!("-- {name}: "))) {
             wrong.push(format!("{shown} does not begin with its name and purpose"));
         }
-        // A part of `settle.lua` takes no arguments: it describes its operations.
-        let is_part = header.first().is_some_and(|line| line.contains(": a part of "));
-        let parts: &[&str] = if is_part {
+        // A part of `settle.lua` takes no arguments: it describes its operations. Parts of others
+        // take those of the scripts that they end.
+        let first = header.first().copied().unwrap_or_default();
+        let parts: &[&str] = if first.contains(": a part of settle.lua") {
             &["-- KEYS ", "-- Operations"]
+        } else if first.contains(": a part of ") {
+            &["-- KEYS ", "-- Returns "]
         } else {
             &["-- KEYS ", "-- ARGV ", "-- Returns "]
         };

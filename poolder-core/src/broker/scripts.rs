@@ -50,7 +50,7 @@ scripts! {
     }
     jobs {
         ENQUEUE = "enqueue";
-        COMPLETE = "complete";
+        COMPLETE = "complete" + ["jobs/lane_depths"];
         SETTLE = "settle" + [
             "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
             "jobs/settle_each"
@@ -60,8 +60,8 @@ scripts! {
         CLAIM = "claim";
         READ = "read";
         VALUE = "value";
-        WAIT_BEGIN = "wait_begin";
-        WAIT_END = "wait_end";
+        WAIT_BEGIN = "wait_begin" + ["jobs/lane_depths"];
+        WAIT_END = "wait_end" + ["jobs/lane_depths"];
     }
     maintenance {
         PROMOTE = "promote";

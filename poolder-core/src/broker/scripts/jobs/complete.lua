@@ -68,17 +68,7 @@ if n > 0 then
     end
   end
 end
-local reply = {verdict}
-for i = 3, #KEYS do -- bounded: 5 lanes
-  local depth = redis.call('XLEN', KEYS[i])
-  if depth > 0 then
-    -- Without a consumer group no entry is claimed. The summary of XPENDING would walk all
-    -- consumers. Each group is a list: "name", its name, "consumers", their number, "pending", the
-    -- number of claimed entries, and more.
-    for _, group in ipairs(redis.pcall('XINFO', 'GROUPS', KEYS[i])) do
-      if group[2] == 'workers' then depth = depth - group[6] end
-    end
-  end
-  reply[i - 1] = depth
+
+local function finish(depths)
+  return {verdict, unpack(depths)} -- bounded: 5 lanes
 end
-return reply

@@ -25,15 +25,7 @@ else
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', at(now))
   redis.call('ZADD', KEYS[2], at(now + ARGV[4]), ARGV[1])
 end
-local reply = {permit}
-for i = 3, #KEYS do -- bounded: 5 lanes
-  local depth = redis.call('XLEN', KEYS[i])
-  if depth > 0 then
-    -- Without a consumer group no entry is claimed.
-    for _, group in ipairs(redis.pcall('XINFO', 'GROUPS', KEYS[i])) do
-      if group[2] == 'workers' then depth = depth - group[6] end
-    end
-  end
-  reply[i - 1] = depth
+
+local function finish(depths)
+  return {permit, unpack(depths)} -- bounded: 5 lanes
 end
-return reply

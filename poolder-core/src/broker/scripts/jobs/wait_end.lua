@@ -12,27 +12,22 @@ local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('ZREM', KEYS[2], ARGV[1])
-local wanted = 0
-for i = 3, #KEYS do -- bounded: 5 lanes
-  local depth = redis.call('XLEN', KEYS[i])
-  if depth > 0 then
-    for _, group in ipairs(redis.pcall('XINFO', 'GROUPS', KEYS[i])) do
-      if group[2] == 'workers' then depth = depth - group[6] end
-    end
-    wanted = wanted + depth
+
+local function finish(depths)
+  local wanted = 0
+  for i = 1, #depths do wanted = wanted + depths[i] end -- bounded: 5 lanes
+  if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[2]) then wanted = wanted + 1 end
+  wanted = math.min(wanted, tonumber(ARGV[3]))
+  if wanted == 0 then return 0 end
+  -- Those that came last are the least likely to be gone. Each is removed first, so that the next
+  -- call wakes another one.
+  local names = redis.call('ZRANGE', KEYS[2], -2 * ARGV[3], -1)
+  local woken = 0
+  for i = #names, 1, -1 do -- bounded: 32 names
+    redis.call('ZREM', KEYS[2], names[i])
+    local received = redis.pcall('PUBLISH', ARGV[4] .. names[i], 'wake')
+    if ARGV[5] ~= '1' or received ~= 0 then woken = woken + 1 end
+    if woken >= wanted then break end
   end
+  return woken
 end
-if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[2]) then wanted = wanted + 1 end
-wanted = math.min(wanted, tonumber(ARGV[3]))
-if wanted == 0 then return 0 end
--- Those that came last are the least likely to be gone. Each is removed first, so that the next call
--- wakes another one.
-local names = redis.call('ZRANGE', KEYS[2], -2 * ARGV[3], -1)
-local woken = 0
-for i = #names, 1, -1 do -- bounded: 32 names
-  redis.call('ZREM', KEYS[2], names[i])
-  local received = redis.pcall('PUBLISH', ARGV[4] .. names[i], 'wake')
-  if ARGV[5] ~= '1' or received ~= 0 then woken = woken + 1 end
-  if woken >= wanted then break end
-end
-return woken
