@@ -37,7 +37,7 @@ fn fleet(
                 Ok::<_, BoxError>(Done)
             }
         });
-        let pool = Pool::new("q").size(1).max_waiting(permits).worker(worker);
+        let pool = Pool::new("q").size(1).wait_permits(permits).worker(worker);
         // A client of its own, as in another process.
         let client = Client::new(poolder::Config::new(space.url()).namespace(space.name()));
         start(Node::builder(client.unwrap()).pool(pool))

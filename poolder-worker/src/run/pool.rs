@@ -64,7 +64,7 @@ pub struct Pool {
     trace_style: TraceStyle,
     hibernate_after: Option<Duration>,
     handover_timeout: Duration,
-    max_waiting: u16,
+    wait_permits: u16,
     sets: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ impl Pool {
             trace_style: TraceStyle::default(),
             hibernate_after: None,
             handover_timeout: Duration::from_secs(3),
-            max_waiting: MAX_WAITING,
+            wait_permits: MAX_WAITING,
             sets: vec![],
         }
     }
@@ -251,12 +251,12 @@ impl Pool {
     ///
     /// ```
     /// # use poolder_worker::Pool;
-    /// let pool = Pool::new("mail").max_waiting(16);
+    /// let pool = Pool::new("mail").wait_permits(16);
     /// # let _ = pool;
     /// ```
     #[must_use]
-    pub fn max_waiting(mut self, nodes: u16) -> Self {
-        self.max_waiting = nodes;
+    pub fn wait_permits(mut self, nodes: u16) -> Self {
+        self.wait_permits = nodes;
         self
     }
 
@@ -304,9 +304,9 @@ impl Pool {
                 "pool {queue}: hibernate_after is 0: its slots would never keep their state"
             )));
         }
-        if self.max_waiting == 0 {
+        if self.wait_permits == 0 {
             return Err(Error::invalid(format!(
-                "pool {queue}: max_waiting is 0: no node would wait for jobs"
+                "pool {queue}: wait_permits is 0: no node would wait for jobs"
             )));
         }
         let keyed = if self.mode == Mode::Phash {
@@ -332,7 +332,7 @@ impl Pool {
             trace_style: self.trace_style,
             hibernate_after: self.hibernate_after,
             handover_timeout: self.handover_timeout,
-            max_waiting: self.max_waiting,
+            wait_permits: self.wait_permits,
             prototypes: Mutex::new(self.workers),
             stop: Notify::new(),
         };

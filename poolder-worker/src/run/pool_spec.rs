@@ -44,7 +44,7 @@ pub(crate) struct PoolSpec {
     /// How long a slot that moves to another node may take to finish its job.
     pub(crate) handover_timeout: Duration,
     /// How many nodes of the fleet may block until a job of a shared pool comes.
-    pub(crate) max_waiting: u16,
+    pub(crate) wait_permits: u16,
     /// One prototype of each worker. A prototype is only cloned and never runs a job.
     pub(crate) prototypes: Mutex<Vec<Box<dyn DynWorker>>>,
     /// Notified when the outcome of a job stops the pool.

@@ -83,7 +83,7 @@ pub(super) struct Claimer {
 impl Claimer {
     pub(super) fn new(setup: ClaimerSetup) -> Self {
         let name = setup.identity.borrow().name.clone();
-        let permit = WaitPermit::new(setup.engine.spec.max_waiting, &name);
+        let permit = WaitPermit::new(setup.engine.spec.wait_permits, &name);
         Self {
             held: HeldJobs::default(),
             settlements: PendingSettlements::new(
