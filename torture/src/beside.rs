@@ -28,6 +28,8 @@ pub(crate) struct Beside {
     pub(crate) schedule: bool,
     /// The pools of plain jobs are addressed ones.
     pub(crate) addressed: bool,
+    /// How many nodes may wait for plain jobs of a queue; 0 for the default.
+    pub(crate) permits: u16,
 }
 
 impl Beside {
@@ -42,6 +44,8 @@ impl Beside {
             aim_at_leader: false,
             schedule: false,
             addressed: false,
+            // So few nodes run that with more all of them would wait.
+            permits: 1,
         }
     }
 

@@ -182,4 +182,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: "the pruner takes only jobs that are dead in the same step",
         drill: Drill::Staged(Staged::Revivals),
     },
+    Mutation {
+        name: "death-visit",
+        guard: "a death lets the nodes that rest look for jobs",
+        drill: Drill::Staged(Staged::Waiters),
+    },
+    Mutation {
+        name: "beat-promise",
+        guard: "a node that beats slowly is taken for silent later",
+        drill: Drill::Staged(Staged::LargeFleet),
+    },
 ];

@@ -36,6 +36,9 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         if instructions.beside.addressed {
             pool = pool.mode(Mode::RoundRobin);
         }
+        if instructions.beside.permits > 0 {
+            pool = pool.wait_permits(instructions.beside.permits);
+        }
         if instructions.hangs {
             pool = pool.hibernate_after(HIBERNATE_AFTER);
         }

@@ -2,6 +2,7 @@
 
 mod claims;
 mod dark;
+mod fleets;
 mod names;
 mod releases;
 mod resizes;
@@ -60,6 +61,10 @@ pub(crate) enum Staged {
     Revivals,
     /// The timer of a list is due while the next list gathers.
     LateTimer,
+    /// All nodes that wait for jobs die at once, and another rests.
+    Waiters,
+    /// A node of a large fleet is frozen for as long as it may be silent.
+    LargeFleet,
 }
 
 impl Staged {
@@ -82,6 +87,8 @@ impl Staged {
                     Self::DarkLink => dark::dark_link(&mutation, folder).await,
                     Self::Revivals => revivals::revivals(&mutation, folder).await,
                     Self::LateTimer => seals::late_timer(&mutation, folder).await,
+                    Self::Waiters => fleets::waiters(&mutation, folder).await,
+                    Self::LargeFleet => fleets::large_fleet(&mutation, folder).await,
                 }
             })
         });

@@ -8,6 +8,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use poolder_core::mutation::mutated;
 use tokio::time::Instant;
 
 /// How long a permit is relied on since it was last renewed. The server keeps it for 8 s.
@@ -186,7 +187,9 @@ impl WaitPermit {
 
     /// Notes that a node has died, which may have had a permit: a node that rests looks soon.
     pub(super) fn node_died(&mut self, now: Instant, fleet: Fleet) {
-        if let PermitState::Resting { visit_at, .. } = &mut self.state {
+        if let PermitState::Resting { visit_at, .. } = &mut self.state
+            && !mutated("death-visit")
+        {
             let nodes = u32::try_from(fleet.nodes).unwrap_or(u32::MAX);
             let longest = Duration::from_millis(2).saturating_mul(nodes);
             let soon = longest.min(Duration::from_millis(500)).mul_f64(self.spread);
