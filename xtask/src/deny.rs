@@ -1,10 +1,10 @@
 //! The check of the dependencies with `cargo-deny`: licences, banned and doubled crates, sources, and
 //! advisories where their database is on this machine.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-use crate::cargo;
+use crate::{cargo, tools};
 
 /// The workspaces whose dependencies are checked. `bench` is not among them: it measures other
 /// queues, which bring what we would not take, such as a second Redis client.
@@ -14,13 +14,10 @@ const WORKSPACES: [&str; 6] =
 /// The version that is installed where there is none.
 const VERSION: &str = "0.20.2";
 
-/// Directory into which the tool is installed, outside the user's own programs.
-const TOOLS: &str = "target/poolder-dev/tools";
-
 /// Runs `cargo deny`, and installs it where it is missing. Where it cannot be installed, this prints
 /// that nothing was checked, and succeeds: no other step needs it.
 pub(crate) fn check() -> Result<(), String> {
-    let Some(tool) = tool() else {
+    let Some(tool) = tools::find("cargo-deny", VERSION, &["--no-default-features"]) else {
         println!("NOT RUN: cargo-deny cannot be installed: cargo install cargo-deny --locked");
         return Ok(());
     };
@@ -40,26 +37,6 @@ pub(crate) fn check() -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Returns the program: the one in the `PATH`, or the one in [`TOOLS`].
-fn tool() -> Option<PathBuf> {
-    let installed = cargo::root().join(TOOLS).join("bin/cargo-deny");
-    let works = |program: &Path| {
-        let mut command = Command::new(program);
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let found = [Path::new("cargo-deny"), &installed].into_iter().find(|program| works(program));
-    if let Some(program) = found {
-        return Some(program.to_owned());
-    }
-    let mut install = cargo::cargo();
-    // A build without optimizations takes half the time, and a check some seconds.
-    install.args(["install", "cargo-deny", "--quiet", "--locked", "--debug", "--version", VERSION]);
-    install.args(["--no-default-features", "--root"]).arg(cargo::root().join(TOOLS));
-    println!("installing cargo-deny {VERSION} into {TOOLS}");
-    cargo::status(&mut install).is_ok_and(|status| status.success()).then_some(installed)
 }
 
 /// Returns the folder of the advisories that `cargo deny fetch db` has fetched, if there is one.

@@ -12,16 +12,22 @@ mod compat;
 mod containers;
 mod demo;
 mod deny;
+mod features;
 mod languages;
 mod layers;
 mod metrics;
+mod msrv;
+mod packages;
 mod performs;
 mod postgres;
 mod programs;
 mod redis;
+mod release;
+mod semver;
 mod server;
 mod simulate;
 mod test;
+mod tools;
 mod torture;
 mod trials;
 
@@ -106,6 +112,32 @@ const COMMANDS: &[Command] = &[
                 trials [--yes] --sample | --scripts [NAME…]",
         summary: "try public reports, odd input and outages, and compare with trials/red.txt",
         run: trials::run,
+    },
+    Command {
+        name: "features",
+        usage: "features [--all] [PACKAGE…]",
+        summary: "lint the published packages with none, each, each two and all of their features; \
+                  --all takes every set",
+        run: features::run,
+    },
+    Command {
+        name: "msrv",
+        usage: "msrv",
+        summary: "check the oldest compiler that is promised: by a lint, the dependencies, and the \
+                  compiler itself where it is installed",
+        run: msrv::run,
+    },
+    Command {
+        name: "semver",
+        usage: "semver",
+        summary: "compare the public items with those of the last release",
+        run: semver::run,
+    },
+    Command {
+        name: "release",
+        usage: "release --dry-run",
+        summary: "package what would be published, and build the packages in a folder of their own",
+        run: release::run,
     },
     Command {
         name: "ci",
