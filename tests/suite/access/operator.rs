@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use poolder::prelude::*;
 use poolder::{JobId, Timestamp};
+use poolder_core::metrics::{Metric, catalogue};
 
-use super::Guarded;
+use super::{GUIDE, Guarded};
 use crate::harness::{Number, eventually, start};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -103,4 +104,51 @@ async fn an_exporter_counts_without_reading_jobs() {
     let denied = guarded.denials("exporter");
     let reads = ["xrange", "xpending", "zscore"];
     assert!(denied.iter().all(|it| reads.contains(&it.as_str())), "{denied:?}");
+}
+
+/// Returns the names of the metrics of a namespace that have no sample in the text.
+fn missing(text: &str) -> Vec<&'static str> {
+    let has = |name: &str| text.lines().any(|line| line.starts_with(&format!("{name}{{")));
+    let of_namespace = |metric: &&&Metric| metric.labels.first() == Some(&"namespace");
+    let names = catalogue::ALL.iter().filter(of_namespace).map(|metric| metric.name);
+    names.filter(|name| !has(name)).collect()
+}
+
+/// Each metric comes from a read, so that a read that the rules deny leaves a metric out.
+#[tokio::test]
+async fn an_exporter_exports_each_metric_but_those_that_take_the_right_to_read_jobs() {
+    let Some(guarded) = Guarded::with_selectors("exporter-metrics") else { return };
+    let (worker, exporter) = (guarded.user("worker"), guarded.user("exporter").client);
+    let metrics = exporter.metrics();
+    let handler = worker_fn(async |_: Number, _: Context| Done);
+    let node = start(worker.node().pool(Pool::new("q").size(1).worker(handler)));
+    worker.client.enqueue(Number(1)).await.unwrap();
+    // No node serves this queue, so that its job waits.
+    worker.client.enqueue(Number(1)).queue("idle").await.unwrap();
+    let often = worker.client.schedule("often", "1s", Number(1)).prepare().unwrap();
+    worker.client.declare_schedules("fleet", "1", &[often]).await.unwrap();
+    let idle = format!("{{namespace=\"{}\",queue=\"idle\"}}", worker.name());
+    let oldest = |text: &str| text.contains(&format!("poolder_queue_oldest_seconds{idle}"));
+    let read_until = |wanted: fn(&[&str]) -> bool| {
+        let metrics = &metrics;
+        eventually("the exporter has read it", move || async move {
+            wanted(&missing(&metrics.text().await.unwrap()))
+        })
+    };
+    // Rates come from two looks.
+    read_until(|missing| !missing.contains(&"poolder_queue_drain_seconds")).await;
+    let text = metrics.text().await.unwrap();
+    let left_out =
+        ["poolder_schedule_next_timestamp_seconds", "poolder_schedule_last_run_timestamp_seconds"];
+    assert_eq!(missing(&text), left_out);
+    assert!(text.contains("poolder_queue_jobs") && !oldest(&text), "a job waits:\n{text}");
+
+    for begin in ["(+xrange ", "(+hlen +hscan "] {
+        let rule = GUIDE.split('`').find(|part| part.starts_with(begin)).unwrap();
+        guarded.server.command(&["ACL", "SETUSER", "exporter", &guarded.own(rule)]).unwrap();
+    }
+    read_until(|missing| missing.is_empty()).await;
+    let text = metrics.text().await.unwrap();
+    assert!(oldest(&text), "{text}");
+    node.stop().await;
 }

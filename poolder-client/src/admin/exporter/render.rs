@@ -58,8 +58,10 @@ pub(super) fn render(namespace: &str, reading: &Reading, slots: &[Slots], died: 
             }
         }
     };
-    gauge(&catalogue::QUEUE_OLDEST_SECONDS, &|view, _| {
-        Some(view.oldest().unwrap_or_default().as_secs_f64())
+    gauge(&catalogue::QUEUE_OLDEST_SECONDS, &|view, _| match view.oldest() {
+        Some(oldest) => Some(oldest.as_secs_f64()),
+        // Without the right to read jobs their times are not known, and 0 would hide that they wait.
+        None => view.lanes.iter().all(|lane| lane.ready == 0).then_some(0.0),
     });
     gauge(&catalogue::QUEUE_DRAIN_SECONDS, &|_, slots| {
         slots.drains.map(|drains| match drains {
