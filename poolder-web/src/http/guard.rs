@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::access::{Access, Visitor};
-use crate::request::{Base, Shared};
+use crate::request::{Base, Shared, said, unsaid_cookie};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' \
                       data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri \
@@ -30,10 +30,13 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let base = Base(shared.prefix.clone().unwrap_or_else(|| nested(&request)));
+    let base_path = base.0.clone();
     request.extensions_mut().insert(base);
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let (parts, body) = request.into_parts();
     let is_asset = parts.uri.path().starts_with("/assets/");
+    let forgets =
+        !changes && !said(&parts.headers).is_empty() && !parts.uri.path().starts_with("/live/");
     let visitor = Visitor::new(parts.clone(), &shared.hooks, shared.most);
     let mut request = Request::from_parts(parts, body);
     let mut answer = if changes && !is_of_this_site(request.headers()) {
@@ -45,6 +48,16 @@ pub(super) async fn guard(
         request.extensions_mut().insert(visitor);
         next.run(request).await
     };
+    // The page has shown it.
+    if forgets
+        && answer
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|it| it.as_bytes().starts_with(b"text/html"))
+        && let Ok(cookie) = unsaid_cookie(&base_path).parse()
+    {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -24,6 +24,8 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/jobs", get(page::jobs))
         .route("/job/{*handle}", get(page::job))
         .route("/search", get(page::search))
+        .route("/act", axum::routing::post(page::act))
+        .route("/confirm", get(page::confirm))
         .route("/theme", axum::routing::post(page::theme))
         .route("/live/overview", get(live::overview))
         .route("/live/queue/{queue}", get(live::queue))

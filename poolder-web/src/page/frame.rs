@@ -26,6 +26,8 @@ pub(crate) struct Frame {
     pub(crate) visitor: String,
     /// The path of the stream of the page; empty for a page that is not live.
     pub(crate) live: String,
+    /// The sentence about the change that was just made.
+    pub(crate) said: String,
     /// The reason why the numbers are old.
     pub(crate) away: String,
     pub(crate) assets: &'static Assets,
@@ -89,6 +91,7 @@ impl Frame {
             ranges: vec![],
             visitor,
             live: String::new(),
+            said: context.said.clone(),
             away: fleet.map_or_else(String::new, away),
             assets: Assets::names(),
         }

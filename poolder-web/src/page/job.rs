@@ -8,6 +8,7 @@ use poolder_core::view::JobView;
 use poolder_core::{Handle, JobState, Timestamp};
 use serde_json::Value;
 
+use super::action::{self, Button};
 use super::answer::answer;
 use super::charts;
 use super::frame::Frame;
@@ -29,6 +30,8 @@ struct CheckLine {
 #[template(path = "job.html")]
 struct JobPage {
     frame: Frame,
+    buttons: Vec<Button>,
+    subject: (&'static str, String),
     queues_link: String,
     queue: String,
     queue_link: String,
@@ -83,6 +86,7 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
     if view.is_none() && matches!(result, JobResult::NotFound) && state.is_none() {
         return Err(Fault::not_found(explained.reason));
     }
+    let found = view.as_ref().map_or_else(|| handle.to_string(), |view| view.handle.to_string());
     let chart = history.ok().filter(|_| view.is_some()).and_then(|history| {
         let is_this =
             |it: &&poolder_core::history::HistorySeries| it.queue == queue && it.kind == kind;
@@ -97,11 +101,13 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
         let filter = poolder_core::view::Filter::any().error(group).to_string();
         let state = if state == Some(JobState::Dead) { "dead" } else { "retrying" };
         let path =
-            format!("/queues/{queue}?state={state}&where={}", super::listing::encoded(&filter));
+            format!("/queues/{queue}?state={state}&where={}", crate::request::encoded(&filter));
         context.link(&path)
     });
     Ok(JobPage {
         frame,
+        buttons: action::of_job(context, &queue, &found, state),
+        subject: ("job", found),
         queues_link: context.link("/queues"),
         queue_link: context.link(&format!("/queues/{queue}")),
         queue,

@@ -6,9 +6,9 @@ use poolder_core::view::{JobView, Listing};
 
 use super::answer::answer;
 use super::frame::Frame;
-use super::listing::{self, Facets, PAGE, Tab, encoded};
+use super::listing::{self, Facets, PAGE, Tab};
 use super::queue::{filter, search_all, with_jobs};
-use crate::request::{Context, Fault};
+use crate::request::{Context, Fault, encoded};
 use crate::show::{Table, many, number};
 
 /// The most queues that one search looks into.

@@ -7,7 +7,7 @@ use poolder_core::view::{Filter, JobView, Listing, QueueView};
 use poolder_core::{JobState, Timestamp};
 
 use super::frame::short;
-use crate::request::Context;
+use crate::request::{Context, encoded};
 use crate::show::{
     Cell, Column, Table, cut, escaped, icon, many, meter, moment, number, span, time_element,
 };
@@ -85,20 +85,6 @@ pub(super) fn tabs(here: Listing, link: &str, counts: impl Fn(Listing) -> u64) -
         }
     };
     TABS.map(tab).into()
-}
-
-/// Returns a text as the value of a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            byte => encoded += &format!("%{byte:02X}"),
-        }
-    }
-    encoded
 }
 
 /// Returns the link to a job.

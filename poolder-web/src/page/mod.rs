@@ -1,6 +1,8 @@
 //! The pages. Each reads what it shows, makes plain values of it, and leaves the drawing to its
 //! template.
 
+mod act;
+mod action;
 mod answer;
 mod charts;
 mod frame;
@@ -20,6 +22,7 @@ use axum::response::Response;
 
 use crate::request::{Context, Fault};
 
+pub(crate) use act::{act, confirm};
 pub(crate) use job::job;
 pub(crate) use jobs::jobs;
 pub(crate) use overview::{overview, overview_part};

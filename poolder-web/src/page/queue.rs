@@ -9,13 +9,14 @@ use poolder_core::QueueName;
 use poolder_core::history::HistoryPoint;
 use poolder_core::view::{Cursor, Filter, Listing, QueueView};
 
+use super::action::{self, Button};
 use super::answer::{answer, rendered};
 use super::frame::{Frame, as_of};
-use super::listing::{self, Facets, PAGE, Tab, encoded};
+use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
 use super::{charts, queues};
 use crate::look::{Fleet, Past, failures};
-use crate::request::{Context, Fault};
+use crate::request::{Context, Fault, encoded};
 use crate::show::{
     Cell, Chart, Column, Table, UNKNOWN, area, bars, icon, line, many, micros, number, percent,
     rate, span,
@@ -37,6 +38,8 @@ struct QueuePart {
 struct QueuePage {
     frame: Frame,
     queue: String,
+    buttons: Vec<Button>,
+    subject: (&'static str, String),
     queues_link: String,
     state: String,
     state_tone: &'static str,
@@ -101,6 +104,8 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
     Ok(QueuePage {
         frame,
         queue: name.to_owned(),
+        buttons: action::of_queue(context, name, (view.paused.is_some(), view.dead > 0)),
+        subject: ("queue", name.to_owned()),
         queues_link: context.link("/queues"),
         state,
         state_tone,

@@ -6,8 +6,7 @@ use poolder_core::view::{Filter, JobView};
 use poolder_core::{Handle, JobId};
 
 use super::answer::refuse;
-use super::listing::encoded;
-use crate::request::{Context, Fault};
+use crate::request::{Context, Fault, encoded};
 use crate::show::number;
 
 /// Leads to the page of what was looked for.

@@ -87,7 +87,8 @@ pub(super) fn table(job: &JobView, now: Timestamp) -> Table {
             Cell::known(&attempt.node),
             Cell::text(if crash { UNKNOWN.into() } else { span(attempt.took) }),
             Cell::text("").chip(if crash { "errors" } else { "no" }, &end, tone),
-            Cell::text(format!("{:012x}", attempt.fingerprint)).class("mono faint"),
+            Cell::text(attempt.error(job.kind().unwrap_or_default()).to_string())
+                .class("mono faint"),
         ]);
     }
     if job.state == JobState::Running {

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, header};
 use poolder_core::view::{JobView, QueueView};
 use serde_json::Value;
 
+use super::said::said;
 use super::{Fault, Shared};
 use crate::access::{Access, Visitor};
 use crate::look::{Fleet, Range};
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     /// The path of the page within the dashboard, with its query.
     pub(crate) path: String,
     pub(crate) theme: &'static str,
+    /// The sentence about the change that the visitor has just made.
+    pub(crate) said: String,
     query: HashMap<String, String>,
 }
 
@@ -48,6 +51,7 @@ impl FromRequestParts<Arc<Shared>> for Context {
             visitor: visitor.unwrap_or_else(none),
             path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             theme: theme(parts),
+            said: said(&parts.headers),
             query: query.map(|query| query.0).unwrap_or_default(),
         })
     }

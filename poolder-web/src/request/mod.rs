@@ -4,6 +4,7 @@
 mod assets;
 mod context;
 mod fault;
+mod said;
 
 use poolder_client::Client;
 
@@ -13,6 +14,7 @@ use crate::look::Looks;
 pub(crate) use assets::Assets;
 pub(crate) use context::{Base, Context};
 pub(crate) use fault::Fault;
+pub(crate) use said::{encoded, said, said_cookie, unsaid_cookie};
 
 /// The state of a dashboard.
 #[derive(Debug)]

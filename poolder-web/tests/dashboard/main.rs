@@ -1,5 +1,6 @@
 //! The dashboard over a real server, through its router.
 
+mod actions;
 mod guard;
 mod hostile;
 mod live;
