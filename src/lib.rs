@@ -59,7 +59,7 @@ pub mod prelude {
     pub use poolder_core::Outcome::{self, Cancel, Done, Snooze, StopPool, StopSlot};
     pub use poolder_core::broker::RetryPlacement;
     pub use poolder_core::policy::dispatch::Mode;
-    pub use poolder_core::{Backoff, BoxError, Job, Lane, Policy, Verdict};
+    pub use poolder_core::{Backoff, BoxError, Job, Lane, Policy, Unique, Verdict};
     #[cfg(feature = "schedules")]
     pub use poolder_core::{Missed, Overlap};
     #[cfg(feature = "macros")]
@@ -84,9 +84,9 @@ pub use poolder_client::{
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
-    Durability, Ended, Latency, NodeInfo, NodeKind, NodeOrder, NodeView, OpenBatch, PoolView,
-    Popped, PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting, SlotView,
-    Stored, When,
+    Durability, Ended, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView, OpenBatch,
+    PoolView, Popped, PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting,
+    SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
@@ -102,8 +102,9 @@ pub use poolder_core::view::{
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
-    Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition,
-    Place, Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Verdict, payload,
+    Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, OnDuplicate,
+    Outcome, Partition, Place, Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Unique,
+    UniqueKey, UniqueMode, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::{
@@ -189,6 +190,10 @@ struct Scheduling;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/logs.md")]
 struct Logs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/unique.md")]
+struct UniqueGuide;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/testing.md")]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::history::{Actor, AttemptEnd, AuditOutcome, AuditRecord, Counts, KindSums};
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
-    QueueName, Timestamp, payload,
+    QueueName, Timestamp, Unique, payload,
 };
 use crate::policy::{Counters, Facts};
 use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
@@ -35,6 +35,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.later", later_envelope().as_bytes().to_vec()),
         ("envelope.headers", headers_envelope().as_bytes().to_vec()),
         ("envelope.trace", trace_envelope().as_bytes().to_vec()),
+        ("envelope.unique", unique_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
         ("audit.record", serde_json::to_vec(&audit_record()).unwrap()),
@@ -159,6 +160,12 @@ fn trace_envelope() -> Envelope {
     full_envelope().with_trace_parent(text.parse().unwrap()).unwrap()
 }
 
+/// A job with a policy that is unique by a part of its payload.
+fn unique_envelope() -> Envelope {
+    let rule = Unique::until_start().by(&("acme", 7)).hold_for(Duration::from_secs(3600));
+    full_envelope().made_unique(&rule).unwrap()
+}
+
 /// Returns an envelope to which a later version added options that may be ignored and one that must
 /// be understood.
 fn later_envelope() -> Envelope {
@@ -220,11 +227,13 @@ fn golden_files_are_read_as_what_they_were() {
         ("envelope.json", json_envelope()),
         ("envelope.headers", headers_envelope()),
         ("envelope.trace", trace_envelope()),
+        ("envelope.unique", unique_envelope()),
     ] {
         let read = Envelope::parse(frozen(name)).unwrap();
         assert_eq!(read, was, "{name}");
         assert_eq!((read.policy(), read.headers()), (was.policy(), was.headers()), "{name}");
         assert_eq!(read.trace_parent(), was.trace_parent(), "{name}");
+        assert_eq!(read.unique(), was.unique(), "{name}");
     }
     let fresh = Counters::decode(&frozen("counters.fresh")).unwrap();
     assert_eq!((fresh.home(), fresh.lane(), fresh.is_suspect()), (Lane::Low, Lane::Low, false));

@@ -58,8 +58,9 @@ pub use job::host;
 pub use job::spans;
 pub use job::{
     Backoff, BoxError, Callback, Cause, EntryId, Error, ErrorKind, Failure, Format, Handle,
-    Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, Outcome, Partition, Place, Policy, QueueName,
-    RawJob, Tick, Timestamp, TraceParent, Verdict, batcher_of, check_kind, payload,
+    Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, OnDuplicate, Outcome, Partition, Place,
+    Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Unique, UniqueKey, UniqueMode,
+    Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
 #[cfg(feature = "schedules")]
@@ -74,6 +75,6 @@ pub use stored::{
 #[doc(hidden)]
 pub mod __private {
     pub use crate::stored::variant;
-    pub use crate::{Backoff, Error, Job, JobId, Policy, RawJob, payload};
+    pub use crate::{Backoff, Error, Job, JobId, Policy, RawJob, Unique, payload};
     pub use serde::{Serialize, de::DeserializeOwned};
 }

@@ -9,6 +9,7 @@ use syn::{
 use crate::attributes::{Attributes, Known, integer};
 use crate::errors::Errors;
 use crate::policy::Policy;
+use crate::unique::{self, Unique};
 use crate::{expand, names, serde_attributes};
 
 /// The attributes of a struct or an enum.
@@ -24,7 +25,7 @@ const ON_TYPE: Known<'static> = Known {
         "crashes",
         "crate",
     ],
-    lists: &[],
+    lists: &[("unique", unique::EXAMPLE)],
     elsewhere: &[(
         "policy",
         "write the settings of the policy by themselves: `attempts = 5, backoff = \"1s\"`",
@@ -34,7 +35,7 @@ const ON_TYPE: Known<'static> = Known {
 /// The attributes of a variant.
 const ON_VARIANT: Known<'static> = Known {
     names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes"],
-    lists: &[],
+    lists: &[("unique", unique::EXAMPLE)],
     elsewhere: &[
         ("queue", "`queue` belongs on the enum: its variants share one queue"),
         ("version", "`version` belongs on the enum: its variants share one version"),
@@ -60,6 +61,8 @@ pub(crate) struct Kind {
     pub(crate) name: String,
     /// The policy of its jobs.
     pub(crate) policy: Policy,
+    /// The rule by which its jobs are unique.
+    pub(crate) unique: Option<Unique>,
     /// The variant of an enum; `None` for a struct.
     pub(crate) variant: Option<Ident>,
 }
@@ -88,13 +91,20 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
     let kinds = match &input.data {
         Data::Struct(data) => {
             refuse_on_fields(&data.fields, errors);
+            let unique = Unique::read(&attributes, Some(&data.fields), errors);
             kind.into_iter()
-                .map(|name| Kind { name, policy: policy.clone(), variant: None })
+                .map(|name| Kind {
+                    name,
+                    policy: policy.clone(),
+                    unique: unique.clone(),
+                    variant: None,
+                })
                 .collect()
         }
         Data::Enum(data) => {
             serde_attributes::check(input, data, errors);
-            read_variants(input, data, kind.as_deref(), &policy, errors)
+            let unique = Unique::read(&attributes, None, errors);
+            read_variants(input, data, (kind.as_deref(), &policy, unique), errors)
         }
         Data::Union(_) => {
             let message = "a union cannot be serialized: a job is a struct or an enum";
@@ -105,12 +115,12 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
     JobType { krate: krate.unwrap_or_else(|| parse_quote!(::poolder)), queue, version, kinds }
 }
 
-/// Reads the kinds of an enum.
+/// Reads the kinds of an enum. A variant without a policy or a rule of its own has those of the
+/// enum.
 fn read_variants(
     input: &DeriveInput,
     data: &DataEnum,
-    prefix: Option<&str>,
-    base: &Policy,
+    (prefix, base, unique): (Option<&str>, &Policy, Option<Unique>),
     errors: &mut Errors,
 ) -> Vec<Kind> {
     if data.variants.is_empty() {
@@ -122,6 +132,7 @@ fn read_variants(
         refuse_on_fields(fields, errors);
         let attributes = Attributes::of(attrs, "job", &ON_VARIANT, errors);
         let policy = Policy::read(&attributes, errors).or(base);
+        let own = Unique::read(&attributes, Some(fields), errors);
         // An illegal prefix was reported already. A variant with its own kind is still checked.
         if prefix.is_none() && attributes.get("kind").is_none() {
             continue;
@@ -135,7 +146,8 @@ fn read_variants(
             errors.push(Error::new(span, message));
             continue;
         }
-        kinds.push(Kind { name, policy, variant: Some(ident.clone()) });
+        let unique = own.or_else(|| unique.clone());
+        kinds.push(Kind { name, policy, unique, variant: Some(ident.clone()) });
     }
     kinds
 }

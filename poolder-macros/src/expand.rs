@@ -32,6 +32,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     let queue = job.queue.as_ref().map(|queue| quote!(const QUEUE: &'static str = #queue;));
     let version = job.version.map(|version| quote!(const VERSION: u16 = #version;));
     let policy = policy(&job.kinds, &private);
+    let unique = unique(&job.kinds, &private);
     let of_an_enum = of_an_enum(&job.kinds, &private);
 
     quote! {
@@ -44,6 +45,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
             #queue
             #version
             #policy
+            #unique
             #of_an_enum
         }
     }
@@ -75,6 +77,27 @@ fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     Some(quote! {
         fn policy(&self) -> ::core::option::Option<#private::Policy> {
             #body
+        }
+    })
+}
+
+/// Returns the method `unique`, or `None` when no kind has a rule.
+fn unique(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
+    if kinds.iter().all(|kind| kind.unique.is_none()) {
+        return None;
+    }
+    let arms = kinds.iter().map(|Kind { unique, variant, .. }| {
+        let path = variant.as_ref().map_or_else(|| quote!(Self), |variant| quote!(Self::#variant));
+        match unique.as_ref().map(|unique| unique.tokens(private)) {
+            None => quote!(#path { .. } => ::core::option::Option::None,),
+            Some((pattern, rule)) => {
+                quote!(#path #pattern => ::core::option::Option::Some(#rule),)
+            }
+        }
+    });
+    Some(quote! {
+        fn unique(&self) -> ::core::option::Option<#private::Unique> {
+            match self { #(#arms)* }
         }
     })
 }

@@ -23,6 +23,7 @@ mod names;
 mod nearest;
 mod policy;
 mod serde_attributes;
+mod unique;
 
 /// Implements `Job` for a struct or an enum, whose values can then be enqueued and run.
 ///
@@ -64,7 +65,28 @@ mod serde_attributes;
 /// | `timeout` | the longest time for one attempt, or `"none"` for no limit | `"30m"` |
 /// | `retry_for` | no attempt starts later than this after the first failure, or `"none"` | `"none"` |
 /// | `crashes` | the number of crashes of its node at which the job is buried: 2 or more | 3 |
+/// | `unique(…)` | one job of a key at a time, see below | every enqueue stores a job |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
+///
+/// # Unique jobs
+///
+/// `unique(until = "done", by = (tenant, month))` lets one job of the kind with this tenant and
+/// month be there at a time; a second enqueue stores nothing, and answers with the handle of the
+/// first. All items may be left out:
+///
+/// | name | value | default |
+/// |---|---|---|
+/// | `until` | `"done"`: any end of the job; `"start"`: the start of its first attempt | `"done"` |
+/// | `window` | in place of `until`: the key is free after this time | |
+/// | `debounce` | in place of `until`: the job is due this time after the last enqueue, with its data | |
+/// | `at_most` | the longest time from the first enqueue until a debounced job is due | ten times the delay |
+/// | `by` | the fields that make the key: their names, or their numbers in a tuple struct | all of the payload |
+/// | `across_kinds` | `true`: all kinds of the queue share the key | `false` |
+/// | `replace` | `true`: a second enqueue replaces the data of a job that waits | `false` |
+/// | `hold_for` | how long a job that was lost holds its key | `"24h"` |
+///
+/// On an enum the rule is that of all variants without one of their own; `by` is written on a
+/// variant.
 ///
 /// # Times
 ///

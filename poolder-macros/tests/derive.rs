@@ -6,7 +6,7 @@ extern crate poolder_core as poolder;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use poolder::{Backoff, Error, Format, Job, Policy, RawJob};
+use poolder::{Backoff, Error, Format, Job, Policy, RawJob, Unique};
 use poolder_macros::Job;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -279,4 +279,49 @@ fn serde_does_not_count_skipped_variants() {
     assert_eq!(nth::<Skipping>(1).unwrap(), Skipping::C);
     assert!(nth::<Skipping>(2).is_err());
     assert_ne!(Skipping::A, Skipping::B);
+}
+
+#[test]
+fn a_type_says_how_its_jobs_are_unique() {
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(unique(until = "done", by = (tenant, month), across_kinds = true, hold_for = "2d"))]
+    struct Report {
+        tenant: String,
+        month: u8,
+        by: u64,
+    }
+    let report = |by| Report { tenant: "acme".into(), month: 5, by };
+    let rule = Unique::until_done().by(&("acme", 5)).across_kinds().hold_for(s(172_800));
+    assert_eq!((report(1).unique(), report(2).unique()), (Some(rule.clone()), Some(rule)));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(unique(window = "1m", by = 1))]
+    struct Pair(u64, u64);
+    assert_eq!(Pair(1, 7).unique(), Some(Unique::window(s(60)).by(&(7_u64,))));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(unique(until = "start", replace = true))]
+    enum Media {
+        Scan {
+            path: String,
+        },
+        #[job(unique(debounce = "5s", at_most = "1m", by = (path)))]
+        Index {
+            path: String,
+            deep: bool,
+        },
+    }
+    let scan = Media::Scan { path: "a".into() };
+    assert_eq!(scan.unique(), Some(Unique::until_start().replace()));
+    let index = Media::Index { path: "a".into(), deep: true };
+    assert_eq!(index.unique(), Some(Unique::debounce(s(5)).at_most(s(60)).by(&("a",))));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(unique())]
+    struct Whole;
+    assert_eq!(Whole.unique(), Some(Unique::until_done()));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    struct Usual;
+    assert_eq!(Usual.unique(), None);
 }

@@ -8,6 +8,7 @@ mod jobs;
 mod performs;
 mod schedules;
 mod speed;
+mod unique;
 
 use poolder::prelude::*;
 use serde::{Deserialize, Serialize};

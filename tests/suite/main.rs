@@ -74,6 +74,7 @@ mod ticks;
 mod tls;
 mod topologies;
 mod traces;
+mod unique;
 mod waiting;
 mod waits;
 mod wire;

@@ -32,6 +32,7 @@ mod inject;
 mod jobs;
 mod schedule;
 mod state;
+mod unique;
 
 use std::collections::BTreeSet;
 
@@ -64,6 +65,7 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
         "jobs/enqueue",
         &["now with a receipt, again with None", "now with a receipt, again with Some(3600s)"],
     ),
+    ("unique/holder", &[]),
     ("addressed/slot_cast", &["a job that is moved"]),
     ("addressed/broadcast", &[]),
     ("batch/push", &["flush", "timer", "timer of a batcher that is not declared"]),
@@ -73,7 +75,7 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
 ];
 
 /// The scripts that the tests of each feature cover.
-const COVERED: [&[&str]; 8] = [
+const COVERED: [&[&str]; 9] = [
     jobs::SCRIPTS,
     admin::SCRIPTS,
     addressed::SCRIPTS,
@@ -82,6 +84,7 @@ const COVERED: [&[&str]; 8] = [
     fleet::SCRIPTS,
     history::SCRIPTS,
     hooks::SCRIPTS,
+    unique::SCRIPTS,
 ];
 
 #[test]

@@ -51,7 +51,7 @@ async fn kept(space: &Space, hash: &str) -> bool {
 #[tokio::test]
 async fn a_node_hands_back_a_job_with_an_option_that_it_must_understand() {
     let space = Space::new("requirement");
-    let options: [&[u8]; 3] = [b"\xa1U\xa1x", b"\xa1F\x81\xa1n\x01", b"\xa3Zoo\xc0"];
+    let options: [&[u8]; 3] = [b"\xa1U\xc4\x02\x09x", b"\xa1F\x81\xa1n\x01", b"\xa3Zoo\xc0"];
     let policy = Policy::default().attempts(1);
     let mut jobs = vec![];
     for option in options {

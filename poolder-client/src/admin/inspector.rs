@@ -1,7 +1,8 @@
 //! Reads the state of a queue and repairs its jobs, over all its partitions.
 
+use poolder_core::broker::KeyView;
 use poolder_core::view::{Cursor, JobView, Listing, Page, QueueView};
-use poolder_core::{Error, Lane, Partition, QueueName};
+use poolder_core::{Error, Job, Lane, Partition, QueueName, UniqueKey};
 
 use crate::admin::action::Action;
 use crate::admin::sweep::{BulkReport, Sweep};
@@ -121,6 +122,52 @@ impl Inspector {
     /// As [`Inspector::revive_where`].
     pub async fn purge_dead(&self) -> Result<u64, Error> {
         self.delete_all("queue.purge", &[Listing::Dead]).await
+    }
+
+    /// Returns some of the unique keys of the queue that are held, at most about `most`, each with
+    /// the job that holds it, and the cursor of the next page; `None` after the last one. Keys that
+    /// are taken or freed meanwhile may be missing.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn unique_keys(
+        &self,
+        after: Option<u64>,
+        most: usize,
+    ) -> Result<(Vec<KeyView>, Option<u64>), Error> {
+        let partition = Partition::first(self.name()?);
+        self.client.broker().held_keys(&partition, after, most).await
+    }
+
+    /// Returns the job that holds a unique key of the queue; `None` for a key that is free.
+    ///
+    /// # Errors
+    /// As [`Inspector::unique_keys`].
+    pub async fn unique_key(&self, key: UniqueKey) -> Result<Option<KeyView>, Error> {
+        self.client.broker().key_holder(&Partition::first(self.name()?), key).await
+    }
+
+    /// Returns the job that keeps this one out by the rule of its type; `None` when its key is free,
+    /// and for a type without a rule.
+    ///
+    /// # Errors
+    /// As [`Inspector::unique_keys`], and those of the payload.
+    pub async fn unique_holder<J: Job>(&self, job: &J) -> Result<Option<KeyView>, Error> {
+        let Some(rule) = job.unique() else { return Ok(None) };
+        let mut payload = vec![];
+        job.encode(&mut payload)?;
+        self.unique_key(rule.key(job.kind(), &payload)?).await
+    }
+
+    /// Frees a key that is held as it was seen. Its job goes on, so another one of the key may run
+    /// beside it. Returns false when another job holds the key meanwhile.
+    ///
+    /// # Errors
+    /// As [`Inspector::unique_keys`].
+    pub async fn release_unique_key(&self, seen: &KeyView) -> Result<bool, Error> {
+        let released = self.client.broker().release_key(seen);
+        let change = || Change::new("unique.release", format_args!("{}/{}", self.queue, seen.key));
+        self.client.auditor().record(change, |done| u64::from(*done), released).await
     }
 
     async fn delete_all(&self, action: &'static str, listings: &[Listing]) -> Result<u64, Error> {

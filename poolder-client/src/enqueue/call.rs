@@ -65,7 +65,7 @@ impl Client {
 impl<J: Job, T> Call<J, T> {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers
-        trace_parent options
+        trace_parent unique options
     }
 
     boxed_options!();
@@ -105,7 +105,12 @@ impl<J: Job, T: DeserializeOwned + 'static> IntoFuture for Call<J, T> {
             let waiter = client.waiters().enter(&partition, job, Ends::AreRecorded);
             let storing = client.store(&mut new);
             let handle = Handle::from(Client::stored(job, storing, deadline, timeout).await?);
-            client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(job)
+            // A unique job that stands already is waited for in place of this one.
+            let waiter = match handle.job == job {
+                true => waiter,
+                false => client.waiters().enter(&partition, handle.job, Ends::AreRecorded),
+            };
+            client.wait_on(&handle, waiter, deadline, timeout).await?.into_result(handle.job)
         })
     }
 }

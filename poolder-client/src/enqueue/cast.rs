@@ -23,11 +23,12 @@ use crate::state::waiters::Ends;
 /// Number of attempts to send a job to a pool that is resized meanwhile.
 const MAX_TRIES: usize = 10;
 /// The options that a job for one slot of an addressed pool can have. Its place is the end of the
-/// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own.
+/// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own, and it
+/// cannot be unique: `unique(None)` alone is allowed.
 const SLOT_OPTIONS: &[&str] =
-    &["after or at", "policy", "durability", "keep_completion", "header", "trace_parent"];
+    &["after or at", "policy", "durability", "keep_completion", "header", "trace_parent", "unique"];
 /// The options that the copies of a broadcast can have.
-const BROADCAST_OPTIONS: &[&str] = &["policy", "header", "trace_parent"];
+const BROADCAST_OPTIONS: &[&str] = &["policy", "header", "trace_parent", "unique"];
 
 /// The pool to which jobs are sent.
 #[derive(Debug, Clone)]
@@ -86,7 +87,7 @@ struct Sending {
 impl<J: Job> Cast<J> {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers
-        trace_parent options
+        trace_parent unique options
     }
 
     boxed_options!();
@@ -153,6 +154,12 @@ impl Sending {
     /// Refuses the options that a pool of this mode cannot honour.
     fn check_options(&self, mode: Mode) -> Result<(), Error> {
         let queue = self.queue();
+        if self.new.envelope.unique_key().is_some() {
+            return Err(Error::invalid(format!(
+                "pool {queue} has slots, and a job of a slot cannot be unique: leave the rule out \
+                 with unique(None), or enqueue the job into a shared pool"
+            )));
+        }
         let options = EnqueueOptions::of(&self.options);
         match mode {
             Mode::Broadcast => options.check_only(
@@ -287,7 +294,7 @@ impl<J: Job> IntoFuture for Cast<J> {
 impl<J: Job, T> PoolCall<J, T> {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers
-        trace_parent options
+        trace_parent unique options
     }
 
     fn options_mut(&mut self) -> &mut EnqueueOptions {

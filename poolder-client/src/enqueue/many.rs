@@ -12,8 +12,16 @@ use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_
 use crate::state::send_span;
 
 /// The options that many jobs can share.
-const SHARED_OPTIONS: &[&str] =
-    &["lane", "after or at", "policy", "durability", "keep_completion", "header", "trace_parent"];
+const SHARED_OPTIONS: &[&str] = &[
+    "lane",
+    "after or at",
+    "policy",
+    "durability",
+    "keep_completion",
+    "header",
+    "trace_parent",
+    "unique",
+];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
 #[derive(Debug)]
@@ -86,7 +94,9 @@ impl Client {
 }
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
-    option_methods! { lane after at policy durability keep_completion header headers trace_parent options }
+    option_methods! {
+        lane after at policy durability keep_completion header headers trace_parent unique options
+    }
 
     boxed_options!();
 

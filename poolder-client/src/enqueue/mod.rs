@@ -6,6 +6,7 @@ mod call;
 mod cast;
 mod encode;
 mod many;
+pub(crate) mod name_hint;
 pub(crate) mod options;
 mod pool;
 

@@ -5,14 +5,17 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use poolder_core::broker::{Durability, PreparedJob, When};
-use poolder_core::{Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName, TraceParent};
+use poolder_core::{
+    Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName, TraceParent, Unique,
+};
 
 use crate::client::Client;
 use crate::enqueue::encode::encode;
+use crate::enqueue::name_hint;
 use crate::state::enqueue_middleware::Outgoing;
 
-/// The options of a job that is sent: its time, lane, id, policy, durability, headers and trace, and
-/// the retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// The options of a job that is sent: its time, lane, id, policy, durability, headers, trace and
+/// uniqueness, and the retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
 /// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
 /// at once, for options that are made in one place and used in many.
 ///
@@ -43,6 +46,30 @@ pub struct EnqueueOptions {
     pub(crate) completion_kept: Option<Duration>,
     pub(crate) headers: Headers,
     pub(crate) trace_parent: Option<TraceParent>,
+    pub(crate) unique: UniqueChoice,
+}
+
+/// The rule by which a job is unique.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum UniqueChoice {
+    /// That of its type, or none.
+    #[default]
+    OfType,
+    /// None, also if its type has one.
+    Not,
+    /// This one.
+    Rule(Unique),
+}
+
+impl UniqueChoice {
+    /// Returns the rule for a job whose type has this one.
+    pub(crate) fn rule(&self, of_type: impl FnOnce() -> Option<Unique>) -> Option<Unique> {
+        match self {
+            Self::OfType => of_type(),
+            Self::Not => None,
+            Self::Rule(rule) => Some(rule.clone()),
+        }
+    }
 }
 
 /// The options of a builder on which none was set.
@@ -84,7 +111,8 @@ macro_rules! option_methods {
         /// While a job of this id waits for its time, another delayed enqueue does not replace it.
         /// Add `idempotent` to prevent a second job also while the first is ready or done. Without
         /// it each enqueue adds a job: several jobs may have the id, and an order by the id means
-        /// all of them. Costs a script, which removes the result and the progress of the job before.
+        /// all of them; the first one of a kind is logged as a warning, unless `unique(None)` says
+        /// that it is meant. Costs a script, which removes the result and the progress of the job before.
         pub fn id(mut self, name: impl Into<String>) -> Self {
             self.options_mut().id = Some(name.into());
             self
@@ -153,6 +181,18 @@ macro_rules! option_methods {
             self
         }
     };
+    (@ unique) => {
+        /// Makes the job unique by this rule, in place of that of its type: while another job of the
+        /// queue holds the key, this one is not stored, and
+        /// [`Receipt::is_duplicate`](poolder_core::broker::Receipt::is_duplicate) says so.
+        /// `None` stores the job in any case. `docs/unique.md` describes the rules. Costs a script,
+        /// and another one when the job has ended.
+        pub fn unique(mut self, rule: impl Into<Option<poolder_core::Unique>>) -> Self {
+            use crate::enqueue::options::UniqueChoice;
+            self.options_mut().unique = rule.into().map_or(UniqueChoice::Not, UniqueChoice::Rule);
+            self
+        }
+    };
     (@ options) => {
         /// Replaces all options by ready ones, also those that were set before. An option that
         /// cannot be honoured here is refused when this is awaited.
@@ -177,6 +217,7 @@ pub(crate) use {boxed_options, option_methods};
 impl EnqueueOptions {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers trace_parent
+        unique
     }
 
     /// Creates options that are all at their defaults.
@@ -191,6 +232,7 @@ impl EnqueueOptions {
             completion_kept: None,
             headers: Headers::new(),
             trace_parent: None,
+            unique: UniqueChoice::OfType,
         }
     }
 
@@ -204,9 +246,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 9] {
+    fn set(&self) -> [(&'static str, bool); 10] {
         let Self { lane, when, id, policy, idempotent, durability, completion_kept, .. } = self;
-        let Self { headers, trace_parent, .. } = self;
+        let Self { headers, trace_parent, unique, .. } = self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -217,6 +259,7 @@ impl EnqueueOptions {
             ("keep_completion", completion_kept.is_some()),
             ("header", !headers.is_empty()),
             ("trace_parent", trace_parent.is_some()),
+            ("unique", *unique != UniqueChoice::OfType),
         ]
     }
 
@@ -282,6 +325,20 @@ impl EnqueueOptions {
         prepared.when = self.when;
         prepared.idempotent = self.idempotent;
         prepared.durability = self.durability;
+        if let Some(rule) = self.unique.rule(|| job.unique()) {
+            if rule.delays().is_some() && self.when != When::Now {
+                return Err(Error::invalid(
+                    "a debounced job is due after the delay of its rule: leave out after and at",
+                ));
+            }
+            prepared.make_unique(&rule)?;
+        } else if self.id.is_some()
+            && self.idempotent.is_none()
+            && self.when == When::Now
+            && self.unique == UniqueChoice::OfType
+        {
+            name_hint::give(job.kind());
+        }
         Ok(prepared)
     }
 }

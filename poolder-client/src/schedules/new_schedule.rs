@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use poolder_core::broker::{Declaration, ScheduleInfo};
 use poolder_core::{
-    Error, Job, JobId, Missed, Overlap, QueueName, Schedule, Timestamp, Timing, check_schedule_name,
+    Error, Job, JobId, Missed, Overlap, QueueName, Schedule, Timestamp, Timing, Unique,
+    check_schedule_name,
 };
 
 use crate::client::Client;
@@ -14,7 +15,8 @@ use crate::enqueue::encode;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
-const JOB_OPTIONS: &[&str] = &["lane", "policy", "keep_completion", "header", "trace_parent"];
+const JOB_OPTIONS: &[&str] =
+    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct NewSchedule {
     schedule: Result<Schedule, Error>,
     /// The options of its jobs.
     options: SetOptions,
+    /// The rule by which jobs of the type are unique.
+    unique: Option<Unique>,
 }
 
 impl Client {
@@ -59,18 +63,19 @@ impl Client {
         timing: impl TryInto<Timing, Error: Into<Error>>,
         job: J,
     ) -> NewSchedule {
+        let unique = job.unique();
         let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
             let queue = QueueName::new(J::QUEUE)?;
             let job = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
             Ok(Schedule::new(timing, job))
         });
         let (client, queue) = (self.clone(), QueueName::new(J::QUEUE));
-        NewSchedule { client, name: name.into(), queue, schedule, options: None }
+        NewSchedule { client, name: name.into(), queue, schedule, options: None, unique }
     }
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion header headers trace_parent options }
+    option_methods! { lane policy keep_completion header headers trace_parent unique options }
 
     boxed_options!();
 
@@ -130,7 +135,7 @@ impl NewSchedule {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name or an invalid setting.
     pub fn prepare(self) -> Result<Declaration, Error> {
-        let Self { name, queue, schedule, options, .. } = self;
+        let Self { name, queue, schedule, options, unique, .. } = self;
         let (queue, mut schedule) = (queue?, schedule?);
         check_schedule_name(&name)?;
         let options = EnqueueOptions::of(&options);
@@ -148,6 +153,9 @@ impl NewSchedule {
         }
         if let Some(parent) = options.trace_parent {
             schedule.job = schedule.job.with_trace_parent(parent)?;
+        }
+        if let Some(rule) = options.unique.rule(|| unique) {
+            schedule.job = schedule.job.made_unique(&rule)?;
         }
         schedule.check()?;
         Ok(Declaration::new(queue, name, schedule))

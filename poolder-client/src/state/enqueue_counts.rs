@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use poolder_core::broker::{Receipt, Stored};
+use poolder_core::broker::Receipt;
 use poolder_core::metrics::{MetricsText, catalogue};
 use poolder_core::{Error, QueueName};
 
@@ -36,7 +36,7 @@ impl EnqueueCounts {
             return;
         }
         let outcome = match result {
-            Ok(receipt) if receipt.stored == Stored::Already => 1,
+            Ok(receipt) if receipt.is_duplicate() => 1,
             Ok(_) => 0,
             Err(error) if error.is_unknown() => 3,
             Err(_) => 2,
@@ -72,6 +72,7 @@ fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str, most: usi
 
 #[cfg(test)]
 mod tests {
+    use poolder_core::broker::Stored;
     use poolder_core::{JobId, Lane, Partition, Timestamp};
 
     use super::*;

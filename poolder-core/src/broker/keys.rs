@@ -50,6 +50,8 @@ pub(crate) struct PartitionKeys {
     pub(crate) meta: String,
     /// Sorted set: time of the cancellation in ms → id of a job that must not run.
     pub(crate) cancelled: String,
+    /// Hash: key → record of the unique job that holds it.
+    pub(crate) unique: String,
     /// Pub/sub channel for hints.
     pub(crate) control: String,
     /// Sorted set: end of a wait permit in ms → node that may block until a job comes.
@@ -191,6 +193,7 @@ impl Keyspace {
             },
             stats: format!("{base}:stats"),
             cancelled: format!("{base}:cancelled"),
+            unique: format!("{base}:unique"),
             control: format!("{base}:control"),
             waiting: format!("{base}:waiting"),
             resting: format!("{base}:resting"),

@@ -10,6 +10,7 @@
 //! | `addressed` | addressed pools, whose slots are leased one by one; broadcasts |
 //! | `batch` | entries that gather in lists, and the batches made of them |
 //! | `schedule` | schedules: storing, changing and declaring them, publishing their ticks |
+//! | `unique` | keys of unique jobs: freeing at a start, looking, releasing, sweeping |
 //! | `history` | counters over time: adding to frames, rolling them up, reading them; errors |
 //! | `maintenance` | duties of the leader of a partition: promote, prune, rescue |
 //! | `admin` | operator commands: find, list, cancel, pause, remove, revive, reschedule |
@@ -28,6 +29,7 @@ mod maintenance;
 #[cfg(feature = "schedules")]
 mod schedule;
 mod scripts;
+mod unique;
 
 pub use addressed::broadcast::{BroadcastPosition, BroadcastReader, Copies};
 pub use addressed::registry::{CastReply, PoolHeartbeat, PoolView, Report};
@@ -67,9 +69,10 @@ pub use jobs::claim::{ClaimConnection, ConnectionId};
 pub use jobs::claimed::{Claimed, Exchange, Visit, Waited};
 pub use jobs::completions::CompletionListener;
 pub use jobs::durability::Durability;
-pub use jobs::enqueue::{PreparedJob, Receipt, Stored, When};
+pub use jobs::enqueue::{PreparedJob, When};
 pub use jobs::lane_consumer::LaneConsumer;
 pub use jobs::progress::ProgressReport;
+pub use jobs::receipt::{Receipt, Stored};
 pub use jobs::settle::{
     DeadLimits, Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease,
 };
@@ -81,3 +84,4 @@ pub use maintenance::rescue::HeldPage;
 pub use schedule::{Declaration, Declared, Publication, ScheduleInfo};
 #[doc(hidden)]
 pub use scripts::script_texts;
+pub use unique::{KeySweep, KeyView};

@@ -1,6 +1,7 @@
 //! The Lua scripts. Each is a `.lua` file in the folder of its feature, and is called by the hash of
 //! its text. The text of a script with parts is that of its own file, then that of each part, so
-//! that each feature has its part of `settle.lua` in its own folder.
+//! that each feature has its part of `settle.lua` in its own folder. A part that a script needs first
+//! stands in front of its own file.
 //!
 //! The hash depends on the content only, so that two releases can work on one Redis during a
 //! rolling deploy.
@@ -18,14 +19,22 @@ use redis::{Cmd, Script};
 use crate::mutation::script;
 
 macro_rules! scripts {
-    ($($folder:ident { $($name:ident = $file:literal $(+ [$($part:literal),*])?;)* })*) => {
+    ($($folder:ident {
+        $($name:ident = $([$before:literal] +)? $file:literal $(+ [$($part:literal),*])?;)*
+    })*) => {
         $($(pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(script(path!($folder, $file), text!($folder, $file $(, $($part),*)?)))
+            Script::new(script(
+                path!($folder, $file),
+                text!($($before,)? $folder, $file $(, $($part),*)?),
+            ))
         });)*)*
 
         /// The name and the text of every script, for loading.
         const SOURCES: &[(&str, &str)] =
-            &[$($((path!($folder, $file), text!($folder, $file $(, $($part),*)?)),)*)*];
+            &[$($((
+                path!($folder, $file),
+                text!($($before,)? $folder, $file $(, $($part),*)?),
+            ),)*)*];
     };
 }
 
@@ -36,6 +45,12 @@ macro_rules! path {
 }
 
 macro_rules! text {
+    ($before:literal, $folder:ident, $file:literal $(, $part:literal)*) => {
+        concat!(
+            include_str!(concat!("scripts/", $before, ".lua")),
+            text!($folder, $file $(, $part)*)
+        )
+    };
     ($folder:ident, $file:literal $(, $part:literal)*) => {
         concat!(
             include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua")),
@@ -53,7 +68,7 @@ scripts! {
         COMPLETE = "complete" + ["jobs/lane_depths"];
         SETTLE = "settle" + [
             "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
-            "jobs/settle_each"
+            "unique/settle", "jobs/settle_each"
         ];
         ACK_MISSING = "ack_missing";
         SUSPECT_BEGIN = "suspect_begin";
@@ -91,12 +106,18 @@ scripts! {
         STASH = "stash";
         TIMER_POSTPONE = "timer_postpone";
     }
+    unique {
+        ENQUEUE_UNIQUE = "holder" + ["jobs/enqueue"];
+        UNIQUE_START = "start";
+        UNIQUE_RELEASE = "release";
+        UNIQUE_SWEEP = ["unique/holder"] + "sweep";
+    }
     schedule {
         SCHEDULES = "schedules";
         SCHEDULE_PUT = "schedule_put";
         SCHEDULE_DROP = "schedule_drop";
         SCHEDULE_HOLDER = "schedule_holder";
-        TICK = "tick";
+        TICK = ["unique/holder"] + "tick";
     }
     history {
         FLUSH = "flush";
@@ -120,7 +141,7 @@ scripts! {
         SEARCH = "search";
         AHEAD = "ahead";
         RESCHEDULE = "reschedule";
-        REVIVE = "revive";
+        REVIVE = ["unique/holder"] + "revive";
         REMOVE = "remove";
         BURY = "bury";
     }

@@ -7,7 +7,7 @@ use super::state::{
     BatchChange, BatcherRules, Batchers, Captured, Home, JobNumber, JobPlace, NewJob, OpenList,
     SealedList, State,
 };
-use crate::job::{JobId, Lane, Partition, QueueName, Timestamp};
+use crate::job::{JobId, Lane, OnDuplicate, Partition, QueueName, Timestamp};
 use crate::stored::BatchPayload;
 
 /// The end of a list to which entries are pushed.
@@ -247,6 +247,7 @@ impl State {
             due: None,
             envelope: &envelope,
             idempotent: None,
+            on_duplicate: OnDuplicate::Keep,
             broadcast: false,
         };
         self.enqueue(&new, None);

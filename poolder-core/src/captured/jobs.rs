@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::state::{
     BatchChange, Captured, CapturedJob, JobNumber, JobPlace, NewJob, State, StoredJob,
 };
-use crate::job::{EntryId, Error, Lane, Partition, QueueName};
+use crate::job::{EntryId, Error, Lane, OnDuplicate, Partition, QueueName};
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
 use crate::policy::{Counters, Facts};
 use crate::stored::{Claim, Completion, Envelope};
@@ -53,10 +53,13 @@ impl Captured {
         broadcast: bool,
     ) -> Result<EntryId, Error> {
         let (lane, due, idempotent) = (Lane::Normal, None, None);
-        let new = NewJob { partition, lane, due, envelope, idempotent, broadcast };
+        let on_duplicate = OnDuplicate::Keep;
+        let new = NewJob { partition, lane, due, envelope, idempotent, on_duplicate, broadcast };
         match self.enqueue(&new)? {
             StoredJob::Ready(entry) => Ok(entry),
-            StoredJob::Due(_) | StoredJob::Already => Err(Error::protocol("a cast that waits")),
+            StoredJob::Due(_) | StoredJob::Already | StoredJob::Stands { .. } => {
+                Err(Error::protocol("a cast that waits"))
+            }
         }
     }
 
@@ -194,6 +197,9 @@ impl State {
         if new.idempotent.is_some() && self.receipts.get(&receipt).is_some_and(|end| *end > now) {
             return StoredJob::Already;
         }
+        if let Some(stands) = self.standing(new) {
+            return stands;
+        }
         if let Some(window) = new.idempotent {
             self.receipts.insert(receipt, now + window.max(Duration::from_millis(1)));
         }
@@ -225,8 +231,9 @@ impl State {
             cancelling: false,
         });
         self.put(number, at);
-        if let Some(completion) = ended {
-            self.record(number, &completion);
+        match ended {
+            Some(completion) => self.record(number, &completion),
+            None => self.take_key(number),
         }
         match due {
             Some(due) => StoredJob::Due(due),
@@ -304,6 +311,7 @@ impl State {
                 self.put(number, JobPlace::Dead(failure.clone()));
                 self.record(number, &Completion::Dead(failure));
                 self.batch_waits(number, false);
+                self.free_key_of(number, false);
                 self.after_end(number);
                 return;
             }
@@ -334,10 +342,13 @@ impl State {
         if let Some(job) = self.jobs.get(&number) {
             let id = job.envelope.id();
             let receipt = (job.partition.clone(), id);
-            if matches!(&completion, Completion::Cancelled(why) if why == CANCELLED_ON_REQUEST) {
+            let on_request =
+                matches!(&completion, Completion::Cancelled(why) if why == CANCELLED_ON_REQUEST);
+            if on_request {
                 self.receipts.remove(&receipt);
             }
             self.batchers.forget(id);
+            self.free_key_of(number, on_request);
         }
         self.put(number, JobPlace::Ended(completion));
         self.after_end(number);

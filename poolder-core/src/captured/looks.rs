@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::state::{Captured, CapturedJob, JobNumber, JobPlace, State};
-use crate::job::{Error, Failure, Handle, JobId, JobState, Place, Timestamp};
+use crate::job::{Error, Failure, Handle, JobId, JobState, Place, Timestamp, UniqueMode};
 use crate::policy::decide::CANCELLED_ON_REQUEST;
 use crate::stored::{Completion, Envelope, check_no_batch};
 use crate::view::{Content, JobView};
@@ -174,6 +174,9 @@ impl Captured {
         }
         state.batch_waits(number, true);
         state.put(number, JobPlace::Ready);
+        if envelope.unique().is_some_and(|held| held.mode != UniqueMode::Window) {
+            state.take_key(number);
+        }
         true
     }
 
@@ -210,6 +213,7 @@ impl Captured {
             state.take_from_place(number);
             let receipt = (state.jobs[&number].partition.clone(), handle.job);
             state.receipts.remove(&receipt);
+            state.free_key_of(number, true);
             state.end(number, Completion::Cancelled(reason.to_owned()));
         }
         Ok(())
@@ -260,7 +264,7 @@ impl State {
 }
 
 impl CapturedJob {
-    fn view(&self, number: JobNumber) -> JobView {
+    pub(super) fn view(&self, number: JobNumber) -> JobView {
         let (state, at, place) = match &self.at {
             JobPlace::Ready => (JobState::Ready, self.since, self.in_lane(number)),
             JobPlace::Due(due, true) => (JobState::Retrying, *due, Some(Place::Due(*due))),

@@ -20,6 +20,7 @@ mod looks;
 mod schedules;
 mod state;
 mod time;
+mod unique;
 
 pub(crate) use batches::{PushEnd, PushResult, PushStop};
 pub(crate) use looks::CancelledJob;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::state::{Captured, CapturedSchedule, JobNumber, JobPlace, NewJob, Schedules, State};
-use crate::job::{JobId, Lane, Partition, QueueName, Timestamp};
+use super::state::{
+    Captured, CapturedSchedule, JobNumber, JobPlace, NewJob, Schedules, State, StoredJob,
+};
+use crate::job::{JobId, Lane, OnDuplicate, Partition, QueueName, Timestamp};
 use crate::schedule::{Overlap, Record, StoredState, spread};
 use crate::stored::Envelope;
 
@@ -129,8 +131,15 @@ impl State {
                 return;
             }
             (false, _) => {
-                schedule.holder = alone.then_some(id);
-                self.store_tick(&key.0, lane, &job);
+                if !self.store_tick(&key.0, lane, &job) {
+                    if let Some(schedule) = self.schedules.all.get_mut(key) {
+                        schedule.state.missed += 1;
+                    }
+                    return;
+                }
+                if let Some(schedule) = self.schedules.all.get_mut(key) {
+                    schedule.holder = alone.then_some(id);
+                }
                 true
             }
         };
@@ -149,9 +158,11 @@ impl State {
         })
     }
 
-    fn store_tick(&mut self, partition: &Partition, lane: Lane, envelope: &Envelope) {
-        let (due, idempotent, broadcast) = (None, None, false);
-        self.enqueue(&NewJob { partition, lane, due, envelope, idempotent, broadcast }, None);
+    /// Stores the job of a tick. Returns false for a unique one whose key another job holds.
+    fn store_tick(&mut self, partition: &Partition, lane: Lane, envelope: &Envelope) -> bool {
+        let (due, idempotent, on_duplicate, broadcast) = (None, None, OnDuplicate::Keep, false);
+        let new = NewJob { partition, lane, due, envelope, idempotent, on_duplicate, broadcast };
+        !matches!(self.enqueue(&new, None), StoredJob::Stands { .. })
     }
 
     /// Notes that the job of a tick has ended: a job that waits for this starts.

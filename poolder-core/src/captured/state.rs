@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::job::{EntryId, Failure, JobId, Lane, Partition, QueueName, RawJob, Timestamp};
+use crate::job::{
+    EntryId, Failure, JobId, Lane, OnDuplicate, Partition, Place, QueueName, RawJob, Timestamp,
+    UniqueKey, UniqueMode,
+};
 use crate::policy::Counters;
 use crate::policy::dispatch::Mode;
 #[cfg(feature = "schedules")]
@@ -42,6 +45,8 @@ pub(super) struct State {
     pub(super) progress: HashMap<JobId, (u64, u64)>,
     /// The receipts of idempotent enqueues, and when each ends.
     pub(super) receipts: HashMap<(Partition, JobId), Timestamp>,
+    /// The keys of unique jobs.
+    pub(super) keys: HashMap<(Partition, UniqueKey), Holder>,
     pub(super) answers: BTreeMap<String, Answer>,
     /// The queues of which a node runs the jobs.
     pub(super) served: BTreeSet<QueueName>,
@@ -76,6 +81,16 @@ pub(super) struct CapturedJob {
     pub(super) cancelling: bool,
 }
 
+/// The job that holds a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) number: JobNumber,
+    pub(super) mode: UniqueMode,
+    /// When the job has taken the key, and the end of a window.
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+}
+
 /// The place of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum JobPlace {
@@ -99,6 +114,7 @@ impl Captured {
             records: HashMap::new(),
             progress: HashMap::new(),
             receipts: HashMap::new(),
+            keys: HashMap::new(),
             answers: BTreeMap::new(),
             served: BTreeSet::new(),
             interrupts: BTreeMap::new(),
@@ -189,6 +205,7 @@ pub(crate) struct NewJob<'a> {
     pub(crate) due: Option<Timestamp>,
     pub(crate) envelope: &'a Envelope,
     pub(crate) idempotent: Option<Duration>,
+    pub(crate) on_duplicate: OnDuplicate,
     pub(crate) broadcast: bool,
 }
 
@@ -197,6 +214,12 @@ pub(crate) enum StoredJob {
     Ready(EntryId),
     Due(Timestamp),
     Already,
+    /// Not stored: another job holds the unique key.
+    Stands {
+        id: JobId,
+        place: Option<Place>,
+        replaced: bool,
+    },
 }
 
 /// The changes to the entries of a batch that a settlement makes.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::job::{Error, Policy, RawJob, check_name, payload};
+use crate::job::{Error, Policy, RawJob, Unique, check_name, payload};
 
 /// A typed job: a value that can be stored, with its kinds, default queue and policy.
 ///
@@ -47,6 +47,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// Returns the attempts, backoff and timeout of this value. Default `None`: those of the pool
     /// that runs the job, or else [`Policy::default`].
     fn policy(&self) -> Option<Policy> {
+        None
+    }
+
+    /// Returns the rule by which this value is unique in its queue. Default `None`: every enqueue
+    /// stores a job.
+    fn unique(&self) -> Option<Unique> {
         None
     }
 

@@ -23,6 +23,7 @@ mod text;
 mod tick;
 mod time;
 pub(crate) mod trace_parent;
+mod unique;
 
 pub use error::{BoxError, Error, ErrorKind};
 pub use handle::{Handle, Place};
@@ -45,3 +46,4 @@ pub use tick::Tick;
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};
 pub use trace_parent::TraceParent;
+pub use unique::{OnDuplicate, Unique, UniqueKey, UniqueMode};

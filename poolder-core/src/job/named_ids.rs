@@ -9,6 +9,14 @@ use crate::job::{Error, JobId, QueueName, Timestamp};
 /// The UUID namespace of all derived job ids; part of the wire format.
 const NAMESPACE: Uuid = Uuid::from_bytes(*b"poolder job ids\0");
 
+/// Returns the first and the last six bytes of the UUIDv5 of a text: those that do not have a version
+/// in them.
+pub(super) fn digest(text: &[u8]) -> [u8; 12] {
+    let id = Uuid::new_v5(&NAMESPACE, text);
+    let bytes = id.as_bytes();
+    std::array::from_fn(|at| if at < 6 { bytes[at] } else { bytes[at + 4] })
+}
+
 impl JobId {
     /// Derives the id from a name that the caller chose, for a job of that queue (UUIDv5).
     #[must_use]

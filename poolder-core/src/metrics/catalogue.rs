@@ -68,7 +68,7 @@ macro_rules! metrics {
 
 metrics! {
     Process Counter JOBS_ENQUEUED "poolder_jobs_enqueued_total" ["queue", "kind", "outcome"]
-        "Jobs that this process has enqueued: stored, again (the id was stored before), refused, unknown.";
+        "Jobs that this process has enqueued: stored, again (a job of the id or the unique key was stored before), refused, unknown.";
     Process Counter ATTEMPTS "poolder_attempts_total" ["queue", "kind", "outcome"]
         "Attempts that ended on this node, by how they ended.";
     Process Counter JOBS_DIED "poolder_jobs_died_total" ["queue", "kind"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use poolder_cron::{MAX_SPAN, Timing, Zone};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Error, Lane, Timestamp, check_name};
+use crate::job::{Error, Lane, Timestamp, UniqueMode, check_name};
 use crate::stored::Envelope;
 
 /// A recurring job. The queue is that under which the schedule is stored; the policy is part of the
@@ -142,6 +142,18 @@ impl Schedule {
                 "lane {} is Poolder's own: use high, normal or low",
                 self.lane
             )));
+        }
+        let unique = self.job.unique_mode();
+        if unique == Some(UniqueMode::Debounce) {
+            return Err(Error::invalid(
+                "a schedule decides when its jobs are due: they cannot be debounced",
+            ));
+        }
+        if unique.is_some() && self.overlap == Overlap::QueueOne {
+            return Err(Error::invalid(
+                "unique jobs of a schedule cannot wait for each other: leave out the rule, or use \
+                 Overlap::Skip",
+            ));
         }
         if self.jitter > MAX_SPAN {
             return Err(Error::invalid("a jitter above 100 years is too long"));

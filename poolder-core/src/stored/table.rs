@@ -45,13 +45,18 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("k", "hash of the key by which the slot was picked", "pools", "0.1"),
     Row("h", "headers: map of name to value, at most 2 KiB", "headers", "0.1"),
     Row("p", "trace context: trace id, span id and flags, 25 bytes", "traces", "0.1"),
+    Row(
+        "U",
+        "unique job: mode, key, and ms for which it holds the key, 19 bytes",
+        "unique jobs",
+        "0.1",
+    ),
     Row("i", "time of the enqueue in ms, for an id that carries none", "inspection", RESERVED),
     Row("q", "trace", "traces", RESERVED),
     Row("o", "trace", "traces", RESERVED),
     Row("g", "limit", "limits", RESERVED),
     Row("n", "limit", "limits", RESERVED),
     Row("x", "limit", "limits", RESERVED),
-    Row("U", "the job is unique", "unique jobs", RESERVED),
     Row("F", "the job is a step of a workflow", "workflows", RESERVED),
 ];
 
@@ -160,6 +165,7 @@ pub(crate) const KEYS: &[Row] = &[
         "0.1",
     ),
     Row("{<partition>}:progress:<job>", "string: progress of a running job", "jobs", "0.1"),
+    Row("{<partition>}:unique", "hash: key to the unique job that holds it", "unique jobs", "0.1"),
     Row("{<partition>}:sent:<job>", "string: receipt of an idempotent enqueue", "jobs", "0.1"),
     Row("{<partition>}:members", "sorted set: node by its last beat", "pools", "0.1"),
     Row("{<partition>}:drained", "set of slots drained since a resize", "pools", "0.1"),

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use crate::job::{
     Error, Failure, Handle, Headers, JobId, JobState, Lane, Policy, RawJob, Timestamp, TraceParent,
+    UniqueKey, UniqueMode,
 };
 use crate::policy::{Attempt, Counters, ErrorId};
-use crate::stored::Envelope;
+use crate::stored::{Envelope, since};
 
 pub use cursor::Cursor;
 pub(crate) use cursor::{After, numbers};
@@ -160,6 +161,26 @@ impl JobView {
             Content::Raw(bytes) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// Returns the key of a unique job; `None` for another job. A job does not hold its key after
+    /// its start, where its rule ends then, nor when it is dead.
+    #[must_use]
+    pub fn unique_key(&self) -> Option<UniqueKey> {
+        self.envelope().and_then(Envelope::unique_key)
+    }
+
+    /// Returns when the key of a unique job is free again; `None` for another job.
+    #[must_use]
+    pub fn unique_mode(&self) -> Option<UniqueMode> {
+        self.envelope().and_then(Envelope::unique_mode)
+    }
+
+    /// Returns the key and the generation of a unique job as scripts compare them with the record of
+    /// the key; no bytes for another job.
+    pub(crate) fn held_key(&self) -> (Vec<u8>, Vec<u8>) {
+        let key = self.unique_key().map(|key| key.as_bytes().to_vec());
+        key.map(|key| (key, since(self.id(), &self.counters))).unwrap_or_default()
     }
 
     /// Returns the retention of the completion record; `None` when none is written.

@@ -33,6 +33,7 @@ pub(crate) mod state;
 #[cfg(feature = "otel")]
 pub(crate) mod trace_style;
 pub(crate) mod turn;
+mod unique_start;
 mod unknown_kinds;
 pub(crate) mod worker;
 pub(crate) mod worker_fn;

@@ -28,6 +28,7 @@ use super::span;
 #[cfg(feature = "otel")]
 use super::trace_style::follow;
 use super::turn::Turn;
+use super::unique_start::free_key;
 use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::ShutdownPhase;
@@ -217,6 +218,7 @@ impl Slot {
                 return self.current.take().map(|work| self.engine.unstarted(work, ending));
             }
         }
+        free_key(&self.engine, &cx, &self.current.as_ref()?.claim).await;
         loop {
             self.engine.events.emit(cx.partition(), JobEvent::Started(&cx));
             let span = span::process(&cx);

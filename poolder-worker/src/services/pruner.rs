@@ -1,12 +1,20 @@
-//! Removes dead jobs and cancellations that are older than they are kept.
+//! Removes dead jobs and cancellations that are older than they are kept, and frees keys of unique
+//! jobs that no job holds.
 
 use std::time::Duration;
+
+use poolder_core::Error;
+use poolder_core::broker::KeySweep;
 
 use super::service_context::ServiceContext;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
+/// The most pages of keys that are swept at a time, about 250 keys each.
+const MAX_PAGES: usize = 2_000;
+
 pub(super) async fn run(cx: ServiceContext) {
+    let mut sweep = KeySweep::default();
     loop {
         cx.until_leading().await;
         loop {
@@ -35,6 +43,35 @@ pub(super) async fn run(cx: ServiceContext) {
                 cx.engine.outages.failed(&cx.partition, request, &error);
             }
         }
+        sweep_keys(&cx, &mut sweep).await;
         tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Frees the keys of unique jobs that no job holds any more.
+async fn sweep_keys(cx: &ServiceContext, sweep: &mut KeySweep) {
+    let swept = async {
+        if cx.broker.no_key_is_held(&cx.partition).await? {
+            return Ok(0);
+        }
+        let mut freed = 0;
+        for _ in 0..MAX_PAGES {
+            *sweep = cx.broker.sweep_keys(&cx.partition, sweep).await?;
+            freed += sweep.freed;
+            if sweep.is_through() {
+                break;
+            }
+        }
+        Ok(freed)
+    };
+    match swept.await as Result<u64, Error> {
+        Ok(0) => {}
+        Ok(keys) => {
+            tracing::debug!(partition = %cx.partition, keys, "freed keys that no job holds");
+        }
+        Err(error) => {
+            let request = "keys that no job holds were not freed";
+            cx.engine.outages.failed(&cx.partition, request, &error);
+        }
     }
 }

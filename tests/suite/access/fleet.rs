@@ -96,6 +96,11 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
     let Some(guarded) = Guarded::with_selectors("access") else { return };
     let (worker, reader) = (guarded.user("worker"), guarded.user("reader").client);
     let producer = guarded.user("producer").client;
+    for delay in [HOUR, HOUR, SHORT] {
+        let rule = Unique::until_done().by(&delay);
+        producer.enqueue(Number(5)).unique(rule).after(delay).await.unwrap();
+    }
+    producer.enqueue(Number(5)).unique(Unique::until_start()).await.unwrap();
     let node = node(&worker);
     let far = enqueue_in_every_way(&producer).await;
     send_to_pools(&producer).await;

@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// Claims this many jobs, which are in a lane.
-    async fn take(&mut self, lane: Lane, count: usize) -> (Vec<Claim>, ClaimConnection) {
+    pub(super) async fn take(&mut self, lane: Lane, count: usize) -> (Vec<Claim>, ClaimConnection) {
         let mut connection = self.space.connection("q", "me").await;
         let claimed = connection.exchange(&[], Some((lane, count)), true).await.unwrap();
         let claimed = claimed.claimed.unwrap().jobs;

@@ -277,7 +277,11 @@ impl State {
 
 impl Contents {
     fn shown(&self) -> Vec<String> {
-        let pair = |(a, b): (&Bytes, &Bytes)| format!("{}={}", shown(a), shown(b));
+        let pair = |(a, b): (&Bytes, &Bytes)| match (a.len(), b.len()) {
+            // The record of a unique key: its job, its mode and its place, without times.
+            (12, 40) => format!("{}={} {:?}", shown(a), shown(&b[..16]), &b[28..30]),
+            _ => format!("{}={}", shown(a), shown(b)),
+        };
         match self {
             Self::Stream(stream) => {
                 let mut all: Vec<_> = stream

@@ -37,6 +37,7 @@ const CORE: &[Layer] = &[
     Layer { name: "broker/batch", holds: &["broker/batch"], imports: BELOW_FEATURES },
     Layer { name: "broker/schedule", holds: &["broker/schedule"], imports: BELOW_FEATURES },
     Layer { name: "broker/history", holds: &["broker/history"], imports: BELOW_FEATURES },
+    Layer { name: "broker/unique", holds: &["broker/unique"], imports: BELOW_FEATURES },
     Layer {
         name: "broker/maintenance",
         holds: &["broker/maintenance"],

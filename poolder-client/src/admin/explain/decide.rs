@@ -27,6 +27,7 @@ pub(super) fn decide(facts: &Facts) -> Checks {
         let text = format!("its batch has {}", many(entries, "entry"));
         checks.pass("batch", "LLEN batch:sealed", text);
     }
+    unique(facts, &mut checks);
     if job.state == JobState::Dead {
         dead(facts, &mut checks);
         return checks;
@@ -57,6 +58,20 @@ pub(super) fn decide(facts: &Facts) -> Checks {
         }
     }
     checks
+}
+
+/// Says who holds the key of a unique job. It keeps no job that is there from running.
+fn unique(facts: &Facts, checks: &mut Checks) {
+    let Some(unique) = &facts.job.unique else { return };
+    let (key, mode) = (unique.key, unique.mode);
+    let text = match unique.holder {
+        Some(holder) if holder == facts.job.id => {
+            format!("it holds the unique key {key} ({mode}): others of this key are not stored")
+        }
+        Some(holder) => format!("job {holder} holds its unique key {key} ({mode})"),
+        None => format!("its unique key {key} ({mode}) is free: the next of this key is stored"),
+    };
+    checks.pass("unique", "HGET unique", text);
 }
 
 fn dead(facts: &Facts, checks: &mut Checks) {

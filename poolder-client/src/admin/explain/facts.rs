@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder_core::history::ErrorId;
-use poolder_core::{EntryId, JobId, JobState, Lane, Timestamp};
+use poolder_core::{EntryId, JobId, JobState, Lane, Timestamp, UniqueKey, UniqueMode};
 
 /// Everything that was read about a job that was found.
 #[derive(Debug, Clone)]
@@ -47,11 +47,21 @@ pub(super) struct JobSeen {
     /// The policy that is stored with the job, as far as it matters: attempts and timeout.
     pub(super) policy: Option<(u32, Option<Duration>)>,
     pub(super) key: Option<u64>,
+    /// The key of a unique job, and who holds it.
+    pub(super) unique: Option<UniqueSeen>,
     pub(super) failure: Option<String>,
     /// The group of equal errors to which the failure belongs.
     pub(super) error: Option<ErrorId>,
     /// The units done and in total that the handler reported.
     pub(super) progress: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct UniqueSeen {
+    pub(super) key: UniqueKey,
+    pub(super) mode: UniqueMode,
+    /// The job that holds the key; `None` when it is free.
+    pub(super) holder: Option<JobId>,
 }
 
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use crate::admin::explain::checks::{Checks, explained};
 use crate::admin::explain::decide::decide;
 use crate::admin::explain::explanation::Explanation;
 use crate::admin::explain::facts::{
-    Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen,
+    Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen, UniqueSeen,
 };
 use crate::admin::kinds::kinds_for;
 use crate::client::Client;
@@ -123,6 +123,13 @@ impl Client {
             Some(slot) => slot.holder.clone(),
             None => overview.leader.map(|leader| leader.node),
         };
+        let unique = match view.unique_key().zip(view.unique_mode()) {
+            Some((key, mode)) => {
+                let holder = broker.key_holder(partition, key).await?.map(|held| held.job.job);
+                Some(UniqueSeen { key, mode, holder })
+            }
+            None => None,
+        };
         let lane = lanes.iter().find(|facts| facts.lane == view.lane);
         let ready = matches!(view.state, JobState::Ready);
         let entry = match &view.handle.place {
@@ -150,7 +157,7 @@ impl Client {
         });
         Ok(Facts {
             now: overview.now,
-            job: JobSeen { entry, progress, ..job_seen(view) },
+            job: JobSeen { entry, progress, unique, ..job_seen(view) },
             queue: QueueSeen { paused: commands.paused, leader, lanes: rows.into() },
             nodes: nodes.iter().filter_map(|node| serves(node, queue)).collect(),
             lane: lane.map_or_else(no_lane, lane_seen),
@@ -245,6 +252,7 @@ fn job_seen(view: &JobView) -> JobSeen {
         cancelling: view.cancelling,
         policy: view.own_policy().map(|policy| (policy.attempts, policy.timeout)),
         key: view.key(),
+        unique: None,
         failure: view.failure().map(ToString::to_string),
         error: view.error(),
         progress: None,

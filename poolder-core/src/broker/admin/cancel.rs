@@ -138,6 +138,7 @@ impl Broker {
             &record,
             &keys.batches,
             &keys.batches_dropped,
+            &keys.unique,
         ];
         let generated = id.generated_at().is_some();
         let of_names = [receipt.as_str(), &keys.schedules.queued];
@@ -148,9 +149,9 @@ impl Broker {
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MAX_CANCELLATIONS).arg(u8::from(store_anyway));
         cmd.arg(u8::from(generated));
-        if let Some(view) = found.filter(|view| view.handle.job != id) {
-            cmd.arg(view.handle.job.as_bytes());
-        }
+        cmd.arg(found.map_or(id, |view| view.handle.job).as_bytes());
+        let (key, since) = found.map(JobView::held_key).unwrap_or_default();
+        cmd.arg(key).arg(since);
         reply::text(self.command(&cmd).await?)
     }
 }

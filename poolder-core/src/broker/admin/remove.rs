@@ -106,6 +106,7 @@ impl Broker {
         let records: Vec<String> = records.collect();
         let batches = [keys.batches.as_str(), &keys.batches_dropped];
         let own = [source, bodies, &keys.stats, &keys.cancelled];
+        let batches = batches.into_iter().chain([keys.unique.as_str()]);
         let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
         let mut cmd = scripts::call(&scripts::REMOVE, all);
         cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode());
@@ -114,6 +115,8 @@ impl Broker {
             let kept = view.completion_kept();
             cmd.arg(view.handle.job.as_bytes()).arg(entry);
             cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
+            let (key, since) = view.held_key();
+            cmd.arg(view.id().as_bytes()).arg(key).arg(since);
         }
         cmd
     }

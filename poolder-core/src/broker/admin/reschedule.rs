@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp};
+use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp, UniqueMode, clamped_millis};
 use crate::stored::head;
 use crate::view::JobView;
 
@@ -75,11 +75,17 @@ impl Broker {
         let Some(envelope) = view.envelope() else {
             return Err(Error::invalid("the entry is not a job: it can only be deleted"));
         };
-        let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats, &keys.lease];
+        let own =
+            [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats, &keys.lease, &keys.unique];
         let mut cmd = scripts::call(&scripts::RESCHEDULE, own);
         cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
         cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());
         cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
+        // The time of a window is fixed.
+        let held = envelope.unique().filter(|held| held.mode != UniqueMode::Window);
+        let (key, since) = held.map(|_| view.held_key()).unwrap_or_default();
+        let hold = held.map_or(0, |held| clamped_millis(held.hold));
+        cmd.arg(key).arg(view.id().as_bytes()).arg(since).arg(hold);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 }

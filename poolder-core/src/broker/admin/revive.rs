@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, JobState, Partition};
+use crate::job::{Error, Handle, JobState, Partition, UniqueMode, clamped_millis};
 use crate::stored::{Envelope, head};
 use crate::view::{JobView, edit};
 
@@ -21,10 +21,11 @@ type DeadJob<'a> = (usize, &'a JobView, &'a Envelope);
 
 impl Broker {
     /// Puts a dead job back into its lane. A job of a schedule that allows one job at a time is the
-    /// running one again, unless another one runs meanwhile.
+    /// running one again, unless another one runs meanwhile. A unique job takes its key again.
     ///
     /// # Errors
-    /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when the job is not dead,
+    /// [`Error::is_not_found`] when no job was found, [`Error::is_gone`] when the job is not dead, or
+    /// another job holds its unique key,
     /// [`Error::is_invalid`] when the dead record has no readable job.
     pub async fn revive(&self, handle: &Handle) -> Result<(), Error> {
         let view = self.find_dead(handle).await?;
@@ -51,7 +52,8 @@ impl Broker {
     }
 
     /// Puts dead jobs back into their lanes, in bounded steps; the jobs may be of several partitions.
-    /// Skips jobs that are no longer dead as they were seen, and dead records without a readable job.
+    /// Skips jobs that are no longer dead as they were seen, unique jobs whose key another job holds,
+    /// and dead records without a readable job.
     /// Returns for each job whether it was revived.
     ///
     /// # Errors
@@ -91,7 +93,8 @@ impl Broker {
             rest = later;
             let each: Vec<_> = some.iter().map(|(_, view, envelope)| (*view, *envelope)).collect();
             let done = self.revive_some(partition, &each).await?;
-            revived.extend(some.iter().zip(done).map(|((at, ..), done)| (*at, done)));
+            let is_done = |done| done == Revival::Done;
+            revived.extend(some.iter().zip(done).map(|((at, ..), done)| (*at, is_done(done))));
         }
         Ok(revived)
     }
@@ -111,23 +114,27 @@ impl Broker {
     async fn revive_one(&self, view: &JobView, envelope: &Envelope) -> Result<(), Error> {
         #[cfg(feature = "testing")]
         if let Some(captured) = self.captured() {
+            if captured.key_is_held(&view.handle.partition, envelope) {
+                return Err(key_is_held(view));
+            }
             let revived = captured.revive(&view.handle, envelope);
             let gone =
                 || Error::gone("the job was revived or deleted meanwhile").with_job(view.id());
             return revived.then_some(()).ok_or_else(gone);
         }
         match self.revive_some(&view.handle.partition, &[(view, envelope)]).await?.as_slice() {
-            [true] => Ok(()),
+            [Revival::Done] => Ok(()),
+            [Revival::KeyIsHeld] => Err(key_is_held(view)),
             _ => Err(Error::gone("the job was revived or deleted meanwhile").with_job(view.id())),
         }
     }
 
-    /// Revives jobs with these envelopes, in one call. Returns for each job whether it was revived.
+    /// Revives jobs with these envelopes, in one call.
     async fn revive_some(
         &self,
         partition: &Partition,
         jobs: &[(&JobView, &Envelope)],
-    ) -> Result<Vec<bool>, Error> {
+    ) -> Result<Vec<Revival>, Error> {
         let keys = self.keys(partition);
         let mut ask = redis::pipe();
         ask.cmd("ZCARD").arg(&keys.dead).cmd("TIME");
@@ -136,7 +143,9 @@ impl Broker {
         let records: Vec<String> = jobs.iter().map(|(view, _)| keys.result(view.id())).collect();
         let own = [&keys.dead, &keys.dead_bodies].into_iter();
         let running = &keys.schedules.running;
-        let all = own.chain(&keys.ready).chain([&keys.stats, running]).chain(&records);
+        let holders = [&keys.unique, &keys.due, &keys.bodies];
+        let all = own.chain(&keys.ready).chain([&keys.stats, running]).chain(holders);
+        let all = all.chain(&records);
         let mut cmd = scripts::call(&scripts::REVIVE, all.map(String::as_str));
         for (view, envelope) in jobs {
             let mut counters = view.counters.revived();
@@ -148,10 +157,45 @@ impl Broker {
             cmd.arg(view.handle.job.as_bytes()).arg(view.at.millis());
             cmd.arg(head(counters.home(), &counters)).arg(envelope.as_bytes());
             cmd.arg(tick.map_or("", |tick| tick.schedule()));
+            // A window is over when its time is, whatever becomes of its job.
+            match envelope.unique().filter(|held| held.mode != UniqueMode::Window) {
+                None => cmd.arg("").arg(0).arg(0),
+                Some(held) => cmd
+                    .arg(held.key.as_bytes())
+                    .arg(clamped_millis(held.hold))
+                    .arg(held.mode.number()),
+            };
+            cmd.arg(counters.generation().unwrap_or(now).millis());
         }
         let each = reply::bytes(self.command(&cmd).await?)?;
-        Ok((0..jobs.len()).map(|at| each.get(at) == Some(&b'1')).collect())
+        let read = |at| match each.get(at) {
+            Some(b'1') => Revival::Done,
+            Some(b'2') => Revival::KeyIsHeld,
+            _ => Revival::Gone,
+        };
+        Ok((0..jobs.len()).map(read).collect())
     }
+}
+
+/// The outcome for a dead job that was to be revived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Revival {
+    /// It was revived.
+    Done,
+    /// It is no longer dead as it was seen.
+    Gone,
+    /// Another job holds its unique key. It stays dead.
+    KeyIsHeld,
+}
+
+/// The error for a dead job whose unique key another job holds.
+fn key_is_held(view: &JobView) -> Error {
+    let key = view.unique_key().map(|key| key.to_string()).unwrap_or_default();
+    Error::gone(format!(
+        "another job holds the unique key {key}, so this one stays dead: wait for that job, or \
+         release the key"
+    ))
+    .with_job(view.id())
 }
 
 /// The error for a dead record without a readable job.

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use redis::{Cmd, Value};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
+use crate::broker::jobs::receipt::{Receipt, Stored};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::{Captured, NewJob, StoredJob};
 use crate::job::{
-    EntryId, Error, Handle, JobId, Lane, Partition, Place, Timestamp, clamped_millis,
+    EntryId, Error, Handle, JobId, Lane, OnDuplicate, Partition, Place, Timestamp, Unique,
+    clamped_millis,
 };
 use crate::policy::Counters;
 use crate::stored::{Envelope, JOB, head};
@@ -39,6 +40,9 @@ pub struct PreparedJob {
     /// The time within which another enqueue with the same id stores nothing; `None` if each one
     /// stores a job.
     pub idempotent: Option<Duration>,
+    /// The fate of a job that holds the key of this one, which is then not stored. Has an effect for
+    /// a unique job only.
+    pub on_duplicate: OnDuplicate,
     /// The storage that must be confirmed before the enqueue returns.
     pub durability: Durability,
 }
@@ -54,8 +58,23 @@ impl PreparedJob {
             when: When::Now,
             envelope,
             idempotent: None,
+            on_duplicate: OnDuplicate::Keep,
             durability: Durability::Memory,
         }
+    }
+
+    /// Makes the job unique by this rule. A debounced job is due after the delay of the rule.
+    ///
+    /// # Errors
+    /// As [`Envelope::made_unique`].
+    pub fn make_unique(&mut self, rule: &Unique) -> Result<(), Error> {
+        self.envelope = self.envelope.made_unique(rule)?;
+        if let Some((delay, most)) = rule.delays() {
+            (self.when, self.on_duplicate) = (When::In(delay), OnDuplicate::Renew(most));
+        } else if rule.replaces() {
+            self.on_duplicate = OnDuplicate::Replace;
+        }
+        Ok(())
     }
 }
 
@@ -70,75 +89,6 @@ pub enum When {
     In(Duration),
     /// At this time, by the server's clock.
     At(Timestamp),
-}
-
-/// The reply to an enqueue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The id of the job.
-    pub job: JobId,
-    /// The partition that stores the job.
-    pub partition: Partition,
-    /// The lane of the job.
-    pub lane: Lane,
-    /// The way in which the job was stored.
-    pub stored: Stored,
-}
-
-impl Receipt {
-    /// Creates the receipt of a job that was stored.
-    #[must_use]
-    pub fn new(job: JobId, partition: Partition, lane: Lane, stored: Stored) -> Self {
-        Self { job, partition, lane, stored }
-    }
-}
-
-/// The way in which a job was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Stored {
-    /// Stored in its lane as this entry.
-    Ready(EntryId),
-    /// Stored in `due` until this time.
-    Due(Timestamp),
-    /// Not stored, since a job with this id was stored before.
-    Already,
-}
-
-impl Serialize for Receipt {
-    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `due` or `already`.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let stored = match &self.stored {
-            Stored::Ready(_) => "ready",
-            Stored::Due(_) => "due",
-            Stored::Already => "already",
-        };
-        let mut fields = serializer.serialize_struct("Receipt", 5)?;
-        fields.serialize_field("job", &self.job)?;
-        fields.serialize_field("partition", &self.partition)?;
-        fields.serialize_field("lane", &self.lane)?;
-        fields.serialize_field("handle", &Handle::from(self))?;
-        fields.serialize_field("stored", stored)?;
-        fields.end()
-    }
-}
-
-impl From<&Receipt> for Handle {
-    fn from(receipt: &Receipt) -> Self {
-        let place = match &receipt.stored {
-            Stored::Ready(entry) => Some(Place::Entry(receipt.lane, entry.clone())),
-            Stored::Due(at) => Some(Place::Due(*at)),
-            Stored::Already => None,
-        };
-        Self { partition: receipt.partition.clone(), job: receipt.job, place }
-    }
-}
-
-impl From<Receipt> for Handle {
-    fn from(receipt: Receipt) -> Self {
-        Self::from(&receipt)
-    }
 }
 
 impl Broker {
@@ -285,20 +235,31 @@ impl PreparedJob {
             due,
             envelope: &self.envelope,
             idempotent: self.idempotent,
+            on_duplicate: self.on_duplicate,
             broadcast: false,
         })?;
+        let (mut job, mut lane) = (self.envelope.id(), self.lane);
         let stored = match stored {
             StoredJob::Ready(entry) => Stored::Ready(entry),
             StoredJob::Due(at) => Stored::Due(at),
             StoredJob::Already => Stored::Already,
+            StoredJob::Stands { id, place, replaced } => {
+                job = id;
+                if let Some(Place::Entry(of, _)) = &place {
+                    lane = *of;
+                }
+                if replaced { Stored::Replaced(place) } else { Stored::Duplicate(place) }
+            }
         };
-        let (job, partition) = (self.envelope.id(), self.partition.clone());
-        Ok(Receipt { job, partition, lane: self.lane, stored })
+        Ok(Receipt { job, partition: self.partition.clone(), lane, stored })
     }
 
     /// Returns whether a single `XADD` stores the job.
     fn is_plain(&self) -> bool {
-        self.when == When::Now && self.idempotent.is_none() && self.has_generated_id()
+        self.when == When::Now
+            && self.idempotent.is_none()
+            && self.has_generated_id()
+            && self.envelope.unique().is_none()
     }
 
     /// Returns whether no other enqueue makes a job of this id. A job of any other id begins a
@@ -317,7 +278,13 @@ impl PreparedJob {
         let stored = if self.is_plain() {
             Stored::Ready(reply::text(reply)?.into())
         } else {
-            let [kind, place] = reply::items::<2>(reply)?;
+            let mut items = reply::array(reply)?;
+            if items.len() == 4 {
+                return Receipt::standing(&self.partition, self.lane, items);
+            }
+            let (Some(place), Some(kind), None) = (items.pop(), items.pop(), items.pop()) else {
+                return Err(Error::protocol("enqueue.lua answered something else"));
+            };
             match reply::text(kind)?.as_str() {
                 "ready" => Stored::Ready(reply::text(place)?.into()),
                 "due" => Stored::Due(Timestamp::from_millis(reply::int(place)?)),
@@ -344,14 +311,18 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
         When::At(at) => ("at", at.millis()),
     };
     let all = [lane, &keys.due, &keys.bodies, &sent];
+    let unique = new.envelope.unique();
+    let script = if unique.is_some() { &scripts::ENQUEUE_UNIQUE } else { &scripts::ENQUEUE };
+    let holders = unique.iter().flat_map(|_| [&keys.unique].into_iter().chain(&keys.ready));
+    let holders: Vec<&str> = holders.map(String::as_str).collect();
     let counters = Counters::starting_in(new.lane);
     let (mut cmd, counters) = if new.has_generated_id() {
-        (scripts::call(&scripts::ENQUEUE, all), counters)
+        (scripts::call(script, all.into_iter().chain(holders)), counters)
     } else {
         let (result, progress) = (keys.result(id), keys.progress(id));
-        let before = [&keys.dead, &keys.dead_bodies, &result, &progress].map(String::as_str);
-        let all = all.into_iter().chain(before);
-        (scripts::call(&scripts::ENQUEUE, all), counters.of_generation(Timestamp::default()))
+        let before = [keys.dead.as_str(), &keys.dead_bodies, &result, &progress];
+        let cmd = scripts::call(script, all.into_iter().chain(before).chain(holders));
+        (cmd, counters.of_generation(Timestamp::default()))
     };
     cmd.arg(id.as_bytes())
         .arg(head(new.lane, &counters))
@@ -363,6 +334,15 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
         None => cmd.arg(""),
     };
     cmd.arg(&keys.control);
+    if let Some(held) = unique {
+        let (word, most) = match new.on_duplicate {
+            OnDuplicate::Keep => ("keep", 0),
+            OnDuplicate::Replace => ("replace", 0),
+            OnDuplicate::Renew(most) => ("renew", clamped_millis(most)),
+        };
+        cmd.arg(held.key.as_bytes()).arg(clamped_millis(held.hold)).arg(held.mode.number());
+        cmd.arg(word).arg(most);
+    }
     cmd
 }
 

@@ -9,6 +9,7 @@ pub(super) mod lane_consumer;
 mod lane_read;
 pub(super) mod pending;
 pub(super) mod progress;
+pub(super) mod receipt;
 pub(super) mod search;
 pub(super) mod settle;
 pub(super) mod value;

@@ -45,7 +45,8 @@ impl Broker {
         let keys = self.keys(partition);
         let own = [keys.due.as_str(), &keys.bodies];
         let all = own.into_iter().chain(keys.ready.iter().map(String::as_str));
-        let mut cmd = scripts::call(&scripts::PROMOTE, all.chain([keys.stats.as_str()]));
+        let all = all.chain([keys.stats.as_str(), &keys.unique]);
+        let mut cmd = scripts::call(&scripts::PROMOTE, all);
         cmd.arg(MAX_JOBS).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
         let [moved, next, now, timers] = reply::items::<4>(self.command(&cmd).await?)?;
         let next = reply::int(next)?;

@@ -11,7 +11,7 @@ use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 #[cfg(feature = "otel")]
 use crate::job::spans;
-use crate::job::{Error, Lane, Partition, Timestamp};
+use crate::job::{Error, Lane, Partition, Timestamp, clamped_millis};
 use crate::schedule::{Overlap, Record, StoredState, TickPlan, spread};
 use crate::stored::Envelope;
 
@@ -194,8 +194,8 @@ pub(super) fn groups(steps: &[Step]) -> Vec<&[Step]> {
 pub(super) fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
     let own = &keys.schedules;
     let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
-    let all = first.into_iter().chain(&keys.ready).map(String::as_str);
-    let mut cmd = scripts::call(&scripts::TICK, all);
+    let all = first.into_iter().chain(&keys.ready).chain([&keys.unique, &keys.bodies]);
+    let mut cmd = scripts::call(&scripts::TICK, all.map(String::as_str));
     for step in steps {
         let overlap = match step.overlap {
             Overlap::Allow => "allow",
@@ -209,8 +209,15 @@ pub(super) fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
             .arg(step.plan.next.map(|next| next.millis().to_string()).unwrap_or_default())
             .arg(step.plan.missed)
             .arg(overlap)
-            .arg(step.lane.index())
-            .arg(step.jobs.len());
+            .arg(step.lane.index());
+        // All jobs of a schedule have one payload.
+        match step.jobs.first().and_then(Envelope::unique) {
+            None => cmd.arg("").arg(0).arg(0),
+            Some(held) => {
+                cmd.arg(held.key.as_bytes()).arg(clamped_millis(held.hold)).arg(held.mode.number())
+            }
+        };
+        cmd.arg(step.jobs.len());
         for job in &step.jobs {
             cmd.arg(job.as_bytes());
         }
@@ -250,7 +257,8 @@ pub(super) fn report(
         if overlapping > 0 {
             tracing::info!(
                 %partition, schedule = step.name, ticks = overlapping,
-                "ticks were dropped: an earlier job of the schedule is under way"
+                "ticks were dropped: an earlier job of the schedule is under way, or another one holds \
+                 its unique key"
             );
         }
         let late = step.plan.run.first().map(|first| now.since(*first));

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use crate::job::{
-    Error, Format, Headers, JobId, MAX_PAYLOAD, Policy, Tick, TraceParent, clamped_duration,
-    clamped_millis,
+    Error, Format, Headers, JobId, MAX_PAYLOAD, Policy, Tick, TraceParent, Unique, UniqueKey,
+    UniqueMode, clamped_duration, clamped_millis,
 };
 use crate::policy::dispatch::hash;
 use crate::stored::envelope::{Envelope, FIXED, IS_JSON, Options};
+use crate::stored::unique::{KeyHold, StoredUnique};
 
 /// The position of the job id in the stored form.
 const ID: std::ops::Range<usize> = 2..18;
@@ -155,6 +156,36 @@ impl Envelope {
     #[must_use]
     pub fn trace_parent(&self) -> Option<TraceParent> {
         self.options.as_ref()?.trace_parent
+    }
+
+    /// Makes the job unique by this rule, in place of its own.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a rule that cannot hold, and when the options of the job then take
+    /// more than 4,096 bytes.
+    pub fn made_unique(&self, rule: &Unique) -> Result<Self, Error> {
+        let key = rule.key(self.kind(), &self.raw[self.payload..]);
+        let key = key.map_err(|error| error.with_job(self.id))?;
+        let mut options = self.options.as_deref().cloned().unwrap_or_default();
+        options.unique = Some(StoredUnique::of(rule, key));
+        self.rebuilt(options, self.is_json(), &self.raw[self.payload..])
+    }
+
+    /// Returns the key of a unique job; `None` for other jobs.
+    #[must_use]
+    pub fn unique_key(&self) -> Option<UniqueKey> {
+        self.unique().map(|unique| unique.key)
+    }
+
+    /// Returns when the key of a unique job is free again; `None` for other jobs.
+    #[must_use]
+    pub fn unique_mode(&self) -> Option<UniqueMode> {
+        self.unique().map(|unique| unique.mode)
+    }
+
+    /// Returns the key that the job takes; `None` for a job that is not unique.
+    pub(crate) fn unique(&self) -> Option<KeyHold> {
+        self.options.as_ref()?.unique.as_ref()?.read()
     }
 
     /// Returns the tick of a schedule for which the job was enqueued; `None` for other jobs.

@@ -9,6 +9,7 @@ use crate::job::trace_parent::{read_bytes, write_bytes};
 use crate::job::{
     Backoff, Error, Headers, Policy, Tick, TraceParent, clamped_duration, clamped_millis,
 };
+use crate::stored::unique::StoredUnique;
 
 /// The flag of an envelope with options.
 pub(super) const HAS_OPTIONS: u8 = 1;
@@ -17,7 +18,7 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 12] = [
+const KNOWN: [(&str, &str); 13] = [
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -30,6 +31,7 @@ const KNOWN: [(&str, &str); 12] = [
     ("k", "the key"),
     ("h", "the map of headers"),
     ("p", "the trace context"),
+    ("U", "the unique key"),
 ];
 
 /// The settings of a job besides its kind and payload. `None` stands for the default.
@@ -71,6 +73,8 @@ pub(crate) struct Options {
         deserialize_with = "read_bytes"
     )]
     pub(super) trace_parent: Option<TraceParent>,
+    #[serde(rename = "U", default, skip_serializing_if = "Option::is_none")]
+    pub(super) unique: Option<StoredUnique>,
     /// The entries of later versions.
     #[serde(skip)]
     unknown: Unknown,
@@ -179,9 +183,11 @@ impl Options {
         read.check().is_ok().then_some(read)
     }
 
-    /// Returns the name of the first unknown option that a node must understand.
+    /// Returns the name of the first option that a node must understand, and that is unknown or of an
+    /// unknown form.
     pub(super) fn requirement(&self) -> Option<&str> {
-        self.requirement.as_deref()
+        let unknown = self.unique.as_ref().is_some_and(|unique| unique.read().is_none());
+        self.requirement.as_deref().or(unknown.then_some("U"))
     }
 
     /// Appends the length and the bytes of the options to an envelope, and sets its flag. Options
@@ -268,7 +274,7 @@ fn largest(map: &[u8]) -> (String, usize) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::job::{Format, JobId};
+    use crate::job::{Format, JobId, Unique};
     use crate::stored::Envelope;
     use crate::stored::table::{OPTIONS, RESERVED};
 
@@ -287,6 +293,7 @@ pub(crate) mod tests {
 
     #[test]
     fn known_names_are_those_that_are_written() {
+        let key = Unique::until_done().key("k", b"").unwrap();
         let full = Options {
             version: Some(2),
             attempts: Some(1),
@@ -300,6 +307,7 @@ pub(crate) mod tests {
             key: Some(1),
             headers: Headers::new().with("n", "v"),
             trace_parent: TraceParent::new([1; 16], [2; 8], 1),
+            unique: Some(StoredUnique::of(&Unique::until_done(), key)),
             ..Options::default()
         };
         let map = full.encode().unwrap();
@@ -317,9 +325,14 @@ pub(crate) mod tests {
         let of = |entries: &[&[u8]]| with_entries(&Policy::default(), entries);
         assert_eq!(of(&[b"\xa2zz\x01"]).unknown_requirement(), None);
         assert_eq!(
-            of(&[b"\xa2zz\x01", b"\xa1Z\xc0", b"\xa1U\x07"]).unknown_requirement(),
+            of(&[b"\xa2zz\x01", b"\xa1Z\xc0", b"\xa1Y\x07"]).unknown_requirement(),
             Some("Z")
         );
+        // The form of an option that a later version has written.
+        let later = of(&[b"\xa1U\xc4\x02\x09\x09"]);
+        assert_eq!((later.unknown_requirement(), later.unique()), (Some("U"), None));
+        let changed = later.with_policy(&Policy::default().attempts(3)).unwrap();
+        assert_eq!(changed.unknown_requirement(), Some("U"), "it survives a change");
         assert_eq!(of(&[b"\xa1F\x91\x01"]).unknown_requirement(), Some("F"));
     }
 

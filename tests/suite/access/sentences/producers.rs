@@ -170,6 +170,21 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "producer",
+        "A producer takes and frees the keys of unique jobs, and cannot list them.",
+        &[
+            "HSET poolder:{q.0}:unique x y",
+            "HGET poolder:{q.0}:unique x",
+            "HLEN poolder:{q.0}:unique",
+            "HDEL poolder:{q.0}:unique x",
+        ],
+        &[
+            "HGETALL poolder:{q.0}:unique",
+            "HSCAN poolder:{q.0}:unique 0",
+            "DEL poolder:{q.0}:unique",
+        ],
+    ),
+    (
+        "producer",
         "A producer pushes entries, and cannot read or remove entries of a batch.",
         &["RPUSH poolder:{q.0}:batch:fill:a:b x", "LPUSH poolder:{q.0}:batch:sealed:x y"],
         &[

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 
+use super::claim_parts::HeldKey;
 use super::destination::{Destination, counter};
 use super::limits::DeadLimits;
 use super::op::{KeyIndex, SettleOp};
@@ -11,7 +12,7 @@ use super::pack::{Packed, Value};
 use super::settlement::{Effect, RetryPlacement, Settlement, Subject};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
-use crate::job::{Failure, JobId, Lane};
+use crate::job::{Failure, JobId, Lane, UniqueMode};
 use crate::policy::Counters;
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition};
 use crate::stored::{Completion, Death, head};
@@ -62,7 +63,9 @@ pub(super) fn settle(
 fn features(limits: DeadLimits, settlements: &[&Settlement]) -> String {
     let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
-    let named = [(batch, "batch"), (schedule, "schedule"), (limits.hooks, "hooks")];
+    let unique = settlements.iter().any(|settlement| settlement.subject.unique.is_some());
+    let named =
+        [(batch, "batch"), (schedule, "schedule"), (unique, "unique"), (limits.hooks, "hooks")];
     let names: Vec<&str> = named.into_iter().filter(|(used, _)| *used).map(|it| it.1).collect();
     names.join(" ")
 }
@@ -154,10 +157,13 @@ impl CallBuilder<'_> {
         };
         ops.extend(destination.op(owner, subject.raw));
         ops.extend(hold(settlement));
+        let ends = transition.ends();
+        ops.extend((!ends).then(|| self.hold_key(settlement)).flatten());
         // The operations that follow from the end of the job.
         let mut ending = vec![];
         ending.extend(self.forget_receipt(settlement));
         ending.extend(self.schedule_done(settlement));
+        ending.extend(self.free_key(settlement));
         ending.extend(self.record(settlement));
         if let Some(stamp) = &settlement.leaves_list
             && !matches!(transition, Transition::Bury { .. })
@@ -167,7 +173,7 @@ impl CallBuilder<'_> {
         if let Some(batch) = batch {
             self.after_move(settlement, batch, &mut ops, &mut ending);
         }
-        if transition.ends() {
+        if ends {
             ops.append(&mut ending);
             (ops, None)
         } else {
@@ -178,12 +184,8 @@ impl CallBuilder<'_> {
     /// Returns the operation that removes the receipt of a job that is cancelled on request, so that
     /// its id does not stay taken. Only an id that is derived from a name is enqueued again.
     fn forget_receipt<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
-        let completes = match &settlement.transition {
-            Transition::Cancel(reason) => reason != CANCELLED_ON_REQUEST,
-            other => other.ends(),
-        };
         let job = settlement.job_id();
-        let forgets = !completes && job.generated_at().is_none();
+        let forgets = is_cancelled(settlement) && job.generated_at().is_none();
         forgets.then(|| SettleOp::ForgetReceipt { receipt: self.index_of(self.keys.sent(job)) })
     }
 
@@ -193,6 +195,30 @@ impl CallBuilder<'_> {
         let ScheduleKeys { running, queued, .. } = &self.keys.schedules;
         let (running, queued) = (self.index_of(running.clone()), self.index_of(queued.clone()));
         Some(SettleOp::ScheduleDone { running, queued, schedule })
+    }
+
+    /// Returns the operation that frees the key of a unique job that has ended. A window is over when
+    /// its time is, unless its job is cancelled on request.
+    fn free_key<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
+        let HeldKey { held, since } = settlement.subject.unique.as_deref()?;
+        let frees = held.mode != UniqueMode::Window || is_cancelled(settlement);
+        let op = |holders| SettleOp::FreeKey { holders, key: held.key, since: since.clone() };
+        frees.then(|| op(self.index_of(self.keys.unique.clone())))
+    }
+
+    /// Returns the operation that lets a unique job hold its key while it goes on.
+    fn hold_key<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
+        let HeldKey { held, since } = settlement.subject.unique.as_deref()?;
+        if held.mode == UniqueMode::Window {
+            return None;
+        }
+        let delay = match settlement.transition {
+            Transition::Later { delay, .. } => delay,
+            _ => Duration::ZERO,
+        };
+        let (key, since, hold) = (held.key, since.clone(), held.hold.saturating_add(delay));
+        let holders = self.index_of(self.keys.unique.clone());
+        Some(SettleOp::HoldKey { holders, key, since, hold })
     }
 
     /// Returns the operation that records the end of the job, if the record is kept.
@@ -280,6 +306,15 @@ impl CallBuilder<'_> {
                 ending.extend([SettleOp::BatchDropped { stamp }, count("cancelled")]);
             }
         }
+    }
+}
+
+/// Returns whether the settlement ends its job because of a request, or its operations for a job
+/// that was cancelled meanwhile do.
+fn is_cancelled(settlement: &Settlement) -> bool {
+    match &settlement.transition {
+        Transition::Cancel(reason) => reason == CANCELLED_ON_REQUEST,
+        other => !other.ends(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "testing")]
 mod capture;
+mod claim_parts;
 mod destination;
 mod encode;
 mod limits;

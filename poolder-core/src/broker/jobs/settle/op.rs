@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pack::Value::{Bytes, Flag, Nil, Number};
 use super::pack::{Packed, Value};
-use crate::job::clamped_millis;
+use crate::job::{UniqueKey, clamped_millis};
 
 /// The most values of an operation.
 const MAX_VALUES: usize = 5;
@@ -53,6 +53,10 @@ pub(super) enum SettleOp<'a> {
         dead_list: KeyIndex,
         dead: Vec<u8>,
     },
+    /// Frees the key of the unique job, if the job of this generation holds it.
+    FreeKey { holders: KeyIndex, key: UniqueKey, since: Vec<u8> },
+    /// Lets the unique job hold its key for this time more.
+    HoldKey { holders: KeyIndex, key: UniqueKey, since: Vec<u8>, hold: Duration },
     /// Notes that the running job of the schedule has ended.
     ScheduleDone { running: KeyIndex, queued: KeyIndex, schedule: &'a str },
 }
@@ -105,6 +109,13 @@ impl SettleOp<'_> {
                 let keys = [list, batcher, part, dead_list].map(key);
                 let [list, batcher, part, dead_list] = keys;
                 add("batch_bury_part", &[list, batcher, part, dead_list, Bytes(dead)]);
+            }
+            Self::FreeKey { holders, key: unique, since } => {
+                add("free_key", &[key(holders), Bytes(unique.as_bytes()), Bytes(since)]);
+            }
+            Self::HoldKey { holders, key: unique, since, hold } => {
+                let hold = Number(kept_millis(*hold));
+                add("hold_key", &[key(holders), Bytes(unique.as_bytes()), Bytes(since), hold]);
             }
             Self::ScheduleDone { running, queued, schedule } => {
                 let name = Bytes(schedule.as_bytes());

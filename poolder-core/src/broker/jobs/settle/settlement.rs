@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::claim_parts::{BatchOf, HeldKey};
 use crate::broker::NodeName;
-use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, batcher_of};
+use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
-use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, Undecodable};
+use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, KeyHold, Undecodable, since};
 
 /// The label of a settlement without one.
 const NO_LABEL: u16 = u16::MAX;
@@ -40,24 +41,6 @@ pub struct Settlement {
     pub(super) trace_parent: Option<crate::job::TraceParent>,
     /// A number of the caller; [`NO_LABEL`] without one.
     label: u16,
-}
-
-/// The part of a settlement for batch jobs.
-#[derive(Debug, Clone)]
-pub(super) struct BatchOf {
-    pub(super) batcher: Box<str>,
-    /// [`BatchPayload::stamp`] of the job.
-    pub(super) stamp: Box<str>,
-}
-
-impl BatchOf {
-    /// Returns the batch of a batch job; `None` for other jobs, and for one that no batcher has
-    /// made.
-    fn read(envelope: &Envelope) -> Option<Box<Self>> {
-        let batcher = batcher_of(envelope.kind())?.into();
-        let stamp = BatchPayload::read(envelope.raw_job()).ok()?.stamp().into();
-        Some(Box::new(Self { batcher, stamp }))
-    }
 }
 
 /// The part of a settlement for addressed queues.
@@ -124,6 +107,8 @@ pub(super) struct Subject {
     pub(super) raw: bool,
     /// The schedule whose running job this is, if jobs of the schedule must not overlap.
     pub(super) alone: Option<Box<str>>,
+    /// The key of a unique job.
+    pub(super) unique: Option<Box<HeldKey>>,
     /// The range of entries that was claimed together with this one.
     pub(super) range: Option<Arc<ClaimedRange>>,
 }
@@ -166,9 +151,11 @@ impl Settlement {
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
         let alone = tick.map(|tick| tick.schedule().into());
+        let unique = HeldKey::of(&claim);
         let Claim { lane, entry, plain, range, .. } = claim;
         let (unread, raw) = (None, false);
-        let subject = Subject { lane, entry, job, plain, unread, body, bytes, raw, alone, range };
+        let subject =
+            Subject { lane, entry, job, plain, unread, body, bytes, raw, alone, unique, range };
         Self {
             subject,
             owner,
@@ -209,6 +196,7 @@ impl Settlement {
             body,
             raw: found.unread.is_none_or(|bytes| bytes > MAX_STORED),
             alone: None,
+            unique: None,
             range: None,
         };
         Self {
@@ -291,6 +279,7 @@ impl Settlement {
             (self.batch.is_some(), "batch"),
             (self.leaves_list.is_some(), "list of the batch"),
             (self.subject.alone.is_some(), "schedule"),
+            (self.subject.unique.is_some(), "unique key"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
     }
@@ -304,7 +293,7 @@ impl Settlement {
         }
         self.effects.clear();
         self.leaves_list = self.batch.take().map(|batch| batch.stamp);
-        (self.completion_kept, self.subject.alone) = (None, None);
+        (self.completion_kept, self.subject.alone, self.subject.unique) = (None, None, None);
         self.moved_to = None;
         self
     }
@@ -336,6 +325,7 @@ impl Settlement {
             && self.completion_kept.is_none()
             && self.batch.is_none()
             && self.subject.alone.is_none()
+            && self.subject.unique.is_none()
             && self.addressed.is_none()
             && self.moved_to.is_none()
     }

@@ -11,7 +11,8 @@
 --      8 completion record of the job
 --      9 hash: batch job id to record of its sealed list (`batch:index`)
 --      10 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
---      11-12 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
+--      11 hash: key to the unique job that holds it (`unique`)
+--      12-13 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
 --        schedule names to queued jobs
 -- ARGV 1 job id
 --      2 place where the job was seen: "lane", "due" or "" for none
@@ -24,13 +25,15 @@
 --      9 most cancellations that may be stored
 --      10 "1" to store a cancellation even if the job is not where it was seen
 --      11 "1" if the id is generated, so that no other job can have it
---      12 id under which the job waits in `due`, if it is another one
+--      12 id under which the job waits in `due`
+--      13 key of a unique job ("" for another job)
+--      14 generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns "removed", "running" (the job runs, a cancellation is stored), "noted" (the job was not
 --   found, a cancellation is stored), "dead" (the job was not found alive; it is dead and stays so),
 --   "ended" (the job has ended), "full" (too many cancellations are stored, nothing was changed) or
 --   "again" (the job is no longer where it was seen, nothing was changed)
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local job, generated, waits_as = ARGV[1], ARGV[11] == '1', ARGV[12] or ARGV[1]
+local job, generated, waits_as = ARGV[1], ARGV[11] == '1', ARGV[12]
 
 -- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
 -- script that has already removed a job.
@@ -45,11 +48,17 @@ end
 local batch = redis.call('HEXISTS', KEYS[9], job) == 1
 if batch then redis.call('SCARD', KEYS[10]) end
 
+-- The record of the key that the job holds, read before the job is removed, as above.
+local holds = ARGV[13] ~= '' and redis.call('HGET', KEYS[11], ARGV[13])
+holds = holds and string.sub(holds, 1, 16) == job
+  and (ARGV[14] == '' or string.sub(holds, 23, 28) == ARGV[14])
+
 -- The job is removed: nothing may fail from here on.
 local function after_removal()
+  if holds then redis.pcall('HDEL', KEYS[11], ARGV[13]) end
   if batch then redis.pcall('SADD', KEYS[10], job) end
   -- Other jobs of the id may be cancelled as well. Without the receipt the id can be enqueued again.
-  if generated then redis.pcall('ZREM', KEYS[5], job) else redis.pcall('DEL', KEYS[11]) end
+  if generated then redis.pcall('ZREM', KEYS[5], job) else redis.pcall('DEL', KEYS[12]) end
   add('cancelled', 1)
   if ARGV[6] ~= '' then
     redis.pcall('SET', KEYS[8], ARGV[5], 'PX', ARGV[6])
@@ -101,10 +110,10 @@ if ARGV[2] ~= '' and ARGV[10] ~= '1' then return 'again' end
 -- A job of a schedule may wait for the one before it. A longer search is not needed: such a job does
 -- not start once its cancellation is stored.
 local bytes = 0
-for _, name in ipairs(KEYS[12] and redis.call('HKEYS', KEYS[12]) or {}) do
-  local queued = redis.call('HGET', KEYS[12], name)
+for _, name in ipairs(KEYS[13] and redis.call('HKEYS', KEYS[13]) or {}) do
+  local queued = redis.call('HGET', KEYS[13], name)
   if string.sub(queued, 4, 19) == job then
-    redis.call('HDEL', KEYS[12], name)
+    redis.call('HDEL', KEYS[13], name)
     return after_removal()
   end
   bytes = bytes + #queued

@@ -5,14 +5,16 @@
 --      4 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      5 hash: batch job id to record of its sealed list (`batch:index`)
 --      6 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
---      7.. completion record of each job, and receipt of its idempotent enqueue
+--      7 hash: key to the unique job that holds it (`unique`)
+--      8.. completion record of each job, and receipt of its idempotent enqueue
 -- ARGV 1 "lane", "due" or "dead"
 --      2 completion record to store
 --      3.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane"), ms
---        for which its record is kept ("" to store none)
+--        for which its record is kept ("" to store none), id of the job, key of a unique job ("" for
+--        another one), generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
 --   there
-local place, each, key, count, retrying = ARGV[1], {}, 7, 0, 0
+local place, each, key, count, retrying = ARGV[1], {}, 8, 0, 0
 
 -- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
 -- script that has already deleted jobs.
@@ -25,7 +27,7 @@ end
 -- The keys of batches are read before a job is deleted, so that one of a wrong type ends the call.
 redis.call('SCARD', KEYS[6])
 local failure
-for i = 3, #ARGV, 3 do
+for i = 3, #ARGV, 6 do
   local job, deleted = ARGV[i], 0
   local batch, body = redis.pcall('HEXISTS', KEYS[5], job), false
   if type(batch) == 'table' then
@@ -54,6 +56,11 @@ for i = 3, #ARGV, 3 do
     -- A job that was deleted can be enqueued again. Other jobs may have an id that is derived from a
     -- name: their cancellation stays. A generated id is a UUIDv7.
     redis.pcall('DEL', KEYS[key + 1])
+    local holds = ARGV[i + 4] ~= '' and redis.pcall('HGET', KEYS[7], ARGV[i + 4])
+    if type(holds) == 'string' and string.sub(holds, 1, 16) == ARGV[i + 3]
+      and (ARGV[i + 5] == '' or string.sub(holds, 23, 28) == ARGV[i + 5]) then
+      redis.pcall('HDEL', KEYS[7], ARGV[i + 4])
+    end
     if math.floor(string.byte(job, 7) / 16) == 7 then redis.pcall('ZREM', KEYS[4], job) end
     count = count + 1
     if body and string.byte(body, 5) ~= 0 then retrying = retrying + 1 end

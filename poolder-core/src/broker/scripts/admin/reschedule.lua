@@ -5,6 +5,7 @@
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
 --      4 hash of the partition's counters (`stats`)
 --      5 hash of the slot's lease (`lease`)
+--      6 hash: key to the unique job that holds it (`unique`)
 -- ARGV 1 id of the job; for "due" that under which it waits
 --      2 place where the job was seen: "lane" or "due"
 --      3 entry id, for "lane"
@@ -12,6 +13,8 @@
 --      5 head, for "lane"
 --      6 envelope, for "lane"
 --      7 control channel
+--      8 key of a unique job ("" for another job)  9 id of the job  10 generation of a unique job in 6
+--        bytes ("" for a generated id)  11 ms for which it holds the key beyond its due time
 -- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local job, at = ARGV[1], ARGV[4]
@@ -57,6 +60,14 @@ else
     and type(redis.pcall('HINCRBY', KEYS[4], 'retrying', 1)) == 'table' then
     redis.pcall('HSET', KEYS[4], 'retrying', 1)
   end
+end
+-- The job holds its key until it is due, and longer, and from its new place.
+local holds = ARGV[8] ~= '' and redis.pcall('HGET', KEYS[6], ARGV[8])
+if type(holds) == 'string' and #holds == 40 and string.sub(holds, 1, 16) == ARGV[9]
+  and (ARGV[10] == '' or string.sub(holds, 23, 28) == ARGV[10]) then
+  redis.pcall('HSET', KEYS[6], ARGV[8], string.sub(holds, 1, 16)
+    .. struct.pack('>I6', math.min(tonumber(at) + tonumber(ARGV[11]), 281474976710655)) .. string.sub(holds, 23, 29)
+    .. '\5' .. string.rep('\0', 10))
 end
 -- Hints may be lost.
 if redis.pcall('ZRANGE', KEYS[2], 0, 0)[1] == job then redis.pcall('PUBLISH', ARGV[7], 'due') end

@@ -1,11 +1,14 @@
--- enqueue.lua: stores a job that is due later, an idempotent job, which is stored only once, or a
---   job whose id is derived from a name, which begins a new generation of its id.
+-- enqueue.lua: stores a job that is due later, an idempotent job, which is stored only once, a job
+--   whose id is derived from a name, which begins a new generation of its id, or a unique job, unless
+--   another one holds its key. For a unique job `unique/holder.lua` stands in front.
 -- KEYS 1 stream of the job's lane
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
 --      4 receipt of an idempotent enqueue
 --      5-8 only for an id that is derived from a name: sorted set of job ids by time of death in ms
 --        (`dead`), hash of job ids to dead records (`dead:bodies`), completion record and progress
+--      the last six, only for a unique job: hash of keys to the jobs that hold them (`unique`), and
+--        the streams of all lanes: front, suspect, high, normal, low
 -- ARGV 1 job id, 16 bytes
 --      2 head: one byte for the lane, two for the length of the counters, the counters. With KEYS
 --        5-8 their last eight bytes are those of the generation, which is written here
@@ -15,12 +18,20 @@
 --      6 window in ms within which a repeated enqueue is the same job ("" for a job that is not
 --        idempotent)
 --      7 control channel
+--      8-12 only for a unique job: key, ms for which it holds the key beyond its due time, mode (see
+--        unique/holder.lua), what happens to the job that holds the key: "keep", "replace" (its data,
+--        if it waits) or "renew" (its data and its due time, if it is in `due`), and for "renew" the
+--        most ms between the time at which it took the key and its due time
 -- Returns {"ready", id of the new entry}, {"due", due time in ms}, or {"again", entry id or due
---   time of the job that was stored before}
+--   time of the job that was stored before}; for a unique job also {"kept" or "replaced", id of the
+--   job that holds the key, index of its lane (5 for `due`, 6 when its place is not known), its entry
+--   or due time}
 -- A call that failed can be repeated: it finds the receipt or the waiting job, or nothing was stored.
 -- A call that finds the job writes as well: a WAIT on the same connection waits for the last write
 -- of this connection, and would wait for nothing after a call that only reads.
-local job, head, window, named = ARGV[1], ARGV[2], ARGV[6], KEYS[5]
+local job, head, window, unique = ARGV[1], ARGV[2], ARGV[6], ARGV[8]
+local holders = unique and #KEYS - 5 or #KEYS + 1
+local named = holders > 5 and KEYS[5]
 if window ~= '' then
   local receipt = redis.call('GET', KEYS[4])
   if receipt then
@@ -49,6 +60,68 @@ local due = nil
 if ARGV[4] == 'in' then due = now + tonumber(ARGV[5]) end
 if ARGV[4] == 'at' then due = tonumber(ARGV[5]) end
 if due and due <= now then due = nil end
+local ends
+if unique then
+  ends = math.max(now, ARGV[10] ~= '3' and due or 0) + tonumber(ARGV[9])
+  local other, mode, place, entry, since, record =
+    holder_of(KEYS[holders], unique, now, KEYS[2], KEYS[3], holders + 1)
+  local waits = place == 5 and redis.call('ZSCORE', KEYS[2], other)
+  -- A debounced job that is no longer in `due` is on its way, and the next one takes the key.
+  if other and (ARGV[11] ~= 'renew' or waits) then
+    local word = 'kept'
+    local data = ARGV[11] ~= 'keep'
+      and string.sub(ARGV[3], 1, 2) .. other .. string.sub(ARGV[3], 19)
+    if data and waits then
+      local body = redis.call('HGET', KEYS[3], other)
+      if body and #body > 3 then
+        local from = 4 + struct.unpack('>I2', string.sub(body, 2, 3)) -- bounded: one number
+        if from <= #body then
+          redis.call('HSET', KEYS[3], other, string.sub(body, 1, from - 1) .. data)
+          word = 'replaced'
+        end
+      end
+      if word == 'replaced' and ARGV[11] == 'renew' then
+        waits = string.format('%.0f', math.min(due or now, since + tonumber(ARGV[12])))
+        redis.call('ZADD', KEYS[2], waits, other)
+        if redis.call('ZRANK', KEYS[2], other) == 0 then
+          redis.pcall('PUBLISH', ARGV[7], 'due')
+        end
+      end
+    elseif data and place < 5 then
+      local lane = KEYS[holders + 1 + place]
+      local held = redis.pcall('XPENDING', lane, 'workers', entry, entry, 1)
+      local found = not held[1] and redis.call('XRANGE', lane, entry, entry)[1]
+      found = found and found[2]
+      -- Without a consumer group no entry is claimed.
+      if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
+      if found and string.sub(found[2] or '', 3, 18) == other then
+        local counters = found[4]
+        local added = counters and redis.call('XADD', lane, '*', 'j', data, 'c', counters)
+          or not counters and redis.call('XADD', lane, '*', 'j', data)
+        local gone = redis.pcall('XDEL', lane, entry)
+        if type(gone) == 'table' then
+          redis.pcall('XDEL', lane, added)
+          return gone
+        end
+        entry, word = added, 'replaced'
+      end
+    end
+    -- A repetition writes, as above. A job whose data was replaced has another entry.
+    if word == 'kept' then
+      redis.call('HSET', KEYS[holders], unique, record)
+    else
+      take_key(KEYS[holders], unique, other, math.max(ends, tonumber(waits) or 0), since, mode,
+        place, entry)
+    end
+    if place == 5 then
+      if waits then entry = waits else place = 6 end
+    end
+    -- An earlier call may have failed before it wrote its receipt.
+    if other == job and window ~= '' then redis.call('SET', KEYS[4], entry, 'PX', window) end
+    return {word, other, place, entry}
+  end
+end
+
 if named and (due or window ~= '') and redis.call('HEXISTS', KEYS[3], job) == 1 then
   local waits = redis.call('ZSCORE', KEYS[2], job)
   if waits then return found_waiting(waits) end
@@ -94,8 +167,15 @@ if due then
     -- it.
     redis.call('HSET', KEYS[3], job, head .. ARGV[3])
   end
+  local taken = unique
+    and take_key(KEYS[holders], unique, job, ends, now, tonumber(ARGV[10]), 5, '')
+  if taken then
+    redis.pcall('HDEL', KEYS[3], job)
+    return taken
+  end
   local waits = redis.pcall('ZADD', KEYS[2], where, job)
   if type(waits) == 'table' then
+    if unique then drop_key(KEYS[holders], unique) end
     redis.pcall('HDEL', KEYS[3], job)
     return waits
   end
@@ -111,10 +191,17 @@ else
   else
     where = redis.call('XADD', KEYS[1], '*', 'j', ARGV[3])
   end
+  local taken = unique and take_key(KEYS[holders], unique, job, ends, now, tonumber(ARGV[10]),
+    string.byte(head, 1), where)
+  if taken then
+    redis.pcall('XDEL', KEYS[1], where)
+    return taken
+  end
   if window ~= '' then
     local kept = redis.pcall('SET', KEYS[4], where, 'PX', window)
     -- Without a receipt a repeated call would store a second job.
     if kept.err then
+      if unique then drop_key(KEYS[holders], unique) end
       redis.pcall('XDEL', KEYS[1], where)
       return kept
     end

@@ -22,7 +22,8 @@
 --      2 most dead jobs to keep
 --      3 control channel
 --      4 term and holder of the slot's lease, separated by a space ("" on a shared queue)
---      5 names of the features that the call needs, separated by spaces: "batch", "schedule", "hooks"
+--      5 names of the features that the call needs, separated by spaces: "batch", "schedule",
+--        "unique", "hooks"
 --      6.. at most 50 settlements. Each is a row of MessagePack values: entry id, job id, name of
 --        the counter to raise, number of operations, number of operations for a job that was
 --        cancelled meanwhile (nil when the settlement stands all the same), all text of a plain
@@ -37,6 +38,9 @@ local entry, job, body
 -- Entries added to a lane, the lane, and the ids under which the job was added to `due` and to the
 -- dead: an error takes them back.
 local added, added_to, waits, died
+-- The record of the key of a unique job that was freed, the key, and its hash: an error takes it
+-- back.
+local freed, freed_key, freed_from
 -- Counters to raise when the entry is removed.
 local counts = {}
 

@@ -59,6 +59,7 @@ local function take_back()
     redis.pcall('ZREM', KEYS[4], died)
     if hooks then redis.pcall('ZREM', hooks, died .. '\0') end
   end
+  if freed then redis.pcall('HSET', freed_from, freed_key, freed) end
 end
 
 for n = 6, #ARGV do
@@ -67,7 +68,7 @@ for n = 6, #ARGV do
   local stored, counters = held(plain)
   if stored then
     body = envelope or stored
-    added, waits, died = nil, nil, nil
+    added, waits, died, freed = nil, nil, nil, nil
     local cancelled = has_cancellations and is_cancelled(counters)
     if cancelled and count_if_cancelled then
       for _ = 1, count do at = unpack_values(row, 6, at) end

@@ -4,6 +4,7 @@
 --      2 hash: job id to head and envelope of the waiting job (`bodies`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low
 --      8 hash of the partition's counters (`stats`)
+--      9 hash: key to the unique job that holds it (`unique`)
 -- ARGV 1 most jobs to move, at most 500  2 now in ms ("" for the server's clock)
 -- Returns {number of jobs moved, due time in ms of the next member (-1 for none, 0 for a time before
 --   1970), now in ms, timers that are due}
@@ -25,6 +26,24 @@ local function head(body)
   local from = low and 4 + high * 256 + low
   if not from or lane > 4 or from > #body then return KEYS[6], 1, 0 end
   return KEYS[3 + lane], from, from > 5 and string.byte(body, 5) or 0
+end
+
+-- Notes the place of a unique job in the record of its key. `unique/holder.lua` describes it. The
+-- option U of an envelope is its name, and 19 bytes: the mode, the key, and more.
+local function note_place(envelope, lane, entry)
+  local from, key = 1, nil
+  while true do -- bounded: by the options, 4,096 bytes
+    local _, at = string.find(string.sub(envelope, 1, 4500), '\161U\196\19', from, true)
+    if not at then return end
+    key, from = string.sub(envelope, at + 2, at + 13), at + 1
+    local record = redis.pcall('HGET', KEYS[9], key)
+    if type(record) == 'string' and #record == 40
+      and string.sub(record, 1, 16) == string.sub(envelope, 3, 18) then
+      local ms, number = string.match(entry, '^(%d+)-(%d+)$')
+      redis.pcall('HSET', KEYS[9], key, string.sub(record, 1, 29) .. string.char(lane)
+        .. struct.pack('>I6I4', tonumber(ms), math.min(tonumber(number), 4294967295)))
+    end
+  end
 end
 
 -- An error ends the call; the jobs before it are moved and counted.
@@ -54,6 +73,10 @@ for _, id in ipairs(ids) do
       failure = gone
     end
     if failure then break end
+    -- Without options a job is not unique.
+    if (string.byte(envelope, 2) or 0) % 2 == 1 then
+      note_place(envelope, string.byte(body, 1) or 3, added)
+    end
     moved = moved + 1
     if failed ~= 0 then retried = retried + 1 end
   end

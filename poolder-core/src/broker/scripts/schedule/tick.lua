@@ -1,15 +1,18 @@
 -- tick.lua: publishes ticks of schedules. Revision and last tick of a schedule must be those for
 --   which the ticks were planned. So each tick is published once, even by several leaders, and no
---   tick is published for a schedule that was changed meanwhile.
+--   tick is published for a schedule that was changed meanwhile. `unique/holder.lua` stands in front.
 -- KEYS 1 hash: name to state of a schedule  2 sorted set: name by time of the next tick
 --      3 hash: name to running job  4 hash: name to queued job
 --      5 sorted set: job id by due time in ms (`due`)
 --      6-10 streams of all lanes: front, suspect, high, normal, low
+--      11-12 hash of keys to the unique jobs that hold them (`unique`), and hash of job ids to waiting
+--        jobs (`bodies`)
 -- ARGV for each schedule, with at most 500 jobs or 1 MiB in all: name, revision, last decided tick
 --      in ms, new last decided tick in ms, time of the next tick in ms ("" for none), number of
---      missed ticks, overlap, index of the lane, number of jobs; then the envelope of each job.
---      Overlap is "allow", "skip" or "queue": the fate of a job while an earlier one of the
---      schedule is under way
+--      missed ticks, overlap, index of the lane, key of unique jobs ("" for others), ms for which
+--      each holds the key, their mode, number of jobs; then the envelope of each job. Overlap is
+--      "allow", "skip" or "queue": the fate of a job while an earlier one of the schedule is under
+--      way. A unique job whose key another one holds is missed
 -- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
 --   when the schedule has changed; then for each schedule whose running job was not found in the
 --   entries that this call may search: its name, and the id of the job}
@@ -74,9 +77,16 @@ local function keep_queued(name, before)
   undo[#undo + 1] = before and {'HSET', KEYS[4], name, before} or {'HDEL', KEYS[4], name}
 end
 
-local function start(name, lane, body, exclusive)
+local function start(name, lane, body, exclusive, key, held, mode)
   local entry = redis.call('XADD', KEYS[6 + lane], '*', 'j', body)
   undo[#undo + 1] = {'XDEL', KEYS[6 + lane], entry}
+  if key ~= '' then
+    local ends = tonumber(now) + tonumber(held)
+    local failure = take_key(KEYS[11], key, string.sub(body, 3, 18), ends, tonumber(now),
+      tonumber(mode), lane, entry)
+    if failure then error(failure.err) end
+    undo[#undo + 1] = {'HDEL', KEYS[11], key}
+  end
   if exclusive then
     redis.call('HSET', KEYS[3], name, string.sub(body, 3, 18) .. string.char(lane) .. entry)
   end
@@ -89,17 +99,20 @@ end
 -- Publishes the ticks of the schedule at ARGV[i]. Returns the number of jobs, or -1.
 local function publish(i)
   local name, last, overlap = ARGV[i], ARGV[i + 3], ARGV[i + 6]
-  local lane, jobs = tonumber(ARGV[i + 7]), tonumber(ARGV[i + 8])
+  local lane, jobs = tonumber(ARGV[i + 7]), tonumber(ARGV[i + 11])
+  local key, held, mode = ARGV[i + 8], ARGV[i + 9], ARGV[i + 10]
   local state = redis.call('HGET', KEYS[1], name) or ''
   local revision, before, runs, missed, ran, job =
     string.match(state, '^(%d+) (%-?%d+) (%d+) (%d+) (%d+) (%S+)$')
   if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then return -1 end
   missed = missed + ARGV[i + 5]
   local enqueued = 0
-  for at = i + 9, i + 8 + jobs do
+  for at = i + 12, i + 11 + jobs do
     local body = ARGV[at]
     local exclusive = overlap ~= 'allow'
-    if exclusive and under_way(name) then
+    if key ~= '' and holder_of(KEYS[11], key, tonumber(now), KEYS[5], KEYS[12], 6) then
+      missed = missed + 1
+    elseif exclusive and under_way(name) then
       if overlap == 'queue' then
         -- The newest job waits; a job that waited before is dropped.
         local waits = redis.call('HGET', KEYS[4], name)
@@ -114,11 +127,11 @@ local function publish(i)
       -- The end of the earlier job was not reported here, so its queued successor starts first.
       local waiting = exclusive and redis.call('HGET', KEYS[4], name)
       if waiting then
-        start(name, string.byte(waiting, 1), string.sub(waiting, 2), true)
+        start(name, string.byte(waiting, 1), string.sub(waiting, 2), true, '')
         keep_queued(name, waiting)
         redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
       else
-        start(name, lane, body, exclusive)
+        start(name, lane, body, exclusive, key, held, mode)
       end
       enqueued = enqueued + 1
       job = id_of(body)
@@ -146,7 +159,7 @@ while i <= #ARGV do
     error(published, 0)
   end
   reply[#reply + 1] = published
-  i = i + 9 + tonumber(ARGV[i + 8])
+  i = i + 12 + tonumber(ARGV[i + 11])
 end
 for _, value in ipairs(unfound) do reply[#reply + 1] = value end
 return reply

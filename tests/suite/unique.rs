@@ -1,0 +1,5 @@
+//! Unique jobs: see `docs/unique.md`.
+
+mod jobs;
+mod keys;
+mod machine;
