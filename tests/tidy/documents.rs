@@ -19,6 +19,16 @@ fn every_example_is_named_in_the_readme() {
     none(&wrong);
 }
 
+#[test]
+fn every_guide_is_in_the_book() {
+    let book = read(&root().join("docs/README.md"));
+    let entries = fs::read_dir(root().join("docs")).expect("docs/").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let pages = names.filter(|name| name.ends_with(".md") && name != "README.md");
+    let missing = pages.filter(|page| !book.contains(&format!("]({page})")));
+    none(&missing.map(|page| format!("docs/README.md does not link {page}")).collect::<Vec<_>>());
+}
+
 /// A name in backticks that ends in `.rs` or `.lua` is the end of a path in the tree.
 #[test]
 fn every_file_that_a_document_names_exists() {
