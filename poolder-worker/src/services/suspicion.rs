@@ -86,6 +86,7 @@ mod tests {
             silent: silent.iter().map(|(n, b)| ((*n).to_owned(), (*b).to_owned())).collect(),
             dead: vec![],
             nodes: None,
+            order: None,
         }
     }
 

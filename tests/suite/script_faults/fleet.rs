@@ -61,7 +61,7 @@ async fn an_error_in_a_script_of_the_fleet_is_mended() {
     lab.inject_but("fleet/node_mark_dead", "a silent node", fault, but);
 
     lab.reset();
-    lab.beater(|beater| drop(beater.beat("me").unwrap())).await;
+    lab.beater(|beater| drop(beater.beat("me", Duration::ZERO).unwrap())).await;
     let fault = lab.snapshot();
     lab.broker().order_node("me", NodeOrder::Quiet).await.unwrap();
     lab.inject("fleet/node_order", "quiet", fault);
