@@ -194,6 +194,7 @@ impl Captured {
             state.take_from_place(number);
             state.put(number, JobPlace::Dead(failure.clone()));
             state.record(number, &Completion::Dead(failure));
+            state.free_key_of(number, true);
             state.after_end(number);
         }
         Ok(())

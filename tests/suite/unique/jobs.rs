@@ -100,6 +100,11 @@ async fn every_end_of_a_job_frees_its_key() {
         assert!(!space.client.enqueue(job).await.unwrap().is_duplicate(), "{end}");
         assert_eq!(within(told.recv()).await.as_deref(), Some(end));
     }
+    let job = report("waits", "done");
+    let receipt = space.client.enqueue(job.clone()).after(HOUR).await.unwrap();
+    assert!(is_held(&space, &job).await);
+    space.client.job(&receipt).bury("no").await.unwrap();
+    assert!(!is_held(&space, &job).await, "a dead job holds no key");
     node.stop().await;
 }
 

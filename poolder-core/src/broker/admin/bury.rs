@@ -114,8 +114,9 @@ impl Broker {
             _ => ("due", keys.due.as_str()),
         };
         let records: Vec<String> = jobs.iter().map(|(_, view, _)| keys.result(view.id())).collect();
-        let own = [&keys.bodies, &keys.dead, &keys.dead_bodies, &keys.stats, &keys.batches];
-        let all = own.into_iter().chain(&records).map(String::as_str);
+        let places = [&keys.bodies, &keys.dead, &keys.dead_bodies];
+        let own = places.into_iter().chain([&keys.stats, &keys.batches, &keys.unique]);
+        let all = own.chain(&records).map(String::as_str);
         let mut cmd = scripts::call(&scripts::BURY, [source].into_iter().chain(all));
         cmd.arg(place);
         for (_, view, envelope) in jobs {
@@ -134,6 +135,8 @@ impl Broker {
             cmd.arg(Completion::Dead(failure).encode());
             let kept = view.completion_kept();
             cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
+            let (key, since) = view.held_key();
+            cmd.arg(view.id().as_bytes()).arg(key).arg(since);
         }
         cmd
     }

@@ -6,15 +6,17 @@
 --      4 hash: job id to record of the dead job (`dead:bodies`)
 --      5 hash of the partition's counters (`stats`)
 --      6 hash: batch job id to record of its sealed list (`batch:index`)
---      7.. completion record of each job
+--      7 hash: key to the unique job that holds it (`unique`)
+--      8.. completion record of each job
 -- ARGV 1 "lane" or "due"
 --      2.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane"), dead
 --        record up to the head, head and envelope (for "lane"), completion record to store, ms for
---        which it is kept ("" to store none)
+--        which it is kept ("" to store none), id of the job, key of a unique job ("" for another
+--        one), generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns a string with one digit per job: 1 for buried, 0 for a job that runs, stands for a batch,
 --   or is no longer there
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local in_lane, each, key = ARGV[1] == 'lane', {}, 7
+local in_lane, each, key = ARGV[1] == 'lane', {}, 8
 -- The records of the dead are read before a job is moved, so that a key of a wrong type ends the
 -- call.
 redis.call('HLEN', KEYS[4])
@@ -50,7 +52,7 @@ end
 
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-for i = 2, #ARGV, 6 do
+for i = 2, #ARGV, 9 do
   local job, entry = ARGV[i], ARGV[i + 1]
   local body, failure = body_of(job, entry, ARGV[i + 3])
   if failure then return failure end
@@ -74,6 +76,12 @@ for i = 2, #ARGV, 6 do
       if string.byte(body, 5) ~= 0 then add('retrying', -1) end
     end
     add('buried', 1)
+    -- A dead job holds no key.
+    local holds = ARGV[i + 7] ~= '' and redis.pcall('HGET', KEYS[7], ARGV[i + 7])
+    if type(holds) == 'string' and string.sub(holds, 1, 16) == ARGV[i + 6]
+      and (ARGV[i + 8] == '' or string.sub(holds, 23, 28) == ARGV[i + 8]) then
+      redis.pcall('HDEL', KEYS[7], ARGV[i + 7])
+    end
     if ARGV[i + 5] ~= '' then
       redis.pcall('SET', KEYS[key], ARGV[i + 4], 'PX', ARGV[i + 5])
       redis.pcall('PUBLISH', KEYS[key], 'end')
