@@ -92,8 +92,9 @@ pub use poolder_core::broker::{
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::history::{
     Actor, AttemptCounts, AuditEntry, AuditFilter, AuditOutcome, AuditRecord, ErrorGroup, ErrorId,
-    ErrorSample, History, HistoryPoint, HistoryRange, HistorySeries, HistoryStep, LogId, LogPage,
-    QueueGauges, QueueHistory, QueuePoint, TimeStats,
+    ErrorSample, History, HistoryPoint, HistoryRange, HistorySeries, HistoryStep, JournalEntry,
+    JournalEvent, JournalFilter, JournalRecord, LogId, LogPage, QueueGauges, QueueHistory,
+    QueuePoint, TimeStats,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{

@@ -9,7 +9,9 @@ mod old_reader;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::history::{Actor, AttemptEnd, AuditOutcome, AuditRecord, Counts, KindSums};
+use crate::history::{
+    Actor, AttemptEnd, AuditOutcome, AuditRecord, Counts, JournalEvent, JournalRecord, KindSums,
+};
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
     QueueName, Timestamp, Unique, payload,
@@ -38,6 +40,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.unique", unique_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
+        ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
         ("audit.record", serde_json::to_vec(&audit_record()).unwrap()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
@@ -111,6 +114,13 @@ fn counters_with_attempts() -> Counters {
         let facts = Facts { now, took, node: "a1b2c3d4e5f6:17:0123456789ab", jitter: 0.0 };
         counters.failed(Failure::new(Cause::Error, format!("user {number} not found")), facts)
     })
+}
+
+/// Returns the record of a rescue.
+fn journal_record() -> JournalRecord {
+    let mut record = JournalRecord::new(JournalEvent::Rescued).node("host:7:a").partition("mail.3");
+    record.by = "host:8:b".into();
+    record.job("01936b2e-7c5b-7000-8000-00000000002a").count(4).detail("lane normal")
 }
 
 /// Returns the record of the end of a change.

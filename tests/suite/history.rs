@@ -429,7 +429,6 @@ async fn what_the_history_knows_needs_attention_in_the_status_and_the_doctor() {
     let delta = HistoryDelta {
         kinds: vec![("q".into(), "number".into(), Counts::of(&sums))],
         errors: vec![sample("no such column")],
-        ..HistoryDelta::default()
     };
     broker.flush_history(&delta, now).await.unwrap();
     let status = space.client.status().await.unwrap();

@@ -35,6 +35,7 @@ mod inspect;
 mod inspect_search;
 mod inspect_whole;
 mod joint_wait;
+mod journal;
 mod key_storm;
 mod lanes;
 mod large;

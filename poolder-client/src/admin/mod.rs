@@ -16,6 +16,7 @@ mod fleet;
 mod forecast;
 mod history;
 mod inspector;
+mod journal;
 mod key_holder;
 mod kinds;
 mod past;

@@ -119,6 +119,8 @@ pub(crate) struct HistoryKeys {
     pub(crate) errors_seen: String,
     /// Stream: what actors have changed, the last 10,000 entries.
     pub(crate) audit: String,
+    /// Stream: what has happened to nodes and partitions, the last 10,000 entries.
+    pub(crate) journal: String,
     base: String,
 }
 
@@ -130,6 +132,7 @@ impl HistoryKeys {
             errors: format!("{roster}:errors"),
             errors_seen: format!("{roster}:errors:seen"),
             audit: format!("{roster}:audit"),
+            journal: format!("{roster}:journal"),
             base: format!("{roster}:history"),
         }
     }

@@ -12,6 +12,7 @@
 //! | `gauges` | how many jobs of a queue waited, ran and were dead |
 //! | `errors` | groups of equal errors |
 //! | `log` | the ids and the pages of logs |
+//! | `journal` | what has happened to nodes and partitions |
 //! | `audit` | who has changed what |
 
 mod audit;
@@ -20,6 +21,7 @@ mod counts;
 mod errors;
 mod frames;
 mod gauges;
+mod journal;
 mod log;
 mod series;
 mod sums;
@@ -30,6 +32,7 @@ pub use counts::Counts;
 pub use errors::{ErrorGroup, ErrorSample};
 pub use frames::{HistoryRange, HistoryStep, Period};
 pub use gauges::{QueueGauges, QueueHistory, QueuePoint};
+pub use journal::{JournalEntry, JournalEvent, JournalFilter, JournalRecord};
 pub use log::{LogId, LogPage};
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};

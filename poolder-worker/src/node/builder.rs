@@ -197,8 +197,8 @@ impl NodeBuilder {
     }
 
     /// Sets whether the node adds the counts of its attempts to the history in Redis, which
-    /// [`Client::history`] reads. Default true: one command a minute, and one every five seconds
-    /// while the history is watched.
+    /// [`Client::history`] reads, its deploy, and the events of [`Client::journal`]. Default true: one
+    /// command a minute, and one every five seconds while the history is watched.
     pub fn keep_history(mut self, keep: bool) -> Self {
         self.history.keep = keep;
         self

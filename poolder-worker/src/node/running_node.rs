@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::pools::Pools;
 use super::running_pool::ShutdownTimes;
 use crate::observe::node_state::NodeState;
+use crate::process::journal::Journal;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
@@ -23,6 +24,7 @@ use crate::run::published::PublishedPool;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::history_writer::{HistoryOptions, HistoryWriter};
 use crate::services::joint_wait::JointWait;
+use crate::services::journal_writer::JournalWriter;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
 use crate::services::spawn::{
@@ -40,7 +42,8 @@ pub(super) struct RunningNode {
     pub(super) pools: Pools,
     services: JoinSet<()>,
     stop_services: CancellationToken,
-    history: Option<Arc<HistoryWriter>>,
+    /// The writers of the counts and of the events of the node.
+    history: Option<(Arc<HistoryWriter>, JournalWriter)>,
     heartbeat: Heartbeat,
 }
 
@@ -59,6 +62,7 @@ impl RunningNode {
         let outages = Arc::new(Outages::default());
         let activity = Arc::clone(&state.activity);
         let published = watch::Sender::new(plans.iter().map(PublishedPool::of).collect());
+        let journal = Journal::default();
         let heartbeat = Heartbeat::start(
             client.broker(),
             Arc::clone(&clock),
@@ -66,7 +70,7 @@ impl RunningNode {
             Arc::clone(&outages),
             (about(state.deploy()), published.subscribe()),
             Arc::clone(&activity),
-            losses.clone(),
+            (losses.clone(), journal.clone()),
         )?;
         let (mut services, stop_services) = (JoinSet::new(), CancellationToken::new());
         let node = NodeContext {
@@ -79,6 +83,7 @@ impl RunningNode {
             progress: Arc::default(),
             activity,
             meter: Arc::clone(&state.meter),
+            journal,
             suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
@@ -93,9 +98,10 @@ impl RunningNode {
         spawn_progress_writer(&mut services, &node, &stop_services);
         let history = history
             .keep
-            .then(|| Arc::new(HistoryWriter::new(&node, state.deploy(), history.keep_samples)));
-        if let Some(writer) = &history {
-            spawn_history_writer(&mut services, writer, &stop_services);
+            .then(|| Arc::new(HistoryWriter::new(&node, state.deploy(), history.keep_samples)))
+            .map(|counts| (counts, JournalWriter::new(&node)));
+        if let Some((counts, events)) = &history {
+            spawn_history_writer(&mut services, (counts, events), &stop_services);
         }
         let mut pools = Pools::new(node, wide, timeout, published, Arc::clone(state));
         for plan in plans {
@@ -132,9 +138,13 @@ impl RunningNode {
         self.stop_services.cancel();
         // They ask the server nothing more, and end at once.
         while self.services.join_next().await.is_some() {}
-        if let Some(writer) = &self.history {
+        if let Some((counts, events)) = &self.history {
             let until = times.end.min(Instant::now() + LAST_FLUSH);
-            _ = timeout_at(until, writer.flush()).await;
+            let last = async {
+                events.write_end(clean).await;
+                _ = counts.flush().await;
+            };
+            _ = timeout_at(until, last).await;
         }
         if !clean {
             tracing::error!(

@@ -19,6 +19,7 @@ use super::mailbox::Work;
 use super::pool_spec::{KindPlace, PoolSpec};
 use super::unknown_kinds::UnknownKinds;
 use crate::process::activity::Activity;
+use crate::process::journal::Journal;
 use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
 use crate::process::meter::{KindNumber, Meter, Sample};
 use crate::process::outages::Outages;
@@ -56,6 +57,7 @@ pub(crate) struct EngineSetup {
     /// The shutdown phase of the pool.
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) journal: Journal,
 }
 
 /// The place from which entries come, and the right that this node has on them.
@@ -110,7 +112,8 @@ impl Origin<'_> {
 
 impl Engine {
     pub(crate) fn new(setup: EngineSetup) -> Self {
-        let EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter } = setup;
+        let EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter, journal } =
+            setup;
         let meter = meter.queue(&spec.queue);
         let mut kinds: Vec<_> = spec.kinds.iter().collect();
         kinds.sort_unstable_by_key(|(_, place)| place.index);
@@ -124,7 +127,7 @@ impl Engine {
             progress,
             activity: Arc::default(),
             phase,
-            events: Arc::new(Events::new(meter)),
+            events: Arc::new(Events::new(meter, journal)),
             kinds,
             unknown_kinds: UnknownKinds::default(),
             given_up: Arc::default(),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_core::broker::{Settled, Settlement};
-use poolder_core::history::AttemptEnd;
+use poolder_core::history::{AttemptEnd, JournalEvent, JournalRecord};
 use poolder_core::policy::decide::{Ending, Return, Transition};
 use poolder_core::{
     Cause, Claim, Counters, Error, Failure, JobId, Partition, Undecodable, Verdict,
 };
 
 use super::context::Context;
+use crate::process::journal::Journal;
 use crate::process::meter::{KindNumber, QueueMeter, Sample};
 
 /// The log target of events that may be as many as jobs.
@@ -52,15 +53,22 @@ pub(crate) enum JobEvent<'a> {
     GivenUp(JobId, &'a Error),
 }
 
-/// Where the events of the jobs of one queue are reported: to the log and to the meter.
+/// Where the events of the jobs of one queue are reported: to the log, to the meter, and those of
+/// the fleet to the journal.
 #[derive(Default)]
 pub(crate) struct Events {
     meter: Arc<QueueMeter>,
+    journal: Journal,
 }
 
 impl Events {
-    pub(crate) fn new(meter: Arc<QueueMeter>) -> Self {
-        Self { meter }
+    pub(crate) fn new(meter: Arc<QueueMeter>, journal: Journal) -> Self {
+        Self { meter, journal }
+    }
+
+    /// Returns the journal, for what happens to the partition.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Returns the meter of the queue. The samples of jobs that are processed together are added to
@@ -111,9 +119,13 @@ impl Events {
         }
         match answer {
             Settled::Applied => self.applied(partition, settlement, own),
-            Settled::Fenced if own => tracing::warn!(
-                %partition, %job, "settled before, or taken back: this settlement changed nothing"
-            ),
+            Settled::Fenced if own => {
+                tracing::warn!(
+                    %partition, %job,
+                    "settled before, or taken back: this settlement changed nothing"
+                );
+                self.journal.note(about(JournalEvent::SettlementRefused, partition, job));
+            }
             // Another leader was faster.
             Settled::Fenced => {}
             // The settlement is sent again.
@@ -130,13 +142,29 @@ impl Events {
         if !own && let Some(end) = taken_back(transition) {
             self.meter.add_one(Sample::Ended(kind(), end, None));
             if let Some(crash) = crash(transition) {
-                self.meter.add_error(&self.meter.name(kind()), settlement.job_id(), crash);
+                let job = settlement.job_id();
+                self.meter.add_error(&self.meter.name(kind()), job, crash);
+                let event = match transition {
+                    Transition::Bury { .. } => Some(JournalEvent::CrashBuried),
+                    Transition::Ready { counters, .. } => {
+                        counters.is_suspect().then_some(JournalEvent::Suspect)
+                    }
+                    _ => None,
+                };
+                if let Some(event) = event {
+                    self.journal.note(about(event, partition, job).detail(&crash.message));
+                }
             }
         }
         if let Transition::Bury { counters } = transition {
             self.emit(partition, JobEvent::Died(settlement.job_id(), counters, kind()));
         }
     }
+}
+
+/// Returns the record of an event of a job.
+fn about(event: JournalEvent, partition: &Partition, job: JobId) -> JournalRecord {
+    JournalRecord::new(event).partition(partition).job(job)
 }
 
 /// Returns how the attempt of a job ended that was taken back from another node; `None` for an entry

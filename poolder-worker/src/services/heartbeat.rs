@@ -7,13 +7,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use poolder_core::broker::{Beater, Broker, NodeInfo, NodeName, NodeOrder};
+use poolder_core::history::{JournalEvent, JournalRecord};
 use poolder_core::{Error, Timestamp, host};
 use tokio::sync::watch;
 
 use super::beat_pace::Pace;
-use super::introduction::{Introduction, host};
-use super::suspicion::{RETRY_INTERVAL, Suspicion, PERIOD};
+use super::introduction::Introduction;
+use super::suspicion::{RETRY_INTERVAL, Suspicion};
 use crate::process::activity::Activity;
+use crate::process::journal::Journal;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
@@ -41,7 +43,7 @@ impl Heartbeat {
         outages: Arc<Outages>,
         (info, pools): (NodeInfo, watch::Receiver<PublishedPools>),
         activity: Arc<Activity>,
-        losses: Losses,
+        (losses, journal): (Losses, Journal),
     ) -> Result<Self, Error> {
         let name = new_name();
         let (identity, known_identity) = watch::channel(NodeIdentity { name, claims: false });
@@ -61,6 +63,7 @@ impl Heartbeat {
             outages,
             introduction: Introduction::new(info, pools, activity),
             losses,
+            journal,
             suspected: Suspicion::default(),
             pace: Pace::of(0),
             before: Pace::of(0),
@@ -120,6 +123,7 @@ struct HeartbeatThread {
     outages: Arc<Outages>,
     introduction: Introduction,
     losses: Losses,
+    journal: Journal,
     suspected: Suspicion,
     /// The times of the next beat, and those of the last one, which were promised with it.
     pace: Pace,
@@ -211,8 +215,10 @@ impl HeartbeatThread {
             self.liveness.doubt();
             tracing::error!(new = %name, "this node was declared dead and takes a new name");
             self.beater.beat(&name, pace.extra)?;
+            self.note(JournalEvent::NodeCame, &name);
         }
         if beat.added {
+            self.note(JournalEvent::NodeCame, &name);
             self.introduction.mark_changed();
             self.report_loss();
         }
@@ -247,6 +253,7 @@ impl HeartbeatThread {
                 Ok(true) => {
                     dead.insert(node.clone());
                     tracing::warn!(node, "a node was silent for too long and is declared dead");
+                    self.note(JournalEvent::NodeDied, &node);
                 }
                 Ok(false) => {}
                 // The beat was acknowledged all the same. The next one confirms the death again.
@@ -264,6 +271,11 @@ impl HeartbeatThread {
             changed
         });
         Ok(())
+    }
+
+    /// Records an event of a node in the journal.
+    fn note(&self, event: JournalEvent, node: &str) {
+        self.journal.note(JournalRecord::new(event).node(node));
     }
 
     fn introduce(&mut self, now: Timestamp) -> Result<(), Error> {
@@ -344,6 +356,7 @@ mod tests {
                 Arc::default(),
             ),
             losses: Losses::default(),
+            journal: Journal::default(),
             suspected: Suspicion::default(),
             pace: Pace::of(0),
             before: Pace::of(0),

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poolder_core::broker::{Broker, Flushed, HistoryDelta};
-use poolder_core::history::{Counts, HistoryStep, KindSums, Period};
+use poolder_core::history::{Counts, HistoryStep, JournalEvent, JournalRecord, KindSums, Period};
 use poolder_core::{Error, Timestamp};
 use tokio::sync::watch;
 
 use super::node_context::NodeContext;
 use super::queue_sampler;
+use crate::process::journal::Journal;
 use crate::process::liveness::{NodeIdentity, ServerClock};
 use crate::process::meter::Meter;
 use crate::process::outages::Outages;
@@ -49,6 +50,7 @@ pub(crate) struct HistoryWriter {
     meter: Arc<Meter>,
     clock: Arc<ServerClock>,
     outages: Arc<Outages>,
+    journal: Journal,
     identity: watch::Receiver<NodeIdentity>,
     deploy: String,
     /// False when the messages of errors are left out.
@@ -64,6 +66,7 @@ impl HistoryWriter {
             meter: Arc::clone(&node.meter),
             clock: Arc::clone(&node.clock),
             outages: Arc::clone(&node.outages),
+            journal: node.journal.clone(),
             identity: node.identity.clone(),
             deploy,
             keep_samples,
@@ -116,7 +119,13 @@ pub(super) async fn run(writer: Arc<HistoryWriter>) {
         }
         if let (Ok(flushed), false) = (&flushed, marked) {
             match writer.broker.mark_deploy(&writer.deploy, flushed.now).await {
-                Ok(_) => marked = true,
+                Ok(first) => {
+                    marked = true;
+                    if first {
+                        let record = JournalRecord::new(JournalEvent::Deploy);
+                        writer.journal.note(record.detail(&writer.deploy));
+                    }
+                }
                 Err(error) => {
                     writer.outages.failed(&"history", "the deploy was not recorded", &error);
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use poolder_core::Error;
 use poolder_core::broker::Leadership;
+use poolder_core::history::{JournalEvent, JournalRecord};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -122,6 +123,9 @@ fn announce(cx: &ServiceContext, leads: bool, term: u64, holder: &str) {
     let changed = cx.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
     if changed && leads {
         tracing::info!(partition = %cx.partition, term, "this node leads");
+        let record = JournalRecord::new(JournalEvent::Leader).node(&cx.identity.borrow().name);
+        let record = record.partition(&cx.partition).detail(&format!("term {term}"));
+        cx.engine.events.journal().note(record);
     } else if changed {
         tracing::info!(partition = %cx.partition, holder, "this node leads no longer");
     }

@@ -12,6 +12,7 @@
 //! | `leader_task` | repeats a task while this node leads |
 //! | `progress_writer` | writes the progress that handlers report |
 //! | `history_writer` | adds the counts of the node to the history |
+//! | `journal_writer` | writes the events of this node into the journal of the fleet |
 //! | `queue_sampler` | takes a sample of the queues for the history |
 //! | `promoter` | moves due jobs to their lanes; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
@@ -32,6 +33,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod history_writer;
 pub(crate) mod introduction;
 pub(crate) mod joint_wait;
+pub(crate) mod journal_writer;
 mod leader;
 mod leader_task;
 mod listener;

@@ -12,6 +12,7 @@ use super::joint_wait::JointWait;
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::activity::Activity;
 use crate::process::commands::KnownCommands;
+use crate::process::journal::Journal;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::process::losses::Losses;
 use crate::process::meter::Meter;
@@ -32,6 +33,7 @@ pub(crate) struct NodeContext {
     pub(crate) progress: Arc<ProgressQueue>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) journal: Journal,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -54,9 +56,11 @@ impl NodeContext {
         spec: &Arc<PoolSpec>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Engine> {
-        let Self { client, clock, liveness, outages, progress, activity, meter, .. } = self.clone();
+        let Self { client, clock, liveness, outages, progress, activity, meter, journal, .. } =
+            self.clone();
         let spec = Arc::clone(spec);
-        let setup = EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter };
+        let setup =
+            EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter, journal };
         Arc::new(Engine::new(setup).with_activity(&activity))
     }
 

@@ -7,10 +7,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::history_writer::HistoryWriter;
+use super::journal_writer::JournalWriter;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, dead_hooks, history_writer, joint_wait, leader, listener, progress_writer,
+    command_watcher, dead_hooks, history_writer, joint_wait, leader, listener, progress_writer, journal_writer,
     promoter, pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
@@ -89,12 +90,15 @@ pub(crate) fn spawn_progress_writer(
     });
 }
 
-/// Starts the service that adds the node's counts to the history. It ends when `stop` is cancelled.
+/// Starts the services that add the node's counts to the history and its events to the journal. They
+/// end when `stop` is cancelled.
 pub(crate) fn spawn_history_writer(
     tasks: &mut JoinSet<()>,
-    writer: &Arc<HistoryWriter>,
+    (writer, events): (&Arc<HistoryWriter>, &JournalWriter),
     stop: &CancellationToken,
 ) {
+    let events = events.clone();
+    until(tasks, stop, "journal_writer", move || journal_writer::run(events.clone()));
     let writer = Arc::clone(writer);
     until(tasks, stop, "history_writer", move || history_writer::run(Arc::clone(&writer)));
 }

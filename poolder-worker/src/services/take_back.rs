@@ -2,6 +2,7 @@
 //! the reply of its claim.
 
 use poolder_core::broker::{DeadLimits, LaneConsumer, NodeName, Settlement, SlotLease};
+use poolder_core::history::{JournalEvent, JournalRecord};
 use poolder_core::policy::decide::Ending;
 use poolder_core::{Claim, Error, Partition};
 
@@ -55,6 +56,9 @@ impl TakeBack<'_> {
                 partition = %self.partition, lane = %consumer.lane, node = consumer.name,
                 jobs = rescued, "took back the jobs that the node held"
             );
+            let record = JournalRecord::new(JournalEvent::Rescued).node(&consumer.name);
+            let record = record.partition(self.partition).count(rescued);
+            self.engine.events.journal().note(record.detail(&format!("lane {}", consumer.lane)));
         }
         if self.lease.is_none_or(|lease| lease.node != owner) {
             return broker.remove_consumer(self.partition, consumer.lane, &consumer.name).await;

@@ -12,6 +12,7 @@ use poolder_core::{Claim, Partition, QueueName};
 use tokio::sync::watch;
 
 use crate::node::builder::NodeBuilder;
+use crate::process::journal::Journal;
 use crate::process::liveness::{ServerClock, ShutdownPhase};
 use crate::run::context::Interruption;
 use crate::run::dead_job::{DeadJob, tell};
@@ -80,6 +81,7 @@ impl QueueNode {
                 progress: Arc::default(),
                 phase: phase.subscribe(),
                 meter: Arc::default(),
+                journal: Journal::default(),
             });
             pools.push(QueuePool { plan, engine: Arc::new(engine), free: Mutex::default() });
         }

@@ -11,6 +11,7 @@
 //! | `errors` | reads groups of equal errors |
 //! | `deploys` | records when each deploy was seen first |
 //! | `log` | adds to logs, and reads their pages |
+//! | `journal` | records what happens to nodes and partitions |
 //! | `audit` | records who has changed what |
 
 mod audit;
@@ -19,6 +20,7 @@ mod errors;
 pub(super) mod flush;
 mod frames;
 mod gauges;
+mod journal;
 mod log;
 mod read;
 mod roll;
