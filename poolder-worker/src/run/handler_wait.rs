@@ -1,6 +1,7 @@
 //! Notices when a handler waits for something.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use tokio::time::Instant;
 
@@ -18,13 +19,14 @@ pub(super) enum HandlerWait {
 }
 
 /// Runs an attempt, and tells the mailbox once when the handler waits for something. Reads the time
-/// then if it is `wanted`.
+/// then if it is `wanted`. The attempt is pinned by the caller: its future is large, and to move it
+/// costs more than all else here.
 pub(super) async fn report_waiting<T>(
-    attempt: impl Future<Output = T>,
+    mut attempt: Pin<&mut impl Future<Output = T>>,
     mailbox: &Mailbox,
     wanted: bool,
 ) -> (T, HandlerWait) {
-    let (mut attempt, mut wait) = (std::pin::pin!(attempt), HandlerWait::None);
+    let mut wait = HandlerWait::None;
     let ended = std::future::poll_fn(|cx| {
         let polled = attempt.as_mut().poll(cx);
         if polled.is_pending() && wait == HandlerWait::None {

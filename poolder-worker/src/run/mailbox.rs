@@ -118,7 +118,9 @@ impl Mailbox {
         std::pin::pin!(self.notify.notified()).enable();
         let mut state = self.state();
         samples.append(&mut state.samples);
-        std::mem::take(&mut state.events)
+        // About as many events come again, and the vector does not grow step by step.
+        let room = Vec::with_capacity(state.events.len());
+        std::mem::replace(&mut state.events, room)
     }
 
     /// Offers jobs to the slots that are awake.

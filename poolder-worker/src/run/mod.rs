@@ -3,6 +3,7 @@
 
 pub(crate) mod about;
 mod answers;
+mod attempt_stop;
 mod broken;
 pub(crate) mod callbacks;
 pub(crate) mod context;

@@ -113,7 +113,11 @@ impl PendingSettlements {
     pub(crate) fn take(&mut self) -> Vec<Settlement> {
         let mut batch = match self.order {
             _ if self.settlements.is_empty() => vec![],
-            SettleOrder::Any => std::mem::take(&mut self.settlements),
+            SettleOrder::Any => {
+                // About as many come again.
+                let room = Vec::with_capacity(self.settlements.len());
+                std::mem::replace(&mut self.settlements, room)
+            }
             SettleOrder::Kept if !self.waiting.is_empty() => vec![],
             SettleOrder::Kept => {
                 let together = self.settlements.iter().position(Settlement::is_isolated);
@@ -173,6 +177,7 @@ impl PendingSettlements {
     /// up.
     pub(crate) fn answer(&mut self, batch: Vec<Settlement>, results: Vec<Settled>) -> Answers {
         let (mut answers, mut again) = (Answers::default(), vec![]);
+        answers.ended.reserve(batch.len());
         for (settlement, result) in batch.into_iter().zip(results) {
             self.events.answered(&self.partition, &settlement, &result, self.given_up.is_none());
             let applied = matches!(result, Settled::Applied);

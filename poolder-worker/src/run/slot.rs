@@ -4,7 +4,10 @@
 #[cfg(feature = "testing")]
 mod alone;
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use poolder_core::broker::Settlement;
@@ -16,7 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::context::{Context, Interruption, past};
+use super::attempt_stop::{AttemptStop, attempt_stop, given_up, interrupted, interruption};
+use super::context::{Context, Interruption};
 use super::engine::{Engine, Ran};
 use super::events::JobEvent;
 use super::guard::{discard, guarded, logged, text_of};
@@ -31,14 +35,9 @@ use super::turn::Turn;
 use super::unique_start::free_key;
 use crate::process::activity::BusyFlag;
 use crate::process::limits::RESTART_PAUSE;
-use crate::process::liveness::ShutdownPhase;
-use crate::process::watching::reaches;
 
-/// How long an interrupted handler may still run before its future is dropped.
-const GRACE: Duration = Duration::from_millis(250);
-/// How long the handler of a cancelled job may still run before its future is dropped. Longer than
-/// [`GRACE`], since no shutdown waits for it.
-const CANCEL_GRACE: Duration = Duration::from_secs(3);
+/// How often a slot that cannot start looks whether it is still wanted.
+const CHECK: Duration = Duration::from_millis(250);
 
 /// How long `handle_hibernate` may go on when the next job has arrived.
 const HIBERNATE_GRACE: Duration = Duration::from_secs(1);
@@ -139,7 +138,10 @@ impl Slot {
                 let key = (job.claim.lane, job.claim.entry.clone());
                 self.current = Some(job);
                 let ended = self.turn.len();
-                let (settlement, wait) = report_waiting(self.attempt(), &mailbox, ended > 0).await;
+                let (settlement, wait) = {
+                    let attempt = pin!(self.attempt());
+                    report_waiting(attempt, &mailbox, ended > 0).await
+                };
                 self.current = None;
                 if let HandlerWait::Since(time) = wait {
                     mailbox.measure(|samples| self.turn.waited(ended, time, samples));
@@ -224,7 +226,13 @@ impl Slot {
             let span = span::process(&cx);
             #[cfg(feature = "otel")]
             follow(&span, &cx, self.engine.spec.trace_style);
-            let Some(ending) = self.run_once(&cx).instrument(span.clone()).await else {
+            let ending = if span.is_disabled() {
+                self.run_once(&cx).await
+            } else {
+                // Boxed, so that an attempt without a span does not carry a second future.
+                Box::pin(self.run_once(&cx)).instrument(span.clone()).await
+            };
+            let Some(ending) = ending else {
                 self.engine.events.emit(cx.partition(), JobEvent::Lost(&cx));
                 return None;
             };
@@ -281,29 +289,39 @@ impl Slot {
                 other => other,
             }
         };
-        let mut half_way = false;
-        let ended = tokio::select! {
-            biased;
-            result = attempt => match result {
-                Ok(result) => result,
-                Err(panic) => {
-                    half_way = true;
-                    Err(Failure::new(Cause::Panic, panic).into())
-                }
-            },
-            () = past(cx.deadline()) => {
-                half_way = true;
+        let end = {
+            let mut attempt = pin!(attempt);
+            // Made once the handler waits: one that returns at once needs neither timer nor watcher.
+            let mut stop = None;
+            poll_fn(|task| match attempt.as_mut().poll(task) {
+                Poll::Ready(result) => Poll::Ready(Ok(result)),
+                Poll::Pending => stop
+                    .get_or_insert_with(|| Box::pin(attempt_stop(cx, &self.engine)))
+                    .as_mut()
+                    .poll(task)
+                    .map(Err),
+            })
+            .await
+        };
+        let ended = match end {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => Err(Failure::new(Cause::Panic, panic)),
+            Err(AttemptStop::Late) => {
                 let limit = cx.policy().timeout.unwrap_or_default();
-                Err(Failure::new(Cause::Timeout, format!("took longer than {limit:?}")).into())
+                Err(Failure::new(Cause::Timeout, format!("took longer than {limit:?}")))
             }
-            why = interrupted(cx, &self.engine) => {
+            Err(AttemptStop::Interrupted(why)) => {
                 self.workers.spoil(at);
                 return given_up(why);
             }
         };
-        if half_way {
-            self.workers.spoil(at);
-        }
+        let ended = match ended {
+            Ok(result) => result,
+            Err(half_way) => {
+                self.workers.spoil(at);
+                Err(half_way.into())
+            }
+        };
         let error = match ended {
             Ok(outcome) => return Some(Ending::Outcome(self.note(outcome))),
             Err(error) => error,
@@ -346,34 +364,7 @@ impl Slot {
 /// start has no work to receive.
 async fn closed(work: &mpsc::Receiver<Work>) {
     while !work.is_closed() {
-        tokio::time::sleep(GRACE).await;
-    }
-}
-
-/// Ends when the handler was interrupted. Interrupts it when the pool releases its jobs.
-async fn interruption(cx: &Context, engine: &Engine) -> Interruption {
-    let mut phase = engine.phase.clone();
-    tokio::select! {
-        biased;
-        () = cx.cancelled() => {}
-        () = reaches(&mut phase, ShutdownPhase::Release) => cx.interrupt(Interruption::Shutdown),
-    }
-    cx.interruption().unwrap_or(Interruption::Shutdown)
-}
-
-/// Ends when the handler was interrupted and its grace period has passed.
-async fn interrupted(cx: &Context, engine: &Engine) -> Interruption {
-    let why = interruption(cx, engine).await;
-    tokio::time::sleep(if why == Interruption::Cancelled { CANCEL_GRACE } else { GRACE }).await;
-    why
-}
-
-/// Returns how an interrupted attempt ends; `None` when the node has lost the job.
-fn given_up(why: Interruption) -> Option<Ending> {
-    match why {
-        Interruption::Shutdown => Some(Ending::Released),
-        Interruption::Lost => None,
-        Interruption::Cancelled => Some(Ending::Cancelled),
+        tokio::time::sleep(CHECK).await;
     }
 }
 

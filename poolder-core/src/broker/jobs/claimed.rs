@@ -59,6 +59,7 @@ impl Claimed {
     ) -> usize {
         let range = ClaimedRange::of(entries.iter().map(|(id, _)| id));
         let mut bytes = 0;
+        self.jobs.reserve(entries.len());
         for (id, fields) in entries {
             // New entries have fields. An entry deleted at this moment has nothing to run.
             let Some(fields) = fields else { continue };

@@ -30,7 +30,8 @@ pub(super) fn assign<T>(
 ) -> Assignment<T> {
     let (mut given, mut left) = (vec![], vec![]);
     let (mut kept, mut released) = (VecDeque::new(), vec![]);
-    for job in waiting {
+    let mut waiting = waiting.into_iter();
+    while let Some(job) = waiting.next() {
         let room = free.len() > offered + left.len();
         if is_suspect(&job) {
             if !(room && start_suspect(&job)) {
@@ -41,6 +42,9 @@ pub(super) fn assign<T>(
             kept.push_back(job);
             continue;
         } else if given.len() >= woken {
+            if left.is_empty() {
+                left.reserve(waiting.len() + 1);
+            }
             left.push(job);
             continue;
         }

@@ -189,6 +189,7 @@ impl Claimer {
         }
         let commands = setup.commands.borrow().clone();
         let waits = waits(&claimed.jobs, engine.clock.now());
+        held.reserve(claimed.jobs.len());
         for (claim, wait) in claimed.jobs.into_iter().zip(waits) {
             let key = (claim.lane, claim.entry.clone());
             // The same entry was claimed again, since its group was lost and created again. It is
@@ -249,10 +250,8 @@ impl Claimer {
         // Offered first, so that a slot that is woken and done before the next statement finds
         // these jobs.
         self.setup.slots.mailbox.offer(assigned.offered);
-        let (suspects, given): (Vec<_>, Vec<_>) =
-            assigned.given.into_iter().partition(|(_, work)| is_suspect(work));
-        self.starting = suspects;
-        for (slot, work) in given {
+        self.starting = assigned.given.extract_if(.., |(_, work)| is_suspect(work)).collect();
+        for (slot, work) in assigned.given {
             // A slot that reported to be free has room; a slot that is gone is not used again.
             assigned.kept.extend(self.setup.slots.give(slot, work));
         }

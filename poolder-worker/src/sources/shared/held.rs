@@ -84,6 +84,11 @@ impl HeldJobs {
         self.waiting.len()
     }
 
+    /// Makes room for more jobs that wait for a slot.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.waiting.reserve(more);
+    }
+
     /// Takes all jobs that wait for a slot, the longest waiting first.
     pub(super) fn take_waiting(&mut self) -> VecDeque<Work> {
         std::mem::take(&mut self.waiting)
