@@ -17,6 +17,7 @@ use crate::state::audit::Auditor;
 use crate::state::enqueue_counts::EnqueueCounts;
 use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
+use crate::state::round_trip_metrics;
 use crate::state::send_span;
 use crate::state::waiters::Waiters;
 
@@ -244,7 +245,12 @@ impl Client {
     pub(crate) async fn store(&self, new: &mut PreparedJob) -> Result<Receipt, Error> {
         let span = send_span::send(new);
         let registration = self.begin_registration(&[&new.partition]);
-        let stored = self.broker().enqueue(new).instrument(span).await;
+        let stored = if span.is_disabled() {
+            self.broker().enqueue(new).await
+        } else {
+            // Boxed, so that an enqueue without a span does not carry a second future.
+            Box::pin(self.broker().enqueue(new)).instrument(span).await
+        };
         self.count(new, &stored);
         registration.settle().await;
         stored
@@ -256,9 +262,9 @@ impl Client {
     }
 
     /// Returns the metrics of this client, in the text format of Prometheus: how many jobs it has
-    /// enqueued, by queue, kind and outcome. It counts from the first call on, so make one when the
-    /// program starts. `docs/metrics.md` describes them. A process with a node has them in the
-    /// metrics of the node.
+    /// enqueued, by queue, kind and outcome, how long Redis took to answer, and its errors. It
+    /// counts from the first call on, so make one when the program starts. `docs/metrics.md`
+    /// describes them. A process with a node has them in the metrics of the node.
     ///
     /// ```no_run
     /// # fn f(client: poolder_client::Client) {
@@ -269,8 +275,10 @@ impl Client {
     /// ```
     pub fn process_metrics(&self) -> String {
         self.shared.counts.begin();
+        self.broker().count_round_trips();
         let mut text = MetricsText::default();
         self.shared.counts.write(&mut text);
+        round_trip_metrics::write(&self.broker().round_trips(), &mut text);
         text.finish()
     }
 

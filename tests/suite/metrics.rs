@@ -205,6 +205,66 @@ fn busy(handle: &NodeHandle) -> u32 {
     handle.status().pools.iter().map(|pool| pool.busy).sum()
 }
 
+/// A process counts its round trips from the first question on, with those of its node.
+#[tokio::test]
+async fn round_trips_errors_and_refused_settlements_are_counted() {
+    let space = Space::new("trips");
+    space.client.enqueue(Number(1)).await.unwrap();
+    let text = || Samples::of(&space.client.process_metrics());
+    let count = "poolder_redis_round_trip_seconds_count";
+    assert_eq!(text().sum(count, &[]), None, "nothing is counted before the first question");
+    let errors = |kind| text().sum("poolder_redis_errors_total", &[("op", "enqueue"), kind]);
+    assert_eq!(errors(("kind", "refused")), Some(0.0));
+
+    // Each enqueue of another queue also registers its queue.
+    for number in 2..5 {
+        space.client.enqueue(Number(number)).await.unwrap();
+    }
+    assert_eq!(text().sum(count, &[("op", "enqueue")]), Some(3.0));
+    let seconds = text().sum("poolder_redis_round_trip_seconds_sum", &[("op", "enqueue")]);
+    assert!(seconds > Some(0.0) && seconds < Some(60.0), "{seconds:?}");
+    let lane = format!("{}:{{other.0}}:ready:normal", space.name());
+    space.redis::<()>(redis::cmd("SET").arg(&lane).arg("no stream")).await;
+    assert!(space.client.enqueue(Number(5)).queue("other").await.unwrap_err().is_refused());
+    assert_eq!(errors(("kind", "refused")), Some(1.0));
+
+    // The entry of a job that runs is removed, as if it had been settled before.
+    let (hold, held) = watch::channel(true);
+    let worker = worker_fn(move |_: Number, _| {
+        let mut held = held.clone();
+        async move {
+            let _ = held.wait_for(|held| !held).await;
+            Done
+        }
+    });
+    let mut builder = space.node().pool(Pool::new("q").size(4).worker(worker));
+    let handle = builder.handle();
+    let node = start(builder);
+    eventually("it runs all jobs", || async { busy(&handle) == 4 }).await;
+    let lane = format!("{}:{{q.0}}:ready:normal", space.name());
+    let mut first = redis::cmd("XPENDING");
+    let first: Vec<(String, String, u64, u64)> =
+        space.redis(first.arg(&lane).arg("workers").arg("-").arg("+").arg(1)).await;
+    let mut take = redis::cmd("XACK");
+    assert_eq!(space.redis::<u32>(take.arg(&lane).arg("workers").arg(&first[0].0)).await, 1);
+    assert_eq!(space.redis::<u32>(redis::cmd("XDEL").arg(&lane).arg(&first[0].0)).await, 1);
+    hold.send_replace(false);
+    let text = || Samples::of(&handle.metrics_text());
+    let refused = |why| {
+        let labels = [("queue", "q"), ("why", why)];
+        text().sum("poolder_settlements_refused_total", &labels)
+    };
+    eventually("its settlement is refused", || async { refused("fenced") == Some(1.0) }).await;
+    assert_eq!(refused("epoch"), Some(0.0));
+    for operation in ["claim", "beat"] {
+        assert!(text().sum(count, &[("op", operation)]) > Some(0.0), "{operation}");
+    }
+    let waits = text().sum("poolder_redis_round_trip_seconds_sum", &[("op", "claim")]);
+    eventually("it waits for jobs", || async { busy(&handle) == 0 }).await;
+    assert!(waits < Some(60.0), "{waits:?}");
+    node.stop().await;
+}
+
 /// The exporter reads the server at most once a second, tells when it last could, and starts again
 /// by itself.
 #[tokio::test]

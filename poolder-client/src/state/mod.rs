@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod enqueue_counts;
 pub(crate) mod enqueue_middleware;
 pub(crate) mod pool_cache;
+pub(crate) mod round_trip_metrics;
 pub(crate) mod send_span;
 pub(crate) mod wait;
 pub(crate) mod waiters;

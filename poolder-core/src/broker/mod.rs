@@ -59,15 +59,17 @@ pub use batch::{
 pub use connection::broker::Broker;
 pub use connection::config::Config;
 pub use connection::reply_limit::ItemSizes;
+pub use connection::round_trips::{RedisOperation, RoundTripCounts};
 pub use fleet::commands::Commands;
 pub use fleet::hints::{Hint, Listener};
 pub use fleet::leader::Leadership;
 pub use fleet::roster::{Beat, Beater, Membership, NodeInfo, NodeKind, NodeName, NodeOrder};
 pub use history::deploys::DeployMark;
 pub use history::flush::{Flushed, HistoryDelta};
-pub use jobs::claim::{ClaimConnection, ConnectionId};
+pub use jobs::claim::ClaimConnection;
 pub use jobs::claimed::{Claimed, Exchange, Visit, Waited};
 pub use jobs::completions::CompletionListener;
+pub use jobs::connection_id::ConnectionId;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, When};
 pub use jobs::lane_consumer::LaneConsumer;

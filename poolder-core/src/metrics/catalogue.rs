@@ -69,10 +69,16 @@ macro_rules! metrics {
 metrics! {
     Process Counter JOBS_ENQUEUED "poolder_jobs_enqueued_total" ["queue", "kind", "outcome"]
         "Jobs that this process has enqueued: stored, again (a job of the id or the unique key was stored before), refused, unknown.";
+    Process Histogram REDIS_ROUND_TRIP "poolder_redis_round_trip_seconds" ["op"]
+        "How long Redis took to answer this process, by the work: enqueue, claim, settle, beat, promote, other.";
+    Process Counter REDIS_ERRORS "poolder_redis_errors_total" ["op", "kind"]
+        "Round trips of this process that failed, by the work, and by what is known of it: refused, unknown, auth, protocol.";
     Process Counter ATTEMPTS "poolder_attempts_total" ["queue", "kind", "outcome"]
         "Attempts that ended on this node, by how they ended.";
     Process Counter JOBS_DIED "poolder_jobs_died_total" ["queue", "kind"]
         "Jobs that this node has buried.";
+    Process Counter SETTLEMENTS_REFUSED "poolder_settlements_refused_total" ["queue", "why"]
+        "Settlements of this node that changed nothing: fenced (settled before, or taken back), epoch (the server has another history).";
     Process Histogram ATTEMPT_DURATION "poolder_attempt_duration_seconds" ["queue", "kind"]
         "How long the attempts on this node ran.";
     Process Histogram JOB_WAIT "poolder_job_wait_seconds" ["queue", "kind"]

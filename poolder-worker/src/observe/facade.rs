@@ -5,19 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use poolder_core::broker::{Broker, RedisOperation, RoundTripCounts};
 use poolder_core::history::{AttemptEnd, BUCKETS, KindSums, bucket_end};
 use poolder_core::metrics::{MetricType, catalogue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::node_state::NodeState;
-use crate::process::meter::QueueReading;
+use crate::process::meter::{QueueReading, Refusal};
 
 /// How often the counts are handed over.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The counts that were handed over last, by queue and kind.
-type HandedOver = HashMap<(Arc<str>, Arc<str>), KindSums>;
+/// The counts that were handed over last.
+#[derive(Default)]
+struct HandedOver {
+    /// By queue and kind.
+    kinds: HashMap<(Arc<str>, Arc<str>), KindSums>,
+    /// By queue.
+    refused: HashMap<Arc<str>, [u64; Refusal::ALL.len()]>,
+    round_trips: [RoundTripCounts; RedisOperation::ALL.len()],
+}
 
 /// The task that hands the counts over. It ends when this is dropped.
 pub(crate) struct Facade {
@@ -26,11 +34,12 @@ pub(crate) struct Facade {
 }
 
 impl Facade {
-    /// Starts to hand over the counts of a node.
-    pub(crate) fn start(node: &Arc<NodeState>) -> Self {
+    /// Starts to hand over the counts of a node and of its broker.
+    pub(crate) fn start(node: &Arc<NodeState>, broker: &Broker) -> Self {
         let stop = CancellationToken::new();
-        let task = AbortOnDropHandle::new(tokio::spawn(run(Arc::clone(node), stop.clone())));
-        Self { stop, task }
+        broker.count_round_trips();
+        let run = run(Arc::clone(node), broker.clone(), stop.clone());
+        Self { stop, task: AbortOnDropHandle::new(tokio::spawn(run)) }
     }
 
     /// Hands over the last counts, and waits for the end of the task.
@@ -42,12 +51,13 @@ impl Facade {
 
 /// Hands the counts over once a second, and once more when it is stopped. Jobs are not slowed down
 /// by the recorder. Durations arrive as the middle of their bucket, at most 12.5 % off.
-async fn run(node: Arc<NodeState>, stop: CancellationToken) {
+async fn run(node: Arc<NodeState>, broker: Broker, stop: CancellationToken) {
     describe();
-    let mut before = HandedOver::new();
+    let mut before = HandedOver::default();
     loop {
         let ended = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
         hand_over(&node.meter.read(), &mut before);
+        hand_over_round_trips(broker.round_trips(), &mut before.round_trips);
         for pool in node.pools() {
             let slots = |state| gauge!(catalogue::SLOTS.name, "queue" => pool.queue.clone(), "state" => state);
             slots("busy").set(pool.busy);
@@ -61,8 +71,13 @@ async fn run(node: Arc<NodeState>, stop: CancellationToken) {
 }
 
 fn describe() {
-    use catalogue::{ATTEMPT_DURATION, ATTEMPTS, JOB_WAIT, JOBS_DIED, NODE_READY, SLOTS};
-    for metric in [&ATTEMPTS, &JOBS_DIED, &ATTEMPT_DURATION, &JOB_WAIT, &SLOTS, &NODE_READY] {
+    use catalogue::{
+        ATTEMPT_DURATION, ATTEMPTS, JOB_WAIT, JOBS_DIED, NODE_READY, REDIS_ERRORS,
+        REDIS_ROUND_TRIP, SETTLEMENTS_REFUSED, SLOTS,
+    };
+    let of_jobs = [&ATTEMPTS, &JOBS_DIED, &ATTEMPT_DURATION, &JOB_WAIT, &SETTLEMENTS_REFUSED];
+    let others = [&SLOTS, &NODE_READY, &REDIS_ROUND_TRIP, &REDIS_ERRORS];
+    for metric in of_jobs.into_iter().chain(others) {
         match metric.metric_type {
             MetricType::Counter => describe_counter!(metric.name, metric.help),
             MetricType::Gauge => describe_gauge!(metric.name, metric.help),
@@ -77,7 +92,7 @@ fn hand_over(readings: &[QueueReading], before: &mut HandedOver) {
         for kind in &reading.kinds {
             let labels = [("queue", reading.queue.to_string()), ("kind", kind.kind.to_string())];
             let key = (Arc::clone(&reading.queue), Arc::clone(&kind.kind));
-            let known = before.entry(key).or_default();
+            let known = before.kinds.entry(key).or_default();
             let new = kind.sums.since(known);
             if new.is_zero() {
                 continue;
@@ -103,6 +118,41 @@ fn hand_over(readings: &[QueueReading], before: &mut HandedOver) {
             }
             *known = kind.sums.clone();
         }
+        let known = before.refused.entry(Arc::clone(&reading.queue)).or_default();
+        for ((why, times), known) in Refusal::ALL.into_iter().zip(reading.refused).zip(known) {
+            let new = times - std::mem::replace(known, times);
+            if new > 0 {
+                let labels = [("queue", reading.queue.to_string()), ("why", why.as_str().into())];
+                counter!(catalogue::SETTLEMENTS_REFUSED.name, &labels).increment(new);
+            }
+        }
+    }
+}
+
+/// Hands over the round trips since the last time. Their times arrive as the middle between two
+/// bounds.
+fn hand_over_round_trips(
+    counts: [RoundTripCounts; RedisOperation::ALL.len()],
+    before: &mut [RoundTripCounts; RedisOperation::ALL.len()],
+) {
+    let bounds = RoundTripCounts::bounds().map(|bound| bound.as_secs_f64());
+    for ((operation, counts), before) in RedisOperation::ALL.into_iter().zip(&counts).zip(before) {
+        let new = counts.since(before);
+        let histogram = histogram!(catalogue::REDIS_ROUND_TRIP.name, "op" => operation.as_str());
+        for (at, times) in new.times.into_iter().enumerate().filter(|(_, times)| *times > 0) {
+            let begin = at.checked_sub(1).map_or(0.0, |at| bounds[at]);
+            // The last times have no bound.
+            let end = bounds.get(at).copied().unwrap_or(begin);
+            let times = usize::try_from(times).unwrap_or(usize::MAX);
+            histogram.record_many((begin + end) / 2.0, times);
+        }
+        for (kind, times) in RoundTripCounts::ERRORS.into_iter().zip(new.errors) {
+            if times > 0 {
+                let labels = [("op", operation.as_str()), ("kind", kind)];
+                counter!(catalogue::REDIS_ERRORS.name, &labels).increment(times);
+            }
+        }
+        *before = counts.clone();
     }
 }
 
@@ -166,13 +216,13 @@ mod tests {
 
     fn reading(sums: &KindSums) -> Vec<QueueReading> {
         let kinds = vec![KindReading { kind: "welcome".into(), sums: sums.clone() }];
-        vec![QueueReading { queue: "mail".into(), kinds }]
+        vec![QueueReading { queue: "mail".into(), kinds, refused: [0, 2] }]
     }
 
     #[test]
     fn only_what_is_new_is_handed_over() {
         let (recorder, mut before, mut sums) =
-            (Kept::default(), HandedOver::new(), KindSums::default());
+            (Kept::default(), HandedOver::default(), KindSums::default());
         sums.add_attempt(AttemptEnd::Done, Some(1_000_000));
         sums.add_attempt(AttemptEnd::Done, Some(1_000_000));
         metrics::with_local_recorder(&recorder, || {
@@ -195,6 +245,7 @@ mod tests {
             [
                 ("poolder_attempts_total mail welcome done".to_owned(), 2),
                 ("poolder_attempts_total mail welcome failed".to_owned(), 1),
+                ("poolder_settlements_refused_total mail epoch".to_owned(), 2),
             ]
         );
         let histograms = recorder.histograms.lock().unwrap();
@@ -207,5 +258,29 @@ mod tests {
         for (seen, real) in times.iter().zip([1.0, 1.0, 2.0]) {
             assert!((seen / real - 1.0_f64).abs() <= 0.125, "{seen} for {real}");
         }
+    }
+
+    #[test]
+    fn only_new_round_trips_are_handed_over() {
+        let recorder = Kept::default();
+        let mut counts: [RoundTripCounts; RedisOperation::ALL.len()] = Default::default();
+        let mut before = counts.clone();
+        let claims = &mut counts[RedisOperation::Claim as usize];
+        (claims.times[1], claims.errors[1]) = (2, 3);
+        metrics::with_local_recorder(&recorder, || {
+            hand_over_round_trips(counts.clone(), &mut before);
+            counts[RedisOperation::Claim as usize].times[18] += 1;
+            hand_over_round_trips(counts, &mut before);
+        });
+        let histograms = recorder.histograms.lock().unwrap();
+        let claims =
+            histograms.iter().find(|(key, _)| key.labels().any(|it| it.value() == "claim"));
+        assert_eq!(*claims.unwrap().1.0.lock().unwrap(), [0.000_096, 0.000_096, 8.388_608]);
+        let counters = recorder.counters.lock().unwrap();
+        let errors = counters.iter().map(|(key, count)| {
+            let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
+            (labels.join(" "), count.load(Ordering::Relaxed))
+        });
+        assert_eq!(errors.collect::<Vec<_>>(), [("claim unknown".to_owned(), 3)]);
     }
 }

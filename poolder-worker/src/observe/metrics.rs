@@ -5,7 +5,7 @@ use poolder_core::metrics::{Metric, MetricsText, catalogue};
 
 use super::health::Health;
 use super::status::PoolStatus;
-use crate::process::meter::QueueReading;
+use crate::process::meter::{QueueReading, Refusal};
 
 /// The upper bounds of the histograms in µs: powers of two, each the end of a bucket of the meter,
 /// from 1 ms to 2.4 h.
@@ -49,6 +49,13 @@ pub(super) fn render(readings: &[QueueReading], pools: &[PoolStatus], health: &H
     text.describe(&catalogue::JOBS_DIED);
     for (queue, kind, sums) in each_kind(readings).filter(|(.., sums)| sums.died() > 0) {
         text.sample(&[queue, kind], sums.died());
+    }
+    text.describe(&catalogue::SETTLEMENTS_REFUSED);
+    for reading in readings {
+        // Those that have not happened are 0, so that the first one is an increase.
+        for (why, times) in Refusal::ALL.into_iter().zip(reading.refused) {
+            text.sample(&[&reading.queue, why.as_str()], times);
+        }
     }
     histograms(
         &mut text,
@@ -131,13 +138,15 @@ mod tests {
             KindReading { kind: "welcome".into(), sums },
             KindReading { kind: "unused".into(), sums: KindSums::default() },
         ];
-        let readings = [QueueReading { queue: "mail".into(), kinds }];
+        let readings = [QueueReading { queue: "mail".into(), kinds, refused: [3, 0] }];
         let health = Health { live: true, ready: true, reason: None };
         let text = render(&readings, &[], &health);
         for line in [
             r#"poolder_attempts_total{queue="mail",kind="welcome",outcome="done"} 3"#,
             r#"poolder_attempts_total{queue="mail",kind="welcome",outcome="crashed"} 1"#,
             r#"poolder_jobs_died_total{queue="mail",kind="welcome"} 1"#,
+            r#"poolder_settlements_refused_total{queue="mail",why="fenced"} 3"#,
+            r#"poolder_settlements_refused_total{queue="mail",why="epoch"} 0"#,
             r#"poolder_attempt_duration_seconds_bucket{queue="mail",kind="welcome",le="0.001024"} 1"#,
             r#"poolder_attempt_duration_seconds_bucket{queue="mail",kind="welcome",le="0.004096"} 2"#,
             r#"poolder_attempt_duration_seconds_bucket{queue="mail",kind="welcome",le="8589.934592"} 2"#,

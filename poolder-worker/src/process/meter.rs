@@ -6,6 +6,7 @@
 //! any number of readers can read them, each of which remembers its own last reading.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poolder_core::history::{AttemptEnd, ErrorId, ErrorSample, KindSums};
@@ -32,6 +33,29 @@ pub(crate) struct QueueMeter {
     queue: Arc<str>,
     tally: Mutex<Tally>,
     errors: Mutex<BTreeMap<ErrorId, (u64, ErrorSample)>>,
+    refused: [AtomicU64; Refusal::ALL.len()],
+}
+
+/// The reason for which the server has applied no settlement of this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The node no longer held the claim: it was settled before, or taken back.
+    Fenced,
+    /// The server has another history than the claim. The settlement is sent again with care.
+    Epoch,
+}
+
+impl Refusal {
+    /// All reasons, in the order of their counts.
+    pub(crate) const ALL: [Self; 2] = [Self::Fenced, Self::Epoch];
+
+    /// Returns the name, as it is in the metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced",
+            Self::Epoch => "epoch",
+        }
+    }
 }
 
 /// The number of a kind among those that a [`QueueMeter`] counts.
@@ -53,6 +77,8 @@ pub(crate) enum Sample {
 pub(crate) struct QueueReading {
     pub(crate) queue: Arc<str>,
     pub(crate) kinds: Vec<KindReading>,
+    /// Settlements that were refused, in the order of [`Refusal::ALL`].
+    pub(crate) refused: [u64; Refusal::ALL.len()],
 }
 
 /// The counts of a kind since the node started.
@@ -101,8 +127,11 @@ impl Meter {
     /// Returns the counts since the node started.
     pub(crate) fn read(&self) -> Vec<QueueReading> {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let read =
-            |(queue, meter): (_, Arc<QueueMeter>)| QueueReading { queue, kinds: meter.read() };
+        let read = |(queue, meter): (_, Arc<QueueMeter>)| QueueReading {
+            queue,
+            kinds: meter.read(),
+            refused: meter.refused.each_ref().map(|times| times.load(Ordering::Relaxed)),
+        };
         queues.into_iter().map(read).collect()
     }
 }
@@ -129,6 +158,11 @@ impl QueueMeter {
     /// Adds one sample. Samples of jobs that are processed together are added together.
     pub(crate) fn add_one(&self, sample: Sample) {
         self.tally().add(sample);
+    }
+
+    /// Counts a settlement that the server has not applied.
+    pub(crate) fn add_refusal(&self, why: Refusal) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes an error of a job. Beyond the limit, errors of new groups are only counted as attempts.
@@ -219,11 +253,14 @@ mod tests {
         assert!(samples.is_empty());
         let again = meter.queue(&queue("mail"));
         again.add_one(Sample::Ended(again.number("welcome"), AttemptEnd::Failed, Some(16)));
+        Refusal::ALL.into_iter().for_each(|why| again.add_refusal(why));
+        again.add_refusal(Refusal::Epoch);
         meter.queue(&queue("video"));
         for _ in 0..2 {
             let read = meter.read();
             let names: Vec<_> = read.iter().map(|read| &*read.queue).collect();
             assert_eq!(names, ["mail", "video"]);
+            assert_eq!((read[0].refused, read[1].refused), ([1, 2], [0, 0]));
             let [welcome, digest] = &read[0].kinds[..] else { panic!("two kinds") };
             assert_eq!((&*welcome.kind, &*digest.kind), ("welcome", "digest"));
             assert_eq!(welcome.sums.ended(AttemptEnd::Done), 1);

@@ -13,7 +13,7 @@ use poolder_core::{
 
 use super::context::Context;
 use crate::process::journal::Journal;
-use crate::process::meter::{KindNumber, QueueMeter, Sample};
+use crate::process::meter::{KindNumber, QueueMeter, Sample, Refusal};
 
 /// The log target of events that may be as many as jobs.
 const TARGET: &str = "poolder::job";
@@ -120,6 +120,7 @@ impl Events {
         match answer {
             Settled::Applied => self.applied(partition, settlement, own),
             Settled::Fenced if own => {
+                self.meter.add_refusal(Refusal::Fenced);
                 tracing::warn!(
                     %partition, %job,
                     "settled before, or taken back: this settlement changed nothing"
@@ -129,6 +130,7 @@ impl Events {
             // Another leader was faster.
             Settled::Fenced => {}
             // The settlement is sent again.
+            Settled::Epoch if own => self.meter.add_refusal(Refusal::Epoch),
             Settled::Epoch | Settled::Failed(_) | Settled::Broken(_) => {}
         }
     }

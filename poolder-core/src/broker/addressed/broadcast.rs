@@ -10,6 +10,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::{ItemSizes, MAX_TRIES, SMALL};
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::jobs::pending::listed;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, Partition, QueueName};
@@ -73,7 +74,7 @@ impl Broker {
         let [stream, counter] = self.inner.keys.broadcast(queue);
         let mut cmd = scripts::call(&scripts::BROADCAST, [stream.as_str(), counter.as_str()]);
         cmd.arg(envelope.as_bytes()).arg(STREAM_LENGTH);
-        let reply = self.command(&cmd).await;
+        let reply = self.command_of(RedisOperation::Enqueue, &cmd).await;
         let id = reply.and_then(reply::text).map_err(|error| error.with_job(envelope.id()))?;
         Ok(id.into())
     }
@@ -116,10 +117,10 @@ impl BroadcastReader {
                 // is no transaction, since a full server refuses those.
                 pipe.cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
                 pipe.cmd("GET").arg(&counter);
-                let replies: Value = pipe
-                    .query_async(&mut connection)
-                    .await
-                    .map_err(|error| broker.classify(error))?;
+                let trip = broker.inner.round_trips.trip(RedisOperation::Other);
+                let replies = pipe.query_async(&mut connection).await;
+                broker.inner.round_trips.end(trip, &replies);
+                let replies: Value = replies.map_err(|error| broker.classify(error))?;
                 let [entry, number] = reply::items::<2>(replies)?;
                 let last = reply::entries(entry)?.pop().map(|(id, _)| id);
                 let number = match number {
@@ -161,6 +162,8 @@ impl BroadcastReader {
         cmd.arg("COUNT").arg(count).arg("BLOCK").arg(crate::job::clamped_millis(BLOCK));
         cmd.arg("STREAMS").arg(self.stream.as_ref()).arg(self.position.after.as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
+        let trips = &self.broker.inner.round_trips;
+        trips.end(Trip::waiting(RedisOperation::Claim), &reply);
         let reply = reply.map_err(|error| self.broker.classify(error));
         if reply.as_ref().is_err_and(Error::is_unknown) {
             self.broker.reply_was_lost(mean.saturating_mul(count), false);

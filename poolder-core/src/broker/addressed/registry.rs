@@ -7,6 +7,7 @@ use redis::Value;
 use serde::Serialize;
 
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 use crate::job::{EntryId, Error, Lane, Partition, QueueName, clamped_millis};
@@ -283,7 +284,7 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::SLOT_CAST, own);
         cmd.arg(generation).arg(envelope.as_bytes());
         let reply = match durability {
-            Durability::Memory => self.command(&cmd).await,
+            Durability::Memory => self.command_of(RedisOperation::Enqueue, &cmd).await,
             // Boxed, so that the future of the usual case stays small.
             durability => {
                 let limit = &mut self.inner.limit();

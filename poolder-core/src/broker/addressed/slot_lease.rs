@@ -9,6 +9,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::jobs::pending::{Found, read_found};
 use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, NodeName, SlotLease, scripts};
@@ -202,7 +203,8 @@ impl Broker {
         for entry in request.complete {
             cmd.arg(entry.as_ref());
         }
-        let mut reply = reply::array(self.command(&cmd).await?)?.into_iter();
+        let reply = self.command_of(RedisOperation::Claim, &cmd).await?;
+        let mut reply = reply::array(reply)?.into_iter();
         let mut next = || reply.next().unwrap_or_default();
         let verdict = reply::text(next())?;
         if verdict == "LOST" {
@@ -283,6 +285,8 @@ impl SlotWait {
         cmd.arg("STREAMS").arg(self.keys.lane(Lane::Front)).arg(self.keys.lane(Lane::Normal));
         cmd.arg(after[0].as_ref()).arg(after[1].as_ref());
         let reply = self.connection.req_packed_command(&cmd).await.and_then(Value::extract_error);
+        let trips = &self.broker.inner.round_trips;
+        trips.end(Trip::waiting(RedisOperation::Claim), &reply);
         match reply {
             Ok(reply) => Ok(reply != Value::Nil),
             Err(error) => Err(self.broker.classify(error)),

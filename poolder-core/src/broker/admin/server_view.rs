@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::broker::admin::server_check::{flavour, info_fields};
 use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply::checked;
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::job::{Error, as_millis};
 
 /// The number of pings by which the latency is measured.
@@ -79,7 +80,9 @@ impl Broker {
     async fn server(&self, address: &Option<String>, peer: &Arc<Peer>) -> ServerView {
         let address = address.clone().unwrap_or_else(|| self.address().to_owned());
         let mut view = ServerView { address, ..ServerView::default() };
-        if let Err(error) = self.ask_server(peer, &mut view).await {
+        let asked = self.ask_server(peer, &mut view).await;
+        self.inner.round_trips.end(Trip::waiting(RedisOperation::Other), &asked);
+        if let Err(error) = asked {
             let error = self.classify(error);
             view.why = Some(if error.is_auth() {
                 "INFO is not permitted: grant +info".to_owned()

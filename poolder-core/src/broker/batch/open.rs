@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{BEYOND, BatcherHome, bounds};
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, JobId};
 
@@ -94,8 +95,10 @@ impl Broker {
         let mut connection = self.alone(&fill).await?;
         let mut tries = 0;
         let (meta, len, entries) = loop {
-            let reply: Value =
-                pipe.query_async(&mut connection).await.map_err(|error| self.classify(error))?;
+            let trip = self.inner.round_trips.trip(RedisOperation::Other);
+            let reply = pipe.query_async(&mut connection).await;
+            self.inner.round_trips.end(trip, &reply);
+            let reply: Value = reply.map_err(|error| self.classify(error))?;
             let [before, len, entries, after] = reply::items::<4>(reply)?;
             if before == after {
                 break (after, len, entries);

@@ -7,6 +7,7 @@ use redis::{Cmd, Value};
 use super::declare::undeclared;
 use super::{BatchOptions, BatcherHome};
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 #[cfg(feature = "testing")]
@@ -95,7 +96,7 @@ impl Broker {
         for call in calls {
             pipe.add_command(command(home, options, call, &keys));
         }
-        match self.pipeline(&pipe).await {
+        match self.pipeline_of(RedisOperation::Enqueue, &pipe).await {
             Ok(replies) => replies
                 .into_iter()
                 .map(|reply| reply.map_err(|error| self.classify(error)))

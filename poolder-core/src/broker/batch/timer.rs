@@ -4,6 +4,7 @@ use redis::Value;
 
 use super::{BatcherHome, push};
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition};
 
@@ -47,7 +48,8 @@ impl Broker {
         }
         let mut sealed = 0;
         let mut failed = vec![];
-        for (timer, reply) in timers.iter().zip(self.pipeline(&pipe).await?) {
+        let replies = self.pipeline_of(RedisOperation::Promote, &pipe).await?;
+        for (timer, reply) in timers.iter().zip(replies) {
             let reply = reply.map_err(|error| self.classify(error));
             match reply.and_then(reply::items::<4>).and_then(|[_, _, count, _]| reply::int(count)) {
                 Ok(count) => sealed += u64::try_from(count).unwrap_or(0),

@@ -8,6 +8,7 @@ use redis::{Cmd, RedisResult, Value};
 use crate::broker::connection::broker::Broker;
 use crate::broker::connection::peer::{Peer, is_lost};
 use crate::broker::connection::request::{Replies, Request};
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::connection::routing::slot_of;
 use crate::job::Error;
 
@@ -91,7 +92,9 @@ impl Broker {
 
     async fn ask_peer(&self, part: &Part) -> RedisResult<Replies> {
         let mut connection = part.peer.alone(&mut self.inner.limit()).await?;
+        let trip = self.inner.round_trips.trip(RedisOperation::Other);
         let sent = Request::new(&part.pipe).send(&mut connection).await;
+        self.inner.round_trips.end(trip, &sent);
         if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
         }

@@ -12,6 +12,7 @@ use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
+use crate::broker::connection::round_trips::{RedisOperation, RoundTripCounts, RoundTrips, Trip};
 use crate::broker::connection::routing::{Route, slot_of};
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
 #[cfg(feature = "testing")]
@@ -38,6 +39,7 @@ pub(in crate::broker) struct BrokerInner {
     key_cache: RwLock<BTreeMap<Partition, Arc<PartitionKeys>>>,
     pub(in crate::broker) route: Arc<Route>,
     reply_limit: Mutex<ReplyLimit>,
+    pub(in crate::broker) round_trips: RoundTrips,
     /// The queue of a test, in which the broker stores in place of a server.
     #[cfg(feature = "testing")]
     captured: Option<Arc<Captured>>,
@@ -55,6 +57,7 @@ impl BrokerInner {
             key_cache: RwLock::default(),
             route,
             reply_limit: Mutex::default(),
+            round_trips: RoundTrips::default(),
             #[cfg(feature = "testing")]
             captured: None,
         })
@@ -130,6 +133,19 @@ impl Broker {
         &self.inner.address
     }
 
+    /// Begins to count the round trips of this broker, and of all its clones. Counting costs a round
+    /// trip one reading of the clock or two.
+    pub fn count_round_trips(&self) {
+        self.inner.round_trips.begin();
+    }
+
+    /// Returns the counts of the round trips since [`Broker::count_round_trips`] was first called, in
+    /// the order of [`RedisOperation::ALL`].
+    #[must_use]
+    pub fn round_trips(&self) -> [RoundTripCounts; RedisOperation::ALL.len()] {
+        self.inner.round_trips.read()
+    }
+
     pub(in crate::broker) fn keys(&self, partition: &Partition) -> Arc<PartitionKeys> {
         let key_cache = self.inner.key_cache.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(keys) = key_cache.get(partition) {
@@ -155,26 +171,54 @@ impl Broker {
         failure::classify(error, &self.inner.address)
     }
 
+    /// Sends a command that does none of the other [operations](RedisOperation).
+    pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
+        self.command_of(RedisOperation::Other, cmd).await
+    }
+
     /// Sends a command. Boxed: users await the futures of this crate inside of their own, and the
     /// compiler limits how deeply futures are nested.
-    pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
-        Box::pin(self.command_within(cmd, &mut self.inner.limit())).await
+    pub(in crate::broker) async fn command_of(
+        &self,
+        operation: RedisOperation,
+        cmd: &Cmd,
+    ) -> Result<Value, Error> {
+        Box::pin(self.command_within(operation, cmd, &mut self.inner.limit())).await
     }
 
     /// Sends a command that is a step of a longer operation.
     pub(in crate::broker) async fn command_within(
         &self,
+        operation: RedisOperation,
         cmd: &Cmd,
         limit: &mut Limit,
     ) -> Result<Value, Error> {
         self.needs_server()?;
-        self.inner.send(cmd, limit).await.map_err(|error| self.classify(error))
+        let answer = self.inner.send(cmd, limit).await;
+        self.inner.round_trips.end(Trip::since(operation, limit.now()), &answer);
+        answer.map_err(|error| self.classify(error))
     }
 
+    /// Sends commands of which some may fail as expected, such as those that ask for rights.
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
         self.needs_server()?;
-        let sent = Box::pin(self.inner.send_all(pipe, &mut self.inner.limit())).await;
-        sent.map_err(|error| self.classify(error))
+        let mut limit = self.inner.limit();
+        let answer = Box::pin(self.inner.send_all(pipe, &mut limit)).await;
+        self.inner.round_trips.end(Trip::since(RedisOperation::Other, limit.now()), &answer);
+        answer.map_err(|error| self.classify(error))
+    }
+
+    /// Sends the commands of an operation.
+    pub(in crate::broker) async fn pipeline_of(
+        &self,
+        operation: RedisOperation,
+        pipe: &Pipeline,
+    ) -> Result<Replies, Error> {
+        self.needs_server()?;
+        let mut limit = self.inner.limit();
+        let answer = Box::pin(self.inner.send_all(pipe, &mut limit)).await;
+        self.inner.round_trips.end_all(Trip::since(operation, limit.now()), &answer);
+        answer.map_err(|error| self.classify(error))
     }
 
     /// Returns exactly `N` replies, or the first error among them.
@@ -196,7 +240,10 @@ impl Broker {
         let mut connection = self.alone(key).await?;
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());
-        match only(Box::pin(Request::new(&pipe).send(&mut connection)).await) {
+        let trip = self.inner.round_trips.trip(RedisOperation::Other);
+        let answer = only(Box::pin(Request::new(&pipe).send(&mut connection)).await);
+        self.inner.round_trips.end(trip, &answer);
+        match answer {
             Err(error) if matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) => {
                 Box::pin(self.command(cmd)).await
             }

@@ -17,6 +17,7 @@ pub(super) mod peer;
 pub(super) mod reply;
 pub(super) mod reply_limit;
 pub(super) mod request;
+pub(super) mod round_trips;
 pub(super) mod routing;
 pub(super) mod send;
 pub(super) mod shared;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::connection::failure::code;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::fleet::beat_limit::{BeatLimit, MAX_LIMIT};
 use crate::broker::keys::RosterKeys;
@@ -304,11 +305,16 @@ impl Beater {
             Some(connection) => Ok(connection),
             None => self.open(limit),
         };
+        let trips = &self.broker.inner.round_trips;
+        trips.end(Trip::waiting(RedisOperation::Beat), &outcome);
         let outcome = outcome.and_then(|mut connection| {
             connection.set_read_timeout(Some(limit))?;
             connection.set_write_timeout(Some(limit))?;
             let sent = Instant::now();
-            let reply = run(&mut connection)?;
+            let trip = trips.trip(RedisOperation::Beat);
+            let reply = run(&mut connection);
+            trips.end(trip, &reply);
+            let reply = reply?;
             self.limit.replied(sent.elapsed());
             self.connection = Some(connection);
             Ok(reply)

@@ -10,12 +10,13 @@ use tracing::Instrument;
 
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::failure::{is_nogroup, spoils_connection};
-use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ItemSizes;
 use crate::broker::connection::request::{Replies, Request};
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::jobs::claimed::{Claimed, Exchange};
+use crate::broker::jobs::connection_id::ConnectionId;
 use crate::broker::jobs::lane_read::{create_groups, read_claimed, read_lanes};
 use crate::broker::jobs::pending::{Found, MAX_SCRIPT_BYTES, pending, pending_ids, read_found};
 use crate::broker::jobs::settle::{SettlePipeline, settle_span};
@@ -54,19 +55,6 @@ struct Asked {
     measured: bool,
 }
 
-/// The id of a [`ClaimConnection`] at its server.
-#[derive(Clone)]
-pub struct ConnectionId {
-    peer: Arc<Peer>,
-    number: i64,
-}
-
-impl std::fmt::Debug for ConnectionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ConnectionId({})", self.number)
-    }
-}
-
 /// Wraps the connection of the Redis client, which does not implement `Debug`.
 pub(super) struct Connection(pub(super) MultiplexedConnection);
 
@@ -91,20 +79,22 @@ impl ClaimConnection {
         let keys = broker.keys(partition);
         let slot = Some(slot_of(keys.due.as_bytes()));
         broker.needs_server()?;
+        let trips = &broker.inner.round_trips;
         let peer = broker.inner.route.peer(slot, &mut broker.inner.limit()).await;
+        trips.end(Trip::waiting(RedisOperation::Claim), &peer);
         let peer = peer.map_err(|error| broker.classify(error))?;
         let reply = BLOCK + broker.inner.config.longest_reply();
         let opened = peer.opener.open(reply, || ()).await;
+        trips.end(Trip::waiting(RedisOperation::Claim), &opened);
         let mut connection = opened.map_err(|error| broker.classify(error))?;
         let mut setup = scripts::load_all();
         let scripts = setup.len();
         setup.cmd("CLIENT").arg("ID").cmd("INFO").arg("replication");
-        let mut replies = Request::new(&setup)
-            .send(&mut connection)
-            .await
-            .map_err(|error| broker.classify(error))?
-            .split_off(scripts)
-            .into_iter();
+        let trip = trips.trip(RedisOperation::Other);
+        let sent = Request::new(&setup).send(&mut connection).await;
+        trips.end(trip, &sent);
+        let mut replies =
+            sent.map_err(|error| broker.classify(error))?.split_off(scripts).into_iter();
         // Access rules may deny either command, and neither is essential: without an id a shutdown
         // waits until the blocking read ends, without a history every settlement checks the owner.
         let id = replies.next().and_then(Result::ok).and_then(|value| reply::int(value).ok());
@@ -117,7 +107,7 @@ impl ClaimConnection {
             consumer: consumer.into(),
             limits,
             connection: Connection(connection),
-            id: id.map(|number| ConnectionId { peer, number }),
+            id: id.map(|number| ConnectionId::new(peer, number)),
             history,
             sizes: ItemSizes::default(),
         };
@@ -178,7 +168,11 @@ impl ClaimConnection {
             pipe.add_command(self.claim(asked));
         }
         let span = settle_span(&self.partition, settlements);
-        let replies = match self.send(&pipe).instrument(span).await {
+        let operation = match asked {
+            Some(_) => RedisOperation::Claim,
+            None => RedisOperation::Settle,
+        };
+        let replies = match self.send(self.trip(operation), &pipe).instrument(span).await {
             Ok(replies) => replies,
             Err(error) => {
                 if let Some(asked) = asked.filter(|_| error.is_unknown()) {
@@ -220,7 +214,7 @@ impl ClaimConnection {
             let mut pipe = redis::pipe();
             let stream = self.keys.lane(lane);
             pipe.add_command(pending(stream, &self.consumer, held.last(), MAX_LISTED));
-            let page = match self.send(&pipe).await?.pop() {
+            let page = match self.send(self.trip(RedisOperation::Claim), &pipe).await?.pop() {
                 Some(Ok(reply)) => pending_ids(reply)?,
                 Some(Err(error)) if is_nogroup(&error) => vec![],
                 Some(Err(error)) => return Err(self.broker.classify(error)),
@@ -330,24 +324,14 @@ impl ClaimConnection {
         Ok(claimed)
     }
 
-    pub(super) async fn send(&mut self, pipe: &Pipeline) -> Result<Replies, Error> {
-        let sent = Request::new(pipe).send(&mut self.connection.0).await;
-        sent.map_err(|error| self.broker.classify(error))
+    pub(super) fn trip(&self, operation: RedisOperation) -> Trip {
+        self.broker.inner.round_trips.trip(operation)
     }
-}
 
-impl Broker {
-    /// Ends the wait of the connection with this id, as if its time were up. Returns false when it
-    /// did not wait.
-    ///
-    /// # Errors
-    /// Returns an error when the server does not answer, or access rules deny the command: the wait
-    /// then ends by itself.
-    pub async fn unblock(&self, id: &ConnectionId) -> Result<bool, Error> {
-        let mut cmd = redis::cmd("CLIENT");
-        cmd.arg("UNBLOCK").arg(id.number);
-        let sent = id.peer.command(&cmd, &mut self.inner.limit()).await;
-        Ok(reply::int(sent.map_err(|error| self.classify(error))?)? == 1)
+    pub(super) async fn send(&mut self, trip: Trip, pipe: &Pipeline) -> Result<Replies, Error> {
+        let sent = Request::new(pipe).send(&mut self.connection.0).await;
+        self.broker.inner.round_trips.end_all(trip, &sent);
+        sent.map_err(|error| self.broker.classify(error))
     }
 }
 

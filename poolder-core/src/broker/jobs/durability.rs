@@ -12,6 +12,7 @@ use crate::broker::connection::limit::Limit;
 use crate::broker::connection::peer::is_lost;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request};
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::connection::send::{PATIENCE, PAUSE, Redirection};
 use crate::job::{Error, clamped_millis};
 
@@ -206,7 +207,9 @@ impl Broker {
         let wait = durability.wait();
         let request = Request::new(pipe).asking(asking).confirmed_by(wait.as_ref());
         let mut limit = limit.extended_by(durability.timeout());
+        let trip = self.inner.round_trips.trip(RedisOperation::Enqueue);
         let sent = request.send_within(&mut limit, &mut connection).await;
+        self.inner.round_trips.end_all(trip, &sent);
         if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
         }

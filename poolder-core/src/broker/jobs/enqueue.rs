@@ -6,6 +6,7 @@ use redis::{Cmd, Value};
 
 use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::jobs::receipt::{Receipt, Stored};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
@@ -109,7 +110,9 @@ impl Broker {
         let (mut sent, mut limit) = (0, self.inner.limit());
         loop {
             let reply = match new.durability {
-                Durability::Memory => self.command_within(&cmd, &mut limit).await,
+                Durability::Memory => {
+                    self.command_within(RedisOperation::Enqueue, &cmd, &mut limit).await
+                }
                 // Boxed, so that the future of the usual case stays small.
                 durability => {
                     Box::pin(self.enqueue_durably(&keys.due, durability, &cmd, &mut limit)).await
@@ -152,7 +155,10 @@ impl Broker {
             }
             let durability = now.first().map(|new| new.durability).unwrap_or_default();
             let sent = match durability {
-                Durability::Memory => self.pipeline(&pipe).await.map(|replies| (replies, Ok(()))),
+                Durability::Memory => self
+                    .pipeline_of(RedisOperation::Enqueue, &pipe)
+                    .await
+                    .map(|replies| (replies, Ok(()))),
                 _ => {
                     let keys = self.keys(&now[0].partition);
                     let limit = &mut self.inner.limit();

@@ -8,6 +8,7 @@ use redis::{Cmd, RedisError, Value};
 use crate::broker::connection::failure::is_nogroup;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::Request;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::jobs::claimed::Claimed;
 use crate::broker::keys::{GROUP, PartitionKeys};
 use crate::broker::{Broker, scripts};
@@ -82,7 +83,9 @@ pub(super) async fn create_groups(
         let mut cmd = scripts::write("XGROUP CREATE", keys.lane(lane));
         pipe.add_command(cmd.arg(GROUP).arg("0").arg("MKSTREAM").clone());
     }
+    let trip = broker.inner.round_trips.trip(RedisOperation::Other);
     let sent = Request::new(&pipe).send(connection).await;
+    broker.inner.round_trips.end_all(trip, &sent);
     for reply in sent.map_err(|error| broker.classify(error))? {
         match reply {
             Err(error) if error.code() == Some("BUSYGROUP") => {}

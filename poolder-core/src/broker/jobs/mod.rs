@@ -3,6 +3,7 @@
 pub(super) mod claim;
 pub(super) mod claimed;
 pub(super) mod completions;
+pub(super) mod connection_id;
 pub(super) mod durability;
 pub(super) mod enqueue;
 pub(super) mod lane_consumer;

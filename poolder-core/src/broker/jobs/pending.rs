@@ -7,6 +7,7 @@ use redis::{Cmd, Value};
 
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Fields, JobId, Lane, MAX_STORED};
@@ -216,7 +217,9 @@ impl Broker {
     ) -> Result<Vec<Found>, Error> {
         let mut pipe = redis::pipe();
         pipe.add_command(read_call(stream, ids, bytes));
+        let trip = self.inner.round_trips.trip(RedisOperation::Other);
         let reply = only(Request::new(&pipe).send(connection).await);
+        self.inner.round_trips.end(trip, &reply);
         let reply = reply.map_err(|error| self.classify(error))?;
         read_found(stream, lane, reply::array(reply)?.into_iter())
     }

@@ -10,6 +10,7 @@ use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::peer::is_lost;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request};
+use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::jobs::claim::ClaimConnection;
 use crate::broker::jobs::claimed::{Claimed, Visit, Waited};
 use crate::broker::jobs::lane_read::{read_claimed, read_lanes};
@@ -55,7 +56,8 @@ impl ClaimConnection {
             lanes.extend(part.lanes.iter().map(|lane| keys.lane(*lane)));
         }
         pipe.add_command(read_lanes(&lanes, &self.consumer, 1, Some(BLOCK)));
-        let mut replies = self.send(&pipe).await?;
+        let trip = Trip::waiting(RedisOperation::Claim);
+        let mut replies = self.send(trip, &pipe).await?;
         let reply = replies.pop().ok_or_else(wrong_length)?;
         let connection = &mut self.connection.0;
         let (claimed, bytes) = read_claimed(&self.broker, connection, &keys, reply).await?;
@@ -76,7 +78,7 @@ impl ClaimConnection {
     /// As [`ClaimConnection::exchange`].
     pub async fn visit(&mut self, lanes: &[Lane], now: Timestamp) -> Result<Visit, Error> {
         let call = visit(&self.keys, &self.consumer, lanes, now);
-        let sent = self.send(&call).await?;
+        let sent = self.send(self.trip(RedisOperation::Claim), &call).await?;
         let connection = &mut self.connection.0;
         let (visit, bytes) = read_visit(&self.broker, connection, &self.keys, sent, now).await?;
         self.note_sizes(visit.claimed.len(), bytes);
@@ -112,7 +114,9 @@ impl Broker {
         let keys = self.keys(partition);
         let mut connection = self.alone(&keys.waiting).await?;
         let call = visit(&keys, consumer, lanes, now);
+        let trip = self.inner.round_trips.trip(RedisOperation::Claim);
         let sent = Request::new(&call).send(&mut connection).await;
+        self.inner.round_trips.end_all(trip, &sent);
         if is_lost(&sent) {
             drop(deadpool_redis::Connection::take(connection));
             let lost =

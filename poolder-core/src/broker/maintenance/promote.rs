@@ -4,6 +4,7 @@ use redis::Value;
 
 use crate::broker::batch::Timer;
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp};
 
@@ -48,7 +49,8 @@ impl Broker {
         let all = all.chain([keys.stats.as_str(), &keys.unique]);
         let mut cmd = scripts::call(&scripts::PROMOTE, all);
         cmd.arg(MAX_JOBS).arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
-        let [moved, next, now, timers] = reply::items::<4>(self.command(&cmd).await?)?;
+        let reply = self.command_of(RedisOperation::Promote, &cmd).await?;
+        let [moved, next, now, timers] = reply::items::<4>(reply)?;
         let next = reply::int(next)?;
         let timers = reply::array(timers)?.into_iter().map(reply::bytes);
         let sealed = self.fire_timers(partition, timers.collect::<Result<_, _>>()?).await?;

@@ -4,6 +4,7 @@
 use redis::Value;
 
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::jobs::lane_consumer::{LaneConsumer, has_no_group, read_consumer};
 use crate::broker::jobs::pending::{pending, pending_ids};
 use crate::broker::keys::GROUP;
@@ -71,10 +72,10 @@ impl Broker {
         let keys = self.keys(partition);
         let stream = keys.lane(lane);
         let mut connection = self.alone(stream).await?;
-        let ids: Value = pending(stream, consumer, after, MAX_HELD)
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| self.classify(error))?;
+        let trip = self.inner.round_trips.trip(RedisOperation::Other);
+        let ids = pending(stream, consumer, after, MAX_HELD).query_async(&mut connection).await;
+        self.inner.round_trips.end(trip, &ids);
+        let ids: Value = ids.map_err(|error| self.classify(error))?;
         let (ids, mut entries) = (pending_ids(ids)?, vec![]);
         self.read_entries(&mut connection, (stream, lane), &ids, &mut entries).await?;
         Ok(HeldPage { entries, last: ids.last().cloned() })

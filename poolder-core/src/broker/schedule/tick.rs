@@ -7,6 +7,7 @@ use tracing::field::Empty;
 
 use super::{Found, Look, Wanted};
 use crate::broker::connection::reply;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 #[cfg(feature = "otel")]
@@ -89,7 +90,8 @@ impl Broker {
         let keys = self.keys(partition);
         let mut jobs = 0;
         for group in groups(&steps) {
-            let reply = self.command(&command(&keys, group)).await?;
+            let cmd = command(&keys, group);
+            let reply = self.command_of(RedisOperation::Promote, &cmd).await?;
             let (published, unfound, at) = report(partition, group, reply)?;
             jobs += published;
             for (name, job) in unfound {

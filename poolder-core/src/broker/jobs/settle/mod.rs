@@ -21,6 +21,7 @@ mod span;
 use tracing::Instrument;
 
 use crate::broker::Broker;
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::job::{Error, Partition};
 
 pub use limits::DeadLimits;
@@ -44,7 +45,7 @@ impl Broker {
         let mut pipe = redis::pipe();
         let plan = SettlePipeline::add_to(&mut pipe, &keys, limits, settlements, false);
         let span = span::settle(partition, settlements);
-        match self.pipeline(&pipe).instrument(span).await {
+        match self.pipeline_of(RedisOperation::Settle, &pipe).instrument(span).await {
             Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,
             Err(error) => settlements
                 .iter()
