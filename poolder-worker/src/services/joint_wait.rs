@@ -65,6 +65,7 @@ struct Shared {
     /// True once the server has carried out a `CLIENT UNBLOCK`, which access rules may deny.
     proven: AtomicBool,
     apart_until: Mutex<Option<Instant>>,
+    visit: tokio::sync::Mutex<()>,
 }
 
 impl JointWait {
@@ -77,6 +78,7 @@ impl JointWait {
             pools: AtomicUsize::new(0),
             proven: AtomicBool::new(false),
             apart_until: Mutex::new(None),
+            visit: tokio::sync::Mutex::new(()),
         }))
     }
 
@@ -102,6 +104,12 @@ impl JointWait {
         let gone = || Error::refused("the common wait of the pools has ended");
         self.0.requests.send(Request::Join(member, answer)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())
+    }
+
+    /// Waits until no other pool visits: the visits of a node are due at the same times, and would
+    /// each open a connection.
+    pub(crate) async fn turn_to_visit(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.visit.lock().await
     }
 
     /// Ends the wait that goes on. Every pool then decides anew what to do.

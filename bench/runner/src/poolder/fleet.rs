@@ -12,6 +12,9 @@ use super::work::Measured;
 /// How long the nodes run before anything is measured: they have sent beats, know the size of the
 /// fleet, and have opened their connections.
 const WARM_UP: Duration = Duration::from_secs(12);
+/// How long idle nodes run before they are measured: their pools wait together after 10 s without a
+/// job, and those that rest make long pauses.
+const IDLE_WARM_UP: Duration = Duration::from_secs(25);
 /// How long the server's CPU time for the idle fleet is measured.
 const IDLE: Duration = Duration::from_secs(10);
 /// The pause between two jobs of an idle fleet.
@@ -28,7 +31,7 @@ pub(super) async fn idle(run: &Run, meter: &Meter) -> std::result::Result<Report
         }
         tokio::spawn(node.run_until(std::future::pending()));
     }
-    tokio::time::sleep(if order.nodes == 1 { Duration::from_secs(2) } else { WARM_UP }).await;
+    tokio::time::sleep(IDLE_WARM_UP).await;
     run.ready();
     tokio::time::sleep(Duration::from_secs(order.seconds)).await;
     Ok(Report { seconds: order.seconds as f64, ..Report::default() })

@@ -62,6 +62,8 @@ impl ClaimLoop {
 
     /// Does the same over another connection.
     pub(super) async fn visit_beside(&mut self) {
+        let joint = self.claimer.setup.joint_wait.clone();
+        let _turn = joint.turn_to_visit().await;
         let lanes = lanes(self.claimer.suspects_welcome());
         let (broker, now) = (self.client.broker(), self.claimer.setup.engine.clock.now());
         match broker.visit(&self.partition, &self.name, &lanes, now).await {
