@@ -50,6 +50,11 @@
     const text = new Date(at * 1000).toISOString();
     return times.at(-1) - times[0] > 86400 ? text.slice(5, 10) : text.slice(11, 16);
   };
+  const tens = (u, axis, low, high) => {
+    const powers = [];
+    for (let power = 1; power <= high; power *= 10) if (power >= low) powers.push(power);
+    return powers;
+  };
   const draw = (figure) => {
     const data = JSON.parse(figure.dataset.chart);
     const say = data.scale === "rate" ? plain : span;
@@ -88,7 +93,7 @@
       width: figure.clientWidth - 32, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
       legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [18, 8, 0, 0],
       scales: data.scale === "rate" ? { y: { range: (u, low, high) => [0, (high || 1) * 1.1] } } : { y: { distr: 3 } },
-      axes: [{ ...axis, size: 32, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
+      axes: [{ ...axis, size: 32, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, ...(data.scale === "rate" ? {} : { splits: tens }), values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
       series: [{}, ...series], hooks: { draw: [marks], setCursor: [show] },
     }, [data.times, ...data.lines.map((line) => line.values)], figure);
     figure.append(said);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join;
-use poolder_client::{Client, FleetStatus};
+use poolder_client::{Client, Diagnosis, FleetStatus};
 use poolder_core::broker::{DeployMark, NodeView, ServerView};
 use poolder_core::history::{ErrorGroup, History};
 use poolder_core::view::QueueView;
@@ -43,6 +43,7 @@ pub(crate) struct Looks {
     deploys: Kept<Vec<DeployMark>>,
     status: Kept<FleetStatus>,
     servers: Kept<Vec<ServerView>>,
+    diagnosis: Kept<Diagnosis>,
     partitions: std::sync::atomic::AtomicU32,
 }
 
@@ -67,6 +68,7 @@ impl Looks {
             deploys: Kept::default(),
             status: Kept::default(),
             servers: Kept::default(),
+            diagnosis: Kept::default(),
             partitions: std::sync::atomic::AtomicU32::new(0),
         }
     }
@@ -123,6 +125,11 @@ impl Looks {
     /// Reads what needs a person.
     pub(crate) async fn status(&self) -> Result<Seen<FleetStatus>, Error> {
         self.status.get(SLOW, self.client.status()).await
+    }
+
+    /// Asks the doctor.
+    pub(crate) async fn diagnosis(&self) -> Result<Seen<Diagnosis>, Error> {
+        self.diagnosis.get(SLOW, self.client.doctor()).await
     }
 
     /// Reads the facts of the servers.

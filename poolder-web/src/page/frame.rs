@@ -51,8 +51,17 @@ pub(crate) struct RangeLink {
 }
 
 /// The pages: name, path, icon.
-const PAGES: [&[(&str, &str, &str)]; 1] =
-    [&[("Overview", "/", "overview"), ("Queues", "/queues", "queues"), ("Jobs", "/jobs", "jobs")]];
+const PAGES: [&[(&str, &str, &str)]; 3] = [
+    &[
+        ("Overview", "/", "overview"),
+        ("Queues", "/queues", "queues"),
+        ("Jobs", "/jobs", "jobs"),
+        ("Errors", "/errors", "errors"),
+        ("Schedules", "/schedules", "schedules"),
+    ],
+    &[("Nodes", "/nodes", "nodes"), ("Kinds", "/kinds", "kinds")],
+    &[("Audit", "/audit", "audit"), ("Server", "/server", "server")],
+];
 
 impl Frame {
     /// Makes the frame of a page; `here` is the path of the page in the list of pages.
@@ -121,7 +130,11 @@ fn counts(context: &Context, fleet: &Fleet) -> Vec<(&'static str, u64, &'static 
     let queues = context.queues(fleet);
     let sum = |of: fn(&QueueView) -> u64| queues.iter().map(|view| of(view)).sum::<u64>();
     let waiting = sum(|view| view.ready() + view.running() + view.due);
-    vec![("Queues", queues.len() as u64, ""), ("Jobs", waiting, "")]
+    vec![
+        ("Queues", queues.len() as u64, ""),
+        ("Jobs", waiting, ""),
+        ("Nodes", fleet.nodes.len() as u64, ""),
+    ]
 }
 
 /// Returns the name of the server and the time of its answers.

@@ -152,9 +152,18 @@ pub(super) fn tone(state: Option<JobState>) -> &'static str {
     }
 }
 
-/// Returns a text as a sentence: with a capital letter and a full stop.
+/// Returns a text as a sentence: with a full stop, and a capital letter unless it begins with a name.
 pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.trim().chars();
+    let is_name = |c: char| !c.is_ascii_lowercase();
+    let text = text.trim();
+    if text
+        .split_whitespace()
+        .next()
+        .is_some_and(|word| word.trim_end_matches([',', ':']).contains(is_name))
+    {
+        return if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") };
+    }
+    let mut chars = text.chars();
     let Some(first) = chars.next() else { return String::new() };
     let sentence = first.to_uppercase().chain(chars).collect::<String>();
     if sentence.ends_with(['.', '!', '?']) { sentence } else { sentence + "." }
@@ -227,6 +236,7 @@ mod tests {
     #[test]
     fn texts_become_sentences() {
         assert_eq!(sentence("the queue is paused"), "The queue is paused.");
+        assert_eq!(sentence("mail.welcome v1 is dead"), "mail.welcome v1 is dead.");
         assert_eq!((sentence(""), sentence("Why?")), (String::new(), "Why?".into()));
     }
 }

@@ -4,17 +4,23 @@
 mod act;
 mod action;
 mod answer;
+mod audit;
+mod cards;
 mod charts;
+mod errors;
 mod frame;
 mod job;
 mod jobs;
+mod kinds;
 mod listing;
 mod nodes;
 mod notes;
 mod overview;
 mod queue;
 mod queues;
+mod schedules;
 mod search;
+mod server;
 mod theme;
 mod timeline;
 
@@ -23,12 +29,18 @@ use axum::response::Response;
 use crate::request::{Context, Fault};
 
 pub(crate) use act::{act, confirm};
+pub(crate) use audit::audit;
+pub(crate) use errors::errors;
 pub(crate) use job::job;
 pub(crate) use jobs::jobs;
+pub(crate) use kinds::kinds;
+pub(crate) use nodes::nodes;
 pub(crate) use overview::{overview, overview_part};
 pub(crate) use queue::{queue, queue_part};
 pub(crate) use queues::queues;
+pub(crate) use schedules::schedules;
 pub(crate) use search::search;
+pub(crate) use server::server;
 pub(crate) use theme::theme;
 
 /// Answers to a path that is no page.

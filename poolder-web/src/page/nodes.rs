@@ -1,10 +1,57 @@
-//! The table of nodes.
+//! The nodes: their table, and their page.
 
+use axum::response::Response;
 use poolder_core::broker::{NodeInfo, NodeView};
 
+use super::answer::answer;
+use super::cards::{Card, CardsPage};
+use super::frame::Frame;
 use crate::look::Fleet;
-use crate::request::Context;
-use crate::show::{Cell, Column, Table, escaped, meter, number, span};
+use crate::request::{Context, Fault};
+use crate::show::{Cell, Column, Table, bytes, escaped, many, meter, number, span};
+
+/// Answers with the nodes.
+pub(crate) async fn nodes(context: Context) -> Response {
+    let page = page(&context).await;
+    answer(&context, page).await
+}
+
+async fn page(context: &Context) -> Result<CardsPage, Fault> {
+    let fleet = context.shared.looks.fleet().await?;
+    let columns = vec![
+        Column::text("Node"),
+        Column::text("Version"),
+        Column::text("Host"),
+        Column::number("Process"),
+        Column::number("Memory"),
+        Column::number("Addressed slots"),
+        Column::text("Kinds").class("cut w-pay"),
+    ];
+    let mut about = Table::new("Processes", columns).or("No node lives.");
+    for node in &fleet.value.nodes {
+        let none = NodeInfo::default();
+        let info = node.info.as_ref().unwrap_or(&none);
+        let seen = info.kinds.iter().filter(|kind| context.visitor.sees(&kind.queue));
+        let kinds: Vec<String> =
+            seen.map(|kind| format!("{} v{}", kind.name, kind.version)).collect();
+        about.row([
+            Cell::text(&node.name).class("name"),
+            Cell::known(&info.version),
+            Cell::known(&info.host),
+            Cell::text(info.pid.to_string()),
+            Cell::known(&if info.rss > 0 { bytes(info.rss) } else { String::new() }),
+            Cell::count(info.held.into()),
+            Cell::text(kinds.join(", ")).class("muted"),
+        ]);
+    }
+    let count = many(fleet.value.nodes.len() as u64, "node");
+    let frame = Frame::new(context, "Nodes", "/nodes", Some(&fleet)).await;
+    let cards = vec![
+        Card::new("Nodes", "", table(context, &fleet.value)),
+        Card::new("Processes", "", about),
+    ];
+    Ok(CardsPage { frame, about: count, cards })
+}
 
 /// Returns the table of the living nodes.
 pub(super) fn table(context: &Context, fleet: &Fleet) -> Table {

@@ -20,7 +20,7 @@ mod time;
 pub(crate) use chart::{Chart, Line, Mark, Scale};
 pub(crate) use escape::{Escaper, cut, escaped};
 pub(crate) use icon::{icon, with_class};
-pub(crate) use number::{UNKNOWN, many, number, percent, rate};
+pub(crate) use number::{UNKNOWN, bytes, many, number, percent, rate};
 pub(crate) use payload::{Shown, payload};
 pub(crate) use spark::{area, bars, line, meter};
 pub(crate) use table::{Cell, Column, Table};

@@ -11,8 +11,21 @@ async fn every_answer_has_the_headers_and_no_page_has_a_script_or_a_style_in_lin
     let world = World::new("web-headers");
     world.client.enqueue(welcome("ana")).await.unwrap();
     let router = world.router();
-    for path in ["/", "/queues", "/queues/mail", "/jobs", "/nonsense", "/robots.txt", "/search?q=x"]
-    {
+    for path in [
+        "/",
+        "/queues",
+        "/queues/mail",
+        "/jobs",
+        "/nonsense",
+        "/robots.txt",
+        "/search?q=x",
+        "/errors",
+        "/schedules",
+        "/nodes",
+        "/kinds",
+        "/audit",
+        "/server",
+    ] {
         let answer = get(&router, path).await;
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");

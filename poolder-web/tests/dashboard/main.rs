@@ -5,5 +5,6 @@ mod guard;
 mod hostile;
 mod live;
 mod pages;
+mod tables;
 mod vendor;
 mod world;

@@ -1,0 +1,61 @@
+//! The groups of equal errors.
+
+use axum::response::Response;
+use poolder_core::history::ErrorGroup;
+use poolder_core::view::Filter;
+
+use super::answer::answer;
+use super::cards::{Card, CardsPage};
+use super::frame::Frame;
+use crate::request::{Context, Fault, encoded};
+use crate::show::{Cell, Column, Table, escaped, many, moment};
+
+/// Answers with the groups of equal errors.
+pub(crate) async fn errors(context: Context) -> Response {
+    let page = page(&context).await;
+    answer(&context, page).await
+}
+
+async fn page(context: &Context) -> Result<CardsPage, Fault> {
+    let looks = &context.shared.looks;
+    let (fleet, errors) = tokio::try_join!(looks.fleet(), looks.errors())?;
+    let columns = vec![
+        Column::text("Message").class("w-err"),
+        Column::text("Kind"),
+        Column::text("Queue"),
+        Column::number("Last hour"),
+        Column::text("First seen"),
+        Column::text("Last seen"),
+        Column::text("Deploy"),
+        Column::text("Left behind"),
+    ];
+    let mut table = Table::new("Groups of equal errors", columns)
+        .or("There is no error. Nodes write theirs once a minute.");
+    let seen = |group: &&ErrorGroup| context.visitor.sees(&group.sample.queue);
+    for group in errors.value.iter().filter(seen) {
+        let sample = &group.sample;
+        let filter = encoded(&Filter::any().error(group.id).to_string());
+        let jobs = |state: &str| {
+            let path = format!("/queues/{}?state={state}&where={filter}", sample.queue);
+            format!("<a class=\"link\" href=\"{}\">{state}</a>", escaped(&context.link(&path)))
+        };
+        let message = match sample.message.as_str() {
+            "" => sample.cause.to_string(),
+            message => message.to_owned(),
+        };
+        table.row([
+            Cell::text(message).class("cut mono bad"),
+            Cell::text(&sample.kind),
+            Cell::text(&sample.queue).link(context.link(&format!("/queues/{}", sample.queue))),
+            Cell::count(group.last_hour),
+            Cell::markup(moment(group.first_seen, fleet.value.now)).class("muted"),
+            Cell::markup(moment(group.last_seen, fleet.value.now)).class("muted"),
+            Cell::known(&sample.deploy).class("muted"),
+            Cell::markup(format!("{} {}", jobs("retrying"), jobs("dead"))),
+        ]);
+    }
+    let about = many(table.rows.len() as u64, "group");
+    let frame = Frame::new(context, "Errors", "/errors", Some(&fleet)).await;
+    let card = Card::new("Groups of equal errors", "the one seen last first", table);
+    Ok(CardsPage { frame, about, cards: vec![card] })
+}

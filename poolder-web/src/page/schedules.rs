@@ -1,0 +1,102 @@
+//! The schedules of all queues, with their last and next runs.
+
+use axum::response::Response;
+use futures_util::future::join_all;
+use poolder_core::Status;
+use poolder_core::broker::ScheduleInfo;
+
+use super::answer::answer;
+use super::cards::{Card, CardsPage};
+use super::frame::Frame;
+use crate::request::{Context, Fault};
+use crate::show::{Cell, Column, Table, from_now, full, many, moment, time_element};
+
+/// The number of next runs that a title names.
+const NEXT: usize = 3;
+
+/// Answers with the schedules.
+pub(crate) async fn schedules(context: Context) -> Response {
+    let page = page(&context).await;
+    answer(&context, page).await
+}
+
+async fn page(context: &Context) -> Result<CardsPage, Fault> {
+    let fleet = context.shared.looks.fleet().await?;
+    let client = &context.shared.client;
+    let all = context.queues(&fleet.value).into_iter().map(|view| async {
+        // One page of each queue: some hundred schedules.
+        let page = client.schedules(&view.queue).page(0).await;
+        (view.queue.clone(), page)
+    });
+    let columns = vec![
+        Column::text("Schedule"),
+        Column::text("Queue"),
+        Column::text("Status"),
+        Column::text("Timing"),
+        Column::text("Kind"),
+        Column::text("Next runs"),
+        Column::text("Last run"),
+        Column::number("Runs"),
+        Column::number("Missed"),
+        Column::text("Owner"),
+    ];
+    let mut table = Table::new("Schedules", columns).or("There is no schedule.");
+    let (mut notes, mut infos) = (String::new(), vec![]);
+    for (queue, page) in join_all(all).await {
+        match page {
+            Ok((page, next)) => {
+                infos.extend(page);
+                if next != 0 {
+                    notes += &format!(" {queue} has more: poolder schedule list shows all.");
+                }
+            }
+            Err(error) => notes += &format!(" {queue} could not be read: {error}."),
+        }
+    }
+    infos.sort_by(|a, b| a.next.is_none().cmp(&b.next.is_none()).then(a.next.cmp(&b.next)));
+    infos.iter().for_each(|info| table.row(cells(context, info)));
+    let about = format!("{}.{notes}", many(table.rows.len() as u64, "schedule"));
+    let frame = Frame::new(context, "Schedules", "/schedules", Some(&fleet)).await;
+    let card = Card::new("Schedules", "the next one first", table);
+    Ok(CardsPage { frame, about, cards: vec![card] })
+}
+
+fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
+    let queue = info.partition.queue.as_str();
+    let active = info.status == Status::Active;
+    let chip = if active { ("running", "ok") } else { ("pause", "warn") };
+    let next: Vec<String> =
+        info.upcoming().take(NEXT).map(|at| time_element(at, &full(at))).collect();
+    let late = info.next.is_some_and(|next| active && next < info.now);
+    let mut when = match info.next {
+        Some(next) => Cell::markup(moment(next, info.now)),
+        None => Cell::known(""),
+    };
+    if late {
+        when = when.chip("errors", "late", "bad");
+    }
+    when.after += &format!("<br><span class=\"small faint\">{}</span>", next.join("<br>"));
+    let last = match info.last_run {
+        Some(last) => {
+            let cell = Cell::text(from_now(last, info.now)).class("muted");
+            match info.last_job {
+                Some(job) => cell.link(context.link(&format!("/job/{}/{job}", info.partition))),
+                None => cell,
+            }
+        }
+        None => Cell::known(""),
+    };
+    vec![
+        Cell::text(&info.name).class("name"),
+        Cell::text(queue).link(context.link(&format!("/queues/{queue}"))),
+        Cell::text("").chip(chip.0, &info.status.to_string(), chip.1),
+        Cell::text(info.schedule.timing.to_string())
+            .small(&info.schedule.zone.to_string(), "faint"),
+        Cell::text(info.schedule.job.kind()),
+        when,
+        last,
+        Cell::count(info.runs),
+        Cell::count(info.missed).class(if info.missed > 0 { "warn" } else { "" }),
+        Cell::known(info.owner.as_deref().unwrap_or_default()).class("muted"),
+    ]
+}
