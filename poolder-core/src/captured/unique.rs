@@ -1,7 +1,7 @@
 //! Keys of unique jobs in the test's queue.
 
 use super::state::{Captured, Holder, JobNumber, JobPlace, NewJob, State, StoredJob};
-use crate::job::{JobId, OnDuplicate, Partition, Timestamp, UniqueKey, UniqueMode};
+use crate::job::{JobId, OnDuplicate, Partition, UniqueKey, UniqueMode};
 use crate::stored::{Envelope, KeyHold};
 
 impl Captured {

@@ -12,10 +12,7 @@ use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::{Captured, NewJob, StoredJob};
-use crate::job::{
-    EntryId, Error, Handle, JobId, Lane, OnDuplicate, Partition, Place, Timestamp, Unique,
-    clamped_millis,
-};
+use crate::job::{Error, Lane, OnDuplicate, Partition, Timestamp, Unique, clamped_millis};
 use crate::policy::Counters;
 use crate::stored::{Envelope, JOB, head};
 
@@ -251,7 +248,7 @@ impl PreparedJob {
             StoredJob::Already => Stored::Already,
             StoredJob::Stands { id, place, replaced } => {
                 job = id;
-                if let Some(Place::Entry(of, _)) = &place {
+                if let Some(crate::job::Place::Entry(of, _)) = &place {
                     lane = *of;
                 }
                 if replaced { Stored::Replaced(place) } else { Stored::Duplicate(place) }

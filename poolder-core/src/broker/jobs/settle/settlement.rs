@@ -8,7 +8,7 @@ use crate::broker::NodeName;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
-use crate::stored::{BatchPayload, Claim, ClaimedRange, Envelope, KeyHold, Undecodable, since};
+use crate::stored::{Claim, ClaimedRange, Undecodable};
 
 /// The label of a settlement without one.
 const NO_LABEL: u16 = u16::MAX;
