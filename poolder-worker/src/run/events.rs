@@ -13,7 +13,7 @@ use poolder_core::{
 
 use super::context::Context;
 use crate::process::journal::Journal;
-use crate::process::meter::{KindNumber, QueueMeter, Sample, Refusal};
+use crate::process::meter::{KindNumber, QueueMeter, Refusal, Sample};
 
 /// The log target of events that may be as many as jobs.
 const TARGET: &str = "poolder::job";

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::beat_pace::Pace;
 use super::introduction::{Introduction, host};
-use super::suspicion::{RETRY_INTERVAL, Suspicion, PERIOD};
+use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
 use crate::process::activity::Activity;
 use crate::process::journal::Journal;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};

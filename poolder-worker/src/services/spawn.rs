@@ -11,8 +11,8 @@ use super::journal_writer::JournalWriter;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, dead_hooks, history_writer, joint_wait, leader, listener, progress_writer, journal_writer,
-    promoter, pruner, rescuer, scheduler,
+    command_watcher, dead_hooks, history_writer, joint_wait, journal_writer, leader, listener,
+    progress_writer, promoter, pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
