@@ -12,8 +12,8 @@ use poolder_core::{Error, Timestamp, host};
 use tokio::sync::watch;
 
 use super::beat_pace::Pace;
-use super::introduction::{Introduction, host};
-use super::suspicion::{PERIOD, RETRY_INTERVAL, Suspicion};
+use super::introduction::Introduction;
+use super::suspicion::{RETRY_INTERVAL, Suspicion};
 use crate::process::activity::Activity;
 use crate::process::journal::Journal;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock};

@@ -1,6 +1,5 @@
 //! A whole diagnosis, as a person reads it.
 
-use poolder::prelude::*;
 use redis::cmd;
 
 use crate::harness::{Number, Space};
