@@ -196,10 +196,10 @@ impl Unique {
         if self.hold < Duration::from_millis(1) {
             return invalid("a unique job holds its key for at least 1 ms");
         }
-        if let Some((delay, most)) = self.debounce {
-            if delay < Duration::from_millis(1) || most < delay {
-                return invalid("a debounced job waits at least 1 ms, and at most as long as set");
-            }
+        if let Some((delay, most)) = self.debounce
+            && (delay < Duration::from_millis(1) || most < delay)
+        {
+            return invalid("a debounced job waits at least 1 ms, and at most as long as set");
         }
         let chosen = match &self.by {
             None => payload,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder_core::Claim;
+use poolder_core::{Claim, UniqueMode};
 
 use super::context::Context;
 use super::engine::Engine;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// enqueued after the handler has begun to read must be another job. Without an answer after some
 /// tries the job runs all the same, and its end frees the key.
 pub(super) async fn free_key(engine: &Engine, cx: &Context, claim: &Claim) {
-    let ends_here = claim.envelope.unique_mode().is_some_and(|mode| mode.ends_at_start());
+    let ends_here = claim.envelope.unique_mode().is_some_and(UniqueMode::ends_at_start);
     // An attempt that has failed had begun.
     if !ends_here || claim.counters.failures > 0 {
         return;

@@ -31,10 +31,7 @@ pub(super) struct SlotFacts {
 
 /// The next step of a slot.
 #[derive(Debug)]
-#[cfg_attr(
-    feature = "otel",
-    allow(clippy::large_enum_variant, reason = "a settlement also has the trace of its job")
-)]
+#[expect(clippy::large_enum_variant, reason = "a settlement has all that changes with its job")]
 pub(super) enum SlotStep {
     /// Run this claimed entry, or bury it when it is not a job.
     Run(Entry),
