@@ -98,7 +98,7 @@ impl Client {
         let memory =
             |(queue, bytes): (&QueueName, u64)| QueueMemory { queue: queue.clone(), bytes };
         let mut sums: Vec<QueueMemory> = sums.into_iter().map(memory).collect();
-        sums.sort_by(|one, other| other.bytes.cmp(&one.bytes));
+        sums.sort_by_key(|queue| std::cmp::Reverse(queue.bytes));
         Ok(sums)
     }
 
