@@ -5,5 +5,6 @@ mod beat_limit;
 pub(super) mod commands;
 pub(super) mod hints;
 pub(super) mod leader;
+pub(super) mod node_info;
 pub(super) mod pool_set;
 pub(super) mod roster;

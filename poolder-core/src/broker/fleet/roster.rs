@@ -1,4 +1,4 @@
-//! The roster: heartbeats of nodes, marks of dead nodes, and descriptions of nodes.
+//! The roster: heartbeats of nodes, and marks of dead nodes.
 //!
 //! Heartbeats use a separate blocking connection and a separate thread, so that neither a busy
 //! runtime nor a busy connection can make a node look dead.
@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, Value};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::broker::connection::failure::code;
 use crate::broker::connection::reply;
@@ -16,6 +16,7 @@ use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::round_trips::{RedisOperation, Trip};
 use crate::broker::connection::routing::slot_of;
 use crate::broker::fleet::beat_limit::{BeatLimit, MAX_LIMIT};
+use crate::broker::fleet::node_info::NodeInfo;
 use crate::broker::keys::RosterKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, Timestamp, clamped_millis};
@@ -80,59 +81,6 @@ impl NodeOrder {
     /// Reads a stored order; `None` for none, and for one of a later version.
     pub(in crate::broker) fn read(text: &str) -> Option<Self> {
         [Self::Quiet, Self::Stop].into_iter().find(|order| order.as_str() == text)
-    }
-}
-
-/// The description of a node. Stored as JSON, readable without Poolder. A field that the version of
-/// the node does not write is empty or 0, and one that this version does not know is passed over.
-///
-/// The node writes it again every minute, and within two seconds when its pools have changed; the
-/// fields `rss`, `busy` and `held` are up to ten seconds old while the slots of the node start or
-/// end jobs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct NodeInfo {
-    /// The process id.
-    pub pid: u32,
-    /// The version of Poolder that the node was built with.
-    pub version: String,
-    /// When this incarnation started, in ms since 1970 by the server's clock.
-    pub started: i64,
-    /// The pools of the node: queue and number of slots in this node. Of an addressed pool these
-    /// are the slots that the node holds.
-    pub pools: Vec<(String, usize)>,
-    /// The kinds of jobs that the node can run, at most 500.
-    pub kinds: Vec<NodeKind>,
-    /// The deploy that the node belongs to, such as a version or a commit.
-    pub deploy: String,
-    /// The name of the machine; empty where the system does not tell.
-    pub host: String,
-    /// The memory of the process that is in use, in bytes; 0 where the system does not tell.
-    pub rss: u64,
-    /// The number of slots that run a job.
-    pub busy: u32,
-    /// The number of slots of addressed pools that the node holds.
-    pub held: u32,
-}
-
-/// A kind of jobs that a node can run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NodeKind {
-    /// The queue of the pool whose worker knows the kind.
-    pub queue: String,
-    /// The name of the kind.
-    pub name: String,
-    /// The highest version of the kind that the worker can run; it runs all lower ones as well.
-    pub version: u16,
-}
-
-impl NodeKind {
-    /// Returns a kind of this name that the pool of a queue runs up to this version.
-    #[must_use]
-    pub fn new(queue: String, name: String, version: u16) -> Self {
-        Self { queue, name, version }
     }
 }
 
@@ -422,23 +370,5 @@ impl Broker {
         let mut cmd = scripts::write("SADD", &self.roster_keys().queues);
         cmd.arg(partition.queue.as_str());
         self.command(&cmd).await.map(|_| ())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn descriptions_of_older_and_newer_versions_can_be_read() {
-        let old = r#"{"pid":7,"version":"0.1.0","started":5,"pools":[["mail",4]]}"#;
-        let info: NodeInfo = serde_json::from_str(old).unwrap();
-        assert_eq!((info.pid, info.started, info.pools.len()), (7, 5, 1));
-        assert_eq!((info.kinds.len(), info.deploy.as_str(), info.busy, info.held), (0, "", 0, 0));
-        let new =
-            r#"{"pid":7,"busy":2,"kinds":[{"queue":"q","name":"k","version":3,"x":1}],"y":{}}"#;
-        let info: NodeInfo = serde_json::from_str(new).unwrap();
-        assert_eq!((info.busy, &info.version), (2, &String::new()));
-        assert_eq!(info.kinds, [NodeKind::new("q".into(), "k".into(), 3)]);
     }
 }
