@@ -57,7 +57,7 @@ async fn run(node: Arc<NodeState>, broker: Broker, stop: CancellationToken) {
     loop {
         let ended = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
         hand_over(&node.meter.read(), &mut before);
-        hand_over_round_trips(broker.round_trips(), &mut before.round_trips);
+        hand_over_round_trips(&broker.round_trips(), &mut before.round_trips);
         for pool in node.pools() {
             let slots = |state| gauge!(catalogue::SLOTS.name, "queue" => pool.queue.clone(), "state" => state);
             slots("busy").set(pool.busy);
@@ -132,11 +132,11 @@ fn hand_over(readings: &[QueueReading], before: &mut HandedOver) {
 /// Hands over the round trips since the last time. Their times arrive as the middle between two
 /// bounds.
 fn hand_over_round_trips(
-    counts: [RoundTripCounts; RedisOperation::ALL.len()],
+    counts: &[RoundTripCounts; RedisOperation::ALL.len()],
     before: &mut [RoundTripCounts; RedisOperation::ALL.len()],
 ) {
     let bounds = RoundTripCounts::bounds().map(|bound| bound.as_secs_f64());
-    for ((operation, counts), before) in RedisOperation::ALL.into_iter().zip(&counts).zip(before) {
+    for ((operation, counts), before) in RedisOperation::ALL.into_iter().zip(counts).zip(before) {
         let new = counts.since(before);
         let histogram = histogram!(catalogue::REDIS_ROUND_TRIP.name, "op" => operation.as_str());
         for (at, times) in new.times.into_iter().enumerate().filter(|(_, times)| *times > 0) {
@@ -268,9 +268,9 @@ mod tests {
         let claims = &mut counts[RedisOperation::Claim as usize];
         (claims.times[1], claims.errors[1]) = (2, 3);
         metrics::with_local_recorder(&recorder, || {
-            hand_over_round_trips(counts.clone(), &mut before);
+            hand_over_round_trips(&counts, &mut before);
             counts[RedisOperation::Claim as usize].times[18] += 1;
-            hand_over_round_trips(counts, &mut before);
+            hand_over_round_trips(&counts, &mut before);
         });
         let histograms = recorder.histograms.lock().unwrap();
         let claims =
