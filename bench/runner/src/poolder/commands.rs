@@ -71,7 +71,7 @@ pub(super) async fn run(
         "job blast-radius" => drop(client.job(handle).blast_radius().await?),
         "error ls" => drop(client.errors().await?),
         "error get" => {
-            for group in client.errors().await?.first() {
+            if let Some(group) = client.errors().await?.first() {
                 client.error_history(group.id, history).await?;
             }
         }
