@@ -7,8 +7,8 @@ use poolder_core::Error;
 use poolder_core::view::{Cursor, Listing};
 
 use super::act::Action;
-use super::view::{Overlay, Rows, Sample, Subject, Tab, View, Wanted, next_listing};
-use crate::output::{Cell, Table, Tone};
+use super::view::{Overlay, Sample, Subject, Tab, Wanted, next_listing};
+use crate::output::{Cell, Tone};
 
 /// The rows that a page key moves by.
 const PAGE: usize = 15;

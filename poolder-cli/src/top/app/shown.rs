@@ -77,7 +77,7 @@ impl App {
     }
 
     /// Returns everything that the screen shows.
-    pub(super) fn view(&self) -> View {
+    pub(in crate::top) fn view(&self) -> View {
         let (table, _) = self.visible();
         let mut title = self.rows().map_or("…".to_owned(), |rows| rows.title.clone());
         if self.is_filtering || !self.filter.is_empty() {

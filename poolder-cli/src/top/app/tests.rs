@@ -3,6 +3,8 @@
 use poolder_core::Handle;
 
 use super::*;
+use crate::output::Table;
+use crate::top::view::Rows;
 
 fn sample(want: &Wanted, names: &[&str]) -> Sample {
     let mut table = Table::new(&["QUEUE"]);
