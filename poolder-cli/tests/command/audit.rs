@@ -86,7 +86,8 @@ async fn each_command_that_changes_something_leaves_an_entry_with_the_actor() {
         match entries.iter().take(new).find(is_new) {
             Some(entry) if fits(entry) => {}
             _ => {
-                wrong.push(format!("{words:?}: {:?}", entries.iter().take(new).collect::<Vec<_>>()))
+                wrong
+                    .push(format!("{words:?}: {:?}", entries.iter().take(new).collect::<Vec<_>>()));
             }
         }
     }
