@@ -203,6 +203,7 @@ mod tests {
         "history",
         "metrics",
         "top",
+        "dashboard",
         "completion",
         "man",
         "version",

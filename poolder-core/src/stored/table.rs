@@ -229,6 +229,7 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{roster}:errors", "hash: error to its first time in ms and a sample", "history", "0.1"),
     Row("{roster}:errors:seen", "sorted set: error by the time it was seen last", "history", "0.1"),
     Row("{roster}:audit", "stream: what actors have changed", "history", "0.1"),
+    Row("{roster}:journal", "stream: what has happened to nodes and partitions", "history", "0.1"),
 ];
 
 /// The ids of jobs, and the other members of `due`.

@@ -1,4 +1,4 @@
-//! What the screen shows of its state: the rows that the filter leaves, the chosen one, the keys.
+//! The shown part of the state: the rows that the filter leaves, the chosen one, the keys.
 
 use super::App;
 use crate::output::{Cell, Table, Tone};

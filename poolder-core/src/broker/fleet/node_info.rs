@@ -1,4 +1,4 @@
-//! What a node says of itself in the roster.
+//! The description of a node in the roster, which the node writes itself.
 
 use serde::{Deserialize, Serialize};
 
