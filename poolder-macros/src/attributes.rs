@@ -97,6 +97,9 @@ impl Attributes {
                     Some(()) => self.lists.push((name, list)),
                     None => self.refused.push(name),
                 }
+            } else if let Some(name) = as_name(&item).filter(|name| known.is_list(name)) {
+                errors.catch(self.admit(&name, false, known));
+                self.refused.push(name);
             } else if let Some(attribute) = errors.catch(parse_item.parse2(item)) {
                 match errors.catch(self.admit(&attribute.name, false, known)) {
                     Some(()) => self.values.push(attribute),
@@ -131,6 +134,10 @@ impl Attributes {
 }
 
 impl Known<'_> {
+    fn is_list(&self, name: &Ident) -> bool {
+        self.lists.iter().any(|(list, _)| name == list)
+    }
+
     /// Returns the error for an unknown name, with the nearest known one.
     fn unknown(&self, name: &Ident) -> String {
         let lists = self.lists.iter().map(|(list, _)| *list);
@@ -168,6 +175,15 @@ fn as_list(item: &TokenStream) -> Option<(Ident, TokenStream)> {
         {
             Some((name, group.stream()))
         }
+        _ => None,
+    }
+}
+
+/// Returns the name of an item that is a name alone.
+fn as_name(item: &TokenStream) -> Option<Ident> {
+    let mut tokens = item.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Ident(name)), None) => Some(name),
         _ => None,
     }
 }
