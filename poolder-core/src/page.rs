@@ -81,6 +81,8 @@ fn every_key_is_in_the_table() {
         space.pool_set("SET"),
         space.roster().history.frame('L', 4_711),
         space.roster().history.rolled('L', 4_711),
+        space.roster().history.gauges('L', 4_711),
+        space.roster().history.sampled(4_712),
     ]);
     built.extend(space.broadcast(&queue));
     let mut names = BTreeSet::new();
@@ -98,6 +100,7 @@ fn every_key_is_in_the_table() {
             ("TOKEN", "<token>"),
             ("SET", "<pool set>"),
             ("L:4711", "<step>:<number>"),
+            ("4712", "<minute>"),
         ] {
             name = name.replace(value, place);
         }

@@ -224,6 +224,18 @@ pub(crate) const KEYS: &[Row] = &[
         "history",
         "0.1",
     ),
+    Row(
+        "{roster}:history:queues:<step>:<number>",
+        "hash: queue to its gauges in a period",
+        "history",
+        "0.1",
+    ),
+    Row(
+        "{roster}:history:sampled:<minute>",
+        "string: a node takes the sample of this minute",
+        "history",
+        "0.1",
+    ),
     Row("{roster}:watched", "string that exists while the history is watched", "history", "0.1"),
     Row("{roster}:deploys", "hash: deploy to its first time in ms", "history", "0.1"),
     Row("{roster}:errors", "hash: error to its first time in ms and a sample", "history", "0.1"),
