@@ -21,6 +21,12 @@ pub use meter::{Lateness, Meter, Stopwatch};
 pub enum Work {
     /// Enqueue `jobs` one at a time, `concurrency` callers at once.
     Enqueue,
+    /// As `Enqueue`, each job with an id of its own that is stored once.
+    EnqueueIdempotent,
+    /// As `Enqueue`, each job with a unique key of its own.
+    EnqueueUnique,
+    /// As `EnqueueUnique`, all with one key: all but the first are duplicates.
+    EnqueueDuplicate,
     /// Enqueue `jobs` with the contender's bulk call.
     Bulk,
     /// Store `backlog` jobs first, then work on `jobs` of them with `concurrency` slots.

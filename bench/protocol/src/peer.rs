@@ -124,7 +124,10 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
             tokio::time::sleep(Duration::from_secs(order.seconds)).await;
             return Ok(Some(Report { seconds: order.seconds as f64, ..Report::default() }));
         }
-        Work::BothBulk
+        Work::EnqueueIdempotent
+        | Work::EnqueueUnique
+        | Work::EnqueueDuplicate
+        | Work::BothBulk
         | Work::DelayedAtOnce
         | Work::Retry
         | Work::Herd

@@ -203,7 +203,7 @@ fn schedules() -> Vec<Row> {
 
 /// Returns every row.
 fn all() -> Vec<Row> {
-    use Bound::{AtLeastRaw, AtLeastRow, AtMost, AtMostRaw, EachAtLeastShared};
+    use Bound::{AtLeastRaw, AtLeastRow, AtMost, AtMostRaw, AtMostRow, EachAtLeastShared};
     let mut rows = vec![
         row("enqueue-1", "enqueue, one at a time, 1 in flight", Work::Enqueue, 40_000)
             .with(|order| order.concurrency = 1),
@@ -216,6 +216,21 @@ fn all() -> Vec<Row> {
             .budget(CLIENT_US, AtMostRaw(2.0))
             .quick(),
     ];
+    rows.extend([
+        row(
+            "idempotent",
+            "enqueue jobs with ids, each stored once",
+            Work::EnqueueIdempotent,
+            100_000,
+        )
+        .poolder(),
+        row("unique", "enqueue unique jobs, each with a key", Work::EnqueueUnique, 100_000)
+            .poolder()
+            .budget(REDIS_US, AtMostRow("idempotent", 2.0)),
+        row("unique-held", "enqueue duplicates of one unique job", Work::EnqueueDuplicate, 100_000)
+            .poolder()
+            .budget(REDIS_US, AtMostRow("idempotent", 1.0)),
+    ]);
     for slots in [1, 10, 64, 100, 1000] {
         let jobs = if slots == 1 { 30_000 } else { 300_000 };
         let title = format!("drain, concurrency {slots}");

@@ -57,7 +57,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
     let meter = Meter::new(order.jobs);
     let slots = slots(order);
     match order.work {
-        Work::Enqueue => {
+        Work::Enqueue | Work::EnqueueIdempotent | Work::EnqueueUnique | Work::EnqueueDuplicate => {
             work::warm_up(&client).await;
             run.ready();
             work::one_by_one(&client, order, &meter).await?;

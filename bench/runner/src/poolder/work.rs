@@ -3,12 +3,17 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench_protocol::{Meter, Order, Payload, Stopwatch, Work};
-use poolder::{Backoff, Client, Context, Error, Outcome, Policy, Pool, Result, Worker, worker_fn};
+use poolder::{
+    Backoff, Client, Context, Error, Outcome, Policy, Pool, Result, Unique, Worker, worker_fn,
+};
 
 use super::{Bench, Hold};
 
 /// The number of jobs in one bulk call.
 const BULK: u64 = 1000;
+
+/// For how long an idempotent job is stored once.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Opens the connection and registers the queue, so that neither is measured.
 pub(super) async fn warm_up(client: &Client) {
@@ -22,10 +27,18 @@ pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) ->
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
         let (client, meter, size) = (client.clone(), meter.clone(), order.payload);
+        let work = order.work;
         let jobs = order.jobs / callers + u64::from(caller < order.jobs % callers);
         tasks.spawn(async move {
             for n in 0..jobs {
-                client.enqueue(Bench(Payload::new(n, size))).await?;
+                let enqueue = client.enqueue(Bench(Payload::new(n, size)));
+                match work {
+                    Work::EnqueueIdempotent => enqueue.id(format!("{caller}-{n}")).idempotent(HOUR),
+                    Work::EnqueueUnique => enqueue.unique(Unique::until_done().by(&(caller, n))),
+                    Work::EnqueueDuplicate => enqueue.unique(Unique::until_done().by(&0)),
+                    _ => enqueue,
+                }
+                .await?;
                 meter.hit();
             }
             Ok::<_, Error>(())

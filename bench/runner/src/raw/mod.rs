@@ -92,7 +92,10 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         Work::Push | Work::PushBulk | Work::Seal | Work::Timeout => {
             return batches::run(&connection, run, &meter).await;
         }
-        Work::Delayed
+        Work::EnqueueIdempotent
+        | Work::EnqueueUnique
+        | Work::EnqueueDuplicate
+        | Work::Delayed
         | Work::DelayedAtOnce
         | Work::Retry
         | Work::Idle
