@@ -12,7 +12,8 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    audit, batch, errors, health, job, metrics, node, past, pool, program, queue, schedule, stats,
+    audit, batch, errors, health, job, journal, metrics, node, past, pool, program, queue,
+    schedule, stats,
 };
 
 /// Operates the queues of Poolder.
@@ -74,6 +75,8 @@ pub(crate) enum Noun {
     History(past::Past),
     /// Show who has changed what, the latest change first.
     Audit(audit::Audit),
+    /// Show what has happened to the nodes of the fleet, the latest event first.
+    Journal(journal::Journal),
     /// Show what has happened in each queue since it was first used.
     Stats(stats::Stats),
     /// Nodes: ls, get, quiet, stop, forget.
@@ -200,6 +203,7 @@ mod tests {
         "status",
         "stats",
         "audit",
+        "journal",
         "history",
         "metrics",
         "top",

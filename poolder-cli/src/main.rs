@@ -11,7 +11,7 @@
 //! | `many` | one change of several subjects |
 //! | `explain` | the form of explanations |
 //! | `health` | `status` and `doctor` |
-//! | `audit` | who has changed what |
+//! | `audit`, `journal`, `log` | who has changed what; what has happened to nodes; what both share |
 //! | `errors` | the commands about groups of equal errors |
 //! | `past`, `stats` | the history of kinds, and the counters of queues |
 //! | `queue`, `job`, `node` | the commands about queues, jobs and nodes |
@@ -35,6 +35,8 @@ mod explain;
 mod failure;
 mod health;
 mod job;
+mod journal;
+mod log;
 mod many;
 mod metrics;
 mod node;
@@ -116,6 +118,7 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Error { verb } => errors::run(common, verb).await,
         Noun::History(past) => past::history(common, past).await,
         Noun::Audit(options) => audit::run(common, options).await,
+        Noun::Journal(options) => journal::run(common, options).await,
         Noun::Stats(options) => stats::run(common, options).await,
         Noun::Queue { verb } => queue::run(common, verb).await,
         Noun::Job { verb } => job::run(common, verb).await,

@@ -13,13 +13,13 @@ async fn a_quiet_node_finishes_its_job_and_takes_no_more() {
     let space = Space::new("node_quiet");
     let client = space.client.clone();
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
-    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let (started, mut starts) = tokio::sync::mpsc::channel(100);
     let worker = |name: &'static str| {
         let (gate, started) = (gate.clone(), started.clone());
         worker_fn(move |job: Number, _: Context| {
             let (gate, started) = (gate.clone(), started.clone());
             async move {
-                started.send((name, job.0)).unwrap();
+                started.send((name, job.0)).await.unwrap();
                 gate.acquire().await.unwrap().forget();
                 Ok::<_, BoxError>(Done)
             }
@@ -74,11 +74,11 @@ async fn a_quiet_node_finishes_its_job_and_takes_no_more() {
 async fn a_node_that_is_ordered_to_stop_finishes_its_job_and_ends() {
     let space = Space::new("node_stop");
     let client = space.client.clone();
-    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let (started, mut starts) = tokio::sync::mpsc::channel(100);
     let worker = worker_fn(move |_: Number, _: Context| {
         let started = started.clone();
         async move {
-            started.send(()).unwrap();
+            started.send(()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
             Ok::<_, BoxError>(Done)
         }

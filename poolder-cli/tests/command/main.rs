@@ -8,6 +8,7 @@ mod dry_run;
 mod failures;
 mod health;
 mod job;
+mod journal;
 mod metrics;
 mod node;
 mod past;

@@ -143,7 +143,7 @@ async fn the_data_of_a_waiting_job_is_replaced_and_a_call_waits_for_the_job_that
         assert_eq!(view.payload_json().unwrap(), serde_json::json!(2));
         assert_eq!(view.handle, second.handle(), "the answer knows the new place");
         assert_eq!(view.state == JobState::Scheduled, !delay.is_zero());
-        client.job(&second.handle()).cancel().await.unwrap();
+        client.job(second.handle()).cancel().await.unwrap();
     }
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 0));
 

@@ -15,7 +15,7 @@ fn sample(want: &Wanted, names: &[&str]) -> Sample {
         Tab::Errors => Subject::Error("9f1c04ab77de".parse().unwrap()),
         Tab::Nodes => Subject::Node((*name).to_owned()),
         Tab::Schedules => Subject::Schedule { queue: "mail".into(), name: (*name).to_owned() },
-        _ => Subject::Part,
+        Tab::Queue => Subject::Part,
     };
     let subjects = names.iter().map(subject).collect();
     let next = "12.3".parse().ok();

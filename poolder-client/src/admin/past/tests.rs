@@ -34,8 +34,8 @@ fn nothing_is_found_without_a_past() {
 
 #[test]
 fn failures_of_the_last_quarter_are_compared_with_the_hour_before() {
-    let mut past = Past::default();
-    past.minutes = vec![minute("mail", 74, 1_000, 9), minute("mail", 15, 1_000, 1)];
+    let minutes = vec![minute("mail", 74, 1_000, 9), minute("mail", 15, 1_000, 1)];
+    let mut past = Past { minutes, ..Past::default() };
     past.minutes.push(minute("mail", 76, 1_000, 1_000));
     past.minutes.push(minute("other", 1, 1_000, 1_000));
     assert_eq!(found(&past, 0), [], "the hour before is no finding, and another queue is not");
