@@ -18,7 +18,7 @@ async fn the_journal_shows_what_has_happened_to_nodes() {
 
     let shown = program.ok(&["journal", "--since", "8h"]);
     let events: Vec<&str> =
-        shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
+        shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert_eq!((events.len(), events[0]), (4, "node_left"), "{shown}");
     let of_two = ["--event", "node_came", "--event", "node_left"];
     let both = program.json(&[&["journal"][..], &of_two].concat());
