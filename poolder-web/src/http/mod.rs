@@ -27,6 +27,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/schedules", get(page::schedules))
         .route("/nodes", get(page::nodes))
         .route("/kinds", get(page::kinds))
+        .route("/journal", get(page::journal))
         .route("/audit", get(page::audit))
         .route("/server", get(page::server))
         .route("/search", get(page::search))

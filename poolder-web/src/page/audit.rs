@@ -1,15 +1,16 @@
-//! The audit: who has changed what.
+//! The audit, who has changed what, and the journal, what has happened to nodes.
 
 use axum::response::Response;
-use poolder_core::history::{AuditEntry, AuditFilter};
+use poolder_core::history::{AuditEntry, AuditFilter, JournalEntry, JournalFilter};
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
 use super::frame::Frame;
+use crate::look::{Fleet, Seen};
 use crate::request::{Context, Fault};
 use crate::show::{Cell, Column, Table, moment};
 
-/// The number of entries on the page.
+/// The number of entries on a page.
 const PAGE: usize = 100;
 
 /// Answers with the last entries of the audit.
@@ -18,12 +19,24 @@ pub(crate) async fn audit(context: Context) -> Response {
     answer(&context, page).await
 }
 
-async fn page(context: &Context) -> Result<CardsPage, Fault> {
+/// Answers with the last entries of the journal.
+pub(crate) async fn journal(context: Context) -> Response {
+    let page = events(&context).await;
+    answer(&context, page).await
+}
+
+/// Returns the fleet, for a visitor who sees all its queues: entries name queues, of which others
+/// must not learn.
+async fn fleet(context: &Context, what: &str) -> Result<Seen<Fleet>, Fault> {
     let fleet = context.shared.looks.fleet().await?;
-    // Entries name queues that a visitor who does not see all of them must not learn of.
     if context.queues(&fleet.value).len() < fleet.value.queues.len() {
-        return Err(Fault::not_found("The audit is for those who see all queues."));
+        return Err(Fault::not_found(format!("The {what} is for those who see all queues.")));
     }
+    Ok(fleet)
+}
+
+async fn page(context: &Context) -> Result<CardsPage, Fault> {
+    let fleet = fleet(context, "audit").await?;
     let filter = AuditFilter::default();
     let entries = context.shared.client.audit(&filter, None, PAGE).await?.entries;
     let columns = vec![
@@ -52,4 +65,36 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let frame = Frame::new(context, "Audit", "/audit", Some(&fleet)).await;
     let about = format!("the last {PAGE} changes; poolder audit shows more");
     Ok(CardsPage { frame, about, cards: vec![Card::new("Changes", "the latest first", table)] })
+}
+
+async fn events(context: &Context) -> Result<CardsPage, Fault> {
+    let fleet = fleet(context, "journal").await?;
+    let filter = JournalFilter::default();
+    let entries = context.shared.client.journal(&filter, None, PAGE).await?.entries;
+    let columns = vec![
+        Column::text("When"),
+        Column::text("Event"),
+        Column::text("Node"),
+        Column::text("Partition"),
+        Column::text("Job"),
+        Column::number("Count"),
+        Column::text("Detail").class("cut"),
+        Column::text("Told by"),
+    ];
+    let mut table = Table::new("Events", columns).or("Nothing has happened yet.");
+    for JournalEntry { at, record, .. } in &entries {
+        table.row([
+            Cell::markup(moment(*at, fleet.value.now)).class("muted"),
+            Cell::text(record.event.to_string().replace('_', " ")),
+            Cell::known(&record.node).class("name"),
+            Cell::known(&record.partition).class("mono"),
+            Cell::known(&record.job).class("mono"),
+            Cell::count(record.count),
+            Cell::known(&record.detail).class("muted"),
+            Cell::known(&record.by).class("muted"),
+        ]);
+    }
+    let frame = Frame::new(context, "Journal", "/journal", Some(&fleet)).await;
+    let about = format!("the last {PAGE} events; poolder journal shows more");
+    Ok(CardsPage { frame, about, cards: vec![Card::new("Events", "the latest first", table)] })
 }

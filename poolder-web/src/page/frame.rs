@@ -60,7 +60,11 @@ const PAGES: [&[(&str, &str, &str)]; 3] = [
         ("Schedules", "/schedules", "schedules"),
     ],
     &[("Nodes", "/nodes", "nodes"), ("Kinds", "/kinds", "kinds")],
-    &[("Audit", "/audit", "audit"), ("Server", "/server", "server")],
+    &[
+        ("Journal", "/journal", "journal"),
+        ("Audit", "/audit", "audit"),
+        ("Server", "/server", "server"),
+    ],
 ];
 
 impl Frame {

@@ -29,7 +29,7 @@ use axum::response::Response;
 use crate::request::{Context, Fault};
 
 pub(crate) use act::{act, confirm};
-pub(crate) use audit::audit;
+pub(crate) use audit::{audit, journal};
 pub(crate) use errors::errors;
 pub(crate) use job::job;
 pub(crate) use jobs::jobs;

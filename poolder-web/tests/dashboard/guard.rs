@@ -23,6 +23,7 @@ async fn every_answer_has_the_headers_and_no_page_has_a_script_or_a_style_in_lin
         "/schedules",
         "/nodes",
         "/kinds",
+        "/journal",
         "/audit",
         "/server",
     ] {

@@ -23,7 +23,7 @@ async fn errors_and_kinds_lead_to_their_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_server_and_audit_are_shown() {
+async fn nodes_server_audit_and_journal_are_shown() {
     let world = World::new("web-nodes");
     let node = world.start(Pool::new("mail").size(3).worker(worker_fn(fails)));
     eventually("the node is known", || async { !world.client.nodes().await.unwrap().is_empty() })
@@ -39,13 +39,18 @@ async fn nodes_server_and_audit_are_shown() {
     let audit = page(&router, "/audit").await;
     assert!(audit.contains("queue.pause") && audit.contains(">ann"), "{audit}");
     node.stop().await;
+    let journal = page(&router, "/journal").await;
+    assert!(journal.contains(">node left<") && journal.contains("mail.0"), "{journal}");
     // A visitor who does not see all queues does not learn of them.
     let some = Dashboard::new(world.client.clone()).authorize(|_, queue| match queue {
         Some("idle") => Access::None,
         _ => Access::Read,
     });
-    let ask = Request::get("/audit").body(Body::empty()).unwrap();
-    assert_eq!(send(&some.router(), ask).await.status, StatusCode::NOT_FOUND);
+    let some = some.router();
+    for path in ["/audit", "/journal"] {
+        let ask = Request::get(path).body(Body::empty()).unwrap();
+        assert_eq!(send(&some, ask).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]
