@@ -27,6 +27,21 @@
 //! }
 //! ```
 //!
+//! # Where to begin
+//!
+//! | to | use | guide in `docs/` |
+//! |---|---|---|
+//! | describe a job | [`Job`](trait@Job), [`Policy`], [`Backoff`], [`Unique`] | `jobs.md`, `retries.md`, `unique.md` |
+//! | enqueue it | [`Client::enqueue`], [`Client::enqueue_many`], [`EnqueueOptions`], [`Receipt`] | `operating.md`, `identity.md` |
+//! | run it | [`worker_fn`], [`Worker`], [`Context`], [`Outcome`], [`Pool`], [`Node`] | `handlers.md`, `middleware.md` |
+//! | wait for its result | [`Client::call`], [`JobClient::wait`] | `operating.md` |
+//! | keep jobs of a key in order | [`Mode::Phash`], [`Client::pool`] | `pools.md` |
+//! | run it again and again | [`Scheduler`], [`Crontab`], [`Client::schedules`] | `scheduling.md` |
+//! | gather entries into one job | [`Batcher`], [`Client::batcher`] | `batching.md` |
+//! | look at jobs and change them | [`Client::job`], [`Client::inspect`], [`Filter`] | `operating.md` |
+//! | see why something stands still | [`JobClient::explain`], [`Client::doctor`], [`Client::status`] | `explain.md`, `doctor.md` |
+//! | test an application | `poolder::testing` | `testing.md` |
+//!
 //! # Builders and values
 //!
 //! A [`Node`] and a [`Tasker`] run: they are made by a builder, `Node::builder(client)…run()` and
@@ -35,6 +50,8 @@
 //! has no last call, and the node checks them when it starts. Settings of the same name mean the
 //! same everywhere: `size` is a number of slots, `queue` a queue, `policy` the retries and the limit
 //! of an attempt, and a time that may be unlimited takes `None`.
+//!
+//! # Features
 //!
 //! This package only re-exports the items of `poolder-core`, `poolder-client`, `poolder-worker`
 //! and `poolder-macros`.
@@ -45,7 +62,9 @@
 //! | `worker` | yes | nodes, pools, batchers, schedulers and taskers; implies `schedules` |
 //! | `schedules` | with `worker` | the schedules of a queue, cron expressions and time zones |
 //! | `tls` | no | encrypted connections: `rediss://` URLs |
-//! | `testing` | no | tests of applications: `poolder::testing` |
+//! | `otel` | no | trace contexts of OpenTelemetry, from the sender to the attempt |
+//! | `metrics` | no | the counts of a node for the recorder of the `metrics` crate; implies `worker` |
+//! | `testing` | no | tests of applications: `poolder::testing`; implies `worker` |
 //!
 //! A process that only sends jobs needs `macros` alone, and then compiles neither the worker nor
 //! the rules of time zones: `default-features = false, features = ["macros"]`.
@@ -128,6 +147,44 @@ pub use poolder_worker::{
 
 /// Tests of applications: a queue without a server, a private server with nodes that start, stop
 /// and are killed, and stored jobs that later versions must read. Behind the feature `testing`.
+///
+/// A test hands the client of a [`TestQueue`](testing::TestQueue) to the code of the application,
+/// and looks at what was enqueued:
+///
+/// ```
+/// use poolder::prelude::*;
+/// use poolder::testing::{TestQueue, assert_enqueued, refute_enqueued};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Job)]
+/// #[job(kind = "welcome", queue = "mail")]
+/// struct Welcome { user: u64 }
+///
+/// #[derive(Serialize, Deserialize, Job)]
+/// #[job(kind = "charge", queue = "payments")]
+/// struct Charge { cents: u64 }
+///
+/// async fn sign_up(client: &Client, user: u64) -> Result<(), poolder::Error> {
+///     client.enqueue(Welcome { user }).await?;
+///     Ok(())
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")] // #[tokio::test]
+/// async fn main() {
+///     let queue = TestQueue::new();
+///     sign_up(queue.client(), 7).await.unwrap();
+///     assert_enqueued!(queue, Welcome { user } if *user == 7);
+///     refute_enqueued!(queue, Charge { .. });
+/// }
+/// ```
+///
+/// | to | use |
+/// |---|---|
+/// | see what was enqueued | [`assert_enqueued!`](testing::assert_enqueued), [`refute_enqueued!`](testing::refute_enqueued) |
+/// | run one attempt, and see its fate | [`QueueNode::perform`](testing::QueueNode::perform), [`Run`](testing::Run), [`Fate`](testing::Fate) |
+/// | work the queue off | [`QueueNode::drain`](testing::QueueNode::drain), [`Sums`](testing::Sums) |
+/// | use a real server and real nodes | [`TestServer`](testing::TestServer), [`TestNode`](testing::TestNode) |
+/// | keep stored jobs readable | [`assert_payload_compatible!`](testing::assert_payload_compatible) |
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use poolder_worker::testing::{
