@@ -1,7 +1,26 @@
 //! The core of Poolder: the types of jobs, the decisions about them, and all access to Redis.
 //!
+//! Applications import it from the `poolder` facade; this crate is for those who build upon its
+//! parts, such as another client or a tool for operators.
+//!
 //! The upper half is pure: it does no I/O, reads no clock and does not use Redis. The lower half is
 //! [`broker`], the access to Redis.
+//!
+//! ```
+//! use poolder_core::{Job, QueueName};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Welcome { user: u64 }
+//!
+//! impl Job for Welcome {
+//!     const KINDS: &'static [&'static str] = &["email.welcome"];
+//!     const QUEUE: &'static str = "mail";
+//! }
+//!
+//! assert_eq!(Welcome { user: 7 }.kind(), "email.welcome");
+//! assert!("no name".parse::<QueueName>().unwrap_err().is_invalid());
+//! ```
 //!
 //! | pure | |
 //! |---|---|
@@ -19,8 +38,7 @@
 //! | [`pick`](policy::dispatch::pick) | the slot of an addressed pool that a job goes to |
 //!
 //! [`broker`] has one file per operation. The last rows of the table need the feature `schedules`,
-//! which is on by default: a process that only sends jobs does without cron and time zones. Users
-//! import all of this from the `poolder` facade.
+//! which is on by default: a process that only sends jobs does without cron and time zones.
 
 #![cfg_attr(
     not(feature = "schedules"),

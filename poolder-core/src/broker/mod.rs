@@ -1,5 +1,6 @@
 //! The broker: the data model of Poolder in Redis, and every command that reads or changes it. The
-//! other modules reach Redis only through the broker.
+//! other modules reach Redis only through the broker. Applications use a client, which adds checks,
+//! waiting and the audit; a [`Broker`] is the part of it that sends the commands.
 //!
 //! | module | contents |
 //! |---|---|

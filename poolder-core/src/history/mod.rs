@@ -1,5 +1,9 @@
 //! Counters over time: what is counted of each kind of job, and the form in which it is stored; and
 //! the logs of what has happened.
+//!
+//! Nodes add their counts to the frame of the minute; a client reads them as a [`History`] over a
+//! [`HistoryRange`], the samples of queues as a [`QueueHistory`], and the logs in a [`LogPage`].
+//!
 //! Pure; imports [`policy`](crate::policy) and [`view`](crate::view).
 //!
 //! | file | holds |

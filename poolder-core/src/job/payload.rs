@@ -1,4 +1,30 @@
 //! Reading and writing of payloads, for implementations of [`Job`](crate::Job) by hand.
+//!
+//! A type that reads the payloads of its earlier version looks at the version of the stored job:
+//!
+//! ```
+//! use poolder_core::{Error, Job, RawJob, payload};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Build { tenant: String, months: Vec<u8> }
+//!
+//! impl Job for Build {
+//!     const KINDS: &'static [&'static str] = &["report.build"];
+//!     const VERSION: u16 = 2;
+//!
+//!     fn decode(raw: RawJob<'_>) -> Result<Self, Error> {
+//!         #[derive(Deserialize)]
+//!         struct First { tenant: String }
+//!
+//!         if raw.version == 1 {
+//!             let First { tenant } = payload::decode(raw)?;
+//!             return Ok(Build { tenant, months: (1..=12).collect() });
+//!         }
+//!         payload::decode(raw)
+//!     }
+//! }
+//! ```
 
 use std::marker::PhantomData;
 

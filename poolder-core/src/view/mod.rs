@@ -1,4 +1,15 @@
 //! Queues and jobs as operators see them: plain values, read at one moment.
+//!
+//! The inspector of a client returns them, and a [`Filter`] chooses among jobs. All of them
+//! implement `Serialize`, for dashboards and logs.
+//!
+//! ```
+//! use poolder_core::view::Filter;
+//!
+//! let failed: Filter = "kind=mail.* attempt>=3".parse()?;
+//! assert!(!failed.is_any());
+//! # Ok::<(), poolder_core::Error>(())
+//! ```
 
 mod cursor;
 mod filter;
