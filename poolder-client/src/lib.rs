@@ -1,4 +1,42 @@
-//! The Poolder client, for producers and operators.
+//! The Poolder client, for producers and operators: it sends jobs, waits for their results, and
+//! looks at queues, jobs and nodes and changes them. Applications use it through the `poolder`
+//! facade; a process that only sends jobs may use this crate alone.
+//!
+//! ```no_run
+//! use poolder_client::Client;
+//! use poolder_core::{Error, Job};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Welcome { user: u64 }
+//!
+//! impl Job for Welcome {
+//!     const KINDS: &'static [&'static str] = &["email.welcome"];
+//!     const QUEUE: &'static str = "mail";
+//! }
+//!
+//! # async fn f() -> Result<(), Error> {
+//! let client = Client::from_env().await?;
+//! let receipt = client.enqueue(Welcome { user: 7 }).await?;
+//! println!("{:?}", client.job(&receipt).state().await?);
+//!
+//! let now = client.inspect("mail").overview().await?;
+//! println!("{} wait, {} run, {} died", now.ready(), now.running(), now.dead);
+//! # Ok(()) }
+//! ```
+//!
+//! All handles come from a [`Client`], and own a clone of it:
+//!
+//! | for | handle | from |
+//! |---|---|---|
+//! | one job | [`JobClient`] | [`Client::job`] |
+//! | the jobs of a queue | [`Inspector`] | [`Client::inspect`] |
+//! | a pool with addressed slots | [`PoolClient`] | [`Client::pool`] |
+//! | a set of pools | [`PoolSet`] | [`Client::pool_set`] |
+//! | a batcher | [`BatcherHandle`] | [`Client::batcher`] |
+//! | the schedules of a queue | `Schedules` (feature `schedules`) | `Client::schedules` |
+//!
+//! The source is divided so:
 //!
 //! | module | holds |
 //! |---|---|
@@ -10,8 +48,6 @@
 //! | `job` | one job: its state, result and progress; cancelled, rescheduled, revived, removed |
 //! | `schedules` | the schedules of a queue (feature `schedules`) |
 //! | `admin` | queues and nodes: inspected, paused, repaired |
-//!
-//! Applications use it through the `poolder` facade.
 
 mod admin;
 mod batcher;

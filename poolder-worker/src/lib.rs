@@ -1,4 +1,40 @@
-//! The Poolder worker: it claims jobs from Redis and runs them.
+//! The Poolder worker: it claims jobs from Redis and runs them. Applications use it through the
+//! `poolder` facade.
+//!
+//! A [`Node`] is a process that runs jobs. It has [`Pool`]s, each with workers for the jobs of one
+//! queue; a worker is a function ([`worker_fn`]) or a type ([`Worker`]).
+//!
+//! ```no_run
+//! use poolder_client::Client;
+//! use poolder_core::{Error, Job};
+//! use poolder_worker::{Context, Node, Pool, worker_fn};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Welcome { user: u64 }
+//!
+//! impl Job for Welcome {
+//!     const KINDS: &'static [&'static str] = &["email.welcome"];
+//!     const QUEUE: &'static str = "mail";
+//! }
+//!
+//! async fn welcome(job: Welcome, cx: Context) {
+//!     println!("welcome, user {} (attempt {})", job.user, cx.attempt());
+//! }
+//!
+//! # async fn f() -> Result<(), Error> {
+//! let client = Client::from_env().await?;
+//! Node::builder(client).pool(Pool::new("mail").size(10).worker(worker_fn(welcome))).run().await
+//! # }
+//! ```
+//!
+//! | for | use |
+//! |---|---|
+//! | an attempt: its job, its end, what surrounds it | [`Context`], [`Return`], [`State`], [`Middleware`] |
+//! | recurring jobs | [`Scheduler`], [`Periodic`], [`Crontab`] |
+//! | batches of gathered entries | [`Batcher`], [`BatchWorker`], [`Batch`] |
+//! | a node that runs | [`NodeHandle`], [`Health`], [`NodeStatus`] |
+//! | bounded concurrency without Redis | [`Tasker`] |
 //!
 //! The folders are layers. Each imports only those above it in this table.
 //!
@@ -15,8 +51,7 @@
 //! | `tasker` | bounded concurrency inside one process, without Redis; imports `run` only |
 //! | `testing` | tests of applications; behind the feature of that name, imports all others |
 //!
-//! `batcher`, `scheduler` and `tasker` do not import one another. Users import these types from
-//! the `poolder` facade.
+//! `batcher`, `scheduler` and `tasker` do not import one another.
 
 mod batcher;
 mod node;

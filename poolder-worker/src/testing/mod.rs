@@ -1,6 +1,6 @@
 //! Tests of applications: a queue in memory, without a server, with a node that runs jobs when the
 //! test says so; a private server with nodes that start, stop and are killed; and stored jobs that
-//! later versions must read.
+//! later versions must read. [`TestQueue`] has an example; [`TestServer`] has one with nodes.
 
 mod drain;
 mod expect;
