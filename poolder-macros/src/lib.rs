@@ -1,4 +1,16 @@
-//! The macros of Poolder. Users import them from the `poolder` facade.
+//! The macros of Poolder: they make jobs, pools, batchers and schedulers of plain types. Users
+//! import them from the `poolder` facade.
+//!
+//! | macro | makes of |
+//! |---|---|
+//! | [`derive(Job)`](derive@Job) | a struct or an enum: a job, with kind, queue and policy |
+//! | [`#[pool]`](macro@pool) | an `impl Worker` block: a pool of that worker |
+//! | [`#[batcher]`](macro@batcher) | an `impl BatchWorker` block: a batcher, whose entries run together |
+//! | [`#[scheduler]`](macro@scheduler) | an `impl` block: a scheduler, whose async methods are recurring jobs |
+//!
+//! The attributes need the feature `worker`, which is on by default. Errors are reported when the
+//! program is compiled, all errors of a type at once; a wrong name lists the known ones, and a cron
+//! expression that never comes true is refused.
 
 #![cfg_attr(
     not(feature = "worker"),

@@ -3,6 +3,22 @@
 //! [`Dashboard`] is made from a client. It reads what the client can read, draws it, and keeps
 //! nothing but its last look at the server.
 //!
+//! ```no_run
+//! use axum::Router;
+//! use poolder_client::Client;
+//! use poolder_web::Dashboard;
+//!
+//! # async fn f(client: Client) {
+//! // Each visitor may read; `Dashboard::authorize` decides otherwise.
+//! let app: Router = Router::new().nest("/jobs", Dashboard::new(client).router());
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await.unwrap();
+//! axum::serve(listener, app).await.unwrap();
+//! # }
+//! ```
+//!
+//! An application decides with hooks who sees and changes what ([`Access`]); [`serve()`] and
+//! [`ServeOptions`] are for a dashboard alone, which lets visitors in by tokens.
+//!
 //! | module | holds |
 //! |---|---|
 //! | `show` | numbers, times, charts, payloads and tables as text and markup; pure |
