@@ -152,9 +152,7 @@ fn examples(install: Install) -> Result<(), String> {
 fn apart(manifest: &str, words: &[&str], install: Install) -> Result<(), String> {
     let cargo = |verb: &str| {
         let mut command = cargo::cargo();
-        // They share what the others have compiled.
-        command.args([verb, "--quiet", "--locked", "--target-dir", "target"]);
-        command.args(["--manifest-path", manifest]);
+        command.args([verb, "--quiet", "--locked", "--manifest-path", manifest]);
         command
     };
     // Built first, so that the time limit applies to the example alone.
