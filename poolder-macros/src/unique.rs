@@ -20,7 +20,7 @@ const IN_LIST: Known<'static> = Known {
 };
 
 /// The rule of a kind.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Unique {
     mode: Mode,
     /// The fields of which the key is made; `None` for all of the payload.
