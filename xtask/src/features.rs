@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         for set in sets {
             let set = set.into_iter().collect::<Vec<_>>().join(",");
             let mut command = cargo::cargo();
-            command.args(["clippy", "--quiet", "--locked", "--lib", "--bins", "--package"]);
+            command.args(["clippy", "--quiet", "--locked", "--package"]);
             command.args([&package.name, "--no-default-features", "--features", &set]);
             command.args(["--", "-D", "warnings"]);
             if !cargo::status(&mut command)?.success() {
