@@ -27,7 +27,7 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// The examples that are separate workspaces, each with its arguments.
-const APART: &[(&str, &[&str])] = &[
+const APART: [(&str, &[&str]); 3] = [
     ("examples/sqlite-batcher/Cargo.toml", &[]),
     ("examples/actix/Cargo.toml", &["try"]),
     (OUTBOX, &["try"]),
@@ -113,7 +113,7 @@ fn format() -> Result<(), String> {
 }
 
 fn lint() -> Result<(), String> {
-    for manifest in [TORTURE, trials::MANIFEST] {
+    for manifest in [TORTURE, trials::MANIFEST].into_iter().chain(APART.map(|(it, _)| it)) {
         let options = ["clippy", "--workspace", "--all-targets", "--locked", "--manifest-path"];
         succeed(cargo::cargo().args(options).args([manifest, "--", "-D", "warnings"]))?;
     }
@@ -131,7 +131,7 @@ fn lint() -> Result<(), String> {
 }
 
 fn document() -> Result<(), String> {
-    let options = ["doc", "--workspace", "--no-deps", "--locked"];
+    let options = ["doc", "--workspace", "--all-features", "--no-deps", "--locked"];
     succeed(cargo::cargo().args(options).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -145,7 +145,7 @@ fn examples(install: Install) -> Result<(), String> {
         let mut command = programs::program(words[0])?;
         example(words[0], command.args(&words[1..]), install)?;
     }
-    APART.iter().try_for_each(|(manifest, words)| apart(manifest, words, install))
+    APART.into_iter().try_for_each(|(manifest, words)| apart(manifest, words, install))
 }
 
 /// Builds and runs an example that is a separate workspace.
