@@ -8,7 +8,9 @@ use poolder::Result;
 use poolder::prelude::*;
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Running, Space, Unready, eventually, start, within};
+use crate::harness::{
+    Number, Running, Space, Unready, cast_until_received, eventually, start, within,
+};
 
 /// A worker that sends each number it runs, and fails the first attempt of odd ones.
 #[derive(Clone)]
@@ -48,17 +50,11 @@ async fn node(space: &Space, size: u16) -> (Running, mpsc::Receiver<u64>) {
     (node, told)
 }
 
-/// Casts jobs until every node has received one: a node receives broadcasts once its reader is
-/// connected.
-async fn until_heard(space: &Space, heard: &mut [(&mut mpsc::Receiver<u64>, u64)]) {
+/// Casts jobs until every node has received one.
+async fn until_received(space: &Space, nodes: &[&mpsc::Receiver<u64>]) {
     let pool = space.client.pool::<Number>("q");
-    for (told, size) in heard {
-        while told.is_empty() {
-            pool.cast(Number(0)).await.unwrap();
-            // One copy at a time, so that few are left over.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let _ = size;
+    for told in nodes {
+        cast_until_received(told, async || drop(pool.cast(Number(0)).await.unwrap())).await;
     }
 }
 
@@ -78,7 +74,7 @@ async fn every_living_slot_runs_its_copy_and_who_joins_later_does_not_see_older_
     let pool = space.client.pool::<Number>("q");
     let (one, mut first) = node(&space, 2).await;
     let (two, mut second) = node(&space, 3).await;
-    until_heard(&space, &mut [(&mut first, 2), (&mut second, 3)]).await;
+    until_received(&space, &[&first, &second]).await;
     assert_eq!(pool.size().await.unwrap(), 0);
     for number in [10, 11, 12, 1_000] {
         pool.cast(Number(number)).await.unwrap();
@@ -90,7 +86,7 @@ async fn every_living_slot_runs_its_copy_and_who_joins_later_does_not_see_older_
         assert_eq!((count(10), count(11), count(12)), (size, 2 * size, size), "{got:?}");
     }
     let (three, mut late) = node(&space, 1).await;
-    until_heard(&space, &mut [(&mut late, 1)]).await;
+    until_received(&space, &[&late]).await;
     pool.cast(Number(2_000)).await.unwrap();
     let got = drain(&mut late, 2_000, 1).await;
     assert!(got.iter().all(|number| matches!(number, 0 | 2_000)), "{got:?}");
@@ -189,7 +185,7 @@ async fn stopping(name: &str, size: u16) -> Stopping {
         space.client.pool::<Number>("q").size().await.is_ok()
     })
     .await;
-    until_heard(&space, &mut [(&mut told, size as u64)]).await;
+    until_received(&space, &[&told]).await;
     Stopping { space, handle, node, told, pool_ready }
 }
 
@@ -258,7 +254,7 @@ async fn a_slot_of_a_broadcast_pool_that_a_job_has_stopped_stays_stopped() {
     })
     .await;
     it.handle.start("q").await.unwrap();
-    until_heard(&it.space, &mut [(&mut it.told, 2)]).await;
+    until_received(&it.space, &[&it.told]).await;
     it.cast(6).await;
     it.started(6, 2).await;
     it.node.stop().await;

@@ -6,7 +6,7 @@ use poolder::prelude::*;
 use poolder::{Cause, JobState, Result, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Space, eventually, start, within};
+use crate::harness::{Number, Space, cast_until_received, eventually, start, within};
 
 /// Returns a worker that sends the context of every attempt, and fails all attempts of a job but the
 /// one of this number.
@@ -44,18 +44,14 @@ async fn a_context_tells_of_the_attempts_and_failures_before_it() {
         let pool = Pool::new("q").size(1).mode(mode).policy(at_once(3)).worker(worker);
         let (before, node) = (server_now(), start(space.node().pool(pool)));
         let pool = space.client.pool::<Number>("q");
-        match mode {
-            Mode::Shared => drop(space.client.enqueue(Number(1)).await.unwrap()),
-            _ => {
-                eventually("the pool is there", || async { pool.size().await.is_ok() }).await;
-                // A broadcast reaches the slots that listen.
-                while told.is_empty() {
-                    pool.cast(Number(1)).await.unwrap();
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    if mode != Mode::Broadcast {
-                        break;
-                    }
-                }
+        if mode == Mode::Shared {
+            space.client.enqueue(Number(1)).await.unwrap();
+        } else {
+            let cast = async || drop(pool.cast(Number(1)).await.unwrap());
+            eventually("the pool is registered", || async { pool.size().await.is_ok() }).await;
+            match mode {
+                Mode::Broadcast => cast_until_received(&told, cast).await,
+                _ => cast().await,
             }
         }
         let mut seen = vec![];

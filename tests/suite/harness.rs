@@ -184,6 +184,19 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it did not happen in time")
 }
 
+/// Casts to a broadcast pool until a copy of the job has been received: a reader receives only the
+/// copies that are cast after it has connected.
+pub(crate) async fn cast_until_received<T>(told: &mpsc::Receiver<T>, cast: impl AsyncFn()) {
+    let received = async {
+        while told.is_empty() {
+            cast().await;
+            // One copy at a time, so that few are left over.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(received).await;
+}
+
 /// Repeats a condition until it is true, for changes that send no event; panics after [`PATIENCE`].
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let asking = async {

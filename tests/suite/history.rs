@@ -11,7 +11,7 @@ use poolder_core::broker::HistoryDelta;
 use poolder_core::history::{AttemptEnd, Counts, KindSums, Period};
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{Number, Space, Unserved, eventually, start, teller};
+use crate::harness::{Number, Space, Unserved, cast_until_received, eventually, start, teller};
 use crate::policies::suspect_of_a_dead_node;
 
 /// A job of each way to end: by its text.
@@ -114,10 +114,9 @@ async fn slots_and_copies_are_counted_and_two_nodes_add_up() {
             pool.cast(Number(number)).key("a").await.unwrap();
             crate::harness::within(slots.recv()).await.unwrap();
         }
-        while copies.is_empty() {
-            space.client.pool::<Number>("copies").cast(Number(9)).await.ok();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let spread = space.client.pool::<Number>("copies");
+        eventually("it is registered", || async { spread.size().await.is_ok() }).await;
+        cast_until_received(&copies, async || drop(spread.cast(Number(9)).await.unwrap())).await;
         crate::harness::within(copies.recv()).await.unwrap();
         node.stop().await;
         expected += 3;

@@ -9,7 +9,9 @@ use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Running, Space, eventually, start, teller, within};
+use crate::harness::{
+    Number, Running, Space, cast_until_received, eventually, start, teller, within,
+};
 
 /// A job with a large payload.
 #[derive(Serialize, Deserialize, Debug, Clone, Job)]
@@ -236,11 +238,7 @@ async fn a_broadcast_whose_reply_is_always_lost_is_missed_and_the_next_one_runs(
     let cast = async |number, bytes| casts.cast(Blob { number, data: "x".repeat(bytes) }).await;
     eventually("registered", || async { casts.size().await.is_ok() }).await;
     let mut number = 0;
-    // The node reads once its reader has connected.
-    while told.is_empty() {
-        cast(0, 1).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    cast_until_received(&told, async || drop(cast(0, 1).await.unwrap())).await;
     for bytes in [900_000, 1, 900_000, 1] {
         number += 1;
         cast(number, bytes).await.unwrap();

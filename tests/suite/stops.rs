@@ -10,7 +10,7 @@ use poolder_devserver::Server;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::child::{BLOCKING, HELD, Process};
-use crate::harness::{Number, Space, eventually, start, teller, within};
+use crate::harness::{Number, Space, cast_until_received, eventually, start, teller, within};
 
 /// The time by which a stop may exceed its timeout, and some for a busy machine.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -80,12 +80,13 @@ async fn occupy(space: &Space, told: &mut mpsc::Receiver<u64>, job: u64) {
     assert_eq!(within(told.recv()).await, Some(job));
     for name in ["keyed", "copies"] {
         let pool = space.client.pool::<Number>(name);
-        // The pool may not be registered yet, and a reader receives only later broadcasts.
-        while told.is_empty() {
-            let _ = pool.cast(Number(job)).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        eventually("the pool is registered", || async { pool.size().await.is_ok() }).await;
+        if name == "keyed" {
+            pool.cast(Number(job)).await.unwrap();
+        } else {
+            cast_until_received(told, async || drop(pool.cast(Number(job)).await.unwrap())).await;
         }
-        assert_eq!(told.recv().await, Some(job));
+        assert_eq!(within(told.recv()).await, Some(job));
     }
 }
 

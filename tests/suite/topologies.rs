@@ -8,7 +8,7 @@ use poolder_core::broker::Beater;
 use poolder_devserver::{Cluster, Sentinel, Server};
 use tokio::sync::mpsc;
 
-use crate::harness::{Number, Space, eventually, start, teller, within};
+use crate::harness::{Number, Space, cast_until_received, eventually, start, teller, within};
 
 /// Receives numbers until all stored ones have arrived.
 async fn all_of(stored: &BTreeSet<u64>, told: &mut mpsc::Receiver<(u64, Context)>) {
@@ -184,13 +184,8 @@ async fn the_slots_of_an_addressed_pool_live_all_over_a_cluster() {
     let receipt = pool.cast(Number(1)).await.unwrap();
     assert_eq!(within(told.recv()).await.unwrap().1.slot(), receipt.partition.index);
     assert!(receipt.partition.index < 3);
-    let heard = async {
-        while told.is_empty() {
-            space.client.pool::<Number>("all").cast(Number(7)).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    within(heard).await;
+    let all = space.client.pool::<Number>("all");
+    cast_until_received(&told, async || drop(all.cast(Number(7)).await.unwrap())).await;
     assert_eq!(within(told.recv()).await.unwrap().0, 7);
     node.stop().await;
 }
