@@ -223,6 +223,7 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
         assert_eq!((job.state, job.at), (JobState::Scheduled, at));
     }
     assert_eq!((space.ready("q").await, space.due("q").await), (0, 2));
+    assert_eq!(space.count("q", "rescheduled").await, 2);
 
     client.job(&due).remove().await.unwrap();
     assert!(client.job(&due).remove().await.unwrap_err().is_not_found());
@@ -255,6 +256,7 @@ async fn what_waits_is_rescheduled_hurried_and_deleted() {
     space.until_count("q", "retried", 2).await;
     let job = client.job(&retrying).view().await.unwrap().unwrap();
     assert_eq!((job.counters.failures, space.overview("q").await.retrying), (2, 1));
+    assert_eq!(space.count("q", "rescheduled").await, 4, "to run now is another time as well");
     client.job(&retrying).cancel().await.unwrap();
     assert_eq!(space.overview("q").await.retrying, 0);
     node.stop().await;

@@ -175,6 +175,8 @@ async fn a_slot_no_longer_waits_for_a_retry_that_operators_have_removed_or_start
             }
             (_, next) => panic!("{action}: {next:?}"),
         }
+        let times = u64::from(["reschedule", "run_now"].contains(&action));
+        assert_eq!(space.count("q", "rescheduled").await, times, "{action}");
     }
 }
 

@@ -108,6 +108,9 @@ async fn jobs_are_run_now_rescheduled_cancelled_and_removed() {
     assert!(later.ends_with("waits until 2099-01-01T00:00:00.000Z\n"), "{later}");
     let soon = program.json(&["job", "reschedule", &ids[1], "--in", "2h"]);
     assert_eq!(soon[0]["done"], "rescheduled");
+    let shown = program.ok(&["queue", "get", "q"]);
+    let counted = |line: &str| line.split_whitespace().eq(["rescheduled", "3"]);
+    assert!(shown.lines().any(counted), "{shown}");
     program.fails(2, &["job", "reschedule", &ids[0]]);
     assert!(program.ok(&["job", "cancel", &ids[0]]).contains("it waited, and was removed"));
     let done = program.run(&["job", "rm", "--yes", &ids[1], &ids[0], "q/none"]);

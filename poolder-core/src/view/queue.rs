@@ -202,7 +202,8 @@ macro_rules! sums {
             /// | `rescued` | jobs that were taken back from dead nodes |
             /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
             /// | `not_for_us` | jobs of a kind that no worker there knew |
-            /// | `revived`, `deleted` | changes by operators |
+            /// | `moved` | jobs that left a slot in which their key no longer belongs |
+            /// | `revived`, `rescheduled`, `deleted` | changes by operators |
             /// | `dead_dropped` | dead jobs beyond the limit |
             #[must_use]
             pub fn counter(&self, name: &str) -> u64 {

@@ -17,6 +17,14 @@
 --        bytes ("" for a generated id)  11 ms for which it holds the key beyond its due time
 -- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
+
+-- Raises a counter. One that is not a number starts again: a counting error must not fail the call.
+local function count(name)
+  if type(redis.pcall('HINCRBY', KEYS[4], name, 1)) == 'table' then
+    redis.pcall('HSET', KEYS[4], name, 1)
+  end
+end
+
 local job, at = ARGV[1], ARGV[4]
 if at == '' then
   local t = redis.call('TIME')
@@ -34,7 +42,10 @@ else
   if not held.err and held[1] then return 0 end
   if ARGV[4] == '' then
     local l = redis.call('HMGET', KEYS[5], 'hold', 'held')
-    if l[1] and l[2] == l[1] .. ' ' .. id then redis.call('HDEL', KEYS[5], 'hold', 'held') end
+    if l[1] and l[2] == l[1] .. ' ' .. id then
+      redis.call('HDEL', KEYS[5], 'hold', 'held')
+      count('rescheduled')
+    end
     return 1
   end
   -- Another job of this id may wait already. Then this one waits under another of 15 ids.
@@ -55,11 +66,7 @@ else
     redis.pcall('HDEL', KEYS[3], job)
     return moved
   end
-  -- A counter that is not a number starts again: a counting error must not fail the call.
-  if string.byte(ARGV[5], 5) ~= 0
-    and type(redis.pcall('HINCRBY', KEYS[4], 'retrying', 1)) == 'table' then
-    redis.pcall('HSET', KEYS[4], 'retrying', 1)
-  end
+  if string.byte(ARGV[5], 5) ~= 0 then count('retrying') end
 end
 -- The job holds its key until it is due, and longer, and from its new place.
 local holds = ARGV[8] ~= '' and redis.pcall('HGET', KEYS[6], ARGV[8])
@@ -69,6 +76,7 @@ if type(holds) == 'string' and #holds == 40 and string.sub(holds, 1, 16) == ARGV
     .. struct.pack('>I6', math.min(tonumber(at) + tonumber(ARGV[11]), 281474976710655)) .. string.sub(holds, 23, 29)
     .. '\5' .. string.rep('\0', 10))
 end
+count('rescheduled')
 -- Hints may be lost.
 if redis.pcall('ZRANGE', KEYS[2], 0, 0)[1] == job then redis.pcall('PUBLISH', ARGV[7], 'due') end
 return 1
