@@ -342,6 +342,7 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `handover_timeout` | how long a job may go on when its slot moves to another process; addressed modes only | `"3s"` |
 /// | `retry_placement` | the place where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
 /// | `join_set` | the set of pools that the pool joins | none |
+/// | `wait_permits` | the number of nodes that wait at the server for a job at the same time, 1 to 65535; mode `"shared"` only | 8 |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]

@@ -16,6 +16,23 @@ fn partition() -> Partition {
     Partition::first(QueueName::new("q").unwrap())
 }
 
+/// Returns a client of its own, as in another process.
+fn own_client(space: &Space) -> Client {
+    Client::new(poolder::Config::new(space.url()).namespace(space.name())).unwrap()
+}
+
+#[derive(Clone)]
+struct OneWaits;
+
+#[poolder::pool(name = "q", size = 1, wait_permits = 1)]
+impl Worker for OneWaits {
+    type Job = Number;
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> poolder::Result<Outcome> {
+        Ok(Done)
+    }
+}
+
 /// Starts nodes of one slot. Each tells its number and that of the job, and holds its jobs from
 /// `held` on.
 fn fleet(
@@ -38,9 +55,7 @@ fn fleet(
             }
         });
         let pool = Pool::new("q").size(1).wait_permits(permits).worker(worker);
-        // A client of its own, as in another process.
-        let client = Client::new(poolder::Config::new(space.url()).namespace(space.name()));
-        start(Node::builder(client.unwrap()).pool(pool))
+        start(Node::builder(own_client(space)).pool(pool))
     };
     ((0..nodes).map(node).collect(), told)
 }
@@ -95,6 +110,17 @@ async fn a_few_nodes_wait_and_the_others_run_jobs_as_soon_as_those_have_no_room(
         node.stop().await;
     }
     space.until_settled(0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_attribute_of_a_pool_says_how_many_nodes_wait() {
+    let space = Space::new("permits-of-macro");
+    let nodes: Vec<_> =
+        (0..3).map(|_| start(Node::builder(own_client(&space)).add(OneWaits))).collect();
+    space.until_settled(1, 2).await;
+    for node in nodes {
+        node.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

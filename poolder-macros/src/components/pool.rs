@@ -6,7 +6,7 @@ use syn::parse::Parser;
 use syn::{Error, Ident, ItemImpl, Path, Token, Type, parse_quote};
 
 use super::{Common, NO_RETRY, POLICY_LIST, Place, has, read_hibernation, require};
-use crate::attributes::{Attributes, Known, split, word};
+use crate::attributes::{Attributes, Known, integer, split, word};
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
 use crate::names;
@@ -35,6 +35,7 @@ const KNOWN: Known<'static> = Known {
         "handover_timeout",
         "retry_placement",
         "join_set",
+        "wait_permits",
         "crate",
     ],
     lists: &[POLICY_LIST, ("callbacks", CALLBACKS)],
@@ -64,6 +65,7 @@ struct PoolType {
     handover_timeout: Option<Millis>,
     retry_placement: Option<Ident>,
     join_set: Option<String>,
+    wait_permits: Option<u16>,
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -109,6 +111,8 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         .and_then(|time| errors.catch(duration::read("handover_timeout", &time.value)));
     let join_set =
         attributes.get("join_set").and_then(|name| errors.catch(names::QUEUE.read(name)));
+    let wait_permits =
+        attributes.get("wait_permits").and_then(|nodes| errors.catch(integer(nodes, 1, u16::MAX)));
     let mode = mode?;
     let of_process = mode == "Shared" || mode == "Broadcast";
     if !of_process && attributes.get("size").is_none() {
@@ -125,6 +129,11 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
             errors.at(&attribute.name, message);
         }
     }
+    if let (true, Some(attribute)) = (mode != "Shared", attributes.get("wait_permits")) {
+        let message = "`wait_permits` is for pools whose nodes wait at one queue: use mode \
+                       \"shared\", or leave it out";
+        errors.at(&attribute.name, message);
+    }
     Some(PoolType {
         name: common.name.clone()?,
         common,
@@ -134,6 +143,7 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         handover_timeout,
         retry_placement,
         join_set,
+        wait_permits,
     })
 }
 
@@ -193,6 +203,7 @@ fn write(pool: &PoolType, worker: &ItemImpl) -> TokenStream {
         .as_ref()
         .map(|variant| quote!(.retry_placement(#krate::RetryPlacement::#variant)));
     let join_set = pool.join_set.as_ref().map(|join_set| quote!(.join_set(#join_set)));
+    let wait_permits = pool.wait_permits.map(|nodes| quote!(.wait_permits(#nodes)));
     let sinks = pool.callbacks.iter().map(|(name, path)| {
         let name = name.to_string();
         quote!(.callback(#name, #path))
@@ -216,7 +227,8 @@ fn write(pool: &PoolType, worker: &ItemImpl) -> TokenStream {
             pub fn pool(self) -> #krate::Pool {
                 #krate::Pool::new(#name)
                     .mode(#krate::Mode::#mode)
-                    #size #policy #hibernate_after #handover_timeout #retry_placement #join_set #(#sinks)*
+                    #size #policy #hibernate_after #handover_timeout #retry_placement #join_set
+                    #wait_permits #(#sinks)*
                     .worker(self)
             }
 

@@ -50,4 +50,19 @@ impl Worker for MyPool6 {
     fn handle_job(&mut self) {}
 }
 
+struct MyPool7;
+struct MyPool8;
+
+#[pool(name = "mypool", wait_permits = 0)]
+impl Worker for MyPool7 {
+    type Job = ();
+    fn handle_job(&mut self) {}
+}
+
+#[pool(name = "mypool", mode = "broadcast", wait_permits = 4)]
+impl Worker for MyPool8 {
+    type Job = ();
+    fn handle_job(&mut self) {}
+}
+
 fn main() {}
