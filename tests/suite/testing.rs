@@ -37,7 +37,7 @@ async fn a_killed_node_releases_nothing_and_another_takes_its_jobs() {
 
     first.kill();
     let view = server.client().inspect("q").overview().await.unwrap();
-    assert_eq!((view.running(), view.counter("released")), (1, 0), "it stays claimed");
+    assert_eq!((view.running(), view.counter("handed_back")), (1, 0), "it stays claimed");
     assert_eq!(server.client().nodes().await.unwrap().len(), 1, "it stays in the roster");
 
     let second = server.start_node(server.node().pool(pool("second"))).await;
