@@ -9,7 +9,8 @@ use poolder_devserver::Install;
 use crate::arguments::Arguments;
 use crate::postgres::Postgres;
 use crate::{
-    bench, cargo, containers, deny, languages, metrics, programs, server, test, torture, trials,
+    bench, browser, cargo, containers, deny, languages, metrics, programs, server, test, torture,
+    trials,
 };
 
 /// The examples that need no input, each with its arguments. Each gets the URL of a separate private
@@ -46,10 +47,12 @@ type Step<'a> = (&'a str, Box<dyn Fn() -> Result<(), String> + 'a>);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let install = arguments.install();
-    let steps: [Step<'_>; 12] = [
+    let steps: [Step<'_>; 13] = [
         ("test", Box::new(|| tests(install))),
         ("format", Box::new(format)),
         ("lint", Box::new(lint)),
+        // Built as the tests are, so it comes before builds with other features.
+        ("browser", Box::new(|| browser::sample(install))),
         ("document", Box::new(document)),
         ("dependencies", Box::new(deny::check)),
         ("containers", Box::new(containers::check)),

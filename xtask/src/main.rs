@@ -6,6 +6,7 @@
 mod api;
 mod arguments;
 mod bench;
+mod browser;
 mod cargo;
 mod ci;
 mod compat;
@@ -114,6 +115,13 @@ const COMMANDS: &[Command] = &[
         run: trials::run,
     },
     Command {
+        name: "browser",
+        usage: "browser [--yes] [--sample | --screenshots DIR]",
+        summary: "look at every page of the dashboard in Chromium, in both themes and three widths, and \
+                  click every button",
+        run: browser::run,
+    },
+    Command {
         name: "features",
         usage: "features [--all] [PACKAGE…]",
         summary: "lint the published packages with none, each, each two and all of their features; \
@@ -142,8 +150,9 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         usage: "ci [--yes] [STEP…]",
-        summary: "run all that must pass, or the named steps: tests, format, lints, documentation, containers, metrics, \
-                  examples, a sample of the trials, instruction counts, a short torture",
+        summary: "run all that must pass, or the named steps: tests, format, lints, \
+                  the dashboard in a browser, documentation, containers, metrics, examples, \
+                  a sample of the trials, instruction counts, a short torture",
         run: ci::run,
     },
 ];

@@ -1,6 +1,7 @@
 //! The dashboard over a real server, through its router.
 
 mod actions;
+mod browser;
 mod guard;
 mod hostile;
 mod live;

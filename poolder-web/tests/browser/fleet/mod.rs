@@ -1,0 +1,67 @@
+//! A fleet to look at: a server, nodes in processes of their own, jobs in every state, and an hour of
+//! history.
+
+mod jobs;
+mod past;
+mod seeds;
+
+use std::collections::BTreeMap;
+
+use poolder::Config;
+use poolder_client::Client;
+use poolder_devserver::Server;
+use tokio::task::JoinHandle;
+
+use crate::site::Site;
+use jobs::NodeProcess;
+pub(crate) use jobs::{NODE, node};
+
+/// The fleet of a shop. It ends with this value.
+pub(crate) struct Fleet {
+    site: Site,
+    /// The handles of jobs, by their state.
+    jobs: BTreeMap<&'static str, String>,
+    sender: JoinHandle<()>,
+    _nodes: Vec<NodeProcess>,
+    _server: Server,
+}
+
+/// The nodes: host, deploy, queues.
+const NODES: [(&str, &str, &str); 4] = [
+    ("mail-1", "v2.14.0", "mail,webhooks"),
+    ("mail-2", "v2.14.0", "mail,search-index"),
+    ("shop-1", "v2.14.0", "billing,reports,audit-log"),
+    ("media-1", "v2.13.9", "video,thumbs"),
+];
+
+impl Fleet {
+    /// Starts the fleet, and returns when jobs are in each state.
+    pub(crate) async fn start() -> Result<Self, String> {
+        let server = Server::start().map_err(|error| error.to_string())?;
+        let config = Config::new(server.url()).namespace(jobs::NAMESPACE);
+        let client = Client::new(config).map_err(|error| error.to_string())?;
+        past::write(&client, &server).await?;
+        let start =
+            |(host, deploy, queues)| NodeProcess::start(&server.url(), host, deploy, queues);
+        let nodes = NODES.into_iter().map(start).collect::<Result<_, _>>()?;
+        let site = Site::start(&client).await?;
+        let jobs = seeds::sow(&client).await.map_err(|error| error.to_string())?;
+        let sender = tokio::spawn(seeds::send(client.clone()));
+        Ok(Self { site, jobs, sender, _nodes: nodes, _server: server })
+    }
+
+    /// Returns the address of a page, with `{state}` replaced by the handle of a job in it.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let mut path = path.to_owned();
+        for (state, handle) in &self.jobs {
+            path = path.replace(&format!("{{{state}}}"), handle);
+        }
+        self.site.page(&path)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.sender.abort();
+    }
+}

@@ -1,0 +1,92 @@
+//! The pages that are looked at, the routes that other checks visit, and the actions that are taken.
+//! [`missing`] finds a route and an action that is not here.
+
+use std::fs;
+use std::path::Path;
+
+/// The pages: a route, and an address with `{state}` for the handle of a job in this state.
+pub(crate) const PAGES: &[(&str, &str)] = &[
+    ("/", "/"),
+    ("/queues", "/queues?sort=dead"),
+    ("/queues/{queue}", "/queues/mail?state=retrying"),
+    ("/queues/{queue}", "/queues/billing?range=15m"),
+    ("/queues/{queue}", "/queues/video?state=ready&where=kind%3Dnothing"),
+    ("/queues/{queue}", "/queues/reports?state=ready&where=not+a+filter"),
+    ("/jobs", "/jobs?state=dead"),
+    ("/job/{*handle}", "/job/{retrying}"),
+    ("/job/{*handle}", "/job/{dead}"),
+    ("/job/{*handle}", "/job/{running}"),
+    ("/job/{*handle}", "/job/{done}"),
+    ("/errors", "/errors"),
+    ("/schedules", "/schedules"),
+    ("/nodes", "/nodes"),
+    ("/kinds", "/kinds"),
+    ("/journal", "/journal"),
+    ("/audit", "/audit"),
+    ("/server", "/server"),
+    ("/confirm", "/confirm?action=drain&queue=mail&back=/queues/mail"),
+    ("", "/no/such/page"),
+];
+
+/// Routes that are no pages, each with the check that visits it.
+pub(crate) const OTHERS: &[(&str, &str)] = &[
+    ("/search", "keys, search and theme"),
+    ("/act", "each action"),
+    ("/theme", "keys, search and theme"),
+    ("/live/overview", "live"),
+    ("/live/queue/{queue}", "live"),
+    ("/assets/{name}", "each page"),
+    ("/robots.txt", "none: it is for search engines"),
+];
+
+/// The actions, as forms name them. Each has a check of this name.
+pub(crate) const ACTIONS: &[&str] =
+    &["pause", "resume", "drain", "purge", "run-now", "revive", "cancel", "bury", "delete"];
+
+/// Returns the routes and actions of the dashboard that no check visits, and those that are not there
+/// any more.
+pub(crate) fn missing() -> Vec<String> {
+    let (routes, actions) = (routes(), actions());
+    let listed = PAGES.iter().chain(OTHERS).map(|(route, _)| *route).filter(|it| !it.is_empty());
+    let listed: Vec<&str> = listed.collect();
+    let gone = |name: &str, all: &[String]| !all.iter().any(|it| it == name);
+    let mut wrong = vec![];
+    wrong.extend(routes.iter().filter(|it| !listed.contains(&it.as_str())).cloned());
+    wrong.extend(actions.iter().filter(|it| !ACTIONS.contains(&it.as_str())).cloned());
+    wrong.extend(listed.iter().filter(|it| gone(it, &routes)).map(|it| format!("{it} is gone")));
+    wrong.extend(ACTIONS.iter().filter(|it| gone(it, &actions)).map(|it| format!("{it} is gone")));
+    wrong
+}
+
+/// Returns the routes of the dashboard.
+fn routes() -> Vec<String> {
+    let text = source("http", "mod.rs");
+    quoted(text.split(".route(").skip(1))
+}
+
+/// Returns the names of the actions.
+fn actions() -> Vec<String> {
+    let text = source("page", "action.rs");
+    let (_, names) = text.split_once("fn name(self)").unwrap_or_default();
+    let (names, _) = names.split_once("\n    }").unwrap_or_default();
+    quoted(names.split("=> ").skip(1))
+}
+
+/// Returns the texts with which these pieces of code begin.
+fn quoted<'a>(pieces: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let text = |piece: &'a str| piece.trim_start().strip_prefix('"')?.split('"').next();
+    pieces.filter_map(text).map(str::to_owned).collect()
+}
+
+/// Returns the first file of this name in a folder of the sources, or below it.
+fn source(folder: &str, name: &str) -> String {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder)];
+    while let Some(folder) = folders.pop() {
+        if let Ok(text) = fs::read_to_string(folder.join(name)) {
+            return text;
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+    }
+    String::new()
+}

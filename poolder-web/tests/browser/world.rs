@@ -1,0 +1,78 @@
+//! A namespace of its own with a dashboard, for a check that changes something.
+
+use std::time::Duration;
+
+use poolder::prelude::*;
+use poolder::{Config, Handle, QueueView};
+use poolder_devserver::{Server, namespace};
+use serde::{Deserialize, Serialize};
+
+use crate::site::Site;
+
+/// The queue of the jobs.
+pub(crate) const QUEUE: &str = "parcels";
+
+/// A job. No node runs it.
+#[derive(Debug, Clone, Serialize, Deserialize, Job)]
+#[job(kind = "parcel.ship", queue = "parcels")]
+pub(crate) struct Ship {
+    pub(crate) to: String,
+}
+
+/// A namespace with its dashboard.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) site: Site,
+}
+
+impl World {
+    pub(crate) async fn new(server: &Server, name: &str) -> Result<Self, String> {
+        let config = Config::new(server.url()).namespace(namespace(name));
+        let client = Client::new(config).map_err(text)?;
+        let site = Site::start(&client).await?;
+        Ok(Self { client, site })
+    }
+
+    /// Stores a job that waits.
+    pub(crate) async fn ready(&self, to: &str) -> Result<Handle, String> {
+        let receipt = self.client.enqueue(Ship { to: to.into() }).await.map_err(text)?;
+        Ok(receipt.handle())
+    }
+
+    /// Stores a job that is due in an hour.
+    pub(crate) async fn later(&self, to: &str) -> Result<Handle, String> {
+        let later = self.client.enqueue(Ship { to: to.into() }).after(Duration::from_secs(3_600));
+        Ok(later.await.map_err(text)?.handle())
+    }
+
+    /// Stores a job that is dead.
+    pub(crate) async fn dead(&self, to: &str) -> Result<Handle, String> {
+        let handle = self.later(to).await?;
+        self.client.job(&handle).bury("the parcel is lost").await.map_err(text)?;
+        Ok(handle)
+    }
+
+    pub(crate) async fn queue(&self) -> Result<QueueView, String> {
+        self.client.inspect(QUEUE).overview().await.map_err(text)
+    }
+
+    /// Returns the address of the page of the queue.
+    pub(crate) fn queue_page(&self) -> String {
+        self.site.page(&format!("/queues/{QUEUE}"))
+    }
+
+    /// Returns the address of the page of a job.
+    pub(crate) fn job_page(&self, job: &Handle) -> String {
+        self.site.page(&format!("/job/{job}"))
+    }
+}
+
+/// Returns an error as text.
+pub(crate) fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// Fails with a reason unless something is so.
+pub(crate) fn must(is: bool, what: impl Into<String>) -> Result<(), String> {
+    if is { Ok(()) } else { Err(what.into()) }
+}
