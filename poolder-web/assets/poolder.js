@@ -10,15 +10,19 @@
   const live = $("#live");
   const button = $("#live-switch");
   let stream = null;
+  const tell = (lost) => {
+    button.classList.toggle("lost", Boolean(lost));
+    button.textContent = lost ? "Lost" : "Live";
+    button.title = lost;
+  };
   const connect = () => {
     stream = document.createElement("i");
     stream.hidden = true;
     stream.setAttribute("hx-sse:connect", live.dataset.live);
     stream.setAttribute("hx-target", "#live");
     stream.setAttribute("hx-swap", "innerMorph");
-    stream.addEventListener("htmx:sse:error", () => button.classList.add("lost"));
-    stream.addEventListener("htmx:sse:after:message", () => button.classList.remove("lost"));
-    stream.addEventListener("away", () => button.classList.add("lost"));
+    stream.addEventListener("htmx:sse:error", () => tell("The dashboard does not answer. The page tries again."));
+    stream.addEventListener("htmx:sse:after:message", ({ detail: { message } }) => tell(message.event === "away" ? message.data : ""));
     document.body.append(stream);
     htmx.process(stream);
   };
@@ -28,8 +32,9 @@
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
-      button.textContent = on ? "Live" : "Paused";
+      tell("");
       if (on) return connect();
+      button.textContent = "Paused";
       const old = stream;
       htmx.trigger(old, "htmx:abort");
       htmx.swap({ sourceElement: old, target: old, swap: "delete", text: "" });
