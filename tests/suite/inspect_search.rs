@@ -254,3 +254,42 @@ async fn the_server_is_described() {
     assert_eq!(server.why, None);
     assert!(!server.address.contains('@'), "{}", server.address);
 }
+
+#[tokio::test]
+async fn a_bulk_change_that_is_stopped_has_its_end_in_the_audit() {
+    let space = Space::new("stopped");
+    let_die(&space, 0..250).await;
+    let queue = space.client.inspect("q");
+    let stopped = queue
+        .bulk(Listing::Dead, &Filter::any(), Action::Revive)
+        .stop_when(|so_far| so_far.changed >= 100)
+        .await
+        .unwrap();
+    assert!((100..250).contains(&stopped.changed), "{}", stopped.changed);
+    assert_eq!(space.overview("q").await.dead, 250 - stopped.changed);
+    let audit = poolder::AuditFilter::default().action("jobs.revive");
+    let last = space.client.audit(&audit, None, 1).await.unwrap().entries.remove(0).record;
+    assert_eq!((last.changed, last.begun.is_some()), (stopped.changed, true));
+}
+
+#[tokio::test]
+async fn dead_jobs_are_patched_and_revived_together() {
+    let space = Space::new("patched");
+    let_die(&space, 0..130).await;
+    let queue = space.client.inspect("q");
+    let odd = filter("error~smtp");
+    let patch = serde_json::json!({ "user": 1_000 });
+    let edit = Action::Edit(patch.clone());
+    let dry = queue.bulk(Listing::Dead, &odd, edit.clone()).dry_run().await.unwrap();
+    assert_eq!((dry.matched, dry.changed), (65, 0));
+    let done = queue.bulk(Listing::Dead, &odd, edit.clone()).await.unwrap();
+    assert_eq!((done.matched, done.changed, space.overview("q").await.dead), (65, 65, 65));
+    let revived = queue.ready(Lane::Normal, None, 100).await.unwrap().jobs;
+    assert!(users(&revived).into_iter().all(|user| user == 1_000) && revived.len() == 65);
+    // A payload that no job may have leaves its job dead.
+    let large = Action::Edit(serde_json::json!({ "text": "x".repeat(2 << 20) }));
+    let left = queue.bulk(Listing::Dead, &Filter::any(), large).await.unwrap();
+    assert_eq!((left.matched, left.changed, space.overview("q").await.dead), (65, 0, 65));
+    let wrong = queue.bulk(Listing::Ready, &odd, edit).await.unwrap_err();
+    assert!(wrong.is_invalid() && wrong.to_string().contains("dead"), "{wrong}");
+}

@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Report;
 use crate::payload;
 use poolder_core::JobState;
+use poolder_core::view::merge_patch;
 
 /// A change of a payload.
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure>
     }
     let mut new = view.payload_json()?;
     match edit.patch {
-        Some(_) => merge(&mut new, given),
+        Some(_) => merge_patch(&mut new, &given),
         None => new = given,
     }
     if edit.confirm.dry_run {
@@ -51,50 +52,4 @@ pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure>
     client.job(&view.handle).edit_and_revive(&new).await?;
     let value = json!({ "done": "revived", "handle": handle, "payload": new });
     Ok(Report::new(value).ids([&handle]).line(format!("revived {handle} with the payload {new}")))
-}
-
-/// Merges a patch into a value: `null` removes a field, an object is merged into the object in its
-/// place, and any other value replaces it.
-fn merge(value: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *value = patch;
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    let Some(fields) = value.as_object_mut() else { return };
-    for (name, patch) in patch {
-        match patch {
-            Value::Null => drop(fields.remove(&name)),
-            patch => merge(fields.entry(name).or_insert(Value::Null), patch),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patch_is_merged_as_rfc_7386_says() {
-        for (before, patch, after) in [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
-            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
-            (json!({"a": [1]}), json!({"a": 1}), json!({"a": 1})),
-            (
-                json!({"a": {"b": "c"}}),
-                json!({"a": {"b": "d", "c": null}}),
-                json!({"a": {"b": "d"}}),
-            ),
-            (json!([1]), json!({"a": "b", "c": null}), json!({"a": "b"})),
-            (json!({"a": "foo"}), json!("bar"), json!("bar")),
-            (json!({}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
-        ] {
-            let mut value = before.clone();
-            merge(&mut value, patch.clone());
-            assert_eq!(value, after, "{before} with {patch}");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use poolder_core::broker::{Broker, Cancellation};
-use poolder_core::view::{JobView, Listing};
+use poolder_core::view::{JobView, Listing, merge_patch};
 use poolder_core::{Error, JobState, Timestamp};
 use serde::Serialize;
 
@@ -24,6 +24,11 @@ pub enum Action {
     /// Buries jobs that wait, for this reason, as [`JobClient::bury`](crate::JobClient::bury) does.
     /// Jobs that stand for batches are left alone.
     Bury(String),
+    /// Merges a JSON patch (RFC 7386) into the payloads of dead jobs, and puts the jobs back into
+    /// their lanes, as [`JobClient::edit_and_revive`](crate::JobClient::edit_and_revive) does. Jobs
+    /// whose payload cannot be read as JSON, or is too large or nested too deep with the patch, are
+    /// left alone.
+    Edit(serde_json::Value),
 }
 
 impl Action {
@@ -31,6 +36,7 @@ impl Action {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Revive => "jobs.revive",
+            Self::Edit(_) => "jobs.edit",
             Self::Delete => "jobs.remove",
             Self::Bury(_) => "jobs.bury",
             Self::Cancel => "jobs.cancel",
@@ -45,6 +51,7 @@ impl Action {
         let runs = listing == Listing::Running;
         let why = match self {
             Self::Revive if !dead => "only dead jobs can be revived: use the listing dead",
+            Self::Edit(_) if !dead => "only dead jobs can be edited: use the listing dead",
             Self::Delete if runs => "running jobs cannot be deleted: cancel them",
             Self::Cancel if dead => "dead jobs cannot be cancelled: delete them",
             Self::RunNow if runs => "these jobs run already",
@@ -79,6 +86,10 @@ impl Action {
     ) -> Result<Vec<bool>, Error> {
         match self {
             Self::Revive => broker.revive_all(jobs).await,
+            Self::Edit(patch) => {
+                let edit = jobs.iter().map(|job| edit(broker, job, patch));
+                join_all(edit).await.into_iter().collect()
+            }
             Self::Delete => broker.delete_all(jobs).await,
             Self::Bury(reason) => broker.bury_all(jobs, reason).await,
             Self::Cancel => {
@@ -98,5 +109,18 @@ impl Action {
             }
             Self::Reschedule(at) => broker.reschedule_all(jobs, |_| Some(*at)).await,
         }
+    }
+}
+
+/// Patches the payload of a dead job and revives it. Returns false for a job that cannot be edited so,
+/// or is not dead any more.
+async fn edit(broker: &Broker, job: &JobView, patch: &serde_json::Value) -> Result<bool, Error> {
+    let Ok(mut payload) = job.payload_json() else { return Ok(false) };
+    merge_patch(&mut payload, patch);
+    match broker.revive_with(&job.handle, &payload).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_gone() || error.is_not_found() => Ok(false),
+        Err(error) if error.is_codec() || error.is_too_large() || error.is_invalid() => Ok(false),
+        Err(error) => Err(error),
     }
 }

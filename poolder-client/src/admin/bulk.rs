@@ -26,9 +26,11 @@ pub struct BulkChange {
     action: Action,
     dry_run: bool,
     progress: Option<Progress>,
+    stop: Option<Stop>,
 }
 
 type Progress = Box<dyn FnMut(&BulkReport) + Send>;
+type Stop = Box<dyn FnMut(&BulkReport) -> bool + Send>;
 
 impl Inspector {
     /// Prepares one change to all jobs of a listing that satisfy a filter.
@@ -50,7 +52,15 @@ impl Inspector {
     /// ```
     pub fn bulk(&self, listing: Listing, filter: &Filter, action: Action) -> BulkChange {
         let (inspector, filter) = (self.clone(), filter.clone());
-        BulkChange { inspector, listing, filter, action, dry_run: false, progress: None }
+        BulkChange {
+            inspector,
+            listing,
+            filter,
+            action,
+            dry_run: false,
+            progress: None,
+            stop: None,
+        }
     }
 }
 
@@ -66,6 +76,13 @@ impl BulkChange {
         self.progress = Some(Box::new(progress));
         self
     }
+
+    /// Ends the change after a step for which the function returns true: the report says what was
+    /// done until then, and the audit has its end, which that of a dropped future lacks.
+    pub fn stop_when(mut self, stop: impl FnMut(&BulkReport) -> bool + Send + 'static) -> Self {
+        self.stop = Some(Box::new(stop));
+        self
+    }
 }
 
 impl IntoFuture for BulkChange {
@@ -75,7 +92,7 @@ impl IntoFuture for BulkChange {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { inspector, listing, filter, action, dry_run, mut progress } = self;
+        let Self { inspector, listing, filter, action, dry_run, mut progress, mut stop } = self;
         Box::pin(async move {
             action.check(listing)?;
             let sweep = inspector.sweep(listing, &action)?;
@@ -84,6 +101,7 @@ impl IntoFuture for BulkChange {
                 if let Some(progress) = &mut progress {
                     progress(so_far);
                 }
+                stop.as_mut().is_some_and(|stop| stop(so_far))
             };
             if dry_run {
                 return sweep.dry().run(which, report).await;

@@ -102,7 +102,7 @@ impl Inspector {
         let sweep = self.sweep(Listing::Dead, &Action::Revive)?;
         let change = sweep.change("those that satisfy a function");
         let begun = self.client.auditor().begin(change).await;
-        let revived = sweep.recorded(&begun).run(|job, _| which(job), |_| {}).await;
+        let revived = sweep.recorded(&begun).run(|job, _| which(job), |_| false).await;
         begun.end(revived.and_then(BulkReport::whole)).await
     }
 
@@ -176,7 +176,7 @@ impl Inspector {
             let mut deleted: Option<BulkReport> = None;
             for listing in listings {
                 let sweep = self.sweep(*listing, &Action::Delete)?.recorded(&begun);
-                let report = sweep.run(|_, _| true, |_| {}).await?;
+                let report = sweep.run(|_, _| true, |_| false).await?;
                 deleted = Some(match deleted {
                     Some(before) => before.and(&report),
                     None => report,

@@ -65,11 +65,12 @@ impl<'a> Sweep<'a> {
         change.detail(format_args!("{} jobs, {which}", self.listing))
     }
 
-    /// Changes the jobs for which `which` is true, and reports each step.
+    /// Changes the jobs for which `which` is true. Reports each step, and ends after one whose report
+    /// is answered with true.
     pub(super) async fn run(
         self,
         mut which: impl FnMut(&JobView, Timestamp) -> bool,
-        mut progress: impl FnMut(&BulkReport),
+        mut ends: impl FnMut(&BulkReport) -> bool,
     ) -> Result<BulkReport, Error> {
         let Self { client, queue, listing, action, dry_run, begun } = self;
         action.check(listing)?;
@@ -110,7 +111,9 @@ impl<'a> Sweep<'a> {
             }
             report.unreachable.clone_from(&view.unreachable);
             report.unreachable.extend(walk.unreachable().iter().cloned());
-            progress(&report);
+            if ends(&report) {
+                break;
+            }
         }
         Ok(report)
     }

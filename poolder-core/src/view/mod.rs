@@ -17,6 +17,7 @@ mod item;
 mod json;
 mod listing;
 mod page;
+mod patch;
 mod queue;
 mod serialize;
 
@@ -36,6 +37,7 @@ pub(crate) use json::edit;
 pub use json::to_json;
 pub use listing::Listing;
 pub use page::Page;
+pub use patch::merge_patch;
 pub use queue::{LaneView, LeaderView, PartitionView, QueueView, Unreachable};
 
 /// The state of a job at one moment.
