@@ -117,6 +117,34 @@
   addEventListener("resize", resize);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
+  // Jobs that are chosen in a list.
+  const ticks = $$("input[name=job][form=bulk]");
+  const chosen = $("#chosen");
+  const count = () => {
+    const some = ticks.filter((tick) => tick.checked).length;
+    if (chosen) chosen.textContent = some ? `${some} chosen` : "Choose jobs below";
+  };
+  const head = $("th.pick");
+  if (head && ticks.length) {
+    const every = document.createElement("input");
+    every.type = "checkbox";
+    every.setAttribute("aria-label", "Choose all jobs of this page");
+    every.addEventListener("change", () => { ticks.forEach((tick) => { tick.checked = every.checked; }); count(); });
+    head.replaceChildren(every);
+  }
+  ticks.forEach((tick) => tick.addEventListener("change", count));
+  count();
+  const choose = () => {
+    const tick = $("tr.here input[name=job]");
+    if (tick) { tick.checked = !tick.checked; count(); }
+  };
+  const runNow = () => {
+    const run = $("#bulk button[value=run-now], #bulk button[value=revive]");
+    if (!run) return;
+    if (!ticks.some((tick) => tick.checked)) choose();
+    if (ticks.some((tick) => tick.checked)) run.click();
+  };
+
   // Keys.
   let row = -1;
   let leader = false;
@@ -131,7 +159,7 @@
   };
   const pages = { o: "/", q: "/queues", j: "/jobs" };
   addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select");
+    const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
     if (event.key === "Escape" && typing) return typing.blur();
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (leader) {
@@ -140,7 +168,7 @@
       return;
     }
     const act = {
-      "/": () => $("#search").focus(), "?": () => $("#help").showModal(), j: () => move(1), k: () => move(-1),
+      "/": () => $("#search").focus(), "?": () => $("#help").showModal(), j: () => move(1), k: () => move(-1), x: choose, r: runNow,
       g: () => { leader = true; setTimeout(() => { leader = false; }, 1500); },
     }[event.key];
     if (act) { event.preventDefault(); act(); }

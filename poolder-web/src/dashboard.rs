@@ -13,6 +13,7 @@ use crate::access::{Access, Hooks};
 use crate::http;
 use crate::look::Looks;
 use crate::request::Shared;
+use crate::task::Tasks;
 
 /// The dashboard of a namespace: a router to nest into an application, or [`serve`](crate::serve())
 /// alone. It keeps no state but the last look at the server, so that any number of dashboards may
@@ -127,6 +128,7 @@ impl Dashboard {
             prefix: self.prefix,
             most,
             looks,
+            tasks: Tasks::default(),
         })
     }
 }

@@ -24,6 +24,7 @@
 //! | `show` | numbers, times, charts, payloads and tables as text and markup; pure |
 //! | `access` | the rights of visitors, and the hooks of an application |
 //! | `look` | looks at the server, shared by all viewers |
+//! | `task` | changes of many jobs, which go on while their visitor looks elsewhere |
 //! | `request` | one request, its visitor and its path; the assets; the reasons of refusals |
 //! | `page` | the pages: values for the templates |
 //! | `http` | routes, the guard before them, live streams |
@@ -41,6 +42,7 @@ mod page;
 mod request;
 mod serve;
 mod show;
+mod task;
 
 pub use access::Access;
 pub use dashboard::Dashboard;

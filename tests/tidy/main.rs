@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("poolder-client", &["poolder-core"]),
     ("poolder-worker", &["poolder-core", "poolder-client", "poolder-devserver"]),
     (".", &["poolder-core", "poolder-client", "poolder-worker", "poolder-macros"]),
-    ("poolder-web", &["poolder-core", "poolder-client"]),
+    ("poolder-web", &["poolder-cron", "poolder-core", "poolder-client"]),
     ("poolder-cli", &["poolder-cron", "poolder-core", "poolder-client", "poolder-web"]),
     ("poolder-devserver", &[]),
     ("xtask", &["poolder-devserver"]),

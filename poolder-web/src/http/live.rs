@@ -31,6 +31,14 @@ pub(super) async fn queue(context: Context, Path(queue): Path<String>) -> Respon
     })
 }
 
+/// Streams the progress of a change of many jobs.
+pub(super) async fn task(context: Context, Path(id): Path<String>) -> Response {
+    stream(context, move |context| {
+        let id = id.clone();
+        async move { page::task_part(&context, &id) }
+    })
+}
+
 fn stream<F: Future<Output = Result<String, Fault>> + Send + 'static>(
     context: Context,
     part: impl Fn(Context) -> F + Clone + Send + 'static,

@@ -7,6 +7,7 @@ mod live;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
@@ -33,12 +34,18 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/search", get(page::search))
         .route("/act", axum::routing::post(page::act))
         .route("/confirm", get(page::confirm))
+        .route("/bulk", axum::routing::post(page::bulk))
+        .route("/task/{id}", get(page::task))
+        .route("/task/{id}/stop", axum::routing::post(page::stop_task))
         .route("/theme", axum::routing::post(page::theme))
         .route("/live/overview", get(live::overview))
         .route("/live/queue/{queue}", get(live::queue))
+        .route("/live/task/{id}", get(live::task))
         .route("/assets/{name}", get(assets::asset))
         .route("/robots.txt", get(assets::robots))
         .fallback(page::missing)
+        // A payload of a job has at most 1 MiB, which a form writes in three characters a byte.
+        .layer(DefaultBodyLimit::max(4 << 20))
         .layer(from_fn_with_state(Arc::clone(&shared), guard::guard))
         // Streams of events and what is compressed already are left as they are.
         .layer(CompressionLayer::new())

@@ -8,8 +8,8 @@ use poolder_core::view::JobView;
 use poolder_core::{Handle, JobState, Timestamp};
 use serde_json::Value;
 
-use super::action::{self, Button};
 use super::answer::answer;
+use super::change::{self, Buttons};
 use super::charts;
 use super::frame::Frame;
 use super::timeline::{self, since};
@@ -30,8 +30,7 @@ struct CheckLine {
 #[template(path = "job.html")]
 struct JobPage {
     frame: Frame,
-    buttons: Vec<Button>,
-    subject: (&'static str, String),
+    buttons: Buttons,
     queues_link: String,
     queue: String,
     queue_link: String,
@@ -86,7 +85,7 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
     if view.is_none() && matches!(result, JobResult::NotFound) && state.is_none() {
         return Err(Fault::not_found(explained.reason));
     }
-    let found = view.as_ref().map_or_else(|| handle.to_string(), |view| view.handle.to_string());
+    let found = view.as_ref().map_or_else(|| handle.clone(), |view| view.handle.clone());
     let chart = history.ok().filter(|_| view.is_some()).and_then(|history| {
         let is_this =
             |it: &&poolder_core::history::HistorySeries| it.queue == queue && it.kind == kind;
@@ -106,8 +105,7 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
     });
     Ok(JobPage {
         frame,
-        buttons: action::of_job(context, &queue, &found, state),
-        subject: ("job", found),
+        buttons: change::of_job(context, &found, state),
         queues_link: context.link("/queues"),
         queue_link: context.link(&format!("/queues/{queue}")),
         queue,

@@ -5,6 +5,7 @@ use axum::response::Response;
 use poolder_core::view::{JobView, Listing};
 
 use super::answer::answer;
+use super::bulk::{Bar, bar};
 use super::frame::Frame;
 use super::listing::{self, Facets, PAGE, Tab};
 use super::queue::{filter, search_all, with_jobs};
@@ -22,6 +23,7 @@ struct JobsPage {
     listing: String,
     filter: String,
     filter_error: String,
+    bar: Option<Bar>,
     table: Table,
     looked: String,
     /// The links to the rest, a queue each.
@@ -80,13 +82,15 @@ async fn page(context: &Context) -> Result<JobsPage, Fault> {
         many(searched.len() as u64, "queue"),
         number(looked_at)
     );
+    let bar = bar(context, (None, chosen, counts(chosen)), &filter);
     Ok(JobsPage {
         frame,
         tabs: listing::tabs(chosen, &link, counts),
         listing: chosen.to_string(),
         filter: context.query("where").to_owned(),
         filter_error,
-        table: listing::table(context, &jobs, (chosen, true), fleet.value.now),
+        table: listing::table(context, &jobs, (chosen, true, bar.is_some()), fleet.value.now),
+        bar,
         looked,
         more,
         facets: listing::facets(&jobs, &filter, &here),

@@ -92,11 +92,12 @@ pub(super) fn job_link(context: &Context, job: &JobView) -> String {
     context.link(&format!("/job/{}", job.handle))
 }
 
-/// Returns the table of some jobs; `queues` when they are of several.
+/// Returns the table of some jobs: with their queues when they are of several, and with a tick to
+/// choose each of them for a change of several jobs.
 pub(super) fn table(
     context: &Context,
     jobs: &[JobView],
-    (listing, queues): (Listing, bool),
+    (listing, queues, ticks): (Listing, bool, bool),
     now: Timestamp,
 ) -> Table {
     let time = match listing {
@@ -107,7 +108,11 @@ pub(super) fn table(
         _ => "Due",
     };
     let has_errors = matches!(listing, Listing::Retrying | Listing::Dead);
-    let mut columns = vec![Column::text("Job"), Column::text("Kind")];
+    let mut columns = vec![];
+    if ticks {
+        columns.push(Column::text("Choose").class("pick").unseen());
+    }
+    columns.extend([Column::text("Job"), Column::text("Kind")]);
     if queues {
         columns.push(Column::text("Queue"));
     }
@@ -122,7 +127,11 @@ pub(super) fn table(
     columns.push(Column::text("Node"));
     let mut table = Table::new("Jobs", columns).or("No job was found.");
     for job in jobs {
-        let mut row = vec![id(context, job), kind(job)];
+        let mut row = vec![];
+        if ticks {
+            row.push(tick(job));
+        }
+        row.extend([id(context, job), kind(job)]);
         if queues {
             let queue = job.handle.partition.queue.as_str();
             row.push(Cell::text(queue).link(context.link(&format!("/queues/{queue}"))));
@@ -138,6 +147,15 @@ pub(super) fn table(
         table.row(row);
     }
     table
+}
+
+/// Returns the tick that chooses a job.
+fn tick(job: &JobView) -> Cell {
+    let (handle, id) = (escaped(&job.handle.to_string()), escaped(&short(job.id())));
+    Cell::markup(format!(
+        "<input type=\"checkbox\" name=\"job\" form=\"bulk\" value=\"{handle}\" \
+         aria-label=\"Choose {id}\">"
+    ))
 }
 
 fn id(context: &Context, job: &JobView) -> Cell {

@@ -1,11 +1,11 @@
 //! The pages. Each reads what it shows, makes plain values of it, and leaves the drawing to its
 //! template.
 
-mod act;
-mod action;
 mod answer;
 mod audit;
+mod bulk;
 mod cards;
+mod change;
 mod charts;
 mod errors;
 mod frame;
@@ -28,8 +28,9 @@ use axum::response::Response;
 
 use crate::request::{Context, Fault};
 
-pub(crate) use act::{act, confirm};
 pub(crate) use audit::{audit, journal};
+pub(crate) use bulk::{bulk, stop_task, task, task_part};
+pub(crate) use change::{act, confirm};
 pub(crate) use errors::errors;
 pub(crate) use job::job;
 pub(crate) use jobs::jobs;

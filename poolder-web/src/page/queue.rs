@@ -9,8 +9,9 @@ use poolder_core::QueueName;
 use poolder_core::history::HistoryPoint;
 use poolder_core::view::{Cursor, Filter, Listing, QueueView};
 
-use super::action::{self, Button};
 use super::answer::{answer, rendered};
+use super::bulk::{Bar, bar};
+use super::change::{self, Buttons};
 use super::frame::{Frame, as_of};
 use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
@@ -38,8 +39,8 @@ struct QueuePart {
 struct QueuePage {
     frame: Frame,
     queue: String,
-    buttons: Vec<Button>,
-    subject: (&'static str, String),
+    buttons: Buttons,
+    bar: Option<Bar>,
     queues_link: String,
     state: String,
     state_tone: &'static str,
@@ -101,11 +102,17 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         more.push((name.to_owned(), format!("{with}&cursor={}", encoded(&next.to_string()))));
     }
     let (state, state_tone, state_icon) = state(view, &fleet.value);
+    let bar = bar(context, (Some(name), chosen, counts(chosen)), &filter);
     Ok(QueuePage {
         frame,
         queue: name.to_owned(),
-        buttons: action::of_queue(context, name, (view.paused.is_some(), view.dead > 0)),
-        subject: ("queue", name.to_owned()),
+        buttons: change::of_queue(
+            context,
+            &queue,
+            (view.paused.is_some(), view.dead > 0, view.partitions.len() > 1),
+        ),
+        table: listing::table(context, &found.jobs, (chosen, false, bar.is_some()), view.now),
+        bar,
         queues_link: context.link("/queues"),
         state,
         state_tone,
@@ -117,7 +124,6 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         listing: chosen.to_string(),
         filter: context.query("where").to_owned(),
         filter_error,
-        table: listing::table(context, &found.jobs, (chosen, false), view.now),
         looked: listing::looked(&found, &filter),
         more,
         facets: listing::facets(&found.jobs, &filter, &here),

@@ -1,6 +1,5 @@
 //! One request, as pages ask it.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use poolder_core::view::{JobView, QueueView};
 use serde_json::Value;
 
 use super::said::said;
-use super::{Fault, Shared};
+use super::{Fault, Fields, Shared};
 use crate::access::{Access, Visitor};
 use crate::look::{Fleet, Range};
 
@@ -30,7 +29,7 @@ pub(crate) struct Context {
     pub(crate) theme: &'static str,
     /// The sentence about the change that the visitor has just made.
     pub(crate) said: String,
-    query: HashMap<String, String>,
+    pub(crate) query: Fields,
 }
 
 impl FromRequestParts<Arc<Shared>> for Context {
@@ -40,7 +39,7 @@ impl FromRequestParts<Arc<Shared>> for Context {
         parts: &mut Parts,
         shared: &Arc<Shared>,
     ) -> Result<Self, Infallible> {
-        let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri);
+        let query = Query::<Fields>::try_from_uri(&parts.uri);
         let base = parts.extensions.get::<Base>().map_or(String::new(), |base| base.0.clone());
         let visitor = parts.extensions.get::<Visitor>().cloned();
         let hooks = &shared.hooks;
@@ -60,7 +59,7 @@ impl FromRequestParts<Arc<Shared>> for Context {
 impl Context {
     /// Returns a parameter of the query; empty when it is not given.
     pub(crate) fn query(&self, name: &str) -> &str {
-        self.query.get(name).map_or("", |value| value.trim())
+        self.query.get(name)
     }
 
     /// Returns the link to a page.

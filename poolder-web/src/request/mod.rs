@@ -4,16 +4,19 @@
 mod assets;
 mod context;
 mod fault;
+mod fields;
 mod said;
 
 use poolder_client::Client;
 
 use crate::access::{Access, Hooks};
 use crate::look::Looks;
+use crate::task::Tasks;
 
 pub(crate) use assets::Assets;
 pub(crate) use context::{Base, Context};
 pub(crate) use fault::Fault;
+pub(crate) use fields::Fields;
 pub(crate) use said::{encoded, said, said_cookie, unsaid_cookie};
 
 /// The state of a dashboard.
@@ -24,4 +27,5 @@ pub(crate) struct Shared {
     pub(crate) prefix: Option<String>,
     pub(crate) most: Access,
     pub(crate) looks: Looks,
+    pub(crate) tasks: Tasks,
 }

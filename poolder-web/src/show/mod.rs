@@ -21,7 +21,7 @@ pub(crate) use chart::{Chart, Line, Mark, Scale};
 pub(crate) use escape::{Escaper, cut, escaped};
 pub(crate) use icon::{icon, with_class};
 pub(crate) use number::{UNKNOWN, bytes, many, number, percent, rate};
-pub(crate) use payload::{Shown, payload};
+pub(crate) use payload::{Shown, payload, preview};
 pub(crate) use spark::{area, bars, line, meter};
 pub(crate) use table::{Cell, Column, Table};
 pub(crate) use time::{clock, from_now, full, micros, moment, span, time_element};

@@ -52,7 +52,7 @@ fn unreadable(job: &JobView) -> String {
 }
 
 /// Returns the beginning of the payload, in one line.
-pub(super) fn preview(value: &Value) -> String {
+pub(crate) fn preview(value: &Value) -> String {
     cut(&cut(&value.to_string(), PREVIEW), PREVIEW)
 }
 

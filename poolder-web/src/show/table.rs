@@ -29,6 +29,8 @@ pub(crate) struct Column {
     pub(crate) sorted: &'static str,
     /// The link that sorts the rows by this column.
     pub(crate) link: String,
+    /// True for a name that only readers of the page hear.
+    pub(crate) is_unseen: bool,
 }
 
 /// A cell.
@@ -74,6 +76,10 @@ impl Column {
 
     pub(crate) fn class(self, class: &'static str) -> Self {
         Self { class, ..self }
+    }
+
+    pub(crate) fn unseen(self) -> Self {
+        Self { is_unseen: true, ..self }
     }
 
     pub(crate) fn sort(self, link: String, sorted: &'static str) -> Self {

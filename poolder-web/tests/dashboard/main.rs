@@ -2,6 +2,7 @@
 
 mod actions;
 mod browser;
+mod bulk;
 mod guard;
 mod hostile;
 mod live;

@@ -113,18 +113,23 @@ const WEB: &[Layer] = &[
     Layer { name: "show", holds: &["show"], imports: &[] },
     Layer { name: "access", holds: &["access"], imports: &[] },
     Layer { name: "look", holds: &["look"], imports: &[] },
+    Layer { name: "task", holds: &["task"], imports: &[] },
     // The state of a dashboard and one request to it, below the pages that answer it.
-    Layer { name: "request", holds: &["request"], imports: &["show", "access", "look"] },
-    Layer { name: "page", holds: &["page"], imports: &["show", "access", "look", "request"] },
+    Layer { name: "request", holds: &["request"], imports: &["show", "access", "look", "task"] },
+    Layer {
+        name: "page",
+        holds: &["page"],
+        imports: &["show", "access", "look", "task", "request"],
+    },
     Layer {
         name: "http",
         holds: &["http"],
-        imports: &["show", "access", "look", "request", "page"],
+        imports: &["show", "access", "look", "task", "request", "page"],
     },
     Layer {
         name: "dashboard",
         holds: &["dashboard"],
-        imports: &["access", "look", "request", "http"],
+        imports: &["access", "look", "task", "request", "http"],
     },
     Layer { name: "serve", holds: &["serve"], imports: &["access", "dashboard"] },
 ];

@@ -1,27 +1,41 @@
-//! The changes that a visitor can make: their rights, their words, and the command that does the
-//! same.
-
-use poolder_core::JobState;
+//! The changes that a visitor can make: their names, their rights and their words.
 
 use crate::access::Access;
 use crate::request::Context;
 
-/// A change of a queue or a job.
+use super::subject::{Sort, Subject};
+
+/// A change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(in crate::page) enum Action {
     Pause,
     Resume,
     Drain,
     Purge,
+    Resize,
     RunNow,
     Revive,
+    Reschedule,
+    Edit,
     Cancel,
     Bury,
     Delete,
+    QuietNode,
+    StopNode,
+    ForgetNode,
+    RunSchedule,
+    PauseSchedule,
+    ResumeSchedule,
+    RemoveSchedule,
+    StopPool,
+    StartPool,
+    FlushBatch,
+    PopEntry,
+    ReleaseKey,
 }
 
 /// A button that makes a change, or leads to the question before it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Button {
     pub(crate) action: &'static str,
     pub(crate) word: &'static str,
@@ -31,149 +45,194 @@ pub(crate) struct Button {
 }
 
 impl Action {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Pause,
         Self::Resume,
         Self::Drain,
         Self::Purge,
+        Self::Resize,
         Self::RunNow,
         Self::Revive,
+        Self::Reschedule,
+        Self::Edit,
         Self::Cancel,
         Self::Bury,
         Self::Delete,
+        Self::QuietNode,
+        Self::StopNode,
+        Self::ForgetNode,
+        Self::RunSchedule,
+        Self::PauseSchedule,
+        Self::ResumeSchedule,
+        Self::RemoveSchedule,
+        Self::StopPool,
+        Self::StartPool,
+        Self::FlushBatch,
+        Self::PopEntry,
+        Self::ReleaseKey,
     ];
 
     /// Returns the action of a name in a form.
-    pub(super) fn of(name: &str) -> Option<Self> {
+    pub(in crate::page) fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::page) fn name(self) -> &'static str {
         match self {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Drain => "drain",
             Self::Purge => "purge",
+            Self::Resize => "resize",
             Self::RunNow => "run-now",
             Self::Revive => "revive",
+            Self::Reschedule => "reschedule",
+            Self::Edit => "edit",
             Self::Cancel => "cancel",
             Self::Bury => "bury",
             Self::Delete => "delete",
+            Self::QuietNode => "node-quiet",
+            Self::StopNode => "node-stop",
+            Self::ForgetNode => "node-forget",
+            Self::RunSchedule => "schedule-run",
+            Self::PauseSchedule => "schedule-pause",
+            Self::ResumeSchedule => "schedule-resume",
+            Self::RemoveSchedule => "schedule-remove",
+            Self::StopPool => "pool-stop",
+            Self::StartPool => "pool-start",
+            Self::FlushBatch => "batch-flush",
+            Self::PopEntry => "batch-pop",
+            Self::ReleaseKey => "key-release",
+        }
+    }
+
+    /// Returns the sort of subjects that the action changes.
+    pub(in crate::page) fn sort(self) -> Sort {
+        match self {
+            Self::Pause | Self::Resume | Self::Drain | Self::Purge | Self::Resize => Sort::Queue,
+            Self::QuietNode | Self::StopNode | Self::ForgetNode => Sort::Node,
+            Self::RunSchedule
+            | Self::PauseSchedule
+            | Self::ResumeSchedule
+            | Self::RemoveSchedule => Sort::Schedule,
+            Self::StopPool | Self::StartPool => Sort::Pool,
+            Self::FlushBatch | Self::PopEntry => Sort::List,
+            Self::ReleaseKey => Sort::Key,
+            _ => Sort::Job,
         }
     }
 
     /// Returns the rights that the action needs.
-    pub(super) fn needs(self) -> Access {
+    pub(in crate::page) fn needs(self) -> Access {
         match self {
-            Self::Drain | Self::Purge | Self::Delete => Access::Admin,
-            _ => Access::Operate,
+            Self::Pause
+            | Self::Resume
+            | Self::RunNow
+            | Self::Revive
+            | Self::Reschedule
+            | Self::Edit
+            | Self::Cancel
+            | Self::Bury
+            | Self::RunSchedule
+            | Self::PauseSchedule
+            | Self::ResumeSchedule
+            | Self::FlushBatch => Access::Operate,
+            _ => Access::Admin,
         }
     }
 
-    /// Returns true for an action of a whole queue.
-    pub(super) fn is_of_queue(self) -> bool {
-        matches!(self, Self::Pause | Self::Resume | Self::Drain | Self::Purge)
+    /// Returns true for an action that asks first: since it cannot be undone, or needs a value.
+    pub(in crate::page) fn asks(self) -> bool {
+        let has_input = matches!(self, Self::Reschedule | Self::Edit);
+        has_input || (self.needs() == Access::Admin && self != Self::StartPool)
     }
 
-    /// Returns true for an action that cannot be undone, and asks first.
-    pub(super) fn asks(self) -> bool {
-        self.needs() == Access::Admin
+    /// Returns true for an action that loses something.
+    pub(in crate::page) fn destroys(self) -> bool {
+        !matches!(self, Self::Reschedule | Self::Edit | Self::Resize | Self::StartPool)
+            && (self.asks() || self == Self::Cancel)
     }
 
-    pub(super) fn word(self) -> &'static str {
+    pub(in crate::page) fn word(self) -> &'static str {
         match self {
-            Self::Pause => "Pause",
-            Self::Resume => "Resume",
+            Self::Pause | Self::PauseSchedule => "Pause",
+            Self::Resume | Self::ResumeSchedule => "Resume",
             Self::Drain => "Drain…",
             Self::Purge => "Delete the dead…",
-            Self::RunNow => "Run now",
+            Self::Resize => "Resize…",
+            Self::RunNow | Self::RunSchedule => "Run now",
             Self::Revive => "Revive",
+            Self::Reschedule => "Reschedule…",
+            Self::Edit => "Edit and retry…",
             Self::Cancel => "Cancel",
             Self::Bury => "Bury",
             Self::Delete => "Delete…",
+            Self::QuietNode => "Quiet…",
+            Self::StopNode | Self::StopPool => "Stop…",
+            Self::ForgetNode => "Forget…",
+            Self::RemoveSchedule => "Remove…",
+            Self::StartPool => "Start",
+            Self::FlushBatch => "Flush",
+            Self::PopEntry => "Take out…",
+            Self::ReleaseKey => "Release…",
         }
     }
 
-    /// Returns the command that does the same.
-    pub(super) fn command(self, subject: &str) -> String {
+    /// Returns the command that does the same; nothing where the program has none.
+    pub(in crate::page) fn command(self, subject: &Subject) -> String {
         let verb = match self {
             Self::Pause => "queue pause",
             Self::Resume => "queue resume",
             Self::Drain => "queue drain",
             Self::Purge => "queue purge",
+            Self::Resize => "queue resize",
             Self::RunNow => "job run-now",
             Self::Revive => "dead retry",
+            Self::Reschedule => "job reschedule",
+            Self::Edit => "job edit",
             Self::Cancel => "job cancel",
             Self::Bury => "job kill",
             Self::Delete => "job rm",
+            Self::QuietNode => "node quiet",
+            Self::StopNode => "node stop",
+            Self::ForgetNode => "node forget",
+            Self::RunSchedule => "schedule run",
+            Self::PauseSchedule => "schedule pause",
+            Self::ResumeSchedule => "schedule resume",
+            Self::RemoveSchedule => "schedule remove",
+            Self::StopPool => "pool stop",
+            Self::StartPool => "pool start",
+            Self::FlushBatch => "batch flush",
+            Self::PopEntry | Self::ReleaseKey => return String::new(),
         };
-        format!("poolder {verb} {subject}")
+        format!("poolder {verb} {}", subject.argument())
     }
 
-    fn button(self, context: &Context, field: &str, subject: &str, back: &str) -> Button {
-        let query = |text: &str| crate::request::encoded(text);
-        let path = format!(
-            "/confirm?action={}&{field}={}&back={}",
-            self.name(),
-            query(subject),
-            query(back)
-        );
+    /// Returns the button of the action; `back` is the page to which it leads.
+    pub(in crate::page) fn button(
+        self,
+        context: &Context,
+        subject: &Subject,
+        back: &str,
+    ) -> Button {
+        let mut path = format!("/confirm?action={}", self.name());
+        let fields = subject.fields();
+        for (name, value) in
+            fields.iter().map(|(name, value)| (*name, value.as_str())).chain([("back", back)])
+        {
+            path += &format!("&{name}={}", crate::request::encoded(value));
+        }
         Button {
             action: self.name(),
             word: self.word(),
             tone: match self {
-                Self::RunNow | Self::Revive => "primary",
-                action if action.asks() => "danger",
+                Self::RunNow | Self::Revive | Self::RunSchedule | Self::StartPool => "primary",
+                action if action.destroys() => "danger",
                 _ => "",
             },
             question: if self.asks() { context.link(&path) } else { String::new() },
         }
     }
-}
-
-/// Returns the buttons of a queue that the visitor may press.
-pub(super) fn of_queue(
-    context: &Context,
-    queue: &str,
-    (paused, dead): (bool, bool),
-) -> Vec<Button> {
-    let pause = if paused { Action::Resume } else { Action::Pause };
-    let all = [Some(pause), Some(Action::Drain), dead.then_some(Action::Purge)];
-    let back = format!("/queues/{queue}");
-    allowed(context, queue, all.into_iter().flatten())
-        .map(|action| action.button(context, "queue", queue, &back))
-        .collect()
-}
-
-/// Returns the buttons of a job that the visitor may press.
-pub(super) fn of_job(
-    context: &Context,
-    queue: &str,
-    handle: &str,
-    state: Option<JobState>,
-) -> Vec<Button> {
-    let all: &[Action] = match state {
-        Some(JobState::Scheduled | JobState::Retrying) => {
-            &[Action::RunNow, Action::Cancel, Action::Bury, Action::Delete]
-        }
-        Some(JobState::Ready) => &[Action::Cancel, Action::Bury, Action::Delete],
-        Some(JobState::Running) => &[Action::Cancel],
-        Some(JobState::Dead) => &[Action::Revive, Action::Delete],
-        _ => &[],
-    };
-    let back = format!("/job/{handle}");
-    allowed(context, queue, all.iter().copied())
-        .map(|action| action.button(context, "job", handle, &back))
-        .collect()
-}
-
-fn allowed(
-    context: &Context,
-    queue: &str,
-    all: impl Iterator<Item = Action>,
-) -> impl Iterator<Item = Action> {
-    let access = context.visitor.access_to(queue);
-    all.filter(move |action| access >= action.needs())
 }
 
 #[cfg(test)]
@@ -184,9 +243,11 @@ mod tests {
     fn actions_have_the_names_of_forms_and_those_that_destroy_ask() {
         for action in Action::ALL {
             assert_eq!(Action::of(action.name()), Some(action));
-            assert!(action.command("x").starts_with("poolder ") && action.needs() > Access::Read);
+            assert!(action.needs() > Access::Read, "{action:?}");
+            assert_eq!(action.word().ends_with('…'), action.asks(), "{action:?}");
         }
-        assert!(Action::Drain.asks() && Action::Purge.asks() && Action::Delete.asks());
+        assert!(Action::Drain.destroys() && Action::Purge.destroys() && Action::Delete.destroys());
+        assert!(!Action::Edit.destroys() && !Action::Revive.destroys());
         assert_eq!((Action::of("nonsense"), Action::of("")), (None, None));
     }
 }

@@ -1,0 +1,208 @@
+//! The subjects of changes: queues, jobs, nodes, schedules, pools and slots, lists of batchers, and
+//! keys of unique jobs; how forms write them, and how the command does.
+
+use poolder_core::{Handle, QueueName, UniqueKey};
+
+use crate::access::Access;
+use crate::request::{Context, Fault, Fields};
+
+/// A sort of subjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::page) enum Sort {
+    Queue,
+    Job,
+    Node,
+    Schedule,
+    Pool,
+    List,
+    Key,
+}
+
+/// The subject of a change.
+#[derive(Debug, Clone)]
+pub(in crate::page) enum Subject {
+    Queue(QueueName),
+    Job(Handle),
+    Node(String),
+    Schedule(QueueName, String),
+    /// A pool, or one of its slots.
+    Pool(QueueName, Option<u16>),
+    /// The list of a batcher that gathers entries of a group; the empty group is that without one.
+    List {
+        queue: QueueName,
+        batcher: String,
+        group: String,
+    },
+    Key(QueueName, UniqueKey),
+}
+
+/// The longest name of a node.
+const NODE: usize = 256;
+
+impl Subject {
+    /// Reads the subject of a form.
+    pub(in crate::page) fn of(sort: Sort, fields: &Fields) -> Result<Self, Fault> {
+        let queue = || QueueName::new(fields.get("queue")).map_err(Fault::from);
+        Ok(match sort {
+            Sort::Queue => Self::Queue(queue()?),
+            Sort::Job => Self::Job(fields.get("job").parse()?),
+            Sort::Node => match fields.get("node") {
+                "" => return Err(Fault::invalid("The name of the node is missing.")),
+                name if name.len() > NODE => {
+                    return Err(Fault::invalid("No node has such a name."));
+                }
+                name => Self::Node(name.to_owned()),
+            },
+            Sort::Schedule => {
+                let name = fields.get("schedule");
+                poolder_core::check_schedule_name(name)?;
+                Self::Schedule(queue()?, name.to_owned())
+            }
+            Sort::Pool => match fields.get("slot") {
+                "" => Self::Pool(queue()?, None),
+                slot => Self::Pool(queue()?, Some(whole(slot, "slot")?)),
+            },
+            Sort::List => Self::List {
+                queue: queue()?,
+                batcher: fields.get("batcher").to_owned(),
+                group: fields.get("group").to_owned(),
+            },
+            Sort::Key => Self::Key(queue()?, fields.get("key").parse()?),
+        })
+    }
+
+    /// Returns the fields that write the subject in a form.
+    pub(in crate::page) fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Queue(queue) => vec![("queue", queue.to_string())],
+            Self::Job(handle) => vec![("job", handle.to_string())],
+            Self::Node(name) => vec![("node", name.clone())],
+            Self::Schedule(queue, name) => {
+                vec![("queue", queue.to_string()), ("schedule", name.clone())]
+            }
+            Self::Pool(queue, None) => vec![("queue", queue.to_string())],
+            Self::Pool(queue, Some(slot)) => {
+                vec![("queue", queue.to_string()), ("slot", slot.to_string())]
+            }
+            Self::List { queue, batcher, group } => vec![
+                ("queue", queue.to_string()),
+                ("batcher", batcher.clone()),
+                ("group", group.clone()),
+            ],
+            Self::Key(queue, key) => vec![("queue", queue.to_string()), ("key", key.to_string())],
+        }
+    }
+
+    /// Returns the queue that the change concerns; none for a node.
+    pub(in crate::page) fn queue(&self) -> Option<&QueueName> {
+        match self {
+            Self::Node(_) => None,
+            Self::Job(handle) => Some(&handle.partition.queue),
+            Self::Queue(queue)
+            | Self::Schedule(queue, _)
+            | Self::Pool(queue, _)
+            | Self::List { queue, .. }
+            | Self::Key(queue, _) => Some(queue),
+        }
+    }
+
+    /// Returns the arguments of the command.
+    pub(super) fn argument(&self) -> String {
+        match self {
+            Self::Queue(queue) => queue.to_string(),
+            Self::Job(handle) => handle.to_string(),
+            Self::Node(name) => quoted(name),
+            Self::Schedule(queue, name) => format!("{} --queue {queue}", quoted(name)),
+            Self::Pool(queue, None) => queue.to_string(),
+            Self::Pool(queue, Some(slot)) => format!("{queue} --slot {slot}"),
+            Self::List { queue, batcher, group } => {
+                let of = match queue.as_str() == batcher {
+                    true => batcher.clone(),
+                    false => format!("{queue}/{batcher}"),
+                };
+                let group =
+                    if group.is_empty() { String::new() } else { format!(" {}", quoted(group)) };
+                of + &group
+            }
+            Self::Key(queue, key) => format!("{queue}/{key}"),
+        }
+    }
+
+    /// Fails unless the visitor may make a change that needs these rights.
+    pub(in crate::page) fn allowed(&self, context: &Context, needs: Access) -> Result<(), Fault> {
+        let access = match self.queue() {
+            Some(queue) => {
+                context.must_see(queue.as_str())?;
+                context.visitor.access_to(queue.as_str())
+            }
+            None => context.visitor.access(),
+        };
+        enough(access, needs)
+    }
+}
+
+/// Fails for rights that are not enough.
+pub(in crate::page) fn enough(access: Access, needs: Access) -> Result<(), Fault> {
+    match access >= needs {
+        true => Ok(()),
+        false => Err(Fault::new(
+            axum::http::StatusCode::FORBIDDEN,
+            "Not allowed",
+            format!("This needs the right {needs}, and yours is {access}."),
+        )),
+    }
+}
+
+/// Reads a whole number of a form.
+pub(in crate::page) fn whole<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, Fault> {
+    text.parse().map_err(|_| Fault::invalid(format!("{text:?} is no number for the {of}.")))
+}
+
+/// Returns a text as one word of a shell.
+pub(in crate::page) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sort, the fields of a form, and the argument of the command.
+    type Written<'a> = (Sort, &'a [(&'a str, &'a str)], &'a str);
+
+    #[test]
+    fn subjects_are_read_as_they_are_written() {
+        let lists: [Written<'_>; 7] = [
+            (Sort::Queue, &[("queue", "mail")], "mail"),
+            (Sort::Node, &[("node", "it's")], r"'it'\''s'"),
+            (Sort::Schedule, &[("queue", "mail"), ("schedule", "a")], "a --queue mail"),
+            (Sort::Pool, &[("queue", "mail")], "mail"),
+            (Sort::Pool, &[("queue", "mail"), ("slot", "3")], "mail --slot 3"),
+            (Sort::List, &[("queue", "mail"), ("batcher", "b"), ("group", "a b")], "mail/b 'a b'"),
+            (Sort::List, &[("queue", "b"), ("batcher", "b"), ("group", "")], "b"),
+        ];
+        for (sort, fields, argument) in lists {
+            let subject = Subject::of(sort, &fields.iter().copied().collect()).unwrap();
+            assert_eq!(subject.argument(), argument);
+            let written: Vec<_> = subject.fields();
+            let written: Vec<_> = written.iter().map(|(name, value)| (*name, &**value)).collect();
+            assert_eq!(written, fields);
+        }
+        for (sort, name, value) in [
+            (Sort::Queue, "queue", "not a name"),
+            (Sort::Job, "job", "nonsense"),
+            (Sort::Node, "node", ""),
+            (Sort::Schedule, "schedule", ""),
+            (Sort::Key, "key", "xyz"),
+        ] {
+            let fields = [("queue", "mail"), (name, value)].into_iter().collect();
+            assert!(Subject::of(sort, &fields).is_err(), "{name}");
+        }
+        let slot = [("queue", "mail"), ("slot", "-1")].into_iter().collect();
+        assert!(Subject::of(Sort::Pool, &slot).is_err());
+    }
+}
