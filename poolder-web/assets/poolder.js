@@ -145,6 +145,15 @@
     if (ticks.some((tick) => tick.checked)) run.click();
   };
 
+  // Texts that can be copied.
+  $$("[data-copy]").filter(() => navigator.clipboard).forEach((copy) => {
+    copy.hidden = false;
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+      copy.textContent = "Copied";
+    });
+  });
+
   // Keys.
   let row = -1;
   let leader = false;

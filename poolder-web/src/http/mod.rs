@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
 use crate::page;
@@ -22,22 +22,35 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/", get(page::overview))
         .route("/queues", get(page::queues))
         .route("/queues/{queue}", get(page::queue))
+        .route("/queues/{queue}/keys", get(page::keys))
         .route("/jobs", get(page::jobs))
         .route("/job/{*handle}", get(page::job))
+        .route("/blast/{*handle}", get(page::blast_radius))
         .route("/errors", get(page::errors))
+        .route("/errors/change", get(page::error_question).post(page::error_change))
+        .route("/errors/{id}", get(page::error_group))
         .route("/schedules", get(page::schedules))
+        .route("/schedules/form", get(page::schedule_form))
+        .route("/schedules/save", post(page::schedule_save))
+        .route("/batches", get(page::batches))
+        .route("/batches/{queue}/{name}", get(page::batcher))
+        .route("/pools", get(page::pools))
+        .route("/pools/{queue}", get(page::pool))
         .route("/nodes", get(page::nodes))
+        .route("/nodes/{name}", get(page::node))
         .route("/kinds", get(page::kinds))
+        .route("/kinds/{queue}/{kind}", get(page::kind))
+        .route("/enqueue", get(page::enqueue_form).post(page::enqueue))
         .route("/journal", get(page::journal))
         .route("/audit", get(page::audit))
         .route("/server", get(page::server))
         .route("/search", get(page::search))
-        .route("/act", axum::routing::post(page::act))
+        .route("/act", post(page::act))
         .route("/confirm", get(page::confirm))
-        .route("/bulk", axum::routing::post(page::bulk))
+        .route("/bulk", post(page::bulk))
         .route("/task/{id}", get(page::task))
-        .route("/task/{id}/stop", axum::routing::post(page::stop_task))
-        .route("/theme", axum::routing::post(page::theme))
+        .route("/task/{id}/stop", post(page::stop_task))
+        .route("/theme", post(page::theme))
         .route("/live/overview", get(live::overview))
         .route("/live/queue/{queue}", get(live::queue))
         .route("/live/task/{id}", get(live::task))

@@ -1,11 +1,13 @@
 //! The audit, who has changed what, and the journal, what has happened to nodes.
 
 use axum::response::Response;
+use poolder_core::Timestamp;
 use poolder_core::history::{AuditEntry, AuditFilter, JournalEntry, JournalFilter};
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
 use super::frame::Frame;
+use super::links::node_link;
 use crate::look::{Fleet, Seen};
 use crate::request::{Context, Fault};
 use crate::show::{Cell, Column, Table, moment};
@@ -64,13 +66,21 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     }
     let frame = Frame::new(context, "Audit", "/audit", Some(&fleet)).await;
     let about = format!("the last {PAGE} changes; poolder audit shows more");
-    Ok(CardsPage { frame, about, cards: vec![Card::new("Changes", "the latest first", table)] })
+    Ok(CardsPage::new(frame, about, vec![Card::new("Changes", "the latest first", table)]))
 }
 
 async fn events(context: &Context) -> Result<CardsPage, Fault> {
     let fleet = fleet(context, "journal").await?;
     let filter = JournalFilter::default();
     let entries = context.shared.client.journal(&filter, None, PAGE).await?.entries;
+    let table = journal_table(context, &entries, fleet.value.now);
+    let frame = Frame::new(context, "Journal", "/journal", Some(&fleet)).await;
+    let about = format!("the last {PAGE} events; poolder journal shows more");
+    Ok(CardsPage::new(frame, about, vec![Card::new("Events", "the latest first", table)]))
+}
+
+/// Returns the table of some events.
+pub(super) fn journal_table(context: &Context, entries: &[JournalEntry], now: Timestamp) -> Table {
     let columns = vec![
         Column::text("When"),
         Column::text("Event"),
@@ -82,11 +92,11 @@ async fn events(context: &Context) -> Result<CardsPage, Fault> {
         Column::text("Told by"),
     ];
     let mut table = Table::new("Events", columns).or("Nothing has happened yet.");
-    for JournalEntry { at, record, .. } in &entries {
+    for JournalEntry { at, record, .. } in entries {
         table.row([
-            Cell::markup(moment(*at, fleet.value.now)).class("muted"),
+            Cell::markup(moment(*at, now)).class("muted"),
             Cell::text(record.event.to_string().replace('_', " ")),
-            Cell::known(&record.node).class("name"),
+            node(context, &record.node),
             Cell::known(&record.partition).class("mono"),
             Cell::known(&record.job).class("mono"),
             Cell::count(record.count),
@@ -94,7 +104,12 @@ async fn events(context: &Context) -> Result<CardsPage, Fault> {
             Cell::known(&record.by).class("muted"),
         ]);
     }
-    let frame = Frame::new(context, "Journal", "/journal", Some(&fleet)).await;
-    let about = format!("the last {PAGE} events; poolder journal shows more");
-    Ok(CardsPage { frame, about, cards: vec![Card::new("Events", "the latest first", table)] })
+    table
+}
+
+fn node(context: &Context, name: &str) -> Cell {
+    match name {
+        "" => Cell::known(""),
+        name => Cell::text(name).link(node_link(context, name)).class("name"),
+    }
 }

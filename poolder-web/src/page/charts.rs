@@ -1,9 +1,11 @@
 //! The two charts of a page: jobs per second, and how long jobs waited.
 
+use poolder_core::Timestamp;
 use poolder_core::broker::DeployMark;
+use poolder_core::history::History;
 
 use crate::look::Past;
-use crate::show::{Chart, Line, Mark, Scale};
+use crate::show::{Chart, Line, Mark, Scale, span};
 
 /// Returns the chart of jobs per second, with deploys as marks.
 pub(super) fn throughput(past: &Past, deploys: &[DeployMark]) -> Chart {
@@ -57,6 +59,32 @@ pub(super) fn runs(past: &Past, title: &str) -> Chart {
             line("p95", '3', past.values(|point| point.run.p95)),
         ],
         marks: vec![],
+    }
+}
+
+/// Returns the chart of how often an error was seen, with deploys as marks: `counts` has the periods
+/// in which it was.
+pub(super) fn errors(
+    counts: &[(Timestamp, u64)],
+    history: &History,
+    deploys: &[DeployMark],
+) -> Chart {
+    let past = Past::of(history, None);
+    let mut values = past.values(|_| 0);
+    for (at, count) in counts {
+        let period = at.since(past.from).as_millis() / past.step.as_millis().max(1);
+        if let Some(value) = usize::try_from(period).ok().and_then(|at| values.get_mut(at)) {
+            *value += *count as f64;
+        }
+    }
+    Chart {
+        id: "chart-seen",
+        title: format!("Seen every {}", span(past.step)),
+        from: past.from,
+        step: past.step,
+        scale: Scale::Rate,
+        lines: vec![Line { name: "seen", colour: 'b', values }],
+        marks: marks(&past, deploys),
     }
 }
 

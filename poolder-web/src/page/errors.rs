@@ -1,12 +1,14 @@
 //! The groups of equal errors.
 
 use axum::response::Response;
+use poolder_core::Timestamp;
 use poolder_core::history::ErrorGroup;
 use poolder_core::view::Filter;
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
 use super::frame::Frame;
+use super::links::kind_link;
 use crate::request::{Context, Fault, encoded};
 use crate::show::{Cell, Column, Table, escaped, many, moment};
 
@@ -19,6 +21,17 @@ pub(crate) async fn errors(context: Context) -> Response {
 async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let looks = &context.shared.looks;
     let (fleet, errors) = tokio::try_join!(looks.fleet(), looks.errors())?;
+    let seen = |group: &&ErrorGroup| context.visitor.sees(&group.sample.queue);
+    let groups: Vec<&ErrorGroup> = errors.value.iter().filter(seen).collect();
+    let table = table(context, &groups, fleet.value.now);
+    let about = many(table.rows.len() as u64, "group");
+    let frame = Frame::new(context, "Errors", "/errors", Some(&fleet)).await;
+    let card = Card::new("Groups of equal errors", "the one seen last first", table);
+    Ok(CardsPage::new(frame, about, vec![card]))
+}
+
+/// Returns the table of some groups.
+pub(super) fn table(context: &Context, groups: &[&ErrorGroup], now: Timestamp) -> Table {
     let columns = vec![
         Column::text("Message").class("w-err"),
         Column::text("Kind"),
@@ -31,8 +44,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     ];
     let mut table = Table::new("Groups of equal errors", columns)
         .or("There is no error. Nodes write theirs once a minute.");
-    let seen = |group: &&ErrorGroup| context.visitor.sees(&group.sample.queue);
-    for group in errors.value.iter().filter(seen) {
+    for group in groups {
         let sample = &group.sample;
         let filter = encoded(&Filter::any().error(group.id).to_string());
         let jobs = |state: &str| {
@@ -44,18 +56,17 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
             message => message.to_owned(),
         };
         table.row([
-            Cell::text(message).class("cut mono bad"),
-            Cell::text(&sample.kind),
+            Cell::text(message)
+                .link(context.link(&format!("/errors/{}", group.id)))
+                .class("cut mono bad"),
+            Cell::text(&sample.kind).link(kind_link(context, &sample.queue, &sample.kind)),
             Cell::text(&sample.queue).link(context.link(&format!("/queues/{}", sample.queue))),
             Cell::count(group.last_hour),
-            Cell::markup(moment(group.first_seen, fleet.value.now)).class("muted"),
-            Cell::markup(moment(group.last_seen, fleet.value.now)).class("muted"),
+            Cell::markup(moment(group.first_seen, now)).class("muted"),
+            Cell::markup(moment(group.last_seen, now)).class("muted"),
             Cell::known(&sample.deploy).class("muted"),
             Cell::markup(format!("{} {}", jobs("retrying"), jobs("dead"))),
         ]);
     }
-    let about = many(table.rows.len() as u64, "group");
-    let frame = Frame::new(context, "Errors", "/errors", Some(&fleet)).await;
-    let card = Card::new("Groups of equal errors", "the one seen last first", table);
-    Ok(CardsPage { frame, about, cards: vec![card] })
+    table
 }

@@ -56,10 +56,16 @@ const PAGES: [&[(&str, &str, &str)]; 3] = [
         ("Overview", "/", "overview"),
         ("Queues", "/queues", "queues"),
         ("Jobs", "/jobs", "jobs"),
+        ("Dead", "/jobs?state=dead", "dead"),
         ("Errors", "/errors", "errors"),
         ("Schedules", "/schedules", "schedules"),
     ],
-    &[("Nodes", "/nodes", "nodes"), ("Kinds", "/kinds", "kinds")],
+    &[
+        ("Batches", "/batches", "batches"),
+        ("Pools and keys", "/pools", "pools"),
+        ("Nodes", "/nodes", "nodes"),
+        ("Kinds", "/kinds", "kinds"),
+    ],
     &[
         ("Journal", "/journal", "journal"),
         ("Audit", "/audit", "audit"),
@@ -134,9 +140,11 @@ fn counts(context: &Context, fleet: &Fleet) -> Vec<(&'static str, u64, &'static 
     let queues = context.queues(fleet);
     let sum = |of: fn(&QueueView) -> u64| queues.iter().map(|view| of(view)).sum::<u64>();
     let waiting = sum(|view| view.ready() + view.running() + view.due);
+    let dead = sum(|view| view.dead);
     vec![
         ("Queues", queues.len() as u64, ""),
         ("Jobs", waiting, ""),
+        ("Dead", dead, if dead > 0 { "bad" } else { "" }),
         ("Nodes", fleet.nodes.len() as u64, ""),
     ]
 }

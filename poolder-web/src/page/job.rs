@@ -12,6 +12,7 @@ use super::answer::answer;
 use super::change::{self, Buttons};
 use super::charts;
 use super::frame::Frame;
+use super::job_command::command;
 use super::timeline::{self, since};
 use crate::look::Past;
 use crate::request::{Context, Fault};
@@ -51,6 +52,10 @@ struct JobPage {
     payload: Option<Shown>,
     error: String,
     like_it: String,
+    /// The link to the blast radius; empty when no node died while the job ran.
+    blast: String,
+    /// The command that enqueues a job like it.
+    command: String,
     facts: Vec<(String, String)>,
     chart: Option<Chart>,
     result: String,
@@ -126,6 +131,13 @@ async fn page(context: &Context, text: &str) -> Result<JobPage, Fault> {
         payload: view.as_ref().map(|view| payload(view, |value| context.redact(view, value))),
         error: failure.unwrap_or_default(),
         like_it: like_it.unwrap_or_default(),
+        blast: match &view {
+            Some(view) if view.counters.crashes > 0 => {
+                context.link(&format!("/blast/{}", view.handle))
+            }
+            _ => String::new(),
+        },
+        command: view.as_ref().map(|view| command(context, view)).unwrap_or_default(),
         facts: view.as_ref().map(|view| facts(view, now)).unwrap_or_default(),
         chart,
         result: ended(&result),

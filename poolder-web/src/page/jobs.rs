@@ -40,11 +40,13 @@ pub(crate) async fn jobs(context: Context) -> Response {
 
 async fn page(context: &Context) -> Result<JobsPage, Fault> {
     let fleet = context.shared.looks.fleet().await?;
-    let frame = Frame::new(context, "Jobs", "/jobs", Some(&fleet)).await;
     let queues = context.queues(&fleet.value);
     let counts =
         |listing: Listing| queues.iter().map(|view| listing::count(view, listing)).sum::<u64>();
     let chosen = listing::chosen(context, counts);
+    let here = if chosen == Listing::Dead { "/jobs?state=dead" } else { "/jobs" };
+    let title = if chosen == Listing::Dead { "Dead jobs" } else { "Jobs" };
+    let frame = Frame::new(context, title, here, Some(&fleet)).await;
     let (filter, filter_error) = filter(context);
     let link = format!("{}?", context.link("/jobs"));
     let here = format!("{link}state={chosen}");

@@ -6,8 +6,10 @@ use poolder_core::history::HistorySeries;
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
 use super::frame::Frame;
+use super::links::kind_link;
+use crate::access::Access;
 use crate::look::{Past, failures};
-use crate::request::{Context, Fault, encoded};
+use crate::request::{Context, Fault};
 use crate::show::{Cell, Column, Table, area, many, micros, percent};
 
 /// Answers with the kinds of jobs.
@@ -43,10 +45,9 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
             Cell::known(&if count > 0 { micros(value) } else { String::new() })
         };
         let failed = failures(total);
-        let jobs = encoded(&poolder_core::view::Filter::any().kind(&series.kind).to_string());
         table.row([
             Cell::text(&series.kind)
-                .link(context.link(&format!("/queues/{}?where={jobs}", series.queue)))
+                .link(kind_link(context, &series.queue, &series.kind))
                 .class("name"),
             Cell::text(&series.queue),
             Cell::markup(area(&past.rates(|point| point.attempts.done), (112, 20), &label)),
@@ -65,5 +66,9 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     };
     let frame = Frame::new(context, "Kinds", "/kinds", Some(&fleet)).await;
     let frame = frame.with_ranges(context, "/kinds");
-    Ok(CardsPage { frame, about, cards: vec![Card::new("Kinds of jobs", "", table)] })
+    let mut page = CardsPage::new(frame, about, vec![Card::new("Kinds of jobs", "", table)]);
+    if context.visitor.access() >= Access::Operate {
+        page.links.push(("Enqueue a job…".into(), context.link("/enqueue")));
+    }
+    Ok(page)
 }

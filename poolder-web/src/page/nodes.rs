@@ -6,6 +6,7 @@ use poolder_core::broker::{NodeInfo, NodeView};
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
 use super::frame::Frame;
+use super::links::node_link;
 use crate::look::Fleet;
 use crate::request::{Context, Fault};
 use crate::show::{Cell, Column, Table, bytes, escaped, many, meter, number, span};
@@ -35,7 +36,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         let kinds: Vec<String> =
             seen.map(|kind| format!("{} v{}", kind.name, kind.version)).collect();
         about.row([
-            Cell::text(&node.name).class("name"),
+            Cell::text(&node.name).link(node_link(context, &node.name)).class("name"),
             Cell::known(&info.version),
             Cell::known(&info.host),
             Cell::text(info.pid.to_string()),
@@ -50,7 +51,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         Card::new("Nodes", "", table(context, &fleet.value)),
         Card::new("Processes", "", about),
     ];
-    Ok(CardsPage { frame, about: count, cards })
+    Ok(CardsPage::new(frame, count, cards))
 }
 
 /// Returns the table of the living nodes.
@@ -95,7 +96,7 @@ pub(super) fn pools(context: &Context, info: &NodeInfo) -> String {
 fn cells(context: &Context, node: &NodeView, newest: Option<&str>) -> Vec<Cell> {
     let none = NodeInfo::default();
     let info = node.info.as_ref().unwrap_or(&none);
-    let mut name = Cell::text(&node.name).class("name");
+    let mut name = Cell::text(&node.name).link(node_link(context, &node.name)).class("name");
     if node.is_silent() {
         name = name.chip("errors", "silent", "warn");
     }

@@ -40,6 +40,8 @@ struct QueuePage {
     frame: Frame,
     queue: String,
     buttons: Buttons,
+    /// The pages about parts of the queue.
+    links: Vec<(&'static str, String)>,
     bar: Option<Bar>,
     queues_link: String,
     state: String,
@@ -113,6 +115,7 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         ),
         table: listing::table(context, &found.jobs, (chosen, false, bar.is_some()), view.now),
         bar,
+        links: links(context, view),
         queues_link: context.link("/queues"),
         state,
         state_tone,
@@ -145,6 +148,14 @@ fn state(view: &QueueView, fleet: &Fleet) -> (String, &'static str, &'static str
         (None, 0) => ("no node serves it".into(), "bad", "errors"),
         (None, _) => ("runs".into(), "ok", "running"),
     }
+}
+
+fn links(context: &Context, view: &QueueView) -> Vec<(&'static str, String)> {
+    let queue = &view.queue;
+    let slots = ("Slots", context.link(&format!("/pools/{queue}")));
+    let keys = ("Unique jobs", context.link(&format!("/queues/{queue}/keys")));
+    let all = [(view.partitions.len() > 1).then_some(slots), Some(keys)];
+    all.into_iter().flatten().collect()
 }
 
 fn about(view: &QueueView, fleet: &Fleet) -> String {

@@ -7,9 +7,11 @@ use poolder_core::broker::ScheduleInfo;
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
+use super::change::{Action, Buttons, Subject};
 use super::frame::Frame;
-use crate::request::{Context, Fault};
-use crate::show::{Cell, Column, Table, from_now, full, many, moment, time_element};
+use crate::access::Access;
+use crate::request::{Context, Fault, encoded};
+use crate::show::{Cell, Column, Table, escaped, from_now, full, many, moment, time_element};
 
 /// The number of next runs that a title names.
 const NEXT: usize = 3;
@@ -39,6 +41,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         Column::number("Runs"),
         Column::number("Missed"),
         Column::text("Owner"),
+        Column::text("Changes").class("acts").unseen(),
     ];
     let mut table = Table::new("Schedules", columns).or("There is no schedule.");
     let (mut notes, mut infos) = (String::new(), vec![]);
@@ -58,7 +61,29 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let about = format!("{}.{notes}", many(table.rows.len() as u64, "schedule"));
     let frame = Frame::new(context, "Schedules", "/schedules", Some(&fleet)).await;
     let card = Card::new("Schedules", "the next one first", table);
-    Ok(CardsPage { frame, about, cards: vec![card] })
+    let mut page = CardsPage::new(frame, about, vec![card]);
+    if context.visitor.access() >= Access::Admin {
+        page.links.push(("Add a schedule…".into(), context.link("/schedules/form")));
+    }
+    Ok(page)
+}
+
+/// Returns the changes of a schedule that the visitor may make.
+fn buttons(context: &Context, info: &ScheduleInfo) -> Cell {
+    let queue = &info.partition.queue;
+    let subject = Subject::Schedule(queue.clone(), info.name.clone());
+    let pause = match info.status {
+        Status::Active => Action::PauseSchedule,
+        _ => Action::ResumeSchedule,
+    };
+    let actions = [Action::RunSchedule, pause, Action::RemoveSchedule];
+    let mut cell = Buttons::row(context, &subject, "/schedules", actions);
+    if context.visitor.access_to(queue.as_str()) >= Access::Admin {
+        let path = format!("/schedules/form?queue={queue}&schedule={}", encoded(&info.name));
+        let link = escaped(&context.link(&path));
+        cell.after = format!(" <a class=\"btn small\" href=\"{link}\">Change…</a>");
+    }
+    cell
 }
 
 fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
@@ -98,5 +123,6 @@ fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
         Cell::count(info.runs),
         Cell::count(info.missed).class(if info.missed > 0 { "warn" } else { "" }),
         Cell::known(info.owner.as_deref().unwrap_or_default()).class("muted"),
+        buttons(context, info),
     ]
 }

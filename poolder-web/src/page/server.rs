@@ -68,7 +68,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let about = many(servers.value.len() as u64, "server");
     let cards =
         vec![Card::new("Servers", "", table), Card::new("Doctor", "poolder doctor", findings)];
-    Ok(CardsPage { frame, about, cards })
+    Ok(CardsPage::new(frame, about, cards))
 }
 
 fn cells(server: &ServerView) -> Vec<Cell> {

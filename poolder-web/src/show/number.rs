@@ -56,9 +56,9 @@ pub(crate) fn bytes(of: u64) -> String {
 pub(crate) fn many(count: u64, noun: &str) -> String {
     match noun.strip_suffix('y') {
         _ if count == 1 => format!("1 {noun}"),
-        Some(stem) => format!("{} {stem}ies", number(count)),
-        None if noun.ends_with("ch") => format!("{} {noun}es", number(count)),
-        None => format!("{} {noun}s", number(count)),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{} {stem}ies", number(count)),
+        _ if noun.ends_with("ch") => format!("{} {noun}es", number(count)),
+        _ => format!("{} {noun}s", number(count)),
     }
 }
 
@@ -79,8 +79,8 @@ mod tests {
         );
         assert_eq!([0, 1_536, 3 << 30].map(bytes).join(" | "), "0 B | 1.5 KiB | 3.0 GiB");
         assert_eq!(
-            [many(1, "job"), many(2_000, "entry"), many(3, "batch")].join(" "),
-            "1 job 2,000 entries 3 batches"
+            [many(1, "job"), many(2_000, "entry"), many(3, "batch"), many(2, "key")].join(" "),
+            "1 job 2,000 entries 3 batches 2 keys"
         );
     }
 }

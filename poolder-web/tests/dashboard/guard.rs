@@ -26,6 +26,15 @@ async fn every_answer_has_the_headers_and_no_page_has_a_script_or_a_style_in_lin
         "/journal",
         "/audit",
         "/server",
+        "/batches",
+        "/pools",
+        "/enqueue?queue=mail&kind=mail.welcome",
+        "/schedules/form",
+        "/queues/mail/keys",
+        "/jobs?state=dead",
+        "/confirm?action=drain&queue=mail",
+        "/confirm?action=node-stop&node=a",
+        "/task/none",
     ] {
         let answer = get(&router, path).await;
         let policy = answer.headers["content-security-policy"].to_str().unwrap();

@@ -32,6 +32,27 @@ async fn markup_in_payloads_errors_and_filters_is_text() {
         format!("/search?q={filter}"),
         format!("/{filter}"),
         format!("/queues/{filter}"),
+        format!("/nodes/{filter}"),
+        format!("/kinds/mail/{filter}"),
+        format!("/errors/{filter}"),
+        format!("/errors/change?action={filter}&error={filter}"),
+        format!("/batches?name=mail%2F{filter}"),
+        format!("/batches/mail/{filter}"),
+        format!("/pools/mail?key={filter}"),
+        format!("/queues/mail/keys?key={filter}"),
+        format!("/enqueue?queue=mail&kind={filter}&payload={filter}&lane={filter}"),
+        format!("/schedules/form?schedule={filter}&queue=mail"),
+        format!("/schedules/form?timing={filter}&kind={filter}"),
+        format!("/confirm?action=node-stop&node={filter}&back={filter}"),
+        format!("/confirm?action=schedule-remove&queue=mail&schedule={filter}"),
+        format!(
+            "/confirm?action=batch-pop&queue=mail&batcher={filter}&group={filter}&index={filter}"
+        ),
+        format!("/blast/{filter}"),
+        format!("/task/{filter}"),
+        "/errors".to_owned(),
+        "/nodes".to_owned(),
+        "/kinds".to_owned(),
     ];
     for list in ["mail?state=dead", "idle?state=ready"] {
         let list = page(&router, &format!("/queues/{list}")).await;

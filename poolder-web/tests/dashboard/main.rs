@@ -7,6 +7,8 @@ mod guard;
 mod hostile;
 mod live;
 mod pages;
+mod structures;
 mod tables;
+mod things;
 mod vendor;
 mod world;

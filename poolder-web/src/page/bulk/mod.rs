@@ -1,6 +1,7 @@
 //! Changes of several jobs: those that were chosen in a list, or all that satisfy its conditions.
 
 mod bar;
+mod count;
 mod question;
 mod selection;
 mod tasks;
@@ -18,6 +19,7 @@ use crate::request::{Context, Fault, Fields};
 use crate::show::many;
 
 pub(in crate::page) use bar::{Bar, bar};
+pub(in crate::page) use count::{Count, count, grown};
 pub(in crate::page) use selection::{Scope, Selection};
 pub(in crate::page) use tasks::begin;
 pub(crate) use tasks::{stop_task, task, task_part};

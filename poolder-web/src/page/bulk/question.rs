@@ -1,89 +1,18 @@
 //! The question before a change of several jobs: how many there are as far as a bounded look can
 //! tell, and the first ten of them.
 
-use futures_util::future::join_all;
-use poolder_client::Budget;
-use poolder_core::Timestamp;
-use poolder_core::view::{JobView, QueueView};
-
+use super::count::{Count, count, grown};
 use super::selection::{Scope, Selection};
 use crate::page::change::{Action, ConfirmPage, Input, Question, time};
 use crate::page::listing;
 use crate::request::{Context, Fault, Fields};
 use crate::show::{many, number};
 
-/// The number of jobs that a question shows.
-const SHOWN: usize = 10;
-/// The most jobs, and the most entries, that the look before a question reads.
-const FOUND: usize = 500;
-const ENTRIES: u64 = 4_000;
-/// The most queues that the look before a question reads.
-const QUEUES: usize = 20;
-
-/// The jobs of a selection, as far as a bounded look can tell.
-#[derive(Debug, Default)]
-pub(super) struct Count {
-    /// The number of jobs that satisfy the conditions, among those that were looked at.
-    matched: u64,
-    looked_at: u64,
-    /// The number of jobs of the listing.
-    of: u64,
-    /// True when all jobs of the listing were looked at.
-    is_exact: bool,
-    first: Vec<JobView>,
-    now: Timestamp,
-}
-
-impl Count {
-    /// Returns the most jobs that may be changed.
-    fn most(&self) -> u64 {
-        if self.is_exact { self.matched } else { self.of }
-    }
-}
-
 /// Counts the jobs of a selection.
-async fn count(context: &Context, selection: &Selection) -> Result<Count, Fault> {
-    let client = &context.shared.client;
+async fn counted(context: &Context, selection: &Selection) -> Result<Count, Fault> {
     let Scope::All(queues) = &selection.scope else { return Ok(Count::default()) };
-    let views: Vec<QueueView> = match queues.as_slice() {
-        [one] => vec![client.inspect(one).overview().await?],
-        _ => {
-            let all = client.overview().await?;
-            all.into_iter().filter(|view| queues.contains(&view.queue)).collect()
-        }
-    };
-    let listed = |view: &QueueView| listing::count(view, selection.listing);
-    let mut sum = Count {
-        of: views.iter().map(listed).sum(),
-        is_exact: true,
-        now: views.iter().map(|view| view.now).max().unwrap_or_default(),
-        ..Count::default()
-    };
-    let mut with: Vec<&QueueView> = views.iter().filter(|view| listed(view) > 0).collect();
-    with.sort_by_key(|view| std::cmp::Reverse(listed(view)));
-    let is_any = selection.filter.is_any();
-    let looked_into = &with[..with.len().min(QUEUES)];
-    let each = looked_into.len().max(1);
-    let most = if is_any { SHOWN } else { FOUND };
-    let looks = looked_into.iter().map(|view| {
-        let budget = Budget::jobs(most).entries(ENTRIES / each as u64);
-        let inspector = client.inspect(&view.queue);
-        let (listing, filter) = (selection.listing, &selection.filter);
-        async move { inspector.find_where(listing, filter, None, budget).await }
-    });
-    for found in join_all(looks).await {
-        let found = found?;
-        sum.matched += found.jobs.len() as u64;
-        sum.looked_at += found.looked_at;
-        sum.is_exact &= found.next.is_none() && found.unreachable.is_empty();
-        let room = SHOWN.saturating_sub(sum.first.len());
-        sum.first.extend(found.jobs.into_iter().take(room));
-    }
-    sum.is_exact &= with.len() == looked_into.len();
-    if is_any {
-        (sum.matched, sum.looked_at, sum.is_exact) = (sum.of, sum.of, true);
-    }
-    Ok(sum)
+    let parts: Vec<_> = queues.iter().map(|queue| (queue.clone(), selection.listing)).collect();
+    count(context, &parts, &selection.filter).await
 }
 
 /// Returns the change in words, with the number of its jobs where it is known.
@@ -135,7 +64,7 @@ pub(super) async fn ask(
     fields: &Fields,
     again: String,
 ) -> Result<ConfirmPage, Fault> {
-    let found = count(context, selection).await?;
+    let found = counted(context, selection).await?;
     let mut about = String::new();
     if selection.is_all() && !found.is_exact {
         about = format!(
@@ -197,14 +126,14 @@ pub(super) async fn ask(
         action: selection.action.name(),
         button: selection.action.word().trim_end_matches('…'),
         destroys: selection.action.destroys(),
+        second: None,
         back: fields.get("back").to_owned(),
     };
     Ok(ConfirmPage::new(context, asked).await)
 }
 
 /// Returns the reason why a change of all jobs is not made yet: it was not confirmed, or there are
-/// more jobs than the question has named. Where it could not count them, the listing may have grown
-/// by a tenth.
+/// more jobs than the question has named.
 pub(super) async fn not_confirmed(
     context: &Context,
     selection: &Selection,
@@ -214,15 +143,5 @@ pub(super) async fn not_confirmed(
     if fields.get("typed") != word {
         return Ok(Some(format!("Type {word} to go on.")));
     }
-    let named: u64 = fields.get("count").parse().unwrap_or(0);
-    let now = count(context, selection).await?;
-    let most = if now.is_exact { named } else { named.saturating_add(named / 10) };
-    if now.most() > most {
-        return Ok(Some(format!(
-            "There were {}, and now there are {}. Nothing was changed.",
-            many(named, "job"),
-            number(now.most())
-        )));
-    }
-    Ok(None)
+    Ok(grown(fields, &counted(context, selection).await?))
 }

@@ -2,15 +2,23 @@
 
 use poolder_core::{Handle, JobState, QueueName};
 
+use askama::Template;
+
 use super::action::{Action, Button};
 use super::subject::Subject;
-use crate::request::Context;
+use crate::request::{Context, encoded};
+use crate::show::Cell;
 
 /// The buttons of one subject.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Template)]
+#[template(path = "parts/buttons.html")]
 pub(crate) struct Buttons {
+    class: &'static str,
+    size: &'static str,
+    post: String,
+    back: String,
     /// The fields that name the subject.
-    pub(crate) fields: Vec<(&'static str, String)>,
+    fields: Vec<(&'static str, String)>,
     pub(crate) all: Vec<Button>,
 }
 
@@ -28,7 +36,40 @@ impl Buttons {
         };
         let allowed = actions.into_iter().filter(|action| access >= action.needs());
         let all = allowed.map(|action| action.button(context, subject, back)).collect();
-        Self { fields: subject.fields(), all }
+        let (post, back) = (context.link("/act"), back.to_owned());
+        Self { class: "push", size: "", post, back, fields: subject.fields(), all }
+    }
+
+    /// Returns the buttons of a subject as the cell of a table.
+    pub(in crate::page) fn row(
+        context: &Context,
+        subject: &Subject,
+        back: &str,
+        actions: impl IntoIterator<Item = Action>,
+    ) -> Cell {
+        let buttons = Self::of(context, subject, back, actions);
+        let small = Self { class: "cell", size: "small", ..buttons };
+        // A template without input of its own does not fail.
+        Cell::markup(small.render().unwrap_or_default())
+    }
+
+    /// Returns the button of an action that asks, as the cell of a table, with more fields for the
+    /// question.
+    pub(in crate::page) fn asking(
+        context: &Context,
+        subject: &Subject,
+        back: &str,
+        action: Action,
+        more: &[(&str, String)],
+    ) -> Cell {
+        let mut buttons = Self::of(context, subject, back, [action]);
+        for button in &mut buttons.all {
+            for (name, value) in more {
+                button.question += &format!("&{name}={}", encoded(value));
+            }
+        }
+        let small = Self { class: "cell", size: "small", ..buttons };
+        Cell::markup(small.render().unwrap_or_default())
     }
 }
 

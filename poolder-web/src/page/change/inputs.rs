@@ -9,11 +9,13 @@ use crate::request::{Context, Fault, Fields};
 pub(crate) struct Input {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
-    /// The type of the field in HTML; `textarea` for several lines.
+    /// The type of the field in HTML; `textarea` for several lines, `select` for a choice.
     pub(crate) kind: &'static str,
     pub(crate) value: String,
     /// A line below the field that says how to write it.
     pub(crate) hint: String,
+    /// The values among which a `select` chooses, and whether each is the present one.
+    pub(crate) choices: Vec<(&'static str, bool)>,
     pub(crate) required: bool,
 }
 
@@ -32,6 +34,12 @@ impl Input {
 
     pub(in crate::page) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
+    }
+
+    /// Sets the values among which a `select` chooses.
+    pub(in crate::page) fn choices(self, choices: &[&'static str]) -> Self {
+        let choices = choices.iter().map(|choice| (*choice, *choice == self.value)).collect();
+        Self { choices, ..self }
     }
 
     pub(in crate::page) fn required(self) -> Self {

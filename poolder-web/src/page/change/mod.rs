@@ -19,10 +19,10 @@ use crate::request::{Context, Fault, Fields, said_cookie};
 pub(in crate::page) use action::Action;
 pub(in crate::page) use actor::{actor, client};
 pub(in crate::page) use buttons::{Buttons, of_job, of_queue};
-pub(in crate::page) use inputs::{Input, read_time, time};
+pub(in crate::page) use inputs::{Input, moment, read_time, time};
 pub(in crate::page) use make::{BURIED, change_job, json};
-pub(in crate::page) use question::{ConfirmPage, Question};
-pub(in crate::page) use subject::{Subject, enough, quoted};
+pub(in crate::page) use question::{ConfirmPage, Question, shown};
+pub(in crate::page) use subject::{Subject, enough, quoted, whole};
 
 /// Answers with the question before a change.
 pub(crate) async fn confirm(context: Context) -> Response {

@@ -34,6 +34,8 @@ pub(in crate::page) struct Question {
     pub(in crate::page) shown: Option<(String, Table)>,
     pub(in crate::page) action: &'static str,
     pub(in crate::page) button: &'static str,
+    /// Another button: its action and its word.
+    pub(in crate::page) second: Option<(&'static str, &'static str)>,
     pub(in crate::page) destroys: bool,
     pub(in crate::page) back: String,
 }
@@ -204,7 +206,7 @@ async fn edit(
 }
 
 /// Returns the payload of a job as visitors may see it, and whether that is all of it.
-pub(super) fn shown(context: &Context, view: &JobView) -> Result<(Value, bool), Fault> {
+pub(in crate::page) fn shown(context: &Context, view: &JobView) -> Result<(Value, bool), Fault> {
     let stored = view.payload_json()?;
     let mut shown = stored.clone();
     context.redact(view, &mut shown);

@@ -1,0 +1,315 @@
+//! Schedules are added and changed in a form, with a preview of their next ticks.
+
+use axum::Form;
+use axum::response::Response;
+use poolder_core::{
+    Envelope, Format, JobId, Missed, Overlap, QueueName, Schedule, Timestamp, check_schedule_name,
+};
+
+use super::answer::{answer, refuse};
+use super::change::{
+    self, ConfirmPage, Input, Question, asked_again, done_and_back, enough, json, moment, quoted,
+};
+use super::enqueue::{LANES, envelope, lane};
+use crate::access::Access;
+use crate::request::{Context, Fault, Fields};
+use crate::show::{Cell, Column, Table, from_now, full};
+
+/// The number of ticks that a preview shows.
+const TICKS: usize = 10;
+
+const OVERLAPS: &[&str] = &["allow", "skip", "queue one"];
+
+/// Answers with the form of a new schedule, or of one that is changed.
+pub(crate) async fn schedule_form(context: Context) -> Response {
+    let page = async {
+        let fields = match context.query.is_set("schedule") {
+            true => stored(&context).await?,
+            false => context.query.clone(),
+        };
+        form(&context, &fields, String::new(), None).await
+    };
+    let page = page.await;
+    answer(&context, page).await
+}
+
+/// Shows the next ticks of the schedule of a form, or stores it.
+pub(crate) async fn schedule_save(context: Context, Form(fields): Form<Fields>) -> Response {
+    match saved(&context, &fields).await {
+        Ok(response) => response,
+        Err(fault) if fault.status == axum::http::StatusCode::BAD_REQUEST => {
+            let page = form(&context, &fields, fault.text, None).await;
+            asked_again(&context, page).await
+        }
+        Err(fault) => refuse(&context, fault).await,
+    }
+}
+
+/// Returns the queue of the form when the visitor may change its schedules.
+fn queue(context: &Context, fields: &Fields) -> Result<QueueName, Fault> {
+    let queue = QueueName::new(fields.get("queue"))?;
+    context.must_see(queue.as_str())?;
+    enough(context.visitor.access_to(queue.as_str()), Access::Admin)?;
+    Ok(queue)
+}
+
+/// Returns the fields of a schedule that is stored.
+async fn stored(context: &Context) -> Result<Fields, Fault> {
+    let (queue, name) = (queue(context, &context.query)?, context.query("schedule"));
+    let info = context.shared.client.schedules(&queue).get(name).await?;
+    let missing = || Fault::not_found(format!("{queue} has no schedule {name}."));
+    let Schedule { timing, zone, job, lane, missed, overlap, jitter, start, end, .. } =
+        info.ok_or_else(missing)?.schedule;
+    let at = |at: Option<Timestamp>| at.map(minute).unwrap_or_default();
+    let fields = [
+        ("was", name.to_owned()),
+        ("schedule", name.to_owned()),
+        ("queue", queue.to_string()),
+        ("timing", timing.to_string()),
+        ("zone", zone.to_string()),
+        ("kind", job.kind().to_owned()),
+        ("lane", lane.as_str().to_owned()),
+        ("overlap", overlap_name(overlap).to_owned()),
+        ("missed", missed_text(missed)),
+        ("jitter", format!("{}s", jitter.as_secs())),
+        ("start", at(start)),
+        ("end", at(end)),
+    ];
+    Ok(fields.into_iter().collect())
+}
+
+/// Returns a moment as a field of a form writes it.
+fn minute(at: Timestamp) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(at.millis());
+    time.map(|time| time.format("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
+}
+
+fn overlap_name(overlap: Overlap) -> &'static str {
+    match overlap {
+        Overlap::Skip => "skip",
+        Overlap::QueueOne => "queue one",
+        _ => "allow",
+    }
+}
+
+fn missed_text(missed: Missed) -> String {
+    match missed {
+        Missed::Skip => "skip".into(),
+        Missed::All { most, within } => format!("all:{most}:{}s", within.as_secs()),
+        _ => "one".into(),
+    }
+}
+
+fn read_missed(text: &str) -> Result<Missed, Fault> {
+    let wrong = || Fault::invalid(format!("{text:?} is not skip, one, or such as all:7:1d."));
+    match text {
+        "" | "one" => Ok(Missed::One),
+        "skip" => Ok(Missed::Skip),
+        _ => {
+            let rest = text.strip_prefix("all:").and_then(|rest| rest.split_once(':'));
+            let (most, within) = rest.ok_or_else(wrong)?;
+            let most = most.parse().map_err(|_| wrong())?;
+            Ok(Missed::All { most, within: poolder_cron::span(within).map_err(|_| wrong())? })
+        }
+    }
+}
+
+async fn form(
+    context: &Context,
+    fields: &Fields,
+    again: String,
+    shown: Option<(String, Table)>,
+) -> Result<ConfirmPage, Fault> {
+    if fields.is_set("queue") {
+        queue(context, fields)?;
+    } else {
+        enough(context.visitor.access(), Access::Admin)?;
+    }
+    let was = fields.get("was");
+    let value =
+        |name: &'static str, label, kind| Input::new(name, label, kind).value(fields.get(name));
+    let mut inputs = vec![];
+    if was.is_empty() {
+        inputs.push(value("schedule", "Name", "text").required());
+        inputs.push(value("queue", "Queue", "text").required());
+    }
+    let timing = "a cron expression such as 30 7 * * Mon-Fri, or an interval such as 90s";
+    let left = if was.is_empty() { "JSON" } else { "JSON; left empty, the job stays as it is" };
+    inputs.extend([
+        value("timing", "Timing", "text").hint(timing).required(),
+        value("zone", "Time zone", "text").hint("such as Europe/Berlin; UTC if it is not given"),
+        value("kind", "Kind of the job", "text").required(),
+        value("payload", "Payload", "textarea").hint(left),
+        value("version", "Version of the payload", "number").hint("1 if it is not given"),
+        value("attempts", "Attempts", "number").hint("those of the pool if it is not given"),
+        value("lane", "Lane", "select").choices(LANES),
+        value("overlap", "While an earlier job is under way", "select").choices(OVERLAPS),
+        value("missed", "Missed ticks", "text")
+            .hint("skip, one, or such as all:7:1d; one if empty"),
+        value("jitter", "Longest delay", "text").hint("such as 30s; none if it is not given"),
+        value("start", "No tick before, in UTC", "datetime-local"),
+        value("end", "No tick after, in UTC", "datetime-local"),
+    ]);
+    let mut hidden = vec![];
+    if !was.is_empty() {
+        hidden = fields.only(&["was", "schedule", "queue"]);
+    }
+    let asked = Question {
+        title: if was.is_empty() { "Add a schedule" } else { "Change a schedule" },
+        question: match was {
+            "" => "A new schedule".into(),
+            name => format!("Schedule {name} of {}", fields.get("queue")),
+        },
+        command: command(fields),
+        again,
+        path: "/schedules/save",
+        hidden,
+        inputs,
+        shown,
+        action: "save",
+        button: "Save",
+        second: Some(("preview", "Show its next ticks")),
+        back: "/schedules".into(),
+        ..Question::default()
+    };
+    Ok(ConfirmPage::new(context, asked).await)
+}
+
+fn command(fields: &Fields) -> String {
+    let or = |name: &str, other: &str| match fields.get(name) {
+        "" => other.to_owned(),
+        value => quoted(value),
+    };
+    let verb = if fields.is_set("was") { "change" } else { "add" };
+    let (name, queue) = (or("schedule", "NAME"), or("queue", "QUEUE"));
+    let timing = fields.get("timing");
+    let is_interval = poolder_cron::span(timing).is_ok();
+    let option = if is_interval { "every" } else { "cron" };
+    let kind = if fields.is_set("was") {
+        String::new()
+    } else {
+        format!(" --kind {}", or("kind", "KIND"))
+    };
+    format!(
+        "poolder schedule {verb} {name} --queue {queue}{kind} --{option} {}",
+        or("timing", "TIMING")
+    )
+}
+
+/// Sets all that the form says, but the job of a schedule whose payload was left empty.
+fn apply(schedule: &mut Schedule, fields: &Fields) -> Result<(), Fault> {
+    schedule.timing = timing(fields)?;
+    schedule.zone = match fields.get("zone") {
+        "" => poolder_core::Zone::default(),
+        zone => zone.parse().map_err(|error| Fault::invalid(format!("{error}")))?,
+    };
+    schedule.lane = lane(fields.get("lane"))?;
+    schedule.overlap = match fields.get("overlap") {
+        "skip" => Overlap::Skip,
+        "queue one" => Overlap::QueueOne,
+        _ => Overlap::Allow,
+    };
+    schedule.missed = read_missed(fields.get("missed"))?;
+    schedule.jitter = match fields.get("jitter") {
+        "" => std::time::Duration::ZERO,
+        text => poolder_cron::span(text)
+            .map_err(|why| Fault::invalid(format!("{text:?} is no time: {why}.")))?,
+    };
+    let at = |name: &str| match fields.get(name) {
+        "" => Ok(None),
+        text => moment(text).map(Some),
+    };
+    (schedule.start, schedule.end) = (at("start")?, at("end")?);
+    Ok(())
+}
+
+fn timing(fields: &Fields) -> Result<poolder_core::Timing, Fault> {
+    let text = fields.get("timing");
+    text.parse().map_err(|error| Fault::invalid(format!("{error}.")))
+}
+
+/// Makes the schedule of the form.
+fn schedule(
+    queue: &QueueName,
+    fields: &Fields,
+    before: Option<&Schedule>,
+) -> Result<Schedule, Fault> {
+    let job = match (before, fields.get("payload")) {
+        (Some(before), "") if before.job.kind() == fields.get("kind") => {
+            let attempts = fields.get("attempts");
+            match attempts {
+                "" => before.job.clone(),
+                _ => {
+                    let attempts = change::whole(attempts, "attempts")?;
+                    before.job.with_policy(&before.job.policy().attempts(attempts))?
+                }
+            }
+        }
+        (Some(_), "") => return Err(Fault::invalid("Another kind needs another payload.")),
+        (None, "") => {
+            Envelope::build(JobId::generate(), fields.get("kind"), 1, None, Format::Json, |out| {
+                out.extend(b"null");
+                Ok(())
+            })?
+        }
+        (_, text) => {
+            json(text)?;
+            envelope(queue, fields)?
+        }
+    };
+    let mut schedule = Schedule::new(timing(fields)?, job);
+    apply(&mut schedule, fields)?;
+    schedule.check()?;
+    Ok(schedule)
+}
+
+async fn saved(context: &Context, fields: &Fields) -> Result<Response, Fault> {
+    let (queue, name) = (queue(context, fields)?, fields.get("schedule"));
+    check_schedule_name(name)?;
+    let client = change::client(context);
+    let schedules = client.schedules(&queue);
+    let before = schedules.get(name).await?;
+    let is_change = fields.is_set("was");
+    match (&before, is_change) {
+        (None, true) => return Err(Fault::not_found(format!("{queue} has no schedule {name}."))),
+        (Some(_), false) => {
+            return Err(Fault::invalid(format!("{queue} has a schedule {name} already.")));
+        }
+        _ => {}
+    }
+    let new = schedule(&queue, fields, before.as_ref().map(|info| &info.schedule))?;
+    if fields.get("action") == "preview" {
+        let now = context.shared.client.time().await?;
+        let page = form(context, fields, String::new(), Some(ticks(&new, now))).await;
+        return Ok(answer(context, page).await);
+    }
+    let (timing, done) = (new.timing.to_string(), if is_change { "Changed" } else { "Added" });
+    match is_change {
+        true => {
+            let change = |schedule: &mut Schedule| {
+                schedule.clone_from(&new);
+                Ok(())
+            };
+            schedules.change(name, change).await?;
+        }
+        false => {
+            schedules.put(name, new).await?;
+        }
+    }
+    let done = format!("{done} schedule {name} of {queue}: {timing}.");
+    Ok(done_and_back(context, &done, &command(fields), "/schedules"))
+}
+
+/// Returns the next ticks of a schedule that begins now, without the delay of its jitter.
+fn ticks(schedule: &Schedule, now: Timestamp) -> (String, Table) {
+    let columns = vec![Column::text("Tick"), Column::text("In"), Column::text("In its zone")];
+    let mut table = Table::new("Next ticks", columns).or("It never ticks.");
+    for at in schedule.upcoming(now, now, 0.0).take(TICKS) {
+        table.row([
+            Cell::text(full(at)),
+            Cell::text(from_now(at, now)).class("muted"),
+            Cell::text(schedule.zone.show(at.millis())),
+        ]);
+    }
+    ("Its next ticks".to_owned(), table)
+}
