@@ -66,7 +66,9 @@
     const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const series = data.lines.map((line) => ({
       label: line.name, stroke: colour(strokes[line.colour]), width: 1.5, points: { show: false },
-      fill: data.scale === "rate" ? colour(strokes[line.colour]) + "22" : undefined,
+      // Failures are bars on a scale of their own, since they are few beside all others.
+      ...(line.colour === "b" ? { scale: "few", paths: uPlot.paths.bars({ size: [0.6, 12] }), fill: colour(strokes.b), width: 0 }
+        : { fill: data.scale === "rate" ? colour(strokes[line.colour]) + "22" : undefined }),
     }));
     const marks = (u) => {
       u.ctx.save();
@@ -96,8 +98,8 @@
     figure.replaceChildren();
     const plot = new uPlot({
       width: figure.clientWidth - 32, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
-      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [18, 8, 0, 0],
-      scales: data.scale === "rate" ? { y: { range: (u, low, high) => [0, (high || 1) * 1.1] } } : { y: { distr: 3 } },
+      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [18, 20, 0, 0],
+      scales: data.scale === "rate" ? { y: { range: (u, low, high) => [0, (high || 1) * 1.1] }, few: { range: (u, low, high) => [0, (high || 1) * 2.5] } } : { y: { distr: 3 } },
       axes: [{ ...axis, size: 32, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, ...(data.scale === "rate" ? {} : { splits: tens }), values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
       series: [{}, ...series], hooks: { draw: [marks], setCursor: [show] },
     }, [data.times, ...data.lines.map((line) => line.values)], figure);

@@ -18,7 +18,7 @@ pub(super) fn throughput(past: &Past, deploys: &[DeployMark]) -> Chart {
         lines: vec![
             Line { name: "done", colour: '1', values: past.rates(|point| point.attempts.done) },
             Line {
-                name: "failed attempts",
+                name: "failed attempts, own scale",
                 colour: 'b',
                 values: past.rates(|point| point.attempts.failures()),
             },

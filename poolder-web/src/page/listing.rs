@@ -143,7 +143,10 @@ pub(super) fn table(
             let failure = job.failure().map_or_else(String::new, |failure| failure.message.clone());
             row.push(Cell::text(cut(&failure, 200)).class("cut mono bad"));
         }
-        row.push(Cell::known(job.node.as_deref().unwrap_or_default()).class("muted"));
+        row.push(
+            Cell::known(super::nodes::short(job.node.as_deref().unwrap_or_default()))
+                .class("muted"),
+        );
         table.row(row);
     }
     table

@@ -1,7 +1,7 @@
 //! The nodes: their table, and their page.
 
 use axum::response::Response;
-use poolder_core::broker::{NodeInfo, NodeView};
+use poolder_core::broker::{DeployMark, NodeInfo, NodeView};
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
@@ -48,14 +48,14 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let count = many(fleet.value.nodes.len() as u64, "node");
     let frame = Frame::new(context, "Nodes", "/nodes", Some(&fleet)).await;
     let cards = vec![
-        Card::new("Nodes", "", table(context, &fleet.value)),
+        Card::new("Nodes", "", table(context, &fleet.value, &deploys)),
         Card::new("Processes", "", about),
     ];
     Ok(CardsPage::new(frame, count, cards))
 }
 
 /// Returns the table of the living nodes.
-pub(super) fn table(context: &Context, fleet: &Fleet) -> Table {
+pub(super) fn table(context: &Context, fleet: &Fleet, deploys: &[DeployMark]) -> Table {
     let columns = vec![
         Column::text("Node"),
         Column::text("Pools and slots"),
@@ -64,17 +64,19 @@ pub(super) fn table(context: &Context, fleet: &Fleet) -> Table {
         Column::number("Last sign"),
     ];
     let mut table = Table::new("Nodes", columns).or("No node lives: nothing runs.");
-    let newest = newest(&fleet.nodes);
+    let newest = newest(&fleet.nodes, deploys);
     for node in &fleet.nodes {
         table.row(cells(context, node, newest.as_deref()));
     }
     table
 }
 
-/// Returns the deploy of the node that started last, where the nodes have several.
-fn newest(nodes: &[NodeView]) -> Option<String> {
-    let infos = nodes.iter().filter_map(|node| node.info.as_ref());
-    let last = infos.max_by_key(|info| info.started)?;
+/// Returns the deploy of the nodes that came last: a node of an earlier one may have started later.
+fn newest(nodes: &[NodeView], deploys: &[DeployMark]) -> Option<String> {
+    let runs = |mark: &&DeployMark| {
+        nodes.iter().filter_map(|node| node.info.as_ref()).any(|info| info.deploy == mark.deploy)
+    };
+    let last = deploys.iter().filter(runs).max_by_key(|mark| mark.first_seen)?;
     Some(last.deploy.clone())
 }
 
@@ -93,10 +95,20 @@ pub(super) fn pools(context: &Context, info: &NodeInfo) -> String {
     seen.map(|(queue, slots)| format!("{queue} {slots}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the name of a node without its random end: the host and the process.
+pub(super) fn short(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((short, _)) if short.contains(':') => short,
+        _ => name,
+    }
+}
+
 fn cells(context: &Context, node: &NodeView, newest: Option<&str>) -> Vec<Cell> {
     let none = NodeInfo::default();
     let info = node.info.as_ref().unwrap_or(&none);
-    let mut name = Cell::text(&node.name).link(node_link(context, &node.name)).class("name");
+    let mut name = Cell::text(short(&node.name))
+        .link(node_link(context, &node.name))
+        .class("name");
     if node.is_silent() {
         name = name.chip("errors", "silent", "warn");
     }

@@ -104,7 +104,7 @@ pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
         charts: vec![charts::throughput(&past, &deploys), charts::waits(&past, &deploys)],
         queues: queues::table(context, &fleet.value, &history.value, "/"),
         errors: errors_table(context, &fleet.value, errors.as_ref().ok()),
-        nodes: nodes::table(context, &fleet.value),
+        nodes: nodes::table(context, &fleet.value, &deploys),
         deploys: match nodes::deploys(fleet_nodes) {
             several @ 2.. => format!("{several} deploys in the fleet"),
             _ => String::new(),
@@ -140,7 +140,11 @@ fn numbers(context: &Context, fleet: &Fleet, past: &Past) -> Vec<Number> {
     let oldest = queues.iter().filter_map(|view| Some((view.oldest()?, view.queue.as_str()))).max();
     let running: u64 = queues.iter().map(|view| view.running()).sum();
     let slots: u64 = queues.iter().map(|view| queues::served(fleet, view).0).sum();
-    let (drains, flow) = drains(ready, &rates);
+    // The jobs of a paused queue drain when it goes on.
+    let flows: Vec<_> = queues.iter().filter(|view| view.paused.is_none()).collect();
+    let rates: Vec<_> =
+        flows.iter().filter_map(|view| fleet.rates.get(view.queue.as_str())).collect();
+    let (drains, flow) = drains(flows.iter().map(|view| view.ready()).sum(), &rates);
     vec![
         Number {
             name: "Done",
@@ -204,7 +208,7 @@ fn numbers(context: &Context, fleet: &Fleet, past: &Past) -> Vec<Number> {
     ]
 }
 
-/// Returns when all queues are drained, and the rates in and out.
+/// Returns when all queues that are not paused are drained, and the rates in and out.
 fn drains(ready: u64, rates: &[&crate::look::Rate]) -> (String, String) {
     if rates.is_empty() {
         return (UNKNOWN.into(), "known after a second look".into());

@@ -15,7 +15,7 @@ use super::change::{self, Buttons};
 use super::frame::{Frame, as_of};
 use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
-use super::{charts, queues};
+use super::{charts, nodes, queues};
 use crate::look::{Fleet, Past, failures};
 use crate::request::{Context, Fault, encoded};
 use crate::show::{
@@ -164,7 +164,8 @@ fn about(view: &QueueView, fleet: &Fleet) -> String {
         0 | 1 => "shared".to_owned(),
         slots => format!("addressed, {slots} slots"),
     };
-    let led = view.leader.as_ref().map_or_else(String::new, |it| format!(", led by {}", it.node));
+    let led = view.leader.as_ref().map(|it| format!(", led by {}", nodes::short(&it.node)));
+    let led = led.unwrap_or_default();
     format!("{kind}, {}, {}{led}", many(nodes, "node"), many(slots, "slot"))
 }
 

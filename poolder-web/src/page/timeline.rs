@@ -6,6 +6,7 @@ use std::time::Duration;
 use poolder_core::view::JobView;
 use poolder_core::{Cause, JobState, Timestamp};
 
+use super::nodes;
 use crate::show::{Cell, Column, Table, UNKNOWN, clock, full, span, time_element};
 
 const WIDTH: f64 = 1_000.0;
@@ -23,17 +24,26 @@ pub(super) fn picture(job: &JobView, now: Timestamp) -> String {
         |at: Timestamp| (at.since(from).as_secs_f64() / whole * (WIDTH - 40.0) + 20.0).min(WIDTH);
     let mut shape =
         format!("<line class=\"mark\" x1=\"20\" x2=\"{:.1}\" y1=\"42\" y2=\"42\"/>", x(to));
+    let mut last_name = 0.0;
     for (number, attempt) in (1..).zip(&attempts) {
         let (start, end) = (x(attempt.at - attempt.took), x(attempt.at));
         let class = if attempt.cause == Cause::Crash { "warn-bar" } else { "bad-bar" };
         // Writing to a string does not fail.
         let _ = write!(
             shape,
-            "<rect class=\"{class}\" x=\"{start:.1}\" y=\"30\" width=\"{:.1}\" height=\"24\" rx=\"3\"/>\
-             <text class=\"axis strong\" x=\"{:.1}\" y=\"22\" text-anchor=\"middle\">{number}</text>",
+            "<rect class=\"{class}\" x=\"{start:.1}\" y=\"30\" width=\"{:.1}\" height=\"24\" rx=\"3\"/>",
             (end - start).max(5.0),
-            (start + end) / 2.0,
         );
+        // Attempts may be too close together for a number each.
+        let middle = (start + end) / 2.0;
+        if middle - last_name >= 16.0 {
+            last_name = middle;
+            let _ = write!(
+                shape,
+                "<text class=\"axis strong\" x=\"{middle:.1}\" y=\"22\" \
+                 text-anchor=\"middle\">{number}</text>"
+            );
+        }
     }
     let _ = write!(
         shape,
@@ -84,7 +94,7 @@ pub(super) fn table(job: &JobView, now: Timestamp) -> Table {
         table.row([
             Cell::count(number),
             Cell::markup(time_element(started, &clock(started))),
-            Cell::known(&attempt.node),
+            Cell::known(nodes::short(&attempt.node)),
             Cell::text(if crash { UNKNOWN.into() } else { span(attempt.took) }),
             Cell::text("").chip(if crash { "errors" } else { "no" }, &end, tone),
             Cell::text(attempt.error(job.kind().unwrap_or_default()).to_string())
@@ -95,7 +105,7 @@ pub(super) fn table(job: &JobView, now: Timestamp) -> Table {
         table.row([
             Cell::count(job.attempt().into()),
             Cell::markup(time_element(job.at, &clock(job.at))),
-            Cell::known(job.node.as_deref().unwrap_or_default()),
+            Cell::known(nodes::short(job.node.as_deref().unwrap_or_default())),
             Cell::text(span(now.since(job.at))),
             Cell::text("").chip("running", "runs", "ok"),
             Cell::known(""),

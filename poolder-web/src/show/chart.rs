@@ -30,7 +30,8 @@ pub(crate) enum Scale {
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) name: &'static str,
-    /// The class of the stroke: `1` to `4` for the colours of the sheet, `b` for failures.
+    /// The class of the stroke: `1` to `4` for the colours of the sheet; `b` for failures, which are
+    /// bars on a scale of their own, since they are few beside all others.
     pub(crate) colour: char,
     pub(crate) values: Vec<f64>,
 }
@@ -69,7 +70,8 @@ impl Chart {
 
     /// Returns the values of the lines of the grid, the lowest first.
     fn grid(&self) -> Vec<f64> {
-        let all = self.lines.iter().flat_map(|line| &line.values).copied();
+        let lines = self.lines.iter().filter(|line| line.colour != 'b');
+        let all = lines.flat_map(|line| &line.values).copied();
         let values: Vec<f64> = all.filter(|value| value.is_finite() && *value > 0.0).collect();
         let most = values.iter().copied().fold(0.0, f64::max);
         match self.scale {
@@ -153,6 +155,9 @@ impl Chart {
     }
 
     fn drawn(&self, line: &Line, grid: &[f64], x: &dyn Fn(f64) -> f64) -> String {
+        if line.colour == 'b' {
+            return failures(line, x);
+        }
         let mut points = String::new();
         for (at, value) in line.values.iter().enumerate() {
             let _ = write!(points, "{:.1},{:.1} ", x(at as f64), self.height(*value, grid));
@@ -205,6 +210,27 @@ impl Chart {
     }
 }
 
+/// Returns bars up to two fifths of the height.
+fn failures(line: &Line, x: &dyn Fn(f64) -> f64) -> String {
+    let values = || line.values.iter().copied().enumerate().filter(|(_, value)| *value > 0.0);
+    let most = values().map(|(_, value)| value).fold(0.0, f64::max);
+    let width = ((x(1.0) - x(0.0)) * 0.6).clamp(1.0, 12.0);
+    let mut shape = String::new();
+    for (at, value) in values() {
+        let part = (value / most).clamp(0.02, 1.0);
+        let height = if part.is_finite() { part * 0.4 * (HEIGHT - TOP) } else { 0.0 };
+        // Writing to a string does not fail.
+        let _ = write!(
+            shape,
+            "<rect class=\"bad-bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+             height=\"{height:.1}\"/>",
+            (x(at as f64) - width / 2.0).clamp(LEFT, WIDTH - width),
+            HEIGHT - height
+        );
+    }
+    shape
+}
+
 /// Returns the next number above that people count by: 1, 2 or 5, and their tenfolds.
 fn nice(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
@@ -244,6 +270,19 @@ mod tests {
                 assert!(svg.contains("Jobs &lt;a second&gt;") && svg.contains("&lt;v2&gt;"));
                 assert!(serde_json::from_str::<Value>(&drawn.data()).is_ok());
             }
+        }
+    }
+
+    #[test]
+    fn failures_are_bars_on_a_scale_of_their_own() {
+        let mut drawn = chart(Scale::Rate, vec![1_500.0; 3]);
+        for few in [vec![0.0, 1.0, 2.0], vec![0.0, f64::NAN, f64::INFINITY]] {
+            let name = "failed attempts";
+            drawn.lines.push(Line { name, colour: 'b', values: few });
+            let svg = drawn.svg();
+            assert!(svg.contains("class=\"bad-bar\"") && !svg.contains("NaN"), "{svg}");
+            assert_eq!(drawn.grid().last(), Some(&2_000.0));
+            drawn.lines.pop();
         }
     }
 

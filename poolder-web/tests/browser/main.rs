@@ -68,10 +68,10 @@ async fn run(words: &[String]) -> Result<bool, String> {
     let tab = driver.open(true)?;
     let shots = words.iter().position(|word| word == "--screenshots");
     if let Some(dir) = shots.and_then(|at| words.get(at + 1)) {
-        let fleet = Fleet::start().await?;
+        let fleet = Fleet::start(Duration::from_secs(3)).await?;
         // Rates are those of ten seconds.
         tokio::time::sleep(Duration::from_secs(12)).await;
-        shots::take(&fleet, &tab, Path::new(dir))?;
+        shots::take(&fleet, &tab, Path::new(dir)).await?;
         return Ok(true);
     }
     let names = words.iter().filter(|word| !word.starts_with('-'));
@@ -79,7 +79,7 @@ async fn run(words: &[String]) -> Result<bool, String> {
     let missing = async { world::must(table::missing().is_empty(), table::missing().join(", ")) };
     report.check("each page and each action has a check", missing).await;
     act(&driver, &tab, &mut report).await?;
-    let fleet = Fleet::start().await?;
+    let fleet = Fleet::start(Duration::ZERO).await?;
     let broken = async { pages::notices_a_broken_page(&fleet, &tab, &axe) };
     report.check("a broken page is noticed", broken).await;
     let all = !words.iter().any(|word| word == "--sample");

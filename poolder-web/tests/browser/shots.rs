@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::driver::{Tab, Theme};
 use crate::fleet::Fleet;
@@ -13,19 +14,21 @@ const LARGEST: usize = 150_000;
 
 /// The pictures: name, address, theme, height.
 const SHOTS: [(&str, &str, Theme, u32); 4] = [
-    ("overview", "/", Theme::Light, 1330),
-    ("overview-dark", "/", Theme::Dark, 1330),
+    ("overview", "/", Theme::Light, 1560),
+    ("overview-dark", "/", Theme::Dark, 1560),
     ("queue", "/queues/mail?state=retrying", Theme::Light, 1090),
     ("job", "/job/{retrying}", Theme::Light, 1290),
 ];
 
 /// Takes the pictures, as WebP.
-pub(crate) fn take(fleet: &Fleet, tab: &Tab, dir: &Path) -> Result<(), String> {
+pub(crate) async fn take(fleet: &Fleet, tab: &Tab, dir: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
     fs::create_dir_all(dir).map_err(failed)?;
     for (name, path, theme, height) in SHOTS {
         tab.look(theme, WIDTH)?;
         tab.open(&fleet.page(path))?;
+        // Rates are known after two looks.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
         let picture = decoded(&tab.picture(height)?);
         if picture.is_empty() || picture.len() > LARGEST {
             return Err(format!("the picture {name} has {} bytes", picture.len()));

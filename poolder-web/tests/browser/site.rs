@@ -8,6 +8,8 @@ use poolder_web::{Access, Dashboard};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::world::text;
+
 /// A dashboard that is served until this value is dropped.
 pub(crate) struct Site {
     address: String,
@@ -18,7 +20,6 @@ pub(crate) struct Site {
 impl Site {
     /// Serves the dashboard of a client to a visitor who may do everything.
     pub(crate) async fn start(client: &Client) -> Result<Self, String> {
-        let text = |error: std::io::Error| error.to_string();
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(text)?;
         let address = format!("http://{}", listener.local_addr().map_err(text)?);
         let admits = Arc::new(AtomicBool::new(true));

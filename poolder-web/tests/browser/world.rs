@@ -68,6 +68,7 @@ impl World {
 }
 
 /// Returns an error as text.
+#[allow(clippy::needless_pass_by_value, reason = "`map_err` passes its error by value")]
 pub(crate) fn text(error: impl ToString) -> String {
     error.to_string()
 }

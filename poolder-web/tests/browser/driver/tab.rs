@@ -45,7 +45,7 @@ pub(crate) struct Tab {
 impl Tab {
     pub(super) fn new(port: u16, session: &str) -> Result<Self, String> {
         let tab = Self { port, session: session.into() };
-        tab.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH }))?;
+        tab.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": WATCH }))?;
         Ok(tab)
     }
 
@@ -54,7 +54,7 @@ impl Tab {
     }
 
     /// Calls a command of the browser's own protocol.
-    pub(crate) fn devtools(&self, command: &str, arguments: Value) -> Result<Value, String> {
+    pub(crate) fn devtools(&self, command: &str, arguments: &Value) -> Result<Value, String> {
         let body = json!({ "cmd": command, "params": arguments });
         self.call("POST", "/goog/cdp/execute", &body)
     }
@@ -62,10 +62,10 @@ impl Tab {
     /// Sets the width of the window, in pixels, and the preferred colours.
     pub(crate) fn look(&self, theme: Theme, width: u32) -> Result<(), String> {
         let feature = json!({ "name": "prefers-color-scheme", "value": theme.to_string() });
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [feature] }))?;
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
         let size =
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", size).map(|_| ())
+        self.devtools("Emulation.setDeviceMetricsOverride", &size).map(|_| ())
     }
 
     /// Opens an address, and waits until it has loaded.
@@ -114,7 +114,7 @@ impl Tab {
     pub(crate) fn key(&self, key: &str) -> Result<(), String> {
         for kind in ["keyDown", "keyUp"] {
             let press = json!({ "type": kind, "key": key, "text": if kind == "keyDown" { key } else { "" } });
-            self.devtools("Input.dispatchKeyEvent", press)?;
+            self.devtools("Input.dispatchKeyEvent", &press)?;
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl Tab {
         let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
         let how =
             json!({ "format": "webp", "quality": 82, "captureBeyondViewport": true, "clip": clip });
-        let picture = self.devtools("Page.captureScreenshot", how)?;
+        let picture = self.devtools("Page.captureScreenshot", &how)?;
         Ok(picture["data"].as_str().unwrap_or_default().to_owned())
     }
 }

@@ -6,6 +6,7 @@ mod past;
 mod seeds;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use poolder::Config;
 use poolder_client::Client;
@@ -13,6 +14,7 @@ use poolder_devserver::Server;
 use tokio::task::JoinHandle;
 
 use crate::site::Site;
+use crate::world::text;
 use jobs::NodeProcess;
 pub(crate) use jobs::{NODE, node};
 
@@ -28,24 +30,25 @@ pub(crate) struct Fleet {
 
 /// The nodes: host, deploy, queues.
 const NODES: [(&str, &str, &str); 4] = [
+    ("media-1", "v2.13.9", "video,thumbs"),
     ("mail-1", "v2.14.0", "mail,webhooks"),
     ("mail-2", "v2.14.0", "mail,search-index"),
     ("shop-1", "v2.14.0", "billing,reports,audit-log"),
-    ("media-1", "v2.13.9", "video,thumbs"),
 ];
 
 impl Fleet {
-    /// Starts the fleet, and returns when jobs are in each state.
-    pub(crate) async fn start() -> Result<Self, String> {
-        let server = Server::start().map_err(|error| error.to_string())?;
+    /// Starts the fleet, and returns when jobs are in each state. `pace` lies between the attempts of
+    /// a job that fails.
+    pub(crate) async fn start(pace: Duration) -> Result<Self, String> {
+        let server = Server::start().map_err(text)?;
         let config = Config::new(server.url()).namespace(jobs::NAMESPACE);
-        let client = Client::new(config).map_err(|error| error.to_string())?;
+        let client = Client::new(config).map_err(text)?;
         past::write(&client, &server).await?;
         let start =
             |(host, deploy, queues)| NodeProcess::start(&server.url(), host, deploy, queues);
         let nodes = NODES.into_iter().map(start).collect::<Result<_, _>>()?;
         let site = Site::start(&client).await?;
-        let jobs = seeds::sow(&client).await.map_err(|error| error.to_string())?;
+        let jobs = seeds::sow(&client, pace).await.map_err(text)?;
         let sender = tokio::spawn(seeds::send(client.clone()));
         Ok(Self { site, jobs, sender, _nodes: nodes, _server: server })
     }

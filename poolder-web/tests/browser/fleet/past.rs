@@ -11,6 +11,7 @@ use poolder_core::{Cause, Failure, JobId};
 use poolder_devserver::Server;
 
 use super::jobs::NAMESPACE;
+use crate::world::text;
 
 const MINUTES: u64 = 75;
 
@@ -34,15 +35,16 @@ const ERRORS: [(&str, &str, &str, u64, u64); 3] = [
 /// Writes the hour. Nodes must not run yet: they would add to the same frames.
 pub(super) async fn write(client: &Client, server: &Server) -> Result<(), String> {
     let broker = client.broker();
-    let text = |error: poolder_core::Error| error.to_string();
     let mut now = broker.server_now().await.map_err(text)?;
-    for ago in (1..=MINUTES).rev() {
+    for ago in (0..=MINUTES).rev() {
         let delta = minute(ago);
         now = broker.flush_history(&delta, now).await.map_err(text)?.now;
         let number = Period::of(HistoryStep::Minute, now).number();
         let key = |number: i64| format!("{NAMESPACE}:{{roster}}:history:m:{number}");
-        let moved = ["RENAME", &key(number), &key(number - i64::try_from(ago).unwrap_or(0))];
-        server.command(&moved).map_err(|error| error.to_string())?;
+        if ago > 0 {
+            let moved = ["RENAME", &key(number), &key(number - i64::try_from(ago).unwrap_or(0))];
+            server.command(&moved).map_err(text)?;
+        }
     }
     for (deploy, ago) in [("v2.13.9", 70), ("v2.14.0", 42)] {
         broker.mark_deploy(deploy, now - Duration::from_secs(60 * ago)).await.map_err(text)?;

@@ -13,11 +13,12 @@ use super::jobs::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Stores jobs, and waits until they have reached their states. Returns the handles.
-pub(super) async fn sow(client: &Client) -> Result<BTreeMap<&'static str, String>, Error> {
-    while client.nodes().await?.len() < super::NODES.len() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// Stores jobs, and waits until they have reached their states. The job that is tried again lets some
+/// time pass between its attempts. Returns the handles.
+pub(super) async fn sow(
+    client: &Client,
+    pace: Duration,
+) -> Result<BTreeMap<&'static str, String>, Error> {
     let mut jobs = BTreeMap::new();
     let mut keep = |state, receipt: &Receipt| {
         jobs.insert(state, receipt.handle().to_string());
@@ -54,9 +55,10 @@ pub(super) async fn sow(client: &Client) -> Result<BTreeMap<&'static str, String
     for user in 0..30 {
         client.enqueue(welcome(40_000 + 40 * user)).policy(slow.clone()).await?;
     }
-    let tried = client.enqueue(welcome(48_200)).policy(slow).header("tenant", "acme");
+    let soon = Policy::default().attempts(5).backoff(Backoff::Fixed(Duration::from_secs(40)));
+    let tried = client.enqueue(welcome(48_200)).policy(soon).header("tenant", "acme");
     let tried = tried.keep_completion(HOUR).await?;
-    let job = client.job(&tried.handle());
+    let job = client.job(tried.handle());
     for tries in 1..=4_usize {
         while job
             .view()
@@ -66,13 +68,14 @@ pub(super) async fn sow(client: &Client) -> Result<BTreeMap<&'static str, String
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if tries < 4 {
+            tokio::time::sleep(pace * tries as u32).await;
             job.run_now().await?;
         }
     }
     keep("retrying", &tried);
     let done = Paper { user: 7, to: "ana@example.org".into(), order: "o-1138".into() };
     let done = client.enqueue(done).keep_completion(HOUR).await?;
-    client.job(&done.handle()).wait::<String>().await?;
+    client.job(done.handle()).wait::<String>().await?;
     keep("done", &done);
     let entries = client.batcher::<String>("audit-log");
     for entry in 0..120 {
