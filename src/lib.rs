@@ -123,12 +123,13 @@ pub use poolder_core::view::{
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
     Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, OnDuplicate,
-    Outcome, Partition, Place, Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Unique,
-    UniqueKey, UniqueMode, Verdict, payload,
+    Outcome, Partition, Place, Policy, QueueName, RawJob, RunOutcome, Tick, Timestamp, TraceParent,
+    Unique, UniqueKey, UniqueMode, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::{
-    Expression, InvalidTiming, Missed, Overlap, Schedule, Status, TickPlan, Timing, Zone, ZoneData,
+    Expression, InvalidTiming, Missed, Overlap, Schedule, ScheduleRun, ScheduleRunEnd, Status,
+    TickPlan, Timing, Zone, ZoneData,
 };
 #[cfg(feature = "macros")]
 pub use poolder_macros::Job;

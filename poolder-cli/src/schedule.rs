@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `options` | the options that describe a schedule |
 //! | `act` | add, change, pause, resume, remove, run |
-//! | `look` | list and preview |
+//! | `look` | list, get and preview |
 
 mod act;
 mod look;
@@ -17,7 +17,7 @@ use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::output::Report;
 #[cfg(feature = "top")]
-pub(crate) use look::status;
+pub(crate) use look::{end_of, facts_of, status};
 use options::{Options, When};
 
 /// The commands about schedules.
@@ -80,6 +80,14 @@ pub(crate) enum ScheduleVerb {
         #[arg(long)]
         queue: Option<String>,
     },
+    /// Show one schedule, with its next ticks and its last ten runs.
+    Get {
+        /// The name of the schedule, unique in its queue.
+        name: String,
+        /// The queue into which the schedule enqueues jobs.
+        #[arg(long)]
+        queue: String,
+    },
     /// Show the next ticks of a schedule, or of a given timing, which needs no server.
     Preview {
         /// The name of the schedule.
@@ -124,6 +132,7 @@ pub(crate) async fn run(common: &Common, verb: &ScheduleVerb) -> Result<Report, 
         ScheduleVerb::Remove { target } => act::remove(common, target).await,
         ScheduleVerb::Run { target } => act::run(common, target).await,
         ScheduleVerb::List { queue } => look::list(common, queue.as_deref()).await,
+        ScheduleVerb::Get { name, queue } => look::get(common, name, queue).await,
         ScheduleVerb::Preview { name, queue, when, count } => {
             let count = usize::from(*count);
             match name {

@@ -77,14 +77,16 @@ pub use job::spans;
 pub use job::{
     Backoff, BoxError, Callback, Cause, EntryId, Error, ErrorKind, Failure, Format, Handle,
     Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, OnDuplicate, Outcome, Partition, Place,
-    Policy, QueueName, RawJob, Tick, Timestamp, TraceParent, Unique, UniqueKey, UniqueMode,
-    Verdict, batcher_of, check_kind, payload,
+    Policy, QueueName, RawJob, RunOutcome, Tick, Timestamp, TraceParent, Unique, UniqueKey,
+    UniqueMode, Verdict, batcher_of, check_kind, payload,
 };
 pub use policy::{Attempt, Counters, Facts};
 #[cfg(feature = "schedules")]
 pub use poolder_cron::{Expression, InvalidTiming, Timing, Zone, ZoneData};
 #[cfg(feature = "schedules")]
-pub use schedule::{Missed, Overlap, Schedule, Status, TickPlan, check_schedule_name};
+pub use schedule::{
+    Missed, Overlap, Schedule, ScheduleRun, ScheduleRunEnd, Status, TickPlan, check_schedule_name,
+};
 pub use stored::{
     BatchPayload, Claim, ClaimTimes, Completion, Entry, Envelope, Undecodable, variant,
 };

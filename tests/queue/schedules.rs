@@ -30,6 +30,9 @@ async fn a_schedule_ticks_at_its_times_and_not_before() {
     assert_enqueued!(queue, Charge { .. }, times = 6);
     let info = schedules.get("digest").await.unwrap().unwrap();
     assert_eq!((info.runs, info.missed), (6, 0));
+    let last = &info.last_runs[0];
+    assert_eq!((last.job, last.tick), (info.last_job.unwrap(), info.last_run.unwrap()));
+    assert_eq!((info.last_runs.len(), &last.end), (6, &None));
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ mod pools;
 mod resize;
 mod results;
 mod rubbish;
+mod schedule_runs;
 mod schedulers;
 mod schedules;
 mod script_faults;

@@ -44,7 +44,7 @@ async fn publish(client: &Client, now: Timestamp) -> u64 {
     let partition = Partition::first("q".parse().unwrap());
     let mut jobs = 0;
     loop {
-        let done = client.broker().publish_ticks_as_of(&partition, Some(now)).await.unwrap();
+        let done = client.broker().publish_ticks_as_of(&partition, "n1", Some(now)).await.unwrap();
         if done.due == 0 {
             return jobs;
         }

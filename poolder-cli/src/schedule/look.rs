@@ -1,15 +1,16 @@
-//! The commands that show schedules and their next ticks: list and preview.
+//! The commands that show schedules and their ticks: list, get and preview.
 
 use futures_util::future::{try_join, try_join_all};
+use poolder_client::Client;
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
-use poolder_core::{Error, Status, Timestamp, Zone, ZoneData};
+use poolder_core::{Error, RunOutcome, ScheduleRun, Status, Timestamp, Zone, ZoneData};
 use serde_json::{Value, json};
 
 use super::When;
 use crate::args::Common;
 use crate::failure::Failure;
-use crate::output::{Cell, Report, Table, Tone, moment, number, second};
+use crate::output::{Cell, NOTHING, Report, Table, Tone, duration, moment, number, second};
 
 pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report, Failure> {
     let client = common.client().await?;
@@ -59,6 +60,28 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
     Ok(report.table(table).lines(format!("\n{leaders}")))
 }
 
+pub(super) async fn get(common: &Common, name: &str, queue: &str) -> Result<Report, Failure> {
+    let client = common.client().await?;
+    let info = one(&client, queue, name).await?;
+    let leader = client.inspect(queue).overview().await?.leader;
+    let facts = Table::of_pairs(facts_of(&info));
+    let mut runs = Table::new(&RUN_HEADS);
+    info.last_runs.iter().for_each(|run| runs.row(run_row(run)));
+    let report = Report::new(as_json(&info, leader.as_ref())).ids([&info.name]).table(facts);
+    if runs.is_empty() {
+        return Ok(report.note("no runs yet"));
+    }
+    Ok(report.lines("\n").table(runs))
+}
+
+async fn one(client: &Client, queue: &str, name: &str) -> Result<ScheduleInfo, Failure> {
+    let found = client.schedules(queue).get(name).await?;
+    found.ok_or_else(|| {
+        Failure::not_found(format!("queue {queue} has no schedule {name:?}"))
+            .hint("`poolder schedule list` shows all")
+    })
+}
+
 pub(super) async fn preview(
     common: &Common,
     name: &str,
@@ -73,11 +96,7 @@ pub(super) async fn preview(
         Failure::not_understood(format!("the queue of schedule {name:?} is missing"))
             .hint("give it with --queue")
     })?;
-    let schedules = common.client().await?.schedules(queue);
-    let Some(info) = schedules.get(name).await? else {
-        let none = format!("queue {queue} has no schedule {name:?}");
-        return Err(Failure::not_found(none).hint("`poolder schedule list` shows all"));
-    };
+    let info = one(&common.client().await?, queue, name).await?;
     let ticks: Vec<Timestamp> = info.upcoming().take(count).collect();
     Ok(ticks_of(&ticks, info.schedule.zone))
 }
@@ -110,8 +129,12 @@ fn ticks_of(ticks: &[Timestamp], zone: Zone) -> Report {
     report.table(table).note(format!("time zones: {}", ZoneData::current()))
 }
 
-const HEADS: [&str; 10] =
-    ["QUEUE", "NAME", "STATUS", "TIMING", "ZONE", "KIND", "LAST RUN", "NEXT", ">RUNS", ">MISSED"];
+const RUN_HEADS: [&str; 8] = ["TICK", "PUBLISHED", "BY", "JOB", "END", "ENDED", "NODE", ">MISSED"];
+
+const HEADS: [&str; 11] = [
+    "QUEUE", "NAME", "STATUS", "TIMING", "ZONE", "KIND", "LAST RUN", "END", "NEXT", ">RUNS",
+    ">MISSED",
+];
 
 /// Returns the status of a schedule as a cell.
 pub(crate) fn status(status: Status) -> Cell {
@@ -119,7 +142,7 @@ pub(crate) fn status(status: Status) -> Cell {
     Cell::new(status.to_string()).tone(tone)
 }
 
-fn row(info: &ScheduleInfo) -> [Cell; 10] {
+fn row(info: &ScheduleInfo) -> [Cell; 11] {
     [
         info.partition.queue.as_str().into(),
         (&info.name).into(),
@@ -128,10 +151,75 @@ fn row(info: &ScheduleInfo) -> [Cell; 10] {
         info.schedule.zone.to_string().into(),
         info.schedule.job.kind().into(),
         second(info.last_run).into(),
+        info.last_runs.first().map_or(NOTHING.into(), end_of),
         second(info.next).into(),
         number(info.runs).into(),
         number(info.missed).into(),
     ]
+}
+
+/// Returns the facts about a schedule that do not change with time, and its next three ticks.
+pub(crate) fn facts_of(info: &ScheduleInfo) -> Vec<(&'static str, Cell)> {
+    let schedule = &info.schedule;
+    let mut facts = vec![
+        ("schedule", (&info.name).into()),
+        ("queue", info.partition.queue.as_str().into()),
+        ("status", status(info.status)),
+        ("timing", format!("{} {}", schedule.timing, schedule.zone).into()),
+        ("kind", schedule.job.kind().into()),
+        ("lane", schedule.lane.as_str().into()),
+        ("missed ticks", schedule.missed.to_string().into()),
+        ("overlap", schedule.overlap.to_string().into()),
+    ];
+    let mut name = "next three";
+    for at in info.upcoming().take(3) {
+        let in_words = duration(at.since(info.now));
+        facts.push((name, format!("{}, in {in_words}", schedule.zone.show(at.millis())).into()));
+        name = "";
+    }
+    facts.extend(info.owner.as_ref().map(|owner| ("declared by", owner.into())));
+    facts
+}
+
+/// Returns how a run has ended, in a word.
+pub(crate) fn end_of(run: &ScheduleRun) -> Cell {
+    match &run.end {
+        None => Cell::new("not ended"),
+        Some(end) => Cell::new(end.how.to_string()).tone(match end.how {
+            RunOutcome::Completed => Tone::Good,
+            RunOutcome::Dead => Tone::Bad,
+            _ => Tone::Warning,
+        }),
+    }
+}
+
+fn run_row(run: &ScheduleRun) -> [Cell; 8] {
+    let end = run.end.as_ref();
+    [
+        second(Some(run.tick)).into(),
+        second(Some(run.published)).into(),
+        (&run.published_by).into(),
+        run.job.to_string().into(),
+        end_of(run),
+        second(end.map(|end| end.at)).into(),
+        end.and_then(|end| end.node.as_deref()).unwrap_or(NOTHING).into(),
+        number(run.missed).into(),
+    ]
+}
+
+fn run_json(run: &ScheduleRun) -> Value {
+    json!({
+        "job": run.job.to_string(),
+        "tick": moment(run.tick),
+        "published": moment(run.published),
+        "published_by": run.published_by,
+        "missed": run.missed,
+        "end": run.end.as_ref().map(|end| json!({
+            "how": end.how,
+            "at": moment(end.at),
+            "node": end.node,
+        })),
+    })
 }
 
 /// Returns a schedule and its state as JSON.
@@ -161,6 +249,7 @@ pub(super) fn as_json(info: &ScheduleInfo, leader: Option<&LeaderView>) -> Value
         "next": when(info.next),
         "runs": info.runs,
         "missed": info.missed,
+        "last_runs": info.last_runs.iter().map(run_json).collect::<Vec<_>>(),
         "running": info.running,
         "queued": info.queued,
         "leader": leader.map(|leader| json!({

@@ -11,7 +11,7 @@ use super::view::Subject;
 use crate::job::state as job_state;
 use crate::output::{Cell, NOTHING, Table, Tone, count, duration, number, second};
 use crate::queue::{dead, state};
-use crate::schedule::status;
+use crate::schedule::{self, status};
 
 /// The columns of the line of the last minute.
 const LINE: usize = 6;
@@ -91,27 +91,18 @@ pub(super) fn errors(groups: &[ErrorGroup], now: Timestamp) -> (Table, Vec<Subje
     (table, groups.iter().map(|group| Subject::Error(group.id)).collect())
 }
 
-/// Returns the facts about a schedule, with its next three ticks.
+/// Returns the facts about a schedule, with its next three ticks and its last runs.
 pub(super) fn schedule_facts(info: &ScheduleInfo, now: Timestamp) -> Vec<(String, Cell)> {
-    let schedule = &info.schedule;
-    let mut facts = vec![
-        ("schedule", (&info.name).into()),
-        ("queue", info.partition.queue.as_str().into()),
-        ("status", status(info.status)),
-        ("timing", format!("{} {}", schedule.timing, schedule.zone).into()),
-        ("kind", schedule.job.kind().into()),
-        ("lane", schedule.lane.as_str().into()),
-        ("missed ticks", schedule.missed.to_string().into()),
-        ("overlap", schedule.overlap.to_string().into()),
-    ];
-    let mut name = "next three";
-    for at in info.upcoming().take(3) {
-        let local = schedule.zone.show(at.millis());
-        facts.push((name, format!("{local}, in {}", duration(at.since(now))).into()));
+    let mut facts = schedule::facts_of(info);
+    facts.push(("last run", second(info.last_run).into()));
+    let mut name = "last runs";
+    for run in &info.last_runs {
+        let ago = duration(now.since(run.tick));
+        let end = schedule::end_of(run);
+        let text = format!("{} of {ago} ago", end.text());
+        facts.push((name, Cell::new(text).tone(end.meaning())));
         name = "";
     }
-    facts.push(("last run", second(info.last_run).into()));
-    facts.extend(info.owner.as_ref().map(|owner| ("declared by", owner.into())));
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

@@ -54,7 +54,7 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     let ttl = Duration::from_secs(60);
     client.broker().lead(&partition, "host:1:a", ttl, None).await.unwrap();
     let tick = info.next.unwrap() + Duration::from_secs(1);
-    client.broker().publish_ticks_as_of(&partition, Some(tick)).await.unwrap();
+    client.broker().publish_ticks_as_of(&partition, "n1", Some(tick)).await.unwrap();
     let listed = program.ok(&["schedule", "list"]);
     assert!(listed.starts_with("QUEUE"), "{listed}");
     assert!(listed.contains("mail is led by host:1:a, term 1"), "{listed}");
@@ -64,6 +64,14 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     assert_eq!(one["payload"], serde_json::json!({ "list": 3 }));
     assert_eq!(one["missed_policy"], "all:7:604800000ms");
     assert_eq!(one["leader"]["node"], "host:1:a");
+    let run = &one["last_runs"][0];
+    assert_eq!((&run["job"], &run["published_by"]), (&one["last_job"], &"n1".into()));
+    assert_eq!((&run["end"], &run["missed"]), (&serde_json::Value::Null, &0.into()), "{run}");
+    let shown = program.ok(&on("get"));
+    for text in ["next three", "TICK", "not ended", run["job"].as_str().unwrap()] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert_eq!(program.json(&on("get")), *one);
     assert!(one["last_run"].is_string() && one["next"].is_string(), "{one}");
 
     // The command changes only the fields that it names.
@@ -86,7 +94,7 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
     assert!(waits.contains(&job), "{waits:?}");
     program.ok(&on("remove"));
     assert_eq!(program.run(&["schedule", "list"]).said(), ("", "no schedules\n"));
-    for verb in ["pause", "resume", "remove", "run", "preview"] {
+    for verb in ["pause", "resume", "remove", "run", "preview", "get"] {
         let said = program.fails(3, &on(verb));
         assert!(said.contains("hint: `poolder schedule list` shows all"), "{said}");
     }

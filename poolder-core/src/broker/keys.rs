@@ -85,6 +85,8 @@ pub(crate) struct ScheduleKeys {
     pub(crate) running: String,
     /// Hash: schedule name → the job that waits for the unfinished one to end.
     pub(crate) queued: String,
+    /// Hash: schedule name → its last runs.
+    pub(crate) runs: String,
 }
 
 /// The keys of the roster of a namespace.
@@ -193,6 +195,7 @@ impl Keyspace {
                 next: format!("{base}:schedules:next"),
                 running: format!("{base}:schedules:running"),
                 queued: format!("{base}:schedules:queued"),
+                runs: format!("{base}:schedules:runs"),
             },
             stats: format!("{base}:stats"),
             cancelled: format!("{base}:cancelled"),

@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use super::state::{
     Captured, CapturedSchedule, JobNumber, JobPlace, NewJob, Schedules, State, StoredJob,
 };
-use crate::job::{JobId, Lane, OnDuplicate, Partition, QueueName, Timestamp};
-use crate::schedule::{Overlap, Record, StoredState, spread};
-use crate::stored::Envelope;
+use crate::job::{JobId, Lane, OnDuplicate, Partition, QueueName, RunOutcome, Timestamp};
+use crate::schedule::{
+    KEPT_RUNS, Overlap, Record, ScheduleRun, ScheduleRunEnd, StoredState, spread,
+};
+use crate::stored::{Completion, Envelope};
 
+/// The name of the node that publishes and runs the jobs of a test.
+const NODE: &str = "test";
 /// The most ticks of a schedule that are published at one moment.
 const MAX_TICKS: usize = 100;
 
@@ -48,14 +52,14 @@ impl Captured {
         let revision = state.schedules.last_revision;
         let zero = Timestamp::from_millis(0);
         let new = StoredState { revision, last: zero, runs: 0, missed: 0, ran: None, job: None };
-        let (old, holder, queued) = match found {
-            Some(found) => (found.state, found.holder, found.queued),
-            None => (new, None, None),
+        let (old, holder, queued, runs) = match found {
+            Some(found) => (found.state, found.holder, found.queued, found.runs),
+            None => (new, None, None, vec![]),
         };
         let last = put.last.map_or(old.last, |last| last.max(old.last));
         let stored = StoredState { revision, last, ..old };
         let (record, next) = (put.record, put.next);
-        let schedule = CapturedSchedule { record, state: stored, next, holder, queued };
+        let schedule = CapturedSchedule { record, state: stored, next, holder, queued, runs };
         state.schedules.all.insert(key, schedule);
         true
     }
@@ -71,6 +75,32 @@ impl Captured {
     /// Removes a schedule; returns false when there was none.
     pub(crate) fn remove_schedule(&self, partition: &Partition, name: &str) -> bool {
         self.state().schedules.all.remove(&(partition.clone(), name.to_owned())).is_some()
+    }
+}
+
+impl CapturedSchedule {
+    /// Notes a run.
+    fn add_run(&mut self, job: JobId, tick: Timestamp, now: Timestamp) {
+        let (published_by, missed, end) = (NODE.to_owned(), 0, None);
+        let run = ScheduleRun { job, tick, published: now, published_by, missed, end };
+        self.runs.insert(0, run);
+        self.runs.truncate(KEPT_RUNS);
+    }
+
+    /// Counts ticks of which no job comes.
+    fn drop_ticks(&mut self, ticks: u64) {
+        self.state.missed += ticks;
+        if let Some(last) = self.runs.first_mut() {
+            last.missed += ticks;
+        }
+    }
+
+    /// Notes how the job of a run has ended.
+    fn end_run(&mut self, job: JobId, how: RunOutcome, at: Timestamp) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.job == job) {
+            let node = (how != RunOutcome::Replaced).then(|| NODE.to_owned());
+            run.end = Some(ScheduleRunEnd { how, at, node });
+        }
     }
 }
 
@@ -103,16 +133,21 @@ impl State {
         let last = schedule.state.last;
         let plan = record.schedule.plan(record.origin, last, now, spread(name), MAX_TICKS);
         (schedule.state.last, schedule.next) = (plan.last, plan.next);
-        schedule.state.missed += plan.missed;
+        schedule.drop_ticks(plan.missed);
         for at in plan.run {
             if let Ok(job) = record.job_of_tick(&partition.queue, name, at) {
-                self.publish(key, &record, job);
+                self.publish(key, &record, (at, job));
             }
         }
     }
 
     /// Publishes the job of one tick.
-    fn publish(&mut self, key: &(Partition, String), record: &Record, job: Envelope) {
+    fn publish(
+        &mut self,
+        key: &(Partition, String),
+        record: &Record,
+        (tick, job): (Timestamp, Envelope),
+    ) {
         let (now, lane, overlap) = (self.now, record.schedule.lane, record.schedule.overlap);
         let alone = overlap != Overlap::Allow;
         let Some(schedule) = self.schedules.all.get(key) else { return };
@@ -122,18 +157,21 @@ impl State {
         let id = job.id();
         let runs = match (busy, overlap) {
             (true, Overlap::QueueOne) => {
-                let waited = schedule.queued.replace((lane, job)).is_some();
-                schedule.state.missed += u64::from(waited);
-                !waited
+                let waited = schedule.queued.replace((lane, job));
+                if let Some((_, waited)) = &waited {
+                    schedule.state.missed += 1;
+                    schedule.end_run(waited.id(), RunOutcome::Replaced, now);
+                }
+                waited.is_none()
             }
             (true, _) => {
-                schedule.state.missed += 1;
+                schedule.drop_ticks(1);
                 return;
             }
             (false, _) => {
                 if !self.store_tick(&key.0, lane, &job) {
                     if let Some(schedule) = self.schedules.all.get_mut(key) {
-                        schedule.state.missed += 1;
+                        schedule.drop_ticks(1);
                     }
                     return;
                 }
@@ -145,6 +183,7 @@ impl State {
         };
         if let Some(schedule) = self.schedules.all.get_mut(key) {
             schedule.state.job = Some(id);
+            schedule.add_run(id, tick, now);
             if runs {
                 (schedule.state.runs, schedule.state.ran) = (schedule.state.runs + 1, Some(now));
             }
@@ -167,12 +206,20 @@ impl State {
 
     /// Notes that the job of a tick has ended: a job that waits for this starts.
     pub(super) fn end_of_job(&mut self, number: JobNumber) {
+        let now = self.now;
         let Some(job) = self.jobs.get(&number) else { return };
-        let Some(tick) = job.envelope.tick().filter(|tick| tick.is_alone()) else { return };
+        let Some(tick) = job.envelope.tick() else { return };
+        let outcome = match &job.at {
+            JobPlace::Dead(_) | JobPlace::Ended(Completion::Dead(_)) => RunOutcome::Dead,
+            JobPlace::Ended(Completion::Cancelled(_)) => RunOutcome::Cancelled,
+            _ => RunOutcome::Completed,
+        };
+        let alone = tick.is_alone();
         let key = (job.partition.clone(), tick.schedule().to_owned());
         let id = job.envelope.id();
         let Some(schedule) = self.schedules.all.get_mut(&key) else { return };
-        if schedule.holder != Some(id) {
+        schedule.end_run(id, outcome, now);
+        if !alone || schedule.holder != Some(id) {
             return;
         }
         let queued = schedule.queued.take();

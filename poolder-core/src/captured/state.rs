@@ -12,7 +12,7 @@ use crate::job::{
 use crate::policy::Counters;
 use crate::policy::dispatch::Mode;
 #[cfg(feature = "schedules")]
-use crate::schedule::StoredState;
+use crate::schedule::{ScheduleRun, StoredState};
 use crate::stored::{Completion, Envelope};
 
 /// The number of a job in the test's queue, from 1.
@@ -292,4 +292,6 @@ pub(crate) struct CapturedSchedule {
     pub(crate) holder: Option<JobId>,
     /// The job that waits for its end.
     pub(crate) queued: Option<(Lane, Envelope)>,
+    /// The last runs, the latest first.
+    pub(crate) runs: Vec<ScheduleRun>,
 }

@@ -42,7 +42,7 @@ pub use raw::{Format, RawJob};
 pub use retry::{Backoff, Policy};
 pub use state::JobState;
 pub(crate) use text::{as_millis, beginning, deserialize_from_text, serialize_as_text};
-pub use tick::Tick;
+pub use tick::{RunOutcome, Tick};
 pub use time::Timestamp;
 pub(crate) use time::{LONGEST, clamped_duration, clamped_millis};
 pub use trace_parent::TraceParent;

@@ -1,4 +1,6 @@
-//! A tick of a schedule, as stored in the job that was enqueued for it.
+//! A tick of a schedule, as stored in the job that was enqueued for it, and the outcome of this job.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,5 +42,51 @@ impl Tick {
     /// ends the job must then free the schedule for its next job.
     pub(crate) fn is_alone(&self) -> bool {
         self.alone
+    }
+}
+
+/// How the job of a schedule ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// It is done.
+    Completed,
+    /// It died. A job that is revived later ends again.
+    Dead,
+    /// It was cancelled.
+    Cancelled,
+    /// It never ran: while it waited for an earlier job of the schedule, that of a later tick took
+    /// its place.
+    Replaced,
+}
+
+impl RunOutcome {
+    /// Returns the letter of the stored form.
+    pub(crate) fn letter(self) -> &'static str {
+        match self {
+            Self::Completed => "c",
+            Self::Dead => "d",
+            Self::Cancelled => "x",
+            Self::Replaced => "r",
+        }
+    }
+
+    /// Returns the outcome of a letter.
+    #[cfg(feature = "schedules")]
+    pub(crate) fn of(letter: &str) -> Option<Self> {
+        let all = [Self::Completed, Self::Dead, Self::Cancelled, Self::Replaced];
+        all.into_iter().find(|outcome| outcome.letter() == letter)
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
+        })
     }
 }

@@ -141,6 +141,7 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     Row("{<partition>}:schedules:running", "hash: name to unfinished job", "schedules", "0.1"),
     Row("{<partition>}:schedules:queued", "hash: name to waiting job", "schedules", "0.1"),
+    Row("{<partition>}:schedules:runs", "hash: name to last runs", "schedules", "0.1"),
     Row("{<partition>}:stats", "hash of counters", "inspection", "0.1"),
     Row("{<partition>}:meta", "hash: pause, number of commands, term, pool", "fleet", "0.1"),
     Row("{<partition>}:cancelled", "sorted set: id by time of the cancellation", "jobs", "0.1"),

@@ -31,7 +31,8 @@ async fn publish_all(cx: &ServiceContext, seen: &Mutex<Seen>) -> Result<Option<D
         return Ok(None);
     }
     while cx.is_leading() {
-        let published = cx.broker.publish_ticks(&cx.partition).await?;
+        let node = cx.identity.borrow().name.clone();
+        let published = cx.broker.publish_ticks(&cx.partition, &node).await?;
         let before = *seen.lock().unwrap_or_else(PoisonError::into_inner);
         let resumed = match may_be_put_back(before, published.now) {
             true => cx.broker.resume_ticks(&cx.partition, None).await?,

@@ -192,7 +192,7 @@ async fn a_schedule_misses_a_tick_whose_key_is_held() {
     let partition = standing.partition.clone();
     let tick = async |hours: u32| {
         let at = info.next.unwrap() + HOUR * hours;
-        client.broker().publish_ticks_as_of(&partition, Some(at)).await.unwrap().jobs
+        client.broker().publish_ticks_as_of(&partition, "n1", Some(at)).await.unwrap().jobs
     };
     assert_eq!((tick(0).await, space.ready("q").await), (0, 1));
     client.job(&standing).cancel().await.unwrap();

@@ -92,7 +92,7 @@ impl Broker {
                 steps.push(Step::without_jobs(found, plan));
             }
             for group in groups(&steps) {
-                let reply = self.command(&command(&keys, group)).await?;
+                let reply = self.command(&command(&keys, "", group)).await?;
                 report(partition, group, reply)?;
             }
             resumed += steps.len();

@@ -9,6 +9,7 @@ use redis::Value;
 use super::ScheduleInfo;
 use super::ahead::decided;
 use crate::broker::connection::reply;
+use crate::broker::keys::ScheduleKeys;
 use crate::broker::{Broker, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::SchedulePut;
@@ -118,8 +119,8 @@ impl Broker {
         }
         let all = self.keys(partition);
         let keys = &all.schedules;
-        let own =
-            [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued, &all.stats];
+        let ScheduleKeys { records, states, next, running, queued, runs } = keys;
+        let own = [records, states, next, running, queued, &all.stats, runs];
         let mut cmd = scripts::call(&scripts::SCHEDULE_DROP, own.map(String::as_str));
         cmd.arg(name);
         let [removed, queued] = reply::items::<2>(self.command(&cmd).await?)?;

@@ -15,7 +15,7 @@ use crate::broker::{Broker, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::CapturedSchedule;
 use crate::job::{Error, JobId, Partition, Tick, Timestamp};
-use crate::schedule::{Record, Schedule, Status, StoredState, spread};
+use crate::schedule::{Record, Schedule, ScheduleRun, Status, StoredState, spread};
 use crate::stored::Envelope;
 
 pub use declare::{Declaration, Declared};
@@ -55,6 +55,9 @@ pub struct ScheduleInfo {
     /// The number of ticks that were dropped: missed, or because an earlier job was still under
     /// way.
     pub missed: u64,
+    /// The last runs, at most ten, the latest first. Jobs that were enqueued by hand (`run_now`) are
+    /// not among them.
+    pub last_runs: Vec<ScheduleRun>,
     /// True while a job of the schedule is under way. Known only for schedules whose jobs must not
     /// overlap.
     pub running: bool,
@@ -110,6 +113,7 @@ struct Found {
     next: Option<Timestamp>,
     running: bool,
     queued: bool,
+    runs: Vec<ScheduleRun>,
 }
 
 /// The reply of `schedules.lua`.
@@ -239,16 +243,17 @@ impl Broker {
                 Wanted::Named(names) => names,
             };
             let find = |name: &String| {
-                let CapturedSchedule { record, state, next, holder, queued } =
+                let CapturedSchedule { record, state, next, holder, queued, runs } =
                     captured.schedule(partition, name)?;
                 let (running, queued) = (holder.is_some(), queued.is_some());
-                Some(Found { name: name.clone(), record, state, next, running, queued })
+                Some(Found { name: name.clone(), record, state, next, running, queued, runs })
             };
             let found = names.iter().filter_map(find).collect();
             return Ok(Look { now: captured.now(), head: None, seen: names.len(), found });
         }
         let keys = &self.keys(partition).schedules;
-        let own = [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued];
+        let own =
+            [&keys.records, &keys.states, &keys.next, &keys.running, &keys.queued, &keys.runs];
         let mut cmd = scripts::call(&scripts::SCHEDULES, own.map(String::as_str));
         cmd.arg(now.map(|now| now.millis().to_string()).unwrap_or_default());
         match wanted {
@@ -281,8 +286,10 @@ fn read_look(value: Value) -> Result<Look, Error> {
         let (name, record) = (reply::text(next())?, reply::bytes(next())?);
         let (state, at) = (StoredState::parse(&reply::text(next())?), moment(next())?);
         let (running, queued) = (reply::int(next())? == 1, reply::int(next())? == 1);
+        // Runs that are no text are left out, as all that cannot be read are.
+        let runs = ScheduleRun::read_all(&reply::text(next()).unwrap_or_default());
         match state {
-            Ok(state) => found.push(Found { name, record, state, next: at, running, queued }),
+            Ok(state) => found.push(Found { name, record, state, next: at, running, queued, runs }),
             Err(error) => tracing::error!(
                 schedule = name, %error,
                 "cannot read the state of a schedule, leaving it out"
@@ -311,6 +318,7 @@ fn info(partition: &Partition, found: Found, now: Timestamp) -> Result<ScheduleI
         last_job: state.job,
         runs: state.runs,
         missed: state.missed,
+        last_runs: found.runs,
         running: found.running,
         queued: found.queued,
         now,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::ScheduleInfo;
 use crate::job::{JobId, Lane, Partition, Timestamp};
+use crate::schedule::ScheduleRun;
 use crate::view::to_json;
 
 /// The fields of a schedule as they are written.
@@ -31,6 +32,7 @@ struct Fields<'a> {
     next: Option<Timestamp>,
     runs: u64,
     missed: u64,
+    last_runs: &'a [ScheduleRun],
     running: bool,
     queued: bool,
 }
@@ -61,6 +63,7 @@ impl Serialize for ScheduleInfo {
             next: self.next,
             runs: self.runs,
             missed: self.missed,
+            last_runs: &self.last_runs,
             running: self.running,
             queued: self.queued,
         };

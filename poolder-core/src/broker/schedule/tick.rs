@@ -63,14 +63,18 @@ impl Broker {
         Ok(reply::int(self.command(&cmd).await?)? == 0)
     }
 
-    /// Publishes the due ticks of up to 100 schedules. Must be called again while
-    /// [`Publication::due`] is not 0.
+    /// Publishes the due ticks of up to 100 schedules, in the name of a node. Must be called again
+    /// while [`Publication::due`] is not 0.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command. Ticks that were
     /// not published stay due.
-    pub async fn publish_ticks(&self, partition: &Partition) -> Result<Publication, Error> {
-        self.publish_ticks_as_of(partition, None).await
+    pub async fn publish_ticks(
+        &self,
+        partition: &Partition,
+        node: &str,
+    ) -> Result<Publication, Error> {
+        self.publish_ticks_as_of(partition, node, None).await
     }
 
     /// Publishes due ticks as if the time were `now`; for tests.
@@ -80,6 +84,7 @@ impl Broker {
     pub async fn publish_ticks_as_of(
         &self,
         partition: &Partition,
+        node: &str,
         now: Option<Timestamp>,
     ) -> Result<Publication, Error> {
         let look = self.look(partition, now, Wanted::Due).await?;
@@ -90,7 +95,7 @@ impl Broker {
         let keys = self.keys(partition);
         let mut jobs = 0;
         for group in groups(&steps) {
-            let cmd = command(&keys, group);
+            let cmd = command(&keys, node, group);
             let reply = self.command_of(RedisOperation::Promote, &cmd).await?;
             let (published, unfound, at) = report(partition, group, reply)?;
             jobs += published;
@@ -192,12 +197,13 @@ pub(super) fn groups(steps: &[Step]) -> Vec<&[Step]> {
     groups
 }
 
-/// Builds the call of `tick.lua` for a group of steps.
-pub(super) fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
+/// Builds the call of `tick.lua` by which a node publishes a group of steps.
+pub(super) fn command(keys: &PartitionKeys, node: &str, steps: &[Step]) -> Cmd {
     let own = &keys.schedules;
     let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
-    let all = first.into_iter().chain(&keys.ready).chain([&keys.unique, &keys.bodies]);
+    let all = first.into_iter().chain(&keys.ready).chain([&keys.unique, &keys.bodies, &own.runs]);
     let mut cmd = scripts::call(&scripts::TICK, all.map(String::as_str));
+    cmd.arg(node);
     for step in steps {
         let overlap = match step.overlap {
             Overlap::Allow => "allow",
@@ -220,8 +226,8 @@ pub(super) fn command(keys: &PartitionKeys, steps: &[Step]) -> Cmd {
             }
         };
         cmd.arg(step.jobs.len());
-        for job in &step.jobs {
-            cmd.arg(job.as_bytes());
+        for (job, tick) in step.jobs.iter().zip(&step.plan.run) {
+            cmd.arg(job.as_bytes()).arg(tick.millis());
         }
     }
     cmd

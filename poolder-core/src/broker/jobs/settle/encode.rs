@@ -12,7 +12,7 @@ use super::pack::{Packed, Value};
 use super::settlement::{Effect, RetryPlacement, Settlement, Subject};
 use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
-use crate::job::{Failure, JobId, Lane, UniqueMode};
+use crate::job::{Failure, JobId, Lane, RunOutcome, UniqueMode};
 use crate::policy::Counters;
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition};
 use crate::stored::{Completion, Death, head};
@@ -62,7 +62,7 @@ pub(super) fn settle(
 /// recognized by its lease.
 fn features(limits: DeadLimits, settlements: &[&Settlement]) -> String {
     let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
-    let schedule = settlements.iter().any(|settlement| settlement.subject.alone.is_some());
+    let schedule = settlements.iter().any(|settlement| settlement.subject.tick.is_some());
     let unique = settlements.iter().any(|settlement| settlement.subject.unique.is_some());
     let named =
         [(batch, "batch"), (schedule, "schedule"), (unique, "unique"), (limits.hooks, "hooks")];
@@ -189,12 +189,23 @@ impl CallBuilder<'_> {
         forgets.then(|| SettleOp::ForgetReceipt { receipt: self.index_of(self.keys.sent(job)) })
     }
 
-    /// Returns the end of the running job of a schedule whose jobs must not overlap.
+    /// Returns the end of the job of a schedule.
     fn schedule_done<'a>(&mut self, settlement: &'a Settlement) -> Option<SettleOp<'a>> {
-        let schedule = settlement.subject.alone.as_deref()?;
-        let ScheduleKeys { running, queued, .. } = &self.keys.schedules;
-        let (running, queued) = (self.index_of(running.clone()), self.index_of(queued.clone()));
-        Some(SettleOp::ScheduleDone { running, queued, schedule })
+        let tick = settlement.subject.tick.as_deref()?;
+        let outcome = match settlement.transition {
+            Transition::Complete | Transition::CompleteWith(_) => RunOutcome::Completed,
+            Transition::Bury { .. } => RunOutcome::Dead,
+            // The job goes on, unless it was cancelled meanwhile.
+            Transition::Cancel(_)
+            | Transition::Later { .. }
+            | Transition::Ready { .. }
+            | Transition::RunAgain(_) => RunOutcome::Cancelled,
+        };
+        let ScheduleKeys { running, queued, runs, .. } = &self.keys.schedules;
+        let runs = self.index_of(runs.clone());
+        let alone = tick.is_alone();
+        let alone = alone.then(|| [running, queued].map(|key| self.index_of(key.clone())));
+        Some(SettleOp::ScheduleDone { runs, schedule: tick.schedule(), outcome, alone })
     }
 
     /// Returns the operation that frees the key of a unique job that has ended. A window is over when

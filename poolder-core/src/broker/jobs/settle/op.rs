@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pack::Value::{Bytes, Flag, Nil, Number};
 use super::pack::{Packed, Value};
-use crate::job::{UniqueKey, clamped_millis};
+use crate::job::{RunOutcome, UniqueKey, clamped_millis};
 
 /// The most values of an operation.
 const MAX_VALUES: usize = 5;
@@ -57,8 +57,14 @@ pub(super) enum SettleOp<'a> {
     FreeKey { holders: KeyIndex, key: UniqueKey, since: Vec<u8> },
     /// Lets the unique job hold its key for this time more.
     HoldKey { holders: KeyIndex, key: UniqueKey, since: Vec<u8>, hold: Duration },
-    /// Notes that the running job of the schedule has ended.
-    ScheduleDone { running: KeyIndex, queued: KeyIndex, schedule: &'a str },
+    /// Notes how the job of the schedule has ended, and, if jobs of the schedule must not overlap,
+    /// that its running job has, by the hashes of running and queued jobs.
+    ScheduleDone {
+        runs: KeyIndex,
+        schedule: &'a str,
+        outcome: RunOutcome,
+        alone: Option<[KeyIndex; 2]>,
+    },
 }
 
 impl SettleOp<'_> {
@@ -117,9 +123,14 @@ impl SettleOp<'_> {
                 let hold = Number(kept_millis(*hold));
                 add("hold_key", &[key(holders), Bytes(unique.as_bytes()), Bytes(since), hold]);
             }
-            Self::ScheduleDone { running, queued, schedule } => {
+            Self::ScheduleDone { runs, schedule, outcome, alone } => {
+                let outcome = Bytes(outcome.letter().as_bytes());
+                let [running, queued] = match alone {
+                    Some(alone) => alone.each_ref().map(key),
+                    None => [Nil; 2],
+                };
                 let name = Bytes(schedule.as_bytes());
-                add("schedule_done", &[key(running), key(queued), name]);
+                add("schedule_done", &[key(runs), name, outcome, running, queued]);
             }
         }
     }

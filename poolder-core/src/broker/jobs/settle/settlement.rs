@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::claim_parts::{BatchOf, HeldKey};
 use crate::broker::NodeName;
-use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition};
+use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, Tick};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
 use crate::stored::{Claim, ClaimedRange, Undecodable};
@@ -105,8 +105,8 @@ pub(super) struct Subject {
     pub(super) body: Option<Vec<u8>>,
     pub(super) bytes: usize,
     pub(super) raw: bool,
-    /// The schedule whose running job this is, if jobs of the schedule must not overlap.
-    pub(super) alone: Option<Box<str>>,
+    /// The tick of the schedule whose job this is.
+    pub(super) tick: Option<Box<Tick>>,
     /// The key of a unique job.
     pub(super) unique: Option<Box<HeldKey>>,
     /// The range of entries that was claimed together with this one.
@@ -149,13 +149,12 @@ impl Settlement {
         #[cfg(feature = "otel")]
         let trace_parent = claim.envelope.trace_parent();
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
-        let tick = claim.envelope.tick().filter(|tick| tick.is_alone());
-        let alone = tick.map(|tick| tick.schedule().into());
+        let tick = claim.envelope.tick().cloned().map(Box::new);
         let unique = HeldKey::of(&claim);
         let Claim { lane, entry, plain, range, .. } = claim;
         let (unread, raw) = (None, false);
         let subject =
-            Subject { lane, entry, job, plain, unread, body, bytes, raw, alone, unique, range };
+            Subject { lane, entry, job, plain, unread, body, bytes, raw, tick, unique, range };
         Self {
             subject,
             owner,
@@ -195,7 +194,7 @@ impl Settlement {
             unread: found.unread,
             body,
             raw: found.unread.is_none_or(|bytes| bytes > MAX_STORED),
-            alone: None,
+            tick: None,
             unique: None,
             range: None,
         };
@@ -278,7 +277,7 @@ impl Settlement {
             (self.completion_kept.is_some(), "completion record"),
             (self.batch.is_some(), "batch"),
             (self.leaves_list.is_some(), "list of the batch"),
-            (self.subject.alone.is_some(), "schedule"),
+            (self.subject.tick.is_some(), "schedule"),
             (self.subject.unique.is_some(), "unique key"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
@@ -293,7 +292,7 @@ impl Settlement {
         }
         self.effects.clear();
         self.leaves_list = self.batch.take().map(|batch| batch.stamp);
-        (self.completion_kept, self.subject.alone, self.subject.unique) = (None, None, None);
+        (self.completion_kept, self.subject.tick, self.subject.unique) = (None, None, None);
         self.moved_to = None;
         self
     }
@@ -324,7 +323,7 @@ impl Settlement {
             && self.effects.is_empty()
             && self.completion_kept.is_none()
             && self.batch.is_none()
-            && self.subject.alone.is_none()
+            && self.subject.tick.is_none()
             && self.subject.unique.is_none()
             && self.addressed.is_none()
             && self.moved_to.is_none()

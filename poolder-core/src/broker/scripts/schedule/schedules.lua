@@ -1,14 +1,14 @@
 -- schedules.lua: reads schedules by name, or those whose next tick is due.
 -- KEYS 1 hash: name to record  2 hash: name to state  3 sorted set: name by time of the next tick
---      4 hash: name to running job  5 hash: name to queued job
+--      4 hash: name to running job  5 hash: name to queued job  6 hash: name to last runs
 -- ARGV 1 now in ms ("" for the server's clock)
 --      2 most due schedules to read, at most 100 (0 to read by name)
 --      3.. names of the schedules to read, at most 500
 -- Returns {now in ms, time in ms of the first tick of any schedule (-1 for none), number of names
 --   that were looked up; then for each schedule that exists: name, record, state, time in ms of its
---   next tick (-1 for none), 1 or 0 for a running job, 1 or 0 for a queued job}. Records have at
---   most 1 MiB in all, but at least one is read; running and queued jobs are known only where jobs
---   of a schedule must not overlap
+--   next tick (-1 for none), 1 or 0 for a running job, 1 or 0 for a queued job, last runs ("" for a
+--   schedule that is due)}. Records have at most 1 MiB in all, but at least one is read; running and
+--   queued jobs are known only where jobs of a schedule must not overlap
 local now = ARGV[1]
 if now == '' then
   local t = redis.call('TIME')
@@ -31,6 +31,12 @@ local function readable(name, state)
   return counts and not string.find(counts, string.rep('%d', 19))
     and not string.find(name, '[^%w%p]')
 end
+-- Returns the last runs of a schedule; "" for more bytes than ten runs have.
+local function runs_of(name)
+  local runs = ARGV[2] == '0' and redis.pcall('HGET', KEYS[6], name)
+  return type(runs) == 'string' and #runs <= 8192 and runs or ''
+end
+
 for i, name in ipairs(names) do
   local record = redis.call('HGET', KEYS[1], name)
   local state = redis.call('HGET', KEYS[2], name)
@@ -39,7 +45,8 @@ for i, name in ipairs(names) do
     if i > 1 and bytes > 1048576 then break end
     for _, value in ipairs({name, record, state,
       redis.call('ZSCORE', KEYS[3], name) or '-1',
-      redis.call('HEXISTS', KEYS[4], name), redis.call('HEXISTS', KEYS[5], name)}) do
+      redis.call('HEXISTS', KEYS[4], name), redis.call('HEXISTS', KEYS[5], name),
+      runs_of(name)}) do
       reply[#reply + 1] = value
     end
   elseif ARGV[2] ~= '0' then

@@ -7,12 +7,14 @@
 --      6-10 streams of all lanes: front, suspect, high, normal, low
 --      11-12 hash of keys to the unique jobs that hold them (`unique`), and hash of job ids to waiting
 --        jobs (`bodies`)
--- ARGV for each schedule, with at most 500 jobs or 1 MiB in all: name, revision, last decided tick
+--      13 hash: name to last runs
+-- ARGV 1 node that publishes
+--      2.. for each schedule, with at most 500 jobs or 1 MiB in all: name, revision, last decided tick
 --      in ms, new last decided tick in ms, time of the next tick in ms ("" for none), number of
 --      missed ticks, overlap, index of the lane, key of unique jobs ("" for others), ms for which
---      each holds the key, their mode, number of jobs; then the envelope of each job. Overlap is
---      "allow", "skip" or "queue": the fate of a job while an earlier one of the schedule is under
---      way. A unique job whose key another one holds is missed
+--      each holds the key, their mode, number of jobs; then the envelope and the tick in ms of each
+--      job. Overlap is "allow", "skip" or "queue": the fate of a job while an earlier one of the
+--      schedule is under way. A unique job whose key another one holds is missed
 -- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
 --   when the schedule has changed; then for each schedule whose running job was not found in the
 --   entries that this call may search: its name, and the id of the job}
@@ -96,6 +98,42 @@ local function id_of(body)
   return string.format(string.rep('%02x', 16), string.byte(body, 3, 18))
 end
 
+-- Returns the last runs of a schedule, a line each: job id, tick, time of the publication, node,
+-- number of later ticks without a job, and "-" until the job has ended. Runs that cannot be read are
+-- left as they are: they must not keep a schedule from its ticks.
+local function history_of(name)
+  local stored, history = redis.pcall('HGET', KEYS[13], name), {}
+  if type(stored) == 'table' then history.unreadable = true end
+  if type(stored) == 'string' and #stored <= 8192 then
+    for run in string.gmatch(stored, '[^\n]+') do history[#history + 1] = run end
+  end
+  return history
+end
+
+local function note_run(history, id, tick)
+  history[#history + 1] = table.concat({id, tick, now, ARGV[1], 0, '-'}, ' ')
+  if #history > 10 then table.remove(history, 1) end
+  history.changed = true
+end
+
+-- Notes that no job came of so many ticks after the latest run.
+local function note_missed(history, ticks)
+  if #history == 0 or ticks == 0 then return end
+  history[#history] = string.gsub(history[#history], '^(%S+ %S+ %S+ %S+ )(%d+)',
+    function(run, missed) return run .. string.format('%.0f', missed + ticks) end)
+  history.changed = true
+end
+
+-- Notes that the job of a run, given by its stored form, will not run.
+local function note_replaced(history, waits)
+  local id = id_of(string.sub(waits, 2))
+  for n, run in ipairs(history) do
+    if string.sub(run, 1, 32) == id then
+      history[n] = string.gsub(run, ' %-$', ' r ' .. now .. ' -')
+    end
+  end
+end
+
 -- Publishes the ticks of the schedule at ARGV[i]. Returns the number of jobs, or -1.
 local function publish(i)
   local name, last, overlap = ARGV[i], ARGV[i + 3], ARGV[i + 6]
@@ -105,23 +143,33 @@ local function publish(i)
   local revision, before, runs, missed, ran, job =
     string.match(state, '^(%d+) (%-?%d+) (%d+) (%d+) (%d+) (%S+)$')
   if revision ~= ARGV[i + 1] or before ~= ARGV[i + 2] then return -1 end
+  local history = history_of(name)
+  note_missed(history, tonumber(ARGV[i + 5]))
   missed = missed + ARGV[i + 5]
   local enqueued = 0
-  for at = i + 12, i + 11 + jobs do
-    local body = ARGV[at]
+  for at = i + 12, i + 10 + 2 * jobs, 2 do
+    local body, tick = ARGV[at], ARGV[at + 1]
     local exclusive = overlap ~= 'allow'
     if key ~= '' and holder_of(KEYS[11], key, tonumber(now), KEYS[5], KEYS[12], 6) then
       missed = missed + 1
+      note_missed(history, 1)
     elseif exclusive and under_way(name) then
       if overlap == 'queue' then
         -- The newest job waits; a job that waited before is dropped.
         local waits = redis.call('HGET', KEYS[4], name)
         keep_queued(name, waits)
         redis.call('HSET', KEYS[4], name, string.char(lane) .. body)
-        if waits then missed = missed + 1 else enqueued = enqueued + 1 end
+        if waits then
+          missed = missed + 1
+          note_replaced(history, waits)
+        else
+          enqueued = enqueued + 1
+        end
         job = id_of(body)
+        note_run(history, job, tick)
       else
         missed = missed + 1
+        note_missed(history, 1)
       end
     else
       -- The end of the earlier job was not reported here, so its queued successor starts first.
@@ -135,6 +183,7 @@ local function publish(i)
       end
       enqueued = enqueued + 1
       job = id_of(body)
+      note_run(history, job, tick)
     end
   end
   if enqueued > 0 then ran = now end
@@ -146,11 +195,14 @@ local function publish(i)
   else
     redis.pcall('ZADD', KEYS[2], ARGV[i + 4], name)
   end
+  if history.changed and not history.unreadable then
+    redis.pcall('HSET', KEYS[13], name, table.concat(history, '\n'))
+  end
   return enqueued
 end
 
 local reply = {now}
-local i = 1
+local i = 2
 while i <= #ARGV do
   undo = {}
   local done, published = pcall(publish, i)
@@ -159,7 +211,7 @@ while i <= #ARGV do
     error(published, 0)
   end
   reply[#reply + 1] = published
-  i = i + 12 + tonumber(ARGV[i + 11])
+  i = i + 12 + 2 * tonumber(ARGV[i + 11])
 end
 for _, value in ipairs(unfound) do reply[#reply + 1] = value end
 return reply
