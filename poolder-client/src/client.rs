@@ -233,6 +233,19 @@ impl Client {
         &self.shared.broker
     }
 
+    /// Returns what `read` returns. All that it reads at the same time, with the client that it is
+    /// given, goes to the servers together.
+    pub(crate) async fn read_together<T, F>(&self, read: impl FnOnce(Self) -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        let with = |broker| {
+            let state = ClientState { broker, ..ClientState::clone(&self.shared) };
+            read(Self { shared: Arc::new(state) })
+        };
+        self.broker().read_together(with).await
+    }
+
     pub(crate) fn waiters(&self) -> &Arc<Waiters> {
         &self.shared.waiters
     }

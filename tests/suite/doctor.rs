@@ -3,6 +3,7 @@
 mod queues;
 mod servers;
 mod snapshot;
+mod trips;
 
 use poolder::{Diagnosis, Finding};
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::try_join3;
 use poolder_core::{Error, QueueName, Timestamp};
 use serde::Serialize;
 
@@ -65,10 +66,12 @@ impl Client {
     /// # Errors
     /// Returns an error when the server does not answer or refuses a read.
     pub async fn status(&self) -> Result<FleetStatus, Error> {
-        let server = self.broker().server_facts().await?;
-        let nodes = self.nodes().await?;
-        let queues = self.all_queue_facts(server.now).await?;
-        let attention = attention(&observed(&server, &nodes, &queues, &self.past().await?));
+        let server = self.broker().server_info().await?;
+        let read = self.read_together(|client| async move {
+            try_join3(client.nodes(), client.all_queue_facts(server.now), client.past()).await
+        });
+        let (nodes, queues, past) = read.await?;
+        let attention = attention(&observed(&server, &nodes, &queues, &past));
         Ok(FleetStatus {
             now: server.now,
             nodes: nodes.iter().filter(|node| !node.is_silent()).count() as u64,

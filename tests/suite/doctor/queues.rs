@@ -65,6 +65,8 @@ async fn a_queue_that_no_node_serves_leads_or_knows_is_found() {
     assert!(done.ends_with("was created"), "{done}");
     let again = space.client.repair(&found).await.unwrap();
     assert!(again.ends_with("was there already"), "{again}");
+    let audit = space.client.audit(&poolder::AuditFilter::default(), None, 1).await.unwrap();
+    assert_eq!(audit.entries[0].record.action, "doctor.repair");
     assert_eq!(codes(&space).await, [""; 0]);
 
     space.enter("n1", 0, 4, &KINDS.replace("number", "other")).await;

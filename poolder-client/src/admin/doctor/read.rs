@@ -1,12 +1,12 @@
-//! Reads the facts of a diagnosis, with bounded reads: a few for the server, and for each partition
-//! three pipelines and some pages.
+//! Reads the facts of a diagnosis, with bounded reads. Those of all partitions go to the server
+//! together, so that their number hardly changes the number of round trips.
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3, try_join4};
 use poolder_core::broker::{LaneFacts, Membership, PartitionFacts};
 use poolder_core::view::{JobView, Listing};
-use poolder_core::{Error, Partition, QueueName, Timestamp};
+use poolder_core::{Error, JobId, Lane, Partition, QueueName, Timestamp};
 
 use crate::admin::attention::attention;
 use crate::admin::doctor::diagnosis::{Diagnosis, QueueMemory};
@@ -18,8 +18,6 @@ use crate::client::Client;
 
 /// The most partitions of all queues that are looked at.
 const MOST_PARTITIONS: usize = 1_000;
-/// The partitions that are read at the same time.
-const AT_ONCE: usize = 32;
 /// The waiting jobs of each lane whose kinds are looked at.
 const SAMPLE: usize = 50;
 
@@ -66,15 +64,24 @@ impl Client {
         let (now, findings) = (facts.now, &mut diagnosis.findings);
         diagnosis.server = server::name(&facts);
         diagnosis.now = Some(now);
-        let (nodes, queues) = (self.nodes().await?, self.all_queue_facts(now).await?);
-        let seen = observed(&facts, &nodes, &queues, &self.past().await?);
+        let read = self.read_together(|client| async move {
+            let queues = async {
+                let queues = client.all_queue_facts(now).await?;
+                let memory = client.memory_of_queues(&queues).await?;
+                Ok((queues, memory))
+            };
+            let cut = client.broker().history_is_cut(now);
+            try_join4(client.nodes(), queues, client.past(), cut).await
+        });
+        let (nodes, (queues, memory), past, is_cut) = read.await?;
+        let seen = observed(&facts, &nodes, &queues, &past);
         findings.extend(attention(&seen));
         server::check(&facts, nodes.len() as u64, findings);
         server::check_all(&self.servers().await?, findings);
-        if broker.history_is_cut(now).await? {
+        if is_cut {
             findings.push(history_cut());
         }
-        diagnosis.memory = self.memory_of_queues(&queues).await?;
+        diagnosis.memory = memory;
         queue::check_memory(&diagnosis.memory, server::number(&facts, "maxmemory"), findings);
         for facts in &queues {
             queue::check(facts, &seen.nodes, now, findings);
@@ -102,24 +109,29 @@ impl Client {
         Ok(sums)
     }
 
-    /// Reads the facts of all queues, of up to 1,000 partitions.
+    /// Reads the facts of all queues, of up to 1,000 partitions: all queues at the same time.
     pub(in crate::admin) async fn all_queue_facts(
         &self,
         now: Timestamp,
     ) -> Result<Vec<QueueFacts>, Error> {
-        let (mut left, mut all) = (MOST_PARTITIONS, vec![]);
-        for queue in self.queues().await? {
-            all.push(self.queue_facts(&queue, now, &mut left).await?);
-        }
-        Ok(all)
+        let queues = self.queues().await?;
+        let homes = try_join_all(queues.iter().map(|queue| self.home_seen(queue, now))).await?;
+        let mut left = MOST_PARTITIONS;
+        let facts = homes.into_iter().map(|(facts, slots)| {
+            let slots = slots.min(left);
+            left -= slots;
+            self.with_partitions(facts, slots, now)
+        });
+        try_join_all(facts).await
     }
 
-    async fn queue_facts(
+    /// Reads what the first partition of a queue knows of it. Returns the number of its partitions as
+    /// well; 0 where a key of the first one is damaged, since nothing else can be read then.
+    async fn home_seen(
         &self,
         queue: &QueueName,
         now: Timestamp,
-        left: &mut usize,
-    ) -> Result<QueueFacts, Error> {
+    ) -> Result<(QueueFacts, usize), Error> {
         let broker = self.broker();
         let home = Partition::first(queue.clone());
         let mut facts = QueueFacts {
@@ -130,34 +142,36 @@ impl Client {
             largest: None,
             partitions: vec![],
         };
-        // Where a key of the home partition is damaged, nothing else of the queue can be read.
         let faults = broker.partition_facts(&home, now).await?;
         if !faults.wrong_types.is_empty() {
             facts.partitions.push(damaged(&home, faults));
-            return Ok(facts);
+            return Ok((facts, 0));
         }
-        let pool = broker.pool_view(queue).await?.filter(|pool| pool.mode.is_addressed());
-        let slots = pool.as_ref().map_or(1, |pool| usize::from(pool.top).max(1)).min(*left);
-        *left -= slots;
+        let (pool, commands) = try_join(broker.pool_view(queue), broker.commands(&home)).await?;
+        let pool = pool.filter(|pool| pool.mode.is_addressed());
         facts.is_addressed = pool.is_some();
-        facts.paused = broker.commands(&home).await?.paused;
+        facts.paused = commands.paused;
+        Ok((facts, pool.map_or(1, |pool| usize::from(pool.top).max(1))))
+    }
+
+    /// Adds what is known of the first partitions of a queue.
+    async fn with_partitions(
+        &self,
+        mut facts: QueueFacts,
+        slots: usize,
+        now: Timestamp,
+    ) -> Result<QueueFacts, Error> {
+        let all = (0..slots).filter_map(|index| u16::try_from(index).ok());
+        let all = all.map(|index| Partition { queue: facts.queue.clone(), index });
+        let is_slot = facts.is_addressed;
+        let read = all.map(|partition| self.partition_seen(partition, is_slot, now));
         let mut kinds = BTreeMap::new();
-        let all: Vec<Partition> = (0..slots)
-            .filter_map(|index| u16::try_from(index).ok())
-            .map(|index| Partition { queue: queue.clone(), index })
-            .collect();
-        for some in all.chunks(AT_ONCE) {
-            let read =
-                some.iter().map(|partition| self.partition_seen(partition, pool.is_some(), now));
-            for (seen, jobs) in try_join_all(read).await? {
-                facts.partitions.push(seen);
-                for job in &jobs {
-                    let Some(raw) = job.payload() else { continue };
-                    *kinds.entry((raw.kind.to_owned(), raw.version)).or_insert(0) += 1;
-                    let bytes = raw.payload.len();
-                    if facts.largest.is_none_or(|(_, most)| bytes > most) {
-                        facts.largest = Some((job.id(), bytes));
-                    }
+        for (seen, jobs) in try_join_all(read).await? {
+            facts.partitions.push(seen);
+            for ((kind, job), bytes) in jobs {
+                *kinds.entry(kind).or_insert(0) += 1;
+                if facts.largest.is_none_or(|(_, most)| bytes > most) {
+                    facts.largest = Some((job, bytes));
                 }
             }
         }
@@ -167,41 +181,44 @@ impl Client {
 
     async fn partition_seen(
         &self,
-        partition: &Partition,
+        partition: Partition,
         is_slot: bool,
         now: Timestamp,
-    ) -> Result<(PartitionSeen, Vec<JobView>), Error> {
-        let broker = self.broker();
+    ) -> Result<(PartitionSeen, Vec<SampledJob>), Error> {
+        let (broker, partition) = (self.broker(), &partition);
         let faults = broker.partition_facts(partition, now).await?;
         if !faults.wrong_types.is_empty() {
             return Ok((damaged(partition, faults), vec![]));
         }
-        let (view, lanes) =
-            try_join(broker.overview(partition), broker.lane_facts(partition)).await?;
-        let holder = match is_slot {
-            true => broker.slot_facts(partition).await?.holder,
-            false => None,
+        let holder = async {
+            match is_slot {
+                true => Ok(broker.slot_facts(partition).await?.holder),
+                false => Ok(None),
+            }
         };
+        let (view, lanes, holder) =
+            try_join3(broker.overview(partition), broker.lane_facts(partition), holder).await?;
         let names: Vec<String> = names(&lanes, holder.as_ref());
-        let states = match names.is_empty() {
-            true => vec![],
-            false => broker.membership(&names).await?,
+        let states = async {
+            match names.is_empty() {
+                true => Ok(vec![]),
+                false => broker.membership(&names).await,
+            }
         };
+        let waiting = lanes.iter().filter(|lane| lane.is_stream && lane.len > lane.pending);
+        let listings = waiting.map(|lane| (Listing::Ready, Some(lane.lane)));
+        let listings = listings.chain((view.due > 0).then_some((Listing::Due, None)));
+        let jobs = try_join_all(listings.map(|listing| self.sample(partition, listing)));
+        let first = async {
+            match view.running() > 0 {
+                true => Ok(self.first_jobs(partition, (Listing::Running, None), 1).await?.pop()),
+                false => Ok(None),
+            }
+        };
+        let (states, jobs, first) = try_join3(states, jobs, first).await?;
         let members: Vec<(String, Membership)> = names.into_iter().zip(states).collect();
         let state = |name: &String| members.iter().find(|(it, _)| it == name).map(|it| it.1);
         let holder = holder.and_then(|name| state(&name).map(|state| (name, state)));
-        let mut jobs = vec![];
-        for lane in lanes.iter().filter(|lane| lane.is_stream && lane.len > lane.pending) {
-            let listing = (Listing::Ready, Some(lane.lane));
-            jobs.extend(self.first_jobs(partition, listing, SAMPLE).await?);
-        }
-        if view.due > 0 {
-            jobs.extend(self.first_jobs(partition, (Listing::Due, None), SAMPLE).await?);
-        }
-        let first = match view.running() > 0 {
-            true => self.first_jobs(partition, (Listing::Running, None), 1).await?.pop(),
-            false => None,
-        };
         let suspects = view.lanes.iter().filter(|lane| lane.lane.is_suspect());
         let seen = PartitionSeen {
             partition: partition.clone(),
@@ -220,9 +237,26 @@ impl Client {
             members,
             first_running: first.as_ref().map(running),
         };
-        Ok((seen, jobs))
+        Ok((seen, jobs.concat()))
+    }
+
+    /// Returns the kinds and sizes of some of the first jobs of a listing of a partition.
+    async fn sample(
+        &self,
+        partition: &Partition,
+        listing: (Listing, Option<Lane>),
+    ) -> Result<Vec<SampledJob>, Error> {
+        let jobs = self.first_jobs(partition, listing, SAMPLE).await?;
+        let sampled = |job: &JobView| {
+            let raw = job.payload()?;
+            Some((((raw.kind.to_owned(), raw.version), job.id()), raw.payload.len()))
+        };
+        Ok(jobs.iter().filter_map(sampled).collect())
     }
 }
+
+/// A job that was looked at: its kind and version, its id, and the bytes of its payload.
+type SampledJob = (((String, u16), JobId), usize);
 
 /// The finding of a history that has no room for all kinds.
 fn history_cut() -> Finding {

@@ -119,9 +119,16 @@ fn cluster(facts: &ServerFacts, found: Found<'_>) {
     }
 }
 
-/// Finds the faults of the servers of a cluster, of which each has its own settings. The one with
-/// the roster is examined more closely by [`check`].
+/// Finds servers that are far away, and the faults of the servers of a cluster, of which each has its
+/// own settings. The one with the roster is examined more closely by [`check`].
 pub(super) fn check_all(servers: &[ServerView], findings: &mut Vec<Finding>) {
+    for server in servers {
+        let subject = match servers {
+            [_] => "server".to_owned(),
+            _ => format!("server {}", server.address),
+        };
+        findings.extend(distance(server, subject));
+    }
     if servers.len() < 2 {
         return;
     }
@@ -168,6 +175,18 @@ pub(super) fn check_all(servers: &[ServerView], findings: &mut Vec<Finding>) {
             ),
         ));
     }
+}
+
+/// Returns the finding of a server whose answers take long.
+fn distance(server: &ServerView, subject: String) -> Option<Finding> {
+    let latency = server.latency?;
+    let [median, slowest] = [latency.median, latency.slowest].map(Duration::from_micros);
+    let texts = (
+        format!("a ping takes {}, the slowest of five {}", span(median), span(slowest)),
+        "each claim and each settlement takes a round trip",
+        "bring this host nearer to the server, or look for slow commands (SLOWLOG)",
+    );
+    (median >= SLOW).then(|| Finding::new("latency", Severity::Warning, subject, texts))
 }
 
 fn role(facts: &ServerFacts, found: Found<'_>) {
@@ -297,19 +316,6 @@ fn clients(facts: &ServerFacts, nodes: u64, found: Found<'_>) {
 }
 
 fn way(facts: &ServerFacts, found: Found<'_>) {
-    let median = facts.pings.get(facts.pings.len() / 2).copied().unwrap_or_default();
-    if median >= SLOW {
-        let slowest = facts.pings.last().copied().unwrap_or_default();
-        found(
-            "latency",
-            Severity::Warning,
-            (
-                format!("a ping takes {}, the slowest of 20 {}", span(median), span(slowest)),
-                "each claim and each settlement takes a round trip",
-                "bring this host nearer to the server, or look for slow commands (SLOWLOG)",
-            ),
-        );
-    }
     if facts.clock_off > CLOCK {
         found(
             "clock",

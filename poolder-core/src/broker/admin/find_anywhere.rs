@@ -94,11 +94,10 @@ impl Broker {
             for set in [&keys.due, &keys.dead] {
                 let mut cmd = redis::cmd("ZMSCORE");
                 cmd.arg(set).arg(&raw);
-                calls.push((set.clone(), cmd));
+                calls.push(cmd);
             }
             let record = keys.result(job);
-            let read = value_call(&record, b"", MAX_STORED);
-            calls.push((record, read));
+            calls.push(value_call(&record, b"", MAX_STORED));
         }
         let mut replies = self.ask_all(&calls).await.into_iter();
         let (mut due, mut died) = (None, None);
@@ -156,10 +155,7 @@ impl Broker {
             .collect();
         for _ in 0..MAX_ROUNDS {
             searches.retain(|(_, search)| !search.is_done());
-            let calls: Vec<_> = searches
-                .iter()
-                .filter_map(|(of, search)| Some((of.key.clone(), search.call()?)))
-                .collect();
+            let calls: Vec<_> = searches.iter().filter_map(|(_, search)| search.call()).collect();
             if calls.is_empty() {
                 break;
             }

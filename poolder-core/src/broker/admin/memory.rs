@@ -8,7 +8,7 @@ use crate::history::{HistoryStep, Period};
 use crate::job::{Error, Lane, Partition, Timestamp};
 
 /// The most commands of one pipeline.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 2_000;
 /// The series of a frame that hold what is beyond its limits.
 const REST: [&str; 2] = ["*", "!*"];
 

@@ -23,7 +23,7 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn overview(&self, partition: &Partition) -> Result<PartitionView, Error> {
-        let (_, call) = self.overview_call(partition);
+        let call = self.overview_call(partition);
         Ok(read_overview(partition, self.command(&call).await?)?.view)
     }
 
@@ -89,12 +89,12 @@ impl Broker {
         partitions.iter().zip(replies).map(read).collect()
     }
 
-    /// Returns the call that reads the state of a partition, and its first key.
-    fn overview_call(&self, partition: &Partition) -> (String, Cmd) {
+    /// Returns the call that reads the state of a partition.
+    fn overview_call(&self, partition: &Partition) -> Cmd {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
         let all = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
-        (keys.due.clone(), scripts::call(&scripts::OVERVIEW, all))
+        scripts::call(&scripts::OVERVIEW, all)
     }
 }
 

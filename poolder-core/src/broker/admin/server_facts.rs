@@ -1,10 +1,9 @@
-//! The state of the server that holds the roster: its `INFO`, the rights of the user, its answers to
-//! pings, and its clock.
+//! The state of the server that holds the roster: its `INFO`, the rights of the user, and its clock.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionAddr, Value};
+use redis::{ConnectionAddr, RedisResult, Value};
 
 use crate::broker::Broker;
 use crate::broker::admin::node_commands::{NODE_COMMANDS, name};
@@ -13,8 +12,6 @@ use crate::broker::connection::reply;
 use crate::broker::connection::reply::server_time;
 use crate::job::{Error, Timestamp};
 
-/// The number of pings.
-const PINGS: usize = 20;
 /// The state of a server, as far as the user may see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerFacts {
@@ -26,8 +23,6 @@ pub struct ServerFacts {
     pub denied: Option<Vec<String>>,
     /// The setting `appendfsync`; `None` when the user may not ask.
     pub appendfsync: Option<String>,
-    /// The round trips of 20 pings, the shortest first.
-    pub pings: Vec<Duration>,
     /// The server's clock.
     pub now: Timestamp,
     /// By how much this host's clock is away from the server's, half a round trip at most uncertain.
@@ -40,74 +35,99 @@ pub struct ServerFacts {
 }
 
 impl Broker {
-    /// Reads the state of the server, of a cluster that of the server with the roster. Facts that
-    /// the user may not read are left out.
+    /// Reads the clock and the `INFO` of the server with the roster, in one round trip. The other
+    /// facts are missing.
     ///
     /// # Errors
-    /// Returns an error when the server does not answer, or refuses the user or a ping.
+    /// As [`Broker::server_facts`].
+    pub async fn server_info(&self) -> Result<ServerFacts, Error> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("TIME").cmd("INFO").arg("everything");
+        let mut replies = self.pipeline(&pipe).await?.into_iter();
+        let now = replies.next().unwrap_or(Ok(Value::Nil)).map_err(|error| self.classify(error))?;
+        let info = self.info_of(replies.next())?;
+        Ok(ServerFacts { now: server_time(now)?, info, ..ServerFacts::default() })
+    }
+
+    /// Reads the state of the server, of a cluster that of the server with the roster, in three round
+    /// trips. Facts that the user may not read are left out.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer, or refuses the user.
     pub async fn server_facts(&self) -> Result<ServerFacts, Error> {
-        let mut pings = Vec::with_capacity(PINGS);
-        for _ in 0..PINGS {
-            let sent = Instant::now();
-            self.ping().await?;
-            pings.push(sent.elapsed());
-        }
-        pings.sort_unstable();
-        let roster = &self.roster_keys().nodes;
+        // Asked alone, since the difference of the clocks is uncertain by half of this round trip.
         let sent = Instant::now();
         let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
         let middle = Timestamp::now() - sent.elapsed() / 2;
         let denied =
             |error: &Error| error.is_auth() || error.is_unsupported() || error.is_refused();
-        let info = match self.command(redis::cmd("INFO").arg("everything")).await {
-            Ok(reply) => Some(info_fields(reply)?),
-            Err(error) if error.is_auth() => None,
-            Err(error) => return Err(error),
+        let mut pipe = redis::pipe();
+        pipe.cmd("INFO").arg("everything");
+        pipe.cmd("COMMAND").arg("INFO").arg(REQUIRED_COMMANDS);
+        pipe.cmd("CONFIG").arg("GET").arg("appendfsync");
+        pipe.cmd("ACL").arg("WHOAMI");
+        let mut replies = self.pipeline(&pipe).await?.into_iter();
+        let info = self.info_of(replies.next())?;
+        let mut next = || {
+            let reply = replies.next().unwrap_or(Ok(Value::Nil));
+            reply.map_err(|error| self.classify(error))
         };
-        let in_cluster = |info: &HashMap<String, String>| {
-            info.get("cluster_enabled").is_some_and(|enabled| enabled == "1")
-        };
-        let cluster = match info.as_ref().is_some_and(in_cluster) {
-            true => self.command(redis::cmd("CLUSTER").arg("INFO")).await.ok(),
-            false => None,
-        };
-        let cluster = cluster.map(info_fields).transpose()?;
-        let mut ask = redis::cmd("COMMAND");
-        let missing = match self.command(ask.arg("INFO").arg(REQUIRED_COMMANDS)).await {
+        let missing = match next() {
             Ok(known) => missing(&reply::array(known)?),
             Err(error) if denied(&error) => vec![],
             Err(error) => return Err(error),
         };
-        let mut ask = redis::cmd("CONFIG");
-        let appendfsync = match self.command(ask.arg("GET").arg("appendfsync")).await {
+        let appendfsync = match next() {
             Ok(pair) => reply::array(pair)?.pop().map(reply::text).transpose()?,
             Err(error) if denied(&error) => None,
             Err(error) => return Err(error),
         };
+        let user = next().ok().and_then(|user| reply::text(user).ok());
+        let enabled = |info: &HashMap<String, String>| {
+            info.get("cluster_enabled").is_some_and(|enabled| enabled == "1")
+        };
+        let in_cluster = info.as_ref().is_some_and(enabled);
+        let (denied, cluster) = self.rights_of(user.as_deref(), in_cluster).await?;
         Ok(ServerFacts {
             info,
             missing,
-            denied: self.denied(roster).await?,
+            denied,
             appendfsync,
-            pings,
             now,
-            cluster,
+            cluster: cluster.map(info_fields).transpose()?,
             clock_off: now.since(middle).max(middle.since(now)),
             is_private: self.is_private(),
         })
     }
 
-    /// Asks which commands of a node the user may not run on a key; `None` when the server does not
-    /// tell: Redis before 7, or a user who may not ask.
-    async fn denied(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
-        let user = match self.command(redis::cmd("ACL").arg("WHOAMI")).await {
-            Ok(user) => reply::text(user)?,
-            Err(_) => return Ok(None),
-        };
+    /// Returns the fields of a reply to `INFO`; `None` when the user may not ask.
+    fn info_of(
+        &self,
+        reply: Option<RedisResult<Value>>,
+    ) -> Result<Option<HashMap<String, String>>, Error> {
+        match reply.unwrap_or(Ok(Value::Nil)).map_err(|error| self.classify(error)) {
+            Ok(reply) => info_fields(reply).map(Some),
+            Err(error) if error.is_auth() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks which commands of a node the user may not run on a key of the roster, and in a cluster for
+    /// its state. The first is `None` when the server does not tell: Redis before 7, or a user who may
+    /// not ask; the second, too, outside of a cluster.
+    async fn rights_of(
+        &self,
+        user: Option<&str>,
+        in_cluster: bool,
+    ) -> Result<(Option<Vec<String>>, Option<Value>), Error> {
+        let key = &self.roster_keys().nodes;
         let mut pipe = redis::pipe();
-        for command in NODE_COMMANDS {
+        if in_cluster {
+            pipe.cmd("CLUSTER").arg("INFO");
+        }
+        for command in NODE_COMMANDS.iter().filter(|_| user.is_some()) {
             let mut cmd = redis::cmd("ACL");
-            cmd.arg("DRYRUN").arg(&user);
+            cmd.arg("DRYRUN").arg(user);
             for word in command.split(' ') {
                 match word {
                     "K" | "C" => cmd.arg(key),
@@ -116,15 +136,23 @@ impl Broker {
             }
             pipe.add_command(cmd);
         }
+        if pipe.is_empty() {
+            return Ok((None, None));
+        }
+        let mut replies = self.pipeline(&pipe).await?.into_iter();
+        let cluster = if in_cluster { replies.next().and_then(Result::ok) } else { None };
+        if user.is_none() {
+            return Ok((None, cluster));
+        }
         let mut denied = vec![];
-        for (command, reply) in NODE_COMMANDS.iter().zip(self.pipeline(&pipe).await?) {
+        for (command, reply) in NODE_COMMANDS.iter().zip(replies) {
             // A user who may not ask, or a server that does not know the question.
-            let Ok(reply) = reply else { return Ok(None) };
+            let Ok(reply) = reply else { return Ok((None, cluster)) };
             if reply != Value::Okay {
                 denied.push(name(command));
             }
         }
-        Ok(Some(denied))
+        Ok((Some(denied), cluster))
     }
 
     /// Returns true when the connection is encrypted, or does not leave the machine.

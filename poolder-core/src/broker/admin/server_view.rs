@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::broker::admin::server_check::{flavour, info_fields};
 use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply::checked;
-use crate::broker::connection::round_trips::{RedisOperation, Trip};
+use crate::broker::connection::round_trips::RedisOperation;
 use crate::job::{Error, as_millis};
 
 /// The number of pings by which the latency is measured.
@@ -54,7 +54,7 @@ pub struct ServerView {
 }
 
 /// Round trips to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Latency {
     /// The fastest, in µs.
@@ -81,7 +81,6 @@ impl Broker {
         let address = address.clone().unwrap_or_else(|| self.address().to_owned());
         let mut view = ServerView { address, ..ServerView::default() };
         let asked = self.ask_server(peer, &mut view).await;
-        self.inner.round_trips.end(Trip::waiting(RedisOperation::Other), &asked);
         if let Err(error) = asked {
             let error = self.classify(error);
             view.why = Some(if error.is_auth() {
@@ -98,18 +97,32 @@ impl Broker {
         let mut times = vec![];
         for _ in 0..PINGS {
             let sent = Instant::now();
-            checked(connection.req_packed_command(&redis::cmd("PING")).await?)?;
+            self.asked(&mut connection, &redis::cmd("PING")).await?;
             times.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
         }
         times.sort_unstable();
         if let [fastest, _, median, .., slowest] = times[..] {
             view.latency = Some(Latency { fastest, median, slowest });
         }
-        let info = checked(connection.req_packed_command(&redis::cmd("INFO")).await?)?;
+        let info = self.asked(&mut connection, &redis::cmd("INFO")).await?;
         if let Ok(info) = info_fields(info) {
             view.take(&info);
         }
         Ok(())
+    }
+}
+
+impl Broker {
+    /// Sends a command, and counts the round trip.
+    async fn asked(
+        &self,
+        connection: &mut impl ConnectionLike,
+        cmd: &redis::Cmd,
+    ) -> RedisResult<redis::Value> {
+        let trip = self.inner.round_trips.trip(RedisOperation::Other);
+        let reply = connection.req_packed_command(cmd).await;
+        self.inner.round_trips.end(trip, &reply);
+        checked(reply?)
     }
 }
 

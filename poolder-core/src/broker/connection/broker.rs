@@ -14,6 +14,7 @@ use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
 use crate::broker::connection::round_trips::{RedisOperation, RoundTripCounts, RoundTrips, Trip};
 use crate::broker::connection::routing::{Route, slot_of};
+use crate::broker::connection::together::Together;
 use crate::broker::keys::{Keyspace, PartitionKeys, RosterKeys};
 #[cfg(feature = "testing")]
 use crate::captured::Captured;
@@ -28,6 +29,8 @@ const KEY_CACHE_SIZE: usize = 1024;
 #[derive(Clone)]
 pub struct Broker {
     pub(in crate::broker) inner: Arc<BrokerInner>,
+    /// The reads that are sent together, for a broker that [`Broker::read_together`] has given out.
+    together: Option<Arc<Together>>,
 }
 
 pub(in crate::broker) struct BrokerInner {
@@ -76,7 +79,7 @@ impl Broker {
     /// [`Error::is_invalid`] for an unusable URL, certificate or namespace,
     /// [`Error::is_unsupported`] for an encrypted connection without the feature `tls`.
     pub fn new(config: Config) -> Result<Self, Error> {
-        Ok(Self { inner: Arc::new(BrokerInner::new(config)?) })
+        Ok(Self { inner: Arc::new(BrokerInner::new(config)?), together: None })
     }
 
     /// Creates a broker without a server, whose clock is at this time. It stores jobs, batches and
@@ -88,7 +91,7 @@ impl Broker {
     pub fn capturing(now: Timestamp) -> Result<Self, Error> {
         let mut inner = BrokerInner::new(Config::new("redis://127.0.0.1:1/"))?;
         inner.captured = Some(Arc::new(Captured::new(now)));
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), together: None })
     }
 
     /// Returns the queue of a test, in which the broker stores if it has no server.
@@ -162,6 +165,15 @@ impl Broker {
         keys
     }
 
+    /// Returns the reads that are sent together with those of this broker.
+    pub(in crate::broker) fn together(&self) -> Option<&Together> {
+        self.together.as_deref()
+    }
+
+    pub(super) fn with_together(&self, together: Arc<Together>) -> Self {
+        Self { inner: Arc::clone(&self.inner), together: Some(together) }
+    }
+
     pub(in crate::broker) fn roster_keys(&self) -> &RosterKeys {
         &self.inner.roster
     }
@@ -173,6 +185,11 @@ impl Broker {
 
     /// Sends a command that does none of the other [operations](RedisOperation).
     pub(in crate::broker) async fn command(&self, cmd: &Cmd) -> Result<Value, Error> {
+        if let Some(together) = self.together() {
+            self.needs_server()?;
+            let reply = only(Ok(Box::pin(together.send([cmd.clone()], false)).await));
+            return reply.map_err(|error| self.classify(error));
+        }
         self.command_of(RedisOperation::Other, cmd).await
     }
 
@@ -202,6 +219,15 @@ impl Broker {
     /// Sends commands of which some may fail as expected, such as those that ask for rights.
     pub(in crate::broker) async fn pipeline(&self, pipe: &Pipeline) -> Result<Replies, Error> {
         self.needs_server()?;
+        if let Some(together) = self.together() {
+            let replies = Box::pin(together.send(pipe.cmd_iter().cloned(), false)).await;
+            // Nothing is known of a pipeline of which a reply is lost.
+            let lost = replies.iter().find_map(|reply| match reply {
+                Err(error) if error.is_io_error() => Some(error.clone()),
+                _ => None,
+            });
+            return lost.map_or(Ok(replies), |error| Err(self.classify(error)));
+        }
         let mut limit = self.inner.limit();
         let answer = Box::pin(self.inner.send_all(pipe, &mut limit)).await;
         self.inner.round_trips.end(Trip::since(RedisOperation::Other, limit.now()), &answer);
@@ -237,6 +263,11 @@ impl Broker {
     /// server or is moving, the script is sent again on the shared connection, which follows the
     /// key.
     pub(in crate::broker) async fn ask(&self, key: &str, cmd: &Cmd) -> Result<Value, Error> {
+        if let Some(together) = self.together() {
+            self.needs_server()?;
+            let reply = only(Ok(together.send([cmd.clone()], true).await));
+            return reply.map_err(|error| self.classify(error));
+        }
         let mut connection = self.alone(key).await?;
         let mut pipe = redis::pipe();
         pipe.add_command(cmd.clone());

@@ -22,3 +22,4 @@ pub(super) mod routing;
 pub(super) mod send;
 pub(super) mod shared;
 pub(super) mod tls;
+pub(super) mod together;

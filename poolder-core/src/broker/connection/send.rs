@@ -180,7 +180,7 @@ impl BrokerInner {
 
     /// Returns the slot of the first key of the command, which is the first argument that begins
     /// like a key of the namespace; `None` when all commands go to one server.
-    fn slot_in(&self, cmd: &Cmd) -> Option<u16> {
+    pub(super) fn slot_in(&self, cmd: &Cmd) -> Option<u16> {
         if self.route.is_one() {
             return None;
         }

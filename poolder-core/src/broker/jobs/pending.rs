@@ -8,6 +8,7 @@ use redis::{Cmd, Value};
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::round_trips::RedisOperation;
+use crate::broker::connection::together::LARGE_BYTES;
 use crate::broker::keys::GROUP;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Fields, JobId, Lane, MAX_STORED};
@@ -266,7 +267,8 @@ impl Broker {
 
     /// Returns the most bytes of entries in a reply of a script.
     pub(in crate::broker) fn script_reply_bytes(&self) -> usize {
-        self.inner.reply_limit().most(Instant::now()).min(MAX_SCRIPT_BYTES)
+        let most = if self.together().is_some() { LARGE_BYTES } else { MAX_SCRIPT_BYTES };
+        self.inner.reply_limit().most(Instant::now()).min(most)
     }
 
     /// Returns true when an entry of this many bytes is not read.

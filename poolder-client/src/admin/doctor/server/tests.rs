@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use poolder_core::broker::Latency;
 
 fn facts(fields: &[(&str, &str)]) -> ServerFacts {
     let usual = [
@@ -19,7 +20,6 @@ fn facts(fields: &[(&str, &str)]) -> ServerFacts {
         info: Some(info),
         denied: Some(vec![]),
         appendfsync: Some("everysec".into()),
-        pings: vec![Duration::from_micros(200); 20],
         is_private: true,
         ..ServerFacts::default()
     }
@@ -60,8 +60,6 @@ fn each_fault_of_a_server_is_found() {
     assert_eq!(codes(&ServerFacts { denied: None, ..facts(&[]) }), [""; 0]);
     let appendfsync = Some("no".into());
     assert_eq!(codes(&ServerFacts { appendfsync, ..facts(&[]) }), ["appendfsync"]);
-    let pings = vec![SLOW; 20];
-    assert_eq!(codes(&ServerFacts { pings, ..facts(&[]) }), ["latency"]);
     let clock_off = Duration::from_secs(3);
     assert_eq!(codes(&ServerFacts { clock_off, ..facts(&[]) }), ["clock"]);
     for (fields, found) in [
@@ -92,6 +90,16 @@ fn each_server_of_a_cluster_is_examined() {
     let sound = || server("Valkey 9.1.2", "noeviction", None);
     assert_eq!(codes(&[sound(), sound()]), [""; 0]);
     assert_eq!(codes(&[server("x", "allkeys-lru", None)]), [""; 0], "it is examined by itself");
+    let away = |median| {
+        let mut latency = Latency::default();
+        (latency.median, latency.slowest) = (median, 2 * median);
+        let mut server = sound();
+        server.latency = Some(latency);
+        server
+    };
+    assert_eq!(codes(&[away(49_999)]), [""; 0]);
+    assert_eq!(codes(&[away(50_000)]), ["latency"]);
+    assert_eq!(codes(&[away(200), away(90_000)]), ["latency"]);
     let all = [sound(), server("Valkey 9.1.1", "allkeys-lru", None), server("", "", Some("away"))];
     assert_eq!(codes(&all), ["server_eviction", "server_away", "mixed_versions"]);
 }

@@ -47,8 +47,7 @@ impl Walk {
         for _ in 0..MAX_ROUNDS {
             let calls = wanted.iter().map(|at| {
                 let source = &self.sources[active[*at]];
-                let call = source.call(known.places[*at].last(), each, bytes, true);
-                (source.key().to_owned(), call)
+                source.call(known.places[*at].last(), each, bytes, true)
             });
             let calls: Vec<_> = calls.collect();
             self.round_trips += 1;
@@ -96,10 +95,8 @@ impl Walk {
     ) -> (Vec<Member>, bool) {
         let wanted: Vec<usize> = (0..active.len()).filter(|at| counts[*at] > 0).collect();
         let bytes = self.broker.script_reply_bytes();
-        let calls = wanted.iter().map(|at| {
-            let source = &self.sources[active[*at]];
-            (source.key().to_owned(), source.call(None, counts[*at], bytes, false))
-        });
+        let calls =
+            wanted.iter().map(|at| self.sources[active[*at]].call(None, counts[*at], bytes, false));
         let calls: Vec<_> = calls.collect();
         self.round_trips += 1;
         let replies = self.broker.ask_all(&calls).await;
