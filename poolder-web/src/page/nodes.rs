@@ -18,7 +18,9 @@ pub(crate) async fn nodes(context: Context) -> Response {
 }
 
 async fn page(context: &Context) -> Result<CardsPage, Fault> {
-    let fleet = context.shared.looks.fleet().await?;
+    let looks = &context.shared.looks;
+    let fleet = looks.fleet().await?;
+    let deploys = looks.deploys().await.map(|seen| seen.value.to_vec()).unwrap_or_default();
     let columns = vec![
         Column::text("Node"),
         Column::text("Version"),
@@ -106,9 +108,8 @@ pub(super) fn short(name: &str) -> &str {
 fn cells(context: &Context, node: &NodeView, newest: Option<&str>) -> Vec<Cell> {
     let none = NodeInfo::default();
     let info = node.info.as_ref().unwrap_or(&none);
-    let mut name = Cell::text(short(&node.name))
-        .link(node_link(context, &node.name))
-        .class("name");
+    let link = node_link(context, &node.name);
+    let mut name = Cell::text(short(&node.name)).link(link).class("name");
     if node.is_silent() {
         name = name.chip("errors", "silent", "warn");
     }
