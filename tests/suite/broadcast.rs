@@ -174,7 +174,7 @@ struct Stopping {
 
 async fn stopping(name: &str, size: u16) -> Stopping {
     let space = Space::new(name);
-    let (tell, mut told) = mpsc::channel(10_000);
+    let (tell, told) = mpsc::channel(10_000);
     let pool_ready = Arc::new(AtomicU64::new(0));
     let worker = Stops { tell, pool_ready: Arc::clone(&pool_ready) };
     let mut node =
