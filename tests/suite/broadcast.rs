@@ -7,10 +7,10 @@ use std::time::Duration;
 use poolder::Result;
 use poolder::prelude::*;
 use tokio::sync::mpsc;
+use tracing::Level;
 
-use crate::harness::{
-    Number, Running, Space, Unready, cast_until_received, eventually, start, within,
-};
+use crate::harness::{Number, Running, Space, Unready, cast_until_received, eventually, start, within, Unserved};
+use crate::log::Log;
 
 /// A worker that sends each number it runs, and fails the first attempt of odd ones.
 #[derive(Clone)]
@@ -276,4 +276,37 @@ async fn copies_of_a_slot_that_never_becomes_ready_are_counted_and_the_node_stop
     node.stop().await;
     assert!(stopped.elapsed() < Duration::from_secs(4), "{:?}", stopped.elapsed());
     assert!(space.count("q", "broadcast_missed").await > 0);
+}
+
+#[tokio::test]
+async fn after_a_panic_of_a_pool_or_of_a_slot_all_later_broadcasts_run() {
+    let (log, _recording) = Log::record(Level::ERROR);
+    let space = Space::new("broadcast-panic");
+    let (tell, mut told) = mpsc::channel(10_000);
+    let handler = move |job: Number, _cx: Context| {
+        let tell = tell.clone();
+        async move {
+            tell.send(job.0).await?;
+            if job.0 == 3 { Err("as wanted".into()) } else { Ok::<_, BoxError>(()) }
+        }
+    };
+    let pool = Pool::new("q").size(1).mode(Mode::Broadcast).worker(worker_fn(handler));
+    let node = start(space.node().pool(pool.policy(Policy::default().attempts(1))));
+    let pool = space.client.pool::<Number>("q");
+    eventually("it is registered", || async { pool.size().await.is_ok() }).await;
+    until_heard(&space, &mut [(&mut told, 1)]).await;
+
+    log.panic_at(&["broadcast copies were missed", "a job died"]);
+    // No worker knows its kind: the pool counts it as missed, and its log line panics.
+    space.client.pool::<Unserved>("q").cast(Unserved(1)).await.unwrap();
+    eventually("the pool panics", || async { log.count("a pool panicked") == 1 }).await;
+    pool.cast(Number(10)).await.unwrap();
+    drain(&mut told, 10, 1).await;
+    // Its end is an event, whose log line panics in the slot.
+    pool.cast(Number(3)).await.unwrap();
+    eventually("the slot panics", || async { log.count("a slot panicked") == 1 }).await;
+    pool.cast(Number(12)).await.unwrap();
+    drain(&mut told, 12, 1).await;
+    node.stop().await;
+    assert_eq!(space.count("q", "broadcast_missed").await, 2, "{}", log.text());
 }

@@ -8,11 +8,22 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 /// The lines that the thread of a test has logged. The pools and services of its nodes run on it.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// The texts whose first lines make the log panic.
+    panics: Arc<Mutex<Vec<&'static str>>>,
+}
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        let line = String::from_utf8_lossy(bytes);
+        let mut panics = self.panics.lock().unwrap();
+        let found = panics.iter().position(|text| line.contains(text)).map(|at| panics.remove(at));
+        drop(panics);
+        if let Some(text) = found {
+            panic!("the log panics at: {text}");
+        }
+        self.bytes.lock().unwrap().extend(bytes);
         Ok(bytes.len())
     }
 
@@ -33,8 +44,13 @@ impl Log {
         (log, tracing::subscriber::set_default(seen))
     }
 
+    /// Panics at the first line with each of these texts, as a broken subscriber does.
+    pub(crate) fn panic_at(&self, texts: &[&'static str]) {
+        *self.panics.lock().unwrap() = texts.to_vec();
+    }
+
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
     /// Returns the lines with this text.

@@ -34,7 +34,7 @@ impl BroadcastCounts {
     }
 
     pub(super) fn miss(&self, spec: &PoolSpec, copies: u64, why: &str) {
-        tracing::error!(queue = %spec.queue, copies, why, "broadcast copies were missed");
         self.missed.fetch_add(copies, Ordering::Relaxed);
+        tracing::error!(queue = %spec.queue, copies, why, "broadcast copies were missed");
     }
 }

@@ -11,11 +11,13 @@ use tokio::task::JoinSet;
 
 use super::counts::BroadcastCounts;
 use crate::process::commands::KnownCommands;
+use crate::process::limits::RESTART_PAUSE;
 use crate::process::liveness::{NodeIdentity, ShutdownPhase};
 use crate::process::watching::{changed, reaches};
 use crate::run::context::{Context, Interruption};
 use crate::run::engine::{Admission, Engine, Guard, Origin};
 use crate::run::events::JobEvent;
+use crate::run::guard::{guarded, logged};
 use crate::run::single_slot::SingleSlot;
 use crate::run::slot_set::TargetSize;
 
@@ -73,7 +75,8 @@ impl BroadcastRunners {
 
     fn start(&mut self, index: usize) -> mpsc::Sender<Claim> {
         let (inbox, copies) = mpsc::channel(MAX_WAITING);
-        let runner = BroadcastRunner { index, setup: self.setup.clone() };
+        let setup = self.setup.clone();
+        let runner = BroadcastRunner { index, setup, has_copy: false, announced: false };
         self.tasks.spawn(runner.run(copies, self.ready.clone()));
         inbox
     }
@@ -128,6 +131,10 @@ impl BroadcastRunners {
 struct BroadcastRunner {
     index: usize,
     setup: RunnerSetup,
+    /// True while a copy runs or waits in the slot.
+    has_copy: bool,
+    /// True once the slot has been counted among those that are ready.
+    announced: bool,
 }
 
 /// The end of a copy.
@@ -142,14 +149,44 @@ enum CopyEnd {
 }
 
 impl BroadcastRunner {
-    /// Runs the copies; false when the slot could not be stopped.
+    /// Runs the copies; false when the slot could not be stopped. After a panic it goes on with the
+    /// next copy, in a new slot.
     async fn run(mut self, mut copies: mpsc::Receiver<Claim>, ready: watch::Sender<usize>) -> bool {
+        loop {
+            let run = Box::pin(self.run_slot(&mut copies, &ready));
+            let panic = match guarded(|| run).await {
+                Ok(clean) => return clean,
+                Err(panic) => panic,
+            };
+            let (spec, index) = (Arc::clone(&self.setup.engine.spec), self.index);
+            logged(|| {
+                tracing::error!(
+                    queue = %spec.queue, slot = index, panic, "a slot panicked and is restarted"
+                );
+            });
+            if std::mem::take(&mut self.has_copy) {
+                logged(|| self.setup.counts.miss(&spec, 1, "their slot panicked"));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                () = reaches(&mut self.setup.phase, ShutdownPhase::Drain) => {}
+            }
+        }
+    }
+
+    async fn run_slot(
+        &mut self,
+        copies: &mut mpsc::Receiver<Claim>,
+        ready: &watch::Sender<usize>,
+    ) -> bool {
         let slot = SingleSlot::start(self.index, &self.setup.engine);
         let mut phase = self.setup.phase.clone();
         tokio::select! {
             () = slot.ready() => {
-                ready.send_modify(|ready| *ready += 1);
-                self.run_copies(&slot, &mut copies).await;
+                if !std::mem::replace(&mut self.announced, true) {
+                    ready.send_modify(|ready| *ready += 1);
+                }
+                self.run_copies(&slot, copies).await;
             }
             // A slot that never becomes ready runs nothing.
             () = reaches(&mut phase, ShutdownPhase::Drain) => {}
@@ -168,10 +205,12 @@ impl BroadcastRunner {
 
     async fn run_copies(&mut self, slot: &SingleSlot, copies: &mut mpsc::Receiver<Claim>) {
         while let Some(claim) = copies.recv().await {
+            self.has_copy = true;
             let end = match self.until_permitted().await {
                 true => self.copy(slot, claim).await,
                 false => CopyEnd::Dropped,
             };
+            self.has_copy = false;
             if end == CopyEnd::Dropped {
                 let why = "the node stopped before they had run to their end";
                 self.setup.counts.miss(&self.setup.engine.spec, 1, why);
