@@ -50,6 +50,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/bulk", post(page::bulk))
         .route("/task/{id}", get(page::task))
         .route("/task/{id}/stop", post(page::stop_task))
+        .route("/views", post(page::views))
         .route("/theme", post(page::theme))
         .route("/live/overview", get(live::overview))
         .route("/live/queue/{queue}", get(live::queue))

@@ -9,6 +9,7 @@ use super::bulk::{Bar, bar};
 use super::frame::Frame;
 use super::listing::{self, Facets, PAGE, Tab};
 use super::queue::{filter, search_all, with_jobs};
+use super::views::{ViewLink, view_links};
 use crate::request::{Context, Fault, encoded};
 use crate::show::{Table, many, number};
 
@@ -24,6 +25,7 @@ struct JobsPage {
     filter: String,
     filter_error: String,
     bar: Option<Bar>,
+    views: Vec<ViewLink>,
     table: Table,
     looked: String,
     /// The links to the rest, a queue each.
@@ -93,6 +95,7 @@ async fn page(context: &Context) -> Result<JobsPage, Fault> {
         filter_error,
         table: listing::table(context, &jobs, (chosen, true, bar.is_some()), fleet.value.now),
         bar,
+        views: view_links(context),
         looked,
         more,
         facets: listing::facets(&jobs, &filter, &here),

@@ -35,6 +35,7 @@ mod search;
 mod server;
 mod theme;
 mod timeline;
+mod views;
 
 use axum::response::Response;
 
@@ -65,6 +66,7 @@ pub(crate) use schedules::schedules;
 pub(crate) use search::search;
 pub(crate) use server::server;
 pub(crate) use theme::theme;
+pub(crate) use views::views;
 
 /// Answers to a path that is no page.
 pub(crate) async fn missing(context: Context) -> Response {

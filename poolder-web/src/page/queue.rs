@@ -16,6 +16,7 @@ use super::frame::{Frame, as_of};
 use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
 use super::{charts, nodes, queues};
+use super::views::{ViewLink, view_links};
 use crate::look::{Fleet, Past, failures};
 use crate::request::{Context, Fault, encoded};
 use crate::show::{
@@ -43,6 +44,7 @@ struct QueuePage {
     /// The pages about parts of the queue.
     links: Vec<(&'static str, String)>,
     bar: Option<Bar>,
+    views: Vec<ViewLink>,
     queues_link: String,
     state: String,
     state_tone: &'static str,
@@ -116,6 +118,7 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         table: listing::table(context, &found.jobs, (chosen, false, bar.is_some()), view.now),
         bar,
         links: links(context, view),
+        views: view_links(context),
         queues_link: context.link("/queues"),
         state,
         state_tone,

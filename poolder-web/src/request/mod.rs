@@ -6,6 +6,7 @@ mod context;
 mod fault;
 mod fields;
 mod said;
+mod views;
 
 use poolder_client::Client;
 
@@ -18,6 +19,7 @@ pub(crate) use context::{Base, Context};
 pub(crate) use fault::Fault;
 pub(crate) use fields::Fields;
 pub(crate) use said::{encoded, said, said_cookie, unsaid_cookie};
+pub(crate) use views::{views_cookie, with_view};
 
 /// The state of a dashboard.
 #[derive(Debug)]

@@ -48,7 +48,8 @@ pub(crate) fn encoded(text: &str) -> String {
     encoded
 }
 
-fn decoded(text: &str) -> String {
+/// Returns the text of a value that [`encoded`] has written.
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = vec![];
     let mut parts = text.split('%');
     bytes.extend(parts.next().unwrap_or_default().bytes());
