@@ -309,16 +309,18 @@ impl EnqueueOptions {
         if let Some(parent) = self.trace_parent {
             envelope = envelope.with_trace_parent(parent)?;
         }
-        let outgoing = Outgoing {
-            envelope: &envelope,
-            queue: &queue,
-            lane: self.lane,
-            when: self.when,
-            schedule: None,
-            headers: self.headers.clone(),
-        };
-        if let Some(changed) = client.chain().pass(outgoing)? {
-            envelope = changed;
+        if !(client.chain().is_empty() && self.headers.is_empty()) {
+            let outgoing = Outgoing {
+                envelope: &envelope,
+                queue: &queue,
+                lane: self.lane,
+                when: self.when,
+                schedule: None,
+                headers: self.headers.clone(),
+            };
+            if let Some(changed) = client.chain().pass(outgoing)? {
+                envelope = changed;
+            }
         }
         let mut prepared = PreparedJob::new(Partition::first(queue), envelope);
         prepared.lane = self.lane;

@@ -130,6 +130,11 @@ impl Outgoing<'_> {
 pub(crate) struct EnqueueChain(Vec<Arc<dyn EnqueueMiddleware>>);
 
 impl EnqueueChain {
+    /// Returns true when there is no middleware.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds a middleware at the end.
     pub(crate) fn push(&mut self, middleware: impl EnqueueMiddleware) {
         self.0.push(Arc::new(middleware));

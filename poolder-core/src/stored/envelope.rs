@@ -54,7 +54,9 @@ impl Envelope {
     ) -> Result<Self, Error> {
         check_kind(kind)?;
         policy.map_or(Ok(()), Policy::check)?;
-        let options = Options::of(version, policy);
+        // Most jobs have no options, and making them costs more than all that follows.
+        let options =
+            (version != 1 || policy.is_some()).then(|| Box::new(Options::of(version, policy)));
         let mut raw = Vec::with_capacity(256);
         raw.extend([LAYOUT, 0]);
         raw.extend(id.as_bytes());
@@ -63,7 +65,9 @@ impl Envelope {
         if format == Format::Json {
             raw[1] |= IS_JSON;
         }
-        let stored = options.append(kind, &mut raw)?;
+        if let Some(options) = &options {
+            options.append(kind, &mut raw)?;
+        }
         let payload = raw.len();
         write(&mut raw)?;
         let size = raw.len() - payload;
@@ -74,13 +78,7 @@ impl Envelope {
             ))
             .with_job(id));
         }
-        Ok(Self {
-            raw,
-            id,
-            kind: FIXED..FIXED + kind.len(),
-            payload,
-            options: stored.then(|| Box::new(options)),
-        })
+        Ok(Self { raw, id, kind: FIXED..FIXED + kind.len(), payload, options })
     }
 
     /// Reads a stored form. Every field is checked, because the bytes are not trusted.
