@@ -7,6 +7,7 @@ use poolder::{
     Cause, ErrorId, ErrorSample, Failure, History, HistoryRange, HistorySeries, HistoryStep, JobId,
     QueueGauges, QueueName, Timestamp,
 };
+use poolder_core::Partition;
 use poolder_core::broker::HistoryDelta;
 use poolder_core::history::{AttemptEnd, Counts, KindSums, Period};
 use serde::{Deserialize, Serialize};
@@ -367,15 +368,27 @@ async fn samples_of_queues_are_taken_once_a_minute_rolled_up_and_read() {
     }
     space.client.enqueue(Number(9)).after(Duration::from_secs(3_600)).await.unwrap();
     let now = space.overview("q").await.now;
-    let sample = |view: poolder::QueueView| (view.queue.clone(), QueueGauges::of(&view, 8));
-    let views = broker.overviews(&[QueueName::new("q").unwrap()]).await.unwrap();
-    let queues: Vec<_> = views.into_iter().map(sample).collect();
+    let queue = QueueName::new("q").unwrap();
+    let partition = Partition::first(queue.clone());
+    // One of the ready jobs is claimed, and the other queue has no group.
+    let mut node = space.connection("q", "node").await;
+    node.exchange(&[], Some((Lane::Normal, 1)), false).await.unwrap();
+    let other = Partition::first(QueueName::new("other").unwrap());
+    let read: Vec<_> =
+        broker.gauges(&[partition, other]).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        (read[0].ready, read[0].running, read[0].due, read[1]),
+        (2, 1, 1, QueueGauges::default())
+    );
+    let mut sum = read[0].plus(&read[0]);
+    sum.slots = 8;
+    let queues = [(queue, sum)];
     assert!(broker.claim_sample(now).await.unwrap());
     assert!(!broker.claim_sample(now).await.unwrap(), "another node takes it");
     broker.store_sample(now, &queues).await.unwrap();
     let history = space.client.queue_history(Some("q"), hour()).await.unwrap();
     let point = history[0].points[0];
-    assert_eq!((point.gauges.ready, point.gauges.due, point.gauges.slots), (3, 1, 8));
+    assert_eq!((point.gauges.ready, point.gauges.due, point.gauges.slots), (4, 2, 8));
     assert_eq!(point.at, Period::of(HistoryStep::Minute, now).start());
     assert!(space.client.queue_history(Some("other"), hour()).await.unwrap().is_empty());
     assert!(space.client.queue_history(Some("a b"), hour()).await.unwrap_err().is_invalid());
@@ -406,9 +419,9 @@ async fn samples_of_queues_are_taken_once_a_minute_rolled_up_and_read() {
     let rolled = space.client.queue_history(None, range).await.unwrap();
     let ready = |point: &poolder::QueuePoint| (point.at, point.gauges.ready);
     let points: Vec<_> = rolled[0].points.iter().map(ready).collect();
-    assert_eq!(points, [(ten.start(), 3), (ten.after(1).start(), 3)]);
+    assert_eq!(points, [(ten.start(), 4), (ten.after(1).start(), 4)]);
     let json = serde_json::to_value(&rolled[0]).unwrap();
-    assert_eq!((&json["queue"], &json["points"][0]["ready"]), (&"q".into(), &3.into()));
+    assert_eq!((&json["queue"], &json["points"][0]["ready"]), (&"q".into(), &4.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::counts::Counts;
 use crate::job::{QueueName, Timestamp, as_millis};
-use crate::view::QueueView;
 
 /// The jobs of a queue at the end of a period, over all its partitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -29,20 +28,18 @@ pub struct QueueGauges {
 }
 
 impl QueueGauges {
-    /// Returns the gauges of a queue with so many slots.
+    /// Returns the sum of the gauges of two partitions.
     #[must_use]
-    pub fn of(view: &QueueView, slots: u64) -> Self {
-        let suspects = view.lanes.iter().filter(|lane| lane.lane.is_suspect());
+    pub fn plus(&self, other: &Self) -> Self {
+        let sum = |of: fn(&Self) -> u64| of(self).saturating_add(of(other));
         Self {
-            ready: view.ready(),
-            running: view.running(),
-            due: view.due,
-            retrying: view.retrying,
-            dead: view.dead,
-            suspects: suspects.fold(0, |sum: u64, lane| {
-                sum.saturating_add(lane.ready).saturating_add(lane.running)
-            }),
-            slots,
+            ready: sum(|it| it.ready),
+            running: sum(|it| it.running),
+            due: sum(|it| it.due),
+            retrying: sum(|it| it.retrying),
+            dead: sum(|it| it.dead),
+            suspects: sum(|it| it.suspects),
+            slots: sum(|it| it.slots),
         }
     }
 

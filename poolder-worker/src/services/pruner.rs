@@ -17,35 +17,42 @@ pub(super) async fn run(cx: ServiceContext) {
     let mut sweep = KeySweep::default();
     loop {
         cx.until_leading().await;
-        loop {
-            let now = cx.engine.clock.now();
-            match cx.broker.prune_dead(&cx.partition, cx.limits, now).await {
-                Ok(0) => break,
-                Ok(jobs) => {
-                    tracing::info!(partition = %cx.partition, jobs, "pruned old dead jobs");
-                }
-                Err(error) => {
-                    let request = "dead jobs were not pruned";
-                    cx.engine.outages.failed(&cx.partition, request, &error);
-                    break;
-                }
-            }
+        // Without an answer the steps below are tried, and tell what is wrong.
+        if !cx.broker.keeps_nothing(&cx.partition).await.unwrap_or(false) {
+            prune(&cx, &mut sweep).await;
         }
-        match cx.broker.expire_cancellations(&cx.partition).await {
-            Ok(0) => {}
-            Ok(commands) => {
-                tracing::info!(
-                    partition = %cx.partition, commands, "removed expired cancellations"
-                );
-            }
-            Err(error) => {
-                let request = "expired cancellations were not removed";
-                cx.engine.outages.failed(&cx.partition, request, &error);
-            }
-        }
-        sweep_keys(&cx, &mut sweep).await;
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+async fn prune(cx: &ServiceContext, sweep: &mut KeySweep) {
+    loop {
+        let now = cx.engine.clock.now();
+        match cx.broker.prune_dead(&cx.partition, cx.limits, now).await {
+            Ok(0) => break,
+            Ok(jobs) => {
+                tracing::info!(partition = %cx.partition, jobs, "pruned old dead jobs");
+            }
+            Err(error) => {
+                let request = "dead jobs were not pruned";
+                cx.engine.outages.failed(&cx.partition, request, &error);
+                break;
+            }
+        }
+    }
+    match cx.broker.expire_cancellations(&cx.partition).await {
+        Ok(0) => {}
+        Ok(commands) => {
+            tracing::info!(
+                partition = %cx.partition, commands, "removed expired cancellations"
+            );
+        }
+        Err(error) => {
+            let request = "expired cancellations were not removed";
+            cx.engine.outages.failed(&cx.partition, request, &error);
+        }
+    }
+    sweep_keys(cx, sweep).await;
 }
 
 /// Frees the keys of unique jobs that no job holds any more.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use poolder_core::broker::{Broker, NodeView};
 use poolder_core::history::{HistoryStep, Period, QueueGauges};
-use poolder_core::{Error, Timestamp};
+use poolder_core::{Error, Partition, QueueName, Timestamp};
 
 /// The time before the end of a minute in which the sample is taken.
 const BEFORE_END: Duration = Duration::from_secs(6);
@@ -31,30 +31,40 @@ pub(super) async fn take(broker: &Broker, now: Timestamp) -> Result<(), Error> {
     }
     let nodes = broker.nodes().await?;
     let slots = slots(&nodes);
-    let (mut sample, mut some, mut left) = (vec![], (vec![], 0), MOST_PARTITIONS);
+    let (mut sample, mut some, mut left) = (vec![], vec![], MOST_PARTITIONS);
     for queue in broker.queues().await?.into_iter().take(MOST_QUEUES) {
         // A queue that cannot be read, or is too large for the sample, is left out.
-        let Ok(partitions) = broker.partitions(&queue).await.map(|all| all.len()) else { continue };
-        if partitions > left {
+        let Ok(partitions) = broker.partitions(&queue).await else { continue };
+        if partitions.len() > left {
             continue;
         }
-        left -= partitions;
-        some.0.push(queue);
-        some.1 += partitions;
-        if some.1 >= AT_ONCE {
-            sample
-                .extend(broker.overviews(&std::mem::take(&mut some.0)).await.into_iter().flatten());
-            some.1 = 0;
+        left -= partitions.len();
+        some.extend(partitions);
+        if some.len() >= AT_ONCE {
+            sample.extend(read(broker, std::mem::take(&mut some)).await);
         }
     }
-    sample.extend(broker.overviews(&some.0).await.into_iter().flatten());
-    // A queue of which a part could not be read has no sample.
-    let whole = sample.into_iter().filter(|view| view.unreachable.is_empty());
-    let gauges = whole.map(|view| {
-        let slots = slots.get(view.queue.as_str()).copied().unwrap_or_default();
-        (view.queue.clone(), QueueGauges::of(&view, slots))
-    });
-    broker.store_sample(now, &gauges.collect::<Vec<_>>()).await
+    sample.extend(read(broker, some).await);
+    for (queue, gauges) in &mut sample {
+        gauges.slots = slots.get(queue.as_str()).copied().unwrap_or_default();
+    }
+    broker.store_sample(now, &sample).await
+}
+
+/// Reads the gauges of these partitions, those of a queue one after the other, and adds them up. A
+/// queue of which a partition cannot be read is left out.
+async fn read(broker: &Broker, partitions: Vec<Partition>) -> Vec<(QueueName, QueueGauges)> {
+    let gauges = broker.gauges(&partitions).await;
+    let mut queues: Vec<(QueueName, Option<QueueGauges>)> = vec![];
+    for (partition, gauges) in partitions.into_iter().zip(gauges) {
+        match queues.last_mut().filter(|(queue, _)| *queue == partition.queue) {
+            Some((_, sum)) => {
+                *sum = sum.as_ref().zip(gauges.ok()).map(|(sum, one)| sum.plus(&one));
+            }
+            None => queues.push((partition.queue, gauges.ok())),
+        }
+    }
+    queues.into_iter().filter_map(|(queue, gauges)| Some((queue, gauges?))).collect()
 }
 
 /// Returns the number of slots of each queue.

@@ -9,6 +9,7 @@ use crate::broker::connection::config::{BLOCK, Config};
 use crate::broker::connection::endpoint::Host;
 use crate::broker::connection::failure;
 use crate::broker::connection::limit::Limit;
+use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply_limit::ReplyLimit;
 use crate::broker::connection::request::{Replies, Request, only};
@@ -312,13 +313,23 @@ impl Broker {
         host: Option<Host>,
         limit: &mut Limit,
     ) -> Result<deadpool_redis::Connection, Error> {
+        let peer = self.peer(key, host, limit).await?;
+        peer.alone(limit).await.map_err(|error| self.classify(failure::unsent(error)))
+    }
+
+    /// Returns the server that has the key, or the one at `host` if one is given.
+    pub(in crate::broker) async fn peer(
+        &self,
+        key: &str,
+        host: Option<Host>,
+        limit: &mut Limit,
+    ) -> Result<Arc<Peer>, Error> {
         self.needs_server()?;
-        let unsent = |error| self.classify(failure::unsent(error));
         let peer = match host {
             Some(_) => self.inner.route.peer_at(host),
             None => self.inner.route.peer(Some(slot_of(key.as_bytes())), limit).await,
         };
-        peer.map_err(unsent)?.alone(limit).await.map_err(unsent)
+        peer.map_err(|error| self.classify(failure::unsent(error)))
     }
 }
 

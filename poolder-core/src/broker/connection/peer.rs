@@ -1,6 +1,6 @@
 //! [`Peer`]: a server, and the connections of one runtime to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::{PoolError, TimeoutType, Timeouts};
@@ -14,7 +14,7 @@ use crate::broker::connection::limit::{Limit, timed_out};
 use crate::broker::connection::open::Opener;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request, only};
-use crate::broker::connection::shared::SharedConnection;
+use crate::broker::connection::shared::{SharedConnection, has_ended};
 
 /// The maximum size of an argument on the shared connection, in bytes. A larger one delays the
 /// commands of other callers, and a server whose limit it exceeds closes the connection, after
@@ -22,6 +22,9 @@ use crate::broker::connection::shared::SharedConnection;
 const MAX_SHARED: usize = 1 << 18;
 /// The time for which a caller waits for a free connection of the pool, and for one to answer.
 const POOL_WAIT: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is tested before its next use: routers forget connections
+/// without closing them.
+const TEST_AFTER: Duration = Duration::from_secs(5);
 /// The lowest `proto-max-bulk-len` that a server accepts, in bytes.
 const LOWEST_LIMIT: usize = 1 << 20;
 
@@ -32,6 +35,8 @@ pub(crate) struct Peer {
     /// Connections for commands that need one for themselves: long reads, administration, durable
     /// enqueues, large arguments.
     pool: deadpool_redis::Pool,
+    /// The connection that [`Peer::keep`] was given last, and when.
+    kept: Mutex<Option<(deadpool_redis::Connection, Instant)>>,
 }
 
 impl Peer {
@@ -51,17 +56,20 @@ impl Peer {
             .map_err(|error| (ErrorKind::InvalidClientConfig, "pool", error.to_string()))?;
         let opener = Arc::new(Opener::new(client, config));
         let link = Arc::new(SharedConnection::new(Arc::clone(&opener), config.longest_reply()));
-        Ok(Self { opener, link, pool })
+        Ok(Self { opener, link, pool, kept: Mutex::new(None) })
     }
 
     /// Takes a connection from the pool. The pool tests a returned connection before its next use
-    /// and closes a broken one.
+    /// and closes a broken one. One that was [kept](Self::keep) a moment ago is not tested.
     ///
     /// # Errors
     /// Nothing was sent.
     pub(crate) async fn alone(&self, limit: &mut Limit) -> RedisResult<deadpool_redis::Connection> {
         if let Some(error) = self.link.known_to_be_down() {
             return Err(error);
+        }
+        if let Some(connection) = self.kept().await {
+            return Ok(connection);
         }
         let (create, wait) = (self.opener.connect_limit(), Some(POOL_WAIT));
         let timeouts = Timeouts { wait, create: Some(create), recycle: wait };
@@ -84,6 +92,22 @@ impl Peer {
                 Err(unsent(error))
             }
         }
+    }
+
+    /// Takes back a connection on which the server has just answered. A caller that comes within
+    /// 5 s gets it as it is: the test of the pool takes two commands.
+    pub(crate) fn keep(&self, connection: deadpool_redis::Connection) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((connection, Instant::now()));
+    }
+
+    /// Takes the connection that was kept, unless it needs a test: then the pool gets it.
+    async fn kept(&self) -> Option<deadpool_redis::Connection> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (connection, since) = kept?;
+        // The task of the connection reads the end of the connection, if it has come.
+        tokio::task::yield_now().await;
+        (since.elapsed() <= TEST_AFTER && !has_ended(&connection)).then_some(connection)
     }
 
     /// Sends a command: on the shared connection unless it is large.

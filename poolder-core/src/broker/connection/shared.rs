@@ -327,13 +327,8 @@ impl Current {
         Self { generation, connection, auto_pipeline: AutoPipeline::default() }
     }
 
-    /// Returns whether the end of the connection was noticed. A request to a connection that has
-    /// ended fails when it is first polled; one that is dropped then is not written.
     fn is_closed(&self) -> bool {
-        let mut connection = self.connection.clone();
-        let ping = redis::cmd("PING");
-        let polled = connection.send_packed_command(&ping).now_or_never();
-        polled.is_some_and(|reply| reply.is_err())
+        has_ended(&self.connection)
     }
 
     /// Returns whether the server answers on this connection.
@@ -341,6 +336,14 @@ impl Current {
         let mut connection = self.connection.clone();
         connection.send_packed_command(&redis::cmd("PING")).await.is_ok()
     }
+}
+
+/// Returns whether the end of the connection was noticed. A request to a connection that has ended
+/// fails when it is first polled; one that is dropped then is not written.
+pub(super) fn has_ended(connection: &MultiplexedConnection) -> bool {
+    let (mut connection, ping) = (connection.clone(), redis::cmd("PING"));
+    let polled = connection.send_packed_command(&ping).now_or_never();
+    polled.is_some_and(|reply| reply.is_err())
 }
 
 impl std::fmt::Debug for SharedConnection {

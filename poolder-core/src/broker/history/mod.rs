@@ -6,6 +6,7 @@
 //! | `flush` | adds the counts of a node to the frame of the minute |
 //! | `frames` | reads frames |
 //! | `read` | reads the history of kinds |
+//! | `depths` | reads what a sample of the queues has |
 //! | `gauges` | takes samples of the queues, and reads them |
 //! | `roll` | makes the frames of longer periods of those of shorter ones |
 //! | `errors` | reads groups of equal errors |
@@ -16,6 +17,7 @@
 
 mod audit;
 pub(super) mod deploys;
+mod depths;
 mod errors;
 pub(super) mod flush;
 mod frames;

@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 
 use crate::broker::connection::config::BLOCK;
+use crate::broker::connection::failure::unsent;
 use crate::broker::connection::peer::is_lost;
 use crate::broker::connection::reply;
 use crate::broker::connection::request::{Replies, Request};
@@ -112,7 +113,10 @@ impl Broker {
         now: Timestamp,
     ) -> Result<Visit, Error> {
         let keys = self.keys(partition);
-        let mut connection = self.alone(&keys.waiting).await?;
+        let mut limit = self.inner.limit();
+        let peer = self.peer(&keys.waiting, None, &mut limit).await?;
+        let taken = Box::pin(peer.alone(&mut limit)).await;
+        let mut connection = taken.map_err(|error| self.classify(unsent(error)))?;
         let call = visit(&keys, consumer, lanes, now);
         let trip = self.inner.round_trips.trip(RedisOperation::Claim);
         let sent = Request::new(&call).send(&mut connection).await;
@@ -125,7 +129,10 @@ impl Broker {
             return Err(error.unwrap_or_else(wrong_length));
         }
         let sent = sent.map_err(|error| self.classify(error))?;
-        Ok(read_visit(self, &mut connection, &keys, sent, now).await?.0)
+        let (visit, _) = read_visit(self, &mut connection, &keys, sent, now).await?;
+        // The next pool of the node visits soon.
+        peer.keep(connection);
+        Ok(visit)
     }
 
     /// Returns true when the server holds an entry of a lane for this consumer.

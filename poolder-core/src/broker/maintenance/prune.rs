@@ -8,6 +8,18 @@ use crate::job::{Error, Partition, Timestamp, clamped_millis};
 const MAX_JOBS: usize = 100;
 
 impl Broker {
+    /// Returns true when the partition has no dead jobs, no lists of dropped batches, no
+    /// cancellations and no unique keys: nothing of which the oldest is removed.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn keeps_nothing(&self, partition: &Partition) -> Result<bool, Error> {
+        let keys = self.keys(partition);
+        let mut cmd = redis::cmd("EXISTS");
+        cmd.arg(&keys.dead).arg(&keys.batches_dropped).arg(&keys.cancelled).arg(&keys.unique);
+        Ok(reply::int(self.command(&cmd).await?)? == 0)
+    }
+
     /// Removes up to 100 dead jobs that are older than the limit, and the entries of the batches
     /// among them. Also removes the entries of batches that were dropped before, for example to
     /// make room for newer dead jobs. Returns how many dead jobs were removed for their age.

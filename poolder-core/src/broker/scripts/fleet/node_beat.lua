@@ -9,14 +9,19 @@
 -- Returns {"OK" | "NEW" (this node was not in the roster) | "DEAD" (this node was declared dead),
 --   now in ms, silent nodes, each followed by its last heartbeat in ms, dead nodes, number of nodes |
 --   0 when they are not counted, order for this node | "" for none}
-redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local beat = string.format('%.0f', now + ARGV[5])
 -- CH makes ZADD count a changed score. A node that is not in the set was declared dead, or the set
 -- was lost.
 local verdict = 'OK'
-if redis.call('ZADD', KEYS[1], 'XX', 'CH', beat, ARGV[1]) == 0 then
+local beaten = redis.pcall('ZADD', KEYS[1], 'XX', 'CH', beat, ARGV[1])
+if type(beaten) == 'table' then
+  -- A full server refuses the command only until another one has written.
+  redis.call('PERSIST', KEYS[1])
+  beaten = redis.call('ZADD', KEYS[1], 'XX', 'CH', beat, ARGV[1])
+end
+if beaten == 0 then
   if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return {'DEAD', now, {}, {}, 0, ''} end
   if redis.call('ZADD', KEYS[1], beat, ARGV[1]) == 1 then verdict = 'NEW' end
 end
