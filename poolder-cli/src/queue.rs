@@ -41,31 +41,39 @@ pub(crate) enum QueueVerb {
         #[command(flatten)]
         confirm: Confirm,
     },
-    /// Delete all jobs that wait in a queue, for a slot or for their time. Running and dead jobs
-    /// stay. Pause the queue first, or jobs that start meanwhile are not deleted.
-    Drain {
-        /// The queue.
-        queue: String,
-        #[command(flatten)]
-        confirm: Confirm,
-    },
-    /// Delete all dead jobs of a queue.
-    Purge {
-        /// The queue.
-        queue: String,
-        #[command(flatten)]
-        confirm: Confirm,
-    },
+    /// Delete all jobs that wait in queues, for a slot or for their time. Running and dead jobs
+    /// stay. Pause the queues first, or jobs that start meanwhile are not deleted.
+    Drain(Queues),
+    /// Delete all dead jobs of queues.
+    Purge(Queues),
 }
 
 /// Queues that are changed.
 #[derive(Debug, Args)]
 pub(crate) struct Queues {
     /// The queues.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "all", value_name = "QUEUE")]
     queues: Vec<String>,
+    /// All queues that were ever used.
+    #[arg(long, conflicts_with = "queues")]
+    all: bool,
     #[command(flatten)]
     confirm: Confirm,
+}
+
+impl Queues {
+    /// Returns the queues. A name that was never used is a failure of its own.
+    async fn found(&self, client: &Client) -> Result<Vec<Result<QueueName, Failure>>, Failure> {
+        let all = client.queues().await?;
+        if self.all {
+            return Ok(all.into_iter().map(Ok).collect());
+        }
+        let find = |queue: &String| {
+            let name = QueueName::new(queue)?;
+            if all.contains(&name) { Ok(name) } else { Err(unknown(queue)) }
+        };
+        Ok(self.queues.iter().map(find).collect())
+    }
 }
 
 /// Runs the command and returns its output.
@@ -80,8 +88,8 @@ pub(crate) async fn run(common: &Common, verb: &QueueVerb) -> Result<Report, Fai
         QueueVerb::Resize { queue, slots, confirm } => {
             act::resize(&client, queue, *slots, *confirm).await
         }
-        QueueVerb::Drain { queue, confirm } => act::drain(&client, queue, *confirm).await,
-        QueueVerb::Purge { queue, confirm } => act::purge(&client, queue, *confirm).await,
+        QueueVerb::Drain(queues) => act::delete(&client, queues, act::Deletion::Drain).await,
+        QueueVerb::Purge(queues) => act::delete(&client, queues, act::Deletion::Purge).await,
     }
 }
 
@@ -90,7 +98,11 @@ pub(crate) async fn known(client: &Client, queue: &str) -> Result<QueueName, Fai
     let name = QueueName::new(queue)?;
     match client.queues().await?.contains(&name) {
         true => Ok(name),
-        false => Err(Failure::not_found(format!("there is no queue {queue}"))
-            .hint("`poolder queue ls` shows all queues")),
+        false => Err(unknown(queue)),
     }
+}
+
+fn unknown(queue: &str) -> Failure {
+    Failure::not_found(format!("there is no queue {queue}"))
+        .hint("`poolder queue ls` shows all queues")
 }

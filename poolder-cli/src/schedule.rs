@@ -3,11 +3,13 @@
 //! | file | contents |
 //! |---|---|
 //! | `options` | the options that describe a schedule |
-//! | `act` | add, change, pause, resume, remove, run |
+//! | `act` | add and change |
+//! | `many` | pause, resume, remove and run, of one schedule or several |
 //! | `look` | list, get and preview |
 
 mod act;
 mod look;
+mod many;
 mod options;
 
 use clap::{Args, Subcommand};
@@ -52,27 +54,15 @@ pub(crate) enum ScheduleVerb {
         #[arg(long, conflicts_with = "end")]
         no_end: bool,
     },
-    /// Pause a schedule until it is resumed.
-    Pause {
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Let a paused or stopped schedule tick again, from now on.
-    Resume {
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Remove a schedule. A schedule that code declares comes back when a node starts: pause it
+    /// Pause schedules until they are resumed.
+    Pause(Targets),
+    /// Let paused or stopped schedules tick again, from now on.
+    Resume(Targets),
+    /// Remove schedules. A schedule that code declares comes back when a node starts: pause it
     /// instead.
-    Remove {
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Enqueue the job of a schedule once more, now.
-    Run {
-        #[command(flatten)]
-        target: Target,
-    },
+    Remove(Targets),
+    /// Enqueue the jobs of schedules once more, now.
+    Run(Targets),
     /// Show all schedules with their last and next runs, and the leaders of their queues.
     #[command(visible_alias = "ls")]
     List {
@@ -116,6 +106,22 @@ pub(crate) struct Target {
     confirm: Confirm,
 }
 
+/// The schedules that a command changes.
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// The names of the schedules, unique in their queue.
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    names: Vec<String>,
+    /// All schedules of the queue.
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// The queue into which the schedules enqueue jobs.
+    #[arg(long)]
+    queue: String,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
 /// Runs the command and returns its output.
 pub(crate) async fn run(common: &Common, verb: &ScheduleVerb) -> Result<Report, Failure> {
     match verb {
@@ -127,10 +133,10 @@ pub(crate) async fn run(common: &Common, verb: &ScheduleVerb) -> Result<Report, 
                 act::Change { kind: kind.as_deref(), no_start: *no_start, no_end: *no_end };
             act::change(common, target, &change, options).await
         }
-        ScheduleVerb::Pause { target } => act::pause(common, target).await,
-        ScheduleVerb::Resume { target } => act::resume(common, target).await,
-        ScheduleVerb::Remove { target } => act::remove(common, target).await,
-        ScheduleVerb::Run { target } => act::run(common, target).await,
+        ScheduleVerb::Pause(targets) => many::run(common, targets, many::Verb::Pause).await,
+        ScheduleVerb::Resume(targets) => many::run(common, targets, many::Verb::Resume).await,
+        ScheduleVerb::Remove(targets) => many::run(common, targets, many::Verb::Remove).await,
+        ScheduleVerb::Run(targets) => many::run(common, targets, many::Verb::Run).await,
         ScheduleVerb::List { queue } => look::list(common, queue.as_deref()).await,
         ScheduleVerb::Get { name, queue } => look::get(common, name, queue).await,
         ScheduleVerb::Preview { name, queue, when, count } => {

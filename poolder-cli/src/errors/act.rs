@@ -12,42 +12,62 @@ use crate::failure::{Exit, Failure};
 use crate::job;
 use crate::output::{Progress, Report, number};
 
-/// The group of equal errors whose jobs are changed.
+/// The groups of equal errors whose jobs are changed.
 #[derive(Debug, Args)]
 pub(crate) struct GroupChange {
-    /// The id of the group, or the beginning of one id.
-    id: String,
+    /// The ids of the groups, or the beginning of one id each.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
     #[command(flatten)]
     confirm: Confirm,
 }
 
-/// Retries the jobs of a group in all queues, or buries them.
+/// Retries the jobs of groups in all queues, or buries them.
 pub(super) async fn run(
     client: &Client,
     groups: &[ErrorGroup],
     change: &GroupChange,
     retry: bool,
 ) -> Result<Report, Failure> {
-    let group = super::find(groups, &change.id)?;
+    let (mut named, mut failures) = (vec![], vec![]);
+    for id in &change.ids {
+        match super::find(groups, id) {
+            Ok(group) => named.push(group),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if named.is_empty() && failures.len() == 1 {
+        return Err(failures.remove(0));
+    }
     let (verb, done) = if retry { ("retry", "retried") } else { ("bury", "buried") };
-    let found = client.change_errors(group, retry, true, |_| {}).await?;
-    let of = format!("jobs of error {}", group.id);
+    let mut found = BulkReport::default();
+    for group in &named {
+        found = found.plus(&client.change_errors(group, retry, true, |_| {}).await?);
+    }
+    let ids: Vec<String> = named.iter().map(|group| group.id.to_string()).collect();
+    let of = format!("jobs of error {}", ids.join(", "));
     let question = format!("{verb} {} {of}", number(found.matched));
-    if change.confirm.dry_run {
+    let report = if change.confirm.dry_run {
         let mut value = json!(found);
-        (value["dry_run"], value["error"]) = (true.into(), json!(group.id));
+        (value["dry_run"], value["errors"]) = (true.into(), json!(ids));
         let report = Report::new(value).ids(found.first.iter().map(|job| &job.handle));
         let report = report.table(job::table(&found.first));
-        return Ok(away(report.note(format!("this would {question}")), &found));
-    }
-    change.confirm.allow(found.matched, &question).await?;
-    let progress = Arc::new(Progress::new(found.looked_at));
-    let show = move |so_far: &BulkReport| progress.show(so_far.looked_at);
-    let made = client.change_errors(group, retry, false, show).await?;
-    let mut value = json!(made);
-    (value["done"], value["error"]) = (done.into(), json!(group.id));
-    let line = format!("{done} {} of {} {of}", number(made.changed), number(made.matched));
-    Ok(away(Report::new(value).ids([group.id]).line(line), &made))
+        away(report.note(format!("this would {question}")), &found)
+    } else {
+        change.confirm.allow(found.matched, &question).await?;
+        let progress = Arc::new(Progress::new(found.looked_at));
+        let mut made = BulkReport::default();
+        for group in &named {
+            let (progress, before) = (Arc::clone(&progress), made.looked_at);
+            let show = move |so_far: &BulkReport| progress.show(before + so_far.looked_at);
+            made = made.plus(&client.change_errors(group, retry, false, show).await?);
+        }
+        let mut value = json!(made);
+        (value["done"], value["errors"]) = (done.into(), json!(ids));
+        let line = format!("{done} {} of {} {of}", number(made.changed), number(made.matched));
+        away(Report::new(value).ids(ids).line(line), &made)
+    };
+    Ok(failures.iter().fold(report, Report::failed))
 }
 
 fn away(report: Report, of: &BulkReport) -> Report {

@@ -2,7 +2,7 @@
 
 use poolder_client::{Client, Inspector};
 use poolder_core::view::JobView;
-use poolder_core::{Error, Lane};
+use poolder_core::{Error, Lane, QueueName};
 use serde_json::json;
 
 use super::Queues;
@@ -22,17 +22,21 @@ pub(super) async fn pause(
     pause: bool,
 ) -> Result<Report, Failure> {
     let mut changes = Changes::default();
-    for queue in &queues.queues {
+    for queue in queues.found(client).await? {
         match pause_one(client, queue, pause, queues.confirm.dry_run).await {
-            Ok(None) => {
+            Ok((queue, None)) => {
                 let verb = if pause { "pause" } else { "resume" };
-                changes.would(&format!("{verb} {queue}"), json!({ "queue": queue }), queue);
+                changes.would(
+                    &format!("{verb} {queue}"),
+                    json!({ "queue": queue }),
+                    queue.as_str(),
+                );
             }
-            Ok(Some(changed)) => {
+            Ok((queue, Some(changed))) => {
                 let done = if pause { "paused" } else { "resumed" };
                 let was = if changed { "" } else { ", which it was already" };
                 let value = json!({ "done": done, "queue": queue, "changed": changed });
-                changes.done(value, queue, format!("{done} {queue}{was}"));
+                changes.done(value, queue.as_str(), format!("{done} {queue}{was}"));
             }
             Err(failure) => changes.failed(failure),
         }
@@ -40,19 +44,20 @@ pub(super) async fn pause(
     changes.report()
 }
 
-/// Returns whether the queue was changed; `None` for a dry run.
+/// Returns the queue, and whether it was changed; `None` for a dry run.
 async fn pause_one(
     client: &Client,
-    queue: &str,
+    queue: Result<QueueName, Failure>,
     pause: bool,
     dry_run: bool,
-) -> Result<Option<bool>, Failure> {
-    let name = super::known(client, queue).await?;
-    Ok(match (dry_run, pause) {
+) -> Result<(QueueName, Option<bool>), Failure> {
+    let name = queue?;
+    let changed = match (dry_run, pause) {
         (true, _) => None,
         (false, true) => Some(client.pause(&name).await?),
         (false, false) => Some(client.resume(&name).await?),
-    })
+    };
+    Ok((name, changed))
 }
 
 pub(super) async fn resize(
@@ -80,65 +85,128 @@ fn no_pool(error: Error) -> Failure {
     )
 }
 
-pub(super) async fn drain(
-    client: &Client,
-    queue: &str,
-    confirm: Confirm,
-) -> Result<Report, Failure> {
-    let queue = super::known(client, queue).await?;
-    let inspector = client.inspect(&queue);
-    let view = inspector.overview().await?;
-    let count = view.ready().saturating_add(view.due);
-    if confirm.dry_run {
-        let jobs = first_waiting(&inspector).await?;
-        return Ok(preview(&jobs, count, &format!("waiting jobs of {queue} would be deleted")));
-    }
-    confirm.allow(count, &format!("delete {} waiting jobs of {queue}", number(count))).await?;
-    let deleted = inspector.drain().await?;
-    Ok(deleted_jobs(queue.as_str(), deleted, "waiting"))
+/// The jobs that are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletion {
+    /// Those that wait.
+    Drain,
+    /// The dead.
+    Purge,
 }
 
-/// Returns the first jobs that wait, in the order of lanes, then those that wait for their time.
-async fn first_waiting(inspector: &Inspector) -> Result<Vec<JobView>, Error> {
-    let mut jobs = vec![];
-    for lane in Lane::ALL {
-        if jobs.len() < SHOWN {
-            jobs.extend(inspector.ready(lane, None, SHOWN - jobs.len()).await?.jobs);
+impl Deletion {
+    fn which(self) -> &'static str {
+        if self == Self::Drain { "waiting" } else { "dead" }
+    }
+
+    /// Returns how many jobs of a queue would be deleted.
+    async fn count(self, inspector: &Inspector) -> Result<u64, Error> {
+        let view = inspector.overview().await?;
+        Ok(if self == Self::Drain { view.ready().saturating_add(view.due) } else { view.dead })
+    }
+
+    /// Returns the first of them: those that wait for a slot in the order of lanes, then those that
+    /// wait for their time.
+    async fn first(self, inspector: &Inspector, most: usize) -> Result<Vec<JobView>, Error> {
+        if self == Self::Purge {
+            return Ok(inspector.dead(None, most).await?.jobs);
+        }
+        let mut jobs = vec![];
+        for lane in Lane::ALL {
+            if jobs.len() < most {
+                jobs.extend(inspector.ready(lane, None, most - jobs.len()).await?.jobs);
+            }
+        }
+        if jobs.len() < most {
+            jobs.extend(inspector.due(None, most - jobs.len()).await?.jobs);
+        }
+        Ok(jobs)
+    }
+
+    async fn make(self, inspector: &Inspector) -> Result<u64, Error> {
+        match self {
+            Self::Drain => inspector.drain().await,
+            Self::Purge => inspector.purge_dead().await,
         }
     }
-    if jobs.len() < SHOWN {
-        jobs.extend(inspector.due(None, SHOWN - jobs.len()).await?.jobs);
-    }
-    Ok(jobs)
 }
 
-pub(super) async fn purge(
+/// Deletes jobs of queues.
+pub(super) async fn delete(
     client: &Client,
-    queue: &str,
-    confirm: Confirm,
+    queues: &Queues,
+    deletion: Deletion,
 ) -> Result<Report, Failure> {
-    let queue = super::known(client, queue).await?;
-    let inspector = client.inspect(&queue);
-    let count = inspector.overview().await?.dead;
-    if confirm.dry_run {
-        let jobs = inspector.dead(None, SHOWN).await?.jobs;
-        return Ok(preview(&jobs, count, &format!("dead jobs of {queue} would be deleted")));
+    let (mut known, mut failures, mut count) = (vec![], vec![], 0_u64);
+    for queue in queues.found(client).await? {
+        let counted = match queue {
+            Ok(queue) => {
+                let of = deletion.count(&client.inspect(&queue)).await;
+                of.map(|of| (queue, of)).map_err(Failure::from)
+            }
+            Err(failure) => Err(failure),
+        };
+        match counted {
+            Ok((queue, of)) => {
+                count = count.saturating_add(of);
+                known.push(queue);
+            }
+            Err(failure) => failures.push(failure),
+        }
     }
-    confirm.allow(count, &format!("delete {} dead jobs of {queue}", number(count))).await?;
-    let deleted = inspector.purge_dead().await?;
-    Ok(deleted_jobs(queue.as_str(), deleted, "dead"))
+    if known.is_empty() && failures.len() == 1 {
+        return Err(failures.remove(0));
+    }
+    let names: Vec<&str> = known.iter().map(QueueName::as_str).collect();
+    let what = format!("{} {} jobs of {}", number(count), deletion.which(), names.join(", "));
+    let report = match queues.confirm.dry_run {
+        true => {
+            preview(client, &known, deletion, count).await?.note(format!("{what} would be deleted"))
+        }
+        false => {
+            queues.confirm.allow(count, &format!("delete {what}")).await?;
+            delete_all(client, &known, deletion, &mut failures).await
+        }
+    };
+    Ok(failures.iter().fold(report, Report::failed))
 }
 
-fn preview(jobs: &[JobView], count: u64, what: &str) -> Report {
+/// Returns the first jobs that would be deleted.
+async fn preview(
+    client: &Client,
+    queues: &[QueueName],
+    deletion: Deletion,
+    count: u64,
+) -> Result<Report, Failure> {
+    let mut jobs = vec![];
+    for queue in queues {
+        if jobs.len() < SHOWN {
+            jobs.extend(deletion.first(&client.inspect(queue), SHOWN - jobs.len()).await?);
+        }
+    }
     let value = json!({ "dry_run": true, "matched": count, "first": jobs });
-    Report::new(value)
-        .ids(jobs.iter().map(|job| &job.handle))
-        .table(job::table(jobs))
-        .note(format!("{} {what}", number(count)))
+    Ok(Report::new(value).ids(jobs.iter().map(|job| &job.handle)).table(job::table(&jobs)))
 }
 
-fn deleted_jobs(queue: &str, deleted: u64, which: &str) -> Report {
-    let value = json!({ "done": "deleted", "queue": queue, "changed": deleted });
-    let line = format!("deleted {} {which} jobs of {queue}", number(deleted));
-    Report::new(value).ids([queue]).line(line)
+async fn delete_all(
+    client: &Client,
+    queues: &[QueueName],
+    deletion: Deletion,
+    failures: &mut Vec<Failure>,
+) -> Report {
+    let (mut each, mut lines, mut changed) = (vec![], vec![], 0_u64);
+    for queue in queues {
+        match deletion.make(&client.inspect(queue)).await {
+            Ok(deleted) => {
+                changed = changed.saturating_add(deleted);
+                each.push(json!({ "queue": queue, "changed": deleted }));
+                let which = deletion.which();
+                lines.push(format!("deleted {} {which} jobs of {queue}", number(deleted)));
+            }
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    let report = Report::new(json!({ "done": "deleted", "changed": changed, "queues": each }));
+    let report = report.ids(each.iter().filter_map(|one| one["queue"].as_str()));
+    lines.iter().fold(report, Report::line)
 }

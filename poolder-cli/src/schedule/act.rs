@@ -1,9 +1,9 @@
-//! The commands that act on a schedule: add, change, pause, resume, remove and run.
+//! The commands that add and change a schedule.
 
 use poolder_client::Schedules;
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::{Error, Schedule};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::look::as_json;
 use super::{Options, Target};
@@ -76,71 +76,6 @@ pub(super) async fn change(
     Ok(done("changed", target, &info))
 }
 
-pub(super) async fn pause(common: &Common, target: &Target) -> Result<Report, Failure> {
-    let schedules = schedules(common, target).await?;
-    if let Some(report) = dry_run(&schedules, target, "pause").await? {
-        return Ok(report);
-    }
-    let info = schedules.pause(&target.name).await.map_err(advised)?;
-    Ok(done("paused", target, &info))
-}
-
-pub(super) async fn resume(common: &Common, target: &Target) -> Result<Report, Failure> {
-    let schedules = schedules(common, target).await?;
-    if let Some(report) = dry_run(&schedules, target, "resume").await? {
-        return Ok(report);
-    }
-    let info = schedules.resume(&target.name).await.map_err(advised)?;
-    Ok(done("resumed", target, &info))
-}
-
-pub(super) async fn remove(common: &Common, target: &Target) -> Result<Report, Failure> {
-    let schedules = schedules(common, target).await?;
-    if let Some(report) = dry_run(&schedules, target, "remove").await? {
-        return Ok(report);
-    }
-    // Read before the removal, since the output names the owner of the schedule.
-    let before = schedules.get(&target.name).await;
-    if !schedules.remove(&target.name).await? {
-        return Err(missing(target));
-    }
-    let declared = before.ok().flatten().filter(ScheduleInfo::is_declared);
-    let (queue, name) = (&target.queue, &target.name);
-    let mut report = Report::new(json!({ "done": "removed", "queue": queue, "name": name }))
-        .ids([name])
-        .line(format!("removed {name} of queue {queue}"));
-    if let Some(owner) = declared.and_then(|info| info.owner) {
-        report = report
-            .note(format!("{owner} declares it: it comes back when a node with {owner} starts"));
-    }
-    Ok(report)
-}
-
-pub(super) async fn run(common: &Common, target: &Target) -> Result<Report, Failure> {
-    let schedules = schedules(common, target).await?;
-    if let Some(report) = dry_run(&schedules, target, "enqueue the job of").await? {
-        return Ok(report);
-    }
-    let receipt = schedules.run_now(&target.name).await.map_err(advised)?;
-    let (queue, name, job) = (&target.queue, &target.name, receipt.job.to_string());
-    let value = json!({ "done": "enqueued", "queue": queue, "name": name, "job": job });
-    let line = format!("enqueued job {job} on queue {queue}, lane {}", receipt.lane);
-    Ok(Report::new(value).ids([job]).line(line))
-}
-
-/// Returns the report of a dry run, if one was asked for; the schedule must be there.
-async fn dry_run(
-    schedules: &Schedules,
-    target: &Target,
-    verb: &str,
-) -> Result<Option<Report>, Failure> {
-    if !target.confirm.dry_run {
-        return Ok(None);
-    }
-    known(schedules, target).await?;
-    Ok(Some(would(&format!("{verb} {}", named(target)), target)))
-}
-
 fn named(target: &Target) -> String {
     format!("schedule {} of queue {}", target.name, target.queue)
 }
@@ -151,11 +86,13 @@ fn would(change: &str, target: &Target) -> Report {
 }
 
 async fn known(schedules: &Schedules, target: &Target) -> Result<ScheduleInfo, Failure> {
-    schedules.get(&target.name).await?.ok_or_else(|| missing(target))
+    let found = schedules.get(&target.name).await?;
+    found.ok_or_else(|| missing(&target.queue, &target.name))
 }
 
-fn missing(target: &Target) -> Failure {
-    advised(Error::not_found(format!("queue {} has no schedule {:?}", target.queue, target.name)))
+/// Returns the failure for a schedule that is not there.
+pub(super) fn missing(queue: &str, name: &str) -> Failure {
+    advised(Error::not_found(format!("queue {queue} has no schedule {name:?}")))
 }
 
 async fn schedules(common: &Common, target: &Target) -> Result<Schedules, Failure> {
@@ -171,13 +108,22 @@ pub(super) fn advised(error: Error) -> Failure {
 
 /// Returns the output of a command that has changed a schedule.
 fn done(action: &str, target: &Target, info: &ScheduleInfo) -> Report {
+    let (value, line) = changed(action, (&target.queue, &target.name), info);
+    Report::new(value).ids([&target.name]).line(line)
+}
+
+/// Returns a change of a schedule as JSON and as a line.
+pub(super) fn changed(
+    action: &str,
+    (queue, name): (&str, &str),
+    info: &ScheduleInfo,
+) -> (Value, String) {
     let mut value = as_json(info, None);
     value["done"] = action.into();
-    let (name, queue, timing) = (&target.name, &target.queue, &info.schedule.timing);
+    let timing = &info.schedule.timing;
     let when = match info.next {
         Some(at) => format!("next at {}", info.schedule.zone.show(at.millis())),
         None => format!("no next tick ({})", info.status),
     };
-    let line = format!("{action} {name} of queue {queue}: {timing}, {when}");
-    Report::new(value).ids([name]).line(line)
+    (value, format!("{action} {name} of queue {queue}: {timing}, {when}"))
 }

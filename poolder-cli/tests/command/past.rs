@@ -71,6 +71,9 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     let view = client.inspect("q").overview().await.unwrap();
     assert_eq!((view.retrying, view.due, view.dead), (0, 0, 1));
     program.fails(3, &["error", "bury", "ffffffffffffffff0"]);
+    let several = program.run(&["error", "retry", id.trim(), "ffffffffffffffff0", "--dry-run"]);
+    assert_eq!(several.code, Some(3), "{}", several.err);
+    assert!(several.err.contains("this would retry 1 jobs of error"), "{}", several.err);
     program.fails(3, &["error", "get", "ffffffffffffffff0"]);
     program.fails(2, &["history", "--since", "soon"]);
 }

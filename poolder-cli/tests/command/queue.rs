@@ -99,4 +99,16 @@ async fn what_waits_is_drained_and_what_is_dead_is_purged_after_a_confirmation()
     program.fails(5, &["queue", "purge", "q"]);
     assert_eq!(program.json(&["queue", "purge", "q", "--yes"])["changed"], 3);
     assert_eq!(client.inspect("q").overview().await.unwrap().dead, 0);
+    // Several queues, and all of them.
+    client.enqueue(Number(1)).queue("other").await.unwrap();
+    client.enqueue(Number(2)).await.unwrap();
+    let dry = program.run(&["queue", "drain", "q", "other", "--dry-run"]);
+    assert_eq!(dry.said().1, "2 waiting jobs of q, other would be deleted\n");
+    let done = program.run(&["queue", "drain", "q", "none", "other", "--yes"]);
+    assert_eq!((done.code, done.out.lines().count()), (Some(3), 2), "{}", done.err);
+    program.ok(&["queue", "pause", "--all"]);
+    assert!(client.inspect("other").overview().await.unwrap().paused.is_some());
+    assert_eq!(program.json(&["queue", "resume", "--all"]).as_array().unwrap().len(), 2);
+    assert_eq!(program.json(&["queue", "purge", "--all"])["changed"], 0);
+    program.fails(2, &["queue", "purge", "--all", "q"]);
 }

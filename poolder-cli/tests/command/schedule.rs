@@ -87,8 +87,8 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
 
     program.ok(&on("pause"));
     assert_eq!(program.json(&["schedule", "list"])[0]["status"], "paused");
-    assert_eq!(program.json(&on("resume"))["status"], "active");
-    let job = program.json(&on("run"))["job"].as_str().unwrap().to_owned();
+    assert_eq!(program.json(&on("resume"))[0]["status"], "active");
+    let job = program.json(&on("run"))[0]["job"].as_str().unwrap().to_owned();
     let waits = client.inspect("mail").ready(Lane::Low, None, 10).await;
     let waits: Vec<String> = waits.unwrap().jobs.iter().map(|job| job.id().to_string()).collect();
     assert!(waits.contains(&job), "{waits:?}");
@@ -98,6 +98,37 @@ async fn a_schedule_is_added_looked_at_changed_rested_run_and_removed() {
         let said = program.fails(3, &on(verb));
         assert!(said.contains("hint: `poolder schedule list` shows all"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn several_schedules_or_all_of_a_queue_are_changed_at_once() {
+    let program = Program::new("cli-schedules");
+    for name in ["one", "two", "three"] {
+        let every = ["--queue", "q", "--kind", "k", "--every", "1h"];
+        program.ok(&[&["schedule", "add", name][..], &every].concat());
+    }
+    let on = |words: &[&'static str]| [&["schedule"], words, &["--queue", "q"]].concat();
+    let status = || -> Vec<String> {
+        let all = program.json(&["schedule", "list"]);
+        let each = all.as_array().unwrap().iter();
+        each.map(|one| format!("{} {}", one["name"], one["status"]).replace('"', "")).collect()
+    };
+    let done = program.run(&on(&["pause", "one", "none", "two"]));
+    assert_eq!((done.code, done.out.lines().count()), (Some(3), 2), "{}", done.err);
+    assert_eq!(status(), ["one paused", "three active", "two paused"]);
+    program.ok(&on(&["pause", "--all"]));
+    assert_eq!(status(), ["one paused", "three paused", "two paused"]);
+    program.ok(&on(&["resume", "--all"]));
+    assert_eq!(status(), ["one active", "three active", "two active"]);
+    assert_eq!(program.ok(&on(&["remove", "--all", "--dry-run"])).lines().count(), 3);
+    // More than one job, or the end of more than one schedule, takes a confirmation.
+    assert!(program.fails(5, &on(&["run", "--all"])).contains("hint: add --yes"));
+    assert!(program.fails(5, &on(&["remove", "one", "two"])).contains("remove 2 schedules"));
+    assert_eq!(program.ok(&on(&["run", "one", "two", "--yes"])).lines().count(), 2);
+    assert_eq!(program.ok(&on(&["remove", "one", "two", "--yes"])).lines().count(), 2);
+    assert_eq!(status(), ["three active"]);
+    program.fails(2, &on(&["pause"]));
+    program.fails(2, &on(&["pause", "one", "--all"]));
 }
 
 #[test]

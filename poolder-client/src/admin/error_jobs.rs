@@ -74,8 +74,9 @@ impl Client {
 }
 
 impl BulkReport {
-    /// Returns the sums of two reports.
-    fn plus(mut self, other: &Self) -> Self {
+    /// Returns the sums of two reports of different jobs, with the first ten of their jobs.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
         self.looked_at += other.looked_at;
         self.of += other.of;
         self.matched += other.matched;
