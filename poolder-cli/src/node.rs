@@ -26,6 +26,8 @@ pub(crate) enum NodeVerb {
     },
     /// Let nodes take no more jobs: they finish those that they run, and their processes go on.
     Quiet(Nodes),
+    /// Let quiet nodes take jobs again.
+    Resume(Nodes),
     /// Stop nodes as a signal would: they finish the jobs that they run, and end.
     Stop(Nodes),
     /// Declare silent nodes dead at once, so that their jobs are taken over. Living nodes do this by
@@ -47,6 +49,7 @@ pub(crate) struct Nodes {
 #[derive(Debug, Clone, Copy)]
 enum NodeChange {
     Quiet,
+    Resume,
     Stop,
     Forget,
 }
@@ -56,6 +59,7 @@ impl NodeChange {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Quiet => ("quiet", "quieted"),
+            Self::Resume => ("resume", "resumed"),
             Self::Stop => ("stop", "stopping"),
             Self::Forget => ("forget", "forgot"),
         }
@@ -64,6 +68,7 @@ impl NodeChange {
     async fn make(self, client: &Client, node: &str) -> Result<(), Error> {
         match self {
             Self::Quiet => client.quiet_node(node).await,
+            Self::Resume => client.resume_node(node).await,
             Self::Stop => client.stop_node(node).await,
             Self::Forget => client.forget_node(node).await,
         }
@@ -76,6 +81,7 @@ pub(crate) async fn run(common: &Common, verb: &NodeVerb) -> Result<Report, Fail
     let nodes = client.nodes().await?;
     match verb {
         NodeVerb::Quiet(which) => change(&client, &nodes, which, NodeChange::Quiet).await,
+        NodeVerb::Resume(which) => change(&client, &nodes, which, NodeChange::Resume).await,
         NodeVerb::Stop(which) => change(&client, &nodes, which, NodeChange::Stop).await,
         NodeVerb::Forget(which) => change(&client, &nodes, which, NodeChange::Forget).await,
         NodeVerb::Ls => {
@@ -155,9 +161,9 @@ async fn change(
 fn state(node: &NodeView) -> Cell {
     match (node.is_silent(), node.order) {
         (false, Some(NodeOrder::Stop)) => Cell::new("stopping").tone(Tone::Warning),
-        (false, Some(_)) => Cell::new("quiet").tone(Tone::Warning),
+        (false, Some(NodeOrder::Quiet)) => Cell::new("quiet").tone(Tone::Warning),
         (true, _) => Cell::new(format!("silent for {}", duration(node.silent))).tone(Tone::Bad),
-        (false, None) => Cell::new("alive").tone(Tone::Good),
+        (false, _) => Cell::new("alive").tone(Tone::Good),
     }
 }
 

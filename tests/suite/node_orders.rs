@@ -65,9 +65,29 @@ async fn a_quiet_node_finishes_its_job_and_takes_no_more() {
     assert_eq!(within(starts.recv()).await, Some(("second", 2)));
     client.pool::<Number>("slots").cast(Number(3)).key("a").await.unwrap();
     assert_eq!(within(starts.recv()).await, Some(("second", 3)));
+    second.stop().await;
+    // The way back: it serves its queues and holds its slots again.
+    client.resume_node(&name).await.unwrap();
+    eventually("it is ready", || async { handle.health().ready }).await;
+    gate.add_permits(3);
+    for (number, queue) in [(4, "q"), (5, "slots")] {
+        match queue {
+            "q" => drop(client.enqueue(Number(number)).await.unwrap()),
+            _ => drop(client.pool::<Number>(queue).cast(Number(number)).key("a").await.unwrap()),
+        }
+        assert_eq!(within(starts.recv()).await, Some(("first", number)));
+    }
+    eventually("it says that it serves both queues", || async {
+        let node = client.nodes().await.unwrap();
+        let node = node.iter().find(|node| node.name == name).unwrap();
+        node.info.as_ref().is_some_and(|info| info.pools.len() == 2)
+    })
+    .await;
+    // It can be quieted once more.
+    client.quiet_node(&name).await.unwrap();
+    eventually("it is quiet again", || async { handle.status().phase == NodePhase::Quiet }).await;
     first.stop().await;
     assert!(!client.nodes().await.unwrap().iter().any(|node| node.name == name));
-    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +110,7 @@ async fn a_node_that_is_ordered_to_stop_finishes_its_job_and_ends() {
     client.stop_node(&name).await.unwrap();
     // An order to stop stands.
     client.quiet_node(&name).await.ok();
+    client.resume_node(&name).await.ok();
     within(node).await.unwrap().unwrap();
     assert_eq!(space.count("q", "completed").await, 1);
     assert!(client.nodes().await.unwrap().is_empty());
@@ -112,6 +133,8 @@ async fn only_a_silent_node_is_forgotten() {
     assert!(client.forget_node("alive").await.unwrap_err().is_gone());
     assert!(client.forget_node("none").await.unwrap_err().is_not_found());
     client.forget_node("silent").await.unwrap();
+    let audit = client.audit(&poolder::AuditFilter::default(), None, 1).await.unwrap();
+    assert_eq!(audit.entries[0].record.action, "node.forget");
     let names: Vec<String> =
         client.nodes().await.unwrap().into_iter().map(|node| node.name).collect();
     assert_eq!(names, ["alive"]);

@@ -22,6 +22,7 @@ pub(super) enum Action {
     /// Buries all jobs of a group of equal errors that wait for another attempt.
     BuryError(ErrorId),
     QuietNode(String),
+    ResumeNode(String),
     StopNode(String),
     PauseSchedule {
         queue: String,
@@ -58,7 +59,7 @@ impl Action {
                 "y".into(),
             )),
             Self::QuietNode(node) => Some((
-                format!("Let {node} take no more jobs until it is started again? Type y:"),
+                format!("Let {node} take no more jobs until it is resumed? Type y:"),
                 "y".into(),
             )),
             Self::StopNode(node) => Some((format!("Stop {node}? Type y:"), "y".into())),
@@ -110,6 +111,10 @@ pub(super) async fn run(client: &Client, action: &Action) -> Result<String, Erro
         Action::QuietNode(node) => {
             client.quiet_node(node).await?;
             format!("{node} takes no more jobs")
+        }
+        Action::ResumeNode(node) => {
+            client.resume_node(node).await?;
+            format!("{node} takes jobs again")
         }
         Action::StopNode(node) => {
             client.stop_node(node).await?;

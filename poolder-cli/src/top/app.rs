@@ -286,6 +286,7 @@ impl App {
             ('R', Some(Subject::Error(id))) => Action::RetryError(id),
             ('B', Some(Subject::Error(id))) => Action::BuryError(id),
             ('Q', Some(Subject::Node(node))) => Action::QuietNode(node),
+            ('r', Some(Subject::Node(node))) => Action::ResumeNode(node),
             ('S', Some(Subject::Node(node))) => Action::StopNode(node),
             ('p', Some(Subject::Schedule { queue, name })) => Action::PauseSchedule { queue, name },
             ('r', Some(Subject::Schedule { queue, name })) => {

@@ -28,7 +28,7 @@ Jobs       s ready, running, due, dead   r run now, or revive
            C cancel   K bury   X remove
 Errors     R retry all jobs of the error   B bury those that wait
 Schedules  p pause   r resume   e enqueue its job once
-Nodes      Q take no more jobs   S stop
+Nodes      Q take no more jobs   r take jobs again   S stop
 
 Keys in upper case are dangerous, and ask first.";
 

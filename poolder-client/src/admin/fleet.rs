@@ -101,7 +101,7 @@ impl Client {
 
     /// Orders a node to take no more jobs: it finishes those that it runs, gives up its addressed
     /// slots and its leaderships, and stays in the roster until its process ends. It obeys within
-    /// about 2 s. There is no way back but a new start of the process.
+    /// about 2 s. [`Client::resume_node`] is the way back.
     ///
     /// # Errors
     /// [`Error::is_not_found`] when no node of this name lives; also returns an error when the server
@@ -109,6 +109,18 @@ impl Client {
     pub async fn quiet_node(&self, node: impl AsRef<str>) -> Result<(), Error> {
         self.change_node("node.quiet", node.as_ref(), |node| {
             self.broker().order_node(node, NodeOrder::Quiet)
+        })
+        .await
+    }
+
+    /// Orders a quiet node to take jobs again. It obeys within about 2 s. Another node goes on as
+    /// before, and an order to stop stands. A node of a version without this order stays quiet.
+    ///
+    /// # Errors
+    /// As [`Client::quiet_node`].
+    pub async fn resume_node(&self, node: impl AsRef<str>) -> Result<(), Error> {
+        self.change_node("node.resume", node.as_ref(), |node| {
+            self.broker().order_node(node, NodeOrder::Resume)
         })
         .await
     }

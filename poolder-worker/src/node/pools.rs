@@ -45,8 +45,8 @@ pub(crate) struct Pools {
     ended: BTreeMap<QueueName, CancellationToken>,
     /// False once a pool has left that could not release everything.
     clean: bool,
-    /// True once an operator has ordered the node to take no more jobs.
-    quiet: bool,
+    /// The pools that an order of an operator to take no more jobs has stopped; `None` without one.
+    quiet: Option<Vec<QueueName>>,
 }
 
 impl Pools {
@@ -68,7 +68,7 @@ impl Pools {
             release: CancellationToken::new(),
             ended: BTreeMap::new(),
             clean: true,
-            quiet: false,
+            quiet: None,
         }
     }
 
@@ -84,7 +84,7 @@ impl Pools {
         };
         self.state.has_pools(self.running.values().map(state).collect());
         // A quiet node serves no queue.
-        let served = self.running.values().filter(|_| !self.quiet);
+        let served = self.running.values().filter(|_| self.quiet.is_none());
         let pools = served.map(|pool| PublishedPool::of(&pool.plan)).collect();
         self.published.send_if_modified(|published| {
             let changed = *published != pools;
@@ -145,15 +145,33 @@ impl Pools {
 
     /// Lets the node take no more jobs: its pools finish their running ones.
     pub(super) fn quiet(&mut self) {
-        self.quiet = true;
+        if self.quiet.is_none() {
+            let runs = |pool: &&RunningPool| *pool.phase.borrow() == ShutdownPhase::Run;
+            let running = self.running.values().filter(runs);
+            self.quiet = Some(running.map(|pool| pool.plan.spec.queue.clone()).collect());
+        }
         self.running.values().for_each(RunningPool::drain);
         self.publish();
     }
 
+    /// Lets a quiet node take jobs again: the pools start that the order to be quiet has stopped, each
+    /// once its jobs from before have ended.
+    pub(super) fn resume(&mut self) -> Result<(), Error> {
+        for queue in self.quiet.take().unwrap_or_default() {
+            if let Some(stopped) = self.running.remove(&queue) {
+                let plan = stopped.plan.clone();
+                self.leave(stopped, None);
+                self.start(plan)?;
+            }
+        }
+        self.publish();
+        Ok(())
+    }
+
     fn check_not_quiet(&self) -> Result<(), Error> {
-        if self.quiet {
+        if self.quiet.is_some() {
             return Err(Error::refused(
-                "an operator has ordered this node to take no more jobs: start its process again",
+                "an operator has ordered this node to take no more jobs: resume it",
             ));
         }
         Ok(())

@@ -82,12 +82,17 @@ impl NodeBuilder {
                         tracing::info!("an operator stops this node: it finishes its running jobs");
                         break;
                     }
-                    Some(_) => {
+                    Some(NodeOrder::Quiet) => {
                         tracing::info!("an operator quiets this node: it takes no more jobs");
                         state.quiets();
                         running.pools.quiet();
                     }
-                    None => {}
+                    Some(NodeOrder::Resume) => {
+                        tracing::info!("an operator resumes this node: it takes jobs again");
+                        running.pools.resume()?;
+                        state.resumes();
+                    }
+                    _ => {}
                 },
                 Some(request) = next(&mut requests) => tokio::select! {
                     () = request.carry_out(&mut running.pools) => {}

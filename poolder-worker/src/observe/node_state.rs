@@ -102,6 +102,11 @@ impl NodeState {
         self.noted().phase = NodePhase::Quiet;
     }
 
+    /// Notes that the node takes jobs again.
+    pub(crate) fn resumes(&self) {
+        self.noted().phase = NodePhase::Running;
+    }
+
     /// Notes that the node stops.
     pub(crate) fn drains(&self) {
         self.noted().phase = NodePhase::Draining;

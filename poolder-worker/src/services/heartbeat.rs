@@ -227,11 +227,8 @@ impl HeartbeatThread {
             self.nodes.send_if_modified(|nodes| std::mem::replace(nodes, count) != count);
         }
         self.order.send_if_modified(|known| {
-            let changed = beat.order > *known;
-            if changed {
-                *known = beat.order;
-            }
-            changed
+            let next = NodeOrder::after(*known, beat.order);
+            std::mem::replace(known, next) != next
         });
         self.introduce(beat.now)?;
         // Claimers notice by themselves when the acknowledged beat is no longer valid; when beats

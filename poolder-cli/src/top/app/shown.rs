@@ -72,7 +72,7 @@ impl App {
             Tab::Schedules => {
                 "Enter open  p pause  r resume  e enqueue once  / filter  ? help  q quit"
             }
-            Tab::Nodes => "Q quiet  S stop  / filter  ? help  q quit",
+            Tab::Nodes => "Q quiet  r resume  S stop  / filter  ? help  q quit",
         }
     }
 

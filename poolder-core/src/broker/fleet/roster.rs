@@ -57,12 +57,14 @@ pub struct Beat {
 }
 
 /// An order of an operator for a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeOrder {
     /// The node takes no more jobs and finishes those that it runs; its process goes on.
     Quiet,
+    /// The node takes jobs again after an order to be quiet.
+    Resume,
     /// The node stops as a signal would stop it: it takes no more jobs, finishes those that it runs
     /// within its shutdown timeout, and ends.
     Stop,
@@ -74,13 +76,24 @@ impl NodeOrder {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quiet => "quiet",
+            Self::Resume => "resume",
             Self::Stop => "stop",
+        }
+    }
+
+    /// Returns the order that a node carries out after this one, given the one that it reads: an order
+    /// to stop stands, and no order changes nothing, since a node may take a new name.
+    #[must_use]
+    pub fn after(before: Option<Self>, read: Option<Self>) -> Option<Self> {
+        match (before, read) {
+            (Some(Self::Stop), _) | (_, None) => before,
+            (_, Some(_)) => read,
         }
     }
 
     /// Reads a stored order; `None` for none, and for one of a later version.
     pub(in crate::broker) fn read(text: &str) -> Option<Self> {
-        [Self::Quiet, Self::Stop].into_iter().find(|order| order.as_str() == text)
+        [Self::Quiet, Self::Resume, Self::Stop].into_iter().find(|order| order.as_str() == text)
     }
 }
 
