@@ -93,11 +93,11 @@ pub mod prelude {
 pub use poolder_client::{
     Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call,
     Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions,
-    Explanation, FailureRates, Finding, FleetStatus, Flow, Inspector, JobClient, JobResult,
-    JobWait, KeyHolder, KeyedJob, Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError,
-    NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet,
-    PoolSlot, Pop, Push, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast,
-    Severity, Why, attention,
+    Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import,
+    ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many,
+    Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode,
+    ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, QueueLoad,
+    QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
@@ -117,8 +117,8 @@ pub use poolder_core::history::{
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{
-    Cursor, Filter, JobView, LaneView, LeaderView, Listing, Page, PartitionView, QueueView,
-    Unreachable,
+    Cursor, Filter, JobView, KeptJob, KeptState, LaneView, LeaderView, Listing, Page,
+    PartitionView, QueueView, Unreachable,
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,

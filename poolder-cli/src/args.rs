@@ -12,8 +12,8 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    audit, batch, errors, health, job, journal, metrics, node, past, pool, program, queue,
-    schedule, stats,
+    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program,
+    queue, schedule, stats,
 };
 
 /// Operates the queues of Poolder.
@@ -79,7 +79,7 @@ pub(crate) enum Noun {
     Journal(journal::Journal),
     /// Show what has happened in each queue since it was first used.
     Stats(stats::Stats),
-    /// Nodes: ls, get, quiet, stop, forget.
+    /// Nodes: ls, get, quiet, resume, stop, forget.
     Node {
         #[command(subcommand)]
         verb: node::NodeVerb,
@@ -97,6 +97,10 @@ pub(crate) enum Noun {
     Dashboard(dashboard::DashboardArgs),
     /// The metrics of the namespace, in the text format of Prometheus.
     Metrics(metrics::MetricsArgs),
+    /// Write the settings, schedules and jobs of queues as lines of JSON, which import stores again.
+    Export(export::ExportArgs),
+    /// Store the settings, schedules and jobs of an export, but those that are there already.
+    Import(import::ImportArgs),
     #[command(flatten)]
     Program(program::ProgramVerb),
 }
@@ -206,6 +210,7 @@ mod tests {
         "journal",
         "history",
         "metrics",
+        "export",
         "top",
         "dashboard",
         "completion",

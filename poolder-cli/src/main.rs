@@ -18,6 +18,7 @@
 //! | `batch`, `pool` | the commands about batchers, and about addressed slots |
 //! | `schedule` | the commands about schedules |
 //! | `top` | the screen `poolder top` |
+//! | `export`, `import` | jobs, schedules and settings as lines of JSON |
 //! | `metrics` | the metrics of the namespace, once or on an address |
 //! | `dashboard` | the pages, on an address |
 //! | `program` | the commands about the program itself |
@@ -32,8 +33,10 @@ mod confirm;
 mod dashboard;
 mod errors;
 mod explain;
+mod export;
 mod failure;
 mod health;
+mod import;
 mod job;
 mod journal;
 mod log;
@@ -132,6 +135,8 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         #[cfg(feature = "dashboard")]
         Noun::Dashboard(args) => dashboard::run(common, args).await,
         Noun::Metrics(args) => metrics::run(common, args).await,
+        Noun::Export(args) => export::run(common, args).await,
+        Noun::Import(args) => import::run(common, args).await,
         Noun::Program(verb) => program::run(verb),
     }
 }

@@ -60,12 +60,15 @@ mod job;
 mod schedules;
 mod state;
 
+/// Times and numbers as a person says them, for programs that show what this crate returns.
+#[doc(hidden)]
+pub use admin::words;
 pub use admin::{
     Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
-    FailureRates, Finding, FleetStatus, Flow, Inspector, KeyHolder, KeyedJob, Matches,
-    NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue,
-    PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
-    attention,
+    Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector,
+    KeyHolder, KeyedJob, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed,
+    ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue,
+    SetCast, Severity, Why, attention,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

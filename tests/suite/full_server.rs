@@ -180,9 +180,16 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     let (sooner, never) = (later("now").await.unwrap(), later("never").await.unwrap());
     let (gone, buried) = (later("gone").await.unwrap(), later("buried").await.unwrap());
     let rows = client.batcher::<u64>("rows");
+    let mut exported = vec![];
+    let write = |line: &str| {
+        exported.push(line.to_owned());
+        Ok(())
+    };
+    client.export().queue("q").state(poolder::KeptState::Dead).write(write).await.unwrap();
     fill(&server);
 
     let job = || Ending("new".into());
+    assert_full("import", &import(&space, &exported).await.unwrap_err());
     assert_full("enqueue", &client.enqueue(job()).await.unwrap_err());
     assert_full("delayed", &client.enqueue(job()).after(HOUR).await.unwrap_err());
     assert_full("idempotent", &client.enqueue(job()).idempotent(HOUR).await.unwrap_err());
@@ -230,6 +237,16 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     copies.cast(Number(5)).await.unwrap();
     hear(&mut heard, vec!["copy 5"]).await;
     node.stop().await;
+}
+
+/// Imports the lines of an export into another namespace.
+async fn import(beside: &Space, lines: &[String]) -> Result<(), Error> {
+    let other = Space::on(beside.url(), "full_import");
+    let mut import = other.client.import();
+    for line in lines {
+        import.line(line).await?;
+    }
+    import.finish().await.map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread")]

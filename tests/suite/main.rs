@@ -76,6 +76,7 @@ mod ticks;
 mod tls;
 mod topologies;
 mod traces;
+mod transfer;
 mod unique;
 mod waiting;
 mod waits;

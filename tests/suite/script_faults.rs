@@ -70,6 +70,8 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
     ("addressed/broadcast", &[]),
     ("batch/push", &["flush", "timer", "timer of a batcher that is not declared"]),
     ("schedule/schedule_put", &["changed", "declared"]),
+    // Adds the jobs of an export.
+    ("admin/import", &[]),
     // Adds the counts of nodes, which a full server may lose.
     ("history/flush", &[]),
 ];

@@ -119,9 +119,7 @@ pub(super) async fn run(common: &Common, new: &New) -> Result<Report, Failure> {
         let subject = json!({ "queue": new.queue, "kind": new.kind, "lane": lane, "job": id });
         return Ok(would_change(&change, subject, id));
     }
-    let mut receipts = client.enqueue_prepared(vec![Ok(prepared)]).await;
-    let receipt =
-        receipts.pop().unwrap_or_else(|| Err(Error::protocol("the receipt is missing")))?;
+    let receipt = client.enqueue_by_hand(prepared).await?;
     let job = &receipt.job;
     let line = match &receipt.stored {
         Stored::Due(at) => {

@@ -74,6 +74,8 @@ pub(crate) struct Report {
     ids: Vec<String>,
     blocks: Vec<Block>,
     notes: Vec<String>,
+    /// True when the command has written its data itself.
+    is_written: bool,
     pub(crate) exit: Exit,
 }
 
@@ -82,7 +84,12 @@ impl Report {
     pub(crate) fn new(value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);
         let (items, ids, blocks, notes) = (None, vec![], vec![], vec![]);
-        Self { value, items, ids, blocks, notes, exit: Exit::Done }
+        Self { value, items, ids, blocks, notes, is_written: false, exit: Exit::Done }
+    }
+
+    /// Creates the report of a command that has written its data itself.
+    pub(crate) fn written() -> Self {
+        Self { is_written: true, ..Self::new(Value::Null) }
     }
 
     /// Creates the report of a command that has nothing to write.
@@ -155,6 +162,7 @@ impl Report {
     /// Returns the text for standard output.
     pub(crate) fn show(&self, form: Form, coloured: bool) -> String {
         match form {
+            _ if self.is_written => String::new(),
             Form::Table => {
                 let show = |block: &Block| match block {
                     Block::Table(table) => table.show(coloured),

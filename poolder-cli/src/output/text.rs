@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
+pub(crate) use poolder_client::words::{memory as bytes, number};
 use poolder_core::Timestamp;
 
 /// The text for a missing value.
@@ -44,19 +45,6 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Returns a number with commas between its thousands.
-pub(crate) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Returns a number, and a dash for 0.
 pub(crate) fn count(value: u64) -> String {
     if value == 0 { NOTHING.to_owned() } else { number(value) }
@@ -76,18 +64,6 @@ pub(crate) fn duration(of: Duration) -> String {
         3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "m"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
     }
-}
-
-/// Returns a number of bytes in the largest fitting unit: `812 B`, `1.5 KiB`, `3.0 GiB`.
-pub(crate) fn bytes(of: u64) -> String {
-    let mut value = of as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1_024.0 {
-            return if unit == "B" { format!("{of} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1_024.0;
-    }
-    format!("{value:.1} TiB")
 }
 
 /// Returns a moment in the form of RFC 3339, in UTC, to the millisecond.
@@ -119,10 +95,6 @@ mod tests {
 
     #[test]
     fn numbers_and_durations_are_short() {
-        assert_eq!(
-            [0, 999, 1_000, 12_403, u64::MAX].map(number).join(" "),
-            "0 999 1,000 12,403 18,446,744,073,709,551,615"
-        );
         assert_eq!((count(0), count(7)), ("-".into(), "7".into()));
         assert_eq!((cut("abc", 3), cut("äbcd", 3)), ("abc".into(), "äb…".into()));
         let shown = |ms: u64| duration(Duration::from_millis(ms));

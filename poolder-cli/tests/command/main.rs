@@ -18,3 +18,4 @@ mod queue;
 mod schedule;
 mod select;
 mod top;
+mod transfer;

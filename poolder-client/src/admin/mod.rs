@@ -7,6 +7,7 @@ mod blast_radius;
 mod bulk;
 mod check;
 mod doctor;
+mod enqueue;
 mod error_jobs;
 mod explain;
 mod exporter;
@@ -24,7 +25,8 @@ mod pool_set;
 mod search;
 mod status;
 mod sweep;
-mod words;
+mod transfer;
+pub mod words;
 
 pub use action::Action;
 pub use attention::{
@@ -44,3 +46,4 @@ pub use pool_set::{PoolSet, SetCast};
 pub use search::{Budget, Matches};
 pub use status::{FleetStatus, QueueStatus};
 pub use sweep::BulkReport;
+pub use transfer::{Export, ExportSums, Import, ImportReport};

@@ -45,7 +45,7 @@ pub(super) struct Sweep<'a> {
     pub(super) action: &'a Action,
     pub(super) dry_run: bool,
     /// The record of the change, which counts the jobs that are changed.
-    pub(super) begun: Option<&'a Begun<'a>>,
+    pub(super) begun: Option<&'a Begun>,
 }
 
 impl<'a> Sweep<'a> {
@@ -55,7 +55,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Returns the walk that counts the jobs which it changes.
-    pub(super) fn recorded(self, begun: &'a Begun<'a>) -> Self {
+    pub(super) fn recorded(self, begun: &'a Begun) -> Self {
         Self { begun: Some(begun), ..self }
     }
 

@@ -9,8 +9,23 @@ use serde::{Serialize, Serializer};
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// Returns a number with commas between its thousands: `1,204,331`.
+#[must_use]
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Returns a time in its two greatest units: `3 min 40 s`, `1 d`, `250 ms`.
-pub(crate) fn span(time: Duration) -> String {
+#[must_use]
+pub fn span(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let Some(first) = UNITS.iter().position(|(_, unit)| millis >= *unit) else {
         return "0 s".into();
@@ -36,7 +51,8 @@ pub(crate) fn when(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// Returns a number of bytes in its greatest unit: `812 B`, `1.5 KiB`, `3.0 GiB`.
-pub(crate) fn memory(bytes: u64) -> String {
+#[must_use]
+pub fn memory(bytes: u64) -> String {
     if bytes < 1_024 {
         return format!("{bytes} B");
     }
@@ -50,13 +66,14 @@ pub(crate) fn memory(bytes: u64) -> String {
     format!("{value:.1} {}", units[at])
 }
 
-/// Returns a number with its noun: `1 job`, `2 jobs`, `0 entries`, `3 crashes`.
-pub(crate) fn many(count: u64, noun: &str) -> String {
+/// Returns a number with its noun: `1 job`, `1,200 jobs`, `0 entries`, `3 crashes`.
+#[must_use]
+pub fn many(count: u64, noun: &str) -> String {
     match noun.strip_suffix('y') {
         _ if count == 1 => format!("1 {noun}"),
-        Some(stem) => format!("{count} {stem}ies"),
-        None if noun.ends_with("sh") => format!("{count} {noun}es"),
-        None => format!("{count} {noun}s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{} {stem}ies", number(count)),
+        _ if noun.ends_with("sh") || noun.ends_with("ch") => format!("{} {noun}es", number(count)),
+        _ => format!("{} {noun}s", number(count)),
     }
 }
 
@@ -91,9 +108,14 @@ mod tests {
         assert_eq!(when(at(5_000), at(0)), "in 5 s");
         assert_eq!(when(at(0), at(5_000)), "5 s ago");
         assert_eq!(when(at(7), at(7)), "now");
+        assert_eq!(
+            [0, 999, 1_000, 12_403, u64::MAX].map(number).join(" "),
+            "0 999 1,000 12,403 18,446,744,073,709,551,615"
+        );
         let said = [many(1, "job"), many(0, "job"), many(2, "entry"), many(3, "crash")];
         assert_eq!(said, ["1 job", "0 jobs", "2 entries", "3 crashes"]);
         assert_eq!([7, 1_536, 3 << 30].map(memory), ["7 B", "1.5 KiB", "3.0 GiB"]);
+        assert_eq!([many(2_000, "batch"), many(2, "key")], ["2,000 batches", "2 keys"]);
         assert_eq!(many_do(1, "job", "wait"), "1 job waits");
     }
 }

@@ -82,10 +82,16 @@ impl Auditor {
     }
 
     /// Records that a change of many things begins. Its end is recorded by [`Begun::end`].
-    pub(crate) async fn begin(&self, change: Change) -> Begun<'_> {
+    pub(crate) async fn begin(&self, change: Change) -> Begun {
         let record = self.about(&change);
         let id = self.write(&record).await;
-        Begun { auditor: self, record, id, began: Instant::now(), changed: AtomicU64::new(0) }
+        Begun {
+            auditor: self.clone(),
+            record,
+            id,
+            began: Instant::now(),
+            changed: AtomicU64::new(0),
+        }
     }
 
     fn about(&self, change: &Change) -> AuditRecord {
@@ -111,15 +117,15 @@ impl Auditor {
 
 /// A change of many things that has begun.
 #[derive(Debug)]
-pub(crate) struct Begun<'a> {
-    auditor: &'a Auditor,
+pub(crate) struct Begun {
+    auditor: Auditor,
     record: AuditRecord,
     id: Option<LogId>,
     began: Instant,
     changed: AtomicU64,
 }
 
-impl Begun<'_> {
+impl Begun {
     /// Counts things that were changed.
     pub(crate) fn add(&self, changed: u64) {
         self.changed.fetch_add(changed, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::job::{Error, JobId, Lane, Partition, QueueName, check_name};
+use crate::job::{Error, JobId, Lane, Partition, QueueName, Timestamp, check_name};
 
 /// The consumer group in which the workers of a queue compete.
 pub(crate) const GROUP: &str = "workers";
@@ -259,6 +259,12 @@ impl PartitionKeys {
     /// the same name announces the record to waiting callers.
     pub(crate) fn result(&self, job: JobId) -> String {
         format!("{}:result:{job}", self.base)
+    }
+
+    /// String: the mark of a job that was imported.
+    pub(crate) fn imported(&self, job: JobId, generation: Option<Timestamp>) -> String {
+        let of = generation.map(|at| format!(":{}", at.millis())).unwrap_or_default();
+        format!("{}:imported:{job}{of}", self.base)
     }
 
     /// String: the receipt of an idempotent enqueue.

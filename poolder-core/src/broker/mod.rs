@@ -42,6 +42,7 @@ pub use admin::ahead::Ahead;
 pub use admin::cancel::Cancellation;
 pub use admin::deaths::TakenDeath;
 pub use admin::find_anywhere::{Ended, Sighting};
+pub use admin::import::Imported;
 pub use admin::job_facts::{JobTraces, RosterTimes};
 pub use admin::lane_facts::{LaneFacts, PendingEntry};
 #[doc(hidden)]

@@ -144,6 +144,7 @@ scripts! {
         REVIVE = ["unique/holder"] + "revive";
         REMOVE = "remove";
         BURY = "bury";
+        IMPORT = ["unique/holder"] + "import";
     }
 }
 

@@ -20,5 +20,5 @@ pub(crate) use envelope::Options;
 pub(crate) use unique::{KeyHold, since};
 pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{
-    ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting,
+    ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting, try_read_dead,
 };

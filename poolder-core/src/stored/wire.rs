@@ -22,7 +22,7 @@ use crate::job::{
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
-pub(crate) use records::{read_dead, read_waiting};
+pub(crate) use records::{read_dead, read_waiting, try_read_dead};
 pub use times::ClaimTimes;
 
 /// The field of an entry that holds the envelope.

@@ -15,6 +15,7 @@ mod cursor;
 mod filter;
 mod item;
 mod json;
+mod kept;
 mod listing;
 mod page;
 mod patch;
@@ -35,6 +36,7 @@ pub(crate) use cursor::{After, numbers};
 pub use filter::Filter;
 pub(crate) use json::edit;
 pub use json::to_json;
+pub use kept::{KeptJob, KeptState};
 pub use listing::Listing;
 pub use page::Page;
 pub use patch::merge_patch;
@@ -72,6 +74,8 @@ pub(crate) enum Content {
     Plain(Vec<u8>, Envelope),
     /// The bytes of an entry that is not a job.
     Raw(Vec<u8>),
+    /// The beginning of a stored job that is too large to be read.
+    Beginning(Vec<u8>),
 }
 
 impl JobView {
@@ -163,7 +167,9 @@ impl JobView {
     pub fn payload_json(&self) -> Result<serde_json::Value, Error> {
         match &self.content {
             Content::Job(envelope) | Content::Plain(_, envelope) => to_json(envelope.raw_job()),
-            Content::Raw(_) => Err(Error::codec("the entry is not a job, see its raw bytes")),
+            Content::Raw(_) | Content::Beginning(_) => {
+                Err(Error::codec("the entry is not a job, see its raw bytes"))
+            }
         }
     }
 
@@ -171,7 +177,7 @@ impl JobView {
     #[must_use]
     pub fn raw(&self) -> Option<&[u8]> {
         match &self.content {
-            Content::Raw(bytes) => Some(bytes),
+            Content::Raw(bytes) | Content::Beginning(bytes) => Some(bytes),
             _ => None,
         }
     }
@@ -204,7 +210,7 @@ impl JobView {
     pub(crate) fn envelope(&self) -> Option<&Envelope> {
         match &self.content {
             Content::Job(envelope) | Content::Plain(_, envelope) => Some(envelope),
-            Content::Raw(_) => None,
+            Content::Raw(_) | Content::Beginning(_) => None,
         }
     }
 }

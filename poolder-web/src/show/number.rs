@@ -1,20 +1,9 @@
 //! Numbers as people read them.
 
+pub(crate) use poolder_client::words::{many, memory as bytes, number};
+
 /// The sign for a number that is not known.
 pub(crate) const UNKNOWN: &str = "–";
-
-/// Returns a number with its thousands apart: `1,204,331`.
-pub(crate) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Returns a rate per second: `1,284`, `6.2`, `0.04`.
 pub(crate) fn rate(value: f64) -> String {
@@ -38,28 +27,6 @@ pub(crate) fn percent(part: f64) -> String {
 
 fn trimmed(text: &str) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Returns a size: `96 B`, `1.5 KiB`.
-pub(crate) fn bytes(of: u64) -> String {
-    let mut value = of as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1_024.0 {
-            return if unit == "B" { format!("{of} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1_024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-/// Returns a count with its noun: `1 job`, `1,317 jobs`.
-pub(crate) fn many(count: u64, noun: &str) -> String {
-    match noun.strip_suffix('y') {
-        _ if count == 1 => format!("1 {noun}"),
-        Some(stem) if !stem.ends_with(['a', 'e', 'o']) => format!("{} {stem}ies", number(count)),
-        _ if noun.ends_with("ch") => format!("{} {noun}es", number(count)),
-        _ => format!("{} {noun}s", number(count)),
-    }
 }
 
 #[cfg(test)]

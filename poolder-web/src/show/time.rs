@@ -3,26 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use poolder_client::words;
 use poolder_core::Timestamp;
 
 use super::escape::escaped;
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
-
 /// Returns a length of time: `240 ms`, `19 s`, `3 min 40 s`.
 pub(crate) fn span(time: Duration) -> String {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let Some(first) = UNITS.iter().position(|(_, unit)| millis >= *unit) else {
-        return "under 1 ms".into();
-    };
-    let (name, unit) = UNITS[first];
-    let whole = format!("{} {name}", millis / unit);
-    match UNITS.get(first + 1).filter(|(name, _)| *name != "ms") {
-        Some((small, smaller)) if millis % unit >= *smaller => {
-            format!("{whole} {} {small}", millis % unit / smaller)
-        }
-        _ => whole,
+    match time.as_millis() {
+        0 => "under 1 ms".into(),
+        _ => words::span(time),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use poolder::Timestamp;
-use poolder_core::broker::When;
-use poolder_core::{Handle, Lane};
+use poolder::{Timestamp, Unique};
+use poolder_core::broker::{PreparedJob, When};
+use poolder_core::view::KeptJob;
+use poolder_core::{Envelope, Handle, Lane};
 
 use super::inject::{NOTHING, Tolerated};
 use super::jobs::{bury, retry, settlement};
@@ -17,6 +18,7 @@ pub(super) const SCRIPTS: &[&str] = &[
     "admin/revive",
     "admin/remove",
     "admin/bury",
+    "admin/import",
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -150,6 +152,43 @@ async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
     let fault = lab.snapshot();
     lab.broker().revive(&handle()).await.unwrap();
     lab.inject("admin/revive", "of a schedule", fault);
+
+    // A job of a schedule in a lane, a unique one and a retried one that wait, and a dead one.
+    for (at, options, unique) in [
+        (At::Lane, NIGHTLY, false),
+        (At::Lane, KEPT, true),
+        (At::Due, KEPT, false),
+        (At::Due, KEPT, true),
+        (At::Retrying, NIGHTLY, false),
+        (At::Dead, KEPT, false),
+    ] {
+        lab.reset();
+        let job = envelope(1, "k", options);
+        match at {
+            At::Lane | At::Due if unique || at == At::Due => {
+                let mut new = PreparedJob::new(partition(), Envelope::parse(job).unwrap());
+                new.when = if at == At::Due { When::In(HOUR) } else { When::Now };
+                if unique {
+                    new.make_unique(&Unique::until_done().by(&"one")).unwrap();
+                }
+                lab.broker().enqueue(&new).await.unwrap();
+            }
+            At::Retrying | At::Dead => {
+                let claim = lab.claim_one(&job).await;
+                let end = if at == At::Dead { bury(&claim) } else { retry(&claim) };
+                lab.settle(&[settlement(&claim, end)]).await;
+            }
+            _ => lab.set("XADD", &lane_key(Lane::Normal), &[b"*", b"j", &job]),
+        }
+        let view = lab.broker().find(&handle()).await.unwrap().unwrap();
+        let kept = [KeptJob::of(&view).unwrap()];
+        lab.reset();
+        let fault = lab.snapshot();
+        lab.broker().import(&partition(), &kept).await.unwrap();
+        // The field that lets the server find a key at once may be missing.
+        let but = Tolerated { survived: &["unique"], ..NOTHING };
+        lab.inject_but("admin/import", &format!("{at:?} {unique}"), fault, but);
+    }
 
     for paused in [false, true] {
         lab.reset();

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use redis::Cmd;
 
+use crate::broker::admin::portions::portions;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Cause, Error, Failure, Handle, JobState, Partition, Place, clamped_millis};
 use crate::stored::{Completion, Death, Envelope, check_no_batch, head};
 use crate::view::JobView;
 
-/// The most jobs that one call of `bury.lua` takes.
-const MAX_JOBS: usize = 50;
-/// The approximate most bytes of the jobs of one call, which may take one job in any case.
-const MAX_BYTES: usize = 1 << 20;
 /// The node in the record of a job that an operator has buried.
 const OPERATOR: &str = "operator";
 
@@ -80,15 +77,7 @@ impl Broker {
         let mut pipe = redis::pipe();
         let mut calls = vec![];
         for ((partition, _), jobs) in &places {
-            let mut rest = jobs.as_slice();
-            while !rest.is_empty() {
-                let mut bytes = 0;
-                let fits = rest.iter().take(MAX_JOBS).take_while(|(.., envelope)| {
-                    bytes += envelope.as_bytes().len();
-                    bytes <= MAX_BYTES
-                });
-                let (some, later) = rest.split_at(fits.count().max(1));
-                rest = later;
+            for some in portions(jobs, |(.., envelope)| envelope.as_bytes().len()) {
                 pipe.add_command(self.bury_call(partition, some, reason));
                 calls.push(some);
             }

@@ -48,7 +48,7 @@ pub(in crate::broker) fn shown(
         return view(body.read);
     }
     let mut view = view(body.read.clone());
-    view.content = Content::Raw(body.read);
+    view.content = Content::Beginning(body.read);
     let bytes = body.bytes;
     let why = format!("the stored job has {bytes} bytes, of which only the beginning was read");
     view.failure = view.failure.or(Some(Failure::new(Cause::Undecodable, why)));

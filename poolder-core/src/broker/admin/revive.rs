@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 
+use crate::broker::admin::portions::portions;
 use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Partition, UniqueMode, clamped_millis};
 use crate::stored::{Envelope, head};
 use crate::view::{JobView, edit};
-
-/// The most jobs that one call of `revive.lua` takes.
-const MAX_JOBS: usize = 50;
-/// The approximate most bytes of the jobs of one call, which may take one job in any case.
-const MAX_BYTES: usize = 1 << 20;
 
 /// A dead job: its place in a list, its view, and its envelope.
 type DeadJob<'a> = (usize, &'a JobView, &'a Envelope);
@@ -82,15 +78,8 @@ impl Broker {
         partition: &Partition,
         jobs: &[DeadJob<'_>],
     ) -> Result<Vec<(usize, bool)>, Error> {
-        let (mut rest, mut revived) = (jobs, vec![]);
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = rest.iter().take(MAX_JOBS).take_while(|(.., envelope)| {
-                bytes += envelope.as_bytes().len();
-                bytes <= MAX_BYTES
-            });
-            let (some, later) = rest.split_at(fits.count().max(1));
-            rest = later;
+        let mut revived = vec![];
+        for some in portions(jobs, |(.., envelope)| envelope.as_bytes().len()) {
             let each: Vec<_> = some.iter().map(|(_, view, envelope)| (*view, *envelope)).collect();
             let done = self.revive_some(partition, &each).await?;
             let is_done = |done| done == Revival::Done;

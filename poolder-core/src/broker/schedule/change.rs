@@ -106,6 +106,44 @@ impl Broker {
         .await
     }
 
+    /// Returns the stored form of a schedule, as an export keeps it.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] when it cannot be written.
+    pub fn kept_schedule(info: &ScheduleInfo) -> Result<Vec<u8>, Error> {
+        info.record().encode()
+    }
+
+    /// Stores a schedule of an export, with its status and its owner, unless one of its name is there.
+    /// It ticks from now on. Returns whether it was stored.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] for bytes that are no schedule; the errors of [`Broker::put_schedule`].
+    pub async fn import_schedule(
+        &self,
+        partition: &Partition,
+        name: &str,
+        kept: &[u8],
+    ) -> Result<bool, Error> {
+        let record = Record::decode(kept)?;
+        let mut is_new = false;
+        self.edit(partition, name, |found, _| {
+            is_new = found.is_none();
+            let edit = Edit { record: record.clone(), anew: true, must_tick: false };
+            Ok(is_new.then_some(edit))
+        })
+        .await?;
+        Ok(is_new)
+    }
+
+    /// Returns an error for bytes that are no schedule of an export.
+    ///
+    /// # Errors
+    /// [`Error::is_codec`] and [`Error::is_invalid`].
+    pub fn check_kept_schedule(kept: &[u8]) -> Result<(), Error> {
+        Record::decode(kept)?.schedule.check()
+    }
+
     /// Removes a schedule; returns false when there was none. Jobs that the schedule has enqueued
     /// go on; a job that still waits for an earlier job of the schedule is removed, logged and
     /// counted as deleted.

@@ -38,7 +38,8 @@ pub(crate) fn read_dead(record: Vec<u8>) -> Dead {
     }
 }
 
-fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
+/// Reads a dead record.
+pub(crate) fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
     let (stored, rest) = prefixed(record)?;
     let mut reader = rmp_serde::Deserializer::new(stored);
     reader.set_max_depth(8);
