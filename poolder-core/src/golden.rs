@@ -38,6 +38,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.headers", headers_envelope().as_bytes().to_vec()),
         ("envelope.trace", trace_envelope().as_bytes().to_vec()),
         ("envelope.unique", unique_envelope().as_bytes().to_vec()),
+        ("envelope.keep_last", keep_last_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
         ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
@@ -176,6 +177,11 @@ fn unique_envelope() -> Envelope {
     full_envelope().made_unique(&rule).unwrap()
 }
 
+/// A job of which one more waits behind the first.
+fn keep_last_envelope() -> Envelope {
+    plain_envelope().made_unique(&Unique::keep_last().across_kinds()).unwrap()
+}
+
 /// Returns an envelope to which a later version added options that may be ignored and one that must
 /// be understood.
 fn later_envelope() -> Envelope {
@@ -238,6 +244,7 @@ fn golden_files_are_read_as_what_they_were() {
         ("envelope.headers", headers_envelope()),
         ("envelope.trace", trace_envelope()),
         ("envelope.unique", unique_envelope()),
+        ("envelope.keep_last", keep_last_envelope()),
     ] {
         let read = Envelope::parse(frozen(name)).unwrap();
         assert_eq!(read, was, "{name}");

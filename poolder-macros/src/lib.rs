@@ -92,6 +92,7 @@ mod unique;
 /// | `window` | in place of `until`: the key is free after this time | |
 /// | `debounce` | in place of `until`: the job is due this time after the last enqueue, with its data | |
 /// | `at_most` | the longest time from the first enqueue until a debounced job is due | ten times the delay |
+/// | `keep` | `"last"`: one more job waits until this one has ended, with the newest data | |
 /// | `by` | the fields that make the key: their names, or their numbers in a tuple struct | all of the payload |
 /// | `across_kinds` | `true`: all kinds of the queue share the key | `false` |
 /// | `replace` | `true`: a second enqueue replaces the data of a job that waits | `false` |

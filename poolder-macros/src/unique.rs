@@ -14,7 +14,17 @@ pub(crate) const EXAMPLE: &str = "unique(until = \"done\", by = (tenant, month))
 
 /// The attributes of the rule.
 const IN_LIST: Known<'static> = Known {
-    names: &["until", "window", "debounce", "at_most", "by", "across_kinds", "replace", "hold_for"],
+    names: &[
+        "until",
+        "window",
+        "debounce",
+        "at_most",
+        "keep",
+        "by",
+        "across_kinds",
+        "replace",
+        "hold_for",
+    ],
     lists: &[],
     elsewhere: &[],
 };
@@ -36,6 +46,7 @@ enum Mode {
     Start,
     Window(Millis),
     Debounce(Millis, Option<Millis>),
+    KeepLast,
 }
 
 impl Unique {
@@ -64,9 +75,13 @@ impl Unique {
         let (window, debounce) = (time("window"), time("debounce"));
         let (at_most, hold_for) = (time("at_most"), time("hold_for"));
         let start = list.get("until").and_then(|until| errors.catch(until_start(until)));
+        if let Some(keep) = list.get("keep") {
+            errors.catch(keep_last(keep));
+        }
         let mode = match (window, debounce) {
             (Some(window), _) => Mode::Window(window),
             (None, Some(delay)) => Mode::Debounce(delay, at_most),
+            (None, None) if list.is_given("keep") => Mode::KeepLast,
             (None, None) if start == Some(true) => Mode::Start,
             (None, None) => Mode::Done,
         };
@@ -79,6 +94,18 @@ impl Unique {
                 &name,
                 format!("`{first}` says already when the key is free: keep one of them"),
             ));
+        }
+        let starts = (start == Some(true)).then_some("until");
+        let other = ["window", "debounce"].into_iter().find(|it| list.is_given(it)).or(starts);
+        if let Some(other) = other.filter(|_| list.is_given("keep")) {
+            let why = format!(
+                "the last job waits until the one before has ended: leave out `keep`, or `{other}`"
+            );
+            errors.push(refusal(&list, "keep", &name, why));
+        }
+        if list.is_given("replace") && list.is_given("keep") {
+            let why = "`keep` replaces in any case: leave out `replace`".to_owned();
+            errors.push(refusal(&list, "replace", &name, why));
         }
         if list.is_given("at_most") && !list.is_given("debounce") {
             let why = "`at_most` bounds a `debounce`: give both, or leave it out".to_owned();
@@ -112,6 +139,7 @@ impl Unique {
         let mode = match self.mode {
             Mode::Done => quote!(#rule::until_done()),
             Mode::Start => quote!(#rule::until_start()),
+            Mode::KeepLast => quote!(#rule::keep_last()),
             Mode::Window(window) => {
                 let window = window.tokens();
                 quote!(#rule::window(#window))
@@ -147,6 +175,13 @@ fn until_start(until: &Attribute) -> syn::Result<bool> {
         "start" => Ok(true),
         _ => Err(Error::new(word.span(), expected)),
     }
+}
+
+/// Checks the word that says which jobs are kept beside the one that holds the key.
+fn keep_last(keep: &Attribute) -> syn::Result<()> {
+    let expected = "`keep` takes \"last\"";
+    let word = text(&keep.value, expected)?;
+    if word.value() == "last" { Ok(()) } else { Err(Error::new(word.span(), expected)) }
 }
 
 fn read_flag(attribute: &Attribute) -> syn::Result<bool> {

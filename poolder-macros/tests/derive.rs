@@ -317,6 +317,13 @@ fn a_type_says_how_its_jobs_are_unique() {
     assert_eq!(index.unique(), Some(Unique::debounce(s(5)).at_most(s(60)).by(&("a",))));
 
     #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(unique(until = "done", keep = "last", by = account))]
+    struct Sync {
+        account: u64,
+    }
+    assert_eq!(Sync { account: 7 }.unique(), Some(Unique::keep_last().by(&(7_u64,))));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
     #[job(unique())]
     struct Whole;
     assert_eq!(Whole.unique(), Some(Unique::until_done()));

@@ -53,6 +53,33 @@ async fn a_key_is_held_until_the_job_has_ended_or_started() {
 }
 
 #[tokio::test]
+async fn the_last_job_waits_behind_the_one_that_is_under_way() {
+    let queue = TestQueue::new();
+    let pool =
+        Pool::new("mail").worker(worker_fn(|_: Welcome| async move { Ok::<_, BoxError>(()) }));
+    let node = queue.start_node(queue.node().pool(pool)).await;
+    let first = send(&queue, 1, Unique::keep_last()).await;
+    let second = send(&queue, 2, Unique::keep_last()).await;
+    assert_eq!((&second.stored, second.is_duplicate()), (&Stored::Behind, false));
+    let third = send(&queue, 3, Unique::keep_last()).await;
+    assert_eq!((&third.stored, third.job), (&Stored::Replaced(None), second.job));
+    let view = queue.client().job(&second).view().await.unwrap().unwrap();
+    assert!(view.waits_behind());
+    assert_eq!(view.payload_json().unwrap(), serde_json::json!({ "user": 3 }));
+    let later = view.at + MINUTE;
+    queue.client().job(&second).reschedule(later).await.unwrap();
+    queue.client().job(&second).run_now().await.unwrap();
+    assert!(queue.client().job(&second).view().await.unwrap().unwrap().waits_behind());
+    queue.client().job(&first).cancel().await.unwrap();
+    assert_eq!(send(&queue, 4, Unique::until_done()).await.job, second.job, "it holds the key");
+    assert_eq!(node.drain().await.done, 1);
+    let delayed = queue.client().enqueue(Welcome { user: 5 }).after(MINUTE);
+    let delayed = delayed.unique(Unique::keep_last().by(&"one")).await.unwrap();
+    let replaced = send(&queue, 6, Unique::keep_last()).await;
+    assert_eq!((replaced.is_duplicate(), replaced.job), (true, delayed.job), "not tried yet");
+}
+
+#[tokio::test]
 async fn windows_end_with_their_time_and_debounced_jobs_get_the_newest_data() {
     let queue = TestQueue::new();
     let window = || Unique::window(MINUTE);

@@ -2,4 +2,6 @@
 
 mod jobs;
 mod keys;
+mod last;
 mod machine;
+mod reference;

@@ -20,12 +20,12 @@ use crate::mutation::script;
 
 macro_rules! scripts {
     ($($folder:ident {
-        $($name:ident = $([$before:literal] +)? $file:literal $(+ [$($part:literal),*])?;)*
+        $($name:ident = $([$($before:literal),*] +)? $file:literal $(+ [$($part:literal),*])?;)*
     })*) => {
         $($(pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
             Script::new(script(
                 path!($folder, $file),
-                text!($($before,)? $folder, $file $(, $($part),*)?),
+                text!([$($($before),*)?] $folder, $file $(, $($part),*)?),
             ))
         });)*)*
 
@@ -33,7 +33,7 @@ macro_rules! scripts {
         const SOURCES: &[(&str, &str)] =
             &[$($((
                 path!($folder, $file),
-                text!($($before,)? $folder, $file $(, $($part),*)?),
+                text!([$($($before),*)?] $folder, $file $(, $($part),*)?),
             ),)*)*];
     };
 }
@@ -45,14 +45,9 @@ macro_rules! path {
 }
 
 macro_rules! text {
-    ($before:literal, $folder:ident, $file:literal $(, $part:literal)*) => {
+    ([$($before:literal),*] $folder:ident, $file:literal $(, $part:literal)*) => {
         concat!(
-            include_str!(concat!("scripts/", $before, ".lua")),
-            text!($folder, $file $(, $part)*)
-        )
-    };
-    ($folder:ident, $file:literal $(, $part:literal)*) => {
-        concat!(
+            $(include_str!(concat!("scripts/", $before, ".lua")),)*
             include_str!(concat!("scripts/", stringify!($folder), "/", $file, ".lua")),
             $(include_str!(concat!("scripts/", $part, ".lua")),)*
         )
@@ -68,7 +63,7 @@ scripts! {
         COMPLETE = "complete" + ["jobs/lane_depths"];
         SETTLE = "settle" + [
             "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
-            "unique/settle", "jobs/settle_each"
+            "unique/next", "unique/settle", "jobs/settle_each"
         ];
         ACK_MISSING = "ack_missing";
         SUSPECT_BEGIN = "suspect_begin";
@@ -79,7 +74,7 @@ scripts! {
         WAIT_END = "wait_end" + ["jobs/lane_depths"];
     }
     maintenance {
-        PROMOTE = "promote";
+        PROMOTE = ["unique/next"] + "promote";
         PRUNE = "prune";
         DEATHS = "deaths";
         CONSUMER_REMOVE = "consumer_remove";
@@ -107,10 +102,10 @@ scripts! {
         TIMER_POSTPONE = "timer_postpone";
     }
     unique {
-        ENQUEUE_UNIQUE = "holder" + ["jobs/enqueue"];
+        ENQUEUE_UNIQUE = ["unique/next"] + "holder" + ["jobs/enqueue"];
         UNIQUE_START = "start";
-        UNIQUE_RELEASE = "release";
-        UNIQUE_SWEEP = ["unique/holder"] + "sweep";
+        UNIQUE_RELEASE = ["unique/next"] + "release";
+        UNIQUE_SWEEP = ["unique/next", "unique/holder"] + "sweep";
     }
     schedule {
         SCHEDULES = "schedules";
@@ -132,7 +127,7 @@ scripts! {
         CANCEL_EXPIRE = "cancel_expire";
     }
     admin {
-        CANCEL = "cancel";
+        CANCEL = ["unique/next"] + "cancel";
         PAUSE = "pause";
         OVERVIEW = "overview";
         LIST_READY = "list_ready";
@@ -140,10 +135,10 @@ scripts! {
         LIST_BY_TIME = "list_by_time";
         SEARCH = "search";
         AHEAD = "ahead";
-        RESCHEDULE = "reschedule";
+        RESCHEDULE = ["unique/next"] + "reschedule";
         REVIVE = ["unique/holder"] + "revive";
-        REMOVE = "remove";
-        BURY = "bury";
+        REMOVE = ["unique/next"] + "remove";
+        BURY = ["unique/next"] + "bury";
         IMPORT = ["unique/holder"] + "import";
     }
 }

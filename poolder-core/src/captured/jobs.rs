@@ -8,7 +8,7 @@ use super::state::{
 use crate::job::{EntryId, Error, Lane, OnDuplicate, Partition, QueueName};
 use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
 use crate::policy::{Counters, Facts};
-use crate::stored::{Claim, Completion, Envelope};
+use crate::stored::{BEHIND, Claim, Completion, Envelope};
 
 /// How long a result is kept whose enqueue asked for no completion record.
 const RESULT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -57,9 +57,10 @@ impl Captured {
         let new = NewJob { partition, lane, due, envelope, idempotent, on_duplicate, broadcast };
         match self.enqueue(&new)? {
             StoredJob::Ready(entry) => Ok(entry),
-            StoredJob::Due(_) | StoredJob::Already | StoredJob::Stands { .. } => {
-                Err(Error::protocol("a cast that waits"))
-            }
+            StoredJob::Due(_)
+            | StoredJob::Behind
+            | StoredJob::Already
+            | StoredJob::Stands { .. } => Err(Error::protocol("a cast that waits")),
         }
     }
 
@@ -197,9 +198,11 @@ impl State {
         if new.idempotent.is_some() && self.receipts.get(&receipt).is_some_and(|end| *end > now) {
             return StoredJob::Already;
         }
-        if let Some(stands) = self.standing(new) {
-            return stands;
-        }
+        let behind = match self.standing(new) {
+            None => false,
+            Some(StoredJob::Behind) => ended.is_none(),
+            Some(stands) => return stands,
+        };
         if let Some(window) = new.idempotent {
             self.receipts.insert(receipt, now + window.max(Duration::from_millis(1)));
         }
@@ -213,6 +216,7 @@ impl State {
         let due = new.due.filter(|due| *due > now);
         let at = match (&ended, due) {
             (Some(completion), _) => JobPlace::Ended(completion.clone()),
+            (None, _) if behind => JobPlace::Due(BEHIND, false),
             (None, Some(due)) => JobPlace::Due(due, false),
             (None, None) => JobPlace::Ready,
         };
@@ -233,6 +237,10 @@ impl State {
         self.put(number, at);
         match ended {
             Some(completion) => self.record(number, &completion),
+            None if behind => {
+                self.wait_behind(number, due);
+                return StoredJob::Behind;
+            }
             None => self.take_key(number),
         }
         match due {

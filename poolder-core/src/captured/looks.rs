@@ -148,6 +148,9 @@ impl Captured {
     pub(crate) fn reschedule(&self, handle: &Handle, at: Option<Timestamp>) -> Result<(), Error> {
         let mut state = self.state();
         for number in state.waiting(handle, "cancel it to stop it")? {
+            if state.reschedule_behind(number, at) {
+                continue;
+            }
             let retries = matches!(state.jobs[&number].at, JobPlace::Due(_, true));
             state.take_from_place(number);
             let place = match at.filter(|at| *at > state.now) {

@@ -89,6 +89,8 @@ pub(super) struct Holder {
     /// When the job has taken the key, and the end of a window.
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    /// The job that waits behind it, and the time before which that one is not due.
+    pub(super) behind: Option<(JobNumber, Option<Timestamp>)>,
 }
 
 /// The place of a job.
@@ -213,6 +215,8 @@ pub(crate) struct NewJob<'a> {
 pub(crate) enum StoredJob {
     Ready(EntryId),
     Due(Timestamp),
+    /// Behind the job that holds the unique key.
+    Behind,
     Already,
     /// Not stored: another job holds the unique key.
     Stands {

@@ -53,11 +53,14 @@ pub enum UniqueMode {
     /// As [`UniqueMode::UntilStart`]; until it is due, each further enqueue puts the job off and
     /// replaces its data.
     Debounce,
+    /// Any end of the job; then the job that waits behind it, with the newest data, takes the key.
+    KeepLast,
 }
 
 impl UniqueMode {
     /// Every mode, in the order of the stored numbers, which begin with 1.
-    const ALL: [Self; 4] = [Self::UntilDone, Self::UntilStart, Self::Window, Self::Debounce];
+    const ALL: [Self; 5] =
+        [Self::UntilDone, Self::UntilStart, Self::Window, Self::Debounce, Self::KeepLast];
 
     /// Returns the number under which the mode is stored.
     pub(crate) fn number(self) -> u8 {
@@ -66,6 +69,7 @@ impl UniqueMode {
             Self::UntilStart => 2,
             Self::Window => 3,
             Self::Debounce => 4,
+            Self::KeepLast => 5,
         }
     }
 
@@ -88,6 +92,7 @@ impl fmt::Display for UniqueMode {
             Self::UntilStart => "until start",
             Self::Window => "window",
             Self::Debounce => "debounce",
+            Self::KeepLast => "keep last",
         })
     }
 }
@@ -124,6 +129,21 @@ impl Unique {
         Self { debounce: Some((delay, most)), ..Self::new(UniqueMode::Debounce) }
     }
 
+    /// Returns the rule that one job of the key is under way, and one waits behind it with the newest
+    /// data: it is due when the first one has ended, however it ends. Each further enqueue replaces
+    /// the data of the one that waits behind. A first one that is due later and was not tried gets
+    /// the newest data itself, and keeps its time.
+    ///
+    /// ```
+    /// use poolder_core::Unique;
+    ///
+    /// // One synchronization of an account at a time, and one more for all changes meanwhile.
+    /// let rule = Unique::keep_last().by(&7);
+    /// ```
+    pub fn keep_last() -> Self {
+        Self::new(UniqueMode::KeepLast)
+    }
+
     /// Bounds the time from the first enqueue of a debounced job until it is due. Another rule stays
     /// as it is.
     pub fn at_most(mut self, most: Duration) -> Self {
@@ -156,8 +176,8 @@ impl Unique {
 
     /// Lets an enqueue that finds a waiting job of its key replace the data of that job, which keeps
     /// its id; one that is due later keeps its time, and one that is ready goes to the end of its
-    /// lane. A job that runs stays as it is, and so does one that was tried before within its
-    /// window.
+    /// lane. A job that runs stays as it is. Has no effect on a debounced job, or with
+    /// [`Unique::keep_last`]: these replace in any case.
     pub fn replace(mut self) -> Self {
         self.replace = true;
         self
@@ -227,6 +247,9 @@ pub enum OnDuplicate {
     /// If it is in `due`, it gets the data and the due time of the other one, but is due at most this
     /// long after the first enqueue. Otherwise the other one is stored, and takes the key.
     Renew(Duration),
+    /// If it is in `due` for its first attempt, it gets the data of the other one. Otherwise the other
+    /// one waits behind it, until it has ended; one that waits behind already gets the data.
+    Behind,
 }
 
 /// The key of a unique job: 12 bytes, made of its kind and its payload or the values that
@@ -333,6 +356,6 @@ mod tests {
         for (number, mode) in (1..).zip(UniqueMode::ALL) {
             assert_eq!((mode.number(), UniqueMode::of_number(number)), (number, Some(mode)));
         }
-        assert_eq!((UniqueMode::of_number(0), UniqueMode::of_number(5)), (None, None));
+        assert_eq!((UniqueMode::of_number(0), UniqueMode::of_number(6)), (None, None));
     }
 }

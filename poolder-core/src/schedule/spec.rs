@@ -149,6 +149,12 @@ impl Schedule {
                 "a schedule decides when its jobs are due: they cannot be debounced",
             ));
         }
+        if unique == Some(UniqueMode::KeepLast) {
+            return Err(Error::invalid(
+                "jobs of a schedule cannot keep the last one by their key: leave out the rule, and \
+                 use Overlap::QueueOne, which does the same for the schedule",
+            ));
+        }
         if unique.is_some() && self.overlap == Overlap::QueueOne {
             return Err(Error::invalid(
                 "unique jobs of a schedule cannot wait for each other: leave out the rule, or use \

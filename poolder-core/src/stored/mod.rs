@@ -17,7 +17,7 @@ pub(crate) use batch::check_no_batch;
 pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
-pub(crate) use unique::{KeyHold, since};
+pub(crate) use unique::{BEHIND, KeyHold, since};
 pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{
     ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting, try_read_dead,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  bytes  content
-//! 0       1      mode: 1 until done, 2 until start, 3 window, 4 debounce
+//! 0       1      mode: 1 until done, 2 until start, 3 window, 4 debounce, 5 keep last
 //! 1       12     key
 //! 13      6      time in ms for which the job holds the key beyond its due time (big endian)
 //! ```
@@ -15,13 +15,19 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::job::{JobId, Unique, UniqueKey, UniqueMode, clamped_duration, clamped_millis};
+use crate::job::{
+    JobId, Timestamp, Unique, UniqueKey, UniqueMode, clamped_duration, clamped_millis,
+};
 use crate::policy::Counters;
 
 /// The number of bytes of the stored form.
 const STORED: usize = 19;
 /// The most bytes that are read. More are an option that no version has written.
 const MOST: usize = 256;
+
+/// The due time of a job that waits behind the one that holds its key: the latest in 48 bits.
+/// `unique/next.lua` has the same.
+pub(crate) const BEHIND: Timestamp = Timestamp::from_millis((1 << 48) - 1);
 
 /// The option as it is stored, which a later version may have written in another form.
 #[derive(Debug, Clone, PartialEq)]

@@ -29,7 +29,7 @@ use crate::job::{
     UniqueKey, UniqueMode,
 };
 use crate::policy::{Attempt, Counters, ErrorId};
-use crate::stored::{Envelope, since};
+use crate::stored::{BEHIND, Envelope, since};
 
 pub use cursor::Cursor;
 pub(crate) use cursor::{After, numbers};
@@ -193,6 +193,13 @@ impl JobView {
     #[must_use]
     pub fn unique_mode(&self) -> Option<UniqueMode> {
         self.envelope().and_then(Envelope::unique_mode)
+    }
+
+    /// Returns whether the job waits behind the one that holds its unique key. [`JobView::at`] is then
+    /// the latest time that there is.
+    #[must_use]
+    pub fn waits_behind(&self) -> bool {
+        self.state == JobState::Scheduled && self.at == BEHIND
     }
 
     /// Returns the key and the generation of a unique job as scripts compare them with the record of

@@ -33,6 +33,18 @@ struct NoBound {
 }
 
 #[derive(Job)]
+#[job(unique(until = "start", keep = "last", replace = true))]
+struct NotAtStart {
+    user: u64,
+}
+
+#[derive(Job)]
+#[job(unique(window = "1m", keep = "first"))]
+struct NotWithin {
+    user: u64,
+}
+
+#[derive(Job)]
 #[job(unique(by = (user, mont)))]
 struct WrongField {
     user: u64,

@@ -280,6 +280,15 @@ impl Contents {
         let pair = |(a, b): (&Bytes, &Bytes)| match (a.len(), b.len()) {
             // The record of a unique key: its job, its mode and its place, without times.
             (12, 40) => format!("{}={} {:?}", shown(a), shown(&b[..16]), &b[28..30]),
+            // And the job that waits behind, with its mode and the offset of its id.
+            (12, 80) => format!(
+                "{}={} {:?}, {} {:?}",
+                shown(a),
+                shown(&b[..16]),
+                &b[28..30],
+                shown(&b[40..56]),
+                &b[68..70]
+            ),
             _ => format!("{}={}", shown(a), shown(b)),
         };
         match self {

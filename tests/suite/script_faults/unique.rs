@@ -50,8 +50,12 @@ async fn enqueues(lab: &mut Lab) {
         // The value that makes fields fast to find is left out until the next key.
         let but = Tolerated { survived: &["unique"], repeated: &["sent:"], ..NOTHING };
         lab.inject_but("unique/holder", &case, fault, but);
-        for on_duplicate in [OnDuplicate::Keep, OnDuplicate::Replace, OnDuplicate::Renew(HOUR * 2)]
-        {
+        for on_duplicate in [
+            OnDuplicate::Keep,
+            OnDuplicate::Replace,
+            OnDuplicate::Renew(HOUR * 2),
+            OnDuplicate::Behind,
+        ] {
             if on_duplicate != OnDuplicate::Keep && idempotent.is_some() {
                 continue;
             }
@@ -66,6 +70,76 @@ async fn enqueues(lab: &mut Lab) {
             lab.inject_but("unique/holder", &case, fault, STEPS);
         }
     }
+}
+
+/// Checks a job that waits behind another one: what stores it, replaces its data, and starts it.
+async fn behind(lab: &mut Lab) {
+    let handle = Handle::new(partition().queue, id_of(1));
+    let job = |number| unique(number, Unique::keep_last());
+    for idempotent in [None, Some(HOUR)] {
+        lab.reset();
+        lab.store(&job(1)).await;
+        let mut second = job(2);
+        second.idempotent = idempotent;
+        let fault = lab.snapshot();
+        lab.store(&second).await;
+        let case = format!("behind another one, idempotent: {idempotent:?}");
+        lab.inject_but("unique/holder", &case, fault, STEPS);
+    }
+    let fault = lab.snapshot();
+    lab.store(&job(3)).await;
+    lab.inject_but("unique/holder", "the data of one behind", fault, STEPS);
+    for (case, transition) in [
+        ("completion", (|_| Transition::Complete) as fn(&Claim) -> Transition),
+        ("retry", retry),
+        ("burial", bury),
+    ] {
+        lab.reset();
+        lab.store(&job(1)).await;
+        lab.store(&job(2)).await;
+        let claim = lab.take(Lane::Normal, 1).await.0.remove(0);
+        let fault = lab.snapshot();
+        lab.settle(&[settlement(&claim, transition(&claim))]).await;
+        lab.inject("jobs/settle", &format!("{case} before one behind"), fault);
+    }
+    // The removal is done when the key is passed on; a job behind is then started by the sweep.
+    let but = Tolerated { survived: &["unique", "sent:", "due", "result:"], ..STEPS };
+    for (script, case) in
+        [("admin/cancel", "cancelled"), ("admin/remove", "removed"), ("admin/bury", "buried")]
+    {
+        lab.reset();
+        lab.store(&job(1)).await;
+        lab.store(&job(2)).await;
+        let fault = lab.snapshot();
+        let broker = lab.broker();
+        match case {
+            "cancelled" => _ = broker.cancel(&handle).await.unwrap(),
+            "removed" => broker.delete(&handle).await.unwrap(),
+            _ => broker.bury(&handle, "no").await.unwrap(),
+        }
+        lab.inject_but(script, &format!("one behind the {case} one"), fault, but);
+    }
+    lab.reset();
+    lab.store(&job(1)).await;
+    lab.store(&job(2)).await;
+    let seen = lab.broker().held_keys(&partition(), None, 10).await.unwrap().0.remove(0);
+    assert_eq!(seen.behind, Some(id_of(2)));
+    let fault = lab.snapshot();
+    assert!(lab.broker().release_key(&seen).await.unwrap());
+    lab.inject_but("unique/release", "one behind", fault, STEPS);
+
+    lab.reset();
+    lab.store(&job(1)).await;
+    lab.store(&job(2)).await;
+    let at = Some(poolder::Timestamp::now() + HOUR);
+    let fault = lab.snapshot();
+    lab.broker().reschedule(&Handle::new(partition().queue, id_of(2)), at).await.unwrap();
+    lab.inject("admin/reschedule", "one behind", fault);
+
+    lab.set("DEL", "unique", &[]);
+    let fault = lab.snapshot();
+    lab.broker().sweep_keys(&partition(), &KeySweep::default()).await.unwrap();
+    lab.inject_but("unique/sweep", "one behind a key that was removed", fault, STEPS);
 }
 
 /// Checks the ends and the moves of a job that holds its key.
@@ -136,6 +210,7 @@ async fn an_error_in_a_script_leaves_each_unique_job_in_a_place_with_its_key() {
     enqueues(&mut lab).await;
     settlements(&mut lab).await;
     commands(&mut lab).await;
+    behind(&mut lab).await;
 
     lab.reset();
     lab.store(&unique(1, Unique::until_start())).await;
@@ -167,6 +242,7 @@ async fn an_error_in_a_script_leaves_each_unique_job_in_a_place_with_its_key() {
         "jobs/settle",
         "admin/cancel",
         "admin/remove",
+        "admin/bury",
         "admin/reschedule",
         "admin/revive",
     ]);

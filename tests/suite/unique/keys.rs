@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Error, Partition, QueueName, Receipt};
+use poolder::{Error, Partition, QueueName, Receipt, Stored};
 use poolder_core::broker::{DeadLimits, KeySweep, Settled, Settlement};
 use poolder_core::policy::decide::{Transition, Wait};
 use poolder_core::{Claim, Timestamp};
@@ -132,6 +132,57 @@ async fn a_window_is_over_when_its_time_is_or_an_operator_ends_its_job() {
     let last = send(HOUR).await.unwrap();
     assert!(!last.is_duplicate(), "the time is over");
     assert!(!space.client.inspect("q").release_unique_key(&key).await.unwrap(), "not as seen");
+}
+
+#[tokio::test]
+async fn a_window_follows_its_job_and_a_replacement_does_not_put_its_end_off() {
+    let space = Space::new("unique-window-replace");
+    let (broker, partition) = (space.client.broker(), Partition::first(queue()));
+    let send = |number| {
+        let rule = Unique::window(HOUR).by(&"one").replace();
+        space.client.enqueue(Number(number)).unique(rule)
+    };
+    let until = async || {
+        let held = space.client.inspect("q").unique_keys(None, 10).await.unwrap().0;
+        assert_eq!(held.len(), 1);
+        held[0].until
+    };
+    let first = send(1).await.unwrap();
+    let end = until().await;
+    let mut number = 1;
+    for place in ["lane", "retries", "lane again", "put off", "dead and revived"] {
+        match place {
+            "retries" => {
+                let claim = claim(&space).await;
+                let counters = claim.counters.clone();
+                let (delay, why) = (HOUR, Wait::Retry);
+                settle(&space, &claim, Transition::Later { delay, counters, why }).await;
+            }
+            "lane again" => {
+                let later = Some(Timestamp::now() + HOUR * 3);
+                assert_eq!(broker.promote_as_of(&partition, later).await.unwrap().moved, 1);
+            }
+            "put off" => {
+                let at = Timestamp::now() + HOUR;
+                space.client.job(&first).reschedule(at).await.unwrap();
+            }
+            "dead and revived" => {
+                space.client.job(&first).run_now().await.unwrap();
+                broker.promote(&partition).await.unwrap();
+                let claim = claim(&space).await;
+                let counters = claim.counters.clone();
+                settle(&space, &claim, Transition::Bury { counters }).await;
+                space.client.job(&first).revive().await.unwrap();
+            }
+            _ => {}
+        }
+        number += 1;
+        let again = send(number).await.unwrap();
+        assert!(matches!(again.stored, Stored::Replaced(Some(_))), "{place}: {again:?}");
+        let view = space.client.job(again.handle()).view().await.unwrap().unwrap();
+        assert_eq!(view.payload_json().unwrap(), serde_json::json!(number), "{place}");
+        assert_eq!((again.job, until().await), (first.job, end), "{place}");
+    }
 }
 
 #[tokio::test]

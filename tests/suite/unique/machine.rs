@@ -4,91 +4,26 @@
 //! `POOLDER_UNIQUE_WALKS=500 cargo xtask test -p poolder --test suite -- unique::machine` walks
 //! longer.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use poolder::{
     Cancellation, Handle, JobId, Lane, OnDuplicate, Partition, Place, PreparedJob, QueueName,
-    Stored, Unique, UniqueMode, When,
+    Stored, UniqueMode, When,
 };
 use poolder_core::broker::{ClaimConnection, DeadLimits, KeySweep, Settled, Settlement};
 use poolder_core::policy::decide::{Return, Transition, Wait};
 use poolder_core::{Claim, Counters, Envelope, Failure, Format, Timestamp};
 
+use super::reference::{At, Dice, HOUR, Key, Known, MODES, Reference, rule};
 use crate::harness::Space;
-
-const HOUR: Duration = Duration::from_secs(3600);
-const MODES: [UniqueMode; 4] =
-    [UniqueMode::UntilDone, UniqueMode::UntilStart, UniqueMode::Window, UniqueMode::Debounce];
-
-/// A key of the walk: its rule, and a number.
-type Key = (UniqueMode, u64);
-
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    Lane,
-    Due,
-    Claimed,
-    Dead,
-    Gone,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    id: JobId,
-    key: Key,
-    /// The number in the payload: that of the enqueue whose data the job has.
-    data: u64,
-    at: At,
-    started: bool,
-    cancelling: bool,
-    named: bool,
-}
-
-impl Known {
-    fn is_alive(&self) -> bool {
-        !matches!(self.at, At::Dead | At::Gone)
-    }
-
-    fn waits(&self) -> bool {
-        matches!(self.at, At::Lane | At::Due)
-    }
-}
 
 struct Walk {
     space: Space,
     partition: Partition,
     line: ClaimConnection,
     dice: Dice,
-    jobs: Vec<Known>,
-    holders: BTreeMap<Key, usize>,
+    known: Reference,
     claims: Vec<(usize, Claim)>,
     settled: Vec<Claim>,
     enqueues: u64,
-}
-
-fn rule(mode: UniqueMode) -> Unique {
-    match mode {
-        UniqueMode::UntilStart => Unique::until_start(),
-        UniqueMode::Window => Unique::window(HOUR),
-        UniqueMode::Debounce => Unique::debounce(HOUR).at_most(HOUR * 3),
-        _ => Unique::until_done(),
-    }
 }
 
 impl Walk {
@@ -96,20 +31,21 @@ impl Walk {
         let space = Space::new("unique-walk");
         let partition = Partition::first(QueueName::new("q").unwrap());
         let line = space.connection("q", "me").await;
-        let (jobs, claims, settled) = (vec![], vec![], vec![]);
-        let (dice, holders, enqueues) = (Dice(seed), BTreeMap::new(), 0);
-        Self { space, partition, line, dice, jobs, holders, claims, settled, enqueues }
+        let (claims, settled, known, enqueues) = (vec![], vec![], Reference::default(), 0);
+        let dice = Dice(seed);
+        Self { space, partition, line, dice, known, claims, settled, enqueues }
     }
 
     async fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(21) {
             0..7 => self.enqueue().await,
             7..11 => self.claim().await,
             11 | 12 => self.start().await,
             13..17 => self.settle().await,
             17 => self.promote().await,
             18 => self.command().await,
-            _ => self.settle_again().await,
+            19 => self.settle_again().await,
+            _ => self.release().await,
         }
         self.check().await;
     }
@@ -134,39 +70,69 @@ impl Walk {
             new.when = When::In(HOUR);
         }
         new.make_unique(&rule(mode).by(&key)).unwrap();
-        let replaces = !named && self.dice.below(3) == 0;
-        if replaces && new.on_duplicate == OnDuplicate::Keep {
-            new.on_duplicate = OnDuplicate::Replace;
+        if !named && self.dice.below(3) == 0 && new.on_duplicate == OnDuplicate::Keep {
+            new.on_duplicate = self.dice.pick(&[OnDuplicate::Replace, OnDuplicate::Behind]);
+        } else if mode == UniqueMode::KeepLast && self.dice.below(6) == 0 {
+            new.on_duplicate = OnDuplicate::Keep;
         }
         let receipt = self.space.client.broker().enqueue(&new).await.unwrap();
-        let stands = self.holders.get(&key).copied();
+        let Reference { jobs, holders, behind, newest } = &mut self.known;
+        let stands = holders.get(&key).copied();
+        let waiting = behind.get(&key).copied().filter(|_| new.on_duplicate != OnDuplicate::Keep);
+        if let Some(at) = waiting {
+            assert_eq!((&receipt.stored, receipt.job), (&Stored::Replaced(None), jobs[at].id));
+            jobs[at].data = data;
+            newest.insert(key, data);
+            return;
+        }
         let stands = stands.filter(|at| match new.on_duplicate {
-            OnDuplicate::Renew(_) => self.jobs[*at].at == At::Due,
+            OnDuplicate::Renew(_) => jobs[*at].at == At::Due,
             _ => true,
         });
+        let job = Known {
+            id,
+            key,
+            data,
+            at: At::Lane,
+            started: false,
+            tried: false,
+            cancelling: false,
+            named,
+            released: false,
+        };
         let Some(at) = stands else {
             assert!(!receipt.is_duplicate(), "{key:?} is free: {receipt:?}");
             let at = if let Stored::Due(_) = receipt.stored { At::Due } else { At::Lane };
-            let (started, cancelling) = (false, false);
-            self.jobs.push(Known { id, key, data, at, started, cancelling, named });
-            self.holders.insert(key, self.jobs.len() - 1);
+            jobs.push(Known { at, ..job });
+            holders.insert(key, jobs.len() - 1);
+            newest.insert(key, data);
             return;
         };
-        let job = &mut self.jobs[at];
+        let stores_behind = new.on_duplicate == OnDuplicate::Behind
+            && matches!(key.0, UniqueMode::UntilDone | UniqueMode::KeepLast)
+            && (jobs[at].at != At::Due || jobs[at].tried);
+        if stores_behind {
+            assert_eq!((&receipt.stored, receipt.job), (&Stored::Behind, id));
+            jobs.push(Known { at: At::Behind, ..job });
+            behind.insert(key, jobs.len() - 1);
+            newest.insert(key, data);
+            return;
+        }
+        let job = &mut jobs[at];
         assert_eq!(receipt.job, job.id, "the job that stands: {receipt:?}");
         match &receipt.stored {
             Stored::Replaced(_) => {
                 assert!(new.on_duplicate != OnDuplicate::Keep && job.waits(), "{receipt:?}");
                 job.data = data;
+                newest.insert(key, data);
             }
             Stored::Duplicate(place) => {
-                // A window does not follow its job.
-                let replaces = new.on_duplicate != OnDuplicate::Keep && key.0 != UniqueMode::Window;
-                assert!(!replaces || !job.waits(), "{receipt:?}");
+                let replaces = new.on_duplicate != OnDuplicate::Keep;
+                assert!(!replaces || !job.waits(), "{job:?}: {receipt:?}");
                 let place_is_right = match place {
                     Some(Place::Due(_)) => job.at == At::Due,
                     Some(Place::Entry(..)) => matches!(job.at, At::Lane | At::Claimed),
-                    _ => job.named,
+                    _ => job.named || behind.contains_key(&key),
                 };
                 // A window outlives its job.
                 assert!(place_is_right || key.0 == UniqueMode::Window, "{job:?}: {receipt:?}");
@@ -178,8 +144,11 @@ impl Walk {
     fn number_of(&self, claim: &Claim) -> usize {
         let data: u64 =
             std::str::from_utf8(claim.envelope.raw_job().payload).unwrap().parse().unwrap();
-        let found =
-            self.jobs.iter().position(|job| job.data == data && job.id == claim.envelope.id());
+        let found = self
+            .known
+            .jobs
+            .iter()
+            .position(|job| job.data == data && job.id == claim.envelope.id());
         found.unwrap_or_else(|| panic!("nothing has stored {data}"))
     }
 
@@ -189,8 +158,8 @@ impl Walk {
         let claimed = self.line.exchange(&[], Some((lane, most)), true).await.unwrap();
         for claim in claimed.claimed.unwrap().jobs {
             let at = self.number_of(&claim);
-            assert_eq!(self.jobs[at].at, At::Lane, "{:?}", self.jobs[at]);
-            self.jobs[at].at = At::Claimed;
+            assert_eq!(self.known.jobs[at].at, At::Lane, "{:?}", self.known.jobs[at]);
+            self.known.jobs[at].at = At::Claimed;
             self.claims.push((at, claim));
         }
     }
@@ -201,20 +170,12 @@ impl Walk {
         }
         let (at, claim) = self.claims[self.dice.below(self.claims.len())].clone();
         let freed = self.space.client.broker().free_key_at_start(&self.partition, &claim).await;
-        let key = self.jobs[at].key;
-        let expected = key.0.ends_at_start() && self.holders.get(&key) == Some(&at);
-        assert_eq!(freed.unwrap(), expected, "{:?}", self.jobs[at]);
+        let key = self.known.jobs[at].key;
+        let expected = key.0.ends_at_start() && self.known.holders.get(&key) == Some(&at);
+        assert_eq!(freed.unwrap(), expected, "{:?}", self.known.jobs[at]);
         if key.0.ends_at_start() {
-            self.jobs[at].started = true;
-            self.free(at, true);
-        }
-    }
-
-    /// Frees the key of a job; a window only when an operator ends it.
-    fn free(&mut self, at: usize, by_operator: bool) {
-        let key = self.jobs[at].key;
-        if self.holders.get(&key) == Some(&at) && (by_operator || key.0 != UniqueMode::Window) {
-            self.holders.remove(&key);
+            self.known.jobs[at].started = true;
+            self.known.free(at, true);
         }
     }
 
@@ -251,14 +212,15 @@ impl Walk {
             _ => (Transition::Cancel(on_request.into()), At::Gone),
         };
         let asked = matches!(&transition, Transition::Cancel(why) if why == on_request);
-        let stopped = self.jobs[at].cancelling && !transition.ends();
+        let stopped = self.known.jobs[at].cancelling && !transition.ends();
         let ends = transition.ends() || stopped;
         let settled = self.send(claim.clone(), transition).await;
         assert!(matches!(settled, Settled::Applied), "{settled:?}");
         self.settled.push(claim);
-        self.jobs[at].at = if stopped { At::Gone } else { next };
+        self.known.jobs[at].tried |= next == At::Due;
+        self.known.jobs[at].at = if stopped { At::Gone } else { next };
         if ends {
-            self.free(at, asked || stopped);
+            self.known.free(at, asked || stopped);
         }
     }
 
@@ -283,77 +245,107 @@ impl Walk {
         let later = Some(Timestamp::now() + HOUR * 100);
         let broker = self.space.client.broker();
         broker.promote_as_of(&self.partition, later).await.unwrap();
-        for job in self.jobs.iter_mut().filter(|job| job.at == At::Due) {
+        for job in self.known.jobs.iter_mut().filter(|job| job.at == At::Due) {
             job.at = At::Lane;
         }
     }
 
     /// Gives a command for a job whose id is its own.
     async fn command(&mut self) {
-        let own: Vec<usize> = (0..self.jobs.len())
-            .filter(|at| !self.jobs[*at].named && self.jobs[*at].at != At::Gone)
+        let own: Vec<usize> = (0..self.known.jobs.len())
+            .filter(|at| !self.known.jobs[*at].named && self.known.jobs[*at].at != At::Gone)
             .collect();
         if own.is_empty() {
             return;
         }
         let at = self.dice.pick(&own);
-        let job = self.jobs[at].clone();
+        let job = self.known.jobs[at].clone();
         let handle = Handle::new(self.partition.queue.clone(), job.id);
         let broker = self.space.client.broker();
-        match self.dice.below(4) {
+        match self.dice.below(5) {
             0 => {
                 let expected = match job.at {
-                    At::Lane | At::Due => Cancellation::Removed,
+                    At::Lane | At::Due | At::Behind => Cancellation::Removed,
                     At::Claimed => Cancellation::Stopping,
                     _ => Cancellation::Dead,
                 };
                 assert_eq!(broker.cancel(&handle).await.unwrap(), expected, "{job:?}");
-                self.jobs[at].cancelling |= job.at == At::Claimed;
+                self.known.jobs[at].cancelling |= job.at == At::Claimed;
                 if job.waits() {
-                    self.jobs[at].at = At::Gone;
-                    self.free(at, true);
+                    self.known.jobs[at].at = At::Gone;
+                    self.known.free(at, true);
                 }
             }
             1 => {
                 let removed = broker.delete(&handle).await;
                 assert_eq!(removed.is_ok(), job.at != At::Claimed, "{job:?}: {removed:?}");
                 if removed.is_ok() {
-                    self.jobs[at].at = At::Gone;
-                    self.free(at, true);
+                    self.known.jobs[at].at = At::Gone;
+                    self.known.free(at, true);
                 }
             }
             2 if job.at == At::Dead => {
                 let takes = job.key.0 != UniqueMode::Window;
-                let is_free = !self.holders.contains_key(&job.key);
+                let is_free = !self.known.holders.contains_key(&job.key);
                 let revived = broker.revive(&handle).await;
                 assert_eq!(revived.is_ok(), is_free || !takes, "{job:?}: {revived:?}");
                 if revived.is_ok() {
-                    self.jobs[at].at = At::Lane;
-                    self.jobs[at].started = false;
-                    self.jobs[at].cancelling = false;
+                    self.known.jobs[at].at = At::Lane;
+                    self.known.jobs[at].started = false;
+                    self.known.jobs[at].tried = false;
+                    self.known.jobs[at].cancelling = false;
                     if takes {
-                        self.holders.insert(job.key, at);
+                        self.known.jobs[at].released = false;
+                        self.known.holders.insert(job.key, at);
+                        self.known.newest.insert(job.key, job.data);
                     }
                 }
             }
+            3 if job.waits() => {
+                broker.bury(&handle, "why").await.unwrap();
+                self.known.jobs[at].at = At::Dead;
+                self.known.free(at, true);
+            }
             _ if job.waits() => {
                 broker.reschedule(&handle, Some(Timestamp::now() + HOUR)).await.unwrap();
-                self.jobs[at].at = At::Due;
+                if job.at == At::Lane {
+                    self.known.jobs[at].at = At::Due;
+                }
             }
             _ => {}
         }
+    }
+
+    /// Releases the key of a job whose id is its own; the job goes on.
+    async fn release(&mut self) {
+        let inspector = self.space.client.inspect("q");
+        let held = inspector.unique_keys(None, 500).await.unwrap().0;
+        let own = held.iter().find_map(|view| {
+            let holds = |(_, at): &(&Key, &usize)| self.known.jobs[**at].id == view.job.job;
+            let (_, at) = self.known.holders.iter().find(holds)?;
+            (!self.known.jobs[*at].named).then_some((view, *at))
+        });
+        let Some((view, at)) = own else { return };
+        assert!(inspector.release_unique_key(view).await.unwrap());
+        self.known.jobs[at].released = true;
+        self.known.free(at, true);
+        let broker = self.space.client.broker();
+        let swept = broker.sweep_keys(&self.partition, &KeySweep::default()).await.unwrap();
+        assert_eq!(swept.freed, 0, "every key has its job");
     }
 
     /// Compares every key with the reference, and its record with the place of its job.
     async fn check(&self) {
         let (held, next) = self.space.client.inspect("q").unique_keys(None, 500).await.unwrap();
         assert_eq!(next, None);
-        assert_eq!(held.len(), self.holders.len(), "{held:?} and {:?}", self.holders);
-        for (key, at) in &self.holders {
-            let job = &self.jobs[*at];
+        assert_eq!(held.len(), self.known.holders.len(), "{held:?} and {:?}", self.known.holders);
+        for (key, at) in &self.known.holders {
+            let job = &self.known.jobs[*at];
             let of = rule(key.0).by(key).key("k", b"").unwrap();
             let view = held.iter().find(|view| view.key == of).expect("it is held");
             assert_eq!((view.job.job, view.mode), (job.id, key.0));
+            let behind = self.known.behind.get(key).map(|at| self.known.jobs[*at].id);
+            assert!(behind.is_none() || view.behind == behind, "{view:?}");
             if key.0 == UniqueMode::Window {
                 continue;
             }
@@ -366,34 +358,28 @@ impl Walk {
             let found: Vec<redis::Value> = self.space.redis(&mut range).await;
             assert!(found.len() == 1 && matches!(job.at, At::Lane | At::Claimed), "{job:?}");
         }
-        for key in self.jobs.iter().map(|job| job.key) {
-            let of_key = self.jobs.iter().filter(|job| job.key == key && job.is_alive());
-            let (alive, waiting): (Vec<&Known>, Vec<&Known>) =
-                (of_key.clone().collect(), of_key.filter(|job| !job.started).collect());
-            let most = match key.0 {
-                UniqueMode::UntilDone => alive.len(),
-                UniqueMode::UntilStart => waiting.len(),
-                _ => 0,
-            };
-            assert!(most <= 1, "{alive:?}");
-        }
+        self.known.check();
     }
 
     /// Ends every job. Only the windows are left then, and after their release nothing at all.
     async fn finish(mut self) {
-        self.promote().await;
-        for lane in Lane::ALL {
-            let claimed = self.line.exchange(&[], Some((lane, 400)), true).await.unwrap();
-            for claim in claimed.claimed.unwrap().jobs {
-                let at = self.number_of(&claim);
-                self.claims.push((at, claim));
+        // One that waits behind is due when the holder has ended.
+        for _ in 0..2 {
+            self.promote().await;
+            for lane in Lane::ALL {
+                let claimed = self.line.exchange(&[], Some((lane, 400)), true).await.unwrap();
+                for claim in claimed.claimed.unwrap().jobs {
+                    let at = self.number_of(&claim);
+                    self.claims.push((at, claim));
+                }
+            }
+            for (at, claim) in std::mem::take(&mut self.claims) {
+                assert!(matches!(self.send(claim, Transition::Complete).await, Settled::Applied));
+                self.known.jobs[at].at = At::Gone;
+                self.known.free(at, false);
             }
         }
-        for (at, claim) in std::mem::take(&mut self.claims) {
-            assert!(matches!(self.send(claim, Transition::Complete).await, Settled::Applied));
-            self.jobs[at].at = At::Gone;
-            self.free(at, false);
-        }
+        assert!(!self.known.jobs.iter().any(Known::is_alive), "a job never ran");
         self.check().await;
         let inspector = self.space.client.inspect("q");
         for view in inspector.unique_keys(None, 500).await.unwrap().0 {
@@ -402,9 +388,7 @@ impl Walk {
         }
         let broker = self.space.client.broker();
         broker.sweep_keys(&self.partition, &KeySweep::default()).await.unwrap();
-        let mut exists = redis::cmd("EXISTS");
-        let left: u64 = self.space.redis(exists.arg(self.space.key("q", "unique"))).await;
-        assert_eq!(left, 0, "no key is left behind");
+        assert!(broker.no_key_is_held(&self.partition).await.unwrap(), "no key is left behind");
     }
 }
 

@@ -65,6 +65,9 @@ fn unique(facts: &Facts, checks: &mut Checks) {
     let Some(unique) = &facts.job.unique else { return };
     let (key, mode) = (unique.key, unique.mode);
     let text = match unique.holder {
+        Some(holder) if unique.is_behind => {
+            format!("it waits behind job {holder}, which holds its unique key {key} ({mode})")
+        }
         Some(holder) if holder == facts.job.id => {
             format!("it holds the unique key {key} ({mode}): others of this key are not stored")
         }

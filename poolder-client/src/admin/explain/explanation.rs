@@ -78,6 +78,8 @@ pub enum Why {
     Retrying,
     /// The job was put off by its handler, or by a node that has no worker for it.
     Snoozed,
+    /// The job waits behind the one that holds its unique key.
+    BehindUnique,
     /// The job is due, and no leader moves it to its lane.
     Overdue,
     /// The entries gather in a list that is not full, and whose time is not up.
@@ -129,6 +131,7 @@ impl Why {
             Self::Scheduled => "scheduled",
             Self::Retrying => "retrying",
             Self::Snoozed => "snoozed",
+            Self::BehindUnique => "behind_unique",
             Self::Overdue => "overdue",
             Self::Gathering => "gathering",
             Self::Paused => "paused",

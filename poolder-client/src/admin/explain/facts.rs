@@ -62,6 +62,8 @@ pub(super) struct UniqueSeen {
     pub(super) mode: UniqueMode,
     /// The job that holds the key; `None` when it is free.
     pub(super) holder: Option<JobId>,
+    /// True for a job that waits behind the holder.
+    pub(super) is_behind: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -126,7 +126,7 @@ impl Client {
         let unique = match view.unique_key().zip(view.unique_mode()) {
             Some((key, mode)) => {
                 let holder = broker.key_holder(partition, key).await?.map(|held| held.job.job);
-                Some(UniqueSeen { key, mode, holder })
+                Some(UniqueSeen { key, mode, holder, is_behind: view.waits_behind() })
             }
             None => None,
         };

@@ -15,6 +15,15 @@ pub(crate) const OVERDUE: Duration = Duration::from_secs(2);
 /// Checks the time of the job, and whether a leader moves it once that is up.
 pub(super) fn check(facts: &Facts, checks: &mut Checks) {
     let (job, now) = (&facts.job, facts.now);
+    if let Some(unique) = job.unique.as_ref().filter(|unique| unique.is_behind) {
+        let holder = unique.holder.map_or_else(String::new, |holder| format!(" {holder}"));
+        let text = format!(
+            "it is due when the job{holder}, which holds its unique key, has ended, and has the \
+             newest data until then"
+        );
+        checks.fail("time", READ, (Why::BehindUnique, text), None, None);
+        return;
+    }
     let (why, text) = match job.state {
         JobState::Retrying => {
             let of = job.policy.map(|(attempts, _)| format!(" of {attempts}")).unwrap_or_default();

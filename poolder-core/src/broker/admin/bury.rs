@@ -104,10 +104,10 @@ impl Broker {
         };
         let records: Vec<String> = jobs.iter().map(|(_, view, _)| keys.result(view.id())).collect();
         let places = [&keys.bodies, &keys.dead, &keys.dead_bodies];
-        let own = places.into_iter().chain([&keys.stats, &keys.batches, &keys.unique]);
+        let own = places.into_iter().chain([&keys.stats, &keys.batches, &keys.unique, &keys.due]);
         let all = own.chain(&records).map(String::as_str);
         let mut cmd = scripts::call(&scripts::BURY, [source].into_iter().chain(all));
-        cmd.arg(place);
+        cmd.arg(place).arg(&keys.control);
         for (_, view, envelope) in jobs {
             let failure = view.failure().cloned().unwrap_or_else(|| failure_of(reason));
             let body = match place {

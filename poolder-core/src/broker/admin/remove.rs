@@ -106,10 +106,10 @@ impl Broker {
         let records: Vec<String> = records.collect();
         let batches = [keys.batches.as_str(), &keys.batches_dropped];
         let own = [source, bodies, &keys.stats, &keys.cancelled];
-        let batches = batches.into_iter().chain([keys.unique.as_str()]);
+        let batches = batches.into_iter().chain([keys.unique.as_str(), &keys.due]);
         let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
         let mut cmd = scripts::call(&scripts::REMOVE, all);
-        cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode());
+        cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode()).arg(&keys.control);
         for view in jobs {
             let entry = view.handle.entry().map_or("", |(_, entry)| entry);
             let kept = view.completion_kept();

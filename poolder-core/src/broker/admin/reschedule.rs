@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp, UniqueMode, clamped_millis};
+use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp, clamped_millis};
 use crate::stored::head;
 use crate::view::JobView;
 
@@ -81,10 +81,8 @@ impl Broker {
         cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
         cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());
         cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
-        // The time of a window is fixed.
-        let held = envelope.unique().filter(|held| held.mode != UniqueMode::Window);
-        let (key, since) = held.map(|_| view.held_key()).unwrap_or_default();
-        let hold = held.map_or(0, |held| clamped_millis(held.hold));
+        let (key, since) = view.held_key();
+        let hold = envelope.unique().map_or(0, |held| clamped_millis(held.hold));
         cmd.arg(key).arg(view.id().as_bytes()).arg(since).arg(hold);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use crate::broker::admin::portions::portions;
 use crate::broker::connection::reply::{self, server_time};
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, JobState, Partition, UniqueMode, clamped_millis};
+use crate::job::{Error, Handle, JobState, Partition, clamped_millis};
 use crate::stored::{Envelope, head};
 use crate::view::{JobView, edit};
 
@@ -146,8 +146,7 @@ impl Broker {
             cmd.arg(view.handle.job.as_bytes()).arg(view.at.millis());
             cmd.arg(head(counters.home(), &counters)).arg(envelope.as_bytes());
             cmd.arg(tick.map_or("", |tick| tick.schedule()));
-            // A window is over when its time is, whatever becomes of its job.
-            match envelope.unique().filter(|held| held.mode != UniqueMode::Window) {
+            match envelope.unique() {
                 None => cmd.arg("").arg(0).arg(0),
                 Some(held) => cmd
                     .arg(held.key.as_bytes())

@@ -12,7 +12,9 @@ use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::{Captured, NewJob, StoredJob};
-use crate::job::{Error, Lane, OnDuplicate, Partition, Timestamp, Unique, clamped_millis};
+use crate::job::{
+    Error, Lane, OnDuplicate, Partition, Timestamp, Unique, UniqueMode, clamped_millis,
+};
 use crate::policy::Counters;
 use crate::stored::{Envelope, JOB, head};
 
@@ -69,6 +71,8 @@ impl PreparedJob {
         self.envelope = self.envelope.made_unique(rule)?;
         if let Some((delay, most)) = rule.delays() {
             (self.when, self.on_duplicate) = (When::In(delay), OnDuplicate::Renew(most));
+        } else if rule.mode() == UniqueMode::KeepLast {
+            self.on_duplicate = OnDuplicate::Behind;
         } else if rule.replaces() {
             self.on_duplicate = OnDuplicate::Replace;
         }
@@ -245,6 +249,7 @@ impl PreparedJob {
         let stored = match stored {
             StoredJob::Ready(entry) => Stored::Ready(entry),
             StoredJob::Due(at) => Stored::Due(at),
+            StoredJob::Behind => Stored::Behind,
             StoredJob::Already => Stored::Already,
             StoredJob::Stands { id, place, replaced } => {
                 job = id;
@@ -342,6 +347,7 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
             OnDuplicate::Keep => ("keep", 0),
             OnDuplicate::Replace => ("replace", 0),
             OnDuplicate::Renew(most) => ("renew", clamped_millis(most)),
+            OnDuplicate::Behind => ("last", 0),
         };
         cmd.arg(held.key.as_bytes()).arg(clamped_millis(held.hold)).arg(held.mode.number());
         cmd.arg(word).arg(most);

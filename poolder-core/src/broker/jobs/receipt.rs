@@ -31,7 +31,7 @@ impl Receipt {
     /// holds the unique key. [`Receipt::handle`] names it.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        !matches!(self.stored, Stored::Ready(_) | Stored::Due(_))
+        !matches!(self.stored, Stored::Ready(_) | Stored::Due(_) | Stored::Behind)
     }
 
     /// Returns the handle of the job: the one that was stored, or the one that stands.
@@ -49,21 +49,25 @@ pub enum Stored {
     Ready(EntryId),
     /// Stored in `due` until this time.
     Due(Timestamp),
+    /// Stored behind the job that holds the unique key: it is due when that one has ended.
+    Behind,
     /// Not stored, since a job with this id was stored before.
     Already,
     /// Not stored, since a unique job holds the key. The place is where it was last known to be.
     Duplicate(Option<Place>),
-    /// Not stored: the unique job that holds the key waits, and has the data of this one.
+    /// Not stored: the unique job that holds the key, or the one that waits behind it, has the data of
+    /// this one.
     Replaced(Option<Place>),
 }
 
 impl Serialize for Receipt {
-    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `due`, `already`,
-    /// `duplicate` or `replaced`.
+    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `due`, `behind`,
+    /// `already`, `duplicate` or `replaced`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stored = match &self.stored {
             Stored::Ready(_) => "ready",
             Stored::Due(_) => "due",
+            Stored::Behind => "behind",
             Stored::Already => "already",
             Stored::Duplicate(_) => "duplicate",
             Stored::Replaced(_) => "replaced",
@@ -83,7 +87,7 @@ impl From<&Receipt> for Handle {
         let place = match &receipt.stored {
             Stored::Ready(entry) => Some(Place::Entry(receipt.lane, entry.clone())),
             Stored::Due(at) => Some(Place::Due(*at)),
-            Stored::Already => None,
+            Stored::Already | Stored::Behind => None,
             Stored::Duplicate(place) | Stored::Replaced(place) => place.clone(),
         };
         Self { partition: receipt.partition.clone(), job: receipt.job, place }
@@ -97,7 +101,7 @@ impl From<Receipt> for Handle {
 }
 
 impl Receipt {
-    /// Reads the answer that another job holds the key of one that was to wait in the lane `asked`.
+    /// Reads the answer that another job holds the key of one that was to go to the lane `asked`.
     pub(super) fn standing(
         partition: &Partition,
         asked: Lane,
@@ -117,6 +121,7 @@ impl Receipt {
             _ => asked,
         };
         let stored = match reply::text(word)?.as_str() {
+            "next" => Stored::Behind,
             "replaced" => Stored::Replaced(place),
             _ => Stored::Duplicate(place),
         };

@@ -6,8 +6,10 @@ use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobId, Lane, Partition, Place, Timestamp, UniqueKey, UniqueMode};
 
-/// The number of bytes of a record; `unique/holder.lua` describes them.
+/// The number of bytes of a record, and those of one behind whose job another one waits;
+/// `unique/holder.lua` describes them.
 const RECORD: usize = 40;
+const RECORD_OF_TWO: usize = 80;
 /// The most keys of a page.
 const MOST: usize = 500;
 
@@ -26,30 +28,34 @@ pub struct KeyView {
     /// The time until which the job holds the key wherever it is; of a window its end. After it a
     /// job that is lost holds it no longer.
     pub until: Timestamp,
+    /// The job that waits behind: it takes the key when the holder has ended.
+    pub behind: Option<JobId>,
 }
 
 impl KeyView {
     /// Reads the record of a key; `None` for bytes that are none.
     fn read(partition: &Partition, key: &[u8], record: &[u8]) -> Option<Self> {
         let key = UniqueKey::from_bytes(key.try_into().ok()?);
-        let record: &[u8; RECORD] = record.try_into().ok()?;
+        if record.len() != RECORD && record.len() != RECORD_OF_TWO {
+            return None;
+        }
         let number = |from: usize, to: usize| {
             record[from..to].iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
         };
         let time = |from| {
             Timestamp::from_millis(i64::try_from(number(from, from + 6)).unwrap_or(i64::MAX))
         };
-        let mut id = [0; 16];
-        id.copy_from_slice(&record[..16]);
+        let id =
+            |from: usize| Some(JobId::from_bytes(record.get(from..from + 16)?.try_into().ok()?));
         let entry = || format!("{}-{}", number(30, 36), number(36, 40)).into();
         let lane = Lane::from_index(usize::from(record[29]));
         let job = Handle {
             partition: partition.clone(),
-            job: JobId::from_bytes(id),
+            job: id(0)?,
             place: lane.map(|lane| Place::Entry(lane, entry())),
         };
         let mode = UniqueMode::of_number(record[28])?;
-        Some(Self { key, job, mode, since: time(22), until: time(16) })
+        Some(Self { key, job, mode, since: time(22), until: time(16), behind: id(RECORD) })
     }
 }
 
@@ -100,14 +106,14 @@ impl Broker {
     }
 
     /// Frees a key that is held as it was seen; its job goes on, and another one of the key may run
-    /// beside it. Returns false when another job holds the key meanwhile.
+    /// beside it. One that waits behind it takes the key, and is due. Returns false when another job holds the key meanwhile.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn release_key(&self, seen: &KeyView) -> Result<bool, Error> {
         let keys = self.keys(&seen.job.partition);
-        let mut cmd = scripts::call(&scripts::UNIQUE_RELEASE, [keys.unique.as_str()]);
-        cmd.arg(seen.key.as_bytes()).arg(seen.job.job.as_bytes());
+        let mut cmd = scripts::call(&scripts::UNIQUE_RELEASE, [keys.unique.as_str(), &keys.due]);
+        cmd.arg(seen.key.as_bytes()).arg(seen.job.job.as_bytes()).arg(&keys.control);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 }

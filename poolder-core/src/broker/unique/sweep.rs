@@ -5,6 +5,7 @@ use redis::Value;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition};
+use crate::stored::BEHIND;
 
 /// About how many keys one call of the script looks at.
 const PAGE: usize = 250;
@@ -35,7 +36,8 @@ impl KeySweep {
 
 impl Broker {
     /// Looks at the next keys of a partition, about 250, and frees those whose time is over and whose
-    /// jobs are gone: those of windows, and those of jobs that were lost.
+    /// jobs are gone: those of windows, and those of jobs that were lost. A job that waits behind a
+    /// lost one takes the key, and some of those that wait behind none are due.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command; the same step can be
@@ -48,19 +50,24 @@ impl Broker {
         let keys = self.keys(partition);
         let own = [&keys.unique, &keys.due, &keys.bodies].into_iter().chain(&keys.ready);
         let mut cmd = scripts::call(&scripts::UNIQUE_SWEEP, own.map(String::as_str));
-        cmd.arg(&sweep.cursor).arg(PAGE);
+        cmd.arg(&sweep.cursor).arg(PAGE).arg(&keys.control);
         let [cursor, looked, freed] = reply::items::<3>(self.command(&cmd).await?)?;
         let count = |value: Value| Ok::<_, Error>(u64::try_from(reply::int(value)?).unwrap_or(0));
         Ok(KeySweep { cursor: reply::text(cursor)?, looked: count(looked)?, freed: count(freed)? })
     }
 
-    /// Returns whether no key of the partition is held. Cheaper than a sweep.
+    /// Returns whether no key of the partition is held, and no job waits behind another one. Cheaper than a sweep.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn no_key_is_held(&self, partition: &Partition) -> Result<bool, Error> {
-        let mut cmd = redis::cmd("HLEN");
-        cmd.arg(&self.keys(partition).unique);
-        Ok(reply::int(self.command(&cmd).await?)? == 0)
+        let keys = self.keys(partition);
+        let behind = BEHIND.millis();
+        let mut pipe = redis::pipe();
+        pipe.cmd("HLEN").arg(&keys.unique);
+        pipe.cmd("ZCOUNT").arg(&keys.due).arg(behind).arg(behind);
+        let counts = self.pipeline(&pipe).await?.into_iter();
+        let counts = counts.map(|count| reply::int(count.map_err(|error| self.classify(error))?));
+        Ok(counts.sum::<Result<i64, Error>>()? == 0)
     }
 }

@@ -220,9 +220,6 @@ impl CallBuilder<'_> {
     /// Returns the operation that lets a unique job hold its key while it goes on.
     fn hold_key<'a>(&mut self, settlement: &Settlement) -> Option<SettleOp<'a>> {
         let HeldKey { held, since } = settlement.subject.unique.as_deref()?;
-        if held.mode == UniqueMode::Window {
-            return None;
-        }
         let delay = match settlement.transition {
             Transition::Later { delay, .. } => delay,
             _ => Duration::ZERO,

@@ -1,5 +1,6 @@
 -- bury.lua: buries jobs that wait in a lane or for their time: they are dead then, until an operator
---   revives them. A job that runs stays, and so does one that stands for a batch.
+--   revives them. A job that runs stays, and so does one that stands for a batch. `unique/next.lua`
+--   stands in front.
 -- KEYS 1 stream of the lane, or sorted set `due`, in which all the jobs are
 --      2 hash: job id to head and envelope of the waiting job (`bodies`)
 --      3 sorted set: job id by time of death in ms (`dead`)
@@ -7,16 +8,17 @@
 --      5 hash of the partition's counters (`stats`)
 --      6 hash: batch job id to record of its sealed list (`batch:index`)
 --      7 hash: key to the unique job that holds it (`unique`)
---      8.. completion record of each job
--- ARGV 1 "lane" or "due"
---      2.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane"), dead
+--      8 sorted set: job id by due time in ms (`due`)
+--      9.. completion record of each job
+-- ARGV 1 "lane" or "due"  2 control channel
+--      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane"), dead
 --        record up to the head, head and envelope (for "lane"), completion record to store, ms for
 --        which it is kept ("" to store none), id of the job, key of a unique job ("" for another
 --        one), generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns a string with one digit per job: 1 for buried, 0 for a job that runs, stands for a batch,
 --   or is no longer there
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local in_lane, each, key = ARGV[1] == 'lane', {}, 8
+local in_lane, each, key, started = ARGV[1] == 'lane', {}, 9, false
 -- The records of the dead are read before a job is moved, so that a key of a wrong type ends the
 -- call.
 redis.call('HLEN', KEYS[4])
@@ -52,7 +54,7 @@ end
 
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-for i = 2, #ARGV, 9 do
+for i = 3, #ARGV, 9 do
   local job, entry = ARGV[i], ARGV[i + 1]
   local body, failure = body_of(job, entry, ARGV[i + 3])
   if failure then return failure end
@@ -80,7 +82,9 @@ for i = 2, #ARGV, 9 do
     local holds = ARGV[i + 7] ~= '' and redis.pcall('HGET', KEYS[7], ARGV[i + 7])
     if type(holds) == 'string' and string.sub(holds, 1, 16) == ARGV[i + 6]
       and (ARGV[i + 8] == '' or string.sub(holds, 23, 28) == ARGV[i + 8]) then
-      redis.pcall('HDEL', KEYS[7], ARGV[i + 7])
+      local next = next_of(redis.pcall, holds, KEYS[8])
+      pass_key(redis.pcall, KEYS[7], ARGV[i + 7], holds, KEYS[8], next)
+      started = started or next ~= nil
     end
     if ARGV[i + 5] ~= '' then
       redis.pcall('SET', KEYS[key], ARGV[i + 4], 'PX', ARGV[i + 5])
@@ -90,4 +94,5 @@ for i = 2, #ARGV, 9 do
   each[#each + 1] = id and 1 or 0
   key = key + 1
 end
+if started then redis.pcall('PUBLISH', ARGV[2], 'due') end -- hints may be lost
 return table.concat(each)

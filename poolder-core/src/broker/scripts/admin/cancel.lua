@@ -1,6 +1,6 @@
 -- cancel.lua: removes a job that waits. For a job that runs or cannot be found it stores a
 --   cancellation, so that the job stops or never runs. A cancellation means the jobs of its id that
---   were enqueued before it.
+--   were enqueued before it. `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane in which the job was seen
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -48,14 +48,17 @@ end
 local batch = redis.call('HEXISTS', KEYS[9], job) == 1
 if batch then redis.call('SCARD', KEYS[10]) end
 
--- The record of the key that the job holds, read before the job is removed, as above.
+-- The record of the key that the job holds, and the job that waits behind it, read before the job is
+-- removed, as above.
 local holds = ARGV[13] ~= '' and redis.call('HGET', KEYS[11], ARGV[13])
 holds = holds and string.sub(holds, 1, 16) == job
-  and (ARGV[14] == '' or string.sub(holds, 23, 28) == ARGV[14])
+  and (ARGV[14] == '' or string.sub(holds, 23, 28) == ARGV[14]) and holds
+local next = holds and next_of(redis.call, holds, KEYS[2])
 
 -- The job is removed: nothing may fail from here on.
 local function after_removal()
-  if holds then redis.pcall('HDEL', KEYS[11], ARGV[13]) end
+  if holds then pass_key(redis.pcall, KEYS[11], ARGV[13], holds, KEYS[2], next) end
+  if next then redis.pcall('PUBLISH', ARGV[7], 'due') end -- hints may be lost
   if batch then redis.pcall('SADD', KEYS[10], job) end
   -- Other jobs of the id may be cancelled as well. Without the receipt the id can be enqueued again.
   if generated then redis.pcall('ZREM', KEYS[5], job) else redis.pcall('DEL', KEYS[12]) end

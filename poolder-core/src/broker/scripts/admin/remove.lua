@@ -1,4 +1,5 @@
 -- remove.lua: deletes jobs that wait or are dead. A job that runs is not deleted.
+--   `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane, or sorted set `due` or `dead`, in which all the jobs are
 --      2 hash: job id to body (`bodies` or `dead:bodies`); not used for a lane
 --      3 hash of the partition's counters (`stats`)
@@ -6,15 +7,16 @@
 --      5 hash: batch job id to record of its sealed list (`batch:index`)
 --      6 set of batch job ids whose sealed lists are to be removed (`batch:dropped`)
 --      7 hash: key to the unique job that holds it (`unique`)
---      8.. completion record of each job, and receipt of its idempotent enqueue
+--      8 sorted set: job id by due time in ms (`due`)
+--      9.. completion record of each job, and receipt of its idempotent enqueue
 -- ARGV 1 "lane", "due" or "dead"
---      2 completion record to store
---      3.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane"), ms
+--      2 completion record to store  3 control channel
+--      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane"), ms
 --        for which its record is kept ("" to store none), id of the job, key of a unique job ("" for
 --        another one), generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
 --   there
-local place, each, key, count, retrying = ARGV[1], {}, 8, 0, 0
+local place, each, key, count, retrying, started = ARGV[1], {}, 9, 0, 0, false
 
 -- Changes a counter. A counter that is not a number starts again: a counting error must not fail a
 -- script that has already deleted jobs.
@@ -27,7 +29,7 @@ end
 -- The keys of batches are read before a job is deleted, so that one of a wrong type ends the call.
 redis.call('SCARD', KEYS[6])
 local failure
-for i = 3, #ARGV, 6 do
+for i = 4, #ARGV, 6 do
   local job, deleted = ARGV[i], 0
   local batch, body = redis.pcall('HEXISTS', KEYS[5], job), false
   if type(batch) == 'table' then
@@ -59,7 +61,9 @@ for i = 3, #ARGV, 6 do
     local holds = ARGV[i + 4] ~= '' and redis.pcall('HGET', KEYS[7], ARGV[i + 4])
     if type(holds) == 'string' and string.sub(holds, 1, 16) == ARGV[i + 3]
       and (ARGV[i + 5] == '' or string.sub(holds, 23, 28) == ARGV[i + 5]) then
-      redis.pcall('HDEL', KEYS[7], ARGV[i + 4])
+      local next = next_of(redis.pcall, holds, KEYS[8])
+      pass_key(redis.pcall, KEYS[7], ARGV[i + 4], holds, KEYS[8], next)
+      started = started or next ~= nil
     end
     if math.floor(string.byte(job, 7) / 16) == 7 then redis.pcall('ZREM', KEYS[4], job) end
     count = count + 1
@@ -72,6 +76,7 @@ for i = 3, #ARGV, 6 do
   each[#each + 1] = deleted
   key = key + 2
 end
+if started then redis.pcall('PUBLISH', ARGV[3], 'due') end -- hints may be lost
 add('deleted', count)
 add('retrying', 0 - retrying)
 return failure or table.concat(each)

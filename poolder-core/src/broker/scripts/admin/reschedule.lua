@@ -1,5 +1,7 @@
 -- reschedule.lua: changes the due time of a job that waits in a lane or in `due`. A job in a lane
---   that is to run now stays; if its slot waits for its next attempt, the wait ends.
+--   that is to run now stays; if its slot waits for its next attempt, the wait ends. A job that waits
+--   behind another one of its unique key is due at that time if the other one has ended before.
+--   `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane in which the job was seen
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -32,6 +34,12 @@ if at == '' then
 end
 if ARGV[2] == 'due' then
   if redis.call('HEXISTS', KEYS[3], job) == 0 then return 0 end
+  local record = ARGV[8] ~= '' and redis.call('HGET', KEYS[6], ARGV[8])
+  if record and next_of(redis.call, record, KEYS[2]) == job then
+    redis.call('HSET', KEYS[6], ARGV[8], string.sub(record, 1, 70)
+      .. struct.pack('>I6', math.max(0, math.min(tonumber(at), behind))) .. string.rep('\0', 4))
+    return 1
+  end
   redis.call('ZADD', KEYS[2], at, job)
 else
   local id = ARGV[3]
@@ -68,13 +76,15 @@ else
   end
   if string.byte(ARGV[5], 5) ~= 0 then count('retrying') end
 end
--- The job holds its key until it is due, and longer, and from its new place.
+-- The job holds its key until it is due, and longer, and from its new place. The time of a window
+-- stays.
 local holds = ARGV[8] ~= '' and redis.pcall('HGET', KEYS[6], ARGV[8])
-if type(holds) == 'string' and #holds == 40 and string.sub(holds, 1, 16) == ARGV[9]
+if type(holds) == 'string' and #holds >= 40 and string.sub(holds, 1, 16) == ARGV[9]
   and (ARGV[10] == '' or string.sub(holds, 23, 28) == ARGV[10]) then
-  redis.pcall('HSET', KEYS[6], ARGV[8], string.sub(holds, 1, 16)
-    .. struct.pack('>I6', math.min(tonumber(at) + tonumber(ARGV[11]), 281474976710655)) .. string.sub(holds, 23, 29)
-    .. '\5' .. string.rep('\0', 10))
+  local ends = string.byte(holds, 29) == 3 and string.sub(holds, 17, 22)
+    or struct.pack('>I6', math.min(tonumber(at) + tonumber(ARGV[11]), behind))
+  redis.pcall('HSET', KEYS[6], ARGV[8], string.sub(holds, 1, 16) .. ends .. string.sub(holds, 23, 29)
+    .. '\5' .. string.rep('\0', 10) .. string.sub(holds, 41))
 end
 count('rescheduled')
 -- Hints may be lost.

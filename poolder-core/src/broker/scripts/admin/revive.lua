@@ -1,5 +1,5 @@
 -- revive.lua: puts dead jobs back into their lanes. A unique job takes its key again; if another job
---   holds it, the job stays dead. `unique/holder.lua` stands in front.
+--   holds it, the job stays dead. A window goes on as it was. `unique/holder.lua` stands in front.
 -- KEYS 1 sorted set: job id by time of death in ms (`dead`)
 --      2 hash: job id to record of the dead job (`dead:bodies`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low
@@ -10,7 +10,7 @@
 --      13.. completion record of each job, which is removed
 -- ARGV for each job, at most 50 jobs: id under which it is stored, time of death in ms as the caller
 --      has seen it, head, envelope, name of the schedule whose jobs must not run beside it ("" for
---      none), key of a unique job that takes it again ("" for none), ms for which it holds the key,
+--      none), key of a unique job ("" for another one), ms for which it holds the key,
 --      its mode, its generation in ms
 -- Returns a string with one digit per job: 1 for revived, 0 for a job that is no longer dead, or
 --   has died again since the caller has seen it, 2 for a job whose key another one holds
@@ -23,7 +23,8 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 for i = 1, #ARGV, 9 do
   local job, head = ARGV[i], ARGV[i + 2]
   local died = redis.call('ZSCORE', KEYS[1], job)
-  local revived, unique = 0, ARGV[i + 5]
+  local revived, unique, window = 0, ARGV[i + 5], ARGV[i + 7] == '3' and ARGV[i + 5]
+  if window then unique = '' end
   local is_dead = died and tonumber(died) == tonumber(ARGV[i + 1])
   if is_dead and unique ~= '' and holder_of(KEYS[10], unique, now, KEYS[11], KEYS[12], 3) then
     revived, is_dead = 2, false
@@ -56,6 +57,13 @@ for i = 1, #ARGV, 9 do
     -- A counter that is not a number starts again: a counting error must not fail the call.
     if type(redis.pcall('HINCRBY', KEYS[8], 'revived', 1)) == 'table' then
       redis.pcall('HSET', KEYS[8], 'revived', 1)
+    end
+    -- The data of the job can be replaced at its new place.
+    local record = window and redis.pcall('HGET', KEYS[10], window)
+    if type(record) == 'string' and #record == 40
+      and string.sub(record, 1, 16) == string.sub(ARGV[i + 3], 3, 18) then
+      redis.pcall('HSET', KEYS[10], window, string.sub(record, 1, 29) .. string.sub(head, 1, 1)
+        .. (packed(added)))
     end
     revived = 1
   end

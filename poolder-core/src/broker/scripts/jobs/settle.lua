@@ -38,9 +38,9 @@ local entry, job, body
 -- Entries added to a lane, the lane, and the ids under which the job was added to `due` and to the
 -- dead: an error takes them back.
 local added, added_to, waits, died
--- The record of the key of a unique job that was freed, the key, and its hash: an error takes it
--- back.
-local freed, freed_key, freed_from
+-- The record of the key of a unique job that was freed, the key, its hash, and the job behind that
+-- has taken it: an error takes it back.
+local freed, freed_key, freed_from, freed_next
 -- Counters to raise when the entry is removed.
 local counts = {}
 

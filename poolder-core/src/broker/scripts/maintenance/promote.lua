@@ -1,5 +1,6 @@
 -- promote.lua: moves due jobs into their ready lanes. A job without a readable head goes to the
 --   normal lane as it is: the node that claims it runs it, or buries it with a reason.
+--   `unique/next.lua` stands in front.
 -- KEYS 1 sorted set: job id or timer by due time in ms (`due`)
 --      2 hash: job id to head and envelope of the waiting job (`bodies`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low
@@ -28,20 +29,19 @@ local function head(body)
   return KEYS[3 + lane], from, from > 5 and string.byte(body, 5) or 0
 end
 
--- Notes the place of a unique job in the record of its key. `unique/holder.lua` describes it. The
--- option U of an envelope is its name, and 19 bytes: the mode, the key, and more.
+-- Notes the place of a unique job in the record of its key. `unique/holder.lua` describes it.
 local function note_place(envelope, lane, entry)
   local from, key = 1, nil
   while true do -- bounded: by the options, 4,096 bytes
-    local _, at = string.find(string.sub(envelope, 1, 4500), '\161U\196\19', from, true)
-    if not at then return end
-    key, from = string.sub(envelope, at + 2, at + 13), at + 1
+    key, from = key_in(envelope, from)
+    if not key then return end
     local record = redis.pcall('HGET', KEYS[9], key)
-    if type(record) == 'string' and #record == 40
+    if type(record) == 'string' and #record >= 40
       and string.sub(record, 1, 16) == string.sub(envelope, 3, 18) then
       local ms, number = string.match(entry, '^(%d+)-(%d+)$')
       redis.pcall('HSET', KEYS[9], key, string.sub(record, 1, 29) .. string.char(lane)
-        .. struct.pack('>I6I4', tonumber(ms), math.min(tonumber(number), 4294967295)))
+        .. struct.pack('>I6I4', tonumber(ms), math.min(tonumber(number), 4294967295))
+        .. string.sub(record, 41))
     end
   end
 end

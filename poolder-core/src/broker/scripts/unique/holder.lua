@@ -4,9 +4,15 @@
 --     17-22  time in ms until which it holds the key wherever it is
 --     23-28  time in ms at which it has taken the key; of an id that is derived from a name it is
 --            the generation of the job
---     29     mode: 1 until done, 2 until start, 3 window, 4 debounce
+--     29     mode: 1 until done, 2 until start, 3 window, 4 debounce, 5 keep last
 --     30     place: index of the lane, 5 for `due`, 6 when it is not known
 --     31-40  entry in the lane: ms, and the number in 32 bits
+--   The record has 40 bytes more while a job waits behind the holder (see unique/next.lua):
+--     41-56  id of this job
+--     57-62  time in ms for which it holds the key beyond its due time
+--     63-69  as 23-29, for this job
+--     70     n: in `due` the last byte of its id is n higher, since another job had its id there
+--     71-80  time in ms before which it is not due, in 48 bits; 4 bytes 0
 --   Numbers are big endian. The key is the field: 12 bytes.
 -- KEYS those of the script behind it
 -- ARGV those of the script behind it
@@ -43,23 +49,26 @@ local function drop_key(holders, key)
   if redis.pcall('HLEN', holders) == 1 then redis.pcall('HDEL', holders, '\0') end
 end
 
--- Returns the job that holds a key, its mode, its place, its entry and the time at which it has
--- taken the key; nil when the key is free. `lanes` is the index of the first lane in KEYS. After the
--- time of its record a job holds the key only where it is found at its place.
-local function holder_of(holders, key, now, due, bodies, lanes)
+-- Returns the job that holds a key, its mode, its place, its entry, the time at which it has taken
+-- the key, and the record; nil and the record when the key is free. `lanes` is the index of the
+-- first lane in KEYS. After the time of its record a job holds the key only where it is found at its
+-- place, or while a job is noted behind it: `sweep.lua` starts that one, and is `sweeping`.
+local function holder_of(holders, key, now, due, bodies, lanes, sweeping)
   local record = redis.call('HGET', holders, key)
-  if not record or #record ~= 40 then return nil end
+  if not record or #record ~= 40 and #record ~= 80 then return nil, record end
   local job = string.sub(record, 1, 16)
   local ends, since, mode, place, ms, number =
     struct.unpack('>I6I6BBI6I4', record, 17) -- bounded: six numbers
   local entry = place < 5 and string.format('%.0f-%.0f', ms, number) or ''
-  if now < ends then return job, mode, place, entry, since, record end
-  if mode == 3 or place > 5 then return nil end
+  if now < ends or #record == 80 and not sweeping then
+    return job, mode, place, entry, since, record
+  end
+  if mode == 3 or place > 5 then return nil, record end
   -- Without the right to read the lanes the key is free then.
   if place < 5 then
     local found = redis.pcall('XRANGE', KEYS[lanes + place], entry, entry)[1]
     found = type(found) == 'table' and found[2]
-    if not found or string.sub(found[2] or '', 3, 18) ~= job then return nil end
+    if not found or string.sub(found[2] or '', 3, 18) ~= job then return nil, record end
     return job, mode, place, entry, since, record
   end
   for n = 0, 15 do
@@ -68,5 +77,5 @@ local function holder_of(holders, key, now, due, bodies, lanes)
       return job, mode, place, entry, since, record
     end
   end
-  return nil
+  return nil, record
 end
