@@ -5,6 +5,7 @@ use poolder_devserver::Server;
 
 use crate::driver::Tab;
 use crate::world::{QUEUE, World, must, text};
+use crate::{forms, structures};
 
 /// Makes one change, and looks for its effect.
 pub(crate) async fn take(server: &Server, tab: &Tab, action: &str) -> Result<(), String> {
@@ -19,6 +20,12 @@ pub(crate) async fn take(server: &Server, tab: &Tab, action: &str) -> Result<(),
         "cancel" => cancel(world, tab).await,
         "bury" => bury(world, tab).await,
         "delete" => delete(world, tab).await,
+        "reschedule" | "edit" => forms::of_job(world, tab, action).await,
+        "resize" | "pool-stop" | "pool-start" => structures::of_pool(world, tab, action).await,
+        "key-release" => structures::of_key(world, tab).await,
+        node if node.starts_with("node-") => structures::of_node(world, tab, node).await,
+        name if name.starts_with("schedule-") => structures::of_schedule(world, tab, name).await,
+        name if name.starts_with("batch-") => structures::of_batch(world, tab, name).await,
         _ => Err("this check does not know the action".into()),
     }?;
     let audit = world.client.audit(&Default::default(), None, 1).await.map_err(text)?;
@@ -27,14 +34,23 @@ pub(crate) async fn take(server: &Server, tab: &Tab, action: &str) -> Result<(),
     must(actor == "ann" && via == "dashboard", format!("the audit names {actor} by {via}"))
 }
 
-fn button(action: &str) -> String {
+/// Returns the button of an action.
+pub(crate) fn button(action: &str) -> String {
     format!("button[value={action}]")
 }
 
 /// Presses the button of an action that asks first.
-fn ask(tab: &Tab, action: &str) -> Result<(), String> {
+pub(crate) fn ask(tab: &Tab, action: &str) -> Result<(), String> {
     tab.press(&format!("a[href*='action={action}']"))?;
-    tab.shows("Are you sure?")
+    tab.shows("The same on a terminal")
+}
+
+/// Waits until the page says what was done.
+pub(crate) fn said(tab: &Tab, text: &str) -> Result<(), String> {
+    let said = "(document.querySelector('.said') || {}).innerText || ''";
+    tab.until(&format!("the page says {text:?}"), || {
+        Ok(tab.value(said)?.as_str().is_some_and(|said| said.contains(text)))
+    })
 }
 
 async fn pause(world: &World, tab: &Tab) -> Result<(), String> {

@@ -12,11 +12,13 @@
 mod actions;
 mod driver;
 mod fleet;
+mod forms;
 mod pages;
 mod report;
 mod scenes;
 mod shots;
 mod site;
+mod structures;
 mod table;
 mod world;
 
@@ -97,6 +99,12 @@ async fn act(driver: &Driver, tab: &Tab, report: &mut Report) -> Result<(), Stri
         {
             report.check(&name, actions::take(server, tab, action)).await;
         }
+    }
+    for (tab, how) in [(tab, ""), (plain, " without scripts")] {
+        report.check(&format!("several jobs{how}"), forms::several(server, tab)).await;
+        report.check(&format!("a job from the form{how}"), forms::enqueue(server, tab)).await;
+        report.check(&format!("a schedule from the form{how}"), forms::schedule(server, tab)).await;
+        report.check(&format!("an error is retried{how}"), forms::error(server, tab)).await;
     }
     report.check("without scripts", scenes::without_scripts(server, plain)).await;
     report.check("live", scenes::live(server, tab)).await;

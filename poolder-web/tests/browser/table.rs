@@ -17,10 +17,22 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("/job/{*handle}", "/job/{dead}"),
     ("/job/{*handle}", "/job/{running}"),
     ("/job/{*handle}", "/job/{done}"),
+    ("/queues/{queue}/keys", "/queues/mail/keys"),
+    ("/blast/{*handle}", "/blast/{dead}"),
     ("/errors", "/errors"),
+    ("/errors/{id}", "/errors/{error}"),
+    ("/errors/change", "/errors/change?action=retry&error={error}"),
     ("/schedules", "/schedules"),
+    ("/schedules/form", "/schedules/form?queue=mail&schedule=digest"),
+    ("/batches", "/batches"),
+    ("/batches/{queue}/{name}", "/batches/audit-log/audit-log"),
+    ("/pools", "/pools"),
+    ("/pools/{queue}", "/pools/billing?key=7"),
     ("/nodes", "/nodes"),
+    ("/nodes/{name}", "/nodes/{node}"),
     ("/kinds", "/kinds"),
+    ("/kinds/{queue}/{kind}", "/kinds/mail/email.welcome"),
+    ("/enqueue", "/enqueue?queue=mail&kind=email.welcome"),
     ("/journal", "/journal"),
     ("/audit", "/audit"),
     ("/server", "/server"),
@@ -32,6 +44,11 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
 pub(crate) const OTHERS: &[(&str, &str)] = &[
     ("/search", "keys, search and theme"),
     ("/act", "each action"),
+    ("/schedules/save", "a schedule from the form"),
+    ("/bulk", "several jobs"),
+    ("/task/{id}", "several jobs"),
+    ("/task/{id}/stop", "several jobs"),
+    ("/live/task/{id}", "several jobs"),
     ("/theme", "keys, search and theme"),
     ("/live/overview", "live"),
     ("/live/queue/{queue}", "live"),
@@ -40,8 +57,32 @@ pub(crate) const OTHERS: &[(&str, &str)] = &[
 ];
 
 /// The actions, as forms name them. Each has a check of this name.
-pub(crate) const ACTIONS: &[&str] =
-    &["pause", "resume", "drain", "purge", "run-now", "revive", "cancel", "bury", "delete"];
+pub(crate) const ACTIONS: &[&str] = &[
+    "pause",
+    "resume",
+    "drain",
+    "purge",
+    "resize",
+    "run-now",
+    "revive",
+    "reschedule",
+    "edit",
+    "cancel",
+    "bury",
+    "delete",
+    "node-quiet",
+    "node-stop",
+    "node-forget",
+    "schedule-run",
+    "schedule-pause",
+    "schedule-resume",
+    "schedule-remove",
+    "pool-stop",
+    "pool-start",
+    "batch-flush",
+    "batch-pop",
+    "key-release",
+];
 
 /// Returns the routes and actions of the dashboard that no check visits, and those that are not there
 /// any more.

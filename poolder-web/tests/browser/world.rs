@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, Handle, QueueView};
+use poolder::{Config, Handle, JobState, QueueView};
 use poolder_devserver::{Server, namespace};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::site::Site;
 
@@ -52,6 +53,37 @@ impl World {
         Ok(handle)
     }
 
+    /// Lets a job fail for good.
+    pub(crate) async fn failed(&self, to: &str) -> Result<Handle, String> {
+        let job = self.client.enqueue(Ship { to: to.into() });
+        let job = job.policy(Policy::default().attempts(1)).await.map_err(text)?.handle();
+        let fails = |job: Ship| async move { Err::<(), _>(format!("no way to {}", job.to)) };
+        let pool = Pool::new(QUEUE).size(1).worker(worker_fn(fails));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let node = Node::builder(self.client.clone()).deploy("v1").pool(pool);
+        let node = tokio::spawn(node.run_until(async {
+            let _ = stopped.await;
+        }));
+        while self.client.job(&job).state().await.map_err(text)? != Some(JobState::Dead) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // It writes its errors when it stops.
+        let _ = stop.send(());
+        node.await.map_err(text)?.map_err(text)?;
+        Ok(job)
+    }
+
+    /// Starts a node with a pool of three addressed slots.
+    pub(crate) async fn node(&self) -> Result<RunningNode, String> {
+        let pool = Pool::new(QUEUE).size(3).mode(Mode::Phash).worker(worker_fn(|_: Ship| async {}));
+        let node = Node::builder(self.client.clone()).deploy("v1").pool(pool);
+        let node = RunningNode(tokio::spawn(node.run_until(std::future::pending())));
+        while self.client.nodes().await.map_err(text)?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(node)
+    }
+
     pub(crate) async fn queue(&self) -> Result<QueueView, String> {
         self.client.inspect(QUEUE).overview().await.map_err(text)
     }
@@ -64,6 +96,26 @@ impl World {
     /// Returns the address of the page of a job.
     pub(crate) fn job_page(&self, job: &Handle) -> String {
         self.site.page(&format!("/job/{job}"))
+    }
+}
+
+/// A node in this process. It is dropped with this value, without leaving.
+pub(crate) struct RunningNode(JoinHandle<Result<(), poolder::Error>>);
+
+impl RunningNode {
+    pub(crate) fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Returns when the node has ended by itself.
+    pub(crate) async fn ended(mut self) -> bool {
+        (&mut self.0).await.is_ok_and(|ended| ended.is_ok())
+    }
+}
+
+impl Drop for RunningNode {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -110,6 +110,12 @@ impl Tab {
             .map(|_| ())
     }
 
+    /// Empties a field.
+    pub(crate) fn clear(&self, selector: &str) -> Result<(), String> {
+        let element = self.element(selector)?;
+        self.call("POST", &format!("/element/{element}/clear"), &http::nothing()).map(|_| ())
+    }
+
     /// Presses a key of the keyboard, wherever the focus is.
     pub(crate) fn key(&self, key: &str) -> Result<(), String> {
         for kind in ["keyDown", "keyUp"] {

@@ -21,7 +21,7 @@ pub(crate) use jobs::{NODE, node};
 /// The fleet of a shop. It ends with this value.
 pub(crate) struct Fleet {
     site: Site,
-    /// The handles of jobs, by their state.
+    /// The handles of jobs by their state, a node and an error.
     jobs: BTreeMap<&'static str, String>,
     sender: JoinHandle<()>,
     _nodes: Vec<NodeProcess>,
@@ -48,7 +48,11 @@ impl Fleet {
             |(host, deploy, queues)| NodeProcess::start(&server.url(), host, deploy, queues);
         let nodes = NODES.into_iter().map(start).collect::<Result<_, _>>()?;
         let site = Site::start(&client).await?;
-        let jobs = seeds::sow(&client, pace).await.map_err(text)?;
+        let mut jobs = seeds::sow(&client, pace).await.map_err(text)?;
+        let node = client.nodes().await.map_err(text)?.first().map(|node| node.name.clone());
+        jobs.insert("node", node.unwrap_or_default().replace(':', "%3A"));
+        let error = client.errors().await.map_err(text)?.first().map(|error| error.id.to_string());
+        jobs.insert("error", error.unwrap_or_default());
         let sender = tokio::spawn(seeds::send(client.clone()));
         Ok(Self { site, jobs, sender, _nodes: nodes, _server: server })
     }

@@ -1,0 +1,129 @@
+//! Changes of several jobs, of all jobs of an error, and the forms of new jobs and schedules.
+
+use poolder::JobState;
+use poolder_devserver::Server;
+
+use crate::actions::{ask, button, said};
+use crate::driver::Tab;
+use crate::world::{QUEUE, World, must, text};
+
+/// Jobs that are ticked are run now, and all that match are deleted with a progress.
+pub(crate) async fn several(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "several").await?;
+    for n in 0..130 {
+        world.later(if n % 2 == 0 { "ana" } else { "bob" }).await?;
+    }
+    let list = format!("{}?state=scheduled", world.queue_page());
+    tab.open(&list)?;
+    for row in [1, 3] {
+        tab.press(&format!("tbody tr:nth-child({row}) input[type=checkbox]"))?;
+    }
+    tab.press(&format!("#bulk {}", button("run-now")))?;
+    said(tab, "2 jobs")?;
+    let due = world.client.inspect(QUEUE).due(None, 500).await.map_err(text)?.jobs;
+    let now = world.queue().await?.now;
+    must(due.iter().filter(|job| job.at <= now).count() == 2, "two jobs are due now")?;
+    tab.open(&format!("{list}&where=payload.to%3Dbob"))?;
+    tab.press("#bulk input[name=all]")?;
+    tab.press(&format!("#bulk {}", button("delete")))?;
+    tab.shows("Are you sure?")?;
+    tab.type_into("input[name=typed]", QUEUE)?;
+    tab.press(&button("delete"))?;
+    tab.until("the task ends", || {
+        let text = tab.text()?;
+        let is_done = text.contains("65 changed");
+        if !is_done {
+            tab.open(&tab.address()?)?;
+        }
+        Ok(is_done)
+    })?;
+    let left = world.queue().await?;
+    must(left.due == 65, format!("{} jobs are left", left.due))
+}
+
+/// A job is enqueued from the form.
+pub(crate) async fn enqueue(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "enqueue").await?;
+    world.ready("ana").await?;
+    tab.open(&world.site.page(&format!("/enqueue?queue={QUEUE}&kind=parcel.ship")))?;
+    tab.clear("textarea[name=payload]")?;
+    tab.type_into("textarea[name=payload]", "{")?;
+    tab.press("main button.primary")?;
+    tab.shows("This is not JSON")?;
+    tab.clear("textarea[name=payload]")?;
+    tab.type_into("textarea[name=payload]", r#"{"to":"zoe"}"#)?;
+    tab.press("main button.primary")?;
+    tab.until("the job is shown", || Ok(tab.address()?.contains("/job/")))?;
+    tab.shows("zoe")?;
+    must(world.queue().await?.ready() == 2, "the job was not stored")
+}
+
+/// A schedule is looked at before it is stored.
+pub(crate) async fn schedule(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "schedule").await?;
+    world.ready("ana").await?;
+    tab.open(&world.site.page("/schedules"))?;
+    tab.press("main a[href^='/schedules/form']")?;
+    for (field, value) in [
+        ("schedule", "digest"),
+        ("queue", QUEUE),
+        ("kind", "parcel.ship"),
+        ("payload", r#"{"to":"all"}"#),
+        ("timing", "30 7 * * *"),
+    ] {
+        tab.clear(&format!("main [name={field}]"))?;
+        tab.type_into(&format!("main [name={field}]"), value)?;
+    }
+    tab.press(&button("preview"))?;
+    tab.shows("Its next ticks")?;
+    let schedules = world.client.schedules(QUEUE);
+    must(schedules.get("digest").await.map_err(text)?.is_none(), "a preview stores nothing")?;
+    tab.press(&button("save"))?;
+    tab.until("the schedules are shown", || Ok(tab.address()?.contains("/schedules")))?;
+    tab.shows("digest")?;
+    let stored = schedules.get("digest").await.map_err(text)?;
+    must(stored.is_some(), "the schedule was not stored")
+}
+
+/// The jobs that an error has left behind run again.
+pub(crate) async fn error(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "error").await?;
+    let job = world.failed("ana").await?;
+    tab.open(&world.site.page("/errors"))?;
+    tab.press("main a[href^='/errors/']")?;
+    tab.shows("Latest dead jobs")?;
+    tab.press("a[href*='/errors/change?action=retry']")?;
+    tab.shows("poolder error retry")?;
+    tab.press(&button("retry"))?;
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while world.client.job(&job).state().await.map_err(text)? != Some(JobState::Ready) {
+        must(tokio::time::Instant::now() < end, "the job was not revived")?;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// A job gets another time, or another payload.
+pub(crate) async fn of_job(world: &World, tab: &Tab, action: &str) -> Result<(), String> {
+    let job = if action == "edit" { world.dead("ana").await? } else { world.later("ana").await? };
+    let before = world.client.job(&job).view().await.map_err(text)?.ok_or("no job")?;
+    tab.open(&world.job_page(&job))?;
+    ask(tab, action)?;
+    match action {
+        "edit" => {
+            tab.clear("#in-payload")?;
+            tab.type_into("#in-payload", r#"{"to":"zoe"}"#)?;
+        }
+        _ => tab.type_into("#in-in", "90s")?,
+    }
+    tab.press(&button(action))?;
+    said(tab, "The same: poolder")?;
+    let after = world.client.job(&job).view().await.map_err(text)?.ok_or("the job is gone")?;
+    match action {
+        "edit" => {
+            let payload = after.payload_json().map_err(text)?;
+            must(after.state == JobState::Ready && payload["to"] == "zoe", format!("{payload}"))
+        }
+        _ => must(after.at < before.at, "the job is due as before"),
+    }
+}
