@@ -294,7 +294,7 @@ async fn after_a_panic_of_a_pool_or_of_a_slot_all_later_broadcasts_run() {
     let node = start(space.node().pool(pool.policy(Policy::default().attempts(1))));
     let pool = space.client.pool::<Number>("q");
     eventually("it is registered", || async { pool.size().await.is_ok() }).await;
-    until_heard(&space, &mut [(&mut told, 1)]).await;
+    until_received(&space, &[&told]).await;
 
     log.panic_at(&["broadcast copies were missed", "a job died"]);
     // No worker knows its kind: the pool counts it as missed, and its log line panics.
