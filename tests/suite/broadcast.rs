@@ -9,7 +9,9 @@ use poolder::prelude::*;
 use tokio::sync::mpsc;
 use tracing::Level;
 
-use crate::harness::{Number, Running, Space, Unready, cast_until_received, eventually, start, within, Unserved};
+use crate::harness::{
+    Number, Running, Space, Unready, Unserved, cast_until_received, eventually, start, within,
+};
 use crate::log::Log;
 
 /// A worker that sends each number it runs, and fails the first attempt of odd ones.
