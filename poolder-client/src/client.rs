@@ -287,12 +287,25 @@ impl Client {
     /// # }
     /// ```
     pub fn process_metrics(&self) -> String {
-        self.shared.counts.begin();
-        self.broker().count_round_trips();
+        self.count_process();
         let mut text = MetricsText::default();
         self.shared.counts.write(&mut text);
         round_trip_metrics::write(&self.broker().round_trips(), &mut text);
         text.finish()
+    }
+
+    /// Counts enqueues and round trips from now on. For the packages of the project.
+    #[doc(hidden)]
+    pub fn count_process(&self) {
+        self.shared.counts.begin();
+        self.broker().count_round_trips();
+    }
+
+    /// Calls `each` with every queue, kind and outcome of enqueues, and their number since the count
+    /// began. It must not enqueue. For the packages of the project.
+    #[doc(hidden)]
+    pub fn each_enqueue_count(&self, each: impl FnMut(&str, &str, &'static str, u64)) {
+        self.shared.counts.each(each);
     }
 
     /// Begins to register that the queues are in use, beside storing something in them. The caller

@@ -1,20 +1,25 @@
 //! Checks the alerts and the text of the metrics with `promtool`.
 
-use std::fs;
-use std::io::Write;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use poolder_devserver::Install;
+use poolder_devserver::{Install, Server};
 
 use crate::{cargo, programs, server};
 
 /// The directory of `promtool` where the system has none.
 const DIR: &str = "target/poolder-dev/promtool";
 
-/// Checks the rules of the alerts, raises each alert once, and checks the text that
-/// `poolder metrics` writes for a queue with jobs. Where `promtool` cannot be had, prints that these
-/// checks were not run.
+/// How long a node may take to run a job and to show it in its metrics.
+const NODE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Checks the rules of the alerts, raises each alert once, and checks the texts that
+/// `poolder metrics` writes and that a node serves, each for a queue with jobs. Where `promtool`
+/// cannot be had, prints that these checks were not run.
 pub(crate) fn check(install: Install) -> Result<(), String> {
     let Some(promtool) = promtool() else {
         println!("NOT RUN: the alerts and the text of the metrics: promtool cannot be installed");
@@ -24,24 +29,68 @@ pub(crate) fn check(install: Install) -> Result<(), String> {
     for words in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
         succeed(Command::new(&promtool).args(words).current_dir(&deploy))?;
     }
-    lint(&promtool, &text(install)?)
-}
-
-/// Returns the metrics of a namespace in which jobs have run.
-fn text(install: Install) -> Result<String, String> {
     let server = server::start(install)?;
-    let run = |name: &str, words: &[&str]| {
-        let mut command = programs::program(name)?;
-        server::for_applications(command.args(words), &server);
-        cargo::output(&mut command)
-    };
-    run("hello", &[])?;
-    run("poolder", &["metrics"])
+    lint(&promtool, &of_node(&server)?, OF_NODE)?;
+    lint(&promtool, &of_namespace(&server)?, "poolder_queue_events_total{")
 }
 
-/// Gives a text to `promtool check metrics`.
-fn lint(promtool: &Path, text: &str) -> Result<(), String> {
-    if !text.contains("poolder_queue_events_total{") {
+/// A metric of a node that it has once it has run a job.
+const OF_NODE: &str = "poolder_attempt_duration_seconds_count{";
+
+/// Runs a program to its end, and returns its output.
+fn run(server: &Server, name: &str, words: &[&str]) -> Result<String, String> {
+    let mut command = programs::program(name)?;
+    server::for_applications(command.args(words), server);
+    cargo::output(&mut command)
+}
+
+/// Returns the metrics of the namespace, in which jobs have run.
+fn of_namespace(server: &Server) -> Result<String, String> {
+    run(server, "poolder", &["metrics"])
+}
+
+/// Runs a node, and returns what it serves once it has run a job.
+fn of_node(server: &Server) -> Result<String, String> {
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.map_err(|error| format!("no port is free: {error}"))?;
+    let job = ["user.welcome", r#"{"name":"Ada"}"#, "--queue", "mail"];
+    run(server, "poolder", &[&["job", "enqueue"], &job[..]].concat())?;
+    let mut command = programs::program("web")?;
+    command.arg("worker").env("HEALTH", address.to_string()).stdout(Stdio::null());
+    server::for_applications(&mut command, server);
+    let mut node = command.spawn().map_err(|error| format!("the node: {error}"))?;
+    let end = Instant::now() + NODE_TIMEOUT;
+    let text = loop {
+        match get(address, "/metrics") {
+            Ok(text) if text.contains(OF_NODE) => break Ok(text),
+            answer if Instant::now() >= end => {
+                break Err(format!("the node has run no job in {NODE_TIMEOUT:?}: {answer:?}"));
+            }
+            // The node tells nothing before it listens.
+            _ => thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    // A failed kill means that the node has ended already.
+    let _ = node.kill();
+    let _ = node.wait();
+    text
+}
+
+/// Returns the body of the answer to a request.
+fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| io::Error::other(format!("no body in {answer:?}")))
+}
+
+/// Gives a text to `promtool check metrics`. It must have a sample of the metric `wanted`.
+fn lint(promtool: &Path, text: &str, wanted: &str) -> Result<(), String> {
+    if !text.contains(wanted) {
         return Err(format!("the metrics say nothing of the jobs that have run:\n{text}"));
     }
     let failed = |error: std::io::Error| format!("promtool: {error}");

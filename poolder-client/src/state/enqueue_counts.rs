@@ -46,18 +46,21 @@ impl EnqueueCounts {
         entry(kinds, kind, MAX_KINDS)[outcome] += 1;
     }
 
-    /// Writes the counts.
-    pub(crate) fn write(&self, text: &mut MetricsText) {
+    /// Calls `each` with every queue, kind, outcome and number. Enqueues wait meanwhile.
+    pub(crate) fn each(&self, mut each: impl FnMut(&str, &str, &'static str, u64)) {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        text.describe(&catalogue::JOBS_ENQUEUED);
         for (queue, kinds) in &*queues {
             for (kind, counts) in kinds {
-                for (outcome, times) in OUTCOMES.iter().zip(counts).filter(|(_, times)| **times > 0)
-                {
-                    text.sample(&[queue, kind, outcome], *times);
-                }
+                let counts = OUTCOMES.iter().zip(counts).filter(|(_, times)| **times > 0);
+                counts.for_each(|(outcome, times)| each(queue, kind, outcome, *times));
             }
         }
+    }
+
+    /// Writes the counts.
+    pub(crate) fn write(&self, text: &mut MetricsText) {
+        text.describe(&catalogue::JOBS_ENQUEUED);
+        self.each(|queue, kind, outcome, times| text.sample(&[queue, kind, outcome], times));
     }
 }
 

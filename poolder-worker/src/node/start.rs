@@ -51,7 +51,7 @@ impl NodeBuilder {
         let ends = state.starts();
         let ticks = AbortOnDropHandle::new(tokio::spawn(tick(Arc::clone(&state.liveness))));
         #[cfg(feature = "metrics")]
-        let facade = Facade::start(&state, self.client.broker());
+        let facade = Facade::start(&state, &self.client);
         tokio::pin!(stop);
         tokio::select! {
             prepared = prepare(&self.client, &self.hooks, &plans) => prepared?,

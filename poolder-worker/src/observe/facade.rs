@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use poolder_core::broker::{Broker, RedisOperation, RoundTripCounts};
+use poolder_client::Client;
+use poolder_core::broker::{RedisOperation, RoundTripCounts};
 use poolder_core::history::{AttemptEnd, BUCKETS, KindSums, bucket_end};
-use poolder_core::metrics::{MetricType, catalogue};
+use poolder_core::metrics::catalogue::{self, Exporter};
+use poolder_core::metrics::{Metric, MetricType};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::metrics::slots_by_state;
 use super::node_state::NodeState;
+use super::status::PoolStatus;
 use crate::process::meter::{QueueReading, Refusal};
 
 /// How often the counts are handed over.
@@ -25,6 +29,8 @@ struct HandedOver {
     /// By queue.
     refused: HashMap<Arc<str>, [u64; Refusal::ALL.len()]>,
     round_trips: [RoundTripCounts; RedisOperation::ALL.len()],
+    /// By queue, kind and outcome.
+    enqueued: HashMap<String, HashMap<String, HashMap<&'static str, u64>>>,
 }
 
 /// The task that hands the counts over. It ends when this is dropped.
@@ -34,11 +40,11 @@ pub(crate) struct Facade {
 }
 
 impl Facade {
-    /// Starts to hand over the counts of a node and of its broker.
-    pub(crate) fn start(node: &Arc<NodeState>, broker: &Broker) -> Self {
+    /// Starts to hand over the counts of a node and of its client.
+    pub(crate) fn start(node: &Arc<NodeState>, client: &Client) -> Self {
         let stop = CancellationToken::new();
-        broker.count_round_trips();
-        let run = run(Arc::clone(node), broker.clone(), stop.clone());
+        client.count_process();
+        let run = run(Arc::clone(node), client.clone(), stop.clone());
         Self { stop, task: AbortOnDropHandle::new(tokio::spawn(run)) }
     }
 
@@ -51,38 +57,73 @@ impl Facade {
 
 /// Hands the counts over once a second, and once more when it is stopped. Jobs are not slowed down
 /// by the recorder. Durations arrive as the middle of their bucket, at most 12.5 % off.
-async fn run(node: Arc<NodeState>, broker: Broker, stop: CancellationToken) {
+async fn run(node: Arc<NodeState>, client: Client, stop: CancellationToken) {
     describe();
     let mut before = HandedOver::default();
     loop {
         let ended = tokio::time::timeout(INTERVAL, stop.cancelled()).await.is_ok();
         hand_over(&node.meter.read(), &mut before);
-        hand_over_round_trips(&broker.round_trips(), &mut before.round_trips);
-        for pool in node.pools() {
-            let slots = |state| gauge!(catalogue::SLOTS.name, "queue" => pool.queue.clone(), "state" => state);
-            slots("busy").set(pool.busy);
-            slots("free").set(pool.slots.saturating_sub(pool.busy));
-        }
-        gauge!(catalogue::NODE_READY.name).set(u32::from(node.health().ready));
+        hand_over_round_trips(&client.broker().round_trips(), &mut before.round_trips);
+        hand_over_enqueues(|each| client.each_enqueue_count(each), &mut before);
+        hand_over_gauges(&node.pools(), node.health().ready);
         if ended {
             return;
         }
     }
 }
 
+/// Returns the metrics that are handed over: all of a process.
+fn handed_over() -> impl Iterator<Item = &'static Metric> {
+    catalogue::ALL.iter().copied().filter(|metric| metric.exporter == Exporter::Process)
+}
+
 fn describe() {
-    use catalogue::{
-        ATTEMPT_DURATION, ATTEMPTS, JOB_WAIT, JOBS_DIED, NODE_READY, REDIS_ERRORS,
-        REDIS_ROUND_TRIP, SETTLEMENTS_REFUSED, SLOTS,
-    };
-    let of_jobs = [&ATTEMPTS, &JOBS_DIED, &ATTEMPT_DURATION, &JOB_WAIT, &SETTLEMENTS_REFUSED];
-    let others = [&SLOTS, &NODE_READY, &REDIS_ROUND_TRIP, &REDIS_ERRORS];
-    for metric in of_jobs.into_iter().chain(others) {
+    for metric in handed_over() {
         match metric.metric_type {
             MetricType::Counter => describe_counter!(metric.name, metric.help),
             MetricType::Gauge => describe_gauge!(metric.name, metric.help),
             MetricType::Histogram => describe_histogram!(metric.name, metric.help),
         }
+    }
+}
+
+fn hand_over_gauges(pools: &[PoolStatus], ready: bool) {
+    for pool in pools {
+        let (slots, labels) = (slots_by_state(pool), |state| {
+            [("queue", pool.queue.clone()), ("state", String::from(state))]
+        });
+        for (state, slots) in slots {
+            gauge!(catalogue::SLOTS.name, &labels(state)).set(slots);
+        }
+    }
+    gauge!(catalogue::NODE_READY.name).set(u32::from(ready));
+}
+
+/// Hands over the enqueues since the last time. The recorder is called once `each` has ended: it is
+/// code of the user, which may enqueue.
+fn hand_over_enqueues(
+    each: impl FnOnce(&mut dyn FnMut(&str, &str, &'static str, u64)),
+    before: &mut HandedOver,
+) {
+    let mut new = vec![];
+    each(&mut |queue, kind, outcome, times| {
+        if !before.enqueued.contains_key(queue) {
+            before.enqueued.insert(queue.to_owned(), HashMap::new());
+        }
+        let Some(kinds) = before.enqueued.get_mut(queue) else { return };
+        if !kinds.contains_key(kind) {
+            kinds.insert(kind.to_owned(), HashMap::new());
+        }
+        let Some(known) = kinds.get_mut(kind) else { return };
+        let known = known.entry(outcome).or_default();
+        let added = times - std::mem::replace(known, times);
+        if added > 0 {
+            let labels = [("queue", queue), ("kind", kind), ("outcome", outcome)];
+            new.push((labels.map(|(name, value)| (name, value.to_owned())), added));
+        }
+    });
+    for (labels, added) in new {
+        counter!(catalogue::JOBS_ENQUEUED.name, &labels).increment(added);
     }
 }
 
@@ -170,6 +211,7 @@ fn observations(counts: &[u64; BUCKETS]) -> impl Iterator<Item = (f64, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -185,7 +227,37 @@ mod tests {
     #[derive(Default)]
     struct Kept {
         counters: Mutex<HashMap<Key, Arc<AtomicU64>>>,
+        gauges: Mutex<Vec<Key>>,
         histograms: Mutex<HashMap<Key, Arc<Values>>>,
+        described: Mutex<BTreeSet<String>>,
+    }
+
+    impl Kept {
+        /// Returns the metrics that were handed over, with the names of their labels.
+        fn names(&self) -> BTreeSet<(String, Vec<String>)> {
+            let (counters, gauges, histograms) = (
+                self.counters.lock().unwrap(),
+                self.gauges.lock().unwrap(),
+                self.histograms.lock().unwrap(),
+            );
+            let keys = counters.keys().chain(&*gauges).chain(histograms.keys());
+            let labels = |key: &Key| key.labels().map(|label| label.key().to_owned()).collect();
+            keys.map(|key| (key.name().to_owned(), labels(key))).collect()
+        }
+
+        /// Returns the values of the counters of a metric, with their labels.
+        fn counts(&self) -> Vec<(String, u64)> {
+            let counters = self.counters.lock().unwrap();
+            let mut counts: Vec<(String, u64)> = counters
+                .iter()
+                .map(|(key, count)| {
+                    let labels: Vec<&str> = key.labels().map(metrics::Label::value).collect();
+                    (format!("{} {}", key.name(), labels.join(" ")), count.load(Ordering::Relaxed))
+                })
+                .collect();
+            counts.sort();
+            counts
+        }
     }
 
     #[derive(Default)]
@@ -198,14 +270,21 @@ mod tests {
     }
 
     impl Recorder for Kept {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.described.lock().unwrap().insert(name.as_str().to_owned());
+        }
+        fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+            self.describe_counter(name, unit, help);
+        }
+        fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+            self.describe_counter(name, unit, help);
+        }
         fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
             let mut counters = self.counters.lock().unwrap();
             Counter::from_arc(Arc::clone(counters.entry(key.clone()).or_default()))
         }
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.gauges.lock().unwrap().push(key.clone());
             Gauge::noop()
         }
         fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
@@ -231,17 +310,8 @@ mod tests {
             sums.add_attempt(AttemptEnd::Failed, Some(2_000_000));
             hand_over(&reading(&sums), &mut before);
         });
-        let counters = recorder.counters.lock().unwrap();
-        let mut counts: Vec<(String, u64)> = counters
-            .iter()
-            .map(|(key, count)| {
-                let labels: Vec<&str> = key.labels().map(metrics::Label::value).collect();
-                (format!("{} {}", key.name(), labels.join(" ")), count.load(Ordering::Relaxed))
-            })
-            .collect();
-        counts.sort();
         assert_eq!(
-            counts,
+            recorder.counts(),
             [
                 ("poolder_attempts_total mail welcome done".to_owned(), 2),
                 ("poolder_attempts_total mail welcome failed".to_owned(), 1),
@@ -276,11 +346,55 @@ mod tests {
         let claims =
             histograms.iter().find(|(key, _)| key.labels().any(|it| it.value() == "claim"));
         assert_eq!(*claims.unwrap().1.0.lock().unwrap(), [0.000_096, 0.000_096, 8.388_608]);
-        let counters = recorder.counters.lock().unwrap();
-        let errors = counters.iter().map(|(key, count)| {
-            let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
-            (labels.join(" "), count.load(Ordering::Relaxed))
+        let errors = ("poolder_redis_errors_total claim unknown".to_owned(), 3);
+        assert_eq!(recorder.counts(), [errors]);
+    }
+
+    #[test]
+    fn only_new_enqueues_are_handed_over() {
+        let (recorder, mut before) = (Kept::default(), HandedOver::default());
+        let name = |outcome| format!("poolder_jobs_enqueued_total mail welcome {outcome}");
+        metrics::with_local_recorder(&recorder, || {
+            for times in [2, 2, 5] {
+                let each = |each: &mut dyn FnMut(&str, &str, &'static str, u64)| {
+                    each("mail", "welcome", "stored", times);
+                    each("mail", "welcome", "refused", 1);
+                };
+                hand_over_enqueues(each, &mut before);
+            }
         });
-        assert_eq!(errors.collect::<Vec<_>>(), [("claim unknown".to_owned(), 3)]);
+        assert_eq!(recorder.counts(), [(name("refused"), 1), (name("stored"), 5)]);
+    }
+
+    #[test]
+    fn every_metric_of_a_process_is_described_and_handed_over() {
+        let (recorder, mut before, mut sums) =
+            (Kept::default(), HandedOver::default(), KindSums::default());
+        sums.add_attempt(AttemptEnd::Done, Some(1_000_000));
+        sums.add_wait(1_000);
+        sums.add_death();
+        let mut trips: [RoundTripCounts; RedisOperation::ALL.len()] = Default::default();
+        (trips[0].times[1], trips[0].errors[1]) = (1, 1);
+        let pool = PoolStatus {
+            queue: "mail".into(),
+            mode: poolder_core::policy::dispatch::Mode::Shared,
+            size: 1,
+            running: true,
+            slots: 1,
+            busy: 0,
+        };
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            hand_over(&reading(&sums), &mut before);
+            hand_over_round_trips(&trips, &mut before.round_trips);
+            hand_over_enqueues(|each| each("mail", "welcome", "stored", 1), &mut before);
+            hand_over_gauges(&[pool], true);
+        });
+        let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+        let all: BTreeSet<(String, Vec<String>)> =
+            handed_over().map(|metric| (metric.name.to_owned(), owned(metric.labels))).collect();
+        assert_eq!(recorder.names(), all);
+        let described = recorder.described.lock().unwrap();
+        assert!(described.iter().eq(all.iter().map(|(name, _)| name)), "{described:?}");
     }
 }

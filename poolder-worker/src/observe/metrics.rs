@@ -67,15 +67,20 @@ pub(super) fn render(readings: &[QueueReading], pools: &[PoolStatus], health: &H
     histograms(&mut text, &catalogue::JOB_WAIT, readings, KindSums::wait, KindSums::wait_micros);
     text.describe(&catalogue::SLOTS);
     for pool in pools {
-        let free = pool.slots.saturating_sub(pool.busy);
-        let (free, stopped) = if pool.running { (free, 0) } else { (0, free) };
-        for (state, slots) in [("busy", pool.busy), ("free", free), ("stopped", stopped)] {
+        for (state, slots) in slots_by_state(pool) {
             text.sample(&[&pool.queue, state], slots);
         }
     }
     text.describe(&catalogue::NODE_READY);
     text.sample(&[], u32::from(health.ready));
     text.finish()
+}
+
+/// Returns the slots of a pool by their state.
+pub(super) fn slots_by_state(pool: &PoolStatus) -> [(&'static str, u32); 3] {
+    let free = pool.slots.saturating_sub(pool.busy);
+    let (free, stopped) = if pool.running { (free, 0) } else { (0, free) };
+    [("busy", pool.busy), ("free", free), ("stopped", stopped)]
 }
 
 /// Writes a histogram of each kind that has observations.

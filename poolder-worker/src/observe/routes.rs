@@ -17,8 +17,7 @@ pub(crate) async fn listen(
     client: &Client,
 ) -> Result<HttpListener, Error> {
     let (shown, client) = (Arc::clone(node), client.clone());
-    // The client counts its enqueues from the first call on.
-    client.process_metrics();
+    client.count_process();
     let respond = move |path: String| {
         let answer = match path.as_str() {
             "/metrics" => HttpAnswer::metrics(shown.metrics_text() + &client.process_metrics()),
