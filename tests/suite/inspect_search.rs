@@ -270,6 +270,11 @@ async fn a_bulk_change_that_is_stopped_has_its_end_in_the_audit() {
     let audit = poolder::AuditFilter::default().action("jobs.revive");
     let last = space.client.audit(&audit, None, 1).await.unwrap().entries.remove(0).record;
     assert_eq!((last.changed, last.begun.is_some()), (stopped.changed, true));
+    let left = space.overview("q").await.dead;
+    let few = queue.bulk(Listing::Dead, &Filter::any(), Action::Revive).at_most(3).await.unwrap();
+    assert_eq!((few.matched, few.changed, space.overview("q").await.dead), (3, 3, left - 3));
+    let none = queue.bulk(Listing::Dead, &Filter::any(), Action::Revive).at_most(0).await.unwrap();
+    assert_eq!((none.matched, none.changed), (0, 0));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use poolder_core::view::{Filter, JobView, Listing};
 
 use crate::admin::action::Action;
 use crate::admin::inspector::Inspector;
-use crate::admin::sweep::BulkReport;
+use crate::admin::sweep::{BulkReport, Sweep};
 
 /// One change to all jobs of a listing that satisfy a filter; made by [`Inspector::bulk`]. Awaiting
 /// it makes the change; before that nothing happens.
@@ -27,6 +27,7 @@ pub struct BulkChange {
     dry_run: bool,
     progress: Option<Progress>,
     stop: Option<Stop>,
+    most: u64,
 }
 
 type Progress = Box<dyn FnMut(&BulkReport) + Send>;
@@ -60,6 +61,7 @@ impl Inspector {
             dry_run: false,
             progress: None,
             stop: None,
+            most: u64::MAX,
         }
     }
 }
@@ -77,6 +79,11 @@ impl BulkChange {
         self
     }
 
+    /// Changes at most this many jobs: the first ones that satisfy the filter. Default: all of them.
+    pub fn at_most(self, jobs: u64) -> Self {
+        Self { most: jobs, ..self }
+    }
+
     /// Ends the change after a step for which the function returns true: the report says what was
     /// done until then, and the audit has its end, which that of a dropped future lacks.
     pub fn stop_when(mut self, stop: impl FnMut(&BulkReport) -> bool + Send + 'static) -> Self {
@@ -92,10 +99,11 @@ impl IntoFuture for BulkChange {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { inspector, listing, filter, action, dry_run, mut progress, mut stop } = self;
+        let Self { inspector, listing, filter, action, dry_run, mut progress, mut stop, most } =
+            self;
         Box::pin(async move {
             action.check(listing)?;
-            let sweep = inspector.sweep(listing, &action)?;
+            let sweep = Sweep { most, ..inspector.sweep(listing, &action)? };
             let which = |job: &JobView, now| filter.matches(job, now);
             let report = |so_far: &BulkReport| {
                 if let Some(progress) = &mut progress {

@@ -195,7 +195,7 @@ impl Inspector {
         action: &'a Action,
     ) -> Result<Sweep<'a>, Error> {
         let (client, queue) = (&self.client, self.name()?);
-        Ok(Sweep { client, queue, listing, action, dry_run: false, begun: None })
+        Ok(Sweep { client, queue, listing, action, dry_run: false, most: u64::MAX, begun: None })
     }
 
     async fn page(

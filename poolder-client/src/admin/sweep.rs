@@ -44,6 +44,8 @@ pub(super) struct Sweep<'a> {
     pub(super) listing: Listing,
     pub(super) action: &'a Action,
     pub(super) dry_run: bool,
+    /// The most jobs that are changed.
+    pub(super) most: u64,
     /// The record of the change, which counts the jobs that are changed.
     pub(super) begun: Option<&'a Begun>,
 }
@@ -72,7 +74,7 @@ impl<'a> Sweep<'a> {
         mut which: impl FnMut(&JobView, Timestamp) -> bool,
         mut ends: impl FnMut(&BulkReport) -> bool,
     ) -> Result<BulkReport, Error> {
-        let Self { client, queue, listing, action, dry_run, begun } = self;
+        let Self { client, queue, listing, action, dry_run, most, begun } = self;
         action.check(listing)?;
         let broker = client.broker();
         let view = broker.queue_overview(&queue).await?;
@@ -98,6 +100,8 @@ impl<'a> Sweep<'a> {
                     matching.push(job);
                 }
             }
+            let left = usize::try_from(most.saturating_sub(report.matched)).unwrap_or(usize::MAX);
+            matching.truncate(left);
             report.matched += matching.len() as u64;
             let room = SHOWN.saturating_sub(report.first.len());
             report.first.extend(matching.iter().take(room).cloned());
@@ -111,7 +115,7 @@ impl<'a> Sweep<'a> {
             }
             report.unreachable.clone_from(&view.unreachable);
             report.unreachable.extend(walk.unreachable().iter().cloned());
-            if ends(&report) {
+            if ends(&report) || report.matched >= most {
                 break;
             }
         }

@@ -15,8 +15,8 @@ use super::change::{self, Buttons};
 use super::frame::{Frame, as_of};
 use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
-use super::{charts, nodes, queues};
 use super::views::{ViewLink, view_links};
+use super::{charts, nodes, queues};
 use crate::look::{Fleet, Past, failures};
 use crate::request::{Context, Fault, encoded};
 use crate::show::{

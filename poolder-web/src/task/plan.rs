@@ -23,7 +23,7 @@ pub(crate) struct Part {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) parts: Vec<Part>,
-    /// The most jobs that may satisfy the conditions: as many as the question has named.
+    /// The most jobs that are changed: as many as the question has named.
     pub(crate) most: u64,
 }
 
@@ -36,21 +36,17 @@ pub(super) async fn run(client: &Client, plan: Plan, task: &Arc<Task>) -> End {
         }
         let inspector = client.inspect(&part.queue);
         let change = inspector.bulk(part.listing, &part.filter, part.action);
-        let (before, shown, most) = (sums.clone(), Arc::clone(task), plan.most);
+        let (before, shown) = (sums.clone(), Arc::clone(task));
+        let change = change.at_most(plan.most.saturating_sub(sums.matched));
         let change = change.stop_when(move |so_far| {
-            let sums = before.plus(so_far);
-            let is_more = sums.matched > most;
-            shown.progress.send_replace(sums);
-            is_more || shown.is_stopped.load(Ordering::Relaxed)
+            shown.progress.send_replace(before.plus(so_far));
+            shown.is_stopped.load(Ordering::Relaxed)
         });
         match change.await {
             Ok(report) => sums = sums.plus(&report),
             Err(error) => return End::Failed(error.to_string()),
         }
         task.progress.send_replace(sums.clone());
-        if sums.matched > plan.most {
-            return End::More;
-        }
     }
     match task.is_stopped.load(Ordering::Relaxed) {
         true => End::Stopped,

@@ -26,8 +26,6 @@ pub(crate) enum End {
     Done,
     /// A visitor has stopped it.
     Stopped,
-    /// More jobs satisfied the conditions than the question had named.
-    More,
     /// A step failed, for this reason.
     Failed(String),
 }

@@ -100,7 +100,6 @@ pub(crate) fn task_part(context: &Context, id: &str) -> Result<String, Fault> {
         None => ("goes on", "", "running"),
         Some(End::Done) => ("done", "ok", "yes"),
         Some(End::Stopped) => ("stopped", "warn", "no"),
-        Some(End::More) => ("stopped: more jobs match than the question had named", "warn", "no"),
         Some(End::Failed(_)) => ("failed", "bad", "no"),
     };
     let part = match progress.end {
