@@ -23,7 +23,7 @@ pub async fn work(client: Client, what: &str, count: usize) -> std::result::Resu
         }
         "claim" => claims(&client, count, false).await?,
         "settle" => claims(&client, count, true).await?,
-        "run" => {
+        "run" | "run-metrics" => {
             let meter = Meter::new(count as u64);
             let count = meter.clone();
             let handler = move |_job: Bench, _cx: Context| {
@@ -32,11 +32,12 @@ pub async fn work(client: Client, what: &str, count: usize) -> std::result::Resu
             };
             let pool = Pool::new("bench").size(BATCH as u16).worker(worker_fn(handler));
             let stop = async move { meter.reached().await };
-            Node::builder(client)
-                .pool(pool)
-                .shutdown_timeout(Duration::ZERO)
-                .run_until(stop)
-                .await?;
+            let mut node = Node::builder(client).pool(pool).shutdown_timeout(Duration::ZERO);
+            if what == "run-metrics" {
+                // A node that listens counts its enqueues and its round trips.
+                node = node.listen("127.0.0.1:0");
+            }
+            node.run_until(stop).await?;
         }
         _ => return Err(format!("{what} cannot be counted").into()),
     }

@@ -30,7 +30,10 @@ pub async fn work(client: Client, what: &str, count: usize, stored: usize) -> Re
             }
             Ok(())
         }
-        "drain" => {
+        "drain" | "drain-metrics" => {
+            if what == "drain-metrics" {
+                client.process_metrics();
+            }
             fill(broker, Lane::Normal, stored).await?;
             claims(&client, count, true).await
         }

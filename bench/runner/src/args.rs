@@ -18,7 +18,7 @@ cargo xtask bench [--quick] [--rounds N] [--only a,b] [--contenders a,b] [--out 
   --check         counts instructions per job instead, of client and server, and compares them
                   with the baselines of this toolchain and of this server in
                   bench/baseline.json; fails when one is over 2 % worse (the client's
-                  `run`: 5 %)
+                  `run`: 5 %), or over 1 % worse with metrics than without
   --record        as --check, and makes what it finds the baseline
 ";
 

@@ -11,7 +11,41 @@ use serde::{Deserialize, Serialize};
 /// their mean, also on a busy machine. Those of `run` spread over nearly 2 %, since the clock
 /// decides how many beats and depths its node asks for.
 pub fn tolerance(what: &str) -> f64 {
-    if what == "run" { 0.05 } else { 0.02 }
+    if matches!(what, "run" | "run-metrics") { 0.05 } else { 0.02 }
+}
+
+/// The share by which metrics may make an operation dearer than it is without them.
+const METRICS_SHARE: f64 = 0.01;
+
+/// An operation with metrics beside the same one without.
+#[derive(Debug)]
+pub struct WithMetrics {
+    pub what: String,
+    change: f64,
+}
+
+impl WithMetrics {
+    /// Returns true when the metrics cost too much.
+    pub fn is_worse(&self) -> bool {
+        self.change > METRICS_SHARE
+    }
+}
+
+impl fmt::Display for WithMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (change, most) = (self.change * 100.0, METRICS_SHARE * 100.0);
+        write!(f, "{} with metrics: {change:+.1} %, at most +{most:.0} %", self.what)
+    }
+}
+
+/// Puts each operation that is counted with metrics, as `NAME-metrics`, beside the one without.
+pub fn with_metrics(now: &Counts) -> Vec<WithMetrics> {
+    let pair = |(name, with): (&String, &u64)| {
+        let what = name.strip_suffix("-metrics")?;
+        let change = *with as f64 / *now.get(what)? as f64 - 1.0;
+        Some(WithMetrics { what: what.to_owned(), change })
+    };
+    now.iter().filter_map(pair).collect()
 }
 
 /// Operation → instructions per job.
@@ -62,7 +96,7 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} {:>7}", self.what, self.now)?;
+        write!(f, "{:<13} {:>7}", self.what, self.now)?;
         let (Some(before), Some(change)) = (self.before, self.change()) else { return Ok(()) };
         write!(f, "  baseline {before:>7}  {:+.1} %", change * 100.0)?;
         if change < -tolerance(&self.what) {
@@ -99,13 +133,23 @@ mod tests {
     }
 
     #[test]
+    fn metrics_may_make_an_operation_a_hundredth_dearer() {
+        let of = |with| with_metrics(&counts(&[("run", 1000), ("run-metrics", with), ("a", 7)]));
+        for (with, worse) in [(900, false), (1009, false), (1011, true)] {
+            let found = of(with);
+            assert_eq!((found.len(), found[0].is_worse()), (1, worse), "{with}");
+        }
+        assert_eq!(of(1005)[0].to_string(), "run with metrics: +0.5 %, at most +1 %");
+    }
+
+    #[test]
     fn operations_without_a_baseline_are_shown_and_never_worse() {
         let now = counts(&[("new", 7)]);
         for before in [None, Some(counts(&[("old", 1)]))] {
             let rows = compare(before.as_ref(), &now);
             assert_eq!(rows.len(), 1);
             assert!(!rows[0].is_worse());
-            assert_eq!(rows[0].to_string(), "new            7");
+            assert_eq!(rows[0].to_string(), "new                 7");
         }
     }
 
@@ -114,10 +158,10 @@ mod tests {
         let before = counts(&[("a", 1000), ("b", 1000)]);
         let rows = compare(Some(&before), &counts(&[("a", 1015), ("b", 900)]));
         let lines: Vec<_> = rows.iter().map(ToString::to_string).collect();
-        assert_eq!(lines[0], "a           1015  baseline    1000  +1.5 %");
+        assert_eq!(lines[0], "a                1015  baseline    1000  +1.5 %");
         assert_eq!(
             lines[1],
-            "b            900  baseline    1000  -10.0 %  --record keeps the gain"
+            "b                 900  baseline    1000  -10.0 %  --record keeps the gain"
         );
     }
 

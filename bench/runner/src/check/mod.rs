@@ -63,19 +63,23 @@ pub fn run(args: &Args) -> Result<ExitCode, AnyError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the counts beside the baseline. Returns the operations that cost too much.
+/// Prints the counts beside the baseline, and those with metrics beside those without. Returns the
+/// operations that cost too much.
 fn compare(part: &str, before: Option<&Counts>, now: &Counts) -> Vec<String> {
     if before.is_none() {
         println!("  there is no baseline for it: nothing is compared; --record makes one");
     }
     let rows = baseline::compare(before, now);
     rows.iter().for_each(|row| println!("  {row}"));
+    let pairs = baseline::with_metrics(now);
+    pairs.iter().for_each(|pair| println!("  {pair}"));
     let worse = rows.iter().filter(|row| row.is_worse());
     let text = |row: &Row| {
         let percent = tolerance(&row.what) * 100.0;
         format!("{} ({part}) takes over {percent:.0} % more than the baseline", row.what)
     };
-    worse.map(text).collect()
+    let dear = pairs.iter().filter(|pair| pair.is_worse()).map(|pair| format!("{pair} ({part})"));
+    worse.map(text).chain(dear).collect()
 }
 
 /// Builds the guard next to this program.

@@ -12,9 +12,10 @@ use super::baseline::Counts;
 use super::callgrind::{CALLGRIND, Operation, collected, libc};
 use crate::server::{field, version};
 
-const COUNTED: [Operation; 5] = [
+const COUNTED: [Operation; 6] = [
     Operation { what: "enqueue", few: 640, many: 2560, tries: 3 },
     Operation { what: "drain", few: 640, many: 2560, tries: 3 },
+    Operation { what: "drain-metrics", few: 640, many: 2560, tries: 3 },
     Operation { what: "retry", few: 128, many: 640, tries: 3 },
     Operation { what: "poll", few: 160, many: 800, tries: 3 },
     Operation { what: "push", few: 640, many: 2560, tries: 3 },
