@@ -117,8 +117,8 @@ pub use poolder_core::history::{
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{
-    Cursor, Filter, JobView, KeptJob, KeptState, LaneView, LeaderView, Listing, Page,
-    PartitionView, QueueView, Unreachable,
+    Cursor, Filter, JobView, KeptState, LaneView, LeaderView, Listing, Page, PartitionView,
+    QueueView, Unreachable,
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
@@ -225,6 +225,10 @@ struct Operating;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/doctor.md")]
 struct Doctor;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/export.md")]
+struct ExportGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/explain.md")]

@@ -13,7 +13,7 @@ use crate::args::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{Progress, Report, number};
 
-/// What is exported.
+/// The queues and jobs that are exported.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The queues [default: all].

@@ -1,4 +1,4 @@
-//! Storing what the lines of an export say.
+//! Storing the content of the lines of an export.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ impl Import {
         self
     }
 
-    /// Takes in the next line. What it says is stored by the end of [`Import::finish`] at the latest.
+    /// Takes in the next line. Its content is stored by the end of [`Import::finish`] at the latest.
     /// An empty line means nothing.
     ///
     /// # Errors

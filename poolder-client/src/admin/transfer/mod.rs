@@ -5,8 +5,8 @@
 //! | `line` | a line of an export |
 //! | `base64` | the text of bytes |
 //! | `export` | reading the lines of a namespace |
-//! | `import` | storing what lines say |
-//! | `report` | what was exported, or imported |
+//! | `import` | storing the content of lines |
+//! | `report` | sums of exports, reports of imports |
 
 mod base64;
 mod export;

@@ -1,9 +1,9 @@
-//! What was exported, and what was imported.
+//! The sums of an export, and the report of an import.
 
 use poolder_core::broker::Imported;
 use serde::{Deserialize, Serialize};
 
-/// What an export holds. It is its last line as well.
+/// The content of an export in numbers. It is its last line as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExportSums {
@@ -29,7 +29,7 @@ impl ExportSums {
     }
 }
 
-/// What an import has stored, or would store.
+/// The numbers of jobs and schedules that an import has stored, or would store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImportReport {

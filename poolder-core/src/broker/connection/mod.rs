@@ -14,6 +14,7 @@ pub(super) mod lookup;
 pub(super) mod open;
 pub(super) mod opening;
 pub(super) mod peer;
+pub(super) mod read_together;
 pub(super) mod reply;
 pub(super) mod reply_limit;
 pub(super) mod request;

@@ -83,6 +83,7 @@ impl NodeOrder {
 
     /// Returns the order that a node carries out after this one, given the one that it reads: an order
     /// to stop stands, and no order changes nothing, since a node may take a new name.
+    #[doc(hidden)]
     #[must_use]
     pub fn after(before: Option<Self>, read: Option<Self>) -> Option<Self> {
         match (before, read) {
