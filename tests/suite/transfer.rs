@@ -16,6 +16,14 @@ struct Report {
     of: String,
 }
 
+/// A job of which the last one of each index waits behind the one that is under way.
+#[derive(serde::Serialize, serde::Deserialize, Debug, Clone, Job)]
+#[job(kind = "index", queue = "q", unique(keep = "last", by = (of)))]
+struct Index {
+    of: String,
+    number: u64,
+}
+
 async fn lines(export: Export) -> Vec<String> {
     let mut lines = vec![];
     let write = |line: &str| {
@@ -156,6 +164,37 @@ async fn imported_jobs_run_and_a_changed_payload_is_the_one_that_they_get() {
     eventually("both are done", || async { to.ready("q").await == 0 }).await;
     node.stop().await;
     assert_eq!(import(&to.client, &lines).await.unwrap().there, 2);
+}
+
+#[tokio::test]
+async fn a_job_that_waited_behind_another_one_waits_behind_it_again_or_takes_the_key() {
+    let (from, to) = (Space::new("export-behind"), Space::new("import-behind"));
+    let index = |number| Index { of: "a".into(), number };
+    from.client.enqueue(index(1)).await.unwrap();
+    from.client.enqueue(index(2)).await.unwrap();
+    let all = lines(from.client.export()).await;
+    assert_eq!(import(&to.client, &all).await.unwrap().stored, 2);
+    assert_eq!(jobs(&to.client, "q").await, jobs(&from.client, "q").await);
+    // The job behind is the one that gets newer data, and starts when the first has ended.
+    assert!(to.client.enqueue(index(3)).await.unwrap().is_duplicate());
+    let (tell, mut told) = tokio::sync::mpsc::channel(10);
+    let worker = worker_fn(move |job: Index, _: Context| {
+        let tell = tell.clone();
+        async move { Ok::<_, BoxError>(tell.send(job.number).await?) }
+    });
+    let node = start(to.node().pool(Pool::new("q").size(4).worker(worker)));
+    let mut next = async || crate::harness::within(told.recv()).await.unwrap();
+    assert_eq!((next().await, next().await), (1, 3));
+    eventually("both are done", || async { to.due("q").await + to.ready("q").await == 0 }).await;
+    assert_eq!(import(&to.client, &all).await.unwrap().there, 2);
+    // Without the first one it takes the key, and is due at once.
+    let other = Space::new("import-alone");
+    let alone = lines(from.client.export().queue("q").state(KeptState::Due)).await;
+    assert_eq!(import(&other.client, &alone).await.unwrap().stored, 1);
+    let (here, there) = (jobs(&other.client, "q").await, jobs(&from.client, "q").await);
+    assert!(there.iter().all(|job| job["at"] != here[0]["at"]), "{here:?}");
+    assert_eq!(other.client.inspect("q").unique_keys(None, 10).await.unwrap().0.len(), 1);
+    node.stop().await;
 }
 
 #[tokio::test]

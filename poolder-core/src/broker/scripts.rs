@@ -139,7 +139,7 @@ scripts! {
         REVIVE = ["unique/holder"] + "revive";
         REMOVE = ["unique/next"] + "remove";
         BURY = ["unique/next"] + "bury";
-        IMPORT = ["unique/holder"] + "import";
+        IMPORT = ["unique/next", "unique/holder"] + "import";
     }
 }
 

@@ -113,32 +113,46 @@ impl Export {
             schedules(broker, &home, out).await?;
         }
         // In the order in which jobs move, so that few of them come twice and fewer are missed.
-        for listing in [Listing::Due, Listing::Ready, Listing::Running, Listing::Dead] {
-            self.jobs_of(queue, listing, now, out).await?;
+        let listings = [Listing::Due, Listing::Ready, Listing::Running, Listing::Dead];
+        let mut behind = false;
+        for listing in listings {
+            behind |= self.jobs_of(queue, listing, false, now, out).await?;
+        }
+        // A job that waits behind another one of its key comes after that one, as it was enqueued.
+        if behind {
+            self.jobs_of(queue, Listing::Due, true, now, out).await?;
         }
         Ok(())
     }
 
+    /// Writes the jobs of a listing that wait behind another one of their unique key, or those that
+    /// do not. Returns whether there were others.
     async fn jobs_of(
         &self,
         queue: &QueueName,
         listing: Listing,
+        behind: bool,
         now: Timestamp,
         out: &mut Out<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let state = match listing {
             Listing::Dead => KeptState::Dead,
             Listing::Ready | Listing::Running => KeptState::Ready,
             _ => KeptState::Due,
         };
         if !self.states.is_empty() && !self.states.contains(&state) {
-            return Ok(());
+            return Ok(false);
         }
         let broker = self.client.broker();
         let partitions = broker.partitions(queue).await?;
+        let mut others = false;
         let mut walk = broker.walk(&partitions, listing, None, None)?.until(now);
         while !walk.is_done() {
             for job in walk.next(STEP).await?.into_iter().filter_map(|passed| passed.job) {
+                if job.waits_behind() != behind {
+                    others = true;
+                    continue;
+                }
                 let ran = job.state == JobState::Running;
                 match KeptJob::of(&job) {
                     Ok(kept) => {
@@ -156,7 +170,7 @@ impl Export {
                 "the export is not whole: {} could not be read: {}",
                 part.partition, part.why
             ))),
-            None => Ok(()),
+            None => Ok(others),
         }
     }
 }

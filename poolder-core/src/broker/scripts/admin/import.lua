@@ -1,6 +1,7 @@
 -- import.lua: stores jobs of an export where they were: in a lane, in `due`, or among the dead. A job
 --   that is there or was imported before is left out, and so is a unique job whose key another one
---   holds. `unique/holder.lua` stands in front.
+--   holds, unless it waited behind that one: then it waits behind it again. `unique/next.lua` and
+--   `unique/holder.lua` stand in front.
 -- KEYS 1-5 streams of all lanes: front, suspect, high, normal, low
 --      6 sorted set: job id by due time in ms (`due`)
 --      7 hash: job id to head and envelope of the waiting job (`bodies`)
@@ -32,7 +33,8 @@ local function failure(reply) return type(reply) == 'table' and reply.err and re
 for i = 3, #ARGV, 11 do
   local job, place, at, body = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local generated, entry, schedule = ARGV[i + 4] == '1', ARGV[i + 5], ARGV[i + 6]
-  local unique, mark, id = place ~= 'dead' and ARGV[i + 7] or '', KEYS[key], job
+  local unique, mark, id, n = place ~= 'dead' and ARGV[i + 7] or '', KEYS[key], job, 0
+  local hold, mode = tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9])
   local times, bodies = KEYS[6], KEYS[7]
   if place == 'dead' then times, bodies = KEYS[8], KEYS[9] end
   local result = redis.call('GET', mark) and 0 or 1
@@ -46,7 +48,7 @@ for i = 3, #ARGV, 11 do
   end
   -- Another generation of a name may wait, or be dead, under the id.
   if result == 1 and place ~= 'ready' then
-    local last, n = string.byte(job, 16), 0
+    local last = string.byte(job, 16)
     while n < 16 and redis.call('ZSCORE', times, id) do -- bounded: 16 ids
       if redis.call('HGET', bodies, id) == body then result = 0 break end
       n = n + 1
@@ -56,9 +58,17 @@ for i = 3, #ARGV, 11 do
   end
   local alone = schedule ~= '' and place ~= 'dead'
     and redis.call('HEXISTS', KEYS[11], schedule) == 0
-  local other = result == 1 and unique ~= ''
-    and holder_of(KEYS[12], unique, now, KEYS[6], KEYS[7], 1)
-  if other then result = generated and other == job and 0 or 2 end
+  local other, record, waited = nil, nil, mode == 5 and place == 'due' and tonumber(at) == behind
+  if result == 1 and unique ~= '' then
+    local _
+    other, _, _, _, _, record = holder_of(KEYS[12], unique, now, KEYS[6], KEYS[7], 1)
+    waited = waited and other ~= job
+    -- One job can wait behind the holder. Without a holder a job that waited takes the key.
+    if other and not (waited and #record == 40) then
+      result = generated and other == job and 0 or 2
+    end
+    if waited and not other then at = string.format('%.0f', now) end
+  end
   if result == 1 then
     local lane, where, failed = 5, '', nil
     if place == 'ready' then
@@ -70,12 +80,15 @@ for i = 3, #ARGV, 11 do
       redis.call('HSET', bodies, id, body)
       failed = failure(redis.pcall('ZADD', times, at, id))
     end
-    local taken = false
-    if not failed and unique ~= '' then
-      local mode = tonumber(ARGV[i + 9])
+    local taken, since = false, tonumber(ARGV[i + 10]) or now
+    if not failed and other then
+      failed = failure(redis.pcall('HSET', KEYS[12], unique, record .. job
+        .. struct.pack('>I6I6', math.min(hold, behind), since) .. string.char(mode, n)
+        .. string.rep('\0', 10)))
+      taken = not failed
+    elseif not failed and unique ~= '' then
       local ends = math.max(now, place == 'due' and mode ~= 3 and tonumber(at) or 0)
-      failed = take_key(KEYS[12], unique, job, ends + tonumber(ARGV[i + 8]),
-        tonumber(ARGV[i + 10]) or now, mode, lane, where)
+      failed = take_key(KEYS[12], unique, job, ends + hold, since, mode, lane, where)
       taken = not failed
     end
     -- The job is the running one of its schedule, unless another one is.
@@ -90,7 +103,11 @@ for i = 3, #ARGV, 11 do
     if failed then
       -- The job is nowhere.
       if runs then redis.pcall('HDEL', KEYS[11], schedule) end
-      if taken then drop_key(KEYS[12], unique) end
+      if taken and other then
+        redis.pcall('HSET', KEYS[12], unique, record)
+      elseif taken then
+        drop_key(KEYS[12], unique)
+      end
       if place == 'ready' then
         redis.pcall('XDEL', KEYS[1 + lane], where)
       else
