@@ -163,7 +163,9 @@ impl Tab {
         let log = self.call("POST", "/se/log", &json!({ "type": "browser" }))?;
         let seen = seen.as_array().into_iter().flatten().filter_map(Value::as_str);
         let log = log.as_array().into_iter().flatten().filter(|line| line["level"] != "DEBUG");
+        // A refusal is plain text, without a link to the icon.
         let log = log.filter_map(|line| line["message"].as_str());
+        let log = log.filter(|line| !line.contains("/favicon.ico "));
         Ok(seen.chain(log).map(str::to_owned).collect())
     }
 
