@@ -5,7 +5,7 @@ use axum::response::Response;
 use poolder_client::Budget;
 use poolder_core::broker::{PreparedJob, When};
 use poolder_core::view::{Filter, JobView, Listing};
-use poolder_core::{Envelope, Error, Format, JobId, Lane, Partition, Policy, QueueName};
+use poolder_core::{Envelope, Format, JobId, Lane, Partition, Policy, QueueName};
 
 use super::answer::{answer, refuse};
 use super::change::{
@@ -133,8 +133,7 @@ async fn enqueued(context: &Context, fields: &Fields) -> Result<Response, Fault>
     let mut job = PreparedJob::new(Partition::first(queue.clone()), envelope(&queue, fields)?);
     job.lane = lane(fields.get("lane"))?;
     job.when = read_time(context, fields).await?.map_or(When::Now, When::At);
-    let sent = client.enqueue_prepared(vec![Ok(job)]).await.pop();
-    let receipt = sent.unwrap_or_else(|| Err(Error::protocol("the receipt is missing")))?;
+    let receipt = client.enqueue_by_hand(job).await?;
     let done = format!("Enqueued job {}.", receipt.job);
     Ok(done_and_back(context, &done, &command(fields), &format!("/job/{}", receipt.handle())))
 }

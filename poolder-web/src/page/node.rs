@@ -47,9 +47,11 @@ async fn page(context: &Context, name: &str) -> Result<CardsPage, Fault> {
     page.crumbs = vec![("Nodes".into(), context.link("/nodes"))];
     page.chip = Some(chip(node));
     page.about = format!("last sign {} ago", span(node.silent));
-    let actions = match node.is_silent() {
-        true => &[Action::ForgetNode][..],
-        false => &[Action::QuietNode, Action::StopNode],
+    let actions = match (node.is_silent(), node.order) {
+        (true, _) => &[Action::ForgetNode][..],
+        (false, Some(NodeOrder::Quiet)) => &[Action::ResumeNode, Action::StopNode],
+        (false, Some(NodeOrder::Stop)) => &[],
+        (false, _) => &[Action::QuietNode, Action::StopNode],
     };
     let back = format!("/nodes/{}", encoded(name));
     let subject = Subject::Node(name.to_owned());
@@ -73,8 +75,8 @@ fn chip(node: &NodeView) -> Chip {
     match (node.is_silent(), node.order) {
         (true, _) => Chip::new("errors", format!("silent for {}", span(node.silent)), "warn"),
         (false, Some(NodeOrder::Stop)) => Chip::new("pause", "stopping", "warn"),
-        (false, Some(_)) => Chip::new("pause", "quiet", "warn"),
-        (false, None) => Chip::new("running", "alive", "ok"),
+        (false, Some(NodeOrder::Quiet)) => Chip::new("pause", "quiet", "warn"),
+        (false, _) => Chip::new("running", "alive", "ok"),
     }
 }
 

@@ -4,6 +4,7 @@ use axum::response::Response;
 use futures_util::future::join_all;
 use poolder_core::Status;
 use poolder_core::broker::ScheduleInfo;
+use poolder_core::{RunOutcome, ScheduleRun};
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage};
@@ -11,7 +12,9 @@ use super::change::{Action, Buttons, Subject};
 use super::frame::Frame;
 use crate::access::Access;
 use crate::request::{Context, Fault, encoded};
-use crate::show::{Cell, Column, Table, escaped, from_now, full, many, moment, time_element};
+use crate::show::{
+    Cell, Column, Table, escaped, from_now, full, many, moment, time_element, with_class,
+};
 
 /// The number of next runs that a title names.
 const NEXT: usize = 3;
@@ -68,6 +71,33 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     Ok(page)
 }
 
+/// Returns the last runs, each as a mark that leads to its job.
+fn runs(context: &Context, info: &ScheduleInfo) -> String {
+    let mark = |run: &ScheduleRun| {
+        let (image, tone, end) = match &run.end {
+            None => ("running", "muted", "under way, or its end is not known".to_owned()),
+            Some(end) => match end.how {
+                RunOutcome::Completed => ("yes", "ok", format!("completed at {}", full(end.at))),
+                RunOutcome::Dead => ("dead", "bad", format!("dead at {}", full(end.at))),
+                how => ("no", "warn", format!("{how} at {}", full(end.at))),
+            },
+        };
+        let text = escaped(&format!("{}: {end}", full(run.tick)));
+        let link = escaped(&context.link(&format!("/job/{}/{}", info.partition, run.job)));
+        let image = with_class(image, tone);
+        format!(
+            "<a href=\"{link}\" title=\"{text}\">{image}<span class=\"unseen\">{text}</span></a>"
+        )
+    };
+    match info.last_runs.is_empty() {
+        true => String::new(),
+        false => {
+            let marks: String = info.last_runs.iter().map(mark).collect();
+            format!("<span class=\"marks\">{marks}</span>")
+        }
+    }
+}
+
 /// Returns the changes of a schedule that the visitor may make.
 fn buttons(context: &Context, info: &ScheduleInfo) -> Cell {
     let queue = &info.partition.queue;
@@ -111,6 +141,7 @@ fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
         }
         None => Cell::known(""),
     };
+    let last = Cell { after: last.after + &runs(context, info), ..last };
     vec![
         Cell::text(&info.name).class("name"),
         Cell::text(queue).link(context.link(&format!("/queues/{queue}"))),

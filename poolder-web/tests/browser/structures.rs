@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use poolder::{BatchOptions, Status, Unique};
+use poolder_core::broker::NodeOrder;
 
 use crate::actions::{ask, button, said};
 use crate::driver::Tab;
@@ -23,12 +24,26 @@ pub(crate) async fn of_node(world: &World, tab: &Tab, action: &str) -> Result<()
             Ok(tab.value(there)? == true && tab.text()?.contains("silent"))
         })?;
     }
-    ask(tab, action)?;
+    match action {
+        "node-resume" => {
+            world.client.quiet_node(&name).await.map_err(text)?;
+            let there = "document.querySelector('button[value=node-resume]') != null";
+            tab.until("the node may be resumed", || {
+                tab.open(&tab.address()?)?;
+                Ok(tab.value(there)? == true)
+            })?;
+        }
+        _ => ask(tab, action)?,
+    }
     tab.press(&button(action))?;
     said(tab, "The same: poolder node")?;
     let nodes = world.client.nodes().await.map_err(text)?;
     match action {
         "node-quiet" => must(nodes[0].order.is_some(), "the node has no order")?,
+        "node-resume" => {
+            let quiet = nodes[0].order == Some(NodeOrder::Quiet);
+            must(!quiet, "the node has still the order to be quiet")?;
+        }
         "node-stop" => {
             let ended = tokio::time::timeout(Duration::from_secs(20), node.ended()).await;
             must(ended.is_ok(), "the node did not stop")?;

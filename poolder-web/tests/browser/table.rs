@@ -71,6 +71,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "bury",
     "delete",
     "node-quiet",
+    "node-resume",
     "node-stop",
     "node-forget",
     "schedule-run",

@@ -95,6 +95,11 @@ async fn a_node_shows_what_it_holds_and_obeys() {
     assert_eq!(living.status, StatusCode::CONFLICT, "{}", living.text);
     assert_eq!(post(&router, "/act", &form("node-quiet")).await.status, StatusCode::SEE_OTHER);
     assert!(world.client.nodes().await.unwrap()[0].order.is_some());
+    let quiet = page(&world.router(), &path).await;
+    assert!(quiet.contains("value=\"node-resume\""), "{quiet}");
+    assert_eq!(post(&router, "/act", &form("node-resume")).await.status, StatusCode::SEE_OTHER);
+    let order = world.client.nodes().await.unwrap()[0].order;
+    assert_ne!(order, Some(poolder_core::broker::NodeOrder::Quiet));
     let operates = Dashboard::new(world.client.clone()).authorize(|_, _| Access::Operate).router();
     assert!(!page(&operates, &path).await.contains("node-quiet"));
     assert_eq!(post(&operates, "/act", &form("node-stop")).await.status, StatusCode::FORBIDDEN);
@@ -141,6 +146,8 @@ async fn a_kind_has_its_times_and_a_form_for_a_new_job() {
         job.contains("poolder job enqueue mail.welcome &#39;{&quot;to&quot;:&quot;zoe&quot;}&#39; --queue mail --lane high --attempts 3"),
         "{job}"
     );
+    let made = poolder::AuditFilter::default().action("job.enqueue");
+    assert_eq!(world.client.audit(&made, None, 5).await.unwrap().entries.len(), 1);
     send("payload=null&in=1h&id=one").await;
     assert_eq!(view(&world).await.due, 1);
     let reads = Dashboard::new(world.client.clone()).router();

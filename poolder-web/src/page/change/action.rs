@@ -21,6 +21,7 @@ pub(in crate::page) enum Action {
     Bury,
     Delete,
     QuietNode,
+    ResumeNode,
     StopNode,
     ForgetNode,
     RunSchedule,
@@ -45,7 +46,7 @@ pub(crate) struct Button {
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Pause,
         Self::Resume,
         Self::Drain,
@@ -59,6 +60,7 @@ impl Action {
         Self::Bury,
         Self::Delete,
         Self::QuietNode,
+        Self::ResumeNode,
         Self::StopNode,
         Self::ForgetNode,
         Self::RunSchedule,
@@ -92,6 +94,7 @@ impl Action {
             Self::Bury => "bury",
             Self::Delete => "delete",
             Self::QuietNode => "node-quiet",
+            Self::ResumeNode => "node-resume",
             Self::StopNode => "node-stop",
             Self::ForgetNode => "node-forget",
             Self::RunSchedule => "schedule-run",
@@ -110,7 +113,7 @@ impl Action {
     pub(in crate::page) fn sort(self) -> Sort {
         match self {
             Self::Pause | Self::Resume | Self::Drain | Self::Purge | Self::Resize => Sort::Queue,
-            Self::QuietNode | Self::StopNode | Self::ForgetNode => Sort::Node,
+            Self::QuietNode | Self::ResumeNode | Self::StopNode | Self::ForgetNode => Sort::Node,
             Self::RunSchedule
             | Self::PauseSchedule
             | Self::ResumeSchedule
@@ -144,19 +147,24 @@ impl Action {
     /// Returns true for an action that asks first: since it cannot be undone, or needs a value.
     pub(in crate::page) fn asks(self) -> bool {
         let has_input = matches!(self, Self::Reschedule | Self::Edit);
-        has_input || (self.needs() == Access::Admin && self != Self::StartPool)
+        has_input || (self.needs() == Access::Admin && !self.is_start())
+    }
+
+    /// Returns true for an action that lets something go on.
+    fn is_start(self) -> bool {
+        matches!(self, Self::StartPool | Self::ResumeNode)
     }
 
     /// Returns true for an action that loses something.
     pub(in crate::page) fn destroys(self) -> bool {
-        !matches!(self, Self::Reschedule | Self::Edit | Self::Resize | Self::StartPool)
+        !matches!(self, Self::Reschedule | Self::Edit | Self::Resize)
             && (self.asks() || self == Self::Cancel)
     }
 
     pub(in crate::page) fn word(self) -> &'static str {
         match self {
             Self::Pause | Self::PauseSchedule => "Pause",
-            Self::Resume | Self::ResumeSchedule => "Resume",
+            Self::Resume | Self::ResumeSchedule | Self::ResumeNode => "Resume",
             Self::Drain => "Drain…",
             Self::Purge => "Delete the dead…",
             Self::Resize => "Resize…",
@@ -194,6 +202,7 @@ impl Action {
             Self::Bury => "job kill",
             Self::Delete => "job rm",
             Self::QuietNode => "node quiet",
+            Self::ResumeNode => "node resume",
             Self::StopNode => "node stop",
             Self::ForgetNode => "node forget",
             Self::RunSchedule => "schedule run",

@@ -180,6 +180,10 @@ async fn of_node(client: &Client, action: Action, name: &str) -> Result<String, 
             client.quiet_node(name).await?;
             format!("{name} takes no more jobs.")
         }
+        Action::ResumeNode => {
+            client.resume_node(name).await?;
+            format!("{name} takes jobs again.")
+        }
         Action::StopNode => {
             client.stop_node(name).await?;
             format!("{name} stops.")

@@ -131,8 +131,7 @@ fn others(action: Action, subject: &Subject, fields: &Fields, asked: &mut Questi
     let (question, about) = match (action, subject) {
         (Action::QuietNode, Subject::Node(name)) => (
             format!("Let {name} take no more jobs?"),
-            "It finishes those that it runs, and its process goes on. Only a new start of the \
-             process lets it take jobs again.",
+            "It finishes those that it runs, and its process goes on. It can be resumed.",
         ),
         (Action::StopNode, Subject::Node(name)) => (
             format!("Stop {name}?"),
