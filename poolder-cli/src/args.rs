@@ -12,8 +12,7 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program,
-    queue, schedule, stats,
+    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program, queue, schedule, stats, unique,
 };
 
 /// Operates the queues of Poolder.
@@ -70,6 +69,11 @@ pub(crate) enum Noun {
     Error {
         #[command(subcommand)]
         verb: errors::ErrorVerb,
+    },
+    /// Keys of unique jobs: ls, get, release.
+    Unique {
+        #[command(subcommand)]
+        verb: unique::UniqueVerb,
     },
     /// Show how many attempts of each kind ended in which way, and how long they waited and ran.
     History(past::Past),

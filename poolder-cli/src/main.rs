@@ -54,6 +54,7 @@ mod select;
 mod stats;
 #[cfg(feature = "top")]
 mod top;
+mod unique;
 mod values;
 
 use std::process::ExitCode;
@@ -119,6 +120,7 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Status => health::status(common).await,
         Noun::Doctor(options) => health::doctor(common, options).await,
         Noun::Error { verb } => errors::run(common, verb).await,
+        Noun::Unique { verb } => unique::run(common, verb).await,
         Noun::History(past) => past::history(common, past).await,
         Noun::Audit(options) => audit::run(common, options).await,
         Noun::Journal(options) => journal::run(common, options).await,

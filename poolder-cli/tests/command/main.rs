@@ -19,3 +19,4 @@ mod schedule;
 mod select;
 mod top;
 mod transfer;
+mod unique;
