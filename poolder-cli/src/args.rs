@@ -12,7 +12,8 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program, queue, schedule, stats, unique,
+    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program,
+    queue, schedule, stats, unique,
 };
 
 /// Operates the queues of Poolder.

@@ -92,7 +92,7 @@ impl Pending {
             let behind = match self.ended.take() {
                 // The entries that were claimed behind a job that blocks stay behind it.
                 Some(ended) if !self.blocks(&ended) => return Some(SlotStep::Settle(vec![ended])),
-                ended => ended,
+                ended => ended.into_iter().collect(),
             };
             return Some(SlotStep::Release { behind, entries: std::mem::take(&mut self.claimed) });
         }

@@ -60,7 +60,7 @@ impl<'a> SlotService<'a> {
             SlotStep::Run(entry) => self.run_entry(entry).await?,
             SlotStep::Settle(settlements) => self.settle(settlements).await?,
             SlotStep::Release { behind, entries } => {
-                self.release_claimed(behind.into_iter().collect(), entries).await?;
+                self.release_claimed(behind, entries).await?;
             }
             SlotStep::Poll { claim } => self.poll(claim).await,
             SlotStep::Pause(time) => self.slot.pause(time).await,

@@ -38,8 +38,8 @@ pub(super) enum SlotStep {
     /// settle.
     Settle(Vec<Settlement>),
     /// Put these claimed entries, which have not been started, back in front and in their order;
-    /// behind the job that ran last, whose settlement is applied in the same step.
-    Release { behind: Option<Settlement>, entries: VecDeque<Entry> },
+    /// behind the job that ran last, if there is one, whose settlement is applied in the same step.
+    Release { behind: Vec<Settlement>, entries: VecDeque<Entry> },
     /// Settle the entries that are done, and claim up to so many entries.
     Poll { claim: usize },
     /// Wait for this time, or until a fact changes.

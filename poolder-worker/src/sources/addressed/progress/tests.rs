@@ -91,7 +91,7 @@ fn show(step: &SlotStep) -> String {
             format!("settle {}", numbers.join(" "))
         }
         SlotStep::Release { behind, entries } => {
-            let behind = behind.as_ref().map(|it| format!(" behind {}", number(it.entry().1)));
+            let behind = behind.first().map(|it| format!(" behind {}", number(it.entry().1)));
             let numbers: Vec<_> = entries.iter().map(number_of).collect();
             format!("release {numbers:?}{}", behind.unwrap_or_default())
         }

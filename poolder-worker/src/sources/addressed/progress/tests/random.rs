@@ -210,7 +210,7 @@ impl Model {
             }
             SlotStep::Release { behind, entries } => {
                 prop_assert!(self.done.is_empty(), "{said}: {:?} are done", self.done);
-                prop_assert_eq!(behind.map(|it| number(it.entry().1)), self.ended.take());
+                prop_assert_eq!(behind.first().map(|it| number(it.entry().1)), self.ended.take());
                 let entries: Vec<u64> = entries.iter().map(number_of).collect();
                 let claimed: Vec<u64> = self.claimed.drain(..).map(|(id, _)| id).collect();
                 prop_assert_eq!(entries, claimed);
