@@ -122,3 +122,57 @@ async fn a_node_that_keeps_no_history_writes_no_journal() {
     node.stop().await;
     assert!(records(&space, &JournalFilter::default()).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_queues_and_pools_are_in_the_journal_with_their_actor() {
+    use JournalEvent::{PoolResized, PoolStarted, PoolStopped, QueuePaused, QueueResumed};
+    let space = Space::new("journal-changes");
+    let worker = || worker_fn(async |_: Number, _: Context| Done);
+    let keyed = Pool::new("keyed").mode(Mode::Phash).size(2).worker(worker());
+    let handle = {
+        let mut builder = space.node().pool(keyed).pool(Pool::new("q").size(1).worker(worker()));
+        (builder.handle(), start(builder))
+    };
+    let ann = space.client.acting_as("ann");
+    eventually("the pool is registered", || async {
+        ann.pool::<Number>("keyed").size().await.is_ok()
+    })
+    .await;
+    assert!(ann.pause("q").await.unwrap() && !ann.pause("q").await.unwrap());
+    assert!(ann.resume("q").await.unwrap());
+    ann.pool::<Number>("keyed").resize(3).await.unwrap();
+    ann.pool::<Number>("keyed").stop().await.unwrap();
+    ann.pool::<Number>("keyed").start().await.unwrap();
+    handle.0.resize("q", 4).await.unwrap();
+    handle.0.resize("q", 4).await.unwrap();
+    for (event, queue) in
+        [(QueuePaused, "q"), (QueueResumed, "q"), (PoolStopped, "keyed"), (PoolStarted, "keyed")]
+    {
+        let found = of(&space, event).await;
+        assert_eq!((found.len(), &*found[0].partition, &*found[0].by), (1, queue, "ann"));
+    }
+    eventually("the node tells of its own pool", || async {
+        of(&space, PoolResized).await.len() == 2
+    })
+    .await;
+    let resized = of(&space, PoolResized).await;
+    let told: Vec<(&str, &str)> = resized.iter().map(|it| (&*it.partition, &*it.detail)).collect();
+    assert_eq!(told, [("q", "to 4 slots on this node"), ("keyed", "to 3 slots")]);
+    assert_eq!((&resized[0].node, &*resized[1].by), (&resized[0].by, "ann"));
+    handle.1.stop().await;
+}
+
+#[tokio::test]
+async fn schedules_that_code_no_longer_declares_are_in_the_journal() {
+    let space = Space::new("journal-undeclared");
+    let client = &space.client;
+    let declaration =
+        |name: &str| client.schedule(name, "1h", Number(1)).queue("q").prepare().unwrap();
+    let both = [declaration("a"), declaration("b")];
+    client.declare_schedules("code", "v1", &both).await.unwrap();
+    assert_eq!(of(&space, JournalEvent::ScheduleUndeclared).await, []);
+    client.declare_schedules("code", "v2", &both[..1]).await.unwrap();
+    client.declare_schedules("code", "v2", &both[..1]).await.unwrap();
+    let told = of(&space, JournalEvent::ScheduleUndeclared).await;
+    assert_eq!((told.len(), told[0].count, &*told[0].detail), (1, 1, "by deploy v2 of code"));
+}

@@ -1,6 +1,7 @@
 //! Lists queues and nodes; pauses and resumes queues.
 
 use poolder_core::broker::{NodeOrder, NodeView, ServerView, Sighting};
+use poolder_core::history::JournalEvent;
 use poolder_core::view::QueueView;
 use poolder_core::{Error, JobId, Partition, QueueName};
 
@@ -19,7 +20,8 @@ impl Client {
     pub async fn pause(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
         let partition = first(queue)?;
         let paused = self.broker().pause(&partition);
-        let change = || Change::new("queue.pause", &partition.queue);
+        let change =
+            || Change::new("queue.pause", &partition.queue).event(JournalEvent::QueuePaused);
         self.auditor().record(change, |new| u64::from(*new), paused).await
     }
 
@@ -30,7 +32,8 @@ impl Client {
     pub async fn resume(&self, queue: impl AsRef<str>) -> Result<bool, Error> {
         let partition = first(queue)?;
         let resumed = self.broker().resume(&partition);
-        let change = || Change::new("queue.resume", &partition.queue);
+        let change =
+            || Change::new("queue.resume", &partition.queue).event(JournalEvent::QueueResumed);
         self.auditor().record(change, |new| u64::from(*new), resumed).await
     }
 

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use poolder_core::broker::{PoolView, SlotView};
+use poolder_core::history::JournalEvent;
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, Job, Partition, Policy, QueueName};
 use serde::de::DeserializeOwned;
@@ -115,7 +116,10 @@ impl<J> PoolClient<J> {
                 "pool {queue} is a broadcast pool: each process has its own size"
             )));
         }
-        let change = || Change::new("pool.resize", &queue).detail(format_args!("to {size} slots"));
+        let change = || {
+            let change = Change::new("pool.resize", &queue).event(JournalEvent::PoolResized);
+            change.detail(format_args!("to {size} slots"))
+        };
         let resized = client.broker().resize_pool(&queue, size);
         client.auditor().record(change, |_| 1, resized).await?;
         known.renew(client.broker()).await.map(|_| ())
@@ -129,7 +133,8 @@ impl<J> PoolClient<J> {
         self.cached_view().await?;
         let (client, queue) = (&self.target.client, self.name()?);
         let stopped = client.broker().stop_pool(&queue, true);
-        client.auditor().record(|| Change::new("pool.stop", &queue), |()| 1, stopped).await
+        let change = || Change::new("pool.stop", &queue).event(JournalEvent::PoolStopped);
+        client.auditor().record(change, |()| 1, stopped).await
     }
 
     /// Starts the stopped pool again, with all its stopped slots.
@@ -145,7 +150,8 @@ impl<J> PoolClient<J> {
             }
             client.broker().stop_pool(&queue, false).await
         };
-        client.auditor().record(|| Change::new("pool.start", &queue), |()| 1, started).await
+        let change = || Change::new("pool.start", &queue).event(JournalEvent::PoolStarted);
+        client.auditor().record(change, |()| 1, started).await
     }
 
     /// Reads the pool's mode, size and state, and the nodes that serve it.

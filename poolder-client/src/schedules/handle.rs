@@ -1,6 +1,7 @@
 //! The schedules of a queue, for operators and for code that changes schedules at run time.
 
 use poolder_core::broker::{Declaration, Declared, PreparedJob, Receipt, ScheduleInfo};
+use poolder_core::history::{JournalEvent, JournalRecord};
 use poolder_core::{
     Error, JobId, Partition, QueueName, Schedule, Status, Timestamp, check_schedule_name,
 };
@@ -42,7 +43,7 @@ impl Client {
     ///
     /// A schedule whose declaration differs from the last declaration is updated. A schedule whose
     /// declaration is unchanged keeps changes made at run time. A schedule that the owner declared
-    /// before, and does not declare now, is disabled.
+    /// before, and does not declare now, is disabled, which the journal tells.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for an invalid schedule, or for a schedule of another owner.
@@ -55,7 +56,13 @@ impl Client {
         for declaration in declarations {
             self.register(&Partition::first(declaration.queue.clone())).await;
         }
-        self.broker().declare_schedules(owner, deploy, declarations).await
+        let declared = self.broker().declare_schedules(owner, deploy, declarations).await?;
+        if declared.disabled > 0 {
+            let record = JournalRecord::new(JournalEvent::ScheduleUndeclared);
+            let record = record.count(declared.disabled as u64).by(owner);
+            self.auditor().note(&record.detail(&format!("by deploy {deploy} of {owner}"))).await;
+        }
+        Ok(declared)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Records what a client has changed.
+//! Records what a client has changed: in the audit, and in the journal what happens to a whole queue
+//! or pool.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use poolder_core::Error;
 use poolder_core::broker::Broker;
-use poolder_core::history::{Actor, AuditOutcome, AuditRecord, LogId};
+use poolder_core::history::{Actor, AuditOutcome, AuditRecord, JournalEvent, JournalRecord, LogId};
 
 /// Writes the changes of a client into the audit. A failure to write is logged, and fails no
 /// change.
@@ -26,19 +27,27 @@ pub(crate) struct Change {
     detail: String,
     /// True for a change that programs make in the course of their work.
     is_ordinary: bool,
+    /// The event of the journal that the change is.
+    event: Option<JournalEvent>,
 }
 
 impl Change {
     /// Creates a change of a thing that operators change.
     pub(crate) fn new(action: &'static str, target: impl Display) -> Self {
         let (target, detail) = (target.to_string(), String::new());
-        Self { action, target, detail, is_ordinary: false }
+        Self { action, target, detail, is_ordinary: false, event: None }
     }
 
     /// Creates a change of a thing that programs change in the course of their work, such as one
     /// job. It is recorded when the client has a named actor.
     pub(crate) fn ordinary(action: &'static str, target: impl Display) -> Self {
         Self { is_ordinary: true, ..Self::new(action, target) }
+    }
+
+    /// Says which event of the journal the change is.
+    pub(crate) fn event(mut self, event: JournalEvent) -> Self {
+        self.event = Some(event);
+        self
     }
 
     /// Says what else was asked for.
@@ -76,6 +85,11 @@ impl Auditor {
                 record.ms = millis_since(began);
                 // Boxed, so that the futures of changes stay small.
                 Box::pin(self.write(&record)).await;
+                if let (Some(event), AuditOutcome::Done) = (change.event, outcome) {
+                    let about = JournalRecord::new(event).partition(&change.target);
+                    let about = about.by(&record.actor).detail(&change.detail);
+                    Box::pin(self.note(&about)).await;
+                }
             }
         }
         made
@@ -98,6 +112,17 @@ impl Auditor {
         let by =
             |actor: &Actor| AuditRecord::new(actor, change.action, &change.target, &change.detail);
         self.actor.as_deref().map_or_else(|| by(&Actor::process()), by)
+    }
+
+    /// Adds an event to the journal. A failure is logged.
+    pub(crate) async fn note(&self, record: &JournalRecord) {
+        #[cfg(feature = "testing")]
+        if self.broker.captured().is_some() {
+            return;
+        }
+        if let Err(error) = self.broker.add_to_journal(record).await {
+            tracing::warn!(event = %record.event, %error, "an event is missing in the journal");
+        }
     }
 
     async fn write(&self, record: &AuditRecord) -> Option<LogId> {

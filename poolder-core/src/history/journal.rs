@@ -37,6 +37,19 @@ pub enum JournalEvent {
     CrashBuried,
     /// A settlement changed nothing: the job had been taken back from the node, or settled before.
     SettlementRefused,
+    /// A queue was paused by an operator.
+    QueuePaused,
+    /// A paused queue was resumed by an operator.
+    QueueResumed,
+    /// A pool was resized; the detail is the new number of slots.
+    PoolResized,
+    /// An addressed pool was stopped in the whole fleet.
+    PoolStopped,
+    /// A stopped addressed pool was started again.
+    PoolStarted,
+    /// Code no longer declares schedules that it declared before; the count says how many, the
+    /// detail of which scheduler and by which deploy. They do not tick any more.
+    ScheduleUndeclared,
     /// Events that were not recorded, since there were too many at once; the count says how many.
     Lost,
 }
@@ -53,6 +66,12 @@ impl fmt::Display for JournalEvent {
             Self::Suspect => "suspect",
             Self::CrashBuried => "crash_buried",
             Self::SettlementRefused => "settlement_refused",
+            Self::QueuePaused => "queue_paused",
+            Self::QueueResumed => "queue_resumed",
+            Self::PoolResized => "pool_resized",
+            Self::PoolStopped => "pool_stopped",
+            Self::PoolStarted => "pool_started",
+            Self::ScheduleUndeclared => "schedule_undeclared",
             Self::Lost => "lost",
         })
     }
@@ -67,10 +86,10 @@ pub struct JournalRecord {
     /// The node of the event: the one that came, left, died, leads, or held the jobs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
-    /// The node that has recorded the event.
+    /// The node that has recorded the event, or the actor who has caused it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// The partition.
+    /// The partition; the queue for an event of a whole pool or queue.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub partition: String,
     /// The id of the job.
@@ -112,7 +131,14 @@ impl JournalRecord {
         self
     }
 
-    /// Sets the partition.
+    /// Sets the node that has recorded the event, or the actor who has caused it.
+    #[must_use]
+    pub fn by(mut self, by: &str) -> Self {
+        self.by = by.into();
+        self
+    }
+
+    /// Sets the partition, or the queue.
     #[must_use]
     pub fn partition(mut self, partition: impl fmt::Display) -> Self {
         self.partition = partition.to_string();

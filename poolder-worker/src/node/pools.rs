@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
+use poolder_core::history::{JournalEvent, JournalRecord};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Error, QueueName};
 use tokio::sync::watch;
@@ -195,11 +196,16 @@ impl Pools {
 
     /// Changes the number of slots of a running pool.
     pub(crate) async fn resize(&mut self, queue: &str, size: u16) -> Result<(), Error> {
-        let client = self.node.client.clone();
+        let (client, journal) = (self.node.client.clone(), self.node.journal.clone());
+        let name = self.node.identity.borrow().name.clone();
         let pool = self.find(queue)?;
         check_size(&pool.plan.spec.queue, size)?;
         if pool.plan.spec.mode.is_addressed() {
             client.pool::<()>(&pool.plan.spec.queue).resize(size).await?;
+        } else if pool.plan.size != size {
+            let detail = format!("to {size} slots on this node");
+            let record = JournalRecord::new(JournalEvent::PoolResized).node(&name);
+            journal.note(record.partition(&pool.plan.spec.queue).detail(&detail));
         }
         pool.plan.size = size;
         pool.target.send_modify(|target| target.size = size.into());

@@ -59,9 +59,9 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "operator",
-        "An operator adds to the audit, and cannot delete its entries.",
-        &["XADD poolder:{roster}:audit * e x"],
-        &["XDEL poolder:{roster}:audit 1-1", "DEL poolder:{roster}:audit"],
+        "An operator adds to the audit and to the journal, and cannot delete their entries.",
+        &["XADD poolder:{roster}:audit * e x", "XADD poolder:{roster}:journal * e x"],
+        &["XDEL poolder:{roster}:audit 1-1", "DEL poolder:{roster}:journal"],
     ),
     (
         "operator",
