@@ -94,15 +94,15 @@ async fn a_queue_is_seen_at_one_moment() {
     let info = nodes[0].info.as_ref().unwrap();
     assert_eq!((info.pid, &info.pools), (std::process::id(), &vec![("q".to_owned(), 1)]));
     assert!(!nodes[0].is_silent());
-    eventually("it leads", || async { space.overview("q").await.leader.is_some() }).await;
-    let leader = space.overview("q").await.leader.unwrap();
+    eventually("it leads", || async { space.overview("q").await.state.leader.is_some() }).await;
+    let leader = space.overview("q").await.state.leader.unwrap();
     assert_eq!((&leader.node, leader.term), (&nodes[0].name, 1));
     let queues = client.queues().await.unwrap();
     assert_eq!(queues.iter().map(poolder::QueueName::as_str).collect::<Vec<_>>(), ["q"]);
 
     release.send_replace(true);
     node.stop().await;
-    assert_eq!(space.overview("q").await.leader, None, "it has resigned");
+    assert_eq!(space.overview("q").await.state.leader, None, "it has resigned");
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ impl<'a> Fleet<'a> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "no node leads");
-            let leader = self.space.overview("q").await.leader;
+            let leader = self.space.overview("q").await.state.leader;
             // The name of a node is host:pid:unique.
             let pid = leader.and_then(|leader| leader.node.split(':').nth(1)?.parse().ok());
             if let Some(at) = self.nodes.iter().position(|node| node.id() == pid) {
@@ -246,10 +246,10 @@ async fn who_leads_is_seen_by_the_inspector_and_in_the_logs() {
     let (log, _logging) = Log::record(tracing::Level::INFO);
     let (worker, _told) = teller();
     let node = start(space.node().pool(Pool::new("q").size(1).worker(worker)));
-    eventually("it leads", || async { space.overview("q").await.leader.is_some() }).await;
-    let leader = space.overview("q").await.leader.unwrap();
+    eventually("it leads", || async { space.overview("q").await.state.leader.is_some() }).await;
+    let leader = space.overview("q").await.state.leader.unwrap();
     node.stop().await;
-    assert!(space.overview("q").await.leader.is_none(), "it has resigned");
+    assert!(space.overview("q").await.state.leader.is_none(), "it has resigned");
     let log = log.text();
     let leads = format!("this node leads partition=q.0 term={}", leader.term);
     assert!(log.contains(&leads), "{leads}: {log}");

@@ -29,7 +29,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
             let (all, count) = try_join(schedules.list(), schedules.count()).await?;
             let leader = match all.is_empty() {
                 true => None,
-                false => client.inspect(&queue).overview().await?.leader,
+                false => client.inspect(&queue).overview().await?.state.leader,
             };
             Ok::<_, Error>((queue, all, count, leader))
         }
@@ -63,7 +63,7 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
 pub(super) async fn get(common: &Common, name: &str, queue: &str) -> Result<Report, Failure> {
     let client = common.client().await?;
     let info = one(&client, queue, name).await?;
-    let leader = client.inspect(queue).overview().await?.leader;
+    let leader = client.inspect(queue).overview().await?.state.leader;
     let facts = Table::of_pairs(facts_of(&info));
     let mut runs = Table::new(&RUN_HEADS);
     info.last_runs.iter().for_each(|run| runs.row(run_row(run)));

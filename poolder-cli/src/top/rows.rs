@@ -171,8 +171,8 @@ pub(super) fn sums(views: &[QueueView], rates: &Rates, nodes: usize) -> Vec<(&'s
     vec![
         ("done/s", per_second(rate).into()),
         ("failed/s", Cell::new(per_second(failed)).tone(tone)),
-        ("running", sum(QueueView::running)),
-        ("ready", sum(QueueView::ready)),
+        ("running", sum(|view| view.running())),
+        ("ready", sum(|view| view.ready())),
         ("due", sum(|view| view.due)),
         ("dead", sum(|view| view.dead)),
         ("nodes", number(nodes as u64).into()),

@@ -1,6 +1,7 @@
 //! The state of a queue, and of each of its partitions, at one moment.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,12 +9,37 @@ use serde::Serialize;
 use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
 
 /// The state of a queue at one moment: the sums over all its partitions. A shared queue has one
-/// partition, an addressed pool one per slot that it ever had.
+/// partition, an addressed pool one per slot that it ever had. It has the fields of [`QueueState`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueView {
     /// The queue.
     pub queue: QueueName,
+    /// The sums over the partitions that were read. The time, the pause and the leader are those of
+    /// the first partition: each slot of an addressed pool is led by its holder.
+    #[serde(flatten)]
+    pub state: QueueState,
+    /// The partitions that were read, in order of their numbers.
+    pub partitions: Vec<PartitionView>,
+    /// The partitions that could not be read: their jobs are in none of the numbers.
+    pub unreachable: Vec<Unreachable>,
+}
+
+/// The state of a partition of a queue at one moment. It has the fields of [`QueueState`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartitionView {
+    /// The partition.
+    pub partition: Partition,
+    /// Its state. The first partition knows the pause of the queue.
+    #[serde(flatten)]
+    pub state: QueueState,
+}
+
+/// The state of a queue or of one of its partitions at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct QueueState {
     /// The time of the view, by the server's clock.
     pub now: Timestamp,
     /// The time at which the queue was paused, since when nothing is claimed; `None` when it is not
@@ -32,43 +58,26 @@ pub struct QueueView {
     /// The number of stored cancellations. Each stays until its job has ended; that of an id which
     /// is derived from a name stays for 7 days, since other jobs may have the id.
     pub pending_cancels: u64,
-    /// The leader of the first partition, which promotes, rescues and prunes; `None` when there is
-    /// none. Each slot of an addressed pool is led by its holder.
+    /// The leader, which promotes, rescues and prunes; `None` when there is none.
     pub leader: Option<LeaderView>,
     /// The counters by name: `completed`, `retried`, `buried`, `cancelled`, …
     pub counters: BTreeMap<String, u64>,
-    /// The partitions that were read, in order of their numbers.
-    pub partitions: Vec<PartitionView>,
-    /// The partitions that could not be read: their jobs are in none of the numbers.
-    pub unreachable: Vec<Unreachable>,
 }
 
-/// The state of a partition of a queue at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PartitionView {
-    /// The partition.
-    pub partition: Partition,
-    /// The time of the view, by the server's clock.
-    pub now: Timestamp,
-    /// The time at which the queue was paused, which its first partition knows.
-    pub paused: Option<Timestamp>,
-    /// The lanes, the best first.
-    pub lanes: Vec<LaneView>,
-    /// The number of jobs that wait until they are due, including those that wait for a retry.
-    pub due: u64,
-    /// The number of jobs in `due` that wait for a retry.
-    pub retrying: u64,
-    /// The time at which the next job or timer in `due` is due; `None` when there is none.
-    pub next_due: Option<Timestamp>,
-    /// The number of dead jobs.
-    pub dead: u64,
-    /// The number of stored cancellations.
-    pub pending_cancels: u64,
-    /// The leader of the partition; `None` when there is none.
-    pub leader: Option<LeaderView>,
-    /// The counters of the partition by name.
-    pub counters: BTreeMap<String, u64>,
+impl Deref for QueueView {
+    type Target = QueueState;
+
+    fn deref(&self) -> &QueueState {
+        &self.state
+    }
+}
+
+impl Deref for PartitionView {
+    type Target = QueueState;
+
+    fn deref(&self) -> &QueueState {
+        &self.state
+    }
 }
 
 /// The state of a lane at one moment.
@@ -122,10 +131,18 @@ impl QueueView {
         partitions: Vec<PartitionView>,
         unreachable: Vec<Unreachable>,
     ) -> Self {
+        let mut state = QueueState::empty(partitions.first().map(|part| part.now));
+        partitions.iter().for_each(|part| state.add(part));
+        Self { queue, state, partitions, unreachable }
+    }
+}
+
+impl QueueState {
+    /// Returns the state of a queue without a job.
+    fn empty(now: Option<Timestamp>) -> Self {
         let none = |lane| LaneView { lane, ready: 0, running: 0, oldest: None };
-        let mut view = Self {
-            queue,
-            now: partitions.first().map(|part| part.now).unwrap_or_default(),
+        Self {
+            now: now.unwrap_or_default(),
             paused: None,
             lanes: Lane::ALL.into_iter().map(none).collect(),
             due: 0,
@@ -135,14 +152,10 @@ impl QueueView {
             pending_cancels: 0,
             leader: None,
             counters: BTreeMap::new(),
-            partitions: vec![],
-            unreachable,
-        };
-        partitions.iter().for_each(|part| view.add(part));
-        view.partitions = partitions;
-        view
+        }
     }
 
+    /// Adds the state of a partition.
     fn add(&mut self, part: &PartitionView) {
         for (sum, lane) in self.lanes.iter_mut().zip(&part.lanes) {
             add(&mut sum.ready, lane.ready);
@@ -161,59 +174,50 @@ impl QueueView {
             add(self.counters.entry(name.clone()).or_default(), *count);
         }
     }
+
+    /// Returns the number of jobs that wait for a free slot, in all lanes.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
+    }
+
+    /// Returns the number of jobs that nodes have claimed, in all lanes.
+    #[must_use]
+    pub fn running(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.running).fold(0, u64::saturating_add)
+    }
+
+    /// Returns how long the first waiting job of all lanes has been in its lane.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Duration> {
+        let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
+        first.map(|oldest| self.now.since(oldest))
+    }
+
+    /// Returns the view of a lane.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> LaneView {
+        let none = LaneView { lane, ready: 0, running: 0, oldest: None };
+        self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
+    }
+
+    /// Returns a counter, 0 when it was never counted. Counters only grow, but for
+    /// `retrying`, the number of jobs in `due` that wait for another attempt.
+    ///
+    /// | counter | counts |
+    /// |---|---|
+    /// | `completed`, `retried`, `snoozed`, `buried`, `cancelled` | ends of attempts and jobs |
+    /// | `rescued` | jobs that were taken back from dead nodes |
+    /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
+    /// | `not_for_us` | jobs of a kind that no worker there knew |
+    /// | `moved` | jobs that left a slot in which their key no longer belongs |
+    /// | `revived`, `rescheduled`, `deleted` | changes by operators |
+    /// | `dead_dropped` | dead jobs beyond the limit |
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or(0)
+    }
 }
-
-/// The methods of views with lanes and counters.
-macro_rules! sums {
-    ($($view:ty)*) => {$(
-        impl $view {
-            /// Returns the number of jobs that wait for a free slot, in all lanes.
-            #[must_use]
-            pub fn ready(&self) -> u64 {
-                self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
-            }
-
-            /// Returns the number of jobs that nodes have claimed, in all lanes.
-            #[must_use]
-            pub fn running(&self) -> u64 {
-                self.lanes.iter().map(|lane| lane.running).fold(0, u64::saturating_add)
-            }
-
-            /// Returns how long the first waiting job of all lanes has been in its lane.
-            #[must_use]
-            pub fn oldest(&self) -> Option<Duration> {
-                let first = self.lanes.iter().filter_map(|lane| lane.oldest).min();
-                first.map(|oldest| self.now.since(oldest))
-            }
-
-            /// Returns the view of a lane.
-            #[must_use]
-            pub fn lane(&self, lane: Lane) -> LaneView {
-                let none = LaneView { lane, ready: 0, running: 0, oldest: None };
-                self.lanes.iter().copied().find(|view| view.lane == lane).unwrap_or(none)
-            }
-
-            /// Returns a counter, 0 when it was never counted. Counters only grow, but for
-            /// `retrying`, the number of jobs in `due` that wait for another attempt.
-            ///
-            /// | counter | counts |
-            /// |---|---|
-            /// | `completed`, `retried`, `snoozed`, `buried`, `cancelled` | ends of attempts and jobs |
-            /// | `rescued` | jobs that were taken back from dead nodes |
-            /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
-            /// | `not_for_us` | jobs of a kind that no worker there knew |
-            /// | `moved` | jobs that left a slot in which their key no longer belongs |
-            /// | `revived`, `rescheduled`, `deleted` | changes by operators |
-            /// | `dead_dropped` | dead jobs beyond the limit |
-            #[must_use]
-            pub fn counter(&self, name: &str) -> u64 {
-                self.counters.get(name).copied().unwrap_or(0)
-            }
-        }
-    )*};
-}
-
-sums! { QueueView PartitionView }
 
 /// Adds a number that was read from the server, which may be anything.
 fn add(sum: &mut u64, count: u64) {
@@ -233,16 +237,16 @@ mod tests {
         let at = oldest.map(Timestamp::from_millis);
         PartitionView {
             partition: Partition { queue, index },
-            now: Timestamp::from_millis(100),
-            paused: (index == 0).then(|| Timestamp::from_millis(5)),
-            lanes: vec![LaneView { lane: Lane::Front, ready, running: 2, oldest: at }],
-            due: 3,
-            retrying: 1,
-            next_due: at,
-            dead: u64::MAX,
-            pending_cancels: 0,
-            leader: None,
-            counters: BTreeMap::from([("completed".into(), 7)]),
+            state: QueueState {
+                paused: (index == 0).then(|| Timestamp::from_millis(5)),
+                lanes: vec![LaneView { lane: Lane::Front, ready, running: 2, oldest: at }],
+                due: 3,
+                retrying: 1,
+                next_due: at,
+                dead: u64::MAX,
+                counters: BTreeMap::from([("completed".into(), 7)]),
+                ..QueueState::empty(Some(Timestamp::from_millis(100)))
+            },
         }
     }
 

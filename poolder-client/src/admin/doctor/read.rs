@@ -230,7 +230,7 @@ impl Client {
             suspects: suspects.map(|lane| lane.ready + lane.running).sum(),
             dead: view.dead,
             dropped: view.counters.get("dead_dropped").copied().unwrap_or(0),
-            leader: view.leader.map(|leader| leader.node),
+            leader: view.state.leader.map(|leader| leader.node),
             lanes,
             faults,
             holder,

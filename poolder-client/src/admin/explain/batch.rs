@@ -52,7 +52,7 @@ impl Client {
             gathers: open.filter(|open| open.len > 0).map(|open| (open.len, open.since)),
             limit: u64::from(options.limit),
             timeout: options.timeout,
-            leader: overview.leader.map(|leader| leader.node),
+            leader: overview.state.leader.map(|leader| leader.node),
         };
         let of_group = if group.is_empty() { String::new() } else { format!(", group {group}") };
         let subject = format!("entries of batcher {}{of_group}", home.name());

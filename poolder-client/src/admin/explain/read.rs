@@ -121,7 +121,7 @@ impl Client {
         };
         let leader = match &slot {
             Some(slot) => slot.holder.clone(),
-            None => overview.leader.map(|leader| leader.node),
+            None => overview.leader.as_ref().map(|leader| leader.node.clone()),
         };
         let unique = match view.unique_key().zip(view.unique_mode()) {
             Some((key, mode)) => {

@@ -9,7 +9,9 @@ use crate::broker::connection::reply;
 use crate::broker::connection::reply::entry_time;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
-use crate::view::{LaneView, LeaderView, PartitionView, QueueView, Unreachable};
+use crate::view::{
+    LaneView, LeaderView, PartitionView, QueueState, QueueView, Unreachable,
+};
 
 /// The state of a partition, and the partitions of its queue if it is the first one.
 struct Overview {
@@ -114,8 +116,7 @@ fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error>
     let views = Lane::ALL.into_iter().zip(reply::array(lanes)?);
     let [mode, slots] = reply::items::<2>(pool)?;
     let (mode, slots) = (reply::text(mode).unwrap_or_default(), reply::int(slots)?);
-    let view = PartitionView {
-        partition: partition.clone(),
+    let state = QueueState {
         now: Timestamp::from_millis(reply::int(now)?),
         paused: moment(paused)?,
         lanes: views.map(|(lane, view)| lane_view(lane, view)).collect::<Result<_, _>>()?,
@@ -127,6 +128,7 @@ fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error>
         leader: leader_view(leader)?,
         counters,
     };
+    let view = PartitionView { partition: partition.clone(), state };
     Ok(Overview { view, partitions: partitions_of(&partition.queue, &mode, slots) })
 }
 

@@ -26,7 +26,7 @@ async fn first_enqueue_after_the_server_closed_an_idle_connection() {
         t,
         format!(
             "overview after 6 idle s: {:?}",
-            overview.as_ref().map(poolder::QueueView::ready).map_err(what)
+            overview.as_ref().map(|view| view.ready()).map_err(what)
         ),
     );
     tokio::time::sleep(secs(6)).await;
