@@ -51,6 +51,7 @@ pub use admin::nodes::NodeView;
 pub use admin::partition_facts::PartitionFacts;
 pub use admin::server_check::Findings;
 pub use admin::server_facts::ServerFacts;
+pub use admin::server_info::ServerInfo;
 pub use admin::server_view::{Latency, ServerView};
 pub use admin::walk::{Passed, Walk};
 pub use batch::{

@@ -77,7 +77,10 @@ impl Client {
         let seen = observed(&facts, &nodes, &queues, &past);
         findings.extend(attention(&seen));
         server::check(&facts, nodes.len() as u64, findings);
-        server::check_all(&self.servers().await?, findings);
+        // A server that belongs to no cluster is the only one.
+        if server::field(&facts, "cluster_enabled") != Some("0") {
+            server::check_all(&self.servers().await?, findings);
+        }
         if is_cut {
             findings.push(history_cut());
         }

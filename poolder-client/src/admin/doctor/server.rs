@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::{ServerFacts, ServerView};
+use poolder_core::broker::{ServerFacts, ServerInfo, ServerView};
 
 use crate::admin::finding::{Finding, Severity};
 use crate::admin::words::{many, span};
@@ -17,26 +17,18 @@ const CLIENTS: u64 = 80;
 const SLOTS: u64 = 16_384;
 /// The most commands that a finding names.
 const MOST_NAMES: usize = 8;
-/// The oldest version that has all required commands.
-const OLDEST: (u32, u32) = (6, 2);
 
 /// Returns the name and the version of the server.
 pub(super) fn name(facts: &ServerFacts) -> String {
-    let field = |name: &str| field(facts, name).filter(|text| !text.is_empty());
-    match (field("valkey_version"), field("server_name"), field("redis_version")) {
-        (Some(version), ..) => format!("Valkey {version}"),
-        (_, Some(name), Some(version)) => format!("{name} {version}"),
-        (_, _, Some(version)) => format!("Redis {version}"),
-        _ => String::new(),
-    }
+    facts.info.as_ref().map(ServerInfo::name).unwrap_or_default()
 }
 
 pub(super) fn field<'a>(facts: &'a ServerFacts, name: &str) -> Option<&'a str> {
-    facts.info.as_ref()?.get(name).map(String::as_str)
+    facts.info.as_ref()?.field(name)
 }
 
 pub(super) fn number(facts: &ServerFacts, name: &str) -> Option<u64> {
-    field(facts, name)?.parse().ok()
+    facts.info.as_ref()?.number(name)
 }
 
 /// Finds the faults of a server that answers.
@@ -103,9 +95,8 @@ fn some_of(names: &[String]) -> String {
 /// Finds the slots of a cluster that no server has.
 fn cluster(facts: &ServerFacts, found: Found<'_>) {
     let Some(fields) = &facts.cluster else { return };
-    let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
-    let slots = number("cluster_slots_ok").unwrap_or(SLOTS);
-    let is_down = fields.get("cluster_state").is_some_and(|state| state != "ok");
+    let slots = fields.number("cluster_slots_ok").unwrap_or(SLOTS);
+    let is_down = fields.field("cluster_state").is_some_and(|state| state != "ok");
     if slots < SLOTS || is_down {
         found(
             "cluster_slots",
@@ -190,10 +181,9 @@ fn distance(server: &ServerView, subject: String) -> Option<Finding> {
 }
 
 fn role(facts: &ServerFacts, found: Found<'_>) {
-    let version = field(facts, "redis_version").unwrap_or_default();
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let version_number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if !version.is_empty() && version_number < OLDEST {
+    let Some(info) = &facts.info else { return };
+    let version = info.version();
+    if !version.is_empty() && info.is_too_old() {
         found(
             "version",
             Severity::Problem,
@@ -204,7 +194,7 @@ fn role(facts: &ServerFacts, found: Found<'_>) {
             ),
         );
     }
-    if version_number == (7, 0) && numbers.next().unwrap_or(0) < 5 {
+    if info.has_stream_errors() {
         found(
             "version",
             Severity::Warning,

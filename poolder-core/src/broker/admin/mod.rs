@@ -27,5 +27,6 @@ pub(super) mod reschedule;
 pub(super) mod revive;
 pub(super) mod server_check;
 pub(super) mod server_facts;
+pub(super) mod server_info;
 pub(super) mod server_view;
 pub(super) mod walk;

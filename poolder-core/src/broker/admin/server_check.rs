@@ -1,48 +1,8 @@
 //! Checks whether a server can hold a queue. Each error and warning says how to correct the server.
 
-use std::collections::HashMap;
-
-use redis::Value;
-
 use crate::broker::Broker;
-use crate::broker::connection::reply;
+use crate::broker::admin::server_info::{ServerInfo, ask_commands, missing_commands, read_info};
 use crate::job::Error;
-
-/// The oldest server version that has all required commands.
-const OLDEST_VERSION: (u32, u32) = (6, 2);
-
-/// The commands that a queue needs. Managed servers disable or rename some commands.
-pub(super) const REQUIRED_COMMANDS: &[&str] = &[
-    "evalsha",
-    "script",
-    "publish",
-    "xadd",
-    "xreadgroup",
-    "xread",
-    "xgroup",
-    "xinfo",
-    "xpending",
-    "xrange",
-    "xrevrange",
-    "xlen",
-    "xack",
-    "xdel",
-    "xtrim",
-    "zadd",
-    "zrange",
-    "zrangebyscore",
-    "zrem",
-    "zmscore",
-    "hset",
-    "hmget",
-    "hincrby",
-    "rpush",
-    "lrange",
-    "renamenx",
-    "pexpire",
-    "getex",
-    "time",
-];
 
 /// The result of a server check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,61 +22,32 @@ impl Broker {
     /// access rules forbid `INFO`, the server is not checked and the findings have a warning.
     pub async fn check_server(&self) -> Result<Findings, Error> {
         self.ping().await?;
-        let info = match self.command(redis::cmd("INFO").arg("everything")).await {
-            Ok(reply) => info_fields(reply)?,
-            Err(error) if error.is_auth() => {
-                let warning = "INFO is not permitted, so the server could not be checked; \
-                               grant +info, which also makes completions cheaper";
-                return Ok(Findings { warnings: vec![warning.into()], ..Findings::default() });
-            }
-            Err(error) => return Err(error),
+        let info = self.command(redis::cmd("INFO").arg("everything")).await;
+        let Some(info) = read_info(info)? else {
+            let warning = "INFO is not permitted, so the server could not be checked; grant +info, \
+                           which also makes completions cheaper";
+            return Ok(Findings { warnings: vec![warning.into()], ..Findings::default() });
         };
         let unfit = |text| {
             Error::unsupported(format!("Redis at {} cannot hold a queue: {text}", self.address()))
         };
         let findings = check_info(&info).map_err(unfit)?;
-        match self.command(redis::cmd("COMMAND").arg("INFO").arg(REQUIRED_COMMANDS)).await {
-            Ok(reply) => check_commands(&reply::array(reply)?).map_err(unfit)?,
-            // Not every user may call `COMMAND`. Without it, a missing command is noticed when it
-            // is first called.
-            Err(error) if error.is_auth() || error.is_unsupported() => {}
-            Err(error) => return Err(error),
+        let missing = missing_commands(self.command(&ask_commands()).await)?;
+        if !missing.is_empty() {
+            return Err(unfit(format!(
+                "it does not know {}: these commands were switched off or renamed; enable them",
+                missing.join(", ")
+            )));
         }
         Ok(findings)
     }
 }
 
-/// Reads the fields of an `INFO` reply.
-pub(super) fn info_fields(reply: Value) -> Result<HashMap<String, String>, Error> {
-    Ok(reply::text(reply)?
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect())
-}
-
-/// Checks the reply to `COMMAND INFO`, which has nil in place of a command that is missing. Returns
-/// the missing commands as an error.
-fn check_commands(known: &[Value]) -> Result<(), String> {
-    let missing = |(_, about): &(_, &Value)| matches!(about, Value::Nil);
-    let missing: Vec<&str> =
-        REQUIRED_COMMANDS.iter().zip(known).filter(missing).map(|(name, _)| *name).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "it does not know {}: these commands were switched off or renamed; enable them",
-        missing.join(", ").to_uppercase()
-    ))
-}
-
 /// Checks the fields of an `INFO` reply. Returns an error when the server cannot hold a queue.
-fn check_info(info: &HashMap<String, String>) -> Result<Findings, String> {
-    let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
-    let version = field("redis_version");
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if number < OLDEST_VERSION {
+fn check_info(info: &ServerInfo) -> Result<Findings, String> {
+    let field = |name: &str| info.field(name).unwrap_or_default();
+    let version = info.version();
+    if info.is_too_old() {
         return Err(format!("it is version {version}, the oldest that works is 6.2"));
     }
     if field("role") == "slave" {
@@ -144,8 +75,8 @@ fn check_info(info: &HashMap<String, String>) -> Result<Findings, String> {
         );
     }
     // The server reports this field only when min-replicas-to-write is set.
-    let replicas = field("connected_slaves").parse::<u32>().unwrap_or(0);
-    if replicas > 0 && !info.contains_key("min_slaves_good_slaves") {
+    let replicas = info.number("connected_slaves").unwrap_or(0);
+    if replicas > 0 && info.field("min_slaves_good_slaves").is_none() {
         warnings.push(
             "min-replicas-to-write is 0: a primary that was replaced goes on taking jobs for a \
              while, and they are lost when it returns; set min-replicas-to-write 1 and \
@@ -153,21 +84,10 @@ fn check_info(info: &HashMap<String, String>) -> Result<Findings, String> {
                 .into(),
         );
     }
-    if number == (7, 0) && numbers.next().unwrap_or(0) < 5 {
+    if info.has_stream_errors() {
         warnings.push(format!("{version} has known memory errors in streams: use 7.0.5 or later"));
     }
-    Ok(Findings { server: flavour(info), warnings })
-}
-
-/// Returns the product and the version of a server by the fields of an `INFO` reply.
-pub(super) fn flavour(info: &HashMap<String, String>) -> String {
-    let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
-    let version = field("redis_version");
-    match (field("server_name"), field("valkey_version")) {
-        (_, valkey) if !valkey.is_empty() => format!("Valkey {valkey}"),
-        (name, _) if !name.is_empty() => format!("{name} {version}"),
-        _ => format!("Redis {version}"),
-    }
+    Ok(Findings { server: info.name(), warnings })
 }
 
 #[cfg(test)]
@@ -175,9 +95,8 @@ mod tests {
     use super::*;
 
     fn look(fields: &[(&str, &str)]) -> Result<Findings, String> {
-        let mut info = HashMap::from([("redis_version", "7.0.15"), ("aof_enabled", "1")]);
-        info.extend(fields.iter().copied());
-        check_info(&info.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+        let usual = [("redis_version", "7.0.15"), ("aof_enabled", "1")];
+        check_info(&usual.iter().chain(fields).copied().collect())
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The state of the server that holds the roster: its `INFO`, the rights of the user, and its clock.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionAddr, RedisResult, Value};
+use redis::{ConnectionAddr, Value};
 
 use crate::broker::Broker;
 use crate::broker::admin::node_commands::{NODE_COMMANDS, name};
-use crate::broker::admin::server_check::{REQUIRED_COMMANDS, info_fields};
+use crate::broker::admin::server_info::{ServerInfo, ask_commands, missing_commands, read_info};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::server_time;
 use crate::job::{Error, Timestamp};
@@ -16,7 +15,7 @@ use crate::job::{Error, Timestamp};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerFacts {
     /// The fields of `INFO`; `None` when the user may not ask.
-    pub info: Option<HashMap<String, String>>,
+    pub info: Option<ServerInfo>,
     /// The required commands that the server does not know.
     pub missing: Vec<String>,
     /// The commands of a node that the user may not run; `None` when the server does not tell.
@@ -29,7 +28,7 @@ pub struct ServerFacts {
     pub clock_off: Duration,
     /// The fields of `CLUSTER INFO`; `None` when the server belongs to no cluster, or the user may not
     /// ask.
-    pub cluster: Option<HashMap<String, String>>,
+    pub cluster: Option<ServerInfo>,
     /// True when the connection is encrypted, or does not leave the machine.
     pub is_private: bool,
 }
@@ -44,9 +43,12 @@ impl Broker {
         let mut pipe = redis::pipe();
         pipe.cmd("TIME").cmd("INFO").arg("everything");
         let mut replies = self.pipeline(&pipe).await?.into_iter();
-        let now = replies.next().unwrap_or(Ok(Value::Nil)).map_err(|error| self.classify(error))?;
-        let info = self.info_of(replies.next())?;
-        Ok(ServerFacts { now: server_time(now)?, info, ..ServerFacts::default() })
+        let mut next = || {
+            let reply = replies.next().unwrap_or(Ok(Value::Nil));
+            reply.map_err(|error| self.classify(error))
+        };
+        let (now, info) = (server_time(next()?)?, read_info(next())?);
+        Ok(ServerFacts { now, info, ..ServerFacts::default() })
     }
 
     /// Reads the state of the server, of a cluster that of the server with the roster, in three round
@@ -63,30 +65,23 @@ impl Broker {
             |error: &Error| error.is_auth() || error.is_unsupported() || error.is_refused();
         let mut pipe = redis::pipe();
         pipe.cmd("INFO").arg("everything");
-        pipe.cmd("COMMAND").arg("INFO").arg(REQUIRED_COMMANDS);
+        pipe.add_command(ask_commands());
         pipe.cmd("CONFIG").arg("GET").arg("appendfsync");
         pipe.cmd("ACL").arg("WHOAMI");
         let mut replies = self.pipeline(&pipe).await?.into_iter();
-        let info = self.info_of(replies.next())?;
         let mut next = || {
             let reply = replies.next().unwrap_or(Ok(Value::Nil));
             reply.map_err(|error| self.classify(error))
         };
-        let missing = match next() {
-            Ok(known) => missing(&reply::array(known)?),
-            Err(error) if denied(&error) => vec![],
-            Err(error) => return Err(error),
-        };
+        let (info, missing) = (read_info(next())?, missing_commands(next())?);
         let appendfsync = match next() {
             Ok(pair) => reply::array(pair)?.pop().map(reply::text).transpose()?,
             Err(error) if denied(&error) => None,
             Err(error) => return Err(error),
         };
         let user = next().ok().and_then(|user| reply::text(user).ok());
-        let enabled = |info: &HashMap<String, String>| {
-            info.get("cluster_enabled").is_some_and(|enabled| enabled == "1")
-        };
-        let in_cluster = info.as_ref().is_some_and(enabled);
+        let in_cluster =
+            info.as_ref().is_some_and(|info| info.field("cluster_enabled") == Some("1"));
         let (denied, cluster) = self.rights_of(user.as_deref(), in_cluster).await?;
         Ok(ServerFacts {
             info,
@@ -94,22 +89,10 @@ impl Broker {
             denied,
             appendfsync,
             now,
-            cluster: cluster.map(info_fields).transpose()?,
+            cluster: cluster.map(ServerInfo::read).transpose()?,
             clock_off: now.since(middle).max(middle.since(now)),
             is_private: self.is_private(),
         })
-    }
-
-    /// Returns the fields of a reply to `INFO`; `None` when the user may not ask.
-    fn info_of(
-        &self,
-        reply: Option<RedisResult<Value>>,
-    ) -> Result<Option<HashMap<String, String>>, Error> {
-        match reply.unwrap_or(Ok(Value::Nil)).map_err(|error| self.classify(error)) {
-            Ok(reply) => info_fields(reply).map(Some),
-            Err(error) if error.is_auth() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// Asks which commands of a node the user may not run on a key of the roster, and in a cluster for
@@ -170,11 +153,4 @@ impl Broker {
             Err(_) => true,
         }
     }
-}
-
-/// Returns the required commands that a reply to `COMMAND INFO` does not describe.
-fn missing(known: &[Value]) -> Vec<String> {
-    let unknown = |(_, about): &(&&str, &Value)| matches!(about, Value::Nil);
-    let missing = REQUIRED_COMMANDS.iter().zip(known).filter(unknown);
-    missing.map(|(name, _)| name.to_uppercase()).collect()
 }

@@ -1,6 +1,5 @@
 //! Facts about the servers, as operators see them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use redis::aio::ConnectionLike;
 use serde::Serialize;
 
 use crate::broker::Broker;
-use crate::broker::admin::server_check::{flavour, info_fields};
+use crate::broker::admin::server_info::ServerInfo;
 use crate::broker::connection::peer::Peer;
 use crate::broker::connection::reply::checked;
 use crate::broker::connection::round_trips::RedisOperation;
@@ -105,7 +104,7 @@ impl Broker {
             view.latency = Some(Latency { fastest, median, slowest });
         }
         let info = self.asked(&mut connection, &redis::cmd("INFO")).await?;
-        if let Ok(info) = info_fields(info) {
+        if let Ok(info) = ServerInfo::read(info) {
             view.take(&info);
         }
         Ok(())
@@ -128,16 +127,16 @@ impl Broker {
 
 impl ServerView {
     /// Takes in the fields of an `INFO` reply.
-    fn take(&mut self, info: &HashMap<String, String>) {
-        let text = |name: &str| info.get(name).cloned().unwrap_or_default();
-        let number = |name: &str| info.get(name).and_then(|value| value.parse::<u64>().ok());
-        self.name = flavour(info);
+    fn take(&mut self, info: &ServerInfo) {
+        let text = |name: &str| info.field(name).unwrap_or_default().to_owned();
+        let number = |name: &str| info.number(name);
+        self.name = info.name();
         self.role = text("role");
         self.uptime = Duration::from_secs(number("uptime_in_seconds").unwrap_or(0));
         self.memory_used = number("used_memory").unwrap_or(0);
         self.memory_max = number("maxmemory").filter(|most| *most > 0);
         self.policy = text("maxmemory_policy");
-        self.aof = info.get("aof_enabled").map(|enabled| enabled != "0");
+        self.aof = info.field("aof_enabled").map(|enabled| enabled != "0");
         self.replicas = number("connected_slaves").unwrap_or(0);
         self.clients = number("connected_clients").unwrap_or(0);
         self.clients_max = number("maxclients");
@@ -154,11 +153,11 @@ mod tests {
         let text = "role:master used_memory:77 maxmemory:0 maxmemory_policy:noeviction \
                     aof_enabled:1 connected_slaves:x maxclients:10000 redis_version:7.2.4";
         let fields = text.split_whitespace().filter_map(|field| field.split_once(':'));
-        view.take(&fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        view.take(&fields.collect());
         assert_eq!((view.name.as_str(), view.role.as_str()), ("Redis 7.2.4", "master"));
         assert_eq!((view.memory_used, view.memory_max, view.aof), (77, None, Some(true)));
         assert_eq!((view.replicas, view.clients_max), (0, Some(10_000)));
-        view.take(&HashMap::new());
+        view.take(&ServerInfo::default());
         assert_eq!((view.aof, view.policy.as_str()), (None, ""));
     }
 }

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use super::*;
 use poolder_core::broker::Latency;
 
@@ -14,10 +12,8 @@ fn facts(fields: &[(&str, &str)]) -> ServerFacts {
         ("maxclients", "10000"),
     ];
     let all = usual.iter().chain(fields);
-    let info: HashMap<String, String> =
-        all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     ServerFacts {
-        info: Some(info),
+        info: Some(all.copied().collect()),
         denied: Some(vec![]),
         appendfsync: Some("everysec".into()),
         is_private: true,
@@ -67,8 +63,7 @@ fn each_fault_of_a_server_is_found() {
         (&[("cluster_state", "fail"), ("cluster_slots_ok", "16384")], &["cluster_slots"]),
         (&[("cluster_state", "ok"), ("cluster_slots_ok", "16000")], &["cluster_slots"]),
     ] {
-        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let cluster = Some(fields.collect());
+        let cluster = Some(fields.iter().copied().collect());
         assert_eq!(codes(&ServerFacts { cluster, ..facts(&[]) }), found);
     }
     assert_eq!(codes(&ServerFacts { is_private: false, ..facts(&[]) }), ["tls"]);
