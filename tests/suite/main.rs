@@ -29,6 +29,7 @@ mod harness;
 mod headers;
 mod health;
 mod history;
+mod history_cost;
 mod hostile;
 mod identity;
 mod inspect;
