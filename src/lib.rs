@@ -117,7 +117,7 @@ pub use poolder_core::history::{
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{
-    Cursor, Filter, JobView, KeptState, LaneView, LeaderView, Listing, Page, PartitionView, QueueView, Unreachable, KeptJob, QueueState,
+    Cursor, Filter, JobView, KeptState, LaneView, LeaderView, Listing, Page, PartitionView, QueueView, Unreachable, KeptJob, QueueState, JobEnd,
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,

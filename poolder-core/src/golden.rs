@@ -17,7 +17,7 @@ use crate::job::{
     QueueName, Timestamp, Unique, payload,
 };
 use crate::policy::{Counters, Facts};
-use crate::stored::{Death, Envelope, head, read_dead, read_waiting};
+use crate::stored::{Death, Envelope, Finish, head, read_dead, read_finished, read_waiting};
 
 /// Returns the name of each file and the bytes that this version writes.
 pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
@@ -47,10 +47,19 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
         ("dead.job", [death(false), head(Lane::Normal, &full_counters()), full].concat()),
         (
+            "finished.job",
+            [finish(), head(Lane::Low, &full_counters()), json_envelope().as_bytes().to_vec()]
+                .concat(),
+        ),
+        (
             "dead.raw",
             [death(true), head(Lane::Normal, &full_counters()), b"x\0y".to_vec()].concat(),
         ),
     ]
+}
+
+fn finish() -> Vec<u8> {
+    Finish::new(Some("not today"), 1_234, "host:1:a").encode()
 }
 
 fn plain_envelope() -> Envelope {
@@ -262,6 +271,9 @@ fn golden_files_are_read_as_what_they_were() {
     let job = read_dead(frozen("dead.job"));
     assert_eq!((job.envelope, job.counters), (Ok(full_envelope()), full_counters()));
     assert_eq!(job.death.failure.to_string(), "crash: node n1 died while it ran (crash 3)");
+    let (finish, lane, counters, job) = read_finished(&frozen("finished.job")).unwrap();
+    assert_eq!((finish.reason.as_deref(), finish.took), (Some("not today"), 1_234));
+    assert_eq!((lane, counters, job), (Lane::Low, full_counters(), json_envelope()));
     let raw = read_dead(frozen("dead.raw"));
     assert_eq!((raw.envelope, raw.death.raw), (Err(b"x\0y".to_vec()), true));
 }

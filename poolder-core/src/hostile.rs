@@ -13,7 +13,9 @@ use proptest::sample::select;
 use crate::job::{Cause, Failure, Fields, Format, Lane, Outcome, Timestamp, Verdict, payload};
 use crate::policy::decide::{Ending, Transition, decide};
 use crate::policy::{Counters, Facts};
-use crate::stored::{Claim, Death, Entry, Envelope, head, read_dead, read_entry, read_waiting};
+use crate::stored::{
+    Claim, Death, Entry, Envelope, head, read_dead, read_entry, read_finished, read_waiting,
+};
 
 /// More bytes than any counters take: a message, 14 attempts, and 4 KiB of a later version.
 const MAX_COUNTERS: usize = 8192;
@@ -153,6 +155,9 @@ proptest! {
         if let Ok((_, counters, envelope)) = read_waiting(&bytes) {
             prop_assert!(bytes.ends_with(envelope.as_bytes()));
             prop_assert!(counters.encode().len() < MAX_COUNTERS);
+        }
+        if let Ok((_, _, _, envelope)) = read_finished(&bytes) {
+            prop_assert!(bytes.ends_with(envelope.as_bytes()));
         }
         match read_dead(bytes.clone()).envelope {
             Ok(envelope) => prop_assert!(bytes.ends_with(envelope.as_bytes())),

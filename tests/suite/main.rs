@@ -22,6 +22,7 @@ mod durability;
 mod enqueue;
 mod explain;
 mod fates;
+mod finished;
 mod full_server;
 mod guards;
 mod handlers;

@@ -25,6 +25,7 @@
 mod addressed;
 mod admin;
 mod batch;
+mod finished;
 mod fleet;
 mod history;
 mod hooks;
@@ -74,10 +75,12 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
     ("admin/import", &[]),
     // Adds the counts of nodes, which a full server may lose.
     ("history/flush", &[]),
+    // Nothing depends on finished jobs.
+    ("jobs/keep_finished", &[]),
 ];
 
 /// The scripts that the tests of each feature cover.
-const COVERED: [&[&str]; 9] = [
+const COVERED: [&[&str]; 10] = [
     jobs::SCRIPTS,
     admin::SCRIPTS,
     addressed::SCRIPTS,
@@ -87,6 +90,7 @@ const COVERED: [&[&str]; 9] = [
     history::SCRIPTS,
     hooks::SCRIPTS,
     unique::SCRIPTS,
+    finished::SCRIPTS,
 ];
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) fn state(state: JobState) -> Cell {
 pub(crate) struct List {
     /// The queue.
     queue: String,
-    /// The state of the jobs: ready, running, due, scheduled, retrying or dead.
+    /// The state of the jobs: ready, running, due, scheduled, retrying, dead or finished.
     #[arg(long, value_name = "STATE", default_value = "ready")]
     state: Listing,
     #[command(flatten)]
@@ -152,6 +152,7 @@ pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String
         JobState::Running => "runs since",
         JobState::Dead => "died at",
         JobState::Scheduled | JobState::Retrying => "due at",
+        JobState::Completed | JobState::Cancelled => "ended at",
         _ => "waits since",
     };
     let policy = view.policy();
@@ -169,6 +170,10 @@ pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String
     }
     if let Some(node) = &view.node {
         facts.push(("node", node.into()));
+    }
+    if let Some(end) = &view.end {
+        facts.push(("took", duration(end.took).into()));
+        facts.extend(end.reason.as_ref().map(|reason| ("reason", reason.into())));
     }
     if let Some((done, total)) = progress {
         facts.push(("progress", format!("{} of {}", number(done), number(total)).into()));

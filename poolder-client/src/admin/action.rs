@@ -50,6 +50,7 @@ impl Action {
         let dead = listing == Listing::Dead;
         let runs = listing == Listing::Running;
         let why = match self {
+            _ if listing == Listing::Finished => "finished jobs are kept to be looked at",
             Self::Revive if !dead => "only dead jobs can be revived: use the listing dead",
             Self::Edit(_) if !dead => "only dead jobs can be edited: use the listing dead",
             Self::Delete if runs => "running jobs cannot be deleted: cancel them",

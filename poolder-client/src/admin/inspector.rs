@@ -92,6 +92,15 @@ impl Inspector {
         self.page((Listing::Dead, None), after, most).await
     }
 
+    /// Returns the jobs that are done or cancelled, as far as their pool keeps them, the last to end
+    /// first. A page has at most `most` jobs.
+    ///
+    /// # Errors
+    /// As [`Inspector::ready`].
+    pub async fn finished(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
+        self.page((Listing::Finished, None), after, most).await
+    }
+
     /// Revives all jobs that are dead at the time of the call and satisfy `which`, in bounded
     /// steps. Returns the number of revived jobs. [`Inspector::bulk`] does more, and reports on it.
     ///

@@ -151,6 +151,7 @@ pub(super) fn size(view: &QueueView, listing: Listing) -> u64 {
         Listing::Ready => view.ready(),
         Listing::Running => view.running(),
         Listing::Dead => view.dead,
+        Listing::Finished => view.finished,
         _ => view.due,
     }
 }

@@ -81,12 +81,20 @@ impl JobClient {
         Ok(self.recorded().await?.and_then(|completion| completion.state()))
     }
 
-    /// Returns the job in whatever state it is; `None` when the job has ended or the bounded search
-    /// did not find it.
+    /// Returns the job in whatever state it is, also a finished one that its pool keeps; `None` when
+    /// it has ended otherwise, or the bounded search did not find it.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn view(&self) -> Result<Option<JobView>, Error> {
+        match self.stored().await? {
+            Some(view) => Ok(Some(view)),
+            None => self.client.broker().finished(self.handle()?).await,
+        }
+    }
+
+    /// Returns the job if it waits, runs or is dead.
+    pub(crate) async fn stored(&self) -> Result<Option<JobView>, Error> {
         self.client.broker().find(self.handle()?).await
     }
 
@@ -96,7 +104,7 @@ impl JobClient {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn ahead(&self) -> Result<Option<Ahead>, Error> {
-        let Some(view) = self.view().await? else { return Ok(None) };
+        let Some(view) = self.stored().await? else { return Ok(None) };
         self.client.broker().ahead(&view).await
     }
 
@@ -110,7 +118,7 @@ impl JobClient {
         if let Some(ended) = self.ended().await? {
             return JobResult::of(ended, handle.job);
         }
-        match self.view().await {
+        match self.stored().await {
             Ok(Some(view)) if view.state == JobState::Dead => {
                 let failure = view.failure().cloned();
                 return Ok(failure.map_or(JobResult::Pending, JobResult::Dead));

@@ -36,6 +36,10 @@ pub(crate) struct PartitionKeys {
     /// Sorted set: time of the next try in ms → id of a dead job of which hooks are told, and a byte
     /// with the number of tries.
     pub(crate) dead_hooks: String,
+    /// Sorted set: time of the end in ms → id of a finished job that is kept.
+    pub(crate) finished: String,
+    /// Hash: job id → record of the finished job.
+    pub(crate) finished_bodies: String,
     /// String: term and node of the leader. Expires with the lease.
     pub(crate) leader: String,
     /// Hash: holder and term of the lease of an addressed slot; in a shared queue for each node the
@@ -187,6 +191,8 @@ impl Keyspace {
             dead: format!("{base}:dead"),
             dead_bodies: format!("{base}:dead:bodies"),
             dead_hooks: format!("{base}:dead:hooks"),
+            finished: format!("{base}:finished"),
+            finished_bodies: format!("{base}:finished:bodies"),
             leader: format!("{base}:leader"),
             lease: format!("{base}:lease"),
             schedules: ScheduleKeys {

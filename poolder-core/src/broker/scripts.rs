@@ -61,6 +61,7 @@ scripts! {
     jobs {
         ENQUEUE = "enqueue";
         COMPLETE = "complete" + ["jobs/lane_depths"];
+        KEEP_FINISHED = "keep_finished";
         SETTLE = "settle" + [
             "jobs/settle_ops", "addressed/settle", "batch/settle", "schedule/settle",
             "unique/next", "unique/settle", "jobs/settle_each"

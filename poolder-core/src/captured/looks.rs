@@ -292,6 +292,7 @@ impl CapturedJob {
             lane: self.lane,
             at,
             node: holds.then(|| NODE.to_owned()),
+            end: None,
             counters: self.counters.clone(),
             cancelling: self.cancelling,
             failure,

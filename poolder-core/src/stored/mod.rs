@@ -20,5 +20,6 @@ pub(crate) use envelope::Options;
 pub(crate) use unique::{BEHIND, KeyHold, since};
 pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{
-    ClaimedRange, Death, JOB, entry_bytes, head, read_dead, read_entry, read_waiting, try_read_dead,
+    ClaimedRange, Death, Finish, JOB, entry_bytes, head, read_dead, read_entry, read_finished,
+    read_waiting, try_read_dead,
 };

@@ -124,6 +124,8 @@ pub(crate) const KEYS: &[Row] = &[
         "hooks",
         "0.1",
     ),
+    Row("{<partition>}:finished", "sorted set: id of a finished job by its end", "jobs", "0.1"),
+    Row("{<partition>}:finished:bodies", "hash: id to finished record", "jobs", "0.1"),
     Row("{<partition>}:leader", "string: term and node of the leader", "fleet", "0.1"),
     Row(
         "{<partition>}:lease",

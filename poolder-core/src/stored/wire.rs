@@ -6,9 +6,11 @@
 //!                 kind <kind> payload <JSON>       a plain entry, as other clients may write it
 //! waiting body    <head> <envelope>
 //! dead record     <u16 length> <MessagePack: Death> <head> <envelope, or the raw fields>
+//! finished record <u16 length> <MessagePack: Finish> <head> <envelope>
 //! head            <u8 lane> <u16 length> <counters>
 //! ```
 
+mod finish;
 mod records;
 mod times;
 
@@ -22,6 +24,7 @@ use crate::job::{
 use crate::policy::Counters;
 use crate::stored::Envelope;
 
+pub(crate) use finish::{Finish, read_finished};
 pub(crate) use records::{read_dead, read_waiting, try_read_dead};
 pub use times::ClaimTimes;
 

@@ -225,6 +225,7 @@ mod tests {
             lane: Lane::High,
             at: Timestamp::from_millis(9),
             node: None,
+            end: None,
             counters: Counters::starting_in(Lane::High),
             cancelling: false,
             failure: None,

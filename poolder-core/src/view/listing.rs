@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::job::{Error, deserialize_from_text, serialize_as_text};
 
 /// A listing of the jobs of a queue. As text: `ready`, `running`, `due`, `scheduled`, `retrying`,
-/// `dead`.
+/// `dead`, `finished`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Listing {
@@ -23,6 +23,8 @@ pub enum Listing {
     Retrying,
     /// The dead jobs, the last to die first.
     Dead,
+    /// The jobs that are done or cancelled, the last to end first, as far as their pool keeps them.
+    Finished,
 }
 
 serialize_as_text! { Listing }
@@ -30,8 +32,15 @@ deserialize_from_text! { Listing }
 
 impl Listing {
     /// All listings.
-    pub const ALL: [Self; 6] =
-        [Self::Ready, Self::Running, Self::Due, Self::Scheduled, Self::Retrying, Self::Dead];
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Running,
+        Self::Due,
+        Self::Scheduled,
+        Self::Retrying,
+        Self::Dead,
+        Self::Finished,
+    ];
 
     /// Returns the name of the listing.
     #[must_use]
@@ -43,6 +52,7 @@ impl Listing {
             Self::Scheduled => "scheduled",
             Self::Retrying => "retrying",
             Self::Dead => "dead",
+            Self::Finished => "finished",
         }
     }
 }

@@ -24,9 +24,11 @@ mod serialize;
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::job::{
     Error, Failure, Handle, Headers, JobId, JobState, Lane, Policy, RawJob, Timestamp, TraceParent,
-    UniqueKey, UniqueMode,
+    UniqueKey, UniqueMode, as_millis,
 };
 use crate::policy::{Attempt, Counters, ErrorId};
 use crate::stored::{BEHIND, Envelope, since};
@@ -53,16 +55,29 @@ pub struct JobView {
     /// The lane that holds the job, or the lane that it goes to when it is due or revived.
     pub lane: Lane,
     /// The time at which a ready job entered its lane, a running job was claimed, a scheduled or
-    /// retrying job is due, or a dead job died.
+    /// retrying job is due, a dead job died, or a finished job ended.
     pub at: Timestamp,
-    /// The node that runs the job, or that buried it.
+    /// The node that runs the job, that buried it, or on which it ended.
     pub node: Option<String>,
+    /// How a finished job that is kept has ended; `None` for another job.
+    pub end: Option<JobEnd>,
     /// The counters of the job.
     pub counters: Counters,
     /// True when a request to cancel the job has not yet been carried out.
     pub cancelling: bool,
     pub(crate) failure: Option<Failure>,
     pub(crate) content: Content,
+}
+
+/// How a finished job has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct JobEnd {
+    /// How long its last attempt ran. In JSON `took_ms`.
+    #[serde(rename = "took_ms", serialize_with = "as_millis")]
+    pub took: Duration,
+    /// Why it was cancelled; `None` for a job that is done.
+    pub reason: Option<String>,
 }
 
 /// The stored content of a job.

@@ -55,6 +55,8 @@ pub struct QueueState {
     pub next_due: Option<Timestamp>,
     /// The number of dead jobs.
     pub dead: u64,
+    /// The number of finished jobs that are kept.
+    pub finished: u64,
     /// The number of stored cancellations. Each stays until its job has ended; that of an id which
     /// is derived from a name stays for 7 days, since other jobs may have the id.
     pub pending_cancels: u64,
@@ -149,6 +151,7 @@ impl QueueState {
             retrying: 0,
             next_due: None,
             dead: 0,
+            finished: 0,
             pending_cancels: 0,
             leader: None,
             counters: BTreeMap::new(),
@@ -165,6 +168,7 @@ impl QueueState {
         add(&mut self.due, part.due);
         add(&mut self.retrying, part.retrying);
         add(&mut self.dead, part.dead);
+        add(&mut self.finished, part.finished);
         add(&mut self.pending_cancels, part.pending_cancels);
         self.next_due = earlier(self.next_due, part.next_due);
         if part.partition.index == 0 {

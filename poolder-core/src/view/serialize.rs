@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::job::{Failure, Handle, Headers, JobId, JobState, Lane, Timestamp, TraceParent};
 use crate::policy::{Attempt, ErrorId};
-use crate::view::JobView;
+use crate::view::{JobEnd, JobView};
 
 /// The fields of a job as they are written.
 #[derive(Serialize)]
@@ -17,6 +17,8 @@ struct Fields<'a> {
     lane: Lane,
     at: Timestamp,
     node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'a JobEnd>,
     attempt: u32,
     failures: u32,
     crashes: u32,
@@ -55,6 +57,7 @@ impl Serialize for JobView {
             lane: self.lane,
             at: self.at,
             node: self.node.as_deref(),
+            end: self.end.as_ref(),
             attempt: self.attempt(),
             failures: self.counters.failures,
             crashes: self.counters.crashes,

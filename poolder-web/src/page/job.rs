@@ -203,6 +203,7 @@ fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
         JobState::Running => "Runs since",
         JobState::Dead => "Died",
         JobState::Scheduled | JobState::Retrying => "Due",
+        JobState::Completed | JobState::Cancelled => "Ended",
         _ => "Waits since",
     };
     let timeout = policy.timeout.map_or("no timeout".into(), |it| format!("timeout {}", span(it)));
@@ -213,6 +214,10 @@ fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
         ("Attempt".into(), format!("{} of {}, {timeout}{own}", view.attempt(), policy.attempts)),
         ("Next fence".into(), number(view.counters.deliveries.saturating_add(1))),
     ];
+    if let Some(end) = &view.end {
+        facts.push(("Ran for".into(), span(end.took)));
+        facts.extend(end.reason.clone().map(|reason| ("Cancelled since".into(), reason)));
+    }
     if let Some(node) = &view.node {
         facts.push(("Node".into(), node.clone()));
     }

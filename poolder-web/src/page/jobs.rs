@@ -103,10 +103,10 @@ async fn page(context: &Context) -> Result<JobsPage, Fault> {
     })
 }
 
-/// Sorts jobs of several queues: those that come first, or died last, first.
+/// Sorts jobs of several queues: those that come first, or ended last, first.
 fn sort(jobs: &mut [JobView], listing: Listing) {
     match listing {
-        Listing::Dead => jobs.sort_by_key(|job| std::cmp::Reverse(job.at)),
+        Listing::Dead | Listing::Finished => jobs.sort_by_key(|job| std::cmp::Reverse(job.at)),
         _ => jobs.sort_by_key(|job| job.at),
     }
 }

@@ -16,8 +16,14 @@ use crate::show::{
 pub(super) const PAGE: usize = 50;
 
 /// The listings that have a tab.
-pub(super) const TABS: [Listing; 5] =
-    [Listing::Ready, Listing::Running, Listing::Scheduled, Listing::Retrying, Listing::Dead];
+pub(super) const TABS: [Listing; 6] = [
+    Listing::Ready,
+    Listing::Running,
+    Listing::Scheduled,
+    Listing::Retrying,
+    Listing::Dead,
+    Listing::Finished,
+];
 
 /// A tab of a page of jobs.
 #[derive(Debug)]
@@ -53,6 +59,7 @@ pub(super) fn count(view: &QueueView, listing: Listing) -> u64 {
         Listing::Scheduled => view.due.saturating_sub(view.retrying),
         Listing::Retrying => view.retrying,
         Listing::Dead => view.dead,
+        Listing::Finished => view.finished,
         _ => view.due,
     }
 }
@@ -72,12 +79,16 @@ pub(super) fn tabs(here: Listing, link: &str, counts: impl Fn(Listing) -> u64) -
             Listing::Running => ("Running", ""),
             Listing::Scheduled => ("Scheduled", ""),
             Listing::Retrying => ("Retrying", ""),
+            Listing::Finished => ("Finished", ""),
             _ => ("Dead", "bad"),
         };
         let count = counts(listing);
         Tab {
             name,
-            icon: icon(listing.as_str()),
+            icon: icon(match listing {
+                Listing::Finished => "completed",
+                other => other.as_str(),
+            }),
             link: format!("{link}state={listing}"),
             count: number(count),
             tone: if count > 0 { tone } else { "" },
@@ -105,6 +116,7 @@ pub(super) fn table(
         Listing::Running => "Runs for",
         Listing::Retrying => "Next try",
         Listing::Dead => "Died",
+        Listing::Finished => "Ended",
         _ => "Due",
     };
     let has_errors = matches!(listing, Listing::Retrying | Listing::Dead);

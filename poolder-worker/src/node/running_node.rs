@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::Client;
-use poolder_core::broker::{DeadLimits, NodeInfo, NodeOrder};
+use poolder_core::broker::{Broker, DeadLimits, NodeInfo, NodeOrder};
 use poolder_core::mutation::mutated;
 use poolder_core::{Error, host};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::pools::Pools;
 use super::running_pool::ShutdownTimes;
 use crate::observe::node_state::NodeState;
+use crate::process::finished::FinishedJobs;
 use crate::process::journal::Journal;
 use crate::process::liveness::{Liveness, ServerClock};
 use crate::process::losses::Losses;
 use crate::process::outages::Outages;
 use crate::run::pool::{NodeWide, PoolPlan};
 use crate::run::published::PublishedPool;
+use crate::services::finished_writer;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::history_writer::{HistoryOptions, HistoryWriter};
 use crate::services::joint_wait::JointWait;
@@ -28,7 +30,8 @@ use crate::services::journal_writer::JournalWriter;
 use crate::services::node_context::NodeContext;
 use crate::services::service_context::PartitionServices;
 use crate::services::spawn::{
-    spawn_history_writer, spawn_joint_wait, spawn_listener, spawn_progress_writer,
+    spawn_finished_writer, spawn_history_writer, spawn_joint_wait, spawn_listener,
+    spawn_progress_writer,
 };
 
 /// How long a stopping node waits for the last flush of its history at most.
@@ -42,6 +45,9 @@ pub(super) struct RunningNode {
     pub(super) pools: Pools,
     services: JoinSet<()>,
     stop_services: CancellationToken,
+    broker: Broker,
+    /// The finished jobs that are not written yet.
+    finished: FinishedJobs,
     /// The writers of the counts and of the events of the node.
     history: Option<(Arc<HistoryWriter>, JournalWriter)>,
     heartbeat: Heartbeat,
@@ -84,6 +90,7 @@ impl RunningNode {
             activity,
             meter: Arc::clone(&state.meter),
             journal,
+            finished: FinishedJobs::default(),
             suspects: Arc::new(Semaphore::new(if mutated("suspect-permit") { 9 } else { 1 })),
             poll_limiter: Arc::default(),
             identity: heartbeat.identity(),
@@ -96,6 +103,7 @@ impl RunningNode {
         spawn_listener(&mut services, node.services.clone(), &stop_services);
         spawn_joint_wait(&mut services, &node, &stop_services);
         spawn_progress_writer(&mut services, &node, &stop_services);
+        spawn_finished_writer(&mut services, &node, &stop_services);
         let history = history
             .keep
             .then(|| Arc::new(HistoryWriter::new(&node, state.deploy(), history.keep_samples)))
@@ -103,13 +111,14 @@ impl RunningNode {
         if let Some((counts, events)) = &history {
             spawn_history_writer(&mut services, (counts, events), &stop_services);
         }
+        let (broker, finished) = (node.client.broker().clone(), node.finished.clone());
         let mut pools = Pools::new(node, wide, timeout, published, Arc::clone(state));
         for plan in plans {
             pools.start(plan)?;
         }
         pools.publish();
         state.runs(heartbeat.identity());
-        Ok(Self { pools, services, stop_services, history, heartbeat })
+        Ok(Self { pools, services, stop_services, broker, finished, history, heartbeat })
     }
 
     /// Returns the order of an operator for this node.
@@ -138,14 +147,14 @@ impl RunningNode {
         self.stop_services.cancel();
         // They ask the server nothing more, and end at once.
         while self.services.join_next().await.is_some() {}
-        if let Some((counts, events)) = &self.history {
-            let until = times.end.min(Instant::now() + LAST_FLUSH);
-            let last = async {
+        let last = async {
+            finished_writer::write(&self.broker, &self.finished).await;
+            if let Some((counts, events)) = &self.history {
                 events.write_end(clean).await;
                 _ = counts.flush().await;
-            };
-            _ = timeout_at(until, last).await;
-        }
+            }
+        };
+        _ = timeout_at(times.end.min(Instant::now() + LAST_FLUSH), last).await;
         if !clean {
             tracing::error!(
                 "not all jobs could be released: a handler blocks its thread, the server does not \

@@ -4,6 +4,7 @@
 pub(crate) mod activity;
 pub(crate) mod commands;
 pub(crate) mod deploy;
+pub(crate) mod finished;
 pub(crate) mod journal;
 pub(crate) mod limits;
 pub(crate) mod liveness;

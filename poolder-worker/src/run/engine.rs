@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use poolder_client::Client;
-use poolder_core::broker::{NodeName, Settlement};
+use poolder_core::broker::{FinishedJob, NodeName, Settlement};
 use poolder_core::policy::decide::{Ending, Transition, decide};
 use poolder_core::{Claim, Counters, Entry, Facts, Partition, Policy, Timestamp, Undecodable};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use super::mailbox::Work;
 use super::pool_spec::{KindPlace, PoolSpec};
 use super::unknown_kinds::UnknownKinds;
 use crate::process::activity::Activity;
+use crate::process::finished::FinishedJobs;
 use crate::process::journal::Journal;
 use crate::process::liveness::{Liveness, ServerClock, ShutdownPhase};
 use crate::process::meter::{KindNumber, Meter, Sample};
@@ -58,6 +59,7 @@ pub(crate) struct EngineSetup {
     pub(crate) phase: watch::Receiver<ShutdownPhase>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) journal: Journal,
+    pub(crate) finished: FinishedJobs,
 }
 
 /// The place from which entries come, and the right that this node has on them.
@@ -112,9 +114,8 @@ impl Origin<'_> {
 
 impl Engine {
     pub(crate) fn new(setup: EngineSetup) -> Self {
-        let EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter, journal } =
-            setup;
-        let meter = meter.queue(&spec.queue);
+        let EngineSetup { spec, client, clock, liveness, outages, progress, phase, .. } = setup;
+        let meter = setup.meter.queue(&spec.queue);
         let mut kinds: Vec<_> = spec.kinds.iter().collect();
         kinds.sort_unstable_by_key(|(_, place)| place.index);
         let kinds = kinds.into_iter().map(|(kind, _)| meter.number(kind)).collect();
@@ -127,7 +128,7 @@ impl Engine {
             progress,
             activity: Arc::default(),
             phase,
-            events: Arc::new(Events::new(meter, journal)),
+            events: Arc::new(Events::new(meter, setup.journal, setup.finished)),
             kinds,
             unknown_kinds: UnknownKinds::default(),
             given_up: Arc::default(),
@@ -178,6 +179,21 @@ impl Engine {
             let waited = u64::try_from(waited).unwrap_or(u64::MAX);
             self.events.meter().add_one(Sample::Waited(work.kind, waited));
         }
+    }
+
+    /// Returns the record of a job that has ended here, if the pool keeps finished jobs, and there is
+    /// room for it until the next write.
+    pub(super) fn finished(
+        &self,
+        claim: &Claim,
+        transition: &Transition,
+        (cx, node): (&Context, &NodeName),
+    ) -> Option<Arc<FinishedJob>> {
+        let keep = self.spec.keep_finished?;
+        if !self.events.finished().has_room() {
+            return None;
+        }
+        FinishedJob::of(claim, transition, cx.elapsed(), node, keep).map(Arc::new)
     }
 
     /// Returns the settlement that buries an entry which cannot be decoded.

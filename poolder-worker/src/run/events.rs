@@ -12,6 +12,7 @@ use poolder_core::{
 };
 
 use super::context::Context;
+use crate::process::finished::FinishedJobs;
 use crate::process::journal::Journal;
 use crate::process::meter::{KindNumber, QueueMeter, Refusal, Sample};
 
@@ -54,16 +55,22 @@ pub(crate) enum JobEvent<'a> {
 }
 
 /// Where the events of the jobs of one queue are reported: to the log, to the meter, and those of
-/// the fleet to the journal.
+/// the fleet to the journal. Jobs that are to be kept are handed on when their end is settled.
 #[derive(Default)]
 pub(crate) struct Events {
     meter: Arc<QueueMeter>,
     journal: Journal,
+    finished: FinishedJobs,
 }
 
 impl Events {
-    pub(crate) fn new(meter: Arc<QueueMeter>, journal: Journal) -> Self {
-        Self { meter, journal }
+    pub(crate) fn new(meter: Arc<QueueMeter>, journal: Journal, finished: FinishedJobs) -> Self {
+        Self { meter, journal, finished }
+    }
+
+    /// Returns the finished jobs that are to be kept.
+    pub(crate) fn finished(&self) -> &FinishedJobs {
+        &self.finished
     }
 
     /// Returns the journal, for what happens to the partition.
@@ -136,6 +143,9 @@ impl Events {
     }
 
     fn applied(&self, partition: &Partition, settlement: &Settlement, own: bool) {
+        if let Some(job) = settlement.finished() {
+            self.finished.add(partition, job);
+        }
         let kind = || match settlement.label() {
             Some(label) => KindNumber::of_label(label),
             None => self.meter.unreadable(),

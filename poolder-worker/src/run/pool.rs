@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolder_core::broker::RetryPlacement;
+use poolder_core::broker::{KeepFinished, RetryPlacement};
 use poolder_core::policy::dispatch::{MAX_SLOTS, Mode};
 use poolder_core::{Error, Partition, Policy, QueueName, check_kind};
 use serde::de::DeserializeOwned;
@@ -64,6 +64,7 @@ pub struct Pool {
     trace_style: TraceStyle,
     hibernate_after: Option<Duration>,
     handover_timeout: Duration,
+    keep_finished: Option<KeepFinished>,
     wait_permits: u16,
     sets: Vec<String>,
 }
@@ -89,6 +90,7 @@ impl Pool {
             trace_style: TraceStyle::default(),
             hibernate_after: None,
             handover_timeout: Duration::from_secs(3),
+            keep_finished: None,
             wait_permits: MAX_WAITING,
             sets: vec![],
         }
@@ -260,6 +262,24 @@ impl Pool {
         self
     }
 
+    /// Keeps the last `count` jobs of the pool that were done or cancelled by their handlers, each for
+    /// `age`, with their payloads, so that operators can look at them. In an addressed pool each slot
+    /// keeps so many. Default none. At most 10,000 jobs can be kept, and none of more than 16 KiB.
+    ///
+    /// A node writes them once a second, up to 500 and 1 MiB: of more, those that end first in each
+    /// second are kept. A job whose node dies in that second is not kept, nor one that an operator
+    /// cancels while it waits. Results are kept by themselves.
+    ///
+    /// ```
+    /// # use {std::time::Duration, poolder_worker::Pool};
+    /// let _pool = Pool::new("mail").keep_finished(1_000, Duration::from_secs(86_400));
+    /// ```
+    #[must_use]
+    pub fn keep_finished(mut self, count: u32, age: Duration) -> Self {
+        self.keep_finished = Some(KeepFinished { count, age });
+        self
+    }
+
     /// Puts the pool into a set of pools, so that it can be addressed together with the other pools
     /// of the set.
     #[must_use]
@@ -309,6 +329,9 @@ impl Pool {
                 "pool {queue}: wait_permits is 0: no node would wait for jobs"
             )));
         }
+        if let Some(keep) = &self.keep_finished {
+            keep.check()?;
+        }
         let keyed = if self.mode == Mode::Phash {
             RetryPlacement::BlockSlot
         } else {
@@ -332,6 +355,7 @@ impl Pool {
             trace_style: self.trace_style,
             hibernate_after: self.hibernate_after,
             handover_timeout: self.handover_timeout,
+            keep_finished: self.keep_finished,
             wait_permits: self.wait_permits,
             prototypes: Mutex::new(self.workers),
             stop: Notify::new(),

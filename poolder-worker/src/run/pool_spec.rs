@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use poolder_core::broker::RetryPlacement;
+use poolder_core::broker::{KeepFinished, RetryPlacement};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::{Envelope, Policy, QueueName};
 use tokio::sync::Notify;
@@ -43,6 +43,8 @@ pub(crate) struct PoolSpec {
     pub(crate) hibernate_after: Option<Duration>,
     /// How long a slot that moves to another node may take to finish its job.
     pub(crate) handover_timeout: Duration,
+    /// How many finished jobs are kept, and for how long; `None` for none.
+    pub(crate) keep_finished: Option<KeepFinished>,
     /// How many nodes of the fleet may block until a job of a shared pool comes.
     pub(crate) wait_permits: u16,
     /// One prototype of each worker. A prototype is only cloned and never runs a job.

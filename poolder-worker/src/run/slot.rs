@@ -256,7 +256,9 @@ impl Slot {
                 transition => {
                     cx.flush_progress().await;
                     let Work { claim, owner, history, .. } = self.current.take()?;
+                    let finished = self.engine.finished(&claim, &transition, (&cx, &owner));
                     let settlement = Settlement::new(claim, owner, history, transition);
+                    let settlement = finished.into_iter().fold(settlement, Settlement::keeping);
                     let settlement = settlement.labelled(kind.label());
                     let effects = cx.take_effects();
                     let settlement = effects.into_iter().fold(settlement, Settlement::with_effect);

@@ -11,6 +11,7 @@
 //! | `leader` | holds the leadership of a partition |
 //! | `leader_task` | repeats a task while this node leads |
 //! | `progress_writer` | writes the progress that handlers report |
+//! | `finished_writer` | writes the finished jobs that pools keep |
 //! | `history_writer` | adds the counts of the node to the history |
 //! | `journal_writer` | writes the events of this node into the journal of the fleet |
 //! | `queue_sampler` | takes a sample of the queues for the history |
@@ -29,6 +30,7 @@
 mod beat_pace;
 mod command_watcher;
 mod dead_hooks;
+pub(crate) mod finished_writer;
 pub(crate) mod heartbeat;
 pub(crate) mod history_writer;
 pub(crate) mod introduction;

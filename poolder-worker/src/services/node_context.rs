@@ -12,6 +12,7 @@ use super::joint_wait::JointWait;
 use super::service_context::{PartitionServices, ServiceContext};
 use crate::process::activity::Activity;
 use crate::process::commands::KnownCommands;
+use crate::process::finished::FinishedJobs;
 use crate::process::journal::Journal;
 use crate::process::liveness::{DeadNodes, Liveness, NodeIdentity, ServerClock, ShutdownPhase};
 use crate::process::losses::Losses;
@@ -34,6 +35,7 @@ pub(crate) struct NodeContext {
     pub(crate) activity: Arc<Activity>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) journal: Journal,
+    pub(crate) finished: FinishedJobs,
     /// Its single permit lets one suspect run in the node at a time.
     pub(crate) suspects: Arc<Semaphore>,
     pub(crate) poll_limiter: Arc<PollLimiter>,
@@ -56,12 +58,20 @@ impl NodeContext {
         spec: &Arc<PoolSpec>,
         phase: watch::Receiver<ShutdownPhase>,
     ) -> Arc<Engine> {
-        let Self { client, clock, liveness, outages, progress, activity, meter, journal, .. } =
-            self.clone();
-        let spec = Arc::clone(spec);
-        let setup =
-            EngineSetup { spec, client, clock, liveness, outages, progress, phase, meter, journal };
-        Arc::new(Engine::new(setup).with_activity(&activity))
+        let node = self.clone();
+        let setup = EngineSetup {
+            spec: Arc::clone(spec),
+            client: node.client,
+            clock: node.clock,
+            liveness: node.liveness,
+            outages: node.outages,
+            progress: node.progress,
+            phase,
+            meter: node.meter,
+            journal: node.journal,
+            finished: node.finished,
+        };
+        Arc::new(Engine::new(setup).with_activity(&node.activity))
     }
 
     /// Returns the limits for the dead jobs of a pool. Burials are recorded if the pool or the node

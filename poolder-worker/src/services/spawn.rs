@@ -11,8 +11,8 @@ use super::journal_writer::JournalWriter;
 use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
-    command_watcher, dead_hooks, history_writer, joint_wait, journal_writer, leader, listener,
-    progress_writer, promoter, pruner, rescuer, scheduler,
+    command_watcher, dead_hooks, finished_writer, history_writer, joint_wait, journal_writer,
+    leader, listener, progress_writer, promoter, pruner, rescuer, scheduler,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
@@ -87,6 +87,19 @@ pub(crate) fn spawn_progress_writer(
     let NodeContext { client, progress, outages, .. } = node.clone();
     until(tasks, stop, "progress_writer", move || {
         progress_writer::run(client.broker().clone(), Arc::clone(&progress), Arc::clone(&outages))
+    });
+}
+
+/// Starts the service that writes the finished jobs which the node's pools keep. It ends when `stop`
+/// is cancelled.
+pub(crate) fn spawn_finished_writer(
+    tasks: &mut JoinSet<()>,
+    node: &NodeContext,
+    stop: &CancellationToken,
+) {
+    let NodeContext { client, finished, .. } = node.clone();
+    until(tasks, stop, "finished_writer", move || {
+        finished_writer::run(client.broker().clone(), finished.clone())
     });
 }
 

@@ -12,6 +12,7 @@ use poolder_core::{Claim, Partition, QueueName};
 use tokio::sync::watch;
 
 use crate::node::builder::NodeBuilder;
+use crate::process::finished::FinishedJobs;
 use crate::process::journal::Journal;
 use crate::process::liveness::{ServerClock, ShutdownPhase};
 use crate::run::context::Interruption;
@@ -82,6 +83,7 @@ impl QueueNode {
                 phase: phase.subscribe(),
                 meter: Arc::default(),
                 journal: Journal::default(),
+                finished: FinishedJobs::default(),
             });
             pools.push(QueuePool { plan, engine: Arc::new(engine), free: Mutex::default() });
         }

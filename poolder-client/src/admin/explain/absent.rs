@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder_core::view::JobView;
 use poolder_core::{Completion, Timestamp};
 
 use crate::admin::explain::checks::Checks;
@@ -14,6 +15,8 @@ pub(super) struct Traces {
     pub(super) now: Timestamp,
     /// The completion record.
     pub(super) record: Option<Completion>,
+    /// The job, if its pool keeps finished ones.
+    pub(super) finished: Option<JobView>,
     /// How long the receipt of an idempotent enqueue still counts.
     pub(super) receipt: Option<Duration>,
     pub(super) cancelled: Option<Timestamp>,
@@ -36,7 +39,7 @@ pub(super) fn decide(traces: &Traces) -> Checks {
         Some(Completion::Cancelled(reason)) => {
             Some((Why::Cancelled, format!("it was cancelled: {reason}")))
         }
-        _ => None,
+        _ => traces.finished.as_ref().map(|job| finished(job, traces.now)),
     };
     if let Some((why, text)) = ended {
         checks.fail("there", "find", (why, text), None, None);
@@ -69,6 +72,18 @@ pub(super) fn decide(traces: &Traces) -> Checks {
         checks.pass("receipt", "PTTL sent", text);
     }
     checks
+}
+
+/// Tells how a finished job has ended.
+fn finished(job: &JobView, now: Timestamp) -> (Why, String) {
+    let end = job.end.as_ref();
+    let took = span(end.map(|end| end.took).unwrap_or_default());
+    let on = job.node.as_ref().map(|node| format!(" on node {node}")).unwrap_or_default();
+    let ended = format!("{}{on} after a run of {took}", when(job.at, now));
+    match end.and_then(|end| end.reason.as_ref()) {
+        Some(reason) => (Why::Cancelled, format!("it was cancelled {ended}: {reason}")),
+        None => (Why::Done, format!("it is done: it ended {ended}")),
+    }
 }
 
 /// Answers the question where a job is of which only the id is known, and which no queue has.

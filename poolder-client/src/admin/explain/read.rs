@@ -45,7 +45,7 @@ impl JobClient {
     /// Returns an error when the server does not answer or refuses a read.
     pub async fn explain(&self) -> Result<Explanation, Error> {
         let handle = self.handle()?;
-        match self.view().await? {
+        match self.stored().await? {
             Some(view) => self.client().explain_view(&view).await,
             None => {
                 let checks = absent::decide(&self.traces(handle).await?);
@@ -56,8 +56,9 @@ impl JobClient {
 
     async fn traces(&self, handle: &Handle) -> Result<Traces, Error> {
         let broker = self.client().broker();
-        let (record, traces, lanes) = try_join3(
+        let (record, finished, traces, lanes) = try_join4(
             self.recorded(),
+            broker.finished(handle),
             broker.job_traces(handle),
             broker.lane_facts(&handle.partition),
         )
@@ -65,6 +66,7 @@ impl JobClient {
         Ok(Traces {
             now: traces.now,
             record,
+            finished,
             receipt: traces.receipt,
             cancelled: traces.cancelled,
             is_partial: lanes.iter().any(|lane| lane.len > SEARCHED),

@@ -19,8 +19,8 @@ const MAX_ROUNDS: usize = 6;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Sighting {
-    /// The job, if it has not ended; of several jobs of the id one that waits for its time, or else
-    /// is dead, or else is in a lane.
+    /// The job, if it is stored; of several jobs of the id one that waits for its time, or else is
+    /// dead, or else is in a lane, or else is a finished one that is kept.
     pub job: Option<JobView>,
     /// The end of a job of the id that left a record.
     pub ended: Option<Ended>,
@@ -69,23 +69,28 @@ impl Broker {
         let partitions: Vec<PartitionView> =
             views.into_iter().flat_map(|view| view.partitions).collect();
         sighting.partitions = partitions.len() as u64;
-        if let Some(handle) = self.look_among_bodies(job, &partitions, &mut sighting).await {
+        let (stored, kept) = self.look_among_bodies(job, &partitions, &mut sighting).await;
+        if let Some(handle) = stored {
             sighting.job = self.find(&handle).await?;
         }
         if sighting.job.is_none() {
             self.search_lanes(job, &partitions, &mut sighting).await?;
         }
+        if let (None, Some(partition)) = (&sighting.job, kept) {
+            sighting.job = self.finished(&Handle { partition, job, place: None }).await?;
+        }
         Ok(sighting)
     }
 
-    /// Looks for the id among the waiting and the dead jobs, and for the record of its end. Returns
-    /// the handle of a job that waits or is dead.
+    /// Looks for the id among the waiting, the dead and the finished jobs, and for the record of its
+    /// end. Returns the handle of a job that waits or is dead, and the partition that keeps a finished
+    /// one.
     async fn look_among_bodies(
         &self,
         job: JobId,
         partitions: &[PartitionView],
         sighting: &mut Sighting,
-    ) -> Option<Handle> {
+    ) -> (Option<Handle>, Option<Partition>) {
         let ids: Vec<JobId> = job.stored_as().collect();
         let raw: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
         let mut calls = vec![];
@@ -96,14 +101,20 @@ impl Broker {
                 cmd.arg(set).arg(&raw);
                 calls.push(cmd);
             }
+            let mut ended = redis::cmd("ZSCORE");
+            ended.arg(&keys.finished).arg(job.as_bytes());
+            calls.push(ended);
             let record = keys.result(job);
             calls.push(value_call(&record, b"", MAX_STORED));
         }
         let mut replies = self.ask_all(&calls).await.into_iter();
-        let (mut due, mut died) = (None, None);
+        let (mut due, mut died, mut kept) = (None, None, None);
         for view in partitions {
-            let [waits, dead, record] = [replies.next(), replies.next(), replies.next()]
-                .map(|reply| reply.unwrap_or(Ok(Value::Nil)));
+            let [waits, dead, finished, record] =
+                [(); 4].map(|()| replies.next().unwrap_or(Ok(Value::Nil)));
+            if finished.is_ok_and(|at| at != Value::Nil) {
+                kept.get_or_insert_with(|| view.partition.clone());
+            }
             let handle = |place| Handle { partition: view.partition.clone(), job, place };
             for (times, found, place) in
                 [(waits, &mut due, None), (dead, &mut died, Some(Place::Dead))]
@@ -124,7 +135,7 @@ impl Broker {
                 sighting.ended.get_or_insert(Ended { partition, state });
             }
         }
-        due.or(died)
+        (due.or(died), kept)
     }
 
     /// Searches the lanes that have entries, all together, in bounded rounds.

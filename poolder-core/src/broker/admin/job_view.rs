@@ -1,11 +1,13 @@
-//! Builds the [`JobView`] of a job from its body in `due` or from its dead record.
+//! Builds the [`JobView`] of a job from its body in `due`, or from the record of its end.
+
+use std::time::Duration;
 
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
 use crate::job::{Cause, Failure, Handle, JobState, Lane, Partition, Place, Timestamp};
 use crate::policy::Counters;
-use crate::stored::{Entry, read_dead, read_waiting};
-use crate::view::{Content, JobView};
+use crate::stored::{Entry, Finish, read_dead, read_finished, read_waiting};
+use crate::view::{Content, JobEnd, JobView};
 
 /// Builds the view of an entry: of a running job when `held` names its consumer, else of a waiting
 /// job.
@@ -35,7 +37,8 @@ pub(in crate::broker) fn view(
         }
     };
     let handle = Handle { partition: partition.clone(), job, place };
-    JobView { handle, state, lane, at, node, counters, cancelling: false, failure, content }
+    let (end, cancelling) = (None, false);
+    JobView { handle, state, lane, at, node, end, counters, cancelling, failure, content }
 }
 
 /// Builds the view of a body, or of its beginning: such a job is shown as raw bytes, so that no
@@ -67,7 +70,8 @@ pub(in crate::broker) fn waiting_view(handle: &Handle, body: Vec<u8>, at: Timest
     };
     let state = if counters.failures > 0 { JobState::Retrying } else { JobState::Scheduled };
     let handle = Handle { place: Some(Place::Due(at)), ..handle.clone() };
-    JobView { handle, state, lane, at, node: None, counters, cancelling: false, failure, content }
+    let (node, end, cancelling) = (None, None, false);
+    JobView { handle, state, lane, at, node, end, counters, cancelling, failure, content }
 }
 
 /// Builds the view of a dead job.
@@ -81,6 +85,7 @@ pub(in crate::broker) fn dead_view(handle: &Handle, record: Vec<u8>, at: Timesta
         lane,
         at,
         node: (!death.node.is_empty()).then_some(death.node),
+        end: None,
         counters,
         cancelling: false,
         failure: Some(death.failure),
@@ -89,4 +94,24 @@ pub(in crate::broker) fn dead_view(handle: &Handle, record: Vec<u8>, at: Timesta
             Err(raw) => Content::Raw(raw),
         },
     }
+}
+
+/// Builds the view of a finished job that is kept. A record that cannot be read is shown as raw bytes,
+/// with the reason.
+pub(in crate::broker) fn finished_view(handle: &Handle, record: Vec<u8>, at: Timestamp) -> JobView {
+    let handle = Handle { place: None, ..handle.clone() };
+    let (finish, lane, counters, failure, content) = match read_finished(&record) {
+        Ok((finish, lane, counters, envelope)) => {
+            (finish, lane, counters, None, Content::Job(envelope))
+        }
+        Err(error) => {
+            let reason = Failure::new(Cause::Undecodable, error.to_string());
+            let (finish, counters) = (Finish::default(), Counters::default());
+            (finish, Lane::Normal, counters, Some(reason), Content::Raw(record))
+        }
+    };
+    let state = if finish.reason.is_some() { JobState::Cancelled } else { JobState::Completed };
+    let node = (!finish.node.is_empty()).then_some(finish.node);
+    let end = Some(JobEnd { took: Duration::from_millis(finish.took), reason: finish.reason });
+    JobView { handle, state, lane, at, node, end, counters, cancelling: false, failure, content }
 }

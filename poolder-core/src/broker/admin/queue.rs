@@ -9,9 +9,7 @@ use crate::broker::connection::reply;
 use crate::broker::connection::reply::entry_time;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Lane, Partition, QueueName, Timestamp};
-use crate::view::{
-    LaneView, LeaderView, PartitionView, QueueState, QueueView, Unreachable,
-};
+use crate::view::{LaneView, LeaderView, PartitionView, QueueState, QueueView, Unreachable};
 
 /// The state of a partition, and the partitions of its queue if it is the first one.
 struct Overview {
@@ -95,14 +93,15 @@ impl Broker {
     fn overview_call(&self, partition: &Partition) -> Cmd {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
-        let all = keys.ready.iter().chain(own).chain([&keys.bodies]).map(String::as_str);
+        let all = keys.ready.iter().chain(own).chain([&keys.bodies, &keys.finished]);
+        let all = all.map(String::as_str);
         scripts::call(&scripts::OVERVIEW, all)
     }
 }
 
 fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error> {
-    let [now, lanes, due, next, dead, cancels, paused, leader, stats, pool] =
-        reply::items::<10>(reply)?;
+    let [now, lanes, due, next, dead, cancels, paused, leader, stats, pool, finished] =
+        reply::items::<11>(reply)?;
     let mut counters = BTreeMap::new();
     let mut stats = reply::array(stats)?.into_iter();
     while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
@@ -124,6 +123,7 @@ fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error>
         retrying,
         next_due: moment(next)?,
         dead: count(dead)?,
+        finished: count(finished)?,
         pending_cancels: count(cancels)?,
         leader: leader_view(leader)?,
         counters,

@@ -53,7 +53,7 @@ pub(crate) fn try_read_dead(record: &[u8]) -> Result<Dead, Error> {
 }
 
 /// Reads a head. Returns its lane, its counters and its length in bytes.
-fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
+pub(super) fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
     let (lane, rest) = bytes.split_first().ok_or_else(cut_short)?;
     let lane = Lane::from_index(usize::from(*lane))
         .ok_or_else(|| Error::codec(format!("lane {lane} is not known to this version")))?;
@@ -62,7 +62,7 @@ fn head(bytes: &[u8]) -> Result<(Lane, Counters, usize), Error> {
 }
 
 /// Splits bytes that begin with a length of 2 bytes into the part of that length and the rest.
-fn prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+pub(super) fn prefixed(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
     let length = bytes.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)));
     let end = 2 + length.ok_or_else(cut_short)?;
     bytes.get(2..end).zip(bytes.get(end..)).ok_or_else(cut_short)

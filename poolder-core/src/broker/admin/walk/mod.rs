@@ -75,6 +75,7 @@ impl Broker {
             Listing::Running => lanes.map(Spot::Runs).collect(),
             Listing::Due | Listing::Scheduled | Listing::Retrying => vec![Spot::Due],
             Listing::Dead => vec![Spot::Dead],
+            Listing::Finished => vec![Spot::Finished],
         };
         let mut sources = vec![];
         for partition in partitions {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::merge::Rank;
-use crate::broker::admin::job_view::{dead_view, shown, view, waiting_view};
+use crate::broker::admin::job_view::{dead_view, finished_view, shown, view, waiting_view};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::millis;
 use crate::broker::jobs::pending::listed;
@@ -35,6 +35,7 @@ pub(super) enum Spot {
     Runs(Lane),
     Due,
     Dead,
+    Finished,
 }
 
 /// The place up to which a source was read.
@@ -100,11 +101,13 @@ impl Source {
                     std::cmp::Ordering::Equal => Place::Entry(before(entry)),
                 }
             }
-            (Spot::Due | Spot::Dead, Some(After::Time(at, seen, last))) => match index.cmp(last) {
-                std::cmp::Ordering::Less => Place::Moment(*at),
-                std::cmp::Ordering::Equal => Place::Time(*at, *seen),
-                std::cmp::Ordering::Greater => Place::Time(*at, 0),
-            },
+            (Spot::Due | Spot::Dead | Spot::Finished, Some(After::Time(at, seen, last))) => {
+                match index.cmp(last) {
+                    std::cmp::Ordering::Less => Place::Moment(*at),
+                    std::cmp::Ordering::Equal => Place::Time(*at, *seen),
+                    std::cmp::Ordering::Greater => Place::Time(*at, 0),
+                }
+            }
             _ => {
                 let text = "the cursor belongs to another listing: use what this one returned";
                 return Err(Error::invalid(text));
@@ -138,6 +141,7 @@ impl Source {
             Spot::Waits(lane) | Spot::Runs(lane) => self.keys.lane(lane),
             Spot::Due => &self.keys.due,
             Spot::Dead => &self.keys.dead,
+            Spot::Finished => &self.keys.finished,
         }
     }
 
@@ -166,9 +170,10 @@ impl Source {
                 cmd.arg(after).arg(most).arg(bytes).arg(whole);
                 cmd
             }
-            Spot::Due | Spot::Dead => {
+            Spot::Due | Spot::Dead | Spot::Finished => {
                 let (bodies, order, start) = match self.spot {
                     Spot::Due => (&self.keys.bodies, "up", "-inf"),
+                    Spot::Finished => (&self.keys.finished_bodies, "down", "+inf"),
                     _ => (&self.keys.dead_bodies, "down", "+inf"),
                 };
                 let (from, skip) = match place {
@@ -199,7 +204,7 @@ impl Source {
                 Ok(Batch { items, more: reply::int(more)? == 1 })
             }
             Spot::Runs(lane) => self.read_running(lane, reply),
-            Spot::Due | Spot::Dead => self.read_by_time(reply, behind),
+            Spot::Due | Spot::Dead | Spot::Finished => self.read_by_time(reply, behind),
         }
     }
 
@@ -271,7 +276,7 @@ impl Source {
                 _ => 1,
             };
             last = Some((at, seen));
-            let time = if self.spot == Spot::Dead { at.saturating_neg() } else { at };
+            let time = if self.spot == Spot::Due { at } else { at.saturating_neg() };
             let index = self.partition.index;
             let key = Rank { lane: 0, time, count: 0, index, number: seen };
             let after = After::Time(at, seen, index);
@@ -290,6 +295,7 @@ impl Source {
         let at = Timestamp::from_millis(at);
         shown(body, |body| match self.spot {
             Spot::Dead => dead_view(&handle, body, at),
+            Spot::Finished => finished_view(&handle, body, at),
             _ => waiting_view(&handle, body, at),
         })
     }

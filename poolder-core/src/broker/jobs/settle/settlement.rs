@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::claim_parts::{BatchOf, HeldKey};
 use crate::broker::NodeName;
+use crate::broker::jobs::finished::FinishedJob;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, Tick};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
@@ -39,6 +40,8 @@ pub struct Settlement {
     /// The trace of the job.
     #[cfg(feature = "otel")]
     pub(super) trace_parent: Option<crate::job::TraceParent>,
+    /// The record of a job that is kept when it has ended.
+    pub(in crate::broker::jobs) finished: Option<Arc<FinishedJob>>,
     /// A number of the caller; [`NO_LABEL`] without one.
     label: u16,
 }
@@ -169,6 +172,7 @@ impl Settlement {
             moved_to: None,
             #[cfg(feature = "otel")]
             trace_parent,
+            finished: None,
             label: NO_LABEL,
         }
     }
@@ -212,6 +216,7 @@ impl Settlement {
             moved_to: None,
             #[cfg(feature = "otel")]
             trace_parent: None,
+            finished: None,
             label: NO_LABEL,
         }
     }
@@ -311,6 +316,7 @@ impl Settlement {
         };
         counters.last_failure = Some(reason);
         self.transition = Transition::Bury { counters };
+        self.finished = None;
         self
     }
 

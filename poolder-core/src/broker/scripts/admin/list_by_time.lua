@@ -1,6 +1,7 @@
--- list_by_time.lua: reads a page of the jobs that are due later, or of the dead jobs, by time.
--- KEYS 1 sorted set: job id by time in ms (`due` or `dead`)
---      2 hash: job id to body (`bodies` or `dead:bodies`)
+-- list_by_time.lua: reads a page of the jobs that are due later, of the dead or of the finished
+--   jobs, by time.
+-- KEYS 1 sorted set: job id by time in ms (`due`, `dead` or `finished`)
+--      2 hash: job id to body (`bodies`, `dead:bodies` or `finished:bodies`)
 -- ARGV 1 "up" for the oldest first, or "down"
 --      2 time in ms at which the page begins, "(" before it excludes it
 --      3 number of members of exactly that time that earlier pages have returned

@@ -7,12 +7,13 @@
 --      10 lease of the leader: "<term> <node>" (`leader`)
 --      11 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      12 hash: job id to head and envelope of the waiting job (`bodies`)
+--      13 sorted set: id of a finished job by the time of its end in ms (`finished`)
 -- ARGV none
 -- Returns {now in ms, list of {number of ready jobs, number of running jobs, oldest ready entry or
 --   ""} per lane, number of jobs in `due`, due time in ms of the first job or timer (-1 for none),
 --   number of dead jobs, number of cancellations, time of the pause in ms (0 if not paused),
 --   {leader or "", term, end of its lease in ms}, name and value of each counter,
---   {mode of the pool or "", the most slots that it had}}
+--   {mode of the pool or "", the most slots that it had}, number of finished jobs}
 local t = redis.call('TIME')
 local lanes = {}
 for i = 1, 5 do
@@ -66,4 +67,5 @@ return {
   {leader or '', term or '0', string.format('%.0f', till)},
   redis.call('HGETALL', KEYS[8]), -- bounded: a few names
   {mode, slots},
+  redis.call('ZCARD', KEYS[13]),
 }
