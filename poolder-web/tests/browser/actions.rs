@@ -42,7 +42,7 @@ pub(crate) fn button(action: &str) -> String {
 /// Presses the button of an action that asks first.
 pub(crate) fn ask(tab: &Tab, action: &str) -> Result<(), String> {
     tab.press(&format!("a[href*='action={action}']"))?;
-    tab.shows("The same on a terminal")
+    tab.shows("Leave it")
 }
 
 /// Waits until the page says what was done.
@@ -120,7 +120,7 @@ async fn revive(world: &World, tab: &Tab) -> Result<(), String> {
     let job = world.dead("ana").await?;
     tab.open(&world.job_page(&job))?;
     tab.press(&button("revive"))?;
-    tab.shows("Revived job")?;
+    said(tab, ": revived.")?;
     state(world, &job, Some(JobState::Ready)).await
 }
 
@@ -136,7 +136,7 @@ async fn bury(world: &World, tab: &Tab) -> Result<(), String> {
     let job = world.later("ana").await?;
     tab.open(&world.job_page(&job))?;
     tab.press(&button("bury"))?;
-    tab.shows("Buried job")?;
+    said(tab, ": buried.")?;
     state(world, &job, Some(JobState::Dead)).await
 }
 
@@ -145,7 +145,7 @@ async fn delete(world: &World, tab: &Tab) -> Result<(), String> {
     tab.open(&world.job_page(&job))?;
     ask(tab, "delete")?;
     tab.press(&button("delete"))?;
-    tab.shows("Deleted job")?;
+    said(tab, ": deleted.")?;
     must(tab.address()?.contains("/queues/parcels"), "the page of a job that is gone is left")?;
     state(world, &job, None).await
 }

@@ -79,10 +79,24 @@ pub(crate) async fn schedule(server: &Server, tab: &Tab) -> Result<(), String> {
     let schedules = world.client.schedules(QUEUE);
     must(schedules.get("digest").await.map_err(text)?.is_none(), "a preview stores nothing")?;
     tab.press(&button("save"))?;
-    tab.until("the schedules are shown", || Ok(tab.address()?.contains("/schedules")))?;
-    tab.shows("digest")?;
+    said(tab, "digest")?;
     let stored = schedules.get("digest").await.map_err(text)?;
     must(stored.is_some(), "the schedule was not stored")
+}
+
+/// A filtered list gets a name, under which it is found again.
+pub(crate) async fn view(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "view").await?;
+    world.ready("ana").await?;
+    tab.open(&format!("{}?state=ready&where=payload.to%3Dana", world.queue_page()))?;
+    tab.type_into("#view-name", "ana's")?;
+    tab.press(&button("save"))?;
+    tab.shows("ana's")?;
+    tab.open(&world.queue_page())?;
+    tab.press(".views nav a")?;
+    tab.until("the view is shown", || Ok(tab.address()?.contains("where=payload.to")))?;
+    tab.press(&button("remove"))?;
+    tab.until("the view is gone", || Ok(!tab.text()?.contains("ana's")))
 }
 
 /// The jobs that an error has left behind run again.

@@ -104,6 +104,7 @@ async fn act(driver: &Driver, tab: &Tab, report: &mut Report) -> Result<(), Stri
         report.check(&format!("several jobs{how}"), forms::several(server, tab)).await;
         report.check(&format!("a job from the form{how}"), forms::enqueue(server, tab)).await;
         report.check(&format!("a schedule from the form{how}"), forms::schedule(server, tab)).await;
+        report.check(&format!("a view is saved{how}"), forms::view(server, tab)).await;
         report.check(&format!("an error is retried{how}"), forms::error(server, tab)).await;
     }
     report.check("without scripts", scenes::without_scripts(server, plain)).await;

@@ -43,6 +43,8 @@ pub(crate) async fn look_at_all(
                 let name = format!("page {path} {theme} {width}");
                 let look = async || {
                     tab.look(*theme, *width)?;
+                    // Those of an action before it.
+                    tab.faults()?;
                     look_at(fleet, tab, axe, path, *width)
                 };
                 report.check(&name, look()).await;
@@ -132,7 +134,7 @@ pub(crate) fn notices_a_broken_page(fleet: &Fleet, tab: &Tab, axe: &str) -> Resu
 fn widest(tab: &Tab, width: u32) -> Result<Value, String> {
     tab.value(&format!(
         "[...document.querySelectorAll('body *')].filter((it) => \
-         it.getBoundingClientRect().right > {width} && !it.closest('.scroll, .tabs'))\
+         it.getBoundingClientRect().right > {width} && !it.closest('.scroll, .tabs, .side'))\
          .slice(-4).map((it) => it.outerHTML.slice(0, 120))"
     ))
 }

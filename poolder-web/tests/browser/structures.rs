@@ -126,7 +126,7 @@ pub(crate) async fn of_batch(world: &World, tab: &Tab, action: &str) -> Result<(
         tab.shows("Take entry 1 out of rows, group eu?")?;
     }
     tab.press(&button(action))?;
-    said(tab, "The same: poolder batch")?;
+    said(tab, "rows")?;
     let left = group.list(0).await.map_err(text)?.entries;
     let right: &[&str] = if action == "batch-pop" { &["one", "three"] } else { &[] };
     must(left == right, format!("{left:?} is left"))
@@ -139,7 +139,7 @@ pub(crate) async fn of_key(world: &World, tab: &Tab) -> Result<(), String> {
     tab.open(&world.site.page(&format!("/queues/{QUEUE}/keys")))?;
     ask(tab, "key-release")?;
     tab.press(&button("key-release"))?;
-    said(tab, "The same: poolder")?;
+    said(tab, "key")?;
     let (keys, _) = world.client.inspect(QUEUE).unique_keys(None, 10).await.map_err(text)?;
     must(keys.is_empty(), "the key is still held")
 }

@@ -46,6 +46,7 @@ pub(crate) const OTHERS: &[(&str, &str)] = &[
     ("/act", "each action"),
     ("/schedules/save", "a schedule from the form"),
     ("/bulk", "several jobs"),
+    ("/views", "a view is saved"),
     ("/task/{id}", "several jobs"),
     ("/task/{id}/stop", "several jobs"),
     ("/live/task/{id}", "several jobs"),
