@@ -46,8 +46,9 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
-        usage: "demo [--yes] [DIR]",
-        summary: "count the words of every file under DIR, in processes of which one is killed",
+        usage: "demo [--yes] [--watch [--seconds N]] [DIR]",
+        summary: "count the words of every file under DIR, in processes of which one is killed; \
+                  --watch serves the dashboard beside it, until Ctrl-C or N seconds after its end",
         run: demo::run,
     },
     Command {

@@ -35,10 +35,11 @@ use std::process::ExitCode;
 const ROLE: &str = "POOLDER_DEMO_ROLE";
 
 const HELP: &str = "\
-Usage: poolder-demo [DIR]
+Usage: poolder-demo [--watched] [DIR]
 
 Counts the words of every file under DIR with Poolder, in several processes of which one is
 killed, and checks the result. Without DIR: the sources of this workspace's dependencies.
+With --watched the namespace is `demo`, and its keys stay; the server must be private.
 The server is the one in POOLDER_REDIS_URL; `cargo xtask demo [DIR]` brings a private one.";
 
 #[tokio::main]
@@ -53,15 +54,19 @@ async fn main() -> ExitCode {
         "worker" => worker::run(false).await.map(|()| ExitCode::SUCCESS),
         "doomed worker" => worker::run(true).await.map(|()| ExitCode::SUCCESS),
         _ => {
-            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            let is_watched = words.first().is_some_and(|word| word == "--watched");
+            if is_watched {
+                words.remove(0);
+            }
             match words.as_slice() {
-                [] => coordinator::run(None).await,
+                [] => coordinator::run(None, is_watched).await,
                 [word] if word == "--help" || word == "-h" => {
                     println!("{HELP}");
                     return ExitCode::SUCCESS;
                 }
                 [dir] if !dir.as_encoded_bytes().starts_with(b"-") => {
-                    coordinator::run(Some(PathBuf::from(dir))).await
+                    coordinator::run(Some(PathBuf::from(dir)), is_watched).await
                 }
                 _ => {
                     eprintln!("{HELP}");
