@@ -117,7 +117,8 @@ pub use poolder_core::history::{
 };
 pub use poolder_core::policy::dispatch::{self, Mode};
 pub use poolder_core::view::{
-    Cursor, Filter, JobView, KeptState, LaneView, LeaderView, Listing, Page, PartitionView, QueueView, Unreachable, KeptJob, QueueState, JobEnd,
+    Cursor, Filter, JobEnd, JobView, KeptJob, KeptState, LaneView, LeaderView, Listing, Page,
+    PartitionView, QueueState, QueueView, Unreachable,
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,

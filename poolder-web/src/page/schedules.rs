@@ -1,7 +1,5 @@
 //! The schedules of all queues, with their last and next runs.
 
-use std::collections::BTreeMap;
-
 use axum::response::Response;
 use futures_util::future::join_all;
 use poolder_core::broker::ScheduleInfo;
@@ -135,12 +133,10 @@ fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
     let last = match info.last_run {
         Some(last) => {
             let cell = Cell::text(from_now(last, info.now)).class("muted");
-            let mut cell = match info.last_job {
+            match info.last_job {
                 Some(job) => cell.link(context.link(&format!("/job/{}/{job}", info.partition))),
                 None => cell,
-            };
-            cell.after += &runs(context, info);
-            cell
+            }
         }
         None => Cell::known(""),
     };
@@ -159,34 +155,4 @@ fn cells(context: &Context, info: &ScheduleInfo) -> Vec<Cell> {
         Cell::known(info.owner.as_deref().unwrap_or_default()).class("muted"),
         buttons(context, info),
     ]
-}
-
-/// Returns the last runs, the latest first, behind a line that counts how they ended: each by the age
-/// of its tick and its end, and leading to its job.
-fn runs(context: &Context, info: &ScheduleInfo) -> String {
-    if info.last_runs.is_empty() {
-        return String::new();
-    }
-    let (mut counts, mut items) = (BTreeMap::<String, u64>::new(), String::new());
-    for run in &info.last_runs {
-        let end = run.end.as_ref().map_or("not ended".to_owned(), |end| end.how.to_string());
-        let class = match run.end.as_ref().map(|end| end.how) {
-            None | Some(RunOutcome::Completed) => "faint",
-            Some(RunOutcome::Dead) => "bad",
-            Some(_) => "warn",
-        };
-        let link = context.link(&format!("/job/{}/{}", info.partition, run.job));
-        let when = time_element(run.tick, &from_now(run.tick, info.now));
-        items += &format!(
-            "<li><a href=\"{}\">{when}</a> <span class=\"{class}\">{end}</span></li>",
-            escaped(&link)
-        );
-        *counts.entry(end).or_default() += 1;
-    }
-    let ends: Vec<String> = counts.iter().map(|(end, count)| format!("{count} {end}")).collect();
-    format!(
-        "<details class=\"small\"><summary>last {}: {}</summary><ol>{items}</ol></details>",
-        info.last_runs.len(),
-        ends.join(", ")
-    )
 }

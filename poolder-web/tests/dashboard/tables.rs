@@ -63,12 +63,12 @@ async fn schedules_have_their_next_runs() {
     let text = page(&world.router(), "/schedules").await;
     assert!(text.contains("digest") && text.contains("30 7 * * *"), "{text}");
     assert!(text.matches("07:30:00 UTC").count() >= 3, "{text}");
-    assert!(!text.contains("<summary>last"), "{text}");
+    assert!(!text.contains("class=\"marks\""), "{text}");
     let info = world.client.schedules("mail").get("digest").await.unwrap().unwrap();
     let tick = info.next.unwrap();
     world.client.broker().publish_ticks_as_of(&info.partition, "n1", Some(tick)).await.unwrap();
     let text = page(&world.router(), "/schedules").await;
-    assert!(text.contains("<summary>last 1: 1 not ended</summary>"), "{text}");
+    assert!(text.contains("under way, or its end is not known"), "{text}");
     let run = &world.client.schedules("mail").get("digest").await.unwrap().unwrap().last_runs[0];
     assert!(text.contains(&format!("/job/mail.0/{}\"", run.job)), "{text}");
 }

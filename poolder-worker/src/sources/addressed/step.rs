@@ -31,7 +31,6 @@ pub(super) struct SlotFacts {
 
 /// The next step of a slot.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a settlement has all that changes with its job")]
 pub(super) enum SlotStep {
     /// Run this claimed entry, or bury it when it is not a job.
     Run(Entry),
