@@ -96,6 +96,88 @@ pub(crate) const SCRIPT_GUARDS: &[(&str, &str, &str, &str)] = &[
         "redis.call('HKEYS', KEYS[3])",
     ),
     ("idempotent-resend", "jobs/enqueue", "  if receipt then\n", "  if false then\n"),
+    // Those of unique jobs, for `cargo xtask mutants`.
+    ("unique-owner", "jobs/settle", "if string.sub(record, 1, 16) ~= job then return nil end", ""),
+    (
+        "unique-generation",
+        "jobs/settle",
+        "if since ~= '' and string.sub(record, 23, 28) ~= since then return nil end",
+        "",
+    ),
+    (
+        "unique-start-owner",
+        "unique/start",
+        "if not record or string.sub(record, 1, 16) ~= ARGV[2] then return 0 end",
+        "if not record then return 0 end",
+    ),
+    (
+        "unique-held",
+        "unique/holder",
+        "if now < ends or #record == 80 and not sweeping then",
+        "if false then",
+    ),
+    (
+        "unique-cancel",
+        "admin/cancel",
+        "if holds then pass_key(redis.pcall, KEYS[11], ARGV[13], holds, KEYS[2], next) end",
+        "",
+    ),
+    (
+        "unique-remove",
+        "admin/remove",
+        "pass_key(redis.pcall, KEYS[7], ARGV[i + 4], holds, KEYS[8], next)",
+        "",
+    ),
+    (
+        "unique-bury",
+        "admin/bury",
+        "pass_key(redis.pcall, KEYS[7], ARGV[i + 7], holds, KEYS[8], next)",
+        "",
+    ),
+    (
+        "unique-revive",
+        "admin/revive",
+        "holder_of(KEYS[10], unique, now, KEYS[11], KEYS[12], 3)",
+        "false",
+    ),
+    (
+        "unique-place",
+        "jobs/settle",
+        "for lane = 0, 4 do if KEYS[7 + lane] == added_to then place = lane end end",
+        "",
+    ),
+    (
+        "unique-promoted-place",
+        "maintenance/promote",
+        "note_place(envelope, string.byte(body, 1) or 3, added)",
+        "",
+    ),
+    ("unique-untried", "unique/holder", "and not is_untried(waits, other)", ""),
+    (
+        "unique-newest",
+        "unique/holder",
+        "if next and ARGV[11] ~= 'keep' and replace_data(next, string.sub(record, 41, 56)) then",
+        "if false then",
+    ),
+    (
+        "unique-behind-is-due",
+        "jobs/settle",
+        "run('ZADD', due, 'XX', string.format('%.0f', at), next)",
+        "",
+    ),
+    (
+        "unique-behind-stays",
+        "jobs/settle",
+        ".. string.char(place) .. where .. string.sub(record, 41))",
+        ".. string.char(place) .. where)",
+    ),
+    ("unique-behind-promoted", "maintenance/promote", "        .. string.sub(record, 41))", ")"),
+    (
+        "unique-behind-waits",
+        "admin/reschedule",
+        "if record and next_of(redis.call, record, KEYS[2]) == job then",
+        "if false then",
+    ),
 ];
 
 /// Returns the text of a script without the guard that is to be left out.

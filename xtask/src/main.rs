@@ -18,6 +18,7 @@ mod languages;
 mod layers;
 mod metrics;
 mod msrv;
+mod mutants;
 mod packages;
 mod performs;
 mod postgres;
@@ -88,6 +89,12 @@ const COMMANDS: &[Command] = &[
                 torture [--yes] --smoke | --mutations [NAME…]",
         summary: "kill, stop and cut off processes and server, and check that nothing is lost",
         run: torture::run,
+    },
+    Command {
+        name: "mutants",
+        usage: "mutants [--yes] [GUARD…]",
+        summary: "leave out each guard of the scripts of unique jobs: their random walks must fail",
+        run: mutants::run,
     },
     Command {
         name: "layers",

@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::cargo;
 
 /// Compiler flags of the mutated build.
-const MUTATIONS: &str = "--cfg poolder_mutations";
+pub(crate) const MUTATIONS: &str = "--cfg poolder_mutations";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mutated = arguments.before.iter().any(|word| word == "--mutations");
