@@ -76,7 +76,7 @@ pub use jobs::completions::CompletionListener;
 pub use jobs::connection_id::ConnectionId;
 pub use jobs::durability::Durability;
 pub use jobs::enqueue::{PreparedJob, When};
-pub use jobs::finished::{FinishedJob, KeepFinished};
+pub use jobs::finished_job::{FinishedJob, KeepFinished};
 pub use jobs::lane_consumer::LaneConsumer;
 pub use jobs::progress::ProgressReport;
 pub use jobs::receipt::{Receipt, Stored};

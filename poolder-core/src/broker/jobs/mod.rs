@@ -7,6 +7,7 @@ pub(super) mod connection_id;
 pub(super) mod durability;
 pub(super) mod enqueue;
 pub(super) mod finished;
+pub(super) mod finished_job;
 pub(super) mod lane_consumer;
 mod lane_read;
 pub(super) mod pending;

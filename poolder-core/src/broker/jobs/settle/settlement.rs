@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::claim_parts::{BatchOf, HeldKey};
 use crate::broker::NodeName;
-use crate::broker::jobs::finished::FinishedJob;
+use crate::broker::jobs::finished_job::FinishedJob;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, Tick};
 use crate::policy::Counters;
 use crate::policy::decide::Transition;
