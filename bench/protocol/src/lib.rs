@@ -134,6 +134,9 @@ pub struct Report {
     /// The time of the longest command at the server, in ms, for work that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_ms: Option<f64>,
+    /// The round trips of a job, for work that counts them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trips: Option<f64>,
 }
 
 /// Percentiles in ms.

@@ -100,6 +100,7 @@ impl Contender {
                     latency: None,
                     idle_us: 0.0,
                     longest_ms: None,
+                    trips: None,
                 });
             }
             if Instant::now() > deadline {

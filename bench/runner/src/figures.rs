@@ -62,7 +62,8 @@ pub fn figures(
     figures.insert(REDIS_US, (after.cpu_us - before.cpu_us - report.idle_us) / jobs);
     figures.insert(CLIENT_US, client_us / jobs);
     figures.insert(COMMANDS, commands / jobs);
-    figures.insert(TRIPS, (after.reads - before.reads) / jobs);
+    let reads = (after.reads - before.reads) / jobs;
+    figures.insert(TRIPS, report.trips.unwrap_or(reads));
     figures.insert(BYTES, (after.memory - before.memory) / jobs);
     figures
 }

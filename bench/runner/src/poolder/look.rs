@@ -46,40 +46,37 @@ pub(super) async fn run(run: &Run, client: &Client) -> Result<Report, Error> {
     for look in 0..order.jobs.min(24) {
         looks.look(order.work, look).await?;
     }
-    redis::cmd("SLOWLOG").arg("RESET").exec(&mut server).map_err(of_redis)?;
     run.ready();
+    client.broker().count_round_trips();
+    let first = trips(client);
     let (watch, began) = (Stopwatch::new(order.jobs), std::time::Instant::now());
     let mut times = commands::Times::new();
     let by_command = order.work == Work::LookCommand;
+    let mut longest = Longest::new(order.work);
     for look in 0..order.jobs {
-        let trips = if by_command { trips(&mut server)? } else { 0 };
+        redis::cmd("SLOWLOG").arg("RESET").exec(&mut server).map_err(of_redis)?;
+        let before = trips(client);
         let started = std::time::Instant::now();
         watch.sends(look);
         looks.look(order.work, look).await?;
         watch.started(look);
         if by_command {
-            times.add(looks.command(look), started, trips_since(&mut server, trips)?);
+            times.add(looks.command(look), started, trips(client) - before);
         }
+        longest.add(look, slowest(&mut server)?);
     }
     if by_command {
         times.write();
     }
     let seconds = began.elapsed().as_secs_f64();
-    let slow: Vec<redis::Value> =
-        redis::cmd("SLOWLOG").arg("GET").arg(-1).query(&mut server).map_err(of_redis)?;
-    let micros = slow.into_iter().filter_map(|entry| match entry {
-        redis::Value::Array(fields) => {
-            redis::from_redis_value::<f64>(fields.into_iter().nth(2)?).ok()
-        }
-        _ => None,
-    });
-    let longest = micros.fold(0.1, |longest, micros| f64::max(longest, micros / 1000.0));
+    let longest = longest.of_all();
     let latency = Some(watch.latency());
     Ok(Report {
         jobs: order.jobs,
         seconds,
         latency,
         longest_ms: Some(longest),
+        trips: Some((trips(client) - first) as f64 / order.jobs.max(1) as f64),
         ..Report::default()
     })
 }
@@ -161,16 +158,58 @@ struct Looks<'a> {
     handles: Vec<Handle>,
 }
 
-/// Returns how often the server has read from a connection.
-fn trips(server: &mut redis::Connection) -> Result<u64, Error> {
-    let info: String = redis::cmd("INFO").arg("stats").query(server).map_err(of_redis)?;
-    let reads = crate::server::field(&info, "total_reads_processed");
-    Ok(reads.and_then(|text| text.parse().ok()).unwrap_or(0))
+/// Returns how often this process has sent commands and waited for their replies.
+fn trips(client: &Client) -> u64 {
+    client.broker().round_trips().iter().flat_map(|of| of.times).sum()
 }
 
-/// Returns how often it has read since, the reads of these two questions left out.
-fn trips_since(server: &mut redis::Connection, before: u64) -> Result<u64, Error> {
-    Ok(trips(server)?.saturating_sub(before + 1))
+/// Returns how long the longest command has taken since the log was emptied, in ms; 0.1 when none
+/// has taken longer.
+fn slowest(server: &mut redis::Connection) -> Result<f64, Error> {
+    let slow: Vec<redis::Value> =
+        redis::cmd("SLOWLOG").arg("GET").arg(-1).query(server).map_err(of_redis)?;
+    let micros = slow.into_iter().filter_map(|entry| match entry {
+        redis::Value::Array(fields) => {
+            redis::from_redis_value::<f64>(fields.into_iter().nth(2)?).ok()
+        }
+        _ => None,
+    });
+    Ok(micros.fold(0.1, |longest, micros| f64::max(longest, micros / 1_000.0)))
+}
+
+/// The longest command of each kind of look.
+///
+/// The server measures a command by the clock, so that the time counts in which another process had
+/// its core. The same look finds the same data each time: its longest command takes as long as in the
+/// shortest of the rounds, and all beyond is time of others.
+struct Longest {
+    /// For each kind of look the least of its longest commands, in ms.
+    least: Vec<f64>,
+}
+
+impl Longest {
+    fn new(work: Work) -> Self {
+        let kinds = match work {
+            Work::LookOverview => 4,
+            Work::LookPage => 32,
+            Work::LookSearch => 6,
+            Work::LookCommand => commands::COMMANDS.len(),
+            _ => 20,
+        };
+        Self { least: vec![f64::MAX; kinds] }
+    }
+
+    fn add(&mut self, look: u64, longest: f64) {
+        let kinds = self.least.len();
+        let of = &mut self.least[usize::try_from(look).unwrap_or(0) % kinds];
+        *of = of.min(longest);
+    }
+
+    /// Returns the longest of all looks that were made.
+    fn of_all(&self) -> f64 {
+        let made = self.least.iter().filter(|longest| **longest < f64::MAX);
+        made.copied().fold(0.1, f64::max)
+    }
 }
 
 impl Looks<'_> {

@@ -85,6 +85,7 @@ pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report,
         latency: Some(late.latency()),
         idle_us: 0.0,
         longest_ms: None,
+        trips: None,
     })
 }
 
