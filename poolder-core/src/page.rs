@@ -72,6 +72,7 @@ fn every_key_is_in_the_table() {
         keys.progress(job),
         keys.result(job),
         keys.sent(job),
+        keys.imported(job, None),
         keys.batcher("BATCHER"),
         keys.batch_open("BATCHER"),
         keys.batch_fill("BATCHER", "GROUP"),

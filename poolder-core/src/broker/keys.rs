@@ -269,8 +269,12 @@ impl PartitionKeys {
 
     /// String: the mark of a job that was imported.
     pub(crate) fn imported(&self, job: JobId, generation: Option<Timestamp>) -> String {
-        let of = generation.map(|at| format!(":{}", at.millis())).unwrap_or_default();
-        format!("{}:imported:{job}{of}", self.base)
+        let mut key = format!("{}:imported:{job}", self.base);
+        if let Some(at) = generation {
+            key.push(':');
+            key.push_str(&at.millis().to_string());
+        }
+        key
     }
 
     /// String: the receipt of an idempotent enqueue.

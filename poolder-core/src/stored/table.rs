@@ -170,7 +170,12 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{<partition>}:progress:<job>", "string: progress of a running job", "jobs", "0.1"),
     Row("{<partition>}:unique", "hash: key to the unique job that holds it", "unique jobs", "0.1"),
     Row("{<partition>}:sent:<job>", "string: receipt of an idempotent enqueue", "jobs", "0.1"),
-    Row("{<partition>}:imported:<job>", "string: mark of a job that was imported", "jobs", "0.1"),
+    Row(
+        "{<partition>}:imported:<job>",
+        "string: mark of a job that was imported; `:` and its generation follow the id of a named job",
+        "jobs",
+        "0.1",
+    ),
     Row("{<partition>}:members", "sorted set: node by its last beat", "pools", "0.1"),
     Row("{<partition>}:drained", "set of slots drained since a resize", "pools", "0.1"),
     Row("{<partition>}:retired", "set of slots beyond the size, now empty", "pools", "0.1"),

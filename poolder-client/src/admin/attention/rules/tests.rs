@@ -131,7 +131,7 @@ fn the_worst_comes_first_and_each_says_what_why_and_what_to_do() {
     let found = attention(&seen);
     let text: String = found.iter().map(ToString::to_string).collect();
     let expected = "\
-PROBLEM queue mail [not_served]: 3412 jobs wait, and no living node serves the queue
+PROBLEM queue mail [not_served]: 3,412 jobs wait, and no living node serves the queue
   why: they wait until a node comes
   do:  start a node with a pool for this queue, in the same namespace
 WARNING queue mail [suspects]: 1 suspect waits or runs
