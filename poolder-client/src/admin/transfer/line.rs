@@ -66,6 +66,7 @@ pub(super) struct ScheduleLine {
 }
 
 impl ScheduleLine {
+    #[cfg(feature = "schedules")]
     pub(super) fn new(
         queue: &QueueName,
         name: &str,
