@@ -132,9 +132,10 @@ pub(crate) async fn vanished(server: &Server, tab: &Tab) -> Result<(), String> {
         tab.open(&world.job_page(&job))?;
         world.client.job(&job).remove().await.map_err(text)?;
         tab.press(&format!("button[value={action}]"))?;
+        // The page that is left shows the id as well.
+        let title = || tab.value("document.querySelector('h1').innerText");
+        tab.until(&format!("an answer to {action}"), || Ok(title()? != "parcel.ship"))?;
         tab.shows(&job.job.to_string())?;
-        let title = tab.value("document.querySelector('h1').innerText")?;
-        must(title != "parcel.ship", format!("{action}: the page of the job is shown: {title}"))?;
     }
     // The page that was left open shows where the job has gone.
     let job = world.later("ana").await?;
