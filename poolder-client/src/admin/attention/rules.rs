@@ -7,7 +7,7 @@ use poolder_core::Timestamp;
 
 use crate::admin::attention::observed::{Observed, ObservedNode, ObservedQueue};
 use crate::admin::finding::{Finding, Severity};
-use crate::admin::words::{many, many_do, span, when};
+use crate::admin::words::{many, many_do, number, span, when};
 
 /// A queue that grows, and whose first job has waited for longer than this, needs more slots.
 const LONG_WAIT: Duration = Duration::from_secs(5 * 60);
@@ -206,8 +206,9 @@ fn rates(queue: &ObservedQueue, findings: &mut Vec<Finding>) {
                 Severity::Problem,
                 (
                     format!(
-                        "{:.1} % of {attempts} attempts failed, {:.1} % in the hour before",
+                        "{:.1} % of {} attempts failed, {:.1} % in the hour before",
                         percent(failed, attempts),
+                        number(attempts),
                         percent(before, all_before)
                     ),
                     "jobs are tried again and again, and die when their attempts are used up",

@@ -42,7 +42,7 @@ fn failures_of_the_last_quarter_are_compared_with_the_hour_before() {
     past.minutes.extend([minute("mail", 14, 500, 20), minute("mail", 0, 500, 30)]);
     let texts = found(&past, 0);
     assert_eq!(texts[0].0, "failing");
-    assert_eq!(texts[0].1, "5.0 % of 1000 attempts failed, 0.5 % in the hour before");
+    assert_eq!(texts[0].1, "5.0 % of 1,000 attempts failed, 0.5 % in the hour before");
 }
 
 #[test]
