@@ -7,10 +7,9 @@ use poolder_core::broker::{PreparedJob, When};
 use poolder_core::view::{Filter, JobView, Listing};
 use poolder_core::{Envelope, Format, JobId, Lane, Partition, Policy, QueueName};
 
-use super::answer::{answer, refuse};
+use super::answer::answer;
 use super::change::{
-    self, ConfirmPage, Input, Question, asked_again, done_and_back, enough, json, quoted,
-    read_time, time, whole,
+    self, ConfirmPage, Input, Question, done_and_back, enough, json, quoted, read_time, time, whole,
 };
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields};
@@ -29,22 +28,13 @@ pub(crate) async fn enqueue_form(context: Context) -> Response {
 /// Enqueues the job of a form, and leads to it; answers with the form again where it was not
 /// understood.
 pub(crate) async fn enqueue(context: Context, Form(fields): Form<Fields>) -> Response {
-    match enqueued(&context, &fields).await {
-        Ok(response) => response,
-        Err(fault) if fault.status == axum::http::StatusCode::BAD_REQUEST => {
-            let page = form(&context, &fields, fault.text).await;
-            asked_again(&context, page).await
-        }
-        Err(fault) => refuse(&context, fault).await,
-    }
+    let done = enqueued(&context, &fields).await;
+    change::answered(&context, done, async |why| form(&context, &fields, why).await).await
 }
 
 /// Returns the queue of the form when the visitor may enqueue into it.
 fn queue(context: &Context, fields: &Fields) -> Result<QueueName, Fault> {
-    let queue = QueueName::new(fields.get("queue"))?;
-    context.must_see(queue.as_str())?;
-    enough(context.visitor.access_to(queue.as_str()), Access::Operate)?;
-    Ok(queue)
+    change::queue_of(context, fields, Access::Operate)
 }
 
 async fn form(context: &Context, fields: &Fields, again: String) -> Result<ConfirmPage, Fault> {

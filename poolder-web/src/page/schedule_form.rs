@@ -6,9 +6,9 @@ use poolder_core::{
     Envelope, Format, JobId, Missed, Overlap, QueueName, Schedule, Timestamp, check_schedule_name,
 };
 
-use super::answer::{answer, refuse};
+use super::answer::answer;
 use super::change::{
-    self, ConfirmPage, Input, Question, asked_again, done_and_back, enough, json, moment, quoted,
+    self, ConfirmPage, Input, Question, done_and_back, enough, json, moment, quoted,
 };
 use super::enqueue::{LANES, envelope, lane};
 use crate::access::Access;
@@ -35,22 +35,13 @@ pub(crate) async fn schedule_form(context: Context) -> Response {
 
 /// Shows the next ticks of the schedule of a form, or stores it.
 pub(crate) async fn schedule_save(context: Context, Form(fields): Form<Fields>) -> Response {
-    match saved(&context, &fields).await {
-        Ok(response) => response,
-        Err(fault) if fault.status == axum::http::StatusCode::BAD_REQUEST => {
-            let page = form(&context, &fields, fault.text, None).await;
-            asked_again(&context, page).await
-        }
-        Err(fault) => refuse(&context, fault).await,
-    }
+    let done = saved(&context, &fields).await;
+    change::answered(&context, done, async |why| form(&context, &fields, why, None).await).await
 }
 
 /// Returns the queue of the form when the visitor may change its schedules.
 fn queue(context: &Context, fields: &Fields) -> Result<QueueName, Fault> {
-    let queue = QueueName::new(fields.get("queue"))?;
-    context.must_see(queue.as_str())?;
-    enough(context.visitor.access_to(queue.as_str()), Access::Admin)?;
-    Ok(queue)
+    change::queue_of(context, fields, Access::Admin)
 }
 
 /// Returns the fields of a schedule that is stored.

@@ -5,7 +5,7 @@ use poolder_core::view::{Filter, Listing};
 use poolder_core::{Handle, QueueName};
 
 use crate::access::Access;
-use crate::page::change::{self, Action, enough, quoted};
+use crate::page::change::{self, Action, allowed_on, quoted};
 use crate::page::listing;
 use crate::request::{Context, Fault, Fields};
 use crate::task::{Part, Plan};
@@ -51,8 +51,7 @@ impl Selection {
         let selection = Self { action, listing, filter, scope };
         let needs = if is_all { Access::Admin } else { action.needs() };
         for queue in selection.queues() {
-            context.must_see(queue.as_str())?;
-            enough(context.visitor.access_to(queue.as_str()), needs)?;
+            allowed_on(context, queue, needs)?;
         }
         Ok(selection)
     }

@@ -22,7 +22,7 @@ pub(in crate::page) use buttons::{Buttons, of_job, of_queue};
 pub(in crate::page) use inputs::{Input, moment, read_time, time};
 pub(in crate::page) use make::{BURIED, change_job, json};
 pub(in crate::page) use question::{ConfirmPage, Question, shown};
-pub(in crate::page) use subject::{Subject, enough, quoted, whole};
+pub(in crate::page) use subject::{Subject, allowed_on, enough, queue_of, quoted, whole};
 
 /// Answers with the question before a change.
 pub(crate) async fn confirm(context: Context) -> Response {
@@ -45,21 +45,37 @@ pub(crate) async fn act(context: Context, Form(fields): Form<Fields>) -> Respons
         let page = question::ask(&context, (action, &subject), &fields, again).await;
         return asked_again(&context, page).await;
     }
-    match make::make(&context, action, &subject, &fields).await {
-        Ok(done) => {
-            let back = match (action, &subject) {
-                // The page of a job that is gone leads nowhere.
-                (Action::Delete, Subject::Job(job)) => format!("/queues/{}", job.partition.queue),
-                _ => inner_path(fields.get("back")).to_owned(),
-            };
-            done_and_back(&context, &done, &action.command(&subject), &back)
+    let made = make::make(&context, action, &subject, &fields).await.map(|done| {
+        let back = match (action, &subject) {
+            // The page of a job that is gone leads nowhere.
+            (Action::Delete, Subject::Job(job)) => format!("/queues/{}", job.partition.queue),
+            _ => inner_path(fields.get("back")).to_owned(),
+        };
+        done_and_back(&context, &done, &action.command(&subject), &back)
+    });
+    match made {
+        Err(fault) if !action.asks() => refuse(&context, fault).await,
+        made => {
+            let again = async |why| question::ask(&context, (action, &subject), &fields, why).await;
+            answered(&context, made, again).await
         }
-        // The form keeps the typed text.
-        Err(fault) if action.asks() && fault.status == StatusCode::BAD_REQUEST => {
-            let page = question::ask(&context, (action, &subject), &fields, fault.text).await;
-            asked_again(&context, page).await
+    }
+}
+
+/// Answers with what a form has led to. Where its fields were not understood it is asked once more
+/// by `again`, with the reason and the typed text.
+pub(in crate::page) async fn answered(
+    context: &Context,
+    done: Result<Response, Fault>,
+    again: impl AsyncFnOnce(String) -> Result<ConfirmPage, Fault>,
+) -> Response {
+    match done {
+        Ok(response) => response,
+        Err(fault) if fault.status == StatusCode::BAD_REQUEST => {
+            let page = again(fault.text).await;
+            asked_again(context, page).await
         }
-        Err(fault) => refuse(&context, fault).await,
+        Err(fault) => refuse(context, fault).await,
     }
 }
 

@@ -130,15 +130,32 @@ impl Subject {
 
     /// Fails unless the visitor may make a change that needs these rights.
     pub(in crate::page) fn allowed(&self, context: &Context, needs: Access) -> Result<(), Fault> {
-        let access = match self.queue() {
-            Some(queue) => {
-                context.must_see(queue.as_str())?;
-                context.visitor.access_to(queue.as_str())
-            }
-            None => context.visitor.access(),
-        };
-        enough(access, needs)
+        match self.queue() {
+            Some(queue) => allowed_on(context, queue, needs),
+            None => enough(context.visitor.access(), needs),
+        }
     }
+}
+
+/// Fails unless the visitor sees a queue and has these rights for it.
+pub(in crate::page) fn allowed_on(
+    context: &Context,
+    queue: &QueueName,
+    needs: Access,
+) -> Result<(), Fault> {
+    context.must_see(queue.as_str())?;
+    enough(context.visitor.access_to(queue.as_str()), needs)
+}
+
+/// Returns the queue that a form names; fails unless the visitor has these rights for it.
+pub(in crate::page) fn queue_of(
+    context: &Context,
+    fields: &Fields,
+    needs: Access,
+) -> Result<QueueName, Fault> {
+    let queue = QueueName::new(fields.get("queue"))?;
+    allowed_on(context, &queue, needs)?;
+    Ok(queue)
 }
 
 /// Fails for rights that are not enough.
