@@ -118,8 +118,8 @@ impl State {
         Some((job.partition.clone(), job.envelope.unique()?.key))
     }
 
-    /// Frees the key of a job that has ended, or gives it to the job that waits behind. A window is over when its time is, unless the job was
-    /// cancelled or removed by an operator.
+    /// Frees the key of a job that has ended, or gives it to the job that waits behind. A window is
+    /// over when its time is, unless the job was cancelled or removed by an operator.
     pub(super) fn free_key_of(&mut self, number: JobNumber, by_operator: bool) {
         let Some(job) = self.jobs.get(&number) else { return };
         let Some(held) = job.envelope.unique() else { return };

@@ -57,7 +57,8 @@ impl Broker {
         replies.into_iter().map(|reply| reply.map_err(|error| self.classify(error))).collect()
     }
 
-    /// Sends commands that read, in one pipeline per server. Connections that are taken stay for the next call.
+    /// Sends commands that read, in one pipeline per server. Connections that are taken stay for the
+    /// next call.
     pub(super) async fn ask_some(&self, calls: &[Cmd], taken: &mut Taken) -> Replies {
         let mut replies: Vec<Option<RedisResult<Value>>> = calls.iter().map(|_| None).collect();
         let mut parts: Vec<Part> = vec![];

@@ -106,7 +106,8 @@ impl Broker {
     }
 
     /// Frees a key that is held as it was seen; its job goes on, and another one of the key may run
-    /// beside it. One that waits behind it takes the key, and is due. Returns false when another job holds the key meanwhile.
+    /// beside it. One that waits behind it takes the key, and is due. Returns false when another
+    /// job holds the key meanwhile.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.

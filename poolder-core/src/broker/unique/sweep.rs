@@ -56,7 +56,8 @@ impl Broker {
         Ok(KeySweep { cursor: reply::text(cursor)?, looked: count(looked)?, freed: count(freed)? })
     }
 
-    /// Returns whether no key of the partition is held, and no job waits behind another one. Cheaper than a sweep.
+    /// Returns whether no key of the partition is held, and no job waits behind another one.
+    /// Cheaper than a sweep.
     ///
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
