@@ -234,8 +234,10 @@ impl Client {
     }
 
     /// Returns what `read` returns. All that it reads at the same time, with the client that it is
-    /// given, goes to the servers together.
-    pub(crate) async fn read_together<T, F>(&self, read: impl FnOnce(Self) -> F) -> T
+    /// given, goes to the servers together. For programs that show what several reads return; no
+    /// part of the public interface.
+    #[doc(hidden)]
+    pub async fn read_together<T, F>(&self, read: impl FnOnce(Self) -> F) -> T
     where
         F: Future<Output = T>,
     {

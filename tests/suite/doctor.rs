@@ -3,7 +3,6 @@
 mod queues;
 mod servers;
 mod snapshot;
-mod trips;
 
 use poolder::{Diagnosis, Finding};
 

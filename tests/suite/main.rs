@@ -61,6 +61,7 @@ mod policies;
 mod pools;
 mod resize;
 mod results;
+mod round_trips;
 mod rubbish;
 mod schedule_runs;
 mod schedulers;

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use poolder_core::broker::{PoolView, SlotView};
 use poolder_core::history::JournalEvent;
 use poolder_core::policy::dispatch::Mode;
@@ -169,13 +170,18 @@ impl<J> PoolClient<J> {
     /// [`Error::is_not_found`] when no such pool is registered.
     pub async fn slots(&self) -> Result<Vec<SlotView>, Error> {
         let (queue, tail) = (self.name()?, self.view().await?.tail);
+        let queue = &queue;
         let mut views = vec![];
         for first in (0..tail).step_by(usize::from(SLOTS_AT_ONCE)) {
-            let some = (first..tail.min(first.saturating_add(SLOTS_AT_ONCE))).map(|index| {
-                let slot = Partition { queue: queue.clone(), index };
-                async move { self.target.client.broker().view_slot(&slot).await }
+            let read = self.target.client.read_together(|client| async move {
+                let some = (first..tail.min(first.saturating_add(SLOTS_AT_ONCE))).map(|index| {
+                    let slot = Partition { queue: queue.clone(), index };
+                    let client = &client;
+                    async move { client.broker().view_slot(&slot).await }
+                });
+                try_join_all(some).await
             });
-            views.extend(futures_util::future::try_join_all(some).await?);
+            views.extend(read.await?);
         }
         Ok(views)
     }

@@ -289,8 +289,12 @@ impl JobClient {
             return Ok(Some(ended));
         }
         for slots in broker.other_slots(handle).await?.chunks(SLOTS_AT_ONCE) {
-            let all = slots.iter().map(|slot| broker.completion(slot, handle.job));
-            let found = try_join_all(all).await?.into_iter().flatten().find(has_ended);
+            let read = self.client.read_together(|client| async move {
+                let broker = client.broker();
+                let all = slots.iter().map(|slot| broker.completion(slot, handle.job));
+                try_join_all(all).await
+            });
+            let found = read.await?.into_iter().flatten().find(has_ended);
             if found.is_some() {
                 return Ok(found);
             }

@@ -50,7 +50,7 @@ pub use admin::node_commands::node_commands;
 pub use admin::nodes::NodeView;
 pub use admin::partition_facts::PartitionFacts;
 pub use admin::server_check::Findings;
-pub use admin::server_facts::ServerFacts;
+pub use admin::server_facts::{ServerClock, ServerFacts};
 pub use admin::server_info::ServerInfo;
 pub use admin::server_view::{Latency, ServerView};
 pub use admin::walk::{Passed, Walk};

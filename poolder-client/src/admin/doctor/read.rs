@@ -54,32 +54,35 @@ impl Client {
             memory: vec![],
             findings: vec![],
         };
-        let facts = match broker.server_facts().await {
-            Ok(facts) => facts,
+        let clock = match broker.server_clock().await {
+            Ok(clock) => clock,
             Err(error) => {
                 diagnosis.findings.push(unreachable(&error));
                 return Ok(diagnosis);
             }
         };
-        let (now, findings) = (facts.now, &mut diagnosis.findings);
-        diagnosis.server = server::name(&facts);
-        diagnosis.now = Some(now);
+        let now = clock.now;
         let read = self.read_together(|client| async move {
             let queues = async {
                 let queues = client.all_queue_facts(now).await?;
                 let memory = client.memory_of_queues(&queues).await?;
                 Ok((queues, memory))
             };
-            let cut = client.broker().history_is_cut(now);
-            try_join4(client.nodes(), queues, client.past(), cut).await
+            let broker = client.broker();
+            let server = try_join(broker.server_facts(clock), broker.history_is_cut(now));
+            try_join4(server, client.nodes(), queues, client.past()).await
         });
-        let (nodes, (queues, memory), past, is_cut) = read.await?;
+        let ((facts, is_cut), nodes, (queues, memory), past) = read.await?;
+        let findings = &mut diagnosis.findings;
+        diagnosis.server = server::name(&facts);
+        diagnosis.now = Some(now);
         let seen = observed(&facts, &nodes, &queues, &past);
         findings.extend(attention(&seen));
         server::check(&facts, nodes.len() as u64, findings);
-        // A server that belongs to no cluster is the only one.
-        if server::field(&facts, "cluster_enabled") != Some("0") {
-            server::check_all(&self.servers().await?, findings);
+        match server::field(&facts, "cluster_enabled") {
+            // A server that belongs to no cluster is the only one.
+            Some("0") => findings.extend(server::distance(facts.latency, "server".to_owned())),
+            _ => server::check_all(&self.servers().await?, findings),
         }
         if is_cut {
             findings.push(history_cut());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder_core::broker::{ServerFacts, ServerInfo, ServerView};
+use poolder_core::broker::{Latency, ServerFacts, ServerInfo, ServerView};
 
 use crate::admin::finding::{Finding, Severity};
 use crate::admin::words::{many, span};
@@ -118,7 +118,7 @@ pub(super) fn check_all(servers: &[ServerView], findings: &mut Vec<Finding>) {
             [_] => "server".to_owned(),
             _ => format!("server {}", server.address),
         };
-        findings.extend(distance(server, subject));
+        findings.extend(distance(server.latency, subject));
     }
     if servers.len() < 2 {
         return;
@@ -169,11 +169,11 @@ pub(super) fn check_all(servers: &[ServerView], findings: &mut Vec<Finding>) {
 }
 
 /// Returns the finding of a server whose answers take long.
-fn distance(server: &ServerView, subject: String) -> Option<Finding> {
-    let latency = server.latency?;
+pub(super) fn distance(latency: Option<Latency>, subject: String) -> Option<Finding> {
+    let latency = latency?;
     let [median, slowest] = [latency.median, latency.slowest].map(Duration::from_micros);
     let texts = (
-        format!("a ping takes {}, the slowest of five {}", span(median), span(slowest)),
+        format!("a round trip takes {}, the slowest {}", span(median), span(slowest)),
         "each claim and each settlement takes a round trip",
         "bring this host nearer to the server, or look for slow commands (SLOWLOG)",
     );

@@ -1,4 +1,5 @@
-//! Reads the facts about a job, with bounded reads: 4 to 7 round trips after the job was found.
+//! Reads the facts about a job, with bounded reads that go to the server together: 3 to 7 round trips
+//! after the job was found.
 
 use futures_util::future::{try_join, try_join3, try_join4};
 use poolder_core::broker::{LaneFacts, NodeView, PoolView};
@@ -98,8 +99,8 @@ impl Client {
 
     /// Explains a job that was found.
     pub(super) async fn explain_view(&self, view: &JobView) -> Result<Explanation, Error> {
-        let facts = self.facts_of(view).await?;
-        let queue = &view.handle.partition.queue;
+        let read = self.read_together(|client| async move { client.facts_of(view).await });
+        let (facts, queue) = (read.await?, &view.handle.partition.queue);
         Ok(explanation(queue, &view.handle, Some(view.state), decide(&facts)))
     }
 
@@ -107,52 +108,56 @@ impl Client {
         let (broker, partition) = (self.broker(), &view.handle.partition);
         let queue = &partition.queue;
         let home = Partition::first(queue.clone());
-        let ((overview, lanes, nodes), (pool, commands, batch, progress)) = try_join(
-            try_join3(broker.overview(partition), broker.lane_facts(partition), self.nodes()),
-            try_join4(
-                broker.pool_view(queue),
-                broker.commands(&home),
-                self.sealed_entries_of(view),
-                broker.progress(partition, view.handle.job),
-            ),
-        )
-        .await?;
-        let slot = match pool.filter(|pool| pool.mode.is_addressed()) {
-            Some(pool) => Some(self.slot_of(partition, &pool).await?),
-            None => None,
-        };
-        let leader = match &slot {
-            Some(slot) => slot.holder.clone(),
-            None => overview.leader.as_ref().map(|leader| leader.node.clone()),
-        };
-        let unique = match view.unique_key().zip(view.unique_mode()) {
-            Some((key, mode)) => {
-                let holder = broker.key_holder(partition, key).await?.map(|held| held.job.job);
-                Some(UniqueSeen { key, mode, holder, is_behind: view.waits_behind() })
-            }
-            None => None,
-        };
-        let lane = lanes.iter().find(|facts| facts.lane == view.lane);
-        let ready = matches!(view.state, JobState::Ready);
+        let is_ready = matches!(view.state, JobState::Ready);
         let entry = match &view.handle.place {
             Some(Place::Entry(_, entry)) => Some(entry.clone()),
             _ => None,
         };
-        let ahead = match (lane, &entry, ready) {
-            (Some(lane), Some(entry), true) => {
-                let ahead = broker.ahead_in(partition, lane, entry).await?;
-                Some((ahead.jobs, ahead.exact))
+        let lanes = async {
+            let lanes = broker.lane_facts(partition).await?;
+            let lane = lanes.iter().find(|facts| facts.lane == view.lane);
+            let ahead = match (lane, &entry, is_ready) {
+                (Some(lane), Some(entry), true) => {
+                    let ahead = broker.ahead_in(partition, lane, entry).await?;
+                    Some((ahead.jobs, ahead.exact))
+                }
+                _ => None,
+            };
+            Ok((lanes, ahead))
+        };
+        let slot = async {
+            match broker.pool_view(queue).await?.filter(|pool| pool.mode.is_addressed()) {
+                Some(pool) => self.slot_of(partition, &pool).await.map(Some),
+                None => Ok(None),
             }
-            _ => None,
         };
-        let longest = match ready {
-            true => self.first_jobs(partition, (Listing::Running, None), 1).await?.pop(),
-            false => None,
+        let longest = async {
+            match is_ready {
+                true => Ok(self.first_jobs(partition, (Listing::Running, None), 1).await?.pop()),
+                false => Ok(None),
+            }
         };
-        let runner = match (&view.node, view.state) {
-            (Some(node), JobState::Running) => Some(self.runner(node, &lanes).await?),
-            _ => None,
+        let (((lanes, ahead), slot, longest), (overview, nodes, commands), own) = try_join3(
+            try_join3(lanes, slot, longest),
+            try_join3(broker.overview(partition), self.nodes(), broker.commands(&home)),
+            try_join4(
+                self.sealed_entries_of(view),
+                broker.progress(partition, view.handle.job),
+                self.unique_of(view),
+                self.runner_of(view),
+            ),
+        )
+        .await?;
+        let (batch, progress, unique, mut runner) = own;
+        if let (Some(runner), Some(node)) = (&mut runner, &view.node) {
+            let consumers = lanes.iter().flat_map(|lane| &lane.consumers);
+            runner.idle = consumers.filter(|it| it.name == *node).map(|it| it.idle).min();
+        }
+        let leader = match &slot {
+            Some(slot) => slot.holder.clone(),
+            None => overview.leader.as_ref().map(|leader| leader.node.clone()),
         };
+        let lane = lanes.iter().find(|facts| facts.lane == view.lane);
         let rows = Lane::ALL.map(|lane| {
             let view = overview.lanes.iter().find(|view| view.lane == lane);
             view.map_or((0, 0, None), |view| (view.ready, view.running, view.oldest))
@@ -185,18 +190,32 @@ impl Client {
         }
     }
 
-    async fn runner(&self, node: &str, lanes: &[LaneFacts]) -> Result<RunnerSeen, Error> {
+    /// Returns who holds the key of a unique job.
+    async fn unique_of(&self, view: &JobView) -> Result<Option<UniqueSeen>, Error> {
+        let Some((key, mode)) = view.unique_key().zip(view.unique_mode()) else { return Ok(None) };
+        let holder = self.broker().key_holder(&view.handle.partition, key).await?;
+        let holder = holder.map(|held| held.job.job);
+        Ok(Some(UniqueSeen { key, mode, holder, is_behind: view.waits_behind() }))
+    }
+
+    /// Returns the state of the node that runs a job.
+    async fn runner_of(&self, view: &JobView) -> Result<Option<RunnerSeen>, Error> {
+        match (&view.node, view.state) {
+            (Some(node), JobState::Running) => self.runner(node).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn runner(&self, node: &str) -> Result<RunnerSeen, Error> {
         let times = self.broker().roster_times(node).await?;
-        let consumers = lanes.iter().flat_map(|lane| &lane.consumers);
-        let idle = consumers.filter(|it| it.name == node).map(|it| it.idle).min();
-        Ok(RunnerSeen { beat: times.beat, marked: times.marked, idle })
+        Ok(RunnerSeen { beat: times.beat, marked: times.marked, idle: None })
     }
 
     async fn slot_of(&self, slot: &Partition, pool: &PoolView) -> Result<SlotSeen, Error> {
         let broker = self.broker();
         let (lease, front) = try_join(broker.slot_facts(slot), self.first_in_slot(slot)).await?;
         let holder_seen = match &lease.holder {
-            Some(holder) => Some(self.runner(holder, &[]).await?),
+            Some(holder) => Some(self.runner(holder).await?),
             None => None,
         };
         Ok(SlotSeen {
@@ -218,13 +237,9 @@ impl Client {
 
     /// Returns the first job that waits in a slot.
     async fn first_in_slot(&self, slot: &Partition) -> Result<Option<OtherJob>, Error> {
-        for lane in [Lane::Front, Lane::Normal] {
-            let page = self.first_jobs(slot, (Listing::Ready, Some(lane)), 1).await?;
-            if let Some(first) = page.first() {
-                return Ok(other_job(first));
-            }
-        }
-        Ok(None)
+        let first = |lane| self.first_jobs(slot, (Listing::Ready, Some(lane)), 1);
+        let (front, normal) = try_join(first(Lane::Front), first(Lane::Normal)).await?;
+        Ok(front.first().or(normal.first()).and_then(other_job))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 #[cfg(feature = "schedules")]
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join, try_join4};
 use poolder_core::broker::{NodeView, ServerView};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::view::QueueView;
@@ -47,21 +48,32 @@ pub(super) struct Reading {
 impl Reading {
     /// Reads the state of the namespace. Schedules that the user may not read are left out.
     pub(super) async fn of(client: &Client) -> Result<Self, Error> {
-        let mut queues = client.overview().await?;
-        let mut nodes = client.nodes().await?;
-        let dead = client.broker().dead_nodes().await?;
-        let servers = client.servers().await?;
-        let more = |len: usize| len.saturating_sub(MOST);
-        let (more_queues, more_nodes) = (more(queues.len()), more(nodes.len()));
-        queues.truncate(MOST);
+        // Boxed: the compiler limits how deeply futures are nested.
+        let read: BoxFuture<'_, _> =
+            Box::pin(client.read_together(|client| async move { Self::with(&client).await }));
+        read.await
+    }
+
+    /// Reads the state with a client whose reads go to the servers together.
+    async fn with(client: &Client) -> Result<Self, Error> {
+        let queues = async {
+            let mut queues = client.overview().await?;
+            let more_queues = queues.len().saturating_sub(MOST);
+            queues.truncate(MOST);
+            let found = try_join(leaderless(client, &queues), schedules(client, &queues)).await?;
+            Ok((queues, more_queues, found))
+        };
+        let broker = client.broker();
+        let read = try_join4(queues, client.nodes(), broker.dead_nodes(), broker.servers_at_once());
+        let ((queues, more_queues, found), mut nodes, dead, servers) = read.await?;
+        let (leaderless, (schedules, more_schedules)) = found;
+        let more_nodes = nodes.len().saturating_sub(MOST);
         nodes.truncate(MOST);
-        let leaderless = leaderless(client, &queues).await?;
-        let (schedules, more_schedules) = schedules(client, &queues).await?;
         let left_out =
             [("queues", more_queues), ("nodes", more_nodes), ("schedules", more_schedules)];
         let now = match queues.iter().map(|queue| queue.now).max() {
             Some(now) => now,
-            None => client.broker().server_now().await?,
+            None => broker.server_now().await?,
         };
         Ok(Self { queues, leaderless, nodes, dead, schedules, servers, now, left_out })
     }
@@ -82,21 +94,34 @@ async fn schedules(
     client: &Client,
     queues: &[QueueView],
 ) -> Result<(Vec<ScheduleTimes>, usize), Error> {
+    match all_schedules(client, queues).await {
+        Err(error) if error.is_auth() => {
+            tracing::debug!(%error, "the schedules are left out of the metrics");
+            Ok((vec![], 0))
+        }
+        found => found,
+    }
+}
+
+#[cfg(feature = "schedules")]
+async fn all_schedules(
+    client: &Client,
+    queues: &[QueueView],
+) -> Result<(Vec<ScheduleTimes>, usize), Error> {
+    use poolder_core::Partition;
+
+    let homes: Vec<Partition> =
+        queues.iter().map(|view| Partition::first(view.queue.clone())).collect();
+    let counts = homes.iter().map(|home| client.broker().schedule_count(home));
+    let counts = try_join_all(counts).await?;
+    let used: Vec<(&Partition, u64)> =
+        homes.iter().zip(counts).filter(|(_, count)| *count > 0).collect();
     let (mut all, mut more) = (vec![], 0);
-    for part in queues.chunks(AT_ONCE) {
-        let reading = part.iter().map(|view| of_queue(client, view, MOST));
-        for found in join_all(reading).await {
-            match found {
-                Ok((found, left)) => {
-                    all.extend(found);
-                    more += left;
-                }
-                Err(error) if error.is_auth() => {
-                    tracing::debug!(%error, "the schedules are left out of the metrics");
-                    return Ok((vec![], 0));
-                }
-                Err(error) => return Err(error),
-            }
+    for part in used.chunks(AT_ONCE) {
+        let reading = part.iter().map(|(home, count)| of_queue(client, home, *count, MOST));
+        for (found, left) in try_join_all(reading).await? {
+            all.extend(found);
+            more += left;
         }
     }
     more += all.len().saturating_sub(MOST);
@@ -109,22 +134,21 @@ async fn schedules(_: &Client, _: &[QueueView]) -> Result<(Vec<ScheduleTimes>, u
     Ok((vec![], 0))
 }
 
+/// Reads the times of the schedules of a queue, which has so many.
 #[cfg(feature = "schedules")]
 async fn of_queue(
     client: &Client,
-    view: &QueueView,
+    home: &poolder_core::Partition,
+    count: u64,
     most: usize,
 ) -> Result<(Vec<ScheduleTimes>, usize), Error> {
-    use poolder_core::Partition;
     use poolder_core::broker::ScheduleInfo;
 
-    let home = Partition::first(view.queue.clone());
-    let count = client.broker().schedule_count(&home).await?;
     let (mut found, mut cursor) = (vec![], 0);
-    while count > 0 && found.len() < most {
-        let (page, next) = client.broker().schedules(&home, cursor).await?;
+    while found.len() < most {
+        let (page, next) = client.broker().schedules(home, cursor).await?;
         found.extend(page.into_iter().map(|info: ScheduleInfo| ScheduleTimes {
-            queue: view.queue.clone(),
+            queue: home.queue.clone(),
             name: info.name,
             next: info.next,
             last_run: info.last_run,

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join_all};
 use redis::Value;
 
 use crate::broker::Broker;
@@ -63,11 +64,15 @@ impl Broker {
             return self.find_in_partition(&handle).await;
         }
         for partition in self.other_slots(handle).await?.chunks(SLOTS_AT_ONCE) {
-            let find = |partition: &Partition| {
-                let (partition, job) = (partition.clone(), handle.job);
-                async move { self.find_in_partition(&Handle { partition, job, place: None }).await }
-            };
-            let found = futures_util::future::try_join_all(partition.iter().map(find)).await?;
+            let read = self.read_together(|broker| async move {
+                let find = |partition: &Partition| {
+                    let (broker, partition) = (&broker, partition.clone());
+                    let handle = Handle { partition, job: handle.job, place: None };
+                    async move { broker.find_in_partition(&handle).await }
+                };
+                try_join_all(partition.iter().map(find)).await
+            });
+            let found = Box::pin(read).await?;
             if let Some(found) = found.into_iter().flatten().next() {
                 return Ok(Some(found));
             }
@@ -107,12 +112,20 @@ impl Broker {
         if dead.is_some() && (handle.job.generated_at().is_some() || handle.names_the_dead()) {
             return Ok(dead);
         }
-        for lane in Lane::ALL {
-            if let Some(found) = self.search_lane(handle, lane, 1).await?.jobs.pop() {
-                return Ok(Some(found));
+        // All lanes are searched together.
+        let read = self.read_together(|broker| async move {
+            let search = |lane| broker.search_lane(handle, lane, 1);
+            join_all(Lane::ALL.map(search)).await
+        });
+        let mut error = None;
+        for found in Box::pin(read).await {
+            match found {
+                Ok(found) if found.jobs.is_empty() => {}
+                Ok(mut found) => return Ok(found.jobs.pop()),
+                Err(why) => error = error.or(Some(why)),
             }
         }
-        Ok(dead)
+        error.map_or(Ok(dead), Err)
     }
 
     /// Finds every job of an id that waits or runs, as [`Broker::find`] finds one. A generated id

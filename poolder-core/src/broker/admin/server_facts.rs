@@ -7,6 +7,7 @@ use redis::{ConnectionAddr, Value};
 use crate::broker::Broker;
 use crate::broker::admin::node_commands::{NODE_COMMANDS, name};
 use crate::broker::admin::server_info::{ServerInfo, ask_commands, missing_commands, read_info};
+use crate::broker::admin::server_view::Latency;
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::server_time;
 use crate::job::{Error, Timestamp};
@@ -26,6 +27,8 @@ pub struct ServerFacts {
     pub now: Timestamp,
     /// By how much this host's clock is away from the server's, half a round trip at most uncertain.
     pub clock_off: Duration,
+    /// The round trips by which the clock was read; `None` when it was read with other commands.
+    pub latency: Option<Latency>,
     /// The fields of `CLUSTER INFO`; `None` when the server belongs to no cluster, or the user may not
     /// ask.
     pub cluster: Option<ServerInfo>,
@@ -33,12 +36,44 @@ pub struct ServerFacts {
     pub is_private: bool,
 }
 
+/// The number of times that the clock is read.
+const CLOCK_READINGS: usize = 3;
+
+/// The clock of a server, as three round trips have shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerClock {
+    /// The server's clock.
+    pub now: Timestamp,
+    off: Duration,
+    latency: Option<Latency>,
+}
+
 impl Broker {
+    /// Reads the clock of the server with the roster, in three round trips.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer, or refuses the user.
+    pub async fn server_clock(&self) -> Result<ServerClock, Error> {
+        let (mut now, mut off, mut times) = (Timestamp::default(), Duration::ZERO, vec![]);
+        for _ in 0..CLOCK_READINGS {
+            // Asked alone, since the difference of the clocks is uncertain by half of a round trip.
+            let sent = Instant::now();
+            now = server_time(self.command(&redis::cmd("TIME")).await?)?;
+            let took = sent.elapsed();
+            if times.iter().all(|other| took < *other) {
+                let middle = Timestamp::now() - took / 2;
+                off = now.since(middle).max(middle.since(now));
+            }
+            times.push(took);
+        }
+        Ok(ServerClock { now, off, latency: Latency::of(times) })
+    }
+
     /// Reads the clock and the `INFO` of the server with the roster, in one round trip. The other
     /// facts are missing.
     ///
     /// # Errors
-    /// As [`Broker::server_facts`].
+    /// As [`Broker::server_clock`].
     pub async fn server_info(&self) -> Result<ServerFacts, Error> {
         let mut pipe = redis::pipe();
         pipe.cmd("TIME").cmd("INFO").arg("everything");
@@ -51,16 +86,12 @@ impl Broker {
         Ok(ServerFacts { now, info, ..ServerFacts::default() })
     }
 
-    /// Reads the state of the server, of a cluster that of the server with the roster, in three round
-    /// trips. Facts that the user may not read are left out.
+    /// Reads the state of the server whose clock was read, of a cluster that of the server with the
+    /// roster, in two round trips. Facts that the user may not read are left out.
     ///
     /// # Errors
     /// Returns an error when the server does not answer, or refuses the user.
-    pub async fn server_facts(&self) -> Result<ServerFacts, Error> {
-        // Asked alone, since the difference of the clocks is uncertain by half of this round trip.
-        let sent = Instant::now();
-        let now = server_time(self.command(&redis::cmd("TIME")).await?)?;
-        let middle = Timestamp::now() - sent.elapsed() / 2;
+    pub async fn server_facts(&self, clock: ServerClock) -> Result<ServerFacts, Error> {
         let denied =
             |error: &Error| error.is_auth() || error.is_unsupported() || error.is_refused();
         let mut pipe = redis::pipe();
@@ -88,9 +119,10 @@ impl Broker {
             missing,
             denied,
             appendfsync,
-            now,
+            now: clock.now,
             cluster: cluster.map(ServerInfo::read).transpose()?,
-            clock_off: now.since(middle).max(middle.since(now)),
+            clock_off: clock.off,
+            latency: clock.latency,
             is_private: self.is_private(),
         })
     }

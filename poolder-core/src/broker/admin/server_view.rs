@@ -64,6 +64,18 @@ pub struct Latency {
     pub slowest: u64,
 }
 
+impl Latency {
+    /// Returns the latency of these round trips; `None` of none.
+    pub(super) fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (fastest, slowest) = (times.first()?, times.last()?);
+        let median = &times[times.len() / 2];
+        let [fastest, median, slowest] = [fastest, median, slowest].map(micros);
+        Some(Self { fastest, median, slowest })
+    }
+}
+
 impl Broker {
     /// Returns facts about each server that has keys. A server that does not answer says why.
     ///
@@ -71,15 +83,28 @@ impl Broker {
     /// Returns an error when the servers of a cluster, or the primary behind Sentinels, are not
     /// known.
     pub async fn servers(&self) -> Result<Vec<ServerView>, Error> {
-        let peers = self.inner.route.peers(&mut self.inner.limit()).await;
-        let peers = peers.map_err(|error| self.classify(error))?;
-        Ok(join_all(peers.iter().map(|(address, peer)| self.server(address, peer))).await)
+        self.servers_with(PINGS).await
     }
 
-    async fn server(&self, address: &Option<String>, peer: &Arc<Peer>) -> ServerView {
+    /// Returns facts about each server that has keys but their latency, in one round trip.
+    ///
+    /// # Errors
+    /// As [`Broker::servers`].
+    pub async fn servers_at_once(&self) -> Result<Vec<ServerView>, Error> {
+        self.servers_with(0).await
+    }
+
+    async fn servers_with(&self, pings: usize) -> Result<Vec<ServerView>, Error> {
+        let peers = self.inner.route.peers(&mut self.inner.limit()).await;
+        let peers = peers.map_err(|error| self.classify(error))?;
+        let read = peers.iter().map(|(address, peer)| self.server(address, peer, pings));
+        Ok(join_all(read).await)
+    }
+
+    async fn server(&self, address: &Option<String>, peer: &Arc<Peer>, pings: usize) -> ServerView {
         let address = address.clone().unwrap_or_else(|| self.address().to_owned());
         let mut view = ServerView { address, ..ServerView::default() };
-        let asked = self.ask_server(peer, &mut view).await;
+        let asked = self.ask_server(peer, pings, &mut view).await;
         if let Err(error) = asked {
             let error = self.classify(error);
             view.why = Some(if error.is_auth() {
@@ -91,18 +116,20 @@ impl Broker {
         view
     }
 
-    async fn ask_server(&self, peer: &Peer, view: &mut ServerView) -> RedisResult<()> {
+    async fn ask_server(
+        &self,
+        peer: &Peer,
+        pings: usize,
+        view: &mut ServerView,
+    ) -> RedisResult<()> {
         let mut connection = peer.alone(&mut self.inner.limit()).await?;
         let mut times = vec![];
-        for _ in 0..PINGS {
+        for _ in 0..pings {
             let sent = Instant::now();
             self.asked(&mut connection, &redis::cmd("PING")).await?;
-            times.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
+            times.push(sent.elapsed());
         }
-        times.sort_unstable();
-        if let [fastest, _, median, .., slowest] = times[..] {
-            view.latency = Some(Latency { fastest, median, slowest });
-        }
+        view.latency = Latency::of(times);
         let info = self.asked(&mut connection, &redis::cmd("INFO")).await?;
         if let Ok(info) = ServerInfo::read(info) {
             view.take(&info);
@@ -146,6 +173,16 @@ impl ServerView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_latency_is_that_of_all_round_trips() {
+        let of = |micros: &[u64]| {
+            Latency::of(micros.iter().copied().map(Duration::from_micros).collect())
+        };
+        let latency = |fastest, median, slowest| Some(Latency { fastest, median, slowest });
+        assert_eq!(of(&[5, 1, 9, 3, 7]), latency(1, 5, 9));
+        assert_eq!([of(&[]), of(&[4])], [None, latency(4, 4, 4)]);
+    }
 
     #[test]
     fn what_the_server_tells_is_taken_in() {

@@ -7,8 +7,12 @@ use crate::broker::connection::reply;
 use crate::history::{Counts, Period};
 use crate::job::Error;
 
-/// The number of frames that one pipeline reads.
+/// The number of frames that one pipeline reads; more where a range would need more pipelines.
 const PAGE: usize = 32;
+/// The most pipelines that read a range.
+const MOST_PAGES: usize = 6;
+/// The number of fields that one pipeline reads, of all frames, where fields are named.
+const FIELDS: usize = 512;
 /// The most bytes of all frames of one read.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -34,7 +38,7 @@ impl Broker {
     ) -> Result<Vec<Frame>, Error> {
         let keys = &self.roster_keys().history;
         let (mut frames, mut bytes) = (Vec::with_capacity(periods.len()), 0);
-        for page in periods.chunks(PAGE) {
+        for page in periods.chunks(page(periods.len(), fields.map(<[String]>::len))) {
             let mut pipe = redis::pipe();
             for period in page {
                 let (letter, number) = (period.step().letter(), period.number());
@@ -71,6 +75,12 @@ impl Broker {
     }
 }
 
+/// Returns how many of so many frames one pipeline reads, of which all fields or so many are read.
+fn page(frames: usize, fields: Option<usize>) -> usize {
+    let few = fields.map_or(PAGE, |fields| PAGE.max(FIELDS / fields.max(1)));
+    few.max(frames.div_ceil(MOST_PAGES))
+}
+
 fn paired(values: Vec<Value>) -> Frame {
     let mut values = values.into_iter();
     let mut frame = vec![];
@@ -88,4 +98,19 @@ fn named(names: impl IntoIterator<Item = String>, values: Vec<Value>) -> Frame {
         Some((name, Counts::decode(&bytes).ok()?))
     };
     names.into_iter().zip(values).filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_in_a_few_pipelines() {
+        assert_eq!(
+            [page(0, None), page(60, None), page(480, None), page(504, None)],
+            [32, 32, 80, 84]
+        );
+        assert_eq!([page(504, Some(1)), page(504, Some(4)), page(504, Some(500))], [512, 128, 84]);
+        assert_eq!(page(1, Some(0)), 512);
+    }
 }
