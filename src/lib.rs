@@ -94,18 +94,18 @@ pub use poolder_client::{
     Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call,
     Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions,
     Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import,
-    ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, Listed, Many,
-    Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode,
-    ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push, QueueLoad,
-    QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
+    ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, LimitsHandle,
+    Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed,
+    ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push,
+    QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
-    Durability, Ended, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView, OpenBatch,
-    PoolView, Popped, PreparedJob, Receipt, RetryPlacement, SealedBatch, ServerView, Sighting,
-    SlotView, Stored, When,
+    Durability, Ended, GroupLimits, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView,
+    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Receipt, RetryPlacement, SealedBatch,
+    ServerView, Sighting, SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
@@ -142,8 +142,8 @@ pub use poolder_worker::{
     Batch, BatchWorker, Batcher, Component, Context, Crontab, DeadJob, ErrorHandler, Execution,
     ExecutionError, Handler, HandlerError, HandlerFuture, Health, Interruption, IntoOutcome,
     IntoThen, Middleware, Next, Node, NodeBuilder, NodeHandle, NodePhase, NodeStatus, Periodic,
-    Pool, PoolStatus, Result, Return, Scheduler, State, StateType, Tasker, TaskerBuilder, Then,
-    WhenFull, Worker, WorkerFn, worker_fn,
+    Pool, PoolStatus, Queue, Result, Return, Scheduler, State, StateType, Tasker, TaskerBuilder,
+    Then, WhenFull, Worker, WorkerFn, worker_fn,
 };
 
 /// Tests of applications: a queue without a server, a private server with nodes that start, stop
@@ -253,6 +253,10 @@ struct Scheduling;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/logs.md")]
 struct Logs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/limits.md")]
+struct LimitsGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/unique.md")]

@@ -66,9 +66,9 @@ pub use admin::words;
 pub use admin::{
     Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
     Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector,
-    KeyHolder, KeyedJob, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed,
-    ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue,
-    SetCast, Severity, Why, attention,
+    KeyHolder, KeyedJob, LimitsHandle, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash,
+    Observed, ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair,
+    ServedQueue, SetCast, Severity, Why, attention,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

@@ -39,6 +39,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.trace", trace_envelope().as_bytes().to_vec()),
         ("envelope.unique", unique_envelope().as_bytes().to_vec()),
         ("envelope.keep_last", keep_last_envelope().as_bytes().to_vec()),
+        ("envelope.group", group_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
         ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
@@ -69,6 +70,11 @@ fn plain_envelope() -> Envelope {
         Ok(())
     })
     .unwrap()
+}
+
+/// A job of a group. Its option comes before those of the policy.
+fn group_envelope() -> Envelope {
+    full_envelope().in_group("acme").unwrap()
 }
 
 fn full_envelope() -> Envelope {
@@ -207,7 +213,9 @@ fn handles() -> String {
     let at = Timestamp::from_millis(1_700_000_000_123);
     let entry: EntryId = "1700000000123-7".into();
     let lanes = Lane::ALL.map(|lane| Some(Place::Entry(lane, entry.clone())));
-    let places = [None, Some(Place::Due(at)), Some(Place::Dead)].into_iter().chain(lanes);
+    let group = Some(Place::Group("a/b".into(), 1_000_000_007));
+    let places = [None, Some(Place::Due(at)), Some(Place::Dead), group];
+    let places = places.into_iter().chain(lanes);
     let handles = places.map(|place| Handle { place, ..new.clone() });
     handles.map(|handle| format!("{handle}\n")).collect()
 }

@@ -163,6 +163,7 @@ fn handles_have_the_forms_of_the_table() {
         parts.splice(..2, ["<queue>.<partition>", "<job>"]);
         match parts.as_mut_slice() {
             [_, _, "due", at] => *at = "<ms>",
+            [_, _, "group", place] => *place = "<number>-<group>",
             [_, _, lane, entry] => (*lane, *entry) = ("<lane>", "<entry>"),
             _ => {}
         }

@@ -68,6 +68,7 @@ pub mod testing;
 pub use batcher::{Batch, BatchWorker, Batcher};
 pub use node::builder::{Component, Node, NodeBuilder};
 pub use node::handle::NodeHandle;
+pub use node::queue::Queue;
 pub use observe::health::{Health, NodePhase};
 pub use observe::status::{NodeStatus, PoolStatus};
 pub use run::context::{Context, Interruption};

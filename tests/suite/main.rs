@@ -43,6 +43,7 @@ mod lanes;
 mod large;
 mod late_jobs;
 mod leases;
+mod limits;
 mod log;
 mod logs;
 mod losses;

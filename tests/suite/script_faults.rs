@@ -31,6 +31,7 @@ mod history;
 mod hooks;
 mod inject;
 mod jobs;
+mod limits;
 mod schedule;
 mod state;
 mod unique;
@@ -58,6 +59,9 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("admin/list_by_time", "reads"),
     ("admin/search", "reads"),
     ("admin/ahead", "reads"),
+    ("admin/list_groups", "reads"),
+    ("admin/search_groups", "reads"),
+    ("limits/running", "reads"),
 ];
 
 /// The scripts that a server refuses while it is out of memory, since they add data, and their cases that work all the same. Every other script works on a full server.
@@ -73,6 +77,7 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
     ("schedule/schedule_put", &["changed", "declared"]),
     // Adds the jobs of an export.
     ("admin/import", &[]),
+    ("limits/put", &[]),
     // Adds the counts of nodes, which a full server may lose.
     ("history/flush", &[]),
     // Nothing depends on finished jobs.
@@ -80,7 +85,7 @@ const REFUSED_WHEN_FULL: &[(&str, &[&str])] = &[
 ];
 
 /// The scripts that the tests of each feature cover.
-const COVERED: [&[&str]; 10] = [
+const COVERED: [&[&str]; 11] = [
     jobs::SCRIPTS,
     admin::SCRIPTS,
     addressed::SCRIPTS,
@@ -88,6 +93,7 @@ const COVERED: [&[&str]; 10] = [
     schedule::SCRIPTS,
     fleet::SCRIPTS,
     history::SCRIPTS,
+    limits::SCRIPTS,
     hooks::SCRIPTS,
     unique::SCRIPTS,
     finished::SCRIPTS,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Backoff, Error, Export, ImportReport, JobView, KeptState, Listing, Policy};
+use poolder::{
+    Backoff, Error, Export, ImportReport, JobView, KeptState, Listing, Policy, QueueLimits,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Number, Space, eventually, start};
@@ -293,4 +295,21 @@ async fn what_cannot_be_read_is_exported_as_dead_and_batches_are_left_out() {
     let dead = to.client.inspect("q").dead(None, 10).await.unwrap().jobs;
     assert_eq!(dead[0].raw(), Some(b"j\0odd".as_slice()));
     assert_eq!(import(&to.client, &lines).await.unwrap().stored, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_in_a_group_is_ready_in_an_export_and_keeps_its_group() {
+    let (from, to) = (Space::new("export-groups"), Space::new("import-groups"));
+    from.client.limits("q").set(QueueLimits::new().group_concurrency(1)).await.unwrap();
+    for number in 0..3 {
+        from.client.enqueue(Number(number)).group("acme").await.unwrap();
+    }
+    assert_eq!(from.overview("q").await.grouped, 3);
+    let lines = lines(from.client.export().state(KeptState::Ready)).await;
+    assert_eq!(import(&to.client, &lines).await.unwrap().stored, 3);
+    assert_eq!(import(&to.client, &lines).await.unwrap().stored, 0, "they are there");
+    let jobs = to.client.inspect("q").waiting(None, 9).await.unwrap().jobs;
+    assert_eq!(jobs.len(), 3);
+    assert!(jobs.iter().all(|job| job.group() == Some("acme")), "{jobs:?}");
+    assert_eq!(to.overview("q").await.grouped, 0, "the queue has no limits there");
 }

@@ -16,6 +16,7 @@ mod deny;
 mod features;
 mod languages;
 mod layers;
+mod limits;
 mod metrics;
 mod msrv;
 mod mutants;
@@ -95,6 +96,13 @@ const COMMANDS: &[Command] = &[
         usage: "mutants [--yes] [GUARD…]",
         summary: "leave out each guard of the scripts of unique jobs: their random walks must fail",
         run: mutants::run,
+    },
+    Command {
+        name: "limits",
+        usage: "limits [--yes]",
+        summary: "walk through random steps of a limited queue beside a model, and leave out each guard of \
+                  its scripts",
+        run: limits::run,
     },
     Command {
         name: "layers",

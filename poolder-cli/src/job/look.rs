@@ -165,6 +165,9 @@ pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String
         ("lane", view.lane.as_str().into()),
         ("attempt", format!("{} of {}", view.attempt(), policy.attempts).into()),
     ];
+    if let Some(group) = view.group() {
+        facts.push(("group", group.into()));
+    }
     if view.cancelling {
         facts.push(("cancelling", Cell::new("it is asked to stop").tone(Tone::Warning)));
     }

@@ -2,7 +2,7 @@
 
 use poolder_client::{Client, Inspector};
 use poolder_core::view::JobView;
-use poolder_core::{Error, Lane, QueueName};
+use poolder_core::{Error, QueueName};
 use serde_json::json;
 
 use super::Queues;
@@ -105,16 +105,20 @@ impl Deletion {
         Ok(if self == Self::Drain { view.ready().saturating_add(view.due) } else { view.dead })
     }
 
-    /// Returns the first of them: those that wait for a slot in the order of lanes, then those that
-    /// wait for their time.
+    /// Returns the first of them: those that wait for a slot in the order of lanes, then those in
+    /// groups, then those that wait for their time.
     async fn first(self, inspector: &Inspector, most: usize) -> Result<Vec<JobView>, Error> {
         if self == Self::Purge {
             return Ok(inspector.dead(None, most).await?.jobs);
         }
         let mut jobs = vec![];
-        for lane in Lane::ALL {
-            if jobs.len() < most {
-                jobs.extend(inspector.ready(lane, None, most - jobs.len()).await?.jobs);
+        let mut after = None;
+        while jobs.len() < most {
+            let page = inspector.waiting(after.as_ref(), most - jobs.len()).await?;
+            jobs.extend(page.jobs);
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         if jobs.len() < most {

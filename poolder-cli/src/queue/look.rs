@@ -106,5 +106,8 @@ pub(crate) fn lanes(view: &QueueView) -> Table {
             oldest.unwrap_or(NOTHING.to_owned()).into(),
         ]);
     }
+    if view.grouped > 0 {
+        lanes.row(["groups".into(), count(view.grouped).into(), NOTHING.into(), NOTHING.into()]);
+    }
     lanes
 }

@@ -68,6 +68,16 @@ impl Inspector {
         self.page((Listing::Ready, Some(lane)), after, most).await
     }
 
+    /// Returns a page of all jobs that wait for a free slot: lane by lane, and then those that wait in
+    /// the groups of a limited queue, which are in no particular order. A page of these may have a few
+    /// jobs more than `most`.
+    ///
+    /// # Errors
+    /// As [`Inspector::ready`].
+    pub async fn waiting(&self, after: Option<&Cursor>, most: usize) -> Result<Page, Error> {
+        self.page((Listing::Ready, None), after, most).await
+    }
+
     /// Returns a page of the running jobs, each with its node, its start and its attempt.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use poolder_core::broker::Passed;
 use poolder_core::view::{Cursor, Filter, JobView, Listing, Unreachable};
 use poolder_core::{Error, Partition};
 use serde::Serialize;
@@ -112,15 +113,14 @@ impl Inspector {
             }
             let most = budget.entries.saturating_sub(looked_at).clamp(1, STEP);
             let passed = walk.next(usize::try_from(most).unwrap_or(1)).await?;
-            let last = passed.len().saturating_sub(1);
-            for (at, passed) in passed.into_iter().enumerate() {
-                let Some(job) = passed.job else { continue };
-                looked_at += 1;
-                if filter.matches(&job, view.now) {
-                    found.push(job);
-                }
-                if found.len() == budget.jobs {
-                    stopped = Some((at < last || !walk.is_done()).then_some(passed.cursor));
+            let mut passed = passed.into_iter().peekable();
+            while let Some(Passed { job, cursor, .. }) = passed.next() {
+                looked_at += u64::from(job.is_some());
+                found.extend(job.filter(|job| filter.matches(job, view.now)));
+                // No cursor lies between the jobs of a place of a limited queue.
+                let goes_on = passed.peek().is_some_and(|next| next.cursor == cursor);
+                if found.len() >= budget.jobs && !goes_on {
+                    stopped = Some((passed.peek().is_some() || !walk.is_done()).then_some(cursor));
                     break;
                 }
             }

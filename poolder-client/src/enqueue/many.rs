@@ -21,6 +21,7 @@ const SHARED_OPTIONS: &[&str] = &[
     "header",
     "trace_parent",
     "unique",
+    "group",
 ];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
@@ -95,7 +96,7 @@ impl Client {
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
     option_methods! {
-        lane after at policy durability keep_completion header headers trace_parent unique options
+        lane after at policy durability keep_completion header headers trace_parent unique group options
     }
 
     boxed_options!();

@@ -47,6 +47,7 @@ pub struct EnqueueOptions {
     pub(crate) headers: Headers,
     pub(crate) trace_parent: Option<TraceParent>,
     pub(crate) unique: UniqueChoice,
+    pub(crate) group: Option<String>,
 }
 
 /// The rule by which a job is unique.
@@ -193,6 +194,16 @@ macro_rules! option_methods {
             self
         }
     };
+    (@ group) => {
+        /// Puts the job into a group of its queue, such as a tenant: the groups of a limited queue
+        /// start jobs in turn, and each has limits. The jobs of a group start in their order. A
+        /// queue without limits ignores it. At most 128 bytes of text without control characters;
+        /// the empty name is the group of jobs without one.
+        pub fn group(mut self, group: impl Into<String>) -> Self {
+            self.options_mut().group = Some(group.into());
+            self
+        }
+    };
     (@ options) => {
         /// Replaces all options by ready ones, also those that were set before. An option that
         /// cannot be honoured here is refused when this is awaited.
@@ -217,7 +228,7 @@ pub(crate) use {boxed_options, option_methods};
 impl EnqueueOptions {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers trace_parent
-        unique
+        unique group
     }
 
     /// Creates options that are all at their defaults.
@@ -233,6 +244,7 @@ impl EnqueueOptions {
             headers: Headers::new(),
             trace_parent: None,
             unique: UniqueChoice::OfType,
+            group: None,
         }
     }
 
@@ -246,9 +258,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 10] {
+    fn set(&self) -> [(&'static str, bool); 11] {
         let Self { lane, when, id, policy, idempotent, durability, completion_kept, .. } = self;
-        let Self { headers, trace_parent, unique, .. } = self;
+        let Self { headers, trace_parent, unique, group, .. } = self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -260,6 +272,7 @@ impl EnqueueOptions {
             ("header", !headers.is_empty()),
             ("trace_parent", trace_parent.is_some()),
             ("unique", *unique != UniqueChoice::OfType),
+            ("group", group.is_some()),
         ]
     }
 
@@ -305,6 +318,9 @@ impl EnqueueOptions {
         }
         if call.is_some() {
             envelope = envelope.calling()?;
+        }
+        if let Some(group) = &self.group {
+            envelope = envelope.in_group(group)?;
         }
         if let Some(parent) = self.trace_parent {
             envelope = envelope.with_trace_parent(parent)?;

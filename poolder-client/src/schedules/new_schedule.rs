@@ -16,7 +16,7 @@ use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
 const JOB_OPTIONS: &[&str] =
-    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique"];
+    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique", "group"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Client {
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion header headers trace_parent unique options }
+    option_methods! { lane policy keep_completion header headers trace_parent unique group options }
 
     boxed_options!();
 
@@ -153,6 +153,9 @@ impl NewSchedule {
         }
         if let Some(parent) = options.trace_parent {
             schedule.job = schedule.job.with_trace_parent(parent)?;
+        }
+        if let Some(group) = &options.group {
+            schedule.job = schedule.job.in_group(group)?;
         }
         if let Some(rule) = options.unique.rule(|| unique) {
             schedule.job = schedule.job.made_unique(&rule)?;

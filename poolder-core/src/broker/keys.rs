@@ -47,6 +47,8 @@ pub(crate) struct PartitionKeys {
     pub(crate) lease: String,
     /// The keys of the schedules.
     pub(crate) schedules: ScheduleKeys,
+    /// The keys of the limits of the queue.
+    pub(crate) limits: LimitKeys,
     /// Hash of counters.
     pub(crate) stats: String,
     /// Hash: the pause and the number of operator commands of the partition, and the last leader
@@ -91,6 +93,23 @@ pub(crate) struct ScheduleKeys {
     pub(crate) queued: String,
     /// Hash: schedule name → its last runs.
     pub(crate) runs: String,
+}
+
+/// The keys of the limits of a queue.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitKeys {
+    /// Hash: the limits of the queue, the last ticket, and a mark while a claimer waits.
+    pub(crate) state: String,
+    /// Hash: group → its record.
+    pub(crate) groups: String,
+    /// Hash: number and group → waiting job.
+    pub(crate) jobs: String,
+    /// List: ticket and group of each group that may start a job, in turn.
+    pub(crate) turns: String,
+    /// Hash: group → its own limits.
+    pub(crate) own: String,
+    /// List: tokens, each of which wakes a claimer.
+    pub(crate) wake: String,
 }
 
 /// The keys of the roster of a namespace.
@@ -203,6 +222,14 @@ impl Keyspace {
                 queued: format!("{base}:schedules:queued"),
                 runs: format!("{base}:schedules:runs"),
             },
+            limits: LimitKeys {
+                state: format!("{base}:limits"),
+                groups: format!("{base}:limits:groups"),
+                jobs: format!("{base}:limits:jobs"),
+                turns: format!("{base}:limits:turns"),
+                own: format!("{base}:limits:own"),
+                wake: format!("{base}:limits:wake"),
+            },
             stats: format!("{base}:stats"),
             cancelled: format!("{base}:cancelled"),
             unique: format!("{base}:unique"),
@@ -242,6 +269,18 @@ impl Keyspace {
             schedulers: format!("{base}:schedulers"),
             history: HistoryKeys::new(&base),
         }
+    }
+}
+
+impl LimitKeys {
+    /// All of them, in the order of most scripts.
+    pub(crate) fn all(&self) -> [&str; 6] {
+        [&self.state, &self.groups, &self.jobs, &self.turns, &self.own, &self.wake]
+    }
+
+    /// The keys of the scripts that look at groups.
+    pub(crate) fn of_groups(&self) -> [&str; 5] {
+        [&self.state, &self.groups, &self.turns, &self.own, &self.wake]
     }
 }
 

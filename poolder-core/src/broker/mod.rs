@@ -13,6 +13,7 @@
 //! | `schedule` | schedules: storing, changing and declaring them, publishing their ticks |
 //! | `unique` | keys of unique jobs: freeing at a start, looking, releasing, sweeping |
 //! | `history` | counters over time: adding to frames, rolling them up, reading them; errors |
+//! | `limits` | limited queues: groups, what may run at a time, turns |
 //! | `maintenance` | duties of the leader of a partition: promote, prune, rescue |
 //! | `admin` | operator commands: find, list, cancel, pause, remove, revive, reschedule |
 //!
@@ -26,6 +27,7 @@ mod fleet;
 mod history;
 mod jobs;
 pub(crate) mod keys;
+mod limits;
 mod maintenance;
 #[cfg(feature = "schedules")]
 mod schedule;
@@ -75,9 +77,9 @@ pub use jobs::claimed::{Claimed, Exchange, Visit, Waited};
 pub use jobs::completions::CompletionListener;
 pub use jobs::connection_id::ConnectionId;
 pub use jobs::durability::Durability;
-pub use jobs::enqueue::{PreparedJob, When};
 pub use jobs::finished_job::{FinishedJob, KeepFinished};
 pub use jobs::lane_consumer::LaneConsumer;
+pub use jobs::prepared::{PreparedJob, When};
 pub use jobs::progress::ProgressReport;
 pub use jobs::receipt::{Receipt, Stored};
 pub use jobs::settle::{
@@ -85,6 +87,12 @@ pub use jobs::settle::{
 };
 pub use jobs::wait::WaitPart;
 pub use jobs::wait_permit::WaitAnswer;
+pub use limits::admit::Admission;
+pub use limits::define::{GroupLimits, Precedence, QueueLimits};
+pub use limits::facts::GroupFacts;
+pub use limits::group::{GroupRecord, GroupState};
+pub use limits::repair::Suspicion;
+pub use limits::sort::{IntakeWait, SortedUpTo};
 pub use maintenance::promote::Promotion;
 pub use maintenance::rescue::HeldPage;
 #[cfg(feature = "schedules")]

@@ -1,7 +1,7 @@
 //! The Lua scripts. Each is a `.lua` file in the folder of its feature, and is called by the hash of
 //! its text. The text of a script with parts is that of its own file, then that of each part, so
-//! that each feature has its part of `settle.lua` in its own folder. A part that a script needs first
-//! stands in front of its own file.
+//! that each feature has its part of `settle.lua` in its own folder. Parts that a script needs first
+//! stand in front of its own file.
 //!
 //! The hash depends on the content only, so that two releases can work on one Redis during a
 //! rolling deploy.
@@ -113,7 +113,23 @@ scripts! {
         SCHEDULE_PUT = "schedule_put";
         SCHEDULE_DROP = "schedule_drop";
         SCHEDULE_HOLDER = "schedule_holder";
-        TICK = ["unique/holder"] + "tick";
+        TICK = ["unique/holder", "limits/groups"] + "tick";
+    }
+    limits {
+        ADMIT = ["limits/groups"] + "claim";
+        COMPLETE_LIMITED = ["limits/groups", "limits/taken_groups", "jobs/complete"] + "complete";
+        SETTLE_LIMITED = [
+            "limits/groups", "jobs/settle", "jobs/settle_ops", "addressed/settle", "batch/settle",
+            "schedule/settle", "unique/next", "unique/settle"
+        ] + "settle" + ["jobs/settle_each"];
+        PUT = ["limits/groups"] + "put";
+        SORT = ["limits/groups"] + "sort";
+        DEFINE_LIMITS = "define";
+        CLOSE_LIMITS = ["limits/groups"] + "close";
+        OWN_LIMITS = ["limits/groups"] + "own";
+        LOOK_AT_GROUPS = ["limits/groups"] + "look";
+        REPAIR_GROUP = ["limits/groups"] + "repair";
+        RUNNING_GROUPS = "running";
     }
     history {
         FLUSH = "flush";
@@ -128,18 +144,20 @@ scripts! {
         CANCEL_EXPIRE = "cancel_expire";
     }
     admin {
-        CANCEL = ["unique/next"] + "cancel";
+        CANCEL = ["unique/next", "limits/groups", "limits/waiting"] + "cancel";
         PAUSE = "pause";
         OVERVIEW = "overview";
         LIST_READY = "list_ready";
         LIST_RUNNING = "list_running";
         LIST_BY_TIME = "list_by_time";
+        LIST_GROUPS = "list_groups";
         SEARCH = "search";
+        SEARCH_GROUPS = "search_groups";
         AHEAD = "ahead";
-        RESCHEDULE = ["unique/next"] + "reschedule";
+        RESCHEDULE = ["unique/next", "limits/groups", "limits/waiting"] + "reschedule";
         REVIVE = ["unique/holder"] + "revive";
-        REMOVE = ["unique/next"] + "remove";
-        BURY = ["unique/next"] + "bury";
+        REMOVE = ["unique/next", "limits/groups", "limits/waiting"] + "remove";
+        BURY = ["unique/next", "limits/groups", "limits/waiting"] + "bury";
         IMPORT = ["unique/next", "unique/holder"] + "import";
     }
 }

@@ -8,6 +8,9 @@ use crate::job::{
     serialize_as_text,
 };
 
+/// The numbers of jobs in their groups are smaller than this.
+const MAX_NUMBER: u64 = 1 << 40;
+
 /// Identifies a job and the place to look for it first. A handle can be written as text for a
 /// command line or a URL: `mail.0/0190…` or `mail.0/0190…/normal/1700000000000-0`.
 ///
@@ -34,6 +37,8 @@ pub struct Handle {
 pub enum Place {
     /// A stream entry of a lane, in which the job waits or runs.
     Entry(Lane, EntryId),
+    /// A group of a limited queue, in which the job waits under this number.
+    Group(Box<str>, u64),
     /// The waiting jobs: the job is due at this time.
     Due(Timestamp),
     /// The dead jobs.
@@ -131,6 +136,9 @@ impl fmt::Display for Handle {
         write!(f, "{}/{}", self.partition, self.job)?;
         match &self.place {
             Some(Place::Entry(lane, entry)) => write!(f, "/{lane}/{entry}"),
+            Some(Place::Group(group, number)) => {
+                write!(f, "/group/{number}-{}", escaped(group))
+            }
             Some(Place::Due(at)) => write!(f, "/due/{}", at.millis()),
             Some(Place::Dead) => f.write_str("/dead"),
             None => Ok(()),
@@ -164,6 +172,10 @@ impl FromStr for Handle {
             (Some("due"), Some(at)) => {
                 Some(Place::Due(Timestamp::from_millis(canonical(at).ok_or_else(wrong)?)))
             }
+            (Some("group"), Some(place)) => {
+                let (number, group) = group_place(place).ok_or_else(wrong)?;
+                Some(Place::Group(group.into(), number))
+            }
             (Some(lane), Some(entry)) => {
                 let found = Lane::ALL.into_iter().find(|known| known.as_str() == lane);
                 let numbers = entry.split_once('-').ok_or_else(wrong)?;
@@ -177,6 +189,35 @@ impl FromStr for Handle {
             Some(_) => Err(wrong()),
         }
     }
+}
+
+/// Writes the name of a group for a handle: letters and digits of ASCII, `-` and `_` stand for
+/// themselves, each other byte is `~` and two digits.
+fn escaped(group: &str) -> String {
+    let mut text = String::with_capacity(group.len());
+    for byte in group.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("~{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// Reads the number of a job in its group, and the name of the group, in their only form.
+fn group_place(text: &str) -> Option<(u64, String)> {
+    let (number, escapes) = text.split_once('-')?;
+    let number = canonical::<u64>(number).filter(|number| *number < MAX_NUMBER)?;
+    let mut parts = escapes.split('~');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(rest.as_bytes());
+    }
+    let group = String::from_utf8(bytes).ok().filter(|it| escaped(it) == escapes)?;
+    Some((number, group))
 }
 
 /// Reads a number in its only form: `+1`, `01` and `-0` are refused.
@@ -206,6 +247,8 @@ mod tests {
             Some(Place::Dead),
             Some(Place::Due(Timestamp::from_millis(-5))),
             Some(Place::Entry(Lane::High, "7-0".into())),
+            Some(Place::Group("".into(), 1_000_000_000)),
+            Some(Place::Group("a/b.ä_-~%".into(), (1 << 40) - 1)),
         ];
         for place in places {
             let handle = Handle { place, ..new.clone() };
@@ -239,6 +282,14 @@ mod tests {
             format!("{good}/normal/07-0"),
             format!("{good}/normal/7-x"),
             format!("{good}/"),
+            format!("{good}/group/7"),
+            format!("{good}/group/07-a"),
+            format!("{good}/group/1099511627776-a"),
+            format!("{good}/group/7-a b"),
+            format!("{good}/group/7-~61"),
+            format!("{good}/group/7-~2f"),
+            format!("{good}/group/7-~"),
+            format!("{good}/group/7-~FF"),
         ];
         for text in bad {
             assert!(text.parse::<Handle>().is_err_and(|error| error.is_invalid()), "{text}");

@@ -3,6 +3,7 @@
 //! Pure; imports no other module of this crate.
 
 mod error;
+mod group;
 mod handle;
 mod headers;
 mod host;
@@ -26,6 +27,7 @@ pub(crate) mod trace_parent;
 mod unique;
 
 pub use error::{BoxError, Error, ErrorKind};
+pub(crate) use group::check_group_name;
 pub use handle::{Handle, Place};
 pub use headers::Headers;
 pub use host::host;

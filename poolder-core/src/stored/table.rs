@@ -28,6 +28,7 @@ pub(crate) const TABLES: [(&str, &[Row]); 8] = [
 
 /// The options of an envelope.
 pub(crate) const OPTIONS: &[Row] = &[
+    Row("g", "group; written first", "limits", "0.1"),
     Row("v", "version of the payload's shape; 1 is not stored", "jobs", "0.1"),
     Row("a", "attempts", "policy", "0.1"),
     Row(
@@ -54,7 +55,6 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("i", "time of the enqueue in ms, for an id that carries none", "inspection", RESERVED),
     Row("q", "trace", "traces", RESERVED),
     Row("o", "trace", "traces", RESERVED),
-    Row("g", "limit", "limits", RESERVED),
     Row("n", "limit", "limits", RESERVED),
     Row("x", "limit", "limits", RESERVED),
     Row("F", "the job is a step of a workflow", "workflows", RESERVED),
@@ -106,8 +106,16 @@ pub(crate) const ATTEMPT: &[Row] = &[
 pub(crate) const FIELDS: &[Row] = &[
     Row("j", "envelope; always the first field", "jobs", "0.1"),
     Row("c", "counters; only of a job that was moved, or has a generation", "jobs", "0.1"),
+    Row(
+        "g",
+        "group of which the job holds a permit; in the lanes front and suspect",
+        "limits",
+        "0.1",
+    ),
     Row("kind", "kind of a plain entry", "plain entries", "0.1"),
     Row("payload", "payload of a plain entry, as JSON", "plain entries", "0.1"),
+    Row("group", "group of a plain entry; may be left out", "limits", "0.1"),
+    Row("raw", "text of an entry of a limited queue that is no job", "limits", "0.1"),
     Row("n", "number of an entry of a broadcast stream", "pools", "0.1"),
 ];
 
@@ -174,6 +182,27 @@ pub(crate) const KEYS: &[Row] = &[
         "{<partition>}:imported:<job>",
         "string: mark of a job that was imported; `:` and its generation follow the id of a named job",
         "jobs",
+        "0.1",
+    ),
+    Row(
+        "{<partition>}:limits",
+        "hash: limits of the queue, last ticket, mark while a claimer waits",
+        "limits",
+        "0.1",
+    ),
+    Row("{<partition>}:limits:groups", "hash: group to its record", "limits", "0.1"),
+    Row("{<partition>}:limits:jobs", "hash: number and group to waiting job", "limits", "0.1"),
+    Row(
+        "{<partition>}:limits:turns",
+        "list: ticket and group of each group that may start a job",
+        "limits",
+        "0.1",
+    ),
+    Row("{<partition>}:limits:own", "hash: group to its own limits", "limits", "0.1"),
+    Row(
+        "{<partition>}:limits:wake",
+        "list of tokens, each of which wakes a claimer",
+        "limits",
         "0.1",
     ),
     Row("{<partition>}:members", "sorted set: node by its last beat", "pools", "0.1"),
@@ -283,6 +312,13 @@ pub(crate) const IDS: &[Row] = &[
 pub(crate) const HANDLES: &[Row] = &[
     Row("<queue>.<partition>/<job>", "a job at an unknown place", "jobs", "0.1"),
     Row("<queue>.<partition>/<job>/<lane>/<entry>", "a job seen in a lane", "jobs", "0.1"),
+    Row(
+        "<queue>.<partition>/<job>/group/<number>-<group>",
+        "a job seen in a group of a limited queue; bytes of the group other than ASCII letters, \
+         digits, `-` and `_` are `~` and two upper-case hexadecimal digits",
+        "limits",
+        "0.1",
+    ),
     Row("<queue>.<partition>/<job>/due/<ms>", "a job seen among the waiting", "jobs", "0.1"),
     Row("<queue>.<partition>/<job>/dead", "a dead job", "jobs", "0.1"),
     Row(

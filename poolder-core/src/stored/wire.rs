@@ -2,7 +2,7 @@
 //! are never trusted.
 //!
 //! ```text
-//! stream entry    j <envelope> [c <counters>]      as written by Poolder
+//! stream entry    j <envelope> [c <counters>] [g <group>]     as written by Poolder
 //!                 kind <kind> payload <JSON>       a plain entry, as other clients may write it
 //! waiting body    <head> <envelope>
 //! dead record     <u16 length> <MessagePack: Death> <head> <envelope, or the raw fields>
@@ -32,6 +32,8 @@ pub use times::ClaimTimes;
 pub(crate) const JOB: &str = "j";
 /// The field of an entry that holds the counters.
 pub(crate) const COUNTERS: &str = "c";
+/// The field of an entry that holds a permit of its group, on a limited queue.
+pub(crate) const GROUP: &str = "g";
 
 /// A claimed job. The node that claimed the job may settle it until a rescue takes the job away.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Claim {
     /// The joined text of a plain entry, by which `settle.lua` recognizes the entry; `None` for an
     /// entry written by Poolder.
     pub(crate) plain: Option<Vec<u8>>,
+    /// The group of which the job holds a permit; `None` on a queue without limits.
+    pub(crate) group: Option<Box<[u8]>>,
     /// The range of entries that one read claimed together with this one; `None` for fewer than 8
     /// entries, and for an entry that was not claimed by a read.
     pub(crate) range: Option<Arc<ClaimedRange>>,
@@ -88,13 +92,20 @@ impl Claim {
     /// Creates the claim of an entry that was written by Poolder.
     #[must_use]
     pub fn new(lane: Lane, entry: EntryId, envelope: Envelope, counters: Counters) -> Self {
-        Self { lane, entry, envelope, counters, plain: None, range: None }
+        Self { lane, entry, envelope, counters, plain: None, group: None, range: None }
     }
 
     /// Returns the id of the job.
     #[must_use]
     pub fn job_id(&self) -> JobId {
         self.envelope.id()
+    }
+
+    /// Returns the group of which the job holds a permit, on a limited queue. `None` on any other
+    /// queue, and for a group whose name is not text.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        std::str::from_utf8(self.group.as_deref()?).ok()
     }
 
     /// Returns the times of the job.
@@ -136,6 +147,8 @@ pub struct Undecodable {
     pub id: JobId,
     /// The reason why the entry cannot be read.
     pub reason: Failure,
+    /// The group of which the entry holds a permit; `None` on a queue without limits.
+    pub group: Option<Box<[u8]>>,
 }
 
 /// A stream entry after it was read.
@@ -170,7 +183,7 @@ impl Undecodable {
         };
         let id = job.unwrap_or_else(|| JobId::of_plain_entry(stream, &entry));
         let reason = Failure::new(Cause::Undecodable, why);
-        Self { lane, entry, raw: vec![], id, reason, unread: Some(bytes) }
+        Self { lane, entry, raw: vec![], id, reason, unread: Some(bytes), group: None }
     }
 }
 
@@ -206,11 +219,14 @@ pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: F
         let envelope = fields.first().filter(|(name, _)| name == JOB.as_bytes());
         let id = envelope.and_then(|(_, envelope)| envelope.get(2..18)?.try_into().ok());
         let job = id.map(JobId::from_bytes);
-        return Entry::Undecodable(Undecodable::unread(stream, lane, entry, bytes, job));
+        let group = group_of(lane, &fields);
+        let unread = Undecodable::unread(stream, lane, entry, bytes, job);
+        return Entry::Undecodable(Undecodable { group, ..unread });
     }
+    let group = group_of(lane, &fields);
     match try_read(stream, lane, &entry, &mut fields) {
         Ok((envelope, counters, plain)) => {
-            Entry::Job(Claim { plain, ..Claim::new(lane, entry, envelope, counters) })
+            Entry::Job(Claim { plain, group, ..Claim::new(lane, entry, envelope, counters) })
         }
         Err(error) => Entry::Undecodable(Undecodable {
             lane,
@@ -219,8 +235,17 @@ pub(crate) fn read_entry(stream: &str, lane: Lane, entry: EntryId, mut fields: F
             raw: joined(&fields),
             unread: None,
             reason: Failure::new(Cause::Undecodable, error.to_string()),
+            group,
         }),
     }
+}
+
+/// Returns the group of which an entry holds a permit. Only entries of the lanes front and suspect
+/// hold one; in other lanes the field is some producer's.
+fn group_of(lane: Lane, fields: &Fields) -> Option<Box<[u8]>> {
+    let admitted = matches!(lane, Lane::Front | Lane::Suspect);
+    let field = fields.iter().find(|(name, _)| name == GROUP.as_bytes()).filter(|_| admitted);
+    field.map(|(_, group)| group.as_slice().into())
 }
 
 type Read = (Envelope, Counters, Option<Vec<u8>>);
@@ -360,7 +385,11 @@ mod tests {
     #[test]
     fn the_fields_are_those_of_the_table() {
         let names: Vec<&str> = FIELDS.iter().map(|row| row.0).collect();
-        assert_eq!(names, [JOB, COUNTERS, "kind", "payload", "n"]);
+        assert_eq!(names, [JOB, COUNTERS, GROUP, "kind", "payload", "group", "raw", "n"]);
+        let sort = include_str!("../broker/scripts/limits/sort.lua");
+        assert!(sort.contains("group_named(named.group)"));
+        let claim = include_str!("../broker/scripts/limits/claim.lua");
+        assert!(claim.contains("name, value = 'raw', string.sub(value, 2)"));
         let script = include_str!("../broker/scripts/addressed/broadcast.lua");
         assert!(script.contains("'*', 'j', ARGV[1], 'n', number)"));
     }

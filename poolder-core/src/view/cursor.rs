@@ -15,6 +15,8 @@ pub(crate) enum After {
     /// After this entry of this lane, in the partition of this number; an empty id stands for the
     /// beginning of the lane.
     Entry(Lane, String, u16),
+    /// In the groups of a limited queue: at this place of the server's own order.
+    Group(u64),
     /// After this number of jobs (the second field) that have this time in ms (the first field), in
     /// the partition of this number.
     Time(i64, u64, u16),
@@ -28,6 +30,7 @@ impl fmt::Display for Cursor {
         match &self.0 {
             After::Entry(lane, entry, 0) => write!(f, "{lane}.{entry}"),
             After::Entry(lane, entry, index) => write!(f, "{lane}.{entry}.{index}"),
+            After::Group(cursor) => write!(f, "group.{cursor}"),
             After::Time(at, seen, 0) => write!(f, "{at}.{seen}"),
             After::Time(at, seen, index) => write!(f, "{at}.{seen}.{index}"),
         }
@@ -41,6 +44,9 @@ impl FromStr for Cursor {
         let wrong =
             || Error::invalid(format!("{text:?} is not a cursor: use the cursor of a page"));
         let (place, rest) = text.split_once('.').ok_or_else(wrong)?;
+        if place == "group" {
+            return Ok(Self(After::Group(rest.parse().map_err(|_| wrong())?)));
+        }
         let (rest, index) = match rest.split_once('.') {
             Some((rest, index)) => (rest, index.parse().map_err(|_| wrong())?),
             None => (rest, 0),
@@ -74,6 +80,8 @@ mod tests {
             After::Entry(Lane::Low, "17-0".into(), 0),
             After::Entry(Lane::Low, "17-0".into(), 63),
             After::Entry(Lane::High, String::new(), 0),
+            After::Group(0),
+            After::Group(u64::MAX),
             After::Time(1_700_000_000_000, 3, 0),
             After::Time(-5, 3, 9_999),
         ];
@@ -92,6 +100,8 @@ mod tests {
             "1.2.3.4",
             "a.1",
             "1.b",
+            "group.x",
+            "group.1.2",
         ] {
             assert!(bad.parse::<Cursor>().is_err_and(|error| error.is_invalid()), "{bad}");
         }

@@ -14,7 +14,8 @@ use crate::stored::{Death, Envelope, check_no_batch, head, read_waiting, try_rea
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum KeptState {
-    /// In a lane: it runs as soon as a slot is free.
+    /// In a lane, or in a group of a limited queue: it runs as soon as a slot is free and the limits
+    /// allow it.
     Ready,
     /// In `due`: it waits for its time, or for another attempt.
     Due,
@@ -44,9 +45,10 @@ pub struct KeptJob {
     pub id: JobId,
     /// The place of the job.
     pub state: KeptState,
-    /// The due time or the time of death; of a ready job the time at which it entered its lane.
+    /// The due time or the time of death; of a ready job the time at which it entered its lane, or at
+    /// which its id was made, if it waits in a group.
     pub at: Timestamp,
-    /// The entry that a ready job had in its lane.
+    /// The entry that a ready job had in its lane; `None` for one that waits in a group.
     pub entry: Option<String>,
     body: Vec<u8>,
     lane: Lane,
@@ -56,8 +58,9 @@ pub struct KeptJob {
 }
 
 impl KeptJob {
-    /// Returns a job as an export keeps it. A running job is ready there. An entry that is not a job
-    /// is dead, as it will be once a node has claimed it.
+    /// Returns a job as an export keeps it. A running job is ready there, and so is one that waits in
+    /// a group of a limited queue. An entry that is not a job is dead, as it will be once a node has
+    /// claimed it.
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a job that stands for a batch, whose entries are elsewhere, and
@@ -69,6 +72,7 @@ impl KeptJob {
             (JobState::Ready | JobState::Running, Some(Place::Entry(_, entry))) => {
                 (KeptState::Ready, Some(entry.to_string()))
             }
+            (JobState::Ready, Some(Place::Group(..))) => (KeptState::Ready, None),
             _ => (KeptState::Due, None),
         };
         let too_large = || {
@@ -248,6 +252,7 @@ mod tests {
         for (view, state) in [
             (view(JobState::Ready, entry()), KeptState::Ready),
             (view(JobState::Running, entry()), KeptState::Ready),
+            (view(JobState::Ready, Some(Place::Group("acme".into(), 7))), KeptState::Ready),
             (view(JobState::Scheduled, Some(Place::Due(Timestamp::default()))), KeptState::Due),
             (dead, KeptState::Dead),
             (odd, KeptState::Dead),

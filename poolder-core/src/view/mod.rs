@@ -55,7 +55,8 @@ pub struct JobView {
     /// The lane that holds the job, or the lane that it goes to when it is due or revived.
     pub lane: Lane,
     /// The time at which a ready job entered its lane, a running job was claimed, a scheduled or
-    /// retrying job is due, a dead job died, or a finished job ended.
+    /// retrying job is due, a dead job died, or a finished job ended. Of a job that waits in a group of
+    /// a limited queue it is the time at which its id was made.
     pub at: Timestamp,
     /// The node that runs the job, that buried it, or on which it ended.
     pub node: Option<String>,
@@ -134,6 +135,13 @@ impl JobView {
     #[must_use]
     pub fn key(&self) -> Option<u64> {
         self.envelope().map(Envelope::key)
+    }
+
+    /// Returns the group of its queue that the job was given; `None` for a job without one, and for
+    /// an entry that is not a job. A queue without limits ignores it.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.envelope().and_then(Envelope::group)
     }
 
     /// Returns the headers of the job; none for an entry that is not a job.

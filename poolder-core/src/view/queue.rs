@@ -47,6 +47,8 @@ pub struct QueueState {
     pub paused: Option<Timestamp>,
     /// The lanes, the best first.
     pub lanes: Vec<LaneView>,
+    /// The number of jobs of a limited queue that wait in their groups.
+    pub grouped: u64,
     /// The number of jobs that wait until they are due, including those that wait for a retry.
     pub due: u64,
     /// The number of jobs in `due` that wait for a retry.
@@ -147,6 +149,7 @@ impl QueueState {
             now: now.unwrap_or_default(),
             paused: None,
             lanes: Lane::ALL.into_iter().map(none).collect(),
+            grouped: 0,
             due: 0,
             retrying: 0,
             next_due: None,
@@ -165,6 +168,7 @@ impl QueueState {
             add(&mut sum.running, lane.running);
             sum.oldest = earlier(sum.oldest, lane.oldest);
         }
+        add(&mut self.grouped, part.grouped);
         add(&mut self.due, part.due);
         add(&mut self.retrying, part.retrying);
         add(&mut self.dead, part.dead);
@@ -179,10 +183,10 @@ impl QueueState {
         }
     }
 
-    /// Returns the number of jobs that wait for a free slot, in all lanes.
+    /// Returns the number of jobs that wait for a free slot, in all lanes and groups.
     #[must_use]
     pub fn ready(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.ready).fold(0, u64::saturating_add)
+        self.lanes.iter().map(|lane| lane.ready).fold(self.grouped, u64::saturating_add)
     }
 
     /// Returns the number of jobs that nodes have claimed, in all lanes.
@@ -244,6 +248,7 @@ mod tests {
             state: QueueState {
                 paused: (index == 0).then(|| Timestamp::from_millis(5)),
                 lanes: vec![LaneView { lane: Lane::Front, ready, running: 2, oldest: at }],
+                grouped: 1,
                 due: 3,
                 retrying: 1,
                 next_due: at,
@@ -259,7 +264,7 @@ mod tests {
         let queue = QueueName::new("q").unwrap();
         let parts = vec![part(0, 5, Some(60)), part(1, 4, Some(40)), part(2, 0, None)];
         let view = QueueView::of(queue.clone(), parts, vec![]);
-        assert_eq!((view.ready(), view.running(), view.due, view.retrying), (9, 6, 9, 3));
+        assert_eq!((view.ready(), view.running(), view.due, view.retrying), (12, 6, 9, 3));
         assert_eq!(view.oldest(), Some(Duration::from_millis(60)));
         assert_eq!(view.next_due, Some(Timestamp::from_millis(40)));
         assert_eq!(

@@ -15,6 +15,7 @@ struct Fields<'a> {
     kind: Option<&'a str>,
     state: JobState,
     lane: Lane,
+    group: Option<&'a str>,
     at: Timestamp,
     node: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +56,7 @@ impl Serialize for JobView {
             kind: self.kind(),
             state: self.state,
             lane: self.lane,
+            group: self.group(),
             at: self.at,
             node: self.node.as_deref(),
             end: self.end.as_ref(),

@@ -214,6 +214,9 @@ fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
         ("Attempt".into(), format!("{} of {}, {timeout}{own}", view.attempt(), policy.attempts)),
         ("Next fence".into(), number(view.counters.deliveries.saturating_add(1))),
     ];
+    if let Some(group) = view.group() {
+        facts.push(("Group".into(), group.to_owned()));
+    }
     if let Some(end) = &view.end {
         facts.push(("Ran for".into(), span(end.took)));
         facts.extend(end.reason.clone().map(|reason| ("Cancelled since".into(), reason)));

@@ -275,6 +275,10 @@ fn lanes(view: &QueueView) -> Table {
             Cell::text(oldest),
         ]);
     }
+    if view.grouped > 0 {
+        let unknown = || Cell::text(UNKNOWN);
+        table.row([Cell::text("groups"), Cell::count(view.grouped), unknown(), unknown()]);
+    }
     table
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod builder;
 pub(crate) mod declarations;
 pub(crate) mod handle;
 pub(crate) mod pools;
+pub(crate) mod queue;
 mod queue_check;
 mod running_node;
 mod running_pool;

@@ -179,6 +179,6 @@ pub(super) async fn tick(liveness: Arc<Liveness>) {
 fn about(deploy: String) -> NodeInfo {
     let mut info = NodeInfo::default();
     (info.pid, info.version) = (std::process::id(), env!("CARGO_PKG_VERSION").into());
-    (info.deploy, info.host) = (deploy, host(MAX_HOST));
+    (info.deploy, info.host, info.limits) = (deploy, host(MAX_HOST), true);
     info
 }

@@ -45,6 +45,11 @@ impl KnownCommands {
         self.known.is_some_and(|commands| commands.paused.is_none())
     }
 
+    /// Returns true when the queue is known to have limits.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.known.is_some_and(|commands| commands.limited)
+    }
+
     /// Returns true when the partition is known to be paused.
     pub(crate) fn is_paused(&self) -> bool {
         self.known.is_some_and(|commands| commands.paused.is_some())
@@ -70,7 +75,8 @@ mod tests {
         assert!(!unknown.permits_claims() && !unknown.is_paused());
         let unpaused = KnownCommands::new(Commands::default(), CancelFilter::default());
         assert!(unpaused.permits_claims());
-        let paused = Commands { number: 1, paused: Some(Timestamp::from_millis(5)) };
+        let time = Some(Timestamp::from_millis(5));
+        let paused = Commands { number: 1, paused: time, limited: false };
         let paused = KnownCommands::new(paused, CancelFilter::MaybeAny);
         assert!(!paused.permits_claims() && paused.is_paused());
     }

@@ -195,6 +195,7 @@ mod tests {
             reason: Failure::new(Cause::Undecodable, "no job"),
             raw: vec![],
             unread: None,
+            group: None,
         };
         let burial = Settlement::bury_undecodable(found, "node".into());
         let (_, next) = exhaust(&mut BrokenSettlements::default(), burial);

@@ -268,6 +268,7 @@ mod tests {
             reason: Failure::new(Cause::Undecodable, "no job"),
             raw: vec![],
             unread: None,
+            group: None,
         };
         Settlement::bury_undecodable(found, "node".into())
     }

@@ -16,6 +16,7 @@
 //! | `journal_writer` | writes the events of this node into the journal of the fleet |
 //! | `queue_sampler` | takes a sample of the queues for the history |
 //! | `promoter` | moves due jobs to their lanes; leader only |
+//! | `sorter` | puts jobs of a limited queue into their groups; leader only |
 //! | `rescuer` | takes back the jobs that dead nodes hold; leader only |
 //! | `take_back` | moves the jobs that a consumer holds back to their lanes |
 //! | `dead_hooks` | tells the hooks of this node of buried jobs |
@@ -47,6 +48,7 @@ mod queue_sampler;
 mod rescuer;
 mod scheduler;
 pub(crate) mod service_context;
+mod sorter;
 pub(crate) mod spawn;
 mod suspicion;
 pub(crate) mod take_back;

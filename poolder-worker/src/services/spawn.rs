@@ -12,7 +12,7 @@ use super::node_context::NodeContext;
 use super::service_context::{PartitionServices, ServiceContext};
 use super::{
     command_watcher, dead_hooks, finished_writer, history_writer, joint_wait, journal_writer,
-    leader, listener, progress_writer, promoter, pruner, rescuer, scheduler,
+    leader, listener, progress_writer, promoter, pruner, rescuer, scheduler, sorter,
 };
 use crate::process::limits::RESTART_PAUSE;
 use crate::run::guard::{guarded, logged};
@@ -22,8 +22,9 @@ pub(crate) fn spawn_all(tasks: &mut JoinSet<()>, cx: &ServiceContext, stop: &Can
     let (lead, end) = (cx.clone(), stop.clone());
     tasks.spawn(restarted("leader", move || leader::run(lead.clone(), end.clone())));
     spawn_owned(tasks, cx, stop);
-    let cx = cx.clone();
-    until(tasks, stop, "rescuer", move || rescuer::run(cx.clone()));
+    let (rescue, sort) = (cx.clone(), cx.clone());
+    until(tasks, stop, "rescuer", move || rescuer::run(rescue.clone()));
+    until(tasks, stop, "sorter", move || sorter::run(sort.clone()));
 }
 
 /// Starts the services of a partition whose owner leads it, such as an addressed slot. They end

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Durability, Receipt, Result};
+use poolder::{BatchOptions, Durability, QueueLimits, Receipt, Result, Stored};
 
 use super::Guarded;
 use crate::harness::{Number, Running, Space, eventually, start};
@@ -101,6 +101,11 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
         producer.enqueue(Number(5)).unique(rule).after(delay).await.unwrap();
     }
     producer.enqueue(Number(5)).unique(Unique::until_start()).await.unwrap();
+    let limited = guarded.user("operator").client.limits("limited");
+    limited.set(QueueLimits::new()).await.unwrap();
+    let grouped = producer.enqueue(Number(6)).queue("limited").group("a").await.unwrap();
+    assert!(matches!(grouped.stored, Stored::Grouped(..)), "{grouped:?}");
+    guarded.user("operator").client.job(&grouped).cancel().await.unwrap();
     let node = node(&worker);
     let far = enqueue_in_every_way(&producer).await;
     send_to_pools(&producer).await;
@@ -142,6 +147,11 @@ async fn users_of_an_older_server_can_do_their_work_as_well() {
     let producer = guarded.user("producer-6.2").client;
     producer.enqueue(Number(3)).after(SHORT).await.unwrap();
     assert!(producer.enqueue_many((6..20).map(Number)).await.iter().all(Result::is_ok));
+    // Without the right to the keys of limits a job goes through its lane.
+    let grouped = producer.enqueue(Number(5)).group("a").await.unwrap();
+    assert!(matches!(grouped.stored, Stored::Ready(_)), "{grouped:?}");
+    let many = producer.enqueue_many((20..22).map(Number)).group("a").await;
+    assert!(many.iter().all(Result::is_ok), "{many:?}");
     let reply: u64 = producer.call(Number(42)).await.unwrap();
     assert_eq!(reply, 42);
     let guest = guarded.user("guest-6.2").client;

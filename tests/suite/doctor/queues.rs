@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{QueueName, Repair, Severity, Timestamp};
+use poolder::{QueueLimits, QueueName, Repair, Severity, Timestamp};
 use poolder_core::Partition;
-use poolder_core::broker::{DeadLimits, Settlement};
+use poolder_core::broker::{DeadLimits, Precedence, Settlement};
 use poolder_core::policy::decide::{Ending, decide};
 use poolder_core::{Claim, Facts};
 use redis::cmd;
@@ -187,6 +187,21 @@ async fn suspects_and_a_slot_of_a_dead_holder_are_found() {
     let found = findings(&space).await;
     assert_eq!((found.len(), found[0].code), (1, "holder_gone"));
     assert_eq!(found[0].subject, "slot 0 of pool q");
+}
+
+#[tokio::test]
+async fn a_node_that_knows_no_limits_is_found_where_it_serves_a_limited_queue() {
+    let space = served("d-limits").await;
+    enqueue(&space, 1).await;
+    set_group(&space).await;
+    assert_eq!(codes(&space).await, [""; 0]);
+    let (limits, given) = (QueueLimits::new(), Precedence::Given);
+    space.client.broker().define_limits(&first(), limits, given).await.unwrap();
+    let found = findings(&space).await;
+    let codes = [found.len() == 1, found[0].code == "knows_no_limits"];
+    assert!(codes == [true; 2] && found[0].subject == "node n1", "{found:?}");
+    space.enter("n1", 0, 4, &format!("{KINDS},\"limits\":true")).await;
+    assert_eq!(self::codes(&space).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -97,6 +97,25 @@ impl Lab {
     }
 }
 
+/// Returns where the envelope of a waiting job of a limited queue begins.
+fn envelope_in(value: &[u8]) -> usize {
+    if value[0] == 32 { 3 + usize::from(value[1]) * 256 + usize::from(value[2]) } else { 0 }
+}
+
+/// Returns the fields of a hash of a limited queue without tickets, which differ after a call that
+/// was repeated.
+fn without_tickets(fields: &BTreeMap<Bytes, Bytes>, name: &str) -> Contents {
+    let mut fields = fields.clone();
+    match name {
+        "" => drop(fields.remove(b"seq".as_slice())),
+        ":groups" => {
+            fields.values_mut().filter(|it| it.len() == 26).for_each(|it| it[18..24].fill(0));
+        }
+        _ => {}
+    }
+    Contents::Hash(fields)
+}
+
 fn words(fields: Vec<(String, Bytes)>) -> Vec<Bytes> {
     fields.into_iter().flat_map(|(name, value)| [name.into_bytes(), value]).collect()
 }
@@ -172,7 +191,13 @@ impl State {
         }
         for (key, contents) in &self.0 {
             match contents {
+                // Turns and tokens are no entries of a batch.
+                Contents::List(_) if key.contains(":limits:") => {}
                 Contents::List(entries) => all.extend(entries.iter().cloned()),
+                Contents::Hash(fields) if key.ends_with(":limits:jobs") => {
+                    let waiting = fields.iter().filter(|(field, _)| field.len() >= 5);
+                    all.extend(waiting.filter_map(|(_, value)| id_in(value, envelope_in(value))));
+                }
                 Contents::Hash(fields) if key.ends_with("schedules:queued") => {
                     all.extend(fields.values().filter_map(|body| id_in(body, 1)));
                 }
@@ -268,8 +293,27 @@ impl State {
             .collect()
     }
 
+    /// Returns the groups that stand in a list of turns; an entry with another ticket than that of
+    /// the record is void.
+    fn turns(&self, entries: &[Bytes]) -> Vec<String> {
+        let records = self.hash("{q.0}:limits:groups");
+        let holds = |entry: &&Bytes| {
+            let record = records.get(&entry[6..]);
+            record.is_some_and(|record| record[24] == 1 && record[18..24] == entry[..6])
+        };
+        entries.iter().filter(holds).map(|entry| shown(&entry[6..])).collect()
+    }
+
     fn shown(&self) -> BTreeMap<String, Vec<String>> {
-        let one = |(key, contents): (&String, &Contents)| (shown(key.as_bytes()), contents.shown());
+        let one = |(key, contents): (&String, &Contents)| {
+            let of_limits = key.rsplit_once(":limits").map(|(_, name)| name);
+            let contents = match (contents, of_limits) {
+                (Contents::List(turns), Some(":turns")) => self.turns(turns),
+                (Contents::Hash(fields), Some(name)) => without_tickets(fields, name).shown(),
+                _ => contents.shown(),
+            };
+            (shown(key.as_bytes()), contents)
+        };
         // A stream without entries and consumers is like none.
         self.0.iter().map(one).filter(|(_, contents)| !contents.is_empty()).collect()
     }

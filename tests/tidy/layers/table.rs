@@ -36,14 +36,15 @@ const CORE: &[Layer] = &[
     Layer { name: "broker/addressed", holds: &["broker/addressed"], imports: BELOW_FEATURES },
     Layer { name: "broker/batch", holds: &["broker/batch"], imports: BELOW_FEATURES },
     Layer { name: "broker/schedule", holds: &["broker/schedule"], imports: BELOW_FEATURES },
+    Layer { name: "broker/limits", holds: &["broker/limits"], imports: BELOW_FEATURES },
     Layer { name: "broker/history", holds: &["broker/history"], imports: BELOW_FEATURES },
     Layer { name: "broker/unique", holds: &["broker/unique"], imports: BELOW_FEATURES },
     Layer {
         name: "broker/maintenance",
         holds: &["broker/maintenance"],
-        imports: first(CORE_NAMES, 15),
+        imports: first(CORE_NAMES, 16),
     },
-    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 15) },
+    Layer { name: "broker/admin", holds: &["broker/admin"], imports: first(CORE_NAMES, 16) },
 ];
 
 /// The layers of the core below `broker/maintenance`, the lowest first.
@@ -62,9 +63,10 @@ const CORE_NAMES: &[&str] = &[
     "broker/jobs",
     "broker/addressed",
     "broker/batch",
+    "broker/limits",
     "broker/schedule",
 ];
-/// Addressed slots, batches and schedules do not import each other.
+/// Addressed slots, batches, limits and schedules do not import each other.
 const BELOW_FEATURES: &[&str] = first(CORE_NAMES, 12);
 
 const WORKER: &[Layer] = &[

@@ -184,6 +184,8 @@ pub struct ObservedNode {
     pub deploy: String,
     /// The queues that it serves.
     pub queues: Vec<ServedQueue>,
+    /// True when it claims from limited queues as these need it.
+    pub knows_limits: bool,
 }
 
 /// A queue that a node serves.
@@ -217,6 +219,7 @@ impl ObservedNode {
         if let Some(info) = &node.info {
             seen.started = Some(Timestamp::from_millis(info.started));
             seen.deploy.clone_from(&info.deploy);
+            seen.knows_limits = info.limits;
             let queues = info.pools.iter().filter_map(|(name, _)| {
                 let queue = QueueName::new(name).ok()?;
                 Some(ServedQueue::new(name.clone(), kinds_for(info, &queue)))

@@ -11,6 +11,8 @@ pub(in crate::admin) struct QueueFacts {
     pub(in crate::admin) queue: QueueName,
     /// True for a pool whose slots have holders, and need no leader.
     pub(in crate::admin) is_addressed: bool,
+    /// True for a queue with limits.
+    pub(in crate::admin) is_limited: bool,
     /// The time of a pause.
     pub(in crate::admin) paused: Option<Timestamp>,
     /// The kinds and versions of the jobs that were looked at, and how many of each.

@@ -50,6 +50,25 @@ pub(super) fn check(
             ),
         ));
     }
+    let unlimited = |node: &&ObservedNode| {
+        !node.is_silent && !node.knows_limits && node.kinds_of(&queue.queue).is_some()
+    };
+    for node in nodes.iter().filter(unlimited).filter(|_| queue.is_limited) {
+        let subject = format!("node {}", node.name);
+        findings.push(Finding::new(
+            "knows_no_limits",
+            Severity::Problem,
+            subject,
+            (
+                format!(
+                    "it serves queue {}, which has limits that its version does not know",
+                    queue.queue
+                ),
+                "it runs jobs before they are in their groups, and above the limits",
+                "update the node, or end the limits until it is updated",
+            ),
+        ));
+    }
     let serves = |node: &ObservedNode| !node.is_silent && node.kinds_of(&queue.queue).is_some();
     let is_served = nodes.iter().any(serves);
     for part in &queue.partitions {

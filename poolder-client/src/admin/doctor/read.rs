@@ -143,6 +143,7 @@ impl Client {
         let mut facts = QueueFacts {
             queue: queue.clone(),
             is_addressed: false,
+            is_limited: false,
             paused: None,
             kinds: vec![],
             largest: None,
@@ -156,7 +157,7 @@ impl Client {
         let (pool, commands) = try_join(broker.pool_view(queue), broker.commands(&home)).await?;
         let pool = pool.filter(|pool| pool.mode.is_addressed());
         facts.is_addressed = pool.is_some();
-        facts.paused = commands.paused;
+        (facts.paused, facts.is_limited) = (commands.paused, commands.limited);
         Ok((facts, pool.map_or(1, |pool| usize::from(pool.top).max(1))))
     }
 

@@ -5,7 +5,7 @@ use poolder_core::{JobState, Lane};
 use crate::admin::explain::checks::Checks;
 use crate::admin::explain::explanation::Why;
 use crate::admin::explain::facts::Facts;
-use crate::admin::explain::{ready, running, serving, slot, waiting};
+use crate::admin::explain::{group, ready, running, serving, slot, waiting};
 use crate::admin::words::{many, when};
 
 /// Answers the questions about a job that was found, in their order. Without a verdict nothing is in
@@ -20,7 +20,10 @@ pub(super) fn decide(facts: &Facts) -> Checks {
     let place = match job.state {
         JobState::Dead => "among the dead".into(),
         JobState::Scheduled | JobState::Retrying => "among the waiting jobs".into(),
-        _ => format!("in lane {}", job.lane),
+        _ => match &facts.group {
+            Some(group) => format!("in {}", group::named(&group.name)),
+            None => format!("in lane {}", job.lane),
+        },
     };
     checks.pass("there", "find", format!("{kind} is {place}, attempt {}", job.attempt));
     if let Some(entries) = facts.batch {
@@ -49,6 +52,7 @@ pub(super) fn decide(facts: &Facts) -> Checks {
     if job.state == JobState::Ready {
         match &facts.slot {
             Some(slot) => slot::check(facts, slot, &mut checks),
+            None if facts.group.is_some() => group::check(facts, &mut checks),
             None => {
                 if job.lane == Lane::Suspect {
                     ready::suspect(facts, &mut checks);

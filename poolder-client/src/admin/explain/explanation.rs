@@ -108,6 +108,10 @@ pub enum Why {
     Suspect,
     /// Other jobs are before it.
     BehindOthers,
+    /// As many jobs of its group run as the limit of the group allows.
+    GroupFull,
+    /// As many jobs of its queue run as the limit of the queue allows.
+    QueueFull,
     /// All slots are busy.
     SlotsBusy,
     /// Nothing is in its way: it starts at any moment.
@@ -146,6 +150,8 @@ impl Why {
             Self::SameKey => "same_key",
             Self::Suspect => "suspect",
             Self::BehindOthers => "behind_others",
+            Self::GroupFull => "group_full",
+            Self::QueueFull => "queue_full",
             Self::SlotsBusy => "slots_busy",
             Self::Next => "next",
             Self::Unclear => "unclear",

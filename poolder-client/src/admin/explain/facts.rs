@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub(super) lane: LaneSeen,
     /// The jobs before it in its lane, and whether they were counted; of a job that is ready.
     pub(super) ahead: Option<(u64, bool)>,
+    /// The group in which it waits, on a limited queue.
+    pub(super) group: Option<GroupSeen>,
     /// The job of the queue or slot that has run for the longest time.
     pub(super) longest: Option<OtherJob>,
     /// The node that runs the job.
@@ -64,6 +66,20 @@ pub(super) struct UniqueSeen {
     pub(super) holder: Option<JobId>,
     /// True for a job that waits behind the holder.
     pub(super) is_behind: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct GroupSeen {
+    pub(super) name: String,
+    /// The number of jobs of the group that wait before this one, at most: some may have been
+    /// removed.
+    pub(super) before: u64,
+    pub(super) running: u64,
+    pub(super) limit: Option<u32>,
+    pub(super) queue_running: u64,
+    pub(super) queue_limit: Option<u32>,
+    /// The number of groups that may start a job.
+    pub(super) turns: u64,
 }
 
 #[derive(Debug, Clone)]

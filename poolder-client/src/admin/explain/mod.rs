@@ -15,6 +15,7 @@ mod checks;
 mod decide;
 mod explanation;
 mod facts;
+mod group;
 mod read;
 mod ready;
 mod running;

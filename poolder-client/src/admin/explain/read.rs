@@ -15,7 +15,8 @@ use crate::admin::explain::checks::{Checks, explained};
 use crate::admin::explain::decide::decide;
 use crate::admin::explain::explanation::Explanation;
 use crate::admin::explain::facts::{
-    Facts, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen, UniqueSeen,
+    Facts, GroupSeen, JobSeen, LaneSeen, NodeSeen, OtherJob, QueueSeen, RunnerSeen, SlotSeen,
+    UniqueSeen,
 };
 use crate::admin::kinds::kinds_for;
 use crate::client::Client;
@@ -137,8 +138,16 @@ impl Client {
                 false => Ok(None),
             }
         };
-        let (((lanes, ahead), slot, longest), (overview, nodes, commands), own) = try_join3(
-            try_join3(lanes, slot, longest),
+        let group = async {
+            match &view.handle.place {
+                Some(Place::Group(group, number)) => {
+                    self.group_of(view, group, *number).await.map(Some)
+                }
+                _ => Ok(None),
+            }
+        };
+        let (((lanes, ahead), slot, longest, group), (overview, nodes, commands), own) = try_join3(
+            try_join4(lanes, slot, longest, group),
             try_join3(broker.overview(partition), self.nodes(), broker.commands(&home)),
             try_join4(
                 self.sealed_entries_of(view),
@@ -169,10 +178,27 @@ impl Client {
             nodes: nodes.iter().filter_map(|node| serves(node, queue)).collect(),
             lane: lane.map_or_else(no_lane, lane_seen),
             ahead,
+            group,
             longest: longest.as_ref().and_then(other_job),
             runner,
             slot,
             batch,
+        })
+    }
+
+    async fn group_of(&self, view: &JobView, name: &str, number: u64) -> Result<GroupSeen, Error> {
+        let facts = self.broker().group_facts(&view.handle.partition, name).await?;
+        let record = facts.record;
+        Ok(GroupSeen {
+            name: name.to_owned(),
+            before: record.map_or(0, |record| {
+                number.saturating_sub(record.head).min(u64::from(record.waiting))
+            }),
+            running: record.map_or(0, |record| u64::from(record.running)),
+            limit: facts.limit,
+            queue_running: facts.queue_running,
+            queue_limit: facts.queue_limit,
+            turns: facts.turns,
         })
     }
 

@@ -84,7 +84,7 @@ pub(super) fn check(facts: &Facts, checks: &mut Checks) {
 }
 
 const LANES: &str = "XLEN and XINFO GROUPS of all lanes";
-const SLOTS: &str = "XINFO GROUPS of all lanes, roster about";
+pub(super) const SLOTS: &str = "XINFO GROUPS of all lanes, roster about";
 const CONSUMERS: &str = "XINFO GROUPS and CONSUMERS of the lane";
 
 /// Returns why no node claims from the lane although slots are free; `None` when nodes do, or have
@@ -121,7 +121,7 @@ fn about_when(facts: &Facts) -> Option<Timestamp> {
     (start > facts.now).then_some(start)
 }
 
-fn longest(facts: &Facts) -> String {
+pub(super) fn longest(facts: &Facts) -> String {
     facts.longest.as_ref().map(|job| format!("; {}", said(job, facts.now))).unwrap_or_default()
 }
 

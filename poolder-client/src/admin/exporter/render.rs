@@ -60,8 +60,9 @@ pub(super) fn render(namespace: &str, reading: &Reading, slots: &[Slots], died: 
     };
     gauge(&catalogue::QUEUE_OLDEST_SECONDS, &|view, _| match view.oldest() {
         Some(oldest) => Some(oldest.as_secs_f64()),
-        // Without the right to read jobs their times are not known, and 0 would hide that they wait.
-        None => view.lanes.iter().all(|lane| lane.ready == 0).then_some(0.0),
+        // Without the right to read jobs their times are not known, nor are those of jobs in groups,
+        // and 0 would hide that they wait.
+        None => (view.ready() == 0).then_some(0.0),
     });
     gauge(&catalogue::QUEUE_DRAIN_SECONDS, &|_, slots| {
         slots.drains.map(|drains| match drains {
@@ -101,6 +102,9 @@ fn jobs(text: &mut MetricsText, namespace: &str, reading: &Reading) {
         let queue = view.queue.as_str();
         for lane in view.lanes.iter().filter(|view| view.lane != Lane::Suspect) {
             text.sample(&[namespace, queue, "ready", lane.lane.as_str()], lane.ready);
+        }
+        if view.grouped > 0 {
+            text.sample(&[namespace, queue, "ready", "group"], view.grouped);
         }
         for (state, jobs) in [
             ("running", view.running()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::Cmd;
 
+use crate::broker::admin::grouped::{keys_of, waits_at};
 use crate::broker::admin::portions::portions;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
@@ -67,6 +68,7 @@ impl Broker {
         for (at, view) in seen.iter().enumerate() {
             let place = match &view.handle.place {
                 Some(Place::Entry(lane, _)) => lane.as_str(),
+                Some(Place::Group(..)) => "group",
                 _ => "due",
             };
             if let Some(envelope) = view.envelope() {
@@ -98,28 +100,32 @@ impl Broker {
     /// Returns the call that buries jobs of one place of a partition.
     fn bury_call(&self, partition: &Partition, jobs: &[WaitingJob<'_>], reason: &str) -> Cmd {
         let keys = self.keys(partition);
-        let (place, source) = match jobs.first().map(|(_, view, _)| &view.handle.place) {
-            Some(Some(Place::Entry(lane, _))) => ("lane", keys.lane(*lane)),
-            _ => ("due", keys.due.as_str()),
+        let seen = jobs.first().and_then(|(_, view, _)| view.handle.place.as_ref());
+        let source = match seen {
+            Some(Place::Entry(lane, _)) => keys.lane(*lane),
+            _ => keys.due.as_str(),
         };
+        let (place, _) = waits_at(seen);
         let records: Vec<String> = jobs.iter().map(|(_, view, _)| keys.result(view.id())).collect();
         let places = [&keys.bodies, &keys.dead, &keys.dead_bodies];
         let own = places.into_iter().chain([&keys.stats, &keys.batches, &keys.unique, &keys.due]);
         let all = own.chain(&records).map(String::as_str);
-        let mut cmd = scripts::call(&scripts::BURY, [source].into_iter().chain(all));
+        let mut cmd = scripts::call(
+            &scripts::BURY,
+            [source].into_iter().chain(all).chain(keys_of(place, &keys)),
+        );
         cmd.arg(place).arg(&keys.control);
         for (_, view, envelope) in jobs {
             let failure = view.failure().cloned().unwrap_or_else(|| failure_of(reason));
             let body = match place {
-                "lane" => {
+                "lane" | "group" => {
                     let mut body = head(view.counters.home(), &view.counters);
                     body.extend(envelope.as_bytes());
                     body
                 }
                 _ => vec![],
             };
-            cmd.arg(view.handle.job.as_bytes());
-            cmd.arg(view.handle.entry().map_or("", |(_, entry)| entry));
+            cmd.arg(view.handle.job.as_bytes()).arg(waits_at(view.handle.place.as_ref()).1);
             cmd.arg(Death::new(failure.clone(), OPERATOR, false).encode()).arg(body);
             cmd.arg(Completion::Dead(failure).encode());
             let kept = view.completion_kept();

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::broker::admin::grouped::{keys_of, waits_at};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 #[cfg(feature = "testing")]
@@ -109,12 +110,14 @@ impl Broker {
     ) -> Result<String, Error> {
         let keys = self.keys(found.map_or(&handle.partition, |view| &view.handle.partition));
         let place = found.map(|view| (view.state, view.handle.place.as_ref()));
-        let (lane, place, entry) = match place {
-            Some((_, Some(Place::Entry(lane, entry)))) => (keys.lane(*lane), "lane", &**entry),
-            Some((JobState::Scheduled | JobState::Retrying, _)) => {
-                (keys.ready[0].as_str(), "due", "")
-            }
-            _ => (keys.ready[0].as_str(), "", ""),
+        let lane = match place {
+            Some((_, Some(Place::Entry(lane, _)))) => keys.lane(*lane),
+            _ => keys.ready[0].as_str(),
+        };
+        let (place, at) = match place {
+            Some((JobState::Scheduled | JobState::Retrying, place)) => waits_at(place),
+            Some((_, Some(place @ (Place::Entry(..) | Place::Group(..))))) => waits_at(Some(place)),
+            _ => ("", vec![]),
         };
         let plain = match found.map(|view| &view.content) {
             Some(Content::Plain(text, _)) => text.as_slice(),
@@ -143,8 +146,11 @@ impl Broker {
         let generated = id.generated_at().is_some();
         let of_names = [receipt.as_str(), &keys.schedules.queued];
         let of_names = of_names.into_iter().filter(|_| !generated);
-        let mut cmd = scripts::call(&scripts::CANCEL, own.into_iter().chain(of_names));
-        cmd.arg(id.as_bytes()).arg(place).arg(entry).arg(plain);
+        let mut cmd = scripts::call(
+            &scripts::CANCEL,
+            own.into_iter().chain(of_names).chain(keys_of(place, &keys)),
+        );
+        cmd.arg(id.as_bytes()).arg(place).arg(at).arg(plain);
         cmd.arg(Completion::Cancelled(CANCELLED_ON_REQUEST.into()).encode());
         cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
         cmd.arg(&keys.control).arg(due).arg(MAX_CANCELLATIONS).arg(u8::from(store_anyway));

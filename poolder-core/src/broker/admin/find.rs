@@ -1,6 +1,6 @@
 //! Finding a job: first at the place that its handle names, then in `due` and among the dead jobs,
-//! then by a bounded search of the lanes. A job of an addressed pool is looked for where it was moved
-//! to, and in all slots when only its id is known.
+//! then by a bounded search of the lanes, and of the groups of a limited queue. A job of an addressed
+//! pool is looked for where it was moved to, and in all slots when only its id is known.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Broker {
     /// Finds a job in the partition of its handle. A job at the place that its handle names is found
     /// at once, and so is a job that waits for its time. Other jobs are searched in the lanes, among
     /// up to 10,000 entries per lane: claimed entries, rescued entries, and entries from around the
-    /// time at which the id was made.
+    /// time at which the id was made; and in the groups of a limited queue, among up to 10,000 jobs.
     async fn find_in_partition(&self, handle: &Handle) -> Result<Option<JobView>, Error> {
         if let Some(found) = self.look_at_place(handle).await? {
             return Ok(Some(found));
@@ -125,7 +125,10 @@ impl Broker {
                 Err(why) => error = error.or(Some(why)),
             }
         }
-        error.map_or(Ok(dead), Err)
+        if let Some(error) = error {
+            return Err(error);
+        }
+        Ok(self.search_groups(handle).await?.jobs.pop().or(dead))
     }
 
     /// Finds every job of an id that waits or runs, as [`Broker::find`] finds one. A generated id
@@ -160,6 +163,9 @@ impl Broker {
             alive.jobs.extend(found.jobs);
             alive.is_partial |= found.is_partial;
         }
+        let grouped = self.search_groups(handle).await?;
+        alive.jobs.extend(grouped.jobs);
+        alive.is_partial |= grouped.is_partial;
         // A job may have left its lane for `due` before the lane was searched.
         alive.jobs.extend(self.look_at_bodies(handle).await?.0);
         let mut seen = HashSet::new();
@@ -188,9 +194,10 @@ impl Broker {
         &self,
         handle: &Handle,
     ) -> Result<Option<JobView>, Error> {
-        match handle.entry() {
-            Some((lane, entry)) => self.look_at_entry(handle, lane, entry).await,
-            None => Ok(None),
+        match &handle.place {
+            Some(Place::Entry(lane, entry)) => self.look_at_entry(handle, *lane, entry).await,
+            Some(Place::Group(group, number)) => self.look_at_group(handle, (group, *number)).await,
+            Some(Place::Due(_) | Place::Dead) | None => Ok(None),
         }
     }
 
@@ -205,7 +212,9 @@ impl Broker {
             return Ok(captured.is_at_place(handle));
         }
         match &handle.place {
-            Some(Place::Entry(..)) => Ok(self.look_at_place(handle).await?.is_some()),
+            Some(Place::Entry(..) | Place::Group(..)) => {
+                Ok(self.look_at_place(handle).await?.is_some())
+            }
             Some(Place::Due(at)) => {
                 let waiting = self.look_at_bodies(handle).await?.0;
                 Ok(waiting.iter().any(|view| view.at == *at))

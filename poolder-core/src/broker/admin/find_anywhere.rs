@@ -138,7 +138,8 @@ impl Broker {
         (due.or(died), kept)
     }
 
-    /// Searches the lanes that have entries, all together, in bounded rounds.
+    /// Searches the lanes that have entries, all together, in bounded rounds, and then the groups of
+    /// limited queues.
     async fn search_lanes(
         &self,
         job: JobId,
@@ -188,6 +189,15 @@ impl Broker {
             }
         }
         sighting.is_partial |= searches.iter().any(|(_, search)| !search.is_at_end());
+        for view in partitions.iter().filter(|view| view.grouped > 0) {
+            let handle = Handle { partition: view.partition.clone(), job, place: None };
+            let found = self.search_groups(&handle).await?;
+            sighting.is_partial |= found.is_partial && found.jobs.is_empty();
+            sighting.job = found.jobs.into_iter().next();
+            if sighting.job.is_some() {
+                return Ok(());
+            }
+        }
         Ok(())
     }
 

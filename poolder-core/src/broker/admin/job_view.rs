@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use crate::broker::connection::reply::entry_time;
 use crate::broker::jobs::value::StoredValue;
+use crate::broker::keys::PartitionKeys;
 use crate::job::{Cause, Failure, Handle, JobState, Lane, Partition, Place, Timestamp};
 use crate::policy::Counters;
-use crate::stored::{Entry, Finish, read_dead, read_finished, read_waiting};
+use crate::stored::{
+    Entry, Finish, id_of_unreadable, read_dead, read_finished, read_grouped, read_waiting,
+};
 use crate::view::{Content, JobEnd, JobView};
 
 /// Builds the view of an entry: of a running job when `held` names its consumer, else of a waiting
@@ -56,6 +59,29 @@ pub(in crate::broker) fn shown(
     let why = format!("the stored job has {bytes} bytes, of which only the beginning was read");
     view.failure = view.failure.or(Some(Failure::new(Cause::Undecodable, why)));
     view
+}
+
+/// Builds the view of a job that waits in a group. A value that cannot be read is shown as raw bytes,
+/// with the reason. The time of the view is that of its id or generation, since none is stored.
+pub(in crate::broker) fn grouped_view(
+    partition: &Partition,
+    keys: &PartitionKeys,
+    (number, group): (u64, Vec<u8>),
+    value: Vec<u8>,
+) -> JobView {
+    let place = Some(Place::Group(String::from_utf8_lossy(&group).into(), number));
+    let (job, counters, failure, content) = match read_grouped(value) {
+        Ok((counters, envelope)) => (envelope.id(), counters, None, Content::Job(envelope)),
+        Err((reason, raw)) => {
+            let id = id_of_unreadable(&keys.limits.jobs, number);
+            (id, Counters::default(), Some(reason), Content::Raw(raw))
+        }
+    };
+    let at = counters.generation().or(job.generated_at()).unwrap_or_default();
+    let (lane, state) = (counters.home(), JobState::Ready);
+    let handle = Handle { partition: partition.clone(), job, place };
+    let (node, end, cancelling) = (None, None, false);
+    JobView { handle, state, lane, at, node, end, counters, cancelling, failure, content }
 }
 
 /// Builds the view of a job that waits for its time. A body that cannot be read is shown as raw

@@ -7,6 +7,7 @@ pub(super) mod deaths;
 pub(super) mod find;
 pub(super) mod find_anywhere;
 pub(super) mod finished;
+pub(super) mod grouped;
 pub(super) mod import;
 pub(super) mod job_facts;
 pub(super) mod job_view;

@@ -35,6 +35,8 @@ pub(super) const NODE_COMMANDS: &[&str] = &[
     "SADD K x",
     "LLEN K",
     "RPUSH K x",
+    "LPOP K",
+    "BLPOP K 1",
     "LPUSH K x",
     "RENAMENX K K",
     "PERSIST K",

@@ -54,6 +54,12 @@ impl Broker {
             (&keys.lease, "lease", "hash"),
             (&keys.leader, "leader", "string"),
             (&keys.cancelled, "cancelled", "zset"),
+            (&keys.limits.state, "limits", "hash"),
+            (&keys.limits.groups, "groups", "hash"),
+            (&keys.limits.jobs, "jobs in groups", "hash"),
+            (&keys.limits.turns, "turns of groups", "list"),
+            (&keys.limits.own, "limits of groups", "hash"),
+            (&keys.limits.wake, "tokens of groups", "list"),
         ];
         typed.extend(own.map(|(key, name, kind)| (key.as_str(), name.to_owned(), kind)));
         let mut pipe = redis::pipe();

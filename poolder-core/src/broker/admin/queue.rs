@@ -93,15 +93,15 @@ impl Broker {
     fn overview_call(&self, partition: &Partition) -> Cmd {
         let keys = self.keys(partition);
         let own = [&keys.due, &keys.dead, &keys.stats, &keys.meta, &keys.leader, &keys.cancelled];
-        let all = keys.ready.iter().chain(own).chain([&keys.bodies, &keys.finished]);
-        let all = all.map(String::as_str);
+        let jobs = [&keys.bodies, &keys.finished, &keys.limits.jobs];
+        let all = keys.ready.iter().chain(own).chain(jobs).map(String::as_str);
         scripts::call(&scripts::OVERVIEW, all)
     }
 }
 
 fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error> {
-    let [now, lanes, due, next, dead, cancels, paused, leader, stats, pool, finished] =
-        reply::items::<11>(reply)?;
+    let [now, lanes, due, next, dead, cancels, paused, leader, stats, pool, finished, grouped] =
+        reply::items::<12>(reply)?;
     let mut counters = BTreeMap::new();
     let mut stats = reply::array(stats)?.into_iter();
     while let (Some(name), Some(value)) = (stats.next(), stats.next()) {
@@ -119,6 +119,7 @@ fn read_overview(partition: &Partition, reply: Value) -> Result<Overview, Error>
         now: Timestamp::from_millis(reply::int(now)?),
         paused: moment(paused)?,
         lanes: views.map(|(lane, view)| lane_view(lane, view)).collect::<Result<_, _>>()?,
+        grouped: count(grouped)?,
         due: count(due)?,
         retrying,
         next_due: moment(next)?,

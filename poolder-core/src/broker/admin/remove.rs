@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use redis::Cmd;
 
+use crate::broker::admin::grouped::{keys_of, waits_at};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Partition, Place, clamped_millis};
@@ -64,6 +65,7 @@ impl Broker {
         for (at, view) in seen.iter().enumerate() {
             let place = match (&view.handle.place, view.state) {
                 (Some(Place::Entry(lane, _)), _) => lane.as_str(),
+                (Some(Place::Group(..)), _) => "group",
                 (_, JobState::Dead) => "dead",
                 _ => "due",
             };
@@ -97,23 +99,25 @@ impl Broker {
         jobs: impl Iterator<Item = &'a JobView> + Clone,
     ) -> Cmd {
         let keys = self.keys(partition);
-        let (place, source, bodies) = match jobs.clone().next().map(|job| &job.handle.place) {
-            Some(Some(Place::Entry(lane, _))) => ("lane", keys.lane(*lane), &keys.bodies),
-            Some(Some(Place::Dead)) => ("dead", keys.dead.as_str(), &keys.dead_bodies),
-            _ => ("due", keys.due.as_str(), &keys.bodies),
+        let seen = jobs.clone().next().and_then(|job| job.handle.place.as_ref());
+        let (source, bodies) = match seen {
+            Some(Place::Entry(lane, _)) => (keys.lane(*lane), &keys.bodies),
+            Some(Place::Dead) => (keys.dead.as_str(), &keys.dead_bodies),
+            _ => (keys.due.as_str(), &keys.bodies),
         };
+        let (place, _) = waits_at(seen);
         let records = jobs.clone().flat_map(|view| [keys.result(view.id()), keys.sent(view.id())]);
         let records: Vec<String> = records.collect();
         let batches = [keys.batches.as_str(), &keys.batches_dropped];
         let own = [source, bodies, &keys.stats, &keys.cancelled];
         let batches = batches.into_iter().chain([keys.unique.as_str(), &keys.due]);
         let all = own.into_iter().chain(batches).chain(records.iter().map(String::as_str));
-        let mut cmd = scripts::call(&scripts::REMOVE, all);
+        let mut cmd = scripts::call(&scripts::REMOVE, all.chain(keys_of(place, &keys)));
         cmd.arg(place).arg(Completion::Cancelled(DELETED.into()).encode()).arg(&keys.control);
         for view in jobs {
-            let entry = view.handle.entry().map_or("", |(_, entry)| entry);
+            let (_, at) = waits_at(view.handle.place.as_ref());
             let kept = view.completion_kept();
-            cmd.arg(view.handle.job.as_bytes()).arg(entry);
+            cmd.arg(view.handle.job.as_bytes()).arg(at);
             cmd.arg(kept.map(|kept| clamped_millis(kept).to_string()).unwrap_or_default());
             let (key, since) = view.held_key();
             cmd.arg(view.id().as_bytes()).arg(key).arg(since);

@@ -2,6 +2,7 @@
 
 use futures_util::future::try_join_all;
 
+use crate::broker::admin::grouped::{keys_of, waits_at};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Lane, Place, Timestamp, clamped_millis};
@@ -68,17 +69,20 @@ impl Broker {
     /// seen.
     async fn reschedule_at(&self, view: &JobView, at: Option<Timestamp>) -> Result<bool, Error> {
         let keys = self.keys(&view.handle.partition);
-        let (lane, place, entry) = match &view.handle.place {
-            Some(Place::Entry(lane, entry)) => (*lane, "lane", &**entry),
-            _ => (view.lane, "due", ""),
+        let lane = match &view.handle.place {
+            Some(Place::Entry(lane, _)) => *lane,
+            _ => view.lane,
         };
+        let (place, waits) = waits_at(view.handle.place.as_ref());
         let Some(envelope) = view.envelope() else {
             return Err(Error::invalid("the entry is not a job: it can only be deleted"));
         };
-        let own =
-            [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats, &keys.lease, &keys.unique];
-        let mut cmd = scripts::call(&scripts::RESCHEDULE, own);
-        cmd.arg(view.handle.job.as_bytes()).arg(place).arg(entry);
+        let own = [keys.lane(lane), &keys.due, &keys.bodies, &keys.stats];
+        let mut cmd = scripts::call(
+            &scripts::RESCHEDULE,
+            own.into_iter().chain([keys.lease.as_str(), &keys.unique]).chain(keys_of(place, &keys)),
+        );
+        cmd.arg(view.handle.job.as_bytes()).arg(place).arg(waits);
         cmd.arg(at.map(|at| at.millis().to_string()).unwrap_or_default());
         cmd.arg(head(lane, &view.counters)).arg(envelope.as_bytes()).arg(&keys.control);
         let (key, since) = view.held_key();

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Arg, Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Arg, Cmd, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
+use crate::broker::connection::joined::JoinedCalls;
 use crate::broker::connection::reply;
 
 /// The maximum number of commands in a pipeline.
@@ -105,15 +106,15 @@ impl PipelineTask {
         self.taken = true;
         let (mut waiters, mut parts) = (taken.peekable(), vec![]);
         while waiters.peek().is_some() {
-            let (mut pipe, mut replies, mut bytes) = (redis::pipe(), vec![], 0);
+            let (mut calls, mut replies, mut bytes) = (JoinedCalls::default(), vec![], 0);
             while let Some(waiter) =
                 waiters.next_if(|_| replies.len() < MAX_COMMANDS && bytes < MAX_BYTES)
             {
                 bytes += size(&waiter.cmd);
-                pipe.add_command(waiter.cmd);
+                calls.add(waiter.cmd);
                 replies.push(waiter.reply);
             }
-            parts.push(send(connection.clone(), pipe, replies));
+            parts.push(send(connection.clone(), calls, replies));
         }
         // The pipelines are written to the connection in this order.
         join_all(parts).await;
@@ -132,14 +133,17 @@ impl Drop for PipelineTask {
 
 async fn send(
     mut connection: MultiplexedConnection,
-    pipe: Pipeline,
+    mut calls: JoinedCalls,
     replies: Vec<oneshot::Sender<RedisResult<Value>>>,
 ) {
+    let mut pipe = redis::pipe();
+    calls.commands.drain(..).for_each(|cmd| _ = pipe.add_command(cmd));
     // The reply of a caller that no longer waits is dropped.
     match connection.req_packed_commands(&pipe, 0, pipe.len()).await {
         Ok(values) => {
+            let values = calls.split(values.into_iter().map(reply::checked).collect());
             for (reply, value) in replies.into_iter().zip(values) {
-                let _ = reply.send(reply::checked(value));
+                let _ = reply.send(value);
             }
         }
         Err(error) => {

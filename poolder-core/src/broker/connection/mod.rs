@@ -9,6 +9,7 @@ pub(super) mod broker;
 pub(super) mod config;
 pub(super) mod endpoint;
 pub(super) mod failure;
+pub(super) mod joined;
 pub(super) mod limit;
 pub(super) mod lookup;
 pub(super) mod open;

@@ -26,6 +26,8 @@ pub struct Commands {
     pub number: u64,
     /// The time of the pause; `None` when jobs may be claimed.
     pub paused: Option<Timestamp>,
+    /// True when the queue has limits, so that jobs are admitted before they are claimed.
+    pub limited: bool,
 }
 
 impl Broker {
@@ -35,13 +37,14 @@ impl Broker {
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn commands(&self, partition: &Partition) -> Result<Commands, Error> {
         let mut cmd = redis::cmd("HMGET");
-        cmd.arg(&self.keys(partition).meta).arg("orders").arg("paused");
-        let [number, paused] = reply::items::<2>(self.command(&cmd).await?)?;
+        cmd.arg(&self.keys(partition).meta).arg("orders").arg("paused").arg("limited");
+        let [number, paused, limited] = reply::items::<3>(self.command(&cmd).await?)?;
         let int = |value| if value == Value::Nil { Ok(0) } else { reply::int(value) };
         let paused = int(paused)?;
         Ok(Commands {
             number: u64::try_from(int(number)?).unwrap_or(0),
             paused: (paused > 0).then(|| Timestamp::from_millis(paused)),
+            limited: limited != Value::Nil,
         })
     }
 

@@ -33,6 +33,8 @@ pub struct NodeInfo {
     pub busy: u32,
     /// The number of slots of addressed pools that the node holds.
     pub held: u32,
+    /// True for a node that claims from limited queues as these need it.
+    pub limits: bool,
 }
 
 /// A kind of jobs that a node can run.

@@ -28,10 +28,10 @@ use crate::stored::{ClaimedRange, Undecodable};
 /// The connection on which a consumer claims jobs, and settles jobs in the same round trip.
 #[derive(Debug)]
 pub struct ClaimConnection {
-    pub(super) broker: Broker,
+    pub(in crate::broker) broker: Broker,
     partition: Partition,
-    pub(super) keys: Arc<PartitionKeys>,
-    pub(super) consumer: Arc<str>,
+    pub(in crate::broker) keys: Arc<PartitionKeys>,
+    pub(in crate::broker) consumer: Arc<str>,
     limits: DeadLimits,
     pub(super) connection: Connection,
     id: Option<ConnectionId>,
@@ -56,7 +56,7 @@ struct Asked {
 }
 
 /// Wraps the connection of the Redis client, which does not implement `Debug`.
-pub(super) struct Connection(pub(super) MultiplexedConnection);
+pub(in crate::broker) struct Connection(pub(in crate::broker) MultiplexedConnection);
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -162,37 +162,19 @@ impl ClaimConnection {
         depths: bool,
     ) -> Result<Exchange, Error> {
         let mut pipe = redis::pipe();
-        let plan = SettlePipeline::add_to(&mut pipe, &self.keys, self.limits, settlements, depths);
+        let plan = self.add_settlements(&mut pipe, settlements, depths, false);
         let asked = claim.map(|(lane, count)| self.ask(lane, count));
         if let Some(asked) = &asked {
             pipe.add_command(self.claim(asked));
         }
-        let span = settle_span(&self.partition, settlements);
-        let operation = match asked {
-            Some(_) => RedisOperation::Claim,
-            None => RedisOperation::Settle,
-        };
-        let replies = match self.send(self.trip(operation), &pipe).instrument(span).await {
-            Ok(replies) => replies,
-            Err(error) => {
-                if let Some(asked) = asked.filter(|_| error.is_unknown()) {
-                    self.broker.reply_was_lost(asked.bytes, false);
-                }
-                return Err(error);
-            }
-        };
-        let spoiled = |reply: &RedisResult<Value>| {
-            reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
-        };
-        if let Some(error) = replies.iter().find_map(spoiled) {
-            return Err(self.broker.classify(error));
-        }
-        let mut replies = replies.into_iter();
+        let lost = asked.as_ref().map(|asked| asked.bytes);
+        let mut replies = self.round_trip(&pipe, settlements, lost).await?.into_iter();
         let (settled, depths) = plan.read(replies.by_ref(), self.broker.address());
         let mut could_bring = asked.as_ref().map_or(0, |asked| asked.count);
         let claimed = match (replies.next(), asked) {
             (Some(Ok(reply)), Some(asked)) if asked.measured => {
-                let claimed = self.read_measured(reply, &asked).await;
+                let found = reply::array(reply)?.into_iter();
+                let claimed = self.read_measured(found, asked.lane, asked.bytes).await;
                 if let Ok((claimed, true)) = &claimed {
                     could_bring = claimed.len();
                 }
@@ -202,6 +184,46 @@ impl ClaimConnection {
             (None, _) => Ok(Claimed::default()),
         };
         Ok(Exchange { settled, depths, claimed, asked: could_bring })
+    }
+
+    /// Adds the commands that apply settlements. `claims` says that a claim of jobs of a limited
+    /// queue follows.
+    pub(in crate::broker) fn add_settlements(
+        &self,
+        pipe: &mut Pipeline,
+        settlements: &[Settlement],
+        depths: bool,
+        claims: bool,
+    ) -> SettlePipeline {
+        SettlePipeline::add_to(pipe, &self.keys, self.limits, settlements, depths, claims)
+    }
+
+    /// Sends settlements and a claim whose reply has `bytes` bytes at most. Errors that leave the
+    /// connection unusable are those of the round trip.
+    pub(in crate::broker) async fn round_trip(
+        &mut self,
+        pipe: &Pipeline,
+        settlements: &[Settlement],
+        bytes: Option<usize>,
+    ) -> Result<Replies, Error> {
+        let span = settle_span(&self.partition, settlements);
+        let operation = match bytes {
+            Some(_) => RedisOperation::Claim,
+            None => RedisOperation::Settle,
+        };
+        let sent = self.send(self.trip(operation), pipe).instrument(span).await;
+        let replies = sent.inspect_err(|error| {
+            if let Some(bytes) = bytes.filter(|_| error.is_unknown()) {
+                self.broker.reply_was_lost(bytes, false);
+            }
+        })?;
+        let spoiled = |reply: &RedisResult<Value>| {
+            reply.as_ref().err().filter(|error| spoils_connection(error)).cloned()
+        };
+        match replies.iter().find_map(spoiled) {
+            Some(error) => Err(self.broker.classify(error)),
+            None => Ok(replies),
+        }
     }
 
     /// Returns the pending entries of this consumer in a lane.
@@ -273,16 +295,17 @@ impl ClaimConnection {
         cmd
     }
 
-    /// Reads the reply of `claim.lua`, and the entry that did not fit into it. Returns also whether
-    /// the reply was full.
-    async fn read_measured(
+    /// Reads the entries in the reply of a script that claims up to `most` bytes, and those that did
+    /// not fit into it. Returns also whether the reply was full.
+    pub(in crate::broker) async fn read_measured(
         &mut self,
-        reply: Value,
-        asked: &Asked,
+        reply: impl Iterator<Item = Value>,
+        lane: Lane,
+        most: usize,
     ) -> Result<(Claimed, bool), Error> {
-        let (keys, lane) = (Arc::clone(&self.keys), asked.lane);
+        let keys = Arc::clone(&self.keys);
         let stream = keys.lane(lane);
-        let all = read_found(stream, lane, reply::array(reply)?.into_iter())?;
+        let all = read_found(stream, lane, reply)?;
         let range = ClaimedRange::of(all.iter().map(Found::id));
         let (mut claimed, mut rest, mut sizes) = (Claimed::default(), vec![], vec![]);
         for found in all {
@@ -300,12 +323,12 @@ impl ClaimConnection {
         let bytes = sizes.iter().sum();
         self.sizes.note(sizes.len(), bytes);
         if !claimed.is_empty() {
-            self.broker.reply_came(bytes.min(asked.bytes));
+            self.broker.reply_came(bytes.min(most));
         }
         if !rest.is_empty() {
             self.adopt(lane, &rest, &mut claimed).await?;
         }
-        Ok((claimed, bytes >= asked.bytes))
+        Ok((claimed, bytes >= most))
     }
 
     /// Notes the sizes of entries that were claimed.
@@ -324,11 +347,21 @@ impl ClaimConnection {
         Ok(claimed)
     }
 
+    /// Creates the consumer groups that are missing.
+    pub(in crate::broker) async fn create_groups(&mut self) -> Result<(), Error> {
+        let keys = Arc::clone(&self.keys);
+        create_groups(&self.broker, &mut self.connection.0, &keys).await
+    }
+
     pub(super) fn trip(&self, operation: RedisOperation) -> Trip {
         self.broker.inner.round_trips.trip(operation)
     }
 
-    pub(super) async fn send(&mut self, trip: Trip, pipe: &Pipeline) -> Result<Replies, Error> {
+    pub(in crate::broker) async fn send(
+        &mut self,
+        trip: Trip,
+        pipe: &Pipeline,
+    ) -> Result<Replies, Error> {
         let sent = Request::new(pipe).send(&mut self.connection.0).await;
         self.broker.inner.round_trips.end_all(trip, &sent);
         sent.map_err(|error| self.broker.classify(error))

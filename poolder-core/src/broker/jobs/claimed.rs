@@ -23,6 +23,8 @@ pub struct Waited {
     pub claimed: Claimed,
     /// True when the wait was asked to renew the permit of the node, and the node had lost it.
     pub permit_lost: bool,
+    /// True when the wait was one for a token of a limited queue, and one came.
+    pub woken: bool,
 }
 
 /// The result of a visit.

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use redis::{Cmd, Value};
 
+use crate::broker::connection::joined::JoinedCalls;
 use crate::broker::connection::limit::Limit;
 use crate::broker::connection::reply;
 use crate::broker::connection::round_trips::RedisOperation;
+use crate::broker::jobs::prepared::{PreparedJob, When};
 use crate::broker::jobs::receipt::{Receipt, Stored};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, Durability, scripts};
 #[cfg(feature = "testing")]
 use crate::captured::{Captured, NewJob, StoredJob};
-use crate::job::{
-    Error, Lane, OnDuplicate, Partition, Timestamp, Unique, UniqueMode, clamped_millis,
-};
+use crate::job::{Error, Lane, OnDuplicate, Timestamp, clamped_millis};
 use crate::policy::Counters;
-use crate::stored::{Envelope, JOB, head};
+use crate::stored::{JOB, head};
 
 /// The maximum number of jobs in a pipeline.
 const BULK_JOBS: usize = 500;
@@ -24,74 +24,6 @@ const BULK_JOBS: usize = 500;
 const BULK_BYTES: usize = 1 << 20;
 /// The number of times that an idempotent enqueue is sent again after a lost reply or a refusal.
 const MAX_RESENDS: u32 = 4;
-
-/// A job to be stored in a queue.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct PreparedJob {
-    /// The partition that stores the job.
-    pub partition: Partition,
-    /// The lane in which the job waits once it is ready.
-    pub lane: Lane,
-    /// The time at which the job is ready.
-    pub when: When,
-    /// The stored form of the job.
-    pub envelope: Envelope,
-    /// The time within which another enqueue with the same id stores nothing; `None` if each one
-    /// stores a job.
-    pub idempotent: Option<Duration>,
-    /// The fate of a job that holds the key of this one, which is then not stored. Has an effect for
-    /// a unique job only.
-    pub on_duplicate: OnDuplicate,
-    /// The storage that must be confirmed before the enqueue returns.
-    pub durability: Durability,
-}
-
-impl PreparedJob {
-    /// Prepares a job that is ready at once in the lane normal, not idempotent, and confirmed when
-    /// it is in memory. Set the fields to change this.
-    #[must_use]
-    pub fn new(partition: Partition, envelope: Envelope) -> Self {
-        Self {
-            partition,
-            lane: Lane::Normal,
-            when: When::Now,
-            envelope,
-            idempotent: None,
-            on_duplicate: OnDuplicate::Keep,
-            durability: Durability::Memory,
-        }
-    }
-
-    /// Makes the job unique by this rule. A debounced job is due after the delay of the rule.
-    ///
-    /// # Errors
-    /// As [`Envelope::made_unique`].
-    pub fn make_unique(&mut self, rule: &Unique) -> Result<(), Error> {
-        self.envelope = self.envelope.made_unique(rule)?;
-        if let Some((delay, most)) = rule.delays() {
-            (self.when, self.on_duplicate) = (When::In(delay), OnDuplicate::Renew(most));
-        } else if rule.mode() == UniqueMode::KeepLast {
-            self.on_duplicate = OnDuplicate::Behind;
-        } else if rule.replaces() {
-            self.on_duplicate = OnDuplicate::Replace;
-        }
-        Ok(())
-    }
-}
-
-/// The time at which a job is ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum When {
-    /// At once.
-    #[default]
-    Now,
-    /// This long after the server executes the enqueue.
-    In(Duration),
-    /// At this time, by the server's clock.
-    At(Timestamp),
-}
 
 impl Broker {
     /// Stores a job.
@@ -107,8 +39,8 @@ impl Broker {
             return new.capture(captured);
         }
         let keys = self.keys(&new.partition);
-        let cmd = command(new, &keys);
-        let (mut sent, mut limit) = (0, self.inner.limit());
+        let mut cmd = command(new, &keys);
+        let (mut sent, mut limit, mut grouped) = (0, self.inner.limit(), new.group().is_some());
         loop {
             let reply = match new.durability {
                 Durability::Memory => {
@@ -121,6 +53,11 @@ impl Broker {
             };
             match reply.and_then(|value| new.receipt(value)) {
                 Ok(receipt) => return Ok(receipt),
+                // Without the right to the keys of the limits the job goes through its lane.
+                Err(error) if grouped && error.is_auth() => {
+                    (cmd, grouped) = (add_to_lane(new, &keys), false);
+                    limit.next_step();
+                }
                 Err(error) if sent < MAX_RESENDS && new.may_resend(&error) => {
                     let pause = Duration::from_millis(50 << sent);
                     if limit.leaves_no_try(pause, Duration::MAX) {
@@ -149,11 +86,13 @@ impl Broker {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(bulk_len(rest));
             rest = later;
-            let mut pipe = redis::pipe();
+            let mut calls = JoinedCalls::default();
             for alike in now.chunk_by(|one, next| one.partition == next.partition) {
                 let keys = self.keys(&alike[0].partition);
-                alike.iter().for_each(|new| _ = pipe.add_command(command(new, &keys)));
+                alike.iter().for_each(|new| calls.add(command(new, &keys)));
             }
+            let mut pipe = redis::pipe();
+            calls.commands.drain(..).for_each(|cmd| _ = pipe.add_command(cmd));
             let durability = now.first().map(|new| new.durability).unwrap_or_default();
             let sent = match durability {
                 Durability::Memory => self
@@ -169,6 +108,8 @@ impl Broker {
             match sent {
                 Ok((replies, confirmed)) => {
                     let unconfirmed = confirmed.err().map(|error| error.to_string());
+                    let replies = calls.split(replies);
+                    let first = results.len();
                     results.extend(now.iter().zip(replies).map(|(new, reply)| {
                         let reply = reply.map_err(|error| self.classify(error));
                         let stored = reply.and_then(|value| new.receipt(value));
@@ -178,6 +119,12 @@ impl Broker {
                         };
                         receipt.map_err(|error| error.with_job(new.envelope.id()))
                     }));
+                    for (result, new) in results[first..].iter_mut().zip(now) {
+                        let denied = result.as_ref().is_err_and(Error::is_auth);
+                        if denied && new.group().is_some() {
+                            *result = Box::pin(self.enqueue(new)).await;
+                        }
+                    }
                 }
                 // A large job is alone in its pipeline.
                 Err(error) if error.is_too_large() => results.extend(same_error(now, &error)),
@@ -262,12 +209,17 @@ impl PreparedJob {
         Ok(Receipt { job, partition: self.partition.clone(), lane, stored })
     }
 
-    /// Returns whether a single `XADD` stores the job.
+    /// Returns whether a single `XADD` stores a job without a group.
     fn is_plain(&self) -> bool {
         self.when == When::Now
             && self.idempotent.is_none()
             && self.has_generated_id()
             && self.envelope.unique().is_none()
+    }
+
+    /// Returns the group into which `put.lua` stores the job: that of a plain job of the lane normal.
+    fn group(&self) -> Option<&str> {
+        self.envelope.group().filter(|_| self.lane == Lane::Normal && self.is_plain())
     }
 
     /// Returns whether no other enqueue makes a job of this id. A job of any other id begins a
@@ -284,7 +236,16 @@ impl PreparedJob {
 
     fn receipt(&self, reply: Value) -> Result<Receipt, Error> {
         let stored = if self.is_plain() {
-            Stored::Ready(reply::text(reply)?.into())
+            let place = match reply {
+                reply @ Value::Array(_) => reply::items::<1>(reply).map(|[place]| place)?,
+                entry => entry,
+            };
+            match (place, self.group()) {
+                (Value::Int(number), Some(group)) => {
+                    Stored::Grouped(group.into(), u64::try_from(number).unwrap_or(0))
+                }
+                (entry, _) => Stored::Ready(reply::text(entry)?.into()),
+            }
         } else {
             let mut items = reply::array(reply)?;
             if items.len() == 4 {
@@ -306,10 +267,14 @@ impl PreparedJob {
 
 fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
     let lane = keys.lane(new.lane);
-    if new.is_plain() {
-        let mut cmd = Cmd::with_capacity(5, lane.len() + new.envelope.as_bytes().len() + 8);
-        cmd.arg("XADD").arg(lane).arg("*").arg(JOB).arg(new.envelope.as_bytes());
+    if let Some(group) = new.group() {
+        let all = [lane].into_iter().chain(keys.limits.all());
+        let mut cmd = scripts::call(&scripts::PUT, all);
+        cmd.arg(group).arg(new.envelope.as_bytes());
         return cmd;
+    }
+    if new.is_plain() {
+        return add_to_lane(new, keys);
     }
     let id = new.envelope.id();
     let sent = keys.sent(id);
@@ -352,6 +317,14 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
         cmd.arg(held.key.as_bytes()).arg(clamped_millis(held.hold)).arg(held.mode.number());
         cmd.arg(word).arg(most);
     }
+    cmd
+}
+
+/// Returns the command that adds a job to its lane.
+fn add_to_lane(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
+    let lane = keys.lane(new.lane);
+    let mut cmd = Cmd::with_capacity(5, lane.len() + new.envelope.as_bytes().len() + 8);
+    cmd.arg("XADD").arg(lane).arg("*").arg(JOB).arg(new.envelope.as_bytes());
     cmd
 }
 

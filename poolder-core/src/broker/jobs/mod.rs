@@ -11,6 +11,7 @@ pub(super) mod finished_job;
 pub(super) mod lane_consumer;
 mod lane_read;
 pub(super) mod pending;
+pub(super) mod prepared;
 pub(super) mod progress;
 pub(super) mod receipt;
 pub(super) mod search;

@@ -31,7 +31,10 @@ impl Receipt {
     /// holds the unique key. [`Receipt::handle`] names it.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        !matches!(self.stored, Stored::Ready(_) | Stored::Due(_) | Stored::Behind)
+        !matches!(
+            self.stored,
+            Stored::Ready(_) | Stored::Grouped(..) | Stored::Due(_) | Stored::Behind
+        )
     }
 
     /// Returns the handle of the job: the one that was stored, or the one that stands.
@@ -47,6 +50,8 @@ impl Receipt {
 pub enum Stored {
     /// Stored in its lane as this entry.
     Ready(EntryId),
+    /// Stored in this group of a limited queue, under this number.
+    Grouped(Box<str>, u64),
     /// Stored in `due` until this time.
     Due(Timestamp),
     /// Stored behind the job that holds the unique key: it is due when that one has ended.
@@ -61,11 +66,12 @@ pub enum Stored {
 }
 
 impl Serialize for Receipt {
-    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `due`, `behind`,
+    /// Writes `job`, `partition`, `lane`, `handle`, and `stored`: `ready`, `grouped`, `due`, `behind`,
     /// `already`, `duplicate` or `replaced`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stored = match &self.stored {
             Stored::Ready(_) => "ready",
+            Stored::Grouped(..) => "grouped",
             Stored::Due(_) => "due",
             Stored::Behind => "behind",
             Stored::Already => "already",
@@ -86,6 +92,7 @@ impl From<&Receipt> for Handle {
     fn from(receipt: &Receipt) -> Self {
         let place = match &receipt.stored {
             Stored::Ready(entry) => Some(Place::Entry(receipt.lane, entry.clone())),
+            Stored::Grouped(group, number) => Some(Place::Group(group.clone(), *number)),
             Stored::Due(at) => Some(Place::Due(*at)),
             Stored::Already | Stored::Behind => None,
             Stored::Duplicate(place) | Stored::Replaced(place) => place.clone(),

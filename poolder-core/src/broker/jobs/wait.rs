@@ -68,6 +68,7 @@ impl ClaimConnection {
             claimed,
             // A permit whose renewal fails counts as lost: it is asked for anew.
             permit_lost: part.renew && !matches!(renewals.next(), Some(Ok(Value::Int(1)))),
+            woken: false,
         });
         Ok(waited.collect())
     }

@@ -202,6 +202,7 @@ pub(super) fn command(keys: &PartitionKeys, node: &str, steps: &[Step]) -> Cmd {
     let own = &keys.schedules;
     let first = [&own.states, &own.next, &own.running, &own.queued, &keys.due];
     let all = first.into_iter().chain(&keys.ready).chain([&keys.unique, &keys.bodies, &own.runs]);
+    let all = all.chain([&keys.limits.groups, &keys.limits.jobs]);
     let mut cmd = scripts::call(&scripts::TICK, all.map(String::as_str));
     cmd.arg(node);
     for step in steps {
@@ -225,6 +226,7 @@ pub(super) fn command(keys: &PartitionKeys, node: &str, steps: &[Step]) -> Cmd {
                 cmd.arg(held.key.as_bytes()).arg(clamped_millis(held.hold)).arg(held.mode.number())
             }
         };
+        cmd.arg(step.jobs.first().and_then(Envelope::group).unwrap_or_default());
         cmd.arg(step.jobs.len());
         for (job, tick) in step.jobs.iter().zip(&step.plan.run) {
             cmd.arg(job.as_bytes()).arg(tick.millis());

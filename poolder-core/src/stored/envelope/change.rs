@@ -200,11 +200,16 @@ impl Envelope {
         self.options.as_ref().and_then(|options| options.completion_kept).map(clamped_duration)
     }
 
-    fn is_json(&self) -> bool {
+    pub(super) fn is_json(&self) -> bool {
         self.raw[1] & IS_JSON != 0
     }
 
-    fn rebuilt(&self, options: Options, json: bool, payload: &[u8]) -> Result<Self, Error> {
+    pub(super) fn rebuilt(
+        &self,
+        options: Options,
+        json: bool,
+        payload: &[u8],
+    ) -> Result<Self, Error> {
         let mut raw = Vec::with_capacity(self.raw.len() + payload.len() + 16);
         raw.extend(&self.raw[..FIXED]);
         raw.extend(&self.raw[self.kind.clone()]);

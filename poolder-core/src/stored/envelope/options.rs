@@ -18,7 +18,8 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 13] = [
+const KNOWN: [(&str, &str); 14] = [
+    ("g", "the group"),
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -37,6 +38,9 @@ const KNOWN: [(&str, &str); 13] = [
 /// The settings of a job besides its kind and payload. `None` stands for the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Options {
+    /// The group of the job. It comes first, so that `sort.lua` finds it at once.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<Box<str>>,
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u16>,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
@@ -295,6 +299,7 @@ pub(crate) mod tests {
     fn known_names_are_those_that_are_written() {
         let key = Unique::until_done().key("k", b"").unwrap();
         let full = Options {
+            group: Some("acme".into()),
             version: Some(2),
             attempts: Some(1),
             backoff: Some(StoredBackoff::Fixed(1)),

@@ -71,7 +71,8 @@ impl ClaimLoop {
                     return self.claimer.setup.slots;
                 }
             }
-            if self.claimer.apply_pause() {
+            let other_wait = self.connection.waits_as_if(!self.claimer.is_limited());
+            if self.claimer.apply_pause() || other_wait {
                 self.unblock().await;
             }
             self.claimer.apply_cancellations().await;
@@ -152,6 +153,11 @@ impl ClaimLoop {
                 let Some(open) = self.connection.take_open() else { return };
                 self.exchange(open, claim).await;
             }
+            ClaimStep::Admit(count) => {
+                let Some(open) = self.connection.take_open() else { return };
+                self.admit(open, count).await;
+            }
+            ClaimStep::AwaitToken => self.await_token(),
             ClaimStep::Block { suspects, renew } => self.block(suspects, renew),
             ClaimStep::BlockJointly { suspects, renew } => self.block_jointly(suspects, renew),
             ClaimStep::GiveUp => drop(self.connection.give_up()),
@@ -194,6 +200,7 @@ impl ClaimLoop {
                 ConnectionState::Open(open) => open.is_cautious() && claimer.lanes.are_stale(),
                 _ => false,
             },
+            limited: claimer.is_limited().then_some(claimer.admissions),
             wait: claimer.permit.choice(now, claimer.fleet()),
             joint: connection.is_idle() && claimer.may_join(),
             end_wait_at,
@@ -269,7 +276,9 @@ impl ClaimLoop {
     /// Settles and claims in one round trip.
     async fn exchange(&mut self, mut open: Box<ClaimConnection>, claim: Option<(Lane, usize)>) {
         let batch = self.claimer.settlements.take();
-        match open.exchange(&batch, claim, self.claimer.lanes.are_stale()).await {
+        let limited = self.claimer.is_limited();
+        let depths = !limited && self.claimer.lanes.are_stale();
+        match open.exchange(&batch, claim, depths).await {
             Ok(exchange) => {
                 self.claimer.apply_settled(batch, exchange.settled);
                 if let Some(depths) = exchange.depths {
@@ -277,7 +286,9 @@ impl ClaimLoop {
                 }
                 match exchange.claimed {
                     Ok(claimed) => {
-                        if let Some((lane, _)) = claim {
+                        if limited {
+                            self.claimer.admissions.claimed_suspect();
+                        } else if let Some((lane, _)) = claim {
                             self.claimer.lanes.claimed(lane, exchange.asked, claimed.len());
                         }
                         self.connection.audit_soon(&claimed);

@@ -4,6 +4,7 @@
 use poolder_core::Lane;
 use tokio::time::Instant;
 
+use super::admissions::Admissions;
 use super::lanes::Lanes;
 use super::wait_permit::WaitChoice;
 
@@ -20,6 +21,11 @@ pub(super) enum ClaimStep {
     Adopt,
     /// Settle the jobs that have ended and claim up to this many of this lane, in one round trip.
     Exchange(Option<(Lane, usize)>),
+    /// Settle the jobs that have ended and claim up to this many that may start, of a limited queue,
+    /// in one round trip.
+    Admit(usize),
+    /// Begin to wait until a job of a limited queue may start.
+    AwaitToken,
     /// Begin to wait for a job of any lane, or of any but the suspect lane.
     Block {
         /// True to include the suspect lane.
@@ -80,6 +86,8 @@ pub(super) struct ClaimFacts {
     /// True when the depths of the lanes must be known before a wait, which claims one job of each
     /// lane whatever its size.
     pub(super) look_first: bool,
+    /// The last findings of claims of a limited queue; `None` for one without limits.
+    pub(super) limited: Option<Admissions>,
     /// The choice for the case that all lanes are empty.
     pub(super) wait: WaitChoice,
     /// True when the claimer is idle and needs no connection of its own.
@@ -129,6 +137,17 @@ pub(super) fn next(facts: &ClaimFacts, lanes: &mut Lanes) -> ClaimStep {
                     false => without_room(facts, may_send),
                 };
             }
+            if let Some(known) = facts.limited {
+                return match known {
+                    Admissions { suspects: true, .. } if facts.suspects => {
+                        ClaimStep::Exchange(Some((Lane::Suspect, 1)))
+                    }
+                    Admissions { exhausted: true, .. } if !facts.must_settle => {
+                        ClaimStep::AwaitToken
+                    }
+                    _ => ClaimStep::Admit(facts.wanted),
+                };
+            }
             match lanes.pick(facts.suspects) {
                 None if !facts.must_settle => match facts.wait {
                     WaitChoice::Block { renew } if facts.joint => {
@@ -160,7 +179,7 @@ fn without_connection(facts: &ClaimFacts, lanes: &mut Lanes, may_send: bool) -> 
     if !may_send {
         return ClaimStep::Pause(facts.not_before);
     }
-    if facts.must_settle {
+    if facts.must_settle || facts.limited.is_some() && facts.wanted > 0 {
         return ClaimStep::Open;
     }
     if facts.audit_at <= facts.now {

@@ -10,6 +10,7 @@ use poolder_core::{Error, Partition};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::admissions::Admissions;
 use super::assign::assign;
 use super::held::HeldJobs;
 use super::lanes::Lanes;
@@ -67,6 +68,7 @@ pub(super) struct Claimer {
     pub(super) held: HeldJobs,
     pub(super) settlements: PendingSettlements,
     pub(super) lanes: Lanes,
+    pub(super) admissions: Admissions,
     pub(super) permit: WaitPermit,
     free: Vec<usize>,
     /// Suspects that may start, and their slots. They are not given to their slots before the
@@ -92,6 +94,7 @@ impl Claimer {
                 &setup.engine.events,
             ),
             lanes: Lanes::default(),
+            admissions: Admissions::default(),
             permit,
             setup,
             free: vec![],

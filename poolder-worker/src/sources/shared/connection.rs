@@ -63,8 +63,10 @@ pub(super) enum ConnectionState {
 pub(super) struct WaitInfo {
     pub(super) end: HowToEnd,
     pub(super) unblocked: bool,
-    /// True when the wait includes the suspect lane.
+    /// True when the wait includes the suspect lane; on a limited queue, when a suspect could start.
     pub(super) suspects: bool,
+    /// True when the wait is one for a token of a limited queue.
+    pub(super) limited: bool,
 }
 
 /// How a wait is ended early.
@@ -124,6 +126,11 @@ impl ClaimerConnection {
                 None
             }
         }
+    }
+
+    /// Returns true while a wait goes on that is one of a limited queue, or of one without limits.
+    pub(super) fn waits_as_if(&self, limited: bool) -> bool {
+        matches!(&self.state, ConnectionState::Waiting { info, .. } if info.limited == limited)
     }
 
     /// Returns true while a wait goes on that leaves out the suspect lane.
@@ -188,6 +195,15 @@ pub(super) fn start_joint_wait(joint: JointWait, member: Member) -> Wait {
 /// left out.
 pub(super) fn wait_part(partition: &Partition, suspects: bool, renew: bool) -> WaitPart {
     WaitPart { partition: partition.clone(), lanes: lanes(suspects), renew }
+}
+
+/// Starts to wait until a job of a limited queue may start. The future returns the connection.
+pub(super) fn start_token_wait(mut open: Box<ClaimConnection>) -> Wait {
+    Box::pin(async move {
+        let waited = open.wait_for_token().await?;
+        let history = open.history();
+        Ok(EndOfWait { waited, state: ConnectionState::Open(open), history })
+    })
 }
 
 /// Returns the lanes of a wait or visit.

@@ -235,7 +235,8 @@ mod tests {
     }
 
     fn commands(number: u64, cancelled: CancelFilter) -> KnownCommands {
-        let commands = Commands { number, paused: Some(Timestamp::from_millis(1)) };
+        let paused = Some(Timestamp::from_millis(1));
+        let commands = Commands { number, paused, limited: false };
         KnownCommands::new(commands, cancelled)
     }
 

@@ -11,7 +11,7 @@ use super::claim_loop::ClaimLoop;
 use super::claimer::Claimer;
 use super::connection::{
     ConnectionState, EndOfWait, HowToEnd, IDLE_AUDIT, WaitInfo, lanes, start_joint_wait,
-    start_wait, wait_part,
+    start_token_wait, start_wait, wait_part,
 };
 use crate::process::watching::changed;
 use crate::run::context::past;
@@ -26,7 +26,7 @@ impl ClaimLoop {
         }
         let (part, end) = (wait_part(&self.partition, suspects, renew), HowToEnd::Own(open.id()));
         let wait = start_wait(open, part, self.claimer.setup.engine.clock.now());
-        let info = WaitInfo { end, unblocked: false, suspects };
+        let info = WaitInfo { end, unblocked: false, suspects, limited: false };
         self.connection.state = ConnectionState::Waiting { wait, info };
     }
 
@@ -42,8 +42,17 @@ impl ClaimLoop {
             connection: self.connection.give_up(),
         };
         let wait = start_joint_wait(joint.clone(), member);
-        let info = WaitInfo { end: HowToEnd::Joint(joint), unblocked: false, suspects };
+        let end = HowToEnd::Joint(joint);
+        let info = WaitInfo { end, unblocked: false, suspects, limited: false };
         self.connection.state = ConnectionState::Waiting { wait, info };
+    }
+
+    /// Begins to wait until a job of a limited queue may start.
+    pub(super) fn await_token(&mut self) {
+        let Some(open) = self.connection.take_open() else { return };
+        let (end, suspects) = (HowToEnd::Own(open.id()), self.claimer.suspects_welcome());
+        let info = WaitInfo { end, unblocked: false, suspects, limited: true };
+        self.connection.state = ConnectionState::Waiting { wait: start_token_wait(open), info };
     }
 
     /// Looks for jobs without blocking.
@@ -125,7 +134,9 @@ impl ClaimLoop {
                 if waited.permit_lost {
                     self.claimer.permit.lost();
                 }
-                if waited.claimed.is_empty() && info.suspects {
+                if info.limited {
+                    self.claimer.admissions.waited(waited.woken);
+                } else if waited.claimed.is_empty() && info.suspects {
                     self.claimer.lanes.waited_in_vain();
                 }
                 self.connection.state = state;

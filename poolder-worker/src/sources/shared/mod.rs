@@ -12,11 +12,15 @@
 //! | `connection` | holds the connection of a claimer: closed, open, waiting, or given up |
 //! | `held` | holds the claimed jobs |
 //! | `assign` | decides which waiting job goes to which free slot |
+//! | `admitting` | claims jobs of a limited queue |
+//! | `admissions` | knows whether a claim of a limited queue would find jobs |
 //! | `lanes` | decides which lane to claim from |
 //! | `wait_permit` | decides whether a claimer may block until a job comes, or rests |
 //! | `waiting` | asks for wait permits and gives them up, and rests |
 //! | `skipped` | claims more while claims bring only kinds that no worker here knows |
 
+mod admissions;
+mod admitting;
 mod assign;
 mod claim_loop;
 mod claim_step;

@@ -16,9 +16,15 @@ impl Claimer {
         Fleet { nodes: *news.nodes.borrow(), hints: *news.hints.borrow() }
     }
 
+    /// Returns true while the queue has limits.
+    pub(super) fn is_limited(&self) -> bool {
+        self.setup.commands.borrow().is_limited()
+    }
+
     /// Returns when to give the wait permit up, or to wake others for jobs that are left.
     pub(super) fn end_wait_at(&mut self, now: Instant, wanted: usize) -> Option<Instant> {
-        let full = wanted == 0 && self.may_claim();
+        // On a limited queue nodes wait for tokens, without permits.
+        let full = wanted == 0 && self.may_claim() && !self.is_limited();
         self.permit.end_at(now, self.fleet(), full, self.lanes.have_jobs())
     }
 

@@ -185,6 +185,24 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "producer",
+        "A producer puts jobs into the groups of a limited queue, and cannot read those that wait \
+         there, take a turn, or give a group limits of its own.",
+        &[
+            "HSET poolder:{q.0}:limits:jobs x y",
+            "HSET poolder:{q.0}:limits:groups x y",
+            "RPUSH poolder:{q.0}:limits:turns x",
+            "RPUSH poolder:{q.0}:limits:wake x",
+            "HMGET poolder:{q.0}:limits:own x",
+        ],
+        &[
+            "HGET poolder:{q.0}:limits:jobs x",
+            "HSCAN poolder:{q.0}:limits:jobs 0",
+            "LPOP poolder:{q.0}:limits:turns",
+            "HSET poolder:{q.0}:limits:own x y",
+        ],
+    ),
+    (
+        "producer",
         "A producer pushes entries, and cannot read or remove entries of a batch.",
         &["RPUSH poolder:{q.0}:batch:fill:a:b x", "LPUSH poolder:{q.0}:batch:sealed:x y"],
         &[

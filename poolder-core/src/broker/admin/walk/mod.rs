@@ -71,7 +71,10 @@ impl Broker {
         }
         let lanes = Lane::ALL.into_iter().filter(|of| lane.is_none_or(|lane| lane == *of));
         let spots: Vec<Spot> = match listing {
-            Listing::Ready => lanes.map(Spot::Waits).collect(),
+            // The jobs in groups come last.
+            Listing::Ready => {
+                lanes.map(Spot::Waits).chain(lane.is_none().then_some(Spot::Grouped)).collect()
+            }
             Listing::Running => lanes.map(Spot::Runs).collect(),
             Listing::Due | Listing::Scheduled | Listing::Retrying => vec![Spot::Due],
             Listing::Dead => vec![Spot::Dead],
@@ -80,7 +83,9 @@ impl Broker {
         let mut sources = vec![];
         for partition in partitions {
             let keys = self.keys(partition);
-            for spot in &spots {
+            // Only a queue of one partition has groups.
+            let has_groups = partition.index == 0;
+            for spot in spots.iter().filter(|spot| has_groups || **spot != Spot::Grouped) {
                 sources.extend(Source::new(partition, keys.clone(), *spot, after)?);
             }
         }
@@ -145,8 +150,12 @@ impl Walk {
     /// Returns an error when no partition can be read.
     pub async fn next(&mut self, most: usize) -> Result<Vec<Passed>, Error> {
         let most = most.clamp(1, MAX_JOBS);
-        let active: Vec<usize> =
-            (0..self.sources.len()).filter(|at| !self.sources[*at].ended).collect();
+        let left = (0..self.sources.len()).filter(|at| !self.sources[*at].ended);
+        let mut active: Vec<usize> = left.collect();
+        // Groups have no order by which they could be merged with lanes: they follow these.
+        if active.len() > 1 {
+            active.retain(|at| !self.sources[*at].is_grouped());
+        }
         let items = match active.as_slice() {
             [] => vec![],
             [only] => self.read_one(*only, most).await,
@@ -196,6 +205,12 @@ impl Walk {
     /// Goes on behind the jobs of a source.
     fn accept(&mut self, at: usize, batch: &Batch) {
         let source = &mut self.sources[at];
+        if let Some(reached) = &batch.reached {
+            source.ended = !batch.more;
+            source.go_behind(reached);
+            self.last = Some(reached.clone());
+            return;
+        }
         source.ended = !batch.more || batch.items.is_empty();
         if let Some(last) = batch.items.last() {
             source.go_behind(&last.after);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 use super::merge::Rank;
-use crate::broker::admin::job_view::{dead_view, finished_view, shown, view, waiting_view};
+use crate::broker::admin::job_view::{
+    dead_view, finished_view, grouped_view, shown, view, waiting_view,
+};
 use crate::broker::connection::reply;
 use crate::broker::connection::reply::millis;
 use crate::broker::jobs::pending::listed;
@@ -15,6 +17,7 @@ use crate::broker::jobs::value::{SHOWN, StoredValue};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::scripts;
 use crate::job::{EntryId, Error, Handle, JobId, Lane, MAX_STORED, Partition, Timestamp};
+use crate::stored::read_group_field;
 use crate::view::{After, JobView, numbers};
 
 /// One lane, the waiting or the dead jobs of one partition, and the place that was reached there.
@@ -33,6 +36,7 @@ pub(super) struct Source {
 pub(super) enum Spot {
     Waits(Lane),
     Runs(Lane),
+    Grouped,
     Due,
     Dead,
     Finished,
@@ -44,6 +48,8 @@ enum Place {
     Start,
     /// Behind this entry.
     Entry(String),
+    /// At this place of the server's order of the jobs in groups.
+    Grouped(u64),
     /// Behind so many jobs of this time.
     Time(i64, u64),
     /// Behind all jobs of this time.
@@ -54,6 +60,7 @@ impl Place {
     fn behind(after: &After) -> Self {
         match after {
             After::Entry(_, entry, _) => Self::Entry(entry.clone()),
+            After::Group(from) => Self::Grouped(*from),
             After::Time(at, seen, _) => Self::Time(*at, *seen),
         }
     }
@@ -76,6 +83,8 @@ pub(super) struct Member {
 pub(super) struct Batch {
     pub(super) items: Vec<Member>,
     pub(super) more: bool,
+    /// The place that was reached, where it is not behind the last of the jobs.
+    pub(super) reached: Option<After>,
 }
 
 impl Source {
@@ -93,6 +102,9 @@ impl Source {
         let index = partition.index;
         let place = match (spot, after) {
             (_, None) => Place::Start,
+            (Spot::Waits(_), Some(After::Group(_))) => return Ok(None),
+            (Spot::Grouped, Some(After::Entry(..))) => Place::Start,
+            (Spot::Grouped, Some(after @ After::Group(_))) => Place::behind(after),
             (Spot::Waits(lane) | Spot::Runs(lane), Some(After::Entry(of, entry, last))) => {
                 match lane.index().cmp(&of.index()) {
                     std::cmp::Ordering::Less => return Ok(None),
@@ -121,6 +133,11 @@ impl Source {
         matches!(self.spot, Spot::Waits(_) | Spot::Runs(_))
     }
 
+    /// Returns true for the jobs that wait in groups.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.spot == Spot::Grouped
+    }
+
     /// Goes on behind this place.
     pub(super) fn go_behind(&mut self, after: &After) {
         self.place = Place::behind(after);
@@ -139,6 +156,7 @@ impl Source {
     pub(super) fn key(&self) -> &str {
         match self.spot {
             Spot::Waits(lane) | Spot::Runs(lane) => self.keys.lane(lane),
+            Spot::Grouped => &self.keys.limits.jobs,
             Spot::Due => &self.keys.due,
             Spot::Dead => &self.keys.dead,
             Spot::Finished => &self.keys.finished,
@@ -168,6 +186,15 @@ impl Source {
                 };
                 let mut cmd = scripts::call(script, [self.key()]);
                 cmd.arg(after).arg(most).arg(bytes).arg(whole);
+                cmd
+            }
+            Spot::Grouped => {
+                let from = match place {
+                    Place::Grouped(from) => from,
+                    _ => 0,
+                };
+                let mut cmd = scripts::call(&scripts::LIST_GROUPS, [self.key()]);
+                cmd.arg(from).arg(most).arg(bytes).arg(whole).arg(SHOWN);
                 cmd
             }
             Spot::Due | Spot::Dead | Spot::Finished => {
@@ -201,9 +228,10 @@ impl Source {
                 for (id, fields) in reply::entries(entries)? {
                     items.push(self.entry(lane, id, fields, None)?);
                 }
-                Ok(Batch { items, more: reply::int(more)? == 1 })
+                Ok(Batch { items, more: reply::int(more)? == 1, reached: None })
             }
             Spot::Runs(lane) => self.read_running(lane, reply),
+            Spot::Grouped => self.read_grouped(reply),
             Spot::Due | Spot::Dead | Spot::Finished => self.read_by_time(reply, behind),
         }
     }
@@ -226,7 +254,7 @@ impl Source {
         if !last.is_empty() && !seen {
             items.push(self.entry(lane, last.into(), None, None)?);
         }
-        Ok(Batch { items, more: reply::int(more)? == 1 })
+        Ok(Batch { items, more: reply::int(more)? == 1, reached: None })
     }
 
     /// Builds the item of an entry; of one that was deleted when it has no fields.
@@ -259,6 +287,27 @@ impl Source {
         Ok(Member { key, after, bytes, job, claimed })
     }
 
+    fn read_grouped(&self, reply: Value) -> Result<Batch, Error> {
+        let [from, more, jobs] = reply::items::<3>(reply)?;
+        let wrong = || Error::protocol("list_groups.lua answered something else");
+        let from = reply::text(from)?.parse().map_err(|_| wrong())?;
+        let reached = Some(After::Group(from));
+        let mut items = vec![];
+        for job in reply::array(jobs)? {
+            let [from, field, value, bytes] = reply::items::<4>(job)?;
+            let place = read_group_field(&reply::bytes(field)?).ok_or_else(wrong)?;
+            let bytes = usize::try_from(reply::int(bytes)?).unwrap_or(usize::MAX);
+            let from = reply::text(from)?.parse().map_err(|_| wrong())?;
+            let after = After::Group(from);
+            let value = StoredValue { bytes, read: reply::bytes(value)? };
+            let job = shown(value, |value| grouped_view(&self.partition, &self.keys, place, value));
+            let index = self.partition.index;
+            let key = Rank { lane: Lane::ALL.len(), time: 0, count: 0, index, number: 0 };
+            items.push(Member { key, after, bytes, job: Some(job), claimed: None });
+        }
+        Ok(Batch { items, more: reply::int(more)? == 1, reached })
+    }
+
     fn read_by_time(&self, reply: Value, behind: Option<&After>) -> Result<Batch, Error> {
         let [more, members] = reply::items::<2>(reply)?;
         let mut last = match (behind, &self.place) {
@@ -286,7 +335,7 @@ impl Source {
             };
             items.push(Member { key, after, bytes, job, claimed: None });
         }
-        Ok(Batch { items, more: reply::int(more)? == 1 })
+        Ok(Batch { items, more: reply::int(more)? == 1, reached: None })
     }
 
     fn body(&self, id: [u8; 16], at: i64, body: StoredValue) -> JobView {

@@ -1,6 +1,7 @@
 //! Applies settlements to the queue of a test.
 
-use super::settlement::{Effect, RetryPlacement, Settled, Settlement};
+use super::effect::Effect;
+use super::settlement::{RetryPlacement, Settled, Settlement};
 use crate::captured::{BatchChange, Captured};
 use crate::policy::decide::{Transition, Wait};
 

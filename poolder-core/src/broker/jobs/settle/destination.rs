@@ -16,6 +16,8 @@ pub(super) enum Destination<'a> {
     Gone,
     /// A lane of a shared queue.
     Lane(Lane, &'a Counters),
+    /// The lane front or suspect of a limited queue, where the job keeps the permit of this group.
+    Held(Lane, &'a Counters, &'a [u8]),
     /// The front lane of an addressed slot.
     SlotFront(&'a Counters),
     /// `due`, for this time; then the lane.
@@ -46,6 +48,19 @@ impl<'a> Destination<'a> {
         }
     }
 
+    /// Returns the destination on a limited queue of a job that holds a permit of this group. A job
+    /// that waits for its time comes back through a lane from which it is put behind its group, a
+    /// suspect as well.
+    pub(super) fn on_limited_queue(self, group: &'a [u8]) -> Self {
+        match self {
+            Self::Lane(lane @ (Lane::Front | Lane::Suspect), counters) => {
+                Self::Held(lane, counters, group)
+            }
+            Self::Due(delay, _, counters) => Self::Due(delay, counters.home(), counters),
+            other => other,
+        }
+    }
+
     /// Returns the destination in an addressed slot, which has only the lanes front and normal.
     pub(super) fn in_addressed_slot(transition: &'a Transition, retry: RetryPlacement) -> Self {
         match transition {
@@ -65,10 +80,13 @@ impl<'a> Destination<'a> {
 
     /// Returns the operation that stores the job there; `None` for a job that is removed. `node`
     /// settles the job, and `raw` says that its entry is buried as it was found.
-    pub(super) fn op<'op>(self, node: &str, raw: bool) -> Option<SettleOp<'op>> {
+    pub(super) fn op(self, node: &str, raw: bool) -> Option<SettleOp<'a>> {
         Some(match self {
             Self::Gone => return None,
             Self::Lane(lane, counters) => SettleOp::ToLane { head: head(lane, counters) },
+            Self::Held(lane, counters, group) => {
+                SettleOp::ToLaneHeld { head: head(lane, counters), group }
+            }
             Self::SlotFront(counters) => {
                 SettleOp::ToSlotFront { head: head(Lane::Front, counters) }
             }

@@ -6,11 +6,12 @@ use redis::Cmd;
 
 use super::claim_parts::HeldKey;
 use super::destination::{Destination, counter};
+use super::effect::Effect;
 use super::limits::DeadLimits;
 use super::op::{KeyIndex, SettleOp};
 use super::pack::{Packed, Value};
-use super::settlement::{Effect, RetryPlacement, Settlement, Subject};
-use crate::broker::keys::{PartitionKeys, ScheduleKeys};
+use super::settlement::{RetryPlacement, Settlement, Subject};
+use crate::broker::keys::{LimitKeys, PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
 use crate::job::{Failure, JobId, Lane, RunOutcome, UniqueMode};
 use crate::policy::Counters;
@@ -27,13 +28,20 @@ const ROW_BYTES: usize = 256;
 const COMMON_KEYS: usize = 15;
 
 /// Builds the call that settles claims of one owner on one lane, under the same lease if any.
+/// `claims` says that a claim of the owner follows in the same round trip.
 pub(super) fn settle(
     keys: &PartitionKeys,
     lane: Lane,
     limits: DeadLimits,
     settlements: &[&Settlement],
+    claims: bool,
 ) -> Cmd {
     let mut builder = CallBuilder { keys, named: vec![] };
+    let limited = settlements.iter().any(|settlement| settlement.subject.group.is_some());
+    if limited {
+        let LimitKeys { state, groups, turns, own, wake, .. } = &keys.limits;
+        builder.named.extend([state, groups, turns, own, wake].map(String::clone));
+    }
     let mut rows = Packed::with_capacity(settlements.len() * ROW_BYTES);
     let pack = |settlement: &&Settlement| {
         let start = rows.as_bytes().len();
@@ -46,12 +54,13 @@ pub(super) fn settle(
     }
     let first = settlements.first();
     let all = common_keys(keys, lane).into_iter().chain(builder.named.iter().map(String::as_str));
-    let mut cmd = scripts::call(&scripts::SETTLE, all);
+    let script = if limited { &scripts::SETTLE_LIMITED } else { &scripts::SETTLE };
+    let mut cmd = scripts::call(script, all);
     cmd.arg(first.map(|first| first.owner.as_ref()).unwrap_or_default())
         .arg(limits.count)
         .arg(&keys.control)
         .arg(first.and_then(|first| first.lease()).unwrap_or_default())
-        .arg(features(limits, settlements));
+        .arg(features(limits, settlements, claims));
     for range in ranges {
         cmd.arg(&rows.as_bytes()[range]);
     }
@@ -60,12 +69,17 @@ pub(super) fn settle(
 
 /// Returns the features that the script serves for these settlements. An addressed slot is
 /// recognized by its lease.
-fn features(limits: DeadLimits, settlements: &[&Settlement]) -> String {
+fn features(limits: DeadLimits, settlements: &[&Settlement], claims: bool) -> String {
     let batch = settlements.iter().any(|one| one.batch.is_some() || one.leaves_list.is_some());
     let schedule = settlements.iter().any(|settlement| settlement.subject.tick.is_some());
     let unique = settlements.iter().any(|settlement| settlement.subject.unique.is_some());
-    let named =
-        [(batch, "batch"), (schedule, "schedule"), (unique, "unique"), (limits.hooks, "hooks")];
+    let named = [
+        (batch, "batch"),
+        (schedule, "schedule"),
+        (unique, "unique"),
+        (limits.hooks, "hooks"),
+        (claims, "claims"),
+    ];
     let names: Vec<&str> = named.into_iter().filter(|(used, _)| *used).map(|it| it.1).collect();
     names.join(" ")
 }
@@ -155,6 +169,12 @@ impl CallBuilder<'_> {
             Some(addressed) => Destination::in_addressed_slot(transition, addressed.retry),
             None => Destination::on_shared_queue(transition, lane),
         };
+        let group = subject.group.as_deref();
+        let destination = match group {
+            Some(group) => destination.on_limited_queue(group),
+            None => destination,
+        };
+        let holds = matches!(destination, Destination::Held(..));
         ops.extend(destination.op(owner, subject.raw));
         ops.extend(hold(settlement));
         let ends = transition.ends();
@@ -172,6 +192,12 @@ impl CallBuilder<'_> {
         }
         if let Some(batch) = batch {
             self.after_move(settlement, batch, &mut ops, &mut ending);
+        }
+        if let Some(group) = group {
+            if !holds && !ends {
+                ops.push(SettleOp::Leave { group });
+            }
+            ending.push(SettleOp::Leave { group });
         }
         if ends {
             ops.append(&mut ending);

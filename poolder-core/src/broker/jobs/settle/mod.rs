@@ -10,6 +10,7 @@
 mod capture;
 mod claim_parts;
 mod destination;
+mod effect;
 mod encode;
 mod limits;
 mod op;
@@ -24,9 +25,10 @@ use crate::broker::Broker;
 use crate::broker::connection::round_trips::RedisOperation;
 use crate::job::{Error, Partition};
 
+pub use effect::Effect;
 pub use limits::DeadLimits;
 pub(in crate::broker) use plan::SettlePipeline;
-pub use settlement::{Depths, Effect, RetryPlacement, Settled, Settlement, SlotLease};
+pub use settlement::{Depths, RetryPlacement, Settled, Settlement, SlotLease};
 pub(in crate::broker) use span::settle as settle_span;
 
 impl Broker {
@@ -43,7 +45,7 @@ impl Broker {
         }
         let keys = self.keys(partition);
         let mut pipe = redis::pipe();
-        let plan = SettlePipeline::add_to(&mut pipe, &keys, limits, settlements, false);
+        let plan = SettlePipeline::add_to(&mut pipe, &keys, limits, settlements, false, false);
         let span = span::settle(partition, settlements);
         match self.pipeline_of(RedisOperation::Settle, &pipe).instrument(span).await {
             Ok(replies) => plan.read(&mut replies.into_iter(), self.address()).0,

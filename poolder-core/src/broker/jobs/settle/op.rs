@@ -18,6 +18,10 @@ pub(super) type KeyIndex = u32;
 pub(super) enum SettleOp<'a> {
     /// Adds the job to the lane that the head names.
     ToLane { head: Vec<u8> },
+    /// Adds the job to the lane front or suspect, where it keeps the permit of its group.
+    ToLaneHeld { head: Vec<u8>, group: &'a [u8] },
+    /// Gives the permit of the group back.
+    Leave { group: &'a [u8] },
     /// Puts the job back to the front of its addressed slot.
     ToSlotFront { head: Vec<u8> },
     /// Lets the job wait for this time.
@@ -79,6 +83,10 @@ impl SettleOp<'_> {
         let key = |index: &KeyIndex| Number(i64::from(*index));
         match self {
             Self::ToLane { head } => add("to_lane", &[Bytes(head)]),
+            Self::ToLaneHeld { head, group } => {
+                add("to_lane_held", &[Bytes(head), Bytes(group)]);
+            }
+            Self::Leave { group } => add("leave", &[Bytes(group)]),
             Self::ToSlotFront { head } => add("to_slot_front", &[Bytes(head)]),
             Self::ToDue { head, delay } => {
                 add("to_due", &[Bytes(head), Number(clamped_millis(*delay))]);

@@ -26,6 +26,12 @@ impl Packed {
         &self.0
     }
 
+    /// Adds the header of an array, whose values are added next.
+    pub(super) fn add_array(&mut self, values: usize) {
+        self.0.push(0xdc);
+        self.0.extend(u16::try_from(values).unwrap_or(u16::MAX).to_be_bytes());
+    }
+
     /// Adds values.
     pub(super) fn add(&mut self, values: &[Value<'_>]) {
         for value in values {

@@ -7,10 +7,11 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::encode;
 use super::limits::DeadLimits;
+use super::pack::{Packed, Value::Bytes};
 use super::settlement::{Depths, Settled, Settlement};
 use crate::broker::connection::failure::{classify, is_raised_by_script};
 use crate::broker::connection::reply;
-use crate::broker::keys::PartitionKeys;
+use crate::broker::keys::{LimitKeys, PartitionKeys};
 use crate::broker::scripts;
 use crate::job::{Error, Lane};
 use crate::stored::ClaimedRange;
@@ -31,13 +32,14 @@ pub(in crate::broker) struct SettlePipeline {
 
 impl SettlePipeline {
     /// Adds the commands that apply the settlements. Also reads the depths of the lanes if `depths`
-    /// is true.
+    /// is true. `claims` says that a claim of jobs of a limited queue follows in the same round trip.
     pub(in crate::broker) fn add_to(
         pipe: &mut Pipeline,
         keys: &PartitionKeys,
         limits: DeadLimits,
         settlements: &[Settlement],
         mut depths: bool,
+        claims: bool,
     ) -> Self {
         let mut plan = Self { commands: vec![], total: settlements.len() };
         for lane in Lane::ALL {
@@ -46,14 +48,18 @@ impl SettlePipeline {
                 (0..settlements.len()).filter(|i| wanted(&settlements[*i])).collect()
             };
             for group in chunks(&of_lane(true), settlements, MAX_COMPLETIONS, usize::MAX) {
-                // Only the first command returns the depths.
-                pipe.add_command(complete(keys, lane, settlements, &group, depths));
+                if settlements[group[0]].subject.group.is_some() {
+                    pipe.add_command(complete_limited(keys, lane, settlements, &group, claims));
+                } else {
+                    // Only the first command returns the depths.
+                    pipe.add_command(complete(keys, lane, settlements, &group, depths));
+                    depths = false;
+                }
                 plan.commands.push(group);
-                depths = false;
             }
             for group in chunks(&of_lane(false), settlements, MAX_SETTLEMENTS, MAX_SETTLE_BYTES) {
-                let claims: Vec<_> = group.iter().map(|index| &settlements[*index]).collect();
-                pipe.add_command(encode::settle(keys, lane, limits, &claims));
+                let settled: Vec<_> = group.iter().map(|index| &settlements[*index]).collect();
+                pipe.add_command(encode::settle(keys, lane, limits, &settled, claims));
                 plan.commands.push(group);
             }
         }
@@ -176,13 +182,40 @@ fn complete(
     group: &[usize],
     depths: bool,
 ) -> Cmd {
-    let first = group.first().map(|index| &settlements[*index]);
-    let history = first.and_then(Settlement::fast).unwrap_or_default();
-    let owner = first.map_or("", |settlement| &*settlement.owner);
     let own = [keys.lane(lane), keys.stats.as_str()];
     let asked = if depths { &keys.ready[..] } else { &[] };
     let all = own.into_iter().chain(asked.iter().map(String::as_str));
     let mut cmd = scripts::call(&scripts::COMPLETE, all);
+    add_entries(&mut cmd, settlements, group);
+    cmd
+}
+
+/// Builds the call that removes completed jobs of a limited queue, and gives their permits back.
+fn complete_limited(
+    keys: &PartitionKeys,
+    lane: Lane,
+    settlements: &[Settlement],
+    group: &[usize],
+    claims: bool,
+) -> Cmd {
+    let LimitKeys { state, groups, turns, own, wake, .. } = &keys.limits;
+    let all = [keys.lane(lane), &keys.stats, state, groups, turns, own, wake];
+    let mut cmd = scripts::call(&scripts::COMPLETE_LIMITED, all);
+    add_entries(&mut cmd, settlements, group);
+    let names = group.iter().map(|index| settlements[*index].subject.group.as_deref());
+    let mut packed = Packed::with_capacity(group.len() * 16);
+    packed.add_array(group.len() + 1);
+    packed.add(&[Bytes(if claims { b"1" } else { b"" })]);
+    names.for_each(|name| packed.add(&[Bytes(name.unwrap_or_default())]));
+    cmd.arg(packed.as_bytes());
+    cmd
+}
+
+/// Adds the arguments of `complete.lua`.
+fn add_entries(cmd: &mut Cmd, settlements: &[Settlement], group: &[usize]) {
+    let first = group.first().map(|index| &settlements[*index]);
+    let history = first.and_then(Settlement::fast).unwrap_or_default();
+    let owner = first.map_or("", |settlement| &*settlement.owner);
     cmd.arg(history).arg(owner);
     match whole_range(settlements, group) {
         Some(range) => cmd.arg(range.first.as_ref()).arg(&range.after),
@@ -191,7 +224,6 @@ fn complete(
     for index in group {
         cmd.arg(settlements[*index].subject.entry.as_ref());
     }
-    cmd
 }
 
 /// Returns the claimed range of the group, if the group is exactly one whole range. The script may

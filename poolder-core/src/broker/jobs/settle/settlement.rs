@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim_parts::{BatchOf, HeldKey};
+use super::effect::Effect;
 use crate::broker::NodeName;
 use crate::broker::jobs::finished_job::FinishedJob;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, Tick};
@@ -77,22 +78,6 @@ pub enum RetryPlacement {
     Reschedule,
 }
 
-/// A change that is applied in the same step as a settlement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Reduces a batch to the entries that were set aside under this name.
-    KeepEntries(String),
-    /// Moves the entries of a batch that were set aside under this name into a separate dead batch.
-    BuryEntries {
-        /// The name under which the entries were set aside.
-        part: String,
-        /// The id of the dead batch.
-        id: JobId,
-        /// The reason.
-        failure: Failure,
-    },
-}
-
 /// The data of a claim that is needed to settle it. The envelope is kept only when the stored entry
 /// does not contain one.
 #[derive(Debug, Clone)]
@@ -112,6 +97,8 @@ pub(super) struct Subject {
     pub(super) tick: Option<Box<Tick>>,
     /// The key of a unique job.
     pub(super) unique: Option<Box<HeldKey>>,
+    /// The group of which the job holds a permit, on a limited queue.
+    pub(super) group: Option<Box<[u8]>>,
     /// The range of entries that was claimed together with this one.
     pub(super) range: Option<Arc<ClaimedRange>>,
 }
@@ -154,10 +141,22 @@ impl Settlement {
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().cloned().map(Box::new);
         let unique = HeldKey::of(&claim);
-        let Claim { lane, entry, plain, range, .. } = claim;
+        let Claim { lane, entry, plain, group, range, .. } = claim;
         let (unread, raw) = (None, false);
-        let subject =
-            Subject { lane, entry, job, plain, unread, body, bytes, raw, tick, unique, range };
+        let subject = Subject {
+            lane,
+            entry,
+            job,
+            plain,
+            unread,
+            body,
+            bytes,
+            raw,
+            tick,
+            unique,
+            group,
+            range,
+        };
         Self {
             subject,
             owner,
@@ -200,6 +199,7 @@ impl Settlement {
             raw: found.unread.is_none_or(|bytes| bytes > MAX_STORED),
             tick: None,
             unique: None,
+            group: found.group,
             range: None,
         };
         Self {

@@ -1,6 +1,6 @@
--- bury.lua: buries jobs that wait in a lane or for their time: they are dead then, until an operator
---   revives them. A job that runs stays, and so does one that stands for a batch. `unique/next.lua`
---   stands in front.
+-- bury.lua: buries jobs that wait in a lane, in a group or for their time: they are dead then, until
+--   an operator revives them. A job that runs stays, and so does one that stands for a batch.
+--   `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane, or sorted set `due`, in which all the jobs are
 --      2 hash: job id to head and envelope of the waiting job (`bodies`)
 --      3 sorted set: job id by time of death in ms (`dead`)
@@ -10,15 +10,17 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job
--- ARGV 1 "lane" or "due"  2 control channel
---      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane"), dead
---        record up to the head, head and envelope (for "lane"), completion record to store, ms for
---        which it is kept ("" to store none), id of the job, key of a unique job ("" for another
+--      the last six, for "group": those of `limits/waiting.lua`, which stands in front
+-- ARGV 1 "lane", "group" or "due"  2 control channel
+--      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane") or
+--        number and group (for "group"), dead record up to the head, head and envelope (for "lane"
+--        and "group"), completion record to store, ms for which it is kept ("" to store none), id
+--        of the job, key of a unique job ("" for another
 --        one), generation of a unique job in 6 bytes ("" for a generated id)
 -- Returns a string with one digit per job: 1 for buried, 0 for a job that runs, stands for a batch,
 --   or is no longer there
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local in_lane, each, key, started = ARGV[1] == 'lane', {}, 9, false
+local place, each, key, started = ARGV[1], {}, 9, false
 -- The records of the dead are read before a job is moved, so that a key of a wrong type ends the
 -- call.
 redis.call('HLEN', KEYS[4])
@@ -34,7 +36,8 @@ end
 -- Returns the head and the envelope of a job that waits, nil for one that does not; and an error.
 local function body_of(job, entry, given)
   if redis.call('HEXISTS', KEYS[6], job) == 1 then return nil end
-  if not in_lane then return redis.call('HGET', KEYS[2], job) or nil end
+  if place == 'due' then return redis.call('HGET', KEYS[2], job) or nil end
+  if place == 'group' then return waits_in_group(entry, job) and given or nil end
   if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return nil end
   local held = redis.pcall('XPENDING', KEYS[1], 'workers', entry, entry, 1)
   -- Without a consumer group no entry is claimed.
@@ -64,7 +67,8 @@ for i = 3, #ARGV, 9 do
     redis.call('ZADD', KEYS[3], now, id)
     local moved = redis.pcall('HSET', KEYS[4], id, ARGV[i + 2] .. body)
     if type(moved) == 'number' then
-      moved = in_lane and redis.pcall('XDEL', KEYS[1], entry) or redis.pcall('HDEL', KEYS[2], job)
+      moved = place == 'lane' and redis.pcall('XDEL', KEYS[1], entry)
+        or place == 'group' and leave_group(entry) or redis.pcall('HDEL', KEYS[2], job)
     end
     if type(moved) == 'table' then
       -- The job waits on, and is nowhere else.
@@ -73,7 +77,7 @@ for i = 3, #ARGV, 9 do
       return moved
     end
     -- A time without a body is dropped by promote.lua.
-    if not in_lane then
+    if place == 'due' then
       redis.pcall('ZREM', KEYS[1], job)
       if string.byte(body, 5) ~= 0 then add('retrying', -1) end
     end

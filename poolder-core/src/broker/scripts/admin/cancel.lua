@@ -14,9 +14,10 @@
 --      11 hash: key to the unique job that holds it (`unique`)
 --      12-13 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
 --        schedule names to queued jobs
+--      the last six, for "group": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 job id
---      2 place where the job was seen: "lane", "due" or "" for none
---      3 entry id, for "lane"
+--      2 place where the job was seen: "lane", "group", "due" or "" for none
+--      3 entry id, for "lane"; number and group, for "group"
 --      4 all text of a plain entry joined by zero bytes ("" for an entry that Poolder wrote)
 --      5 completion record to store
 --      6 ms for which the record is kept ("" to store none)
@@ -85,7 +86,12 @@ local function store_cancellation(answer)
   return answer
 end
 
-local body = ARGV[2] ~= 'lane' and redis.call('HGET', KEYS[3], waits_as)
+if ARGV[2] == 'group' and waits_in_group(ARGV[3], job) then
+  local gone = leave_group(ARGV[3])
+  if type(gone) == 'table' then return gone end
+  return after_removal()
+end
+local body = ARGV[2] ~= 'lane' and ARGV[2] ~= 'group' and redis.call('HGET', KEYS[3], waits_as)
 if body then
   if ARGV[2] ~= 'due' then return 'again' end
   redis.call('HDEL', KEYS[3], waits_as)
@@ -113,7 +119,7 @@ if ARGV[2] ~= '' and ARGV[10] ~= '1' then return 'again' end
 -- A job of a schedule may wait for the one before it. A longer search is not needed: such a job does
 -- not start once its cancellation is stored.
 local bytes = 0
-for _, name in ipairs(KEYS[13] and redis.call('HKEYS', KEYS[13]) or {}) do
+for _, name in ipairs(not generated and redis.call('HKEYS', KEYS[13]) or {}) do
   local queued = redis.call('HGET', KEYS[13], name)
   if string.sub(queued, 4, 19) == job then
     redis.call('HDEL', KEYS[13], name)

@@ -8,12 +8,14 @@
 --      11 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      12 hash: job id to head and envelope of the waiting job (`bodies`)
 --      13 sorted set: id of a finished job by the time of its end in ms (`finished`)
+--      14 hash: number and group to the waiting job (`limits:jobs`)
 -- ARGV none
 -- Returns {now in ms, list of {number of ready jobs, number of running jobs, oldest ready entry or
 --   ""} per lane, number of jobs in `due`, due time in ms of the first job or timer (-1 for none),
 --   number of dead jobs, number of cancellations, time of the pause in ms (0 if not paused),
 --   {leader or "", term, end of its lease in ms}, name and value of each counter,
---   {mode of the pool or "", the most slots that it had}, number of finished jobs}
+--   {mode of the pool or "", the most slots that it had}, number of finished jobs, number of jobs that
+--   wait in groups}
 local t = redis.call('TIME')
 local lanes = {}
 for i = 1, 5 do
@@ -68,4 +70,6 @@ return {
   redis.call('HGETALL', KEYS[8]), -- bounded: a few names
   {mode, slots},
   redis.call('ZCARD', KEYS[13]),
+  -- The field of one zero byte is no job.
+  redis.call('HLEN', KEYS[13]) - redis.call('HEXISTS', KEYS[13], '\0'),
 }

@@ -1,7 +1,7 @@
 -- remove.lua: deletes jobs that wait or are dead. A job that runs is not deleted.
 --   `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane, or sorted set `due` or `dead`, in which all the jobs are
---      2 hash: job id to body (`bodies` or `dead:bodies`); not used for a lane
+--      2 hash: job id to body (`bodies` or `dead:bodies`); not used for a lane or a group
 --      3 hash of the partition's counters (`stats`)
 --      4 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      5 hash: batch job id to record of its sealed list (`batch:index`)
@@ -9,11 +9,13 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job, and receipt of its idempotent enqueue
--- ARGV 1 "lane", "due" or "dead"
+--      the last six, for "group": those of `limits/waiting.lua`, which stands in front
+-- ARGV 1 "lane", "group", "due" or "dead"
 --      2 completion record to store  3 control channel
---      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane"), ms
---        for which its record is kept ("" to store none), id of the job, key of a unique job ("" for
---        another one), generation of a unique job in 6 bytes ("" for a generated id)
+--      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane") or
+--        number and group (for "group"), ms for which its record is kept ("" to store none), id of
+--        the job, key of a unique job ("" for another one), generation of a unique job in 6 bytes
+--        ("" for a generated id)
 -- Returns a string with one digit per job: 1 for deleted, 0 for a job that runs or is no longer
 --   there
 local place, each, key, count, retrying, started = ARGV[1], {}, 9, 0, 0, false
@@ -42,6 +44,12 @@ for i = 4, #ARGV, 6 do
     elseif held.err or not held[1] then
       deleted = redis.pcall('XDEL', KEYS[1], ARGV[i + 1])
     end
+  elseif place == 'group' then
+    local waits = redis.pcall('HEXISTS', KEYS[in_group.jobs], ARGV[i + 1])
+    deleted = waits
+    if waits == 1 then
+      deleted = waits_in_group(ARGV[i + 1], job) and leave_group(ARGV[i + 1]) or 0
+    end
   else
     body = place == 'due' and redis.pcall('HGET', KEYS[2], job)
     deleted = type(body) == 'table' and body or redis.pcall('HDEL', KEYS[2], job)
@@ -53,7 +61,7 @@ for i = 4, #ARGV, 6 do
   end
   if deleted == 1 then
     -- A time without a body is dropped by promote.lua, or with the oldest dead.
-    if place ~= 'lane' then redis.pcall('ZREM', KEYS[1], job) end
+    if place == 'due' or place == 'dead' then redis.pcall('ZREM', KEYS[1], job) end
     if batch == 1 then redis.pcall('SADD', KEYS[6], job) end
     -- A job that was deleted can be enqueued again. Other jobs may have an id that is derived from a
     -- name: their cancellation stays. A generated id is a UUIDv7.

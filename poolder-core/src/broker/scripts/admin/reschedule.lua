@@ -1,19 +1,19 @@
--- reschedule.lua: changes the due time of a job that waits in a lane or in `due`. A job in a lane
---   that is to run now stays; if its slot waits for its next attempt, the wait ends. A job that waits
---   behind another one of its unique key is due at that time if the other one has ended before.
---   `unique/next.lua` stands in front.
+-- reschedule.lua: changes the due time of a job that waits in a lane, in a group or in `due`. A job
+--   in a lane or a group that is to run now stays; if its slot waits for its next attempt, the wait
+--   ends. A job that waits behind another one of its unique key is due at that time if the other one
+--   has ended before. `unique/next.lua` stands in front.
 -- KEYS 1 stream of the lane in which the job was seen
 --      2 sorted set: job id by due time in ms (`due`)
 --      3 hash: job id to head and envelope of the waiting job (`bodies`)
 --      4 hash of the partition's counters (`stats`)
 --      5 hash of the slot's lease (`lease`)
 --      6 hash: key to the unique job that holds it (`unique`)
+--      the last six, for "group": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 id of the job; for "due" that under which it waits
---      2 place where the job was seen: "lane" or "due"
---      3 entry id, for "lane"
+--      2 place where the job was seen: "lane", "group" or "due"
+--      3 entry id, for "lane"; number and group, for "group"
 --      4 new due time in ms ("" for now)
---      5 head, for "lane"
---      6 envelope, for "lane"
+--      5 head, and  6 envelope, for "lane" and "group"
 --      7 control channel
 --      8 key of a unique job ("" for another job)  9 id of the job  10 generation of a unique job in 6
 --        bytes ("" for a generated id)  11 ms for which it holds the key beyond its due time
@@ -42,13 +42,18 @@ if ARGV[2] == 'due' then
   end
   redis.call('ZADD', KEYS[2], at, job)
 else
-  local id = ARGV[3]
-  if #redis.call('XRANGE', KEYS[1], id, id) == 0 then return 0 end
-  local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1)
-  -- Without a consumer group no entry is claimed.
-  if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
-  if not held.err and held[1] then return 0 end
-  if ARGV[4] == '' then
+  local id, grouped = ARGV[3], ARGV[2] == 'group'
+  if grouped then
+    if not waits_in_group(id, job) then return 0 end
+    if ARGV[4] == '' then return 1 end
+  else
+    if #redis.call('XRANGE', KEYS[1], id, id) == 0 then return 0 end
+    local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1)
+    -- Without a consumer group no entry is claimed.
+    if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
+    if not held.err and held[1] then return 0 end
+  end
+  if not grouped and ARGV[4] == '' then
     local l = redis.call('HMGET', KEYS[5], 'hold', 'held')
     if l[1] and l[2] == l[1] .. ' ' .. id then
       redis.call('HDEL', KEYS[5], 'hold', 'held')
@@ -66,11 +71,11 @@ else
   redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])
   local moved = redis.pcall('ZADD', KEYS[2], at, job)
   if type(moved) == 'number' then
-    moved = redis.pcall('XDEL', KEYS[1], id)
+    moved = grouped and leave_group(id) or redis.pcall('XDEL', KEYS[1], id)
     if type(moved) == 'table' then redis.pcall('ZREM', KEYS[2], job) end
   end
   if type(moved) == 'table' then
-    -- The job stays in its lane, and nowhere else.
+    -- The job stays where it was, and nowhere else.
     redis.pcall('HDEL', KEYS[3], job)
     return moved
   end

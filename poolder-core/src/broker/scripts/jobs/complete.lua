@@ -1,5 +1,5 @@
--- complete.lua: removes completed jobs from their lane and reports, on request, how many jobs wait
---   in each lane.
+-- complete.lua: removes completed jobs from their lane. `scripts.rs` lists the other parts of this
+--   script: they report, on request, how many jobs wait in each lane, or give permits back.
 -- KEYS 1 stream of the entries' lane
 --      2 hash of the partition's counters (`stats`)
 --      3-7 streams of all lanes: front, suspect, high, normal, low; only when depths are requested

@@ -43,6 +43,8 @@ local added, added_to, waits, died
 local freed, freed_key, freed_from, freed_next
 -- Counters to raise when the entry is removed.
 local counts = {}
+-- Called once an entry is removed; a part of this script may set it.
+local after_removal
 
 local clock
 local function now()

@@ -27,7 +27,9 @@ local function held(plain)
     return f[1] == 'j' and f[2] or table.concat(f, '\0')
   end
   if plain then return table.concat(f, '\0') == plain and '' or nil end
-  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then return f[2], f[4] end
+  if f[1] == 'j' and string.sub(f[2], 3, 18) == job then
+    return f[2], f[3] == 'c' and f[4] or nil
+  end
   return nil
 end
 
@@ -101,6 +103,7 @@ for n = 6, #ARGV do
       for i = 1, #counts, 3 do add(counts[i], counts[i + 1], counts[i + 2]) end
       counts = {}
     end
+    if after_removal then after_removal() end
     settled = settled .. '1'
   else
     settled = settled .. '0'

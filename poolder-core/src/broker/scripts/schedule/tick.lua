@@ -1,6 +1,7 @@
 -- tick.lua: publishes ticks of schedules. Revision and last tick of a schedule must be those for
 --   which the ticks were planned. So each tick is published once, even by several leaders, and no
---   tick is published for a schedule that was changed meanwhile. `unique/holder.lua` stands in front.
+--   tick is published for a schedule that was changed meanwhile. `unique/holder.lua` and
+--   `limits/groups.lua` stand in front.
 -- KEYS 1 hash: name to state of a schedule  2 sorted set: name by time of the next tick
 --      3 hash: name to running job  4 hash: name to queued job
 --      5 sorted set: job id by due time in ms (`due`)
@@ -8,11 +9,13 @@
 --      11-12 hash of keys to the unique jobs that hold them (`unique`), and hash of job ids to waiting
 --        jobs (`bodies`)
 --      13 hash: name to last runs
+--      14-15 hash of groups to their records (`limits:groups`), and hash of numbers and groups to
+--        waiting jobs (`limits:jobs`)
 -- ARGV 1 node that publishes
 --      2.. for each schedule, with at most 500 jobs or 1 MiB in all: name, revision, last decided tick
 --      in ms, new last decided tick in ms, time of the next tick in ms ("" for none), number of
 --      missed ticks, overlap, index of the lane, key of unique jobs ("" for others), ms for which
---      each holds the key, their mode, number of jobs; then the envelope and the tick in ms of each
+--      each holds the key, their mode, group, number of jobs; then the envelope and the tick in ms of each
 --      job. Overlap is "allow", "skip" or "queue": the fate of a job while an earlier one of the
 --      schedule is under way. A unique job whose key another one holds is missed
 -- Returns {now in ms, then for each schedule: number of jobs that were enqueued or queued, or -1
@@ -29,7 +32,7 @@ local unfound = {}
 -- Returns true when the running job of a schedule still exists. Its settlement removes it from the
 -- hash of running jobs, but an operator may have deleted it. If the lanes have more entries than
 -- this call may still search, the job counts as existing, and the caller looks for it.
-local function under_way(name)
+local function under_way(name, group)
   local holder = redis.call('HGET', KEYS[3], name)
   if not holder then return false end
   local job, lane = string.sub(holder, 1, 16), string.byte(holder, 17)
@@ -40,6 +43,18 @@ local function under_way(name)
   for n = 0, 15 do
     local id = string.sub(job, 1, 15) .. string.char((string.byte(job, 16) + n) % 256)
     if redis.call('ZSCORE', KEYS[5], id) then return true end
+  end
+  -- On a limited queue it may wait in its group.
+  local head, tail = read_group(redis.call('HGET', KEYS[14], group))
+  for number = head, tail - 1 do -- bounded: 500 jobs
+    if entries_left <= 0 or bytes_left <= 0 then return true end
+    local value = redis.call('HGET', KEYS[15], field_of(number, group)) or ''
+    local at = 1
+    if string.byte(value, 1) == 32 and #value > 3 then
+      at = 4 + number_in('>I2', value, 2)
+    end
+    if string.sub(value, at + 2, at + 17) == job then return true end
+    entries_left, bytes_left = entries_left - 1, bytes_left - #value
   end
   for at = 6, 10 do
     local from, step = '-', 1
@@ -137,7 +152,7 @@ end
 -- Publishes the ticks of the schedule at ARGV[i]. Returns the number of jobs, or -1.
 local function publish(i)
   local name, last, overlap = ARGV[i], ARGV[i + 3], ARGV[i + 6]
-  local lane, jobs = tonumber(ARGV[i + 7]), tonumber(ARGV[i + 11])
+  local lane, jobs = tonumber(ARGV[i + 7]), tonumber(ARGV[i + 12])
   local key, held, mode = ARGV[i + 8], ARGV[i + 9], ARGV[i + 10]
   local state = redis.call('HGET', KEYS[1], name) or ''
   local revision, before, runs, missed, ran, job =
@@ -147,13 +162,13 @@ local function publish(i)
   note_missed(history, tonumber(ARGV[i + 5]))
   missed = missed + ARGV[i + 5]
   local enqueued = 0
-  for at = i + 12, i + 10 + 2 * jobs, 2 do
+  for at = i + 13, i + 11 + 2 * jobs, 2 do
     local body, tick = ARGV[at], ARGV[at + 1]
     local exclusive = overlap ~= 'allow'
     if key ~= '' and holder_of(KEYS[11], key, tonumber(now), KEYS[5], KEYS[12], 6) then
       missed = missed + 1
       note_missed(history, 1)
-    elseif exclusive and under_way(name) then
+    elseif exclusive and under_way(name, ARGV[i + 11]) then
       if overlap == 'queue' then
         -- The newest job waits; a job that waited before is dropped.
         local waits = redis.call('HGET', KEYS[4], name)
@@ -211,7 +226,7 @@ while i <= #ARGV do
     error(published, 0)
   end
   reply[#reply + 1] = published
-  i = i + 12 + 2 * tonumber(ARGV[i + 11])
+  i = i + 13 + 2 * tonumber(ARGV[i + 12])
 end
 for _, value in ipairs(unfound) do reply[#reply + 1] = value end
 return reply

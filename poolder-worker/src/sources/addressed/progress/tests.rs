@@ -45,7 +45,9 @@ fn job(number: u64, key: u64) -> Entry {
 fn undecodable(number: u64) -> Entry {
     let reason = Failure::new(Cause::Undecodable, "no job");
     let (lane, raw, job) = (Lane::Normal, vec![], JobId::from_bytes([7; 16]));
-    Entry::Undecodable(Undecodable { lane, entry: id(number), raw, unread: None, id: job, reason })
+    let (unread, group) = (None, None);
+    let entry = id(number);
+    Entry::Undecodable(Undecodable { lane, entry, raw, unread, id: job, reason, group })
 }
 
 fn jobs(numbers: std::ops::Range<u64>) -> Vec<Entry> {

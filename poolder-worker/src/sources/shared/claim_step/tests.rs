@@ -17,6 +17,7 @@ fn idle(now: Instant) -> ClaimFacts {
         wanted: 8,
         suspects: true,
         look_first: false,
+        limited: None,
         wait: WaitChoice::Block { renew: false },
         joint: false,
         end_wait_at: None,
@@ -207,4 +208,25 @@ async fn a_claimer_without_a_connection_opens_one_as_soon_as_there_is_more_to_do
     assert_eq!(next(&full, &mut lanes([9; 5])), ClaimStep::Pause(full.audit_at));
     let ends = ClaimFacts { end_wait_at: Some(now), ..full };
     assert_eq!(next(&ends, &mut lanes([9; 5])), ClaimStep::EndWait);
+}
+
+#[tokio::test]
+async fn on_a_limited_queue_jobs_are_admitted_until_a_claim_has_found_all_of_them() {
+    let limited = |known| ClaimFacts { limited: Some(known), ..idle(Instant::now()) };
+    let known = Admissions::default();
+    let mut full = lanes([9; 5]);
+    assert_eq!(next(&limited(known), &mut full), ClaimStep::Admit(8), "lanes do not matter");
+    let exhausted = limited(Admissions { exhausted: true, ..known });
+    assert_eq!(next(&exhausted, &mut full), ClaimStep::AwaitToken);
+    let settles = ClaimFacts { must_settle: true, ..exhausted };
+    assert_eq!(next(&settles, &mut full), ClaimStep::Admit(8), "a round trip is made anyway");
+    let suspect = limited(Admissions { suspects: true, exhausted: true, woken: false });
+    let claim = ClaimStep::Exchange(Some((Lane::Suspect, 1)));
+    assert_eq!(next(&suspect, &mut full), claim);
+    let busy = ClaimFacts { suspects: false, ..suspect };
+    assert_eq!(next(&busy, &mut full), ClaimStep::AwaitToken);
+    let no_room = ClaimFacts { wanted: 0, ..limited(known) };
+    assert_eq!(next(&no_room, &mut full), ClaimStep::Pause(no_room.audit_at));
+    let without = ClaimFacts { connection: ConnectionFact::Without, joint: true, ..limited(known) };
+    assert_eq!(next(&without, &mut lanes([0; 5])), ClaimStep::Open, "tokens need a connection");
 }

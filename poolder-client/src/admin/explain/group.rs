@@ -1,0 +1,69 @@
+//! A job that waits in a group of a limited queue: the limits, the jobs before it and the turns.
+
+use crate::admin::explain::checks::Checks;
+use crate::admin::explain::explanation::Why;
+use crate::admin::explain::facts::Facts;
+use crate::admin::explain::ready;
+use crate::admin::words::{many, many_do};
+
+const RECORD: &str = "HGET limits:groups, limits:own and limits";
+const LANES: &str = "XLEN of the lanes front and suspect";
+
+/// Checks what keeps the job waiting in its group, in the order in which it comes to a start.
+pub(super) fn check(facts: &Facts, checks: &mut Checks) {
+    let Some(group) = &facts.group else { return };
+    let taken = |running: u64, limit: Option<u32>| match limit {
+        Some(limit) => format!("limit: {running} of {limit} taken"),
+        None => format!("no limit, {}", many_do(running, "job", "run")),
+    };
+    let is_full = |running: u64, limit: Option<u32>| limit.is_some_and(|it| running >= it.into());
+
+    let text = format!(
+        "it waits for {}: {} before it, {}",
+        named(&group.name),
+        many(group.before, "job"),
+        taken(group.running, group.limit)
+    );
+    if is_full(group.running, group.limit) {
+        let hint = "it starts when jobs of the group have ended; raise the limit of the group if \
+                    it may run more at a time";
+        checks.fail("group", RECORD, (Why::GroupFull, text), None, Some(hint.into()));
+    } else if group.before > 0 {
+        checks.fail("group", RECORD, (Why::BehindOthers, text), None, None);
+    } else {
+        checks.pass("group", RECORD, text);
+    }
+    let text = format!("the queue: {}", taken(group.queue_running, group.queue_limit));
+    if is_full(group.queue_running, group.queue_limit) {
+        let hint = "it starts when jobs of the queue have ended; raise the limit of the queue if \
+                    it may run more at a time";
+        checks.fail("queue", LANES, (Why::QueueFull, text), None, Some(hint.into()));
+    } else {
+        checks.pass("queue", LANES, text);
+    }
+    let (running, slots) = (facts.queue.running(), slots(facts));
+    let text = format!("busy slots: {running} of {slots}{}", ready::longest(facts));
+    if running >= slots && slots > 0 {
+        let hint = "add slots or nodes if jobs wait for too long";
+        checks.fail("slots", ready::SLOTS, (Why::SlotsBusy, text), None, Some(hint.into()));
+    } else {
+        checks.pass("slots", ready::SLOTS, text);
+    }
+    let text = match group.turns {
+        0 => "no group may start a job".to_owned(),
+        turns => format!("{} may start a job, in turn", many(turns, "group")),
+    };
+    checks.pass("turn", "LLEN limits:turns", text);
+}
+
+/// Names a group.
+pub(super) fn named(group: &str) -> String {
+    match group {
+        "" => "the group of jobs without one".to_owned(),
+        name => format!("group {name}"),
+    }
+}
+
+fn slots(facts: &Facts) -> u64 {
+    facts.nodes.iter().filter(|node| !node.is_silent).map(|node| node.slots).sum()
+}

@@ -1,0 +1,19 @@
+//! [`Effect`]: a change that goes with a settlement.
+
+use crate::job::{Failure, JobId};
+
+/// A change that is applied in the same step as a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Reduces a batch to the entries that were set aside under this name.
+    KeepEntries(String),
+    /// Moves the entries of a batch that were set aside under this name into a separate dead batch.
+    BuryEntries {
+        /// The name under which the entries were set aside.
+        part: String,
+        /// The id of the dead batch.
+        id: JobId,
+        /// The reason.
+        failure: Failure,
+    },
+}

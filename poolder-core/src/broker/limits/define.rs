@@ -1,0 +1,226 @@
+//! Sets the limits of a queue and of its groups, and ends them.
+
+use serde::Serialize;
+
+use crate::broker::connection::reply;
+use crate::broker::keys::LimitKeys;
+use crate::broker::{Broker, scripts};
+use crate::job::{Error, Partition, check_group_name};
+
+/// The number of groups that are looked at in one call.
+const PAGE: usize = 250;
+/// The field of the hash of groups that is no group: `define.lua` writes it.
+const PAD: &[u8] = b"\0";
+/// The greatest limit.
+const MAX_LIMIT: u32 = 1_000_000;
+/// The greatest weight of a group.
+const MAX_WEIGHT: u32 = 100;
+
+/// The limits of a queue. `None` stands for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct QueueLimits {
+    /// The most jobs of the queue that run at a time, in all nodes together.
+    pub concurrency: Option<u32>,
+    /// The most jobs of each group that run at a time, in all nodes together.
+    pub group_concurrency: Option<u32>,
+}
+
+/// The own limits of a group. `None` stands for those of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct GroupLimits {
+    /// The most jobs of the group that run at a time.
+    pub concurrency: Option<u32>,
+    /// The number of jobs that the group starts in its turn, 1 to 100; a group without one starts 1.
+    pub weight: Option<u32>,
+}
+
+/// Whether limits take the place of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precedence {
+    /// Limits that were set before stay.
+    Stored,
+    /// The new limits hold.
+    Given,
+}
+
+impl QueueLimits {
+    /// Creates limits that limit nothing: the queue has groups that start jobs in turn.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { concurrency: None, group_concurrency: None }
+    }
+
+    /// Sets how many jobs of the queue run at a time, in all nodes together: 1 to a million.
+    #[must_use]
+    pub const fn concurrency(self, most: u32) -> Self {
+        Self { concurrency: Some(most), ..self }
+    }
+
+    /// Sets how many jobs of each group run at a time, in all nodes together: 1 to a million.
+    #[must_use]
+    pub const fn group_concurrency(self, most: u32) -> Self {
+        Self { group_concurrency: Some(most), ..self }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        check("the concurrency of a queue", self.concurrency, MAX_LIMIT)?;
+        check("the concurrency of each group", self.group_concurrency, MAX_LIMIT)
+    }
+}
+
+impl GroupLimits {
+    /// Creates limits of which none is set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { concurrency: None, weight: None }
+    }
+
+    /// Sets how many jobs of the group run at a time: 1 to a million.
+    #[must_use]
+    pub const fn concurrency(self, most: u32) -> Self {
+        Self { concurrency: Some(most), ..self }
+    }
+
+    /// Sets how many jobs the group starts in its turn, while others start one: 1 to 100.
+    #[must_use]
+    pub const fn weight(self, weight: u32) -> Self {
+        Self { weight: Some(weight), ..self }
+    }
+
+    /// Returns the stored form; empty for no limits.
+    fn encode(self) -> String {
+        let text = |value: Option<u32>| value.map_or_else(|| "-".into(), |value| value.to_string());
+        match self {
+            Self { concurrency: None, weight: None } => String::new(),
+            Self { concurrency, weight } => format!("{} {}", text(concurrency), text(weight)),
+        }
+    }
+}
+
+fn check(what: &str, value: Option<u32>, most: u32) -> Result<(), Error> {
+    match value {
+        Some(value) if value == 0 || value > most => {
+            Err(Error::invalid(format!("{what} is {value}, not between 1 and {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Broker {
+    /// Limits a queue, or changes its limits. Returns false when others stay, which were set before.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for a limit of 0 or above a million. Returns an error when the server
+    /// does not answer or refuses the command.
+    pub async fn define_limits(
+        &self,
+        partition: &Partition,
+        limits: QueueLimits,
+        precedence: Precedence,
+    ) -> Result<bool, Error> {
+        limits.check()?;
+        let keys = self.keys(partition);
+        let LimitKeys { state, groups, jobs, .. } = &keys.limits;
+        let all = [state, groups, jobs, &keys.meta].map(String::as_str);
+        let mut cmd = scripts::call(&scripts::DEFINE_LIMITS, all);
+        for limit in [limits.group_concurrency, limits.concurrency] {
+            cmd.arg(limit.map(|limit| limit.to_string()).unwrap_or_default());
+        }
+        cmd.arg(u8::from(precedence == Precedence::Stored)).arg(&keys.control);
+        let defined = reply::int(self.command(&cmd).await?)? == 1;
+        if defined {
+            self.look_at_groups(partition).await?;
+        }
+        Ok(defined)
+    }
+
+    /// Returns the limits of a queue; `None` for a queue without.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn queue_limits(&self, partition: &Partition) -> Result<Option<QueueLimits>, Error> {
+        let mut cmd = redis::cmd("HMGET");
+        cmd.arg(&self.keys(partition).limits.state).arg("on").arg("all").arg("each");
+        let [on, all, each] = reply::items::<3>(self.command(&cmd).await?)?;
+        let number = |value| -> Option<u32> { reply::text(value).ok()?.parse().ok() };
+        let limits = QueueLimits { concurrency: number(all), group_concurrency: number(each) };
+        Ok((number(on) == Some(1)).then_some(limits))
+    }
+
+    /// Ends the limits of a queue. Jobs that wait may start at once; the queue is one without limits
+    /// when none of them waits any more. Returns how many wait.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn end_limits(&self, partition: &Partition) -> Result<u64, Error> {
+        let waiting = self.close(partition, false).await?;
+        self.look_at_groups(partition).await?;
+        Ok(u64::try_from(waiting).unwrap_or(0))
+    }
+
+    /// Goes on with the end of limits that was asked for. Returns how many jobs wait, `None` when
+    /// the limits do not end.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn go_on_ending_limits(&self, partition: &Partition) -> Result<Option<u64>, Error> {
+        Ok(u64::try_from(self.close(partition, true).await?).ok())
+    }
+
+    async fn close(&self, partition: &Partition, goes_on: bool) -> Result<i64, Error> {
+        let keys = self.keys(partition);
+        let LimitKeys { state, groups, jobs, turns, own, wake } = &keys.limits;
+        let all = [state, groups, jobs, turns, own, wake, &keys.meta].map(String::as_str);
+        let mut cmd = scripts::call(&scripts::CLOSE_LIMITS, all);
+        cmd.arg(&keys.control).arg(u8::from(goes_on));
+        reply::int(self.command(&cmd).await?)
+    }
+
+    /// Sets the own limits of a group; with none of them set, the group has those of the queue.
+    /// Returns false when the queue has no limits: then nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for the name of a group that is not allowed, a concurrency of 0 or above
+    /// a million, and a weight of 0 or above 100. Returns an error when the server does not answer
+    /// or refuses the command.
+    pub async fn limit_group(
+        &self,
+        partition: &Partition,
+        group: &str,
+        limits: GroupLimits,
+    ) -> Result<bool, Error> {
+        check_group_name(group)?;
+        check("the concurrency of a group", limits.concurrency, MAX_LIMIT)?;
+        check("the weight of a group", limits.weight, MAX_WEIGHT)?;
+        let keys = self.keys(partition);
+        let mut cmd = scripts::call(&scripts::OWN_LIMITS, keys.limits.of_groups());
+        cmd.arg(group).arg(limits.encode());
+        Ok(reply::int(self.command(&cmd).await?)? == 1)
+    }
+
+    /// Lets groups start jobs that may start since a limit was raised.
+    async fn look_at_groups(&self, partition: &Partition) -> Result<(), Error> {
+        let keys = self.keys(partition);
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(&keys.limits.groups).arg(&cursor).arg("COUNT").arg(PAGE);
+            let [next, found] = reply::items::<2>(self.command(&scan).await?)?;
+            let found = reply::array(found)?;
+            let names = found.into_iter().step_by(2).map(reply::bytes);
+            let mut names = names.collect::<Result<Vec<_>, _>>()?;
+            names.retain(|name| name != PAD);
+            for page in names.chunks(PAGE) {
+                let mut look = scripts::call(&scripts::LOOK_AT_GROUPS, keys.limits.of_groups());
+                look.arg(page);
+                self.command(&look).await?;
+            }
+            cursor = reply::text(next)?;
+            if cursor == "0" {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+-- complete.lua: a part of the script of that name on a limited queue, the last one: gives back the
+--   permits of the jobs that were removed.
+-- KEYS 3 hash of the limits of the queue (`limits`)
+--      4 hash: group to its record (`limits:groups`)
+--      5 list of the turns (`limits:turns`)
+--      6 hash: group to its own limits (`limits:own`)
+--      7 list of tokens for claimers that wait (`limits:wake`)
+-- Returns {verdict}
+-- The jobs are removed, so nothing may fail: a permit that cannot be given back is found by the
+-- leader, which counts the jobs that run.
+local function give_back()
+  local counts, names = {}, {}
+  for i = 1, n do
+    if verdict == 'OK' or string.byte(verdict, i) == 49 then
+      local group = of_groups[i + 1]
+      if not counts[group] then
+        counts[group] = 0
+        names[#names + 1] = group
+      end
+      counts[group] = counts[group] + 1
+    end
+  end
+  if not names[1] then return end
+  local f = redis.call('HMGET', KEYS[3], 'each', 'own', 'seq', 'idle')
+  local each, seq = tonumber(f[1]) or 0, tonumber(f[3]) or 0
+  local records = redis.call('HMGET', KEYS[4], unpack(names)) -- bounded: 500 groups
+  local owns = f[2] and redis.call('HMGET', KEYS[6], unpack(names)) or {} -- bounded: 500 groups
+  local sets, gone, ring = {}, {}, {}
+  for i, name in ipairs(names) do
+    local head, tail, waiting, running, ticket, state, credit = read_group(records[i])
+    running = math.max(0, running - counts[name])
+    if state == FULL then
+      state = state_of(waiting, running, (limits_of(owns[i], each)))
+      if state == TURN then
+        seq = seq + 1
+        ticket = seq
+        ring[#ring + 1] = turn_of(ticket, name)
+      end
+    end
+    if not records[i] or state == EMPTY and running == 0 then
+      gone[#gone + 1] = name
+    else
+      sets[#sets + 1] = name
+      sets[#sets + 1] = pack_group(head, tail, waiting, running, ticket, state, credit)
+    end
+  end
+  if ring[1] then redis.call('HSET', KEYS[3], 'seq', seq) end
+  -- A turn goes before the record, without which it is void.
+  if ring[1] then redis.call('RPUSH', KEYS[5], unpack(ring)) end -- bounded: 500 groups
+  if sets[1] then redis.call('HSET', KEYS[4], unpack(sets)) end -- bounded: 1,000 values
+  if gone[1] then redis.call('HDEL', KEYS[4], unpack(gone)) end -- bounded: 500 groups
+  -- The limit of the queue may have kept others waiting.
+  if f[4] and of_groups[1] ~= '1' and redis.call('LLEN', KEYS[5]) > 0 then
+    redis.call('HDEL', KEYS[3], 'idle')
+    redis.call('RPUSH', KEYS[7], '1')
+  end
+end
+if n > 0 and verdict ~= 'EPOCH' then pcall(give_back) end
+return finish({})

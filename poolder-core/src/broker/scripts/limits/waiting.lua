@@ -1,0 +1,30 @@
+-- waiting.lua: a part of the scripts that change jobs which wait, the second one, behind groups.lua:
+--   finds a job that waits in a group of a limited queue, and takes it out.
+-- KEYS the last six, for a job in a group: hash of the limits of the queue (`limits`), hash: group to
+--   its record (`limits:groups`), hash: number and group to the waiting job (`limits:jobs`), list of
+--   the turns (`limits:turns`), hash: group to its own limits (`limits:own`), list of tokens
+--   (`limits:wake`)
+-- Returns nothing: it defines functions
+local in_group = {limits = #KEYS - 5, groups = #KEYS - 4, jobs = #KEYS - 3, turns = #KEYS - 2,
+  own = #KEYS - 1, wake = #KEYS}
+
+-- Returns true when a job waits under this field. An entry that is no job has no id of its own.
+local function waits_in_group(field, job)
+  local value = redis.call('HGET', KEYS[in_group.jobs], field)
+  if not value then return false end
+  local form, from = string.byte(value, 1), 1
+  if form == 33 then return true end
+  if form == 32 and #value > 3 then from = 4 + struct.unpack('>I2', value, 2) end -- bounded: one number
+  return string.sub(value, from + 2, from + 17) == job
+end
+
+-- Takes a waiting job out of its group. Returns 1; 0 when it is not there; or an error, after which
+-- nothing was changed. A record that cannot be changed counts a job that is not there: the next
+-- claim of the group finds that out.
+local function leave_group(field)
+  local gone = redis.pcall('HDEL', KEYS[in_group.jobs], field)
+  if gone == 1 then
+    pcall(change_group, in_group, string.sub(field, 6), function(r) r[3] = r[3] - 1 end)
+  end
+  return gone
+end

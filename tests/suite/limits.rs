@@ -1,0 +1,8 @@
+//! Limited queues: what may run at a time, and whose turn it is.
+
+mod check;
+mod machine;
+mod mutants;
+mod nodes;
+mod operated;
+mod proxy;

@@ -1,0 +1,201 @@
+//! All that Redis holds about a limited queue, and its comparison with the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poolder::{JobId, Lane};
+
+use super::machine::{At, Walk, Wrong, must};
+use crate::harness::RawEntry;
+
+/// An entry of a lane.
+pub(super) struct LaneEntry {
+    pub(super) job: JobId,
+    pub(super) group: Option<String>,
+}
+
+/// The record of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    waiting: u64,
+    running: u64,
+    ticket: u64,
+    state: u8,
+}
+
+impl Record {
+    fn read(bytes: &[u8]) -> Self {
+        assert_eq!(bytes.len(), 26, "a record has 26 bytes");
+        let number = |range: std::ops::Range<usize>| {
+            bytes[range].iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
+        };
+        let (waiting, running, ticket) = (number(10..14), number(14..18), number(18..24));
+        Self { waiting, running, ticket, state: bytes[24] }
+    }
+}
+
+/// The contents of Redis.
+pub(super) struct Snapshot {
+    places: BTreeMap<JobId, Vec<At>>,
+    admitted: BTreeMap<String, u64>,
+    waiting: BTreeMap<String, u64>,
+    pub(super) groups: BTreeMap<String, Record>,
+    /// The groups whose entry in the list of turns holds.
+    pub(super) turns: Vec<String>,
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn id_in(envelope: &[u8]) -> JobId {
+    JobId::from_bytes(envelope[2..18].try_into().unwrap())
+}
+
+impl Walk<'_> {
+    /// Returns the entries of a lane.
+    pub(super) async fn entries(&mut self, lane: Lane) -> Vec<LaneEntry> {
+        let stream = self.key(&format!("ready:{lane}"));
+        let mut ask = redis::cmd("XRANGE");
+        ask.arg(&stream).arg("-").arg("+");
+        let entries: Vec<RawEntry> = ask.query_async(&mut self.raw).await.unwrap();
+        let read = |(entry, fields): RawEntry| {
+            let field = |name: &str| fields.iter().find(|field| field.0 == name).map(|it| &it.1);
+            let plain = || self.plain[&format!("{stream} {entry}")];
+            let job = field("j").map_or_else(plain, |it| id_in(it));
+            LaneEntry { job, group: field("g").map(|group| text(group)) }
+        };
+        entries.into_iter().map(read).collect()
+    }
+
+    /// Returns the jobs that hold a permit.
+    pub(super) async fn admitted(&mut self) -> BTreeSet<JobId> {
+        let mut all: Vec<LaneEntry> = self.entries(Lane::Front).await;
+        all.extend(self.entries(Lane::Suspect).await);
+        all.into_iter().map(|entry| entry.job).collect()
+    }
+
+    /// Returns how many entries of a lane no consumer holds.
+    pub(super) async fn unclaimed(&mut self, lane: Lane) -> u64 {
+        let stream = self.key(&format!("ready:{lane}"));
+        let (all, pending): (u64, (u64, redis::Value, redis::Value, redis::Value)) = redis::pipe()
+            .cmd("XLEN")
+            .arg(&stream)
+            .cmd("XPENDING")
+            .arg(&stream)
+            .arg("workers")
+            .query_async(&mut self.raw)
+            .await
+            .unwrap();
+        all - pending.0
+    }
+}
+
+impl Snapshot {
+    pub(super) async fn read(walk: &mut Walk<'_>) -> Self {
+        let mut places: BTreeMap<JobId, Vec<At>> = BTreeMap::new();
+        let mut admitted = BTreeMap::new();
+        for lane in Lane::ALL {
+            let holds = matches!(lane, Lane::Front | Lane::Suspect);
+            for entry in walk.entries(lane).await {
+                let at = if holds { At::Admitted } else { At::Intake };
+                places.entry(entry.job).or_default().push(at);
+                if holds {
+                    *admitted.entry(entry.group.unwrap_or_default()).or_insert(0) += 1;
+                }
+            }
+        }
+        type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+        type Members = Vec<Vec<u8>>;
+        type Contents = (Members, Members, Pairs, Pairs, Members);
+        let (due, dead, jobs, groups, list): Contents = redis::pipe()
+            .cmd("ZRANGE")
+            .arg(walk.key("due"))
+            .arg(0)
+            .arg(-1)
+            .cmd("ZRANGE")
+            .arg(walk.key("dead"))
+            .arg(0)
+            .arg(-1)
+            .cmd("HGETALL")
+            .arg(walk.key("limits:jobs"))
+            .cmd("HGETALL")
+            .arg(walk.key("limits:groups"))
+            .cmd("LRANGE")
+            .arg(walk.key("limits:turns"))
+            .arg(0)
+            .arg(-1)
+            .query_async(&mut walk.raw)
+            .await
+            .unwrap();
+        for (ids, at) in [(due, At::Due), (dead, At::Dead)] {
+            for id in ids {
+                let id = JobId::from_bytes(id.try_into().unwrap());
+                places.entry(id).or_default().push(at);
+            }
+        }
+        let mut waiting = BTreeMap::new();
+        for (field, value) in jobs.iter().filter(|(field, _)| field.len() >= 5) {
+            let envelope = match value[0] {
+                32 => &value[3 + usize::from(u16::from_be_bytes([value[1], value[2]]))..],
+                _ => &value[..],
+            };
+            places.entry(id_in(envelope)).or_default().push(At::Waiting);
+            *waiting.entry(text(&field[5..])).or_insert(0) += 1;
+        }
+        let records = groups.iter().filter(|(name, _)| name != b"\0");
+        let groups: BTreeMap<String, Record> =
+            records.map(|(name, record)| (text(name), Record::read(record))).collect();
+        let holds = |entry: &Vec<u8>| {
+            let ticket = entry[..6].iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+            let name = text(&entry[6..]);
+            let record = groups.get(&name)?;
+            (record.state == 1 && record.ticket == ticket).then_some(name)
+        };
+        let turns = list.iter().filter_map(holds).collect();
+        Self { places, admitted, waiting, groups, turns }
+    }
+
+    /// Compares the contents with the model.
+    pub(super) fn compare(&self, walk: &Walk<'_>) -> Result<(), Wrong> {
+        for (id, job) in &walk.jobs {
+            let places = self.places.get(id).map_or(&[][..], Vec::as_slice);
+            let there = match job.at {
+                At::Gone => places.is_empty(),
+                at => places == [at],
+            };
+            must!(there, "{id} of {:?} should be {:?}, it is {places:?}", job.group, job.at);
+        }
+        for id in self.places.keys() {
+            must!(walk.jobs.contains_key(id), "{id} is not known");
+        }
+        let names = self.groups.keys().chain(self.admitted.keys()).chain(self.waiting.keys());
+        for name in names.collect::<BTreeSet<_>>() {
+            let none = Record { waiting: 0, running: 0, ticket: 0, state: 0 };
+            let record = self.groups.get(name).copied().unwrap_or(none);
+            let (waits, runs) = (self.waiting.get(name), self.admitted.get(name));
+            let (waits, runs) = (waits.copied().unwrap_or(0), runs.copied().unwrap_or(0));
+            let (running, waiting) = (record.running, record.waiting);
+            must!(running == runs, "{running} of {name:?} run, {runs} hold a permit");
+            must!(waiting == waits, "{waiting} of {name:?} wait, {waits} are stored");
+            let known = walk.order.get(name).map_or(0, |order| order.len() as u64);
+            must!(known == waits, "{known} of {name:?} should wait, not {waits}");
+            let turns = self.turns.iter().filter(|turn| *turn == name).count();
+            match record.state {
+                0 => must!(waits == 0, "{name:?} is empty, and {waits} wait"),
+                1 => must!(waits > 0 && turns == 1, "{name:?} has {turns} turns for {waits}"),
+                2 => {
+                    let most = walk.limit_of(name).unwrap_or(0);
+                    must!(waits > 0, "{name:?} is full, and none waits");
+                    must!(
+                        most > 0 && runs >= u64::from(most),
+                        "{name:?} is full: {runs} of {most}"
+                    );
+                }
+                other => return Err(format!("{name:?} has the state {other}")),
+            }
+            let idle = waits == 0 && runs == 0;
+            must!(!idle || !self.groups.contains_key(name), "{name:?} is idle, and stays");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Guards of the scripts are left out, one at a time, and the walks must find each. The suite leaves
+//! out a few; `cargo xtask limits` leaves out all.
+
+use poolder::{Client, Config};
+use poolder_core::broker::script_texts;
+
+use super::machine::Walk;
+use super::proxy;
+use crate::harness::Space;
+
+/// A script, a guard in its text, and the text that takes its place.
+const MUTANTS: &[(&str, &str, &str)] = &[
+    ("limits/settle", "function(r) r[4] = r[4] - 1 end", "function() end"),
+    ("limits/complete", "running = math.max(0, running - counts[name])", ""),
+    ("limits/complete", "if verdict == 'OK' or string.byte(verdict, i) == 49 then", "if true then"),
+    ("limits/complete", "    if state == FULL then", "    if false then"),
+    (
+        "limits/complete",
+        "    redis.call('RPUSH', KEYS[7], '1')\n  end\nend\nif n > 0",
+        "  end\nend\nif n > 0",
+    ),
+    ("limits/claim", "if limits[i] > 0 then take = math.min(take, limits[i] - running) end", ""),
+    (
+        "limits/claim",
+        "state == TURN and string.sub(popped[i], 1, 6) == turn_of(ticket, '')",
+        "true",
+    ),
+    ("limits/claim", "and string.sub(popped[i], 1, 6) == turn_of(ticket, '')", ""),
+    ("limits/claim", "if room < wanted then wanted, full = room, room <= 0 end", ""),
+    ("limits/claim", "tonumber(ARGV[2]) - left, false", "tonumber(ARGV[2]), false"),
+    (
+        "limits/claim",
+        "  if not idle then redis.pcall('HSET', KEYS[1], 'idle', '1') end\nelseif",
+        "elseif",
+    ),
+    ("limits/claim", "    push_token()\n  elseif", "  elseif"),
+    ("limits/claim", "if crashes_of(counters) >= 2 then", "if false then"),
+    ("limits/claim", "redis.call('HDEL', KEYS[3], unpack(used))", "redis.call('HLEN', KEYS[3])"),
+    ("limits/sort", "if ring[1] then wake(k) end", ""),
+    ("limits/sort", "return group, value, failed or ARGV[2] == '2'", "return group, value, false"),
+    ("limits/sort", "waiting = waiting + #group.before + #group.behind", "waiting = waiting + 1"),
+    ("limits/look", "change_group(k, group, function() end)", "false"),
+    ("limits/put", "if ring[1] then wake(k) end", ""),
+    ("limits/put", " or redis.pcall('XLEN', KEYS[1]) ~= 0", ""),
+    ("limits/put", "waiting = waiting + count", "waiting = waiting + 1"),
+    ("admin/cancel", "function(r) r[3] = r[3] - 1 end", "function() end"),
+];
+
+/// The suite leaves out one guard in so many; `cargo xtask limits` leaves out each.
+const SAMPLE: usize = 7;
+
+#[tokio::test]
+async fn a_guard_that_is_left_out_is_found() {
+    let space = Space::new("limits-mutants");
+    let server = space.url().to_owned();
+    let mut unfound = vec![];
+    let step = if std::env::var_os("POOLDER_LIMIT_MUTANTS").is_some() { 1 } else { SAMPLE };
+    for (number, (script, guard, instead)) in MUTANTS.iter().enumerate().step_by(step) {
+        let (_, text) = script_texts().iter().find(|(name, _)| name == script).unwrap();
+        assert_eq!(text.matches(guard).count(), 1, "{script}: {guard}");
+        let mutant = text.replace(guard, instead);
+        let mut load = redis::cmd("SCRIPT");
+        let other: String = space.redis(load.arg("LOAD").arg(&mutant)).await;
+        let hash = redis::Script::new(text).get_hash().to_owned();
+        let port = proxy::start(server.clone(), vec![(hash, other)]).await;
+        let url = format!("redis://127.0.0.1:{port}/");
+        let client =
+            Client::new(Config::new(&url).namespace(format!("{}-{number}", space.name()))).unwrap();
+        let beside = Space::beside(&Space::on(url, "limits-mutant"), client);
+        let mut found = None;
+        for seed in 0..12 {
+            if let Err(why) = Walk::run(&beside, seed).await {
+                found = Some((seed, why));
+                break;
+            }
+        }
+        match found {
+            Some((seed, why)) => println!("{script}: {guard:.50}: walk {seed}: {why}"),
+            None => unfound.push(format!("{script}: {guard}")),
+        }
+    }
+    assert!(unfound.is_empty(), "not found: {unfound:#?}");
+}
