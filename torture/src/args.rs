@@ -10,14 +10,16 @@ use crate::plan::Profile;
 /// The help text.
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]
-               [--profile standalone|sentinel|cluster|schedules|batches|hung-sentinel|hung-cluster]
+               [--profile standalone|sentinel|cluster|schedules|batches|limits|
+                         hung-sentinel|hung-cluster]
                [--out DIR] [--keep]
        torture --smoke | --mutations [NAME…] | --recovery | --rebalance
 
 The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose append-only file is
 synced always, with a seed drawn from the clock. Beside the jobs runs a little of everything else.
 The profile cluster is 30,000 jobs and 280 faults in 5 minutes; schedules is one schedule on three
-nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes; hung-sentinel and
+nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes; limits is 12,000 jobs
+of 20 groups of a limited queue in 2 minutes; hung-sentinel and
 hung-cluster are 4 primaries that hang in 3 and in 2 minutes. The ledger is kept in
 DIR (target/torture) when something was wrong, or with --keep.";
 
@@ -30,6 +32,8 @@ pub(crate) enum Task {
     Schedules(Storm),
     /// A long run of a batcher.
     Batches(Storm),
+    /// A long run of a limited queue.
+    Limits(Storm),
     /// A long run in which primaries hang.
     Hung(Storm),
     /// A short run with a fixed seed.
@@ -115,6 +119,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 }
                 "schedules" => about = Some((Task::Schedules, 10.0, 600, 0)),
                 "batches" => about = Some((Task::Batches, 3.5, 1_000_000, 40)),
+                "limits" => about = Some((Task::Limits, 2.0, 12_000, 24)),
                 "hung-sentinel" => {
                     storm.profile = Profile::Sentinel;
                     about = Some((Task::Hung, 3.0, 60, 4));
@@ -126,7 +131,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 other => {
                     return Err(format!(
                         "there is no profile {other}: there are standalone, sentinel, \
-                         cluster, schedules, batches, hung-sentinel and hung-cluster"
+                         cluster, schedules, batches, limits, hung-sentinel and hung-cluster"
                     ));
                 }
             },

@@ -1,5 +1,5 @@
 //! The load beside the plain jobs of a run: a schedule, a batcher, a pool that keeps the order of
-//! keys, and calls with extreme settings. Each has its own queue, records in the ledger, and checker.
+//! keys, a limited queue, and calls with extreme settings. Each has its own queue, records in the ledger, and checker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::final_state::FinalState;
 use crate::job;
 use crate::ledger::Ledger;
 use crate::servers::Stand;
-use crate::{batches, extremes, keys, ticks};
+use crate::{batches, extremes, keys, limits, ticks};
 
 /// The parts of the load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,7 @@ pub(crate) struct Beside {
     pub(crate) ticks: Option<ticks::Ticks>,
     pub(crate) batches: Option<batches::Batches>,
     pub(crate) keys: Option<keys::Keys>,
+    pub(crate) limits: Option<limits::Limits>,
     pub(crate) extremes: Option<extremes::Extremes>,
     /// Faults of nodes hit the leader of the schedule's partition.
     pub(crate) aim_at_leader: bool,
@@ -40,6 +41,7 @@ impl Beside {
             ticks: Some(ticks::Ticks { every: 1_000, count: None }),
             batches: Some(batches::Batches { entries: seconds * 100, ..batches::Batches::of(2) }),
             keys: Some(keys::Keys { jobs: seconds / 2 + 5, ..keys::Keys::of(2) }),
+            limits: None,
             extremes: Some(extremes::Extremes { calls: seconds * 10 }),
             aim_at_leader: false,
             schedule: false,
@@ -59,6 +61,7 @@ impl Beside {
         if let Some(keys) = &self.keys {
             all.extend((0..keys.slots).map(|slot| format!("{}.{slot}", keys::QUEUE)));
         }
+        all.extend(self.limits.iter().map(|_| format!("{}.0", limits::QUEUE)));
         all.extend(self.extremes.iter().flat_map(|_| extremes::Extremes::partitions()));
         all
     }
@@ -83,6 +86,12 @@ impl Beside {
                 Instructions::Caster(keys.caster(common, index, span))
             }));
         }
+        if let Some(limits) = &self.limits {
+            all.extend((0..limits.feeders).map(|index| {
+                let common = common(format!("feeder-{index}"));
+                Instructions::Feeder(limits.feeder(common, index, span))
+            }));
+        }
         if let Some(extremes) = &self.extremes {
             let caller = extremes.caller(common("caller-0".into()), seed, span);
             all.push(Instructions::Caller(caller));
@@ -101,19 +110,23 @@ impl Beside {
         ticks.begin(stand, &client(stand, namespace)?, ledger).await
     }
 
-    /// Ends the schedule once it has ticked as often as planned, and records its final counters.
+    /// Ends the schedule once it has ticked as often as planned, and records its final counters. Ends
+    /// the limits once no job of their queue is left.
     pub(crate) async fn conclude(
         &self,
         stand: &Stand,
         namespace: &str,
         ledger: &Ledger,
     ) -> Result<(), String> {
+        if let Some(limits) = &self.limits {
+            limits.conclude(&client(stand, namespace)?, ledger).await?;
+        }
         let Some(ticks) = &self.ticks else { return Ok(()) };
         ticks.conclude(&client(stand, namespace)?, ledger).await
     }
 
     /// Checks all parts, and adds the results to the verdict.
-    pub(crate) fn check(
+    pub(crate) async fn check(
         &self,
         folder: &Path,
         state: &FinalState,
@@ -128,6 +141,11 @@ impl Beside {
         }
         if self.keys.is_some() {
             keys::check::Chronicle::read(folder)?.check(state, verdict);
+        }
+        if let Some(limits) = &self.limits {
+            let most = limits::Counter::new(&limits.counter).most().await;
+            let most = most.map_err(|error| error.to_string())?;
+            limits::check::Chronicle::read(folder)?.check(state, most, verdict);
         }
         if let Some(extremes) = &self.extremes {
             extremes::check::check(extremes, folder, verdict)?;

@@ -98,6 +98,10 @@ pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool,
             for lane in LANES {
                 left += redis.xlen::<_, u64>(keys.of(&format!("ready:{lane}"))).await?;
             }
+            let jobs = keys.of("limits:jobs");
+            // The field of one zero byte is no job.
+            let no_job: bool = redis.hexists(&jobs, "\0").await?;
+            left += redis.hlen::<_, u64>(&jobs).await?.saturating_sub(no_job.into());
         }
         Ok::<bool, redis::RedisError>(left == 0)
     };

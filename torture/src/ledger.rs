@@ -70,6 +70,12 @@ pub(crate) enum Record {
     CastEnded { key: u64, number: u64, outcome: Outcome },
     /// A handler begins with a step of a key.
     KeyStep { run: u64, key: u64, number: u64, job: String, fence: u64 },
+    /// A job of a limited queue is about to be enqueued.
+    Fed { line: u64, number: u64 },
+    /// The outcome of such an enqueue.
+    FedEnded { line: u64, number: u64, outcome: Outcome },
+    /// A handler begins with a job of a limited queue.
+    Limited { run: u64, line: u64, number: u64, job: String },
     /// A call with extreme settings is about to be made.
     Called { number: u64, call: String },
     /// A job is about to be enqueued that may be stored, and completed, more than once.

@@ -18,7 +18,7 @@
 //! | `runs`, `profiles` | the named runs |
 //! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
 //! | `rebalance` | measures how soon the slots of a pool find their nodes |
-//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `extremes` |
+//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `limits`, `extremes` |
 //! | `guards`, `drills`, `rollback`, `emptied`, `staged`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
@@ -35,6 +35,7 @@ mod guards;
 mod job;
 mod keys;
 mod ledger;
+mod limits;
 mod mutations;
 mod plan;
 mod processes;
@@ -98,6 +99,7 @@ async fn act(task: Task) -> Result<bool, String> {
     match task {
         Task::Storm(storm) => runs::storm(storm).await,
         Task::Schedules(storm) => profiles::schedules(storm).await,
+        Task::Limits(storm) => profiles::limits(storm).await,
         Task::Batches(storm) => profiles::batches(storm).await,
         Task::Hung(storm) => profiles::hung(storm).await,
         Task::Smoke(out) => runs::smoke(&out).await,

@@ -1,4 +1,4 @@
-//! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `hung-sentinel` and
+//! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `limits`, `hung-sentinel` and
 //! `hung-cluster`.
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use crate::batches::{self, Batches};
 use crate::beside::Beside;
 use crate::job::Act;
 use crate::ledger::How;
+use crate::limits::{self, Limits};
 use crate::plan::{Fault, Planned, Profile};
 use crate::reshard::{QUEUES, Upheaval};
 use crate::runs::begin;
@@ -38,6 +39,28 @@ pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     let plan = batches::draw(seed, asked.faults, span);
     let setup = setup("batches", &asked, (seed, span), plan, 4);
     begin("batches", &Setup { beside, ..setup }, asked.keep).await
+}
+
+/// Runs two feeders and four nodes of a limited queue, with faults of both and of the server. A second
+/// server counts what runs. `jobs` is the number of jobs.
+pub(crate) async fn limits(asked: Storm) -> Result<bool, String> {
+    let (seed, span) = asked.draw();
+    let start = tokio::task::spawn_blocking(poolder_devserver::Server::start);
+    let counter = start.await.map_err(|error| error.to_string())?;
+    let counter = counter.map_err(|error| error.to_string())?;
+    let limits = Limits {
+        jobs: asked.jobs,
+        feeders: 2,
+        groups: 20,
+        of_group: 2,
+        of_queue: 12,
+        slots: 8,
+        counter: counter.url().to_owned(),
+    };
+    let beside = Beside { limits: Some(limits), ..Beside::default() };
+    let plan = limits::draw(seed, asked.faults, span);
+    let setup = setup("limits", &asked, (seed, span), plan, 4);
+    begin("limits", &Setup { beside, ..setup }, asked.keep).await
 }
 
 /// Runs eight nodes whose jobs take a quarter of a minute, behind Sentinels or in a cluster, while

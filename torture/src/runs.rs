@@ -133,7 +133,7 @@ pub(crate) async fn run(name: &str, setup: &Setup) -> Result<Report, String> {
         losses: setup.fsync == Fsync::EverySec && fell_behind(&history),
     };
     let mut verdict = check(&history, &after.state, allowed);
-    setup.beside.check(&setup.folder, &after.state, &history.faults, &mut verdict)?;
+    setup.beside.check(&setup.folder, &after.state, &history.faults, &mut verdict).await?;
     Ok(Report::new(name, setup, &after, verdict))
 }
 

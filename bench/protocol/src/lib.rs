@@ -27,10 +27,14 @@ pub enum Work {
     EnqueueUnique,
     /// As `EnqueueUnique`, all with one key: all but the first are duplicates.
     EnqueueDuplicate,
+    /// As `Enqueue`, jobs of `groups` groups of a limited queue.
+    EnqueueGroups,
     /// Enqueue `jobs` with the contender's bulk call.
     Bulk,
     /// Store `backlog` jobs first, then work on `jobs` of them with `concurrency` slots.
     Drain,
+    /// As `Drain`, jobs of `groups` groups of a limited queue.
+    DrainGroups,
     /// Enqueue one at a time and work at the same time, with `concurrency` callers and
     /// `concurrency` slots.
     Both,
@@ -61,6 +65,8 @@ pub enum Work {
     Schedules,
     /// Store `jobs` ready jobs before `ready`, to measure the memory they take. Nothing runs.
     StoreReady,
+    /// As `StoreReady`, jobs of `groups` groups of a limited queue.
+    StoreGroups,
     /// As `StoreReady`, with jobs that are due in a day.
     StoreDelayed,
     /// Push `jobs` entries into a batcher of this `limit` one at a time, with `concurrency`
@@ -114,6 +120,8 @@ pub struct Order {
     pub seconds: u64,
     /// The number of entries in a batch.
     pub limit: u32,
+    /// The number of groups of a limited queue.
+    pub groups: u64,
     /// The index of this process among several; process 0 fills the backlog.
     pub process: usize,
 }

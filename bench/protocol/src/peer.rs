@@ -125,6 +125,9 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
             return Ok(Some(Report { seconds: order.seconds as f64, ..Report::default() }));
         }
         Work::EnqueueIdempotent
+        | Work::EnqueueGroups
+        | Work::DrainGroups
+        | Work::StoreGroups
         | Work::EnqueueUnique
         | Work::EnqueueDuplicate
         | Work::BothBulk

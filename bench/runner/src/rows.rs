@@ -2,6 +2,7 @@
 
 mod batches;
 mod fleet;
+mod limits;
 mod look;
 
 use bench_protocol::{Order, Work};
@@ -95,6 +96,7 @@ fn row(name: &str, title: &str, work: Work, jobs: u64) -> Row {
         nodes: 1,
         seconds: 0,
         limit: 0,
+        groups: 0,
         process: 0,
     };
     Row {
@@ -343,6 +345,7 @@ fn all() -> Vec<Row> {
             .with(|order| order.running = 10_000),
     );
     rows.extend(batches::all());
+    rows.extend(limits::all());
     rows.extend(fleet::all());
     rows.extend(look::all());
     rows.extend(

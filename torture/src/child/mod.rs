@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use book::{Book, Page};
 
 use crate::beside::Beside;
-use crate::{batches, extremes, keys};
+use crate::{batches, extremes, keys, limits};
 
 /// The first argument of a child process.
 pub(crate) const WORD: &str = "child";
@@ -31,6 +31,8 @@ pub(crate) enum Instructions {
     Pusher(batches::Pusher),
     /// A program that casts jobs of keys.
     Caster(keys::Caster),
+    /// A program that enqueues jobs of a limited queue.
+    Feeder(limits::Feeder),
     /// A program that makes calls with extreme settings.
     Caller(extremes::Caller),
 }
@@ -112,6 +114,7 @@ impl Instructions {
             Self::Producer(instructions) => &mut instructions.common,
             Self::Pusher(instructions) => &mut instructions.common,
             Self::Caster(instructions) => &mut instructions.common,
+            Self::Feeder(instructions) => &mut instructions.common,
             Self::Caller(instructions) => &mut instructions.common,
         }
     }
@@ -133,6 +136,7 @@ pub(crate) fn run(instructions: &str) -> Result<(), String> {
             Instructions::Producer(instructions) => producer::run(instructions).await,
             Instructions::Pusher(instructions) => batches::run(instructions).await,
             Instructions::Caster(instructions) => keys::run(instructions).await,
+            Instructions::Feeder(instructions) => limits::run(instructions).await,
             Instructions::Caller(instructions) => extremes::run(instructions).await,
         }
     })

@@ -44,7 +44,7 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         }
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches: rows, keys, extremes, schedule, .. } = instructions.beside;
+    let Beside { ticks, batches: rows, keys, limits, extremes, schedule, .. } = instructions.beside;
     if schedule {
         let step = Step { seq: 0, act: Act::Done, millis: 0 };
         node = node.add(Crontab::new("torture").entry(SCHEDULE, "@daily", step));
@@ -60,6 +60,9 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     }
     if extremes.is_some() {
         node = Extremes::pools().fold(node, NodeBuilder::pool).add(Extremes::batcher());
+    }
+    if let Some(limits) = limits {
+        node = node.queue(limits.queue()).pool(limits.pool(Arc::clone(&book)));
     }
     if let Some(keys) = keys {
         node = node.pool(keys.pool(book));

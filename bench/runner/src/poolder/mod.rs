@@ -18,6 +18,9 @@ use work::Measured;
 /// The stream in which the jobs wait.
 pub const STREAM: &str = "poolder:{bench.0}:ready:normal";
 
+/// The stream of the jobs that a limited queue has admitted.
+const ADMITTED: &str = "poolder:{bench.0}:ready:front";
+
 /// The job that is measured.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -62,6 +65,26 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             run.ready();
             work::one_by_one(&client, order, &meter).await?;
         }
+        Work::EnqueueGroups => {
+            work::limit(&client).await?;
+            run.ready();
+            work::one_by_one(&client, order, &meter).await?;
+        }
+        Work::StoreGroups => {
+            work::limit(&client).await?;
+            run.ready();
+            work::fill_groups(&client, order, order.jobs).await?;
+            return Ok(Report { jobs: order.jobs, ..Report::default() });
+        }
+        Work::DrainGroups => {
+            work::limit(&client).await?;
+            work::fill_groups(&client, order, order.backlog).await?;
+            run.ready();
+            let worker = Measured::new(order, &meter);
+            start(&client, Pool::new("bench").size(slots).worker(worker));
+            meter.reached().await;
+            work::settled(&order.url, ADMITTED, 0).await;
+        }
         Work::Bulk | Work::StoreReady => {
             work::warm_up(&client).await;
             run.ready();
@@ -85,7 +108,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             start(&client, Pool::new("bench").size(slots).worker(worker));
             meter.reached().await;
             if order.jobs == order.backlog {
-                work::settled(&order.url, order.running).await;
+                work::settled(&order.url, STREAM, order.running).await;
             }
         }
         Work::Both | Work::BothBulk => {

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench_protocol::{Meter, Order, Payload, Stopwatch, Work};
 use poolder::{
-    Backoff, Client, Context, Error, Outcome, Policy, Pool, Result, Unique, Worker, worker_fn,
+    Backoff, Client, Context, Error, Outcome, Policy, Pool, QueueLimits, Result, Unique, Worker,
+    worker_fn,
 };
 
 use super::{Bench, Hold};
@@ -27,7 +28,7 @@ pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) ->
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
         let (client, meter, size) = (client.clone(), meter.clone(), order.payload);
-        let work = order.work;
+        let (work, groups) = (order.work, order.groups);
         let jobs = order.jobs / callers + u64::from(caller < order.jobs % callers);
         tasks.spawn(async move {
             for n in 0..jobs {
@@ -35,6 +36,7 @@ pub(super) async fn one_by_one(client: &Client, order: &Order, meter: &Meter) ->
                 match work {
                     Work::EnqueueIdempotent => enqueue.id(format!("{caller}-{n}")).idempotent(HOUR),
                     Work::EnqueueUnique => enqueue.unique(Unique::until_done().by(&(caller, n))),
+                    Work::EnqueueGroups => enqueue.group(group_of(caller * jobs + n, groups)),
                     Work::EnqueueDuplicate => enqueue.unique(Unique::until_done().by(&0)),
                     _ => enqueue,
                 }
@@ -67,6 +69,32 @@ pub(super) async fn bulk(
         }
         sent += now;
         meter.hits(now);
+    }
+    Ok(())
+}
+
+/// Limits the queue of the measured jobs, so that its groups start jobs in turn.
+pub(super) async fn limit(client: &Client) -> Result<(), Error> {
+    client.limits("bench").set(QueueLimits::new()).await
+}
+
+fn group_of(number: u64, groups: u64) -> String {
+    format!("group-{}", number % groups.max(1))
+}
+
+/// Stores jobs of groups, many in each call.
+pub(super) async fn fill_groups(client: &Client, order: &Order, jobs: u64) -> Result<(), Error> {
+    let mut sent = 0;
+    while sent < jobs {
+        let now = BULK.min(jobs - sent);
+        let prepare = |n| {
+            let job = Bench(Payload::new(n, order.payload));
+            client.enqueue(job).group(group_of(n, order.groups)).prepare()
+        };
+        for result in client.enqueue_prepared((sent..sent + now).map(prepare).collect()).await {
+            result?;
+        }
+        sent += now;
     }
     Ok(())
 }
@@ -160,8 +188,7 @@ pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
 
 /// Waits until the last settlement is stored, so that it is measured too. Jobs that run beside the
 /// measured ones remain.
-pub(super) async fn settled(url: &str, running: usize) {
-    let stream = super::STREAM;
+pub(super) async fn settled(url: &str, stream: &str, running: usize) {
     let Ok(client) = redis::Client::open(url) else { return };
     let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return };
     let length = redis::cmd("XLEN").arg(stream).clone();

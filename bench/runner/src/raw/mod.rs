@@ -93,6 +93,9 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
             return batches::run(&connection, run, &meter).await;
         }
         Work::EnqueueIdempotent
+        | Work::EnqueueGroups
+        | Work::DrainGroups
+        | Work::StoreGroups
         | Work::EnqueueUnique
         | Work::EnqueueDuplicate
         | Work::Delayed
