@@ -8,7 +8,7 @@
 --      11 sorted set: id of a cancelled job by time of cancellation in ms (`cancelled`)
 --      12 hash: job id to head and envelope of the waiting job (`bodies`)
 --      13 sorted set: id of a finished job by the time of its end in ms (`finished`)
---      14 hash: number and group to the waiting job (`limits:jobs`)
+--      14 hash: number and group to the waiting job (`limits:jobs`), which only a limited queue has
 -- ARGV none
 -- Returns {now in ms, list of {number of ready jobs, number of running jobs, oldest ready entry or
 --   ""} per lane, number of jobs in `due`, due time in ms of the first job or timer (-1 for none),
@@ -44,7 +44,8 @@ for i = 1, 5 do
   lanes[i] = {ready, pending, oldest}
 end
 -- Slots beyond the size may hold jobs that are left from before a resize.
-local mode, slots = redis.call('HGET', KEYS[9], 'mode') or '', 0
+local m = redis.call('HMGET', KEYS[9], 'mode', 'paused', 'limited')
+local mode, slots = m[1] or '', 0
 if mode ~= '' then
   for _, name in ipairs({'size', 'tail', 'top'}) do
     slots = math.max(slots, tonumber(redis.call('HGET', KEYS[9], name)) or 0)
@@ -57,6 +58,11 @@ if type(lease) == 'string' then term, leader = string.match(lease, '^(%d+) (.+)$
 if leader then
   till = t[1] * 1000 + math.floor(t[2] / 1000) + math.max(redis.call('PTTL', KEYS[10]), 0)
 end
+local grouped = 0
+if m[3] then
+  -- The field of one zero byte is no job.
+  grouped = redis.call('HLEN', KEYS[14]) - redis.call('HEXISTS', KEYS[14], '\0')
+end
 return {
   string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)),
   lanes,
@@ -65,11 +71,10 @@ return {
   head[2] or '-1',
   redis.call('ZCARD', KEYS[7]),
   redis.call('ZCARD', KEYS[11]),
-  redis.call('HGET', KEYS[9], 'paused') or '0',
+  m[2] or '0',
   {leader or '', term or '0', string.format('%.0f', till)},
   redis.call('HGETALL', KEYS[8]), -- bounded: a few names
   {mode, slots},
   redis.call('ZCARD', KEYS[13]),
-  -- The field of one zero byte is no job.
-  redis.call('HLEN', KEYS[13]) - redis.call('HEXISTS', KEYS[13], '\0'),
+  grouped,
 }
