@@ -34,7 +34,7 @@ impl Client {
 impl LimitsHandle {
     /// Limits the queue, or replaces its limits. They hold from the next claim on: jobs that run
     /// already end, and count. A queue that gets its first limits keeps its waiting jobs, which are
-    /// put into their groups in their order.
+    /// put into their groups in their order; jobs that run at this moment end, and do not count.
     ///
     /// # Errors
     /// [`Error::is_refused`] while a living node of the queue runs a version that knows no limits;

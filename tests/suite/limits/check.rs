@@ -9,6 +9,7 @@ use crate::harness::RawEntry;
 
 /// An entry of a lane.
 pub(super) struct LaneEntry {
+    id: String,
     pub(super) job: JobId,
     pub(super) group: Option<String>,
 }
@@ -16,6 +17,8 @@ pub(super) struct LaneEntry {
 /// The record of a group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record {
+    /// The number of jobs of its numbers: those that wait, and those that were removed.
+    numbers: u64,
     waiting: u64,
     running: u64,
     ticket: u64,
@@ -29,7 +32,8 @@ impl Record {
             bytes[range].iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
         };
         let (waiting, running, ticket) = (number(10..14), number(14..18), number(18..24));
-        Self { waiting, running, ticket, state: bytes[24] }
+        let numbers = number(5..10) - number(0..5);
+        Self { numbers, waiting, running, ticket, state: bytes[24] }
     }
 }
 
@@ -62,7 +66,8 @@ impl Walk<'_> {
             let field = |name: &str| fields.iter().find(|field| field.0 == name).map(|it| &it.1);
             let plain = || self.plain[&format!("{stream} {entry}")];
             let job = field("j").map_or_else(plain, |it| id_in(it));
-            LaneEntry { job, group: field("g").map(|group| text(group)) }
+            let group = field("g").map(|group| text(group));
+            LaneEntry { id: entry, job, group }
         };
         entries.into_iter().map(read).collect()
     }
@@ -74,19 +79,15 @@ impl Walk<'_> {
         all.into_iter().map(|entry| entry.job).collect()
     }
 
-    /// Returns how many entries of a lane no consumer holds.
-    pub(super) async fn unclaimed(&mut self, lane: Lane) -> u64 {
-        let stream = self.key(&format!("ready:{lane}"));
-        let (all, pending): (u64, (u64, redis::Value, redis::Value, redis::Value)) = redis::pipe()
-            .cmd("XLEN")
-            .arg(&stream)
-            .cmd("XPENDING")
-            .arg(&stream)
-            .arg("workers")
-            .query_async(&mut self.raw)
-            .await
-            .unwrap();
-        all - pending.0
+    /// Returns the jobs of a lane that no consumer holds.
+    pub(super) async fn unclaimed(&mut self, lane: Lane) -> Vec<JobId> {
+        let mut ask = redis::cmd("XPENDING");
+        ask.arg(self.key(&format!("ready:{lane}"))).arg("workers").arg("-").arg("+").arg(1_000);
+        let held: Vec<(String, redis::Value, u64, u64)> =
+            ask.query_async(&mut self.raw).await.unwrap();
+        let mut entries = self.entries(lane).await;
+        entries.retain(|entry| held.iter().all(|held| held.0 != entry.id));
+        entries.into_iter().map(|entry| entry.job).collect()
     }
 }
 
@@ -155,6 +156,35 @@ impl Snapshot {
         Self { places, admitted, waiting, groups, turns }
     }
 
+    /// Compares the turns that groups had before a claim with the starts that it has brought, and with
+    /// the turns after it.
+    pub(super) fn compare_turns(
+        &self,
+        before: &Self,
+        started: &BTreeSet<String>,
+        walk: &Walk<'_>,
+    ) -> Result<(), Wrong> {
+        // A group of which jobs were removed may have had a turn without a start.
+        let waits = |name: &&String| {
+            let record = before.groups[*name];
+            !started.contains(*name) && record.numbers == record.waiting
+        };
+        let passed = before.turns.iter().position(|name| waits(&name)).unwrap_or(usize::MAX);
+        for name in before.turns.iter().skip(passed) {
+            must!(!started.contains(name), "{name:?} starts before {:?}", before.turns[passed]);
+        }
+        let waiting: Vec<&String> = before.turns.iter().filter(waits).collect();
+        let first = self.turns.iter().rposition(|name| waiting.contains(&name)).unwrap_or(0);
+        for name in &self.turns[..first] {
+            let weight = walk.own.get(name).and_then(|own| own.weight);
+            must!(
+                !started.contains(name) || weight.is_some_and(|weight| weight > 1),
+                "{name:?} has its next turn before groups that wait for theirs"
+            );
+        }
+        Ok(())
+    }
+
     /// Compares the contents with the model.
     pub(super) fn compare(&self, walk: &Walk<'_>) -> Result<(), Wrong> {
         for (id, job) in &walk.jobs {
@@ -170,7 +200,7 @@ impl Snapshot {
         }
         let names = self.groups.keys().chain(self.admitted.keys()).chain(self.waiting.keys());
         for name in names.collect::<BTreeSet<_>>() {
-            let none = Record { waiting: 0, running: 0, ticket: 0, state: 0 };
+            let none = Record { numbers: 0, waiting: 0, running: 0, ticket: 0, state: 0 };
             let record = self.groups.get(name).copied().unwrap_or(none);
             let (waits, runs) = (self.waiting.get(name), self.admitted.get(name));
             let (waits, runs) = (waits.copied().unwrap_or(0), runs.copied().unwrap_or(0));

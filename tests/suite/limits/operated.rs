@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use poolder::{
-    Action, Cancellation, Handle, JobId, JobState, JobView, Listing, Overlap, QueueLimits,
-    Timestamp, Why,
+    Action, Cancellation, Handle, JobId, JobState, JobView, Lane, Listing, Overlap, QueueLimits,
+    Timestamp, Unique, Why,
 };
-use poolder_core::{Partition, Place};
+use poolder_core::broker::{ClaimConnection, Settled, Settlement};
+use poolder_core::policy::decide::{Return, Transition};
+use poolder_core::{Claim, Partition, Place};
 
 use crate::harness::{Number, Space};
 
@@ -29,7 +31,7 @@ async fn listed(space: &Space, most: usize) -> Vec<JobView> {
     let (inspector, mut jobs, mut after) = (space.client.inspect("q"), vec![], None);
     loop {
         let page = inspector.waiting(after.as_ref(), most).await.unwrap();
-        assert!(page.jobs.len() <= most + 9, "{}", page.jobs.len());
+        assert!(page.jobs.len() <= most + 20, "{}", page.jobs.len());
         jobs.extend(page.jobs);
         let Some(next) = page.next else { return jobs };
         after = Some(next.to_string().parse().unwrap());
@@ -111,6 +113,83 @@ async fn jobs_in_groups_are_cancelled_put_off_buried_and_deleted() {
     assert_eq!(space.client.inspect("q").drain().await.unwrap(), 1, "the one that waits");
     let view = space.client.inspect("q").overview().await.unwrap();
     assert_eq!((view.ready(), view.running(), view.due), (0, 20, 0));
+}
+
+/// Claims jobs, and hands them back as a node that stops does: they wait in the lane front, and keep
+/// their permits.
+async fn handed_back(space: &Space, connection: &mut ClaimConnection, count: usize) -> Vec<Handle> {
+    let (exchange, _) = connection.admit(&[], 20, false).await.unwrap();
+    let claims = exchange.claimed.unwrap().jobs;
+    assert_eq!(claims.len(), count);
+    let back = |claim: &Claim| {
+        let (lane, counters) = (Lane::Front, claim.counters.clone());
+        let ready = Transition::Ready { lane, counters, why: Return::Release };
+        Settlement::new(claim.clone(), "n1".into(), connection.history(), ready)
+    };
+    let settlements: Vec<_> = claims.iter().map(back).collect();
+    let broker = space.client.broker();
+    let settled = broker.settle(&partition(), Default::default(), &settlements).await;
+    assert!(settled.iter().all(|it| matches!(it, Settled::Applied)));
+    let handle =
+        |claim: &Claim| Handle { partition: partition(), job: claim.job_id(), place: None };
+    claims.iter().map(handle).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_waits_to_run_again_gives_its_permit_back_when_an_operator_changes_it() {
+    let space = Space::new("limits-again");
+    space.client.limits("q").set(QueueLimits::new().group_concurrency(1)).await.unwrap();
+    for number in 0..10 {
+        let job = space.client.enqueue(Number(number)).group(format!("g{}", number % 5));
+        job.await.unwrap();
+    }
+    let mut connection = space.connection("q", "n1").await;
+    let again = handed_back(&space, &mut connection, 5).await;
+    let later = Timestamp::now() + Duration::from_secs(3_600);
+    let job = |at: usize| space.client.job(&again[at]);
+    assert_eq!(job(0).cancel().await.unwrap(), Cancellation::Removed);
+    job(1).remove().await.unwrap();
+    job(2).bury("no").await.unwrap();
+    job(3).reschedule(later).await.unwrap();
+    let (exchange, _) = connection.admit(&[], 20, false).await.unwrap();
+    assert_eq!(exchange.claimed.unwrap().len(), 5, "the one that is left, and four others");
+    // The one that was put off waits for the one of its group that runs.
+    let due = Some(later + Duration::from_secs(1));
+    space.client.broker().promote_as_of(&partition(), due).await.unwrap();
+    space.client.broker().sort(&partition(), &mut Default::default()).await.unwrap();
+    let found = job(3).view().await.unwrap().unwrap();
+    assert!(matches!(found.handle.place, Some(Place::Group(..))), "{:?}", found.handle);
+    let (exchange, _) = connection.admit(&[], 20, false).await.unwrap();
+    assert!(exchange.claimed.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_unique_job_whose_data_is_replaced_keeps_its_permit() {
+    let space = Space::new("limits-replaced");
+    space.client.limits("q").set(QueueLimits::new().group_concurrency(1)).await.unwrap();
+    let enqueue = async |number| {
+        let rule = Unique::until_done().by(&"one").replace();
+        space.client.enqueue(Number(number)).unique(rule).group("a").await.unwrap()
+    };
+    enqueue(1).await;
+    space.client.enqueue(Number(2)).group("a").lane(Lane::Low).await.unwrap();
+    space.client.broker().sort(&partition(), &mut Default::default()).await.unwrap();
+    let mut connection = space.connection("q", "n1").await;
+    handed_back(&space, &mut connection, 1).await;
+    let second = enqueue(3).await;
+    assert!(matches!(second.stored, poolder::Stored::Replaced(_)), "{second:?}");
+    let (exchange, _) = connection.admit(&[], 20, false).await.unwrap();
+    let claims = exchange.claimed.unwrap().jobs;
+    let [claim] = claims.as_slice() else { panic!("the other one waits: {claims:?}") };
+    assert_eq!((claim.job_id(), claim.group()), (second.job, Some("a")));
+    let mut overview = space.client.inspect("q").overview().await.unwrap();
+    assert_eq!((overview.grouped, overview.running()), (1, 1));
+    let history = connection.history();
+    let done = Settlement::new(claim.clone(), "n1".into(), history, Transition::Complete);
+    let (exchange, _) = connection.admit(&[done], 20, false).await.unwrap();
+    assert_eq!(exchange.claimed.unwrap().len(), 1);
+    overview = space.client.inspect("q").overview().await.unwrap();
+    assert_eq!((overview.grouped, overview.running()), (0, 1));
 }
 
 fn partition() -> Partition {

@@ -146,16 +146,28 @@ async fn puts(lab: &mut Lab) {
     lab.inject_but("limits/put", "one job", fault, but);
 }
 
-/// Changes of a job that waits in its group.
+/// Changes of a job that waits in its group, or in the lane front.
 async fn operations(lab: &mut Lab) {
     let queue = || partition().queue;
     // A record that counts a job too many is mended by the next claim.
     let but = Tolerated { survived: &["limits", "cancelled", "sent", "unique"], ..NOTHING };
-    for script in OPERATIONS {
-        lab.waiting().await;
-        lab.sort().await;
-        let found = lab.broker().find(&Handle::new(queue(), id_of(2))).await.unwrap().unwrap();
-        assert!(matches!(found.handle.place, Some(Place::Group(..))), "{found:?}");
+    let cases = OPERATIONS.iter().flat_map(|script| [(*script, false), (*script, true)]);
+    for (script, admitted) in cases {
+        let id = if admitted {
+            // It was handed back, and holds its permit.
+            let (claims, _connection) = lab.running().await;
+            let claim = claims.iter().find(|claim| claim.job_id() == id_of(1)).unwrap();
+            lab.settle(&[settlement(claim, release(claim))]).await;
+            id_of(1)
+        } else {
+            lab.waiting().await;
+            lab.sort().await;
+            id_of(2)
+        };
+        let found = lab.broker().find(&Handle::new(queue(), id)).await.unwrap().unwrap();
+        let in_front = matches!(found.handle.place, Some(Place::Entry(Lane::Front, _)));
+        let grouped = matches!(found.handle.place, Some(Place::Group(..)));
+        assert_eq!((in_front, grouped), (admitted, !admitted), "{found:?}");
         let fault = lab.snapshot();
         match script {
             "admin/cancel" => drop(lab.broker().cancel(&found.handle).await.unwrap()),
@@ -166,7 +178,7 @@ async fn operations(lab: &mut Lab) {
                 lab.broker().reschedule(&found.handle, Some(at)).await.unwrap();
             }
         }
-        lab.inject_but(script, "in a group", fault, but);
+        lab.inject_but(script, &format!("admitted: {admitted}"), fault, but);
     }
 }
 

@@ -118,12 +118,12 @@ impl Broker {
         for (_, view, envelope) in jobs {
             let failure = view.failure().cloned().unwrap_or_else(|| failure_of(reason));
             let body = match place {
-                "lane" | "group" => {
+                "due" => vec![],
+                _ => {
                     let mut body = head(view.counters.home(), &view.counters);
                     body.extend(envelope.as_bytes());
                     body
                 }
-                _ => vec![],
             };
             cmd.arg(view.handle.job.as_bytes()).arg(waits_at(view.handle.place.as_ref()).1);
             cmd.arg(Death::new(failure.clone(), OPERATOR, false).encode()).arg(body);

@@ -6,7 +6,7 @@ use crate::broker::connection::reply;
 use crate::broker::jobs::value::{read_value, value_call};
 use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Handle, MAX_STORED, Place};
+use crate::job::{Error, Handle, Lane, MAX_STORED, Place};
 use crate::stored::{group_field, read_group_field};
 use crate::view::JobView;
 
@@ -63,9 +63,13 @@ impl Broker {
 }
 
 /// Returns the words that name the place of a job to the scripts that change it: that of the place,
-/// and the entry in a lane or the field in a group.
+/// and the entry in a lane or the field in a group. A job in the lane front or suspect may hold a
+/// permit.
 pub(in crate::broker) fn waits_at(place: Option<&Place>) -> (&'static str, Vec<u8>) {
     match place {
+        Some(Place::Entry(Lane::Front | Lane::Suspect, entry)) => {
+            ("admitted", entry.as_bytes().to_vec())
+        }
         Some(Place::Entry(_, entry)) => ("lane", entry.as_bytes().to_vec()),
         Some(Place::Group(group, number)) => ("group", group_field(group.as_bytes(), *number)),
         Some(Place::Dead) => ("dead", vec![]),
@@ -73,13 +77,14 @@ pub(in crate::broker) fn waits_at(place: Option<&Place>) -> (&'static str, Vec<u
     }
 }
 
-/// Appends the keys of the limits to the call of a script that changes jobs which wait in a group.
+/// Returns the keys of the limits for the call of a script that changes jobs which wait in a group or
+/// may hold a permit; none for other places.
 pub(in crate::broker) fn keys_of<'a>(
     place: &str,
     keys: &'a PartitionKeys,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
-    let grouped = place == "group";
-    keys.limits.all().into_iter().filter(move |_| grouped)
+    let limited = matches!(place, "group" | "admitted");
+    keys.limits.all().into_iter().filter(move |_| limited)
 }
 
 #[cfg(test)]
@@ -88,10 +93,12 @@ mod tests {
     use crate::job::{JobId, QueueName};
 
     #[test]
-    fn only_a_job_in_a_group_has_its_field_as_its_place() {
+    fn a_job_in_a_group_has_its_field_as_its_place_and_one_in_front_may_hold_a_permit() {
         let group = Place::Group("acme".into(), 1_000_000_000);
         assert_eq!(waits_at(Some(&group)).0, "group");
         assert_eq!(waits_at(Some(&group)).1.len(), 9);
+        let place = |lane| waits_at(Some(&Place::Entry(lane, "7-0".into()))).0;
+        assert_eq!(Lane::ALL.map(place), ["admitted", "admitted", "lane", "lane", "lane"]);
         let queue = QueueName::new("mail").unwrap();
         let handle = Handle::new(queue, JobId::from_bytes([7; 16]));
         assert_eq!(waits_at(handle.place.as_ref()), ("due", vec![]));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use redis::Cmd;
 
 use crate::broker::admin::grouped::{keys_of, waits_at};
+use crate::broker::admin::portions::portions;
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Handle, JobState, Partition, Place, clamped_millis};
@@ -73,8 +74,14 @@ impl Broker {
         }
         let mut pipe = redis::pipe();
         let mut calls = vec![];
-        for ((partition, _), jobs) in &places {
-            for some in jobs.chunks(MAX_JOBS) {
+        let bytes = |at: &usize| seen[*at].envelope().map_or(0, |it| it.as_bytes().len());
+        for ((partition, place), jobs) in &places {
+            // The entries of these lanes are read by the script.
+            let calls_of: Vec<&[usize]> = match *place {
+                "front" | "suspect" => portions(jobs, bytes).collect(),
+                _ => jobs.chunks(MAX_JOBS).collect(),
+            };
+            for some in calls_of {
                 pipe.add_command(self.remove_call(partition, some.iter().map(|at| &seen[*at])));
                 calls.push(some);
             }

@@ -88,6 +88,7 @@ impl Broker {
         let (key, since) = view.held_key();
         let hold = envelope.unique().map_or(0, |held| clamped_millis(held.hold));
         cmd.arg(key).arg(view.id().as_bytes()).arg(since).arg(hold);
+        cmd.arg(&head(view.counters.home(), &view.counters)[..1]);
         Ok(reply::int(self.command(&cmd).await?)? == 1)
     }
 }

@@ -140,7 +140,8 @@ fn script_reply(reply: Value, depths: &mut Option<Depths>) -> Result<ScriptReply
 
 /// Splits the settlements into groups of at most `max_count` settlements and `max_bytes` bytes; a
 /// larger single settlement is a group alone, and so is an isolated one. A group has completions of
-/// one history, or other settlements of one lease; all are of one owner.
+/// one history, all or none of which hold a permit, or other settlements of one lease; all are of one
+/// owner.
 fn chunks(
     indices: &[usize],
     settlements: &[Settlement],
@@ -160,7 +161,12 @@ fn chunks(
                         && !next.isolated
                         && first.fast() == next.fast()
                         && first.owner == next.owner
-                        && (next.fast().is_some() || first.lease() == next.lease())
+                        && match next.fast() {
+                            Some(_) => {
+                                first.subject.group.is_some() == next.subject.group.is_some()
+                            }
+                            None => first.lease() == next.lease(),
+                        }
                 })
         });
         if !fits {

@@ -10,13 +10,13 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job
---      the last six, for "group": those of `limits/waiting.lua`, which stands in front
--- ARGV 1 "lane", "group" or "due"  2 control channel
---      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for "lane") or
---        number and group (for "group"), dead record up to the head, head and envelope (for "lane"
---        and "group"), completion record to store, ms for which it is kept ("" to store none), id
---        of the job, key of a unique job ("" for another
---        one), generation of a unique job in 6 bytes ("" for a generated id)
+--      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+-- ARGV 1 "lane", "admitted" for the lane front or suspect, "group" or "due"  2 control channel
+--      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for a lane) or
+--        number and group (for "group"), dead record up to the head, head and envelope (but for
+--        "due"), completion record to store, ms for which it is kept ("" to store none), id of the
+--        job, key of a unique job ("" for another one), generation of a unique job in 6 bytes ("" for
+--        a generated id)
 -- Returns a string with one digit per job: 1 for buried, 0 for a job that runs, stands for a batch,
 --   or is no longer there
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
@@ -33,12 +33,17 @@ local function add(name, times)
   end
 end
 
+-- The fields of the entry of the current job, in a lane.
+local fields
+
 -- Returns the head and the envelope of a job that waits, nil for one that does not; and an error.
 local function body_of(job, entry, given)
   if redis.call('HEXISTS', KEYS[6], job) == 1 then return nil end
   if place == 'due' then return redis.call('HGET', KEYS[2], job) or nil end
   if place == 'group' then return waits_in_group(entry, job) and given or nil end
-  if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then return nil end
+  local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
+  if not found then return nil end
+  fields = found[2]
   local held = redis.pcall('XPENDING', KEYS[1], 'workers', entry, entry, 1)
   -- Without a consumer group no entry is claimed.
   if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return nil, held end
@@ -67,8 +72,8 @@ for i = 3, #ARGV, 9 do
     redis.call('ZADD', KEYS[3], now, id)
     local moved = redis.pcall('HSET', KEYS[4], id, ARGV[i + 2] .. body)
     if type(moved) == 'number' then
-      moved = place == 'lane' and redis.pcall('XDEL', KEYS[1], entry)
-        or place == 'group' and leave_group(entry) or redis.pcall('HDEL', KEYS[2], job)
+      moved = place == 'due' and redis.pcall('HDEL', KEYS[2], job)
+        or place == 'group' and leave_group(entry) or redis.pcall('XDEL', KEYS[1], entry)
     end
     if type(moved) == 'table' then
       -- The job waits on, and is nowhere else.
@@ -76,6 +81,7 @@ for i = 3, #ARGV, 9 do
       redis.pcall('ZREM', KEYS[3], id)
       return moved
     end
+    if place == 'admitted' then leave_lane(fields) end
     -- A time without a body is dropped by promote.lua.
     if place == 'due' then
       redis.pcall('ZREM', KEYS[1], job)

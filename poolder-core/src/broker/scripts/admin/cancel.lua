@@ -14,10 +14,11 @@
 --      11 hash: key to the unique job that holds it (`unique`)
 --      12-13 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
 --        schedule names to queued jobs
---      the last six, for "group": those of `limits/waiting.lua`, which stands in front
+--      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 job id
---      2 place where the job was seen: "lane", "group", "due" or "" for none
---      3 entry id, for "lane"; number and group, for "group"
+--      2 place where the job was seen: "lane", "admitted" for the lane front or suspect, "group",
+--        "due" or "" for none
+--      3 entry id, for a lane; number and group, for "group"
 --      4 all text of a plain entry joined by zero bytes ("" for an entry that Poolder wrote)
 --      5 completion record to store
 --      6 ms for which the record is kept ("" to store none)
@@ -91,7 +92,8 @@ if ARGV[2] == 'group' and waits_in_group(ARGV[3], job) then
   if type(gone) == 'table' then return gone end
   return after_removal()
 end
-local body = ARGV[2] ~= 'lane' and ARGV[2] ~= 'group' and redis.call('HGET', KEYS[3], waits_as)
+local in_lane = ARGV[2] == 'lane' or ARGV[2] == 'admitted'
+local body = not in_lane and ARGV[2] ~= 'group' and redis.call('HGET', KEYS[3], waits_as)
 if body then
   if ARGV[2] ~= 'due' then return 'again' end
   redis.call('HDEL', KEYS[3], waits_as)
@@ -100,7 +102,7 @@ if body then
   if string.byte(body, 5) ~= 0 then add('retrying', -1) end
   return after_removal()
 end
-if ARGV[2] == 'lane' then
+if in_lane then
   local entry = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3])[1]
   local f = entry and entry[2]
   local same = false
@@ -112,6 +114,7 @@ if ARGV[2] == 'lane' then
     if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
     if not held.err and held[1] then return store_cancellation('running') end
     redis.call('XDEL', KEYS[1], ARGV[3])
+    if ARGV[2] == 'admitted' then leave_lane(f) end
     return after_removal()
   end
 end

@@ -9,10 +9,10 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job, and receipt of its idempotent enqueue
---      the last six, for "group": those of `limits/waiting.lua`, which stands in front
--- ARGV 1 "lane", "group", "due" or "dead"
+--      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+-- ARGV 1 "lane", "admitted" for the lane front or suspect, "group", "due" or "dead"
 --      2 completion record to store  3 control channel
---      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for "lane") or
+--      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for a lane) or
 --        number and group (for "group"), ms for which its record is kept ("" to store none), id of
 --        the job, key of a unique job ("" for another one), generation of a unique job in 6 bytes
 --        ("" for a generated id)
@@ -36,13 +36,18 @@ for i = 4, #ARGV, 6 do
   local batch, body = redis.pcall('HEXISTS', KEYS[5], job), false
   if type(batch) == 'table' then
     deleted = batch
-  elseif place == 'lane' then
+  elseif place == 'lane' or place == 'admitted' then
     local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[i + 1], ARGV[i + 1], 1)
     -- Without a consumer group no entry is claimed.
     if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then
       deleted = held
     elseif held.err or not held[1] then
-      deleted = redis.pcall('XDEL', KEYS[1], ARGV[i + 1])
+      local found = {}
+      if place == 'admitted' then
+        found = redis.pcall('XRANGE', KEYS[1], ARGV[i + 1], ARGV[i + 1])
+      end
+      deleted = found.err and found or redis.pcall('XDEL', KEYS[1], ARGV[i + 1])
+      if deleted == 1 and found[1] then leave_lane(found[1][2]) end
     end
   elseif place == 'group' then
     local waits = redis.pcall('HEXISTS', KEYS[in_group.jobs], ARGV[i + 1])

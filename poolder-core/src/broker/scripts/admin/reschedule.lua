@@ -8,15 +8,17 @@
 --      4 hash of the partition's counters (`stats`)
 --      5 hash of the slot's lease (`lease`)
 --      6 hash: key to the unique job that holds it (`unique`)
---      the last six, for "group": those of `limits/waiting.lua`, which stands in front
+--      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 id of the job; for "due" that under which it waits
---      2 place where the job was seen: "lane", "group" or "due"
---      3 entry id, for "lane"; number and group, for "group"
+--      2 place where the job was seen: "lane", "admitted" for the lane front or suspect, "group" or
+--        "due"
+--      3 entry id, for a lane; number and group, for "group"
 --      4 new due time in ms ("" for now)
---      5 head, and  6 envelope, for "lane" and "group"
+--      5 head, and  6 envelope, but for "due"
 --      7 control channel
 --      8 key of a unique job ("" for another job)  9 id of the job  10 generation of a unique job in 6
 --        bytes ("" for a generated id)  11 ms for which it holds the key beyond its due time
+--      12 index of the lane, in a byte, in which a job waits that holds no permit
 -- Returns 1 when rescheduled, 0 when the job no longer waits where it was seen
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 
@@ -42,12 +44,14 @@ if ARGV[2] == 'due' then
   end
   redis.call('ZADD', KEYS[2], at, job)
 else
-  local id, grouped = ARGV[3], ARGV[2] == 'group'
+  local id, grouped, head, fields = ARGV[3], ARGV[2] == 'group', ARGV[5], {}
   if grouped then
     if not waits_in_group(id, job) then return 0 end
     if ARGV[4] == '' then return 1 end
   else
-    if #redis.call('XRANGE', KEYS[1], id, id) == 0 then return 0 end
+    local found = redis.call('XRANGE', KEYS[1], id, id)[1]
+    if not found then return 0 end
+    if ARGV[2] == 'admitted' then fields = found[2] end
     local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1)
     -- Without a consumer group no entry is claimed.
     if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
@@ -61,6 +65,10 @@ else
     end
     return 1
   end
+  -- A job that gives its permit back is put into its group when it is due, which needs its own lane.
+  for i = 1, #fields, 2 do
+    if fields[i] == 'g' then head = ARGV[12] .. string.sub(head, 2) end
+  end
   -- Another job of this id may wait already. Then this one waits under another of 15 ids.
   local last, n = string.byte(job, 16), 1
   while redis.call('HEXISTS', KEYS[3], job) == 1 do -- bounded: 16 ids
@@ -68,7 +76,7 @@ else
     job = string.sub(job, 1, 15) .. string.char((last + n) % 256)
     n = n + 1
   end
-  redis.call('HSET', KEYS[3], job, ARGV[5] .. ARGV[6])
+  redis.call('HSET', KEYS[3], job, head .. ARGV[6])
   local moved = redis.pcall('ZADD', KEYS[2], at, job)
   if type(moved) == 'number' then
     moved = grouped and leave_group(id) or redis.pcall('XDEL', KEYS[1], id)
@@ -79,7 +87,8 @@ else
     redis.pcall('HDEL', KEYS[3], job)
     return moved
   end
-  if string.byte(ARGV[5], 5) ~= 0 then count('retrying') end
+  leave_lane(fields)
+  if string.byte(head, 5) ~= 0 then count('retrying') end
 end
 -- The job holds its key until it is due, and longer, and from its new place. The time of a window
 -- stays.

@@ -190,9 +190,9 @@ if unique then
       -- Without a consumer group no entry is claimed.
       if held.err and string.sub(held.err, 1, 7) ~= 'NOGROUP' then return held end
       if found and string.sub(found[2] or '', 3, 18) == other then
-        local counters = found[4]
-        local added = counters and redis.call('XADD', lane, '*', 'j', data, 'c', counters)
-          or not counters and redis.call('XADD', lane, '*', 'j', data)
+        found[2] = data
+        local added =
+          redis.call('XADD', lane, '*', unpack(found, 1, math.min(#found, 6))) -- bounded: 6 values
         local gone = redis.pcall('XDEL', lane, entry)
         if type(gone) == 'table' then
           redis.pcall('XDEL', lane, added)

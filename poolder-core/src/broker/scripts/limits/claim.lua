@@ -40,7 +40,7 @@ local suspects, unheld = depth_of(KEYS[8])
 local wanted, full = tonumber(ARGV[2]) - left, false
 if f[2] then
   local room = tonumber(f[2]) - front - suspects
-  if room < wanted then wanted, full = room, room <= 0 end
+  if room < wanted then wanted, full = room, true end
 end
 
 -- Returns how often a node has died under a job, going by its counters.

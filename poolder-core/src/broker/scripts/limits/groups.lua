@@ -72,3 +72,10 @@ local function change_group(k, group, change)
     pack_group(r[1], r[2], r[3], r[4], r[5], state, state == TURN and r[7] or 0))
   return anew
 end
+
+-- Gives a permit of a group back.
+local function give_permit_back(k, group)
+  if redis.call('HEXISTS', KEYS[k.groups], group) == 1 then
+    change_group(k, group, function(r) r[4] = r[4] - 1 end)
+  end
+end

@@ -22,9 +22,7 @@ end
 ops.leave = function(group) leaving = group end
 
 local function give_back()
-  if leaving and redis.call('HEXISTS', KEYS[17], leaving) == 1 then
-    change_group(k, leaving, function(r) r[4] = r[4] - 1 end)
-  end
+  if leaving then give_permit_back(k, leaving) end
   -- A job that came back to its lane must be claimed as well.
   local turns = returned or redis.call('LLEN', KEYS[18]) > 0
   if turns and not string.find(ARGV[5], 'claims', 1, true) then wake(k) end

@@ -1,6 +1,7 @@
 -- waiting.lua: a part of the scripts that change jobs which wait, the second one, behind groups.lua:
---   finds a job that waits in a group of a limited queue, and takes it out.
--- KEYS the last six, for a job in a group: hash of the limits of the queue (`limits`), hash: group to
+--   finds a job that waits in a group of a limited queue, and takes it out; and gives the permit back
+--   that a job holds in the lane front or suspect, where it waits to run again.
+-- KEYS the last six, for a job in a group or in one of these lanes: hash of the limits of the queue (`limits`), hash: group to
 --   its record (`limits:groups`), hash: number and group to the waiting job (`limits:jobs`), list of
 --   the turns (`limits:turns`), hash: group to its own limits (`limits:own`), list of tokens
 --   (`limits:wake`)
@@ -27,4 +28,16 @@ local function leave_group(field)
     pcall(change_group, in_group, string.sub(field, 6), function(r) r[3] = r[3] - 1 end)
   end
   return gone
+end
+
+-- Gives back the permit that a job held, going by the fields of its entry. The entry is removed, so
+-- nothing may fail: a permit that cannot be given back is found by the leader.
+local function leave_lane(fields)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'g' then
+      pcall(give_permit_back, in_group, fields[i + 1])
+      -- The limit of the queue may have kept others waiting.
+      if redis.pcall('EXISTS', KEYS[in_group.turns]) == 1 then wake(in_group) end
+    end
+  end
 end
