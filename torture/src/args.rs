@@ -11,7 +11,7 @@ use crate::plan::Profile;
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]
                [--profile standalone|sentinel|cluster|schedules|batches|limits|
-                         hung-sentinel|hung-cluster]
+                         limits-sentinel|limits-cluster|hung-sentinel|hung-cluster]
                [--out DIR] [--keep]
        torture --smoke | --mutations [NAME…] | --recovery | --rebalance
 
@@ -19,9 +19,9 @@ The default is 100,000 jobs and 260 faults in 13 minutes, on one server whose ap
 synced always, with a seed drawn from the clock. Beside the jobs runs a little of everything else.
 The profile cluster is 30,000 jobs and 280 faults in 5 minutes; schedules is one schedule on three
 nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes; limits is 12,000 jobs
-of 20 groups of a limited queue in 2 minutes; hung-sentinel and
-hung-cluster are 4 primaries that hang in 3 and in 2 minutes. The ledger is kept in
-DIR (target/torture) when something was wrong, or with --keep.";
+of 20 groups of a limited queue in 2 minutes, limits-sentinel and limits-cluster the same in 3;
+hung-sentinel and hung-cluster are 4 primaries that hang in 3 and in 2 minutes. The ledger is kept
+in DIR (target/torture) when something was wrong, or with --keep.";
 
 /// The task that the command line selects.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +120,14 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 "schedules" => about = Some((Task::Schedules, 10.0, 600, 0)),
                 "batches" => about = Some((Task::Batches, 3.5, 1_000_000, 40)),
                 "limits" => about = Some((Task::Limits, 2.0, 12_000, 24)),
+                "limits-sentinel" => {
+                    storm.profile = Profile::Sentinel;
+                    about = Some((Task::Limits, 3.0, 12_000, 20));
+                }
+                "limits-cluster" => {
+                    storm.profile = Profile::Cluster;
+                    about = Some((Task::Limits, 3.0, 12_000, 60));
+                }
                 "hung-sentinel" => {
                     storm.profile = Profile::Sentinel;
                     about = Some((Task::Hung, 3.0, 60, 4));
@@ -131,7 +139,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                 other => {
                     return Err(format!(
                         "there is no profile {other}: there are standalone, sentinel, \
-                         cluster, schedules, batches, limits, hung-sentinel and hung-cluster"
+                         cluster, schedules, batches, limits, limits-sentinel, \
+                         limits-cluster, hung-sentinel and hung-cluster"
                     ));
                 }
             },

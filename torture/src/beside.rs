@@ -1,5 +1,6 @@
 //! The load beside the plain jobs of a run: a schedule, a batcher, a pool that keeps the order of
-//! keys, a limited queue, and calls with extreme settings. Each has its own queue, records in the ledger, and checker.
+//! keys, a limited queue, and calls with extreme settings. Each has its own queue, records in the
+//! ledger, and checker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -145,7 +146,8 @@ impl Beside {
         if let Some(limits) = &self.limits {
             let most = limits::Counter::new(&limits.counter).most().await;
             let most = most.map_err(|error| error.to_string())?;
-            limits::check::Chronicle::read(folder)?.check(state, most, verdict);
+            let of_run = (most, limits.fails_over);
+            limits::check::Chronicle::read(folder)?.check(state, of_run, verdict);
         }
         if let Some(extremes) = &self.extremes {
             extremes::check::check(extremes, folder, verdict)?;

@@ -1,5 +1,5 @@
-//! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `limits`, `hung-sentinel` and
-//! `hung-cluster`.
+//! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `limits`,
+//! `limits-sentinel`, `limits-cluster`, `hung-sentinel` and `hung-cluster`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::job::Act;
 use crate::ledger::How;
 use crate::limits::{self, Limits};
 use crate::plan::{Fault, Planned, Profile};
-use crate::reshard::{QUEUES, Upheaval};
+use crate::reshard::{ROSTER, Upheaval};
 use crate::runs::begin;
 use crate::servers::FailOver;
 use crate::storm::Setup;
@@ -41,8 +41,9 @@ pub(crate) async fn batches(asked: Storm) -> Result<bool, String> {
     begin("batches", &Setup { beside, ..setup }, asked.keep).await
 }
 
-/// Runs two feeders and four nodes of a limited queue, with faults of both and of the server. A second
-/// server counts what runs. `jobs` is the number of jobs.
+/// Runs two feeders and four nodes of a limited queue, with faults of both and of the servers: behind
+/// Sentinels failovers, in a cluster moves of its slot. A server of its own counts what runs. `jobs` is
+/// the number of jobs.
 pub(crate) async fn limits(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
     let start = tokio::task::spawn_blocking(poolder_devserver::Server::start);
@@ -56,11 +57,12 @@ pub(crate) async fn limits(asked: Storm) -> Result<bool, String> {
         of_queue: 12,
         slots: 8,
         counter: counter.url().to_owned(),
+        fails_over: asked.profile == Profile::Sentinel,
     };
     let beside = Beside { limits: Some(limits), ..Beside::default() };
-    let plan = limits::draw(seed, asked.faults, span);
-    let setup = setup("limits", &asked, (seed, span), plan, 4);
-    begin("limits", &Setup { beside, ..setup }, asked.keep).await
+    let plan = limits::draw(asked.profile, seed, asked.faults, span);
+    let usual = setup("limits", &asked, (seed, span), plan, 4);
+    begin("limits", &Setup { beside, profile: asked.profile, ..usual }, asked.keep).await
 }
 
 /// Runs eight nodes whose jobs take a quarter of a minute, behind Sentinels or in a cluster, while
@@ -94,7 +96,7 @@ pub(crate) fn hang(profile: Profile) -> Fault {
     let way = FailOver::Hung;
     match profile {
         Profile::Cluster => {
-            Fault::Cluster(Upheaval::FailOver { which: QUEUES as u64, way, unasked: true })
+            Fault::Cluster(Upheaval::FailOver { which: ROSTER, way, unasked: true })
         }
         _ => Fault::FailOver(way),
     }

@@ -6,11 +6,16 @@ use std::time::{Duration, Instant};
 use poolder_devserver::{Cluster, Error, Takeover};
 
 use crate::job::queue;
+use crate::limits;
 use crate::random::Random;
 use crate::servers::{FailOver, hang, resume};
 
 /// The number of queues over which jobs are distributed, each in a Redis slot of its own.
 pub(crate) const QUEUES: usize = 3;
+
+/// Selects the slot of the roster, and that of the limited queue.
+pub(crate) const ROSTER: u64 = QUEUES as u64;
+pub(crate) const LIMITED: u64 = ROSTER + 1;
 
 /// The kind of a primary that hangs.
 pub(crate) const HUNG: &str = "primary hung past the lease";
@@ -31,7 +36,8 @@ pub(crate) const SHARES: &[(&str, u64)] = &[
     ("scripts flushed", 4),
 ];
 
-/// A change of the cluster. `which` selects the slot of one of the queues or of the roster.
+/// A change of the cluster. `which` selects the slot of one of the queues, of the roster or of the
+/// limited queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upheaval {
     /// The slot moves to another primary, with its keys.
@@ -49,7 +55,7 @@ pub(crate) fn upheaval(kind: &str, random: &mut Random) -> Option<crate::plan::F
         "primary paused, and back" => Some(FailOver::Paused),
         _ => return None,
     };
-    let (which, other) = (random.between(0, QUEUES as u64), random.between(0, 1));
+    let (which, other) = (random.between(0, ROSTER), random.between(0, 1));
     Some(crate::plan::Fault::Cluster(match way {
         None => Upheaval::Move { which, to: other },
         Some(way) => Upheaval::FailOver { which, way, unasked: other == 1 },
@@ -87,8 +93,11 @@ impl Upheaval {
         replaced: &dyn Fn(),
     ) -> Result<Option<String>, Error> {
         let (Self::Move { which, .. } | Self::FailOver { which, .. }) = self;
-        let tag =
-            if which < QUEUES as u64 { format!("{}.0", queue(which)) } else { "roster".into() };
+        let tag = match which {
+            ROSTER => "roster".into(),
+            LIMITED => format!("{}.0", limits::QUEUE),
+            which => format!("{}.0", queue(which)),
+        };
         let slot = cluster.slot_of(&format!("{namespace}:{{{tag}}}:"))?;
         let owner = cluster.owner(slot)?;
         match self {

@@ -86,7 +86,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "torture",
         usage: "torture [--yes] [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]\n  \
-                        [--profile standalone|sentinel|cluster|schedules|batches|limits]\n  \
+                        [--profile standalone|sentinel|cluster|schedules|batches|limits|\n  \
+                        limits-sentinel|limits-cluster]\n  \
                 torture [--yes] --smoke | --mutations [NAME…]",
         summary: "kill, stop and cut off processes and server, and check that nothing is lost",
         run: torture::run,

@@ -15,7 +15,7 @@ use crate::emptied::SCHEDULE;
 use crate::extremes::Extremes;
 use crate::job::{Act, Step, queue};
 use crate::ledger::{Ledger, Record};
-use crate::{batches, ticks};
+use crate::{batches, limits, ticks};
 
 /// The time after which an idle slot hibernates.
 const HIBERNATE_AFTER: Duration = Duration::from_secs(1);
@@ -80,10 +80,14 @@ fn listen(ledger: Ledger) {
     let shown = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(wanted.with_env_var("POOLDER_LOG").from_env_lossy());
-    let noted = Settlements(ledger).with_filter(
+    let noted = Settlements(ledger.clone()).with_filter(
         tracing_subscriber::filter::Targets::new().with_target(SETTLED, tracing::Level::TRACE),
     );
-    let all = tracing_subscriber::registry().with(shown).with(noted);
+    let corrected = limits::Corrections(ledger).with_filter(
+        tracing_subscriber::filter::Targets::new()
+            .with_target(limits::CORRECTED, tracing::Level::WARN),
+    );
+    let all = tracing_subscriber::registry().with(shown).with(noted).with(corrected);
     let _ = tracing::subscriber::set_global_default(all);
 }
 
