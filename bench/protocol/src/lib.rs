@@ -33,7 +33,7 @@ pub enum Work {
     Bulk,
     /// Store `backlog` jobs first, then work on `jobs` of them with `concurrency` slots.
     Drain,
-    /// As `Drain`, jobs of `groups` groups of a limited queue.
+    /// As `Drain`, jobs of `groups` groups of a limited queue; `running` other groups are full.
     DrainGroups,
     /// Enqueue one at a time and work at the same time, with `concurrency` callers and
     /// `concurrency` slots.
@@ -118,7 +118,7 @@ pub struct Order {
     pub nodes: usize,
     /// The duration in s, for work that does not end with its jobs.
     pub seconds: u64,
-    /// The number of entries in a batch.
+    /// The number of entries in a batch; the most jobs of each group that run at a time, 0 for any.
     pub limit: u32,
     /// The number of groups of a limited queue.
     pub groups: u64,

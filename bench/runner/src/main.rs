@@ -65,6 +65,9 @@ fn bench(args: &Args) -> Result<(), AnyError> {
     if rows.iter().any(|row| row.who == rows::Who::Everyone) {
         contenders.extend(peers::all(&args.contenders));
     }
+    if rows.iter().any(|row| row.who == rows::Who::Grouped) {
+        contenders.extend(peers::grouped(&args.contenders));
+    }
     if rows.iter().any(|row| row.who == rows::Who::Modes) {
         contenders.extend(contender::modes(args));
     }

@@ -10,7 +10,7 @@ use crate::contender::Contender;
 const RUST: [&str; 4] = ["oxana", "apalis", "sidekiq", "broccoli"];
 
 /// The fate of a job whose worker is killed, according to the sources of the peers.
-pub const KILLED: [(&str, &str); 8] = [
+pub const KILLED: [(&str, &str); 9] = [
     ("raw", "kept, claimed again by any consumer that asks"),
     ("poolder", "kept, runs elsewhere within 12 s"),
     ("oxana 2.5.0", "kept, runs elsewhere when the heartbeat is stale; no limit on crashes"),
@@ -19,9 +19,16 @@ pub const KILLED: [(&str, &str); 8] = [
     ("broccoli_queue 0.4.6", "stranded: nothing takes its processing list back"),
     ("BullMQ 6.7.0", "kept, found by the stalled check"),
     ("asynq 0.26", "kept, found by the recoverer"),
+    ("GroupMQ 1.1.0", "kept, found by the stalled check"),
 ];
 
-/// Builds the peers named in `wanted`, or all if it is empty.
+/// Installs the peer that has groups, unless `wanted` has other names only.
+pub fn grouped(wanted: &[String]) -> Option<Contender> {
+    let asked = wanted.is_empty() || wanted.iter().any(|one| one == "groupmq");
+    asked.then(|| Contender { name: "groupmq".into(), program: node("groupmq") })
+}
+
+/// Builds the peers named in `wanted`, or all if it is empty, without the one that has groups.
 pub fn all(wanted: &[String]) -> Vec<Contender> {
     let asked = |name: &&str| wanted.is_empty() || wanted.iter().any(|one| one == name);
     let mut peers: Vec<Contender> = RUST
@@ -30,7 +37,7 @@ pub fn all(wanted: &[String]) -> Vec<Contender> {
         .map(|name| Contender { name: name.into(), program: rust(name) })
         .collect();
     if asked(&"bullmq") {
-        peers.push(Contender { name: "bullmq".into(), program: bullmq() });
+        peers.push(Contender { name: "bullmq".into(), program: node("bullmq") });
     }
     if asked(&"asynq") {
         peers.push(Contender { name: "asynq".into(), program: asynq() });
@@ -50,13 +57,13 @@ fn rust(name: &str) -> Result<Vec<String>, String> {
     Ok(vec![program.with_file_name(package).display().to_string()])
 }
 
-fn bullmq() -> Result<Vec<String>, String> {
-    let dir = Path::new("bench/peers/bullmq");
+fn node(name: &str) -> Result<Vec<String>, String> {
+    let dir = Path::new("bench/peers").join(name);
     run(Command::new("node").arg("--version"))?;
     if !dir.join("node_modules").exists() {
-        eprintln!("installing bullmq");
+        eprintln!("installing {name}");
         let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        run(Command::new("npm").args(words).current_dir(dir))?;
+        run(Command::new("npm").args(words).current_dir(&dir))?;
     }
     Ok(vec!["node".into(), dir.join("main.mjs").display().to_string()])
 }

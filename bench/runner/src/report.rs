@@ -145,6 +145,11 @@ fn judge(line: &Line, budget: &Budget, lines: &[Line]) -> Option<Judged> {
             let ratio = line.median("poolder", budget.figure)? / usual;
             (format!("{name} ≤ {bound} × `{row}`"), format!("{ratio:.2} ×"), ratio <= bound)
         }
+        Bound::AtLeastPeer(peer, bound) => {
+            let theirs = line.median(peer, budget.figure).filter(|theirs| *theirs > 0.0)?;
+            let ratio = line.median("poolder", budget.figure)? / theirs;
+            (format!("{name} ≥ {bound} × {peer}'s"), format!("{ratio:.2} ×"), ratio >= bound)
+        }
         Bound::EachAtLeastShared(bound) => {
             let each = line.contenders.iter().filter_map(|(name, _)| {
                 line.ratio(name, budget.figure).map(|ratio| (ratio, name.as_str()))

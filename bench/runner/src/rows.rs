@@ -37,6 +37,8 @@ pub enum Who {
     Modes,
     /// Poolder alone.
     Poolder,
+    /// Poolder and the peer that has groups.
+    Grouped,
 }
 
 /// A limit on one of Poolder's figures.
@@ -59,6 +61,8 @@ pub enum Bound {
     AtLeastRow(&'static str, f64),
     /// At most this multiple of Poolder's figure in the row of this name, if it is in the same run.
     AtMostRow(&'static str, f64),
+    /// At least this multiple of the figure of the peer of this name, if it is in the same run.
+    AtLeastPeer(&'static str, f64),
     /// In every mode at least this share of the shared pool's figure in the same run.
     EachAtLeastShared(f64),
 }
@@ -69,8 +73,9 @@ impl Row {
         let is_mode = crate::poolder::addressed::MODES.contains(&contender.name.as_str());
         match self.who {
             Who::Modes => is_mode,
-            Who::Everyone => !is_mode,
+            Who::Everyone => !is_mode && contender.name != "groupmq",
             Who::Poolder => contender.name == "poolder",
+            Who::Grouped => matches!(contender.name.as_str(), "poolder" | "groupmq"),
             Who::Pair => matches!(contender.name.as_str(), "raw" | "poolder"),
         }
     }
@@ -376,7 +381,8 @@ pub fn names() -> Vec<String> {
 pub fn selected(args: &Args) -> Vec<Row> {
     let wanted = |row: &Row| {
         let named = args.only.iter().any(|only| row.name.starts_with(only.as_str()));
-        let usual = (!args.quick || row.quick) && (row.who != Who::Everyone || args.peers);
+        let has_peers = matches!(row.who, Who::Everyone | Who::Grouped);
+        let usual = (!args.quick || row.quick) && (!has_peers || args.peers);
         if args.only.is_empty() { usual } else { named }
     };
     let mut rows: Vec<Row> = all().into_iter().filter(wanted).collect();
@@ -385,7 +391,8 @@ pub fn selected(args: &Args) -> Vec<Row> {
         if row.order.jobs >= 10_000 && row.order.jobs < u64::MAX {
             row.order.jobs = (row.order.jobs as f64 * scale) as u64;
         }
-        if matches!(row.order.work, Work::Drain | Work::Retry) && row.order.backlog >= 10_000 {
+        let drains = matches!(row.order.work, Work::Drain | Work::DrainGroups | Work::Retry);
+        if drains && row.order.backlog >= 10_000 {
             row.order.backlog = (row.order.backlog as f64 * scale) as u64;
         }
     }

@@ -66,24 +66,29 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
             work::one_by_one(&client, order, &meter).await?;
         }
         Work::EnqueueGroups => {
-            work::limit(&client).await?;
+            work::limit(&client, order).await?;
             run.ready();
             work::one_by_one(&client, order, &meter).await?;
         }
         Work::StoreGroups => {
-            work::limit(&client).await?;
+            work::limit(&client, order).await?;
             run.ready();
             work::fill_groups(&client, order, order.jobs).await?;
             return Ok(Report { jobs: order.jobs, ..Report::default() });
         }
         Work::DrainGroups => {
-            work::limit(&client).await?;
+            work::limit(&client, order).await?;
+            if order.running > 0 {
+                work::hold(&client, order.running, true).await?;
+            }
             work::fill_groups(&client, order, order.backlog).await?;
             run.ready();
             let worker = Measured::new(order, &meter);
             start(&client, Pool::new("bench").size(slots).worker(worker));
             meter.reached().await;
-            work::settled(&order.url, ADMITTED, 0).await;
+            if order.jobs == order.backlog {
+                work::settled(&order.url, ADMITTED, order.running).await;
+            }
         }
         Work::Bulk | Work::StoreReady => {
             work::warm_up(&client).await;
@@ -98,7 +103,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
         }
         Work::Drain | Work::Retry => {
             if order.running > 0 {
-                work::hold(&client, order.running).await?;
+                work::hold(&client, order.running, false).await?;
             }
             if order.process == 0 {
                 work::fill(&client, order).await?;

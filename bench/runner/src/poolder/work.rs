@@ -74,8 +74,12 @@ pub(super) async fn bulk(
 }
 
 /// Limits the queue of the measured jobs, so that its groups start jobs in turn.
-pub(super) async fn limit(client: &Client) -> Result<(), Error> {
-    client.limits("bench").set(QueueLimits::new()).await
+pub(super) async fn limit(client: &Client, order: &Order) -> Result<(), Error> {
+    let limits = match order.limit {
+        0 => QueueLimits::new(),
+        most => QueueLimits::new().group_concurrency(most),
+    };
+    client.limits("bench").set(limits).await
 }
 
 fn group_of(number: u64, groups: u64) -> String {
@@ -169,9 +173,15 @@ pub(super) async fn delayed(client: &Client, order: &Order) -> Result<(), Error>
     Ok(())
 }
 
-/// Runs `jobs` jobs that do not end, in a second node.
-pub(super) async fn hold(client: &Client, jobs: usize) -> Result<(), Error> {
-    for result in client.enqueue_many((0..jobs).map(|_| Hold)).await {
+/// Runs `jobs` jobs that do not end, in a second node. If `grouped`, each is of a group of its own, in
+/// which another one waits.
+pub(super) async fn hold(client: &Client, jobs: usize, grouped: bool) -> Result<(), Error> {
+    let prepare = |n: usize| match grouped {
+        true => client.enqueue(Hold).group(format!("held-{}", n % jobs)).prepare(),
+        false => client.enqueue(Hold).prepare(),
+    };
+    let all = if grouped { 2 * jobs } else { jobs };
+    for result in client.enqueue_prepared((0..all).map(prepare).collect()).await {
         result?;
     }
     let running = Meter::new(jobs as u64);

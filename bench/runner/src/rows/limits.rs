@@ -3,8 +3,8 @@
 
 use bench_protocol::Work;
 
-use super::{Bound, Row, drain, row};
-use crate::figures::{BYTES, REDIS_US};
+use super::{Bound, Row, Who, drain, row};
+use crate::figures::{BYTES, JOBS_S, REDIS_US};
 
 /// The number of groups of the measured queue.
 const GROUPS: u64 = 10_000;
@@ -43,6 +43,39 @@ pub(super) fn all() -> Vec<Row> {
                 .budget(REDIS_US, Bound::AtMostRow(plain, most)),
         );
     }
+    // Neither groups nor jobs that wait cost more, nor groups that may not start a job.
+    for (name, title, groups, waiting, full) in [
+        ("groups-few", "drain of 100 groups", 100, 200_000, 0),
+        ("groups-many", "drain of 1,000,000 groups", 1_000_000, 1_000_000, 0),
+        (
+            "groups-deep",
+            "drain of 10,000 groups in which 1,000,000 jobs wait",
+            GROUPS,
+            1_000_000,
+            0,
+        ),
+        ("groups-full", "drain of 100 groups beside 9,900 full ones", 100, 200_000, 9_900),
+    ] {
+        rows.push(
+            row(name, title, Work::DrainGroups, 200_000)
+                .with(|order| {
+                    (order.backlog, order.groups, order.running) = (waiting, groups, full);
+                    order.limit = u32::from(full > 0);
+                })
+                .poolder()
+                .budget(REDIS_US, Bound::AtMostRow("groups-drain-64", 1.25)),
+        );
+    }
+    let mut beside = row(
+        "groups-peer",
+        "drain of 1,000 groups, one job of each at a time",
+        Work::DrainGroups,
+        20_000,
+    )
+    .with(|order| (order.backlog, order.groups, order.limit) = (20_000, 1_000, 1))
+    .budget(JOBS_S, Bound::AtLeastPeer("groupmq", 8.0));
+    beside.who = Who::Grouped;
+    rows.push(beside);
     for (groups, name, title, most) in [
         (GROUPS, "bytes-groups", "memory of a waiting job, 10,000 groups", 210.0),
         (200_000, "bytes-alone", "memory of a waiting job, alone in its group", 320.0),
